@@ -1,0 +1,72 @@
+"""What happens in a thread, as objects. Order within one run:
+
+run.queued? run.started (message.started (reasoning.delta | message.delta)* message.completed (tool.started*
+tool.completed*)?)*
+run.completed | run.failed | run.cancelled;   run.retrying and run.waiting may come between, thread.* at any time.
+
+`str(event)` is the event's text: that of a `message.delta`, else nothing, so that printing a stream prints the answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ai_agents.core.types import JsonObject
+
+EventType = Literal[
+    "run.queued",
+    "run.started",
+    "message.started",
+    "message.delta",
+    "reasoning.delta",
+    "message.completed",
+    "tool.started",
+    "tool.completed",
+    "run.waiting",
+    "run.retrying",
+    "guardrail.triggered",
+    "context.compacted",
+    "run.completed",
+    "run.cancelled",
+    "run.failed",
+    "thread.updated",
+    "thread.deleted",
+]
+TERMINAL_EVENTS: frozenset[str] = frozenset({"run.completed", "run.cancelled", "run.failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `id` is opaque and resumes a stream; `data` is exactly what an SSE client gets as JSON."""
+
+    type: EventType
+    id: str
+    data: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return str(self.data["text"]) if self.type == "message.delta" else ""
+
+    @property
+    def thread_id(self) -> str:
+        """The thread it happened in."""
+        return str(self.data["thread_id"])
+
+    @property
+    def run_id(self) -> str | None:
+        """The run it belongs to; None for what happens to the thread itself."""
+        value = self.data.get("run_id")
+        return None if value is None else str(value)
+
+    @property
+    def message(self) -> JsonObject | None:
+        """The whole message that a `message.completed` brings, or the user's in a `run.started`."""
+        found = self.data.get("message") or self.data.get("user_message")
+        return dict(found) if found else None
+
+
+def event_data(event_type: EventType, thread_id: str, run_id: str | None, facts: Mapping[str, Any]) -> JsonObject:
+    """The JSON of an event: the common keys first, then its own."""
+    common: JsonObject = {"type": event_type, "thread_id": thread_id}
+    if run_id is not None:
+        common["run_id"] = run_id
+    return common | dict(facts)

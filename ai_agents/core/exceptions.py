@@ -1,0 +1,274 @@
+"""Every error of the framework. What a caller does next decides the branch.
+
+AIAgentsError
+├── RequestError                 fix the request, then try again
+│   ├── InvalidRequest           · UnsupportedAttachment
+│   ├── NotFound                 · AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound ·
+KeyNotFound
+│   ├── PermissionDenied
+│   ├── PreconditionFailed · InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
+│   ├── Conflict                 · ThreadBusy · LastOwner · AgentDeleted
+│   ├── GuardrailBlocked · ContextOverflow
+│   └── QueueFull                (later)
+├── RunError                     the run ended without an answer
+│   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
+│   └── ProviderError            · ProviderRateLimited · ProviderRejected · ProviderTimeout · ProviderTruncated ·
+ProviderNotConfigured
+└── Unavailable                  try again later
+    └── DatabaseUnavailable · Overloaded · SecondProcess
+
+Facts are fields; `code` is the contract's stable word. What a model is told of a failed tool is not an error here: see
+`tools`.
+"""
+
+from typing import ClassVar
+
+
+class AIAgentsError(Exception):
+    """Root of the tree. The message is a sentence that may be shown to a client."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message or self.__doc__ or self.code)
+        self.retry_after_s = retry_after_s
+
+
+class RequestError(AIAgentsError):
+    """The request cannot be served as it is."""
+
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    """A field has a value that is not allowed."""
+
+    def __init__(self, message: str = "", *, loc: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.loc = loc
+
+
+class UnsupportedAttachment(InvalidRequest):
+    """The model cannot take this file."""
+
+
+class NotFound(RequestError):
+    """There is no such thing, or it is not for this user to see."""
+
+    code = "not_found"
+
+
+class AgentNotFound(NotFound):
+    """There is no such agent."""
+
+
+class ThreadNotFound(NotFound):
+    """There is no such thread."""
+
+
+class MessageNotFound(NotFound):
+    """There is no such message."""
+
+
+class RunNotFound(NotFound):
+    """There is no such run."""
+
+
+class RoleNotFound(NotFound):
+    """There is no such role."""
+
+
+class KeyNotFound(NotFound):
+    """There is no such API key."""
+
+
+class PermissionDenied(RequestError):
+    """The user may see this but not do it."""
+
+    code = "forbidden"
+
+
+class PreconditionFailed(RequestError):
+    """The thing has changed since it was read."""
+
+    code = "precondition_failed"
+
+
+class InvalidCursor(RequestError):
+    """The cursor was not made by this list."""
+
+    code = "invalid_cursor"
+
+
+class InvalidEventId(RequestError):
+    """The event id was not made by this stream."""
+
+    code = "invalid_event_id"
+
+
+class InvalidIdempotencyKey(RequestError):
+    """An Idempotency-Key is 1 to 255 visible ASCII characters."""
+
+    code = "invalid_idempotency_key"
+
+
+class IdempotencyKeyReused(RequestError):
+    """The Idempotency-Key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+
+class Conflict(RequestError):
+    """The thing is in a state that does not allow this."""
+
+    code = "conflict"
+
+
+class ThreadBusy(Conflict):
+    """A run is under way in the thread."""
+
+    code = "thread_busy"
+
+    def __init__(self, message: str = "", *, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class LastOwner(Conflict):
+    """The last owner can be neither removed nor demoted."""
+
+    code = "last_owner"
+
+
+class AgentDeleted(Conflict):
+    """The thread's agent is deleted; the thread can be read but not continued."""
+
+    code = "agent_deleted"
+
+
+class QueueFull(RequestError):
+    """Too many messages wait in the thread."""
+
+    code = "queue_full"
+    retryable = True
+
+
+class GuardrailBlocked(RequestError):
+    """A guardrail refused the text."""
+
+    code = "guardrail_blocked"
+
+    def __init__(self, message: str = "", *, guardrail: str, stage: str) -> None:
+        super().__init__(message)
+        self.guardrail = guardrail
+        self.stage = stage
+
+
+class ContextOverflow(RequestError):
+    """The conversation does not fit the model's window."""
+
+    code = "context_overflow"
+
+
+class RunError(AIAgentsError):
+    """The run ended without an answer."""
+
+    code = "run_interrupted"
+
+
+class RunCancelled(RunError):
+    """The run was cancelled before it said anything."""
+
+    code = "run_cancelled"
+
+
+class RunInterrupted(RunError):
+    """The run was lost with its process too often and was given up."""
+
+    code = "run_interrupted"
+
+
+class RunTimeout(RunError):
+    """The run took longer than it may."""
+
+    code = "provider_timeout"
+
+
+class ToolLoopLimit(RunError):
+    """The model kept calling tools."""
+
+    code = "tool_loop_limit"
+
+
+class ProviderError(RunError):
+    """The provider failed. `provider` is its name; `retryable` is per case."""
+
+    code = "provider_error"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        provider: str = "",
+        retryable: bool | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.provider = provider
+        if retryable is not None:
+            self.retryable = retryable  # type: ignore[misc]  # the class says what is usual, the instance what is so
+
+
+class ProviderRateLimited(ProviderError):
+    """The provider asks us to slow down."""
+
+    code = "provider_rate_limited"
+    retryable = True
+
+
+class ProviderRejected(ProviderError):
+    """The provider refuses the request: key, model or content."""
+
+    code = "provider_rejected"
+
+
+class ProviderTimeout(ProviderError):
+    """The provider was silent for too long."""
+
+    code = "provider_timeout"
+    retryable = True
+
+
+class ProviderTruncated(ProviderError):
+    """The provider's stream ended without its end."""
+
+    code = "provider_truncated"
+    retryable = True
+
+
+class ProviderNotConfigured(ProviderError):
+    """The provider is unknown here, or has no key or model."""
+
+    code = "provider_not_configured"
+
+
+class Unavailable(AIAgentsError):
+    """Try again later."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer."""
+
+    code = "database_unavailable"
+
+
+class Overloaded(Unavailable):
+    """This process takes no more work now."""
+
+
+class SecondProcess(Unavailable):
+    """Another process already runs agents on this database, and there is no Redis between them."""

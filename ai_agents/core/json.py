@@ -1,0 +1,28 @@
+"""JSON at the speed that streams need, and text made safe for every store and client."""
+
+from typing import Any
+
+import orjson
+
+
+def dumps(value: Any) -> str:
+    """One line of JSON. Raises TypeError for what JSON cannot say (integers beyond 64 bits, lone surrogates …)."""
+    return orjson.dumps(value).decode()
+
+
+def loads(text: str | bytes) -> Any:
+    """The value. Raises ValueError for anything that is not strict JSON."""
+    return orjson.loads(text)
+
+
+def clean_text(text: str) -> str:
+    """The text without NUL and lone surrogates, which PostgreSQL and UTF-8 refuse; both become U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

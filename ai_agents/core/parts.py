@@ -1,0 +1,74 @@
+"""Parts as JSON: whole for the store, without what is a provider's own for clients."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+
+_PRIVATE = ("origin", "malformed")
+
+
+def part_to_public(part: Part) -> JsonObject:
+    """The part as clients see it (contract: a message's `parts`)."""
+    match part:
+        case TextPart():
+            return {"type": "text", "text": part.text}
+        case FilePart():
+            return {
+                "type": "file",
+                "file_id": part.file_id,
+                "filename": part.filename,
+                "media_type": part.media_type,
+                "size_bytes": part.size_bytes,
+            }
+        case ReasoningPart():
+            return {"type": "reasoning", "text": part.text}
+        case ToolCallPart():
+            return {
+                "type": "tool_call",
+                "tool_call_id": part.tool_call_id,
+                "name": part.name,
+                "arguments": part.arguments,
+            }
+        case ToolResultPart():
+            return {
+                "type": "tool_result",
+                "tool_call_id": part.tool_call_id,
+                "name": part.name,
+                "result": part.result,
+                "is_error": part.is_error,
+            }
+
+
+def part_to_stored(part: Part) -> JsonObject:
+    """The part as the database keeps it: public form plus the provider's own fields where there are any."""
+    private = {name: value for name in _PRIVATE if (value := getattr(part, name, None)) is not None}
+    return part_to_public(part) | private
+
+
+def stored_to_public(row: Mapping[str, Any]) -> JsonObject:
+    """A stored part without its private fields."""
+    return {name: value for name, value in row.items() if name not in _PRIVATE}
+
+
+def part_from_stored(row: Mapping[str, Any]) -> Part:
+    """The inverse of `part_to_stored`. Raises ValueError for a type that this version does not know."""
+    fields = {name: value for name, value in row.items() if name != "type"}
+    match row.get("type"):
+        case "text":
+            return TextPart(**fields)
+        case "file":
+            return FilePart(**fields)
+        case "reasoning":
+            return ReasoningPart(**fields)
+        case "tool_call":
+            return ToolCallPart(**fields)
+        case "tool_result":
+            return ToolResultPart(**fields)
+        case other:
+            raise ValueError(f"unknown part type {other!r}")
+
+
+def text_of(parts: Iterable[Part]) -> str:
+    """The content of a message: its text parts joined."""
+    return "".join(part.text for part in parts if isinstance(part, TextPart))

@@ -1,0 +1,243 @@
+"""Messages, parts, usage and what passes between the runner and a provider. All values are frozen.
+
+Parts form one union, told apart by `type`:  TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
+Model events come per part in this order:    PartStart, PartDelta (any number), PartEnd; after the last part one
+ResponseEnd
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+JsonObject = dict[str, Any]
+Role = Literal["user", "assistant", "tool"]
+MessageStatus = Literal["completed", "incomplete", "queued"]
+RunStatus = Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
+PartKind = Literal["text", "reasoning", "tool_call"]
+StopReason = Literal[
+    "end", "tool_use", "max_tokens", "stop_sequence", "refusal", "pause", "context_exceeded", "cancelled", "other"
+]
+ReasoningEffort = Literal["none", "low", "medium", "high"]
+TERMINAL_RUN_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A piece of a message's text; a message's content is its text parts joined without anything between."""
+
+    text: str
+    type: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A reference to a stored file."""
+
+    file_id: str
+    filename: str
+    media_type: str
+    size_bytes: int
+    type: Literal["file"] = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """What a model thought aloud.
+
+    `origin` is what that provider wants back with it (`provider`, `model`, `signature` …); it is stored and never
+    shown to clients.
+    """
+
+    text: str
+    origin: Mapping[str, Any] | None = None
+    type: Literal["reasoning"] = "reasoning"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """A model's wish to call a tool. `tool_call_id` is made here: providers repeat theirs or have none.
+
+    `malformed` holds the raw arguments where they were not a JSON object; such a call is answered with an error,
+    never run.
+    """
+
+    tool_call_id: str
+    name: str
+    arguments: JsonObject
+    malformed: str | None = None
+    origin: Mapping[str, Any] | None = None
+    type: Literal["tool_call"] = "tool_call"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultPart:
+    """What a tool answered. `result` is JSON: a string for most tools."""
+
+    tool_call_id: str
+    name: str
+    result: Any
+    is_error: bool = False
+    type: Literal["tool_result"] = "tool_result"
+
+
+Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more model calls. None means that the provider did not say; `estimated` that we counted."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    estimated: bool = False
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """The sum; a figure is None only where neither side knows it."""
+
+        def add(a: int | None, b: int | None) -> int | None:
+            return b if a is None else a if b is None else a + b
+
+        return Usage(
+            input_tokens=add(self.input_tokens, other.input_tokens),
+            output_tokens=add(self.output_tokens, other.output_tokens),
+            cached_input_tokens=add(self.cached_input_tokens, other.cached_input_tokens),
+            reasoning_tokens=add(self.reasoning_tokens, other.reasoning_tokens),
+            estimated=self.estimated or other.estimated,
+        )
+
+    def to_dict(self) -> JsonObject:
+        """The form that clients see: the four counts, and `estimated` only where it is true."""
+        counts: JsonObject = {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cached_input_tokens": self.cached_input_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
+        }
+        return counts | {"estimated": True} if self.estimated else counts
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any] | None) -> "Usage":
+        """The inverse of `to_dict`; None gives the empty usage."""
+        return cls(**row) if row else cls()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """What a model is told of a tool. `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: JsonObject = field(default_factory=lambda: {"type": "object", "properties": {}})
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMessage:
+    """One message as the context holds it, before a provider's own form.
+
+    `seq` is its place in the thread, None while unrecorded.
+    """
+
+    role: Role
+    parts: tuple[Part, ...]
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """How a model is asked. None leaves the choice to the provider; `timeout_s` is seconds without a byte."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    reasoning: ReasoningEffort | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """Everything that one model call needs, in no provider's form.
+
+    `messages` begin with a user's; every tool call in them has its result in the tool messages right after.
+    """
+
+    model: str
+    messages: tuple[ModelMessage, ...]
+    system: str | None = None
+    tools: tuple[ToolDefinition, ...] = ()
+    settings: ModelSettings = ModelSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class PartStart:
+    """A part begins; `index` counts from 0 within the response."""
+
+    index: int
+    kind: PartKind
+
+
+@dataclass(frozen=True, slots=True)
+class PartDelta:
+    """More of a part: its text, or for a tool call the raw JSON of its arguments."""
+
+    index: int
+    kind: PartKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnd:
+    """A part is whole."""
+
+    index: int
+    part: TextPart | ReasoningPart | ToolCallPart
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseEnd:
+    """The provider's own terminal event arrived: exactly one, last."""
+
+    stop_reason: StopReason
+    usage: Usage
+    model: str
+
+
+ModelEvent = PartStart | PartDelta | PartEnd | ResponseEnd
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResponse:
+    """A whole answer: the fold of a stream of model events."""
+
+    parts: tuple[TextPart | ReasoningPart | ToolCallPart, ...]
+    stop_reason: StopReason
+    usage: Usage
+    model: str
+
+    @property
+    def text(self) -> str:
+        """The text parts joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCallPart, ...]:
+        """The tool calls, in the order asked for."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One row of a thread's log. `data` is the event's JSON, one line, as clients get it.
+
+    `resets` says that the position of the message in progress starts again at 0 here.
+    """
+
+    thread_id: str
+    seq: int
+    type: str
+    run_id: str | None
+    data: str
+    resets: bool
+    created_at: str

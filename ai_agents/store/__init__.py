@@ -1,0 +1,1 @@
+"""What is kept, and how: models, short transactions, one file per resource. No access rules here."""

@@ -1,0 +1,199 @@
+"""A database and its short transactions, the same for SQLite and PostgreSQL.
+
+Stores are written as plain functions of a SQLAlchemy `Connection` ("work") and handed to `read` or `write`, each of
+which is one
+transaction from begin to commit. On SQLite the whole of it runs in one hop to a thread; on PostgreSQL it runs on
+asyncpg.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, delete, insert, make_url, select
+from sqlalchemy.engine import URL
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.types import LogRow
+from ai_agents.store.models import SCHEMA_REVISION, Base
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+Runner = Callable[[Work[Any]], Awaitable[Any]]
+LOG_ROWS = "ai_agents.log_rows"
+
+
+class Backend(Protocol):
+    """What differs between the databases."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Run the work in a transaction that changes nothing."""
+        ...
+
+    async def write(self, work: Work[T]) -> tuple[T, list[LogRow]]:
+        """Run the work, commit, and give its result and the log rows that it wrote."""
+        ...
+
+    def begin(self) -> AbstractAsyncContextManager[tuple[Runner, list[LogRow]]]:
+        """One transaction for several pieces of work; commits at the end, rolls back on an error."""
+        ...
+
+    def checked_out(self) -> int:
+        """How many connections are in use now."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class HasDatabase(Protocol):
+    """Whatever brings a database along: a `Database` itself or the handle of `connect`."""
+
+    @property
+    def database(self) -> "Database":
+        """The database."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    database: "Database"
+    task: asyncio.Task[Any] | None
+    run: Runner
+
+
+_open: ContextVar[_Open | None] = ContextVar("ai_agents_open_transaction", default=None)
+
+
+class Database:
+    """Short transactions on one database.
+
+    `after_commit` is called with the log rows of each committed transaction, in the order of their commits in this
+    process.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = normalize_url(url)
+        self.after_commit: Callable[[Sequence[LogRow]], None] = lambda _rows: None
+        self._backend = _backend(self.url, pool_size)
+
+    @property
+    def database(self) -> "Database":
+        """Itself, so that stores take a database as well as a handle."""
+        return self
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.url.get_backend_name()
+
+    async def read(self, work: Work[T]) -> T:
+        """The result of work that only reads. Raises `DatabaseUnavailable`."""
+        if (current := self._current()) is not None:
+            return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
+        return await self._backend.read(work)
+
+    async def write(self, work: Work[T]) -> T:
+        """The result of work, committed.
+
+        The work may run a second time after a lost connection, so it has no other effects. Within `transaction()` of the same task it joins that one instead. Raises `DatabaseUnavailable`.
+        """
+        if (current := self._current()) is not None:
+            return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
+        result, rows = await self._backend.write(work)
+        if rows:
+            self.after_commit(rows)
+        return result
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[None]:
+        """One transaction around several store calls of this task; an inner one joins the outer."""
+        if self._current() is not None:
+            yield
+            return
+        async with self._backend.begin() as (run, rows):
+            token = _open.set(_Open(self, asyncio.current_task(), run))
+            try:
+                yield
+            finally:
+                _open.reset(token)
+        if rows:
+            self.after_commit(rows)
+
+    def _current(self) -> Runner | None:
+        found = _open.get()
+        if found is None or found.database is not self or found.task is not asyncio.current_task():
+            return None
+        return found.run
+
+    def checked_out(self) -> int:
+        """How many connections are in use now: 0 while nothing is being read or written."""
+        return self._backend.checked_out()
+
+    async def create_all(self) -> None:
+        """Make every table that is missing, and stamp an empty database with the schema's revision."""
+        await self.write(_create_all)
+
+    async def is_empty(self) -> bool:
+        """Whether the database has none of our tables."""
+        return await self.read(lambda c: not c.dialect.has_table(c, "threads"))
+
+    async def ping(self) -> None:
+        """Raises `DatabaseUnavailable` if the database does not answer."""
+        await self.read(lambda c: c.execute(select(1)).scalar())
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._backend.close()
+
+
+def normalize_url(url: str) -> URL:
+    """The URL with the driver that is used here. Raises `InvalidRequest` for another database."""
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise InvalidRequest("The database URL cannot be read.") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            return parsed.set(drivername="sqlite")
+        case "postgresql" | "postgres":
+            return parsed.set(drivername="postgresql+asyncpg")
+        case other:
+            raise InvalidRequest(f"The database {other!r} is not supported: use sqlite or postgresql.")
+
+
+def _backend(url: URL, pool_size: int) -> Backend:
+    if url.get_backend_name() == "sqlite":
+        from ai_agents.store.sqlite import SqliteBackend
+
+        return SqliteBackend(url, readers=pool_size)
+    from ai_agents.store.postgres import PostgresBackend
+
+    return PostgresBackend(url, pool_size=pool_size)
+
+
+def _create_all(connection: Connection) -> None:
+    empty = not connection.dialect.has_table(connection, "threads")
+    Base.metadata.create_all(connection)
+    if empty:
+        # Alembic's own table, in its own form: a database made here is migrated onward like any other.
+        stamp = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+        stamp.create(connection, checkfirst=True)
+        connection.execute(delete(stamp))
+        connection.execute(insert(stamp).values(version_num=SCHEMA_REVISION))
+
+
+def fresh_rows(connection: Connection) -> list[LogRow]:
+    """An empty list for the log rows of the transaction that begins on this connection."""
+    rows: list[LogRow] = []
+    connection.info[LOG_ROWS] = rows
+    return rows
+
+
+def note_rows(connection: Connection, rows: Sequence[LogRow]) -> None:
+    """Remember rows that this transaction wrote, to be told of after its commit."""
+    connection.info[LOG_ROWS].extend(rows)

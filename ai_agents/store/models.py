@@ -1,0 +1,343 @@
+"""The tables. Statements are written against these classes; rows leave the store as plain dicts.
+
+JSON columns are PostgreSQL's `json`, not `jsonb`: the order of keys is kept, so that a history renders to the same
+bytes each time.
+Times are RFC 3339 texts with six decimals in Python; PostgreSQL keeps them as timestamptz, SQLite as that text, which
+sorts.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+
+# The newest migration; a database made by `create_all` is stamped with it, and a test holds it against migrations/.
+SCHEMA_REVISION = "0001"
+
+
+class Timestamp(TypeDecorator[str]):
+    """RFC 3339 text in Python; the database's own type where it has one."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """`timestamptz` on PostgreSQL, text elsewhere."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        return dialect.type_descriptor(String(32))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        """Text to what the driver takes."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        return datetime.fromisoformat(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # the base class's signature
+        """What the driver gives to text."""
+        if isinstance(value, datetime):
+            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return None if value is None else str(value)
+
+
+class Base(DeclarativeBase):
+    """Names constraints the same way everywhere, so that migrations can name them too."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012  # read by the declarative base, not state
+
+
+def _id() -> Mapped[str]:
+    return mapped_column(String(36), primary_key=True)
+
+
+class Agent(Base):
+    """An agent as it is now. A deleted one stays, so that its threads can say what answered them."""
+
+    __tablename__ = "agents"
+    __table_args__ = (Index("ix_agents_created_at_id", "created_at", "id"),)
+
+    id: Mapped[str] = _id()
+    name: Mapped[str] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(Integer)
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    updated_at: Mapped[str] = mapped_column(Timestamp)
+    deleted_at: Mapped[str | None] = mapped_column(Timestamp)
+
+
+class AgentVersion(Base):
+    """One immutable version of an agent: `spec` holds every field but id, version and times."""
+
+    __tablename__ = "agent_versions"
+
+    agent_id: Mapped[str] = mapped_column(ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class Thread(Base):
+    """A conversation. `last_seq` is its log's newest row; raising it is what orders writers.
+
+    `title_by` says who wrote the title (`user` or `job`); `version` feeds the ETag.
+    """
+
+    __tablename__ = "threads"
+    __table_args__ = (
+        Index("ix_threads_created_at_id", "created_at", "id"),
+        Index("ix_threads_agent_id_created_at_id", "agent_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = _id()
+    agent_id: Mapped[str] = mapped_column(ForeignKey("agents.id"))
+    title: Mapped[str | None] = mapped_column(Text)
+    title_by: Mapped[str | None] = mapped_column(String(8))
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    last_seq: Mapped[int] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    updated_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class Summary(Base):
+    """What a thread's messages up to `covers_through_seq` amount to.
+
+    The one that covers most counts; none is ever changed.
+    """
+
+    __tablename__ = "summaries"
+
+    thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"), primary_key=True)
+    covers_through_seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class Run(Base):
+    """One turn being answered. The partial unique index is what allows a thread only one active run.
+
+    `fence` rises with each owner, and every write of an owner checks it. `message_id` is the id of the message in
+    progress,
+    stored before its first delta leaves. `lease_expires_at` is in seconds of the database's clock since 1970.
+    `queue_position` orders waiting runs: the lowest is next.
+    """
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        Index(
+            "uq_runs_one_active_per_thread",
+            "thread_id",
+            unique=True,
+            sqlite_where=text("status IN ('running', 'waiting')"),
+            postgresql_where=text("status IN ('running', 'waiting')"),
+        ),
+        Index("ix_runs_thread_id_created_at_id", "thread_id", "created_at", "id"),
+        Index(
+            "ix_runs_lease",
+            "lease_expires_at",
+            sqlite_where=text("status = 'running'"),
+            postgresql_where=text("status = 'running'"),
+        ),
+        Index(
+            "ix_runs_queue",
+            "thread_id",
+            "queue_position",
+            sqlite_where=text("status = 'queued'"),
+            postgresql_where=text("status = 'queued'"),
+        ),
+    )
+
+    id: Mapped[str] = _id()
+    thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
+    agent_id: Mapped[str] = mapped_column(String(36))
+    agent_version: Mapped[int] = mapped_column(Integer)
+    user_id: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int] = mapped_column(Integer)
+    user_message_id: Mapped[str] = mapped_column(String(36))
+    message_id: Mapped[str | None] = mapped_column(String(36))
+    queue_position: Mapped[int | None] = mapped_column(Integer)
+    fence: Mapped[int] = mapped_column(Integer)
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_expires_at: Mapped[float | None] = mapped_column(Float)
+    cancel_requested: Mapped[bool] = mapped_column(Boolean)
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    stop_reason: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    started_at: Mapped[str | None] = mapped_column(Timestamp)
+    finished_at: Mapped[str | None] = mapped_column(Timestamp)
+
+
+class Message(Base):
+    """One message.
+
+    `seq` is that of the log row that tells of it; a queued one has none yet. Never changed by memory.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("thread_id", "seq"),
+        Index(
+            "ix_messages_turn_starts",
+            "thread_id",
+            "seq",
+            sqlite_where=text("role = 'user'"),
+            postgresql_where=text("role = 'user'"),
+        ),
+        Index("ix_messages_run_id_seq", "run_id", "seq"),
+    )
+
+    id: Mapped[str] = _id()
+    thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
+    run_id: Mapped[str | None] = mapped_column(String(36))
+    seq: Mapped[int | None] = mapped_column(Integer)
+    role: Mapped[str] = mapped_column(String(16))
+    parts: Mapped[list[Any]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16))
+    user_id: Mapped[str | None] = mapped_column(Text)
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class ThreadEvent(Base):
+    """One row of a thread's log, append-only. `data` is the event's JSON line as clients get it.
+
+    `resets` says that the position in the message in progress starts again at 0 with this row.
+    """
+
+    __tablename__ = "thread_events"
+    __table_args__ = (Index("ix_thread_events_run_id_seq", "run_id", "seq"),)
+
+    thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    type: Mapped[str] = mapped_column(String(32))
+    run_id: Mapped[str | None] = mapped_column(String(36))
+    data: Mapped[str] = mapped_column(Text)
+    resets: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class ToolCall(Base):
+    """The journal of one tool call: requested, started, finished; `unknown` where a crash hid how it ended."""
+
+    __tablename__ = "tool_calls"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    tool_call_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer)
+    part: Mapped[dict[str, Any]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    started_at: Mapped[str | None] = mapped_column(Timestamp)
+    finished_at: Mapped[str | None] = mapped_column(Timestamp)
+
+
+class RoleAssignment(Base):
+    """One user's role on one agent or thread; user `*` is everybody who is authenticated."""
+
+    __tablename__ = "roles"
+    __table_args__ = (
+        UniqueConstraint("resource_type", "resource_id", "user_id"),
+        Index("ix_roles_user_id_resource_type_resource_id", "user_id", "resource_type", "resource_id"),
+    )
+
+    id: Mapped[str] = _id()
+    user_id: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(String(16))
+    resource_type: Mapped[str] = mapped_column(String(16))
+    resource_id: Mapped[str] = mapped_column(String(36))
+    created_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class ApiKey(Base):
+    """An API key: only the hash of its secret is kept."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("ix_api_keys_user_id", "user_id"),)
+
+    id: Mapped[str] = _id()
+    user_id: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    prefix: Mapped[str] = mapped_column(String(32))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    admin: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    expires_at: Mapped[str | None] = mapped_column(Timestamp)
+
+
+class IdempotencyKey(Base):
+    """What was answered to a request with this key: the run that it made, or the whole answer."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    run_id: Mapped[str | None] = mapped_column(String(36))
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class Job(Base):
+    """The outbox: work to be done in the background, written with what makes it needed.
+
+    One per thread, kind and range.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("thread_id", "kind", "range_key"),
+        Index("ix_jobs_status_created_at", "status", "created_at"),
+    )
+
+    id: Mapped[str] = _id()
+    thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    range_key: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    finished_at: Mapped[str | None] = mapped_column(Timestamp)
+
+
+class TokenRatio(Base):
+    """How many tokens a model reports for each one that the estimator counts: a moving average."""
+
+    __tablename__ = "token_ratios"
+
+    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(200), primary_key=True)
+    ratio: Mapped[float] = mapped_column(Float)
+    samples: Mapped[int] = mapped_column(Integer)
+    updated_at: Mapped[str] = mapped_column(Timestamp)

@@ -1,0 +1,148 @@
+"""SQLite: one writer at a time in a thread of its own, readers beside it (WAL).
+
+Writes begin with BEGIN IMMEDIATE, without which two read-modify-write transactions lose updates silently.
+`synchronous=FULL` makes a commit survive the machine's end, not only the process's.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.types import LogRow
+from ai_agents.store.database import Runner, Work, fresh_rows
+
+T = TypeVar("T")
+# How long another process's write is waited for before the database counts as unavailable.
+_BUSY_TIMEOUT_MS = 15_000
+# More threads than this only queue for the interpreter's lock.
+_MAX_READERS = 4
+
+
+class SqliteBackend:
+    """The writer's thread and the readers' threads of one file; a database in memory has only the writer."""
+
+    def __init__(self, url: URL, *, readers: int) -> None:
+        in_memory = url.database in (None, "", ":memory:")
+        if not in_memory:
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        self._lock = asyncio.Lock()
+        self._write_engine = _engine(url, begin="BEGIN IMMEDIATE", pool_size=1, in_memory=in_memory)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        readers = min(readers, _MAX_READERS)
+        self._read_engine = None if in_memory else _engine(url, begin="BEGIN", pool_size=readers, in_memory=False)
+        self._readers = None if in_memory else ThreadPoolExecutor(readers, thread_name_prefix="sqlite-reader")
+
+    async def read(self, work: Work[T]) -> T:
+        """Run the work beside the writer, on the last committed state."""
+        if self._read_engine is None:
+            return (await self.write(work))[0]
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, _transact, self._read_engine, work)
+
+    async def write(self, work: Work[T]) -> tuple[T, list[LogRow]]:
+        """Run the work when the writers before it are done. A caller that is cancelled leaves it to finish."""
+        await self._lock.acquire()
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._writer, _transact_noting, self._write_engine, work)
+        future.add_done_callback(lambda _done: self._lock.release())
+        return await asyncio.shield(future)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[tuple[Runner, list[LogRow]]]:
+        """Hold the writer for several pieces of work."""
+        loop = asyncio.get_running_loop()
+
+        async def on_writer(function: Any, *arguments: Any) -> Any:
+            return await asyncio.shield(loop.run_in_executor(self._writer, function, *arguments))
+
+        async with self._lock:
+            connection, rows = await on_writer(_open, self._write_engine)
+            try:
+                yield (lambda work: on_writer(_guarded, work, connection)), rows
+                await on_writer(connection.commit)
+            finally:
+                await on_writer(connection.close)
+
+    def checked_out(self) -> int:
+        """Connections in use, readers and writer together."""
+        pools = [self._write_engine.pool] + ([self._read_engine.pool] if self._read_engine else [])
+        return sum(pool.checkedout() for pool in pools if isinstance(pool, QueuePool))
+
+    async def close(self) -> None:
+        """Wait for work under way, then close."""
+        async with self._lock:
+            for executor in (self._writer, self._readers):
+                if executor is not None:
+                    await asyncio.to_thread(executor.shutdown)
+            for engine in (self._write_engine, self._read_engine):
+                if engine is not None:
+                    engine.dispose()
+
+
+def _engine(url: URL, *, begin: str, pool_size: int, in_memory: bool) -> Engine:
+    pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {"poolclass": QueuePool, "pool_size": pool_size}
+    engine = create_engine(
+        url,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
+        json_serializer=json.dumps,
+        json_deserializer=json.loads,
+        **pool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(dbapi_connection: Any, _record: Any) -> None:
+        # The driver's own idea of when a transaction begins is switched off: `begin` below says it.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _open(engine: Engine) -> tuple[Connection, list[LogRow]]:
+    try:
+        connection = engine.connect()
+        connection.begin()
+    except OperationalError as error:
+        raise DatabaseUnavailable from error
+    return connection, fresh_rows(connection)
+
+
+def _guarded(work: Work[T], connection: Connection) -> T:
+    try:
+        return work(connection)
+    except OperationalError as error:
+        raise DatabaseUnavailable from error
+
+
+def _transact(engine: Engine, work: Work[T]) -> T:
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    except OperationalError as error:
+        raise DatabaseUnavailable from error
+
+
+def _transact_noting(engine: Engine, work: Work[T]) -> tuple[T, list[LogRow]]:
+    try:
+        with engine.begin() as connection:
+            rows = fresh_rows(connection)
+            return work(connection), rows
+    except OperationalError as error:
+        raise DatabaseUnavailable from error
