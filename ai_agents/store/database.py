@@ -100,7 +100,8 @@ class Database:
     async def write(self, work: Work[T]) -> T:
         """The result of work, committed.
 
-        The work may run a second time after a lost connection, so it has no other effects. Within `transaction()` of the same task it joins that one instead. Raises `DatabaseUnavailable`.
+        The work may run a second time after a lost connection, so it has no other effects. Within `transaction()`
+        of the same task it joins that one instead. Raises `DatabaseUnavailable`.
         """
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
