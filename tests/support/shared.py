@@ -1,0 +1,58 @@
+"""What the processes of one test run share: a directory, and what has been made in it once for all of them."""
+
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.processes import is_running, send_signal, wait_until
+
+
+class SharedDirectory:
+    """A directory that lives as long as a test run. Servers work inside it, by which they are found at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls) -> "SharedDirectory":
+        """Make one for the run that this process leads, and clear away what killed runs have left."""
+        prefix = f"ai-agents-tests-{os.geteuid()}-"
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+            leader = left.name.removeprefix(prefix).split("-")[0]
+            if leader.isdigit() and not is_running(int(leader)):
+                cls(left).close()
+        path = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-")).resolve()
+        path.chmod(0o711)  # a server that runs as another user must be able to pass
+        return cls(path)
+
+    def once(self, name: str, make: Callable[[], str]) -> str:
+        """What `make` gives, called by the first process that asks and kept for the others, who wait for it."""
+        kept = self.path / f"{name}.made"
+        with (self.path / f"{name}.lock").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if not kept.exists():
+                kept.write_text(make())
+            return kept.read_text()
+
+    def close(self) -> None:
+        """End every process that works inside the directory, and remove it."""
+        processes = self._processes()
+        for pid in processes:
+            send_signal(pid, signal.SIGKILL)  # nothing of theirs is worth keeping
+        wait_until(lambda: not any(map(is_running, processes)), what="servers of a test run to be gone")
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _processes(self) -> list[int]:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                directory = (entry / "cwd").readlink()
+            except OSError:  # gone meanwhile, or somebody else's
+                continue
+            if directory.is_relative_to(self.path) and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+        return found
