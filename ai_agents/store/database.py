@@ -13,7 +13,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, delete, insert, make_url, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    delete,
+    insert,
+    make_url,
+    select,
+)
 from sqlalchemy.engine import URL
 
 from ai_agents.core.exceptions import InvalidRequest
@@ -182,7 +193,9 @@ def _create_all(connection: Connection) -> None:
     Base.metadata.create_all(connection)
     if empty:
         # Alembic's own table, in its own form: a database made here is migrated onward like any other.
-        stamp = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+        version = Column("version_num", String(32), nullable=False)
+        key = PrimaryKeyConstraint("version_num", name="alembic_version_pkc")
+        stamp = Table("alembic_version", MetaData(), version, key)
         stamp.create(connection, checkfirst=True)
         connection.execute(delete(stamp))
         connection.execute(insert(stamp).values(version_num=SCHEMA_REVISION))

@@ -1,0 +1,155 @@
+"""Migrations: from empty to the schema of the models and back, on both databases, by many at once."""
+
+import asyncio
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.store import migrate
+from ai_agents.store.database import Database
+from ai_agents.store.models import SCHEMA_REVISION
+from tests.support.postgres import PostgresServer
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, once of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new' / 'empty.db'}"
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    name = f"empty_{os.getpid()}_{next(_numbers)}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+def test_an_empty_database_is_brought_to_the_newest_revision(empty_url: str) -> None:
+    assert migrate.current(empty_url) is None
+    assert not migrate.is_current(empty_url)
+    migrate.upgrade(empty_url)
+    assert migrate.current(empty_url) == SCHEMA_REVISION
+    assert migrate.is_current(empty_url)
+    migrate.upgrade(empty_url)  # nothing left to do
+
+
+def test_the_revision_in_the_models_is_the_newest_migration(empty_url: str) -> None:
+    def head(connection: Connection) -> str | None:
+        return ScriptDirectory.from_config(migrate.config_for(connection)).get_current_head()
+
+    assert migrate.run_on(empty_url, head) == SCHEMA_REVISION
+
+
+def test_models_and_migrations_say_the_same(database_url: str) -> None:
+    migrate.run_on(database_url, lambda connection: command.check(migrate.config_for(connection)))
+
+
+async def test_tables_made_at_once_are_those_that_the_migrations_make(
+    empty_url: str, request: pytest.FixtureRequest
+) -> None:
+    database = Database(empty_url)
+    migrated_url = request.getfixturevalue(f"{database.dialect}_url")
+    assert await database.is_empty()
+    await database.create_all()
+    assert not await database.is_empty()
+    await database.create_all()  # makes only what is missing
+    await database.close()
+    assert migrate.is_current(empty_url)
+    assert migrate.run_on(empty_url, _schema) == migrate.run_on(migrated_url, _schema)
+
+
+def test_going_back_to_the_beginning_leaves_nothing(database_url: str) -> None:
+    migrate.downgrade(database_url, "base")
+    assert migrate.current(database_url) is None
+    assert migrate.run_on(database_url, lambda c: inspect(c).get_table_names()) == ["alembic_version"]
+    migrate.upgrade(database_url)
+    assert migrate.is_current(database_url)
+
+
+async def test_migrating_works_while_an_event_loop_runs_in_the_thread(empty_url: str) -> None:
+    assert asyncio.get_running_loop().is_running()
+    migrate.upgrade(empty_url)
+    assert migrate.is_current(empty_url)
+
+
+def test_four_processes_may_migrate_one_database_at_once(empty_url: str) -> None:
+    program = "import sys; from ai_agents.store.migrate import upgrade; upgrade(sys.argv[1])"
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, empty_url], stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    said = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0, 0], said
+    assert migrate.is_current(empty_url)
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(database_url: str) -> None:
+    def pretend(connection: Connection) -> None:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.commit()
+
+    migrate.run_on(database_url, pretend)
+    with pytest.raises(DatabaseUnavailable, match="revision"):
+        migrate.upgrade(database_url)
+    assert migrate.current(database_url) == "9999"
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:
+    def get_in_the_way(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE roles (id INTEGER)"))
+        connection.commit()
+
+    migrate.run_on(empty_url, get_in_the_way)
+    with pytest.raises(DatabaseUnavailable):
+        migrate.upgrade(empty_url)
+    assert migrate.run_on(empty_url, lambda c: inspect(c).get_table_names()) == ["roles"]
+
+
+def test_a_database_that_is_not_there_is_said_to_be_unavailable() -> None:
+    with pytest.raises(DatabaseUnavailable):
+        migrate.upgrade("postgresql+asyncpg://postgres@127.0.0.1:1/none")
+
+
+def test_the_alembic_command_finds_the_migrations_and_the_database(sqlite_url: str) -> None:
+    root = migrate.migrations_directory().parent
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic", "-x", f"url={sqlite_url}", "check"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _schema(connection: Connection) -> dict[str, Any]:
+    """Everything that the database tells of its tables, in an order of its own."""
+    seen = inspect(connection)
+
+    def indexes(table: str) -> list[str]:
+        found = seen.get_indexes(table)
+        for index in found:
+            index["dialect_options"] = {name: str(said) for name, said in index.get("dialect_options", {}).items()}
+        return sorted(map(str, found))
+
+    return {
+        table: {
+            "columns": [{**column, "type": str(column["type"])} for column in seen.get_columns(table)],
+            "primary key": seen.get_pk_constraint(table),
+            "foreign keys": sorted(map(str, seen.get_foreign_keys(table))),
+            "indexes": indexes(table),
+            "unique": sorted(map(str, seen.get_unique_constraints(table))),
+        }
+        for table in seen.get_table_names()
+    }
