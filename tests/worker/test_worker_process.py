@@ -1,0 +1,117 @@
+"""The worker as an operator runs it: a real process with its pool, and a real Redis."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+
+from tests.support.processes import children_of, is_running, wait_until
+from tests.support.redis_server import RedisServer
+
+QUEUE = "ai-agents"
+
+Start = Callable[[str], subprocess.Popen[bytes]]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment without the service's settings, and with these."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AI_AGENTS_")}
+    return {**inherited, **settings}
+
+
+@pytest.fixture
+def start(redis_server: RedisServer, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker with one pool process: `start("worker")` runs that module as a program."""
+    settings = environment(AI_AGENTS_REDIS_URL=redis_server.url, AI_AGENTS_WORKER_CONCURRENCY="1")
+    with ExitStack() as started:
+
+        def start_module(module: str) -> subprocess.Popen[bytes]:
+            log = started.enter_context((tmp_path / "worker.log").open("ab"))
+            command = [sys.executable, "-m", module]
+            process = started.enter_context(
+                subprocess.Popen(command, cwd=tmp_path, env=settings, stdout=log, stderr=log)
+            )
+            started.callback(process.kill)
+            return process
+
+        yield start_module
+
+
+def queue(server: RedisServer, task: str, argument: str) -> None:
+    """Queue a job, as any process may that knows the broker."""
+    with Celery("client", broker=server.url, set_as_current=False) as client:
+        client.send_task(task, [argument], queue=QUEUE, ignore_result=True)
+
+
+def answer(server: RedisServer, key: str) -> bytes:
+    """Wait for what a job puts on a list."""
+    with redis.Redis.from_url(server.url, socket_timeout=40) as connection:
+        answered = connection.blpop([key], timeout=30)
+    assert answered, "the worker did not answer"
+    value: bytes = answered[1]
+    return value
+
+
+def ping(server: RedisServer, token: str) -> dict[str, int]:
+    queue(server, "worker.ping", token)
+    told: dict[str, int] = json.loads(answer(server, f"ai-agents:ping:{token}"))
+    return told
+
+
+def test_jobs_share_the_loop_of_their_pool_process_and_sigterm_ends_them_all(
+    start: Start, redis_server: RedisServer
+) -> None:
+    worker = start("worker")
+    first = ping(redis_server, "first")
+    second = ping(redis_server, "second")
+
+    assert first == second
+    assert first["pid"] in children_of(worker.pid)
+
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    wait_until(lambda: not is_running(first["pid"]), what="the worker's pool to be gone")
+    with redis.Redis.from_url(redis_server.url) as connection:
+        assert connection.hlen("unacked") == 0
+        assert connection.llen(QUEUE) == 0
+
+
+def test_a_job_queued_before_the_worker_starts_is_done_by_it(start: Start, redis_server: RedisServer) -> None:
+    queue(redis_server, "worker.ping", "early")
+
+    worker = start("worker")
+
+    assert json.loads(answer(redis_server, "ai-agents:ping:early"))["pid"] in children_of(worker.pid)
+
+
+def test_a_job_that_outlasts_the_grace_time_goes_back_into_the_queue(start: Start, redis_server: RedisServer) -> None:
+    worker = start("tests.worker.stuck_worker")
+    queue(redis_server, "tests.stuck", "at-it")
+    pool_process = int(answer(redis_server, "at-it"))
+
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(20)
+
+    assert not is_running(pool_process)
+    with redis.Redis.from_url(redis_server.url) as connection:
+        assert connection.llen(QUEUE) == 1
+        assert connection.hlen("unacked") == 0
+
+
+def test_a_worker_without_redis_ends_with_a_sentence_that_says_why(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "worker"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert ended.returncode == 1
+    assert "AI_AGENTS_REDIS_URL is not set" in ended.stderr
+    assert "Traceback" not in ended.stderr
