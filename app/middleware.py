@@ -1,0 +1,88 @@
+"""What every request passes on its way in and out. Pure ASGI: nothing here buffers, starts tasks or reads the body."""
+
+import re
+import time
+from collections.abc import Sequence
+
+import structlog
+from ai_agents.core.ids import new_id
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.problems import problem
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+REQUEST_ID = "request_id"
+USER_ID = "user_id"
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
+
+
+class RequestContext:
+    """Names each request, refuses headers without end, logs each answer, and turns what nobody caught into a problem.
+
+    The access log has the path and no query: a query may carry a ticket.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_header_bytes: int) -> None:
+        self._app = app
+        self._max_header_bytes = max_header_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+        request_id = _request_id(headers)
+        id_header = (b"x-request-id", request_id.encode())
+        scope[REQUEST_ID] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        status = 0
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), id_header]
+            await send(message)
+
+        try:
+            if _size(scope, headers) > self._max_header_bytes:
+                await self._refuse(scope, receive, send_named)
+            else:
+                await self._app(scope, receive, send_named)
+        except Exception:
+            if status:
+                # The answer has begun and cannot be taken back. The server cuts the connection and logs the error.
+                raise
+            log.exception("unexpected error")
+            answer = problem("internal", "Something went wrong here. It has been logged.", request_id=request_id)
+            await answer(scope, receive, send_named)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round((time.perf_counter() - began) * 1000, 2),
+                user_id=scope.get(USER_ID),
+            )
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        detail = f"The request's line and headers are larger than {self._max_header_bytes} bytes."
+        await problem("payload_too_large", detail, request_id=scope[REQUEST_ID])(scope, receive, send)
+
+
+def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """The client's own id if it can stand in a log and a header as it is, else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return value.decode()
+    return new_id()
+
+
+def _size(scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> int:
+    size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    for name, value in headers:
+        size += len(name) + len(value) + 4  # as they travel: `name: value\r\n`
+    return size

@@ -1,0 +1,173 @@
+"""Every error as RFC 9457 problem details. `STATUSES` is the one place where the framework's errors meet HTTP.
+
+The table is keyed by the contract's stable word, which each error class carries and which a failed run keeps: an error
+that is raised and a run that failed earlier with the same one are answered alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, RequestError, ThreadBusy
+from ai_agents.core.types import JsonObject
+from pydantic_core import ErrorDetails
+from starlette.responses import Response
+
+STATUSES: Mapping[str, int] = {
+    "invalid_request": 422,
+    "not_found": 404,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "precondition_failed": 412,
+    "invalid_cursor": 400,
+    "invalid_event_id": 400,
+    "invalid_idempotency_key": 400,
+    "method_not_allowed": 405,
+    "payload_too_large": 413,
+    "unsupported_media_type": 415,
+    "rate_limited": 429,
+    "queue_full": 429,
+    "budget_exceeded": 429,
+    "thread_busy": 409,
+    "last_owner": 409,
+    "agent_deleted": 409,
+    "run_cancelled": 409,
+    "conflict": 409,
+    "idempotency_key_reused": 422,
+    "guardrail_blocked": 422,
+    "context_overflow": 422,
+    "tool_loop_limit": 422,
+    "provider_rate_limited": 429,
+    "provider_rejected": 502,
+    "provider_error": 502,
+    "provider_truncated": 502,
+    "provider_timeout": 504,
+    "provider_not_configured": 503,
+    "run_interrupted": 503,
+    "overloaded": 503,
+    "database_unavailable": 503,
+    "internal": 500,
+}
+_TITLES = {413: "Payload Too Large", 422: "Unprocessable Content"}
+_CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 400: "invalid_request"}
+# A client that is told to come back is told when, even where nobody knows better.
+_RETRY_AFTER_S = 1
+_MAX_LOC = 100
+MEDIA_TYPE = "application/problem+json"
+
+
+class Unauthorized(RequestError):
+    """An API key is needed: `Authorization: Bearer <key>`."""
+
+    code = "unauthorized"
+
+
+class PayloadTooLarge(RequestError):
+    """The request is larger than it may be."""
+
+    code = "payload_too_large"
+
+
+class UnsupportedMediaType(RequestError):
+    """Only application/json is read here."""
+
+    code = "unsupported_media_type"
+
+
+class RateLimited(RequestError):
+    """Too many requests."""
+
+    code = "rate_limited"
+
+
+class InvalidBody(InvalidRequest):
+    """The request has fields that are not as they should be; `errors` says which."""
+
+    def __init__(self, errors: Sequence[JsonObject]) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+
+class ProblemResponse(Response):
+    """A problem as an answer."""
+
+    media_type = MEDIA_TYPE
+
+
+def problem(code: str, detail: str, *, request_id: str, **members: Any) -> ProblemResponse:
+    """The answer to an error with this code; `members` are put beside the standard ones."""
+    status = STATUSES.get(code, 500)
+    title = _TITLES.get(status) or HTTPStatus(status).phrase
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+        **members,
+    }
+    return ProblemResponse(orjson.dumps(body), status, headers=_headers(status))
+
+
+def problem_of(error: AIAgentsError, *, request_id: str) -> ProblemResponse:
+    """The answer to a framework error."""
+    response = problem(error.code, str(error), request_id=request_id, **_members(error))
+    if error.retry_after_s is not None and response.status_code in (429, 503):
+        response.headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+    return response
+
+
+def problem_of_run(run: Mapping[str, Any], *, request_id: str) -> ProblemResponse:
+    """The answer of a run that failed: the problem that it recorded, with its status and the run's id."""
+    error = run["error"] or {}
+    code = str(error.get("code", "internal"))
+    detail = str(error.get("detail") or "The run failed.")
+    return problem(code, detail, request_id=request_id, run_id=run["id"])
+
+
+def problem_of_status(
+    status: int, detail: str, *, request_id: str, headers: Mapping[str, str] | None = None
+) -> ProblemResponse:
+    """The answer where the web framework itself refused: unknown path, wrong method."""
+    code = _CODES_OF_STATUSES.get(status, "internal" if status >= 500 else "invalid_request")
+    response = problem(code, detail, request_id=request_id)
+    response.headers.update(headers or {})
+    return response
+
+
+def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, ...] = ()) -> list[JsonObject]:
+    """What pydantic found, as `{loc, msg}`: where and what should be there, never what was."""
+    return [{"loc": _loc((*at, *detail["loc"])), "msg": _message(detail)} for detail in details]
+
+
+def _loc(loc: tuple[str | int, ...]) -> list[str | int]:
+    # The name of an unknown field is the client's own text, of any length.
+    return [part if isinstance(part, int) else part[:_MAX_LOC] for part in loc]
+
+
+def _message(detail: ErrorDetails) -> str:
+    if detail["type"] == "union_tag_invalid":  # pydantic's own sentence repeats the value
+        return f"should be one of {detail['ctx']['expected_tags']}"
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _members(error: AIAgentsError) -> JsonObject:
+    match error:
+        case InvalidBody():
+            return {"errors": error.errors}
+        case InvalidRequest() if error.loc:
+            return {"errors": [{"loc": _loc(error.loc), "msg": str(error)}]}
+        case ThreadBusy():
+            return {"run_id": error.run_id}
+    return {}
+
+
+def _headers(status: int) -> dict[str, str] | None:
+    match status:
+        case 401:
+            return {"www-authenticate": "Bearer"}
+        case 429 | 503:
+            return {"retry-after": str(_RETRY_AFTER_S)}
+    return None

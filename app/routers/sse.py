@@ -1,0 +1,129 @@
+"""Event streams as answers. What they bring is framed by the framework; here it goes out, and ends when it should.
+
+A stream ends: with its source · when the client is gone, noticed also while a write to it is blocked · when the process
+stops (cleanly, so that the client comes back with its last id). It holds no database connection, and two tasks: the
+request's own and one that waits for the client's leaving.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from ai_agents.runner.reader import StreamReader
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.problems import RateLimited
+
+MEDIA_TYPE = "text/event-stream"
+_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache, no-transform"),
+        (b"x-accel-buffering", b"no"),
+    ],
+}
+# A source that always has more must not keep the loop from everybody else.
+_CHUNKS_WITHOUT_PAUSE = 32
+
+
+class OpenStreams:
+    """The streams that this process has open: how many each user has, and their common end."""
+
+    def __init__(self, *, per_user: int) -> None:
+        self._per_user = per_user
+        self._open: set[EventStreamResponse] = set()
+        self._users: Counter[str] = Counter()
+        self.closing = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def check(self, user_id: str) -> None:
+        """Raises `RateLimited` where the user has as many streams as one may have."""
+        if self._users[user_id] >= self._per_user:
+            raise RateLimited(f"There are {self._per_user} streams open already, which is the limit for one user.")
+
+    def add(self, stream: "EventStreamResponse") -> None:
+        """Count a stream in."""
+        self._open.add(stream)
+        self._users[stream.user_id] += 1
+
+    def discard(self, stream: "EventStreamResponse") -> None:
+        """Count it out."""
+        self._open.discard(stream)
+        self._users[stream.user_id] -= 1
+        if not self._users[stream.user_id]:
+            del self._users[stream.user_id]
+
+    def close(self) -> None:
+        """End all streams, and those still to come as soon as they have begun."""
+        self.closing = True
+        for stream in list(self._open):
+            stream.end()
+
+
+class EventStreamResponse(Response):
+    """One open stream: what a reader brings, framed. Errors before the first frame are still ordinary answers."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, reader: StreamReader, *, user_id: str, streams: OpenStreams) -> None:
+        super().__init__()
+        self.user_id = user_id
+        self._reader = reader
+        self._streams = streams
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+
+    def end(self) -> None:
+        """End the stream between two frames. Does nothing to one that is over."""
+        if self._task is not None and not self._ended:
+            # It waits for its source or for the client: the cancellation reaches it exactly there.
+            self._ended = True
+            self._task.cancel()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._streams.add(self)
+        try:
+            async with aclosing(self._reader.sse()) as chunks:
+                await self._serve(chunks, receive, send)
+        finally:
+            self._reader.close()
+            self._streams.discard(self)
+
+    async def _serve(self, chunks: AsyncGenerator[bytes], receive: Receive, send: Send) -> None:
+        first = await anext(chunks, b"")
+        await send(_START)
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        if not self._streams.closing:
+            self._task = asyncio.current_task()
+            watcher = asyncio.create_task(self._watch(receive))
+            try:
+                await _pump(chunks, send)
+            except asyncio.CancelledError:
+                if not self._ended:
+                    raise
+                asyncio.current_task().uncancel()
+            finally:
+                # From here on nobody cancels this task: it would hit whoever called us.
+                self._task = None
+                watcher.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.end()
+
+
+async def _pump(chunks: AsyncGenerator[bytes], send: Send) -> None:
+    sent = 0
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        sent += 1
+        if sent % _CHUNKS_WITHOUT_PAUSE == 0:
+            await asyncio.sleep(0)

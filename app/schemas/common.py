@@ -1,0 +1,171 @@
+"""What the resources' models share: strictness, texts, metadata, content, and the models of lists and problems."""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import orjson
+from ai_agents.core.types import Part, TextPart
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from app.settings import Settings
+
+_DEFAULTS = Settings.model_fields
+MAX_CONTENT: int = _DEFAULTS["max_content_characters"].default
+
+
+class Strict(BaseModel):
+    """A request's object: unknown fields are refused, and a value is taken as it is, never converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Read(BaseModel):
+    """An answer's object. Answers are not made from it: it describes them in the OpenAPI document."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+def _limits(info: ValidationInfo) -> Settings:
+    return info.context if isinstance(info.context, Settings) else Settings.model_construct()
+
+
+def _check_metadata(value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    limit = _limits(info).max_metadata_bytes
+    if len(orjson.dumps(value)) > limit:
+        raise ValueError(f"must not be larger than {limit} bytes as JSON")
+    return value
+
+
+def _check_text(value: str, info: ValidationInfo) -> str:
+    limit = _limits(info).max_content_characters
+    if len(value) > limit:
+        raise ValueError(f"must not have more than {limit} characters")
+    return value
+
+
+def _check_line(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError("must be a line of text")
+    return value
+
+
+Metadata = Annotated[
+    dict[str, Any], AfterValidator(_check_metadata), Field(description="Yours; at most 16 KiB as JSON.")
+]
+LongText = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_CONTENT})]
+# A name or a title: one line that says something.
+Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_line)]
+UserId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_check_line)]
+Id = Annotated[str, Field(max_length=100, description="A UUIDv7, in lower case.")]
+
+
+class TextPartIn(Strict):
+    """Text."""
+
+    type: Literal["text"]
+    text: str
+
+
+class FilePartIn(Strict):
+    """A file that was uploaded before."""
+
+    type: Literal["file"]
+    file_id: Id
+
+
+PartIn = Annotated[TextPartIn | FilePartIn, Discriminator("type")]
+
+
+def _as_parts(value: Any) -> Any:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+def _check_content(value: list[PartIn], info: ValidationInfo) -> list[PartIn]:
+    texts = [part.text for part in value if isinstance(part, TextPartIn)]
+    if not any(text.strip() for text in texts):
+        raise ValueError("must contain text")
+    limit = _limits(info).max_content_characters
+    if sum(map(len, texts)) > limit:
+        raise ValueError(f"must not have more than {limit} characters")
+    return value
+
+
+Content = Annotated[
+    list[PartIn],
+    BeforeValidator(_as_parts),
+    AfterValidator(_check_content),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1, "maxLength": MAX_CONTENT},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "oneOf": [
+                            {"$ref": "#/components/schemas/TextPartIn"},
+                            {"$ref": "#/components/schemas/FilePartIn"},
+                        ]
+                    },
+                },
+            ]
+        }
+    ),
+]
+
+
+def to_parts(content: list[PartIn]) -> list[Part]:
+    """The content as the framework takes it."""
+    return [TextPart(part.text) for part in content if isinstance(part, TextPartIn)]
+
+
+ItemT = TypeVar("ItemT")
+
+
+class Page(Read, Generic[ItemT]):
+    """One page of a list."""
+
+    data: list[ItemT]
+    next: str | None = Field(description="The cursor for `?after=` of the next page; null on the last one.")
+
+
+class FieldError(Read):
+    """One thing that is wrong with a request."""
+
+    loc: list[str | int] = Field(description="Where: `body`, `query` or `header`, then the way to the field.")
+    msg: str
+
+
+class Problem(Read):
+    """What went wrong (RFC 9457). Some problems have further members: `run_id`, for one."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="A stable word for what went wrong.")
+    request_id: str
+    errors: list[FieldError] | None = Field(None, description="For `invalid_request`: what is wrong, without the value.")
+
+
+class Usage(Read):
+    """Tokens. Null where the provider does not say; `estimated` is there, and true, where they were counted here."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_input_tokens: int | None
+    reasoning_tokens: int | None
+    estimated: bool | None = None
+
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

@@ -1,0 +1,91 @@
+"""What can be set from outside: environment variables with the prefix `AI_AGENTS_`, or a `.env` file. Read only here.
+
+One class per concern; `Settings` is all of them together. Provider settings keep the names that their SDKs read.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KIB = 1024
+PREFIX = "AI_AGENTS_"
+
+
+class ServerSettings(BaseSettings):
+    """Where the service listens, what it keeps beside its database, and how it stops."""
+
+    host: str = Field("127.0.0.1", validation_alias=AliasChoices(f"{PREFIX}HOST", "HOST"))
+    port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices(f"{PREFIX}PORT", "PORT"))
+    var_dir: Path = Field(Path("var"), description="The admin key that was made here, and the default database.")
+    admin_key: SecretStr | None = Field(None, description="Without one, it is made at the first start.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    shutdown_grace_s: float = Field(10.0, ge=0, description="How long runs may go on after SIGTERM.")
+
+    @field_validator("admin_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 8:
+            raise ValueError("an admin key has at least 8 characters")
+        return value
+
+
+class DatabaseSettings(BaseSettings):
+    """Where things are kept, and what tells other processes of them."""
+
+    database_url: str | None = Field(None, description="SQLite in the var directory, or `postgresql+asyncpg://…`.")
+    database_pool_size: int = Field(10, ge=1, le=500)
+    redis_url: str | None = None
+    worker_concurrency: int | None = Field(None, ge=1, description="Jobs that a worker does at once; else one a core.")
+
+
+class ProviderSettings(BaseSettings):
+    """Which models there are."""
+
+    default_model: str | None = Field(
+        None, pattern=r"^[^:\s]+:\S+$", description="`provider:model`; otherwise that of the first provider with a key."
+    )
+    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    ollama_host: str | None = Field(None, validation_alias="OLLAMA_HOST")
+
+
+class RequestLimits(BaseSettings):
+    """How much a request may bring."""
+
+    max_body_bytes: int = Field(1024 * KIB, ge=KIB)
+    max_content_characters: int = Field(100_000, ge=1)
+    max_metadata_bytes: int = Field(16 * KIB, ge=2)
+    max_json_depth: int = Field(32, ge=4, le=500)
+    max_header_bytes: int = Field(32 * KIB, ge=KIB)
+    max_streams_per_user: int = Field(50, ge=1, description="Streams that a user may have open at once, per process.")
+
+
+class RunSettings(BaseSettings):
+    """How far a run may go."""
+
+    run_timeout_s: float = Field(600.0, gt=0)
+    tool_timeout_s: float = Field(30.0, gt=0)
+    tool_rounds: int = Field(10, ge=1)
+    max_tool_result_bytes: int = Field(64 * KIB, ge=KIB)
+
+
+class Settings(ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits, RunSettings):
+    """Everything that can be set. An empty variable counts as one that is not there."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    @property
+    def database(self) -> str:
+        """The database's address: the one that was set, else a file of ours."""
+        return self.database_url or f"sqlite:///{self.var_dir / 'ai-agents.db'}"
+
+    @property
+    def admin_key_file(self) -> Path:
+        """Where a made admin key is kept."""
+        return self.var_dir / "admin.key"
