@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 
 from uuid_utils import UUID, uuid7
 
+# RFC 3339 in UTC with six decimals: as text it sorts as the times do.
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
 
 def new_id() -> str:
     """A UUIDv7, lower-case, ascending within this process."""
@@ -24,5 +27,5 @@ def is_id(value: str) -> bool:
 
 
 def utc_now() -> str:
-    """The time as RFC 3339 in UTC with six decimals, so that it sorts as text."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """The time in `TIME_FORMAT`."""
+    return datetime.now(UTC).strftime(TIME_FORMAT)

@@ -1,0 +1,154 @@
+"""What the roles owner > editor > viewer allow on agents and threads. Every right of the framework is decided here.
+
+Not allowed to see a thing is `NotFound`, as if there were none; allowed to see but not to do is `PermissionDenied`.
+An admin is above all roles: whoever knows that the user is one says so with `is_admin`.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied, ThreadNotFound
+from ai_agents.core.types import JsonObject
+from ai_agents.store import roles
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.roles import RANKS, Role, ThreadRoles
+
+ThreadAction = Literal["read", "send", "cancel", "approve", "update", "fork", "delete", "manage_roles"]
+AgentAction = Literal["read", "start_thread", "update", "delete", "manage_roles"]
+ThreadAccess = ThreadRoles
+
+_ON_THREAD: Mapping[ThreadAction, Role] = {
+    "read": "viewer",
+    "send": "editor",
+    "cancel": "editor",
+    "approve": "editor",
+    "update": "editor",
+    "fork": "editor",
+    "delete": "owner",
+    "manage_roles": "owner",
+}
+# What makes the thread's agent speak, or a new thread of it, also takes a role on the agent.
+_ON_ITS_AGENT: Mapping[ThreadAction, Role] = {"send": "viewer", "fork": "viewer"}
+_ON_AGENT: Mapping[AgentAction, Role] = {
+    "read": "viewer",
+    "start_thread": "viewer",
+    "update": "editor",
+    "delete": "owner",
+    "manage_roles": "owner",
+}
+
+
+def can(role: Role | None, needed: Role) -> bool:
+    """Whether a role is at least the needed one."""
+    return role is not None and RANKS.index(role) >= RANKS.index(needed)
+
+
+def may_on_thread(action: ThreadAction, thread_role: Role | None, agent_role: Role | None = None) -> bool:
+    """Whether somebody with these roles on a thread and on its agent may do this."""
+    on_agent = _ON_ITS_AGENT.get(action)
+    return can(thread_role, _ON_THREAD[action]) and (on_agent is None or can(agent_role, on_agent))
+
+
+def may_on_agent(action: AgentAction, role: Role | None) -> bool:
+    """Whether somebody with this role on an agent may do this."""
+    return can(role, _ON_AGENT[action])
+
+
+def may_send(thread_role: Role | None, agent_role: Role | None) -> bool:
+    """Whether somebody with these roles may send a message."""
+    return may_on_thread("send", thread_role, agent_role)
+
+
+def access(connection: Connection, user_id: str, *, thread_id: str) -> ThreadAccess | None:
+    """What a user is in a thread and on its agent, in one statement; None if there is no such thread."""
+    return roles.find_thread_roles(connection, user_id, thread_id)
+
+
+def require_on_thread(
+    connection: Connection, user_id: str, action: ThreadAction, thread_id: str, *, is_admin: bool = False
+) -> ThreadAccess:
+    """The user's access to a thread, if it allows the action.
+
+    Raises `ThreadNotFound` where the user may not see the thread, `PermissionDenied` where not do this.
+    """
+    found = access(connection, user_id, thread_id=thread_id)
+    if found is None or not (is_admin or may_on_thread("read", found.thread_role)):
+        raise ThreadNotFound
+    if not (is_admin or may_on_thread(action, found.thread_role, found.agent_role)):
+        on_agent = _ON_ITS_AGENT.get(action)
+        raise PermissionDenied(
+            f"This needs the role {_ON_THREAD[action]} on the thread"
+            + (f" and {on_agent} on its agent." if on_agent else ".")
+        )
+    return found
+
+
+def require_on_agent(
+    connection: Connection, user_id: str, action: AgentAction, agent_id: str, *, is_admin: bool = False
+) -> Role | None:
+    """The user's role on an agent, if it allows the action.
+
+    Raises `AgentNotFound` where the user may not see the agent, `PermissionDenied` where not do this.
+    """
+    role = roles.get_role(connection, user_id, "agent", agent_id)
+    if not (is_admin or may_on_agent("read", role)):
+        raise AgentNotFound
+    if not (is_admin or may_on_agent(action, role)):
+        raise PermissionDenied(f"This needs the role {_ON_AGENT[action]} on the agent.")
+    return role
+
+
+class RoleAuth:
+    """Roles of users on agents and threads: gives them, and asks for them."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def assign_role(self, user_id: str, role: str, resource_type: str, resource_id: str) -> JsonObject:
+        """Give a user (`*`: every user) a role, in place of the one that he has there; the role.
+
+        Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
+        """
+        return await self._db.write(
+            lambda c: roles.assign(c, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
+        )
+
+    async def role_of(self, user_id: str, resource_type: str, resource_id: str) -> Role | None:
+        """The better of a user's own role and everybody's; None if there is neither.
+
+        Raises `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
+        """
+        return await self._db.read(lambda c: roles.get_role(c, user_id, resource_type, resource_id))
+
+    async def require(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
+        """The user's role, if it is at least this one.
+
+        Raises `PermissionDenied`, `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
+        """
+        if role not in RANKS:
+            raise InvalidRequest("A role is one of owner, editor, viewer.", loc=("role",))
+        found = await self.role_of(user_id, resource_type, resource_id)
+        if found is None or not can(found, role):
+            raise PermissionDenied(f"This needs the role {role} on the {resource_type}.")
+        return found
+
+    async def may_see(self, user_id: str, resource_type: str, resource_id: str, *, is_admin: bool = False) -> bool:
+        """Whether there is such a thing and the user may know of it."""
+        try:
+            return is_admin or await self.role_of(user_id, resource_type, resource_id) is not None
+        except (AgentNotFound, ThreadNotFound):
+            return False
+
+    async def thread_access(
+        self, user_id: str, thread_id: str, action: ThreadAction = "read", *, is_admin: bool = False
+    ) -> ThreadAccess:
+        """The user's access to a thread, if it allows the action. Raises `ThreadNotFound`, `PermissionDenied`."""
+        return await self._db.read(lambda c: require_on_thread(c, user_id, action, thread_id, is_admin=is_admin))
+
+    async def agent_access(
+        self, user_id: str, agent_id: str, action: AgentAction = "read", *, is_admin: bool = False
+    ) -> Role | None:
+        """The user's role on an agent, if it allows the action. Raises `AgentNotFound`, `PermissionDenied`."""
+        return await self._db.read(lambda c: require_on_agent(c, user_id, action, agent_id, is_admin=is_admin))

@@ -1,0 +1,93 @@
+"""Idempotency keys: what a request with a key led to, so that the same request again leads to nothing new."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, delete, null, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ai_agents.core.exceptions import IdempotencyKeyReused, InvalidIdempotencyKey
+from ai_agents.core.ids import TIME_FORMAT, utc_now
+from ai_agents.core.types import JsonObject
+from ai_agents.store.models import IdempotencyKey
+
+KEPT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the request with a key led to: a run, or an answer given at once."""
+
+    run_id: str | None
+    answer: JsonObject | None
+
+
+def checked_key(key: str) -> str:
+    """The key itself. Raises `InvalidIdempotencyKey` unless it is 1 to 255 visible ASCII characters."""
+    if not 0 < len(key) <= 255 or not all("!" <= character <= "~" for character in key):
+        raise InvalidIdempotencyKey
+    return key
+
+
+def fingerprint(method: str, path: str, body: bytes) -> str:
+    """What tells requests apart: 64 hex digits, the same for the same method, path and body."""
+    digest = hashlib.sha256(f"{method.upper()} {path}\n".encode("utf-8", "surrogatepass"))
+    digest.update(body)
+    return digest.hexdigest()
+
+
+def find(connection: Connection, user_id: str, key: str, fingerprint: str) -> Remembered | None:
+    """What this request led to earlier; None if the key is new. Raises `IdempotencyKeyReused`."""
+    statement = select(IdempotencyKey.fingerprint, IdempotencyKey.run_id, IdempotencyKey.answer).where(
+        IdempotencyKey.user_id == user_id, IdempotencyKey.key == key, IdempotencyKey.created_at > _oldest()
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return Remembered(row.run_id, row.answer)
+
+
+def remember(
+    connection: Connection,
+    user_id: str,
+    key: str,
+    fingerprint: str,
+    *,
+    run_id: str | None = None,
+    answer: JsonObject | None = None,
+) -> Remembered | None:
+    """Keep what the request led to, in the transaction that does it.
+
+    Where the same request was first (the other's transaction is waited for), what that one led to; else None.
+    Raises `IdempotencyKeyReused`. In both cases the caller has to undo what it did.
+    """
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    values = {
+        "fingerprint": fingerprint,
+        "run_id": run_id,
+        "answer": null() if answer is None else answer,
+        "created_at": utc_now(),
+    }
+    statement = insert(IdempotencyKey).values(user_id=user_id, key=key, **values)
+    # One that has outlived its time and was not swept yet is as good as none.
+    statement = statement.on_conflict_do_update(
+        index_elements=[IdempotencyKey.user_id, IdempotencyKey.key],
+        set_=values,
+        where=IdempotencyKey.created_at <= _oldest(),
+    )
+    if connection.execute(statement).rowcount == 1:
+        return None
+    return find(connection, user_id, key, fingerprint)
+
+
+def sweep(connection: Connection, older_than: str | None = None) -> int:
+    """Forget keys that were made before a time (by default the 24 h that they are kept); how many that were."""
+    statement = delete(IdempotencyKey).where(IdempotencyKey.created_at <= (older_than or _oldest()))
+    return connection.execute(statement).rowcount
+
+
+def _oldest() -> str:
+    return (datetime.now(UTC) - KEPT).strftime(TIME_FORMAT)

@@ -1,0 +1,153 @@
+"""Messages: what was said in a thread, by whom, and in which order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import MessageNotFound
+from ai_agents.core.parts import part_to_stored, stored_to_public
+from ai_agents.core.types import JsonObject, Part, Usage
+from ai_agents.store import pages
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import Message
+
+Order = Literal["asc", "desc"]
+COLUMNS = (
+    Message.id,
+    Message.thread_id,
+    Message.run_id,
+    Message.seq,
+    Message.role,
+    Message.parts,
+    Message.status,
+    Message.user_id,
+    Message.usage,
+    Message.meta,
+    Message.created_at,
+)
+# Statements that every turn runs are built once: building one costs several times what running it does.
+_INSERT = insert(Message)
+_PLACE = (
+    update(Message)
+    .where(Message.id == bindparam("message_id"))
+    .values(seq=bindparam("new_seq"), status="completed")
+    .returning(*COLUMNS)
+)
+_FIND = select(*COLUMNS).where(Message.id == bindparam("message_id"), Message.thread_id == bindparam("thread_id"))
+_OF_THREAD = select(*COLUMNS).where(Message.thread_id == bindparam("thread_id")).limit(bindparam("count"))
+_OLDEST_FIRST = _OF_THREAD.where(Message.seq > bindparam("seen")).order_by(Message.seq)
+_NEWEST_FIRST = _OF_THREAD.where(Message.seq < bindparam("seen")).order_by(Message.seq.desc())
+
+
+def insert_message(
+    connection: Connection,
+    *,
+    message_id: str,
+    thread_id: str,
+    run_id: str | None,
+    seq: int | None,
+    role: str,
+    parts: Sequence[Part],
+    status: str,
+    user_id: str | None,
+    usage: Usage | None,
+    metadata: Mapping[str, Any],
+    created_at: str,
+) -> JsonObject:
+    """Write a message; it as clients see it. `seq` is None while it waits for its turn."""
+    row = {
+        "id": message_id,
+        "thread_id": thread_id,
+        "run_id": run_id,
+        "seq": seq,
+        "role": role,
+        "parts": [part_to_stored(part) for part in parts],
+        "status": status,
+        "user_id": user_id,
+        "usage": None if usage is None else usage.to_dict(),
+        "metadata": dict(metadata),
+        "created_at": created_at,
+    }
+    connection.execute(_INSERT, row)
+    return to_public(row)
+
+
+def place_message(connection: Connection, message_id: str, seq: int) -> JsonObject:
+    """Give a message that waited its place in the history; it as clients see it. Raises `MessageNotFound`."""
+    row = connection.execute(_PLACE, {"message_id": message_id, "new_seq": seq}).mappings().one_or_none()
+    if row is None:
+        raise MessageNotFound
+    return to_public(row)
+
+
+def find_message(connection: Connection, thread_id: str, message_id: str) -> JsonObject | None:
+    """A message of this thread as clients see it."""
+    row = connection.execute(_FIND, {"message_id": message_id, "thread_id": thread_id}).mappings().one_or_none()
+    return None if row is None else to_public(row)
+
+
+def list_messages(
+    connection: Connection, thread_id: str, *, limit: int, after: str | None, order: Order = "asc"
+) -> JsonObject:
+    """A page of a thread's history; messages that still wait are not in it. Raises `InvalidCursor`."""
+    statement, end = (_OLDEST_FIRST, 0) if order == "asc" else (_NEWEST_FIRST, pages.MAX_SEQ)
+    seen = end if after is None else pages.decode_number_cursor(after)
+    values = {"thread_id": thread_id, "seen": seen, "count": limit + 1}
+    rows = connection.execute(statement, values).mappings().all()
+    return pages.to_page(rows, limit=limit, cursor=lambda row: pages.encode_cursor(row["seq"]), to_dict=to_public)
+
+
+def to_public(row: Mapping[Any, Any]) -> JsonObject:
+    """A row of `messages` as clients see it."""
+    parts = [stored_to_public(part) for part in row["parts"]]
+    return {
+        "id": row["id"],
+        "thread_id": row["thread_id"],
+        "run_id": row["run_id"],
+        "seq": row["seq"],
+        "role": row["role"],
+        "content": "".join(map(_text_of, parts)),
+        "parts": parts,
+        "status": row["status"],
+        "user_id": row["user_id"],
+        "usage": row["usage"],
+        "metadata": row["metadata"],
+        "created_at": row["created_at"],
+    }
+
+
+def _text_of(part: JsonObject) -> str:
+    """What a part adds to the content: its text, or what a tool answered."""
+    match part["type"]:
+        case "text":
+            return str(part["text"])
+        case "tool_result":
+            result = part["result"]
+            return result if isinstance(result, str) else json.dumps(result)
+        case _:
+            return ""
+
+
+class MessageStore:
+    """Messages as clients read them. They are written by runs, or with the thread."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def get(self, thread_id: str, message_id: str) -> JsonObject:
+        """One message of a thread, even if it still waits. Raises `MessageNotFound`."""
+        found = await self._db.read(lambda c: find_message(c, thread_id, message_id))
+        if found is None:
+            raise MessageNotFound
+        return found
+
+    async def list(
+        self, thread_id: str, *, limit: int = 20, after: str | None = None, order: Order = "asc"
+    ) -> JsonObject:
+        """A thread's history, oldest first or with `order="desc"` newest first: `{"data", "next"}`.
+
+        Raises `InvalidCursor`.
+        """
+        return await self._db.read(lambda c: list_messages(c, thread_id, limit=limit, after=after, order=order))

@@ -1,0 +1,105 @@
+"""Lists in pages. A cursor holds the keys of the last item seen, so that a page costs the same wherever it is.
+
+To a client a cursor is opaque; one that was not made here is refused, never guessed at.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import InvalidCursor
+from ai_agents.core.ids import is_id
+from ai_agents.core.types import JsonObject
+
+Row = Mapping[Any, Any]
+RowT = TypeVar("RowT", bound=Row)
+# Ours are under a hundred characters; a longer one need not be decoded to be known as foreign.
+_MAX_LENGTH = 200
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+MAX_SEQ = 2**31 - 1
+
+
+def encode_cursor(*keys: str | int) -> str:
+    """The cursor of an item with these keys."""
+    return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
+
+
+def decode_time_cursor(cursor: str) -> tuple[str, str]:
+    """The creation time and id that a cursor stands for. Raises `InvalidCursor`."""
+    keys = _decode(cursor)
+    if (
+        len(keys) == 2
+        and isinstance(keys[0], str)
+        and isinstance(keys[1], str)
+        and _is_time(keys[0])
+        and is_id(keys[1])
+    ):
+        return keys[0], keys[1]
+    raise InvalidCursor
+
+
+def decode_number_cursor(cursor: str) -> int:
+    """The number (a `seq`, a version) that a cursor stands for. Raises `InvalidCursor`."""
+    keys = _decode(cursor)
+    if len(keys) == 1 and type(keys[0]) is int and 0 <= keys[0] <= MAX_SEQ:
+        return keys[0]
+    raise InvalidCursor
+
+
+def to_page(
+    rows: Sequence[RowT], *, limit: int, cursor: Callable[[RowT], str], to_dict: Callable[[RowT], JsonObject]
+) -> JsonObject:
+    """`{"data", "next"}` of rows of which one more than `limit` was asked for: it says that there is a next page."""
+    shown = rows[:limit]
+    return {"data": [to_dict(row) for row in shown], "next": cursor(shown[-1]) if len(rows) > limit else None}
+
+
+def newest_first(
+    connection: Connection,
+    statement: Select[*tuple[Any, ...]],
+    created_at: InstrumentedAttribute[str],
+    id: InstrumentedAttribute[str],
+    *,
+    limit: int,
+    after: str | None,
+    to_dict: Callable[[Row], JsonObject],
+) -> JsonObject:
+    """A page of the statement's rows, which have `created_at` and `id`. Raises `InvalidCursor`."""
+    if after is not None:
+        statement = statement.where(tuple_(created_at, id) < decode_time_cursor(after))
+    rows = connection.execute(statement.order_by(created_at.desc(), id.desc()).limit(limit + 1)).mappings().all()
+    return to_page(rows, limit=limit, cursor=time_cursor, to_dict=to_dict)
+
+
+def time_cursor(row: Row) -> str:
+    """The cursor of a row that has `created_at` and `id`."""
+    return encode_cursor(row["created_at"], row["id"])
+
+
+def _decode(cursor: str) -> list[Any]:
+    if not 0 < len(cursor) <= _MAX_LENGTH or not cursor.isascii():
+        raise InvalidCursor
+    try:
+        found = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise InvalidCursor from error
+    if not isinstance(found, list) or encode_cursor(*found) != cursor:
+        raise InvalidCursor
+    return found
+
+
+def _is_time(text: str) -> bool:
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

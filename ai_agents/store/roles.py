@@ -1,0 +1,298 @@
+"""Rows that say which role a user has on an agent or a thread. What a role allows is said in `ai_agents.auth`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    union,
+    update,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+
+from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, LastOwner, RoleNotFound, ThreadNotFound
+from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.types import JsonObject
+from ai_agents.store import pages
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import Agent, RoleAssignment, Thread
+
+Role = Literal["owner", "editor", "viewer"]
+ResourceType = Literal["agent", "thread"]
+EVERYBODY = "*"
+# From the weakest up: the place in this line is what roles are compared by.
+RANKS: tuple[Role, ...] = ("viewer", "editor", "owner")
+_COLUMNS = (
+    RoleAssignment.id,
+    RoleAssignment.user_id,
+    RoleAssignment.role,
+    RoleAssignment.resource_type,
+    RoleAssignment.resource_id,
+    RoleAssignment.created_at,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRoles:
+    """What a user is in a thread and on its agent, his own role or everybody's, and which agent that is now."""
+
+    thread_id: str
+    agent_id: str
+    agent_version: int
+    agent_deleted: bool
+    thread_role: Role | None
+    agent_role: Role | None
+
+
+def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[str]) -> Any:
+    """The highest rank (from 1) of the user or of everybody on a resource; NULL for none."""
+    rank = case({role: number for number, role in enumerate(RANKS, 1)}, value=RoleAssignment.role)
+    return (
+        select(func.max(rank))
+        .where(
+            RoleAssignment.resource_type == resource_type,
+            RoleAssignment.resource_id == resource_id,
+            RoleAssignment.user_id.in_((bindparam("user_id"), EVERYBODY)),
+        )
+        .scalar_subquery()
+    )
+
+
+_THREAD_ROLES = (
+    select(
+        Thread.agent_id,
+        Agent.version,
+        Agent.deleted_at.is_not(None).label("agent_deleted"),
+        _best_rank("thread", Thread.id).label("thread_rank"),
+        _best_rank("agent", Thread.agent_id).label("agent_rank"),
+    )
+    .join(Agent, Agent.id == Thread.agent_id)
+    .where(Thread.id == bindparam("thread_id"))
+)
+_ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
+    "thread": select(_best_rank("thread", Thread.id)).select_from(Thread).where(Thread.id == bindparam("resource_id")),
+    "agent": select(_best_rank("agent", Agent.id))
+    .select_from(Agent)
+    .where(Agent.id == bindparam("resource_id"), Agent.deleted_at.is_(None)),
+}
+
+
+def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> ThreadRoles | None:
+    """Everything that decides whether a user may use a thread, in one statement; None if there is no such thread."""
+    row = connection.execute(_THREAD_ROLES, {"user_id": user_id, "thread_id": thread_id}).one_or_none()
+    if row is None:
+        return None
+    return ThreadRoles(
+        thread_id=thread_id,
+        agent_id=row.agent_id,
+        agent_version=row.version,
+        agent_deleted=row.agent_deleted,
+        thread_role=_of_rank(row.thread_rank),
+        agent_role=_of_rank(row.agent_rank),
+    )
+
+
+def get_role(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> Role | None:
+    """The better of a user's own role and everybody's; None if there is neither.
+
+    Raises `AgentNotFound` (also for a deleted agent), `ThreadNotFound`, `InvalidRequest` for another type.
+    """
+    checked_type(resource_type)
+    row = connection.execute(_ROLE_ON[resource_type], {"user_id": user_id, "resource_id": resource_id}).one_or_none()
+    if row is None:
+        raise AgentNotFound if resource_type == "agent" else ThreadNotFound
+    return _of_rank(row[0])
+
+
+def assign(connection: Connection, *, user_id: str, role: str, resource_type: str, resource_id: str) -> JsonObject:
+    """Give a user a role, in place of the one that he has there; the role.
+
+    Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
+    """
+    _check(user_id, role)
+    _lock_resource(connection, resource_type, resource_id)
+    found = _find_of_user(connection, user_id, resource_type, resource_id)
+    if found is None:
+        return insert_role(connection, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
+    if found["role"] == "owner" and role != "owner":
+        _check_another_owner(connection, found)
+    connection.execute(update(RoleAssignment).where(RoleAssignment.id == found["id"]).values(role=role))
+    return {**found, "role": role}
+
+
+def insert_role(connection: Connection, *, user_id: str, role: str, resource_type: str, resource_id: str) -> JsonObject:
+    """Write the role of a user who has none there yet; the role. For a resource that this transaction makes."""
+    row = {
+        "id": new_id(),
+        "user_id": user_id,
+        "role": role,
+        "resource_type": resource_type,
+        "resource_id": resource_id,
+        "created_at": utc_now(),
+    }
+    connection.execute(insert(RoleAssignment), row)
+    return row
+
+
+def get(connection: Connection, role_id: str) -> JsonObject:
+    """One role. Raises `RoleNotFound`."""
+    row = connection.execute(select(*_COLUMNS).where(RoleAssignment.id == role_id)).mappings().one_or_none()
+    if row is None:
+        raise RoleNotFound
+    return dict(row)
+
+
+def remove(connection: Connection, role_id: str) -> JsonObject:
+    """Take a role away; what it was. Raises `RoleNotFound`, `LastOwner`."""
+    found = get(connection, role_id)
+    _lock_resource(connection, found["resource_type"], found["resource_id"])
+    found = get(connection, role_id)  # as it is now that nobody else can change it
+    if found["role"] == "owner":
+        _check_another_owner(connection, found)
+    connection.execute(delete(RoleAssignment).where(RoleAssignment.id == role_id))
+    return found
+
+
+def remove_all(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
+    """Take away every role on something that ceases to be."""
+    connection.execute(
+        delete(RoleAssignment).where(
+            RoleAssignment.resource_type == resource_type, RoleAssignment.resource_id == resource_id
+        )
+    )
+
+
+def list_on(
+    connection: Connection, resource_type: str, resource_id: str, *, limit: int, after: str | None
+) -> JsonObject:
+    """A page of the roles on a resource, newest first. Raises `InvalidCursor`."""
+    statement = select(*_COLUMNS).where(
+        RoleAssignment.resource_type == resource_type, RoleAssignment.resource_id == resource_id
+    )
+    return pages.newest_first(
+        connection, statement, RoleAssignment.created_at, RoleAssignment.id, limit=limit, after=after, to_dict=dict
+    )
+
+
+def newest_visible(
+    resource_type: ResourceType,
+    model: type[Agent] | type[Thread],
+    user_id: str,
+    *,
+    conditions: tuple[Any, ...],
+    before_id: str | None,
+    limit: int,
+) -> Select[*tuple[Any, ...]]:
+    """Ids of the newest `limit` resources that the user has a role on, himself or with everybody.
+
+    Ids are UUIDv7 and so are in the order of creation. Each of the two sorts of role is read along its index only as
+    far as the page needs, whatever the number of a user's or of all resources.
+    """
+
+    def along(role_of: str) -> Select[*tuple[Any, ...]]:
+        statement = (
+            select(RoleAssignment.resource_id)
+            .join(model, model.id == RoleAssignment.resource_id)
+            .where(
+                RoleAssignment.user_id == role_of,
+                RoleAssignment.resource_type == resource_type,
+                true() if before_id is None else RoleAssignment.resource_id < before_id,
+                *conditions,
+            )
+            .order_by(RoleAssignment.resource_id.desc())
+            .limit(limit)
+        )
+        # As subqueries, since a LIMIT may not stand within a UNION on every database.
+        return select(statement.subquery().c.resource_id)
+
+    return select(union(along(user_id), along(EVERYBODY)).subquery().c.resource_id)
+
+
+def checked_type(resource_type: str) -> ResourceType:
+    """The type itself. Raises `InvalidRequest` for one that has no roles."""
+    for known in get_args(ResourceType):
+        if resource_type == known:
+            return known  # type: ignore[no-any-return]  # an argument of the Literal is one of its values
+    raise InvalidRequest("Roles are on resources of type agent or thread.", loc=("resource_type",))
+
+
+def _check(user_id: str, role: str) -> None:
+    if role not in RANKS:
+        raise InvalidRequest("A role is one of owner, editor, viewer.", loc=("role",))
+    if not user_id:
+        raise InvalidRequest("A user id is not empty.", loc=("user_id",))
+    if user_id == EVERYBODY and role == "owner":
+        raise InvalidRequest("Everybody (*) can be editor or viewer, not owner.", loc=("role",))
+
+
+def _lock_resource(connection: Connection, resource_type: str, resource_id: str) -> None:
+    """Let nobody else change roles on the resource until this transaction ends: its owners are counted."""
+    of_agent = select(Agent.id).where(Agent.id == resource_id, Agent.deleted_at.is_(None))
+    of_thread = select(Thread.id).where(Thread.id == resource_id)
+    statement = of_agent if checked_type(resource_type) == "agent" else of_thread
+    if connection.execute(statement.with_for_update(key_share=True)).one_or_none() is None:
+        raise AgentNotFound if resource_type == "agent" else ThreadNotFound
+
+
+def _check_another_owner(connection: Connection, role: Mapping[Any, Any]) -> None:
+    others = select(RoleAssignment.id).where(
+        RoleAssignment.resource_type == role["resource_type"],
+        RoleAssignment.resource_id == role["resource_id"],
+        RoleAssignment.role == "owner",
+        RoleAssignment.id != role["id"],
+    )
+    if connection.execute(others.limit(1)).one_or_none() is None:
+        raise LastOwner
+
+
+def _find_of_user(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RowMapping | None:
+    statement = select(*_COLUMNS).where(
+        RoleAssignment.resource_type == resource_type,
+        RoleAssignment.resource_id == resource_id,
+        RoleAssignment.user_id == user_id,
+    )
+    return connection.execute(statement).mappings().one_or_none()
+
+
+def _of_rank(rank: int | None) -> Role | None:
+    return None if rank is None else RANKS[rank - 1]
+
+
+class RoleStore:
+    """Role rows as clients read and write them; who may do that is not asked here."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def assign(self, user_id: str, role: str, resource_type: str, resource_id: str) -> JsonObject:
+        """Give a user a role, in place of the one that he has there; the role.
+
+        Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
+        """
+        return await self._db.write(
+            lambda c: assign(c, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
+        )
+
+    async def get(self, role_id: str) -> JsonObject:
+        """One role. Raises `RoleNotFound`."""
+        return await self._db.read(lambda c: get(c, role_id))
+
+    async def remove(self, role_id: str) -> JsonObject:
+        """Take a role away; what it was. Raises `RoleNotFound`, `LastOwner`."""
+        return await self._db.write(lambda c: remove(c, role_id))
+
+    async def list(
+        self, resource_type: str, resource_id: str, *, limit: int = 20, after: str | None = None
+    ) -> JsonObject:
+        """The roles on a resource, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
+        return await self._db.read(lambda c: list_on(c, resource_type, resource_id, limit=limit, after=after))
