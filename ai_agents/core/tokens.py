@@ -1,0 +1,99 @@
+"""How many tokens a text is likely to be, told from its bytes alone: no vocabulary, no network, 4 µs per kB.
+
+Each byte has a weight by its class. The weights are a least-squares fit against OpenAI's o200k vocabulary on prose,
+code, JSON and thirteen languages; the total of each is met within 15 %, random base64 is told a third too low.
+`context.tokens` corrects the estimate by what a model's provider reports.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ai_agents.core import json
+from ai_agents.core.types import (
+    FilePart,
+    ModelMessage,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolDefinition,
+    ToolResultPart,
+)
+
+# What the providers' chat formats put around a message, and around a call or a result within it.
+_MESSAGE_TOKENS = 4
+_CALL_TOKENS = 10
+# A picture of about a megapixel; other files count as the text that may be drawn from them, up to a bound.
+_IMAGE_TOKENS = 1_600
+_BYTES_PER_FILE_TOKEN = 4
+_MAX_FILE_TOKENS = 50_000
+
+# Hundredths of a token per byte. In UTF-8 the first byte of a character tells its script; the ones that follow are 0.
+_CLASSES: tuple[tuple[Iterable[int], int], ...] = (
+    (range(0x21, 0x7F), 48),  # signs that are not named below
+    (range(0x61, 0x7B), 26),
+    (range(0x41, 0x5B), 40),
+    (range(0x30, 0x3A), 110),
+    (b'"{}[]:,', 37),
+    (b" ", 2),
+    (b"\t\n\r", 2),
+    (range(0xC2, 0xC6), 36),  # Latin letters with accents
+    (range(0xC6, 0xE0), 27),  # Greek, Cyrillic, Hebrew, Arabic
+    (range(0xE0, 0xE1), 35),  # Indic scripts, Thai
+    (range(0xE1, 0xF0), 66),  # Chinese, Japanese, Korean
+    (range(0xF0, 0xF8), 222),  # emoji
+)
+
+
+def _weights() -> bytes:
+    table = bytearray(256)
+    for members, weight in _CLASSES:
+        for byte in members:
+            table[byte] = weight
+    return bytes(table)
+
+
+_WEIGHTS = _weights()
+
+
+def estimate_text(text: str) -> int:
+    """Tokens of a text; at least 1 where there is any."""
+    if not text:
+        return 0
+    return 1 + sum(text.encode("utf-8", "surrogatepass").translate(_WEIGHTS)) // 100
+
+
+def estimate_json(value: Any) -> int:
+    """Tokens of a JSON value; a string counts as its text."""
+    if isinstance(value, str):
+        return estimate_text(value)
+    try:
+        return estimate_text(json.dumps(value))
+    except TypeError:
+        return estimate_text(repr(value))
+
+
+def estimate_part(part: Part) -> int:
+    """Tokens of one part of a message."""
+    match part:
+        case TextPart() | ReasoningPart():
+            return estimate_text(part.text)
+        case ToolCallPart():
+            arguments = part.malformed if part.malformed is not None else part.arguments
+            return _CALL_TOKENS + estimate_text(part.name) + estimate_json(arguments)
+        case ToolResultPart():
+            return _CALL_TOKENS + estimate_json(part.result)
+        case FilePart():
+            if part.media_type.startswith("image/"):
+                return _IMAGE_TOKENS
+            return min(part.size_bytes // _BYTES_PER_FILE_TOKEN, _MAX_FILE_TOKENS)
+
+
+def estimate_message(message: ModelMessage) -> int:
+    """Tokens of a message with what a chat format puts around it."""
+    return _MESSAGE_TOKENS + sum(map(estimate_part, message.parts))
+
+
+def estimate_tool(tool: ToolDefinition) -> int:
+    """Tokens of what a model is told of a tool."""
+    return _CALL_TOKENS + estimate_text(f"{tool.name} {tool.description}") + estimate_json(tool.parameters)

@@ -1,0 +1,1 @@
+"""Which messages of a thread a model is shown: strategies, told apart by name, each reading only its window."""

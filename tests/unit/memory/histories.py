@@ -1,0 +1,133 @@
+"""Threads for tests: a history in memory that counts what is asked of it, and a generator of threads of every kind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from ai_agents.core.types import ModelMessage, Part, Role, TextPart, ToolCallPart, ToolResultPart
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A summary as the store gives it."""
+
+    text: str
+    covers_through_seq: int
+
+
+@dataclass
+class ListHistory:
+    """A thread as a list; `rows_read` is how many messages have been handed out, `queries` how often."""
+
+    messages: Sequence[ModelMessage]
+    stored_summary: Summary | None = None
+    rows_read: int = 0
+    queries: int = field(default=0)
+
+    def latest(self, limit: int, *, before_seq: int | None = None) -> list[ModelMessage]:
+        """The last `limit` messages before a place."""
+        assert limit > 0
+        return self._give([m for m in self.messages if before_seq is None or seq_of(m) < before_seq][-limit:])
+
+    def first(self, limit: int) -> list[ModelMessage]:
+        """The first `limit` messages."""
+        assert limit > 0
+        return self._give(list(self.messages[:limit]))
+
+    def after(self, seq: int, *, limit: int | None = None) -> list[ModelMessage]:
+        """The messages after a place."""
+        return self._give([m for m in self.messages if seq_of(m) > seq][:limit])
+
+    def turn_start(self, seq: int) -> int:
+        """The last user's message at or before a place."""
+        self.queries += 1
+        return max((seq_of(m) for m in self.messages if m.role == "user" and seq_of(m) <= seq), default=seq)
+
+    def run_messages(self, run_id: str) -> list[ModelMessage]:
+        """No strategy asks for this."""
+        raise AssertionError(f"asked for the messages of {run_id}")
+
+    def summary(self) -> Summary | None:
+        """The newest summary."""
+        self.queries += 1
+        return self.stored_summary
+
+    def _give(self, messages: list[ModelMessage]) -> list[ModelMessage]:
+        self.queries += 1
+        self.rows_read += len(messages)
+        return messages
+
+
+def seq_of(message: ModelMessage) -> int:
+    """The place of a recorded message."""
+    assert message.seq is not None
+    return message.seq
+
+
+def user(seq: int, text: str = "Question?") -> ModelMessage:
+    """A user's message."""
+    return ModelMessage("user", (TextPart(text),), seq)
+
+
+def assistant(seq: int, text: str = "Answer.") -> ModelMessage:
+    """An assistant's message without calls."""
+    return ModelMessage("assistant", (TextPart(text),), seq)
+
+
+def calls(seq: int, *ids: str, text: str = "") -> ModelMessage:
+    """An assistant's message that calls tools."""
+    parts: tuple[Part, ...] = tuple(ToolCallPart(id_, "calculator", {"expression": "1+1"}) for id_ in ids)
+    return ModelMessage("assistant", ((TextPart(text),) if text else ()) + parts, seq)
+
+
+def result(seq: int, id_: str, value: str = "2") -> ModelMessage:
+    """A tool's message."""
+    return ModelMessage("tool", (ToolResultPart(id_, "calculator", value),), seq)
+
+
+def exchanges(count: int) -> list[ModelMessage]:
+    """So many questions, each answered; the last one is a question again. Numbered from 1 without gaps."""
+    pairs = [message for turn in range(count) for message in (user(2 * turn + 1), assistant(2 * turn + 2))]
+    return [*pairs, user(2 * count + 1)]
+
+
+@st.composite
+def _turn_roles(draw: st.DrawFn) -> list[tuple[Role, list[str]]]:
+    """One turn as roles, each with the ids that it calls or answers."""
+    turn: list[tuple[Role, list[str]]] = [("user", [])]
+    for number in range(draw(st.integers(0, 3))):
+        ids = [f"call_{number}_{position}" for position in range(draw(st.integers(1, 3)))]
+        turn.append(("assistant", ids))
+        answered = draw(st.sampled_from([ids, ids, ids, ids[:-1], []]))
+        turn.extend(("tool", [id_]) for id_ in answered)
+    if draw(st.booleans()):  # else the turn failed, or is under way
+        turn.append(("assistant", []))
+    return turn
+
+
+@st.composite
+def threads(draw: st.DrawFn, *, max_turns: int = 8) -> list[ModelMessage]:
+    """Threads with tool rounds, failed turns, orphaned calls, sometimes a greeting first. Their `seq` has gaps."""
+    roles: list[tuple[Role, list[str]]] = []
+    for number in range(draw(st.integers(1, max_turns))):
+        roles += [(role, [f"t{number}_{id_}" for id_ in ids]) for role, ids in draw(_turn_roles())]
+    if draw(st.integers(0, 9)) == 0:
+        roles.insert(0, ("assistant", []))
+    steps = draw(st.lists(st.integers(1, 3), min_size=len(roles), max_size=len(roles)))
+    messages, seq = [], 0
+    for (role, ids), step in zip(roles, steps, strict=True):
+        seq += step
+        messages.append(_message(draw, role, ids, seq))
+    return messages
+
+
+def _message(draw: st.DrawFn, role: Role, ids: list[str], seq: int) -> ModelMessage:
+    text = draw(st.sampled_from(["Short.", "Somewhat longer than short, but not by much.", "word " * 60]))
+    match role:
+        case "user":
+            return user(seq, text)
+        case "tool":
+            return result(seq, ids[0], text)
+        case _:
+            return calls(seq, *ids) if ids else assistant(seq, text)

@@ -1,0 +1,167 @@
+"""Each strategy on threads that are easy to picture."""
+
+import pytest
+
+from ai_agents.core.types import ModelMessage
+from ai_agents.memory.base import MemoryStrategy, Window
+from ai_agents.memory.first_last import FirstLast
+from ai_agents.memory.last_n import LastN
+from ai_agents.memory.summarize import Summarize
+from ai_agents.memory.token_window import TokenWindow
+from ai_agents.memory.turns import shrink_to_turn_end, shrink_to_turn_start, starts_of_turns
+from tests.unit.memory.histories import (
+    ListHistory,
+    Summary,
+    assistant,
+    calls,
+    exchanges,
+    result,
+    seq_of,
+    user,
+)
+
+TOOL_THREAD = [
+    user(1),
+    calls(2, "a", "b"),
+    result(3, "a"),
+    result(4, "b"),
+    assistant(5),
+    user(6),
+    calls(7, "c"),
+    result(8, "c"),
+    assistant(9),
+    user(10),
+]
+
+
+def seqs(window: Window) -> list[int]:
+    return [seq_of(message) for message in window.messages]
+
+
+def ten_tokens_each(message: ModelMessage) -> int:
+    return 10
+
+
+def test_turns_begin_at_users_messages() -> None:
+    assert starts_of_turns(TOOL_THREAD) == [0, 5, 9]
+    assert starts_of_turns([]) == []
+
+
+def test_shrinking_drops_the_rest_of_a_turn_at_either_end() -> None:
+    assert shrink_to_turn_start(TOOL_THREAD[2:]) == tuple(TOOL_THREAD[5:])
+    assert shrink_to_turn_start(TOOL_THREAD[1:5]) == ()
+    assert shrink_to_turn_end(TOOL_THREAD[:7], TOOL_THREAD[7]) == tuple(TOOL_THREAD[:5])
+    assert shrink_to_turn_end(TOOL_THREAD[:5], TOOL_THREAD[5]) == tuple(TOOL_THREAD[:5])
+    assert shrink_to_turn_end(TOOL_THREAD, None) == tuple(TOOL_THREAD)
+
+
+def test_last_n_counts_the_new_message() -> None:
+    assert seqs(LastN(3).window(ListHistory(exchanges(5)))) == [9, 10, 11]
+    assert seqs(LastN(1).window(ListHistory(exchanges(5)))) == [11]
+
+
+def test_last_n_shrinks_to_the_start_of_a_turn() -> None:
+    assert seqs(LastN(4).window(ListHistory(exchanges(5)))) == [9, 10, 11]
+    assert seqs(LastN(9).window(ListHistory(TOOL_THREAD))) == [6, 7, 8, 9, 10]
+
+
+def test_last_n_gives_a_newest_turn_that_is_longer_than_n_whole() -> None:
+    assert seqs(LastN(2).window(ListHistory(TOOL_THREAD[:9]))) == [6, 7, 8, 9]
+
+
+def test_questions_without_an_answer_are_turns_of_their_own() -> None:
+    assert seqs(LastN(2).window(ListHistory([user(1), user(2), user(3)]))) == [2, 3]
+
+
+def test_first_last_gives_both_ends_and_says_where_the_gap_is() -> None:
+    window = FirstLast(2, 3).window(ListHistory(exchanges(5)))
+    assert seqs(window) == [1, 2, 9, 10, 11]
+    assert window.gap_before_seq == 9
+
+
+def test_first_last_gives_everything_once_where_the_ends_meet_or_overlap() -> None:
+    for first, last in [(4, 7), (6, 7), (11, 11), (100, 100)]:
+        window = FirstLast(first, last).window(ListHistory(exchanges(5)))
+        assert seqs(window) == list(range(1, 12))
+        assert window.gap_before_seq is None
+
+
+def test_the_first_part_ends_where_a_turn_ends() -> None:
+    assert seqs(FirstLast(7, 1).window(ListHistory(TOOL_THREAD))) == [1, 2, 3, 4, 5, 10]
+
+
+def test_of_a_first_turn_that_is_too_long_the_question_is_kept() -> None:
+    assert seqs(FirstLast(3, 1).window(ListHistory(TOOL_THREAD))) == [1, 10]
+    assert seqs(FirstLast(1, 3).window(ListHistory(exchanges(5)))) == [1, 9, 10, 11]
+
+
+def test_first_may_be_none_at_all() -> None:
+    assert FirstLast(0, 3).window(ListHistory(exchanges(5))) == LastN(3).window(ListHistory(exchanges(5)))
+
+
+def test_a_token_window_counts_as_it_is_told_to() -> None:
+    strategy = TokenWindow(59).fitted(max_tokens=100, estimate=ten_tokens_each)
+    assert seqs(strategy.window(ListHistory(exchanges(50)))) == [97, 98, 99, 100, 101]
+
+
+def test_a_token_window_is_never_wider_than_the_model_takes() -> None:
+    strategy = TokenWindow(1_000).fitted(max_tokens=30, estimate=ten_tokens_each)
+    assert seqs(strategy.window(ListHistory(exchanges(50)))) == [99, 100, 101]
+
+
+def test_a_token_window_gives_a_newest_turn_that_is_too_long_whole() -> None:
+    thread = [user(1), assistant(2), user(3, "word " * 1_000), assistant(4)]
+    assert seqs(TokenWindow(50).window(ListHistory(thread))) == [3, 4]
+
+
+def test_summarize_gives_the_summary_and_what_came_after_it() -> None:
+    window = Summarize().window(ListHistory(exchanges(30), Summary("Much was said.", 50)))
+    assert seqs(window) == list(range(51, 62))
+    assert (window.summary, window.covers_through_seq) == ("Much was said.", 50)
+
+
+def test_summarize_without_a_summary_gives_everything() -> None:
+    window = Summarize(recent=2).window(ListHistory(exchanges(30)))
+    assert seqs(window) == list(range(1, 62))
+    assert (window.summary, window.covers_through_seq) == (None, None)
+
+
+def test_a_summary_that_ends_inside_a_turn_leaves_the_turn_whole() -> None:
+    window = Summarize().window(ListHistory(TOOL_THREAD, Summary("The first turn.", 7)))
+    assert seqs(window) == [6, 7, 8, 9, 10]
+
+
+def test_a_summary_of_everything_leaves_the_newest_turn() -> None:
+    assert seqs(Summarize().window(ListHistory(TOOL_THREAD, Summary("All.", 10)))) == [10]
+
+
+def test_summarize_reads_no_further_than_the_model_takes_and_says_so() -> None:
+    history = ListHistory(exchanges(1_000))
+    window = Summarize().fitted(max_tokens=100, estimate=ten_tokens_each).window(history)
+    assert seqs(window) == list(range(1993, 2002))
+    assert window.unread_before_seq == 1993
+    assert history.rows_read < 40
+
+
+@pytest.mark.parametrize(
+    "strategy", [LastN(20), FirstLast(2, 10), TokenWindow(500), Summarize(10)], ids=lambda strategy: strategy.name
+)
+def test_a_window_costs_the_same_in_a_long_thread_as_in_a_short_one(strategy: MemoryStrategy) -> None:
+    def cost(turns: int) -> tuple[int, int]:
+        messages = exchanges(turns)
+        history = ListHistory(messages, Summary("Before.", seq_of(messages[-1]) - 11))
+        strategy.window(history)
+        return history.rows_read, history.queries
+
+    assert cost(5_000) == cost(100)
+    assert cost(100)[0] < 120
+
+
+@pytest.mark.parametrize("strategy", [LastN(), FirstLast(), TokenWindow(), Summarize()], ids=lambda s: s.name)
+def test_a_thread_in_which_no_user_has_spoken_has_an_empty_window(strategy: MemoryStrategy) -> None:
+    assert strategy.window(ListHistory([])).messages == ()
+    assert strategy.window(ListHistory([assistant(1, "Hello!")])).messages == ()
+
+
+def test_other_strategies_ignore_what_a_model_takes() -> None:
+    assert LastN(7).fitted(max_tokens=1, estimate=ten_tokens_each) == LastN(7)

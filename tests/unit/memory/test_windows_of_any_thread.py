@@ -1,0 +1,154 @@
+"""What holds for every strategy, whatever the thread."""
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_agents.core.tokens import estimate_message
+from ai_agents.core.types import ModelMessage, ToolCallPart, ToolResultPart
+from ai_agents.memory.base import MemoryStrategy, Window
+from ai_agents.memory.first_last import FirstLast
+from ai_agents.memory.last_n import LastN
+from ai_agents.memory.summarize import Summarize
+from ai_agents.memory.token_window import TokenWindow
+from ai_agents.memory.turns import starts_of_turns
+from tests.unit.memory.histories import ListHistory, Summary, seq_of, threads
+
+counts = st.integers(1, 14)
+any_strategy: st.SearchStrategy[MemoryStrategy] = st.one_of(
+    st.builds(LastN, n=counts),
+    st.builds(FirstLast, first=st.integers(0, 14), last=counts),
+    st.builds(TokenWindow, max_tokens=st.integers(1, 600)),
+    st.builds(Summarize, recent=counts, max_tokens=st.sampled_from([1, 100, 400, 2_000_000])),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> ListHistory:
+    messages = draw(threads())
+    covered = draw(st.one_of(st.none(), st.integers(1, seq_of(messages[-1]))))
+    return ListHistory(messages, Summary("What was said.", covered) if covered else None)
+
+
+def newest_turn_of(messages: list[ModelMessage]) -> list[ModelMessage]:
+    return messages[starts_of_turns(messages)[-1] :]
+
+
+def ids_called(messages: tuple[ModelMessage, ...] | list[ModelMessage]) -> set[str]:
+    return {part.tool_call_id for m in messages for part in m.parts if isinstance(part, ToolCallPart)}
+
+
+def ids_answered(messages: tuple[ModelMessage, ...] | list[ModelMessage]) -> set[str]:
+    return {part.tool_call_id for m in messages for part in m.parts if isinstance(part, ToolResultPart)}
+
+
+@given(histories(), any_strategy)
+def test_a_window_begins_with_a_users_message(history: ListHistory, strategy: MemoryStrategy) -> None:
+    assert strategy.window(history).messages[0].role == "user"
+
+
+@given(histories(), any_strategy)
+def test_a_window_ascends_and_repeats_nothing(history: ListHistory, strategy: MemoryStrategy) -> None:
+    seqs = [seq_of(message) for message in strategy.window(history).messages]
+    assert seqs == sorted(set(seqs))
+
+
+@given(histories(), any_strategy)
+def test_the_newest_turn_is_always_inside_and_whole(history: ListHistory, strategy: MemoryStrategy) -> None:
+    newest = newest_turn_of(list(history.messages))
+    assert list(strategy.window(history).messages[-len(newest) :]) == newest
+
+
+@given(histories(), any_strategy)
+def test_a_call_and_its_result_are_never_parted(history: ListHistory, strategy: MemoryStrategy) -> None:
+    inside = strategy.window(history).messages
+    answered = ids_answered(list(history.messages))
+    assert ids_answered(inside) == ids_called(inside) & answered
+
+
+@given(histories(), any_strategy)
+def test_only_a_gap_that_the_window_tells_of_parts_two_messages(history: ListHistory, strategy: MemoryStrategy) -> None:
+    window = strategy.window(history)
+    everything = list(history.messages)
+    inside = [everything.index(message) for message in window.messages]
+    jumps = [everything[b].seq for a, b in itertools.pairwise(inside) if b != a + 1]
+    assert jumps == ([window.gap_before_seq] if window.gap_before_seq is not None else [])
+
+
+@given(histories(), counts)
+def test_last_n_gives_at_most_n_messages_beyond_the_newest_turn(history: ListHistory, n: int) -> None:
+    newest = newest_turn_of(list(history.messages))
+    assert len(LastN(n).window(history).messages) <= max(n, len(newest))
+    assert history.rows_read <= n + len(newest)
+
+
+@given(histories(), counts)
+def test_last_n_gives_every_whole_turn_that_n_messages_hold(history: ListHistory, n: int) -> None:
+    messages = list(history.messages)
+    window = LastN(n).window(history).messages
+    longer = [messages[start:] for start in starts_of_turns(messages) if len(messages) - start > len(window)]
+    assert all(len(turns) > n for turns in longer)
+
+
+@given(histories(), st.integers(0, 14), counts)
+def test_first_last_gives_at_most_both_counts_beyond_the_newest_turn(
+    history: ListHistory, first: int, last: int
+) -> None:
+    newest = newest_turn_of(list(history.messages))
+    assert len(FirstLast(first, last).window(history).messages) <= first + max(last, len(newest))
+    assert history.rows_read <= first + 1 + last + len(newest)
+
+
+@given(histories(), st.integers(1, 14), counts)
+def test_the_first_part_is_whole_turns_or_the_opening_question(history: ListHistory, first: int, last: int) -> None:
+    messages = list(history.messages)
+    window = FirstLast(first, last).window(history)
+    if window.gap_before_seq is None:
+        return
+    opening = [message for message in window.messages if seq_of(message) < window.gap_before_seq]
+    following = messages[messages.index(opening[-1]) + 1]
+    assert following.role == "user" or [message.role for message in opening] == ["user"]
+
+
+def fits(window: Window, max_tokens: int) -> bool:
+    return sum(map(estimate_message, window.messages)) <= max_tokens
+
+
+@given(histories(), st.integers(1, 600))
+def test_a_token_window_holds_what_fits_and_no_turn_less(history: ListHistory, max_tokens: int) -> None:
+    messages = list(history.messages)
+    window = TokenWindow(max_tokens).window(history)
+    assert fits(window, max_tokens) or list(window.messages) == newest_turn_of(messages)
+    for start in starts_of_turns(messages):
+        if len(messages) - start > len(window.messages):
+            assert not fits(Window(tuple(messages[start:])), max_tokens)
+
+
+@settings(max_examples=50)
+@given(threads(max_turns=40), st.integers(1, 3_000))
+def test_a_token_window_reads_little_more_than_it_gives(messages: list[ModelMessage], max_tokens: int) -> None:
+    history = ListHistory(messages)
+    window = TokenWindow(max_tokens).window(history)
+    # The first page is read blindly; the messages differ in length by a factor of ten at most, so pages may too.
+    assert history.rows_read <= 16 + 12 * len(window.messages) + len(newest_turn_of(messages))
+
+
+@given(histories(), counts)
+def test_after_a_summary_no_message_is_in_neither(history: ListHistory, recent: int) -> None:
+    window = Summarize(recent).window(history)
+    start = starts_of_turns(history.messages)[0]
+    covered = window.covers_through_seq or 0
+    expected = [message for message in history.messages[start:] if seq_of(message) > covered]
+    assert set(map(seq_of, expected)) <= set(map(seq_of, window.messages))
+    assert window.summary == (history.stored_summary.text if history.stored_summary else None)
+    assert window.unread_before_seq is None
+
+
+@given(histories(), st.integers(1, 400))
+def test_summarize_says_where_it_stopped_reading(history: ListHistory, max_tokens: int) -> None:
+    window = Summarize(max_tokens=max_tokens).window(history)
+    covered = window.covers_through_seq or 0
+    unread = [m for m in history.messages if covered < seq_of(m) < seq_of(window.messages[0])]
+    if unread and any(message.role == "user" for message in unread):
+        assert window.unread_before_seq == window.messages[0].seq
