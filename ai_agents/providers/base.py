@@ -48,5 +48,8 @@ class Provider(ABC):
         """What this model accepts."""
         return Capabilities()
 
+    async def prepare(self) -> None:  # noqa: B027  # optional: not every provider has something to load
+        """Import and build now what the first request would; a service calls it before the first one comes."""
+
     async def aclose(self) -> None:  # noqa: B027  # optional: a provider without connections has nothing to close
         """Close connections; the provider is not used after."""

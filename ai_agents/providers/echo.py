@@ -1,0 +1,105 @@
+"""A stand-in for a model: says what it is told, so that everything can be tried without a key. Deterministic."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import orjson
+
+from ai_agents.core.json import clean_text
+from ai_agents.core.types import (
+    ModelEvent,
+    ModelMessage,
+    ModelRequest,
+    ResponseEnd,
+    StopReason,
+    ToolResultPart,
+    Usage,
+)
+from ai_agents.providers.assembly import PartWriter
+from ai_agents.providers.base import Capabilities, Provider
+from ai_agents.providers.rendering import result_text, visible_texts
+
+NAME = "echo"
+DEFAULT_MODEL = "echo"
+NOTICE = "(This is echo, a stand-in that repeats what it is told. Set a provider's key to talk to a model.)"
+# `/tool calculator {"expression": "6*7"}` asks for a call of that tool, where the agent has it.
+_TOOL_WISH = re.compile(r"/tool\s+(\S+)\s*(.*)", re.DOTALL)
+_WORDS = re.compile(r"\s*\S+\s*$|\s*\S+")
+_CHARACTERS_PER_TOKEN = 4
+
+
+class EchoProvider(Provider):
+    """Streams the last user's text back word by word. `delay_s` is waited before each word."""
+
+    name = NAME
+
+    def __init__(self, *, model: str | None = None, delay_s: float = 0.0) -> None:
+        super().__init__(model=model or DEFAULT_MODEL)
+        self._delay_s = delay_s
+
+    def capabilities(self, model: str) -> Capabilities:
+        """It takes tools, and neither samples nor reasons."""
+        return Capabilities(sampling=False, reasoning=False)
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Stream one response; see `Provider.stream`."""
+        writer = PartWriter()
+        wish = _tool_wish(request)
+        words: list[str] = []
+        stop_reason: StopReason = "end"
+        if wish is not None:
+            writer.tool_call(*wish)
+            stop_reason = "tool_use"
+        else:
+            words = _WORDS.findall(_answer(request))
+            if request.settings.max_tokens is not None and len(words) > request.settings.max_tokens:
+                words = words[: request.settings.max_tokens]
+                stop_reason = "max_tokens"
+        for word in words:
+            await asyncio.sleep(self._delay_s)
+            writer.write("text", word)
+            for event in writer.events:
+                yield event
+            writer.events.clear()
+        writer.close()
+        writer.events.append(ResponseEnd(stop_reason, _usage(request, words), request.model or DEFAULT_MODEL))
+        for event in writer.events:
+            yield event
+
+
+def _tool_wish(request: ModelRequest) -> tuple[str, str] | None:
+    """The tool that the last message asks for, with its raw arguments, if it is offered."""
+    last = request.messages[-1]
+    if last.role != "user":
+        return None
+    found = _TOOL_WISH.fullmatch("".join(visible_texts(last.parts)).strip())
+    if found is None or all(tool.name != found[1] for tool in request.tools):
+        return None
+    return found[1], found[2]
+
+
+def _answer(request: ModelRequest) -> str:
+    results = [part for part in request.messages[-1].parts if isinstance(part, ToolResultPart)]
+    if results:
+        said = "\n".join(
+            f"{part.name} {'failed' if part.is_error else 'answered'}: {result_text(part)}" for part in results
+        )
+    else:
+        users = [message for message in request.messages if message.role == "user"]
+        said = _said(users[-1]) if users else ""
+    return clean_text(f"echo: {said}\n\n{NOTICE}")
+
+
+def _said(message: ModelMessage) -> str:
+    return "\n\n".join(visible_texts(message.parts)).strip()
+
+
+def _usage(request: ModelRequest, words: list[str]) -> Usage:
+    """A guess, said to be one: echo counts characters, not tokens."""
+    sent = orjson.dumps([visible_texts(message.parts) for message in request.messages])
+    return Usage(
+        input_tokens=len(sent) // _CHARACTERS_PER_TOKEN,
+        output_tokens=sum(map(len, words)) // _CHARACTERS_PER_TOKEN,
+        estimated=True,
+    )

@@ -1,0 +1,113 @@
+"""What went wrong at a provider, in our errors: facts and the provider's own error word, never its text or body."""
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+
+from ai_agents.core.exceptions import (
+    ProviderError,
+    ProviderNotConfigured,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderTruncated,
+)
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+# The words of all providers for failures inside of a stream that began with 200, and the status that they stand for.
+# Sources: https://platform.claude.com/docs/en/api/errors, https://developers.openai.com/api/docs/guides/error-codes
+_STATUS_OF_WORD = {
+    "invalid_request_error": 400,
+    "context_length_exceeded": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "requests": 429,
+    "tokens": 429,
+    "insufficient_quota": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+# Waiting does not help against these, although their status says so.
+_HOPELESS = frozenset({"insufficient_quota", "billing_error"})
+
+
+def not_configured(provider: str, sentence: str) -> ProviderNotConfigured:
+    """The error for a provider that lacks what `sentence` says."""
+    return ProviderNotConfigured(sentence, provider=provider)
+
+
+def error_from_status(
+    provider: str, status: int, *, word: Any = None, retry_after_s: float | None = None
+) -> ProviderError:
+    """The error that an HTTP status stands for. `word` is the provider's own for it, shown if it looks like one."""
+    known = word if isinstance(word, str) and _WORD.fullmatch(word) else None
+    facts = f"{status}, {known}" if known else f"{status}"
+    if status == 429:
+        return ProviderRateLimited(
+            f"{provider} asks to slow down ({facts}).",
+            provider=provider,
+            retryable=known not in _HOPELESS,
+            retry_after_s=retry_after_s,
+        )
+    if status in {408, 504}:
+        return ProviderTimeout(f"{provider} took too long ({facts}).", provider=provider)
+    if status >= 500 or status == 409:
+        return ProviderError(
+            f"{provider} failed ({facts}).", provider=provider, retryable=True, retry_after_s=retry_after_s
+        )
+    return ProviderRejected(f"{provider} refused the request ({facts}).", provider=provider)
+
+
+def error_from_wire(provider: str, error: Any) -> ProviderError:
+    """The error that a provider reported inside of a stream: an object with `type`, `code` or `status`, or a text."""
+    facts = error if isinstance(error, Mapping) else {}
+    for name in ("status", "code"):
+        status = facts.get(name)
+        if isinstance(status, int) and 400 <= status <= 599:
+            return error_from_status(provider, status, word=facts.get("type"))
+    for name in ("code", "type"):
+        word = facts.get(name)
+        if isinstance(word, str) and word in _STATUS_OF_WORD:
+            return error_from_status(provider, _STATUS_OF_WORD[word], word=word)
+    return error_from_status(provider, 500, word=facts.get("type"))
+
+
+def timed_out(provider: str, timeout_s: float) -> ProviderTimeout:
+    """The provider sent nothing for this long."""
+    return ProviderTimeout(f"{provider} was silent for {timeout_s:g} s.", provider=provider)
+
+
+def unreachable(provider: str) -> ProviderError:
+    """No connection, or one that broke before the answer began."""
+    return ProviderError(f"{provider} cannot be reached.", provider=provider, retryable=True)
+
+
+def truncated(provider: str, how: str = "ended its stream without its end") -> ProviderTruncated:
+    """The answer began and did not end as it should."""
+    return ProviderTruncated(f"{provider} {how}.", provider=provider)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, as asked by `retry-after-ms`, or `retry-after` as seconds or as a date. Never negative."""
+    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / scale
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time())
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,155 @@
+"""Bytes as they come from the network, cut into lines, server-sent events and JSON. Pure.
+
+However the bytes are split into chunks, what they hold is the same.
+
+Sources: https://html.spec.whatwg.org/multipage/server-sent-events.html (parsing an event stream),
+https://github.com/ndjson/ndjson-spec; read 2026-11-22.
+"""
+
+import json
+from typing import Any, NoReturn
+
+import orjson
+
+from ai_agents.core.json import clean_text
+
+# No provider sends a line near this; one that never ends must not fill the memory.
+MAX_LINE_BYTES = 16 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+
+
+class LineDecoder:
+    """Cuts bytes at LF, for newline-delimited JSON. Lines come without their end; empty ones are left out."""
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []
+        self._rest_bytes = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that this chunk completes. Raises ValueError for a line beyond `MAX_LINE_BYTES`."""
+        return [line for line in self._split(chunk) if line]
+
+    def flush(self) -> list[bytes]:
+        """The last line, where the stream ended without its LF."""
+        rest = b"".join(self._rest)
+        self._rest, self._rest_bytes = [], 0
+        return [rest] if rest else []
+
+    def _split(self, chunk: bytes) -> list[bytes]:
+        head, *lines = chunk.split(b"\n")
+        if self._rest_bytes + len(head) > MAX_LINE_BYTES:
+            raise ValueError("a line is too long")
+        if not lines:
+            self._rest.append(head)
+            self._rest_bytes += len(head)
+            return []
+        if self._rest:
+            self._rest.append(head)
+            head = b"".join(self._rest)
+            self._rest = []
+        last = lines.pop()
+        self._rest_bytes = len(last)
+        if last:
+            self._rest.append(last)
+        return [head, *lines]
+
+
+class SSEDecoder(LineDecoder):
+    """Cuts bytes into server-sent events and gives the data of each that has any.
+
+    CR, LF and CRLF end a line. A provider's data says by itself what it is, so names are not needed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data: list[bytes] = []
+        self._start: bytes | None = b""
+        self._after_cr = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of each event that this chunk completes, its lines joined by LF. Raises as `LineDecoder` does."""
+        if self._start is not None:
+            chunk = self._without_bom(chunk)
+        if self._after_cr or b"\r" in chunk:
+            chunk = self._with_lf(chunk)
+        found: list[bytes] = []
+        for line in self._split(chunk):
+            self._take(line, found)
+        return found
+
+    def flush(self) -> list[bytes]:
+        """What is left as if a blank line followed: some servers leave out the last one. A cut event stays cut JSON."""
+        found: list[bytes] = []
+        for line in [*super().flush(), b""]:
+            self._take(line, found)
+        return found
+
+    def _take(self, line: bytes, found: list[bytes]) -> None:
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line == b"data":
+            self._data.append(b"")
+        elif not line and self._data:
+            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            self._data = []
+            if data:
+                found.append(data)
+
+    def _without_bom(self, chunk: bytes) -> bytes:
+        start = (self._start or b"") + chunk
+        if len(start) < len(_BOM) and _BOM.startswith(start):
+            self._start = start
+            return b""
+        self._start = None
+        return start.removeprefix(_BOM)
+
+    def _with_lf(self, chunk: bytes) -> bytes:
+        if not chunk:
+            return chunk
+        ends_in_cr = chunk.endswith(b"\r")
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._after_cr = ends_in_cr
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for anything else.
+
+    Strings may hold a lone surrogate: some servers cut their text between the two halves of a pair.
+    """
+    try:
+        value = orjson.loads(data)
+    except ValueError:
+        if b"\\u" not in data:
+            raise
+        try:
+            value = json.loads(data, parse_constant=_refuse_constant)
+        except RecursionError as error:
+            raise ValueError("JSON is nested too deep") from error
+    if not isinstance(value, dict):
+        raise ValueError("expected a JSON object")  # noqa: TRY004  # callers catch what is wrong with the data as one
+    return value
+
+
+def encode_body(payload: dict[str, Any]) -> bytes:
+    """A request's JSON. Text that UTF-8 cannot say is cleaned rather than refused."""
+    try:
+        return orjson.dumps(payload)
+    except TypeError:
+        return orjson.dumps(clean_json(payload))
+
+
+def clean_json(value: Any) -> Any:
+    """The value with every string made safe as `clean_text` does."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_text(str(name)): clean_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_json(item) for item in value]
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,132 @@
+"""Providers by name: built-in ones, those that a program registers, and one shared instance of each for a service."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from ai_agents.providers.base import Provider
+from ai_agents.providers.errors import not_configured
+
+ProviderFactory = Callable[..., Provider]
+
+# Named, not imported: a provider's module is loaded when it is asked for.
+_BUILT_IN = {
+    "anthropic": ("ai_agents.providers.anthropic", "AnthropicProvider"),
+    "openai": ("ai_agents.providers.openai", "OpenAIProvider"),
+    "ollama": ("ai_agents.providers.ollama", "OllamaProvider"),
+    "echo": ("ai_agents.providers.echo", "EchoProvider"),
+}
+_registered: dict[str, ProviderFactory] = {}
+# What a provider needs one of before it can be used; the others need nothing.
+_NEEDED_OPTIONS = {"anthropic": ("api_key",), "openai": ("api_key", "base_url")}
+
+
+def get_provider(name: str, **options: Any) -> Provider:
+    """A new provider: `anthropic`, `openai`, `ollama`, `echo` or a registered one.
+
+    `options` are its own: `model` for all, `api_key`, `base_url`, `max_retries` for those behind HTTP. Nothing is
+    connected and no SDK is loaded before the first request, which is also when a missing key is found.
+    Raises `ProviderNotConfigured` for an unknown name, TypeError for an unknown option.
+    """
+    return _factory(name)(**options)
+
+
+def register_provider(name: str, factory: ProviderFactory) -> None:
+    """Let `get_provider(name, **options)` give `factory(**options)`. It replaces an earlier or built-in one."""
+    _registered[name] = factory
+
+
+def list_providers() -> list[str]:
+    """The names that `get_provider` knows, sorted."""
+    return sorted({*_BUILT_IN, *_registered})
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """Whether a provider can be used here, and the model that it takes if none is named."""
+
+    name: str
+    configured: bool
+    default_model: str | None
+
+
+class ProviderPool:
+    """One shared instance of each provider, so that all runs share its connections.
+
+    `options` are those of `get_provider`, by name; `default` is the provider and model of agents that name none. Keys
+    come from `options` alone: unlike in `get_provider`, none is looked for in the environment.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        default: tuple[str, str | None] = ("echo", "echo"),
+    ) -> None:
+        self._options = {name: _given(found) for name, found in (options or {}).items()}
+        self._providers: dict[str, Provider] = {}
+        self.default = default
+
+    def get(self, name: str) -> Provider:
+        """The provider of this name. Raises `ProviderNotConfigured` if it is unknown or lacks what it needs."""
+        provider = self._providers.get(name)
+        if provider is None:
+            factory = _factory(name)
+            if not self._is_configured(name):
+                needed = " or ".join(_NEEDED_OPTIONS[name])
+                raise not_configured(name, f"{name} is not configured here: it needs {needed}.")
+            provider = self._providers[name] = factory(**self._options.get(name, {}))
+        return provider
+
+    def add(self, provider: Provider) -> None:
+        """Let `get` give this very instance for its name; the pool closes it with the others."""
+        self._providers[provider.name] = provider
+
+    def default_model(self, name: str) -> str | None:
+        """The model that a provider takes if an agent names none; None if it has none."""
+        if name in self._providers and self._providers[name].model:
+            return self._providers[name].model
+        default_name, default_model = self.default
+        model: str | None = self._options.get(name, {}).get("model")
+        return model or (default_model if name == default_name else "echo" if name == "echo" else None)
+
+    def configured(self) -> list[ProviderStatus]:
+        """Every known provider, by name, and whether it can be used."""
+        names = sorted({*list_providers(), *self._providers})
+        return [ProviderStatus(name, self._is_configured(name), self.default_model(name)) for name in names]
+
+    async def prepare(self, name: str | None = None) -> None:
+        """Load now what the first request to a provider (the default one) would, if it is configured."""
+        name = name or self.default[0]
+        if name in list_providers() and self._is_configured(name):
+            await self.get(name).prepare()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        providers, self._providers = self._providers, {}
+        for provider in providers.values():
+            await provider.aclose()
+
+    def _is_configured(self, name: str) -> bool:
+        if name in self._providers or name in _registered:
+            return True
+        options = self._options.get(name, {})
+        needed = _NEEDED_OPTIONS.get(name)
+        return needed is None or any(options.get(option) for option in needed)
+
+
+def _factory(name: str) -> ProviderFactory:
+    if name in _registered:
+        return _registered[name]
+    if name not in _BUILT_IN:
+        known = ", ".join(list_providers())
+        raise not_configured(name, f"There is no provider of this name; there are {known}.")
+    module, attribute = _BUILT_IN[name]
+    factory: ProviderFactory = getattr(import_module(module), attribute)
+    return factory
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that have a value: settings that are not set come as None or as an empty text."""
+    return {name: value for name, value in options.items() if value is not None and value != ""}

@@ -1,0 +1,178 @@
+"""What the providers behind HTTP share: one client, retries before the first byte, and reads that become events."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol
+
+from ai_agents.core.exceptions import ProviderError
+from ai_agents.core.types import ModelEvent, ModelRequest
+from ai_agents.providers.assembly import PartWriter
+from ai_agents.providers.base import Provider
+from ai_agents.providers.errors import not_configured, timed_out, truncated
+from ai_agents.providers.lines import LineDecoder, parse_object
+from ai_agents.providers.retry import with_retries
+
+DEFAULT_TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 10.0
+# Streams that one process may have open at a provider at once.
+MAX_CONNECTIONS = 1000
+# After its terminal event a response has only its end left. Reading that lets the connection be used again.
+_DRAIN_S = 0.5
+
+
+class Response(Protocol):
+    """An HTTP response whose body has not been read; both httpx and httpx2 give such."""
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Reader(ABC):
+    """Turns the bytes of one response into events, whatever pieces they come in.
+
+    A provider's own reader says in `read` what one JSON object of its stream means, and sets `done` at the last one.
+    """
+
+    def __init__(self, provider: str, decoder: LineDecoder) -> None:
+        self.provider = provider
+        self.writer = PartWriter()
+        self.done = False
+        self._decoder = decoder
+
+    def feed(self, chunk: bytes) -> ProviderError | None:
+        """Write the events of this chunk. An error is returned, not raised: what came before it is to be told first."""
+        try:
+            return self._read_all(self._decoder.feed(chunk))
+        except ValueError:
+            return truncated(self.provider, "sent a line that is too long")
+
+    def finish(self) -> ProviderError | None:
+        """The bytes have ended: write what is left. An error is returned if the terminal event is missing."""
+        if (error := self._read_all(self._decoder.flush())) is not None:
+            return error
+        self.end_of_bytes()
+        return None if self.done else truncated(self.provider)
+
+    @abstractmethod
+    def read(self, event: dict[str, Any]) -> None:
+        """Write what one JSON object of the stream means. Raises `ProviderError` for one that reports a failure."""
+
+    def read_other(self, data: bytes) -> bool:
+        """Whether `data` means something although it is not JSON."""
+        return False
+
+    def end_of_bytes(self) -> None:  # noqa: B027  # optional: most streams have one terminal event
+        """Set `done` where the provider's terminal event need not be the last one."""
+
+    def _read_all(self, datas: list[bytes]) -> ProviderError | None:
+        for data in datas:
+            if self.done:
+                break
+            if self.read_other(data):
+                continue
+            try:
+                self.read(parse_object(data))
+            except ProviderError as error:
+                return error
+            except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+                # Whatever shape it has, it is not what this provider's streams are made of.
+                return truncated(self.provider, "sent something that is not part of its stream")
+        return None
+
+
+class HTTPProvider(Provider):
+    """A provider that answers over HTTP with a stream of lines.
+
+    The client is made on first use, once per event loop, and its connections are shared by all requests.
+    `max_retries` counts the tries after the first one; only what has not begun to answer is tried again.
+    """
+
+    # What reading a response can raise, and which of it means silence; known once the client's library is imported.
+    transport_errors: tuple[type[Exception], ...] = (OSError,)
+    timeout_errors: tuple[type[Exception], ...] = (TimeoutError,)
+    needs_model: ClassVar[str] = "{name} needs the name of a model: none is set for the agent and there is no default."
+
+    def __init__(self, *, model: str | None, max_retries: int) -> None:
+        super().__init__(model=model)
+        self.max_retries = max_retries
+        self._client: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def prepare(self) -> None:
+        """Import and build what the first request would, which takes a second or two for an SDK."""
+        loop = asyncio.get_running_loop()
+        if self._client is not None and self._loop is loop:
+            return
+        client = await asyncio.to_thread(self._build)
+        # Two first requests may both have built one; it holds no connection yet. A client of another loop cannot be
+        # closed from this one.
+        if self._client is None or self._loop is not loop:
+            self._client, self._loop = client, loop
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Stream one response; see `Provider.stream`. `settings.timeout_s` is seconds without a byte, None means 60."""
+        request = self._with_model(request)
+        await self.prepare()
+        response = await with_retries(lambda: self._open(request), retries=self.max_retries)
+        try:
+            reader = self._reader(request)
+            events = reader.writer.events
+            chunks = aiter(response.aiter_bytes())
+            while not reader.done:
+                chunk = await self._next_chunk(chunks, request)
+                failure = reader.finish() if chunk is None else reader.feed(chunk)
+                for event in events:
+                    yield event
+                events.clear()
+                if failure is not None:
+                    raise failure
+            with suppress(ProviderError, TimeoutError):
+                async with asyncio.timeout(_DRAIN_S):
+                    while await self._next_chunk(chunks, request) is not None:
+                        pass
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; streams that are open fail."""
+        client, self._client = self._client, None
+        if client is not None and self._loop is asyncio.get_running_loop():
+            await self._close_client(client)
+
+    async def _next_chunk(self, chunks: AsyncIterator[bytes], request: ModelRequest) -> bytes | None:
+        try:
+            return await anext(chunks, None)
+        except self.timeout_errors as error:
+            raise timed_out(self.name, self._timeout_s(request)) from error
+        except self.transport_errors as error:
+            raise truncated(self.name, "broke off its stream") from error
+
+    def _with_model(self, request: ModelRequest) -> ModelRequest:
+        model = request.model or self.model
+        if not model:
+            raise not_configured(self.name, self.needs_model.format(name=self.name))
+        return request if request.model else replace(request, model=model)
+
+    def _timeout_s(self, request: ModelRequest) -> float:
+        timeout_s = request.settings.timeout_s
+        return DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
+
+    @abstractmethod
+    def _build(self) -> Any:
+        """Import the client's library and build a client; called in a thread. Raises `ProviderNotConfigured`."""
+
+    @abstractmethod
+    async def _open(self, request: ModelRequest) -> Response:
+        """Send the request once and give the response, its status being a success. Raises `ProviderError`."""
+
+    @abstractmethod
+    def _reader(self, request: ModelRequest) -> Reader:
+        """What reads the response to this request."""
+
+    @abstractmethod
+    async def _close_client(self, client: Any) -> None:
+        """Close what `_build` built."""
