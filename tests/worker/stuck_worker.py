@@ -1,4 +1,4 @@
-"""A worker with a job that does not end, and little patience with it. Run as a program by the tests."""
+"""A worker with a job that does not end, and little patience with it; the tests start it as a process."""
 
 import asyncio
 import os
@@ -27,7 +27,3 @@ def main() -> None:
     worker.main.GRACE_S = 0.5
     worker.main.celery.conf.include = ["worker.tasks", "tests.worker.stuck_worker"]
     worker.main.run()
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,10 @@ from tests.support.redis_server import RedisServer
 
 QUEUE = "ai-agents"
 
-Start = Callable[[str], subprocess.Popen[bytes]]
+WORKER = [sys.executable, "-m", "worker"]
+STUCK_WORKER = [sys.executable, "-c", "from tests.worker.stuck_worker import main; main()"]
+
+Start = Callable[[list[str]], subprocess.Popen[bytes]]
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -29,20 +32,19 @@ def environment(**settings: str) -> dict[str, str]:
 
 @pytest.fixture
 def start(redis_server: RedisServer, tmp_path: Path) -> Iterator[Start]:
-    """Start a worker with one pool process: `start("worker")` runs that module as a program."""
+    """Start a worker with one pool process: `start(WORKER)`."""
     settings = environment(AI_AGENTS_REDIS_URL=redis_server.url, AI_AGENTS_WORKER_CONCURRENCY="1")
     with ExitStack() as started:
 
-        def start_module(module: str) -> subprocess.Popen[bytes]:
+        def start_command(command: list[str]) -> subprocess.Popen[bytes]:
             log = started.enter_context((tmp_path / "worker.log").open("ab"))
-            command = [sys.executable, "-m", module]
             process = started.enter_context(
                 subprocess.Popen(command, cwd=tmp_path, env=settings, stdout=log, stderr=log)
             )
             started.callback(process.kill)
             return process
 
-        yield start_module
+        yield start_command
 
 
 def queue(server: RedisServer, task: str, argument: str) -> None:
@@ -69,31 +71,31 @@ def ping(server: RedisServer, token: str) -> dict[str, int]:
 def test_jobs_share_the_loop_of_their_pool_process_and_sigterm_ends_them_all(
     start: Start, redis_server: RedisServer
 ) -> None:
-    worker = start("worker")
+    worker = start(WORKER)
     first = ping(redis_server, "first")
     second = ping(redis_server, "second")
 
     assert first == second
     assert first["pid"] in children_of(worker.pid)
 
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
-    wait_until(lambda: not is_running(first["pid"]), what="the worker's pool to be gone")
     with redis.Redis.from_url(redis_server.url) as connection:
-        assert connection.hlen("unacked") == 0
+        wait_until(lambda: connection.hlen("unacked") == 0, what="the worker to acknowledge its jobs")
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
         assert connection.llen(QUEUE) == 0
+    assert not is_running(first["pid"])
 
 
 def test_a_job_queued_before_the_worker_starts_is_done_by_it(start: Start, redis_server: RedisServer) -> None:
     queue(redis_server, "worker.ping", "early")
 
-    worker = start("worker")
+    worker = start(WORKER)
 
     assert json.loads(answer(redis_server, "ai-agents:ping:early"))["pid"] in children_of(worker.pid)
 
 
 def test_a_job_that_outlasts_the_grace_time_goes_back_into_the_queue(start: Start, redis_server: RedisServer) -> None:
-    worker = start("tests.worker.stuck_worker")
+    worker = start(STUCK_WORKER)
     queue(redis_server, "tests.stuck", "at-it")
     pool_process = int(answer(redis_server, "at-it"))
 
@@ -107,9 +109,8 @@ def test_a_job_that_outlasts_the_grace_time_goes_back_into_the_queue(start: Star
 
 
 def test_a_worker_without_redis_ends_with_a_sentence_that_says_why(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "worker"]
     ended = subprocess.run(
-        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
+        WORKER, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
     )
 
     assert ended.returncode == 1
