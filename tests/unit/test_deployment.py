@@ -1,0 +1,64 @@
+"""The files that start the service elsewhere say what the code says."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import AliasChoices
+
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+# Read by docker-compose.yml itself.
+OF_COMPOSE = {"POSTGRES_PASSWORD"}
+
+
+def variables_of(name: str) -> set[str]:
+    """The environment variables that set a field of the settings."""
+    alias = Settings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return {str(choice) for choice in alias.choices}
+    return {str(alias)} if alias else {f"AI_AGENTS_{name.upper()}"}
+
+
+def test_the_example_of_an_env_file_names_every_setting_and_nothing_else() -> None:
+    text = (ROOT / ".env.example").read_text()
+    shown = set(re.findall(r"^# ([A-Z][A-Z_]+)=", text, re.MULTILINE))
+    variables = [variables_of(name) for name in Settings.model_fields]
+
+    assert [missing for missing in variables if not missing & shown] == []
+    assert shown - set().union(*variables) == OF_COMPOSE
+
+
+def test_the_example_of_an_env_file_changes_nothing_until_it_is_edited() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+@pytest.mark.parametrize("service, command", [("api", "serve"), ("worker", "worker"), ("migrate", "migrate")])
+def test_a_container_runs_what_is_run_without_containers(service: str, command: str) -> None:
+    assert COMPOSE["services"][service]["command"] == ["ai-agents", command]
+    assert COMPOSE["services"][service]["environment"]["AI_AGENTS_DATABASE_URL"].startswith("postgresql+asyncpg://")
+
+
+@pytest.mark.parametrize("service", ["api", "worker"])
+def test_nothing_starts_before_the_database_is_migrated(service: str) -> None:
+    waits_for = COMPOSE["services"][service]["depends_on"]
+
+    assert waits_for["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_only_exact_versions_are_locked() -> None:
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        lines = (ROOT / lock).read_text().splitlines()
+        assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[A-Za-z0-9.+!]+", line)] == []
+
+
+def test_what_runs_is_the_same_with_and_without_the_tools_of_development() -> None:
+    run, dev = (set((ROOT / lock).read_text().splitlines()) for lock in ("requirements.lock", "requirements-dev.lock"))
+
+    assert run <= dev
