@@ -1,0 +1,1 @@
+"""Stand-ins for what the project talks to, as real servers."""
