@@ -21,7 +21,8 @@ Facts are fields; `code` is the contract's stable word. What a model is told of 
 `tools`.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class AIAgentsError(Exception):
@@ -272,3 +273,29 @@ class Overloaded(Unavailable):
 
 class SecondProcess(Unavailable):
     """Another process already runs agents on this database, and there is no Redis between them."""
+
+
+_BY_CODE: dict[str, type[RunError]] = {
+    kind.code: kind
+    for kind in (
+        RunCancelled,
+        RunInterrupted,
+        ToolLoopLimit,
+        ProviderError,
+        ProviderRateLimited,
+        ProviderRejected,
+        ProviderTimeout,
+        ProviderTruncated,
+        ProviderNotConfigured,
+    )
+}
+
+
+def run_error(problem: Mapping[str, Any]) -> AIAgentsError:
+    """The error that a run failed with, from the problem that it keeps; a `RunError` for a code that is no run's own."""
+    kind = _BY_CODE.get(problem["code"])
+    if kind is not None:
+        return kind(problem["detail"])
+    if problem["code"] == ContextOverflow.code:
+        return ContextOverflow(problem["detail"])
+    return RunError(problem["detail"])

@@ -10,6 +10,11 @@ def dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+def canonical(value: Any) -> bytes:
+    """JSON that is the same for equal values, whatever the order of their keys. Raises TypeError as `dumps` does."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
 def loads(text: str | bytes) -> Any:
     """The value. Raises ValueError for anything that is not strict JSON."""
     return orjson.loads(text)
@@ -26,3 +31,8 @@ def clean_text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def dumps_sorted(value: Any) -> str:
+    """One line of JSON with sorted keys: equal values give equal lines."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -36,6 +36,12 @@ _PLACE = (
     .returning(*COLUMNS)
 )
 _FIND = select(*COLUMNS).where(Message.id == bindparam("message_id"), Message.thread_id == bindparam("thread_id"))
+_LAST_ANSWER = (
+    select(*COLUMNS)
+    .where(Message.run_id == bindparam("run_id"), Message.role == "assistant")
+    .order_by(Message.seq.desc())
+    .limit(1)
+)
 _OF_THREAD = select(*COLUMNS).where(Message.thread_id == bindparam("thread_id")).limit(bindparam("count"))
 _OLDEST_FIRST = _OF_THREAD.where(Message.seq > bindparam("seen")).order_by(Message.seq)
 _NEWEST_FIRST = _OF_THREAD.where(Message.seq < bindparam("seen")).order_by(Message.seq.desc())
@@ -85,6 +91,12 @@ def place_message(connection: Connection, message_id: str, seq: int) -> JsonObje
 def find_message(connection: Connection, thread_id: str, message_id: str) -> JsonObject | None:
     """A message of this thread as clients see it."""
     row = connection.execute(_FIND, {"message_id": message_id, "thread_id": thread_id}).mappings().one_or_none()
+    return None if row is None else to_public(row)
+
+
+def find_last_answer(connection: Connection, run_id: str) -> JsonObject | None:
+    """The last thing that the assistant said in a run."""
+    row = connection.execute(_LAST_ANSWER, {"run_id": run_id}).mappings().one_or_none()
     return None if row is None else to_public(row)
 
 

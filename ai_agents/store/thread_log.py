@@ -28,6 +28,13 @@ class Entry:
     resets: bool = False
 
 
+def lock(connection: Connection, thread_id: str) -> None:
+    """Make other writers of the thread wait until this transaction ends. Raises `ThreadNotFound`."""
+    statement = select(Thread.last_seq).where(Thread.id == thread_id).with_for_update()
+    if connection.execute(statement).scalar_one_or_none() is None:
+        raise ThreadNotFound
+
+
 def reserve(connection: Connection, thread_id: str, count: int) -> int:
     """Take the next `count` numbers; the first of them. Locks the thread, so writers of one thread follow one another.
 
@@ -110,6 +117,22 @@ def list_before(connection: Connection, thread_id: str, seq: int | None, *, limi
         statement = statement.where(ThreadEvent.seq < seq)
     statement = statement.order_by(ThreadEvent.seq.desc()).limit(limit)
     return [_from_row(row) for row in connection.execute(statement).mappings()]
+
+
+def exists(connection: Connection, thread_id: str) -> bool:
+    """Whether the thread is there."""
+    return connection.execute(select(Thread.id).where(Thread.id == thread_id)).scalar_one_or_none() is not None
+
+
+def last_reset(connection: Connection, thread_id: str, seq: int) -> int:
+    """The newest row up to `seq` that reset positions; 0 if there is none."""
+    statement = (
+        select(ThreadEvent.seq)
+        .where(ThreadEvent.thread_id == thread_id, ThreadEvent.seq <= seq, ThreadEvent.resets)
+        .order_by(ThreadEvent.seq.desc())
+        .limit(1)
+    )
+    return connection.execute(statement).scalar_one_or_none() or 0
 
 
 def find_row(connection: Connection, thread_id: str, seq: int) -> LogRow | None:

@@ -1,0 +1,203 @@
+"""Letting a message into a thread: one transaction decides on access, idempotency and `on_busy`, and stores the
+message.
+
+The thread is locked first, so that what is decided on one replica holds on all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, RowMapping
+
+from ai_agents.auth.roles import access, may_send
+from ai_agents.core.exceptions import (
+    AgentDeleted,
+    IdempotencyKeyReused,
+    PermissionDenied,
+    QueueFull,
+    ThreadBusy,
+    ThreadNotFound,
+)
+from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.types import JsonObject, Part
+from ai_agents.runner.recording import end_unowned, started_entry
+from ai_agents.store import idempotency, runs, thread_log
+from ai_agents.store.messages import insert_message
+from ai_agents.store.runs import OwnedRun, owned_run
+from ai_agents.store.thread_log import Entry
+
+OnBusy = Literal["reject", "queue", "interrupt"]
+# How many messages may wait in one thread.
+MAX_QUEUED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A message that asks to be let in.
+
+    `owner` is the process that would run it, under a lease of `lease_s` seconds.
+    """
+
+    thread_id: str
+    user_id: str
+    parts: Sequence[Part]
+    owner: str
+    lease_s: float
+    metadata: Mapping[str, Any]
+    on_busy: OnBusy = "reject"
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What became of it. `owned` is there where the run starts at once; `interrupts` is a run that has to be
+    stopped first.
+
+    `replayed` says that the idempotency key had been used for this very request: the run is the one of then.
+    """
+
+    run: JsonObject
+    owned: OwnedRun | None = None
+    user_message: JsonObject | None = None
+    interrupts: str | None = None
+    replayed: bool = False
+
+
+def admit(connection: Connection, asked: Admission) -> Admitted:
+    """Decide, and store the message and its run.
+
+    Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`;
+    nothing is
+    stored then.
+    """
+    thread_log.lock(connection, asked.thread_id)
+    if (earlier := find_replayed(connection, asked)) is not None:
+        return earlier
+    agent_id, agent_version = _check_access(connection, asked)
+    active = runs.find_active(connection, asked.thread_id)
+    new = _NewRun(agent_id=agent_id, agent_version=agent_version, run_id=new_id(), message_id=new_id(), now=utc_now())
+    if active is None:
+        admitted = _start(connection, asked, new)
+    elif asked.on_busy == "reject":
+        raise ThreadBusy(run_id=active["id"])
+    else:
+        admitted = _enqueue(connection, asked, new, active)
+    if asked.idempotency_key is not None:
+        other = idempotency.remember(
+            connection, asked.user_id, asked.idempotency_key, asked.fingerprint, run_id=admitted.run["id"]
+        )
+        if other is not None:
+            # The thread's lock was held when the key was looked up, so the same request cannot have come between.
+            raise IdempotencyKeyReused
+    return admitted
+
+
+def find_replayed(connection: Connection, asked: Admission) -> Admitted | None:
+    """The run that this very request made earlier.
+
+    Raises `IdempotencyKeyReused` where the key was another request's.
+    """
+    if asked.idempotency_key is None:
+        return None
+    found = idempotency.find(connection, asked.user_id, asked.idempotency_key, asked.fingerprint)
+    if found is None or found.run_id is None:
+        return None
+    return Admitted(run=runs.to_public(runs.get_row(connection, asked.thread_id, found.run_id)), replayed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _NewRun:
+    agent_id: str
+    agent_version: int
+    run_id: str
+    message_id: str
+    now: str
+
+
+def _check_access(connection: Connection, asked: Admission) -> tuple[str, int]:
+    found = access(connection, asked.user_id, thread_id=asked.thread_id)
+    if found is None or (found.thread_role is None and not asked.is_admin):
+        raise ThreadNotFound
+    if not asked.is_admin and not may_send(found.thread_role, found.agent_role):
+        raise PermissionDenied("Sending needs editor on the thread and viewer on its agent.")
+    if found.agent_deleted:
+        raise AgentDeleted
+    return found.agent_id, found.agent_version
+
+
+def _start(connection: Connection, asked: Admission, new: _NewRun) -> Admitted:
+    seq = thread_log.reserve(connection, asked.thread_id, 1)
+    message = _insert_user_message(connection, asked, new, seq=seq)
+    row = _insert_run(
+        connection,
+        asked,
+        new,
+        {
+            "status": "running",
+            "lease_owner": asked.owner,
+            "lease_expires_at": runs.database_now(connection) + asked.lease_s,
+            "started_at": new.now,
+        },
+    )
+    thread_log.write(connection, asked.thread_id, seq, [started_entry(row, message)])
+    return Admitted(run=runs.to_public(row), owned=owned_run(row, reset_seq=seq), user_message=message)
+
+
+def _enqueue(connection: Connection, asked: Admission, new: _NewRun, active: RowMapping) -> Admitted:
+    queued = runs.list_queued(connection, asked.thread_id)
+    interrupts: str | None = None
+    if asked.on_busy == "interrupt":
+        for row in queued:
+            end_unowned(connection, row)
+        queued = []
+        if active["status"] == "waiting":
+            # Nobody executes a waiting run, so it ends here and the thread is free.
+            end_unowned(connection, active)
+            return _start(connection, asked, new)
+        runs.request_cancel(connection, active["id"])
+        interrupts = active["id"]
+    if len(queued) >= MAX_QUEUED:
+        raise QueueFull(f"{MAX_QUEUED} messages wait in this thread already.")
+    position = queued[-1]["queue_position"] + 1 if queued else 1
+    message = _insert_user_message(connection, asked, new, seq=None)
+    row = _insert_run(connection, asked, new, {"status": "queued", "queue_position": position})
+    thread_log.append(connection, asked.thread_id, Entry("run.queued", new.run_id, {"position": len(queued) + 1}))
+    return Admitted(run=runs.to_public(row), user_message=message, interrupts=interrupts)
+
+
+def _insert_user_message(connection: Connection, asked: Admission, new: _NewRun, *, seq: int | None) -> JsonObject:
+    return insert_message(
+        connection,
+        message_id=new.message_id,
+        thread_id=asked.thread_id,
+        run_id=new.run_id,
+        seq=seq,
+        role="user",
+        parts=asked.parts,
+        status="queued" if seq is None else "completed",
+        user_id=asked.user_id,
+        usage=None,
+        metadata=asked.metadata,
+        created_at=new.now,
+    )
+
+
+def _insert_run(connection: Connection, asked: Admission, new: _NewRun, state: Mapping[str, Any]) -> RowMapping:
+    values: dict[str, Any] = {
+        "id": new.run_id,
+        "thread_id": asked.thread_id,
+        "agent_id": new.agent_id,
+        "agent_version": new.agent_version,
+        "user_id": asked.user_id,
+        "attempt": 1,
+        "user_message_id": new.message_id,
+        # The id of the answer is stored before its first delta can leave.
+        "message_id": new_id(),
+        "fence": 1,
+        "cancel_requested": False,
+        "created_at": new.now,
+    }
+    return runs.insert_run(connection, {**values, **state})

@@ -1,0 +1,77 @@
+"""`connect`: a handle on a database, with the channels and the runs that this process has on it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from ai_agents.bus.base import Bus
+from ai_agents.bus.memory import MemoryBus
+from ai_agents.runner.executor import Executor
+from ai_agents.store.database import Database
+
+# The handle whose outbox `queue_title_generation` and `queue_summarization` use: the one connected last.
+_latest: "Connection | None" = None
+
+
+class Connection:
+    """A handle on a database.
+
+    It borrows a pooled connection for each short transaction and holds none while a model answers. Use `connect`
+    to get one.
+    """
+
+    def __init__(self, database: Database, bus: Bus, *, shared: bool) -> None:
+        self.database = database
+        self.bus = bus
+        self.executor = Executor(database, bus, shared=shared)
+        database.after_commit = bus.publish
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[None]:
+        """One transaction around the store calls inside; it commits at the end and rolls back on an error."""
+        async with self.database.transaction():
+            yield
+
+    async def create_all(self) -> None:
+        """Make the tables that are missing. Raises `DatabaseUnavailable`."""
+        await self.database.create_all()
+
+    async def close(self, *, grace_s: float = 10.0) -> None:
+        """Let the runs under way end, for `grace_s` seconds at most, and close everything."""
+        await self.executor.drain(grace_s)
+        await self.bus.close()
+        await self.database.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def connect(url: str, *, redis_url: str | None = None, pool_size: int = 10) -> Connection:
+    """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
+
+    With `redis_url` any number of processes may run agents on it, else only this one.
+    Raises `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not answer.
+    """
+    global _latest  # noqa: PLW0603  # the library's documented default: the last handle made is the process's
+    database = Database(url, pool_size=pool_size)
+    bus: Bus = MemoryBus()
+    if redis_url is not None:
+        from ai_agents.bus.redis import RedisBus
+
+        bus = RedisBus(redis_url)
+    if database.dialect == "sqlite" and await database.is_empty():
+        await database.create_all()
+    await bus.open()
+    _latest = Connection(database, bus, shared=redis_url is not None)
+    return _latest
+
+
+def latest_connection() -> Connection | None:
+    """The handle that was connected last in this process."""
+    return _latest

@@ -1,0 +1,175 @@
+"""A reader of a stream: waits for its channel, catches up from the log where that does not reach, frames what is new.
+
+It holds no database connection and no queue; what it misses while it is slow it takes at once afterwards.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+
+from ai_agents.bus.base import Bus, Channel
+from ai_agents.core import json
+from ai_agents.core.events import Event
+from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.runner.previews import Frame, Place
+from ai_agents.runner.sse import HEARTBEAT, PRELUDE, frame
+from ai_agents.store import thread_log
+from ai_agents.store.database import Database
+
+HEARTBEAT_S = 15.0
+# How often the log is asked for news where nobody tells us of them.
+POLL_S = 0.5
+_PAGE = 200
+
+
+class StreamReader:
+    """One reader of a thread's or a run's stream.
+
+    `may_read` is asked every 15 s whether the reader still has the right to; when it says no, the stream ends.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        place: Place,
+        *,
+        behind: bool = True,
+        may_read: Callable[[], Awaitable[bool]] | None = None,
+        on_close: Callable[["StreamReader"], None] = lambda _reader: None,
+    ) -> None:
+        self._database = database
+        self._bus = bus
+        self._place = place
+        self._may_read = may_read
+        self._on_close = on_close
+        self._channel: Channel = bus.hold(place.thread_id)
+        self._channel.attach(self._wake)
+        self._waiting: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        # Rows that were written before the channel was held are known only to the log.
+        self._behind = behind
+        self._closed = False
+        self._released = False
+
+    @property
+    def run_id(self) -> str | None:
+        """The run whose stream this is; None for a thread's."""
+        return self._place.run_id
+
+    def end(self) -> None:
+        """Let the stream end cleanly where it is; its last id resumes it elsewhere."""
+        self._closed = True
+        self._wake()
+
+    def close(self) -> None:
+        """Let go of the channel."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._released:
+            self._released = True
+            self._channel.detach(self._wake)
+            self._bus.release(self._channel)
+            self._on_close(self)
+        self._wake()
+
+    async def frames(self) -> AsyncGenerator[list[Frame]]:
+        """What is new, as it comes; an empty list about every 15 s while nothing does.
+
+        Ends after the run's terminal event, with the thread, when the right to read is lost, and on `end()`.
+        """
+        loop = asyncio.get_running_loop()
+        last_sent = loop.time()
+        try:
+            while not self._closed:
+                frames = await self._take()
+                if frames:
+                    yield frames
+                    last_sent = loop.time()
+                    continue
+                if self._place.ended:
+                    return
+                await self._wait(HEARTBEAT_S - (loop.time() - last_sent))
+                if loop.time() - last_sent >= HEARTBEAT_S:
+                    if not await self._still_allowed():
+                        return
+                    self._behind = True
+                    yield []
+                    last_sent = loop.time()
+        finally:
+            self.close()
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """The same as objects."""
+        frames = self.frames()
+        try:
+            async for batch in frames:
+                for each in batch:
+                    yield Event(each.type, each.id, json.loads(each.data))
+        finally:
+            await frames.aclose()
+
+    async def sse(self) -> AsyncGenerator[bytes]:
+        """The same as the bytes of an event stream, one chunk for all that came at once."""
+        yield PRELUDE
+        frames = self.frames()
+        try:
+            async for batch in frames:
+                yield "".join([frame(each.type, each.id, each.data) for each in batch]).encode() if batch else HEARTBEAT
+        finally:
+            await frames.aclose()
+
+    async def _take(self) -> list[Frame]:
+        rows = None if self._behind or not self._channel.live else self._channel.rows_after(self._place.seq)
+        if rows is None:
+            frames = await self._read_log()
+            if self._behind:
+                return frames
+        else:
+            frames = self._place.take_rows(rows) if rows else []
+        text = self._place.take_text(self._channel.progress)
+        return frames + text if frames else text
+
+    async def _read_log(self) -> list[Frame]:
+        """Rows from the database; while it is away they are waited for, as they are not lost with it."""
+        place = self._place
+        try:
+            rows = await self._database.read(
+                lambda c: thread_log.list_after(c, place.thread_id, place.seq, limit=_PAGE)
+            )
+            if not rows and not await self._database.read(lambda c: thread_log.exists(c, place.thread_id)):
+                place.ended = True
+        except DatabaseUnavailable:
+            await asyncio.sleep(POLL_S)
+            return []
+        self._behind = len(rows) == _PAGE
+        return place.take_rows(rows)
+
+    async def _still_allowed(self) -> bool:
+        if self._may_read is None:
+            return True
+        with suppress(DatabaseUnavailable):
+            return await self._may_read()
+        return True
+
+    def _wake(self) -> None:
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    async def _wait(self, longest_s: float) -> None:
+        """Until the channel has news, or it is time to look."""
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._timer = loop.call_later(longest_s if self._channel.live else POLL_S, self._on_timer)
+        self._waiting = loop.create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._wake()

@@ -1,0 +1,243 @@
+"""What a run writes: each function is one step's part of a transaction, and every one of them is fenced.
+
+A thread's writers are ordered by its lock, which `thread_log.reserve` takes; the run's fence is checked in the same
+transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, RowMapping
+
+from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.types import JsonObject, Part, ToolCallPart, ToolResultPart, Usage
+from ai_agents.store import runs, thread_log, tool_calls
+from ai_agents.store.messages import insert_message, place_message
+from ai_agents.store.runs import OwnedRun, owned_run
+from ai_agents.store.thread_log import Entry
+
+_CALL_STOPPED = "The call was not finished: the run was stopped."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An assistant's message to be recorded under the run's `message_id`."""
+
+    parts: Sequence[Part]
+    usage: Usage | None = None
+    status: str = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends: its status, why, and what it still said."""
+
+    status: str
+    usage: Usage
+    stop_reason: str | None = None
+    error: JsonObject | None = None
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """Who takes the thread's next run: a process and the length of its lease."""
+
+    owner: str
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What was recorded: the run, the message that the ending brought, and the run that starts now in its place."""
+
+    run: JsonObject
+    message: JsonObject | None
+    next_run: OwnedRun | None
+
+
+def record_step(connection: Connection, run: OwnedRun, answer: Answer, calls: Sequence[ToolCallPart]) -> OwnedRun:
+    """Record an assistant's message that calls tools, and that the calls begin; the run with its next message's id.
+
+    Raises `LeaseLost`.
+    """
+    first = thread_log.reserve(connection, run.thread_id, 1 + len(calls))
+    usage = run.usage + answer.usage if answer.usage else run.usage
+    next_message_id = new_id()
+    runs.update_owned(connection, run, {"message_id": next_message_id, "usage": usage.to_dict()})
+    message = _insert_answer(connection, run, answer, seq=first)
+    tool_calls.insert_started(connection, run.id, calls)
+    started = [
+        Entry(
+            "tool.started",
+            run.id,
+            {"tool_call_id": call.tool_call_id, "name": call.name, "arguments": call.arguments},
+        )
+        for call in calls
+    ]
+    thread_log.write(connection, run.thread_id, first, [_completed_entry(run, message), *started])
+    return replace(run, message_id=next_message_id, usage=usage, reset_seq=first)
+
+
+def record_result(connection: Connection, run: OwnedRun, result: ToolResultPart, *, status: str = "finished") -> bool:
+    """Record how a tool call ended; always True. Raises `LeaseLost`."""
+    seq = thread_log.reserve(connection, run.thread_id, 1)
+    runs.update_owned(connection, run, {"fence": run.fence})
+    _insert_result(connection, run.thread_id, run.id, result, seq=seq, status=status)
+    return True
+
+
+def record_retry(connection: Connection, run: OwnedRun, reason: str, *, values: JsonObject | None = None) -> OwnedRun:
+    """Void the message in progress and begin the next attempt. Raises `LeaseLost`."""
+    attempt = run.attempt + 1
+    next_message_id = new_id()
+    seq = thread_log.reserve(connection, run.thread_id, 1)
+    row = runs.update_owned(connection, run, {"attempt": attempt, "message_id": next_message_id} | (values or {}))
+    facts = {"attempt": attempt, "reason": reason, "discard": [run.message_id]}
+    thread_log.write(connection, run.thread_id, seq, [Entry("run.retrying", run.id, facts, resets=True)])
+    return owned_run(row, reset_seq=seq)
+
+
+def end_owned(connection: Connection, run: OwnedRun, ending: Ending, successor: Successor | None) -> Ended:
+    """Record the last message and the terminal event, and start the next queued run. Raises `LeaseLost`."""
+    if ending.status != "completed":
+        thread_log.lock(connection, run.thread_id)
+        _stop_calls(connection, run.thread_id, run.id)
+    first = thread_log.reserve(connection, run.thread_id, 2 if ending.answer else 1)
+    row = runs.update_owned(connection, run, _terminal_values(ending))
+    message = _insert_answer(connection, run, ending.answer, seq=first) if ending.answer else None
+    discard = [] if message else [run.message_id]
+    entries = [_completed_entry(run, message)] if message else []
+    entries.append(_terminal_entry(row, discard=discard, resets=True))
+    thread_log.write(connection, run.thread_id, first, entries)
+    return Ended(run=runs.to_public(row), message=message, next_run=start_next(connection, run.thread_id, successor))
+
+
+def end_unowned(connection: Connection, row: RowMapping) -> JsonObject | None:
+    """Cancel a run that nobody executes (queued, or waiting for a person); None if it is not so any more.
+
+    A queued run's message never gets a place in the history. The caller holds the thread's lock.
+    """
+    ending = Ending("cancelled", Usage.from_dict(row["usage"]))
+    ended = runs.update_unowned(connection, row["id"], (row["status"],), _terminal_values(ending))
+    if ended is None:
+        return None
+    _stop_calls(connection, row["thread_id"], row["id"])
+    was_active = row["status"] == "waiting"
+    thread_log.append(connection, row["thread_id"], _terminal_entry(ended, discard=[], resets=was_active))
+    return runs.to_public(ended)
+
+
+def start_next(connection: Connection, thread_id: str, successor: Successor | None) -> OwnedRun | None:
+    """Let the queue's head begin: its message takes its place in the history now.
+
+    Without a successor the run starts with no owner, and whoever looks for abandoned runs takes it.
+    """
+    waiting = runs.find_next_queued(connection, thread_id)
+    if waiting is None:
+        return None
+    expires: object = runs.database_now(connection) + successor.lease_s if successor else 0.0
+    row = runs.update_unowned(
+        connection,
+        waiting["id"],
+        ("queued",),
+        {
+            "status": "running",
+            "lease_owner": successor.owner if successor else None,
+            "lease_expires_at": expires,
+            "fence": waiting["fence"] + 1,
+            "queue_position": None,
+            "started_at": utc_now(),
+        },
+    )
+    if row is None:
+        return None
+    seq = thread_log.reserve(connection, thread_id, 1)
+    message = place_message(connection, row["user_message_id"], seq)
+    thread_log.write(connection, thread_id, seq, [started_entry(row, message)])
+    return owned_run(row, reset_seq=seq) if successor else None
+
+
+def started_entry(row: RowMapping, user_message: JsonObject) -> Entry:
+    """The log row `run.started`; its number is the user's message's place."""
+    return Entry("run.started", row["id"], {"attempt": row["attempt"], "user_message": user_message}, resets=True)
+
+
+def _terminal_values(ending: Ending) -> JsonObject:
+    return {
+        "status": ending.status,
+        "usage": ending.usage.to_dict(),
+        "stop_reason": ending.stop_reason,
+        "error": ending.error,
+        "finished_at": utc_now(),
+        "lease_owner": None,
+        "lease_expires_at": None,
+        "message_id": None,
+        "queue_position": None,
+    }
+
+
+def _terminal_entry(row: RowMapping, *, discard: Sequence[str], resets: bool) -> Entry:
+    facts: JsonObject = {"run": runs.to_public(row)}
+    if row["status"] == "completed":
+        return Entry("run.completed", row["id"], facts, resets=resets)
+    facts["discard"] = list(discard)
+    if row["status"] == "cancelled":
+        return Entry("run.cancelled", row["id"], facts, resets=resets)
+    return Entry("run.failed", row["id"], facts | {"problem": row["error"]}, resets=resets)
+
+
+def _completed_entry(run: OwnedRun, message: JsonObject) -> Entry:
+    return Entry("message.completed", run.id, {"message": message}, resets=True)
+
+
+def _insert_answer(connection: Connection, run: OwnedRun, answer: Answer, *, seq: int) -> JsonObject:
+    return insert_message(
+        connection,
+        message_id=run.message_id,
+        thread_id=run.thread_id,
+        run_id=run.id,
+        seq=seq,
+        role="assistant",
+        parts=answer.parts,
+        status=answer.status,
+        user_id=None,
+        usage=answer.usage,
+        metadata={},
+        created_at=utc_now(),
+    )
+
+
+def _stop_calls(connection: Connection, thread_id: str, run_id: str) -> None:
+    """Answer every call that has no result yet, so that the history stays one that providers accept."""
+    for call in tool_calls.list_open(connection, run_id):
+        seq = thread_log.reserve(connection, thread_id, 1)
+        result = ToolResultPart(call.tool_call_id, call.name, _CALL_STOPPED, is_error=True)
+        _insert_result(connection, thread_id, run_id, result, seq=seq, status="unknown")
+
+
+def _insert_result(
+    connection: Connection, thread_id: str, run_id: str, result: ToolResultPart, *, seq: int, status: str
+) -> None:
+    tool_calls.finish(connection, run_id, result.tool_call_id, status=status)
+    insert_message(
+        connection,
+        message_id=new_id(),
+        thread_id=thread_id,
+        run_id=run_id,
+        seq=seq,
+        role="tool",
+        parts=[result],
+        status="completed",
+        user_id=None,
+        usage=None,
+        metadata={},
+        created_at=utc_now(),
+    )
+    facts = {
+        "tool_call_id": result.tool_call_id,
+        "name": result.name,
+        "result": result.result,
+        "is_error": result.is_error,
+    }
+    thread_log.write(connection, thread_id, seq, [Entry("tool.completed", run_id, facts)])

@@ -1,0 +1,55 @@
+"""After a commit whose answer was lost nobody knows whether it happened; these look, so that nothing is recorded twice.
+
+Each gives what the recording would have given, or None where it did not happen.
+"""
+
+from sqlalchemy import Connection, select
+
+from ai_agents.runner.recording import Ended
+from ai_agents.store import runs
+from ai_agents.store.messages import find_message
+from ai_agents.store.models import Message, Run, ThreadEvent, ToolCall
+from ai_agents.store.runs import OwnedRun, owned_run
+
+
+def find_next_step(connection: Connection, run: OwnedRun) -> OwnedRun | None:
+    """The run as `record_step` or `record_retry` left it: it has another message in progress by now."""
+    row = (
+        connection.execute(
+            select(*Run.__table__.c).where(Run.id == run.id, Run.fence == run.fence, Run.status == "running")
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise runs.LeaseLost
+    if row["message_id"] == run.message_id:
+        return None
+    newest = select(ThreadEvent.seq).where(ThreadEvent.run_id == run.id, ThreadEvent.resets)
+    seq = connection.execute(newest.order_by(ThreadEvent.seq.desc()).limit(1)).scalar_one()
+    return owned_run(row, reset_seq=seq)
+
+
+def result_is_recorded(connection: Connection, run: OwnedRun, tool_call_id: str) -> bool:
+    """Whether `record_result` went through."""
+    statement = select(ToolCall.finished_at).where(ToolCall.run_id == run.id, ToolCall.tool_call_id == tool_call_id)
+    return connection.execute(statement).scalar_one_or_none() is not None
+
+
+def find_ended(connection: Connection, run: OwnedRun, owner: str) -> Ended | None:
+    """What `end_owned` recorded, with the run that it let start here."""
+    row = (
+        connection.execute(
+            select(*Run.__table__.c).where(Run.id == run.id, Run.fence == run.fence, Run.finished_at.is_not(None))
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        return None
+    active = runs.find_active(connection, run.thread_id)
+    next_run = None
+    if active is not None and active["lease_owner"] == owner and active["status"] == "running":
+        placed = select(Message.seq).where(Message.id == active["user_message_id"])
+        next_run = owned_run(active, reset_seq=connection.execute(placed).scalar_one() or 0)
+    return Ended(runs.to_public(row), find_message(connection, run.thread_id, run.message_id), next_run)

@@ -1,0 +1,293 @@
+"""AgentRunner: lets a message into a thread, has the agent answer it, and tells whoever reads along."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection as SqlConnection
+
+from ai_agents.auth.roles import RoleAuth
+from ai_agents.core.events import Event
+from ai_agents.core.exceptions import (
+    InvalidRequest,
+    Overloaded,
+    RunCancelled,
+    RunNotFound,
+    run_error,
+)
+from ai_agents.core.json import clean_text
+from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, JsonObject, TextPart
+from ai_agents.memory.base import MemoryStrategy
+from ai_agents.providers.base import Provider
+from ai_agents.providers.registry import ProviderPool
+from ai_agents.runner.admission import Admission, Admitted, OnBusy, admit, find_replayed
+from ai_agents.runner.cancellation import cancel
+from ai_agents.runner.connection import Connection
+from ai_agents.runner.lease import LEASE_S
+from ai_agents.runner.places import place_at_start, place_in_run, place_in_thread
+from ai_agents.runner.preparation import Preparation, RunLimits
+from ai_agents.runner.previews import Place
+from ai_agents.runner.reader import StreamReader
+from ai_agents.store import runs
+from ai_agents.store.messages import find_last_answer
+from ai_agents.tools.registry import ToolRegistry
+
+Content = str | Sequence[TextPart | FilePart]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A message that was let in: its run, and the message itself (None for a replay)."""
+
+    run: JsonObject
+    user_message: JsonObject | None
+    replayed: bool
+    reader: StreamReader | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run at its end (or waiting for a person), and the assistant's last message of it if there is one."""
+
+    run: JsonObject
+    message: JsonObject | None
+
+
+class AgentRunner:
+    """Runs agents in threads.
+
+    `provider` and `memory` are defaults: what an agent names for itself wins. `providers` is where the agent's own
+    provider
+    comes from; `tools` are the tools that agents may name, by default those of `register_tool`.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        auth: RoleAuth | None = None,
+        provider: Provider | None = None,
+        memory: MemoryStrategy | None = None,
+        *,
+        providers: ProviderPool | None = None,
+        tools: ToolRegistry | None = None,
+        limits: RunLimits | None = None,
+    ) -> None:
+        self.conn = conn
+        self.auth = auth or RoleAuth(conn)
+        self._database = conn.database
+        self._executor = conn.executor
+        self._prepare = Preparation(
+            conn.database,
+            provider=provider,
+            memory=memory,
+            providers=providers,
+            tools=tools,
+            limits=limits or RunLimits(),
+        )
+        self._readers: set[StreamReader] = set()
+        self._draining = False
+
+    # The main job.
+
+    async def run(self, thread_id: str, user_id: str, content: Content, **options: Any) -> JsonObject:
+        """Send a message and wait for the answer: the assistant's message. `options` are those of `start`.
+
+        Raises what `start` raises, and what the run failed with: a `RunError`, `RunCancelled` if it was
+        cancelled before any text.
+        """
+        started = await self.start(thread_id, user_id, content, **options)
+        outcome = await self.wait(thread_id, started.run["id"])
+        if outcome.run["status"] == "failed":
+            raise run_error(outcome.run["error"])
+        if outcome.message is None:
+            raise RunCancelled
+        return outcome.message
+
+    async def stream(self, thread_id: str, user_id: str, content: Content, **options: Any) -> AsyncGenerator[Event]:
+        """Send a message and yield the run's events to its last; `str(event)` is its text. `options` are those
+        of `start`.
+
+        Leaving the iteration leaves the run going. Raises what `start` raises; a failure after that is the
+        event `run.failed`.
+        """
+        started = await self.start(thread_id, user_id, content, follow=True, **options)
+        reader = await self.read_started(started)
+        events = reader.events()
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    async def start(
+        self,
+        thread_id: str,
+        user_id: str,
+        content: Content,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        on_busy: OnBusy = "reject",
+        idempotency_key: str | None = None,
+        fingerprint: str = "",
+        is_admin: bool = False,
+        follow: bool = False,
+    ) -> Started:
+        """Store a message and begin to answer it, without waiting for the answer. With `follow` a reader is
+        attached first.
+
+        Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
+        `InvalidRequest` for empty content, `Overloaded` while the process stops, `SecondProcess`,
+        `DatabaseUnavailable`.
+        """
+        await self.open()
+        asked = Admission(
+            thread_id=thread_id,
+            user_id=user_id,
+            parts=_parts(content),
+            owner=self._executor.owner,
+            lease_s=LEASE_S,
+            metadata=dict(metadata or {}),
+            on_busy=on_busy,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+            is_admin=is_admin,
+        )
+        if self._draining:
+            raise Overloaded("This process is stopping.", retry_after_s=1)
+        # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
+        channel = self.conn.bus.hold(thread_id)
+        try:
+            admitted = await self._database.write(lambda c: admit(c, asked))
+            started = Started(admitted.run, admitted.user_message, admitted.replayed)
+            if follow and admitted.owned is not None:
+                place = place_at_start(admitted.owned)
+                started = replace(started, reader=self._reader(place, behind=False))
+        finally:
+            self.conn.bus.release(channel)
+        self._begin(admitted)
+        return started
+
+    def _begin(self, admitted: Admitted) -> None:
+        if admitted.owned is not None:
+            self._executor.launch(admitted.owned)
+        if admitted.interrupts is not None:
+            self.conn.bus.request_cancel(admitted.interrupts)
+
+    async def find_replayed(self, asked: Admission) -> Admitted | None:
+        """The run that this very request made before; for a look ahead of anything that may refuse the request."""
+        return await self._database.read(lambda c: find_replayed(c, asked))
+
+    async def wait(self, thread_id: str, run_id: str) -> Outcome:
+        """The run once it has ended or waits for a person, on whichever process it runs. Raises `RunNotFound`."""
+        ended = self._executor.find_ended(run_id)
+        if ended is not None:
+            found = await asyncio.shield(ended)
+            if found is not None:
+                return Outcome(found.run, found.message)
+        reader = await self.read_run(thread_id, run_id)
+        if reader is not None:
+            events = reader.events()
+            try:
+                async for event in events:
+                    if event.type == "run.waiting":
+                        break
+            finally:
+                await events.aclose()
+        return await self._database.read(lambda c: _outcome(c, thread_id, run_id))
+
+    async def cancel(self, thread_id: str, run_id: str) -> JsonObject:
+        """Stop a run, wherever it runs; the run as it ended.
+
+        One that has ended is given as it is. Raises `RunNotFound`.
+        """
+        asked = await self._database.write(lambda c: cancel(c, thread_id, run_id, self._executor.successor))
+        if asked.next_run is not None:
+            self._executor.launch(asked.next_run)
+        if asked.run["status"] in TERMINAL_RUN_STATUSES:
+            return asked.run
+        self.conn.bus.request_cancel(run_id)
+        return (await self.wait(thread_id, run_id)).run
+
+    # Reading along.
+
+    async def read_started(self, started: Started) -> StreamReader:
+        """A reader of the run from its first event."""
+        if started.reader is not None:
+            return started.reader
+        reader = await self.read_run(started.run["thread_id"], started.run["id"])
+        if reader is None:
+            raise RunNotFound
+        return reader
+
+    async def read_run(
+        self,
+        thread_id: str,
+        run_id: str,
+        *,
+        after: str | None = None,
+        may_read: Callable[[], Awaitable[bool]] | None = None,
+    ) -> StreamReader | None:
+        """A reader of a run's events from its first, or after an event id; None where its last has been sent already.
+
+        Raises `RunNotFound`, `InvalidEventId`.
+        """
+        place = await self._database.read(lambda c: place_in_run(c, thread_id, run_id, after))
+        return None if place is None else self._reader(place, may_read=may_read)
+
+    async def read_thread(
+        self, thread_id: str, *, after: str | None = None, may_read: Callable[[], Awaitable[bool]] | None = None
+    ) -> StreamReader:
+        """A reader of all that happens in a thread from now on, or after an event id.
+
+        Raises `ThreadNotFound`, `InvalidEventId`.
+        """
+        place = await self._database.read(lambda c: place_in_thread(c, thread_id, after))
+        return self._reader(place, may_read=may_read)
+
+    def _reader(
+        self, place: Place, *, behind: bool = True, may_read: Callable[[], Awaitable[bool]] | None = None
+    ) -> StreamReader:
+        reader = StreamReader(
+            self._database, self.conn.bus, place, behind=behind, may_read=may_read, on_close=self._readers.discard
+        )
+        self._readers.add(reader)
+        return reader
+
+    # The process.
+
+    async def open(self) -> None:
+        """Begin to take part: keep leases, take over what others left. `start` does it when it is first called.
+
+        Raises `SecondProcess` where another process runs agents on the same database and there is no Redis.
+        """
+        await self._executor.open(self._prepare)
+
+    async def drain(self, grace_s: float = 10.0) -> None:
+        """Take no new messages and end the streams; runs under way here, and their readers, get `grace_s`
+        seconds first.
+
+        A stream ends cleanly where it is, and its last id resumes it elsewhere.
+        """
+        self._draining = True
+        for reader in list(self._readers):
+            if reader.run_id is None or self._executor.find_ended(reader.run_id) is None:
+                reader.end()
+        await self._executor.drain(grace_s)
+        for reader in list(self._readers):
+            reader.end()
+
+
+def _parts(content: Content) -> tuple[TextPart | FilePart, ...]:
+    parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
+    parts = tuple(TextPart(clean_text(part.text)) if isinstance(part, TextPart) else part for part in parts)
+    if not any(isinstance(part, FilePart) or part.text for part in parts):
+        raise InvalidRequest("A message needs content.", loc=("content",))
+    return parts
+
+
+def _outcome(connection: SqlConnection, thread_id: str, run_id: str) -> Outcome:
+    run = runs.to_public(runs.get_row(connection, thread_id, run_id))
+    if run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
+        raise Overloaded("This process is stopping; the run goes on, see its events.", retry_after_s=1)
+    return Outcome(run, find_last_answer(connection, run_id))

@@ -1,0 +1,215 @@
+"""Runs: who answers a turn, under which lease, and how it went. Every write of an owner is fenced."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    RowMapping,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
+
+from ai_agents.core.exceptions import RunNotFound
+from ai_agents.core.types import JsonObject, Usage
+from ai_agents.store import pages
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import Run
+
+_PUBLIC = (
+    "id",
+    "thread_id",
+    "agent_id",
+    "agent_version",
+    "user_id",
+    "status",
+    "attempt",
+    "usage",
+    "cost",
+    "stop_reason",
+    "error",
+    "created_at",
+    "started_at",
+    "finished_at",
+)
+_PUBLIC_COLUMNS = tuple(getattr(Run, name) for name in _PUBLIC)
+_ALL_COLUMNS = tuple(Run.__table__.c)
+
+
+# How many abandoned runs are looked at in one go.
+ABANDONED_PAGE = 20
+
+
+class LeaseLost(Exception):
+    """The run has another owner by now, has ended, or is gone: whoever gets this stops without a further write."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedRun:
+    """A run as its owner holds it. `reset_seq` is the newest row of the log that reset positions for it."""
+
+    id: str
+    thread_id: str
+    agent_id: str
+    agent_version: int
+    user_id: str
+    attempt: int
+    fence: int
+    message_id: str
+    usage: Usage
+    reset_seq: int
+
+
+def owned_run(row: Mapping[Any, Any], *, reset_seq: int) -> OwnedRun:
+    """The owner's view of a row of `runs`."""
+    return OwnedRun(
+        id=row["id"],
+        thread_id=row["thread_id"],
+        agent_id=row["agent_id"],
+        agent_version=row["agent_version"],
+        user_id=row["user_id"],
+        attempt=row["attempt"],
+        fence=row["fence"],
+        message_id=row["message_id"],
+        usage=Usage.from_dict(row["usage"]),
+        reset_seq=reset_seq,
+    )
+
+
+def to_public(row: Mapping[Any, Any]) -> JsonObject:
+    """The run as clients see it."""
+    return {name: row[name] for name in _PUBLIC}
+
+
+def database_now(connection: Connection) -> ColumnElement[float]:
+    """Seconds since 1970 by the database's clock: the one clock that all replicas share."""
+    if connection.dialect.name == "postgresql":
+        return cast(func.extract("epoch", func.clock_timestamp()), Float)
+    return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float)
+
+
+def insert_run(connection: Connection, values: Mapping[str, Any]) -> RowMapping:
+    """Write a new run; the whole row."""
+    return connection.execute(insert(Run).values(**values).returning(*_ALL_COLUMNS)).mappings().one()
+
+
+def find_active(connection: Connection, thread_id: str) -> RowMapping | None:
+    """The run that holds the thread: running, or waiting for a person."""
+    statement = select(*_ALL_COLUMNS).where(Run.thread_id == thread_id, Run.status.in_(("running", "waiting")))
+    return connection.execute(statement).mappings().one_or_none()
+
+
+def list_queued(connection: Connection, thread_id: str) -> list[RowMapping]:
+    """Runs that wait for the thread, the next one first."""
+    statement = select(*_ALL_COLUMNS).where(Run.thread_id == thread_id, Run.status == "queued")
+    return list(connection.execute(statement.order_by(Run.queue_position)).mappings())
+
+
+def find_next_queued(connection: Connection, thread_id: str) -> RowMapping | None:
+    """The run whose turn it is once the active one ends."""
+    statement = select(*_ALL_COLUMNS).where(Run.thread_id == thread_id, Run.status == "queued")
+    return connection.execute(statement.order_by(Run.queue_position).limit(1)).mappings().one_or_none()
+
+
+def update_owned(connection: Connection, run: OwnedRun, values: Mapping[str, Any]) -> RowMapping:
+    """Change a run that is still ours; the whole row. Raises `LeaseLost`."""
+    statement = (
+        update(Run)
+        .where(Run.id == run.id, Run.fence == run.fence, Run.status == "running")
+        .values(**values)
+        .returning(*_ALL_COLUMNS)
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise LeaseLost
+    return row
+
+
+def update_unowned(
+    connection: Connection, run_id: str, statuses: tuple[str, ...], values: Mapping[str, Any]
+) -> RowMapping | None:
+    """Change a run that nobody executes, if it is in one of these statuses; None if it is not."""
+    statement = update(Run).where(Run.id == run_id, Run.status.in_(statuses)).values(**values).returning(*_ALL_COLUMNS)
+    return connection.execute(statement).mappings().one_or_none()
+
+
+def get_row(connection: Connection, thread_id: str, run_id: str) -> RowMapping:
+    """Every column of a run of this thread. Raises `RunNotFound`."""
+    statement = select(*_ALL_COLUMNS).where(Run.id == run_id, Run.thread_id == thread_id)
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise RunNotFound
+    return row
+
+
+def request_cancel(connection: Connection, run_id: str) -> None:
+    """Ask whoever owns the run to stop it."""
+    connection.execute(update(Run).where(Run.id == run_id).values(cancel_requested=True))
+
+
+def renew_leases(connection: Connection, owner: str, lease_s: float) -> set[str]:
+    """Hold on to every running run of this owner; their ids."""
+    statement = (
+        update(Run)
+        .where(Run.lease_owner == owner, Run.status == "running")
+        .values(lease_expires_at=database_now(connection) + lease_s)
+        .returning(Run.id)
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def list_cancel_requests(connection: Connection, owner: str) -> list[str]:
+    """Ids of this owner's runs that somebody wants cancelled."""
+    statement = select(Run.id).where(Run.lease_owner == owner, Run.status == "running", Run.cancel_requested)
+    return list(connection.execute(statement).scalars())
+
+
+def list_abandoned(connection: Connection, *, everything_but: str | None = None) -> list[RowMapping]:
+    """Running runs whose lease ran out, oldest first; with `everything_but`, those of every other owner whatever
+    their lease.
+    """
+    statement = select(Run.id, Run.thread_id).where(Run.status == "running")
+    if everything_but is None:
+        statement = statement.where(Run.lease_expires_at < database_now(connection))
+    else:
+        statement = statement.where(func.coalesce(Run.lease_owner, "") != everything_but)
+    return list(connection.execute(statement.order_by(Run.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
+
+
+def is_owned(connection: Connection, run: OwnedRun) -> bool:
+    """Whether the run is still running under this fence."""
+    statement = select(Run.id).where(Run.id == run.id, Run.fence == run.fence, Run.status == "running")
+    return connection.execute(statement).scalar_one_or_none() is not None
+
+
+def expire_leases(connection: Connection, owner: str) -> None:
+    """Give up every lease of this owner, so that others take its runs over at once."""
+    statement = update(Run).where(Run.lease_owner == owner, Run.status == "running").values(lease_expires_at=0.0)
+    connection.execute(statement)
+
+
+class RunStore:
+    """Runs as clients read them."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def get(self, thread_id: str, run_id: str) -> JsonObject:
+        """One run of a thread. Raises `RunNotFound`."""
+        return to_public(await self._db.read(lambda c: get_row(c, thread_id, run_id)))
+
+    async def list(self, thread_id: str, *, limit: int = 20, after: str | None = None) -> JsonObject:
+        """A thread's runs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
+        statement = select(*_PUBLIC_COLUMNS).where(Run.thread_id == thread_id)
+        return await self._db.read(
+            lambda c: pages.newest_first(
+                c, statement, Run.created_at, Run.id, limit=limit, after=after, to_dict=to_public
+            )
+        )
