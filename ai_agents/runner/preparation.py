@@ -3,7 +3,30 @@
 One short read. Its cost depends on the memory's window, never on the length of the thread.
 """
 
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ai_agents.context.builder import build_request
+from ai_agents.context.tokens import TokenEstimator
+from ai_agents.core.exceptions import ProviderNotConfigured
+from ai_agents.core.types import JsonObject, ModelMessage, ToolCallPart, ToolResultPart, Usage
+from ai_agents.memory.base import MemoryStrategy, Window
+from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
+from ai_agents.providers.base import Provider
+from ai_agents.providers.registry import ProviderPool
+from ai_agents.runner.loop import LoopLimits
+from ai_agents.runner.turn import Prepared
+from ai_agents.store.agents import get_version
+from ai_agents.store.database import Database
+from ai_agents.store.history import History
+from ai_agents.store.runs import OwnedRun
+from ai_agents.tools.base import ToolContext
+from ai_agents.tools.executor import ToolExecutor
+from ai_agents.tools.registry import ToolRegistry, default_registry
 
 # Versions never change, so they are kept for as long as there is room; a service rarely has more agents in use than
 # this.
