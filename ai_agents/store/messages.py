@@ -80,6 +80,12 @@ def insert_message(
     return to_public(row)
 
 
+def insert_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
+    """Write whole rows of `messages` at once; them as clients see them."""
+    connection.execute(_INSERT, rows)
+    return [to_public(row) for row in rows]
+
+
 def place_message(connection: Connection, message_id: str, seq: int) -> JsonObject:
     """Give a message that waited its place in the history; it as clients see it. Raises `MessageNotFound`."""
     row = connection.execute(_PLACE, {"message_id": message_id, "new_seq": seq}).mappings().one_or_none()

@@ -1,0 +1,258 @@
+"""Agents and their versions. An agent's row is what it is now; each version is a row that never changes."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PreconditionFailed
+from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.types import JsonObject
+from ai_agents.store import pages, roles
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import Agent, AgentVersion
+from ai_agents.store.roles import EVERYBODY
+
+# What an agent is made of, with what stands where nothing is said. The order is that of the contract.
+DEFAULTS: Mapping[str, Any] = {
+    "name": None,
+    "description": None,
+    "system_prompt": None,
+    "provider": None,
+    "model": None,
+    "settings": {},
+    "tools": [],
+    "memory": None,
+    "guardrails": [],
+    "fallbacks": [],
+    "output_schema": None,
+    "metadata": {},
+}
+_COLUMNS = (Agent.id, Agent.spec, Agent.version, Agent.created_at, Agent.updated_at)
+_GET = select(*_COLUMNS).where(Agent.id == bindparam("agent_id"), Agent.deleted_at.is_(None))
+_VERSIONS = select(
+    AgentVersion.agent_id.label("id"),
+    AgentVersion.spec,
+    AgentVersion.version,
+    Agent.created_at,
+    AgentVersion.created_at.label("updated_at"),
+).join(Agent, Agent.id == AgentVersion.agent_id)
+_GET_VERSION = _VERSIONS.where(
+    AgentVersion.agent_id == bindparam("agent_id"), AgentVersion.version == bindparam("version")
+)
+
+
+def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id: str | None) -> JsonObject:
+    """Write an agent, its first version, and the role of its owner, or of everybody where it has none; the agent.
+
+    Raises `InvalidRequest`.
+    """
+    spec = _complete({}, fields)
+    agent_id, now = new_id(), utc_now()
+    row = {"id": agent_id, "version": 1, "spec": spec, "created_at": now, "updated_at": now}
+    connection.execute(insert(Agent), {**row, "name": spec["name"]})
+    _insert_version(connection, row)
+    user_id, role = (EVERYBODY, "viewer") if owner_id is None else (owner_id, "owner")
+    roles.insert_role(connection, user_id=user_id, role=role, resource_type="agent", resource_id=agent_id)
+    return to_public(row)
+
+
+def find_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> JsonObject | None:
+    """An agent that is not deleted; with `lock` nobody else changes it until this transaction ends."""
+    statement = _GET.with_for_update() if lock else _GET
+    row = connection.execute(statement, {"agent_id": agent_id}).mappings().one_or_none()
+    return None if row is None else to_public(row)
+
+
+def get_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> JsonObject:
+    """An agent that is not deleted. Raises `AgentNotFound`."""
+    found = find_agent(connection, agent_id, lock=lock)
+    if found is None:
+        raise AgentNotFound
+    return found
+
+
+def get_version(connection: Connection, agent_id: str, version: int) -> JsonObject:
+    """The agent as it was at a version, even if it is deleted now. Raises `AgentNotFound`."""
+    row = connection.execute(_GET_VERSION, {"agent_id": agent_id, "version": version}).mappings().one_or_none()
+    if row is None:
+        raise AgentNotFound
+    return to_public(row)
+
+
+def update_agent(
+    connection: Connection, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+) -> JsonObject:
+    """Put these fields in place of the agent's own, as its next version; nothing new where they say the same.
+
+    Raises `AgentNotFound`, `PreconditionFailed` where the agent is at another version, `InvalidRequest`.
+    """
+    found = get_agent(connection, agent_id, lock=True)
+    if expected_version is not None and found["version"] != expected_version:
+        raise PreconditionFailed(f"The agent is at version {found['version']} by now.")
+    old = {name: found[name] for name in DEFAULTS}
+    spec = _complete(old, changes)
+    if json.dumps_sorted(spec) == json.dumps_sorted(old):
+        return found
+    row = {**found, "spec": spec, "version": found["version"] + 1, "updated_at": utc_now()}
+    values = {"name": spec["name"], **{name: row[name] for name in ("spec", "version", "updated_at")}}
+    connection.execute(update(Agent).where(Agent.id == agent_id).values(values))
+    _insert_version(connection, row)
+    return to_public(row)
+
+
+def delete_agent(connection: Connection, agent_id: str) -> None:
+    """Hide an agent for good; its threads stay readable. Raises `AgentNotFound`."""
+    statement = update(Agent).where(Agent.id == agent_id, Agent.deleted_at.is_(None)).values(deleted_at=utc_now())
+    if connection.execute(statement).rowcount == 0:
+        raise AgentNotFound
+
+
+def list_agents(connection: Connection, *, user_id: str | None, limit: int, after: str | None) -> JsonObject:
+    """A page of the agents that a user has a role on (None: of all), newest first. Raises `InvalidCursor`."""
+    statement = select(*_COLUMNS)
+    if user_id is None:
+        statement = statement.where(Agent.deleted_at.is_(None))
+    else:
+        visible = roles.newest_visible(
+            "agent",
+            Agent,
+            user_id,
+            conditions=(Agent.deleted_at.is_(None),),
+            before_id=None if after is None else pages.decode_time_cursor(after)[1],
+            limit=limit + 1,
+        )
+        statement = statement.where(Agent.id.in_(visible))
+    return pages.newest_first(
+        connection, statement, Agent.created_at, Agent.id, limit=limit, after=after, to_dict=to_public
+    )
+
+
+def list_versions(connection: Connection, agent_id: str, *, limit: int, after: str | None) -> JsonObject:
+    """A page of an agent's versions, newest first. Raises `AgentNotFound`, `InvalidCursor`."""
+    get_agent(connection, agent_id)
+    before = pages.MAX_SEQ if after is None else pages.decode_number_cursor(after)
+    statement = _VERSIONS.where(AgentVersion.agent_id == agent_id, AgentVersion.version < before)
+    statement = statement.order_by(AgentVersion.version.desc()).limit(limit + 1)
+    rows = connection.execute(statement).mappings().all()
+    return pages.to_page(rows, limit=limit, cursor=lambda row: pages.encode_cursor(row["version"]), to_dict=to_public)
+
+
+def to_public(row: Mapping[Any, Any]) -> JsonObject:
+    """A row of agents or of their versions as clients see it."""
+    spec = row["spec"]
+    return {
+        "id": row["id"],
+        # A version that was written before a field came to be lacks it.
+        **{name: spec[name] if name in spec else copy(default) for name, default in DEFAULTS.items()},
+        "version": row["version"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
+def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject:
+    """The whole spec after the changes, in the contract's order. Raises `InvalidRequest`."""
+    unknown = changes.keys() - DEFAULTS.keys()
+    if unknown:
+        raise InvalidRequest("An agent has no such field.", loc=(min(unknown),))
+    complete = {name: changes.get(name, spec.get(name, default)) for name, default in DEFAULTS.items()}
+    if not isinstance(complete["name"], str) or not complete["name"].strip():
+        raise InvalidRequest("An agent has a name.", loc=("name",))
+    complete["name"] = json.clean_text(complete["name"])
+    try:
+        # As it will be read from the database: tuples are lists, and nothing is shared with the caller.
+        whole: JsonObject = json.loads(json.dumps(complete))
+    except TypeError as error:
+        raise InvalidRequest("An agent's fields are JSON.") from error
+    return whole
+
+
+def _insert_version(connection: Connection, row: Mapping[str, Any]) -> None:
+    version = {"agent_id": row["id"], "version": row["version"], "spec": row["spec"], "created_at": row["updated_at"]}
+    connection.execute(insert(AgentVersion), version)
+
+
+class AgentStore:
+    """Agents as clients read and write them; who may do that is not asked here."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        system_prompt: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        tools: Sequence[str | Mapping[str, Any]] = (),
+        memory: Mapping[str, Any] | None = None,
+        guardrails: Sequence[Mapping[str, Any]] = (),
+        fallbacks: Sequence[Mapping[str, Any]] = (),
+        output_schema: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        owner_id: str | None = None,
+    ) -> JsonObject:
+        """A new agent at version 1. Its owner is `owner_id`; without one everybody (`*`) is its viewer.
+
+        Raises `InvalidRequest`.
+        """
+        fields = {
+            "name": name,
+            "description": description,
+            "system_prompt": system_prompt,
+            "provider": provider,
+            "model": model,
+            "settings": dict(settings or {}),
+            "tools": list(tools),
+            "memory": memory,
+            "guardrails": list(guardrails),
+            "fallbacks": list(fallbacks),
+            "output_schema": output_schema,
+            "metadata": dict(metadata or {}),
+        }
+        return await self._db.write(lambda c: create_agent(c, fields, owner_id=owner_id))
+
+    async def get(self, agent_id: str) -> JsonObject:
+        """One agent. Raises `AgentNotFound`, also for a deleted one."""
+        return await self._db.read(lambda c: get_agent(c, agent_id))
+
+    async def find(self, agent_id: str) -> JsonObject | None:
+        """One agent; None if there is none or it is deleted."""
+        return await self._db.read(lambda c: find_agent(c, agent_id))
+
+    async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> JsonObject:
+        """Agents that the user has a role on, himself or with everybody (None: all agents), newest first.
+
+        `{"data", "next"}`. Raises `InvalidCursor`.
+        """
+        return await self._db.read(lambda c: list_agents(c, user_id=user_id, limit=limit, after=after))
+
+    async def update(
+        self, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+    ) -> JsonObject:
+        """The agent with these fields in place of its own, at its next version if that changes anything.
+
+        Raises `AgentNotFound`, `PreconditionFailed` where the agent is at another version, `InvalidRequest`.
+        """
+        return await self._db.write(lambda c: update_agent(c, agent_id, changes, expected_version=expected_version))
+
+    async def delete(self, agent_id: str) -> None:
+        """Hide an agent for good; its threads and versions stay readable. Raises `AgentNotFound`."""
+        await self._db.write(lambda c: delete_agent(c, agent_id))
+
+    async def list_versions(self, agent_id: str, *, limit: int = 20, after: str | None = None) -> JsonObject:
+        """The agent at each of its versions, newest first: `{"data", "next"}`; `updated_at` is when it was made.
+
+        Raises `AgentNotFound`, `InvalidCursor`.
+        """
+        return await self._db.read(lambda c: list_versions(c, agent_id, limit=limit, after=after))
+
+    async def get_version(self, agent_id: str, version: int) -> JsonObject:
+        """The agent as it was at a version, even if it is deleted now. Raises `AgentNotFound`."""
+        return await self._db.read(lambda c: get_version(c, agent_id, version))

@@ -1,0 +1,100 @@
+"""A thread's messages as memory strategies read them: each question reads only the rows of its answer, by an index."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, literal_column, select
+
+from ai_agents.core.parts import part_from_stored
+from ai_agents.core.types import ModelMessage
+from ai_agents.store import summaries
+from ai_agents.store.models import Message
+from ai_agents.store.pages import MAX_SEQ
+from ai_agents.store.summaries import StoredSummary
+
+__all__ = ["History", "StoredSummary"]
+
+# Every turn runs these, so they are built once. `seq <= …` also leaves out messages that still wait for their place.
+_SLICE = (
+    select(Message.role, Message.parts, Message.seq)
+    .where(
+        Message.thread_id == bindparam("thread_id"),
+        Message.seq > bindparam("after_seq"),
+        Message.seq <= bindparam("through_seq"),
+    )
+    .limit(bindparam("count"))
+)
+_FROM_OLDEST = _SLICE.order_by(Message.seq)
+_FROM_NEWEST = _SLICE.order_by(Message.seq.desc())
+_TURN_START = (
+    select(Message.seq)
+    .where(
+        Message.thread_id == bindparam("thread_id"),
+        # Literally, as the partial index says it: a parameter's value is not known when the index is chosen.
+        Message.role == literal_column("'user'"),
+        Message.seq <= bindparam("through_seq"),
+    )
+    .order_by(Message.seq.desc())
+    .limit(1)
+)
+_OF_RUN = (
+    select(Message.role, Message.parts, Message.seq)
+    .where(Message.run_id == bindparam("run_id"), Message.seq <= bindparam("through_seq"))
+    .order_by(Message.seq)
+)
+
+
+class History:
+    """One thread's messages through `through_seq` (None: all), read within the caller's transaction.
+
+    Messages come ascending by `seq`; those that still wait for their turn are not among them.
+    """
+
+    def __init__(self, connection: Connection, thread_id: str, *, through_seq: int | None = None) -> None:
+        self._connection = connection
+        self._thread_id = thread_id
+        self._through_seq = MAX_SEQ if through_seq is None else through_seq
+
+    def latest(self, limit: int, *, before_seq: int | None = None) -> list[ModelMessage]:
+        """The last `limit` messages, of those before `before_seq` where it is given."""
+        through = self._through_seq if before_seq is None else min(self._through_seq, before_seq - 1)
+        found = self._slice(_FROM_NEWEST, through_seq=through, count=limit)
+        found.reverse()
+        return found
+
+    def first(self, limit: int) -> list[ModelMessage]:
+        """The first `limit` messages."""
+        return self._slice(_FROM_OLDEST, through_seq=self._through_seq, count=limit)
+
+    def after(self, seq: int, *, limit: int | None = None) -> list[ModelMessage]:
+        """The messages after `seq`, at most `limit` of them."""
+        count = MAX_SEQ if limit is None else limit
+        return self._slice(_FROM_OLDEST, after_seq=seq, through_seq=self._through_seq, count=count)
+
+    def turn_start(self, seq: int) -> int:
+        """The `seq` of the last user's message at or before `seq`: where its turn begins. Without one, `seq`."""
+        values = {"thread_id": self._thread_id, "through_seq": min(seq, self._through_seq)}
+        found: int | None = self._connection.execute(_TURN_START, values).scalar_one_or_none()
+        return seq if found is None else found
+
+    def run_messages(self, run_id: str) -> list[ModelMessage]:
+        """The messages of one run of this thread."""
+        values = {"run_id": run_id, "through_seq": self._through_seq}
+        return _to_messages(self._connection.execute(_OF_RUN, values).mappings())
+
+    def summary(self) -> StoredSummary | None:
+        """The summary that counts, of those that cover nothing beyond this history."""
+        return summaries.newest(self._connection, self._thread_id, through_seq=self._through_seq)
+
+    def _slice(self, statement: Any, *, through_seq: int, count: int, after_seq: int = 0) -> list[ModelMessage]:
+        values = {
+            "thread_id": self._thread_id,
+            "after_seq": after_seq,
+            "through_seq": through_seq,
+            "count": count,
+        }
+        return _to_messages(self._connection.execute(statement, values).mappings())
+
+
+def _to_messages(rows: Iterable[Mapping[Any, Any]]) -> list[ModelMessage]:
+    return [ModelMessage(row["role"], tuple(map(part_from_stored, row["parts"])), row["seq"]) for row in rows]

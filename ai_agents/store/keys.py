@@ -1,0 +1,153 @@
+"""API keys. A key is `aia_<id>_<secret>`: the id finds the row, and only a hash of the secret is kept.
+
+The secret has 256 random bits, so a plain SHA-256 is enough: there is nothing in it to be guessed.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from ai_agents.core.exceptions import InvalidRequest, KeyNotFound
+from ai_agents.core.ids import TIME_FORMAT, new_id, utc_now
+from ai_agents.core.json import clean_text
+from ai_agents.core.types import JsonObject
+from ai_agents.store import pages
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import ApiKey
+
+_SCHEME = "aia_"
+_ID_LENGTH = 22
+_PREFIX_LENGTH = len(_SCHEME) + _ID_LENGTH
+_SECRET_LENGTH = 43
+_COLUMNS = (
+    ApiKey.id,
+    ApiKey.user_id,
+    ApiKey.name,
+    ApiKey.prefix,
+    ApiKey.admin,
+    ApiKey.created_at,
+    ApiKey.expires_at,
+)
+_FIND = select(ApiKey.id, ApiKey.user_id, ApiKey.admin, ApiKey.secret_hash, ApiKey.expires_at).where(
+    ApiKey.id == bindparam("key_id")
+)
+
+
+def create_key(
+    connection: Connection, user_id: str, name: str, *, expires_at: str | None = None, admin: bool = False
+) -> JsonObject:
+    """Write a key; it as clients see it, with the key itself as `key`, which nobody sees again.
+
+    `expires_at` is RFC 3339 with an offset. Raises `InvalidRequest`.
+    """
+    if not user_id:
+        raise InvalidRequest("A user id is not empty.", loc=("user_id",))
+    key_id, secret = new_id(), secrets.token_urlsafe(32)
+    prefix = _SCHEME + base64.urlsafe_b64encode(UUID(key_id).bytes).decode().rstrip("=")
+    row = {
+        "id": key_id,
+        "user_id": user_id,
+        "name": clean_text(name),
+        "prefix": prefix,
+        "admin": admin,
+        "created_at": utc_now(),
+        "expires_at": None if expires_at is None else _to_utc(expires_at),
+    }
+    connection.execute(insert(ApiKey), {**row, "secret_hash": _hash(secret)})
+    return {**row, "key": f"{prefix}_{secret}"}
+
+
+def authenticate(connection: Connection, key: str) -> JsonObject | None:
+    """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
+    key_id = _id_of(key)
+    if key_id is None:
+        return None
+    row = connection.execute(_FIND, {"key_id": key_id}).one_or_none()
+    if row is None or not hmac.compare_digest(row.secret_hash, _hash(key[_PREFIX_LENGTH + 1 :])):
+        return None
+    if row.expires_at is not None and row.expires_at <= utc_now():
+        return None
+    return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id}
+
+
+def list_keys(connection: Connection, *, user_id: str | None, limit: int, after: str | None) -> JsonObject:
+    """A page of a user's keys (None: of all), newest first. Raises `InvalidCursor`."""
+    statement = select(*_COLUMNS)
+    if user_id is not None:
+        statement = statement.where(ApiKey.user_id == user_id)
+    return pages.newest_first(
+        connection, statement, ApiKey.created_at, ApiKey.id, limit=limit, after=after, to_dict=dict
+    )
+
+
+def delete_key(connection: Connection, key_id: str, *, user_id: str | None) -> None:
+    """Remove a key, of this user where one is given. Raises `KeyNotFound`."""
+    statement = delete(ApiKey).where(ApiKey.id == key_id)
+    if user_id is not None:
+        statement = statement.where(ApiKey.user_id == user_id)
+    if connection.execute(statement).rowcount == 0:
+        raise KeyNotFound
+
+
+def _id_of(key: str) -> str | None:
+    """The id that a well-formed key names."""
+    if len(key) != _PREFIX_LENGTH + 1 + _SECRET_LENGTH or not key.isascii():
+        return None
+    if not key.startswith(_SCHEME) or key[_PREFIX_LENGTH] != "_":
+        return None
+    encoded = key[len(_SCHEME) : _PREFIX_LENGTH]
+    try:
+        decoded = base64.b64decode(encoded + "==", altchars=b"-_", validate=True)
+    except ValueError:
+        return None
+    # The last character has bits to spare: only one of its forms is the key that was given out.
+    if base64.urlsafe_b64encode(decoded).decode().rstrip("=") != encoded:
+        return None
+    return str(UUID(bytes=decoded))
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _to_utc(text: str) -> str:
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            raise ValueError("no offset")
+        # Years before 1000 would lose their leading zeros, and with them the order of texts.
+        return time.astimezone(UTC).strftime(TIME_FORMAT).rjust(27, "0")
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(
+            "A time is RFC 3339 with an offset, as 2030-01-31T12:00:00Z.", loc=("expires_at",)
+        ) from error
+
+
+class KeyStore:
+    """API keys as clients make, list and delete them, and as requests bring them."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def create(
+        self, user_id: str, name: str = "", *, expires_at: str | None = None, admin: bool = False
+    ) -> JsonObject:
+        """A new key for a user, with the key itself as `key`, this once. Raises `InvalidRequest`."""
+        return await self._db.write(lambda c: create_key(c, user_id, name, expires_at=expires_at, admin=admin))
+
+    async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> JsonObject:
+        """A user's keys (None: all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
+        return await self._db.read(lambda c: list_keys(c, user_id=user_id, limit=limit, after=after))
+
+    async def delete(self, key_id: str, *, user_id: str | None = None) -> None:
+        """Remove a key, of this user where one is given. It is refused from now on. Raises `KeyNotFound`."""
+        await self._db.write(lambda c: delete_key(c, key_id, user_id=user_id))
+
+    async def authenticate(self, key: str) -> JsonObject | None:
+        """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
+        return await self._db.read(lambda c: authenticate(c, key))

@@ -1,0 +1,115 @@
+"""Summaries: rows that say what a thread's messages up to one of them amount to. None is ever changed.
+
+The one that covers most counts, of several with the same cover the last one written. An empty text stands for none:
+it is what clearing a summary leaves.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.ids import utc_now
+from ai_agents.core.json import clean_text
+from ai_agents.store import thread_log
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import Summary, Thread
+from ai_agents.store.pages import MAX_SEQ
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSummary:
+    """A summary and the `seq` through which it stands for the messages; 0 where it is about what came before them."""
+
+    text: str
+    covers_through_seq: int
+
+
+_NEWEST = (
+    select(Summary.text, Summary.covers_through_seq, Summary.number)
+    .where(Summary.thread_id == bindparam("thread_id"), Summary.covers_through_seq <= bindparam("through_seq"))
+    .order_by(Summary.covers_through_seq.desc(), Summary.number.desc())
+    .limit(1)
+)
+# As part of a statement about threads.
+TEXT_OF_NEWEST = (
+    select(Summary.text)
+    .where(Summary.thread_id == Thread.id)
+    .order_by(Summary.covers_through_seq.desc(), Summary.number.desc())
+    .limit(1)
+    .correlate(Thread)
+    .scalar_subquery()
+)
+
+
+def newest(connection: Connection, thread_id: str, *, through_seq: int = MAX_SEQ) -> StoredSummary | None:
+    """The summary that counts, of those that cover nothing beyond `through_seq`."""
+    row = connection.execute(_NEWEST, {"thread_id": thread_id, "through_seq": through_seq}).one_or_none()
+    return StoredSummary(row.text, row.covers_through_seq) if row is not None and row.text else None
+
+
+def add(connection: Connection, thread_id: str, text: str, *, covers_through_seq: int, expected_covers: int) -> bool:
+    """Add a summary, if the one that counts still is the one that it was made from; whether it was added.
+
+    `expected_covers` is what that one covers, 0 where there was none. The log tells of it as `context.compacted`.
+    Raises `ThreadNotFound`, `InvalidRequest` for an empty text or a cover beyond the log.
+    """
+    text = clean_text(text).strip()
+    if not text:
+        raise InvalidRequest("A summary is not empty.", loc=("summary",))
+    thread_log.lock(connection, thread_id)
+    row = connection.execute(_NEWEST, {"thread_id": thread_id, "through_seq": MAX_SEQ}).one_or_none()
+    covered = row.covers_through_seq if row is not None and row.text else 0
+    least = row.covers_through_seq if row is not None else 0
+    if covered != expected_covers or covers_through_seq < max(least, 1):
+        return False
+    facts = {"summary": text, "covers_through_seq": covers_through_seq}
+    seq = thread_log.append(connection, thread_id, thread_log.Entry("context.compacted", facts=facts))
+    if covers_through_seq >= seq:
+        raise InvalidRequest("A summary covers messages that are in the thread.", loc=("covers_through_seq",))
+    number = row.number + 1 if row is not None and row.covers_through_seq == covers_through_seq else 1
+    insert_summary(connection, thread_id, text, covers_through_seq=covers_through_seq, number=number)
+    changed = {"version": Thread.version + 1, "updated_at": utc_now()}
+    connection.execute(update(Thread).where(Thread.id == thread_id).values(changed))
+    return True
+
+
+def replace_text(connection: Connection, thread_id: str, text: str) -> None:
+    """Put another text in place of the summary that counts; "" clears it. The caller holds the thread's lock."""
+    row = connection.execute(_NEWEST, {"thread_id": thread_id, "through_seq": MAX_SEQ}).one_or_none()
+    covers, number = (row.covers_through_seq, row.number + 1) if row is not None else (0, 1)
+    insert_summary(connection, thread_id, text, covers_through_seq=covers, number=number)
+
+
+def insert_summary(
+    connection: Connection, thread_id: str, text: str, *, covers_through_seq: int, number: int = 1
+) -> None:
+    """Write a summary's row, and nothing else."""
+    row = {
+        "thread_id": thread_id,
+        "covers_through_seq": covers_through_seq,
+        "number": number,
+        "text": text,
+        "created_at": utc_now(),
+    }
+    connection.execute(insert(Summary), row)
+
+
+class SummaryStore:
+    """Summaries as jobs read and write them."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def newest(self, thread_id: str) -> StoredSummary | None:
+        """The summary that counts."""
+        return await self._db.read(lambda c: newest(c, thread_id))
+
+    async def add(self, thread_id: str, text: str, *, covers_through_seq: int, expected_covers: int) -> bool:
+        """Add a summary, if the one that counts still covers `expected_covers` (0: none); whether it was added.
+
+        Raises `ThreadNotFound`, `InvalidRequest`.
+        """
+        return await self._db.write(
+            lambda c: add(c, thread_id, text, covers_through_seq=covers_through_seq, expected_covers=expected_covers)
+        )

@@ -1,0 +1,337 @@
+"""Threads: their own few fields, how they begin, and how they end. What happens in them is in the log."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from ai_agents.core import json
+from ai_agents.core.events import event_data
+from ai_agents.core.exceptions import (
+    AgentDeleted,
+    AgentNotFound,
+    InvalidRequest,
+    MessageNotFound,
+    PreconditionFailed,
+    ThreadNotFound,
+)
+from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.types import JsonObject, LogRow
+from ai_agents.store import beginnings, pages, roles, summaries, thread_log
+from ai_agents.store.database import HasDatabase, note_rows
+from ai_agents.store.messages import find_message
+from ai_agents.store.models import Agent, Thread
+from ai_agents.store.thread_log import Entry
+
+_COLUMNS = (
+    Thread.id,
+    Thread.agent_id,
+    Thread.title,
+    func.nullif(summaries.TEXT_OF_NEWEST, "").label("summary"),
+    Thread.meta,
+    Thread.created_at,
+    Thread.updated_at,
+    Thread.version,
+    Thread.last_seq,
+)
+_GET = select(*_COLUMNS).where(Thread.id == bindparam("thread_id"))
+_CHANGEABLE = ("title", "summary", "metadata")
+
+
+def create_thread(
+    connection: Connection,
+    agent_id: str,
+    *,
+    title: str | None = None,
+    summary: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    messages: Sequence[Mapping[str, Any]] = (),
+    owner_id: str | None = None,
+) -> JsonObject:
+    """Write a thread with its owner's role and the messages that it starts from; the thread.
+
+    A summary given here is of what came before these messages, so it covers none of them.
+    Raises `AgentNotFound` (also for a deleted agent), `InvalidRequest`.
+    """
+    agent = select(Agent.id).where(Agent.id == agent_id, Agent.deleted_at.is_(None))
+    if connection.execute(agent).one_or_none() is None:
+        raise AgentNotFound
+    title, summary = _checked_text(title, "title"), _checked_text(summary, "summary")
+    beginning = beginnings.from_messages(messages, user_id=owner_id)
+    thread_id = insert_thread(
+        connection,
+        {"agent_id": agent_id, "title": title, "title_by": title and "user", "metadata": dict(metadata or {})},
+        beginning,
+        owner_id=owner_id,
+    )
+    if summary:
+        summaries.insert_summary(connection, thread_id, summary, covers_through_seq=0)
+    return get_thread(connection, thread_id)
+
+
+def insert_thread(
+    connection: Connection,
+    values: Mapping[str, Any],
+    beginning: Sequence[beginnings.Beginning],
+    *,
+    owner_id: str | None,
+) -> str:
+    """Write a new thread, its owner's role and its first messages with their log; its id."""
+    thread_id, now = new_id(), utc_now()
+    row = {
+        "id": thread_id,
+        **values,
+        "last_seq": len(beginning),
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    connection.execute(insert(Thread), row)
+    if owner_id is not None:
+        roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="thread", resource_id=thread_id)
+    beginnings.insert(connection, thread_id, beginning)
+    return thread_id
+
+
+def find_with_version(connection: Connection, thread_id: str) -> tuple[JsonObject, int] | None:
+    """A thread as clients see it, and the number that rises with each change of it."""
+    row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one_or_none()
+    return None if row is None else (to_public(row), row["version"])
+
+
+def get_with_version(connection: Connection, thread_id: str) -> tuple[JsonObject, int]:
+    """As `find_with_version`. Raises `ThreadNotFound`."""
+    found = find_with_version(connection, thread_id)
+    if found is None:
+        raise ThreadNotFound
+    return found
+
+
+def get_thread(connection: Connection, thread_id: str) -> JsonObject:
+    """A thread as clients see it. Raises `ThreadNotFound`."""
+    return get_with_version(connection, thread_id)[0]
+
+
+def list_threads(
+    connection: Connection, *, user_id: str | None, agent_id: str | None, limit: int, after: str | None
+) -> JsonObject:
+    """A page of the threads that a user has a role on (None: of all), newest first. Raises `InvalidCursor`."""
+    conditions = () if agent_id is None else (Thread.agent_id == agent_id,)
+    statement = select(*_COLUMNS)
+    if user_id is None:
+        statement = statement.where(*conditions)
+    else:
+        before_id = None if after is None else pages.decode_time_cursor(after)[1]
+        visible = roles.newest_visible(
+            "thread", Thread, user_id, conditions=conditions, before_id=before_id, limit=limit + 1
+        )
+        statement = statement.where(Thread.id.in_(visible))
+    return pages.newest_first(
+        connection, statement, Thread.created_at, Thread.id, limit=limit, after=after, to_dict=to_public
+    )
+
+
+def update_thread(
+    connection: Connection, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+) -> tuple[JsonObject, int]:
+    """Put these of `title`, `summary`, `metadata` in place of the thread's own, and log it if that changes anything.
+
+    Gives the thread as clients see it, and its version.
+    Raises `ThreadNotFound`, `PreconditionFailed` where the thread is at another version, `InvalidRequest`.
+    """
+    unknown = changes.keys() - set(_CHANGEABLE)
+    if unknown:
+        raise InvalidRequest("A thread has no such field to change.", loc=(min(unknown),))
+    thread_log.lock(connection, thread_id)
+    thread, version = get_with_version(connection, thread_id)
+    if expected_version is not None and version != expected_version:
+        raise PreconditionFailed(f"The thread is at version {version} by now.")
+    values = _changed_values(connection, thread, changes)
+    if values is None:
+        return thread, version
+    values |= {"version": version + 1, "updated_at": utc_now()}
+    connection.execute(update(Thread).where(Thread.id == thread_id).values(values))
+    thread = get_thread(connection, thread_id)
+    thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": thread}))
+    return thread, version + 1
+
+
+def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owner_id: str | None) -> JsonObject:
+    """Write a new thread with the history of this one up to and with a message; the new thread.
+
+    Raises `ThreadNotFound`, `MessageNotFound` (also for a message that still waits), `AgentDeleted`.
+    """
+    # Nobody deletes it meanwhile; messages may be added, but what lies before one of them never changes.
+    source = select(Thread.agent_id, Thread.title, Thread.title_by, Thread.meta, Agent.deleted_at).join(Agent)
+    held = source.where(Thread.id == thread_id).with_for_update(read=True, key_share=True, of=Thread)
+    thread = connection.execute(held).mappings().one_or_none()
+    if thread is None:
+        raise ThreadNotFound
+    message = find_message(connection, thread_id, message_id)
+    if message is None or message["seq"] is None:
+        raise MessageNotFound
+    if thread["deleted_at"] is not None:
+        raise AgentDeleted
+    beginning = beginnings.from_history(connection, thread_id, through_seq=message["seq"])
+    values = {name: thread[name] for name in ("agent_id", "title", "title_by", "metadata")}
+    new_thread_id = insert_thread(connection, values, beginning, owner_id=owner_id)
+    if (summary := summaries.newest(connection, thread_id, through_seq=message["seq"])) is not None:
+        # The copies are numbered anew, without what lay between the messages.
+        covered = sum(1 for copied in beginning if copied.from_seq <= summary.covers_through_seq)
+        summaries.insert_summary(connection, new_thread_id, summary.text, covers_through_seq=covered)
+    return get_thread(connection, new_thread_id)
+
+
+def delete_thread(connection: Connection, thread_id: str) -> None:
+    """Remove a thread with everything in it. Raises `ThreadNotFound`.
+
+    Its log goes too, so `thread.deleted` is told to whoever listens now and is no row.
+    """
+    thread_log.lock(connection, thread_id)
+    row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one()
+    roles.remove_all(connection, "thread", thread_id)
+    connection.execute(delete(Thread).where(Thread.id == thread_id))
+    told = LogRow(
+        thread_id=thread_id,
+        seq=row["last_seq"] + 1,
+        type="thread.deleted",
+        run_id=None,
+        data=json.dumps(event_data("thread.deleted", thread_id, None, {"thread": to_public(row)})),
+        resets=False,
+        created_at=utc_now(),
+    )
+    note_rows(connection, [told])
+
+
+def to_public(row: Mapping[Any, Any]) -> JsonObject:
+    """A row of threads, with its summary, as clients see it."""
+    return {
+        "id": row["id"],
+        "agent_id": row["agent_id"],
+        "title": row["title"],
+        "summary": row["summary"],
+        "metadata": row["metadata"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
+def _changed_values(
+    connection: Connection, thread: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Columns to be written; None where nothing changes. A summary's row is written here."""
+    wanted = {name: value if name == "metadata" else _checked_text(value, name) for name, value in changes.items()}
+    differing = {name: value for name, value in wanted.items() if _differs(value, thread[name])}
+    if not differing:
+        return None
+    if "summary" in differing:
+        summaries.replace_text(connection, thread["id"], differing.pop("summary") or "")
+    if "title" in differing:
+        # Without a title the thread is open to one by a job again.
+        differing["title_by"] = differing["title"] and "user"
+    return differing
+
+
+def _differs(one: Any, other: Any) -> bool:
+    try:
+        return json.dumps_sorted(one) != json.dumps_sorted(other)
+    except TypeError as error:
+        raise InvalidRequest("Metadata is JSON.", loc=("metadata",)) from error
+
+
+def _checked_text(text: Any, name: str) -> str | None:
+    """The text as it can be kept; None for an empty one. Raises `InvalidRequest`."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise InvalidRequest(f"A {name} is text.", loc=(name,))
+    return json.clean_text(text) or None
+
+
+class ThreadStore:
+    """Threads as clients read and write them; who may do that is not asked here."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def create(
+        self,
+        agent_id: str,
+        *,
+        title: str | None = None,
+        summary: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        messages: Sequence[Mapping[str, Any]] = (),
+        owner_id: str | None = None,
+    ) -> JsonObject:
+        """A new thread. `messages` are what it starts from: `{"role", "content"}`, content a text or parts.
+
+        A summary given here is of what came before these messages. `owner_id` becomes the thread's owner and is who
+        said what users say in it. Raises `AgentNotFound`, `InvalidRequest`.
+        """
+        return await self._db.write(
+            lambda c: create_thread(
+                c,
+                agent_id,
+                title=title,
+                summary=summary,
+                metadata=metadata,
+                messages=messages,
+                owner_id=owner_id,
+            )
+        )
+
+    async def get(self, thread_id: str) -> JsonObject:
+        """One thread. Raises `ThreadNotFound`."""
+        return await self._db.read(lambda c: get_thread(c, thread_id))
+
+    async def get_with_version(self, thread_id: str) -> tuple[JsonObject, int]:
+        """One thread, and the number that rises with each change of it. Raises `ThreadNotFound`."""
+        return await self._db.read(lambda c: get_with_version(c, thread_id))
+
+    async def find(self, thread_id: str) -> JsonObject | None:
+        """One thread; None if there is none."""
+        found = await self._db.read(lambda c: find_with_version(c, thread_id))
+        return None if found is None else found[0]
+
+    async def list(
+        self,
+        user_id: str | None = None,
+        *,
+        agent_id: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> JsonObject:
+        """Threads that the user has a role on, himself or with everybody (None: all threads), newest first.
+
+        `{"data", "next"}`. Raises `InvalidCursor`.
+        """
+        return await self._db.read(
+            lambda c: list_threads(c, user_id=user_id, agent_id=agent_id, limit=limit, after=after)
+        )
+
+    async def update(
+        self, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+    ) -> JsonObject:
+        """The thread with these of `title`, `summary`, `metadata` in place of its own.
+
+        Raises `ThreadNotFound`, `PreconditionFailed` where the thread is at another version, `InvalidRequest`.
+        """
+        return (await self.update_with_version(thread_id, changes, expected_version=expected_version))[0]
+
+    async def update_with_version(
+        self, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+    ) -> tuple[JsonObject, int]:
+        """As `update`, with the version that the thread is at after it."""
+        return await self._db.write(lambda c: update_thread(c, thread_id, changes, expected_version=expected_version))
+
+    async def delete(self, thread_id: str) -> None:
+        """Remove a thread with everything in it: runs, messages, log, roles. Raises `ThreadNotFound`."""
+        await self._db.write(lambda c: delete_thread(c, thread_id))
+
+    async def fork(self, thread_id: str, message_id: str, *, owner_id: str | None = None) -> JsonObject:
+        """A new thread with the history of this one up to and with a message.
+
+        Raises `ThreadNotFound`, `MessageNotFound` (also for one that still waits), `AgentDeleted`.
+        """
+        return await self._db.write(lambda c: fork_thread(c, thread_id, message_id, owner_id=owner_id))
