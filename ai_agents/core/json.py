@@ -10,11 +10,6 @@ def dumps(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def canonical(value: Any) -> bytes:
-    """JSON that is the same for equal values, whatever the order of their keys. Raises TypeError as `dumps` does."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
 def loads(text: str | bytes) -> Any:
     """The value. Raises ValueError for anything that is not strict JSON."""
     return orjson.loads(text)
