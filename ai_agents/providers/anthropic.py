@@ -125,15 +125,19 @@ class AnthropicProvider(HTTPProvider):
 
         self.timeout_errors = (httpx2.TimeoutException, TimeoutError)
         self.transport_errors = (httpx2.HTTPError, aiohttp.ClientError, OSError)
-        client = anthropic.AsyncAnthropic(
-            api_key=self._api_key,
-            base_url=self._base_url,
-            max_retries=0,  # ours, which wait no longer than is any use: see `retry`
-            open_telemetry=False,
-            http_client=anthropic.DefaultAioHttpClient(),
-        )
+        no_key = not_configured(NAME, "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.")
+        try:
+            client = anthropic.AsyncAnthropic(
+                api_key=self._api_key,
+                base_url=self._base_url,
+                max_retries=0,  # ours, which wait no longer than is any use: see `retry`
+                open_telemetry=False,
+                http_client=anthropic.DefaultAioHttpClient(),
+            )
+        except anthropic.AnthropicError as error:
+            raise no_key from error
         if client.api_key is None and client.auth_token is None and client.credentials is None:
-            raise not_configured(NAME, "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.")
+            raise no_key
         return client
 
     async def _open(self, request: ModelRequest) -> Response:

@@ -1,0 +1,136 @@
+"""Failures of providers in our words, and when they are tried again."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from ai_agents.core.exceptions import (
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+)
+from ai_agents.providers import retry
+from ai_agents.providers.errors import error_from_status, error_from_wire, retry_after_s
+from ai_agents.providers.retry import MAX_RETRY_AFTER_S, retry_delay_s, with_retries
+
+
+@pytest.mark.parametrize(
+    "status, kind, retryable",
+    [
+        (400, ProviderRejected, False),
+        (401, ProviderRejected, False),
+        (402, ProviderRejected, False),
+        (403, ProviderRejected, False),
+        (404, ProviderRejected, False),
+        (408, ProviderTimeout, True),
+        (409, ProviderError, True),
+        (413, ProviderRejected, False),
+        (422, ProviderRejected, False),
+        (429, ProviderRateLimited, True),
+        (500, ProviderError, True),
+        (503, ProviderError, True),
+        (504, ProviderTimeout, True),
+        (529, ProviderError, True),
+    ],
+)
+def test_a_status_says_what_a_caller_can_do(status: int, kind: type[ProviderError], retryable: bool) -> None:
+    error = error_from_status("openai", status)
+
+    assert type(error) is kind
+    assert error.retryable is retryable
+    assert error.provider == "openai"
+
+
+@pytest.mark.parametrize(
+    "reported, kind, retryable",
+    [
+        ({"type": "overloaded_error", "message": "Overloaded"}, ProviderError, True),
+        ({"type": "rate_limit_error", "message": "slow"}, ProviderRateLimited, True),
+        ({"type": "invalid_request_error", "message": "bad"}, ProviderRejected, False),
+        ({"type": "insufficient_quota", "code": "insufficient_quota"}, ProviderRateLimited, False),
+        ({"code": 429, "message": "slow"}, ProviderRateLimited, True),
+        ({"type": "made_up", "message": "?"}, ProviderError, True),
+        ("out of memory", ProviderError, True),
+        (None, ProviderError, True),
+    ],
+)
+def test_an_error_inside_of_a_stream_is_told_like_its_status(
+    reported: object, kind: type[ProviderError], retryable: bool
+) -> None:
+    error = error_from_wire("openai", reported)
+
+    assert type(error) is kind
+    assert error.retryable is retryable
+
+
+def test_a_message_has_the_providers_word_but_nothing_that_only_looks_like_one() -> None:
+    assert "context_length_exceeded" in str(error_from_status("openai", 400, word="context_length_exceeded"))
+    assert "secret" not in str(error_from_status("openai", 400, word="your key sk-secret is wrong"))
+    assert "memory" not in str(error_from_wire("ollama", "out of memory at 0x1234"))
+
+
+def test_the_time_to_wait_is_read_in_all_its_forms() -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+
+    assert retry_after_s({"retry-after": "7"}) == 7
+    assert retry_after_s({"retry-after": "7", "retry-after-ms": "250"}) == 0.25
+    assert 25 < (retry_after_s({"retry-after": later}) or 0) <= 30
+    assert retry_after_s({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}) == 0
+    assert retry_after_s({"retry-after": "soon"}) is None
+    assert retry_after_s({"retry-after": "inf"}) is None
+    assert retry_after_s({}) is None
+
+
+def test_waiting_follows_the_provider_up_to_a_limit() -> None:
+    assert retry_delay_s(error_from_status("openai", 429, retry_after_s=3), tried=0) == 3
+    assert retry_delay_s(error_from_status("openai", 429, retry_after_s=MAX_RETRY_AFTER_S + 1), tried=0) is None
+    assert retry_delay_s(error_from_status("openai", 400), tried=0) is None
+
+
+def test_waiting_doubles_with_some_jitter() -> None:
+    delays = [retry_delay_s(error_from_status("openai", 500), tried=tried) or 0 for tried in range(8)]
+
+    assert 0.375 <= delays[0] <= 0.5
+    assert 0.75 <= delays[1] <= 1.0
+    assert 6.0 <= delays[7] <= 8.0
+
+
+class Attempts:
+    """Fails so often, then succeeds."""
+
+    def __init__(self, failures: int, *, retry_after_s: float = 0.0) -> None:
+        self.made = 0
+        self._failures = failures
+        self._retry_after_s = retry_after_s
+
+    async def __call__(self) -> str:
+        self.made += 1
+        if self.made <= self._failures:
+            raise error_from_status("openai", 503, retry_after_s=self._retry_after_s)
+        return "done"
+
+
+async def test_a_failure_that_passes_is_not_seen() -> None:
+    attempts = Attempts(2)
+
+    assert await with_retries(attempts, retries=2) == "done"
+    assert attempts.made == 3
+
+
+async def test_the_last_failure_is_raised() -> None:
+    attempts = Attempts(3)
+
+    with pytest.raises(ProviderError, match="503"):
+        await with_retries(attempts, retries=2)
+    assert attempts.made == 3
+
+
+async def test_nothing_is_tried_again_when_patience_would_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "MAX_TOTAL_S", 5.0)
+    attempts = Attempts(1, retry_after_s=6.0)
+
+    with pytest.raises(ProviderError):
+        await with_retries(attempts, retries=2)
+    assert attempts.made == 1
