@@ -74,14 +74,11 @@ def _works() -> bool:
 
 def _create() -> None:
     shutil.rmtree(VENV, ignore_errors=True)
-    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False, capture_output=True, text=True)
-    uv = shutil.which("uv")
-    if made.returncode and uv:
+    create = [sys.executable, "-m", "venv", str(VENV)]
+    # Some systems part pip from Python's own means to install it; then the system's pip has to do, or uv.
+    if not _run(*create, quiet=True) and not _run(*create, "--clear", "--without-pip"):
         shutil.rmtree(VENV, ignore_errors=True)
-        made = subprocess.run([uv, "venv", "--python", sys.executable, str(VENV)], check=False, text=True)
-    if made.returncode:
-        shutil.rmtree(VENV, ignore_errors=True)
-        sys.exit(f"{made.stdout or ''}\n{sys.executable} cannot make a virtual environment (see above).")
+        sys.exit(f"{sys.executable} cannot make a virtual environment (see above).")
 
 
 def _pip(*arguments: str) -> None:
@@ -89,12 +86,14 @@ def _pip(*arguments: str) -> None:
     uv = shutil.which("uv")
     if uv and _run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(PYTHON), *arguments):
         return
-    if not _run(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments):
+    has_pip = _run(str(PYTHON), "-c", "import pip", quiet=True)
+    pip = [str(PYTHON), "-m", "pip"] if has_pip else [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+    if not _run(*pip, "install", "-qq", "--disable-pip-version-check", *arguments):
         sys.exit("The dependencies could not be installed (see above); the next start tries again.")
 
 
-def _run(*command: str) -> bool:
-    return subprocess.run(command, check=False, cwd=ROOT).returncode == 0
+def _run(*command: str, quiet: bool = False) -> bool:
+    return subprocess.run(command, check=False, cwd=ROOT, capture_output=quiet).returncode == 0
 
 
 if __name__ == "__main__":
