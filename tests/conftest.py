@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,17 @@ def stays_on_this_machine(loopback_guard: LoopbackGuard) -> Iterator[None]:
 def shared_directory(request: pytest.FixtureRequest) -> SharedDirectory:
     """The directory that the processes of this run share."""
     return request.config.stash[SHARED]
+
+
+@pytest.fixture
+def server_directory(shared_directory: SharedDirectory) -> Path:
+    """A directory for the servers of one test; what still runs in it is ended with the run.
+
+    Servers cannot use `tmp_path`: it is closed to the user that PostgreSQL runs as where the tests are run by root.
+    """
+    directory = Path(tempfile.mkdtemp(dir=shared_directory.path))
+    directory.chmod(0o711)
+    return directory
 
 
 @pytest.fixture(scope="session")

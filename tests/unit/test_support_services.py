@@ -37,8 +37,8 @@ async def test_a_database_copied_from_a_template_has_its_rows_and_not_its_later_
         await fetch_value(template, "SELECT 1")
 
 
-async def test_a_durable_postgres_keeps_what_was_committed_through_a_kill(shared_directory: SharedDirectory) -> None:
-    server = PostgresServer(shared_directory.path / "durable-postgres", durable=True)
+async def test_a_durable_postgres_keeps_what_was_committed_through_a_kill(server_directory: Path) -> None:
+    server = PostgresServer(server_directory / "postgres", durable=True)
     server.start()
     url = server.create_database("kept")
     server.execute("CREATE TABLE word AS SELECT 'kept' AS text", database="kept")
@@ -55,8 +55,8 @@ async def test_a_durable_postgres_keeps_what_was_committed_through_a_kill(shared
         await fetch_value(url, "SELECT 1")
 
 
-def test_a_durable_redis_keeps_what_was_written_through_a_kill(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, durable=True)
+def test_a_durable_redis_keeps_what_was_written_through_a_kill(server_directory: Path) -> None:
+    server = RedisServer(server_directory / "redis", durable=True)
     server.start()
     with redis.Redis.from_url(server.url) as client:
         client.set("word", "kept")
