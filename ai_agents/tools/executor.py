@@ -1,0 +1,127 @@
+"""Runs a model's tool call and makes a result of whatever comes of it; what went wrong is a sentence for the model."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Collection, Coroutine
+from functools import partial
+from typing import Any
+
+from ai_agents.core.types import JsonObject, ToolCallPart, ToolResultPart
+from ai_agents.tools.base import ToolContext, ToolError
+from ai_agents.tools.registry import RegisteredTool, ToolRegistry
+from ai_agents.tools.results import cut_text, result_value
+from ai_agents.tools.threads import ToolThreads
+
+# How long a cancelled tool may take to clean up before it is left to itself.
+_CLEANUP_S = 0.5
+_MOST_NAMES = 20
+_log = logging.getLogger(__name__)
+
+
+def error_result(call: ToolCallPart, sentence: str) -> ToolResultPart:
+    """The result that tells the model why there is none."""
+    return ToolResultPart(call.tool_call_id, call.name, sentence, is_error=True)
+
+
+class ToolExecutor:
+    """Runs calls of the tools in a registry.
+
+    `timeout_s` counts for tools that name no limit of their own; `max_result_bytes` is how much of a result the model
+    is shown. One executor serves all runs of an event loop.
+    """
+
+    def __init__(self, registry: ToolRegistry, *, timeout_s: float = 30, max_result_bytes: int = 64 * 1024) -> None:
+        self._registry = registry
+        self._timeout_s = timeout_s
+        self._max_result_bytes = max_result_bytes
+        self._threads = ToolThreads()
+        self._left_behind: set[asyncio.Task[Any]] = set()
+
+    @property
+    def abandoned(self) -> int:
+        """How many timed-out or cancelled calls are still going on somewhere."""
+        return self._threads.abandoned + len(self._left_behind)
+
+    async def run(
+        self, call: ToolCallPart, context: ToolContext, *, allowed: Collection[str] | None = None
+    ) -> ToolResultPart:
+        """The result of a call; every fault of the call or the tool is a result with `is_error`.
+
+        With `allowed`, other tools count as unknown. Raises only `CancelledError`.
+        """
+        found = self._registry.find(call.name) if allowed is None or call.name in allowed else None
+        if found is None:
+            return error_result(call, _unknown(call.name, allowed))
+        if (fault := _fault(found, call)) is not None:
+            return error_result(call, fault)
+        try:
+            value = await self._within_time(found, _invoke(found, call.arguments, context, self._threads))
+            result = result_value(value, max_bytes=self._max_result_bytes)
+        except ToolError as error:
+            sentence = cut_text(str(error) or "The tool failed.", max_bytes=self._max_result_bytes)
+            return error_result(call, sentence)
+        except Exception as error:  # noqa: BLE001  # the edge of a tool call: the model learns the kind alone
+            _log.exception("tool failed", extra={"tool": call.name, "run_id": context.run_id})
+            return error_result(call, f"The tool failed ({type(error).__name__}).")
+        return ToolResultPart(call.tool_call_id, call.name, result)
+
+    async def _within_time(self, found: RegisteredTool, work: Coroutine[Any, Any, Any]) -> Any:
+        timeout_s = self._timeout_s if found.tool.timeout_s is None else found.tool.timeout_s
+        # A task of its own: a tool that swallows its cancellation can be left behind.
+        task = asyncio.create_task(work)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=timeout_s)
+        except asyncio.CancelledError:
+            await self._stop(task)
+            raise
+        if not done:
+            await self._stop(task)
+            raise ToolError(f"The tool did not finish within {timeout_s:g} s.")
+        if task.cancelled():
+            raise ToolError("The tool was cancelled before it gave a result.")
+        return task.result()
+
+    async def _stop(self, task: asyncio.Task[Any]) -> None:
+        """Cancel the task and give it a moment to clean up."""
+        self._left_behind.add(task)
+        task.add_done_callback(self._came_back)
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CLEANUP_S)
+
+    def _came_back(self, task: asyncio.Task[Any]) -> None:
+        self._left_behind.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not complain that nobody did
+
+
+async def _invoke(found: RegisteredTool, arguments: JsonObject, context: ToolContext, threads: ToolThreads) -> Any:
+    given = {**arguments, "context": context} if found.takes_context else arguments
+    execute = partial(found.tool.execute, **given)
+    try:
+        if inspect.iscoroutinefunction(found.tool.execute):
+            return await execute()
+        value = await threads.run(found.definition.name, execute)
+        return await value if inspect.isawaitable(value) else value
+    except SystemExit as error:  # asyncio would end the process for it
+        raise RuntimeError("the tool tried to end the process") from error
+
+
+def _fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
+    if call.malformed is not None:
+        return "The arguments were not a JSON object."
+    if (fault := found.validator.find_fault(call.arguments)) is not None:
+        return fault
+    given = {**call.arguments, "context": None} if found.takes_context else call.arguments
+    try:
+        found.signature.bind(**given)
+    except TypeError as error:
+        return f"The arguments do not fit the tool: {error}."
+    return None
+
+
+def _unknown(name: str, allowed: Collection[str] | None) -> str:
+    sentence = f"There is no tool named {name[:64]!r}."
+    if not allowed:
+        return sentence
+    return f"{sentence} There are: {', '.join(sorted(allowed)[:_MOST_NAMES])}."

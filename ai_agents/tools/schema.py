@@ -1,0 +1,89 @@
+"""JSON Schemas of tools' arguments: compiled once, never fetched from anywhere, bounded in size and depth."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import jsonschema_rs
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.types import JsonObject
+
+MAX_SCHEMA_BYTES = 64 * 1024
+MAX_SCHEMA_DEPTH = 32
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+# Past this a pattern with backtracking gives up, which counts as not matching: about a millisecond.
+_MAX_BACKTRACKS = 10_000
+# A model mends one thing or a few at a time; more would only fill its context.
+_MAX_ERRORS = 3
+_MAX_ERROR_CHARACTERS = 200
+_COMPILED = 512
+
+
+class ArgumentsValidator:
+    """Whether arguments fit a schema, and if not, why: one sentence for the model."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        """Raises `InvalidRequest` for what is not a schema of an object, refers elsewhere, or is too large."""
+        _check_shape(schema)
+        try:
+            text = json.dumps(schema)
+        except TypeError as error:
+            raise _refused("is not JSON") from error
+        if len(text.encode()) > MAX_SCHEMA_BYTES:
+            raise _refused(f"is larger than {MAX_SCHEMA_BYTES} bytes")
+        self._validator = _compiled(text)
+
+    def find_fault(self, arguments: JsonObject) -> str | None:
+        """What does not fit, with its place in the arguments; None where all fits."""
+        try:
+            errors = [_sentence(error) for error in islice(self._validator.iter_errors(arguments), _MAX_ERRORS)]
+        except ValueError:  # lone surrogates, or nested deeper than anything that is meant
+            return "The arguments cannot be read."
+        return f"The arguments do not fit the tool's schema: {'; '.join(errors)}." if errors else None
+
+
+def _check_shape(schema: Any) -> None:
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        raise _refused('is not of type "object"')
+    for key, value, depth in _walk(schema):
+        if depth > MAX_SCHEMA_DEPTH:
+            raise _refused(f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
+        if key in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
+            raise _refused("refers to another document")
+
+
+def _walk(value: Any) -> Iterator[tuple[object, Any, int]]:
+    """Every value within, with its key and depth; without recursion, and no deeper than one level too deep."""
+    stack: list[tuple[object, Any, int]] = [(None, value, 0)]
+    while stack:
+        key, value, depth = stack.pop()
+        yield key, value, depth
+        if isinstance(value, dict):
+            stack.extend((name, inner, depth + 1) for name, inner in value.items())
+        elif isinstance(value, list | tuple):
+            stack.extend((None, inner, depth + 1) for inner in value)
+
+
+@lru_cache(_COMPILED)
+def _compiled(text: str) -> jsonschema_rs.Validator:
+    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=_MAX_BACKTRACKS)
+    try:
+        return jsonschema_rs.validator_for(json.loads(text), offline=True, pattern_options=options)
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise _refused(f"is not a JSON Schema ({_cut(str(error).partition(chr(10))[0])})") from error
+
+
+def _sentence(error: jsonschema_rs.ValidationError) -> str:
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
+    return f"at {_cut('$' + place)}: {_cut(error.message)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_ERROR_CHARACTERS else text[:_MAX_ERROR_CHARACTERS] + "…"
+
+
+def _refused(why: str) -> InvalidRequest:
+    return InvalidRequest(f"The schema of the tool's parameters {why}.", loc=("parameters",))
