@@ -62,8 +62,7 @@ class Place:
             if self.ended:
                 break
             self.seq = row.seq
-            if self.run_id is not None and row.run_id != self.run_id:
-                self.ended = row.type == "thread.deleted"
+            if self.run_id is not None and row.run_id != self.run_id and row.type != "thread.deleted":
                 continue
             if self.position and row.type == "message.completed":
                 frames.extend(self._rest_of(row))

@@ -9,8 +9,10 @@ from contextlib import suppress
 
 from ai_agents.bus.base import Bus, Channel
 from ai_agents.core import json
-from ai_agents.core.events import Event
+from ai_agents.core.events import Event, event_data
 from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.ids import utc_now
+from ai_agents.core.types import LogRow
 from ai_agents.runner.previews import Frame, Place
 from ai_agents.runner.sse import HEARTBEAT, PRELUDE, frame
 from ai_agents.store import thread_log
@@ -140,12 +142,18 @@ class StreamReader:
                 lambda c: thread_log.list_after(c, place.thread_id, place.seq, limit=_PAGE)
             )
             if not rows and not await self._database.read(lambda c: thread_log.exists(c, place.thread_id)):
-                place.ended = True
+                return place.take_rows(self._channel.rows_after(place.seq) or [self._deletion()])
         except DatabaseUnavailable:
             await asyncio.sleep(POLL_S)
             return []
         self._behind = len(rows) == _PAGE
         return place.take_rows(rows)
+
+    def _deletion(self) -> LogRow:
+        """The row that a thread's deletion took along, for a reader who was not told of it in time."""
+        place = self._place
+        data = json.dumps(event_data("thread.deleted", place.thread_id, None, {"thread": {"id": place.thread_id}}))
+        return LogRow(place.thread_id, place.seq + 1, "thread.deleted", None, data, resets=False, created_at=utc_now())
 
     async def _still_allowed(self) -> bool:
         if self._may_read is None:
