@@ -1,1 +1,1 @@
-"""The HTTP service: a thin layer over the framework. Routers ask services; services ask auth, the stores, the runner."""
+"""The HTTP service, thin over the framework: routers ask services; these ask auth, the stores and the runner."""

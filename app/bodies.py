@@ -6,21 +6,27 @@ FastAPI reads a declared body before any dependency runs, and the contract wants
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import orjson
-from ai_agents.core.types import JsonObject
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
+from ai_agents.core.types import JsonObject
+from ai_agents.store import idempotency
 from app.problems import InvalidBody, PayloadTooLarge, UnsupportedMediaType, validation_errors
 from app.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 MEDIA_TYPE = "application/json"
+# By this attribute of a route's function, or of a dependency of it, the OpenAPI document finds the body's model.
 BODY_MODEL = "__body_model__"
+_PARSED = "parsed_body"
 # What can hide something that orjson lets pass: an escaped NUL, an integer too long for 64 bits. Rarely true.
 _SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
+_SORTED = orjson.OPT_SORT_KEYS
 _MAX_INTEGER = 2**63 - 1
 _MIN_INTEGER = -(2**63)
 
@@ -35,6 +41,31 @@ def json_body(model: type[BaseModel]) -> Any:
     return Depends(read)
 
 
+def documents_body(model: type[BaseModel]) -> Callable[[Endpoint], Endpoint]:
+    """Marks a route that calls `read_model` itself."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, BODY_MODEL, model)
+        return endpoint
+
+    return mark
+
+
+def parsed_body(request: Request) -> JsonObject:
+    """The body's JSON as it was sent, once it has been read as a model."""
+    parsed: JsonObject = request.scope[_PARSED]
+    return parsed
+
+
+def fingerprint(request: Request, *, without: str | None = None) -> str:
+    """What tells this request from others: its method, path and body, the body's fields in any order.
+
+    `without` names a field that says nothing of what is to be done.
+    """
+    sent = {name: value for name, value in parsed_body(request).items() if name != without}
+    return idempotency.fingerprint(request.method, request.scope["path"], orjson.dumps(sent, option=_SORTED))
+
+
 async def read_model(request: Request, model: type[Model]) -> Model:
     """The body as this model.
 
@@ -45,7 +76,9 @@ async def read_model(request: Request, model: type[Model]) -> Model:
     raw = await _read_bytes(request, limit=settings.max_body_bytes)
     value = parse_json(raw, max_depth=settings.max_json_depth)
     try:
-        return model.model_validate(value, context=settings)
+        found = model.model_validate(value, context=settings)
+        request.scope[_PARSED] = value
+        return found
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         raise InvalidBody(validation_errors(details, at=("body",))) from None

@@ -5,9 +5,10 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from ai_agents.core.ids import new_id
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ai_agents.core.ids import new_id
 from app.problems import problem
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -51,6 +52,8 @@ class RequestContext:
                 await self._refuse(scope, receive, send_named)
             else:
                 await self._app(scope, receive, send_named)
+        except ClientDisconnect:
+            status = 499  # it went before its request was whole: nobody is there to be answered
         except Exception:
             if status:
                 # The answer has begun and cannot be taken back. The server cuts the connection and logs the error.

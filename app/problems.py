@@ -9,10 +9,11 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, RequestError, ThreadBusy
-from ai_agents.core.types import JsonObject
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
+
+from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, RequestError, ThreadBusy
+from ai_agents.core.types import JsonObject
 
 STATUSES: Mapping[str, int] = {
     "invalid_request": 422,
@@ -158,7 +159,7 @@ def _members(error: AIAgentsError) -> JsonObject:
         case InvalidBody():
             return {"errors": error.errors}
         case InvalidRequest() if error.loc:
-            return {"errors": [{"loc": _loc(error.loc), "msg": str(error)}]}
+            return {"errors": [{"loc": _loc(("body", *error.loc)), "msg": str(error)}]}
         case ThreadBusy():
             return {"run_id": error.run_id}
     return {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable
 from types import FrameType
 
@@ -21,11 +22,21 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._on_exit = on_exit
         self._loop: asyncio.AbstractEventLoop | None = None
+        # Called with the address once the service listens.
+        self.announce: Callable[[str], None] = lambda _address: None
 
-    async def serve(self, sockets: list["uvicorn.server.socket.socket"] | None = None) -> None:
-        """Serve until told to stop."""
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, listen, and say where."""
         self._loop = asyncio.get_running_loop()
-        await super().serve(sockets)
+        await super().startup(sockets)
+        if self.started:
+            self.announce(self.address)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, once it does."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; a second SIGINT stops at once. The signal is not passed on: to stop in order is a success."""

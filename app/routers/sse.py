@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from ai_agents.runner.reader import StreamReader
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ai_agents.runner.reader import StreamReader
+from app.container import Principal
 from app.problems import RateLimited
 
 MEDIA_TYPE = "text/event-stream"
@@ -42,9 +43,9 @@ class OpenStreams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def check(self, user_id: str) -> None:
-        """Raises `RateLimited` where the user has as many streams as one may have."""
-        if self._users[user_id] >= self._per_user:
+    def check(self, user: Principal) -> None:
+        """Raises `RateLimited` where the user has as many streams as one may have; an admin may have any number."""
+        if not user.is_admin and self._users[user.user_id] >= self._per_user:
             raise RateLimited(f"There are {self._per_user} streams open already, which is the limit for one user.")
 
     def add(self, stream: "EventStreamResponse") -> None:
@@ -105,9 +106,9 @@ class EventStreamResponse(Response):
             try:
                 await _pump(chunks, send)
             except asyncio.CancelledError:
-                if not self._ended:
+                if not self._ended or self._task is None:
                     raise
-                asyncio.current_task().uncancel()
+                self._task.uncancel()
             finally:
                 # From here on nobody cancels this task: it would hit whoever called us.
                 self._task = None

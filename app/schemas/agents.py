@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field
 
-from app.schemas.common import Id, Line, LongText, Metadata, Read, Strict, Timestamp
+from app.schemas.common import Id, Line, LongText, Metadata, Page, Read, Strict, Timestamp
 
 ProviderName = Annotated[str, Field(min_length=1, max_length=64)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
@@ -186,3 +186,7 @@ class AgentRead(Read):
     version: int
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class AgentPage(Page[AgentRead]):
+    """Agents, newest first; of one agent, its versions, newest first."""

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
-from ai_agents.core.types import Part, TextPart
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -15,6 +14,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from ai_agents.core.types import TextPart
 from app.settings import Settings
 
 _DEFAULTS = Settings.model_fields
@@ -122,7 +122,7 @@ Content = Annotated[
 ]
 
 
-def to_parts(content: list[PartIn]) -> list[Part]:
+def to_parts(content: list[PartIn]) -> list[TextPart]:
     """The content as the framework takes it."""
     return [TextPart(part.text) for part in content if isinstance(part, TextPartIn)]
 
@@ -155,7 +155,9 @@ class Problem(Read):
     detail: str
     code: str = Field(description="A stable word for what went wrong.")
     request_id: str
-    errors: list[FieldError] | None = Field(None, description="For `invalid_request`: what is wrong, without the value.")
+    errors: list[FieldError] | None = Field(
+        None, description="For `invalid_request`: what is wrong, without the value."
+    )
 
 
 class Usage(Read):

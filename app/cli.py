@@ -1,0 +1,158 @@
+"""The command line: `ai-agents serve`, `worker`, `migrate`, `keys create`, `chat`.
+
+What a command needs is imported when it runs, so that each starts as quickly as it can.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ai-agents", description="Agents on any provider, as a service.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    serve = commands.add_parser("serve", help="run the service in the foreground")
+    serve.add_argument("--host", help="the address to listen on (AI_AGENTS_HOST, HOST; 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="the port (AI_AGENTS_PORT, PORT; 8000); 0 takes a free one")
+    serve.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
+    serve.set_defaults(run=_serve)
+
+    worker = commands.add_parser("worker", help="run a worker for background jobs (needs Redis)")
+    worker.set_defaults(run=_worker)
+
+    migrate = commands.add_parser("migrate", help="bring the database to this version's schema")
+    migrate.set_defaults(run=_migrate)
+
+    keys = commands.add_parser("keys", help="API keys").add_subparsers(required=True, metavar="command")
+    create = keys.add_parser("create", help="make an API key and print it")
+    create.add_argument("--user", required=True, help="whose key it is")
+    create.add_argument("--name", default="", help="what it is for")
+    create.add_argument("--admin", action="store_true", help="the key may do everything")
+    create.set_defaults(run=_create_key)
+
+    chat = commands.add_parser("chat", help="talk to an agent of a running service")
+    chat.add_argument("--url", help="where the service is (http://127.0.0.1:8000)")
+    chat.add_argument("--key", help="an API key (the admin key of this machine's service)")
+    chat.add_argument("--agent", help="an agent's id; without one, an agent `assistant` is made or used")
+    chat.add_argument("--thread", help="a thread's id, to go on with it")
+    chat.set_defaults(run=_chat)
+    return parser
+
+
+def _settings() -> "Settings":
+    """The settings; a mistake in them ends the program with a sentence that does not repeat the value."""
+    from pydantic import ValidationError
+
+    from app.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        for found in error.errors(include_input=False, include_url=False):
+            print(f"{'.'.join(map(str, found['loc']))}: {found['msg']}", file=sys.stderr)
+        sys.exit("The settings cannot be used: see above.")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    settings = _settings()
+    if not arguments.no_migrate:
+        _upgrade(settings)
+
+    from app.main import create_app
+    from app.server import build_server
+
+    server = build_server(create_app(settings), settings, host=arguments.host, port=arguments.port)
+    server.announce = lambda address: _announce(settings, address)
+    server.run()
+
+
+def _announce(settings: "Settings", address: str) -> None:
+    """Where everything is, once the service listens."""
+    where = "AI_AGENTS_ADMIN_KEY" if settings.admin_key is not None else str(settings.admin_key_file.absolute())
+    lines = (
+        f"AI Agents on {address}",
+        f"  page       {address}/",
+        f"  docs       {address}/docs",
+        f"  admin key  {where}",
+    )
+    print("\n".join(lines), flush=True)
+
+
+def _worker(_arguments: argparse.Namespace) -> None:
+    from worker.main import run
+
+    run()
+
+
+def _migrate(_arguments: argparse.Namespace) -> None:
+    _upgrade(_settings())
+    print("The database is up to date.")
+
+
+def _upgrade(settings: "Settings") -> None:
+    from ai_agents.core.exceptions import AIAgentsError
+    from ai_agents.store.migrate import is_current, upgrade
+
+    try:
+        if not is_current(settings.database):
+            upgrade(settings.database)
+    except AIAgentsError as error:
+        sys.exit(str(error))
+
+
+def _create_key(arguments: argparse.Namespace) -> None:
+    import asyncio
+
+    settings = _settings()
+    _upgrade(settings)
+    print(asyncio.run(_new_key(settings, user=arguments.user, name=arguments.name, admin=arguments.admin)))
+
+
+async def _new_key(settings: "Settings", *, user: str, name: str, admin: bool) -> str:
+    from ai_agents.store.database import Database
+    from ai_agents.store.keys import KeyStore
+
+    database = Database(settings.database, pool_size=1)
+    try:
+        created = await KeyStore(database).create(user, name, admin=admin)
+        return str(created["key"])
+    finally:
+        await database.close()
+
+
+def _chat(arguments: argparse.Namespace) -> None:
+    from app.chat import ChatError, chat
+
+    settings = _settings()
+    url = arguments.url or f"http://{settings.host}:{settings.port}"
+    try:
+        chat(url, key=arguments.key or _own_key(settings), agent_id=arguments.agent, thread_id=arguments.thread)
+    except ChatError as error:
+        sys.exit(str(error))
+
+
+def _own_key(settings: "Settings") -> str:
+    if settings.admin_key is None and not settings.admin_key_file.exists():
+        sys.exit("No key: give one with --key, or run this where the service keeps its admin key.")
+
+    from app.admin_key import admin_key
+
+    return admin_key(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What the service is made of: settings in, open resources out. The one place where they are put together."""
+
+import hmac
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+
+from ai_agents.auth.roles import RoleAuth
+from ai_agents.providers.registry import ProviderPool
+from ai_agents.runner.connection import Connection, connect
+from ai_agents.runner.preparation import RunLimits
+from ai_agents.runner.runner import AgentRunner
+from ai_agents.store.agents import AgentStore
+from ai_agents.store.keys import KeyStore
+from ai_agents.store.messages import MessageStore
+from ai_agents.store.roles import RoleStore
+from ai_agents.store.runs import RunStore
+from ai_agents.store.threads import ThreadStore
+from ai_agents.tools.registry import ToolRegistry, default_registry
+from app.admin_key import admin_key
+from app.settings import Settings
+
+# Whose things are those that the admin key makes.
+ADMIN_ID = "admin"
+ECHO = ("echo", "echo")
+# What agents that name no provider get where a key for it is set, in this order of preference.
+_DEFAULT_MODELS = {"anthropic": "claude-sonnet-4-20250514", "openai": "gpt-4o", "ollama": "llama3.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who sends a request. `token` is what he proved it with."""
+
+    user_id: str
+    is_admin: bool
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Everything that a request or a job needs, opened."""
+
+    settings: Settings
+    conn: Connection
+    auth: RoleAuth
+    agents: AgentStore
+    threads: ThreadStore
+    messages: MessageStore
+    runs: RunStore
+    roles: RoleStore
+    keys: KeyStore
+    providers: ProviderPool
+    tools: ToolRegistry
+    runner: AgentRunner
+    admin_key: bytes = field(repr=False)
+
+    async def authenticate(self, token: str) -> Principal | None:
+        """Whose token this is; None for one that is unknown or has expired."""
+        if hmac.compare_digest(token.encode(), self.admin_key):
+            return Principal(ADMIN_ID, is_admin=True, token=token)
+        found = await self.keys.authenticate(token)
+        return None if found is None else Principal(found["user_id"], is_admin=found["admin"], token=token)
+
+    async def still_valid(self, user: Principal) -> bool:
+        """Whether the user's token is still good, for what takes longer than a request."""
+        return await self.authenticate(user.token) == user
+
+
+@asynccontextmanager
+async def open_container(settings: Settings) -> AsyncGenerator[Container]:
+    """Everything, open for as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
+    key = admin_key(settings).encode()
+    conn = await connect(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
+    providers = build_providers(settings)
+    try:
+        auth = RoleAuth(conn)
+        yield Container(
+            settings=settings,
+            conn=conn,
+            auth=auth,
+            agents=AgentStore(conn),
+            threads=ThreadStore(conn),
+            messages=MessageStore(conn),
+            runs=RunStore(conn),
+            roles=RoleStore(conn),
+            keys=KeyStore(conn),
+            providers=providers,
+            tools=default_registry,
+            runner=AgentRunner(conn, auth, providers=providers, tools=default_registry, limits=_limits(settings)),
+            admin_key=key,
+        )
+    finally:
+        await conn.close()
+        await providers.aclose()
+
+
+def build_providers(settings: Settings) -> ProviderPool:
+    """The providers with their settings; the default is the one set, else the first with a key, else `echo`."""
+    options: dict[str, dict[str, Any]] = {
+        "anthropic": {"api_key": _secret(settings.anthropic_api_key), "base_url": settings.anthropic_base_url},
+        "openai": {"api_key": _secret(settings.openai_api_key), "base_url": settings.openai_base_url},
+        "ollama": {"base_url": settings.ollama_host},
+    }
+    return ProviderPool(options, default=_default_model(settings, options))
+
+
+def _default_model(settings: Settings, options: dict[str, dict[str, Any]]) -> tuple[str, str | None]:
+    if settings.default_model is not None:
+        provider, _, model = settings.default_model.partition(":")
+        return provider, model
+    for provider, given in options.items():
+        if any(given.values()):
+            return provider, _DEFAULT_MODELS[provider]
+    return ECHO
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
+
+
+def _limits(settings: Settings) -> RunLimits:
+    return RunLimits(
+        run_time_s=settings.run_timeout_s,
+        tool_time_s=settings.tool_timeout_s,
+        tool_rounds=settings.tool_rounds,
+        tool_result_bytes=settings.max_tool_result_bytes,
+    )

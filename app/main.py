@@ -1,0 +1,115 @@
+"""The application: routers, errors and the resources that live as long as it does."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+
+from ai_agents.core.exceptions import AIAgentsError
+from app import console, logs
+from app.container import open_container
+from app.middleware import REQUEST_ID, RequestContext
+from app.openapi import build_document
+from app.problems import InvalidBody, problem_of, problem_of_status, validation_errors
+from app.routers import agents, events, health, keys, me, messages, providers, roles, runs, threads, tools
+from app.routers.sse import OpenStreams
+from app.settings import Settings
+
+ROUTERS = (agents, threads, messages, runs, events, roles, keys, me, providers, tools, health)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service, ready for a server; its database and connections are opened when that one starts it."""
+    settings = settings or Settings()
+    app = FastAPI(
+        title="AI Agents",
+        version=version("ai-agents"),
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        # Nobody collects them here, and they cost each request more than its routing does.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    app.state.settings = settings
+    app.state.streams = OpenStreams(per_user=settings.max_streams_per_user)
+    app.state.draining = None
+    app.state.begin_drain = lambda: _begin_drain(app)
+    app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes)
+    app.add_exception_handler(AIAgentsError, _on_framework_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    for module in ROUTERS:
+        app.include_router(module.router)
+    app.include_router(console.router, include_in_schema=False)
+    app.openapi = lambda: build_document(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    settings: Settings = app.state.settings
+    logs.configure(settings.log_level)
+    async with open_container(settings) as container:
+        app.state.container = container
+        await container.runner.open()
+        try:
+            yield
+        finally:
+            await _begin_drain(app)
+
+
+def _begin_drain(app: FastAPI) -> asyncio.Task[None]:
+    """Take no more work, let runs end, then end the streams; once, however often it is asked for."""
+    if app.state.draining is None:
+        app.state.draining = asyncio.create_task(_drain(app), name="drain")
+    task: asyncio.Task[None] = app.state.draining
+    return task
+
+
+async def _drain(app: FastAPI) -> None:
+    try:
+        await app.state.container.runner.drain(app.state.settings.shutdown_grace_s)
+    finally:
+        app.state.streams.close()
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+async def _on_framework_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AIAgentsError)  # noqa: S101  # registered for these
+    return problem_of(error, request_id=request.scope[REQUEST_ID])
+
+
+async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for these
+    return problem_of(InvalidBody(validation_errors(error.errors())), request_id=request.scope[REQUEST_ID])
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """What the web framework refuses. `Allow` names what all routes of the path take, not only those of the first."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for these
+    headers = dict(error.headers or {})
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = "There is nothing at this path."
+    elif error.status_code == 405:
+        headers["allow"] = ", ".join(sorted(_methods_at(request)))
+        detail = "This path does not take this method."
+    return problem_of_status(error.status_code, detail, request_id=request.scope[REQUEST_ID], headers=headers)
+
+
+def _methods_at(request: Request) -> set[str]:
+    routes = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
+    scope = {"type": "http", "path": request.scope["path"], "method": request.method, "root_path": ""}
+    return {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}

@@ -1,0 +1,118 @@
+"""Messages of a thread: sending one runs the agent."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from ai_agents.core.exceptions import MessageNotFound, RequestError, RunCancelled, ThreadNotFound
+from ai_agents.core.types import JsonObject
+from app.bodies import documents_body, fingerprint, read_model
+from app.dependencies import IdempotencyKey, OnThread, Paging, Services, User, check_id
+from app.middleware import REQUEST_ID
+from app.problems import problem_of_run
+from app.responses import JsonResponse
+from app.routers.documented import answer, problems
+from app.routers.sse import MEDIA_TYPE, EventStreamResponse, OpenStreams
+from app.schemas.messages import CreateMessage, MessagePage, MessageRead
+from app.schemas.runs import RunRead
+from app.services import messages as service
+
+router = APIRouter(tags=["messages"])
+Form = Literal["json", "events", "async"]
+
+
+@router.post(
+    "/threads/{thread_id}/messages",
+    status_code=201,
+    responses={
+        **answer(200, None, "The run's events, to its last.", events=True),
+        **answer(201, MessageRead, "The assistant's message.", headers=("Location",)),
+        **answer(202, RunRead, "The run, under way or waiting.", headers=("Location", "Preference-Applied")),
+        **problems(
+            "forbidden", "thread_busy", "agent_deleted", "run_cancelled", "invalid_request", "idempotency_key_reused",
+            "guardrail_blocked", "context_overflow", "tool_loop_limit", "queue_full", "rate_limited",
+            "provider_rate_limited", "provider_error", "provider_rejected", "provider_truncated", "provider_timeout",
+            "provider_not_configured", "run_interrupted", "overloaded", "database_unavailable",
+        ),
+    },
+)  # fmt: skip
+@documents_body(CreateMessage)
+async def create_message(
+    request: Request, thread_id: str, user: User, services: Services, key: IdempotencyKey
+) -> Response:
+    """Send a message and get the agent's answer.
+
+    The answer is waited for; with `Accept: text/event-stream` or `"stream": true` it comes as events while it is
+    made; with `Prefer: respond-async` the run is answered at once. The run goes on if the client leaves.
+    """
+    check_id(thread_id, ThreadNotFound)
+    try:
+        body = await read_model(request, CreateMessage)
+        form = _form(request, body)
+        streams: OpenStreams = request.app.state.streams
+        if form == "events":
+            streams.check(user)
+        started = await service.start_run(
+            services,
+            user,
+            thread_id,
+            body,
+            key=key,
+            fingerprint=fingerprint(request, without="stream") if key else "",
+            follow=form == "events",
+        )
+    except RequestError as error:
+        raise await service.refuse(services, user, thread_id, error) from error
+    if form == "events":
+        return EventStreamResponse(await services.runner.read_started(started), user_id=user.user_id, streams=streams)
+    if form == "async":
+        return _accepted(started.run, applied=True)
+    outcome = await service.wait_for_answer(services, started)
+    return _answer(request, outcome.run, outcome.message)
+
+
+@router.get("/threads/{thread_id}/messages", responses=answer(200, MessagePage, "The thread's history."))
+async def list_messages(
+    thread: OnThread,
+    services: Services,
+    page: Paging,
+    order: Annotated[Literal["asc", "desc"], Query(description="`desc`: newest first.")] = "asc",
+) -> Response:
+    """The history of a thread, tool steps included; messages that wait for their turn are not in it yet."""
+    return JsonResponse(await services.messages.list(thread.thread_id, **page.arguments(), order=order))
+
+
+@router.get("/threads/{thread_id}/messages/{message_id}", responses=answer(200, MessageRead, "The message."))
+async def get_message(thread: OnThread, message_id: str, services: Services) -> Response:
+    """One message."""
+    return JsonResponse(await services.messages.get(thread.thread_id, check_id(message_id, MessageNotFound)))
+
+
+def _form(request: Request, body: CreateMessage) -> Form:
+    """How the client wants to be answered."""
+    if body.stream or MEDIA_TYPE in request.headers.get("accept", "").lower():
+        return "events"
+    preferences = request.headers.get("prefer", "").lower().replace(";", ",").split(",")
+    return "async" if "respond-async" in (each.strip() for each in preferences) else "json"
+
+
+def _location(run: JsonObject) -> str:
+    return f"/threads/{run['thread_id']}/runs/{run['id']}"
+
+
+def _accepted(run: JsonObject, *, applied: bool) -> Response:
+    headers = {"location": _location(run)} | ({"preference-applied": "respond-async"} if applied else {})
+    return JsonResponse(run, 202, headers=headers)
+
+
+def _answer(request: Request, run: JsonObject, message: JsonObject | None) -> Response:
+    """What became of the run, as the answer to the message that began it."""
+    if run["status"] == "failed":
+        return problem_of_run(run, request_id=request.scope[REQUEST_ID])
+    if run["status"] == "waiting":
+        return _accepted(run, applied=False)
+    if message is None:
+        raise RunCancelled
+    location = f"/threads/{run['thread_id']}/messages/{message['id']}"
+    return JsonResponse(message, 201, headers={"location": location})

@@ -1,0 +1,61 @@
+"""Roles."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from app.bodies import fingerprint, json_body
+from app.dependencies import IdempotencyKey, Paging, Services, User
+from app.responses import JsonResponse, created, no_content
+from app.routers.documented import answer, problems
+from app.schemas.roles import CreateRole, ResourceType, RolePage, RoleRead
+from app.services import roles as service
+from app.services.repeats import create_once
+
+router = APIRouter(tags=["roles"])
+
+
+@router.post(
+    "/roles",
+    status_code=201,
+    responses={
+        **answer(201, RoleRead, "The role.", headers=("Location",)),
+        **problems("not_found", "forbidden", "last_owner", "idempotency_key_reused", "invalid_request"),
+    },
+)
+async def assign_role(
+    request: Request,
+    user: User,
+    services: Services,
+    key: IdempotencyKey,
+    body: Annotated[CreateRole, json_body(CreateRole)],
+) -> Response:
+    """Give a user a role on an agent or a thread, in place of the one that he has there."""
+    role = await create_once(
+        services, user, lambda: service.assign_role(services, user, body), key=key, fingerprint=fingerprint(request)
+    )
+    return created(role, f"/roles?resource_type={role['resource_type']}&resource_id={role['resource_id']}")
+
+
+@router.get("/roles", responses={**answer(200, RolePage, "Roles."), **problems("not_found", "forbidden")})
+async def list_roles(
+    user: User,
+    services: Services,
+    page: Paging,
+    resource_type: Annotated[ResourceType, Query(description="What they are on.")],
+    resource_id: Annotated[str, Query(description="Which one.")],
+) -> Response:
+    """The roles on an agent or a thread, for its owners."""
+    return JsonResponse(await service.list_roles(services, user, resource_type, resource_id, page))
+
+
+@router.delete(
+    "/roles/{role_id}",
+    status_code=204,
+    responses={**answer(204, None, "It is gone."), **problems("forbidden", "last_owner")},
+)
+async def remove_role(role_id: str, user: User, services: Services) -> Response:
+    """Take a role away."""
+    await service.remove_role(services, user, role_id)
+    return no_content()

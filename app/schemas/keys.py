@@ -1,0 +1,69 @@
+"""API keys, and who one is by them."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from ai_agents.core.ids import TIME_FORMAT
+from app.schemas.common import Id, Page, Read, Strict, Timestamp, UserId
+
+
+def _to_utc(value: str) -> str:
+    """A time in RFC 3339 as the database keeps it: UTC with six decimals."""
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None or len(value) < len("2026-01-01T00:00Z"):
+            raise ValueError
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time with its zone, such as 2030-01-31T12:00:00Z") from None
+    if moment <= datetime.now(UTC):
+        raise ValueError("must be in the future")
+    return moment.strftime(TIME_FORMAT)
+
+
+def _one_user(value: str) -> str:
+    if value == "*":
+        raise ValueError("must be one user")
+    return value
+
+
+class CreateKey(Strict):
+    """A key for a user; for the user who asks, unless another one is named."""
+
+    user_id: Annotated[UserId, AfterValidator(_one_user)] | None = None
+    name: Annotated[str, Field(max_length=200)] = ""
+    expires_at: (
+        Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_to_utc)] | None
+    ) = None
+    admin: bool = False
+
+
+class KeyRead(Read):
+    """An API key without its secret."""
+
+    id: Id
+    user_id: str
+    name: str
+    prefix: str = Field(description="How the key begins, to tell keys apart.")
+    admin: bool
+    created_at: Timestamp
+    expires_at: Timestamp | None
+
+
+class NewKey(KeyRead):
+    """An API key with its secret, which is shown this once."""
+
+    key: str
+
+
+class KeyPage(Page[KeyRead]):
+    """API keys, newest first."""
+
+
+class Me(Read):
+    """Whom the request's key belongs to."""
+
+    user_id: str
+    admin: bool

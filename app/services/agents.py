@@ -1,0 +1,89 @@
+"""Agents: setting them up."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ai_agents.auth.roles import AgentAction, may_on_agent
+from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
+from ai_agents.core.types import JsonObject
+from ai_agents.store import agents as store
+from app.container import Container, Principal
+from app.dependencies import PageOf, VisibleAgent
+from app.schemas.agents import AnyAgent, CreateAgent, ToolChoice, UpdateAgent
+from app.services import unsupported
+from app.services.preconditions import check_version
+
+
+async def create_agent(services: Container, user: Principal, body: CreateAgent) -> JsonObject:
+    """A new agent, owned by the user. Raises `InvalidRequest`."""
+    _check_names(services, body)
+    return await services.agents.create(**_fields(body), owner_id=user.user_id)
+
+
+async def list_agents(services: Container, user: Principal, page: PageOf) -> JsonObject:
+    """The agents that the user may see; an admin sees all."""
+    return await services.agents.list(user_id=None if user.is_admin else user.user_id, **page.arguments())
+
+
+async def update_agent(
+    services: Container, user: Principal, agent: VisibleAgent, body: UpdateAgent, *, versions: frozenset[int] | None
+) -> JsonObject:
+    """The agent, changed. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
+    _check_names(services, body)
+    _require(user, agent, "update")
+    expected = None
+    if versions is not None:
+        expected = (await services.agents.get(agent.id))["version"]
+        check_version(versions, expected)
+    return await services.agents.update(agent.id, _fields(body), expected_version=expected)
+
+
+async def delete_agent(
+    services: Container, user: Principal, agent: VisibleAgent, *, versions: frozenset[int] | None
+) -> None:
+    """Delete it; its threads stay readable. Raises `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
+    _require(user, agent, "delete")
+
+    def delete(connection: Connection) -> None:
+        if versions is not None:
+            check_version(versions, store.get_agent(connection, agent.id, lock=True)["version"])
+        store.delete_agent(connection, agent.id)
+
+    await services.conn.database.write(delete)
+
+
+def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
+    if not user.is_admin and not may_on_agent(action, agent.role):
+        raise PermissionDenied(f"Your role on the agent does not allow to {action} it.")
+
+
+def _check_names(services: Container, body: AnyAgent) -> None:
+    """Raises `InvalidRequest` for a provider or tool that does not exist here."""
+    unsupported.check_agent(body)
+    known = {status.name for status in services.providers.configured()}
+    if body.provider is not None and body.provider not in known:
+        raise _unknown("provider", known, "provider")
+    for number, fallback in enumerate(body.fallbacks):
+        if fallback.provider not in known:
+            raise _unknown("provider", known, "fallbacks", number, "provider")
+    for number, tool in enumerate(body.tools):
+        name = tool.name if isinstance(tool, ToolChoice) else tool
+        if services.tools.find(name) is None:
+            names = {tool.get_definition().name for tool in services.tools.list_tools()}
+            raise _unknown("tool", names, "tools", number)
+
+
+def _unknown(kind: str, known: set[str], *loc: str | int) -> InvalidRequest:
+    return InvalidRequest(f"There is no {kind} of this name; there are {', '.join(sorted(known))}.", loc=loc)
+
+
+def _fields(body: AnyAgent) -> dict[str, Any]:
+    """What was sent, as the store keeps it."""
+    sent = body.model_fields_set
+    fields = body.model_dump(include=sent, exclude={"settings", "memory"})
+    if "settings" in sent:
+        fields["settings"] = body.settings.model_dump(exclude_none=True)
+    if "memory" in sent:
+        fields["memory"] = None if body.memory is None else body.memory.model_dump()
+    return fields

@@ -1,0 +1,57 @@
+"""Reading what happens in threads, as it happens and afterwards."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import orjson
+from sqlalchemy import Connection
+
+from ai_agents.core.types import JsonObject, LogRow
+from ai_agents.runner.places import place_in_thread
+from ai_agents.runner.reader import StreamReader
+from ai_agents.store import thread_log
+from app.container import Container, Principal
+from app.dependencies import PageOf
+
+
+async def read_run(
+    services: Container, user: Principal, thread_id: str, run_id: str, *, after: str | None
+) -> StreamReader | None:
+    """A reader of a run's events; None where the last one has been read. Raises `RunNotFound`, `InvalidEventId`."""
+    may_read = _right_to_read(services, user, thread_id)
+    return await services.runner.read_run(thread_id, run_id, after=after, may_read=may_read)
+
+
+async def read_thread(services: Container, user: Principal, thread_id: str, *, after: str | None) -> StreamReader:
+    """A reader of all that happens in a thread. Raises `ThreadNotFound`, `InvalidEventId`."""
+    may_read = _right_to_read(services, user, thread_id)
+    return await services.runner.read_thread(thread_id, after=after, may_read=may_read)
+
+
+async def list_events(services: Container, thread_id: str, page: PageOf, *, newest_first: bool) -> JsonObject:
+    """A page of the thread's log, after an event's id. Raises `InvalidEventId`."""
+
+    def read(connection: Connection) -> Sequence[LogRow]:
+        # The same rules for ids as streams have.
+        seq = None if page.after is None else place_in_thread(connection, thread_id, page.after).seq
+        if newest_first:
+            return thread_log.list_before(connection, thread_id, seq, limit=page.limit + 1)
+        return thread_log.list_after(connection, thread_id, seq or 0, limit=page.limit + 1)
+
+    rows = await services.conn.database.read(read)
+    shown = rows[: page.limit]
+    following = f"{shown[-1].seq}-0" if len(rows) > page.limit else None
+    return {"data": [_to_dict(row) for row in shown], "next": following}
+
+
+def _to_dict(row: LogRow) -> JsonObject:
+    """The row's number, event and time, then what the event says."""
+    return {"seq": row.seq, "type": row.type, "created_at": row.created_at, **orjson.loads(row.data)}
+
+
+def _right_to_read(services: Container, user: Principal, thread_id: str) -> Callable[[], Awaitable[bool]]:
+    async def may_read() -> bool:
+        return await services.still_valid(user) and await services.auth.may_see(
+            user.user_id, "thread", thread_id, is_admin=user.is_admin
+        )
+
+    return may_read
