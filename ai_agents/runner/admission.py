@@ -138,7 +138,7 @@ def _start(connection: Connection, asked: Admission, new: _NewRun) -> Admitted:
         {
             "status": "running",
             "lease_owner": asked.owner,
-            "lease_expires_at": runs.database_now(connection) + asked.lease_s,
+            "lease_s": asked.lease_s,
             "started_at": new.now,
         },
     )

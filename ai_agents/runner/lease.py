@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from ai_agents.core.exceptions import DatabaseUnavailable, SecondProcess
 from ai_agents.core.ids import new_id
 from ai_agents.runner.recording import Ended, Ending, Successor, end_owned
-from ai_agents.store import runs, thread_log
+from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.models import Run
 from ai_agents.store.runs import OwnedRun, owned_run
@@ -42,7 +42,7 @@ def take_over(
     row = _claim(connection, run_id, successor, expired_only=expired_only)
     if row is None:
         return None
-    owned = owned_run(row, reset_seq=thread_log.last_reset(connection, thread_id, 1 << 60))
+    owned = owned_run(row, reset_seq=thread_log.last_reset(connection, thread_id, pages.MAX_SEQ))
     if row["cancel_requested"]:
         return end_owned(connection, owned, Ending("cancelled", owned.usage, "cancelled"), successor)
     if row["former_owner"] is None:
@@ -65,7 +65,7 @@ def _claim(connection: Connection, run_id: str, successor: Successor, *, expired
     ).one_or_none()
     if former is None:
         return None
-    now = runs.database_now(connection)
+    now = runs.database_now(connection.dialect.name)
     statement = (
         update(Run)
         .where(Run.id == run_id, Run.status == "running", Run.fence == former.fence)

@@ -136,7 +136,6 @@ def start_next(connection: Connection, thread_id: str, successor: Successor | No
     waiting = runs.find_next_queued(connection, thread_id)
     if waiting is None:
         return None
-    expires: object = runs.database_now(connection) + successor.lease_s if successor else 0.0
     row = runs.update_unowned(
         connection,
         waiting["id"],
@@ -144,7 +143,8 @@ def start_next(connection: Connection, thread_id: str, successor: Successor | No
         {
             "status": "running",
             "lease_owner": successor.owner if successor else None,
-            "lease_expires_at": expires,
+            # A lease that has run out already is one that anybody may take over.
+            "lease_s": successor.lease_s if successor else -1.0,
             "fence": waiting["fence"] + 1,
             "queue_position": None,
             "started_at": utc_now(),
@@ -171,7 +171,7 @@ def _terminal_values(ending: Ending) -> JsonObject:
         "error": ending.error,
         "finished_at": utc_now(),
         "lease_owner": None,
-        "lease_expires_at": None,
+        "lease_s": None,
         "message_id": None,
         "queue_position": None,
     }

@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
     RowMapping,
-    cast,
+    Table,
+    bindparam,
     func,
     insert,
     literal_column,
     select,
     update,
 )
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.types import JsonObject, Usage
@@ -39,8 +43,14 @@ _PUBLIC = (
     "started_at",
     "finished_at",
 )
-_PUBLIC_COLUMNS = tuple(getattr(Run, name) for name in _PUBLIC)
-_ALL_COLUMNS = tuple(Run.__table__.c)
+_RUNS = cast(Table, Run.__table__)
+_OF_THREAD = select(_RUNS).where(_RUNS.c.thread_id == bindparam("b_thread"))
+# Statements that every turn runs are built once: building one costs several times what running it does.
+_ACTIVE = _OF_THREAD.where(_RUNS.c.status.in_(("running", "waiting")))
+_QUEUED = _OF_THREAD.where(_RUNS.c.status == "queued").order_by(_RUNS.c.queue_position)
+_NEXT_QUEUED = _QUEUED.limit(1)
+_GET = _OF_THREAD.where(_RUNS.c.id == bindparam("b_id"))
+_OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), _RUNS.c.status == "running")
 
 
 # How many abandoned runs are looked at in one go.
@@ -88,45 +98,63 @@ def to_public(row: Mapping[Any, Any]) -> JsonObject:
     return {name: row[name] for name in _PUBLIC}
 
 
-def database_now(connection: Connection) -> ColumnElement[float]:
+def database_now(dialect: str) -> ColumnElement[float]:
     """Seconds since 1970 by the database's clock: the one clock that all replicas share."""
-    if connection.dialect.name == "postgresql":
-        return cast(func.extract("epoch", func.clock_timestamp()), Float)
+    if dialect == "postgresql":
+        return sql_cast(func.extract("epoch", func.clock_timestamp()), Float)
     return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float)
 
 
+@lru_cache(maxsize=64)
+def _assignments(dialect: str, names: frozenset[str]) -> dict[str, Any]:
+    """What `.values()` takes for these columns; `lease_s` is a lease of so many seconds from now (None: none)."""
+    values: dict[str, Any] = {name: bindparam(f"v_{name}", type_=_RUNS.c[name].type) for name in names - {"lease_s"}}
+    if "lease_s" in names:
+        values["lease_expires_at"] = database_now(dialect) + bindparam("v_lease_s", type_=Float)
+    return values
+
+
+@lru_cache(maxsize=64)
+def _insert(dialect: str, names: frozenset[str]) -> ReturningInsert[Any]:
+    return insert(_RUNS).values(**_assignments(dialect, names)).returning(_RUNS)
+
+
+@lru_cache(maxsize=64)
+def _update(dialect: str, names: frozenset[str], statuses: tuple[str, ...] | None) -> ReturningUpdate[Any]:
+    guard = _OWNED if statuses is None else (_RUNS.c.id == bindparam("b_id"), _RUNS.c.status.in_(statuses))
+    return update(_RUNS).where(*guard).values(**_assignments(dialect, names)).returning(_RUNS)
+
+
+def _parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"v_{name}": value for name, value in values.items()}
+
+
 def insert_run(connection: Connection, values: Mapping[str, Any]) -> RowMapping:
-    """Write a new run; the whole row."""
-    return connection.execute(insert(Run).values(**values).returning(*_ALL_COLUMNS)).mappings().one()
+    """Write a new run; the whole row. `lease_s` among the values is a lease of so many seconds from now."""
+    statement = _insert(connection.dialect.name, frozenset(values))
+    return connection.execute(statement, _parameters(values)).mappings().one()
 
 
 def find_active(connection: Connection, thread_id: str) -> RowMapping | None:
     """The run that holds the thread: running, or waiting for a person."""
-    statement = select(*_ALL_COLUMNS).where(Run.thread_id == thread_id, Run.status.in_(("running", "waiting")))
-    return connection.execute(statement).mappings().one_or_none()
+    return connection.execute(_ACTIVE, {"b_thread": thread_id}).mappings().one_or_none()
 
 
 def list_queued(connection: Connection, thread_id: str) -> list[RowMapping]:
     """Runs that wait for the thread, the next one first."""
-    statement = select(*_ALL_COLUMNS).where(Run.thread_id == thread_id, Run.status == "queued")
-    return list(connection.execute(statement.order_by(Run.queue_position)).mappings())
+    return list(connection.execute(_QUEUED, {"b_thread": thread_id}).mappings())
 
 
 def find_next_queued(connection: Connection, thread_id: str) -> RowMapping | None:
     """The run whose turn it is once the active one ends."""
-    statement = select(*_ALL_COLUMNS).where(Run.thread_id == thread_id, Run.status == "queued")
-    return connection.execute(statement.order_by(Run.queue_position).limit(1)).mappings().one_or_none()
+    return connection.execute(_NEXT_QUEUED, {"b_thread": thread_id}).mappings().one_or_none()
 
 
 def update_owned(connection: Connection, run: OwnedRun, values: Mapping[str, Any]) -> RowMapping:
     """Change a run that is still ours; the whole row. Raises `LeaseLost`."""
-    statement = (
-        update(Run)
-        .where(Run.id == run.id, Run.fence == run.fence, Run.status == "running")
-        .values(**values)
-        .returning(*_ALL_COLUMNS)
-    )
-    row = connection.execute(statement).mappings().one_or_none()
+    statement = _update(connection.dialect.name, frozenset(values), None)
+    parameters = {**_parameters(values), "b_id": run.id, "b_fence": run.fence}
+    row = connection.execute(statement, parameters).mappings().one_or_none()
     if row is None:
         raise LeaseLost
     return row
@@ -136,14 +164,13 @@ def update_unowned(
     connection: Connection, run_id: str, statuses: tuple[str, ...], values: Mapping[str, Any]
 ) -> RowMapping | None:
     """Change a run that nobody executes, if it is in one of these statuses; None if it is not."""
-    statement = update(Run).where(Run.id == run_id, Run.status.in_(statuses)).values(**values).returning(*_ALL_COLUMNS)
-    return connection.execute(statement).mappings().one_or_none()
+    statement = _update(connection.dialect.name, frozenset(values), statuses)
+    return connection.execute(statement, {**_parameters(values), "b_id": run_id}).mappings().one_or_none()
 
 
 def get_row(connection: Connection, thread_id: str, run_id: str) -> RowMapping:
     """Every column of a run of this thread. Raises `RunNotFound`."""
-    statement = select(*_ALL_COLUMNS).where(Run.id == run_id, Run.thread_id == thread_id)
-    row = connection.execute(statement).mappings().one_or_none()
+    row = connection.execute(_GET, {"b_id": run_id, "b_thread": thread_id}).mappings().one_or_none()
     if row is None:
         raise RunNotFound
     return row
@@ -159,7 +186,7 @@ def renew_leases(connection: Connection, owner: str, lease_s: float) -> set[str]
     statement = (
         update(Run)
         .where(Run.lease_owner == owner, Run.status == "running")
-        .values(lease_expires_at=database_now(connection) + lease_s)
+        .values(lease_expires_at=database_now(connection.dialect.name) + lease_s)
         .returning(Run.id)
     )
     return set(connection.execute(statement).scalars())
@@ -177,7 +204,7 @@ def list_abandoned(connection: Connection, *, everything_but: str | None = None)
     """
     statement = select(Run.id, Run.thread_id).where(Run.status == "running")
     if everything_but is None:
-        statement = statement.where(Run.lease_expires_at < database_now(connection))
+        statement = statement.where(Run.lease_expires_at < database_now(connection.dialect.name))
     else:
         statement = statement.where(func.coalesce(Run.lease_owner, "") != everything_but)
     return list(connection.execute(statement.order_by(Run.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
@@ -207,7 +234,7 @@ class RunStore:
 
     async def list(self, thread_id: str, *, limit: int = 20, after: str | None = None) -> JsonObject:
         """A thread's runs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-        statement = select(*_PUBLIC_COLUMNS).where(Run.thread_id == thread_id)
+        statement = select(_RUNS).where(_RUNS.c.thread_id == thread_id)
         return await self._db.read(
             lambda c: pages.newest_first(
                 c, statement, Run.created_at, Run.id, limit=limit, after=after, to_dict=to_public

@@ -4,10 +4,10 @@ It lives in the store since not only runs write it: a title, a deletion and a su
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, Integer, RowMapping, Table, bindparam, insert, select, update
 
 from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
@@ -28,10 +28,34 @@ class Entry:
     resets: bool = False
 
 
+_NAMES = tuple(each.name for each in fields(LogRow))
+_THREADS, _EVENTS = cast(Table, Thread.__table__), cast(Table, ThreadEvent.__table__)
+# Statements that every turn runs are built once: building one costs several times what running it does.
+_LOCK = select(_THREADS.c.last_seq).where(_THREADS.c.id == bindparam("b_thread")).with_for_update()
+_RESERVE = (
+    update(_THREADS)
+    .where(_THREADS.c.id == bindparam("b_thread"))
+    .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
+    .returning(_THREADS.c.last_seq)
+)
+_INSERT = insert(_EVENTS)
+_OF_THREAD = select(_EVENTS).where(_EVENTS.c.thread_id == bindparam("b_thread"))
+_AFTER = (
+    _OF_THREAD.where(_EVENTS.c.seq > bindparam("b_seq"))
+    .order_by(_EVENTS.c.seq)
+    .limit(bindparam("b_limit", type_=Integer))
+)
+_LAST_RESET = (
+    select(_EVENTS.c.seq)
+    .where(_EVENTS.c.thread_id == bindparam("b_thread"), _EVENTS.c.seq <= bindparam("b_seq"), _EVENTS.c.resets)
+    .order_by(_EVENTS.c.seq.desc())
+    .limit(1)
+)
+
+
 def lock(connection: Connection, thread_id: str) -> None:
     """Make other writers of the thread wait until this transaction ends. Raises `ThreadNotFound`."""
-    statement = select(Thread.last_seq).where(Thread.id == thread_id).with_for_update()
-    if connection.execute(statement).scalar_one_or_none() is None:
+    if connection.execute(_LOCK, {"b_thread": thread_id}).scalar_one_or_none() is None:
         raise ThreadNotFound
 
 
@@ -40,13 +64,10 @@ def reserve(connection: Connection, thread_id: str, count: int) -> int:
 
     Raises `ThreadNotFound`.
     """
-    statement = (
-        update(Thread).where(Thread.id == thread_id).values(last_seq=Thread.last_seq + count).returning(Thread.last_seq)
-    )
-    last = connection.execute(statement).scalar_one_or_none()
+    last = connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": count}).scalar_one_or_none()
     if last is None:
         raise ThreadNotFound
-    return last - count + 1
+    return int(last) - count + 1
 
 
 def write(connection: Connection, thread_id: str, first_seq: int, entries: Sequence[Entry]) -> None:
@@ -64,21 +85,7 @@ def write(connection: Connection, thread_id: str, first_seq: int, entries: Seque
         )
         for offset, entry in enumerate(entries)
     ]
-    connection.execute(
-        insert(ThreadEvent),
-        [
-            {
-                "thread_id": row.thread_id,
-                "seq": row.seq,
-                "type": row.type,
-                "run_id": row.run_id,
-                "data": row.data,
-                "resets": row.resets,
-                "created_at": row.created_at,
-            }
-            for row in rows
-        ],
-    )
+    connection.execute(_INSERT, [{name: getattr(row, name) for name in _NAMES} for row in rows])
     note_rows(connection, rows)
 
 
@@ -89,34 +96,20 @@ def append(connection: Connection, thread_id: str, *entries: Entry) -> int:
     return first
 
 
-_COLUMNS = (
-    ThreadEvent.thread_id,
-    ThreadEvent.seq,
-    ThreadEvent.type,
-    ThreadEvent.run_id,
-    ThreadEvent.data,
-    ThreadEvent.resets,
-    ThreadEvent.created_at,
-)
-
-
 def list_after(
     connection: Connection, thread_id: str, seq: int, *, run_id: str | None = None, limit: int = 200
 ) -> list[LogRow]:
     """Rows after `seq` in order, at most `limit`; with `run_id` only that run's."""
-    statement = select(*_COLUMNS).where(ThreadEvent.thread_id == thread_id, ThreadEvent.seq > seq)
-    if run_id is not None:
-        statement = statement.where(ThreadEvent.run_id == run_id)
-    return [_from_row(row) for row in connection.execute(statement.order_by(ThreadEvent.seq).limit(limit)).mappings()]
+    statement = _AFTER if run_id is None else _AFTER.where(_EVENTS.c.run_id == run_id)
+    found = connection.execute(statement, {"b_thread": thread_id, "b_seq": seq, "b_limit": limit})
+    return [_from_row(row) for row in found.mappings()]
 
 
 def list_before(connection: Connection, thread_id: str, seq: int | None, *, limit: int) -> list[LogRow]:
     """Rows before `seq` (None: from the end), newest first."""
-    statement = select(*_COLUMNS).where(ThreadEvent.thread_id == thread_id)
-    if seq is not None:
-        statement = statement.where(ThreadEvent.seq < seq)
-    statement = statement.order_by(ThreadEvent.seq.desc()).limit(limit)
-    return [_from_row(row) for row in connection.execute(statement).mappings()]
+    statement = _OF_THREAD if seq is None else _OF_THREAD.where(_EVENTS.c.seq < seq)
+    statement = statement.order_by(_EVENTS.c.seq.desc()).limit(limit)
+    return [_from_row(row) for row in connection.execute(statement, {"b_thread": thread_id}).mappings()]
 
 
 def exists(connection: Connection, thread_id: str) -> bool:
@@ -126,19 +119,14 @@ def exists(connection: Connection, thread_id: str) -> bool:
 
 def last_reset(connection: Connection, thread_id: str, seq: int) -> int:
     """The newest row up to `seq` that reset positions; 0 if there is none."""
-    statement = (
-        select(ThreadEvent.seq)
-        .where(ThreadEvent.thread_id == thread_id, ThreadEvent.seq <= seq, ThreadEvent.resets)
-        .order_by(ThreadEvent.seq.desc())
-        .limit(1)
-    )
-    return connection.execute(statement).scalar_one_or_none() or 0
+    found = connection.execute(_LAST_RESET, {"b_thread": thread_id, "b_seq": seq}).scalar_one_or_none()
+    return int(found or 0)
 
 
 def find_row(connection: Connection, thread_id: str, seq: int) -> LogRow | None:
     """The row with this number."""
-    statement = select(*_COLUMNS).where(ThreadEvent.thread_id == thread_id, ThreadEvent.seq == seq)
-    row = connection.execute(statement).mappings().one_or_none()
+    statement = _OF_THREAD.where(_EVENTS.c.seq == seq)
+    row = connection.execute(statement, {"b_thread": thread_id}).mappings().one_or_none()
     return None if row is None else _from_row(row)
 
 
