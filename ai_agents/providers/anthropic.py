@@ -28,8 +28,6 @@ from ai_agents.providers.errors import (
     error_from_wire,
     not_configured,
     retry_after_s,
-    timed_out,
-    unreachable,
 )
 from ai_agents.providers.lines import SSEDecoder, encode_body
 from ai_agents.providers.rendering import (
@@ -123,7 +121,6 @@ class AnthropicProvider(HTTPProvider):
         import anthropic
         import httpx2
 
-        self.timeout_errors = (httpx2.TimeoutException, TimeoutError)
         self.transport_errors = (httpx2.HTTPError, aiohttp.ClientError, OSError)
         no_key = not_configured(NAME, "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.")
         try:
@@ -161,10 +158,8 @@ class AnthropicProvider(HTTPProvider):
             raise error_from_status(
                 NAME, error.status_code, word=error.type, retry_after_s=retry_after_s(error.response.headers)
             ) from error
-        except anthropic.APITimeoutError as error:
-            raise timed_out(NAME, timeout_s) from error
         except anthropic.APIConnectionError as error:
-            raise unreachable(NAME) from error
+            raise self._failure(error, request) from error
         except anthropic.AnthropicError as error:
             raise not_configured(NAME, "anthropic's credentials cannot be used.") from error
         return response

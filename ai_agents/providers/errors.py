@@ -82,13 +82,18 @@ def error_from_wire(provider: str, error: Any) -> ProviderError:
     return error_from_status(provider, 500, word=facts.get("type"))
 
 
-def timed_out(provider: str, timeout_s: float) -> ProviderTimeout:
-    """The provider sent nothing for this long."""
-    return ProviderTimeout(f"{provider} was silent for {timeout_s:g} s.", provider=provider)
+def error_from_transport(provider: str, error: BaseException, *, timeout_s: float, begun: bool) -> ProviderError:
+    """The error for a connection that failed: by silence, before the answer had `begun`, or in its midst.
 
-
-def unreachable(provider: str) -> ProviderError:
-    """No connection, or one that broke before the answer began."""
+    The cause at the bottom decides whether it was silence: one SDK calls every refused connection a timeout.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TimeoutError):
+            return ProviderTimeout(f"{provider} was silent for {timeout_s:g} s.", provider=provider)
+        cause = cause.__cause__ or cause.__context__
+    if begun:
+        return truncated(provider, "broke off its stream")
     return ProviderError(f"{provider} cannot be reached.", provider=provider, retryable=True)
 
 

@@ -14,7 +14,7 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.providers.assembly import raw_arguments
-from ai_agents.providers.errors import error_from_status, error_from_wire, retry_after_s, timed_out, unreachable
+from ai_agents.providers.errors import error_from_status, error_from_wire, retry_after_s
 from ai_agents.providers.lines import LineDecoder, encode_body
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
@@ -64,7 +64,6 @@ class OllamaProvider(HTTPProvider):
     def _build(self) -> Any:
         import httpx
 
-        self.timeout_errors = (httpx.TimeoutException, TimeoutError)
         self.transport_errors = (httpx.HTTPError, OSError)
         return httpx.AsyncClient(
             base_url=self._base_url,
@@ -85,10 +84,8 @@ class OllamaProvider(HTTPProvider):
         )
         try:
             response: httpx.Response = await self._client.send(outgoing, stream=True)
-        except httpx.TimeoutException as error:
-            raise timed_out(NAME, timeout_s) from error
         except httpx.HTTPError as error:
-            raise unreachable(NAME) from error
+            raise self._failure(error, request) from error
         if response.is_success:
             return response
         await response.aclose()

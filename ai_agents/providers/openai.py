@@ -28,8 +28,6 @@ from ai_agents.providers.errors import (
     error_from_wire,
     not_configured,
     retry_after_s,
-    timed_out,
-    unreachable,
 )
 from ai_agents.providers.lines import SSEDecoder, encode_body
 from ai_agents.providers.rendering import (
@@ -113,7 +111,6 @@ class OpenAIProvider(HTTPProvider):
         import httpx2
         import openai
 
-        self.timeout_errors = (httpx2.TimeoutException, TimeoutError)
         self.transport_errors = (httpx2.HTTPError, aiohttp.ClientError, OSError)
         api_key = self._api_key
         if api_key is None and self._base_url is not None:
@@ -153,10 +150,8 @@ class OpenAIProvider(HTTPProvider):
                 word=error.code or error.type,
                 retry_after_s=retry_after_s(error.response.headers),
             ) from error
-        except openai.APITimeoutError as error:
-            raise timed_out(NAME, timeout_s) from error
         except openai.APIConnectionError as error:
-            raise unreachable(NAME) from error
+            raise self._failure(error, request) from error
         except openai.OpenAIError as error:
             raise not_configured(NAME, "openai's credentials cannot be used.") from error
         return response

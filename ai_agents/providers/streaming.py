@@ -11,7 +11,7 @@ from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.base import Provider
-from ai_agents.providers.errors import not_configured, timed_out, truncated
+from ai_agents.providers.errors import error_from_transport, not_configured, truncated
 from ai_agents.providers.lines import LineDecoder, parse_object
 from ai_agents.providers.retry import with_retries
 
@@ -96,9 +96,8 @@ class HTTPProvider(Provider):
     `max_retries` counts the tries after the first one; only what has not begun to answer is tried again.
     """
 
-    # What reading a response can raise, and which of it means silence; known once the client's library is imported.
+    # What reading a response can raise; known once the client's library is imported.
     transport_errors: tuple[type[Exception], ...] = (OSError,)
-    timeout_errors: tuple[type[Exception], ...] = (TimeoutError,)
     needs_model: ClassVar[str] = "{name} needs the name of a model: none is set for the agent and there is no default."
 
     def __init__(self, *, model: str | None, max_retries: int) -> None:
@@ -151,10 +150,11 @@ class HTTPProvider(Provider):
     async def _next_chunk(self, chunks: AsyncIterator[bytes], request: ModelRequest) -> bytes | None:
         try:
             return await anext(chunks, None)
-        except self.timeout_errors as error:
-            raise timed_out(self.name, self._timeout_s(request)) from error
         except self.transport_errors as error:
-            raise truncated(self.name, "broke off its stream") from error
+            raise self._failure(error, request, begun=True) from error
+
+    def _failure(self, error: Exception, request: ModelRequest, *, begun: bool = False) -> ProviderError:
+        return error_from_transport(self.name, error, timeout_s=self._timeout_s(request), begun=begun)
 
     def _with_model(self, request: ModelRequest) -> ModelRequest:
         model = request.model or self.model
@@ -184,5 +184,5 @@ class HTTPProvider(Provider):
 
 
 def _body(response: Response) -> AsyncIterator[bytes]:
-    """The body's bytes. Requests ask for none to be compressed, which saves a step per read; a proxy may do it still."""
+    """The body's bytes. Requests ask for it uncompressed, which saves a step per read; a proxy may not care."""
     return response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()

@@ -48,7 +48,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Raw:
-    """A response as bytes. `end`: `clean` as HTTP wants it, `reset` in the midst, `hang` until the client leaves."""
+    """A response as bytes. `end`: `clean` as HTTP wants it, `reset` in the midst, `hang` until the client leaves.
+
+    `status` 0 sends no response at all, not even a head.
+    """
 
     pieces: Sequence[Piece]
     status: int = 200

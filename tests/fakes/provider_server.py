@@ -210,7 +210,8 @@ class Connection(asyncio.Protocol):
         else:
             status, pieces = 200, frames(request.provider, answer, request.json.get("model", ""))
         headers = {"content-type": CONTENT_TYPES[request.provider]} | dict(answer.headers)
-        self._transport.write(_head(status, headers))
+        if status:
+            self._transport.write(_head(status, headers))
         await self._send(pieces, delay_s=0.0 if scripted else self._server.delay_s)
         if answer.end == "hang":
             await asyncio.Event().wait()

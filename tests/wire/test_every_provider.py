@@ -1,0 +1,501 @@
+"""What holds for every provider behind HTTP, whatever its wire format."""
+
+import asyncio
+import gzip
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ai_agents.core.exceptions import (
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderTruncated,
+)
+from ai_agents.core.types import (
+    ModelEvent,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    ReasoningPart,
+    ResponseEnd,
+    TextPart,
+    ToolCallPart,
+    ToolDefinition,
+    ToolResultPart,
+    Usage,
+)
+from ai_agents.providers.base import Provider
+from ai_agents.providers.registry import get_provider
+from tests.fakes.answers import Answer, Call, Piece, Raw, Reasoning, Text, call, say, split
+from tests.fakes.frames import frames
+from tests.fakes.provider_server import FakeProviderServer
+from tests.wire.conftest import Connect
+from tests.wire.requests import CALCULATOR, MODELS, PROVIDERS, ask, user
+
+pytestmark = pytest.mark.parametrize("name", PROVIDERS)
+
+UNICODE = ["Grüße, ", "世界 ", "😀👩‍👩‍👧", "\u2028", '\t"\\/\n', "e\u0301"]
+EVERYTHING = Answer(
+    [
+        Reasoning(["Let me", " see."]),
+        Text(UNICODE),
+        Call("calculator", {"expression": "6*7"}),
+        Call("calculator", {"expression": "„7“ + 1", "deep": {"list": [1, 2.5, None, True]}}),
+    ]
+)
+
+
+def bytes_of(name: str, answer: Answer) -> bytes:
+    return b"".join(piece for piece in frames(name, answer, MODELS[name]) if isinstance(piece, bytes))
+
+
+def without_ids(response: ModelResponse) -> ModelResponse:
+    parts = (replace(p, tool_call_id="") if isinstance(p, ToolCallPart) else p for p in response.parts)
+    return replace(response, parts=tuple(parts))
+
+
+def first_word(name: str) -> list[Piece]:
+    """The frames of an answer up to its first word."""
+    pieces = frames(name, say("one ", "two"), MODELS[name])
+    return pieces[: next(n for n, piece in enumerate(pieces) if isinstance(piece, bytes) and b"one " in piece) + 1]
+
+
+async def events_until_error(
+    provider: Provider, request: ModelRequest, *, at_delta: asyncio.Event | None = None
+) -> tuple[list[ModelEvent], ProviderError]:
+    """What a stream tells before it fails, and how it fails; `at_delta` is set at its first delta."""
+    events: list[ModelEvent] = []
+    try:
+        async for event in provider.stream(request):
+            events.append(event)
+            if at_delta is not None and isinstance(event, PartDelta):
+                at_delta.set()
+    except ProviderError as error:
+        return events, error
+    pytest.fail(f"the stream did not fail: {events}")
+
+
+async def test_text_arrives_as_it_was_said(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(name, [say(*UNICODE)])
+
+    events = [event async for event in connect(name).stream(ask(name))]
+
+    assert events[0] == PartStart(0, "text")
+    assert [event.text for event in events if isinstance(event, PartDelta)] == UNICODE
+    assert events[-2] == PartEnd(0, TextPart("".join(UNICODE)))
+    end = events[-1]
+    assert isinstance(end, ResponseEnd)
+    assert (end.stop_reason, end.model) == ("end", MODELS[name])
+    assert (end.usage.input_tokens, end.usage.output_tokens, end.usage.estimated) == (11, 7, False)
+
+
+async def test_a_whole_answer_is_the_streamed_one(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(name, [EVERYTHING, EVERYTHING])
+    provider = connect(name)
+
+    streamed: dict[int, str] = {}
+    ends: dict[int, PartEnd] = {}
+    async for event in provider.stream(ask(name, tools=(CALCULATOR,))):
+        if isinstance(event, PartDelta):
+            streamed[event.index] = streamed.get(event.index, "") + event.text
+        elif isinstance(event, PartEnd):
+            ends[event.index] = event
+    whole = await provider.complete(ask(name, tools=(CALCULATOR,)))
+
+    assert list(ends) == list(range(4))
+    for index, end in ends.items():
+        if isinstance(end.part, TextPart | ReasoningPart):
+            assert end.part.text == streamed[index]
+    parts = tuple(end.part for end in ends.values())
+    assert without_ids(replace(whole, parts=parts)) == without_ids(whole)
+
+
+async def test_bytes_may_come_one_by_one(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    body = bytes_of(name, EVERYTHING)
+    fake.script(name, [Raw([body]), Raw(list(split(body)))])
+    provider = connect(name)
+
+    at_once = await provider.complete(ask(name))
+    one_by_one = await provider.complete(ask(name))
+
+    assert without_ids(one_by_one) == without_ids(at_once)
+    assert at_once.text == "".join(UNICODE)
+
+
+async def test_parallel_calls_are_told_apart_although_the_provider_repeats_ids(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(name, [EVERYTHING])
+
+    response = await connect(name).complete(ask(name, tools=(CALCULATOR,)))
+
+    assert response.stop_reason == "tool_use"
+    first, second = response.tool_calls
+    assert first.tool_call_id != second.tool_call_id
+    assert first.arguments == {"expression": "6*7"}
+    assert second.arguments == {"expression": "„7“ + 1", "deep": {"list": [1, 2.5, None, True]}}
+
+
+async def test_a_tool_loop_goes_through(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    provider = connect(name)
+    question = user("Please calculate six times seven.")
+
+    asked = await provider.complete(ask(name, question, tools=(CALCULATOR,)))
+    (wish,) = asked.tool_calls
+    result = ModelMessage("tool", (ToolResultPart(wish.tool_call_id, wish.name, "42"),))
+    answer = await provider.complete(
+        ask(name, question, ModelMessage("assistant", asked.parts), result, tools=(CALCULATOR,))
+    )
+
+    assert (wish.name, wish.arguments) == ("calculator", {"expression": "6*7"})
+    assert answer.text == "The result is 42."
+    assert [request.refused for request in fake.received(name)] == [None, None]
+
+
+async def test_a_tool_whose_name_the_api_refuses_is_called_all_the_same(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    tools = (replace(CALCULATOR, name="files/read"), replace(CALCULATOR, name="files_read"))
+    fake.script(name, [call("files_read"), call("files_read_2"), call("made up")])
+    provider = connect(name)
+
+    called = [(await provider.complete(ask(name, tools=tools))).tool_calls[0].name for _ in range(3)]
+
+    assert called == ["files/read", "files_read", "made up"]
+
+
+async def test_a_thread_moves_from_provider_to_provider(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    messages: list[ModelMessage] = []
+    for number, other in enumerate((*PROVIDERS, name)):
+        fake.script(other, [EVERYTHING, say("Done.")])
+        provider = connect(other)
+        messages.append(user(f"Question {number}"))
+        asked = await provider.complete(ask(other, *messages, tools=(CALCULATOR,), settings={"reasoning": "low"}))
+        messages.append(ModelMessage("assistant", asked.parts))
+        messages += [
+            ModelMessage("tool", (ToolResultPart(wish.tool_call_id, wish.name, {"value": 42}),))
+            for wish in asked.tool_calls
+        ]
+        answer = await provider.complete(ask(other, *messages, tools=(CALCULATOR,), settings={"reasoning": "low"}))
+        messages.append(ModelMessage("assistant", answer.parts))
+
+    assert [request.refused for request in fake.requests] == [None] * 8
+
+
+async def test_a_stream_that_ends_without_its_end_is_an_error(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    pieces = frames(name, say("one ", "two"), MODELS[name])
+    terminal = {"anthropic": len(pieces), "openai": len(pieces) - 2, "ollama": len(pieces)}[name]
+    provider = connect(name)
+    events: list[ModelEvent] = []
+
+    for count in range(terminal):
+        fake.script(name, [Raw(pieces[:count])])
+        events, error = await events_until_error(provider, ask(name))
+        assert type(error) is ProviderTruncated
+        assert error.retryable
+        assert not any(isinstance(event, ResponseEnd) for event in events)
+    assert PartDelta(0, "text", "two") in events
+
+
+async def test_a_stream_cut_in_the_midst_of_its_last_event_is_an_error(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    body = bytes_of(name, say("Hello")).rstrip(b"\n")
+    if name == "openai":
+        body = body.removesuffix(b"data: [DONE]").rstrip(b"\n")
+        body = body[: body.rindex(b"data: ")].rstrip(b"\n")
+    fake.script(name, [Raw([body[:-1]])])
+
+    _, error = await events_until_error(connect(name), ask(name))
+
+    assert type(error) is ProviderTruncated
+
+
+async def test_a_reset_in_the_midst_keeps_what_came_before(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    read = asyncio.Event()
+    fake.script(name, [Raw([*first_word(name), read], end="reset")])
+
+    events, error = await events_until_error(connect(name), ask(name), at_delta=read)
+
+    assert type(error) is ProviderTruncated
+    assert events[-1] == PartDelta(0, "text", "one ")
+
+
+async def test_no_answer_at_all_is_tried_again(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(name, [Raw([], status=0, end="reset"), say("Hello")])
+
+    response = await connect(name, max_retries=1).complete(ask(name))
+
+    assert response.text == "Hello"
+    assert len(fake.received(name)) == 2
+
+
+async def test_a_provider_that_cannot_be_reached_is_worth_another_try(name: str, connect: Connect) -> None:
+    async with FakeProviderServer() as gone:
+        address = gone.base_url(name)
+
+    _, error = await events_until_error(connect(name, base_url=address), ask(name))
+
+    assert type(error) is ProviderError
+    assert error.retryable
+    assert error.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    "status, kind",
+    [
+        (400, ProviderRejected),
+        (401, ProviderRejected),
+        (403, ProviderRejected),
+        (404, ProviderRejected),
+        (413, ProviderRejected),
+        (429, ProviderRateLimited),
+        (500, ProviderError),
+        (503, ProviderError),
+        (504, ProviderTimeout),
+        (529, ProviderError),
+    ],
+)
+async def test_an_error_status_is_told_without_the_providers_text(
+    name: str, status: int, kind: type[ProviderError], fake: FakeProviderServer, connect: Connect
+) -> None:
+    secret = b'{"error": {"type": "some_error", "code": null, "message": "secret sk-123"}, "type": "error"}'
+    fake.script(name, [Raw([secret], status=status, headers={"content-type": "application/json", "retry-after": "7"})])
+
+    _, error = await events_until_error(connect(name), ask(name))
+
+    assert type(error) is kind
+    assert (error.provider, error.retryable) == (name, kind is not ProviderRejected)
+    assert str(status) in str(error)
+    assert "secret" not in str(error)
+    if status == 429:
+        assert error.retry_after_s == 7
+
+
+async def test_an_error_page_instead_of_json_is_no_trouble(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(name, [Raw([b"<html>\xff Bad Gateway"], status=502, headers={"content-type": "text/html"})])
+
+    _, error = await events_until_error(connect(name), ask(name))
+
+    assert type(error) is ProviderError
+
+
+async def test_a_passing_error_is_not_seen(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    now = {"retry-after": "0"}
+    fake.script(name, [Raw([], status=529, headers=now), Raw([], status=429, headers=now), say("Hello")])
+
+    response = await connect(name, max_retries=2).complete(ask(name))
+
+    assert response.text == "Hello"
+    assert len(fake.received(name)) == 3
+
+
+async def test_a_wait_that_is_too_long_is_told_and_not_waited(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(name, [Raw([], status=429, headers={"retry-after": "3600"})])
+
+    _, error = await events_until_error(connect(name, max_retries=2), ask(name))
+
+    assert error.retry_after_s == 3600
+    assert len(fake.received(name)) == 1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"<!doctype html><p>Please log in</p>",
+        b"data: {not json}\n\n",
+        b"[1, 2]\n",
+        b"data: [1, 2]\n\n",
+        b'data: {"choices": [1], "type": "content_block_delta", "delta": 2, "message": 3}\n\n',
+        b'{"message": {"tool_calls": [{}]}}\n',
+        b'data: {"type": "content_block_delta", "delta": {"type": "text_delta"}, "choices": [{"delta": "text"}]}\n\n',
+        b"\x00\xff\xfe",
+    ],
+)
+async def test_garbage_is_an_error_that_says_so(
+    name: str, garbage: bytes, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(name, [Raw([garbage])])
+
+    _, error = await events_until_error(connect(name), ask(name))
+
+    assert type(error) is ProviderTruncated
+
+
+async def test_silence_before_the_first_byte_has_a_limit(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(name, [Raw([], status=0, end="hang")])
+
+    with pytest.raises(ProviderTimeout, match=r"silent for 0\.05 s"):
+        await connect(name).complete(ask(name, settings={"timeout_s": 0.05}))
+
+
+async def test_silence_in_the_midst_has_a_limit(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(name, [Raw(first_word(name), end="hang")])
+
+    events, error = await events_until_error(connect(name), ask(name, settings={"timeout_s": 0.2}))
+
+    assert type(error) is ProviderTimeout
+    assert events[-1] == PartDelta(0, "text", "one ")
+
+
+@pytest.mark.parametrize("said_so_far", [0, 1])
+async def test_leaving_the_iteration_closes_the_upstream_connection(
+    name: str, said_so_far: int, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(name, [Raw(first_word(name), end="hang")])
+
+    async with aclosing(connect(name).stream(ask(name))) as events:  # type: ignore[type-var]  # a generator
+        async for event in events:
+            if isinstance(event, PartDelta) or not said_so_far:
+                break
+
+    async with asyncio.timeout(1):
+        await fake.received(name)[0].left.wait()
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["in the midst", "before the first byte"])
+async def test_cancelling_closes_the_upstream_connection(
+    name: str, answered: bool, fake: FakeProviderServer, connect: Connect
+) -> None:
+    begun = asyncio.Event()
+    pieces = first_word(name) if answered else []
+    fake.script(name, [Raw(pieces, status=200 if answered else 0, end="hang")])
+    provider = connect(name)
+
+    async def consume() -> None:
+        async for event in provider.stream(ask(name)):
+            if isinstance(event, PartDelta):
+                begun.set()
+
+    task = asyncio.create_task(consume())
+    if answered:
+        await begun.wait()
+    else:
+        while not fake.received(name):
+            await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async with asyncio.timeout(1):
+        await fake.received(name)[0].left.wait()
+
+
+async def test_turns_one_after_the_other_share_a_connection(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    provider = connect(name)
+
+    for _ in range(5):
+        await provider.complete(ask(name))
+
+    assert fake.connections == 1
+
+
+async def test_many_streams_at_once_lose_nothing(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    provider = connect(name)
+    fake.script(name, [say(f"answer {number} ", "to ", "somebody") for number in range(60)])
+
+    responses = await asyncio.gather(*(provider.complete(ask(name)) for _ in range(60)))
+
+    assert sorted(response.text for response in responses) == sorted(f"answer {n} to somebody" for n in range(60))
+
+
+async def test_what_a_proxy_compressed_is_read(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    packed = gzip.compress(bytes_of(name, say("Hello")))
+    fake.script(name, [Raw([packed], headers={"content-encoding": "gzip"})])
+
+    response = await connect(name).complete(ask(name))
+
+    assert response.text == "Hello"
+    assert fake.received(name)[0].headers["accept-encoding"] == "identity"
+
+
+async def test_unsafe_characters_are_cleaned(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    body = bytes_of(name, say("a?b", "c", "d"))
+    body = body.replace(b"a?b", rb"a\u0000b\ud83d").replace(b'"c"', rb'"\ude00c\ud83d"')
+    fake.script(name, [Raw([body])])
+
+    response = await connect(name).complete(ask(name))
+
+    assert response.text == "a\ufffdb😀c\ufffdd"
+
+
+async def test_a_request_with_characters_that_utf_8_cannot_say_is_sent_cleaned(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    await connect(name).complete(ask(name, user("broken \ud83d here")))
+
+    assert "broken \ufffd here" in str(fake.received(name)[0].json)
+
+
+async def test_the_default_model_is_taken_where_the_request_names_none(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    response = await connect(name, model=MODELS[name]).complete(ask(name, model=""))
+
+    assert fake.received(name)[0].json["model"] == MODELS[name]
+    assert response.model == MODELS[name]
+
+
+async def test_an_empty_answer_is_an_answer(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(name, [Answer([Text([""])]), Answer()])
+    provider = connect(name)
+
+    for _ in range(2):
+        response = await provider.complete(ask(name))
+        assert (response.parts, response.stop_reason) == ((), "end")
+
+
+def test_a_provider_outlives_its_event_loop(name: str) -> None:
+    provider: list[Provider] = []
+
+    async def turn(*, last: bool) -> str:
+        async with FakeProviderServer(port=ports[-1] if ports else 0) as fake:
+            ports.append(fake.port)
+            if not provider:
+                options: dict[str, Any] = {} if name == "ollama" else {"api_key": "a-key"}
+                provider.append(get_provider(name, base_url=fake.base_url(name), **options))
+            text = (await provider[0].complete(ask(name))).text
+            # The connections of a loop are closed with it: those of the first one by its own client.
+            client = provider[0]._client  # type: ignore[attr-defined]  # there is no other way to it
+            await (client.aclose() if name == "ollama" else client.close())
+            if last:
+                await provider[0].aclose()
+            return text
+
+    ports: list[int] = []
+    assert asyncio.run(turn(last=False)) == asyncio.run(turn(last=True)) != ""
+
+
+async def test_usage_that_is_not_said_is_not_invented(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    silent = {
+        "anthropic": b'data: {"type":"message_start","message":{"model":"m"}}\n\n'
+        b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"type":"message_stop"}\n\n',
+        "openai": b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+        "ollama": b'{"model":"m","message":{"content":"x"},"done":true}\n',
+    }[name]
+    fake.script(name, [Raw([silent])])
+
+    assert (await connect(name).complete(ask(name))).usage == Usage()
+
+
+async def test_a_tool_without_parameters_can_be_offered(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    await connect(name).complete(ask(name, tools=(ToolDefinition("now", ""),)))
+
+    assert fake.received(name)[0].refused is None
