@@ -18,7 +18,7 @@ from tests.support.redis_server import RedisServer
 
 QUEUE = "ai-agents"
 
-WORKER = [sys.executable, "-m", "worker"]
+WORKER = [str(Path(sys.executable).with_name("ai-agents")), "worker"]
 STUCK_WORKER = [sys.executable, "-c", "from tests.worker.stuck_worker import main; main()"]
 
 Start = Callable[[list[str]], subprocess.Popen[bytes]]
