@@ -20,18 +20,20 @@ UNFINISHED = VENV / ".unfinished"
 LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
 
 
-def main(kind: str) -> None:
-    """Bring the environment of `kind` (`run` or `dev`) up to date."""
+def main(kind: str, *, only_check: bool = False) -> None:
+    """Bring the environment of `kind` (`run` or `dev`) up to date, or exit with 1 where it is not."""
     if kind not in LOCKS:
         sys.exit(f"unknown environment {kind!r}: one of {', '.join(LOCKS)}")
+    if only_check:
+        sys.exit(0 if _is_current(kind) or _is_current("dev") else 1)
     with (ROOT / "pyproject.toml").open("rb") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # `make run` and `make test` may start together
-        # The development environment holds everything that a run needs.
         if not (_is_current(kind) or _is_current("dev")):
             _install(kind)
 
 
 def _is_current(kind: str) -> bool:
+    # The development environment holds everything that a run needs, so callers ask for that one, too.
     stamp = _stamp(kind)
     return PYTHON.exists() and stamp.is_file() and stamp.read_text() == _fingerprint(kind)
 
@@ -99,4 +101,4 @@ def _run(*command: str, quiet: bool = False) -> bool:
 if __name__ == "__main__":
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     arguments: Sequence[str] = sys.argv[1:] or ["run"]
-    main(arguments[0])
+    main(arguments[0], only_check="--check" in arguments)
