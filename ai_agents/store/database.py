@@ -1,9 +1,8 @@
 """A database and its short transactions, the same for SQLite and PostgreSQL.
 
 Stores are written as plain functions of a SQLAlchemy `Connection` ("work") and handed to `read` or `write`, each of
-which is one
-transaction from begin to commit. On SQLite the whole of it runs in one hop to a thread; on PostgreSQL it runs on
-asyncpg.
+which is one transaction from begin to commit. On SQLite the whole of it runs in one hop to a thread; on PostgreSQL it
+runs on asyncpg.
 """
 
 import asyncio
@@ -34,6 +33,7 @@ from ai_agents.store.models import SCHEMA_REVISION, Base
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 Runner = Callable[[Work[Any]], Awaitable[Any]]
+Tell = Callable[[Sequence[LogRow]], None]
 LOG_ROWS = "ai_agents.log_rows"
 
 
@@ -41,15 +41,18 @@ class Backend(Protocol):
     """What differs between the databases."""
 
     async def read(self, work: Work[T]) -> T:
-        """Run the work in a transaction that changes nothing."""
+        """Run the work, which changes nothing."""
         ...
 
-    async def write(self, work: Work[T]) -> tuple[T, list[LogRow]]:
-        """Run the work, commit, and give its result and the log rows that it wrote."""
+    async def write(self, work: Work[T], tell: Tell) -> T:
+        """Run the work and commit; the log rows that it wrote are told of then, before the result is given.
+
+        A caller that is cancelled leaves it to finish, and the rows are told of all the same.
+        """
         ...
 
-    def begin(self) -> AbstractAsyncContextManager[tuple[Runner, list[LogRow]]]:
-        """One transaction for several pieces of work; commits at the end, rolls back on an error."""
+    def begin(self, tell: Tell) -> AbstractAsyncContextManager[Runner]:
+        """One transaction for several pieces of work; commits at the end, rolls back on an error. Tells as `write`."""
         ...
 
     def checked_out(self) -> int:
@@ -89,7 +92,7 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = normalize_url(url)
-        self.after_commit: Callable[[Sequence[LogRow]], None] = lambda _rows: None
+        self.after_commit: Tell = lambda _rows: None
         self._backend = _backend(self.url, pool_size)
 
     @property
@@ -112,27 +115,31 @@ class Database:
         """The result of work, committed.
 
         The work may run a second time after a lost connection, so it has no other effects. Within `transaction()`
-        of the same task it joins that one instead. Raises `DatabaseUnavailable`.
+        of the same task it joins that one instead. A caller that is cancelled leaves it to finish.
+        Raises `DatabaseUnavailable`.
         """
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
-        result, rows = await self._backend.write(work)
-        if rows:
-            self.after_commit(rows)
-        return result
+        return await self._backend.write(work, self._tell)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
-        """One transaction around several store calls of this task; an inner one joins the outer."""
+        """One transaction around several store calls of this task; an inner one joins the outer.
+
+        A store call that raises undoes what it did itself and nothing else. Calls by other tasks, those started here
+        too, are not part of it; on SQLite they wait for its end, so it must not wait for them.
+        """
         if self._current() is not None:
             yield
             return
-        async with self._backend.begin() as (run, rows):
+        async with self._backend.begin(self._tell) as run:
             token = _open.set(_Open(self, asyncio.current_task(), run))
             try:
                 yield
             finally:
                 _open.reset(token)
+
+    def _tell(self, rows: Sequence[LogRow]) -> None:
         if rows:
             self.after_commit(rows)
 
@@ -206,6 +213,18 @@ def fresh_rows(connection: Connection) -> list[LogRow]:
     rows: list[LogRow] = []
     connection.info[LOG_ROWS] = rows
     return rows
+
+
+def join(connection: Connection, work: Work[T]) -> T:
+    """The result of work as one of several pieces of a transaction: if it raises, it alone is undone."""
+    rows: list[LogRow] = connection.info[LOG_ROWS]
+    noted = len(rows)
+    try:
+        with connection.begin_nested():
+            return work(connection)
+    except BaseException:
+        del rows[noted:]
+        raise
 
 
 def note_rows(connection: Connection, rows: Sequence[LogRow]) -> None:

@@ -134,6 +134,8 @@ def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
 
 
 async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
+    import asyncpg
+
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})
     try:
         async with engine.connect() as connection:
@@ -142,5 +144,7 @@ async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool
                 await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
                 await connection.commit()
             return await connection.run_sync(work)
+    except asyncpg.PostgresError as error:  # unwrapped, from where the connection is made
+        raise DatabaseUnavailable(f"The database cannot be opened: {error}.") from error
     finally:
         await engine.dispose()

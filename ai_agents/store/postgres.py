@@ -1,24 +1,29 @@
 """PostgreSQL through asyncpg: work runs on a pooled connection that is given back at its commit."""
 
-from collections.abc import AsyncGenerator, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Pool
+import asyncpg
+from sqlalchemy import Connection, Engine, Pool, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import greenlet_spawn
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.types import LogRow
-from ai_agents.store.database import Runner, Work, fresh_rows
+from ai_agents.store.database import Runner, Tell, Work, fresh_rows, join
 
 T = TypeVar("T")
-# SQLSTATE classes after which the same request can succeed later: connection lost, out of resources, operator's stop.
-_PASSING = ("08", "53", "57")
+# SQLSTATE classes after which the same request can succeed later: connection lost, transaction rolled back in favour
+# of another, out of resources, operator's stop.
+_PASSING = ("08", "40", "53", "57")
+_ROLLED_BACK = "40"
 # A statement here reads or writes a few rows through an index; one that takes this long will not come back.
 _STATEMENT_TIMEOUT_S = 30
 
@@ -37,48 +42,95 @@ class PostgresBackend:
             json_deserializer=json.loads,
             connect_args={"timeout": 10, "command_timeout": _STATEMENT_TIMEOUT_S},
         )
+        # Each statement of ours sees what is committed when it begins, in a transaction as outside of one: reads do
+        # without, which saves them two round trips.
+        self._reading = self._engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._unfinished: set[asyncio.Task[Any]] = set()
 
     async def read(self, work: Work[T]) -> T:
-        """Run the work; it is rolled back after, having changed nothing."""
-        return (await self._with_second_try(work, commit=False))[0]
+        """Run the work. A caller that is cancelled leaves it to finish: that is less work than to stop it."""
+        result, _rows = await self._to_its_end(self._with_second_try(self._reading, work, commit=False))
+        return result
 
-    async def write(self, work: Work[T]) -> tuple[T, list[LogRow]]:
+    async def write(self, work: Work[T], tell: Tell) -> T:
         """Run the work and commit it."""
-        return await self._with_second_try(work, commit=True)
 
-    async def _with_second_try(self, work: Work[T], *, commit: bool) -> tuple[T, list[LogRow]]:
+        async def write() -> T:
+            result, rows = await self._with_second_try(self._engine.sync_engine, work, commit=True)
+            tell(rows)
+            return result
+
+        return await self._to_its_end(write())
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work gives. A caller that is cancelled does not stop it."""
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
+
+    async def _with_second_try(self, engine: Engine, work: Work[T], *, commit: bool) -> tuple[T, list[LogRow]]:
         """After a restart of the server every pooled connection is dead and the first to be used finds out.
 
-        The work is tried again only if the connection was lost before the commit was sent: after that nobody knows.
+        The work is tried again unless it was the commit that brought no answer: then nobody knows whether it happened.
         """
-        committing = False
-        for attempt in (1, 2):
-            try:
-                with _translated():
-                    async with self._engine.connect() as connection:
-                        rows: list[LogRow] = await connection.run_sync(fresh_rows)
-                        result = await connection.run_sync(work)
-                        committing = commit
-                        if commit:
-                            await connection.commit()
-                        return result, rows
-            except DatabaseUnavailable:
-                if committing or attempt == 2:
-                    raise
-        raise DatabaseUnavailable
+        attempt = _Attempt(engine, commit=commit)
+        try:
+            return await attempt.run(work)
+        except DatabaseUnavailable as error:
+            unknown = attempt.committing and _sqlstate(error.__cause__) != _ROLLED_BACK
+            # What took too long once is not asked for again: the caller has waited enough.
+            if unknown or isinstance(error.__cause__, TimeoutError | PoolTimeout):
+                raise
+        return await _Attempt(engine, commit=commit).run(work)
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[tuple[Runner, list[LogRow]]]:
+    async def begin(self, tell: Tell) -> AsyncGenerator[Runner]:
         """Hold one connection for several pieces of work."""
-        with _translated():
-            async with self._engine.begin() as connection:
-                rows: list[LogRow] = await connection.run_sync(fresh_rows)
+        opening = asyncio.create_task(self._connect())
+        # Steps follow one another even where a cancelled task did not wait for one of them.
+        turn = asyncio.Lock()
 
-                async def run(work: Work[Any]) -> Any:
-                    with _translated():
-                        return await connection.run_sync(work)
+        async def step(function: Callable[..., T], *arguments: Any) -> T:
+            async with turn:
+                with _translated():
+                    return await greenlet_spawn(function, *arguments)
 
-                yield run, rows
+        async def commit() -> None:
+            await step(connection.commit)
+            tell(rows)
+
+        async def close() -> None:
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                await step(opening.result().close)
+
+        try:
+            connection = await asyncio.shield(opening)
+            rows = fresh_rows(connection)
+            yield lambda work: self._to_its_end(step(join, connection, work))
+            await self._to_its_end(commit())
+        finally:
+            await self._to_its_end(close())
+
+    async def _connect(self) -> Connection:
+        """A connection that answers; a dead one is replaced, for a transaction in steps has no second try later."""
+
+        def connect() -> Connection:
+            connection = self._engine.sync_engine.connect()
+            try:
+                connection.execute(text("SELECT 1"))
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+        try:
+            with _translated():
+                return await greenlet_spawn(connect)
+        except DatabaseUnavailable:
+            with _translated():
+                return await greenlet_spawn(connect)
 
     def checked_out(self) -> int:
         """Connections in use."""
@@ -86,8 +138,40 @@ class PostgresBackend:
         return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def close(self) -> None:
-        """Close the pool."""
+        """Wait for work under way, then close the pool."""
+        while self._unfinished:
+            await asyncio.wait(self._unfinished)
         await self._engine.dispose()
+
+
+class _Attempt:
+    """One try at a transaction. `committing` says how far it came: the commit has been sent."""
+
+    def __init__(self, engine: Engine, *, commit: bool) -> None:
+        self.committing = False
+        self._engine = engine
+        self._commit = commit
+
+    async def run(self, work: Work[T]) -> tuple[T, list[LogRow]]:
+        """What the work gives, and the log rows that it wrote. Raises `DatabaseUnavailable`."""
+        with _translated():
+            # One switch to the driver's coroutines and back for the whole transaction, not one for each of its steps.
+            return await greenlet_spawn(self._transact, work)
+
+    def _transact(self, work: Work[T]) -> tuple[T, list[LogRow]]:
+        with self._engine.connect() as connection:
+            rows = fresh_rows(connection)
+            result = work(connection)
+            if self._commit:
+                self.committing = True
+                connection.commit()
+            return result, rows
+
+
+def _sqlstate(error: BaseException | None) -> str:
+    """The class of the server's answer; empty where it gave none."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(original, "sqlstate", None) or "")[:2]
 
 
 @contextmanager
@@ -96,9 +180,9 @@ def _translated() -> Generator[None]:
     try:
         yield
     except DBAPIError as error:
-        state = str(getattr(error.orig, "sqlstate", None) or "")
-        if error.connection_invalidated or state[:2] in _PASSING:
+        if error.connection_invalidated or _sqlstate(error) in _PASSING:
             raise DatabaseUnavailable from error
         raise
-    except (OSError, PoolTimeout) as error:
+    # The driver's own errors come unwrapped from where a connection is made.
+    except (OSError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnavailable from error

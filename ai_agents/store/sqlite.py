@@ -5,9 +5,11 @@ Writes begin with BEGIN IMMEDIATE, without which two read-modify-write transacti
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +21,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from ai_agents.core import json
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.types import LogRow
-from ai_agents.store.database import Runner, Work, fresh_rows
+from ai_agents.store.database import Runner, Tell, Work, fresh_rows, join
 
 T = TypeVar("T")
 # How long another process's write is waited for before the database counts as unavailable.
@@ -45,33 +47,41 @@ class SqliteBackend:
     async def read(self, work: Work[T]) -> T:
         """Run the work beside the writer, on the last committed state."""
         if self._read_engine is None:
-            return (await self.write(work))[0]
+            return await self.write(work, lambda _rows: None)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, _transact, self._read_engine, work)
 
-    async def write(self, work: Work[T]) -> tuple[T, list[LogRow]]:
-        """Run the work when the writers before it are done. A caller that is cancelled leaves it to finish."""
+    async def write(self, work: Work[T], tell: Tell) -> T:
+        """Run the work when the writers before it are done."""
+        future: asyncio.Future[tuple[T, list[LogRow]]]
         await self._lock.acquire()
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._writer, _transact_noting, self._write_engine, work)
+        try:
+            future = self._on_writer(_transact_noting, self._write_engine, work)
+        except BaseException:
+            self._lock.release()
+            raise
         future.add_done_callback(lambda _done: self._lock.release())
-        return await asyncio.shield(future)
+        future.add_done_callback(partial(_tell_of, tell))
+        result, _rows = await asyncio.shield(future)
+        return result
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[tuple[Runner, list[LogRow]]]:
+    async def begin(self, tell: Tell) -> AsyncGenerator[Runner]:
         """Hold the writer for several pieces of work."""
-        loop = asyncio.get_running_loop()
-
-        async def on_writer(function: Any, *arguments: Any) -> Any:
-            return await asyncio.shield(loop.run_in_executor(self._writer, function, *arguments))
-
         async with self._lock:
-            connection, rows = await on_writer(_open, self._write_engine)
+            transaction = _Transaction(self._write_engine)
             try:
-                yield (lambda work: on_writer(_guarded, work, connection)), rows
-                await on_writer(connection.commit)
+                await asyncio.shield(self._on_writer(transaction.open))
+                yield lambda work: asyncio.shield(self._on_writer(transaction.run, work))
+                committing = self._on_writer(transaction.commit)
+                committing.add_done_callback(partial(_tell_of, tell))
+                await asyncio.shield(committing)
             finally:
-                await on_writer(connection.close)
+                # Whatever of the above a cancelled task did not wait for is done before this, in the one thread.
+                await asyncio.shield(self._on_writer(transaction.close))
+
+    def _on_writer(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._writer, function, *arguments)
 
     def checked_out(self) -> int:
         """Connections in use, readers and writer together."""
@@ -87,6 +97,38 @@ class SqliteBackend:
             for engine in (self._write_engine, self._read_engine):
                 if engine is not None:
                     engine.dispose()
+
+
+class _Transaction:
+    """A transaction in several steps, each a call in the writer's thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._rows: list[LogRow] = []
+
+    def open(self) -> None:
+        with _translated():
+            self._connection = self._engine.connect()
+            self._connection.begin()
+            self._rows = fresh_rows(self._connection)
+
+    def run(self, work: Work[T]) -> T:
+        if self._connection is None:
+            raise DatabaseUnavailable("The transaction has ended.")
+        with _translated():
+            return join(self._connection, work)
+
+    def commit(self) -> tuple[None, list[LogRow]]:
+        if self._connection is not None:
+            with _translated():
+                self._connection.commit()
+        return None, self._rows
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def _engine(url: URL, *, begin: str, pool_size: int, in_memory: bool) -> Engine:
@@ -115,34 +157,29 @@ def _engine(url: URL, *, begin: str, pool_size: int, in_memory: bool) -> Engine:
     return engine
 
 
-def _open(engine: Engine) -> tuple[Connection, list[LogRow]]:
-    try:
-        connection = engine.connect()
-        connection.begin()
-    except OperationalError as error:
-        raise DatabaseUnavailable from error
-    return connection, fresh_rows(connection)
-
-
-def _guarded(work: Work[T], connection: Connection) -> T:
-    try:
-        return work(connection)
-    except OperationalError as error:
-        raise DatabaseUnavailable from error
-
-
 def _transact(engine: Engine, work: Work[T]) -> T:
-    try:
-        with engine.begin() as connection:
-            return work(connection)
-    except OperationalError as error:
-        raise DatabaseUnavailable from error
+    with _translated(), engine.begin() as connection:
+        return work(connection)
 
 
 def _transact_noting(engine: Engine, work: Work[T]) -> tuple[T, list[LogRow]]:
+    with _translated(), engine.begin() as connection:
+        rows = fresh_rows(connection)
+        return work(connection), rows
+
+
+def _tell_of(tell: Tell, done: "asyncio.Future[tuple[Any, list[LogRow]]]") -> None:
+    if not done.cancelled() and done.exception() is None:
+        tell(done.result()[1])
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    """Turns what means "the database is not there now" into `DatabaseUnavailable`; other errors pass."""
     try:
-        with engine.begin() as connection:
-            rows = fresh_rows(connection)
-            return work(connection), rows
+        yield
     except OperationalError as error:
+        # The driver's plainest code is for statements that cannot be understood, which waiting does not mend.
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise
         raise DatabaseUnavailable from error

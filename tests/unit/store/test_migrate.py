@@ -116,9 +116,10 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:
     assert migrate.run_on(empty_url, lambda c: inspect(c).get_table_names()) == ["roles"]
 
 
-def test_a_database_that_is_not_there_is_said_to_be_unavailable() -> None:
-    with pytest.raises(DatabaseUnavailable):
-        migrate.upgrade("postgresql+asyncpg://postgres@127.0.0.1:1/none")
+def test_a_database_that_is_not_there_is_said_to_be_unavailable(postgres: PostgresServer) -> None:
+    for url in ("postgresql+asyncpg://postgres@127.0.0.1:1/none", postgres.url_of("none"), "sqlite:////proc/none/x.db"):
+        with pytest.raises(DatabaseUnavailable):
+            migrate.upgrade(url)
 
 
 def test_the_alembic_command_finds_the_migrations_and_the_database(sqlite_url: str) -> None:
