@@ -72,9 +72,11 @@ def _serve(arguments: argparse.Namespace) -> None:
     if not arguments.no_migrate:
         _upgrade(settings)
 
+    from app import logs
     from app.main import create_app
     from app.server import build_server
 
+    logs.configure(settings.log_level)
     server = build_server(create_app(settings), settings, host=arguments.host, port=arguments.port)
     server.announce = lambda address: _announce(settings, address)
     server.run()

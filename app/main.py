@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ai_agents.core.exceptions import AIAgentsError
-from app import console, logs
+from app import console
 from app.container import open_container
 from app.middleware import REQUEST_ID, RequestContext
 from app.openapi import build_document
@@ -57,7 +57,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     settings: Settings = app.state.settings
-    logs.configure(settings.log_level)
     async with open_container(settings) as container:
         app.state.container = container
         await container.runner.open()

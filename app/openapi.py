@@ -96,7 +96,7 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
 def _complete(operation: dict[str, Any], path: str, route: APIRoute) -> None:
     """Say what holds for all routes of a kind, and what body this one takes."""
     answers: dict[str, Any] = operation["responses"]
-    codes = ["overloaded"] if route.path == "/livez" else ["internal"]
+    codes = ["payload_too_large", "internal"]
     is_open = authenticated not in _calls(route.dependant)
     operation["security"] = [] if is_open else [{"bearer": []}]
     if not is_open:
@@ -104,6 +104,8 @@ def _complete(operation: dict[str, Any], path: str, route: APIRoute) -> None:
     if "{" in path:
         codes.append("not_found")
     parameters = operation.get("parameters", [])
+    for parameter in parameters:
+        parameter["schema"] = _without_null(parameter["schema"])
     if any(parameter["in"] == "query" for parameter in parameters):
         codes.append("invalid_request")
     names = {parameter["name"].lower() for parameter in parameters}
@@ -113,13 +115,21 @@ def _complete(operation: dict[str, Any], path: str, route: APIRoute) -> None:
         codes.append("invalid_idempotency_key")
     model = find_body(route)
     if model is not None:
-        codes += ["invalid_request", "payload_too_large", "unsupported_media_type"]
+        codes += ["invalid_request", "unsupported_media_type"]
         operation["requestBody"] = {
             "required": True,
             "content": {JSON: {"schema": {"$ref": _REF.format(model=model.__name__)}}},
         }
     _add_problems(answers, codes)
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter may be left out; there is no way to send a null."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return {name: value for name, value in schema.items() if name != "anyOf"} | kinds[0]
 
 
 def _add_problems(answers: dict[str, Any], codes: list[str]) -> None:

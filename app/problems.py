@@ -83,10 +83,12 @@ class RateLimited(RequestError):
 
 
 class InvalidBody(InvalidRequest):
-    """The request has fields that are not as they should be; `errors` says which."""
+    """The request is not as it should be; `errors` says where."""
 
     def __init__(self, errors: Sequence[JsonObject]) -> None:
-        super().__init__()
+        first, more = errors[0], len(errors) - 1
+        where = ".".join(map(str, first["loc"]))
+        super().__init__(f"{where}: {first['msg']}" + (f" (and {more} more)" if more else ""))
         self.errors = list(errors)
 
 

@@ -13,7 +13,12 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 # Every model that an answer is described by; the document holds their schemas.
 READ_MODELS: set[type[BaseModel]] = set()
-_EVENTS_SCHEMA = {"type": "string", "description": "Server-sent events: see the schema `Event` for what they carry."}
+_EVENTS_SCHEMA = {
+    "type": "string",
+    "description": "Server-sent events; the data of each is an `Event`.",
+    "contentMediaType": EVENTS,
+    "contentSchema": {"$ref": "#/components/schemas/Event"},
+}
 _HEADERS: Mapping[str, Any] = {
     "Location": {"description": "Where it is.", "schema": {"type": "string"}},
     "ETag": {"description": "Its version, for If-Match.", "schema": {"type": "string"}},

@@ -12,7 +12,6 @@ from ai_agents.store import thread_log
 from ai_agents.store import threads as store
 from app.container import Container, Principal
 from app.dependencies import PageOf, check_id
-from app.schemas.common import to_parts
 from app.schemas.threads import CreateThread, UpdateThread
 from app.services import unsupported
 from app.services.preconditions import check_version
@@ -25,7 +24,7 @@ async def create_thread(services: Container, user: Principal, body: CreateThread
         unsupported.check_content(message.content, [])
     await services.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)
     messages = [
-        {"role": message.role, "content": to_parts(message.content), "metadata": message.metadata}
+        {"role": message.role, "content": [part.model_dump() for part in message.content], "metadata": message.metadata}
         for message in body.messages
     ]
     return await services.threads.create(

@@ -1,0 +1,1 @@
+"""The service through its HTTP interface, on SQLite and on PostgreSQL."""

@@ -1,0 +1,41 @@
+"""Fixtures of the service's tests."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.service import Service, open_service, settings_for
+
+
+@pytest.fixture
+async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """A service on an empty database, of each kind in turn."""
+    async with open_service(settings_for(database_url, tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def small_service(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """A service on SQLite, for what does not depend on the database."""
+    async with open_service(settings_for(sqlite_url, tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def admin(service: Service) -> httpx.AsyncClient:
+    """A client with the admin key."""
+    return await service.admin()
+
+
+@pytest.fixture
+async def alice(service: Service) -> httpx.AsyncClient:
+    """A user."""
+    return await service.user("alice")
+
+
+@pytest.fixture
+async def bob(service: Service) -> httpx.AsyncClient:
+    """Another user, a stranger to what the first one has."""
+    return await service.user("bob")

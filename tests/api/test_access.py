@@ -1,0 +1,133 @@
+"""Who gets at what: the same rules on every route, whatever routes there are."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from app.main import ROUTERS
+from app.openapi import find_body
+from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread
+
+OPEN = {"/livez", "/readyz"}
+# The answers to what is not there and to what is not for one to see are compared byte by byte.
+SAME_REQUEST = {"x-request-id": "the-same-one"}
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    for module in ROUTERS:
+        for route in module.router.routes:
+            assert isinstance(route, APIRoute)
+            for method in route.methods or ():
+                yield method, route.path
+
+
+ALL = sorted(routes())
+CLOSED = [(method, path) for method, path in ALL if path not in OPEN]
+OF_THREADS = [(method, path) for method, path in CLOSED if path.startswith("/threads/{thread_id}")]
+OF_AGENTS = [(method, path) for method, path in CLOSED if path.startswith("/agents/{agent_id}")]
+WITH_BODY = [
+    (method, route.path)
+    for module in ROUTERS
+    for route in module.router.routes
+    if isinstance(route, APIRoute) and find_body(route)
+    for method in route.methods or ()
+]
+
+
+def fill(path: str, **ids: str) -> str:
+    """The path with these ids, and nobody's id for the others."""
+    return re.sub(r"{(\w+)}", lambda match: ids.get(match[1], NOBODYS_ID), path)
+
+
+async def ask(client: httpx.AsyncClient, method: str, path: str, content: bytes = b"not even JSON") -> httpx.Response:
+    headers = SAME_REQUEST | ({"content-type": "application/json"} if method in ("POST", "PATCH") else {})
+    return await client.request(method, path, headers=headers, content=content if len(headers) > 1 else None)
+
+
+@pytest.mark.parametrize("method, path", CLOSED)
+async def test_every_route_but_health_wants_a_key(small_service: Service, method: str, path: str) -> None:
+    response = await ask(await small_service.anonymous(), method, fill(path))
+
+    check_problem(response, 401, "unauthorized")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Bearer", "Bearer ", "Bearer wrong", "Basic YWRtaW46YWRtaW4=", "admin-key-of-the-tests", "Bearer é", "Bearer aia_x"],
+)
+async def test_a_header_without_a_good_key_is_refused(small_service: Service, header: str) -> None:
+    client = await small_service.anonymous()
+
+    response = await client.get("/me", headers={"authorization": header.encode("latin-1")})
+
+    check_problem(response, 401, "unauthorized")
+
+
+@pytest.mark.parametrize("path", sorted(OPEN))
+async def test_health_is_open(small_service: Service, path: str) -> None:
+    response = await (await small_service.anonymous()).get(path)
+
+    assert response.json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("method, path", OF_THREADS)
+async def test_a_strangers_thread_looks_like_none(service: Service, method: str, path: str) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    thread = await make_thread(alice, messages=[{"role": "user", "content": "secret"}])
+    message = (await alice.get(f"/threads/{thread['id']}/messages")).json()["data"][0]
+
+    of_alice = await ask(bob, method, fill(path, thread_id=thread["id"], message_id=message["id"]))
+    of_nobody = await ask(bob, method, fill(path))
+    malformed = await ask(bob, method, fill(path, thread_id="no-id"))
+
+    check_problem(of_alice, 404, "not_found")
+    assert of_alice.content == of_nobody.content == malformed.content
+    assert (await alice.get(f"/threads/{thread['id']}")).status_code == 200
+
+
+@pytest.mark.parametrize("method, path", OF_AGENTS)
+async def test_a_strangers_agent_looks_like_none(service: Service, method: str, path: str) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    agent = await make_agent(alice)
+
+    of_alice = await ask(bob, method, fill(path, agent_id=agent["id"]))
+    of_nobody = await ask(bob, method, fill(path))
+    malformed = await ask(bob, method, fill(path, agent_id=agent["id"].upper()))
+
+    check_problem(of_alice, 404, "not_found")
+    assert of_alice.content == of_nobody.content == malformed.content
+    assert (await alice.get(f"/agents/{agent['id']}")).json() == agent
+
+
+@pytest.mark.parametrize("method, path", WITH_BODY)
+async def test_a_bad_body_is_told_before_a_missing_right(service: Service, method: str, path: str) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    thread = await make_thread(alice)
+    await give_role(alice, "bob", "viewer", "thread", thread["id"])
+    await give_role(alice, "bob", "viewer", "agent", thread["agent_id"])
+
+    response = await ask(bob, method, fill(path, thread_id=thread["id"], agent_id=thread["agent_id"]))
+
+    check_problem(response, 422, "invalid_request")
+
+
+async def test_a_deleted_key_is_refused_at_once(service: Service) -> None:
+    alice = await service.user("alice")
+    key = (await alice.get("/keys")).json()["data"][0]
+
+    assert (await alice.delete(f"/keys/{key['id']}")).status_code == 204
+
+    check_problem(await alice.get("/me"), 401, "unauthorized")
+
+
+async def test_an_admin_sees_and_changes_what_others_have(service: Service) -> None:
+    alice, admin = await service.user("alice"), await service.admin()
+    thread = await make_thread(alice)
+
+    assert thread["id"] in [each["id"] for each in (await admin.get("/threads")).json()["data"]]
+    assert (await admin.patch(f"/threads/{thread['id']}", json={"title": "Seen"})).json()["title"] == "Seen"
+    assert (await admin.delete(f"/agents/{thread['agent_id']}")).status_code == 204

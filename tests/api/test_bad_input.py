@@ -1,0 +1,284 @@
+"""What clients send that they should not: always a problem with its code, never a failure of ours."""
+
+import httpx
+import orjson
+import pytest
+
+from tests.api.service import JSON, NOBODYS_ID, Service, check_problem, make_agent, make_thread, open_service, settings_for
+
+DEEP = b'{"name": "x", "metadata": {"a": ' + b"[" * 500 + b"]" * 500 + b"}}"
+BAD_AGENTS = {
+    "unknown field": b'{"name": "x", "colour": "red"}',
+    "wrong type": b'{"name": 7}',
+    "null for a name": b'{"name": null}',
+    "no name": b"{}",
+    "a list": b"[]",
+    "a text": b'"name"',
+    "nothing": b"",
+    "malformed": b'{"name": "x"',
+    "NaN": b'{"name": "x", "settings": {"temperature": NaN}}',
+    "infinity": b'{"name": "x", "settings": {"temperature": 1e400}}',
+    "NUL": b'{"name": "a\\u0000b"}',
+    "NUL in a key": b'{"name": "x", "metadata": {"a\\u0000b": 1}}',
+    "NUL in metadata": b'{"name": "x", "metadata": {"a": ["\\u0000"]}}',
+    "raw NUL": b'{"name": "a\0b"}',
+    "lone surrogate": b'{"name": "\\ud800"}',
+    "invalid UTF-8": b'{"name": "\xff\xfe"}',
+    "byte order mark": b'\xef\xbb\xbf{"name": "x"}',
+    "integer beyond 64 bits": b'{"name": "x", "metadata": {"n": 18446744073709551616}}',
+    "integer of a thousand digits": b'{"name": "x", "metadata": {"n": ' + b"9" * 1000 + b"}}",
+    "negative integer beyond 64 bits": b'{"name": "x", "metadata": {"n": -9223372036854775809}}',
+    "deep": DEEP,
+    "deeper than a parser goes": DEEP.replace(b"[", b"[" * 10).replace(b"]", b"]" * 10),
+    "blank name": b'{"name": "   "}',
+    "name of two lines": b'{"name": "a\\nb"}',
+    "long name": b'{"name": "' + b"x" * 201 + b'"}',
+    "temperature out of range": b'{"name": "x", "settings": {"temperature": 3}}',
+    "temperature as text": b'{"name": "x", "settings": {"temperature": "0.5"}}',
+    "unknown setting": b'{"name": "x", "settings": {"heat": 1}}',
+    "unknown provider": b'{"name": "x", "provider": "nobody"}',
+    "unknown tool": b'{"name": "x", "tools": ["nothing"]}',
+    "tool twice": b'{"name": "x", "tools": ["calculator", {"name": "calculator"}]}',
+    "unknown strategy": b'{"name": "x", "memory": {"strategy": "none"}}',
+    "strategy out of range": b'{"name": "x", "memory": {"strategy": "last_n", "n": 0}}',
+    "unknown guardrail": b'{"name": "x", "guardrails": [{"type": "nothing"}]}',
+    "unknown fallback": b'{"name": "x", "fallbacks": [{"provider": "nobody", "model": "m"}]}',
+    "metadata too large": orjson.dumps({"name": "x", "metadata": {"a": "x" * 16_384}}),
+    "metadata too large in UTF-8": orjson.dumps({"name": "x", "metadata": {"a": "ü" * 8_192}}),
+    "metadata not an object": b'{"name": "x", "metadata": []}',
+    "long prompt": orjson.dumps({"name": "x", "system_prompt": "x" * 100_001}),
+    "guardrails, which are not run yet": b'{"name": "x", "guardrails": [{"type": "secrets"}]}',
+    "an output schema, which is not kept to yet": b'{"name": "x", "output_schema": {}}',
+    "approval, which nobody can give yet": b'{"name": "x", "tools": [{"name": "calculator", "approval": "always"}]}',
+}
+BAD_CONTENTS = {
+    "empty": '""',
+    "blank": '" \\n "',
+    "a number": "7",
+    "null": "null",
+    "no parts": "[]",
+    "a part of no type": '[{"text": "x"}]',
+    "a part of an unknown type": '[{"type": "image", "url": "x"}]',
+    "a tool's result": '[{"type": "tool_result", "tool_call_id": "x", "name": "x", "result": "x", "is_error": false}]',
+    "a part with more": '[{"type": "text", "text": "x", "role": "system"}]',
+    "an unknown file": f'[{{"type": "text", "text": "x"}}, {{"type": "file", "file_id": "{NOBODYS_ID}"}}]',
+    "too long": '"' + "x" * 100_001 + '"',
+    "too long in parts": '[{"type": "text", "text": "' + "x" * 60_000 + '"}, {"type": "text", "text": "' + "x" * 60_000 + '"}]',
+    "NUL": '"a\\u0000b"',
+    "lone surrogate": '"\\udc00"',
+}
+
+
+@pytest.mark.parametrize("body", BAD_AGENTS.values(), ids=BAD_AGENTS)
+async def test_a_bad_agent_is_refused_and_nothing_is_kept(service: Service, body: bytes) -> None:
+    alice = await service.user("alice")
+
+    response = await alice.post("/agents", content=body, headers=JSON)
+
+    problem = check_problem(response, 422, "invalid_request")
+    assert problem["errors"]
+    assert all(error["loc"][0] == "body" and error["msg"] for error in problem["errors"])
+    assert (await alice.get("/agents")).json() == {"data": [], "next": None}
+
+
+@pytest.mark.parametrize("content", BAD_CONTENTS.values(), ids=BAD_CONTENTS)
+async def test_a_bad_message_is_refused_and_nothing_is_kept(service: Service, content: str) -> None:
+    alice = await service.user("alice")
+    thread = await make_thread(alice)
+
+    body = f'{{"content": {content}}}'.encode()
+    response = await alice.post(f"/threads/{thread['id']}/messages", content=body, headers=JSON)
+
+    check_problem(response, 422, "invalid_request")
+    for kept in ("messages", "runs"):
+        assert (await alice.get(f"/threads/{thread['id']}/{kept}")).json()["data"] == []
+
+
+async def test_a_refused_value_is_not_repeated(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+    secret = "sk-very-secret"
+
+    response = await alice.post("/agents", json={"name": "x", "provider": 7, "memory": {"strategy": secret}})
+    unread = await alice.post("/agents", content=f'{{"name": {secret}}}'.encode(), headers=JSON)
+
+    assert secret not in check_problem(response, 422, "invalid_request")["detail"] + response.text
+    assert secret not in unread.text
+
+
+async def test_the_place_of_each_mistake_is_named(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+
+    response = await alice.post("/agents", json={"settings": {"top_p": 2}, "tools": [7]})
+
+    locs = [tuple(error["loc"]) for error in response.json()["errors"]]
+    assert ("body", "name") in locs
+    assert ("body", "settings", "top_p") in locs
+    assert any(loc[:3] == ("body", "tools", 0) for loc in locs)
+
+
+async def test_numbers_of_64_bits_and_escaped_escapes_pass(service: Service) -> None:
+    alice = await service.user("alice")
+    metadata = {"big": 2**63 - 1, "small": -(2**63), "digits": "9" * 30, "escape": "\\u0000", "float": 1e300}
+
+    agent = await make_agent(alice, metadata=metadata)
+
+    assert (await alice.get(f"/agents/{agent['id']}")).json()["metadata"] == metadata
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", ""])
+async def test_a_body_that_is_not_json_is_unsupported(small_service: Service, media_type: str) -> None:
+    alice = await small_service.user("alice")
+
+    response = await alice.post("/agents", content=b'{"name": "x"}', headers={"content-type": media_type})
+
+    check_problem(response, 415, "unsupported_media_type")
+
+
+async def test_json_with_a_charset_is_json(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+
+    response = await alice.post(
+        "/agents", content=b'{"name": "x"}', headers={"content-type": "Application/JSON; charset=utf-8"}
+    )
+
+    assert response.status_code == 201
+
+
+async def chunks(size: int) -> object:
+    for _ in range(size // 65_536):
+        yield b" " * 65_536
+
+
+@pytest.mark.parametrize("content", [b'{"content": "' + b"x" * 10_000_000 + b'"}', chunks(10_000_000)], ids=["whole", "chunked"])
+async def test_ten_megabytes_are_too_large(service: Service, content: bytes) -> None:
+    alice = await service.user("alice")
+    thread = await make_thread(alice)
+
+    body = content if isinstance(content, bytes) else chunks(10_000_000)
+    response = await alice.post(f"/threads/{thread['id']}/messages", content=body, headers=JSON)  # type: ignore[arg-type]  # an async iterator of bytes
+
+    assert "1048576" in check_problem(response, 413, "payload_too_large")["detail"]
+
+
+async def test_headers_without_end_are_too_large(small_service: Service) -> None:
+    client = await small_service.anonymous()
+
+    response = await client.get("/livez", headers={"x-long": "x" * 40_000})
+
+    assert "32768" in check_problem(response, 413, "payload_too_large")["detail"]
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/agents/", "/AGENTS", "/threads/%00/messages/x/y", "/%ff", "/..%2f..%2fetc"])
+async def test_an_unknown_path_is_not_found(small_service: Service, path: str) -> None:
+    client = await small_service.anonymous()
+
+    response = await client.get(path)
+
+    check_problem(response, 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "method, path, allowed",
+    [("PUT", f"/agents/{NOBODYS_ID}", "DELETE, GET, PATCH"), ("DELETE", "/threads", "GET, POST"), ("POST", "/livez", "GET")],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    small_service: Service, method: str, path: str, allowed: str
+) -> None:
+    response = await (await small_service.anonymous()).request(method, path)
+
+    check_problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("thread_id", ["%00", "a%00b", "%ff", "null", "1", "x" * 5000, "..", "%F0%9F%98%80", "' OR 1=1 --"])
+async def test_an_id_of_no_form_is_not_found(service: Service, thread_id: str) -> None:
+    alice = await service.user("alice")
+
+    check_problem(await alice.get(f"/threads/{thread_id}/messages"), 404, "not_found")
+    check_problem(await alice.get(f"/agents/{thread_id}/versions"), 404, "not_found")
+
+
+LISTS = ["/agents", "/threads", "/keys"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("limit", ["0", "-1", "101", "x", "1.5", "9" * 5000, "%00", ""])
+async def test_a_limit_out_of_range_is_refused(service: Service, path: str, limit: str) -> None:
+    alice = await service.user("alice")
+
+    problem = check_problem(await alice.get(f"{path}?limit={limit}"), 422, "invalid_request")
+
+    assert problem["errors"][0]["loc"] == ["query", "limit"]
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("cursor", ["x", "%00", "e30", "WzFd", "x" * 5000, "%ff", "WyJhIiwiYiJd", ""])
+async def test_a_cursor_from_elsewhere_is_refused(service: Service, path: str, cursor: str) -> None:
+    alice = await service.user("alice")
+
+    check_problem(await alice.get(f"{path}?after={cursor}"), 400, "invalid_cursor")
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é", "a\tb"])
+async def test_an_idempotency_key_of_the_wrong_form_is_refused(service: Service, key: str) -> None:
+    alice = await service.user("alice")
+
+    response = await alice.post("/agents", json={"name": "x"}, headers={"idempotency-key": key.encode("latin-1")})
+
+    check_problem(response, 400, "invalid_idempotency_key")
+    assert (await alice.get("/agents")).json()["data"] == []
+
+
+@pytest.mark.parametrize("agent_id", ["x", "%00", NOBODYS_ID, "%ff"])
+async def test_threads_of_an_unknown_agent_are_none(service: Service, agent_id: str) -> None:
+    alice = await service.user("alice")
+    await make_thread(alice)
+
+    assert (await alice.get(f"/threads?agent_id={agent_id}")).json() == {"data": [], "next": None}
+
+
+@pytest.mark.parametrize("sent", ["fine-id_1.2:3", "x" * 128])
+async def test_a_sane_request_id_is_taken_over(small_service: Service, sent: str) -> None:
+    response = await (await small_service.anonymous()).get("/nothing", headers={"x-request-id": sent})
+
+    assert check_problem(response, 404, "not_found")["request_id"] == sent
+
+
+@pytest.mark.parametrize("sent", ["", "a b", "x" * 129, "é", '"><script>'])
+async def test_another_request_id_is_replaced(small_service: Service, sent: str) -> None:
+    response = await (await small_service.anonymous()).get("/livez", headers={"x-request-id": sent.encode("latin-1")})
+
+    assert response.headers["x-request-id"] not in ("", sent)
+
+
+async def test_what_nobody_expected_is_a_problem_without_details(
+    small_service: Service, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the password is hunter" + str(2))
+
+    monkeypatch.setattr(type(small_service.container.agents), "list", fail)
+    response = await (await small_service.user("alice")).get("/agents", headers={"x-request-id": "r-1"})
+
+    assert check_problem(response, 500, "internal")["request_id"] == "r-1"
+    assert "hunter2" not in response.text
+    logged = "".join(capfd.readouterr())
+    assert logged.count("hunter2") == 1
+    assert "r-1" in logged
+
+
+async def test_limits_are_settings(sqlite_url: str, tmp_path: object) -> None:
+    from pathlib import Path
+
+    settings = settings_for(sqlite_url, Path(str(tmp_path)), max_content_characters=5, max_metadata_bytes=20, max_json_depth=4)
+    async with open_service(settings) as service:
+        alice: httpx.AsyncClient = await service.user("alice")
+        thread = await make_thread(alice)
+        path = f"/threads/{thread['id']}/messages"
+        refused = [
+            await alice.post(path, json={"content": "123456"}),
+            await alice.post(path, json={"content": "1", "metadata": {"a": "x" * 20}}),
+            await alice.post(path, json={"content": "1", "metadata": {"a": {"b": {"c": {}}}}}),
+        ]
+        for response in refused:
+            check_problem(response, 422, "invalid_request")

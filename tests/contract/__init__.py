@@ -1,0 +1,1 @@
+"""The service against what it says of itself."""
