@@ -5,13 +5,14 @@ One short read. Its cost depends on the memory's window, never on the length of 
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ai_agents.context.builder import build_request
-from ai_agents.context.tokens import TokenEstimator
+from ai_agents.context.tokens import TokenEstimator, load_ratios, save_ratios
+from ai_agents.context.windows import context_window
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.types import JsonObject, ModelMessage, ToolCallPart, ToolResultPart, Usage
 from ai_agents.memory.base import MemoryStrategy, Window
@@ -37,14 +38,17 @@ _DEFAULT_WINDOW_TOKENS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call."""
+    """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call.
+
+    `context_windows` adds to what is known of models' windows, in tokens: `{"openai:my-model": 32768}`.
+    """
 
     tool_rounds: int = 10
     tool_time_s: float = 30.0
     tool_result_bytes: int = 64 * 1024
     identical_calls: int = 3
     run_time_s: float = 600.0
-    provider_silence_s: float = 60.0
+    context_windows: Mapping[str, int] = field(default_factory=dict)
 
 
 class Preparation:
@@ -70,30 +74,34 @@ class Preparation:
             self._tools, timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes
         )
         self._agents: OrderedDict[tuple[str, int], JsonObject] = OrderedDict()
-        self.estimator = TokenEstimator()
+        self._estimator = TokenEstimator()
+        self._calibrated = False
 
     async def __call__(self, run: OwnedRun) -> Prepared:
         """Everything that the turn needs. Raises `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`."""
-        agent, window, earlier = await self._database.read(lambda c: self._read(c, run))
-        provider, model = self._choose(agent)
+        await self._keep_calibrations()
+        agent, window, earlier, provider, model = await self._database.read(lambda c: self._read(c, run))
         names = [tool if isinstance(tool, str) else tool["name"] for tool in agent["tools"]]
         built = build_request(
-            agent,
-            window,
+            agent=agent,
+            window=window,
             provider=provider.name,
             model=model,
             tools=self._tools.definitions(names),
-            estimator=self.estimator,
+            estimator=self._estimator,
+            context_windows=self._limits.context_windows,
         )
         settings = agent["settings"] or {}
         context = ToolContext(run.id, run.thread_id, run.user_id)
+        tokens = self._estimator.for_model(provider.name, model)
 
         async def run_tool(call: ToolCallPart) -> ToolResultPart:
             return await self._executor.run(call, context, allowed=names)
 
         def observe(usage: Usage) -> None:
-            if usage.input_tokens is not None and not usage.estimated:
-                self.estimator.observe(provider.name, model, built.input_tokens, usage.input_tokens)
+            if not usage.estimated:
+                estimated = built.account.uncalibrated_tokens
+                self._estimator.observe(provider.name, model, estimated, usage.input_tokens)
 
         return Prepared(
             provider=provider,
@@ -107,8 +115,8 @@ class Preparation:
             run_time_s=self._limits.run_time_s,
             show_reasoning=(settings.get("reasoning") or "none") != "none",
             earlier=earlier,
-            input_tokens=built.input_tokens,
-            estimate=lambda text: self.estimator.count_text(provider.name, model, text),
+            input_tokens=built.account.total_tokens,
+            estimate=tokens.text,
             observe=observe,
         )
 
@@ -116,13 +124,26 @@ class Preparation:
         found = self._tools.find(name)
         return found is not None and found.tool.retry_safe
 
-    def _read(self, connection: Connection, run: OwnedRun) -> tuple[JsonObject, Window, tuple[ModelMessage, ...]]:
+    async def _keep_calibrations(self) -> None:
+        """Take up what earlier processes learned of the models' tokens, and save what this one did when it is news."""
+        if not self._calibrated:
+            self._calibrated = True
+            self._estimator = TokenEstimator(await self._database.read(load_ratios))
+        if unsaved := self._estimator.take_unsaved():
+            await self._database.write(lambda c: save_ratios(c, unsaved))
+
+    def _read(
+        self, connection: Connection, run: OwnedRun
+    ) -> tuple[JsonObject, Window, tuple[ModelMessage, ...], Provider, str]:
         agent = self._agent(connection, run.agent_id, run.agent_version)
+        provider, model = self._choose(agent)
+        size = context_window(provider.name, model, self._limits.context_windows)
+        tokens = self._estimator.for_model(provider.name, model)
         history = History(connection, run.thread_id)
-        window = self._strategy(agent).window(history)
+        window = self._strategy(agent).fitted(max_tokens=size, estimate=tokens.message).window(history)
         # A first attempt has recorded nothing but the question.
         earlier = tuple(history.run_messages(run.id)) if run.attempt > 1 else ()
-        return agent, window, earlier
+        return agent, window, earlier, provider, model
 
     def _agent(self, connection: Connection, agent_id: str, version: int) -> JsonObject:
         key = (agent_id, version)

@@ -336,7 +336,7 @@ async def test_no_connection_is_held_while_the_model_answers(make_talk: MakeTalk
 
 async def test_a_run_that_takes_too_long_fails(conn: Connection, make_talk: MakeTalk) -> None:
     talk = await make_talk(["Hel", asyncio.Event()], settings={})
-    talk.runner._prepare._limits = talk.runner._prepare._limits.__class__(run_time_s=0.05)  # noqa: SLF001  # no other way in
+    talk.runner._prepare._limits = talk.runner._prepare._limits.__class__(run_time_s=0.05)  # no other way in
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     outcome = await talk.runner.wait(talk.thread_id, started.run["id"])
     assert (outcome.run["status"], outcome.run["error"]["code"]) == ("failed", "provider_timeout")

@@ -1,0 +1,243 @@
+"""A process that dies leaves its runs; another takes them over, and the thread stays one that providers accept."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, RunStore, ThreadStore, Tool, ToolRegistry
+from ai_agents.bus.base import Channel
+from ai_agents.bus.memory import MemoryBus
+from ai_agents.core.exceptions import SecondProcess
+from ai_agents.core.types import JsonObject
+from ai_agents.runner import lease
+from ai_agents.runner.connection import connect
+from ai_agents.store import thread_log
+from ai_agents.store.database import Database
+from ai_agents.testing import ScriptedProvider, tool_call
+
+USER = "ada"
+
+
+class DeafBus(MemoryBus):
+    """What is left of the bus between processes while Redis is away: nobody hears of the others."""
+
+    def hold(self, thread_id: str) -> Channel:
+        channel = super().hold(thread_id)
+        channel.live = False
+        return channel
+
+
+class Process:
+    """A runner with connections of its own, as another process would have; `die` is what `kill -9` leaves behind."""
+
+    def __init__(self, url: str, *answers: object, tools: ToolRegistry | None = None) -> None:
+        self.provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
+        self.conn = Connection(Database(url), DeafBus(), shared=True)
+        self.runner = AgentRunner(self.conn, provider=self.provider, tools=tools)
+
+    async def die(self) -> None:
+        executor = self.conn.executor
+        tending = executor._tending
+        tasks = [running.task for running in executor._running.values()]
+        for running in executor._running.values():
+            running.turn.stopped = "lease_lost"
+        for task in [*tasks, *([tending] if tending else [])]:
+            task.cancel()
+        await asyncio.gather(*tasks, *([tending] if tending else []), return_exceptions=True)
+        executor._tending = None
+
+    async def thread(self, tools: ToolRegistry | None = None) -> str:
+        names = [tool.name for tool in tools.list_tools()] if tools else []
+        agent = await AgentStore(self.conn).create(name="assistant", tools=names)
+        return str((await ThreadStore(self.conn).create(agent_id=agent["id"], owner_id=USER))["id"])
+
+    async def ended(self, thread_id: str, run_id: str) -> JsonObject:
+        async with asyncio.timeout(10):
+            return (await self.runner.wait(thread_id, run_id)).run
+
+    async def history(self, thread_id: str) -> list[JsonObject]:
+        return list((await MessageStore(self.conn).list(thread_id, limit=100))["data"])
+
+
+StartProcess = Callable[..., Process]
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases of a fraction of a second, so that a takeover does not take ten."""
+    monkeypatch.setattr(lease, "LEASE_S", 0.4)
+    monkeypatch.setattr("ai_agents.runner.runner.LEASE_S", 0.4)
+    monkeypatch.setattr(lease, "RENEW_EVERY_S", 0.1)
+    monkeypatch.setattr(lease, "SWEEP_EVERY_S", 0.1)
+    monkeypatch.setattr(lease, "CANCEL_POLL_S", 0.05)
+
+
+@pytest.fixture
+async def start(database_url: str) -> AsyncIterator[StartProcess]:
+    """Start processes on one database."""
+    made: list[Process] = []
+
+    def make(*answers: object, tools: ToolRegistry | None = None) -> Process:
+        made.append(Process(database_url, *answers, tools=tools))
+        return made[-1]
+
+    yield make
+    for process in made:
+        await process.conn.close(grace_s=0)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_run_whose_process_died_is_answered_by_another(start: StartProcess) -> None:
+    one, two = start(["Half an", asyncio.Event()]), start("A whole answer.")
+    thread_id = await one.thread()
+    run = (await one.runner.start(thread_id, USER, "Hello!")).run
+    await two.runner.open()
+    reader = await two.runner.read_run(thread_id, run["id"])
+    assert reader is not None
+    await one.die()
+    events = [event async for event in reader.events()]
+    assert (await two.ended(thread_id, run["id"]))["attempt"] == 2
+    assert [message["content"] for message in await two.history(thread_id)] == ["Hello!", "A whole answer."]
+    assert [event.type for event in events if event.type.startswith("run.")] == [
+        "run.started",
+        "run.retrying",
+        "run.completed",
+    ]
+    assert "".join(map(str, events)) == "A whole answer."
+
+
+async def test_after_three_attempts_a_run_fails_and_its_thread_is_usable(start: StartProcess) -> None:
+    first = start(["never", asyncio.Event()])
+    thread_id = await first.thread()
+    run = (await first.runner.start(thread_id, USER, "Hello!")).run
+    process = first
+    for _ in range(2):
+        await process.die()
+        process = start(["never", asyncio.Event()], "later")
+        await process.runner.open()
+
+        async def taken(process: Process = process) -> bool:
+            return bool(process.provider.requests)
+
+        await until(taken)
+    await process.die()
+    last = start("later")
+    await last.runner.open()
+    ended = await last.ended(thread_id, run["id"])
+    assert (ended["status"], ended["error"]["code"], ended["attempt"]) == ("failed", "run_interrupted", 3)
+    assert (await last.runner.run(thread_id, USER, "Again?"))["content"] == "later"
+
+
+class Counter(Tool):
+    """Counts how often it was run, and then hangs."""
+
+    name = "count"
+
+    def __init__(self, *, retry_safe: bool) -> None:
+        self.retry_safe = retry_safe
+        self.runs = 0
+        self.go_on = asyncio.Event()
+
+    async def execute(self) -> str:
+        self.runs += 1
+        await self.go_on.wait()
+        return f"run {self.runs}"
+
+
+@pytest.mark.parametrize("retry_safe", [True, False])
+async def test_a_call_under_way_is_run_again_only_if_that_is_safe(start: StartProcess, retry_safe: bool) -> None:
+    counter = Counter(retry_safe=retry_safe)
+    tools = ToolRegistry([counter])
+    one, two = start([tool_call("count")], tools=tools), start("done", tools=tools)
+    thread_id = await one.thread(tools)
+    run = (await one.runner.start(thread_id, USER, "go")).run
+
+    async def began() -> bool:
+        return counter.runs == 1
+
+    await until(began)
+    await one.die()
+    counter.go_on.set()
+    await two.runner.open()
+    assert (await two.ended(thread_id, run["id"]))["status"] == "completed"
+    assert counter.runs == (2 if retry_safe else 1)
+    result = (await two.history(thread_id))[2]["parts"][0]
+    assert result["is_error"] is not retry_safe
+    rows = await two.conn.database.read(lambda c: thread_log.list_after(c, thread_id, 0))
+    assert [row.type for row in rows].count("tool.completed") == 1
+
+
+async def test_an_owner_that_was_thought_dead_cannot_write_any_more(start: StartProcess) -> None:
+    go_on = asyncio.Event()
+    one, two = start(["I was away", go_on]), start("I answered instead")
+    thread_id = await one.thread()
+    run = (await one.runner.start(thread_id, USER, "Hello!")).run
+    tending = one.conn.executor._tending
+    assert tending is not None
+    tending.cancel()  # no renewals: as if the process had been stopped for a while
+    await two.runner.open()
+    assert (await two.ended(thread_id, run["id"]))["status"] == "completed"
+    go_on.set()
+
+    async def gone() -> bool:
+        return one.conn.executor.running == 0
+
+    await until(gone)
+    assert [message["content"] for message in await two.history(thread_id)] == ["Hello!", "I answered instead"]
+
+
+async def test_a_cancel_asked_of_another_process_stops_the_run(start: StartProcess) -> None:
+    one, two = start(["Some text", asyncio.Event()]), start()
+    thread_id = await one.thread()
+    run = (await one.runner.start(thread_id, USER, "Hello!")).run
+
+    async def asked() -> bool:
+        return bool(one.provider.requests)
+
+    await until(asked)
+    await two.runner.open()
+    async with asyncio.timeout(5):
+        cancelled = await two.runner.cancel(thread_id, run["id"])
+    assert cancelled["status"] == "cancelled"
+    assert one.provider.closed == 1
+
+
+async def test_a_cancelled_run_whose_process_died_ends_cancelled_and_lets_the_next_begin(start: StartProcess) -> None:
+    one, two = start(["Some text", asyncio.Event()]), start("next answer")
+    thread_id = await one.thread()
+    run = (await one.runner.start(thread_id, USER, "Hello!")).run
+    queued = (await one.runner.start(thread_id, USER, "Next!", on_busy="interrupt")).run
+    await one.die()
+    await two.runner.open()
+    assert (await two.ended(thread_id, queued["id"]))["status"] == "completed"
+    assert (await RunStore(two.conn).get(thread_id, run["id"]))["status"] == "cancelled"
+
+
+async def test_stopping_hands_runs_over_at_once(start: StartProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "LEASE_S", 60.0)
+    monkeypatch.setattr("ai_agents.runner.runner.LEASE_S", 60.0)
+    one, two = start(["Half", asyncio.Event()]), start("Whole")
+    thread_id = await one.thread()
+    run = (await one.runner.start(thread_id, USER, "Hello!")).run
+    await two.runner.open()
+    await one.conn.close(grace_s=0)
+    assert (await two.ended(thread_id, run["id"]))["status"] == "completed"
+
+
+async def test_a_second_process_without_redis_is_refused(database_url: str) -> None:
+    first, second = await connect(database_url), await connect(database_url)
+    await AgentRunner(first, provider=ScriptedProvider()).open()
+    try:
+        with pytest.raises(SecondProcess, match="Redis"):
+            await AgentRunner(second, provider=ScriptedProvider()).open()
+        await first.close()
+        await AgentRunner(second, provider=ScriptedProvider()).open()
+    finally:
+        await first.close()
+        await second.close()
