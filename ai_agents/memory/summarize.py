@@ -34,7 +34,7 @@ class Summarize(MemoryStrategy):
         return Window(
             walk.messages,
             summary=summary.text if summary else None,
-            covers_through_seq=covered or None,
+            covers_through_seq=covered if summary else None,
             unread_before_seq=walk.messages[0].seq if walk.stopped and walk.messages else None,
         )
 

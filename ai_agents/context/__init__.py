@@ -1,0 +1,1 @@
+"""From an agent, a window of history and tools to one request that every provider accepts, and an account of it."""

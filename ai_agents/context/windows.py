@@ -1,0 +1,54 @@
+"""How long a model's window is. A small table, since what matters is not to send too much: the unknown is taken small.
+
+Operators add to it with `overrides`: `{"openai:my-finetune": 32768, "ollama:": 16384}`; the longest prefix wins.
+"""
+
+from collections.abc import Mapping
+
+from ai_agents.core.types import ModelSettings
+
+DEFAULT_WINDOW = 128_000
+# As documented by the providers, read 2026-11-22. Ollama's is what its provider here asks for at most, on models that
+# take as much.
+_WINDOWS: Mapping[str, int] = {
+    "anthropic:": 200_000,
+    "anthropic:claude-instant": 100_000,
+    "anthropic:claude-2.0": 100_000,
+    "openai:": 128_000,
+    "openai:gpt-3.5": 16_385,
+    "openai:gpt-4": 8_192,
+    "openai:gpt-4-turbo": 128_000,
+    "openai:gpt-4-1106": 128_000,
+    "openai:gpt-4-0125": 128_000,
+    "openai:gpt-4o": 128_000,
+    "openai:gpt-4.1": 1_047_576,
+    "openai:gpt-4.5": 128_000,
+    "openai:gpt-5": 400_000,
+    "openai:o1": 200_000,
+    "openai:o1-mini": 128_000,
+    "openai:o3": 200_000,
+    "openai:o4": 200_000,
+    "ollama:": 32_768,
+    "ollama:llama2": 4_096,
+    "ollama:llama3": 8_192,
+    "ollama:llama3.": 32_768,
+    "ollama:gemma": 8_192,
+    "ollama:gemma3": 32_768,
+}
+# Where an agent sets no limit, room for as much as the providers are asked for then.
+_ANSWER_TOKENS = 32_000
+
+
+def context_window(provider: str, model: str, overrides: Mapping[str, int] | None = None) -> int:
+    """Tokens that the model takes, question and answer together."""
+    name = f"{provider}:{model}"
+    known = {**_WINDOWS, **(overrides or {})}
+    fitting = [prefix for prefix in known if name.startswith(prefix)]
+    return known[max(fitting, key=len)] if fitting else DEFAULT_WINDOW
+
+
+def input_budget(window_tokens: int, settings: ModelSettings) -> int:
+    """Tokens that the question may have, so that the answer still has its room; at least half of the window."""
+    answer = _ANSWER_TOKENS if settings.max_tokens is None else settings.max_tokens
+    most = window_tokens // 4 if settings.max_tokens is None else window_tokens // 2
+    return window_tokens - min(answer, most)
