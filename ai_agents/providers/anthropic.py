@@ -34,6 +34,7 @@ from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
     result_text,
+    tool_calls_of,
     tool_results_of,
     turn_start,
     visible_texts,
@@ -184,11 +185,7 @@ def _to_wire(request: ModelRequest) -> JsonObject:
     }
     if request.system and request.system.strip():
         payload["system"] = request.system
-    if request.tools:
-        payload["tools"] = [
-            {"name": names.to_wire(tool.name), "description": tool.description, "input_schema": tool.parameters}
-            for tool in request.tools
-        ]
+    payload |= _tools_to_wire(request, names)
     stop = [text for text in settings.stop if text.strip()]
     if stop:
         payload["stop_sequences"] = stop
@@ -196,6 +193,24 @@ def _to_wire(request: ModelRequest) -> JsonObject:
     if facts.sampling and payload.get("thinking", {}).get("type") not in {"enabled", "adaptive"}:
         payload |= _sampling_to_wire(settings)
     return payload
+
+
+def _tools_to_wire(request: ModelRequest, names: ToolNames) -> JsonObject:
+    """The tools; where none is offered any more, those that the history names: it may not name what is not there."""
+    if request.tools:
+        return {
+            "tools": [
+                {"name": names.to_wire(tool.name), "description": tool.description, "input_schema": tool.parameters}
+                for tool in request.tools
+            ]
+        }
+    used = {names.to_wire(call.name): None for message in request.messages for call in tool_calls_of(message)}
+    if not used:
+        return {}
+    gone = [
+        {"name": name, "description": "Not available any more.", "input_schema": {"type": "object"}} for name in used
+    ]
+    return {"tools": gone, "tool_choice": {"type": "none"}}
 
 
 def _headers_to_wire(payload: JsonObject) -> dict[str, str]:

@@ -105,17 +105,18 @@ class HTTPProvider(Provider):
         self.max_retries = max_retries
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._building = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Import and build what the first request would, which takes a second or two for an SDK."""
         loop = asyncio.get_running_loop()
-        if self._client is not None and self._loop is loop:
-            return
-        client = await asyncio.to_thread(self._build)
-        # Two first requests may both have built one; it holds no connection yet. A client of another loop cannot be
-        # closed from this one.
-        if self._client is None or self._loop is not loop:
-            self._client, self._loop = client, loop
+        if self._loop is not loop:
+            # A client belongs to the loop that it was first used in, and cannot be closed from another one.
+            self._client, self._loop, self._building = None, loop, asyncio.Lock()
+        if self._client is None:
+            async with self._building:
+                if self._client is None:
+                    self._client = await asyncio.to_thread(self._build)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`. `settings.timeout_s` is seconds without a byte, None means 60."""

@@ -109,7 +109,10 @@ def _check_anthropic(payload: dict[str, Any], version: str) -> None:
         if tool["input_schema"].get("type") != "object":
             _refuse("tools.input_schema.type: Input should be 'object'")
     _check_anthropic_thinking(payload)
-    _check_anthropic_turns(payload["messages"] if isinstance(payload.get("messages"), list) else [])
+    turns = payload["messages"] if isinstance(payload.get("messages"), list) else []
+    _check_anthropic_turns(turns)
+    if not names and any(block["type"] == "tool_use" for turn in turns for block in _blocks(turn)):
+        _refuse("Requests which include `tool_use` or `tool_result` blocks must define tools")
 
 
 def _check_anthropic_thinking(payload: dict[str, Any]) -> None:

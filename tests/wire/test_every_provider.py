@@ -18,7 +18,6 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.types import (
     ModelEvent,
     ModelMessage,
-    ModelRequest,
     ModelResponse,
     PartDelta,
     PartEnd,
@@ -37,7 +36,7 @@ from tests.fakes.answers import Answer, Call, Piece, Raw, Reasoning, Text, call,
 from tests.fakes.frames import frames
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, MODELS, PROVIDERS, ask, user
+from tests.wire.requests import CALCULATOR, MODELS, PROVIDERS, ask, events_until_error, user
 
 pytestmark = pytest.mark.parametrize("name", PROVIDERS)
 
@@ -65,21 +64,6 @@ def first_word(name: str) -> list[Piece]:
     """The frames of an answer up to its first word."""
     pieces = frames(name, say("one ", "two"), MODELS[name])
     return pieces[: next(n for n, piece in enumerate(pieces) if isinstance(piece, bytes) and b"one " in piece) + 1]
-
-
-async def events_until_error(
-    provider: Provider, request: ModelRequest, *, at_delta: asyncio.Event | None = None
-) -> tuple[list[ModelEvent], ProviderError]:
-    """What a stream tells before it fails, and how it fails; `at_delta` is set at its first delta."""
-    events: list[ModelEvent] = []
-    try:
-        async for event in provider.stream(request):
-            events.append(event)
-            if at_delta is not None and isinstance(event, PartDelta):
-                at_delta.set()
-    except ProviderError as error:
-        return events, error
-    pytest.fail(f"the stream did not fail: {events}")
 
 
 async def test_text_arrives_as_it_was_said(name: str, fake: FakeProviderServer, connect: Connect) -> None:
@@ -409,11 +393,11 @@ async def test_turns_one_after_the_other_share_a_connection(
 
 async def test_many_streams_at_once_lose_nothing(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     provider = connect(name)
-    fake.script(name, [say(f"answer {number} ", "to ", "somebody") for number in range(60)])
+    fake.script(name, [say(f"answer {number} ", "to ", "somebody") for number in range(40)])
 
-    responses = await asyncio.gather(*(provider.complete(ask(name)) for _ in range(60)))
+    responses = await asyncio.gather(*(provider.complete(ask(name)) for _ in range(40)))
 
-    assert sorted(response.text for response in responses) == sorted(f"answer {n} to somebody" for n in range(60))
+    assert sorted(response.text for response in responses) == sorted(f"answer {n} to somebody" for n in range(40))
 
 
 async def test_what_a_proxy_compressed_is_read(name: str, fake: FakeProviderServer, connect: Connect) -> None:

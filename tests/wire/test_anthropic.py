@@ -1,0 +1,406 @@
+"""Anthropic: what is sent, to the field, and what its own bytes are read as."""
+
+from typing import Any
+
+import pytest
+
+from ai_agents.core.exceptions import ProviderError, ProviderRejected
+from ai_agents.core.types import (
+    FilePart,
+    ModelMessage,
+    PartDelta,
+    PartEnd,
+    ReasoningPart,
+    ResponseEnd,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    Usage,
+)
+from ai_agents.providers.anthropic import _to_wire
+from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
+from tests.fakes.provider_server import FakeProviderServer
+from tests.wire.conftest import Connect
+from tests.wire.requests import CALCULATOR, ask, assistant, events_until_error, user
+
+NAME = "anthropic"
+
+# The streams of https://platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11-22: "Basic streaming
+# request" and "Streaming request with extended thinking", their words changed; events and fields are as there.
+PLAIN = b"""event: message_start
+data: {"type":"message_start","message":{"id":"msg_1nZ","type":"message","role":"assistant","content":[],"model":"claude-opus-5-5","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":25,"cache_creation_input_tokens":100,"cache_read_input_tokens":3000,"output_tokens":1,"service_tier":"standard"}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: ping
+data: {"type": "ping"}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Good"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" day"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15,"output_tokens_details":{"thinking_tokens":0}}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+"""  # noqa: E501  # as it is sent
+THINKING = b"""event: message_start
+data: {"type":"message_start","message":{"id":"msg_01","type":"message","role":"assistant","content":[],"model":"claude-sonnet-5-20260301","usage":{"input_tokens":9,"output_tokens":2}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"27 times 453:"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":" 12,231"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: content_block_start
+data: {"type":"content_block_start","index":1,"content_block":{"type":"redacted_thinking","data":"EmwKAhgBEgy3va3pzix"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":1}
+
+event: content_block_start
+data: {"type":"content_block_start","index":2,"content_block":{"type":"text","text":""}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"12,231"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":2,"delta":{"type":"citations_delta","citation":{"type":"char_location"}}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":2}
+
+event: an_event_that_was_added_later
+data: {"type":"an_event_that_was_added_later","index":2,"weather":"fine"}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":40,"output_tokens_details":{"thinking_tokens":30}}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+"""  # noqa: E501  # as it is sent
+ORIGIN = {"provider": "anthropic", "model": "claude-sonnet-5"}
+
+
+def delta(text: str) -> bytes:
+    return (
+        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%b"}}\n\n' % text.encode()
+    )
+
+
+async def test_the_request_is_exactly_this(fake: FakeProviderServer, connect: Connect) -> None:
+    await connect(NAME).complete(
+        ask(NAME, user("Hi"), system="Be brief.", tools=(CALCULATOR,), settings={"max_tokens": 100, "stop": ("END",)})
+    )
+
+    (request,) = fake.requests
+    assert request.path == "/v1/messages"
+    assert request.json == {
+        "model": "claude-sonnet-5",
+        "max_tokens": 100,
+        "stream": True,
+        "system": "Be brief.",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+        "tools": [
+            {
+                "name": "calculator",
+                "description": "Works out an expression.",
+                "input_schema": {
+                    "type": "object",
+                    "properties": {"expression": {"type": "string"}},
+                    "required": ["expression"],
+                },
+            }
+        ],
+        "stop_sequences": ["END"],
+    }
+    assert request.headers["authorization"] == "Bearer a-key"
+    assert request.headers["anthropic-version"] == "2026-10-21"
+    assert request.headers["content-type"] == "application/json"
+    assert "traceparent" not in request.headers
+
+
+async def test_a_plain_stream_is_read(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [Raw([PLAIN])])
+
+    response = await connect(NAME).complete(ask(NAME))
+
+    assert response.parts == (TextPart("Good day"),)
+    assert (response.stop_reason, response.model) == ("end", "claude-opus-5-5")
+    assert response.usage == Usage(3125, 15, cached_input_tokens=3000, reasoning_tokens=0)
+
+
+async def test_thinking_is_read_with_what_goes_back_with_it(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [Raw([THINKING])])
+
+    response = await connect(NAME).complete(ask(NAME))
+
+    assert response.parts == (
+        ReasoningPart("27 times 453: 12,231", origin=ORIGIN | {"signature": "EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}),
+        ReasoningPart("", origin=ORIGIN | {"redacted": "EmwKAhgBEgy3va3pzix"}),
+        TextPart("12,231"),
+    )
+    assert response.usage.reasoning_tokens == 30
+
+
+async def test_thinking_that_is_not_shown_keeps_its_signature(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [Answer([Reasoning([], signature="c2ln")])])
+
+    response = await connect(NAME).complete(ask(NAME))
+
+    assert response.parts == (ReasoningPart("", origin=ORIGIN | {"signature": "c2ln"}),)
+
+
+@pytest.mark.parametrize(
+    "word, stop_reason",
+    [
+        ("end_turn", "end"),
+        ("max_tokens", "max_tokens"),
+        ("stop_sequence", "stop_sequence"),
+        ("tool_use", "tool_use"),
+        ("pause_turn", "pause"),
+        ("refusal", "refusal"),
+        ("model_context_window_exceeded", "context_exceeded"),
+        ("something_new", "other"),
+    ],
+)
+async def test_why_it_stopped_is_told(word: str, stop_reason: str, fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [say("Hi", stop=word)])
+
+    assert (await connect(NAME).complete(ask(NAME))).stop_reason == stop_reason
+
+
+async def test_arguments_cut_by_the_limit_are_no_arguments(fake: FakeProviderServer, connect: Connect) -> None:
+    cut = Answer([Call("calculator", '{"a": 1}'), Call("calculator", '{"expression": "6*')], stop="max_tokens")
+    begun = Answer([Call("calculator", "")], stop="max_tokens")
+    fake.script(NAME, [cut, begun, call("calculator", "")])
+    provider = connect(NAME)
+
+    whole, halved = (await provider.complete(ask(NAME))).tool_calls
+    (unbegun,) = (await provider.complete(ask(NAME))).tool_calls
+    (without,) = (await provider.complete(ask(NAME))).tool_calls
+
+    assert (whole.arguments, whole.malformed) == ({"a": 1}, None)
+    assert (halved.arguments, halved.malformed) == ({}, '{"expression": "6*')
+    assert unbegun.malformed is not None
+    assert (without.arguments, without.malformed) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    "word, kind, retryable",
+    [
+        ("overloaded_error", ProviderError, True),
+        ("api_error", ProviderError, True),
+        ("invalid_request_error", ProviderRejected, False),
+    ],
+)
+async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
+    word: str, kind: type[ProviderError], retryable: bool, fake: FakeProviderServer, connect: Connect
+) -> None:
+    failure = b'event: error\ndata: {"type": "error", "error": {"type": "%b", "message": "secret"}}\n\n' % word.encode()
+    fake.script(NAME, [Raw([PLAIN[: PLAIN.index(b"event: content_block_stop")] + failure])])
+
+    events, error = await events_until_error(connect(NAME), ask(NAME))
+
+    assert "".join(event.text for event in events if isinstance(event, PartDelta)) == "Good day"
+    assert (type(error), error.retryable) == (kind, retryable)
+    assert "secret" not in str(error)
+
+
+async def test_blocks_of_unknown_kinds_are_left_out(fake: FakeProviderServer, connect: Connect) -> None:
+    block = (
+        b'data: {"type":"content_block_start","index":0,"content_block":{"type":"server_tool_use","name":"web"}}'
+        b'\n\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{}"}}'
+        b'\n\ndata: {"type":"content_block_stop","index":0}\n\n'
+    )
+    place = PLAIN.index(b"event: content_block_start")
+    fake.script(NAME, [Raw([PLAIN[:place] + block + PLAIN[place:]])])
+
+    events = [event async for event in connect(NAME).stream(ask(NAME))]
+
+    assert events[-2] == PartEnd(0, TextPart("Good day"))
+    assert isinstance(events[-1], ResponseEnd)
+
+
+def messages_of(*messages: ModelMessage, **facts: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _to_wire(ask(NAME, *messages, **facts))["messages"]
+    return found
+
+
+def test_results_are_the_first_blocks_of_one_user_turn() -> None:
+    calls = tuple(ToolCallPart(f"call_{n}", "calculator", {"n": n}) for n in range(2))
+    results = [
+        ModelMessage("tool", (ToolResultPart("call_0", "calculator", {"value": 1}),)),
+        ModelMessage("tool", (ToolResultPart("call_1", "calculator", "too big", is_error=True),)),
+    ]
+
+    rendered = messages_of(user("go"), ModelMessage("assistant", calls), *results, user("and now?"))
+
+    assert rendered[1:] == [
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "tool_use", "id": "call_0", "name": "calculator", "input": {"n": 0}},
+                {"type": "tool_use", "id": "call_1", "name": "calculator", "input": {"n": 1}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "call_0", "content": '{"value":1}'},
+                {"type": "tool_result", "tool_use_id": "call_1", "content": "too big", "is_error": True},
+                {"type": "text", "text": "and now?"},
+            ],
+        },
+    ]
+
+
+def test_turns_alternate_whatever_was_left_empty() -> None:
+    file = FilePart("id", "plan.pdf", "application/pdf", 10)
+
+    rendered = messages_of(user("one"), user("two"), assistant(" \n"), ModelMessage("user", (file,)))
+
+    texts = [block["text"] for block in rendered[0]["content"]]
+    assert texts == ["one", "two", "[file: plan.pdf (application/pdf)]"]
+    assert len(rendered) == 1
+    assert messages_of(user(""), assistant("Hi"))[0]["content"][0]["text"] == "(empty message)"
+
+
+def test_an_answer_is_never_left_to_be_continued() -> None:
+    assert [turn["role"] for turn in messages_of(user("one"), assistant("two"))] == ["user", "assistant", "user"]
+
+
+def test_thinking_goes_back_to_the_model_that_made_it_in_the_turn_under_way_only() -> None:
+    def said(**origin: str) -> ModelMessage:
+        thought = ReasoningPart("hm", origin={**ORIGIN, **origin} if origin else None)
+        return ModelMessage("assistant", (thought, ToolCallPart("call_1", "calculator", {})))
+
+    result = ModelMessage("tool", (ToolResultPart("call_1", "calculator", "42"),))
+
+    def kinds(*messages: ModelMessage) -> list[str]:
+        return [block["type"] for block in messages_of(*messages)[1]["content"]]
+
+    assert kinds(user(), said(signature="c2ln"), result) == ["thinking", "tool_use"]
+    assert kinds(user(), said(redacted="ZGF0"), result) == ["redacted_thinking", "tool_use"]
+    assert kinds(user(), said(signature="c2ln"), result, user()) == ["tool_use"]
+    assert kinds(user(), said(signature="c2ln", model="claude-opus-5-5"), result) == ["tool_use"]
+    assert kinds(user(), said(signature="c2ln", provider="openai"), result) == ["tool_use"]
+    assert kinds(user(), said(), result) == ["tool_use"]
+
+
+def test_a_malformed_call_goes_back_with_no_arguments() -> None:
+    call_part = ToolCallPart("call_1", "calculator", {}, malformed='{"a":')
+    result = ModelMessage("tool", (ToolResultPart("call_1", "calculator", "not JSON", is_error=True),))
+
+    rendered = messages_of(user(), ModelMessage("assistant", (call_part,)), result)
+
+    assert rendered[1]["content"][0]["input"] == {}
+
+
+def test_a_history_with_tools_names_them_although_none_is_offered() -> None:
+    wish = ModelMessage("assistant", (ToolCallPart("call_1", "files/read", {}),))
+    result = ModelMessage("tool", (ToolResultPart("call_1", "files/read", "42"),))
+
+    payload = _to_wire(ask(NAME, user(), wish, result))
+
+    assert [tool["name"] for tool in payload["tools"]] == ["files_read"]
+    assert payload["tool_choice"] == {"type": "none"}
+
+
+@pytest.mark.parametrize(
+    "model, effort, expected",
+    [
+        ("claude-3-haiku-20240307", "high", {"max_tokens": 4096}),
+        ("claude-haiku-4-5", None, {"max_tokens": 8192}),
+        ("claude-haiku-4-5", "none", {"max_tokens": 8192}),
+        ("claude-haiku-4-5", "low", {"max_tokens": 10240, "thinking": {"type": "enabled", "budget_tokens": 2048}}),
+        ("claude-opus-4-7", "none", {"max_tokens": 32000}),
+        ("claude-sonnet-5", "none", {"max_tokens": 32000, "thinking": {"type": "disabled"}}),
+        ("claude-sonnet-5-5", "none", {"max_tokens": 32000, "thinking": {"type": "between_tools"}}),
+        ("claude-opus-5-5", "none", {"max_tokens": 32000, "output_config": {"effort": "low"}}),
+        (
+            "claude-opus-5-5",
+            "high",
+            {
+                "max_tokens": 32000,
+                "thinking": {"type": "adaptive", "display": "summarized"},
+                "output_config": {"effort": "high"},
+            },
+        ),
+    ],
+)
+def test_reasoning_is_asked_for_in_the_models_own_way(model: str, effort: str | None, expected: dict[str, Any]) -> None:
+    payload = _to_wire(ask(NAME, model=model, settings={"reasoning": effort}))
+
+    assert {k: v for k, v in payload.items() if k in {"max_tokens", "thinking", "output_config"}} == expected
+
+
+def test_a_budget_for_thinking_stays_within_the_limit_asked_for() -> None:
+    def thinking(max_tokens: int) -> Any:
+        settings = {"reasoning": "high", "max_tokens": max_tokens}
+        return _to_wire(ask(NAME, model="claude-haiku-4-5", settings=settings)).get("thinking")
+
+    assert thinking(4000) == {"type": "enabled", "budget_tokens": 2000}
+    assert thinking(2000) is None
+
+
+async def test_sampling_is_sent_to_models_that_take_it_in_the_version_that_has_it(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
+    provider = connect(NAME)
+    both = {"temperature": 1.5, "top_p": 0.9}
+
+    for model in ("claude-sonnet-4-20250514", "claude-sonnet-5", "another-model"):
+        await provider.complete(ask(NAME, model=model, settings=both))
+    await provider.complete(ask(NAME, model="claude-haiku-4-5", settings={"top_p": 0.9}))
+    await provider.complete(ask(NAME, model="claude-opus-4-6", settings={"temperature": 0.3, "reasoning": "low"}))
+
+    sent = [
+        (r.headers["anthropic-version"], r.json.get("temperature"), r.json.get("top_p")) for r in fake.received(NAME)
+    ]
+    assert sent == [
+        ("2023-06-01", 1.0, None),
+        ("2026-10-21", None, None),
+        ("2026-10-21", None, None),
+        ("2023-06-01", None, 0.9),
+        ("2026-10-21", None, None),
+    ]
+    assert provider.capabilities("claude-sonnet-4-20250514").sampling
+    assert not provider.capabilities("claude-sonnet-5").sampling
+    assert not provider.capabilities("claude-3-haiku-20240307").reasoning
+
+
+async def test_the_signature_of_the_turn_under_way_survives_the_way_there_and_back(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(NAME, [Answer([Reasoning(["hm"], signature="c2ln"), Call("calculator", {"expression": "6*7"})])])
+    provider = connect(NAME)
+    settings = {"reasoning": "low"}
+
+    asked = await provider.complete(ask(NAME, model="claude-haiku-4-5", tools=(CALCULATOR,), settings=settings))
+    result = ModelMessage("tool", (ToolResultPart(asked.tool_calls[0].tool_call_id, "calculator", "42"),))
+    turn = (user(), ModelMessage("assistant", asked.parts), result)
+    await provider.complete(ask(NAME, *turn, model="claude-haiku-4-5", tools=(CALCULATOR,), settings=settings))
+
+    second = fake.received(NAME)[1].json
+    assert second["messages"][1]["content"][0] == {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    assert second["thinking"]["type"] == "enabled"

@@ -1,0 +1,131 @@
+"""Whatever a thread holds, what is sent of it keeps the rules of the provider that it is sent to."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_agents.core.types import (
+    FilePart,
+    JsonObject,
+    ModelMessage,
+    ModelRequest,
+    ModelSettings,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolDefinition,
+    ToolResultPart,
+)
+from ai_agents.providers import anthropic, ollama, openai
+from tests.fakes.rules import check
+
+MODELS = {
+    "anthropic": (
+        "claude-3-haiku-20240307",
+        "claude-sonnet-4-20250514",
+        "claude-haiku-4-5",
+        "claude-opus-4-6",
+        "claude-opus-4-8",
+        "claude-sonnet-5-5",
+        "claude-opus-5-5",
+        "claude-haiku-5-5",
+        "claude-next",
+        "another-model",
+    ),
+    "openai": ("gpt-4o", "o3", "gpt-5", "gpt-5-chat-latest", "gpt-6-sol", "llama-3.1-8b", "ft:gpt-4o:me::1"),
+    "ollama": ("llama3.1", "gpt-oss:20b"),
+}
+TEXTS = st.sampled_from(["Hello", "", " ", "\n\n", "世界 😀", "two\nlines "])
+NAMES = st.sampled_from(["calculator", "files/read", "files_read", "", "x" * 90, "weißt du"])
+ORIGINS = st.sampled_from([None, {}, {"provider": "openai", "model": "gpt-4o"}]) | st.builds(
+    lambda provider, model, rest: {"provider": provider, "model": model} | rest,
+    st.sampled_from(["anthropic", "ollama"]),
+    st.sampled_from(MODELS["anthropic"] + MODELS["ollama"]),
+    st.sampled_from([{"signature": "c2ln"}, {"redacted": "ZGF0YQ"}, {}]),
+)
+RESULTS: st.SearchStrategy[Any] = st.sampled_from(["42", "", {"value": [1, None]}, 42, None, [], "é"])
+PLAIN_PARTS = st.builds(TextPart, TEXTS) | st.builds(FilePart, st.just("id"), TEXTS, st.just("text/plain"), st.just(3))
+SAID_PARTS = st.builds(TextPart, TEXTS) | st.builds(ReasoningPart, TEXTS, ORIGINS)
+
+
+@st.composite
+def turns(draw: st.DrawFn) -> list[ModelMessage]:
+    """A user's message and what follows it: answers, and calls with their results right after, in one or many."""
+    messages = [ModelMessage("user", tuple(draw(st.lists(PLAIN_PARTS, max_size=3))))]
+    for _ in range(draw(st.integers(0, 3))):
+        said: list[Part] = list(draw(st.lists(SAID_PARTS, max_size=3)))
+        arguments: JsonObject = draw(st.sampled_from([{}, {"a": "é"}]))
+        calls = [
+            ToolCallPart(
+                f"call_{draw(st.uuids()).hex}", draw(NAMES), arguments, malformed=draw(st.sampled_from([None, "{"]))
+            )
+            for _ in range(draw(st.integers(0, 2)))
+        ]
+        messages.append(ModelMessage("assistant", (*said, *calls)))
+        results = [ToolResultPart(c.tool_call_id, c.name, draw(RESULTS), is_error=draw(st.booleans())) for c in calls]
+        together = draw(st.booleans())
+        if results and together:
+            messages.append(ModelMessage("tool", tuple(results)))
+        else:
+            messages += [ModelMessage("tool", (result,)) for result in results]
+    return messages
+
+
+SETTINGS = st.builds(
+    ModelSettings,
+    temperature=st.sampled_from([None, 0.0, 0.7, 2.0]),
+    top_p=st.sampled_from([None, 0.5]),
+    max_tokens=st.sampled_from([None, 1, 1500, 2048, 100_000]),
+    stop=st.sampled_from([(), ("END",), ("a", "b", "c", "d", "e", "\n")]),
+    reasoning=st.sampled_from([None, "none", "low", "medium", "high"]),
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
+    names = draw(st.lists(NAMES.filter(bool), unique=True, max_size=4))
+    return ModelRequest(
+        model=draw(st.sampled_from(MODELS[provider])),
+        messages=tuple(message for turn in draw(st.lists(turns(), min_size=1, max_size=4)) for message in turn),
+        system=draw(st.sampled_from([None, "", " \n", "Be brief."])),
+        tools=tuple(ToolDefinition(name, "does it") for name in names),
+        settings=draw(SETTINGS),
+    )
+
+
+@given(requests("anthropic"))
+@settings(max_examples=300, deadline=None)
+def test_anthropic_accepts_any_history(request: ModelRequest) -> None:
+    payload = anthropic._to_wire(request)
+
+    check("anthropic", payload, anthropic._headers_to_wire(payload))
+
+
+@given(requests("openai"))
+@settings(max_examples=200, deadline=None)
+def test_openai_accepts_any_history(request: ModelRequest) -> None:
+    check("openai", openai._to_wire(request))
+
+
+@given(requests("ollama"))
+@settings(max_examples=200, deadline=None)
+def test_ollama_accepts_any_history(request: ModelRequest) -> None:
+    check("ollama", ollama._to_wire(request))
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_any_prefix_of_a_thread_is_accepted(provider: str) -> None:
+    thread = (
+        ModelMessage("user", (TextPart("one"),)),
+        ModelMessage("assistant", (ReasoningPart("hm"), TextPart("two"))),
+        ModelMessage("user", (TextPart(""),)),
+        ModelMessage("assistant", (TextPart(""),)),
+        ModelMessage("user", (TextPart("three"),)),
+    )
+    render = {"anthropic": anthropic._to_wire, "openai": openai._to_wire, "ollama": ollama._to_wire}[provider]
+
+    for length in range(1, len(thread) + 1):
+        check(provider, render(ModelRequest(model=MODELS[provider][0], messages=thread[:length])))

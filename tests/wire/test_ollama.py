@@ -1,0 +1,184 @@
+"""Ollama: what is sent, to the field, and what its own bytes are read as."""
+
+from typing import Any
+
+import pytest
+
+from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.types import ModelMessage, PartDelta, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
+from ai_agents.providers.ollama import _address, _to_wire
+from tests.fakes.answers import Raw, say
+from tests.fakes.provider_server import FakeProviderServer
+from tests.wire.conftest import Connect
+from tests.wire.requests import CALCULATOR, ask, assistant, events_until_error, user
+
+NAME = "ollama"
+
+# As https://docs.ollama.com/api/chat and https://ollama.com/blog/streaming-tool show, read 2026-11-22; words changed.
+THINKING_AND_CALLING = rb"""{"model":"qwen3","created_at":"2026-11-22T10:54:57.641643Z","message":{"role":"assistant","content":"","thinking":"The user"},"done":false}
+{"model":"qwen3","created_at":"2026-11-22T10:54:57.741643Z","message":{"role":"assistant","content":"","thinking":" wants 6*7 and 7*8."},"done":false}
+{"model":"qwen3","created_at":"2026-11-22T10:54:57.841643Z","message":{"role":"assistant","content":"Let me"},"done":false}
+{"model":"qwen3","created_at":"2026-11-22T10:54:57.941643Z","message":{"role":"assistant","content":" work it out."},"done":false}
+{"model":"qwen3","created_at":"2026-11-22T10:54:58.041643Z","message":{"role":"assistant","content":"","tool_calls":[{"function":{"name":"calculator","arguments":{"expression":"6*7"}}},{"function":{"index":1,"name":"calculator","arguments":{"expression":"7*8 \ud83d\ude00"}}}]},"done":false}
+{"model":"qwen3","created_at":"2026-11-22T10:54:58.141643Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":5063520417,"load_duration":29600250,"prompt_eval_count":229,"prompt_eval_duration":101000000,"eval_count":41,"eval_duration":505000000}
+"""  # noqa: E501  # as it is sent
+
+
+async def test_the_request_is_exactly_this(fake: FakeProviderServer, connect: Connect) -> None:
+    settings = {"max_tokens": 100, "stop": ("END",), "temperature": 0.5, "top_p": 0.9}
+
+    await connect(NAME).complete(
+        ask(NAME, user("Hi"), assistant("Hello"), user("?"), system="Be brief.", tools=(CALCULATOR,), settings=settings)
+    )
+
+    (request,) = fake.requests
+    assert request.path == "/api/chat"
+    assert request.json == {
+        "model": "llama3.1",
+        "stream": True,
+        "truncate": False,
+        "shift": False,
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello"},
+            {"role": "user", "content": "?"},
+        ],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "calculator",
+                    "description": "Works out an expression.",
+                    "parameters": {
+                        "type": "object",
+                        "properties": {"expression": {"type": "string"}},
+                        "required": ["expression"],
+                    },
+                },
+            }
+        ],
+        "options": {"num_ctx": 8192, "num_predict": 100, "temperature": 0.5, "top_p": 0.9, "stop": ["END"]},
+    }
+    assert "authorization" not in request.headers
+
+
+async def test_thinking_text_and_calls_are_read(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [Raw([THINKING_AND_CALLING])])
+
+    response = await connect(NAME).complete(ask(NAME, model="qwen3", tools=(CALCULATOR,)))
+
+    reasoning, text, *calls = response.parts
+    assert reasoning == ReasoningPart("The user wants 6*7 and 7*8.", origin={"provider": "ollama", "model": "qwen3"})
+    assert text == TextPart("Let me work it out.")
+    assert [part.arguments for part in calls if isinstance(part, ToolCallPart)] == [
+        {"expression": "6*7"},
+        {"expression": "7*8 😀"},
+    ]
+    assert (response.stop_reason, response.model) == ("tool_use", "qwen3")
+    assert response.usage == Usage(229, 41)
+
+
+@pytest.mark.parametrize(
+    "word, max_tokens, stop_reason",
+    [
+        ("stop", None, "end"),
+        ("length", 7, "max_tokens"),
+        ("length", 8, "context_exceeded"),
+        ("length", None, "context_exceeded"),
+        ("load", None, "other"),
+    ],
+)
+async def test_why_it_stopped_is_told(
+    word: str, max_tokens: int | None, stop_reason: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(NAME, [say("Hi", stop=word, output_tokens=7)])
+
+    response = await connect(NAME).complete(ask(NAME, settings={"max_tokens": max_tokens}))
+
+    assert response.stop_reason == stop_reason
+
+
+async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(NAME, [Raw([b'{"message":{"content":"Good day"},"done":false}\n{"error":"secret"}\n'])])
+
+    events, error = await events_until_error(connect(NAME), ask(NAME))
+
+    assert "".join(event.text for event in events if isinstance(event, PartDelta)) == "Good day"
+    assert error.retryable
+    assert "secret" not in str(error)
+
+
+async def test_a_model_that_is_not_there_is_refused(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [Raw([b'{"error":"model \\"llama3.1\\" not found"}'], status=404)])
+
+    with pytest.raises(ProviderRejected, match="404"):
+        await connect(NAME).complete(ask(NAME))
+
+
+async def test_a_key_is_sent_where_there_is_one(fake: FakeProviderServer, connect: Connect) -> None:
+    await connect(NAME, api_key="cloud-key").complete(ask(NAME))
+
+    assert fake.requests[0].headers["authorization"] == "Bearer cloud-key"
+
+
+def test_results_name_their_tool_and_thinking_goes_back_in_the_turn_under_way() -> None:
+    origin = {"provider": "ollama", "model": "llama3.1"}
+    said = ModelMessage(
+        "assistant", (ReasoningPart("hm", origin=origin), ToolCallPart("call_0", "calculator", {"n": 1}))
+    )
+    result = ModelMessage("tool", (ToolResultPart("call_0", "calculator", {"value": 42}),))
+    call_wire = {"function": {"name": "calculator", "arguments": {"n": 1}}}
+
+    under_way = _to_wire(ask(NAME, user(), said, result))["messages"]
+    over = _to_wire(ask(NAME, user(), said, result, user()))["messages"]
+    elsewhere = _to_wire(ask(NAME, user(), said, result, model="qwen3"))["messages"]
+
+    assert under_way[1] == {"role": "assistant", "content": "", "thinking": "hm", "tool_calls": [call_wire]}
+    assert under_way[2] == {"role": "tool", "tool_name": "calculator", "content": '{"value":42}'}
+    assert "thinking" not in over[1]
+    assert "thinking" not in elsewhere[1]
+
+
+@pytest.mark.parametrize(
+    "model, effort, think",
+    [
+        ("qwen3", None, None),
+        ("qwen3", "none", False),
+        ("qwen3", "low", True),
+        ("gpt-oss:20b", "low", "low"),
+        ("gpt-oss:20b", "none", False),
+    ],
+)
+def test_thinking_is_asked_for_in_the_models_own_way(model: str, effort: str | None, think: Any) -> None:
+    payload = _to_wire(ask(NAME, model=model, settings={"reasoning": effort}))
+
+    assert payload.get("think") == think
+    assert ("think" in payload) is (effort is not None)
+
+
+def test_the_context_grows_with_the_request_and_never_beyond_its_limit() -> None:
+    def size(characters: int, **facts: Any) -> Any:
+        return _to_wire(ask(NAME, user("x" * characters)), **facts)["options"]["num_ctx"]
+
+    assert [size(10), size(30_000), size(60_000), size(900_000)] == [8192, 16384, 32768, 32768]
+    assert size(900_000, num_ctx=4096) == 4096
+
+
+@pytest.mark.parametrize(
+    "host, address",
+    [
+        (None, "http://localhost:11434"),
+        (" ", "http://localhost:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("gpu-box", "http://gpu-box:11434"),
+        ("[::1]", "http://[::1]:11434"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("https://ollama.example/", "https://ollama.example"),
+    ],
+)
+def test_an_address_may_be_what_ollama_itself_reads(host: str | None, address: str) -> None:
+    assert _address(host) == address

@@ -1,0 +1,395 @@
+"""OpenAI and servers like it: what is sent, to the field, and what their own bytes are read as."""
+
+from typing import Any
+
+import pytest
+
+from ai_agents.core.exceptions import ProviderError, ProviderRateLimited, ProviderRejected, ProviderTruncated
+from ai_agents.core.types import (
+    FilePart,
+    ModelMessage,
+    ModelResponse,
+    PartDelta,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    Usage,
+)
+from ai_agents.providers.openai import OpenAIProvider, _to_wire
+from tests.fakes.answers import Answer, Call, Raw, call, say
+from tests.fakes.provider_server import FakeProviderServer
+from tests.wire.conftest import Connect
+from tests.wire.requests import CALCULATOR, ask, assistant, events_until_error, user
+
+NAME = "openai"
+
+# As https://developers.openai.com/api/reference/resources/chat/subresources/completions/streaming-events describes,
+# read 2026-11-22; shortened, words changed.
+PLAIN = rb"""data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1763769600,"model":"gpt-4o-2024-08-06","service_tier":"default","system_fingerprint":"fp_4","choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"x1"}
+
+data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1763769600,"model":"gpt-4o-2024-08-06","choices":[{"index":0,"delta":{"content":"Good"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"x22"}
+
+data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1763769600,"model":"gpt-4o-2024-08-06","choices":[{"index":0,"delta":{"content":" day"},"logprobs":null,"finish_reason":null}],"usage":null}
+
+data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1763769600,"model":"gpt-4o-2024-08-06","choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}
+
+data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1763769600,"model":"gpt-4o-2024-08-06","choices":[],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":8,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}
+
+data: [DONE]
+
+"""  # noqa: E501  # as it is sent
+
+
+def stream(*chunks: str, done: bool = True) -> Raw:
+    """A stream of these chunks, as JSON."""
+    lines = [f"data: {chunk}\n\n" for chunk in chunks]
+    return Raw(["".join([*lines, "data: [DONE]\n\n" if done else ""]).encode()])
+
+
+def choice(delta: str, finish: str = "null") -> str:
+    return f'{{"choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}'
+
+
+STOP = choice("{}", '"stop"')
+
+
+async def answer_to(fake: FakeProviderServer, connect: Connect, raw: Raw | Answer) -> ModelResponse:
+    fake.script(NAME, [raw])
+    return await connect(NAME).complete(ask(NAME, tools=(CALCULATOR,)))
+
+
+async def test_the_request_is_exactly_this(fake: FakeProviderServer, connect: Connect) -> None:
+    settings = {"max_tokens": 100, "stop": ("END",), "temperature": 0.5, "top_p": 0.9}
+
+    await connect(NAME).complete(
+        ask(NAME, user("Hi"), assistant("Hello"), user("?"), system="Be brief.", tools=(CALCULATOR,), settings=settings)
+    )
+
+    (request,) = fake.requests
+    assert request.path == "/v1/chat/completions"
+    assert request.json == {
+        "model": "gpt-4o",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello"},
+            {"role": "user", "content": "?"},
+        ],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "calculator",
+                    "description": "Works out an expression.",
+                    "parameters": {
+                        "type": "object",
+                        "properties": {"expression": {"type": "string"}},
+                        "required": ["expression"],
+                    },
+                },
+            }
+        ],
+        "max_tokens": 100,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "stop": ["END"],
+    }
+    assert request.headers["authorization"] == "Bearer a-key"
+
+
+async def test_a_plain_stream_is_read(fake: FakeProviderServer, connect: Connect) -> None:
+    response = await answer_to(fake, connect, Raw([PLAIN]))
+
+    assert response.parts == (TextPart("Good day"),)
+    assert (response.stop_reason, response.model) == ("end", "gpt-4o-2024-08-06")
+    assert response.usage == Usage(19, 10, cached_input_tokens=8, reasoning_tokens=3)
+
+
+@pytest.mark.parametrize(
+    "word, stop_reason",
+    [
+        ("stop", "end"),
+        ("length", "max_tokens"),
+        ("tool_calls", "tool_use"),
+        ("function_call", "tool_use"),
+        ("content_filter", "refusal"),
+        ("something_new", "other"),
+    ],
+)
+async def test_why_it_stopped_is_told(word: str, stop_reason: str, fake: FakeProviderServer, connect: Connect) -> None:
+    assert (await answer_to(fake, connect, say("Hi", stop=word))).stop_reason == stop_reason
+
+
+async def test_a_refusal_is_said_and_told(fake: FakeProviderServer, connect: Connect) -> None:
+    response = await answer_to(fake, connect, stream(choice('{"refusal":"I will not."}'), STOP))
+
+    assert (response.text, response.stop_reason) == ("I will not.", "refusal")
+
+
+async def test_a_call_that_is_said_to_be_a_plain_stop_is_one(fake: FakeProviderServer, connect: Connect) -> None:
+    response = await answer_to(fake, connect, call("calculator", '{"expression": "1"}', stop="stop"))
+
+    assert response.stop_reason == "tool_use"
+    assert response.tool_calls[0].arguments == {"expression": "1"}
+
+
+async def test_arguments_cut_by_the_limit_are_no_arguments(fake: FakeProviderServer, connect: Connect) -> None:
+    cut = await answer_to(fake, connect, Answer([Call("calculator", '{"expression": "6*')], stop="length"))
+    begun = await answer_to(fake, connect, Answer([Call("calculator", "")], stop="length"))
+
+    assert (cut.stop_reason, cut.tool_calls[0].malformed) == ("max_tokens", '{"expression": "6*')
+    assert begun.tool_calls[0].malformed is not None
+
+
+# How servers differ, each as its users report it: https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html,
+# https://openrouter.ai/docs/api/reference/streaming, https://api-docs.deepseek.com/guides/reasoning_model,
+# https://ai.google.dev/gemini-api/docs/openai, https://docs.ollama.com/api/openai-compatibility; read 2026-11-22.
+TWO_CALLS = {
+    "pieces that come in turns": [
+        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one"}},{"index":1,"id":"b","function":{"name":"two"}}]}',
+        '{"tool_calls":[{"index":1,"function":{"arguments":"{\\"n\\":"}}]}',
+        '{"tool_calls":[{"index":0,"function":{"arguments":"{\\"n\\":1}"}}]}',
+        '{"tool_calls":[{"index":1,"function":{"arguments":"2}"}}]}',
+    ],
+    "the same index for each call": [
+        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":"{\\"n\\":1}"}}]}',
+        '{"tool_calls":[{"index":0,"id":"b","function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
+    ],
+    "no index": [
+        '{"tool_calls":[{"id":"a","function":{"name":"one","arguments":"{\\"n\\":"}}]}',
+        '{"tool_calls":[{"function":{"arguments":"1}"}}]}',
+        '{"tool_calls":[{"id":"b","function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
+    ],
+    "no ids": [
+        '{"tool_calls":[{"index":0,"function":{"name":"one","arguments":"{\\"n\\":1}"}}]}',
+        '{"tool_calls":[{"index":1,"function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
+    ],
+    "neither index nor ids": [
+        '{"tool_calls":[{"function":{"name":"one","arguments":"{\\"n\\":1}"}}]}',
+        '{"tool_calls":[{"function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
+    ],
+    "id and name in every piece": [
+        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":"{\\"n\\":"}}]}',
+        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":"1}"}}]}',
+        '{"tool_calls":[{"index":1,"id":"b","function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
+    ],
+    "arguments as an object": [
+        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":{"n":1}}}]}',
+        '{"tool_calls":[{"index":1,"id":"b","function":{"name":"two","arguments":{"n":2}}}]}',
+    ],
+    "the same id for both": [
+        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":"{\\"n\\":1}"}}]}',
+        '{"tool_calls":[{"index":1,"id":"a","function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
+    ],
+}
+
+
+@pytest.mark.parametrize("pieces", TWO_CALLS.values(), ids=TWO_CALLS.keys())
+async def test_calls_are_told_apart_however_a_server_marks_them(
+    pieces: list[str], fake: FakeProviderServer, connect: Connect
+) -> None:
+    response = await answer_to(fake, connect, stream(*map(choice, pieces), choice("{}", '"tool_calls"')))
+
+    assert [(part.name, part.arguments) for part in response.tool_calls] == [("one", {"n": 1}), ("two", {"n": 2})]
+    assert len({part.tool_call_id for part in response.tool_calls}) == 2
+
+
+async def test_one_tool_called_twice_without_ids_is_two_calls(fake: FakeProviderServer, connect: Connect) -> None:
+    piece = '{"tool_calls":[{"index":0,"function":{"name":"one","arguments":"{}"}}]}'
+
+    response = await answer_to(fake, connect, stream(choice(piece), choice(piece), STOP))
+
+    assert len(response.tool_calls) == 2
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+async def test_reasoning_is_read_from_the_servers_own_field(
+    field: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    thought = choice(f'{{"{field}":"hm","content":null}}')
+
+    response = await answer_to(fake, connect, stream(thought, thought, choice('{"content":"Yes"}'), STOP))
+
+    assert response.parts == (ReasoningPart("hmhm"), TextPart("Yes"))
+
+
+async def test_content_may_come_as_parts(fake: FakeProviderServer, connect: Connect) -> None:
+    content = '{"content":[{"type":"text","text":"Yes"},{"type":"thinking","thinking":[]}]}'
+
+    assert (await answer_to(fake, connect, stream(choice(content), STOP))).text == "Yes"
+
+
+async def test_the_stream_may_end_without_done_once_it_said_why(fake: FakeProviderServer, connect: Connect) -> None:
+    response = await answer_to(fake, connect, stream(choice('{"content":"Yes"}'), STOP, done=False))
+
+    assert (response.text, response.stop_reason) == ("Yes", "end")
+
+
+async def test_done_is_an_end_although_no_reason_was_said(fake: FakeProviderServer, connect: Connect) -> None:
+    response = await answer_to(fake, connect, stream(choice('{"content":"Yes"}')))
+
+    assert (response.text, response.stop_reason) == ("Yes", "other")
+
+
+async def test_usage_in_every_chunk_is_not_added_up(fake: FakeProviderServer, connect: Connect) -> None:
+    chunks = (
+        f'{{"choices":[{{"delta":{{"content":"x"}}}}],"usage":{{"prompt_tokens":5,"completion_tokens":{n}}}}}'
+        for n in (1, 2, 3)
+    )
+
+    assert (await answer_to(fake, connect, stream(*chunks, STOP))).usage == Usage(5, 3)
+
+
+async def test_other_choices_and_strange_chunks_are_left_out(fake: FakeProviderServer, connect: Connect) -> None:
+    response = await answer_to(
+        fake,
+        connect,
+        stream(
+            '{"id":"x","object":"chat.completion.chunk"}',
+            '{"choices":null}',
+            '{"choices":[{"index":1,"delta":{"content":"no"}}]}',
+            '{"choices":[{"index":0,"delta":null}]}',
+            '{"choices":[{"index":0,"delta":{"content":"Yes","tool_calls":null}}],"error":null}',
+            STOP,
+        ),
+    )
+
+    assert response.text == "Yes"
+
+
+@pytest.mark.parametrize(
+    "failure, kind, retryable",
+    [
+        ('{"error":{"type":"server_error","code":null,"message":"secret"}}', ProviderError, True),
+        ('{"error":{"code":429,"message":"secret"}}', ProviderRateLimited, True),
+        ('{"error":{"type":"invalid_request_error","message":"secret"}}', ProviderRejected, False),
+        ('{"error":"secret"}', ProviderError, True),
+        ('{"object":"error","message":"secret","code":400}', ProviderRejected, False),
+    ],
+)
+async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
+    failure: str, kind: type[ProviderError], retryable: bool, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(NAME, [stream(choice('{"content":"Good day"}'), failure)])
+
+    events, error = await events_until_error(connect(NAME), ask(NAME))
+
+    assert "".join(event.text for event in events if isinstance(event, PartDelta)) == "Good day"
+    assert (type(error), error.retryable) == (kind, retryable)
+    assert "secret" not in str(error)
+
+
+async def test_a_context_that_is_too_long_is_named_by_its_word(fake: FakeProviderServer, connect: Connect) -> None:
+    body = b'{"error":{"message":"secret","type":"invalid_request_error","code":"context_length_exceeded"}}'
+    fake.script(NAME, [Raw([body], status=400, headers={"content-type": "application/json"})])
+
+    with pytest.raises(ProviderRejected, match=r"^openai refused the request \(400, context_length_exceeded\)\.$"):
+        await connect(NAME).complete(ask(NAME))
+
+
+async def test_an_account_without_credit_is_not_asked_again(fake: FakeProviderServer, connect: Connect) -> None:
+    body = b'{"error":{"message":"secret","type":"insufficient_quota","code":"insufficient_quota"}}'
+    fake.script(NAME, [Raw([body], status=429, headers={"content-type": "application/json"})])
+
+    with pytest.raises(ProviderRateLimited) as caught:
+        await connect(NAME, max_retries=2).complete(ask(NAME))
+
+    assert not caught.value.retryable
+    assert len(fake.requests) == 1
+
+
+async def test_a_server_of_ones_own_needs_no_key_and_gets_none(
+    fake: FakeProviderServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-meant-for-openai")
+
+    await connect(NAME, api_key=None).complete(ask(NAME, model="llama"))
+
+    assert fake.requests[0].headers["authorization"] == "Bearer none"
+
+
+async def test_an_answer_that_is_not_streamed_is_not_taken_for_a_stream(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(NAME, [Raw([b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'])])
+
+    with pytest.raises(ProviderTruncated):
+        await connect(NAME).complete(ask(NAME))
+
+
+def test_calls_and_results_are_sent_as_they_were() -> None:
+    calls = (ToolCallPart("call_0", "calculator", {"e": "é"}), ToolCallPart("call_1", "calculator", {}, malformed="{"))
+    said = ModelMessage("assistant", (ReasoningPart("hm"), TextPart("Let me see."), *calls))
+    results = ModelMessage("tool", tuple(ToolResultPart(c.tool_call_id, "calculator", [42]) for c in calls))
+
+    rendered = _to_wire(ask(NAME, user(), said, results))["messages"]
+
+    assert rendered[1:] == [
+        {
+            "role": "assistant",
+            "content": "Let me see.",
+            "tool_calls": [
+                {"id": "call_0", "type": "function", "function": {"name": "calculator", "arguments": '{"e":"é"}'}},
+                {"id": "call_1", "type": "function", "function": {"name": "calculator", "arguments": "{}"}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "call_0", "content": "[42]"},
+        {"role": "tool", "tool_call_id": "call_1", "content": "[42]"},
+    ]
+
+
+def test_text_parts_are_one_text_and_files_are_named() -> None:
+    parts = (TextPart("Look"), TextPart(" here:"), FilePart("id", "plan.pdf", "application/pdf", 10), TextPart(""))
+
+    rendered = _to_wire(ask(NAME, ModelMessage("user", parts), assistant(" ")))["messages"]
+
+    assert rendered == [{"role": "user", "content": "Look here:\n\n[file: plan.pdf (application/pdf)]"}]
+
+
+@pytest.mark.parametrize(
+    "model, effort, expected",
+    [
+        ("gpt-4o", "high", {"max_tokens": 9, "temperature": 0.5, "top_p": 0.5, "stop": ["a", "b", "c", "d"]}),
+        ("gpt-5-chat-latest", None, {"max_tokens": 9, "temperature": 0.5, "top_p": 0.5, "stop": ["a", "b", "c", "d"]}),
+        ("o3", "high", {"max_completion_tokens": 9, "reasoning_effort": "high"}),
+        ("o4-mini", "none", {"max_completion_tokens": 9, "reasoning_effort": "low"}),
+        ("gpt-5-mini", "none", {"max_completion_tokens": 9, "reasoning_effort": "minimal"}),
+        ("gpt-6-sol", "none", {"max_completion_tokens": 9, "reasoning_effort": "none"}),
+        ("gpt-6-sol", None, {"max_completion_tokens": 9}),
+        (
+            "qwen3:8b",
+            "low",
+            {
+                "max_tokens": 9,
+                "temperature": 0.5,
+                "top_p": 0.5,
+                "stop": ["a", "b", "c", "d"],
+                "reasoning_effort": "low",
+            },
+        ),
+    ],
+)
+def test_settings_are_sent_as_the_model_takes_them(model: str, effort: str | None, expected: dict[str, Any]) -> None:
+    settings = {
+        "max_tokens": 9,
+        "temperature": 0.5,
+        "top_p": 0.5,
+        "stop": ("a", "b", "c", "d", "e"),
+        "reasoning": effort,
+    }
+
+    payload = _to_wire(ask(NAME, model=model, settings=settings))
+
+    assert {k: v for k, v in payload.items() if k not in {"model", "messages", "stream", "stream_options"}} == expected
+
+
+def test_capabilities_follow_the_model() -> None:
+    provider = OpenAIProvider()
+
+    assert provider.capabilities("gpt-4o").sampling
+    assert not provider.capabilities("gpt-4o").reasoning
+    assert not provider.capabilities("o3").sampling
+    assert provider.capabilities("somebodys-model").reasoning
