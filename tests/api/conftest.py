@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.api.live import Live, serve
 from tests.api.service import Service, open_service, settings_for
 
 
@@ -39,3 +40,10 @@ async def alice(service: Service) -> httpx.AsyncClient:
 async def bob(service: Service) -> httpx.AsyncClient:
     """Another user, a stranger to what the first one has."""
     return await service.user("bob")
+
+
+@pytest.fixture
+async def live(database_url: str, tmp_path: Path) -> AsyncIterator[Live]:
+    """A served service on an empty database, of each kind in turn."""
+    async with serve(settings_for(database_url, tmp_path)) as served:
+        yield served

@@ -55,9 +55,7 @@ class Service:
 
 def settings_for(database_url: str, directory: Path, **changes: Any) -> Settings:
     """Settings of a service of its own."""
-    return Settings(
-        database_url=database_url, var_dir=directory, admin_key=ADMIN_KEY, shutdown_grace_s=2, **changes
-    )
+    return Settings(database_url=database_url, var_dir=directory, admin_key=ADMIN_KEY, shutdown_grace_s=2, **changes)
 
 
 @asynccontextmanager

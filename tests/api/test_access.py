@@ -57,7 +57,15 @@ async def test_every_route_but_health_wants_a_key(small_service: Service, method
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer", "Bearer ", "Bearer wrong", "Basic YWRtaW46YWRtaW4=", "admin-key-of-the-tests", "Bearer é", "Bearer aia_x"],
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Basic YWRtaW46YWRtaW4=",
+        "admin-key-of-the-tests",
+        "Bearer é",
+        "Bearer aia_x",
+    ],
 )
 async def test_a_header_without_a_good_key_is_refused(small_service: Service, header: str) -> None:
     client = await small_service.anonymous()

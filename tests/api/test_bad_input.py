@@ -4,7 +4,16 @@ import httpx
 import orjson
 import pytest
 
-from tests.api.service import JSON, NOBODYS_ID, Service, check_problem, make_agent, make_thread, open_service, settings_for
+from tests.api.service import (
+    JSON,
+    NOBODYS_ID,
+    Service,
+    check_problem,
+    make_agent,
+    make_thread,
+    open_service,
+    settings_for,
+)
 
 DEEP = b'{"name": "x", "metadata": {"a": ' + b"[" * 500 + b"]" * 500 + b"}}"
 BAD_AGENTS = {
@@ -63,7 +72,11 @@ BAD_CONTENTS = {
     "a part with more": '[{"type": "text", "text": "x", "role": "system"}]',
     "an unknown file": f'[{{"type": "text", "text": "x"}}, {{"type": "file", "file_id": "{NOBODYS_ID}"}}]',
     "too long": '"' + "x" * 100_001 + '"',
-    "too long in parts": '[{"type": "text", "text": "' + "x" * 60_000 + '"}, {"type": "text", "text": "' + "x" * 60_000 + '"}]',
+    "too long in parts": '[{"type": "text", "text": "'
+    + "x" * 60_000
+    + '"}, {"type": "text", "text": "'
+    + "x" * 60_000
+    + '"}]',
     "NUL": '"a\\u0000b"',
     "lone surrogate": '"\\udc00"',
 }
@@ -149,7 +162,9 @@ async def chunks(size: int) -> object:
         yield b" " * 65_536
 
 
-@pytest.mark.parametrize("content", [b'{"content": "' + b"x" * 10_000_000 + b'"}', chunks(10_000_000)], ids=["whole", "chunked"])
+@pytest.mark.parametrize(
+    "content", [b'{"content": "' + b"x" * 10_000_000 + b'"}', chunks(10_000_000)], ids=["whole", "chunked"]
+)
 async def test_ten_megabytes_are_too_large(service: Service, content: bytes) -> None:
     alice = await service.user("alice")
     thread = await make_thread(alice)
@@ -168,7 +183,9 @@ async def test_headers_without_end_are_too_large(small_service: Service) -> None
     assert "32768" in check_problem(response, 413, "payload_too_large")["detail"]
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/agents/", "/AGENTS", "/threads/%00/messages/x/y", "/%ff", "/..%2f..%2fetc"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/agents/", "/AGENTS", "/threads/%00/messages/x/y", "/%ff", "/..%2f..%2fetc"]
+)
 async def test_an_unknown_path_is_not_found(small_service: Service, path: str) -> None:
     client = await small_service.anonymous()
 
@@ -179,7 +196,11 @@ async def test_an_unknown_path_is_not_found(small_service: Service, path: str) -
 
 @pytest.mark.parametrize(
     "method, path, allowed",
-    [("PUT", f"/agents/{NOBODYS_ID}", "DELETE, GET, PATCH"), ("DELETE", "/threads", "GET, POST"), ("POST", "/livez", "GET")],
+    [
+        ("PUT", f"/agents/{NOBODYS_ID}", "DELETE, GET, PATCH"),
+        ("DELETE", "/threads", "GET, POST"),
+        ("POST", "/livez", "GET"),
+    ],
 )
 async def test_a_wrong_method_is_told_the_right_ones(
     small_service: Service, method: str, path: str, allowed: str
@@ -190,7 +211,9 @@ async def test_a_wrong_method_is_told_the_right_ones(
     assert response.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize("thread_id", ["%00", "a%00b", "%ff", "null", "1", "x" * 5000, "..", "%F0%9F%98%80", "' OR 1=1 --"])
+@pytest.mark.parametrize(
+    "thread_id", ["%00", "a%00b", "%ff", "null", "1", "x" * 5000, "..", "%F0%9F%98%80", "' OR 1=1 --"]
+)
 async def test_an_id_of_no_form_is_not_found(service: Service, thread_id: str) -> None:
     alice = await service.user("alice")
 
@@ -270,7 +293,9 @@ async def test_what_nobody_expected_is_a_problem_without_details(
 async def test_limits_are_settings(sqlite_url: str, tmp_path: object) -> None:
     from pathlib import Path
 
-    settings = settings_for(sqlite_url, Path(str(tmp_path)), max_content_characters=5, max_metadata_bytes=20, max_json_depth=4)
+    settings = settings_for(
+        sqlite_url, Path(str(tmp_path)), max_content_characters=5, max_metadata_bytes=20, max_json_depth=4
+    )
     async with open_service(settings) as service:
         alice: httpx.AsyncClient = await service.user("alice")
         thread = await make_thread(alice)
