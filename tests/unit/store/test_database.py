@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,20 +20,6 @@ from tests.support.postgres import PostgresServer
 from tests.support.shared import SharedDirectory
 
 TIMEOUT_S = 20
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database of each kind."""
-    made = Database(database_url)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def thread_id(database: Database) -> str:
-    """A thread without any row in its log."""
-    return await database.write(_insert_thread)
 
 
 async def test_sixteen_writers_lose_no_update(database: Database) -> None:

@@ -1,0 +1,41 @@
+"""Databases of both kinds, and something in them."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ai_agents.store.agents import AgentStore
+from ai_agents.store.database import Database
+from ai_agents.store.threads import ThreadStore
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database, once of each kind."""
+    made = Database(database_url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def agents(database: Database) -> AgentStore:
+    """The agents in it."""
+    return AgentStore(database)
+
+
+@pytest.fixture
+def threads(database: Database) -> ThreadStore:
+    """The threads in it."""
+    return ThreadStore(database)
+
+
+@pytest.fixture
+async def agent_id(agents: AgentStore) -> str:
+    """An agent that everybody may use."""
+    return str((await agents.create("assistant"))["id"])
+
+
+@pytest.fixture
+async def thread_id(threads: ThreadStore, agent_id: str) -> str:
+    """A thread with nothing in it."""
+    return str((await threads.create(agent_id))["id"])

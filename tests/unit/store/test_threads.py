@@ -1,0 +1,413 @@
+"""Threads: how they begin, change, fork and end."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, func, insert, select
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import (
+    AgentDeleted,
+    AgentNotFound,
+    InvalidCursor,
+    InvalidRequest,
+    MessageNotFound,
+    PreconditionFailed,
+    ThreadNotFound,
+)
+from ai_agents.core.ids import is_id, new_id, utc_now
+from ai_agents.core.types import LogRow, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
+from ai_agents.store import summaries, thread_log
+from ai_agents.store.agents import AgentStore
+from ai_agents.store.database import Database
+from ai_agents.store.messages import MessageStore, insert_message
+from ai_agents.store.models import Base, Run
+from ai_agents.store.roles import RoleStore
+from ai_agents.store.thread_log import Entry
+from ai_agents.store.threads import ThreadStore
+
+IMPOSSIBLE: tuple[dict[str, Any], ...] = (
+    {},
+    {"role": "system", "content": "x"},
+    {"role": ["user"], "content": "x"},
+    {"role": "user"},
+    {"role": "user", "content": ""},
+    {"role": "user", "content": []},
+    {"role": "user", "content": 7},
+    {"role": "user", "content": [7]},
+    {"role": "user", "content": [{"type": "text"}]},
+    {"role": "user", "content": [{"type": "text", "text": 7}]},
+    {"role": "user", "content": [{"type": "text", "text": "x", "more": 1}]},
+    {"role": "user", "content": [{"type": "nothing", "text": "x"}]},
+    {"role": "user", "content": [{"type": "text", "text": "\ud800"}]},
+    {"role": "assistant", "content": [{"type": "reasoning", "text": "x", "origin": {"provider": "p"}}]},
+    {"role": "user", "content": [{"type": "tool_call", "tool_call_id": "c", "name": "n", "arguments": {}}]},
+    {"role": "tool", "content": "a tool's answer is a part"},
+)
+
+
+async def test_a_thread_needs_only_an_agent(threads: ThreadStore, agent_id: str) -> None:
+    thread = await threads.create(agent_id)
+    assert is_id(thread["id"])
+    assert list(thread.items()) == [
+        ("id", thread["id"]),
+        ("agent_id", agent_id),
+        ("title", None),
+        ("summary", None),
+        ("metadata", {}),
+        ("created_at", thread["created_at"]),
+        ("updated_at", thread["created_at"]),
+    ]
+    assert await threads.get(thread["id"]) == await threads.find(thread["id"]) == thread
+    assert await threads.get_with_version(thread["id"]) == (thread, 1)
+
+
+async def test_a_thread_is_its_owners(threads: ThreadStore, database: Database, agent_id: str) -> None:
+    thread = await threads.create(agent_id, owner_id="ann")
+    roles = (await RoleStore(database).list("thread", thread["id"]))["data"]
+    assert [(role["user_id"], role["role"]) for role in roles] == [("ann", "owner")]
+
+
+async def test_what_a_thread_starts_from_is_its_first_history_and_log(
+    threads: ThreadStore, database: Database, agent_id: str
+) -> None:
+    call = {"type": "tool_call", "tool_call_id": "c1", "name": "calculator", "arguments": {"expression": "1+1"}}
+    result = {"type": "tool_result", "tool_call_id": "c1", "name": "calculator", "result": {"v": 2}, "is_error": False}
+    thread = await threads.create(
+        agent_id,
+        title="Sums",
+        summary="They met.",
+        metadata={"k": 1},
+        owner_id="ann",
+        messages=[
+            {"role": "user", "content": "1+1?", "metadata": {"m": 1}},
+            {"role": "assistant", "content": [{"type": "text", "text": "Let me see"}, call]},
+            {"role": "tool", "content": [result]},
+        ],
+    )
+    assert (thread["title"], thread["summary"], thread["metadata"]) == ("Sums", "They met.", {"k": 1})
+    messages = (await MessageStore(database).list(thread["id"]))["data"]
+    assert [
+        (message["seq"], message["role"], message["content"], message["user_id"], message["metadata"])
+        for message in messages
+    ] == [
+        (1, "user", "1+1?", "ann", {"m": 1}),
+        (2, "assistant", "Let me see", None, {}),
+        (3, "tool", '{"v":2}', None, {}),
+    ]
+    assert [message["parts"] for message in messages[1:]] == [[{"type": "text", "text": "Let me see"}, call], [result]]
+    assert {message["run_id"] for message in messages} == {None}
+    rows = await _log(database, thread["id"])
+    assert [(row.seq, row.type, row.run_id, row.resets) for row in rows] == [
+        (seq, "message.completed", None, True) for seq in (1, 2, 3)
+    ]
+    assert [json.loads(row.data)["message"] for row in rows] == messages
+    # The summary is of what came before these messages, so that none of them is left out for its sake.
+    summary = await database.read(lambda c: summaries.newest(c, thread["id"]))
+    assert summary == summaries.StoredSummary("They met.", 0)
+
+
+async def test_a_message_that_nobody_can_have_said_makes_no_thread(threads: ThreadStore, agent_id: str) -> None:
+    for message in IMPOSSIBLE:
+        with pytest.raises(InvalidRequest) as caught:
+            await threads.create(agent_id, messages=[{"role": "user", "content": "fine"}, message])
+        assert caught.value.loc[:2] == ("messages", 1)
+    assert (await threads.list())["data"] == []
+
+
+async def test_text_that_a_database_refuses_is_mended(threads: ThreadStore, agent_id: str) -> None:
+    thread = await threads.create(agent_id, title="a\0b", summary="c\ud800d")
+    assert (thread["title"], thread["summary"]) == ("a\ufffdb", "c\ufffdd")
+
+
+async def test_a_thread_of_no_agent_is_refused(threads: ThreadStore) -> None:
+    for agent_id in (new_id(), "nonsense"):
+        with pytest.raises(AgentNotFound):
+            await threads.create(agent_id)
+
+
+async def test_a_change_is_kept_counted_and_logged(threads: ThreadStore, database: Database, agent_id: str) -> None:
+    thread = await threads.create(agent_id, metadata={"a": 1})
+    changed, version = await threads.update_with_version(thread["id"], {"title": "T", "metadata": {"b": 2}})
+    assert changed == {**thread, "title": "T", "metadata": {"b": 2}, "updated_at": changed["updated_at"]}
+    assert changed["updated_at"] > thread["updated_at"]
+    assert await threads.get_with_version(thread["id"]) == (changed, 2) == (changed, version)
+    (row,) = await _log(database, thread["id"])
+    assert (row.seq, row.type, row.resets) == (1, "thread.updated", False)
+    assert json.loads(row.data) == {"type": "thread.updated", "thread_id": thread["id"], "thread": changed}
+
+
+async def test_a_change_that_changes_nothing_leaves_no_trace(
+    threads: ThreadStore, database: Database, agent_id: str
+) -> None:
+    thread = await threads.create(agent_id, title="T", metadata={"a": 1, "b": 2})
+    changes: tuple[dict[str, Any], ...] = ({}, {"title": "T"}, {"metadata": {"b": 2, "a": 1}}, {"summary": None})
+    for change in changes:
+        assert await threads.update(thread["id"], change) == thread
+    assert await threads.get_with_version(thread["id"]) == (thread, 1)
+    assert await _log(database, thread["id"]) == []
+
+
+async def test_what_a_thread_cannot_become_is_refused(threads: ThreadStore, thread_id: str) -> None:
+    before = await threads.get_with_version(thread_id)
+    changes: tuple[dict[str, Any], ...] = ({"agent_id": "x"}, {"version": 2}, {"title": 7}, {"metadata": {"x": 2**70}})
+    for change in changes:
+        with pytest.raises(InvalidRequest):
+            await threads.update(thread_id, change)
+    assert await threads.get_with_version(thread_id) == before
+
+
+async def test_a_change_of_another_version_than_the_expected_is_refused(threads: ThreadStore, thread_id: str) -> None:
+    await threads.update(thread_id, {"title": "one"}, expected_version=1)
+    with pytest.raises(PreconditionFailed):
+        await threads.update(thread_id, {"title": "two"}, expected_version=1)
+    assert (await threads.get(thread_id))["title"] == "one"
+
+
+async def test_changes_at_once_leave_a_log_without_gaps(
+    threads: ThreadStore, database: Database, thread_id: str
+) -> None:
+    await asyncio.gather(*(threads.update(thread_id, {"title": f"t{n}"}) for n in range(8)))
+    rows = await _log(database, thread_id)
+    assert [row.seq for row in rows] == list(range(1, 9))
+    assert json.loads(rows[-1].data)["thread"] == await threads.get(thread_id)
+    assert (await threads.get_with_version(thread_id))[1] == 9
+
+
+async def test_a_summary_that_a_person_writes_replaces_the_text_and_not_the_cover(
+    threads: ThreadStore, database: Database, agent_id: str
+) -> None:
+    messages = [{"role": "user", "content": str(n)} for n in range(3)]
+    thread_id = (await threads.create(agent_id, messages=messages))["id"]
+    await summaries.SummaryStore(database).add(thread_id, "by job", covers_through_seq=2, expected_covers=0)
+    assert (await threads.get(thread_id))["summary"] == "by job"
+    assert (await threads.update(thread_id, {"summary": "by hand"}))["summary"] == "by hand"
+    newest = await database.read(lambda c: summaries.newest(c, thread_id))
+    assert newest == summaries.StoredSummary("by hand", 2)
+    assert (await threads.update(thread_id, {"summary": None}))["summary"] is None
+    assert await database.read(lambda c: summaries.newest(c, thread_id)) is None
+
+
+async def test_a_deleted_thread_leaves_nothing_and_its_listeners_are_told(
+    threads: ThreadStore, database: Database, agent_id: str
+) -> None:
+    kept = await threads.create(agent_id, owner_id="ann", messages=[{"role": "user", "content": "x"}])
+    before = await database.read(_count_all)
+    thread = await threads.create(agent_id, owner_id="ann", summary="s", messages=[{"role": "user", "content": "x"}])
+    await database.write(lambda c: _insert_run(c, thread["id"], agent_id))
+    told: list[LogRow] = []
+
+    def tell(rows: Sequence[LogRow]) -> None:
+        told.extend(rows)
+
+    database.after_commit = tell
+    await threads.delete(thread["id"])
+    assert await database.read(_count_all) == before
+    (row,) = told
+    assert (row.thread_id, row.seq, row.type) == (thread["id"], 2, "thread.deleted")
+    assert json.loads(row.data) == {"type": "thread.deleted", "thread_id": thread["id"], "thread": thread}
+    assert await threads.get(kept["id"]) == kept
+    for attempt in (
+        threads.get(thread["id"]),
+        threads.update(thread["id"], {"title": "x"}),
+        threads.delete(thread["id"]),
+        threads.fork(thread["id"], new_id()),
+    ):
+        with pytest.raises(ThreadNotFound):
+            await attempt
+    assert await threads.find(thread["id"]) is None
+
+
+async def test_a_list_shows_what_a_user_has_a_role_on_newest_first(
+    threads: ThreadStore, agents: AgentStore, database: Database, agent_id: str
+) -> None:
+    other_agent = (await agents.create("other"))["id"]
+    mine = await threads.create(agent_id, owner_id="ann")
+    hers = await threads.create(agent_id, owner_id="bea")
+    nobodys = await threads.create(agent_id)
+    shared = await threads.create(other_agent, owner_id="bea")
+    await RoleStore(database).assign("ann", "viewer", "thread", shared["id"])
+    open_to_all = await threads.create(other_agent, owner_id="ann")
+    await RoleStore(database).assign("*", "viewer", "thread", open_to_all["id"])
+
+    async def listed(user_id: str | None, agent: str | None = None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await threads.list(user_id, agent_id=agent))["data"]
+        return found
+
+    assert await listed(None) == [open_to_all, shared, nobodys, hers, mine]
+    assert await listed(None, agent_id) == [nobodys, hers, mine]
+    assert await listed("ann") == [open_to_all, shared, mine]
+    assert await listed("ann", agent_id) == [mine]
+    assert await listed("bea", other_agent) == [open_to_all, shared]
+    assert await listed("cid") == [open_to_all]
+    assert await listed("cid", agent_id) == []
+
+
+async def test_pages_follow_one_another_without_gap_or_repetition(threads: ThreadStore, agent_id: str) -> None:
+    made = [await threads.create(agent_id, owner_id="ann") for _ in range(7)]
+    for user_id, agent in ((None, None), (None, agent_id), ("ann", None), ("ann", agent_id)):
+        seen: list[dict[str, Any]] = []
+        after: str | None = None
+        for expected in (3, 3, 1):
+            page = await threads.list(user_id, agent_id=agent, limit=3, after=after)
+            assert len(page["data"]) == expected
+            seen += page["data"]
+            after = page["next"]
+        assert after is None
+        assert seen == made[::-1]
+        with pytest.raises(InvalidCursor):
+            await threads.list(user_id, agent_id=agent, after="nonsense")
+
+
+async def test_a_fork_has_the_history_up_to_the_message_and_nothing_else(
+    threads: ThreadStore, database: Database, agent_id: str
+) -> None:
+    source = await threads.create(agent_id, title="T", metadata={"k": 1}, owner_id="ann")
+    last = await database.write(lambda c: _converse(c, source["id"]))
+    fork = await threads.fork(source["id"], last, owner_id="bea")
+    assert {**fork, "id": 0, "created_at": 0, "updated_at": 0} == {
+        **source,
+        "id": 0,
+        "created_at": 0,
+        "updated_at": 0,
+    }
+    store = MessageStore(database)
+    old, new = (await store.list(source["id"]))["data"], (await store.list(fork["id"]))["data"]
+    assert len(old) == 5
+    assert [message["seq"] for message in new] == [1, 2, 3, 4]
+    for name in ("role", "content", "parts", "status", "user_id", "metadata", "created_at"):
+        assert [message[name] for message in new] == [message[name] for message in old[:4]]
+    assert not {message["id"] for message in new} & {message["id"] for message in old}
+    assert {(message["run_id"], message["usage"]) for message in new} == {(None, None)}
+    rows = await _log(database, fork["id"])
+    assert [json.loads(row.data)["message"] for row in rows] == new
+    assert [row.seq for row in rows] == [1, 2, 3, 4]
+    roles = (await RoleStore(database).list("thread", fork["id"]))["data"]
+    assert [(role["user_id"], role["role"]) for role in roles] == [("bea", "owner")]
+    # Going on in it leaves the source as it was.
+    assert await database.write(lambda c: thread_log.append(c, fork["id"], Entry("thread.updated"))) == 5
+    assert (await store.list(source["id"]))["data"] == old
+
+
+async def test_a_fork_keeps_what_providers_want_back(threads: ThreadStore, database: Database, thread_id: str) -> None:
+    last = await database.write(lambda c: _converse(c, thread_id))
+    fork = await threads.fork(thread_id, last)
+    stored = await database.read(
+        lambda c: c.execute(select(Base.metadata.tables["messages"].c.parts).where(_of(fork["id"]))).scalars().all()
+    )
+    assert {"type": "reasoning", "text": "hm", "origin": {"provider": "p", "signature": "s"}} in stored[1]
+
+
+async def test_a_fork_takes_the_summary_that_covers_no_more_than_was_copied(
+    threads: ThreadStore, database: Database, thread_id: str
+) -> None:
+    await database.write(lambda c: _converse(c, thread_id))
+    messages = (await MessageStore(database).list(thread_id))["data"]
+    store = summaries.SummaryStore(database)
+    # In the source rows lie between the messages; in the fork they are numbered without.
+    assert [message["seq"] for message in messages] == [2, 4, 6, 8, 10]
+    assert await store.add(thread_id, "short", covers_through_seq=3, expected_covers=0)
+    assert await store.add(thread_id, "long", covers_through_seq=8, expected_covers=3)
+    found = []
+    for message in messages:
+        fork = await threads.fork(thread_id, message["id"])
+        summary = await store.newest(fork["id"])
+        assert fork["summary"] == (summary and summary.text)
+        found.append(summary and (summary.text, summary.covers_through_seq))
+    assert found == [None, ("short", 1), ("short", 1), ("long", 4), ("long", 4)]
+
+
+async def test_a_fork_of_what_is_not_there_or_not_yet_placed_is_refused(
+    threads: ThreadStore, agents: AgentStore, database: Database, agent_id: str
+) -> None:
+    thread_id = (await threads.create(agent_id, messages=[{"role": "user", "content": "x"}]))["id"]
+    other_id = (await threads.create(agent_id, messages=[{"role": "user", "content": "y"}]))["id"]
+    (message,) = (await MessageStore(database).list(thread_id))["data"]
+    waiting = await database.write(lambda c: _say(c, thread_id, "user", [TextPart("later")], seq=None))
+    for of, at in ((other_id, message["id"]), (thread_id, new_id()), (thread_id, waiting)):
+        with pytest.raises(MessageNotFound):
+            await threads.fork(of, at)
+    await agents.delete(agent_id)
+    with pytest.raises(AgentDeleted):
+        await threads.fork(thread_id, message["id"])
+
+
+async def test_a_long_thread_is_forked_whole(threads: ThreadStore, database: Database, agent_id: str) -> None:
+    messages = [{"role": "user", "content": str(n)} for n in range(1200)]
+    thread_id = (await threads.create(agent_id, messages=messages))["id"]
+    last = (await MessageStore(database).list(thread_id, limit=1, order="desc"))["data"][0]
+    fork = await threads.fork(thread_id, last["id"])
+    page = await MessageStore(database).list(fork["id"], limit=2, order="desc")
+    assert [(message["seq"], message["content"]) for message in page["data"]] == [(1200, "1199"), (1199, "1198")]
+    assert len(await database.read(lambda c: thread_log.list_after(c, fork["id"], 0, limit=5000))) == 1200
+
+
+def _of(thread_id: str) -> Any:
+    return Base.metadata.tables["messages"].c.thread_id == thread_id
+
+
+async def _log(database: Database, thread_id: str) -> list[LogRow]:
+    return await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
+
+
+def _converse(connection: Connection, thread_id: str) -> str:
+    """A turn with a tool call and the next question, each message after another row; the id of the turn's answer."""
+    call = ToolCallPart("c1", "calculator", {"e": "1"}, origin={"provider": "p"})
+    said: list[tuple[str, list[Part]]] = [
+        ("user", [TextPart("1+1?")]),
+        ("assistant", [ReasoningPart("hm", {"provider": "p", "signature": "s"}), call]),
+        ("tool", [ToolResultPart("c1", "calculator", 2)]),
+        ("assistant", [TextPart("2")]),
+        ("user", [TextPart("thanks")]),
+    ]
+    ids = []
+    for role, parts in said:
+        thread_log.append(connection, thread_id, Entry("run.queued"))
+        seq = thread_log.append(connection, thread_id, Entry("message.completed"))
+        ids.append(_say(connection, thread_id, role, parts, seq=seq))
+    return ids[3]
+
+
+def _say(connection: Connection, thread_id: str, role: str, parts: Sequence[Part], *, seq: int | None) -> str:
+    message_id = new_id()
+    insert_message(
+        connection,
+        message_id=message_id,
+        thread_id=thread_id,
+        run_id=new_id(),
+        seq=seq,
+        role=role,
+        parts=parts,
+        status="queued" if seq is None else "incomplete",
+        user_id="ann" if role == "user" else None,
+        usage=Usage(input_tokens=1),
+        metadata={"m": seq},
+        created_at=utc_now(),
+    )
+    return message_id
+
+
+def _insert_run(connection: Connection, thread_id: str, agent_id: str) -> None:
+    run = {
+        "id": new_id(),
+        "thread_id": thread_id,
+        "agent_id": agent_id,
+        "agent_version": 1,
+        "user_id": "ann",
+        "status": "running",
+        "attempt": 1,
+        "user_message_id": new_id(),
+        "fence": 1,
+        "cancel_requested": False,
+        "created_at": utc_now(),
+    }
+    connection.execute(insert(Run), run)
+
+
+def _count_all(connection: Connection) -> dict[str, int]:
+    counts = {}
+    for name, table in Base.metadata.tables.items():
+        counts[name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return counts
