@@ -1,0 +1,163 @@
+"""Agents: setting up, versions, and who may change them."""
+
+from datetime import datetime
+
+import pytest
+
+from tests.api.service import Service, check_problem, give_role, make_agent, make_thread
+
+FULL = {
+    "name": "Full",
+    "description": "Has it all.",
+    "system_prompt": "Be brief.\nBe kind.",
+    "provider": "echo",
+    "model": "echo",
+    "settings": {"temperature": 0.5, "max_tokens": 100, "stop": ["END"], "reasoning": "low", "tool_rounds": 3},
+    "tools": ["calculator"],
+    "memory": {"strategy": "first_last", "first": 2, "last": 10},
+    "guardrails": [],
+    "fallbacks": [{"provider": "ollama", "model": "llama3.1"}],
+    "output_schema": None,
+    "metadata": {"team": "blue", "nested": {"ü": [1, 2.5, None, True]}},
+}
+
+
+async def test_only_a_name_is_needed(service: Service) -> None:
+    alice = await service.user("alice")
+
+    response = await alice.post("/agents", json={"name": "assistant"})
+
+    agent = response.json()
+    assert response.status_code == 201
+    assert response.headers["location"] == f"/agents/{agent['id']}"
+    assert response.headers["etag"] == '"1"'
+    assert list(agent) == [*FULL, "version", "created_at", "updated_at"] or set(agent) == {
+        "id", *FULL, "version", "created_at", "updated_at",
+    }  # fmt: skip
+    assert agent["version"] == 1
+    assert agent["created_at"].endswith("Z")
+    assert datetime.fromisoformat(agent["created_at"]).utcoffset() is not None
+    assert (await alice.get(response.headers["location"])).json() == agent
+
+
+async def test_every_field_is_kept_as_it_was_sent(service: Service) -> None:
+    alice = await service.user("alice")
+
+    agent = (await alice.post("/agents", json=FULL)).json()
+
+    assert {name: agent[name] for name in FULL} == FULL
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        {"strategy": "last_n", "n": 20},
+        {"strategy": "first_last", "first": 2, "last": 10},
+        {"strategy": "summarize", "recent": 10},
+        {"strategy": "token_window", "max_tokens": 100000},
+    ],
+)
+async def test_each_memory_strategy_is_taken(small_service: Service, memory: dict[str, object]) -> None:
+    alice = await small_service.user("alice")
+
+    assert (await make_agent(alice, memory=memory))["memory"] == memory
+
+
+async def test_a_change_makes_a_version_and_no_change_makes_none(service: Service) -> None:
+    alice = await service.user("alice")
+    agent = await make_agent(alice, description="Old.")
+
+    changed = await alice.patch(f"/agents/{agent['id']}", json={"description": None, "tools": ["calculator"]})
+    same = await alice.patch(f"/agents/{agent['id']}", json={"tools": ["calculator"]})
+    empty = await alice.patch(f"/agents/{agent['id']}", json={})
+
+    assert (changed.json()["version"], changed.json()["description"]) == (2, None)
+    assert changed.headers["etag"] == '"2"'
+    assert same.json() == empty.json() == changed.json()
+    versions = (await alice.get(f"/agents/{agent['id']}/versions")).json()["data"]
+    assert [(each["version"], each["description"]) for each in versions] == [(2, None), (1, "Old.")]
+
+
+async def test_a_stale_precondition_changes_nothing(service: Service) -> None:
+    alice = await service.user("alice")
+    agent = await make_agent(alice)
+    path = f"/agents/{agent['id']}"
+    await alice.patch(path, json={"name": "second"}, headers={"if-match": '"1"'})
+
+    for tag in ('"1"', "garbage", 'W/"2"', '"1", "3"'):
+        check_problem(
+            await alice.patch(path, json={"name": "third"}, headers={"if-match": tag}), 412, "precondition_failed"
+        )
+        check_problem(await alice.delete(path, headers={"if-match": tag}), 412, "precondition_failed")
+    assert (await alice.get(path)).json()["name"] == "second"
+    for tag in ('"2"', '"9", "3"', "*"):
+        assert (await alice.patch(path, json={"name": tag}, headers={"if-match": tag})).status_code == 200
+
+
+async def test_roles_decide_what_may_be_done_with_an_agent(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    agent = await make_agent(alice)
+    path = f"/agents/{agent['id']}"
+    expected = {"viewer": (403, 403), "editor": (200, 403), "owner": (200, 204)}
+
+    for role, (change, delete) in expected.items():
+        await give_role(alice, "bob", role, "agent", agent["id"])
+        assert (await bob.get(path)).status_code == 200
+        assert (await bob.patch(path, json={"description": role})).status_code == change
+        assert (await bob.delete(path)).status_code == delete
+
+
+async def test_a_deleted_agent_is_gone_and_its_threads_stay(service: Service) -> None:
+    alice = await service.user("alice")
+    thread = await make_thread(alice, messages=[{"role": "user", "content": "Hi"}])
+    path = f"/agents/{thread['agent_id']}"
+
+    assert (await alice.delete(path)).status_code == 204
+
+    for response in (await alice.get(path), await alice.delete(path), await alice.get(f"{path}/versions")):
+        check_problem(response, 404, "not_found")
+    assert (await alice.get("/agents")).json()["data"] == []
+    assert len((await alice.get(f"/threads/{thread['id']}/messages")).json()["data"]) == 1
+    check_problem(await alice.post("/threads", json={"agent_id": thread["agent_id"]}), 404, "not_found")
+
+
+async def test_agents_are_listed_newest_first_in_pages(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    made = [(await make_agent(alice, name=f"{number}"))["id"] for number in range(5)]
+    await make_agent(bob)
+
+    found: list[str] = []
+    query: dict[str, object] = {"limit": 2}
+    while True:
+        page = (await alice.get("/agents", params=query)).json()
+        found += [agent["id"] for agent in page["data"]]
+        if page["next"] is None:
+            break
+        query["after"] = page["next"]
+
+    assert found == made[::-1]
+
+
+async def test_the_same_request_twice_makes_one_agent(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    key = {"idempotency-key": "once"}
+
+    first = await alice.post("/agents", json={"name": "a", "description": "b"}, headers=key)
+    again = await alice.post("/agents", json={"description": "b", "name": "a"}, headers=key)
+    another = await alice.post("/agents", json={"name": "c"}, headers=key)
+    of_bob = await bob.post("/agents", json={"name": "c"}, headers=key)
+
+    assert again.json() == first.json()
+    assert (again.status_code, again.headers["location"]) == (201, first.headers["location"])
+    check_problem(another, 422, "idempotency_key_reused")
+    assert of_bob.status_code == 201
+    assert len((await alice.get("/agents")).json()["data"]) == 1
+
+
+async def test_a_refused_request_leaves_its_key_unused(service: Service) -> None:
+    alice = await service.user("alice")
+    key = {"idempotency-key": "once"}
+
+    check_problem(await alice.post("/agents", json={"name": ""}, headers=key), 422, "invalid_request")
+
+    assert (await alice.post("/agents", json={"name": "a"}, headers=key)).status_code == 201

@@ -1,0 +1,64 @@
+"""What agents can be made of, and how the service is."""
+
+import pytest
+
+from ai_agents.core.exceptions import DatabaseUnavailable
+from tests.api.service import Service, check_problem
+
+
+async def test_providers_are_listed_with_what_they_lack(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+
+    page = (await alice.get("/providers")).json()
+
+    found = {provider["name"]: provider for provider in page["data"]}
+    assert {"anthropic", "openai", "ollama", "echo"} <= set(found)
+    assert found["echo"] == {"name": "echo", "configured": True, "default_model": "echo", "default": True}
+    assert found["anthropic"]["configured"] is False
+    assert page["next"] is None
+
+
+async def test_tools_are_listed_with_their_schemas(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+
+    tools = (await alice.get("/tools")).json()["data"]
+
+    calculator = next(tool for tool in tools if tool["name"] == "calculator")
+    assert calculator["description"]
+    assert calculator["parameters"]["type"] == "object"
+
+
+async def test_a_service_without_its_database_is_alive_but_not_ready(
+    small_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await small_service.anonymous()
+
+    async def fail(_database: object) -> None:
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(type(small_service.container.conn.database), "ping", fail)
+
+    assert (await client.get("/livez")).status_code == 200
+    response = await client.get("/readyz")
+    check_problem(response, 503, "database_unavailable")
+    assert int(response.headers["retry-after"]) > 0
+
+
+async def test_a_service_that_stops_is_not_ready(small_service: Service) -> None:
+    client = await small_service.anonymous()
+
+    await small_service.app.state.begin_drain()
+
+    check_problem(await client.get("/readyz"), 503, "overloaded")
+    assert (await client.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/assets/docs.js", "/assets/style.css", "/openapi.json"])
+async def test_the_pages_are_open_and_load_nothing_from_elsewhere(small_service: Service, path: str) -> None:
+    response = await (await small_service.anonymous()).get(path)
+
+    assert response.status_code == 200
+    assert "https://" not in response.text
+    if path != "/openapi.json":
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert response.headers["x-content-type-options"] == "nosniff"

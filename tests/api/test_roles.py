@@ -1,0 +1,120 @@
+"""Roles: assigned, listed and taken away by owners."""
+
+import pytest
+
+from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread
+
+
+def on(thread_id: str, **fields: str) -> dict[str, str]:
+    return {"user_id": "bob", "role": "viewer", "resource_type": "thread", "resource_id": thread_id} | fields
+
+
+async def test_an_owner_assigns_lists_and_removes(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    thread = await make_thread(alice)
+
+    response = await alice.post("/roles", json=on(thread["id"]))
+
+    role = response.json()
+    assert response.status_code == 201
+    assert {name: role[name] for name in on(thread["id"])} == on(thread["id"])
+    assert (await bob.get(f"/threads/{thread['id']}")).status_code == 200
+    listed = (await alice.get(response.headers["location"])).json()["data"]
+    assert [(each["user_id"], each["role"]) for each in listed] == [("bob", "viewer"), ("alice", "owner")]
+    assert (await alice.delete(f"/roles/{role['id']}")).status_code == 204
+    check_problem(await bob.get(f"/threads/{thread['id']}"), 404, "not_found")
+    check_problem(await alice.delete(f"/roles/{role['id']}"), 404, "not_found")
+
+
+async def test_a_second_role_replaces_the_first(service: Service) -> None:
+    alice = await service.user("alice")
+    agent = await make_agent(alice)
+    for role in ("viewer", "editor"):
+        await give_role(alice, "bob", role, "agent", agent["id"])
+
+    listed = (await alice.get("/roles", params={"resource_type": "agent", "resource_id": agent["id"]})).json()["data"]
+
+    assert sorted((each["user_id"], each["role"]) for each in listed) == [("alice", "owner"), ("bob", "editor")]
+
+
+async def test_everybody_can_be_let_in_but_not_own(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    thread = await make_thread(alice)
+
+    check_problem(await alice.post("/roles", json=on(thread["id"], user_id="*", role="owner")), 422, "invalid_request")
+    assert (await alice.post("/roles", json=on(thread["id"], user_id="*"))).status_code == 201
+    assert (await bob.get(f"/threads/{thread['id']}")).status_code == 200
+
+
+async def test_the_last_owner_stays(service: Service) -> None:
+    alice = await service.user("alice")
+    thread = await make_thread(alice)
+    mine = (await alice.get("/roles", params={"resource_type": "thread", "resource_id": thread["id"]})).json()["data"][
+        0
+    ]
+
+    check_problem(await alice.delete(f"/roles/{mine['id']}"), 409, "last_owner")
+    check_problem(await alice.post("/roles", json=on(thread["id"], user_id="alice")), 409, "last_owner")
+    await give_role(alice, "bob", "owner", "thread", thread["id"])
+    assert (await alice.delete(f"/roles/{mine['id']}")).status_code == 204
+
+
+async def test_only_owners_see_and_assign_roles(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    thread = await make_thread(alice)
+    query = {"resource_type": "thread", "resource_id": thread["id"]}
+    role = (await alice.get("/roles", params=query)).json()["data"][0]
+
+    for response in (
+        await bob.get("/roles", params=query),
+        await bob.post("/roles", json=on(thread["id"])),
+        await bob.delete(f"/roles/{role['id']}"),
+    ):
+        check_problem(response, 404, "not_found")
+    await give_role(alice, "bob", "editor", "thread", thread["id"])
+    for response in (
+        await bob.get("/roles", params=query),
+        await bob.post("/roles", json=on(thread["id"], role="owner")),
+        await bob.delete(f"/roles/{role['id']}"),
+    ):
+        check_problem(response, 403, "forbidden")
+
+
+async def test_a_role_nobody_has_looks_like_one_that_is_not_for_me(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    thread = await make_thread(alice)
+    role = (await alice.get("/roles", params={"resource_type": "thread", "resource_id": thread["id"]})).json()["data"][
+        0
+    ]
+    same = {"x-request-id": "same"}
+
+    unseen = await bob.delete(f"/roles/{role['id']}", headers=same)
+
+    assert unseen.content == (await bob.delete(f"/roles/{NOBODYS_ID}", headers=same)).content
+    assert unseen.content == (await bob.delete("/roles/%00", headers=same)).content
+
+
+@pytest.mark.parametrize(
+    "change", [{"role": "king"}, {"resource_type": "run"}, {"user_id": ""}, {"user_id": "a\nb"}, {"user_id": "x" * 256}]
+)
+async def test_a_role_of_no_form_is_refused(small_service: Service, change: dict[str, str]) -> None:
+    alice = await small_service.user("alice")
+    thread = await make_thread(alice)
+
+    check_problem(await alice.post("/roles", json=on(thread["id"]) | change), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("query", ["", "resource_type=thread", "resource_type=run&resource_id=x", "resource_id=x"])
+async def test_a_list_needs_to_know_of_what(small_service: Service, query: str) -> None:
+    alice = await small_service.user("alice")
+
+    check_problem(await alice.get(f"/roles?{query}"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("resource_type", ["agent", "thread"])
+@pytest.mark.parametrize("resource_id", [NOBODYS_ID, "x", "%00"])
+async def test_roles_of_nothing_are_not_found(service: Service, resource_type: str, resource_id: str) -> None:
+    alice = await service.user("alice")
+    query = f"resource_type={resource_type}&resource_id={resource_id}"
+
+    check_problem(await alice.get(f"/roles?{query}"), 404, "not_found")

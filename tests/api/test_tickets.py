@@ -1,0 +1,123 @@
+"""Tickets: a browser reads one thread's streams without a key, for as long as its user may."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from ai_agents.core.ids import TIME_FORMAT
+from ai_agents.store import tickets
+from tests.api.live import Live, events_of, next_of
+from tests.api.service import NOBODYS_ID, check_problem, give_role
+
+
+async def make_ticket(client: httpx.AsyncClient, thread_id: str) -> str:
+    response = await client.post("/tickets", json={"thread_id": thread_id})
+    assert response.status_code == 201, response.text
+    return str(response.json()["ticket"])
+
+
+async def without_key(live: Live) -> httpx.AsyncClient:
+    client = await live.admin()
+    del client.headers["authorization"]
+    return client
+
+
+async def test_a_ticket_reads_the_streams_of_its_thread_alone(live: Live) -> None:
+    alice = await live.user("alice")
+    thread = await live.scripted_thread(alice, "Hello!")
+    other = await live.scripted_thread(alice, "Hidden")
+    answer = (await alice.post(f"/threads/{thread['id']}/messages", json={"content": "Hi"})).json()
+    ticket = await make_ticket(alice, thread["id"])
+    browser = await without_key(live)
+
+    async with browser.stream("GET", f"/threads/{thread['id']}/runs/{answer['run_id']}/events?ticket={ticket}") as run:
+        assert [event.event async for event in events_of(run)][-1] == "run.completed"
+    async with browser.stream("GET", f"/threads/{thread['id']}/events?ticket={ticket}") as stream:
+        sending = asyncio.create_task(alice.post(f"/threads/{thread['id']}/messages", json={"content": "Again"}))
+        await next_of(events_of(stream), "run.completed")
+        await sending
+    check_problem(await browser.get(f"/threads/{other['id']}/events?ticket={ticket}"), 401, "unauthorized")
+    check_problem(await browser.get(f"/threads/{thread['id']}?ticket={ticket}"), 401, "unauthorized")
+    check_problem(await browser.get(f"/threads/{thread['id']}/events?ticket={ticket}x"), 401, "unauthorized")
+
+
+async def test_nobody_gets_a_ticket_for_a_thread_that_he_may_not_see(live: Live) -> None:
+    alice, mallory = await live.user("alice"), await live.user("mallory")
+    thread = await live.scripted_thread(alice, "Hello!")
+    hidden = await mallory.post("/tickets", json={"thread_id": thread["id"]})
+    nothing = await mallory.post("/tickets", json={"thread_id": NOBODYS_ID})
+    check_problem(hidden, 404, "not_found")
+    assert {**hidden.json(), "request_id": ""} == {**nothing.json(), "request_id": ""}
+    check_problem(
+        await (await without_key(live)).post("/tickets", json={"thread_id": thread["id"]}), 401, "unauthorized"
+    )
+    check_problem(await alice.post("/tickets", json={}), 422, "invalid_request")
+
+
+async def test_a_lost_role_and_a_deleted_key_take_the_ticket_along(live: Live) -> None:
+    alice, bob = await live.user("alice"), await live.user("bob")
+    thread = await live.scripted_thread(alice, "Hello!")
+    role = await give_role(alice, "bob", "viewer", "thread", thread["id"])
+    ticket = await make_ticket(bob, thread["id"])
+    browser = await without_key(live)
+    path = f"/threads/{thread['id']}/events?ticket={ticket}"
+    async with browser.stream("GET", path) as stream:
+        assert stream.status_code == 200
+    await alice.delete(f"/roles/{role['id']}")
+    check_problem(await browser.get(path), 404, "not_found")
+
+    mine = await make_ticket(alice, thread["id"])
+    key = (await alice.get("/keys")).json()["data"][0]
+    await alice.delete(f"/keys/{key['id']}")
+    check_problem(await browser.get(f"/threads/{thread['id']}/events?ticket={mine}"), 401, "unauthorized")
+
+
+async def test_a_ticket_ends_ten_minutes_after_its_last_use_and_a_day_after_its_making(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await live.user("alice")
+    thread = await live.scripted_thread(alice, "Hello!")
+    ticket = await make_ticket(alice, thread["id"])
+    clock = datetime.now(UTC)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:
+            return clock
+
+    monkeypatch.setattr(tickets, "datetime", Clock)
+    monkeypatch.setattr(tickets, "utc_now", lambda: clock.strftime(TIME_FORMAT))
+    uses = 0
+    while await live.container.tickets.use(ticket) is not None:
+        uses += 1
+        clock += timedelta(minutes=9)
+    assert uses == 24 * 60 // 9 + 1
+    second = await make_ticket(alice, thread["id"])
+    clock += timedelta(minutes=10, seconds=1)
+    assert await live.container.tickets.use(second) is None
+
+
+async def test_a_stream_opened_by_ticket_is_told_to_come_back_where_others_are_refused(live: Live) -> None:
+    alice = await live.user("alice")
+    thread = await live.scripted_thread(alice, "Hello!")
+    ticket = await make_ticket(alice, thread["id"])
+    browser = await without_key(live)
+    live.app.state.streams._per_user = 0
+    check_problem(await alice.get(f"/threads/{thread['id']}/events"), 429, "rate_limited")
+    response = await browser.get(f"/threads/{thread['id']}/events?ticket={ticket}")
+    assert (response.status_code, response.text) == (200, "retry: 5000\n\n")
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+
+async def test_a_ticket_is_in_no_log(live: Live, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    alice = await live.user("alice")
+    thread = await live.scripted_thread(alice, "Hello!")
+    ticket = await make_ticket(alice, thread["id"])
+    browser = await without_key(live)
+    await browser.get(f"/threads/{thread['id']}/nothing?ticket={ticket}")
+    async with browser.stream("GET", f"/threads/{thread['id']}/events?ticket={ticket}"):
+        pass
+    out, err = capfdbinary.readouterr()
+    assert ticket.encode() not in out + err
