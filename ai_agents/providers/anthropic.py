@@ -4,10 +4,8 @@ The SDK does authentication, addresses and connections; its stream is decoded he
 fifth of its own objects.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import (
@@ -30,6 +28,7 @@ from ai_agents.providers.errors import (
     retry_after_s,
 )
 from ai_agents.providers.lines import SSEDecoder, encode_body
+from ai_agents.providers.models import AnthropicFacts, anthropic_facts
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
@@ -58,43 +57,6 @@ _STOP_REASONS: dict[str, StopReason] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What a family of models takes. `off` says how `reasoning: none` is put where thinking is on by default."""
-
-    max_tokens: int
-    thinking: Literal["none", "budget", "adaptive"]
-    off: Literal["omit", "disabled", "between_tools", "low_effort"] = "omit"
-    sampling: bool = False
-
-
-# First match wins. Sources, read 2026-11-22: https://platform.claude.com/docs/en/build-with-claude/thinking-troubleshooting
-# and the pages "What's new" and "Overview" of each model there.
-_MODELS: tuple[tuple[re.Pattern[str], ModelFacts], ...] = tuple(
-    (re.compile(pattern), facts)
-    for pattern, facts in (
-        (r"claude-(instant|2)|claude-3-(opus|sonnet|haiku)", ModelFacts(4096, "none", sampling=True)),
-        (r"claude-3-5", ModelFacts(8192, "none", sampling=True)),
-        (
-            r"claude-3-7|claude-4-|claude-(opus|sonnet|haiku)-4-([015](?!\d)|2025)",
-            ModelFacts(8192, "budget", sampling=True),
-        ),
-        (r"claude-(opus|sonnet)-4-6", ModelFacts(32000, "adaptive", sampling=True)),
-        (r"claude-opus-4-[78]", ModelFacts(32000, "adaptive")),
-        (r"claude-sonnet-5-5", ModelFacts(32000, "adaptive", off="between_tools")),
-        (r"claude-opus-5-5|claude-(fable|mythos)", ModelFacts(32000, "adaptive", off="low_effort")),
-        (r"claude-haiku-5|claude-(opus|sonnet)-5", ModelFacts(32000, "adaptive", off="disabled")),
-        (r"claude", ModelFacts(32000, "adaptive")),
-        (r"", ModelFacts(8192, "none")),
-    )
-)
-
-
-def model_facts(model: str) -> ModelFacts:
-    """What this model takes; an unknown Claude is taken for a new one, anything else for a plain one."""
-    return next(facts for pattern, facts in _MODELS if pattern.match(model))
-
-
 class AnthropicProvider(HTTPProvider):
     """Claude. Without `api_key` the SDK looks where it always does (`ANTHROPIC_API_KEY` and so on)."""
 
@@ -114,7 +76,7 @@ class AnthropicProvider(HTTPProvider):
 
     def capabilities(self, model: str) -> Capabilities:
         """What this model accepts."""
-        facts = model_facts(model)
+        facts = anthropic_facts(model)
         return Capabilities(sampling=facts.sampling, reasoning=facts.thinking != "none")
 
     def _build(self) -> Any:
@@ -173,7 +135,7 @@ class AnthropicProvider(HTTPProvider):
 
 
 def _to_wire(request: ModelRequest) -> JsonObject:
-    facts = model_facts(request.model)
+    facts = anthropic_facts(request.model)
     settings = request.settings
     names = ToolNames(request.tools)
     messages = _messages_to_wire(request, names)
@@ -227,7 +189,7 @@ def _sampling_to_wire(settings: ModelSettings) -> JsonObject:
     return {} if settings.top_p is None else {"top_p": settings.top_p}
 
 
-def _reasoning_to_wire(request: ModelRequest, facts: ModelFacts, messages: list[JsonObject]) -> JsonObject:
+def _reasoning_to_wire(request: ModelRequest, facts: AnthropicFacts, messages: list[JsonObject]) -> JsonObject:
     effort = request.settings.reasoning
     if effort is None or facts.thinking == "none":
         return {}
@@ -240,7 +202,9 @@ def _reasoning_to_wire(request: ModelRequest, facts: ModelFacts, messages: list[
     return _budget_to_wire(request, facts, _BUDGETS[effort], messages)
 
 
-def _budget_to_wire(request: ModelRequest, facts: ModelFacts, budget: int, messages: list[JsonObject]) -> JsonObject:
+def _budget_to_wire(
+    request: ModelRequest, facts: AnthropicFacts, budget: int, messages: list[JsonObject]
+) -> JsonObject:
     if _answers_tools_without_thinking(messages):
         return {}  # such a turn cannot go on with thinking: the API wants it to have begun with it
     if request.settings.max_tokens is None:

@@ -5,9 +5,8 @@ The SDK does authentication, addresses and connections; its stream is decoded he
 fifth of its own objects. Other servers differ in details; what is known of that is tolerated.
 """
 
-import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
@@ -30,6 +29,7 @@ from ai_agents.providers.errors import (
     retry_after_s,
 )
 from ai_agents.providers.lines import SSEDecoder, encode_body
+from ai_agents.providers.models import OpenAIFacts, openai_facts
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
@@ -49,36 +49,6 @@ _STOP_REASONS: dict[str, StopReason] = {
     "length": "max_tokens",
     "content_filter": "refusal",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What a family of models takes. Reasoning ones take `max_completion_tokens`, no sampling and no stop sequences.
-
-    `least` is the reasoning effort that is put for `reasoning: none`, as several cannot do without.
-    """
-
-    reasoning: bool | None
-    least: Literal["none", "minimal", "low"] = "none"
-
-
-# First match wins. Sources, read 2026-11-22: https://developers.openai.com/api/docs/guides/reasoning and the comments
-# on `temperature`, `stop`, `max_tokens` and `reasoning_effort` in the reference of chat completions.
-_MODELS: tuple[tuple[re.Pattern[str], ModelFacts], ...] = tuple(
-    (re.compile(pattern), facts)
-    for pattern, facts in (
-        (r"gpt-[3-4]|chatgpt-|gpt-[0-9.]+-chat|gpt-audio", ModelFacts(reasoning=False)),
-        (r"o[1-9](-|$)", ModelFacts(reasoning=True, least="low")),
-        (r"gpt-5(-|$)", ModelFacts(reasoning=True, least="minimal")),
-        (r"gpt-[5-9]|codex", ModelFacts(reasoning=True)),
-        (r"", ModelFacts(reasoning=None)),
-    )
-)
-
-
-def model_facts(model: str) -> ModelFacts:
-    """What this model takes; `reasoning` is None where that is not known, as for every other server's models."""
-    return next(facts for pattern, facts in _MODELS if pattern.match(model.removeprefix("ft:")))
 
 
 class OpenAIProvider(HTTPProvider):
@@ -103,7 +73,7 @@ class OpenAIProvider(HTTPProvider):
 
     def capabilities(self, model: str) -> Capabilities:
         """What this model accepts."""
-        reasoning = model_facts(model).reasoning
+        reasoning = openai_facts(model).reasoning
         return Capabilities(sampling=not reasoning, reasoning=reasoning is not False)
 
     def _build(self) -> Any:
@@ -164,7 +134,7 @@ class OpenAIProvider(HTTPProvider):
 
 
 def _to_wire(request: ModelRequest) -> JsonObject:
-    facts = model_facts(request.model)
+    facts = openai_facts(request.model)
     names = ToolNames(request.tools)
     payload: JsonObject = {
         "model": request.model,
@@ -184,10 +154,13 @@ def _to_wire(request: ModelRequest) -> JsonObject:
             }
             for tool in request.tools
         ]
-    return payload | _settings_to_wire(request.settings, facts)
+    payload |= _settings_to_wire(request.settings, facts)
+    if request.tools and facts.tools_effort is not None:
+        payload["reasoning_effort"] = facts.tools_effort
+    return payload
 
 
-def _settings_to_wire(settings: ModelSettings, facts: ModelFacts) -> JsonObject:
+def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject:
     asked: JsonObject = {"max_completion_tokens" if facts.reasoning else "max_tokens": settings.max_tokens}
     if not facts.reasoning:
         asked |= {"temperature": settings.temperature, "top_p": settings.top_p}
@@ -197,7 +170,7 @@ def _settings_to_wire(settings: ModelSettings, facts: ModelFacts) -> JsonObject:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _reasoning_to_wire(settings: ModelSettings, facts: ModelFacts) -> str | None:
+def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> str | None:
     if settings.reasoning != "none":
         return settings.reasoning
     return facts.least if facts.reasoning else None

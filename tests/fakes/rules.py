@@ -57,6 +57,8 @@ _OLLAMA_FIELDS = {
 _OLLAMA_OPTIONS = {"num_ctx", "num_predict", "temperature", "top_p", "stop"}
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_-]{1,256}")
+# https://github.com/BerriAI/litellm/pull/34569 shows it against the real API.
+_OPENAI_NO_REASONING_TOOLS = re.compile(r"gpt-5\.[2-9](?!\S*chat)|gpt-[6-9](?!\S*chat)")
 _OPENAI_REASONING = re.compile(r"o[1-9](-|$)|gpt-[5-9](?!\S*chat)")
 
 
@@ -236,14 +238,7 @@ def _check_openai(payload: dict[str, Any]) -> None:
     _only(_OPENAI_FIELDS, payload)
     if "stream_options" in payload and not payload.get("stream"):
         _refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.")
-    if len(payload.get("stop", ())) > 4:
-        _refuse("Invalid 'stop': array too long. Expected an array with maximum length 4.")
-    if _OPENAI_REASONING.match(payload["model"]):
-        for name in ("max_tokens", "temperature", "top_p", "stop"):
-            if name in payload:
-                _refuse(f"Unsupported parameter: '{name}' is not supported with this model.")
-    elif payload["model"].startswith("gpt-4") and "reasoning_effort" in payload:
-        _refuse("Unrecognized request argument supplied: reasoning_effort")
+    _check_openai_settings(payload)
     _check_functions(payload)
     messages = payload.get("messages")
     if not messages:
@@ -256,6 +251,20 @@ def _check_openai(payload: dict[str, Any]) -> None:
         waiting = _check_openai_message(where, message, waiting)
     if waiting:
         _refuse("An assistant message with 'tool_calls' must be followed by tool messages for each 'tool_call_id'.")
+
+
+def _check_openai_settings(payload: dict[str, Any]) -> None:
+    if len(payload.get("stop", ())) > 4:
+        _refuse("Invalid 'stop': array too long. Expected an array with maximum length 4.")
+    if _OPENAI_REASONING.match(payload["model"]):
+        for name in ("max_tokens", "temperature", "top_p", "stop"):
+            if name in payload:
+                _refuse(f"Unsupported parameter: '{name}' is not supported with this model.")
+    elif payload["model"].startswith("gpt-4") and "reasoning_effort" in payload:
+        _refuse("Unrecognized request argument supplied: reasoning_effort")
+    reasons = payload.get("reasoning_effort") != "none"
+    if reasons and payload.get("tools") and _OPENAI_NO_REASONING_TOOLS.match(payload["model"]):
+        _refuse("Function tools with reasoning_effort are not supported for this model in /v1/chat/completions.")
 
 
 def _check_openai_message(where: str, message: dict[str, Any], waiting: set[str]) -> set[str]:

@@ -35,7 +35,16 @@ MODELS = {
         "claude-next",
         "another-model",
     ),
-    "openai": ("gpt-4o", "o3", "gpt-5", "gpt-5-chat-latest", "gpt-6-sol", "llama-3.1-8b", "ft:gpt-4o:me::1"),
+    "openai": (
+        "gpt-4o",
+        "o3",
+        "gpt-5",
+        "gpt-5-chat-latest",
+        "gpt-5.4-mini",
+        "gpt-6-sol",
+        "llama-3.1-8b",
+        "ft:gpt-4o:me::1",
+    ),
     "ollama": ("llama3.1", "gpt-oss:20b"),
 }
 TEXTS = st.sampled_from(["Hello", "", " ", "\n\n", "世界 😀", "two\nlines "])

@@ -5,6 +5,7 @@ import gzip
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -391,12 +392,17 @@ async def test_turns_one_after_the_other_share_a_connection(
     assert fake.connections == 1
 
 
-async def test_many_streams_at_once_lose_nothing(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_many_first_streams_at_once_lose_nothing_and_share_one_client(
+    name: str, fake: FakeProviderServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     provider = connect(name)
+    build = Mock(side_effect=provider._build)  # type: ignore[attr-defined]  # every provider behind HTTP has it
+    monkeypatch.setattr(provider, "_build", build)
     fake.script(name, [say(f"answer {number} ", "to ", "somebody") for number in range(40)])
 
     responses = await asyncio.gather(*(provider.complete(ask(name)) for _ in range(40)))
 
+    assert build.call_count == 1
     assert sorted(response.text for response in responses) == sorted(f"answer {n} to somebody" for n in range(40))
 
 

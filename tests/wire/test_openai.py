@@ -386,6 +386,15 @@ def test_settings_are_sent_as_the_model_takes_them(model: str, effort: str | Non
     assert {k: v for k, v in payload.items() if k not in {"model", "messages", "stream", "stream_options"}} == expected
 
 
+def test_models_that_cannot_reason_with_tools_here_are_told_not_to() -> None:
+    def effort(model: str, **facts: Any) -> Any:
+        return _to_wire(ask(NAME, model=model, settings={"reasoning": "high"}, **facts))["reasoning_effort"]
+
+    assert effort("gpt-5.6-terra", tools=(CALCULATOR,)) == "none"
+    assert effort("gpt-5.6-terra") == "high"
+    assert effort("gpt-5-mini", tools=(CALCULATOR,)) == "high"
+
+
 def test_capabilities_follow_the_model() -> None:
     provider = OpenAIProvider()
 

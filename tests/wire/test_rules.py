@@ -108,6 +108,7 @@ def test_anthropics_older_version_takes_sampling_but_not_both_kinds() -> None:
         OPENAI | {"reasoning_effort": "low"},
         OPENAI | {"model": "o3", "temperature": 1.0},
         OPENAI | {"model": "gpt-5", "max_tokens": 5},
+        OPENAI | {"model": "gpt-6-sol", "tools": [{"type": "function", "function": {"name": "a", "parameters": {}}}]},
         chat(OPENAI),
         chat(OPENAI, {"role": "user", "content": ""}),
         chat(OPENAI, {"role": "assistant"}),
