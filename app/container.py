@@ -19,6 +19,7 @@ from ai_agents.store.messages import MessageStore
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.runs import RunStore
 from ai_agents.store.threads import ThreadStore
+from ai_agents.store.tickets import TicketStore
 from ai_agents.tools.registry import ToolRegistry, default_registry
 from app.admin_key import admin_key
 from app.settings import Settings
@@ -37,6 +38,7 @@ class Principal:
     user_id: str
     is_admin: bool
     token: str = field(repr=False)
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Container:
     runs: RunStore
     roles: RoleStore
     keys: KeyStore
+    tickets: TicketStore
     providers: ProviderPool
     tools: ToolRegistry
     runner: AgentRunner
@@ -62,7 +65,16 @@ class Container:
         if hmac.compare_digest(token.encode(), self.admin_key):
             return Principal(ADMIN_ID, is_admin=True, token=token)
         found = await self.keys.authenticate(token)
-        return None if found is None else Principal(found["user_id"], is_admin=found["admin"], token=token)
+        if found is None:
+            return None
+        return Principal(found["user_id"], is_admin=found["admin"], token=token, key_id=found["key_id"])
+
+    async def admit_by_ticket(self, ticket: str, thread_id: str) -> Principal | None:
+        """Whom a ticket for this thread speaks for; None for one that does not hold, or is for another thread."""
+        found = await self.tickets.use(ticket)
+        if found is None or found["thread_id"] != thread_id:
+            return None
+        return Principal(found["user_id"], is_admin=found["admin"], token=ticket)
 
     async def still_valid(self, user: Principal) -> bool:
         """Whether the user's token is still good, for what takes longer than a request."""
@@ -87,6 +99,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             runs=RunStore(conn),
             roles=RoleStore(conn),
             keys=KeyStore(conn),
+            tickets=TicketStore(conn),
             providers=providers,
             tools=default_registry,
             runner=AgentRunner(conn, auth, providers=providers, tools=default_registry, limits=_limits(settings)),

@@ -51,11 +51,43 @@ def check_id(value: str, otherwise: type[NotFound]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """Somebody who may read a thread's streams."""
+
+    user: Principal
+    thread: ThreadAccess
+    by_ticket: bool
+
+
+@dataclass(frozen=True, slots=True)
 class VisibleAgent:
     """An agent that the user may see, and what he is on it (None for an admin without a role)."""
 
     id: str
     role: Literal["owner", "editor", "viewer"] | None
+
+
+async def reading(
+    request: Request,
+    ticket: Annotated[
+        str | None, Query(description="In place of a key, for a browser's EventSource: see `POST /tickets`.")
+    ] = None,
+) -> Reading:
+    """Who reads a thread's stream, and the thread: by key, or by a ticket for it.
+
+    Raises `Unauthorized`, `ThreadNotFound`. A ticket's user is looked at anew each time, as a key's is.
+    """
+    container: Container = request.app.state.container
+    thread_id = request.path_params["thread_id"]
+    if ticket is None or "authorization" in request.headers:
+        user = await authenticated(request)
+    else:
+        found = await container.admit_by_ticket(ticket, thread_id)
+        if found is None:
+            raise Unauthorized("This ticket does not hold, or not for this thread.")
+        request.scope[USER_ID] = found.user_id
+        user = found
+    return Reading(user, await visible_thread(thread_id, user, container), by_ticket=user.token == ticket)
 
 
 async def visible_agent(agent_id: str, user: User, services: Services) -> VisibleAgent:
@@ -73,6 +105,7 @@ async def visible_thread(thread_id: str, user: User, services: Services) -> Thre
 
 OnAgent = Annotated[VisibleAgent, Depends(visible_agent)]
 OnThread = Annotated[ThreadAccess, Depends(visible_thread)]
+ReadsStream = Annotated[Reading, Depends(reading)]
 
 
 @dataclass(frozen=True, slots=True)

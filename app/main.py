@@ -18,11 +18,11 @@ from app.container import open_container
 from app.middleware import REQUEST_ID, RequestContext
 from app.openapi import build_document
 from app.problems import InvalidBody, problem_of, problem_of_status, validation_errors
-from app.routers import agents, events, health, keys, me, messages, providers, roles, runs, threads, tools
-from app.routers.sse import OpenStreams
+from app.routers import agents, events, health, keys, me, messages, providers, roles, runs, threads, tickets, tools
+from app.routers.sse import OpenStreams, come_back_later
 from app.settings import Settings
 
-ROUTERS = (agents, threads, messages, runs, events, roles, keys, me, providers, tools, health)
+ROUTERS = (agents, threads, messages, runs, events, tickets, roles, keys, me, providers, tools, health)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -87,7 +87,11 @@ def _operation_id(route: APIRoute) -> str:
 
 async def _on_framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AIAgentsError)  # noqa: S101  # registered for these
-    return problem_of(error, request_id=request.scope[REQUEST_ID])
+    response = problem_of(error, request_id=request.scope[REQUEST_ID])
+    if response.status_code in (429, 503) and "ticket" in request.query_params:
+        # Any status but 200 ends an EventSource for good: it is told to come back instead.
+        return come_back_later()
+    return response
 
 
 async def _on_invalid_parameter(request: Request, error: Exception) -> Response:

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ai_agents.context.builder import build_request
+from ai_agents.context.builder import build_request, model_settings
 from ai_agents.context.tokens import TokenEstimator, load_ratios, save_ratios
-from ai_agents.context.windows import context_window
+from ai_agents.context.windows import context_window, input_budget
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.types import JsonObject, ModelMessage, ToolCallPart, ToolResultPart, Usage
 from ai_agents.memory.base import MemoryStrategy, Window
@@ -98,10 +98,12 @@ class Preparation:
         async def run_tool(call: ToolCallPart) -> ToolResultPart:
             return await self._executor.run(call, context, allowed=names)
 
+        unheard = [built.account.uncalibrated_tokens]
+
         def observe(usage: Usage) -> None:
-            if not usage.estimated:
-                estimated = built.account.uncalibrated_tokens
-                self._estimator.observe(provider.name, model, estimated, usage.input_tokens)
+            # Only the turn's first request is the one that was estimated: later ones hold its tool calls as well.
+            if unheard and not usage.estimated:
+                self._estimator.observe(provider.name, model, unheard.pop(), usage.input_tokens)
 
         return Prepared(
             provider=provider,
@@ -137,7 +139,7 @@ class Preparation:
     ) -> tuple[JsonObject, Window, tuple[ModelMessage, ...], Provider, str]:
         agent = self._agent(connection, run.agent_id, run.agent_version)
         provider, model = self._choose(agent)
-        size = context_window(provider.name, model, self._limits.context_windows)
+        size = input_budget(context_window(provider.name, model, self._limits.context_windows), model_settings(agent))
         tokens = self._estimator.for_model(provider.name, model)
         history = History(connection, run.thread_id)
         window = self._strategy(agent).fitted(max_tokens=size, estimate=tokens.message).window(history)

@@ -1,29 +1,19 @@
-"""API keys. A key is `aia_<id>_<secret>`: the id finds the row, and only a hash of the secret is kept.
+"""API keys: secrets that speak for a user."""
 
-The secret has 256 random bits, so a plain SHA-256 is enough: there is nothing in it to be guessed.
-"""
-
-import base64
-import hashlib
-import hmac
-import secrets
 from datetime import UTC, datetime
-from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from ai_agents.core.exceptions import InvalidRequest, KeyNotFound
-from ai_agents.core.ids import TIME_FORMAT, new_id, utc_now
+from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import ApiKey
+from ai_agents.store.secrets import id_of, make_secret, matches
 
 _SCHEME = "aia_"
-_ID_LENGTH = 22
-_PREFIX_LENGTH = len(_SCHEME) + _ID_LENGTH
-_SECRET_LENGTH = 43
 _COLUMNS = (
     ApiKey.id,
     ApiKey.user_id,
@@ -47,28 +37,27 @@ def create_key(
     """
     if not user_id:
         raise InvalidRequest("A user id is not empty.", loc=("user_id",))
-    key_id, secret = new_id(), secrets.token_urlsafe(32)
-    prefix = _SCHEME + base64.urlsafe_b64encode(UUID(key_id).bytes).decode().rstrip("=")
+    secret = make_secret(_SCHEME)
     row = {
-        "id": key_id,
+        "id": secret.id,
         "user_id": user_id,
         "name": clean_text(name),
-        "prefix": prefix,
+        "prefix": secret.prefix,
         "admin": admin,
         "created_at": utc_now(),
         "expires_at": None if expires_at is None else _to_utc(expires_at),
     }
-    connection.execute(insert(ApiKey), {**row, "secret_hash": _hash(secret)})
-    return {**row, "key": f"{prefix}_{secret}"}
+    connection.execute(insert(ApiKey), {**row, "secret_hash": secret.secret_hash})
+    return {**row, "key": secret.text}
 
 
 def authenticate(connection: Connection, key: str) -> JsonObject | None:
     """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
-    key_id = _id_of(key)
+    key_id = id_of(key, _SCHEME)
     if key_id is None:
         return None
     row = connection.execute(_FIND, {"key_id": key_id}).one_or_none()
-    if row is None or not hmac.compare_digest(row.secret_hash, _hash(key[_PREFIX_LENGTH + 1 :])):
+    if row is None or not matches(key, row.secret_hash):
         return None
     if row.expires_at is not None and row.expires_at <= utc_now():
         return None
@@ -92,27 +81,6 @@ def delete_key(connection: Connection, key_id: str, *, user_id: str | None) -> N
         statement = statement.where(ApiKey.user_id == user_id)
     if connection.execute(statement).rowcount == 0:
         raise KeyNotFound
-
-
-def _id_of(key: str) -> str | None:
-    """The id that a well-formed key names."""
-    if len(key) != _PREFIX_LENGTH + 1 + _SECRET_LENGTH or not key.isascii():
-        return None
-    if not key.startswith(_SCHEME) or key[_PREFIX_LENGTH] != "_":
-        return None
-    encoded = key[len(_SCHEME) : _PREFIX_LENGTH]
-    try:
-        decoded = base64.b64decode(encoded + "==", altchars=b"-_", validate=True)
-    except ValueError:
-        return None
-    # The last character has bits to spare: only one of its forms is the key that was given out.
-    if base64.urlsafe_b64encode(decoded).decode().rstrip("=") != encoded:
-        return None
-    return str(UUID(bytes=decoded))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _to_utc(text: str) -> str:

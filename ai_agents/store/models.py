@@ -294,6 +294,22 @@ class ApiKey(Base):
     expires_at: Mapped[str | None] = mapped_column(Timestamp)
 
 
+class Ticket(Base):
+    """Lets a browser read one thread's streams for a while, as long as the key that it was made with is good."""
+
+    __tablename__ = "tickets"
+    __table_args__ = (Index("ix_tickets_expires_at", "expires_at"),)
+
+    id: Mapped[str] = _id()
+    thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(Text)
+    admin: Mapped[bool] = mapped_column(Boolean)
+    key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    expires_at: Mapped[str] = mapped_column(Timestamp)
+
+
 class IdempotencyKey(Base):
     """What was answered to a request with this key: the run that it made, or the whole answer."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.dependencies import LastEventId, OnThread, Paging, Services, User
+from app.dependencies import LastEventId, Paging, ReadsStream, Services
 from app.responses import JSON, JsonResponse
 from app.routers.documented import answer, problems
 from app.routers.sse import MEDIA_TYPE, EventStreamResponse, OpenStreams
@@ -24,8 +24,7 @@ router = APIRouter(tags=["events"])
 )
 async def stream_thread_events(
     request: Request,
-    thread: OnThread,
-    user: User,
+    reads: ReadsStream,
     services: Services,
     last_event_id: LastEventId,
     page: Paging,
@@ -37,9 +36,9 @@ async def stream_thread_events(
     """
     accept = request.headers.get("accept", "").lower()
     if JSON in accept and MEDIA_TYPE not in accept:
-        found = await service.list_events(services, thread.thread_id, page, newest_first=order == "desc")
+        found = await service.list_events(services, reads.thread.thread_id, page, newest_first=order == "desc")
         return JsonResponse(found)
     streams: OpenStreams = request.app.state.streams
-    streams.check(user)
-    reader = await service.read_thread(services, user, thread.thread_id, after=last_event_id)
-    return EventStreamResponse(reader, user_id=user.user_id, streams=streams)
+    streams.check(reads.user)
+    reader = await service.read_thread(services, reads, after=last_event_id)
+    return EventStreamResponse(reader, user_id=reads.user.user_id, streams=streams)

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from ai_agents.auth.roles import may_on_thread
 from ai_agents.core.exceptions import PermissionDenied, RunNotFound
-from app.dependencies import LastEventId, OnThread, Paging, Services, User, check_id
+from app.dependencies import LastEventId, OnThread, Paging, ReadsStream, Services, User, check_id
 from app.responses import JsonResponse, no_content
 from app.routers.documented import answer, problems
 from app.routers.sse import EventStreamResponse, OpenStreams
@@ -36,16 +36,16 @@ async def get_run(thread: OnThread, run_id: str, services: Services) -> Response
     },
 )
 async def stream_run_events(
-    request: Request, thread: OnThread, run_id: str, user: User, services: Services, last_event_id: LastEventId
+    request: Request, reads: ReadsStream, run_id: str, services: Services, last_event_id: LastEventId
 ) -> Response:
     """The events of a run from its first, or after the one named; ends with its terminal event."""
     streams: OpenStreams = request.app.state.streams
-    streams.check(user)
     check_id(run_id, RunNotFound)
-    reader = await service.read_run(services, user, thread.thread_id, run_id, after=last_event_id)
+    streams.check(reads.user)
+    reader = await service.read_run(services, reads, run_id, after=last_event_id)
     if reader is None:
         return no_content()
-    return EventStreamResponse(reader, user_id=user.user_id, streams=streams)
+    return EventStreamResponse(reader, user_id=reads.user.user_id, streams=streams)
 
 
 @router.post(

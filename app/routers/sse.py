@@ -18,17 +18,19 @@ from app.container import Principal
 from app.problems import RateLimited
 
 MEDIA_TYPE = "text/event-stream"
-_START = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache, no-transform"),
-        (b"x-accel-buffering", b"no"),
-    ],
-}
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+_START = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
 # A source that always has more must not keep the loop from everybody else.
 _CHUNKS_WITHOUT_PAUSE = 32
+
+
+def come_back_later() -> Response:
+    """An event stream that ends at once, and says to open it again in some seconds."""
+    return Response(b"retry: 5000\n\n", headers={name.decode(): value.decode() for name, value in _HEADERS})
 
 
 class OpenStreams:

@@ -9,22 +9,20 @@ from ai_agents.core.types import JsonObject, LogRow
 from ai_agents.runner.places import place_in_thread
 from ai_agents.runner.reader import StreamReader
 from ai_agents.store import thread_log
-from app.container import Container, Principal
-from app.dependencies import PageOf
+from app.container import Container
+from app.dependencies import PageOf, Reading
 
 
-async def read_run(
-    services: Container, user: Principal, thread_id: str, run_id: str, *, after: str | None
-) -> StreamReader | None:
+async def read_run(services: Container, reads: Reading, run_id: str, *, after: str | None) -> StreamReader | None:
     """A reader of a run's events; None where the last one has been read. Raises `RunNotFound`, `InvalidEventId`."""
-    may_read = _right_to_read(services, user, thread_id)
-    return await services.runner.read_run(thread_id, run_id, after=after, may_read=may_read)
+    may_read = _right_to_read(services, reads)
+    return await services.runner.read_run(reads.thread.thread_id, run_id, after=after, may_read=may_read)
 
 
-async def read_thread(services: Container, user: Principal, thread_id: str, *, after: str | None) -> StreamReader:
+async def read_thread(services: Container, reads: Reading, *, after: str | None) -> StreamReader:
     """A reader of all that happens in a thread. Raises `ThreadNotFound`, `InvalidEventId`."""
-    may_read = _right_to_read(services, user, thread_id)
-    return await services.runner.read_thread(thread_id, after=after, may_read=may_read)
+    may_read = _right_to_read(services, reads)
+    return await services.runner.read_thread(reads.thread.thread_id, after=after, may_read=may_read)
 
 
 async def list_events(services: Container, thread_id: str, page: PageOf, *, newest_first: bool) -> JsonObject:
@@ -48,10 +46,15 @@ def _to_dict(row: LogRow) -> JsonObject:
     return {"seq": row.seq, "type": row.type, "created_at": row.created_at, **orjson.loads(row.data)}
 
 
-def _right_to_read(services: Container, user: Principal, thread_id: str) -> Callable[[], Awaitable[bool]]:
+def _right_to_read(services: Container, reads: Reading) -> Callable[[], Awaitable[bool]]:
+    user, thread_id = reads.user, reads.thread.thread_id
+
     async def may_read() -> bool:
-        return await services.still_valid(user) and await services.auth.may_see(
-            user.user_id, "thread", thread_id, is_admin=user.is_admin
-        )
+        if reads.by_ticket:
+            # An open stream is a use of its ticket, which lasts as long as it is used, up to its limit.
+            valid = await services.admit_by_ticket(user.token, thread_id) is not None
+        else:
+            valid = await services.still_valid(user)
+        return valid and await services.auth.may_see(user.user_id, "thread", thread_id, is_admin=user.is_admin)
 
     return may_read

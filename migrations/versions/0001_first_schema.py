@@ -21,6 +21,7 @@ _TABLES = (
     "jobs",
     "roles",
     "api_keys",
+    "tickets",
     "idempotency_keys",
     "token_ratios",
 )
@@ -244,6 +245,21 @@ def _create_access() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
     )
     op.create_index("ix_api_keys_user_id", "api_keys", ["user_id"])
+    op.create_table(
+        "tickets",
+        _id(),
+        _id("thread_id"),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("admin", sa.Boolean(), nullable=False),
+        _id("key_id", nullable=True),
+        sa.Column("secret_hash", sa.String(64), nullable=False),
+        _time("created_at"),
+        _time("expires_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_tickets"),
+        _of_thread("tickets"),
+        sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], "fk_tickets_key_id", ondelete="CASCADE"),
+    )
+    op.create_index("ix_tickets_expires_at", "tickets", ["expires_at"])
     op.create_table(
         "idempotency_keys",
         sa.Column("user_id", sa.Text(), nullable=False),

@@ -1,0 +1,91 @@
+"""Tickets: what a browser's EventSource, which cannot send a key, shows to read one thread's streams."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from ai_agents.core.ids import TIME_FORMAT, utc_now
+from ai_agents.core.types import JsonObject
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import ApiKey, Ticket
+from ai_agents.store.secrets import id_of, make_secret, matches
+
+_SCHEME = "tkt_"
+# Each use makes a ticket good for this much longer …
+_USE = timedelta(minutes=10)
+# … until it is this old.
+_LONGEST = timedelta(hours=24)
+_FIND = (
+    select(
+        Ticket.thread_id,
+        Ticket.user_id,
+        Ticket.admin,
+        Ticket.secret_hash,
+        Ticket.created_at,
+        Ticket.expires_at,
+        ApiKey.expires_at.label("key_expires_at"),
+    )
+    .outerjoin(ApiKey, ApiKey.id == Ticket.key_id)
+    .where(Ticket.id == bindparam("ticket_id"))
+)
+_EXTEND = update(Ticket).where(Ticket.id == bindparam("ticket_id")).values(expires_at=bindparam("until"))
+
+
+def create_ticket(
+    connection: Connection, thread_id: str, user_id: str, *, admin: bool, key_id: str | None
+) -> JsonObject:
+    """Write a ticket: `{"ticket", "expires_at"}`. It goes with the key and with the thread."""
+    now = datetime.now(UTC)
+    secret = make_secret(_SCHEME)
+    expires_at = (now + _USE).strftime(TIME_FORMAT)
+    row = {
+        "id": secret.id,
+        "thread_id": thread_id,
+        "user_id": user_id,
+        "admin": admin,
+        "key_id": key_id,
+        "secret_hash": secret.secret_hash,
+        "created_at": now.strftime(TIME_FORMAT),
+        "expires_at": expires_at,
+    }
+    connection.execute(insert(Ticket), row)
+    return {"ticket": secret.text, "expires_at": expires_at}
+
+
+def use_ticket(connection: Connection, ticket: str) -> JsonObject | None:
+    """Whom a ticket speaks for, `user_id, admin, thread_id`, and make it last; None for one that does not hold."""
+    ticket_id = id_of(ticket, _SCHEME)
+    if ticket_id is None:
+        return None
+    row = connection.execute(_FIND, {"ticket_id": ticket_id}).one_or_none()
+    now = utc_now()
+    if row is None or row.expires_at <= now or not matches(ticket, row.secret_hash):
+        return None
+    if row.key_expires_at is not None and row.key_expires_at <= now:
+        return None
+    made = datetime.fromisoformat(row.created_at)
+    until = min(datetime.now(UTC) + _USE, made + _LONGEST).strftime(TIME_FORMAT)
+    connection.execute(_EXTEND, {"ticket_id": ticket_id, "until": until})
+    return {"user_id": row.user_id, "admin": row.admin, "thread_id": row.thread_id}
+
+
+def sweep(connection: Connection) -> int:
+    """Forget tickets that hold no more; how many."""
+    return connection.execute(delete(Ticket).where(Ticket.expires_at <= utc_now())).rowcount
+
+
+class TicketStore:
+    """Tickets as clients make and show them."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def create(
+        self, thread_id: str, user_id: str, *, admin: bool = False, key_id: str | None = None
+    ) -> JsonObject:
+        """A new ticket, this once: `{"ticket", "expires_at"}`."""
+        return await self._db.write(lambda c: create_ticket(c, thread_id, user_id, admin=admin, key_id=key_id))
+
+    async def use(self, ticket: str) -> JsonObject | None:
+        """Whom the ticket speaks for, `user_id, admin, thread_id`; None for one that does not hold."""
+        return await self._db.write(lambda c: use_ticket(c, ticket))
