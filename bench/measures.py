@@ -1,0 +1,204 @@
+"""What is measured. Each measure takes a target and gives its figures by name; units are in the names."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from statistics import median, quantiles
+
+from bench.client import Client, request
+from bench.target import Target, all_of
+
+Figures = dict[str, float]
+Measure = Callable[[Target], Awaitable[Figures]]
+
+_TURN = "words-50"
+_WARM_UP = 100
+_IDLE_STREAMS = (500, 1000)
+_LENGTHS = (10, 100, 1_000, 10_000, 100_000)
+_PACE, _PACED_WORDS, _PACED_STREAMS = 50, 500, 200
+
+
+async def first_token(target: Target) -> Figures:
+    """What the service adds to the time until the first token, one turn after the other on kept connections."""
+    threads = await target.threads(_TURN, 20)
+    service, provider = await Client.connect(target.service.port), await Client.connect(target.upstream.port)
+    through, direct = [], []
+    for number in range(_WARM_UP + 400):
+        answer = await target.ask_directly(provider, target.direct(_TURN))
+        turn = await target.turn(service, target.message(threads[number % len(threads)]))
+        if number >= _WARM_UP:
+            direct.append(answer.first_s)
+            through.append(turn.first_s)
+    service.close()
+    provider.close()
+    return {
+        "first_token_direct_ms_p50": _p50(direct),
+        "first_token_ms_p50": _p50(through),
+        "first_token_ms_p95": _p95(through),
+        "first_token_added_ms_p50": _p50(through) - _p50(direct),
+        "first_token_added_ms_p95": _p95(through) - _p95(direct),
+    }
+
+
+async def turns(target: Target, *, model: str = _TURN, count: int = 2000, at_once: int = 16) -> Figures:
+    """Turns of 50 tokens, as many as the service manages: `at_once` clients, each with a thread of its own."""
+    threads = await target.threads(model, at_once)
+    clients = [await Client.connect(target.service.port) for _ in threads]
+    left = 0
+
+    async def run(client: Client, message: bytes) -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await target.turn(client, message)
+
+    async def run_all(number: int) -> None:
+        nonlocal left
+        left = number
+        await all_of([run(client, target.message(thread)) for client, thread in zip(clients, threads, strict=True)])
+
+    await run_all(_WARM_UP)
+    cpu_s, began = target.service.cpu_s(), time.perf_counter()
+    await run_all(count)
+    took_s, cpu_s = time.perf_counter() - began, target.service.cpu_s() - cpu_s
+    for client in clients:
+        client.close()
+    words = int(model.split("-")[1])
+    return {
+        "cpu_ms_per_turn": cpu_s / count * 1000,
+        "turns_per_s": count / took_s,
+        "tokens_per_s": words * count / took_s,
+        "cores_used": cpu_s / took_s,
+    }
+
+
+async def long_answers(target: Target) -> Figures:
+    """Answers of 2 000 tokens, as fast as the service passes them on."""
+    found = await turns(target, model="words-2000", count=100, at_once=16)
+    return {
+        "long_answers_tokens_per_s": found["tokens_per_s"],
+        "long_answers_cpu_us_per_token": found["cpu_ms_per_turn"] / 2000 * 1000,
+    }
+
+
+async def idle_streams(target: Target) -> Figures:
+    """Memory per stream of a thread in which nothing happens, each of a thread of its own."""
+    await turns(target, count=_WARM_UP)
+    threads = await target.threads(_TURN, max(_IDLE_STREAMS))
+    warm = await _open_streams(target, threads[:50])
+    for client in warm:
+        client.close()
+    await asyncio.sleep(1)
+    before = target.service.rss_bytes()
+    opened: list[Client] = []
+    found: Figures = {}
+    for count in _IDLE_STREAMS:
+        opened += await _open_streams(target, threads[len(opened) : count])
+        await asyncio.sleep(1)
+        found[f"kb_per_stream_of_{count}"] = (target.service.rss_bytes() - before) / count / 1000
+    cpu_s = target.service.cpu_s()
+    await asyncio.sleep(3)
+    found["idle_streams_cpu_percent"] = (target.service.cpu_s() - cpu_s) / 3 * 100
+    for client in opened:
+        client.close()
+    return found
+
+
+async def _open_streams(target: Target, threads: list[str]) -> list[Client]:
+    clients = []
+    for thread_id in threads:
+        client = await Client.connect(target.service.port)
+        asked = request("GET", f"/threads/{thread_id}/events", key=target.key, accept="text/event-stream")
+        await client.open_stream(asked, until=b"retry: ")
+        clients.append(client)
+    return clients
+
+
+async def paced(target: Target) -> Figures:
+    """200 streams at 50 tokens a second each, and among them new connections that want their first token."""
+    model = f"words-{_PACED_WORDS}-at-{_PACE}"
+    probe = f"words-5-at-{_PACE}"
+    threads = await target.threads(model, _PACED_STREAMS)
+    probed = await target.threads(probe, 100)
+    provider = await Client.connect(target.upstream.port)
+    direct = await target.ask_directly(provider, target.direct(model))
+    direct_first = [(await target.ask_directly(provider, target.direct(probe))).first_s for _ in range(10)]
+    provider.close()
+    await turns(target, count=_WARM_UP)
+
+    async def stream(thread_id: str) -> float:
+        client = await Client.connect(target.service.port)
+        answer = await target.turn(client, target.message(thread_id))
+        client.close()
+        return answer.total_s
+
+    async def newcomer(thread_id: str, delay_s: float) -> float:
+        await asyncio.sleep(delay_s)
+        began = time.perf_counter()
+        client = await Client.connect(target.service.port)
+        answer = await target.turn(client, target.message(thread_id), began=began)
+        client.close()
+        return answer.first_s
+
+    cpu_s, began = target.service.cpu_s(), time.perf_counter()
+    running = asyncio.ensure_future(all_of([stream(thread_id) for thread_id in threads]))
+    # They come while all of the streams run: after the first have begun, before the first can have ended.
+    span_s = _PACED_WORDS / _PACE - 2
+    newcomers = await all_of(
+        [newcomer(thread_id, 1.5 + span_s * number / len(probed)) for number, thread_id in enumerate(probed)]
+    )
+    took = await running
+    return {
+        "paced_direct_s": direct.total_s,
+        "paced_turn_s_p50": median(took),
+        "paced_turn_s_max": max(took),
+        "paced_turn_ratio_p50": median(took) / direct.total_s,
+        "paced_turn_ratio_max": max(took) / direct.total_s,
+        "paced_cores_used": (target.service.cpu_s() - cpu_s) / (time.perf_counter() - began),
+        "newcomer_direct_ms_p50": _p50(direct_first),
+        "newcomer_first_token_ms_p50": _p50(newcomers),
+        "newcomer_first_token_ms_p95": _p95(newcomers),
+    }
+
+
+async def lengths(target: Target) -> Figures:
+    """What a turn costs in threads of different lengths, one turn after the other, taken in rounds."""
+    threads = {length: await target.long_thread(_TURN, length) for length in _LENGTHS}
+    client = await Client.connect(target.service.port)
+    cpu_s = dict.fromkeys(_LENGTHS, 0.0)
+    took: dict[int, list[float]] = {length: [] for length in _LENGTHS}
+    rounds, in_a_row = 8, 25
+    for number in range(rounds + 1):
+        for length, thread_id in threads.items():
+            # The shortest has to stay short: each round is in a new one.
+            used = thread_id if length > 10 else await target.long_thread(_TURN, length)
+            before = target.service.cpu_s()
+            for _ in range(in_a_row):
+                turn = await target.turn(client, target.message(used))
+                if number:
+                    took[length].append(turn.total_s)
+            cpu_s[length] += (target.service.cpu_s() - before) if number else 0
+    client.close()
+    found = {f"turn_ms_at_{length}": _p50(took[length]) for length in _LENGTHS}
+    found |= {f"turn_cpu_ms_at_{length}": cpu_s[length] / rounds / in_a_row * 1000 for length in _LENGTHS}
+    found["long_thread_ratio"] = _p50(took[_LENGTHS[-1]]) / _p50(took[_LENGTHS[0]])
+    found["long_thread_cpu_ratio"] = cpu_s[_LENGTHS[-1]] / cpu_s[_LENGTHS[0]]
+    return found
+
+
+def _p50(seconds: list[float]) -> float:
+    return median(seconds) * 1000
+
+
+def _p95(seconds: list[float]) -> float:
+    return quantiles(seconds, n=20)[-1] * 1000
+
+
+MEASURES: dict[str, Measure] = {
+    "first": first_token,
+    "turns": turns,
+    "long": long_answers,
+    "idle": idle_streams,
+    "paced": paced,
+    "lengths": lengths,
+}
