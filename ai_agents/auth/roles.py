@@ -137,7 +137,7 @@ class RoleAuth:
     async def may_see(self, user_id: str, resource_type: str, resource_id: str, *, is_admin: bool = False) -> bool:
         """Whether there is such a thing and the user may know of it."""
         try:
-            return is_admin or await self.role_of(user_id, resource_type, resource_id) is not None
+            return await self.role_of(user_id, resource_type, resource_id) is not None or is_admin
         except (AgentNotFound, ThreadNotFound):
             return False
 

@@ -29,3 +29,8 @@ def is_id(value: str) -> bool:
 def utc_now() -> str:
     """The time in `TIME_FORMAT`."""
     return datetime.now(UTC).strftime(TIME_FORMAT)
+
+
+def format_time(time: datetime) -> str:
+    """A time in `TIME_FORMAT`, years before 1000 with their leading zeros, without which they would not sort."""
+    return time.astimezone(UTC).strftime(TIME_FORMAT).rjust(27, "0")

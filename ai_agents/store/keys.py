@@ -1,6 +1,6 @@
 """API keys: secrets that speak for a user."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
@@ -88,8 +88,7 @@ def _to_utc(text: str) -> str:
         time = datetime.fromisoformat(text)
         if time.tzinfo is None:
             raise ValueError("no offset")
-        # Years before 1000 would lose their leading zeros, and with them the order of texts.
-        return time.astimezone(UTC).strftime(TIME_FORMAT).rjust(27, "0")
+        return format_time(time)
     except (ValueError, OverflowError) as error:
         raise InvalidRequest(
             "A time is RFC 3339 with an offset, as 2030-01-31T12:00:00Z.", loc=("expires_at",)

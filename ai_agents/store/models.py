@@ -6,7 +6,7 @@ Times are RFC 3339 texts with six decimals in Python; PostgreSQL keeps them as t
 sorts.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
+
+from ai_agents.core.ids import format_time
 
 # The newest migration; a database made by `create_all` is stamped with it, and a test holds it against migrations/.
 SCHEMA_REVISION = "0001"
@@ -53,7 +55,7 @@ class Timestamp(TypeDecorator[str]):
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # the base class's signature
         """What the driver gives to text."""
         if isinstance(value, datetime):
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            return format_time(value)
         return None if value is None else str(value)
 
 

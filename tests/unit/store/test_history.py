@@ -1,0 +1,214 @@
+"""History as memory reads it: the right rows, and no more of them looked at than the answer has."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.types import ModelMessage, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.store.agents import AgentStore
+from ai_agents.store.database import Database
+from ai_agents.store.history import History, StoredSummary
+from ai_agents.store.messages import insert_message, insert_messages
+from ai_agents.store.summaries import insert_summary
+from ai_agents.store.threads import ThreadStore
+
+RUN = new_id()
+
+
+@pytest.fixture
+async def spoken(database: Database, thread_id: str) -> str:
+    """A thread of two turns and a message that waits; between the messages lie other rows of the log."""
+    said: list[tuple[int | None, str, list[Part], str | None]] = [
+        (2, "user", [TextPart("1+1?")], RUN),
+        (3, "assistant", [ReasoningPart("hm", {"signature": "s"}), ToolCallPart("c", "calc", {"b": 1, "a": 2})], RUN),
+        (5, "tool", [ToolResultPart("c", "calc", {"v": 2}, is_error=True)], RUN),
+        (6, "assistant", [TextPart("2")], RUN),
+        (9, "user", [TextPart("thanks")], None),
+        (10, "assistant", [TextPart("welcome")], None),
+        (None, "user", [TextPart("later")], None),
+    ]
+
+    def work(connection: Connection) -> None:
+        for seq, role, parts, run_id in said:
+            insert_message(
+                connection,
+                message_id=new_id(),
+                thread_id=thread_id,
+                run_id=run_id,
+                seq=seq,
+                role=role,
+                parts=parts,
+                status="completed",
+                user_id=None,
+                usage=None,
+                metadata={},
+                created_at=utc_now(),
+            )
+
+    await database.write(work)
+    return thread_id
+
+
+async def test_each_question_has_its_answer_in_order(database: Database, spoken: str) -> None:
+    async def ask(question: Callable[[History], list[ModelMessage]], through_seq: int | None = None) -> list[int]:
+        found = await database.read(lambda c: question(History(c, spoken, through_seq=through_seq)))
+        return [message.seq or 0 for message in found]
+
+    assert await ask(lambda h: h.latest(3)) == [6, 9, 10]
+    assert await ask(lambda h: h.latest(99)) == [2, 3, 5, 6, 9, 10]
+    assert await ask(lambda h: h.latest(2, before_seq=9)) == [5, 6]
+    assert await ask(lambda h: h.latest(2, before_seq=2)) == []
+    assert await ask(lambda h: h.latest(2), through_seq=5) == [3, 5]
+    assert await ask(lambda h: h.latest(2, before_seq=99), through_seq=5) == [3, 5]
+    assert await ask(lambda h: h.first(2)) == [2, 3]
+    assert await ask(lambda h: h.first(9), through_seq=3) == [2, 3]
+    assert await ask(lambda h: h.after(5)) == [6, 9, 10]
+    assert await ask(lambda h: h.after(0, limit=2)) == [2, 3]
+    assert await ask(lambda h: h.after(5), through_seq=6) == [6]
+    assert await ask(lambda h: h.run_messages(RUN)) == [2, 3, 5, 6]
+    assert await ask(lambda h: h.run_messages(RUN), through_seq=3) == [2, 3]
+    assert await ask(lambda h: h.run_messages(new_id())) == []
+
+
+async def test_a_turn_begins_with_its_users_message(database: Database, spoken: str) -> None:
+    def starts(connection: Connection) -> list[int]:
+        return [History(connection, spoken).turn_start(seq) for seq in (1, 2, 3, 6, 8, 9, 10, 999)]
+
+    assert await database.read(starts) == [1, 2, 2, 2, 2, 9, 9, 9]
+    assert await database.read(lambda c: History(c, spoken, through_seq=8).turn_start(10)) == 2
+
+
+async def test_parts_come_back_whole_with_what_is_the_providers_own(database: Database, spoken: str) -> None:
+    found = await database.read(lambda c: History(c, spoken).latest(5, before_seq=9))
+    assert found[1:3] == [
+        ModelMessage(
+            "assistant",
+            (ReasoningPart("hm", {"signature": "s"}), ToolCallPart("c", "calc", {"b": 1, "a": 2})),
+            3,
+        ),
+        ModelMessage("tool", (ToolResultPart("c", "calc", {"v": 2}, is_error=True),), 5),
+    ]
+    call = found[1].parts[1]
+    assert isinstance(call, ToolCallPart)
+    assert list(call.arguments) == ["b", "a"]
+
+
+async def test_the_summary_that_covers_most_counts_and_of_equals_the_last(database: Database, spoken: str) -> None:
+    async def summary(through_seq: int | None = None) -> StoredSummary | None:
+        return await database.read(lambda c: History(c, spoken, through_seq=through_seq).summary())
+
+    async def add(text: str, covers: int, number: int = 1) -> None:
+        await database.write(lambda c: insert_summary(c, spoken, text, covers_through_seq=covers, number=number))
+
+    assert await summary() is None
+    await add("much", 6)
+    await add("little", 2)
+    assert await summary() == StoredSummary("much", 6)
+    assert await summary(through_seq=5) == StoredSummary("little", 2)
+    assert await summary(through_seq=1) is None
+    await add("better", 6, 2)
+    assert await summary() == StoredSummary("better", 6)
+    await add("", 6, 3)
+    assert await summary() is None
+
+
+async def test_no_question_looks_at_more_than_its_answer(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    agent = await AgentStore(database).create("a")
+    thread_ids = [(await ThreadStore(database).create(agent["id"]))["id"] for _ in range(2)]
+    run_id = new_id()
+    for thread_id in thread_ids:
+        await database.write(lambda c, t=thread_id: _fill(c, t, run_id))  # type: ignore[misc]  # bound now
+    plans = await database.read(lambda c: _plans(c, thread_ids[0], run_id))
+    for statement, plan in plans:
+        assert "USING" in plan, (statement, plan)
+        assert "INDEX" in plan, (statement, plan)
+        # A scan reads a table; a tree sorts what an index did not bring in order.
+        assert "SCAN" not in plan, (statement, plan)
+        assert "B-TREE" not in plan, (statement, plan)
+    assert len(plans) == 7
+    assert "ix_messages_turn_starts" in plans[4][1]
+    await database.close()
+
+
+async def test_the_steps_of_a_question_do_not_grow_with_the_thread(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    agent = await AgentStore(database).create("a")
+    steps: list[dict[str, int]] = []
+    for length in (200, 4000):
+        thread = await ThreadStore(database).create(agent["id"])
+        await database.write(lambda c, t=thread["id"], n=length: _fill(c, t, new_id(), n))  # type: ignore[misc]  # bound now
+        steps.append(await database.read(lambda c, t=thread["id"], n=length: _steps(c, t, n)))  # type: ignore[misc]  # bound now
+    for question, few in steps[0].items():
+        assert 0 < steps[1][question] <= few + 5, question
+    await database.close()
+
+
+def _questions(history: History, run_id: str, end: int) -> dict[str, Callable[[], object]]:
+    return {
+        "latest": lambda: history.latest(20),
+        "latest before": lambda: history.latest(20, before_seq=end - 50),
+        "first": lambda: history.first(2),
+        "after": lambda: history.after(end - 10, limit=20),
+        "turn start": lambda: history.turn_start(end - 1),
+        "run": lambda: history.run_messages(run_id),
+        "summary": history.summary,
+    }
+
+
+def _fill(connection: Connection, thread_id: str, run_id: str, count: int = 300) -> None:
+    row: dict[str, Any] = {"thread_id": thread_id, "status": "completed", "user_id": None, "usage": None}
+    rows = [
+        row
+        | {
+            "id": new_id(),
+            "run_id": run_id if seq <= 4 else new_id(),
+            "seq": seq,
+            "role": "user" if seq % 3 == 1 else "assistant",
+            "parts": [{"type": "text", "text": str(seq)}],
+            "metadata": {},
+            "created_at": utc_now(),
+        }
+        for seq in range(1, count + 1)
+    ]
+    insert_messages(connection, rows)
+    for covers in range(1, count, 10):
+        insert_summary(connection, thread_id, "s", covers_through_seq=covers)
+
+
+def _plans(connection: Connection, thread_id: str, run_id: str) -> list[tuple[str, str]]:
+    """Every statement that the questions run, and how SQLite goes about it."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        seen.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    for ask in _questions(History(connection, thread_id), run_id, 300).values():
+        ask()
+    event.remove(connection, "before_cursor_execute", note)
+    return [
+        (statement, "; ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)))
+        for statement, values in seen
+    ]
+
+
+def _steps(connection: Connection, thread_id: str, count: int) -> dict[str, int]:
+    """How many instructions of SQLite's machine each question takes, in tens."""
+    driver: Any = connection.connection.driver_connection
+    counted: dict[str, int] = {}
+    for name, ask in _questions(History(connection, thread_id), new_id(), count).items():
+        ticks = [0]
+
+        def tick(ticks: list[int] = ticks) -> int:
+            ticks[0] += 1
+            return 0
+
+        driver.set_progress_handler(tick, 10)
+        ask()
+        driver.set_progress_handler(None, 0)
+        counted[name] = ticks[0]
+    return counted
