@@ -1,14 +1,17 @@
 """What the service is made of: settings in, open resources out. The one place where they are put together."""
 
+import asyncio
 import hmac
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from pydantic import SecretStr
 
 from ai_agents.auth.roles import RoleAuth
+from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.connection import Connection, connect
 from ai_agents.runner.preparation import RunLimits
@@ -24,6 +27,7 @@ from ai_agents.tools.registry import ToolRegistry, default_registry
 from app.admin_key import admin_key
 from app.settings import Settings
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 # Whose things are those that the admin key makes.
 ADMIN_ID = "admin"
 ECHO = ("echo", "echo")
@@ -87,6 +91,8 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     key = admin_key(settings).encode()
     conn = await connect(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
     providers = build_providers(settings)
+    # An SDK takes seconds to load: it is there before the first message wants it, and nobody waits for it here.
+    warming = asyncio.create_task(_warm(providers), name="load-provider")
     try:
         auth = RoleAuth(conn)
         yield Container(
@@ -106,8 +112,16 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             admin_key=key,
         )
     finally:
+        warming.cancel()
         await conn.close()
         await providers.aclose()
+
+
+async def _warm(providers: ProviderPool) -> None:
+    try:
+        await providers.prepare()
+    except AIAgentsError as error:
+        log.warning("the default provider cannot be used", reason=str(error))
 
 
 def build_providers(settings: Settings) -> ProviderPool:
@@ -117,7 +131,8 @@ def build_providers(settings: Settings) -> ProviderPool:
         "openai": {"api_key": _secret(settings.openai_api_key), "base_url": settings.openai_base_url},
         "ollama": {"base_url": settings.ollama_host},
     }
-    return ProviderPool(options, default=_default_model(settings, options))
+    options_of_all = {**options, "echo": {"delay_s": settings.echo_delay_s}}
+    return ProviderPool(options_of_all, default=_default_model(settings, options))
 
 
 def _default_model(settings: Settings, options: dict[str, dict[str, Any]]) -> tuple[str, str | None]:

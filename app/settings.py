@@ -51,6 +51,7 @@ class ProviderSettings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     ollama_host: str | None = Field(None, validation_alias="OLLAMA_HOST")
+    echo_delay_s: float = Field(0.02, ge=0, le=10, description="Before each word of the stand-in, so that it streams.")
 
 
 class RequestLimits(BaseSettings):

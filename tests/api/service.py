@@ -55,7 +55,9 @@ class Service:
 
 def settings_for(database_url: str, directory: Path, **changes: Any) -> Settings:
     """Settings of a service of its own."""
-    return Settings(database_url=database_url, var_dir=directory, admin_key=ADMIN_KEY, shutdown_grace_s=2, **changes)
+    return Settings(
+        database_url=database_url, var_dir=directory, admin_key=ADMIN_KEY, shutdown_grace_s=2, echo_delay_s=0, **changes
+    )
 
 
 @asynccontextmanager
@@ -88,6 +90,11 @@ async def give_role(client: httpx.AsyncClient, user_id: str, role: str, resource
     body = {"user_id": user_id, "role": role, "resource_type": resource_type, "resource_id": resource_id}
     response = await client.post("/roles", json=body)
     assert response.status_code == 201, response.text
+
+
+def raw_header(name: str, value: str) -> dict[bytes, bytes]:
+    """A header with characters that clients do not send by themselves."""
+    return {name.encode(): value.encode("latin-1")}
 
 
 def check_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
