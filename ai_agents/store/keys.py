@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from ai_agents.core.exceptions import InvalidRequest, KeyNotFound
-from ai_agents.core.ids import TIME_FORMAT, utc_now
+from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages
