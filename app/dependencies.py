@@ -69,6 +69,7 @@ class VisibleAgent:
 
 async def reading(
     request: Request,
+    thread_id: str,
     ticket: Annotated[
         str | None, Query(description="In place of a key, for a browser's EventSource: see `POST /tickets`.")
     ] = None,
@@ -78,7 +79,6 @@ async def reading(
     Raises `Unauthorized`, `ThreadNotFound`. A ticket's user is looked at anew each time, as a key's is.
     """
     container: Container = request.app.state.container
-    thread_id = request.path_params["thread_id"]
     if ticket is None or "authorization" in request.headers:
         user = await authenticated(request)
     else:

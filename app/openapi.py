@@ -18,7 +18,7 @@ from pydantic.json_schema import models_json_schema
 
 from ai_agents.core.events import TERMINAL_EVENTS, EventType
 from app.bodies import BODY_MODEL
-from app.dependencies import authenticated
+from app.dependencies import authenticated, reading
 from app.routers.documented import JSON, READ_MODELS, problems
 from app.schemas.common import FilePartIn, Problem, TextPartIn
 
@@ -75,7 +75,10 @@ def _build(app: FastAPI) -> dict[str, Any]:
     for path, method, operation in _operations(document):
         _complete(operation, path, routes[path, method])
     components = document.setdefault("components", {})
-    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "API key"}}
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "API key"},
+        "ticket": {"type": "apiKey", "in": "query", "name": "ticket", "description": "From `POST /tickets`."},
+    }
     components["schemas"] = _schemas(routes.values())
     return document
 
@@ -97,9 +100,13 @@ def _complete(operation: dict[str, Any], path: str, route: APIRoute) -> None:
     """Say what holds for all routes of a kind, and what body this one takes."""
     answers: dict[str, Any] = operation["responses"]
     codes = ["payload_too_large", "internal"]
-    is_open = authenticated not in _calls(route.dependant)
-    operation["security"] = [] if is_open else [{"bearer": []}]
-    if not is_open:
+    calls = set(_calls(route.dependant))
+    operation["security"] = [{"bearer": []}] if {authenticated, reading} & calls else []
+    if reading in calls:
+        operation["security"].append({"ticket": []})
+        # A way to authenticate is told as such, not as a parameter.
+        operation["parameters"] = [each for each in operation["parameters"] if each["name"] != "ticket"]
+    if operation["security"]:
         codes += ["unauthorized", "database_unavailable"]
     if "{" in path:
         codes.append("not_found")
@@ -129,7 +136,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
     if len(kinds) != 1:
         return schema
-    return {name: value for name, value in schema.items() if name != "anyOf"} | kinds[0]
+    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **kinds[0]}
 
 
 def _add_problems(answers: dict[str, Any], codes: list[str]) -> None:

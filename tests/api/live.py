@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from ai_agents.testing import ScriptedProvider
+from ai_agents.testing import ScriptedAnswer, ScriptedProvider
 from app.container import Container
 from app.main import create_app
 from app.server import Server, build_server
@@ -60,7 +60,9 @@ class Live:
         client = httpx.AsyncClient(base_url=self.server.address, headers=headers, timeout=TIMEOUT_S, trust_env=False)
         return await self._clients.enter_async_context(client)
 
-    async def scripted_thread(self, client: httpx.AsyncClient, *answers: object) -> dict[str, Any]:
+    async def scripted_thread(
+        self, client: httpx.AsyncClient, *answers: ScriptedAnswer | Sequence[object]
+    ) -> dict[str, Any]:
         """A thread of the client's user whose agent gives these answers."""
         self.container.providers.add(ScriptedProvider(*answers))
         agent = await make_agent(client, provider="scripted", tools=["calculator"])

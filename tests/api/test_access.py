@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from app.main import ROUTERS
 from app.openapi import find_body
-from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread
+from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread, raw_header
 
 OPEN = {"/livez", "/readyz"}
 # The answers to what is not there and to what is not for one to see are compared byte by byte.
@@ -70,7 +70,7 @@ async def test_every_route_but_health_wants_a_key(small_service: Service, method
 async def test_a_header_without_a_good_key_is_refused(small_service: Service, header: str) -> None:
     client = await small_service.anonymous()
 
-    response = await client.get("/me", headers={"authorization": header.encode("latin-1")})
+    response = await client.get("/me", headers=raw_header("authorization", header))
 
     check_problem(response, 401, "unauthorized")
 

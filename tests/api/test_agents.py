@@ -127,7 +127,7 @@ async def test_agents_are_listed_newest_first_in_pages(service: Service) -> None
     await make_agent(bob)
 
     found: list[str] = []
-    query: dict[str, object] = {"limit": 2}
+    query: dict[str, str | int] = {"limit": 2}
     while True:
         page = (await alice.get("/agents", params=query)).json()
         found += [agent["id"] for agent in page["data"]]

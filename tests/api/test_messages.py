@@ -275,15 +275,13 @@ async def test_the_history_comes_in_pages_from_either_end(live: Live) -> None:
 
     for order, expected in (("asc", said), ("desc", said[::-1])):
         found: list[str] = []
-        after: str | None = None
+        query: dict[str, str | int] = {"limit": 4, "order": order}
         while True:
-            page = (
-                await alice.get(path, params={"limit": 4, "order": order} | ({"after": after} if after else {}))
-            ).json()
+            page = (await alice.get(path, params=query)).json()
             found += [message["content"] for message in page["data"]]
-            after = page["next"]
-            if after is None:
+            if page["next"] is None:
                 break
+            query["after"] = page["next"]
         assert found == [message["content"] for message in expected]
 
 
