@@ -4,15 +4,36 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, delete, null, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import IdempotencyKeyReused, InvalidIdempotencyKey
 from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.types import JsonObject
-from ai_agents.store.models import IdempotencyKey
+from ai_agents.store.models import IdempotencyKey, Timestamp
 
 KEPT = timedelta(hours=24)
+_FIND = select(IdempotencyKey.fingerprint, IdempotencyKey.run_id, IdempotencyKey.answer).where(
+    IdempotencyKey.user_id == bindparam("user_id"),
+    IdempotencyKey.key == bindparam("key"),
+    IdempotencyKey.created_at > bindparam("oldest"),
+)
+
+
+def _remember(insert: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
+    """Write a key unless it is there. One that has outlived its time and was not swept yet is as good as none."""
+    new = {name: insert.excluded[name] for name in ("fingerprint", "run_id", "answer", "created_at")}
+    return insert.on_conflict_do_update(
+        index_elements=[IdempotencyKey.user_id, IdempotencyKey.key],
+        set_=new,
+        where=IdempotencyKey.created_at <= bindparam("oldest", type_=Timestamp),
+    )
+
+
+_REMEMBER = {
+    "postgresql": _remember(postgresql.insert(IdempotencyKey)),
+    "sqlite": _remember(sqlite.insert(IdempotencyKey)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +60,7 @@ def fingerprint(method: str, path: str, body: bytes) -> str:
 
 def find(connection: Connection, user_id: str, key: str, fingerprint: str) -> Remembered | None:
     """What this request led to earlier; None if the key is new. Raises `IdempotencyKeyReused`."""
-    statement = select(IdempotencyKey.fingerprint, IdempotencyKey.run_id, IdempotencyKey.answer).where(
-        IdempotencyKey.user_id == user_id, IdempotencyKey.key == key, IdempotencyKey.created_at > _oldest()
-    )
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_FIND, {"user_id": user_id, "key": key, "oldest": _oldest()}).one_or_none()
     if row is None:
         return None
     if row.fingerprint != fingerprint:
@@ -64,21 +82,16 @@ def remember(
     Where the same request was first (the other's transaction is waited for), what that one led to; else None.
     Raises `IdempotencyKeyReused`. In both cases the caller has to undo what it did.
     """
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     values = {
+        "user_id": user_id,
+        "key": key,
         "fingerprint": fingerprint,
         "run_id": run_id,
-        "answer": null() if answer is None else answer,
+        "answer": answer,
         "created_at": utc_now(),
+        "oldest": _oldest(),
     }
-    statement = insert(IdempotencyKey).values(user_id=user_id, key=key, **values)
-    # One that has outlived its time and was not swept yet is as good as none.
-    statement = statement.on_conflict_do_update(
-        index_elements=[IdempotencyKey.user_id, IdempotencyKey.key],
-        set_=values,
-        where=IdempotencyKey.created_at <= _oldest(),
-    )
-    if connection.execute(statement).rowcount == 1:
+    if connection.execute(_REMEMBER[connection.dialect.name], values).rowcount == 1:
         return None
     return find(connection, user_id, key, fingerprint)
 
