@@ -111,10 +111,10 @@ async def test_a_list_needs_to_know_of_what(small_service: Service, query: str) 
     check_problem(await alice.get(f"/roles?{query}"), 422, "invalid_request")
 
 
-@pytest.mark.parametrize("resource_type", ["agent", "thread"])
-@pytest.mark.parametrize("resource_id", [NOBODYS_ID, "x", "%00"])
-async def test_roles_of_nothing_are_not_found(service: Service, resource_type: str, resource_id: str) -> None:
+async def test_roles_of_nothing_are_not_found(service: Service) -> None:
     alice = await service.user("alice")
-    query = f"resource_type={resource_type}&resource_id={resource_id}"
 
-    check_problem(await alice.get(f"/roles?{query}"), 404, "not_found")
+    for resource_type in ("agent", "thread"):
+        for resource_id in (NOBODYS_ID, "x", "%00"):
+            query = f"resource_type={resource_type}&resource_id={resource_id}"
+            check_problem(await alice.get(f"/roles?{query}"), 404, "not_found")
