@@ -35,6 +35,7 @@ Work = Callable[[Connection], T]
 Runner = Callable[[Work[Any]], Awaitable[Any]]
 Tell = Callable[[Sequence[LogRow]], None]
 LOG_ROWS = "ai_agents.log_rows"
+VALUE_REFUSED = "A text or number in it cannot be stored."
 
 
 class Backend(Protocol):
@@ -213,6 +214,11 @@ def fresh_rows(connection: Connection) -> list[LogRow]:
     rows: list[LogRow] = []
     connection.info[LOG_ROWS] = rows
     return rows
+
+
+def is_of_the_value(error: BaseException | None) -> bool:
+    """Whether an error is about a value that no database can keep: a lone surrogate, a number too big, no JSON."""
+    return isinstance(error, UnicodeEncodeError | OverflowError | TypeError)
 
 
 def join(connection: Connection, work: Work[T]) -> T:

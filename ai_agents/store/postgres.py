@@ -8,22 +8,23 @@ from typing import Any, TypeVar
 import asyncpg
 from sqlalchemy import Connection, Engine, Pool, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from ai_agents.core import json
-from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
-from ai_agents.store.database import Runner, Tell, Work, fresh_rows, join
+from ai_agents.store.database import VALUE_REFUSED, Runner, Tell, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
 # SQLSTATE classes after which the same request can succeed later: connection lost, transaction rolled back in favour
 # of another, out of resources, operator's stop.
 _PASSING = ("08", "40", "53", "57")
 _ROLLED_BACK = "40"
+_BAD_VALUE = "22"
 # A statement here reads or writes a few rows through an index; one that takes this long will not come back.
 _STATEMENT_TIMEOUT_S = 30
 
@@ -176,12 +177,21 @@ def _sqlstate(error: BaseException | None) -> str:
 
 @contextmanager
 def _translated() -> Generator[None]:
-    """Turns what means "the database is not there now" into `DatabaseUnavailable`; other errors pass."""
+    """Turns "it is not there now" into `DatabaseUnavailable`, "it cannot keep this value" into `InvalidRequest`.
+
+    Other errors pass.
+    """
     try:
         yield
     except DBAPIError as error:
         if error.connection_invalidated or _sqlstate(error) in _PASSING:
             raise DatabaseUnavailable from error
+        if _sqlstate(error) == _BAD_VALUE:
+            raise InvalidRequest(VALUE_REFUSED) from error
+        raise
+    except StatementError as error:
+        if is_of_the_value(error.orig):
+            raise InvalidRequest(VALUE_REFUSED) from error
         raise
     # The driver's own errors come unwrapped from where a connection is made.
     except (OSError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

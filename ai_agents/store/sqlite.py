@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from ai_agents.core import json
-from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
-from ai_agents.store.database import Runner, Tell, Work, fresh_rows, join
+from ai_agents.store.database import VALUE_REFUSED, Runner, Tell, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
 # How long another process's write is waited for before the database counts as unavailable.
@@ -175,7 +175,10 @@ def _tell_of(tell: Tell, done: "asyncio.Future[tuple[Any, list[LogRow]]]") -> No
 
 @contextmanager
 def _translated() -> Generator[None]:
-    """Turns what means "the database is not there now" into `DatabaseUnavailable`; other errors pass."""
+    """Turns "it is not there now" into `DatabaseUnavailable`, "it cannot keep this value" into `InvalidRequest`.
+
+    Other errors pass.
+    """
     try:
         yield
     except OperationalError as error:
@@ -183,3 +186,9 @@ def _translated() -> Generator[None]:
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise
         raise DatabaseUnavailable from error
+    except StatementError as error:
+        if is_of_the_value(error.orig):
+            raise InvalidRequest(VALUE_REFUSED) from error
+        raise
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidRequest(VALUE_REFUSED) from error

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -165,6 +165,20 @@ async def test_a_statement_that_is_wrong_is_not_taken_for_an_absent_database(dat
     with pytest.raises(Exception, match="no_such_table"):
         await database.read(lambda c: c.execute(text("SELECT 1 FROM no_such_table")))
     await database.ping()
+
+
+async def test_a_value_that_cannot_be_stored_is_the_requests_fault(database: Database, thread_id: str) -> None:
+    def change(**values: object) -> Callable[[Connection], object]:
+        return lambda c: c.execute(update(Thread).where(Thread.id == thread_id).values(**values))
+
+    refused = [change(title="\ud800"), change(last_seq=2**70), change(meta={"a": "\ud800"}), change(meta={"a": 2**70})]
+    refused.append(lambda c: c.execute(select(Thread.id).where(Thread.id == "\ud800")))
+    if database.dialect == "postgresql":
+        refused += [change(title="a\0b"), change(last_seq=2**40)]
+    for work in refused:
+        with pytest.raises(InvalidRequest):
+            await database.write(work)
+    assert await database.read(lambda c: c.execute(select(Thread.title)).scalar_one()) is None
 
 
 async def test_values_come_back_as_they_went_in(database: Database) -> None:
