@@ -13,6 +13,8 @@ _SHARED: list[structlog.types.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     structlog.processors.format_exc_info,
 ]
+# HTTP clients that tell of every request at `info`: one line more for each call of a model, at a twentieth of its cost.
+_TALKATIVE = ("httpx", "httpx2")
 
 
 def configure(level: str) -> None:
@@ -33,6 +35,8 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(level=number, handlers=[handler], force=True)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
     logging.captureWarnings(capture=True)
 
 
