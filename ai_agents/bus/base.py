@@ -1,8 +1,7 @@
 """A thread's channel in this process, and what a bus does with channels.
 
 Readers hold no queue: a reader is a place in the log and in the text (`seq`, `position`), and takes what lies beyond
-it when
-it is woken. So a slow reader costs nothing but its place, and is caught up with one larger piece.
+it when it is woken. So a slow reader costs nothing but its place, and is caught up with one larger piece.
 """
 
 import asyncio
@@ -21,14 +20,16 @@ class Channel:
     """What this process knows of a thread beyond its log: the newest rows and the text in progress.
 
     `live` says that whatever happens in the thread is told here at once; where it is not, readers poll the log.
+    `missed` counts the times that something may have happened without being told: readers then look at the log once.
     """
 
-    __slots__ = ("_rows", "_scheduled", "_wakers", "holders", "live", "progress", "thread_id")
+    __slots__ = ("_rows", "_scheduled", "_wakers", "holders", "live", "missed", "progress", "thread_id")
 
     def __init__(self, thread_id: str) -> None:
         self.thread_id = thread_id
         self.progress: TextInProgress | None = None
         self.live = True
+        self.missed = 0
         self.holders = 0
         self._rows: deque[LogRow] = deque(maxlen=_KEPT_ROWS)
         self._wakers: set[Callable[[], None]] = set()
@@ -39,14 +40,14 @@ class Channel:
         instead.
         """
         for row in rows:
+            progress = self.progress
+            if progress is not None and row.resets and row.seq > progress.base_seq and row.run_id == progress.run_id:
+                self.progress = None
             if self._rows and row.seq != self._rows[-1].seq + 1:
                 if row.seq <= self._rows[-1].seq:
                     continue
                 self._rows.clear()
             self._rows.append(row)
-            progress = self.progress
-            if progress is not None and row.resets and row.seq > progress.base_seq and row.run_id == progress.run_id:
-                self.progress = None
         self.touch()
 
     def rows_after(self, seq: int) -> list[LogRow] | None:
@@ -57,6 +58,20 @@ class Channel:
         if rows[0].seq > seq + 1:
             return None
         return [row for row in rows if row.seq > seq]
+
+    def miss(self) -> None:
+        """Something may have happened that was not told here."""
+        self.missed += 1
+        self.touch()
+
+    def own(self) -> None:
+        """A run of this thread is executed in this process from now on: its text comes from here, whatever others say.
+
+        Given back with `disown` as often as it was called.
+        """
+
+    def disown(self) -> None:
+        """One run fewer."""
 
     def begin(self, progress: TextInProgress) -> None:
         """A message begins; its writer appends to `progress` and calls `touch`."""
@@ -115,6 +130,14 @@ class Bus(Protocol):
 
     def listen_cancel(self, listener: Callable[[str], None]) -> None:
         """Call the listener with the id of each run whose cancellation is asked for."""
+        ...
+
+    def request_sweep(self) -> None:
+        """Tell the other processes that there are runs to be taken over now."""
+        ...
+
+    def listen_sweep(self, listener: Callable[[], None]) -> None:
+        """Call the listener whenever another process asks for that."""
         ...
 
     async def open(self) -> None:

@@ -50,6 +50,12 @@ class MemoryBus:
         """Call the listener with the id of each run to be cancelled."""
         self._cancel_listeners.append(listener)
 
+    def request_sweep(self) -> None:
+        """There is no other process to take anything over."""
+
+    def listen_sweep(self, listener: Callable[[], None]) -> None:
+        """Nobody ever asks."""
+
     async def open(self) -> None:
         """There is nothing to connect to."""
 

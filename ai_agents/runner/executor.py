@@ -45,6 +45,7 @@ class Executor:
         self._running: dict[str, _Running] = {}
         self._prepare: Prepare | None = None
         self._tending: asyncio.Task[None] | None = None
+        self._sweep_asked = asyncio.Event()
         self._opening = asyncio.Lock()
         self._draining = False
 
@@ -73,6 +74,7 @@ class Executor:
                 await self._take_over(everything=True)
             self._bus.listen(self._on_rows)
             self._bus.listen_cancel(self._on_cancel)
+            self._bus.listen_sweep(self._sweep_asked.set)
             self._tending = asyncio.create_task(self._tend(), name="ai-agents-leases")
 
     def launch(self, run: OwnedRun, *, resumed: bool = False) -> None:
@@ -80,6 +82,7 @@ class Executor:
         if self._prepare is None:
             raise Overloaded("This process is not ready to run agents.")
         channel = self._bus.hold(run.thread_id)
+        channel.own()
         turn = Turn(
             run,
             database=self._database,
@@ -104,6 +107,7 @@ class Executor:
                 del self._running[run_id]
             if not ended.done():
                 ended.set_result(result)
+            channel.disown()
             self._bus.release(channel)
         self.follow_up(result)
 
@@ -141,6 +145,7 @@ class Executor:
             self._tending = None
             with suppress(DatabaseUnavailable):
                 await self._database.write(lambda c: runs.expire_leases(c, self.owner))
+                self._bus.request_sweep()
         if self._sole is not None:
             await self._sole.release()
 
@@ -161,7 +166,11 @@ class Executor:
         loop = asyncio.get_running_loop()
         renewed = swept = loop.time()
         while True:
-            await asyncio.sleep(lease.CANCEL_POLL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(lease.CANCEL_POLL_S):
+                    await self._sweep_asked.wait()
+                    swept = float("-inf")
+            self._sweep_asked.clear()
             try:
                 if self._running and self._shared:
                     for run_id in await self._database.read(lambda c: runs.list_cancel_requests(c, self.owner)):

@@ -47,10 +47,15 @@ class StreamReader:
         self._on_close = on_close
         self._channel: Channel = bus.hold(place.thread_id)
         self._channel.attach(self._wake)
+        self._missed = self._channel.missed
         self._waiting: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        # uvloop gives a handle that does not know its time where that has come already.
+        self._timer_at = 0.0
         # Rows that were written before the channel was held are known only to the log.
         self._behind = behind
+        # Woken while not waiting: what that was about may have come after the last look.
+        self._woken = False
         self._closed = False
         self._released = False
 
@@ -86,6 +91,7 @@ class StreamReader:
         last_sent = loop.time()
         try:
             while not self._closed:
+                self._woken = False
                 frames = await self._take()
                 if frames:
                     yield frames
@@ -124,10 +130,15 @@ class StreamReader:
             await frames.aclose()
 
     async def _take(self) -> list[Frame]:
+        if self._missed != self._channel.missed:
+            self._missed = self._channel.missed
+            self._behind = True
         rows = None if self._behind or not self._channel.live else self._channel.rows_after(self._place.seq)
         if rows is None:
             frames = await self._read_log()
             if self._behind:
+                # There is more, or the database was away: nobody will wake us for that.
+                self._woken = True
                 return frames
         else:
             frames = self._place.take_rows(rows) if rows else []
@@ -145,6 +156,7 @@ class StreamReader:
                 return place.take_rows(self._channel.rows_after(place.seq) or [self._deletion()])
         except DatabaseUnavailable:
             await asyncio.sleep(POLL_S)
+            self._behind = True
             return []
         self._behind = len(rows) == _PAGE
         return place.take_rows(rows)
@@ -163,15 +175,24 @@ class StreamReader:
         return True
 
     def _wake(self) -> None:
+        self._woken = True
         waiting = self._waiting
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
     async def _wait(self, longest_s: float) -> None:
         """Until the channel has news, or it is time to look."""
+        if self._woken:
+            return
         loop = asyncio.get_running_loop()
+        when = loop.time() + (longest_s if self._channel.live else min(longest_s, POLL_S))
+        if self._timer is not None and self._timer_at > when + POLL_S:
+            # The channel was live when it was set, and is no longer.
+            self._timer.cancel()
+            self._timer = None
         if self._timer is None:
-            self._timer = loop.call_later(longest_s if self._channel.live else POLL_S, self._on_timer)
+            self._timer_at = when
+            self._timer = loop.call_at(when, self._on_timer)
         self._waiting = loop.create_future()
         try:
             await self._waiting
