@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from ai_agents.core.exceptions import AIAgentsError
 from app import console
-from app.container import open_container
+from app.container import Container, open_container
 from app.middleware import REQUEST_ID, RequestContext
 from app.openapi import build_document
 from app.problems import InvalidBody, problem_of, problem_of_status, validation_errors
@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.streams = OpenStreams(per_user=settings.max_streams_per_user)
     app.state.draining = None
+    app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)
     app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes)
     app.add_exception_handler(AIAgentsError, _on_framework_error)
@@ -56,14 +57,28 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
-    settings: Settings = app.state.settings
-    async with open_container(settings) as container:
+    async with AsyncExitStack() as opened:
+        try:
+            container = await opened.enter_async_context(open_container(app.state.settings))
+            await container.runner.open()
+        except AIAgentsError as error:
+            # The server only tells that the start failed; whoever began it may want to say why.
+            app.state.refusal = str(error)
+            raise
         app.state.container = container
-        await container.runner.open()
+        loading = asyncio.create_task(_load_provider(container), name="load-provider")
         try:
             yield
         finally:
             await _begin_drain(app)
+            loading.cancel()
+            await asyncio.wait({loading})
+
+
+async def _load_provider(container: Container) -> None:
+    """Load the default provider's SDK beside the first requests, not within the first message."""
+    with suppress(AIAgentsError):  # the run that needs the provider tells of it
+        await container.providers.prepare()
 
 
 def _begin_drain(app: FastAPI) -> asyncio.Task[None]:

@@ -1,6 +1,7 @@
 """What every request passes on its way in and out. Pure ASGI: nothing here buffers, starts tasks or reads the body."""
 
 import re
+import sys
 import time
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id
 from app.problems import problem
 
@@ -29,7 +31,7 @@ class RequestContext:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _in_a_sentence(send))
             return
         began = time.perf_counter()
         headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
@@ -74,6 +76,18 @@ class RequestContext:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         detail = f"The request's line and headers are larger than {self._max_header_bytes} bytes."
         await problem("payload_too_large", detail, request_id=scope[REQUEST_ID])(scope, receive, send)
+
+
+def _in_a_sentence(send: Send) -> Send:
+    """A start that the service refuses is told as the error says it: an operator can do nothing with its traceback."""
+
+    async def send_in_a_sentence(message: Message) -> None:
+        error = sys.exception()  # the one that the framework is about to describe
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, AIAgentsError):
+            message["message"] = str(error)
+        await send(message)
+
+    return send_in_a_sentence
 
 
 def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:

@@ -1,0 +1,191 @@
+"""The command line as an operator uses it: real processes, their output, their signals."""
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.postgres import PostgresServer
+
+COMMAND = [sys.executable, "-m", "app.cli"]
+ROOT = Path(__file__).resolve().parents[2]
+SERVICE = re.compile(r"AI Agents on (http://\S+)")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment without settings of the service and of providers, and with these."""
+    foreign = ("AI_AGENTS_", "ANTHROPIC_", "OPENAI_", "OLLAMA_", "HOST", "PORT")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    return {**inherited, "PYTHONPATH": str(ROOT), **settings}
+
+
+def run(*arguments: str, cwd: Path, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=cwd, env=environment(**settings), input=given, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def serving(directory: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running service, and where it listens."""
+    with (
+        (directory / "service.log").open("a") as log,
+        subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0"],
+            cwd=directory, env=environment(**settings), stdout=subprocess.PIPE, stderr=log, text=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            assert process.stdout
+            found = SERVICE.match(process.stdout.readline())
+            assert found, (directory / "service.log").read_text()
+            yield process, found[1]
+        finally:
+            process.kill()
+
+
+def stop(process: subprocess.Popen[str]) -> int:
+    process.send_signal(signal.SIGTERM)
+    return process.wait(30)
+
+
+def client_of(url: str, directory: Path) -> httpx.Client:
+    key = (directory / "var" / "admin.key").read_text().strip()
+    return httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, trust_env=False, timeout=20)
+
+
+def test_a_first_start_makes_all_that_it_needs_and_says_where(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, url):
+        assert process.stdout
+        said = [process.stdout.readline() for _ in range(3)]
+        assert [line.split()[0] for line in said] == ["page", "docs", "admin"]
+        assert said[2].split()[-1] == str(tmp_path / "var" / "admin.key")
+        with client_of(url, tmp_path) as client:
+            assert client.get("/me").json() == {"user_id": "admin", "admin": True}
+            assert client.get("/readyz").status_code == 200
+        assert stop(process) == 0
+
+    assert stat.S_IMODE((tmp_path / "var" / "admin.key").stat().st_mode) == 0o600
+    assert (tmp_path / "var" / "ai-agents.db").exists()
+
+
+def test_what_was_said_is_there_after_a_kill(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, url), client_of(url, tmp_path) as client:
+        agent = client.post("/agents", json={"name": "assistant"}).json()
+        thread = client.post("/threads", json={"agent_id": agent["id"]}).json()
+        answer = client.post(f"/threads/{thread['id']}/messages", json={"content": "Hi"}).json()
+        process.kill()
+
+    with serving(tmp_path) as (process, url), client_of(url, tmp_path) as client:
+        assert client.get(f"/threads/{thread['id']}/messages").json()["data"][-1] == answer
+        assert stop(process) == 0
+
+
+def test_it_stops_in_time_with_streams_open_and_ends_them_cleanly(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, url), client_of(url, tmp_path) as client:
+        agent = client.post("/agents", json={"name": "assistant"}).json()
+        thread = client.post("/threads", json={"agent_id": agent["id"]}).json()
+        with client.stream("GET", f"/threads/{thread['id']}/events") as response:
+            lines = response.iter_lines()
+            assert next(lines) == "retry: 1000"
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            rest = list(lines)  # raises where the body is cut
+        assert process.wait(30) == 0
+
+    assert time.monotonic() - began < 10
+    assert all(not line or line.startswith(":") for line in rest)
+
+
+def test_a_second_process_on_the_same_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, _):
+        refused = run("serve", "--port", "0", cwd=tmp_path)
+        assert process.poll() is None
+
+    assert refused.returncode != 0
+    assert "Redis" in refused.stderr.splitlines()[-1]
+
+
+def test_a_postgresql_database_is_migrated_at_the_start(tmp_path: Path, postgres: PostgresServer) -> None:
+    url = postgres.create_database("test_process")
+    try:
+        with serving(tmp_path, AI_AGENTS_DATABASE_URL=url) as (process, address):
+            with client_of(address, tmp_path) as client:
+                assert client.post("/agents", json={"name": "assistant"}).status_code == 201
+            assert stop(process) == 0
+    finally:
+        postgres.drop_database("test_process")
+
+
+def test_migrate_prepares_a_database_for_a_service_that_leaves_it_as_it_is(tmp_path: Path) -> None:
+    migrated = run("migrate", cwd=tmp_path)
+    again = run("migrate", cwd=tmp_path)
+
+    assert (migrated.returncode, again.returncode) == (0, 0), migrated.stderr + again.stderr
+    assert (tmp_path / "var" / "ai-agents.db").exists()
+
+
+def test_keys_are_made_on_the_command_line_and_chat_streams(tmp_path: Path) -> None:
+    made = run("keys", "create", "--user", "carol", "--name", "laptop", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()
+
+    with serving(tmp_path) as (process, url):
+        me = httpx.get(f"{url}/me", headers={"authorization": f"Bearer {key}"}, trust_env=False)
+        said = run("chat", "--url", url, "--key", key, cwd=tmp_path, given="Good morning\n")
+        refused = run("chat", "--url", url, "--key", "wrong", cwd=tmp_path, given="Hi\n")
+        assert stop(process) == 0
+    alone = run("chat", "--url", url, "--key", key, cwd=tmp_path, given="Hi\n")
+
+    assert me.json() == {"user_id": "carol", "admin": False}
+    assert "Good morning" in said.stdout
+    assert "not known" in refused.stderr
+    assert "does not answer" in alone.stderr
+    assert 0 not in (refused.returncode, alone.returncode)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("AI_AGENTS_PORT", "many"), ("AI_AGENTS_ADMIN_KEY", "short"), ("AI_AGENTS_DATABASE_URL", "mysql://x/y")],
+)
+def test_a_setting_that_cannot_be_used_is_named_and_its_value_is_not(tmp_path: Path, name: str, value: str) -> None:
+    refused = run("serve", cwd=tmp_path, **{name: value})
+
+    assert refused.returncode not in (0, None)
+    assert "Traceback" not in refused.stderr
+    assert refused.stderr.strip()
+    assert value not in refused.stderr
+
+
+def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("AI_AGENTS_ADMIN_KEY=the-key-of-the-file\nUNRELATED=1\n")
+
+    with serving(tmp_path) as (process, url):
+        me = httpx.get(f"{url}/me", headers={"authorization": "Bearer the-key-of-the-file"}, trust_env=False)
+        assert stop(process) == 0
+
+    assert me.json()["admin"] is True
+    assert not (tmp_path / "var" / "admin.key").exists()
+
+
+def test_the_log_is_json_and_names_requests(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, url):
+        httpx.get(f"{url}/livez?ticket=secret-ticket", headers={"x-request-id": "seen-in-the-log"}, trust_env=False)
+        assert stop(process) == 0
+
+    lines = (tmp_path / "service.log").read_text().splitlines()
+    assert all(line.startswith("{") for line in lines), lines
+    logged = [line for line in lines if "seen-in-the-log" in line]
+    assert len(logged) == 1
+    assert '"path":"/livez"' in logged[0]
+    assert "secret-ticket" not in "".join(lines)
