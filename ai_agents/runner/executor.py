@@ -9,13 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ai_agents.bus.base import Bus, Channel
-from ai_agents.core.exceptions import DatabaseUnavailable, Overloaded, ThreadNotFound
+from ai_agents.core.exceptions import DatabaseUnavailable, Overloaded, SecondProcess, ThreadNotFound
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
 from ai_agents.runner import lease
+from ai_agents.runner.chores import Chore, do_chores
 from ai_agents.runner.recording import Ended, Successor
 from ai_agents.runner.turn import MAX_ATTEMPTS, Prepare, StopKind, Turn
-from ai_agents.store import runs
+from ai_agents.store import idempotency, runs, tickets
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
@@ -75,11 +76,12 @@ class Executor:
             self._bus.listen(self._on_rows)
             self._bus.listen_cancel(self._on_cancel)
             self._bus.listen_sweep(self._sweep_asked.set)
-            self._tending = asyncio.create_task(self._tend(), name="ai-agents-leases")
+            self._tending = asyncio.create_task(do_chores(self._chores(), self._sweep_asked), name="ai-agents-chores")
 
-    def launch(self, run: OwnedRun, *, resumed: bool = False) -> None:
-        """Run a turn that this process owns."""
-        if self._prepare is None:
+    def launch(self, run: OwnedRun, *, prepare: Prepare | None = None, resumed: bool = False) -> None:
+        """Run a turn that this process owns, prepared as its runner wants it; without one, as the last runner does."""
+        prepare = prepare or self._prepare
+        if prepare is None:
             raise Overloaded("This process is not ready to run agents.")
         channel = self._bus.hold(run.thread_id)
         channel.own()
@@ -87,7 +89,7 @@ class Executor:
             run,
             database=self._database,
             channel=channel,
-            prepare=self._prepare,
+            prepare=prepare,
             successor=lambda: self.successor,
             owner=self.owner,
             resumed=resumed,
@@ -109,12 +111,12 @@ class Executor:
                 ended.set_result(result)
             channel.disown()
             self._bus.release(channel)
-        self.follow_up(result)
+        self.follow_up(result, prepare=turn.prepare)
 
-    def follow_up(self, ended: Ended | None) -> None:
+    def follow_up(self, ended: Ended | None, *, prepare: Prepare | None = None) -> None:
         """Run the next of the queue, where the ending of the last one let it start here."""
         if ended is not None and ended.next_run is not None:
-            self.launch(ended.next_run)
+            self.launch(ended.next_run, prepare=prepare)
 
     def find_ended(self, run_id: str) -> asyncio.Future[Ended | None] | None:
         """The future ending of a run that is under way here; its result is None where another process ends it."""
@@ -126,7 +128,8 @@ class Executor:
         running = self._running.get(run_id)
         if running is not None and running.turn.stopped is None:
             running.turn.stopped = kind
-            running.task.cancel()
+            if running.turn.begun:
+                running.task.cancel()
 
     async def drain(self, grace_s: float) -> None:
         """Take no new runs, give those under way `grace_s` seconds, and hand the rest over at once."""
@@ -161,33 +164,39 @@ class Executor:
     def _on_cancel(self, run_id: str) -> None:
         self.stop(run_id, "cancel")
 
-    async def _tend(self) -> None:
-        """Look for cancellations, renew leases and take over abandoned runs, each at its own pace, until the drain."""
-        loop = asyncio.get_running_loop()
-        renewed = swept = loop.time()
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(lease.CANCEL_POLL_S):
-                    await self._sweep_asked.wait()
-                    swept = float("-inf")
-            self._sweep_asked.clear()
+    def _chores(self) -> list[Chore]:
+        return [
+            Chore(lease.CANCEL_POLL_S, self._stop_cancelled),
+            Chore(lease.RENEW_EVERY_S, self._renew),
+            Chore(lease.SWEEP_EVERY_S, self._sweep),
+            Chore(lease.TIDY_EVERY_S, self._tidy),
+        ]
+
+    async def _stop_cancelled(self) -> None:
+        """Stop what somebody asked another process to cancel; our own requests come at once."""
+        if self._running and self._shared:
+            for run_id in await self._database.read(lambda c: runs.list_cancel_requests(c, self.owner)):
+                self.stop(run_id, "cancel")
+
+    async def _sweep(self) -> None:
+        """Take over what was abandoned, if this process may."""
+        if self._sole is not None:
             try:
-                if self._running and self._shared:
-                    for run_id in await self._database.read(lambda c: runs.list_cancel_requests(c, self.owner)):
-                        self.stop(run_id, "cancel")
-                if self._running and loop.time() - renewed >= lease.RENEW_EVERY_S:
-                    renewed = loop.time()
-                    await self._renew()
-                if not self._draining and loop.time() - swept >= lease.SWEEP_EVERY_S:
-                    swept = loop.time()
-                    await self._take_over(everything=False)
-            except DatabaseUnavailable:
-                _log.warning("database unavailable while tending leases")
-            except Exception:  # noqa: BLE001  # the edge of a task that must not end while the process lives
-                _log.exception("tending leases failed")
+                await self._sole.keep()
+            except SecondProcess:
+                # Another process took the place while the database was away: what runs here goes on, that is all.
+                self._draining = True
+                _log.critical("another process runs agents on this database; this one takes no more messages")
+        await self._take_over(everything=False)
+
+    async def _tidy(self) -> None:
+        """Remove what has outlived its time."""
+        await self._database.write(lambda c: (idempotency.sweep(c), tickets.sweep(c)))
 
     async def _renew(self) -> None:
         mine = set(self._running)
+        if not mine:
+            return
         held = await self._database.write(lambda c: runs.renew_leases(c, self.owner, lease.LEASE_S))
         for run_id in mine - held:
             running = self._running.get(run_id)

@@ -2,11 +2,13 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -22,6 +24,8 @@ from ai_agents.store.thread_log import Entry
 LEASE_S = 10.0
 RENEW_EVERY_S = 3.0
 SWEEP_EVERY_S = 2.0
+# Keys and tickets that have outlived their time are in nobody's way for a while.
+TIDY_EVERY_S = 600.0
 CANCEL_POLL_S = 0.5
 # Any number that no other program on the same database server is likely to lock.
 _ADVISORY_LOCK = 0x41_49_41_47
@@ -94,6 +98,10 @@ class SoleProcess(Protocol):
         """Raises `SecondProcess` where another process has it."""
         ...
 
+    async def keep(self) -> None:
+        """See that it is still ours, and get it again where a restart of the database took it. Raises as `acquire`."""
+        ...
+
     async def release(self) -> None:
         """Give it back."""
         ...
@@ -118,6 +126,9 @@ class _FileLock:
             raise SecondProcess(_REFUSAL) from error
         self._file = file
 
+    async def keep(self) -> None:
+        """Nothing takes it but the end of the process."""
+
     async def release(self) -> None:
         if self._file is not None:
             os.close(self._file)
@@ -135,16 +146,26 @@ class _AdvisoryLock:
         try:
             connection = await self._engine.connect()
             got = await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
-        except OSError as error:
+        except (OSError, DBAPIError) as error:
             raise DatabaseUnavailable from error
         if not got:
             await connection.close()
             raise SecondProcess(_REFUSAL)
         self._connection = connection
 
+    async def keep(self) -> None:
+        try:
+            if self._connection is not None:
+                await self._connection.scalar(text("SELECT 1"))
+                return
+        except (OSError, DBAPIError):
+            self._connection = None
+        await self.acquire()
+
     async def release(self) -> None:
         if self._connection is not None:
-            await self._connection.close()
+            with suppress(OSError, DBAPIError):
+                await self._connection.close()
             self._connection = None
         await self._engine.dispose()
 

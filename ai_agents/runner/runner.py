@@ -153,7 +153,7 @@ class AgentRunner:
             fingerprint=fingerprint,
             is_admin=is_admin,
         )
-        if self._draining:
+        if self._draining or self._executor.successor is None:
             raise Overloaded("This process is stopping.", retry_after_s=1)
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
@@ -170,7 +170,7 @@ class AgentRunner:
 
     def _begin(self, admitted: Admitted) -> None:
         if admitted.owned is not None:
-            self._executor.launch(admitted.owned)
+            self._executor.launch(admitted.owned, prepare=self._prepare)
         if admitted.interrupts is not None:
             self.conn.bus.request_cancel(admitted.interrupts)
 
@@ -203,7 +203,7 @@ class AgentRunner:
         """
         asked = await self._database.write(lambda c: cancel(c, thread_id, run_id, self._executor.successor))
         if asked.next_run is not None:
-            self._executor.launch(asked.next_run)
+            self._executor.launch(asked.next_run, prepare=self._prepare)
         if asked.run["status"] in TERMINAL_RUN_STATUSES:
             return asked.run
         self.conn.bus.request_cancel(run_id)

@@ -84,9 +84,11 @@ class Turn:
     ) -> None:
         self.run = run
         self.stopped: StopKind | None = None
+        # A task that is cancelled before its first step never runs at all: until then a stop is only noted.
+        self.begun = False
         self._database = database
         self._channel = channel
-        self._prepare = prepare
+        self.prepare = prepare
         self._successor = successor
         self._owner = owner
         self._resumed = resumed
@@ -96,7 +98,10 @@ class Turn:
 
     async def execute(self) -> Ended | None:
         """Run to the end; None where the run is somebody else's now. Raises only a foreign `CancelledError`."""
+        self.begun = True
         try:
+            if self.stopped is not None:
+                raise asyncio.CancelledError
             ending = await self._answer()
         except LeaseLost:
             return None
@@ -118,7 +123,7 @@ class Turn:
         try:
             if self._resumed:
                 await self._settle_calls()
-            prepared = self._prepared = await self._prepare(self.run)
+            prepared = self._prepared = await self.prepare(self.run)
             loop = Loop(
                 prepared.provider,
                 prepared.request,
@@ -237,7 +242,7 @@ class Turn:
         open_calls = await self._database.read(lambda c: tool_calls.list_open(c, self.run.id))
         if not open_calls:
             return
-        prepared = await self._prepare(self.run)
+        prepared = await self.prepare(self.run)
         for call in open_calls:
             if prepared.is_retry_safe(call.name):
                 await self.result(await prepared.run_tool(call))

@@ -36,6 +36,13 @@ async def log_types(conn: Connection, thread_id: str) -> list[str]:
     return [row.type for row in rows]
 
 
+async def until_asked(talk: Talk) -> None:
+    """Wait until the model has been asked."""
+    async with asyncio.timeout(10):
+        while not talk.provider.requests:
+            await asyncio.sleep(0.005)
+
+
 async def until_text(talk: Talk, run_id: str, text: str) -> None:
     """Wait until a reader of the run has seen this much of its text."""
     reader = await talk.runner.read_run(talk.thread_id, run_id)
@@ -177,6 +184,7 @@ async def test_cancelling_keeps_what_was_said(make_talk: MakeTalk) -> None:
 async def test_cancelling_before_any_text_stores_no_message(make_talk: MakeTalk) -> None:
     talk = await make_talk([asyncio.Event()], "next")
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
+    await until_asked(talk)
     waiting = asyncio.create_task(talk.runner.run(talk.thread_id, USER, "too", on_busy="queue"))
     run = await talk.runner.cancel(talk.thread_id, started.run["id"])
     assert run["status"] == "cancelled"
@@ -360,3 +368,18 @@ async def test_a_tool_of_ones_own_gets_its_arguments(make_talk: MakeTalk) -> Non
     talk = await make_talk([tool_call("shout", text="hey")], "said", tools=ToolRegistry([Shout()]))
     await talk.runner.run(talk.thread_id, USER, "go")
     assert (await history(talk))[2]["content"] == "HEY"
+
+
+async def test_two_runners_of_one_handle_keep_to_their_own_defaults(make_talk: MakeTalk) -> None:
+    one = await make_talk("from one")
+    two = await make_talk("from two")
+    assert (await one.runner.run(one.thread_id, USER, "Hello!"))["content"] == "from one"
+    assert (await two.runner.run(two.thread_id, USER, "Hello!"))["content"] == "from two"
+
+
+async def test_a_run_that_is_stopped_before_its_first_step_still_ends(make_talk: MakeTalk) -> None:
+    talk = await make_talk("never said")
+    started = await talk.runner.start(talk.thread_id, USER, "Hello!")
+    talk.conn.executor.stop(started.run["id"], "cancel")
+    outcome = await asyncio.wait_for(talk.runner.wait(talk.thread_id, started.run["id"]), 10)
+    assert outcome.run["status"] == "cancelled"

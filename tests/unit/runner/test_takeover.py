@@ -241,3 +241,26 @@ async def test_a_second_process_without_redis_is_refused(database_url: str) -> N
     finally:
         await first.close()
         await second.close()
+
+
+async def test_the_right_to_be_alone_is_taken_again_after_the_database_restarts(postgresql_url: str) -> None:
+    """A lost session loses its lock; whoever held it sees to it before another process comes."""
+    lock = lease.sole_process(Database(postgresql_url))
+    other = lease.sole_process(Database(postgresql_url))
+    await lock.acquire()
+    database = Database(postgresql_url)
+    kill = (
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    await database.write(lambda c: c.exec_driver_sql(kill).all())
+    await lock.keep()
+    with pytest.raises(SecondProcess):
+        await other.acquire()
+    await database.write(lambda c: c.exec_driver_sql(kill).all())
+    await other.acquire()
+    with pytest.raises(SecondProcess):
+        await lock.keep()
+    for each in (lock, other):
+        await each.release()
+    await database.close()
