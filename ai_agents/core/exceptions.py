@@ -3,8 +3,9 @@
 AIAgentsError
 ├── RequestError                 fix the request, then try again
 │   ├── InvalidRequest           · UnsupportedAttachment
+│   ├── FileTooLarge · UnsupportedFile
 │   ├── NotFound                 · AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound ·
-KeyNotFound
+KeyNotFound · FileNotFound
 │   ├── PermissionDenied
 │   ├── PreconditionFailed · InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── Conflict                 · ThreadBusy · LastOwner · AgentDeleted
@@ -54,6 +55,18 @@ class UnsupportedAttachment(InvalidRequest):
     """The model cannot take this file."""
 
 
+class FileTooLarge(RequestError):
+    """The file is larger than it may be."""
+
+    code = "payload_too_large"
+
+
+class UnsupportedFile(RequestError):
+    """The file is of a kind that is not taken here."""
+
+    code = "unsupported_media_type"
+
+
 class NotFound(RequestError):
     """There is no such thing, or it is not for this user to see."""
 
@@ -82,6 +95,10 @@ class RoleNotFound(NotFound):
 
 class KeyNotFound(NotFound):
     """There is no such API key."""
+
+
+class FileNotFound(NotFound):
+    """There is no such file."""
 
 
 class PermissionDenied(RequestError):

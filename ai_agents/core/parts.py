@@ -5,7 +5,7 @@ from typing import Any
 
 from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
-_PRIVATE = ("origin", "malformed")
+_PRIVATE = ("origin", "malformed", "facts")
 
 
 def part_to_public(part: Part) -> JsonObject:

@@ -23,10 +23,17 @@ from ai_agents.core.types import (
 # What the providers' chat formats put around a message, and around a call or a result within it.
 _MESSAGE_TOKENS = 4
 _CALL_TOKENS = 10
-# A picture of about a megapixel; other files count as the text that may be drawn from them, up to a bound.
+# What Claude counts for pictures, the others no more: a token for 750 pixels, of what is left of it within this edge.
+# https://platform.claude.com/docs/en/build-with-claude/vision, read 2026-11-22
+_IMAGE_EDGE = 1_568
+_PIXELS_PER_TOKEN = 750
 _IMAGE_TOKENS = 1_600
+_MIN_IMAGE_TOKENS = 85
+# Other files of which nothing is known count as the text that may be drawn from them, up to a bound.
 _BYTES_PER_FILE_TOKEN = 4
 _MAX_FILE_TOKENS = 50_000
+# A file's name and type, and the marks around its text.
+_NAMED_FILE_TOKENS = 30
 
 # Hundredths of a token per byte. In UTF-8 the first byte of a character tells its script; the ones that follow are 0.
 _CLASSES: tuple[tuple[Iterable[int], int], ...] = (
@@ -84,9 +91,29 @@ def estimate_part(part: Part) -> int:
         case ToolResultPart():
             return _CALL_TOKENS + estimate_json(part.result)
         case FilePart():
-            if part.media_type.startswith("image/"):
-                return _IMAGE_TOKENS
-            return min(part.size_bytes // _BYTES_PER_FILE_TOKEN, _MAX_FILE_TOKENS)
+            return _NAMED_FILE_TOKENS + _estimate_content(part)
+
+
+def _estimate_content(part: FilePart) -> int:
+    """Tokens of a file beside its name. Where it is not said how it is sent, documents count as their text."""
+    form = None if part.content is None else part.content.form
+    facts = part.facts or {}
+    if form == "name":
+        return 0
+    if part.media_type.startswith("image/"):
+        return _estimate_image(facts.get("width"), facts.get("height"))
+    text: int | None = facts.get("text_tokens")
+    if text is None:
+        text = min(part.size_bytes // _BYTES_PER_FILE_TOKEN, _MAX_FILE_TOKENS)
+    # A document that is sent as it is comes with a picture of each page.
+    return text + facts.get("pages", 0) * _IMAGE_TOKENS if form == "data" else text
+
+
+def _estimate_image(width: int | None, height: int | None) -> int:
+    if not width or not height:
+        return _IMAGE_TOKENS
+    scale = min(1.0, _IMAGE_EDGE / max(width, height))
+    return max(_MIN_IMAGE_TOKENS, min(_IMAGE_TOKENS, int(width * height * scale**2) // _PIXELS_PER_TOKEN))
 
 
 def estimate_message(message: ModelMessage) -> int:

@@ -30,14 +30,33 @@ class TextPart:
 
 
 @dataclass(frozen=True, slots=True)
+class FileContent:
+    """What a request holds of a file: its `data` as they are, the `text` drawn from it, or no more than its name.
+
+    It is there while a request is made and sent, and is never stored. The bytes and the text come last, when it is
+    known which files are sent.
+    """
+
+    form: Literal["data", "text", "name"]
+    data: bytes = field(default=b"", repr=False)
+    text: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class FilePart:
-    """A reference to a stored file."""
+    """A reference to a stored file.
+
+    `facts` is what is known of its content (`sha256`; `width`, `height`; `pages`; `text_tokens`), stored with the part
+    and not shown to clients. `content` is what a request holds of it, None as long as nobody has looked.
+    """
 
     file_id: str
     filename: str
     media_type: str
     size_bytes: int
     type: Literal["file"] = "file"
+    facts: Mapping[str, Any] | None = None
+    content: FileContent | None = None
 
 
 @dataclass(frozen=True, slots=True)

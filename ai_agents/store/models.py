@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     DateTime,
     Dialect,
@@ -31,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from ai_agents.core.ids import format_time
 
 # The newest migration; a database made by `create_all` is stamped with it, and a test holds it against migrations/.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 
 class Timestamp(TypeDecorator[str]):
@@ -228,6 +229,39 @@ class Message(Base):
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     created_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class File(Base):
+    """An uploaded file; its bytes are in the blob storage under `sha256`, shared with files of the same content.
+
+    `facts` is what is known of the content without reading it: see `attachments.files`.
+    """
+
+    __tablename__ = "files"
+    __table_args__ = (Index("ix_files_sha256", "sha256"), Index("ix_files_user_id", "user_id"))
+
+    id: Mapped[str] = _id()
+    user_id: Mapped[str] = mapped_column(Text)
+    filename: Mapped[str] = mapped_column(Text)
+    media_type: Mapped[str] = mapped_column(String(100))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+
+
+class MessageFile(Base):
+    """That a message refers to a file: whoever may read the message's thread may read the file, and it stays.
+
+    `thread_id` is the message's own, kept here so that one index answers who may read a file.
+    """
+
+    __tablename__ = "message_files"
+    __table_args__ = (Index("ix_message_files_file_id_thread_id", "file_id", "thread_id"),)
+
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
+    file_id: Mapped[str] = mapped_column(ForeignKey("files.id"), primary_key=True)
+    thread_id: Mapped[str] = mapped_column(String(36))
 
 
 class ThreadEvent(Base):
