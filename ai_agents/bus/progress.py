@@ -67,10 +67,11 @@ class TextInProgress:
 
     def since(self, position: int) -> list[Piece]:
         """Everything from `position` on, neighbours of one kind joined; 0 and 1 both mean from the first code point."""
+        position = max(position, 1)
         if position >= self.position:
             return []
-        first = max(bisect_right(self._starts, position) - 1, 0)
-        skip = max(position - self._starts[first], 0)
+        first = bisect_right(self._starts, position) - 1
+        skip = position - self._starts[first]
         pieces: list[Piece] = []
         at = first
         count = len(self._texts)
