@@ -41,11 +41,11 @@ VALUE_REFUSED = "A text or number in it cannot be stored."
 class Backend(Protocol):
     """What differs between the databases."""
 
-    async def read(self, work: Work[T]) -> T:
-        """Run the work, which changes nothing."""
+    async def read(self, work: Work[T], *, brief: bool) -> T:
+        """Run the work, which changes nothing. `brief`: see `Database`."""
         ...
 
-    async def write(self, work: Work[T], tell: Tell) -> T:
+    async def write(self, work: Work[T], tell: Tell, *, brief: bool) -> T:
         """Run the work and commit; the log rows that it wrote are told of then, before the result is given.
 
         A caller that is cancelled leaves it to finish, and the rows are told of all the same.
@@ -88,7 +88,8 @@ class Database:
     """Short transactions on one database.
 
     `after_commit` is called with the log rows of each committed transaction, in the order of their commits in this
-    process.
+    process. Work is `brief` that touches some dozens of rows by an index, and nothing else: SQLite then spares it a
+    thread, in whose stead the event loop waits for it.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
@@ -106,13 +107,13 @@ class Database:
         """`sqlite` or `postgresql`."""
         return self.url.get_backend_name()
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, brief: bool = False) -> T:
         """The result of work that only reads. Raises `DatabaseUnavailable`."""
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
-        return await self._backend.read(work)
+        return await self._backend.read(work, brief=brief)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
         """The result of work, committed.
 
         The work may run a second time after a lost connection, so it has no other effects. Within `transaction()`
@@ -121,7 +122,7 @@ class Database:
         """
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
-        return await self._backend.write(work, self._tell)
+        return await self._backend.write(work, self._tell, brief=brief)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:

@@ -48,12 +48,12 @@ class PostgresBackend:
         self._reading = self._engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
         self._unfinished: set[asyncio.Task[Any]] = set()
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, brief: bool) -> T:
         """Run the work. A caller that is cancelled leaves it to finish: that is less work than to stop it."""
         result, _rows = await self._to_its_end(self._with_second_try(self._reading, work, commit=False))
         return result
 
-    async def write(self, work: Work[T], tell: Tell) -> T:
+    async def write(self, work: Work[T], tell: Tell, *, brief: bool) -> T:
         """Run the work and commit it."""
 
         async def write() -> T:

@@ -1,194 +1,229 @@
-"""SQLite: one writer at a time in a thread of its own, readers beside it (WAL).
+"""SQLite: one writer at a time, readers beside it (WAL).
 
 Writes begin with BEGIN IMMEDIATE, without which two read-modify-write transactions lose updates silently.
 `synchronous=FULL` makes a commit survive the machine's end, not only the process's.
+
+Threads and this interpreter's lock: a thread that runs Python beside the event loop takes the lock from it and gives it
+back at every statement, which costs more than the statements. So work that is brief is run by the event loop itself, and
+only what waits for the disk, the commit, is left to the writer's thread. What is brought meanwhile is committed together.
 """
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError, StatementError
-from sqlalchemy.pool import QueuePool, StaticPool
 
-from ai_agents.core import json
-from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
+from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.types import LogRow
-from ai_agents.store.database import VALUE_REFUSED, Runner, Tell, Work, fresh_rows, is_of_the_value, join
+from ai_agents.store.database import Runner, Tell, Work
+from ai_agents.store.sqlite_connections import HeldConnection, Piece, is_busy, open_engine, transact
 
 T = TypeVar("T")
-# How long another process's write is waited for before the database counts as unavailable.
-_BUSY_TIMEOUT_MS = 15_000
 # More threads than this only queue for the interpreter's lock.
 _MAX_READERS = 4
+# How many pieces of brief work are done before the event loop gets to do something else, and are committed as one.
+_MOST_TOGETHER = 8
+
+
+@dataclass(slots=True)
+class _Job(Piece):
+    """Work that waits for the writer, and who waits for the work."""
+
+    tell: Tell
+    brief: bool
+    future: asyncio.Future[Any]
 
 
 class SqliteBackend:
-    """The writer's thread and the readers' threads of one file; a database in memory has only the writer."""
+    """The writer of one file and its readers; a database in memory has only the writer."""
 
     def __init__(self, url: URL, *, readers: int) -> None:
         in_memory = url.database in (None, "", ":memory:")
         if not in_memory:
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         self._lock = asyncio.Lock()
-        self._write_engine = _engine(url, begin="BEGIN IMMEDIATE", pool_size=1, in_memory=in_memory)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
-        readers = min(readers, _MAX_READERS)
-        self._read_engine = None if in_memory else _engine(url, begin="BEGIN", pool_size=readers, in_memory=False)
-        self._readers = None if in_memory else ThreadPoolExecutor(readers, thread_name_prefix="sqlite-reader")
+        self._write_engine = open_engine(url, pool_size=1, in_memory=in_memory)
+        self._writer = HeldConnection(self._write_engine, begin="BEGIN IMMEDIATE")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._jobs: deque[_Job] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._reads: _Readers | None = None if in_memory else _Readers(url, min(readers, _MAX_READERS))
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, brief: bool) -> T:
         """Run the work beside the writer, on the last committed state."""
-        if self._read_engine is None:
-            return await self.write(work, lambda _rows: None)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, _transact, self._read_engine, work)
+        if self._reads is None:
+            return await self.write(work, lambda _rows: None, brief=brief)
+        return await self._reads.read(work, brief=brief)
 
-    async def write(self, work: Work[T], tell: Tell) -> T:
+    async def write(self, work: Work[T], tell: Tell, *, brief: bool) -> T:
         """Run the work when the writers before it are done."""
-        future: asyncio.Future[tuple[T, list[LogRow]]]
-        await self._lock.acquire()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        # Nobody may be left to hear of an error.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._jobs.append(_Job(work=work, tell=tell, brief=brief, future=future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write_all(), name="sqlite-writer")
+        return await asyncio.shield(future)
+
+    async def _write_all(self) -> None:
         try:
-            future = self._on_writer(_transact_noting, self._write_engine, work)
-        except BaseException:
-            self._lock.release()
-            raise
-        future.add_done_callback(lambda _done: self._lock.release())
-        future.add_done_callback(partial(_tell_of, tell))
-        result, _rows = await asyncio.shield(future)
-        return result
+            while self._jobs:
+                async with self._lock:
+                    jobs = self._take()
+                    try:
+                        await (self._do_briefly(jobs) if jobs[0].brief else self._do_at_length(jobs[0]))
+                    finally:
+                        _settle(jobs)
+        finally:
+            # Only a loop that stops leaves anything.
+            while self._jobs:
+                self._jobs.popleft().future.cancel()
+
+    def _take(self) -> list[_Job]:
+        """The next piece of work, with those that can be committed together with it."""
+        jobs = [self._jobs.popleft()]
+        while jobs[0].brief and self._jobs and self._jobs[0].brief and len(jobs) < _MOST_TOGETHER:
+            jobs.append(self._jobs.popleft())
+        return jobs
+
+    async def _do_at_length(self, job: _Job) -> None:
+        def do() -> None:
+            self._writer.begin()
+            self._writer.do_all([job])
+
+        await self._in_thread(do, [job])
+        if job.error is None:
+            await self._in_thread(self._writer.commit, [job])
+
+    async def _do_briefly(self, jobs: list[_Job]) -> None:
+        try:
+            begun = self._writer.try_begin()
+        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait for the work are told
+            _fail(jobs, error)
+            return
+        if not begun:
+            await self._in_thread(self._writer.begin, jobs)
+        if not any(job.error for job in jobs):
+            self._writer.do_all(jobs)
+        if not all(job.error for job in jobs):
+            await self._in_thread(self._writer.commit, jobs)
+
+    async def _in_thread(self, function: Callable[[], None], jobs: list[_Job]) -> None:
+        """Run this to its end, whoever is cancelled meanwhile; if it fails, the jobs have."""
+        future = self._on_writer(function)
+        while not future.done():
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError:
+                continue
+        if (error := future.exception()) is not None:
+            _fail(jobs, error)
 
     @asynccontextmanager
     async def begin(self, tell: Tell) -> AsyncGenerator[Runner]:
         """Hold the writer for several pieces of work."""
         async with self._lock:
-            transaction = _Transaction(self._write_engine)
             try:
-                await asyncio.shield(self._on_writer(transaction.open))
-                yield lambda work: asyncio.shield(self._on_writer(transaction.run, work))
-                committing = self._on_writer(transaction.commit)
-                committing.add_done_callback(partial(_tell_of, tell))
+                await asyncio.shield(self._on_writer(self._writer.begin))
+                rows = self._writer.rows
+                yield lambda work: asyncio.shield(self._on_writer(self._writer.join, work))
+                committing = self._on_writer(self._writer.commit)
+                committing.add_done_callback(partial(_tell_of, tell, rows))
                 await asyncio.shield(committing)
             finally:
                 # Whatever of the above a cancelled task did not wait for is done before this, in the one thread.
-                await asyncio.shield(self._on_writer(transaction.close))
+                await asyncio.shield(self._on_writer(self._writer.rollback))
 
     def _on_writer(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(self._writer, function, *arguments)
+        return asyncio.get_running_loop().run_in_executor(self._writing, function, *arguments)
 
     def checked_out(self) -> int:
         """Connections in use, readers and writer together."""
-        pools = [self._write_engine.pool] + ([self._read_engine.pool] if self._read_engine else [])
-        return sum(pool.checkedout() for pool in pools if isinstance(pool, QueuePool))
+        return self._writer.in_use + (self._reads.in_use if self._reads else 0)
 
     async def close(self) -> None:
         """Wait for work under way, then close."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
         async with self._lock:
-            for executor in (self._writer, self._readers):
-                if executor is not None:
-                    await asyncio.to_thread(executor.shutdown)
-            for engine in (self._write_engine, self._read_engine):
-                if engine is not None:
-                    engine.dispose()
+            await self._on_writer(self._writer.close)
+            await asyncio.to_thread(self._writing.shutdown)
+            self._write_engine.dispose()
+            if self._reads is not None:
+                await self._reads.close()
 
 
-class _Transaction:
-    """A transaction in several steps, each a call in the writer's thread."""
+class _Readers:
+    """Connections that only read: one of the event loop's own for brief work, and some threads' for the rest."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: Connection | None = None
-        self._rows: list[LogRow] = []
+    def __init__(self, url: URL, threads: int) -> None:
+        self._engine = open_engine(url, pool_size=threads + 1, in_memory=False)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sqlite-reader")
+        self._here = HeldConnection(self._engine, begin="BEGIN")
+        self._opening = asyncio.Lock()
+        self._reading = 0
 
-    def open(self) -> None:
-        with _translated():
-            self._connection = self._engine.connect()
-            self._connection.begin()
-            self._rows = fresh_rows(self._connection)
+    @property
+    def in_use(self) -> int:
+        """How many are in use."""
+        return self._reading
 
-    def run(self, work: Work[T]) -> T:
-        if self._connection is None:
-            raise DatabaseUnavailable("The transaction has ended.")
-        with _translated():
-            return join(self._connection, work)
+    async def read(self, work: Work[T], *, brief: bool) -> T:
+        """Run the work on what is committed now."""
+        if brief:
+            if not self._here.is_open:
+                async with self._opening:
+                    await self._in_thread(self._here.open)
+            try:
+                return self._here.read(work)
+            except DatabaseUnavailable as error:
+                if not is_busy(error):
+                    raise
+        return await self._in_thread(transact, self._engine, work)
 
-    def commit(self) -> tuple[None, list[LogRow]]:
-        if self._connection is not None:
-            with _translated():
-                self._connection.commit()
-        return None, self._rows
+    async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        self._reading += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        future.add_done_callback(self._has_read)
+        return await asyncio.shield(future)
 
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _has_read(self, done: asyncio.Future[Any]) -> None:
+        self._reading -= 1
+        done.cancelled() or done.exception()  # nobody may be left to hear of an error
 
-
-def _engine(url: URL, *, begin: str, pool_size: int, in_memory: bool) -> Engine:
-    pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {"poolclass": QueuePool, "pool_size": pool_size}
-    engine = create_engine(
-        url,
-        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
-        json_serializer=json.dumps,
-        json_deserializer=json.loads,
-        **pool,
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(dbapi_connection: Any, _record: Any) -> None:
-        # The driver's own idea of when a transaction begins is switched off: `begin` below says it.
-        dbapi_connection.isolation_level = None
-        cursor = dbapi_connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
+        self._here.close()
+        self._engine.dispose()
 
 
-def _transact(engine: Engine, work: Work[T]) -> T:
-    with _translated(), engine.begin() as connection:
-        return work(connection)
+def _fail(jobs: list[_Job], error: BaseException) -> None:
+    for job in jobs:
+        job.error = job.error or error
 
 
-def _transact_noting(engine: Engine, work: Work[T]) -> tuple[T, list[LogRow]]:
-    with _translated(), engine.begin() as connection:
-        rows = fresh_rows(connection)
-        return work(connection), rows
+def _settle(jobs: list[_Job]) -> None:
+    """Tell of what was committed, in its order, and give everybody what he waits for."""
+    for job in jobs:
+        if job.error is None:
+            job.tell(job.rows)
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(job.error)
 
 
-def _tell_of(tell: Tell, done: "asyncio.Future[tuple[Any, list[LogRow]]]") -> None:
+def _tell_of(tell: Tell, rows: list[LogRow], done: asyncio.Future[None]) -> None:
     if not done.cancelled() and done.exception() is None:
-        tell(done.result()[1])
+        tell(rows)
 
-
-@contextmanager
-def _translated() -> Generator[None]:
-    """Turns "it is not there now" into `DatabaseUnavailable`, "it cannot keep this value" into `InvalidRequest`.
-
-    Other errors pass.
-    """
-    try:
-        yield
-    except OperationalError as error:
-        # The driver's plainest code is for statements that cannot be understood, which waiting does not mend.
-        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-            raise
-        raise DatabaseUnavailable from error
-    except StatementError as error:
-        if is_of_the_value(error.orig):
-            raise InvalidRequest(VALUE_REFUSED) from error
-        raise
-    except (UnicodeEncodeError, OverflowError) as error:
-        raise InvalidRequest(VALUE_REFUSED) from error

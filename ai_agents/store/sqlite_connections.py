@@ -1,0 +1,228 @@
+"""Connections to an SQLite file: how they are opened, and those that are held open for one transaction after another.
+
+A pooled connection costs more to take and to give back than a brief transaction does.
+"""
+
+import sqlite3
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
+from ai_agents.core.types import LogRow
+from ai_agents.store.database import LOG_ROWS, VALUE_REFUSED, Work, fresh_rows, is_of_the_value, join
+
+T = TypeVar("T")
+# How long another process's write is waited for before the database counts as unavailable.
+_BUSY_TIMEOUT_MS = 15_000
+
+
+@dataclass(kw_only=True, slots=True)
+class Piece:
+    """One of several pieces of work of a transaction: what it gave or how it failed, and the log rows that it wrote."""
+
+    work: Work[Any]
+    result: Any = None
+    error: BaseException | None = None
+    rows: list[LogRow] = field(default_factory=list)
+
+
+class HeldConnection:
+    """A connection that stays open. It is used by one thread at a time, whichever.
+
+    `begin` is the statement that begins its transactions. `rows` are the log rows of the one that is open.
+    """
+
+    def __init__(self, engine: Engine, *, begin: str) -> None:
+        self.rows: list[LogRow] = []
+        self.in_use = False
+        self._engine = engine
+        self._begin = begin
+        self._connection: Connection | None = None
+        self._driver: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection yet."""
+        return self._connection is not None
+
+    def open(self) -> None:
+        """Connect, if that has not been done. Raises `DatabaseUnavailable`."""
+        if self._connection is None:
+            with translated():
+                connection = self._engine.connect()
+                self._driver = connection.connection.dbapi_connection
+                self._driver.execute("PRAGMA busy_timeout=0")
+                self._connection = connection
+
+    def try_begin(self) -> bool:
+        """Begin a transaction at once; False where it would have to wait, for a connection or for another process."""
+        if self._connection is None:
+            return False
+        try:
+            with translated():
+                self._driver.execute(self._begin)
+        except DatabaseUnavailable as error:
+            if is_busy(error):
+                return False
+            raise
+        self.in_use = True
+        return True
+
+    def begin(self) -> None:
+        """Begin a transaction, after those of other processes. Raises `DatabaseUnavailable`."""
+        self.open()
+        with translated():
+            self._driver.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+            try:
+                self._driver.execute(self._begin)
+            finally:
+                self._driver.execute("PRAGMA busy_timeout=0")
+        self.in_use = True
+        self.rows = fresh_rows(self._opened)
+
+    def do_all(self, pieces: Sequence[Piece]) -> None:
+        """Do these in the transaction; one that fails undoes itself alone. If all do, the transaction is over."""
+        for piece in pieces:
+            self._do(piece, alone=len(pieces) == 1)
+            if not self._driver.in_transaction:
+                # Some errors, a full disk for one, make the database undo everything.
+                for lost in pieces:
+                    lost.error = lost.error or DatabaseUnavailable()
+                break
+        if all(piece.error for piece in pieces):
+            self.rollback()
+
+    def _do(self, piece: Piece, *, alone: bool) -> None:
+        connection, driver = self._opened, self._driver
+        connection.info[LOG_ROWS] = piece.rows
+        try:
+            with translated():
+                if alone:
+                    piece.result = piece.work(connection)
+                    return
+                driver.execute("SAVEPOINT piece")
+                piece.result = piece.work(connection)
+                driver.execute("RELEASE piece")
+        except BaseException as error:  # noqa: BLE001  # it is raised again where the piece's result is waited for
+            piece.error = error
+            if driver.in_transaction and not alone:
+                driver.execute("ROLLBACK TO piece")
+                driver.execute("RELEASE piece")
+
+    def join(self, work: Work[T]) -> T:
+        """The result of work that is one of several steps of the transaction."""
+        if not self.in_use:
+            raise DatabaseUnavailable("The transaction has ended.")
+        with translated():
+            return join(self._opened, work)
+
+    def read(self, work: Work[T]) -> T:
+        """The result of work in a transaction of its own that changes nothing."""
+        self.try_begin()
+        try:
+            with translated():
+                return work(self._opened)
+        finally:
+            self.rollback()
+
+    def commit(self) -> None:
+        """End the transaction and keep what it did. Raises `DatabaseUnavailable`."""
+        if not self.in_use:
+            return
+        try:
+            with translated():
+                if not self._driver.in_transaction:
+                    raise DatabaseUnavailable
+                self._driver.commit()
+                self._opened.commit()
+        except BaseException:
+            self.rollback()
+            raise
+        self.in_use = False
+
+    def rollback(self) -> None:
+        """End the transaction, if there is one, and undo what it did."""
+        if self._connection is not None:
+            self._connection.rollback()
+            if self._driver.in_transaction:
+                self._driver.rollback()
+        self.in_use = False
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._connection is not None:
+            self.rollback()
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def _opened(self) -> Connection:
+        assert self._connection is not None  # noqa: S101  # nothing is done before `begin`
+        return self._connection
+
+
+def open_engine(url: URL, *, pool_size: int, in_memory: bool) -> Engine:
+    """An engine with so many connections to the file."""
+    pool: dict[str, Any] = {"poolclass": StaticPool} if in_memory else {"poolclass": QueuePool, "pool_size": pool_size}
+    engine = create_engine(
+        url,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
+        json_serializer=json.dumps,
+        json_deserializer=json.loads,
+        **pool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(dbapi_connection: Any, _record: Any) -> None:
+        # The driver's own idea of when a transaction begins is switched off: it is said here.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def transact(engine: Engine, work: Work[T]) -> T:
+    """The result of work that only reads, on a pooled connection."""
+    with translated(), engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        return work(connection)
+
+
+def is_busy(error: DatabaseUnavailable) -> bool:
+    """Whether it is another process that has to be waited for."""
+    cause = error.__cause__
+    found = getattr(cause, "orig", None) or cause
+    return getattr(found, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turns "it is not there now" into `DatabaseUnavailable`, "it cannot keep this value" into `InvalidRequest`.
+
+    Other errors pass.
+    """
+    try:
+        yield
+    except (OperationalError, sqlite3.OperationalError) as error:
+        # The driver's plainest code is for statements that cannot be understood, which waiting does not mend.
+        original = error.orig if isinstance(error, OperationalError) else error
+        if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise
+        raise DatabaseUnavailable from error
+    except StatementError as error:
+        if is_of_the_value(error.orig):
+            raise InvalidRequest(VALUE_REFUSED) from error
+        raise
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise InvalidRequest(VALUE_REFUSED) from error
