@@ -46,7 +46,8 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), id_header]
+                # A new message: the one given may be a constant that all answers of a kind share.
+                message = {**message, "headers": [*message.get("headers", ()), id_header]}
             await send(message)
 
         try:
