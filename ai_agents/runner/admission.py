@@ -4,13 +4,14 @@ message.
 The thread is locked first, so that what is decided on one replica holds on all of them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping
 
-from ai_agents.auth.roles import access, may_send
+from ai_agents.auth.files import Loc, attach
+from ai_agents.auth.roles import ThreadAccess, access, may_send
 from ai_agents.core.exceptions import (
     AgentDeleted,
     IdempotencyKeyReused,
@@ -20,7 +21,7 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import JsonObject, Part
+from ai_agents.core.types import FilePart, JsonObject, TextPart
 from ai_agents.runner.recording import end_unowned, started_entry
 from ai_agents.store import idempotency, runs, thread_log
 from ai_agents.store.messages import insert_message
@@ -28,6 +29,8 @@ from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
 OnBusy = Literal["reject", "queue", "interrupt"]
+# Raises `UnsupportedAttachment` for a file that this version of an agent cannot be given.
+CheckFiles = Callable[[Connection, str, int, Sequence[tuple[FilePart, Loc]]], None]
 # How many messages may wait in one thread.
 MAX_QUEUED = 100
 
@@ -36,12 +39,13 @@ MAX_QUEUED = 100
 class Admission:
     """A message that asks to be let in.
 
-    `owner` is the process that would run it, under a lease of `lease_s` seconds.
+    `owner` is the process that would run it, under a lease of `lease_s` seconds. `attachments` are ids of files that
+    come after the parts.
     """
 
     thread_id: str
     user_id: str
-    parts: Sequence[Part]
+    parts: Sequence[TextPart | FilePart]
     owner: str
     lease_s: float
     metadata: Mapping[str, Any]
@@ -49,6 +53,8 @@ class Admission:
     idempotency_key: str | None = None
     fingerprint: str = ""
     is_admin: bool = False
+    attachments: Sequence[str] = ()
+    check_files: CheckFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +75,30 @@ class Admitted:
 def admit(connection: Connection, asked: Admission) -> Admitted:
     """Decide, and store the message and its run.
 
-    Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`;
-    nothing is
-    stored then.
+    Raises `ThreadNotFound`, `InvalidRequest` for a file that is not there for this user, `UnsupportedAttachment`,
+    `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`; nothing is stored then.
     """
     thread_log.lock(connection, asked.thread_id)
     if (earlier := find_replayed(connection, asked)) is not None:
         return earlier
-    agent_id, agent_version = _check_access(connection, asked)
+    found = _visible_thread(connection, asked)
+    places = _places(asked)
+    if files := any(isinstance(part, FilePart) for part, _ in places):
+        asked = replace(asked, parts=attach(connection, asked.user_id, places, is_admin=asked.is_admin))
+    _require_sending(found, asked)
+    if files and asked.check_files is not None:
+        attached = [
+            (part, loc) for part, (_, loc) in zip(asked.parts, places, strict=True) if isinstance(part, FilePart)
+        ]
+        asked.check_files(connection, found.agent_id, found.agent_version, attached)
     active = runs.find_active(connection, asked.thread_id)
-    new = _NewRun(agent_id=agent_id, agent_version=agent_version, run_id=new_id(), message_id=new_id(), now=utc_now())
+    new = _NewRun(
+        agent_id=found.agent_id,
+        agent_version=found.agent_version,
+        run_id=new_id(),
+        message_id=new_id(),
+        now=utc_now(),
+    )
     if active is None:
         admitted = _start(connection, asked, new)
     elif asked.on_busy == "reject":
@@ -117,15 +137,26 @@ class _NewRun:
     now: str
 
 
-def _check_access(connection: Connection, asked: Admission) -> tuple[str, int]:
+def _visible_thread(connection: Connection, asked: Admission) -> ThreadAccess:
     found = access(connection, asked.user_id, thread_id=asked.thread_id)
     if found is None or (found.thread_role is None and not asked.is_admin):
         raise ThreadNotFound
+    return found
+
+
+def _require_sending(found: ThreadAccess, asked: Admission) -> None:
     if not asked.is_admin and not may_send(found.thread_role, found.agent_role):
         raise PermissionDenied("Sending needs editor on the thread and viewer on its agent.")
     if found.agent_deleted:
         raise AgentDeleted
-    return found.agent_id, found.agent_version
+
+
+def _places(asked: Admission) -> list[tuple[TextPart | FilePart, Loc]]:
+    """The message's parts, its attachments among them, each with its place in the request."""
+    return [
+        *((part, ("content", index, "file_id")) for index, part in enumerate(asked.parts)),
+        *((FilePart(each, "", "", 0), ("attachments", index)) for index, each in enumerate(asked.attachments)),
+    ]
 
 
 def _start(connection: Connection, asked: Admission, new: _NewRun) -> Admitted:

@@ -4,7 +4,7 @@ They become rows `message.completed` of the new log, numbered from 1, and belong
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -14,7 +14,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.parts import part_from_stored, part_to_stored
 from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from ai_agents.store import thread_log
+from ai_agents.store import files, thread_log
 from ai_agents.store.messages import insert_messages
 from ai_agents.store.models import Message
 from ai_agents.store.thread_log import Entry
@@ -35,6 +35,9 @@ _FIELDS: Mapping[type[Part], Mapping[str, type]] = {
     ToolResultPart: {"tool_call_id": str, "name": str, "result": object, "is_error": bool},
 }
 
+# A file may be named by its id alone.
+_UNKNOWN_FILE = {"filename": "", "media_type": "", "size_bytes": 0}
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
@@ -49,13 +52,17 @@ class Beginning:
     from_seq: int = 0
 
 
-def from_messages(messages: Sequence[Mapping[str, Any]], *, user_id: str | None) -> list[Beginning]:
+def from_messages(
+    connection: Connection, messages: Sequence[Mapping[str, Any]], *, user_id: str | None
+) -> list[Beginning]:
     """Messages as a client gives them: `{"role", "content"}`, content a text or parts, and perhaps `metadata`.
 
-    `user_id` is who said what users say. Raises `InvalidRequest`, which names the place.
+    `user_id` is who said what users say. Of a file only its `file_id` counts, whoever may read it: the rest is as the
+    file has it. Raises `InvalidRequest`, which names the place.
     """
     now = utc_now()
-    return [_from_message(message, ("messages", index), user_id, now) for index, message in enumerate(messages)]
+    found = [_from_message(message, ("messages", index), user_id, now) for index, message in enumerate(messages)]
+    return _with_files(connection, found)
 
 
 def from_history(connection: Connection, thread_id: str, *, through_seq: int) -> list[Beginning]:
@@ -102,6 +109,22 @@ def insert(connection: Connection, thread_id: str, beginning: Sequence[Beginning
         thread_log.write(connection, thread_id, start + 1, told)
 
 
+def _with_files(connection: Connection, beginning: list[Beginning]) -> list[Beginning]:
+    """The messages with what is known of the files in them in place of what their maker says of them."""
+    asked = {part["file_id"] for message in beginning for part in message.parts if part["type"] == "file"}
+    if not asked:
+        return beginning
+    known = {file_id: part_to_stored(part) for file_id, part in files.hold_files(connection, asked).items()}
+    for number, message in enumerate(beginning):
+        for index, part in enumerate(message.parts):
+            if part["type"] == "file" and part["file_id"] not in known:
+                raise InvalidRequest("There is no such file.", loc=("messages", number, "content", index, "file_id"))
+    return [
+        replace(message, parts=[known[part["file_id"]] if part["type"] == "file" else part for part in message.parts])
+        for message in beginning
+    ]
+
+
 def _from_message(message: Mapping[str, Any], loc: tuple[str | int, ...], user_id: str | None, now: str) -> Beginning:
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or role not in _PARTS:
@@ -116,6 +139,8 @@ def _from_message(message: Mapping[str, Any], loc: tuple[str | int, ...], user_i
 
 def _checked_part(given: Any, role: str, loc: tuple[str | int, ...]) -> JsonObject:
     """The part as it is stored, made safe for every database. Raises `InvalidRequest`."""
+    if isinstance(given, Mapping) and given.get("type") == "file":
+        given = {**_UNKNOWN_FILE, **given}
     try:
         part = part_from_stored(given)
         fields = _FIELDS[type(part)]

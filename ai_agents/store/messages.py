@@ -9,7 +9,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
 from ai_agents.core.parts import part_to_stored, stored_to_public
 from ai_agents.core.types import JsonObject, Part, Usage
-from ai_agents.store import pages
+from ai_agents.store import files, pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import Message
 
@@ -62,14 +62,18 @@ def insert_message(
     metadata: Mapping[str, Any],
     created_at: str,
 ) -> JsonObject:
-    """Write a message; it as clients see it. `seq` is None while it waits for its turn."""
+    """Write a message; it as clients see it. `seq` is None while it waits for its turn.
+
+    The files that it refers to have to be there.
+    """
+    stored = [part_to_stored(part) for part in parts]
     row = {
         "id": message_id,
         "thread_id": thread_id,
         "run_id": run_id,
         "seq": seq,
         "role": role,
-        "parts": [part_to_stored(part) for part in parts],
+        "parts": stored,
         "status": status,
         "user_id": user_id,
         "usage": None if usage is None else usage.to_dict(),
@@ -77,12 +81,14 @@ def insert_message(
         "created_at": created_at,
     }
     connection.execute(_INSERT, row)
+    files.link_messages(connection, [(message_id, thread_id, stored)])
     return to_public(row)
 
 
 def insert_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
     """Write whole rows of `messages` at once; them as clients see them."""
     connection.execute(_INSERT, rows)
+    files.link_messages(connection, ((row["id"], row["thread_id"], row["parts"]) for row in rows))
     return [to_public(row) for row in rows]
 
 

@@ -57,7 +57,7 @@ def create_thread(
     if connection.execute(agent).one_or_none() is None:
         raise AgentNotFound
     title, summary = _checked_text(title, "title"), _checked_text(summary, "summary")
-    beginning = beginnings.from_messages(messages, user_id=owner_id)
+    beginning = beginnings.from_messages(connection, messages, user_id=owner_id)
     thread_id = insert_thread(
         connection,
         {"agent_id": agent_id, "title": title, "title_by": title and "user", "metadata": dict(metadata or {})},

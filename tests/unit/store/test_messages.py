@@ -15,18 +15,24 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.store.database import Database
+from ai_agents.store.files import insert_file
 from ai_agents.store.messages import MessageStore, insert_message, place_message, to_public
 from ai_agents.store.threads import ThreadStore
 
 
 async def test_a_message_has_every_field_of_the_contract_in_its_order(database: Database, thread_id: str) -> None:
     now, run_id, message_id = utc_now(), new_id(), new_id()
+    file = await database.write(
+        lambda c: insert_file(
+            c, "ann", filename="a.png", media_type="image/png", size_bytes=7, sha256="0" * 64, facts={"width": 1}
+        )
+    )
     parts: list[Part] = [
         ReasoningPart("hm", {"provider": "p", "signature": "s"}),
         TextPart("Hello "),
         ToolCallPart("c1", "calculator", {"b": 1, "a": 2}, malformed=None, origin={"id": "toolu_1"}),
         TextPart("there"),
-        FilePart("f1", "a.png", "image/png", 7),
+        FilePart(file["id"], "a.png", "image/png", 7, facts={"width": 1}),
     ]
     message = await database.write(
         lambda c: insert_message(
@@ -58,7 +64,13 @@ async def test_a_message_has_every_field_of_the_contract_in_its_order(database: 
                 {"type": "text", "text": "Hello "},
                 {"type": "tool_call", "tool_call_id": "c1", "name": "calculator", "arguments": {"b": 1, "a": 2}},
                 {"type": "text", "text": "there"},
-                {"type": "file", "file_id": "f1", "filename": "a.png", "media_type": "image/png", "size_bytes": 7},
+                {
+                    "type": "file",
+                    "file_id": file["id"],
+                    "filename": "a.png",
+                    "media_type": "image/png",
+                    "size_bytes": 7,
+                },
             ],
         ),
         ("status", "incomplete"),

@@ -1,0 +1,50 @@
+"""Who may read a file: its uploader, and whoever may read a thread in which it is attached. Its uploader deletes it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
+from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.store import files
+
+Loc = tuple[str | int, ...]
+
+
+def require_on_file(
+    connection: Connection, user_id: str, file_id: str, *, to_delete: bool = False, is_admin: bool = False
+) -> JsonObject:
+    """The file's row, if the user may read it (or delete it).
+
+    Raises `FileNotFound` where he may not read it, `PermissionDenied` where not delete it.
+    """
+    row = files.get_file(connection, file_id, reader_id=None if is_admin else user_id)
+    if to_delete and not is_admin and row["user_id"] != user_id:
+        raise PermissionDenied("Only its uploader deletes a file.")
+    return row
+
+
+def attach(
+    connection: Connection,
+    user_id: str,
+    parts: Sequence[tuple[TextPart | FilePart, Loc]],
+    *,
+    is_admin: bool = False,
+) -> tuple[TextPart | FilePart, ...]:
+    """A message's parts with what is known of their files in place of what the sender says of them.
+
+    Each part comes with its place in the request. The files stay until the transaction's end.
+    Raises `InvalidRequest`, which names the place of a file that is not there for this user.
+    """
+    asked = files.file_ids_of(part for part, _ in parts)
+    found = files.hold_files(connection, asked, reader_id=None if is_admin else user_id)
+    attached: list[TextPart | FilePart] = []
+    for part, loc in parts:
+        if isinstance(part, FilePart):
+            known = found.get(part.file_id)
+            if known is None:
+                raise InvalidRequest("There is no such file.", loc=loc)
+            attached.append(known)
+        else:
+            attached.append(part)
+    return tuple(attached)

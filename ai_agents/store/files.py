@@ -1,0 +1,170 @@
+"""Files as rows: who uploaded what, and which messages refer to it. Their bytes are in the blob storage."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_, select
+
+from ai_agents.core.exceptions import Conflict, FileNotFound
+from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.types import FilePart, JsonObject, Part
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import File, MessageFile, RoleAssignment
+
+# Every authenticated user.
+_EVERYBODY = "*"
+_COLUMNS = (
+    File.id,
+    File.user_id,
+    File.filename,
+    File.media_type,
+    File.size_bytes,
+    File.sha256,
+    File.facts,
+    File.created_at,
+)
+_FIND = select(*_COLUMNS).where(File.id == bindparam("file_id"))
+# Any role on a thread lets one read it, and with it what is attached in it.
+_READABLE_BY = or_(
+    File.user_id == bindparam("reader_id"),
+    exists().where(
+        MessageFile.file_id == File.id,
+        RoleAssignment.resource_id == MessageFile.thread_id,
+        RoleAssignment.resource_type == "thread",
+        RoleAssignment.user_id.in_([bindparam("reader_id"), _EVERYBODY]),
+    ),
+)
+_FIND_READABLE = _FIND.where(_READABLE_BY)
+# Held until the transaction's end: nobody deletes a file between the look at it and the message that refers to it.
+_LIST = select(*_COLUMNS).where(File.id.in_(bindparam("file_ids", expanding=True))).order_by(File.id)
+_HOLD = _LIST.with_for_update(read=True, key_share=True)
+_HOLD_READABLE = _LIST.where(_READABLE_BY).with_for_update(read=True, key_share=True)
+_LINK = insert(MessageFile)
+
+
+def insert_file(
+    connection: Connection,
+    user_id: str,
+    *,
+    filename: str,
+    media_type: str,
+    size_bytes: int,
+    sha256: str,
+    facts: Mapping[str, Any],
+) -> JsonObject:
+    """Write a file of this user's; the row."""
+    row = {
+        "id": new_id(),
+        "user_id": user_id,
+        "filename": filename,
+        "media_type": media_type,
+        "size_bytes": size_bytes,
+        "sha256": sha256,
+        "facts": dict(facts),
+        "created_at": utc_now(),
+    }
+    connection.execute(insert(File), row)
+    return row
+
+
+def get_file(connection: Connection, file_id: str, *, reader_id: str | None = None) -> JsonObject:
+    """A file's row. With `reader_id`, only if this user uploaded it or may read a thread in which it is attached.
+
+    Raises `FileNotFound`.
+    """
+    if reader_id is None:
+        found = connection.execute(_FIND, {"file_id": file_id})
+    else:
+        found = connection.execute(_FIND_READABLE, {"file_id": file_id, "reader_id": reader_id})
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise FileNotFound
+    return dict(row)
+
+
+def hold_files(
+    connection: Connection, file_ids: Collection[str], *, reader_id: str | None = None
+) -> dict[str, FilePart]:
+    """Those of these files that there are (that this user may read), each as the part that a message refers to it by.
+
+    They cannot be deleted until the transaction has ended.
+    """
+    if not file_ids:
+        return {}
+    values: dict[str, Any] = {"file_ids": sorted(set(file_ids))}
+    if reader_id is None:
+        found = connection.execute(_HOLD, values)
+    else:
+        found = connection.execute(_HOLD_READABLE, values | {"reader_id": reader_id})
+    return {row["id"]: to_part(row) for row in found.mappings()}
+
+
+def delete_file(connection: Connection, file_id: str) -> bool:
+    """Remove a file's row; whether its content is no other file's, so that the bytes can go as well.
+
+    Raises `FileNotFound`, `Conflict` where a message refers to it.
+    """
+    row = connection.execute(_FIND.with_for_update(), {"file_id": file_id}).mappings().one_or_none()
+    if row is None:
+        raise FileNotFound
+    lock_content(connection, row["sha256"])
+    referring = select(exists().where(MessageFile.file_id == file_id))
+    if connection.execute(referring).scalar():
+        raise Conflict("A message refers to this file.")
+    connection.execute(delete(File).where(File.id == file_id))
+    shared = select(exists().where(File.sha256 == row["sha256"]))
+    return not connection.execute(shared).scalar()
+
+
+def lock_content(connection: Connection, sha256: str) -> None:
+    """Wait for whoever adds or removes a file of this content, until the transaction's end.
+
+    On SQLite there is one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(bytes.fromhex(sha256[:16]), signed=True)
+        connection.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def link_messages(connection: Connection, messages: Iterable[tuple[str, str, Sequence[Mapping[str, Any]]]]) -> None:
+    """Note which files messages refer to: for each its id, its thread's id and its parts in their stored form."""
+    links = {
+        (message_id, part["file_id"]): {"message_id": message_id, "file_id": part["file_id"], "thread_id": thread_id}
+        for message_id, thread_id, parts in messages
+        for part in parts
+        if part["type"] == "file"
+    }
+    if links:
+        connection.execute(_LINK, list(links.values()))
+
+
+def file_ids_of(parts: Iterable[Part]) -> list[str]:
+    """The ids of the files that parts refer to, each once, in their order."""
+    return list(dict.fromkeys(part.file_id for part in parts if isinstance(part, FilePart)))
+
+
+def to_part(row: Mapping[Any, Any]) -> FilePart:
+    """A file as a message refers to it."""
+    return FilePart(
+        row["id"],
+        row["filename"],
+        row["media_type"],
+        row["size_bytes"],
+        facts={"sha256": row["sha256"], **row["facts"]},
+    )
+
+
+def to_public(row: Mapping[Any, Any]) -> JsonObject:
+    """A row of `files` as clients see it."""
+    return {name: row[name] for name in ("id", "filename", "media_type", "size_bytes", "sha256")}
+
+
+class FileStore:
+    """Files as clients see them. `attachments.Attachments` adds and removes them together with their bytes."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def get(self, file_id: str) -> JsonObject:
+        """One file: `id`, `filename`, `media_type`, `size_bytes`, `sha256`. Raises `FileNotFound`."""
+        return to_public(await self._db.read(lambda c: get_file(c, file_id)))
