@@ -1,7 +1,6 @@
 """`python -m bench`: measure everything, or with `--only` and `--database` a part of it."""
 
 import argparse
-import asyncio
 import json
 from contextlib import ExitStack
 from pathlib import Path

@@ -112,6 +112,8 @@ def _started(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AI_AGENTS_")}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile("w+") as log:
+        own = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)  # which a child inherits
         process = subprocess.Popen(
             command,
             env=inherited | dict(environment),
@@ -119,8 +121,8 @@ def _started(
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
+        os.sched_setaffinity(0, own)
         try:
             yield process
         except BaseException:

@@ -70,7 +70,9 @@ class Target:
         agent_id = await self.agent(model)
         database = Database(self.database_url)
         try:
-            said = [{"role": ("user", "assistant")[number % 2], "content": _SAID[number % 2]} for number in range(messages)]
+            said = [
+                {"role": ("user", "assistant")[number % 2], "content": _SAID[number % 2]} for number in range(messages)
+            ]
             thread = await ThreadStore(database).create(agent_id, messages=said, owner_id=USER)
             return str(thread["id"])
         finally:

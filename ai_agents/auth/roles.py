@@ -120,7 +120,7 @@ class RoleAuth:
 
         Raises `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
         """
-        return await self._db.read(lambda c: roles.get_role(c, user_id, resource_type, resource_id))
+        return await self._db.read(lambda c: roles.get_role(c, user_id, resource_type, resource_id), brief=True)
 
     async def require(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
         """The user's role, if it is at least this one.
@@ -145,10 +145,14 @@ class RoleAuth:
         self, user_id: str, thread_id: str, action: ThreadAction = "read", *, is_admin: bool = False
     ) -> ThreadAccess:
         """The user's access to a thread, if it allows the action. Raises `ThreadNotFound`, `PermissionDenied`."""
-        return await self._db.read(lambda c: require_on_thread(c, user_id, action, thread_id, is_admin=is_admin))
+        return await self._db.read(
+            lambda c: require_on_thread(c, user_id, action, thread_id, is_admin=is_admin), brief=True
+        )
 
     async def agent_access(
         self, user_id: str, agent_id: str, action: AgentAction = "read", *, is_admin: bool = False
     ) -> Role | None:
         """The user's role on an agent, if it allows the action. Raises `AgentNotFound`, `PermissionDenied`."""
-        return await self._db.read(lambda c: require_on_agent(c, user_id, action, agent_id, is_admin=is_admin))
+        return await self._db.read(
+            lambda c: require_on_agent(c, user_id, action, agent_id, is_admin=is_admin), brief=True
+        )

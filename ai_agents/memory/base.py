@@ -13,6 +13,8 @@ from typing import ClassVar, Protocol
 from ai_agents.core.types import ModelMessage
 
 Estimate = Callable[[ModelMessage], int]
+# So many messages are read in less time than it takes to have them read by somebody else.
+BRIEF = 64
 
 
 class StoredSummary(Protocol):
@@ -88,3 +90,8 @@ class MemoryStrategy(ABC):
         Lets a strategy stop reading where nothing more could be sent, or count as the model's provider does.
         """
         return self
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether a window has some dozens of messages at most, however long the thread is."""
+        return False

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ai_agents.core.types import ModelMessage
-from ai_agents.memory.base import HistoryReader, MemoryStrategy, Window
+from ai_agents.memory.base import BRIEF, HistoryReader, MemoryStrategy, Window
 from ai_agents.memory.turns import latest_turns, shrink_to_turn_end, shrink_to_turn_start
 
 
@@ -32,6 +32,11 @@ class FirstLast(MemoryStrategy):
         opening = shrink_to_turn_end(head[:-1], head[-1])
         opening = shrink_to_turn_start(opening) or shrink_to_turn_start(head[:-1])[:1]
         return Window(opening + tail, gap_before_seq=tail[0].seq if opening else None)
+
+    @property
+    def is_brief(self) -> bool:
+        """Unless it was set high."""
+        return self.first + self.last <= BRIEF
 
 
 def _seq(message: ModelMessage) -> int:

@@ -175,7 +175,7 @@ class Executor:
     async def _stop_cancelled(self) -> None:
         """Stop what somebody asked another process to cancel; our own requests come at once."""
         if self._running and self._shared:
-            for run_id in await self._database.read(lambda c: runs.list_cancel_requests(c, self.owner)):
+            for run_id in await self._database.read(lambda c: runs.list_cancel_requests(c, self.owner), brief=True):
                 self.stop(run_id, "cancel")
 
     async def _sweep(self) -> None:
@@ -214,7 +214,9 @@ class Executor:
         others_than = self.owner if everything else None
         taken = 1
         while taken and (successor := self.successor) is not None:
-            abandoned = await self._database.read(lambda c: runs.list_abandoned(c, everything_but=others_than))
+            abandoned = await self._database.read(
+                lambda c: runs.list_abandoned(c, everything_but=others_than), brief=True
+            )
             taken = 0
             for row in abandoned:
                 if row["id"] not in self._running:

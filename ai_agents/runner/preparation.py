@@ -15,7 +15,7 @@ from ai_agents.context.tokens import TokenEstimator, load_ratios, save_ratios
 from ai_agents.context.windows import context_window, input_budget
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.types import JsonObject, ModelMessage, ToolCallPart, ToolResultPart, Usage
-from ai_agents.memory.base import MemoryStrategy, Window
+from ai_agents.memory.base import BRIEF, MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
@@ -80,7 +80,9 @@ class Preparation:
     async def __call__(self, run: OwnedRun) -> Prepared:
         """Everything that the turn needs. Raises `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`."""
         await self._keep_calibrations()
-        agent, window, earlier, provider, model = await self._database.read(lambda c: self._read(c, run))
+        agent, window, earlier, provider, model = await self._database.read(
+            lambda c: self._read(c, run), brief=self._is_brief(run)
+        )
         names = [tool if isinstance(tool, str) else tool["name"] for tool in agent["tools"]]
         built = build_request(
             agent=agent,
@@ -146,6 +148,13 @@ class Preparation:
         # A first attempt has recorded nothing but the question.
         earlier = tuple(history.run_messages(run.id)) if run.attempt > 1 else ()
         return agent, window, earlier, provider, model
+
+    def _is_brief(self, run: OwnedRun) -> bool:
+        """Whether little is read for this turn: the log's numbers count the messages, too."""
+        if run.reset_seq <= BRIEF:
+            return True
+        agent = self._agents.get((run.agent_id, run.agent_version))
+        return agent is not None and self._strategy(agent).is_brief
 
     def _agent(self, connection: Connection, agent_id: str, version: int) -> JsonObject:
         key = (agent_id, version)

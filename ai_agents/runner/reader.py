@@ -150,9 +150,9 @@ class StreamReader:
         place = self._place
         try:
             rows = await self._database.read(
-                lambda c: thread_log.list_after(c, place.thread_id, place.seq, limit=_PAGE)
+                lambda c: thread_log.list_after(c, place.thread_id, place.seq, limit=_PAGE), brief=True
             )
-            if not rows and not await self._database.read(lambda c: thread_log.exists(c, place.thread_id)):
+            if not rows and not await self._database.read(lambda c: thread_log.exists(c, place.thread_id), brief=True):
                 return place.take_rows(self._channel.rows_after(place.seq) or [self._deletion()])
         except DatabaseUnavailable:
             await asyncio.sleep(POLL_S)

@@ -158,7 +158,7 @@ class AgentRunner:
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
         try:
-            admitted = await self._database.write(lambda c: admit(c, asked))
+            admitted = await self._database.write(lambda c: admit(c, asked), brief=True)
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
             if follow and admitted.owned is not None:
                 place = place_at_start(admitted.owned)
@@ -176,7 +176,7 @@ class AgentRunner:
 
     async def find_replayed(self, asked: Admission) -> Admitted | None:
         """The run that this very request made before; for a look ahead of anything that may refuse the request."""
-        return await self._database.read(lambda c: find_replayed(c, asked))
+        return await self._database.read(lambda c: find_replayed(c, asked), brief=True)
 
     async def wait(self, thread_id: str, run_id: str) -> Outcome:
         """The run once it has ended or waits for a person, on whichever process it runs. Raises `RunNotFound`."""
@@ -194,14 +194,14 @@ class AgentRunner:
                         break
             finally:
                 await events.aclose()
-        return await self._database.read(lambda c: _outcome(c, thread_id, run_id))
+        return await self._database.read(lambda c: _outcome(c, thread_id, run_id), brief=True)
 
     async def cancel(self, thread_id: str, run_id: str) -> JsonObject:
         """Stop a run, wherever it runs; the run as it ended.
 
         One that has ended is given as it is. Raises `RunNotFound`.
         """
-        asked = await self._database.write(lambda c: cancel(c, thread_id, run_id, self._executor.successor))
+        asked = await self._database.write(lambda c: cancel(c, thread_id, run_id, self._executor.successor), brief=True)
         if asked.next_run is not None:
             self._executor.launch(asked.next_run, prepare=self._prepare)
         if asked.run["status"] in TERMINAL_RUN_STATUSES:
@@ -232,7 +232,7 @@ class AgentRunner:
 
         Raises `RunNotFound`, `InvalidEventId`.
         """
-        place = await self._database.read(lambda c: place_in_run(c, thread_id, run_id, after))
+        place = await self._database.read(lambda c: place_in_run(c, thread_id, run_id, after), brief=True)
         return None if place is None else self._reader(place, may_read=may_read)
 
     async def read_thread(
@@ -242,7 +242,7 @@ class AgentRunner:
 
         Raises `ThreadNotFound`, `InvalidEventId`.
         """
-        place = await self._database.read(lambda c: place_in_thread(c, thread_id, after))
+        place = await self._database.read(lambda c: place_in_thread(c, thread_id, after), brief=True)
         return self._reader(place, may_read=may_read)
 
     def _reader(

@@ -283,7 +283,7 @@ class Turn:
         delay_s = 0.05
         while True:
             try:
-                return await self._database.write(work)
+                return await self._database.write(work, brief=True)
             except DatabaseUnavailable:
                 _log.warning("database unavailable, trying again", extra={"run_id": self.run.id})
             while True:

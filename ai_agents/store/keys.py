@@ -117,4 +117,4 @@ class KeyStore:
 
     async def authenticate(self, key: str) -> JsonObject | None:
         """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
-        return await self._db.read(lambda c: authenticate(c, key))
+        return await self._db.read(lambda c: authenticate(c, key), brief=True)

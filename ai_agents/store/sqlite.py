@@ -3,12 +3,13 @@
 Writes begin with BEGIN IMMEDIATE, without which two read-modify-write transactions lose updates silently.
 `synchronous=FULL` makes a commit survive the machine's end, not only the process's.
 
-Threads and this interpreter's lock: a thread that runs Python beside the event loop takes the lock from it and gives it
-back at every statement, which costs more than the statements. So work that is brief is run by the event loop itself, and
-only what waits for the disk, the commit, is left to the writer's thread. What is brought meanwhile is committed together.
+A thread that runs Python beside the event loop takes the interpreter's lock from it and gives it back at every
+statement, which costs more than the statements. So work that is brief is run by the event loop itself, and only what
+waits for the disk, the commit, is left to the writer's thread. What comes up meanwhile is committed together.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from ai_agents.store.database import Runner, Tell, Work
 from ai_agents.store.sqlite_connections import HeldConnection, Piece, is_busy, open_engine, transact
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 # More threads than this only queue for the interpreter's lock.
 _MAX_READERS = 4
 # How many pieces of brief work are done before the event loop gets to do something else, and are committed as one.
@@ -79,8 +81,9 @@ class SqliteBackend:
                     jobs = self._take()
                     try:
                         await (self._do_briefly(jobs) if jobs[0].brief else self._do_at_length(jobs[0]))
-                    finally:
-                        _settle(jobs)
+                    except Exception as error:  # noqa: BLE001  # whatever it is, those who wait for the work are told
+                        _fail(jobs, error)
+                    _settle(jobs)
         finally:
             # Only a loop that stops leaves anything.
             while self._jobs:
@@ -103,12 +106,7 @@ class SqliteBackend:
             await self._in_thread(self._writer.commit, [job])
 
     async def _do_briefly(self, jobs: list[_Job]) -> None:
-        try:
-            begun = self._writer.try_begin()
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait for the work are told
-            _fail(jobs, error)
-            return
-        if not begun:
+        if not self._writer.try_begin():
             await self._in_thread(self._writer.begin, jobs)
         if not any(job.error for job in jobs):
             self._writer.do_all(jobs)
@@ -116,7 +114,7 @@ class SqliteBackend:
             await self._in_thread(self._writer.commit, jobs)
 
     async def _in_thread(self, function: Callable[[], None], jobs: list[_Job]) -> None:
-        """Run this to its end, whoever is cancelled meanwhile; if it fails, the jobs have."""
+        """Run this to its end, though the loop may be stopping; if it fails, the jobs have."""
         future = self._on_writer(function)
         while not future.done():
             try:
@@ -153,11 +151,14 @@ class SqliteBackend:
         while self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
         async with self._lock:
-            await self._on_writer(self._writer.close)
-            await asyncio.to_thread(self._writing.shutdown)
-            self._write_engine.dispose()
-            if self._reads is not None:
-                await self._reads.close()
+            await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        if self._reads is not None:
+            self._reads.close()
+        self._writing.shutdown()
+        self._writer.close()
+        self._write_engine.dispose()
 
 
 class _Readers:
@@ -198,8 +199,9 @@ class _Readers:
         self._reading -= 1
         done.cancelled() or done.exception()  # nobody may be left to hear of an error
 
-    async def close(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
+    def close(self) -> None:
+        """Wait for what is being read, then disconnect."""
+        self._threads.shutdown()
         self._here.close()
         self._engine.dispose()
 
@@ -213,7 +215,10 @@ def _settle(jobs: list[_Job]) -> None:
     """Tell of what was committed, in its order, and give everybody what he waits for."""
     for job in jobs:
         if job.error is None:
-            job.tell(job.rows)
+            try:
+                job.tell(job.rows)
+            except Exception:  # noqa: BLE001  # it was committed, and whoever waits for it does not mind
+                _log.exception("telling of a commit failed")
     for job in jobs:
         if job.future.done():
             continue
@@ -226,4 +231,3 @@ def _settle(jobs: list[_Job]) -> None:
 def _tell_of(tell: Tell, rows: list[LogRow], done: asyncio.Future[None]) -> None:
     if not done.cancelled() and done.exception() is None:
         tell(rows)
-
