@@ -16,6 +16,7 @@ from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.connection import Connection, connect
 from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.runner import AgentRunner
+from ai_agents.store import idempotency
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.keys import KeyStore
 from ai_agents.store.messages import MessageStore
@@ -79,6 +80,10 @@ class Container:
         if found is None or found["thread_id"] != thread_id:
             return None
         return Principal(found["user_id"], is_admin=found["admin"], token=ticket)
+
+    async def is_repeated(self, user: Principal, key: str) -> bool:
+        """Whether this user has used this idempotency key: the request then does nothing new, whatever it says."""
+        return await self.conn.database.read(lambda c: idempotency.exists(c, user.user_id, key))
 
     async def still_valid(self, user: Principal) -> bool:
         """Whether the user's token is still good, for what takes longer than a request."""

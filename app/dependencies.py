@@ -17,7 +17,7 @@ from ai_agents.store.idempotency import checked_key
 from ai_agents.store.pages import MAX_SEQ
 from app.container import Container, Principal
 from app.middleware import USER_ID
-from app.problems import Unauthorized
+from app.problems import RateLimited, Unauthorized
 
 
 async def container_of(request: Request) -> Container:
@@ -35,8 +35,19 @@ async def authenticated(request: Request) -> Principal:
     found = await container.authenticate(token.strip())
     if found is None:
         raise Unauthorized("This API key is not known here, or has expired.")
-    request.scope[USER_ID] = found.user_id
+    await _count(request, found)
     return found
+
+
+async def _count(request: Request, user: Principal) -> None:
+    """Count a request of the user's. Raises `RateLimited`, but not for one whose idempotency key was used before."""
+    request.scope[USER_ID] = user.user_id
+    try:
+        request.app.state.rates.check(user)
+    except RateLimited:
+        key = request.headers.get("idempotency-key")
+        if key is None or not await request.app.state.container.is_repeated(user, key):
+            raise
 
 
 Services = Annotated[Container, Depends(container_of)]
@@ -85,7 +96,7 @@ async def reading(
         found = await container.admit_by_ticket(ticket, thread_id)
         if found is None:
             raise Unauthorized("This ticket does not hold, or not for this thread.")
-        request.scope[USER_ID] = found.user_id
+        await _count(request, found)
         user = found
     return Reading(user, await visible_thread(thread_id, user, container), by_ticket=user.token == ticket)
 

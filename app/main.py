@@ -18,6 +18,7 @@ from app.container import Container, open_container
 from app.middleware import REQUEST_ID, RequestContext
 from app.openapi import build_document
 from app.problems import InvalidBody, problem_of, problem_of_status, validation_errors
+from app.rates import RequestRates
 from app.routers import agents, events, health, keys, me, messages, providers, roles, runs, threads, tickets, tools
 from app.routers.sse import OpenStreams, come_back_later
 from app.settings import Settings
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.streams = OpenStreams(per_user=settings.max_streams_per_user)
+    app.state.rates = RequestRates(settings.max_requests_per_minute)
     app.state.draining = None
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)

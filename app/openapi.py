@@ -107,7 +107,7 @@ def _complete(operation: dict[str, Any], path: str, route: APIRoute) -> None:
         # A way to authenticate is told as such, not as a parameter.
         operation["parameters"] = [each for each in operation["parameters"] if each["name"] != "ticket"]
     if operation["security"]:
-        codes += ["unauthorized", "database_unavailable"]
+        codes += ["unauthorized", "rate_limited", "database_unavailable"]
     if "{" in path:
         codes.append("not_found")
     parameters = operation.get("parameters", [])

@@ -77,9 +77,16 @@ class UnsupportedMediaType(RequestError):
 
 
 class RateLimited(RequestError):
-    """Too many requests."""
+    """Too many requests. `headers` say which limit it was."""
 
     code = "rate_limited"
+    retryable = True
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.headers = dict(headers or {})
 
 
 class InvalidBody(InvalidRequest):
@@ -119,6 +126,8 @@ def problem_of(error: AIAgentsError, *, request_id: str) -> ProblemResponse:
     response = problem(error.code, str(error), request_id=request_id, **_members(error))
     if error.retry_after_s is not None and response.status_code in (429, 503):
         response.headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+    if isinstance(error, RateLimited):
+        response.headers.update(error.headers)
     return response
 
 

@@ -62,6 +62,7 @@ class RequestLimits(BaseSettings):
     max_metadata_bytes: int = Field(16 * KIB, ge=2)
     max_json_depth: int = Field(32, ge=4, le=500)
     max_header_bytes: int = Field(32 * KIB, ge=KIB)
+    max_requests_per_minute: int = Field(600, ge=1, description="Of one user, per process; admins are not counted.")
     max_streams_per_user: int = Field(50, ge=1, description="Streams that a user may have open at once, per process.")
 
 

@@ -68,6 +68,12 @@ def find(connection: Connection, user_id: str, key: str, fingerprint: str) -> Re
     return Remembered(row.run_id, row.answer)
 
 
+def exists(connection: Connection, user_id: str, key: str) -> bool:
+    """Whether the user has used this key, for whatever request."""
+    found = connection.execute(_FIND, {"user_id": user_id, "key": key, "oldest": _oldest()})
+    return found.one_or_none() is not None
+
+
 def remember(
     connection: Connection,
     user_id: str,
