@@ -35,6 +35,7 @@ _LISTEN_AFTER_S = 0.25
 _LINGER_S = 2.0
 _OPENING_S = 2.0
 _FINISHING_S = 1.0
+_CANCEL_AGAIN_AFTER_S = 0.2
 _LOADS_AT_ONCE = 20
 _LOAD_EVERY_S = 0.02
 _LOAD_AGAIN_AFTER_S = 0.25
@@ -96,11 +97,12 @@ class RedisBus:
         if self._tasks:
             await self._sender.finish(_FINISHING_S)
         self._sender.close()
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        tasks, self._tasks = set(self._tasks), []
+        while tasks:
+            # A cancellation that comes while redis-py connects is at times lost in it.
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_AFTER_S)
         for channel in self._channels.values():
             self._stop_arranging(channel)
         self._channels.clear()

@@ -9,8 +9,8 @@ Its arguments are operations, one after the other:
     end key tag                        drop the mirror
 
 A mirror is a list, its tag first. A later message's mirror is never written over by an earlier one's, so that a process
-that was thought dead does no harm. The answer names the mirrors that are not there and have to be begun again.
-Writes that Redis refuses (out of memory, say) are left out, and the messages told all the same.
+that was thought dead does no harm. The answer names the mirrors that are not there and have to be begun again. One that
+Redis refuses to write to (out of memory, say) is dropped, as it would have a hole; the messages are told all the same.
 """
 
 # A mirror outlives its process by this much. It is kept every second while its message is being written.
@@ -18,6 +18,13 @@ MIRROR_S = 120
 
 SCRIPT = f"""
 local missing = {{}}
+local function push(key, ...)
+  local answer = redis.pcall('RPUSH', key, ...)
+  if type(answer) == 'table' and answer.err then
+    redis.pcall('DEL', key)
+    missing[#missing + 1] = key
+  end
+end
 local function keep(key) redis.pcall('EXPIRE', key, {MIRROR_S}) end
 local i, last = 1, #ARGV
 while i <= last do
@@ -33,7 +40,7 @@ while i <= last do
       local channel, tag, whole, piece = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
       if head <= tag then
         redis.pcall('DEL', key)
-        redis.pcall('RPUSH', key, tag, whole)
+        push(key, tag, whole)
         keep(key)
         redis.call('PUBLISH', channel, piece == '' and whole or piece)
       end
@@ -41,7 +48,7 @@ while i <= last do
     elseif what == 'piece' then
       local channel, tag, piece = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
       if head <= tag then
-        if head == tag then redis.pcall('RPUSH', key, piece) else missing[#missing + 1] = key end
+        if head == tag then push(key, piece) else missing[#missing + 1] = key end
         redis.call('PUBLISH', channel, piece)
       end
       i = i + 5

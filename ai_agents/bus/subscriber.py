@@ -97,7 +97,6 @@ class Subscriber:
         finally:
             if asking is not None:
                 asking.cancel()
-                await asyncio.wait({asking})
             await connection.disconnect(nowait=True)
 
     async def _ask(self, connection: AbstractConnection) -> None:
