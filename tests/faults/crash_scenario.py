@@ -1,0 +1,284 @@
+"""What the crash-point tests run, each in a process of its own: a turn with tool calls and a message queued behind it.
+
+`crash` ends the process without warning at the n-th point: before each step of each task of the runner (a task's every
+suspension ends with one), and before and after each commit. `recover` is the process after it.
+"""
+
+import asyncio
+import contextvars
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sqlalchemy.engine import Connection as SqlConnection
+
+from ai_agents import AgentRunner, Connection, MessageStore, RunStore, Tool, ToolRegistry, connect
+from ai_agents.core.types import (
+    JsonObject,
+    ModelEvent,
+    ModelRequest,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    ResponseEnd,
+    TextPart,
+    Usage,
+)
+from ai_agents.providers import anthropic, ollama, openai
+from ai_agents.providers.base import Provider
+from ai_agents.store import thread_log
+from ai_agents.store.sqlite_connections import HeldConnection
+from ai_agents.testing import tool_call
+from tests.fakes.rules import check
+from tests.faults.support.stream import TERMINAL, SentEvent, Told
+
+USER = "ada"
+QUESTIONS = ("count, please", "and then?")
+EXIT_CODE = 9
+_LIMIT_S = 30.0
+
+
+class Place:
+    """Where one crash is tried: a thread of its own, and files that outlive the process."""
+
+    def __init__(self, url: str, thread_id: str, directory: Path) -> None:
+        self.url = url
+        self.thread_id = thread_id
+        self.directory = directory
+
+    def note(self, name: str, value: object) -> None:
+        """Add a line to a file; what was noted stays noted whatever becomes of the process."""
+        line = (value if isinstance(value, str) else json.dumps(value)) + "\n"
+        file = os.open(self.directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
+
+    def noted(self, name: str) -> list[str]:
+        """The lines of a file."""
+        path = self.directory / name
+        return path.read_text().splitlines() if path.exists() else []
+
+
+class Count(Tool):
+    """Counts its calls in a file: an effect outside of the service."""
+
+    def __init__(self, name: str, place: Place, *, retry_safe: bool) -> None:
+        self.name = name
+        self.retry_safe = retry_safe
+        self._place = place
+
+    async def execute(self) -> str:
+        """How often it was called."""
+        await asyncio.sleep(0)
+        self._place.note(self.name, "called")
+        await asyncio.sleep(0)
+        return f"call {len(self._place.noted(self.name))}"
+
+
+class StrictProvider(Provider):
+    """Asks for two tools where the question wants it, then answers; checks each request by every provider's rules."""
+
+    name = "strict"
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Stream one response; see `Provider.stream`."""
+        payload = anthropic._to_wire(request)
+        check("anthropic", payload, anthropic._headers_to_wire(payload))
+        check("openai", openai._to_wire(request))
+        check("ollama", ollama._to_wire(request))
+        await asyncio.sleep(0)
+        last = request.messages[-1]
+        text = "".join(part.text for part in last.parts if isinstance(part, TextPart))
+        wants_tools = last.role == "user" and text == QUESTIONS[0]
+        answer = "Let me count. " if wants_tools else f"That is all, after {len(request.messages)} messages."
+        yield PartStart(0, "text")
+        for start in range(0, len(answer), 9):
+            await asyncio.sleep(0)
+            yield PartDelta(0, "text", answer[start : start + 9])
+        yield PartEnd(0, TextPart(answer))
+        if wants_tools:
+            for index, name in enumerate(("count", "count_safely"), 1):
+                yield PartStart(index, "tool_call")
+                yield PartEnd(index, tool_call(name))
+        yield ResponseEnd("tool_use" if wants_tools else "end", Usage(3, 4), "strict")
+
+
+class Points:
+    """Counts the points that were passed, and ends the process at the n-th; 0 is never."""
+
+    def __init__(self, crash_at: int) -> None:
+        self.passed = 0
+        self._crash_at = crash_at
+
+    def __call__(self) -> None:
+        """Pass a point."""
+        self.passed += 1
+        if self.passed == self._crash_at:
+            os._exit(EXIT_CODE)
+
+
+class _Stepped(Coroutine[Any, Any, Any]):
+    """A coroutine each of whose steps is a point."""
+
+    def __init__(self, inner: Coroutine[Any, Any, Any], point: Callable[[], None]) -> None:
+        self._inner = inner
+        self._point = point
+        self.__name__ = getattr(inner, "__name__", "")
+        self.__qualname__ = getattr(inner, "__qualname__", "")
+
+    def send(self, value: Any) -> Any:
+        self._point()
+        return self._inner.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        self._point()
+        return self._inner.throw(*error)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        raise TypeError("it is driven by a task")
+
+
+def _wrap(point: Callable[[], None]) -> None:
+    """Make every step of every task that begins from now on, and both sides of every commit, a point."""
+
+    def factory(
+        loop: asyncio.AbstractEventLoop, work: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Task[Any]:
+        return asyncio.Task(_Stepped(work, point), loop=loop, context=context)
+
+    asyncio.get_running_loop().set_task_factory(factory)
+    for owner in (HeldConnection, SqlConnection):
+        _wrap_commit(owner, point)
+
+
+def _wrap_commit(owner: Any, point: Callable[[], None]) -> None:
+    commit = owner.commit
+
+    def commit_between_points(self: Any) -> None:
+        point()
+        commit(self)
+        point()
+
+    owner.commit = commit_between_points
+
+
+def crash(place: Place, crash_at: int) -> NoReturn:
+    """Run the scenario until the n-th point, or to its end: then the number of points passed is noted."""
+    try:
+        asyncio.run(_crash(place, crash_at))
+    except BaseException as error:
+        place.note("crash.error", repr(error))
+        raise
+    os._exit(0)
+
+
+async def _crash(place: Place, crash_at: int) -> None:
+    point = Points(crash_at)
+    conn, runner = await _open(place)
+    _wrap(point)
+    await asyncio.create_task(_talk(place, runner))
+    place.note("points", point.passed)
+    await conn.close()
+
+
+async def _talk(place: Place, runner: AgentRunner) -> None:
+    async with asyncio.timeout(_LIMIT_S), asyncio.TaskGroup() as group:
+        first = await _ask(place, runner, 0)
+        group.create_task(_read(place, runner, first))
+        second = await _ask(place, runner, 1)
+        for run_id in (first, second):
+            group.create_task(runner.wait(place.thread_id, run_id))
+
+
+async def _ask(place: Place, runner: AgentRunner, number: int) -> str:
+    """Send a question, as its client does who does not know whether it was sent before."""
+    started = await runner.start(
+        place.thread_id,
+        USER,
+        QUESTIONS[number],
+        on_busy="queue",
+        idempotency_key=f"{place.thread_id}-{number}",
+        fingerprint=str(number),
+    )
+    place.note("acknowledged", started.run["id"])
+    return str(started.run["id"])
+
+
+async def _read(place: Place, runner: AgentRunner, run_id: str, after: str | None = None) -> None:
+    reader = await runner.read_run(place.thread_id, run_id, after=after)
+    if reader is not None:
+        async for event in reader.events():
+            place.note("told", {"id": event.id, "type": event.type, "data": dict(event.data)})
+
+
+async def _open(place: Place) -> tuple[Connection, AgentRunner]:
+    conn = await connect(place.url)
+    tools = ToolRegistry([Count("count", place, retry_safe=False), Count("count_safely", place, retry_safe=True)])
+    runner = AgentRunner(conn, provider=StrictProvider(model="claude-sonnet-5"), tools=tools)
+    await runner.open()
+    return conn, runner
+
+
+def recover(place: Place) -> None:
+    """Go on after a crash, as clients and a fresh process do, and hold what comes of it to what was promised."""
+    try:
+        asyncio.run(_recover(place))
+    except BaseException as error:
+        place.note("recover.error", repr(error))
+        raise
+
+
+async def _recover(place: Place) -> None:
+    acknowledged = place.noted("acknowledged")
+    conn, runner = await _open(place)
+    try:
+        async with asyncio.timeout(_LIMIT_S):
+            run_ids = [await _ask(place, runner, number) for number in range(2)]
+            assert acknowledged == run_ids[: len(acknowledged)], "a message that was acknowledged was let in again"
+            told = [json.loads(line) for line in place.noted("told")]
+            await _read(place, runner, run_ids[0], after=told[-1]["id"] if told else None)
+            for run_id in run_ids:
+                outcome = await runner.wait(place.thread_id, run_id)
+                assert outcome.run["status"] == "completed", outcome.run
+                assert outcome.run["attempt"] <= 2
+            await runner.run(place.thread_id, USER, "still usable?")
+        _check_told(place, run_ids[0])
+        await _check_thread(place, conn, run_ids)
+    finally:
+        await conn.close()
+
+
+def _check_told(place: Place, run_id: str) -> None:
+    """The reader who was cut off by the crash has been told everything once."""
+    told = Told(run_id=run_id)
+    for line in place.noted("told"):
+        told.take(SentEvent(**json.loads(line)))
+    assert told.types()[0] == "run.started"
+    assert told.types()[-1] == "run.completed"
+    assert told.types().count("tool.completed") == 2
+
+
+async def _check_thread(place: Place, conn: Connection, run_ids: list[str]) -> None:
+    history: list[JsonObject] = (await MessageStore(conn).list(place.thread_id, limit=100))["data"]
+    asked = [message["content"] for message in history if message["role"] == "user"]
+    assert asked == [*QUESTIONS, "still usable?"]
+    roles = [message["role"] for message in history]
+    assert roles == ["user", "assistant", "tool", "tool", "assistant", "user", "assistant", "user", "assistant"], roles
+    runs = (await RunStore(conn).list(place.thread_id, limit=100))["data"]
+    assert {run["id"] for run in runs[1:]} == set(run_ids)
+    rows = await conn.database.read(lambda c: thread_log.list_after(c, place.thread_id, 0, limit=1000))
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    assert len([row for row in rows if row.type in TERMINAL]) == 3
+    assert len(place.noted("count")) <= 1, "a tool that may not be run twice was"
+    assert 1 <= len(place.noted("count_safely")) <= 2
+    results = {part["name"]: part for m in history if m["role"] == "tool" for part in m["parts"]}
+    assert not results["count_safely"]["is_error"]
+    # The effect may have come about without anybody knowing, never the other way round.
+    assert results["count"]["is_error"] or len(place.noted("count")) == 1

@@ -1,0 +1,213 @@
+"""A service of several processes on one database, and what its clients do."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.faults.support.counter import CounterServer
+from tests.faults.support.model import MODELS, Model
+from tests.faults.support.replica import ADMIN_KEY, Replica
+from tests.faults.support.stream import EventSource, Told, events_of
+
+TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled"})
+
+
+class Cluster:
+    """Processes of the service; `environment` is what all of them are started with."""
+
+    def __init__(
+        self,
+        directory: Path,
+        environment: dict[str, str],
+        model: Model,
+        counter: CounterServer,
+        session: aiohttp.ClientSession,
+    ) -> None:
+        self.directory = directory
+        self.environment = environment
+        self.model = model
+        self.counter = counter
+        self.session = session
+        self.replicas: list[Replica] = []
+        self._reading: set[asyncio.Task[None]] = set()
+
+    def add(self, **environment: str) -> Replica:
+        """One more process, not started yet."""
+        name = "abcdefgh"[len(self.replicas)]
+        replica = Replica(self.directory, name, self.environment | environment)
+        self.replicas.append(replica)
+        return replica
+
+    async def start(self, **environment: str) -> Replica:
+        """One more process, listening."""
+        replica = self.add(**environment)
+        await replica.start()
+        return replica
+
+    async def start_two(self, **environment: str) -> tuple[Replica, Replica]:
+        """Two more, started at once."""
+        one, two = self.add(**environment), self.add(**environment)
+        await asyncio.gather(one.start(), two.start())
+        return one, two
+
+    async def call(self, at: Replica | str, method: str, path: str, body: Any = None, **headers: str) -> "Answered":
+        """One request; its answer, read to its end."""
+        address = at if isinstance(at, str) else at.url
+        async with self.session.request(method, address + path, json=body, headers=headers) as response:
+            data = await response.json(content_type=None) if response.status != 204 else None
+            return Answered(response.status, data)
+
+    async def make_thread(self, at: Replica, provider: str = "openai", **agent: Any) -> str:
+        """A thread whose agent has the tools of these tests; its id."""
+        fields = {"name": "assistant", "provider": provider, "model": MODELS[provider], "tools": ["bump", "safe_bump"]}
+        made = (await self.call(at, "POST", "/agents", fields | agent)).ok(201)
+        return str((await self.call(at, "POST", "/threads", {"agent_id": made["id"]})).ok(201)["id"])
+
+    async def send(self, at: Replica, thread_id: str, text: str, **body: Any) -> dict[str, Any]:
+        """Let a message into the thread; its run, under way."""
+        path = f"/threads/{thread_id}/messages"
+        answer = await self.call(at, "POST", path, {"content": text} | body, prefer="respond-async")
+        run: dict[str, Any] = answer.ok(202)
+        return run
+
+    def follow(
+        self, at: Sequence[Replica] | Replica, thread_id: str, run_id: str | None = None, after: str | None = None
+    ) -> EventSource:
+        """Read a run's events, or a thread's from its first, in a task of its own, now here and now there."""
+        source = self.source(at, thread_id, run_id, after)
+        task = asyncio.create_task(source.run())
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+        source.reading = task
+        return source
+
+    def source(
+        self, at: Sequence[Replica] | Replica, thread_id: str, run_id: str | None = None, after: str | None = None
+    ) -> EventSource:
+        """The same without reading yet."""
+        replicas = [at] if isinstance(at, Replica) else at
+        path = f"/threads/{thread_id}" + (f"/runs/{run_id}" if run_id else "") + "/events"
+        after = after if after is not None or run_id else "0-0"
+        return EventSource(self.session, [replica.url for replica in replicas], path, Told(run_id=run_id), after=after)
+
+    async def read(self, response: aiohttp.ClientResponse) -> Told:
+        """What a stream of a run tells, from its first event to its end."""
+        told: Told | None = None
+        async for event in events_of(response):
+            told = told or Told(run_id=event.data["run_id"])
+            told.take(event)
+        assert told is not None
+        assert told.terminal is not None
+        return told
+
+    async def get_run(self, at: Replica, thread_id: str, run_id: str) -> dict[str, Any]:
+        """A run as it is now."""
+        run: dict[str, Any] = (await self.call(at, "GET", f"/threads/{thread_id}/runs/{run_id}")).ok()
+        return run
+
+    async def until_ended(self, at: Replica, thread_id: str, run_id: str, *, timeout_s: float = 30.0) -> dict[str, Any]:
+        """The run once it has ended."""
+        async with asyncio.timeout(timeout_s):
+            while (run := await self.get_run(at, thread_id, run_id))["status"] not in TERMINAL_STATUSES:
+                await asyncio.sleep(0.05)
+        return run
+
+    async def list_all(self, at: Replica, path: str) -> list[dict[str, Any]]:
+        """Every item of a list, page after page."""
+        items: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = (await self.call(at, "GET", f"{path}?limit=100{after}", accept="application/json")).ok()
+            items += page["data"]
+            if page["next"] is None:
+                return items
+            after = f"&after={page['next']}"
+
+    async def history(self, at: Replica, thread_id: str) -> list[dict[str, Any]]:
+        """A thread's messages."""
+        return await self.list_all(at, f"/threads/{thread_id}/messages")
+
+    async def check_log(self, at: Replica, thread_id: str) -> list[dict[str, Any]]:
+        """The thread's log: numbered without gaps, each run begun and ended once, each message where its row is."""
+        log = await self.list_all(at, f"/threads/{thread_id}/events")
+        assert [row["seq"] for row in log] == list(range(1, len(log) + 1))
+        for kinds in (("run.started",), ("run.completed", "run.failed", "run.cancelled")):
+            runs = [row["run_id"] for row in log if row["type"] in kinds]
+            assert len(runs) == len(set(runs)), kinds
+        calls = [row["tool_call_id"] for row in log if row["type"] == "tool.completed"]
+        assert len(calls) == len(set(calls))
+        told = {row["seq"]: row["message"]["id"] for row in log if row["type"] == "message.completed"}
+        told |= {row["seq"]: row["user_message"]["id"] for row in log if row["type"] == "run.started"}
+        history = await self.history(at, thread_id)
+        stored = {message["seq"]: message["id"] for message in history if message["role"] != "tool"}
+        assert stored == told
+        return log
+
+    async def close(self) -> None:
+        """End the readers and the processes. Raises `AssertionError` for what went wrong unseen."""
+        failed = [task for task in self._reading if task.done() and not task.cancelled() and task.exception()]
+        for task in list(self._reading):
+            task.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+        for replica in self.replicas:
+            replica.kill()
+        for task in failed:
+            task.result()
+
+
+class Answered:
+    """A response's status and JSON."""
+
+    def __init__(self, status: int, data: Any) -> None:
+        self.status = status
+        self.data = data
+
+    def ok(self, status: int = 200) -> Any:
+        """The data of a response with this status."""
+        assert self.status == status, (self.status, self.data)
+        return self.data
+
+
+@asynccontextmanager
+async def open_cluster(
+    directory: Path, database_url: str, redis_url: str | None, **settings: str
+) -> AsyncGenerator[Cluster]:
+    """A service to be, on these servers. At its end nothing may be left that went wrong unseen."""
+    async with Model() as model, CounterServer() as counter, open_session() as session:
+        environment = {
+            "AI_AGENTS_DATABASE_URL": database_url,
+            "AI_AGENTS_VAR_DIR": str(directory),
+            "AI_AGENTS_ADMIN_KEY": ADMIN_KEY,
+            "AI_AGENTS_SHUTDOWN_GRACE_S": "1",
+            "ANTHROPIC_API_KEY": "key",
+            "ANTHROPIC_BASE_URL": model.base_url("anthropic"),
+            "OPENAI_API_KEY": "key",
+            "OPENAI_BASE_URL": model.base_url("openai"),
+            "OLLAMA_HOST": model.base_url("ollama"),
+            "FAULTS_COUNTER_URL": counter.url,
+        }
+        if redis_url is not None:
+            environment["AI_AGENTS_REDIS_URL"] = redis_url
+        cluster = Cluster(directory, environment | settings, model, counter, session)
+        try:
+            yield cluster
+        finally:
+            await cluster.close()
+        complaints = list(itertools.chain.from_iterable(replica.complaints() for replica in cluster.replicas))
+        assert not complaints, complaints[:5]
+        assert not model.refused()
+
+
+@asynccontextmanager
+async def open_session() -> AsyncGenerator[aiohttp.ClientSession]:
+    """A client with the admin key; each request has a connection of its own, so that a cut hits one."""
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout) as session:
+        yield session

@@ -1,0 +1,120 @@
+"""A process of the service, as an operator runs it; tests kill, stop and start it."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.processes import free_port, is_running, send_signal
+
+ROOT = Path(__file__).parents[3]
+ADMIN_KEY = "admin-key-of-the-fault-tests"
+_START_TIMEOUT_S = 60.0
+# What a process says of faults that are its own, whatever is done to the world around it.
+_COMPLAINTS = re.compile(
+    r"unexpected error|run failed|tending leases failed|was never retrieved|was never awaited|Exception in ASGI"
+    r"|Exception in callback|Unhandled exception|telling other processes failed"
+)
+
+
+class Replica:
+    """One process on a port of its own, which it keeps when it is started again. `url` is where clients reach it."""
+
+    def __init__(self, directory: Path, name: str, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = directory / f"{name}.log"
+        self.starts = 0
+        self._directory = directory
+        self._environment = {**_inherited(), **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start, and return once it listens. Raises `DidNotStart`."""
+        began = self.log_path.stat().st_size if self.log_path.exists() else 0
+        self.launch()
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while b"AI Agents on" not in self.log_path.read_bytes()[began:]:
+            if not self.is_running:
+                raise DidNotStart(self.name, self.log_path.read_text(errors="replace")[began:])
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} does not listen after {_START_TIMEOUT_S:g} s:\n{self.tail()}")
+            await asyncio.sleep(0.01)
+
+    def launch(self) -> None:
+        """Start without waiting for anything."""
+        self.starts += 1
+        command = [sys.executable, "-m", "tests.faults.launch", "serve", "--port", str(self.port)]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self._directory, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is alive."""
+        return self._process is not None and self._process.poll() is None and is_running(self.pid)
+
+    def kill(self) -> None:
+        """End it at once, and return when it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+
+    def terminate(self) -> None:
+        """Ask it to stop in order."""
+        send_signal(self.pid, signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Stop it where it is, as a machine that is out of breath."""
+        send_signal(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        send_signal(self.pid, signal.SIGCONT)
+
+    async def ended(self, *, timeout_s: float = 30.0) -> int:
+        """Its exit code, once it has ended. Raises `TimeoutError`."""
+        assert self._process is not None
+        async with asyncio.timeout(timeout_s):
+            while (code := self._process.poll()) is None:
+                await asyncio.sleep(0.01)
+        return code
+
+    def tail(self, characters: int = 3000) -> str:
+        """The end of its log."""
+        return self.log_path.read_text(errors="replace")[-characters:]
+
+    def complaints(self) -> list[str]:
+        """Lines of its log that tell of a fault of its own."""
+        if not self.log_path.exists():
+            return []
+        lines = self.log_path.read_text(errors="replace").splitlines()
+        return [line for line in lines if _COMPLAINTS.search(line)]
+
+
+class DidNotStart(Exception):
+    """A process ended before it listened; `said` is what it printed."""
+
+    def __init__(self, name: str, said: str) -> None:
+        super().__init__(f"{name} ended before it listened:\n{said[-3000:]}")
+        self.said = said
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without anything that the service reads."""
+    foreign = re.compile(r"AI_AGENTS_|ANTHROPIC_|OPENAI_|OLLAMA_|HOST$|PORT$|PYTHONDONTWRITEBYTECODE$")
+    kept = {name: value for name, value in os.environ.items() if not foreign.match(name)}
+    return kept | {"PYTHONPATH": str(ROOT)}

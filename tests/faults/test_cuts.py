@@ -1,0 +1,96 @@
+"""Connections that are cut anywhere: wherever it resumes, a reader gets every event once, to the character."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.faults.conftest import amount
+from tests.faults.support.cluster import Cluster
+from tests.faults.support.proxy import Fault, TcpProxy
+from tests.faults.support.stream import EventSource, Told
+from tests.support.redis_server import RedisServer
+
+pytestmark = pytest.mark.soak
+CUTS = amount(sample=60, all_of_it=500)
+
+
+class Spoiled:
+    """The two processes seen through a network that cuts each connection somewhere, until it has had enough."""
+
+    def __init__(self, pair: Cluster, rng: random.Random) -> None:
+        self.left = CUTS
+        self.proxies: list[TcpProxy] = []
+        self._pair = pair
+        self._rng = rng
+
+    def choose(self) -> Fault:
+        """Anywhere from within the answer's head to some events further on."""
+        self.left -= 1
+        return Fault(cut_after=self._rng.randint(1, self._rng.choice((400, 900, 3000)))) if self.left >= 0 else Fault()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the two processes are reached."""
+        return [f"http://127.0.0.1:{proxy.port}" for proxy in self.proxies]
+
+    def read(self, thread_id: str, run_id: str | None, told: Told, *, after: str | None = None) -> EventSource:
+        """A reader that resumes on the one process and the other in turn."""
+        path = f"/threads/{thread_id}" + (f"/runs/{run_id}" if run_id else "") + "/events"
+        return EventSource(self._pair.session, self.addresses, path, told, after=after)
+
+
+@pytest.fixture
+async def spoiled(pair: Cluster, rng: random.Random) -> AsyncIterator[Spoiled]:
+    """A spoiled way to the two processes."""
+    network = Spoiled(pair, rng)
+    async with AsyncExitStack() as proxies:
+        for replica in pair.replicas:
+            network.proxies.append(await proxies.enter_async_context(TcpProxy(replica.port, network.choose)))
+        yield network
+
+
+async def flush_now_and_then(redis: RedisServer, rng: random.Random) -> None:
+    """Let Redis forget everything, again and again."""
+    while True:
+        await asyncio.sleep(rng.uniform(0.05, 0.8))
+        await asyncio.to_thread(redis.flush)
+
+
+async def test_a_stream_cut_at_any_byte_is_told_whole(
+    pair: Cluster, spoiled: Spoiled, redis_server: RedisServer, rng: random.Random
+) -> None:
+    one, two = pair.replicas
+    thread_id = await pair.make_thread(one)
+    flushing = asyncio.create_task(flush_now_and_then(redis_server, rng))
+    whole = pair.follow(one, thread_id)
+    thread_told = Told()
+    reading_thread = asyncio.create_task(spoiled.read(thread_id, None, thread_told, after="0-0").run())
+    cuts = number = 0
+    try:
+        while spoiled.left > 0:
+            number += 1
+            at = (one, two)[number % 2]
+            wish = f"call=safe_bump key=cut{number} " if number % 3 == 0 else ""
+            run = await pair.send(at, thread_id, f"{wish}words={rng.randint(60, 120)} pause=0.015")
+            told = Told(run_id=run["id"])
+            source = spoiled.read(thread_id, run["id"], told)
+            await source.run()
+            cuts += source.cuts
+            assert told.types()[-1] == "run.completed"
+        log = await pair.check_log(two, thread_id)
+        for told in (thread_told, whole.told):
+            await told.until(lambda told: len(told.rows) == len(log))
+            assert [(row.seq, row.type) for row in told.rows] == [(row["seq"], row["type"]) for row in log]
+            answers = [m for m in await pair.history(one, thread_id) if m["role"] == "assistant"]
+            assert {message["id"]: message["content"] for message in answers} == told.contents
+            # What was shown is what was recorded, whether the connection was cut or not.
+            assert {message_id: told.texts[message_id, "text"] for message_id in told.contents} == told.contents
+    finally:
+        flushing.cancel()
+        reading_thread.cancel()
+        await asyncio.gather(flushing, reading_thread, return_exceptions=True)
+    assert sum(proxy.cuts for proxy in spoiled.proxies) > CUTS * 0.8
+    assert cuts > CUTS * 0.1
