@@ -77,14 +77,12 @@ class Client(asyncio.Protocol):
         self._seen += data
         if not self._expected and not self._chunked:
             self._read_head()
-        if self._mark and not self._first:
-            if self._mark not in self._seen:
-                return
+        if self._mark and not self._first and self._mark in self._seen:
             self._first = time.perf_counter() - self._began
         if self._chunked:
             if self._seen.endswith(b"\r\n0\r\n\r\n"):
                 self._finish()
-            elif len(self._seen) > 4 * _KEPT_BYTES:
+            elif len(self._seen) > 4 * _KEPT_BYTES and (self._first or not self._mark):
                 self._seen = self._seen[-_KEPT_BYTES:]
         elif self._expected is not None and len(self._seen) >= self._expected:
             self._finish()
