@@ -145,16 +145,16 @@ class RedisBus:
         self._load_asked.set()
 
     def arrange(self, channel: MirroredChannel) -> None:
-        """Listen for readers, at once where the run is elsewhere; stop a while after the last has left."""
+        """Listen for readers, at once where the run is elsewhere; stop a while after the last has left.
+
+        At once is after this turn of the event loop: a reader is there a moment before the run that it is there for.
+        """
         heard = channel.thread_id in self._heard
         self._stop_arranging(channel)
         if bool(channel.readers) == heard:
             return
         wait_s = _LINGER_S if heard else _LISTEN_AFTER_S if channel.is_owned else 0.0
-        if wait_s:
-            channel.arranging = asyncio.get_running_loop().call_later(wait_s, self._arrange_now, channel)
-        else:
-            self._arrange_now(channel)
+        channel.arranging = asyncio.get_running_loop().call_later(wait_s, self._arrange_now, channel)
 
     def _arrange_now(self, channel: MirroredChannel) -> None:
         channel.arranging = None

@@ -233,8 +233,9 @@ async def test_a_short_turn_that_is_read_where_it_runs_asks_nothing_of_redis(
     one, _ = replicas
     subscribed = int(client.info("commandstats").get("cmdstat_subscribe", {}).get("calls", 0))
     for _ in range(3):
-        writer = one.write()
         reader = one.read()
+        writer = one.write()
+        await asyncio.sleep(0.01)
         assert reader.channel.live
         writer.say("short")
         one.bus.publish([row(2, "message.completed", run="run", resets=True)])
