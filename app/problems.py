@@ -55,6 +55,8 @@ _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload
 # A client that is told to come back is told when, even where nobody knows better.
 _RETRY_AFTER_S = 1
 _MAX_LOC = 100
+# A body can hold a hundred thousand mistakes; whoever made them needs no list of all.
+_MAX_ERRORS = 50
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -151,7 +153,7 @@ def problem_of_status(
 
 def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, ...] = ()) -> list[JsonObject]:
     """What pydantic found, as `{loc, msg}`: where and what should be there, never what was."""
-    return [{"loc": _loc((*at, *detail["loc"])), "msg": _message(detail)} for detail in details]
+    return [{"loc": _loc((*at, *detail["loc"])), "msg": _message(detail)} for detail in details[:_MAX_ERRORS]]
 
 
 def _loc(loc: tuple[str | int, ...]) -> list[str | int]:

@@ -45,7 +45,7 @@ class FirstLast(Strict):
     """The first and the last messages."""
 
     strategy: Literal["first_last"]
-    first: Count = 2
+    first: Annotated[int, Field(ge=0, le=10_000)] = 2
     last: Count = 10
 
 

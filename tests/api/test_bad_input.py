@@ -133,6 +133,14 @@ async def test_the_place_of_each_mistake_is_named(small_service: Service) -> Non
     assert any(loc[:3] == ("body", "tools", 0) for loc in locs)
 
 
+async def test_mistakes_without_end_are_not_all_told(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+
+    response = await alice.post("/agents", json={"name": "x"} | {f"field{number}": 1 for number in range(50_000)})
+
+    assert len(check_problem(response, 422, "invalid_request")["errors"]) == 50
+
+
 async def test_numbers_of_64_bits_and_escaped_escapes_pass(service: Service) -> None:
     alice = await service.user("alice")
     metadata = {"big": 2**63 - 1, "small": -(2**63), "digits": "9" * 30, "escape": "\\u0000", "float": 1e300}

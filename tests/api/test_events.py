@@ -102,6 +102,16 @@ async def test_a_reader_that_left_is_let_go_of(live: Live) -> None:
     await eventually(lambda: len(streams) == 0)
 
 
+async def test_each_stream_has_an_id_of_its_own(live: Live) -> None:
+    alice = await live.user("alice")
+    thread = await live.scripted_thread(alice)
+
+    for sent in ("one", "two"):
+        headers = {"x-request-id": sent}
+        async with alice.stream("GET", f"/threads/{thread['id']}/events", headers=headers) as response:
+            assert response.headers.get_list("x-request-id") == [sent]
+
+
 async def test_a_reader_that_stops_reading_and_leaves_is_let_go_of(live: Live) -> None:
     """Its connection is full, so that the stream waits for it when it goes."""
     alice = await live.user("alice")
