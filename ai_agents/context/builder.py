@@ -88,17 +88,19 @@ def build_request(
     model: str,
     tools: Sequence[ToolDefinition] = (),
     estimator: TokenEstimator | None = None,
-    context_windows: Mapping[str, int] | None = None,
+    window_tokens: int | None = None,
     allow_overflow: bool = False,
 ) -> BuiltContext:
-    """The request for this model. Of the agent's fields `system_prompt` and `settings` are looked at.
+    """The request for this model, which takes `window_tokens` (None: as many as `context_window` says).
+
+    Of the agent's fields `system_prompt` and `settings` are looked at.
 
     Where the window holds more than the model does, its turns are left out, oldest first; the newest turn never is.
     Raises `ContextOverflow` if that turn alone is longer than the model's window, unless `allow_overflow`.
     """
     tokens = (estimator or TokenEstimator()).for_model(provider, model)
     settings = model_settings(agent)
-    size = context_window(provider, model, context_windows)
+    size = context_window(provider, model) if window_tokens is None else window_tokens
     budget = int(input_budget(size, settings) / SAFETY_MARGIN)
     system = agent.get("system_prompt") or None
     system_cost, tools_cost = estimate_text(system or ""), sum(map(estimate_tool, tools))

@@ -4,9 +4,11 @@ Operators add to it with `overrides`: `{"openai:my-finetune": 32768, "ollama:": 
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from ai_agents.core.types import ModelSettings
 
+T = TypeVar("T")
 DEFAULT_WINDOW = 128_000
 # As documented by the providers, read 2026-11-22. Ollama's is what its provider here asks for at most, on models that
 # take as much.
@@ -41,10 +43,15 @@ _ANSWER_TOKENS = 32_000
 
 def context_window(provider: str, model: str, overrides: Mapping[str, int] | None = None) -> int:
     """Tokens that the model takes, question and answer together."""
+    found = longest_prefix({**_WINDOWS, **(overrides or {})}, provider, model)
+    return DEFAULT_WINDOW if found is None else found
+
+
+def longest_prefix(known: Mapping[str, T], provider: str, model: str) -> T | None:
+    """What is known under the longest beginning of `provider:model`; None where it is under none."""
     name = f"{provider}:{model}"
-    known = {**_WINDOWS, **(overrides or {})}
     fitting = [prefix for prefix in known if name.startswith(prefix)]
-    return known[max(fitting, key=len)] if fitting else DEFAULT_WINDOW
+    return known[max(fitting, key=len)] if fitting else None
 
 
 def input_budget(window_tokens: int, settings: ModelSettings) -> int:

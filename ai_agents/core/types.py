@@ -15,7 +15,16 @@ MessageStatus = Literal["completed", "incomplete", "queued"]
 RunStatus = Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
 PartKind = Literal["text", "reasoning", "tool_call"]
 StopReason = Literal[
-    "end", "tool_use", "max_tokens", "stop_sequence", "refusal", "pause", "context_exceeded", "cancelled", "other"
+    "end",
+    "tool_use",
+    "max_tokens",
+    "stop_sequence",
+    "refusal",
+    "pause",
+    "context_exceeded",
+    "cut",
+    "cancelled",
+    "other",
 ]
 ReasoningEffort = Literal["none", "low", "medium", "high"]
 TERMINAL_RUN_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
@@ -104,13 +113,18 @@ Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more model calls. None means that the provider did not say; `estimated` that we counted."""
+    """Tokens of one or more model calls. None means that the provider did not say; `estimated` that we counted.
+
+    Cached and cache-written tokens are among the input, reasoning tokens among the output. What was written to a cache
+    is here for its price, and is not shown.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
     estimated: bool = False
+    cache_write_tokens: int | None = None
 
     def __add__(self, other: "Usage") -> "Usage":
         """The sum; a figure is None only where neither side knows it."""
@@ -124,6 +138,7 @@ class Usage:
             cached_input_tokens=add(self.cached_input_tokens, other.cached_input_tokens),
             reasoning_tokens=add(self.reasoning_tokens, other.reasoning_tokens),
             estimated=self.estimated or other.estimated,
+            cache_write_tokens=add(self.cache_write_tokens, other.cache_write_tokens),
         )
 
     def to_dict(self) -> JsonObject:
@@ -165,7 +180,10 @@ class ModelMessage:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """How a model is asked. None leaves the choice to the provider; `timeout_s` is seconds without a byte."""
+    """How a model is asked. None leaves the choice to the provider; `timeout_s` is seconds without a byte.
+
+    `api` is which of its APIs, for providers that have several.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
@@ -173,6 +191,7 @@ class ModelSettings:
     stop: tuple[str, ...] = ()
     reasoning: ReasoningEffort | None = None
     timeout_s: float | None = None
+    api: Literal["chat", "responses"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +199,8 @@ class ModelRequest:
     """Everything that one model call needs, in no provider's form.
 
     `messages` begin with a user's; every tool call in them has its result in the tool messages right after.
+    `output_schema` is a JSON Schema that the answer's text is to fit, as JSON; the provider does what it can for that.
+    `start_within_s` is how long all tries together may take until the answer begins; None leaves it to the provider.
     """
 
     model: str
@@ -187,6 +208,8 @@ class ModelRequest:
     system: str | None = None
     tools: tuple[ToolDefinition, ...] = ()
     settings: ModelSettings = ModelSettings()
+    output_schema: JsonObject | None = None
+    start_within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

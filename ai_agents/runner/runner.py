@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection as SqlConnection
 
 from ai_agents.auth.roles import RoleAuth
+from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import (
     InvalidRequest,
@@ -24,6 +25,7 @@ from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.admission import Admission, Admitted, OnBusy, admit, find_replayed
 from ai_agents.runner.cancellation import cancel
 from ai_agents.runner.connection import Connection
+from ai_agents.runner.contexts import Contexts
 from ai_agents.runner.lease import LEASE_S
 from ai_agents.runner.places import place_at_start, place_in_run, place_in_thread
 from ai_agents.runner.preparation import Preparation, RunLimits
@@ -31,7 +33,7 @@ from ai_agents.runner.previews import Place
 from ai_agents.runner.reader import StreamReader
 from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
-from ai_agents.tools.registry import ToolRegistry
+from ai_agents.tools.registry import ToolRegistry, default_registry
 
 Content = str | Sequence[TextPart | FilePart]
 
@@ -59,7 +61,8 @@ class AgentRunner:
 
     `provider` and `memory` are defaults: what an agent names for itself wins. `providers` is where the agent's own
     provider
-    comes from; `tools` are the tools that agents may name, by default those of `register_tool`.
+    comes from; `tools` are the tools that agents may name, by default those of `register_tool`; `models` is what is
+    known of models' windows and prices.
     """
 
     def __init__(
@@ -71,20 +74,23 @@ class AgentRunner:
         *,
         providers: ProviderPool | None = None,
         tools: ToolRegistry | None = None,
+        models: ModelCatalogue | None = None,
         limits: RunLimits | None = None,
     ) -> None:
         self.conn = conn
         self.auth = auth or RoleAuth(conn)
         self._database = conn.database
         self._executor = conn.executor
-        self._prepare = Preparation(
+        tools = default_registry if tools is None else tools
+        self._contexts = Contexts(
             conn.database,
             provider=provider,
             memory=memory,
             providers=providers,
             tools=tools,
-            limits=limits or RunLimits(),
+            models=models or ModelCatalogue(),
         )
+        self._prepare = Preparation(conn.database, self._contexts, tools=tools, limits=limits or RunLimits())
         self._readers: set[StreamReader] = set()
         self._draining = False
 

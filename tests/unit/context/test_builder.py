@@ -25,7 +25,7 @@ TOOL = ToolDefinition("calculator", "Calculates.")
 
 def build(window: Window, *, window_tokens: int = 100_000, **options: Any) -> BuiltContext:
     options = {"agent": {}, "provider": "openai", "model": "test", **options}
-    return build_request(window=window, context_windows={"openai:test": window_tokens}, **options)
+    return build_request(window=window, window_tokens=window_tokens, **options)
 
 
 def seqs(built: BuiltContext) -> list[int | None]:

@@ -1,0 +1,181 @@
+"""What is known of models: how much they take, and what they cost.
+
+What was set here comes first, then what `genai-prices` knows where it is installed, then for windows a table of our own.
+A price that nobody knows is unknown, never nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from ai_agents.context.windows import context_window, longest_prefix
+from ai_agents.core.types import Usage
+
+_MILLION = Decimal(1_000_000)
+# Prices are kept for as many models as a service has in use.
+_KEPT = 500
+# Whoever runs these knows what they cost.
+_NOT_LISTED = frozenset({"ollama", "echo"})
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrice:
+    """US dollars for a million tokens. Without a price of their own, cached and cache-written tokens are plain input."""
+
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+
+    def cost(self, usage: Usage) -> Decimal:
+        """What so many tokens cost."""
+        cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
+        plain = max(0, (usage.input_tokens or 0) - cached - written)
+        return (
+            plain * self.input
+            + cached * (self.input if self.cached_input is None else self.cached_input)
+            + written * (self.input if self.cache_write is None else self.cache_write)
+            + (usage.output_tokens or 0) * self.output
+        ) / _MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What was set for a model, or for every model whose name begins so; None leaves it to what is known."""
+
+    price: ModelPrice | None = None
+    window: int | None = None
+
+
+class ModelCatalogue:
+    """Windows and prices of models, by provider and model.
+
+    `overrides` are facts by `provider:model`: `{"openai:my-model": ModelFacts(window=32_768)}`. The longest prefix
+    wins, for prices and windows each by itself.
+    """
+
+    def __init__(self, overrides: Mapping[str, ModelFacts] | None = None) -> None:
+        facts = dict(overrides or {})
+        self._prices = {name: each.price for name, each in facts.items() if each.price is not None}
+        self._windows = {name: each.window for name, each in facts.items() if each.window is not None}
+        self._listed = lru_cache(_KEPT)(_find_listed)
+
+    async def load(self) -> None:
+        """Load the list beside the event loop, which would else wait tenths of a second where it is first needed."""
+        if not _snapshot.cache_info().currsize:
+            await asyncio.to_thread(_snapshot)
+
+    def window(self, provider: str, model: str) -> int:
+        """Tokens that the model takes, question and answer together."""
+        if (found := longest_prefix(self._windows, provider, model)) is not None:
+            return found
+        listed = self._find(provider, model)
+        return (listed.window if listed else None) or context_window(provider, model)
+
+    def cost(self, provider: str, models: Iterable[str], usage: Usage) -> Decimal | None:
+        """What one call cost in US dollars; None where that is not known.
+
+        `models` are the names that the model goes by, such as the one asked for and the one that answered: the first
+        that has a price counts. Unknown figures of the usage make the cost unknown.
+        """
+        if usage.input_tokens is None and usage.output_tokens is None:
+            return None
+        names = list(dict.fromkeys(models))
+        for model in names:
+            if (price := longest_prefix(self._prices, provider, model)) is not None:
+                return price.cost(usage)
+        for model in names:
+            if (listed := self._find(provider, model)) is not None:
+                return listed.cost(usage)
+        return None
+
+    def _find(self, provider: str, model: str) -> "_Listed | None":
+        return None if provider in _NOT_LISTED else self._listed(provider, model)
+
+
+def parse_facts(given: Mapping[str, Any]) -> dict[str, ModelFacts]:
+    """Facts as they are written down: `{"openai:my-model": {"input": 2.5, "output": "10", "window": 32768}}`.
+
+    Prices are US dollars for a million tokens, `input` and `output` both or neither; `cached_input`, `cache_write` and
+    `window` as known. Raises ValueError, which names the model.
+    """
+    return {str(name): _parse_one(str(name), facts) for name, facts in given.items()}
+
+
+_PRICES = ("input", "output", "cached_input", "cache_write")
+
+
+def _parse_one(name: str, facts: Any) -> ModelFacts:
+    if not isinstance(facts, Mapping) or not facts.keys() <= {*_PRICES, "window"}:
+        raise ValueError(f"{name}: an object with some of {', '.join((*_PRICES, 'window'))}")
+    prices = {each: _parse_price(name, each, facts[each]) for each in _PRICES if facts.get(each) is not None}
+    if prices and not prices.keys() >= {"input", "output"}:
+        raise ValueError(f"{name}: prices are `input` and `output`, both")
+    window = facts.get("window")
+    if window is not None and (type(window) is not int or window < 1):
+        raise ValueError(f"{name}: window is a number of tokens")
+    return ModelFacts(ModelPrice(**prices) if prices else None, window)
+
+
+def _parse_price(name: str, which: str, value: Any) -> Decimal:
+    try:
+        # By way of its text: a number from JSON is a float, and 0.1 is meant as it is written.
+        price = Decimal(str(value))
+    except ArithmeticError:
+        price = Decimal("NaN")
+    if isinstance(value, bool) or not price.is_finite() or price < 0:
+        raise ValueError(f"{name}: {which} is a price in US dollars for a million tokens")
+    return price
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A model of the list. Its prices may depend on the time and on how much is sent, so the list works them out."""
+
+    provider: Any = field(repr=False)
+    model: Any = field(repr=False)
+
+    @property
+    def window(self) -> int | None:
+        found: int | None = self.model.context_window
+        return found
+
+    def cost(self, usage: Usage) -> Decimal | None:
+        from genai_prices import Usage as ListedUsage
+
+        counted = ListedUsage(
+            input_tokens=usage.input_tokens or 0,
+            output_tokens=usage.output_tokens or 0,
+            cache_read_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+        )
+        try:
+            total: Decimal = self.model.calc_price(counted, self.provider, genai_request_timestamp=None).total_price
+        except (LookupError, ValueError):
+            return None  # figures that contradict each other: more tokens from the cache than there were
+        return total
+
+
+def _find_listed(provider: str, model: str) -> _Listed | None:
+    snapshot = _snapshot()
+    if snapshot is None:
+        return None
+    try:
+        return _Listed(*snapshot.find_provider_model(model, None, provider, None))
+    except LookupError:
+        return None
+
+
+@lru_cache(1)
+def _snapshot() -> Any:
+    """The list that comes with `genai-prices`; None where that is not installed. Nothing is fetched."""
+    if find_spec("genai_prices") is None:
+        return None
+    from genai_prices.data_snapshot import get_snapshot
+
+    return get_snapshot()
+

@@ -1,0 +1,170 @@
+"""What models are sent in threads: one way for runs, and for whoever asks what a run would send."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ai_agents.context.builder import BuiltContext, build_request, model_settings
+from ai_agents.context.catalogue import ModelCatalogue
+from ai_agents.context.tokens import ModelTokens, TokenEstimator, load_ratios, save_ratios
+from ai_agents.context.windows import input_budget
+from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured
+from ai_agents.core.types import JsonObject, Usage
+from ai_agents.memory.base import MemoryStrategy, Window
+from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
+from ai_agents.providers.base import Provider
+from ai_agents.providers.registry import ProviderPool, list_providers
+from ai_agents.store.agents import get_version
+from ai_agents.store.database import Database
+from ai_agents.store.history import History
+from ai_agents.tools.registry import ToolRegistry
+
+# Versions never change, so they are kept for as long as there is room; a service rarely has more agents in use than
+# this.
+_KEPT_AGENTS = 1000
+_DEFAULT_MEMORY = "token_window"
+_DEFAULT_WINDOW_TOKENS = 100_000
+
+
+class Contexts:
+    """Agents, their memory, their models and what those are sent; `provider` and `memory` are defaults."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        provider: Provider | None,
+        memory: MemoryStrategy | None,
+        providers: ProviderPool | None,
+        tools: ToolRegistry,
+        models: ModelCatalogue,
+    ) -> None:
+        self.models = models
+        self._database = database
+        self._provider = provider
+        self._memory = memory
+        self._providers = providers or ProviderPool()
+        self._has_default = provider is not None or providers is not None
+        self._tools = tools
+        self._agents: OrderedDict[tuple[str, int], JsonObject] = OrderedDict()
+        self._estimator = TokenEstimator()
+        self._calibrated = False
+
+    # Agents, and what they are set to.
+
+    def agent(self, connection: Connection, agent_id: str, version: int) -> JsonObject:
+        """The agent at this version."""
+        key = (agent_id, version)
+        agent = self._agents.get(key)
+        if agent is None:
+            agent = self._agents[key] = get_version(connection, agent_id, version)
+            if len(self._agents) > _KEPT_AGENTS:
+                self._agents.popitem(last=False)
+        else:
+            self._agents.move_to_end(key)
+        return agent
+
+    def find_agent(self, agent_id: str, version: int) -> JsonObject | None:
+        """The agent at this version, if it was read before."""
+        return self._agents.get((agent_id, version))
+
+    def strategy(self, agent: Mapping[str, Any]) -> MemoryStrategy:
+        """The agent's memory, else the runner's. Raises `InvalidRequest`."""
+        if agent["memory"]:
+            return strategy_from_config(agent["memory"])
+        return self._memory or get_memory_strategy(_DEFAULT_MEMORY, max_tokens=_DEFAULT_WINDOW_TOKENS)
+
+    def choose(self, agent: Mapping[str, Any]) -> tuple[Provider, str]:
+        """The agent's own provider and model, else the runner's, else those of the pool.
+
+        Raises `ProviderNotConfigured`.
+        """
+        name = agent["provider"] or self._default_provider()
+        provider = self._provider
+        if provider is None or provider.name != name:
+            provider = self._providers.get(name)
+        model = agent["model"] or provider.model or self._default_model(name)
+        if model is None:
+            raise ProviderNotConfigured("The agent names no model, and there is no default one.", provider=name)
+        return provider, model
+
+    def name_model(self, agent: Mapping[str, Any], provider: str | None, model: str | None) -> tuple[str, str]:
+        """The names of whom the agent's run would ask, or of these in their place. None of them needs a key here.
+
+        Raises `InvalidRequest` for a provider that is not known, and where there is no model to be had.
+        """
+        usual = agent["provider"] or self._default_provider()
+        name = provider or usual
+        known = {*list_providers(), *(status.name for status in self._providers.configured())}
+        if self._provider is not None:
+            known.add(self._provider.name)
+        if name not in known:
+            sentence = f"There is no provider of this name; there are {', '.join(sorted(known))}."
+            raise InvalidRequest(sentence, loc=("provider",))
+        chosen = model or (agent["model"] if name == usual else None) or self._default_model(name)
+        if chosen is None:
+            raise InvalidRequest(f"{name} has no default model here: name one.", loc=("model",))
+        return name, chosen
+
+    # What is sent.
+
+    def window(
+        self, history: History, agent: Mapping[str, Any], provider: str, model: str, strategy: MemoryStrategy
+    ) -> Window:
+        """What the strategy chooses of a history for this model."""
+        size = input_budget(self.models.window(provider, model), model_settings(agent))
+        return strategy.fitted(max_tokens=size, estimate=self.tokens(provider, model).message).window(history)
+
+    def build(
+        self, agent: Mapping[str, Any], window: Window, provider: str, model: str, *, allow_overflow: bool = False
+    ) -> BuiltContext:
+        """The request for this model, and its account. Raises `ContextOverflow` unless `allow_overflow`."""
+        return build_request(
+            agent=agent,
+            window=window,
+            provider=provider,
+            model=model,
+            tools=self._tools.definitions(tool_names(agent)),
+            estimator=self._estimator,
+            window_tokens=self.models.window(provider, model),
+            allow_overflow=allow_overflow,
+        )
+
+    # Tokens.
+
+    def tokens(self, provider: str, model: str) -> ModelTokens:
+        """Counts for this model as it is known now."""
+        return self._estimator.for_model(provider, model)
+
+    def observe(self, provider: str, model: str, estimated: int, usage: Usage) -> None:
+        """Learn from what a model reported of a request that was estimated so."""
+        if not usage.estimated:
+            self._estimator.observe(provider, model, estimated, usage.input_tokens)
+
+    async def calibrate(self) -> None:
+        """Take up what earlier processes learned of the models' tokens, and save what this one did when it is news."""
+        await self.models.load()
+        if not self._calibrated:
+            self._calibrated = True
+            self._estimator = TokenEstimator(await self._database.read(load_ratios))
+        if unsaved := self._estimator.take_unsaved():
+            await self._database.write(lambda c: save_ratios(c, unsaved))
+
+    # Providers.
+
+    def _default_provider(self) -> str:
+        if not self._has_default:
+            raise ProviderNotConfigured("The agent names no provider, and the runner has none.")
+        return self._provider.name if self._provider is not None else self._providers.default[0]
+
+    def _default_model(self, provider: str) -> str | None:
+        if self._provider is not None and self._provider.name == provider and self._provider.model:
+            return self._provider.model
+        return self._providers.default_model(provider)
+
+
+def tool_names(agent: Mapping[str, Any]) -> list[str]:
+    """The names of the tools that an agent may call."""
+    return [tool if isinstance(tool, str) else tool["name"] for tool in agent["tools"]]
