@@ -58,13 +58,15 @@ def _settings() -> "Settings":
     """The settings; a mistake in them ends the program with a sentence that does not repeat the value."""
     from pydantic import ValidationError
 
-    from app.settings import Settings
+    from app.settings import PREFIX, Settings
 
     try:
         return Settings()
     except ValidationError as error:
         for found in error.errors(include_input=False, include_url=False):
-            print(f"{'.'.join(map(str, found['loc']))}: {found['msg']}", file=sys.stderr)
+            name = str(found["loc"][0])
+            variable = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else name
+            print(f"{variable}: {found['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit("The settings cannot be used: see above.")
 
 
@@ -136,7 +138,16 @@ def _upgrade(settings: "Settings") -> None:
 def _create_key(arguments: argparse.Namespace) -> None:
     import asyncio
 
+    from pydantic import ValidationError
+
+    from app.schemas.keys import CreateKey
+
     settings = _settings()
+    try:
+        # What is no user's name for the API is none here.
+        CreateKey(user_id=arguments.user, name=arguments.name)
+    except ValidationError as error:
+        sys.exit(f"This key cannot be made: {error.errors()[0]['msg'].removeprefix('Value error, ')}.")
     _upgrade(settings)
     print(asyncio.run(_new_key(settings, user=arguments.user, name=arguments.name, admin=arguments.admin)))
 

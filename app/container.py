@@ -1,6 +1,5 @@
 """What the service is made of: settings in, open resources out. The one place where they are put together."""
 
-import asyncio
 import hmac
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,8 +10,8 @@ import structlog
 from pydantic import SecretStr
 
 from ai_agents.auth.roles import RoleAuth
-from ai_agents.core.exceptions import AIAgentsError
-from ai_agents.providers.registry import ProviderPool
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.providers.registry import ProviderPool, list_providers
 from ai_agents.runner.connection import Connection, connect
 from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.runner import AgentRunner
@@ -94,10 +93,8 @@ class Container:
 async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     """Everything, open for as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
     key = admin_key(settings).encode()
-    conn = await connect(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
     providers = build_providers(settings)
-    # An SDK takes seconds to load: it is there before the first message wants it, and nobody waits for it here.
-    warming = asyncio.create_task(_warm(providers), name="load-provider")
+    conn = await connect(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
     try:
         auth = RoleAuth(conn)
         yield Container(
@@ -117,27 +114,31 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             admin_key=key,
         )
     finally:
-        warming.cancel()
         await conn.close()
         await providers.aclose()
 
 
-async def _warm(providers: ProviderPool) -> None:
-    try:
-        await providers.prepare()
-    except AIAgentsError as error:
-        log.warning("the default provider cannot be used", reason=str(error))
-
-
 def build_providers(settings: Settings) -> ProviderPool:
-    """The providers with their settings; the default is the one set, else the first with a key, else `echo`."""
+    """The providers with their settings; the default is the one set, else the first with a key, else `echo`.
+
+    Raises `InvalidRequest` where the one set does not exist.
+    """
     options: dict[str, dict[str, Any]] = {
         "anthropic": {"api_key": _secret(settings.anthropic_api_key), "base_url": settings.anthropic_base_url},
         "openai": {"api_key": _secret(settings.openai_api_key), "base_url": settings.openai_base_url},
         "ollama": {"base_url": settings.ollama_host},
     }
     options_of_all = {**options, "echo": {"delay_s": settings.echo_delay_s}}
-    return ProviderPool(options_of_all, default=_default_model(settings, options))
+    pool = ProviderPool(options_of_all, default=_default_model(settings, options))
+    default = next((status for status in pool.configured() if status.name == pool.default[0]), None)
+    if default is None:
+        known = ", ".join(list_providers())
+        raise InvalidRequest(f"AI_AGENTS_DEFAULT_MODEL names a provider that there is not; there are {known}.")
+    if not default.configured:
+        log.warning(
+            "the default provider is not configured: agents that name no other cannot answer", name=default.name
+        )
+    return pool
 
 
 def _default_model(settings: Settings, options: dict[str, dict[str, Any]]) -> tuple[str, str | None]:

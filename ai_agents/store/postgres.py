@@ -41,6 +41,7 @@ class PostgresBackend:
             pool_use_lifo=True,
             json_serializer=json.dumps,
             json_deserializer=json.loads,
+            hide_parameters=True,  # they hold what users said, and errors are logged
             connect_args={"timeout": 10, "command_timeout": _STATEMENT_TIMEOUT_S},
         )
         # Each statement of ours sees what is committed when it begins, in a transaction as outside of one: reads do

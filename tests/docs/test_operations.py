@@ -5,9 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from ai_agents.store.database import Database
 from app.settings import Settings
 from tests.docs.conftest import Run
 from tests.docs.examples import examples_of
@@ -48,3 +52,15 @@ def test_the_commands_for_an_operator_print_what_the_page_shows(run: Run, tmp_pa
 
     for example, output in run(examples):
         assert example.explains(output), f"line {example.line} shows\n{example.shown}\nand printed\n{output}"
+
+
+async def test_an_error_of_the_database_does_not_repeat_what_was_said(database_url: str) -> None:
+    database = Database(database_url)
+    wrong = text("UPDATE messages SET no_such_column = :said")
+
+    with pytest.raises(DBAPIError) as raised:
+        await database.write(lambda c: c.execute(wrong, {"said": "between you and me"}))
+
+    await database.close()
+    assert "no_such_column" in str(raised.value)
+    assert "between you and me" not in str(raised.value)

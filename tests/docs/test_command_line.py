@@ -1,0 +1,79 @@
+"""The command line, as somebody meets it who makes a mistake, and as somebody who does not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from tests.docs.conftest import environment
+
+AI_AGENTS = str(Path(sys.executable).with_name("ai-agents"))
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find no `.env` and keep what they make to themselves."""
+    monkeypatch.chdir(tmp_path)
+
+
+def refusal_of(*arguments: str) -> str:
+    """The sentence with which a command ends."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return str(ended.value)
+
+
+@pytest.mark.parametrize("user", ["*", "", " ", "two\nlines"])
+def test_a_key_is_made_for_one_user_with_a_name(user: str, tmp_path: Path) -> None:
+    assert refusal_of("keys", "create", "--user", user).startswith("This key cannot be made: ")
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_setting_that_cannot_be_used_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AI_AGENTS_ADMIN_KEY", "sesame")
+    monkeypatch.setenv("AI_AGENTS_PORT", "eight")
+
+    assert "settings cannot be used" in refusal_of("migrate")
+
+    told = capsys.readouterr().err
+    assert "AI_AGENTS_ADMIN_KEY: an admin key has at least 8 characters\n" in told
+    assert "AI_AGENTS_PORT: " in told
+    assert "sesame" not in told
+    assert "eight" not in told
+
+
+def test_a_default_model_of_no_provider_is_refused_at_the_start() -> None:
+    settings = environment() | {"AI_AGENTS_DEFAULT_MODEL": "nobody:model"}
+
+    ended = subprocess.run(
+        [AI_AGENTS, "serve", "--port", "0"], env=settings, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(
+        "AI_AGENTS_DEFAULT_MODEL names a provider that there is not; there are anthropic, echo, ollama, openai.\n"
+    )
+
+
+def test_chat_answers_each_line_and_ends_with_the_input(address: str) -> None:
+    chat = [AI_AGENTS, "chat", "--url", address]
+
+    ended = subprocess.run(
+        chat, env=environment(), input="Hello!\nAnd again.\n", capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.index("echo: Hello!") < ended.stdout.index("echo: And again.")
+
+
+def test_chat_says_why_it_is_refused(address: str) -> None:
+    chat = [AI_AGENTS, "chat", "--url", address, "--key", "wrong"]
+
+    ended = subprocess.run(chat, env=environment(), input="", capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "The service refused: This API key is not known here, or has expired.\n"
