@@ -16,7 +16,7 @@ KeyNotFound · FileNotFound
 │   └── ProviderError            · ProviderRateLimited · ProviderRejected · ProviderTimeout · ProviderTruncated ·
 ProviderNotConfigured
 └── Unavailable                  try again later
-    └── DatabaseUnavailable · Overloaded · SecondProcess
+    └── DatabaseUnavailable · StorageUnavailable · Overloaded · SecondProcess
 
 Facts are fields; `code` is the contract's stable word. What a model is told of a failed tool is not an error here: see
 `tools`.
@@ -282,6 +282,10 @@ class DatabaseUnavailable(Unavailable):
     """The database does not answer."""
 
     code = "database_unavailable"
+
+
+class StorageUnavailable(Unavailable):
+    """The storage of files does not answer, or is full."""
 
 
 class Overloaded(Unavailable):

@@ -7,15 +7,20 @@ from typing import ClassVar
 
 from ai_agents.core.types import ModelEvent, ModelRequest, ModelResponse
 from ai_agents.providers.assembly import fold
+from ai_agents.providers.files import NO_FILES, FileRules
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a model accepts; sending more is refused by some APIs, so that the provider leaves it out."""
+    """What a model accepts; sending more is refused by some APIs, so that the provider leaves it out.
+
+    `files` are those that it takes as they are: by default none.
+    """
 
     sampling: bool = True
     reasoning: bool = True
     tools: bool = True
+    files: FileRules = NO_FILES
 
 
 class Provider(ABC):

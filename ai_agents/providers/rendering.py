@@ -9,6 +9,7 @@ from ai_agents.core.types import FilePart, ModelMessage, Part, TextPart, ToolCal
 # Anthropic takes 128 characters, OpenAI 64.
 MAX_NAME = 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+_CLOSING_MARK = re.compile("</(?=file_content)", re.IGNORECASE)
 # Stands where a user's message holds nothing that can be sent: every API wants one that is not empty.
 EMPTY_TEXT = "(empty message)"
 
@@ -50,10 +51,19 @@ def visible_texts(parts: Iterable[Part]) -> list[str]:
         if isinstance(part, TextPart):
             text += part.text
         elif isinstance(part, FilePart):
-            texts += [text, f"[file: {part.filename} ({part.media_type})]"]
+            texts += [text, file_text(part)]
             text = ""
     texts.append(text)
     return [text for text in texts if text.strip()]
+
+
+def file_text(part: FilePart) -> str:
+    """A file's name, and where the request holds it the text that is in it, marked off."""
+    name = f"[file: {part.filename} ({part.media_type})]"
+    if part.content is None or not part.content.text.strip():
+        return name
+    # A text that quotes the closing mark must not seem to end there.
+    return f"{name}\n<file_content>\n{_CLOSING_MARK.sub('<_/', part.content.text)}\n</file_content>"
 
 
 def tool_calls_of(message: ModelMessage) -> list[ToolCallPart]:

@@ -1,0 +1,134 @@
+"""The text of PDFs and of Word's documents, read in a process that may take so much time and memory and no more.
+
+The process sees the document as its standard input and nothing of this one: no environment, no other file. It can write
+to no file.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from mmap import mmap
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ai_agents.attachments.kinds import DOCX, PDF
+from ai_agents.core.exceptions import InvalidRequest, Overloaded
+from ai_agents.core.json import clean_text
+
+# Seconds of processor time, and of the clock: with them a document that never ends is refused within 5 s.
+TIME_LIMIT_S = 3
+_WALL_LIMIT_S = 4.0
+MEMORY_LIMIT_BYTES = 512 << 20
+# About 250 000 tokens: more than most models take.
+MAX_TEXT_CHARACTERS = 1 << 20
+# Four bytes are the most that a character has in UTF-8.
+_MAX_TEXT_BYTES = 4 * MAX_TEXT_CHARACTERS
+# At once in one process, however many are uploaded at once.
+_PARALLEL = 2
+_WAIT_S = 30
+_PROGRAM = Path(__file__).with_name("reader.py")
+_KINDS = {PDF: "pdf", DOCX: "docx"}
+# JSON's longest way to say a character, twice for one beyond 16 bits.
+_MAX_OUTPUT = 12 * MAX_TEXT_CHARACTERS + 4096
+_REASONS = {
+    "malformed": "The file cannot be read: it is broken.",
+    "encrypted": "The file cannot be read: it is encrypted.",
+    "too_slow": "The file cannot be read within the limits: it takes too long.",
+    "too_large": "The file cannot be read within the limits: it unpacks to too much.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A document's text; empty where it has none, as a scan. `pages` only of PDFs; `cut` where there was more."""
+
+    text: str
+    pages: int | None
+    cut: bool
+
+
+def has_text_to_extract(media_type: str) -> bool:
+    """Whether files of this type are documents whose text has to be drawn from them."""
+    return media_type in _KINDS
+
+
+def beginning_of(content: bytes | mmap) -> str:
+    """As much of a text's content as is sent to a model."""
+    text = bytes(content[:_MAX_TEXT_BYTES]).decode("utf-8-sig", "ignore")
+    return clean_text(text[:MAX_TEXT_CHARACTERS])
+
+
+class Extractor:
+    """Runs readers, a few at once."""
+
+    def __init__(self, *, time_limit_s: int = TIME_LIMIT_S, memory_limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
+        self._time_limit_s = time_limit_s
+        self._memory_limit_bytes = memory_limit_bytes
+        self._turns = asyncio.Semaphore(_PARALLEL)
+
+    async def extract(self, file: BinaryIO, media_type: str) -> Extracted:
+        """The text of a document, which `file` is at the beginning of.
+
+        Raises `InvalidRequest` where it is broken, encrypted or takes too much; `Overloaded` where too many wait.
+        """
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Overloaded("Too many documents are being read.", retry_after_s=5) from None
+        try:
+            status, output = await self._run(file, _KINDS[media_type])
+        finally:
+            self._turns.release()
+        return _read_output(status, output)
+
+    async def _run(self, file: BinaryIO, kind: str) -> tuple[int, bytes]:
+        limits = (self._memory_limit_bytes, self._time_limit_s, MAX_TEXT_CHARACTERS)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-I", "-B", str(_PROGRAM), kind, *map(str, limits)),
+            stdin=file,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={},
+            limit=_MAX_OUTPUT,
+        )
+        try:
+            async with asyncio.timeout(_WALL_LIMIT_S):
+                output = await _read_to_end(process)
+                return await process.wait(), output
+        except TimeoutError:
+            raise _refusal("too_slow") from None
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def _read_to_end(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout is not None  # noqa: S101  # it was asked for
+    output = bytearray()
+    while piece := await process.stdout.read(1 << 16):
+        output += piece
+        if len(output) > _MAX_OUTPUT:
+            break
+    return bytes(output)
+
+
+def _read_output(status: int, output: bytes) -> Extracted:
+    if status in {-signal.SIGXCPU, -signal.SIGKILL}:
+        raise _refusal("too_slow")
+    try:
+        found: dict[str, Any] = json.loads(output)
+    except ValueError:
+        raise _refusal("too_large") from None  # it had no memory left to say so
+    if "error" in found:
+        raise _refusal(found["error"])
+    return Extracted(clean_text(found["text"]), found["pages"], found["cut"])
+
+
+def _refusal(reason: str) -> InvalidRequest:
+    return InvalidRequest(_REASONS[reason], loc=("file",))
