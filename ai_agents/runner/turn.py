@@ -7,7 +7,7 @@ noted in `self.run`, so that the ending always knows what the database holds.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -123,7 +123,7 @@ class Turn:
         try:
             if self._resumed:
                 await self._settle_calls()
-            prepared = self._prepared = await self.prepare(self.run)
+            prepared = self._prepared = await self._once_available(lambda: self.prepare(self.run))
             loop = Loop(
                 prepared.provider,
                 prepared.request,
@@ -239,10 +239,12 @@ class Turn:
         """Calls that had begun when the former owner died: run again what is safe to, and say of the others
         that nobody knows.
         """
-        open_calls = await self._database.read(lambda c: tool_calls.list_open(c, self.run.id))
+        open_calls = await self._once_available(
+            lambda: self._database.read(lambda c: tool_calls.list_open(c, self.run.id))
+        )
         if not open_calls:
             return
-        prepared = await self.prepare(self.run)
+        prepared = await self._once_available(lambda: self.prepare(self.run))
         for call in open_calls:
             if prepared.is_retry_safe(call.name):
                 await self.result(await prepared.run_tool(call))
@@ -296,6 +298,17 @@ class Turn:
                 if recorded is not None:
                     return recorded
                 break
+
+    async def _once_available(self, read: Callable[[], Awaitable[T]]) -> T:
+        """What was read, once the database is there: a run waits for it as for a slow model, and does not fail."""
+        delay_s = 0.05
+        while True:
+            try:
+                return await read()
+            except DatabaseUnavailable:
+                _log.warning("database unavailable, trying again", extra={"run_id": self.run.id})
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, 2.0)
 
     async def _to_the_end(self, writing: Coroutine[Any, Any, T]) -> T:
         """Finish writing even if this task is cancelled meanwhile; the cancellation travels on after."""
