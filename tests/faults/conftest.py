@@ -1,7 +1,9 @@
 """Fixtures of the fault tests: how much of what is long is run, which servers it is run on."""
 
+import asyncio
 import os
 import random
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.faults.support.cluster import Cluster, open_cluster
 from tests.support.postgres import PostgresServer
+from tests.support.processes import send_signal
 from tests.support.redis_server import RedisServer
 from tests.support.shared import SharedDirectory
 
@@ -35,18 +38,11 @@ async def embedded(server_directory: Path, database_url: str) -> AsyncIterator[C
         yield cluster
 
 
-@pytest.fixture
-async def cluster(server_directory: Path, postgresql_url: str, redis_server: RedisServer) -> AsyncIterator[Cluster]:
-    """A service of several processes on PostgreSQL and Redis that live as long as the test."""
-    async with open_cluster(server_directory, postgresql_url, redis_server.url) as cluster:
-        yield cluster
-
-
 @pytest.fixture(scope="session")
 async def lasting_pair(
     shared_directory: SharedDirectory, postgres: PostgresServer, own_redis_server: RedisServer
 ) -> AsyncIterator[Cluster]:
-    """Two processes for all tests of this one that do them no harm; those take `pair`."""
+    """Two processes for all tests of this one; they take `pair`."""
     name = f"pair_{os.getpid()}"
     directory = shared_directory.path / name
     directory.mkdir()
@@ -58,11 +54,29 @@ async def lasting_pair(
 
 
 @pytest.fixture
-def pair(lasting_pair: Cluster, redis_server: RedisServer) -> Cluster:
-    """A service of two processes, running, whose provider remembers nothing of other tests."""
-    lasting_pair.model.requests.clear()
-    lasting_pair.model.gates.clear()
-    return lasting_pair
+async def pair(lasting_pair: Cluster, redis_server: RedisServer) -> AsyncIterator[Cluster]:
+    """A service of two processes, running. A test may harm them and Redis: what it did is put right afterwards.
+
+    The provider and the counter server remember nothing of other tests.
+    """
+    for memory in (lasting_pair.model.requests, lasting_pair.model.gates, lasting_pair.counter.counts):
+        memory.clear()
+    lasting_pair.counter.arrived.clear()
+    lasting_pair.counter.held.clear()
+    await asyncio.gather(*(replica.start() for replica in lasting_pair.replicas if not replica.is_running))
+    yield lasting_pair
+    for replica in lasting_pair.replicas:
+        replica.resume()
+    revive(redis_server)
+    await lasting_pair.settle()
+
+
+def revive(redis: RedisServer) -> None:
+    """Let a Redis go on that was stopped, and start one that was killed."""
+    if redis.is_running:
+        send_signal(redis.pid, signal.SIGCONT)
+    else:
+        redis.start()
 
 
 @pytest.fixture
@@ -80,5 +94,5 @@ def own_redis(server_directory: Path) -> Iterator[RedisServer]:
     server = RedisServer(server_directory / "redis")
     server.start()
     yield server
-    server.restart()
+    revive(server)
     server.stop()

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.soak
 IDLE = amount(sample=200, all_of_it=1000)
 BUSY = amount(sample=30, all_of_it=100)
 STOPPED = amount(sample=100, all_of_it=200)
+# What a process has by default, and there are two.
 POOL = 10
 
 
@@ -39,44 +40,44 @@ async def database_activity(postgres: PostgresServer, database_url: str) -> tupl
 
 
 async def test_a_thousand_idle_streams_and_a_hundred_busy_ones_hold_no_connection(
-    cluster: Cluster, postgres: PostgresServer, postgresql_url: str
+    pair: Cluster, postgres: PostgresServer
 ) -> None:
-    one = await cluster.start(AI_AGENTS_DATABASE_POOL_SIZE=str(POOL))
-    idle_threads = [await cluster.make_thread(one) for _ in range(10)]
-    busy_threads = await asyncio.gather(*(cluster.make_thread(one) for _ in range(BUSY)))
-    idle = await open_streams(cluster, idle_threads, IDLE)
-    runs = await asyncio.gather(*(cluster.send(one, t, "words=20 gate=go at=10") for t in busy_threads))
-    busy = [cluster.follow(one, t, run["id"]) for t, run in zip(busy_threads, runs, strict=True)]
+    one, _ = pair.replicas
+    idle_threads = [await pair.make_thread(one) for _ in range(10)]
+    busy_threads = await asyncio.gather(*(pair.make_thread(one) for _ in range(BUSY)))
+    idle = await open_streams(pair, idle_threads, IDLE)
+    runs = await asyncio.gather(*(pair.send(one, t, "words=20 gate=go at=10") for t in busy_threads))
+    busy = [pair.follow(one, t, run["id"]) for t, run in zip(busy_threads, runs, strict=True)]
     await asyncio.gather(*(source.told.until_text(20, timeout_s=60) for source in busy))
     async with asyncio.timeout(10):
         # The streams are open and quiet: what still works in the database is not theirs.
-        while (activity := await database_activity(postgres, postgresql_url))[1]:
+        while (activity := await database_activity(postgres, pair.database_url))[1]:
             await asyncio.sleep(0.1)
-    assert activity[0] <= POOL
+    assert activity[0] <= 2 * POOL
     began = time.monotonic()
-    await cluster.get_run(one, busy_threads[0], runs[0]["id"])
+    await pair.get_run(one, busy_threads[0], runs[0]["id"])
     assert time.monotonic() - began < 1
-    cluster.model.gates["go"].set()
+    pair.model.gates["go"].set()
     for source in busy:
         assert (await source.finished(timeout_s=60)).types()[-1] == "run.completed"
     assert not any(source.cuts or source.refusals for source in idle)
     # An idle stream is alive: what happens in its thread arrives.
-    run = await cluster.send(one, idle_threads[0], "hello")
-    await cluster.until_ended(one, idle_threads[0], run["id"])
+    run = await pair.send(one, idle_threads[0], "hello")
+    await pair.until_ended(one, idle_threads[0], run["id"])
     for source in idle[:: len(idle_threads)]:
         await source.told.until(lambda told: "run.completed" in told.types())
 
 
-async def test_stopping_ends_every_stream_in_order_with_an_id_to_resume_from(cluster: Cluster) -> None:
-    one, two = await cluster.start_two(AI_AGENTS_SHUTDOWN_GRACE_S="2")
-    quiet = await cluster.make_thread(one)
-    said = await cluster.send(one, quiet, "hello")
-    await cluster.until_ended(one, quiet, said["id"])
-    speaking = [await cluster.make_thread(one) for _ in range(4)]
-    runs = [await cluster.send(one, thread_id, "words=400 pause=0.05") for thread_id in speaking]
-    sources = await open_streams(cluster, [quiet], STOPPED // 2)
+async def test_stopping_ends_every_stream_in_order_with_an_id_to_resume_from(pair: Cluster) -> None:
+    one, two = pair.replicas
+    quiet = await pair.make_thread(one)
+    said = await pair.send(one, quiet, "hello")
+    await pair.until_ended(one, quiet, said["id"])
+    speaking = [await pair.make_thread(one) for _ in range(4)]
+    runs = [await pair.send(one, thread_id, "words=400 pause=0.05") for thread_id in speaking]
+    sources = await open_streams(pair, [quiet], STOPPED // 2)
     sources += [
-        cluster.follow(one, t, run["id"]) for t, run in zip(speaking, runs, strict=True) for _ in range(STOPPED // 8)
+        pair.follow(one, t, run["id"]) for t, run in zip(speaking, runs, strict=True) for _ in range(STOPPED // 8)
     ]
     for source in sources:
         await source.told.until(lambda told: bool(told.rows))
@@ -87,12 +88,12 @@ async def test_stopping_ends_every_stream_in_order_with_an_id_to_resume_from(clu
     assert time.monotonic() - began < 30
     assert {source.cuts for source in sources} == {0}
     assert all(source.told.last_event_id for source in sources)
-    await cluster.send(two, quiet, "and on")
+    await pair.send(two, quiet, "and on")
     for source in sources:
         if source.told.run_id is None:
             await source.told.until(lambda told: told.types().count("run.completed") == 2)
     for thread_id, run in zip(speaking, runs, strict=True):
-        await cluster.call(two, "POST", f"/threads/{thread_id}/runs/{run['id']}/cancel")
+        await pair.call(two, "POST", f"/threads/{thread_id}/runs/{run['id']}/cancel")
     for source in sources:
         if source.told.run_id is not None:
             told = await source.finished()

@@ -8,8 +8,13 @@ from tests.faults.support.cluster import Cluster
 from tests.faults.support.replica import DidNotStart
 
 
-async def test_a_second_process_without_redis_is_refused_with_a_sentence(embedded: Cluster) -> None:
-    await embedded.start()
+async def test_one_process_is_the_only_one_and_after_a_kill_the_next_takes_over_at_once(embedded: Cluster) -> None:
+    first = await embedded.start()
+    thread_id = await embedded.make_thread(first)
+    run = await embedded.send(first, thread_id, "words=20 gate=middle at=10")
+    source = embedded.follow(first, thread_id, run["id"])
+    await source.told.until_text(20)
+    queued = await embedded.send(first, thread_id, "the next one", on_busy="queue")
     second = embedded.add()
     with pytest.raises(DidNotStart) as refused:
         await second.start()
@@ -17,22 +22,12 @@ async def test_a_second_process_without_redis_is_refused_with_a_sentence(embedde
     assert "AI_AGENTS_REDIS_URL" in refused.value.said
     assert "Traceback" not in refused.value.said
     assert await second.ended() != 0
-
-
-async def test_after_a_kill_the_next_process_starts_at_once_and_takes_over(embedded: Cluster) -> None:
-    first = await embedded.start()
-    thread_id = await embedded.make_thread(first)
-    run = await embedded.send(first, thread_id, "words=20 gate=middle at=10")
-    source = embedded.follow(first, thread_id, run["id"])
-    await source.told.until_text(20)
-    queued = await embedded.send(first, thread_id, "the next one", on_busy="queue")
     first.kill()
     embedded.model.gates["middle"].set()
-    second = embedded.add()
     source.addresses = [second.url]
     await second.start()
     assert (await embedded.get_run(second, thread_id, run["id"]))["attempt"] == 2, "it waits for the dead one's lease"
-    ended = await embedded.until_ended(second, thread_id, run["id"], timeout_s=5)
+    ended = await embedded.until_ended(second, thread_id, run["id"])
     assert (ended["status"], ended["attempt"]) == ("completed", 2)
     assert (await embedded.until_ended(second, thread_id, queued["id"]))["status"] == "completed"
     told = await source.finished()
@@ -40,17 +35,17 @@ async def test_after_a_kill_the_next_process_starts_at_once_and_takes_over(embed
     await embedded.check_log(second, thread_id)
 
 
-async def test_a_stopping_process_hands_its_runs_over_at_once(cluster: Cluster) -> None:
-    one, two = await cluster.start_two()
-    thread_id = await cluster.make_thread(one)
-    run = await cluster.send(one, thread_id, "words=30 gate=go at=15")
-    source = cluster.follow([one, two], thread_id, run["id"])
+async def test_a_stopping_process_hands_its_runs_over_at_once(pair: Cluster) -> None:
+    one, two = pair.replicas
+    thread_id = await pair.make_thread(one)
+    run = await pair.send(one, thread_id, "words=30 gate=go at=15")
+    source = pair.follow([one, two], thread_id, run["id"])
     await source.told.until_text(40)
     one.terminate()
-    assert await one.ended(timeout_s=10) == 0
+    assert await one.ended(timeout_s=20) == 0
     stopped = time.monotonic()
-    cluster.model.gates["go"].set()
-    ended = await cluster.until_ended(two, thread_id, run["id"], timeout_s=3)
+    pair.model.gates["go"].set()
+    ended = await pair.until_ended(two, thread_id, run["id"], timeout_s=3)
     assert time.monotonic() - stopped < 3, "it waited for the lease to run out"
     assert (ended["status"], ended["attempt"]) == ("completed", 2)
     told = await source.finished()
@@ -58,32 +53,32 @@ async def test_a_stopping_process_hands_its_runs_over_at_once(cluster: Cluster) 
     assert source.cuts == 0, "the stopping process cut a stream instead of ending it"
 
 
-async def test_a_run_that_ends_within_the_grace_is_not_handed_over(cluster: Cluster) -> None:
-    one, two = await cluster.start_two(AI_AGENTS_SHUTDOWN_GRACE_S="5")
-    thread_id = await cluster.make_thread(one)
-    run = await cluster.send(one, thread_id, "words=40 pause=0.03")
-    source = cluster.follow([one, two], thread_id, run["id"])
+async def test_a_run_that_ends_within_the_grace_is_not_handed_over(pair: Cluster) -> None:
+    one, two = pair.replicas
+    thread_id = await pair.make_thread(one)
+    run = await pair.send(one, thread_id, "words=40 pause=0.01")
+    source = pair.follow([one, two], thread_id, run["id"])
     await source.told.until_text()
     one.terminate()
-    assert await one.ended(timeout_s=10) == 0
-    ended = await cluster.get_run(two, thread_id, run["id"])
+    assert await one.ended(timeout_s=20) == 0
+    ended = await pair.get_run(two, thread_id, run["id"])
     assert (ended["status"], ended["attempt"]) == ("completed", 1)
     await source.finished()
 
 
-async def test_a_process_that_was_stopped_for_a_while_cannot_spoil_what_its_successor_did(cluster: Cluster) -> None:
-    one, two = await cluster.start_two()
-    thread_id = await cluster.make_thread(one)
-    run = await cluster.send(one, thread_id, "words=20 gate=go at=10")
-    source = cluster.follow(two, thread_id, run["id"])
+async def test_a_process_that_was_stopped_for_a_while_cannot_spoil_what_its_successor_did(pair: Cluster) -> None:
+    one, two = pair.replicas
+    thread_id = await pair.make_thread(one)
+    run = await pair.send(one, thread_id, "words=20 gate=go at=10")
+    source = pair.follow(two, thread_id, run["id"])
     await source.told.until_text(20)
     one.pause()
-    cluster.model.gates["go"].set()
-    ended = await cluster.until_ended(two, thread_id, run["id"], timeout_s=25)
+    pair.model.gates["go"].set()
+    ended = await pair.until_ended(two, thread_id, run["id"], timeout_s=25)
     assert (ended["status"], ended["attempt"]) == ("completed", 2)
     one.resume()
     told = await source.finished()
     assert told.types() == ["run.started", "run.retrying", "message.completed", "run.completed"]
-    again = await cluster.send(one, thread_id, "and now?")
-    assert (await cluster.until_ended(one, thread_id, again["id"]))["status"] == "completed"
-    await cluster.check_log(two, thread_id)
+    again = await pair.send(one, thread_id, "and now?")
+    assert (await pair.until_ended(one, thread_id, again["id"]))["status"] == "completed"
+    await pair.check_log(two, thread_id)

@@ -4,22 +4,15 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.faults.support.cluster import Cluster, open_cluster
+from tests.faults.conftest import revive
+from tests.faults.support.cluster import Cluster
 from tests.support.redis_server import RedisServer
 
 Harm = Callable[[RedisServer], Awaitable[None]]
-
-
-@pytest.fixture
-async def mortal(server_directory: Path, postgresql_url: str, own_redis: RedisServer) -> AsyncIterator[Cluster]:
-    """A service whose Redis may be harmed."""
-    async with open_cluster(server_directory, postgresql_url, own_redis.url) as cluster:
-        yield cluster
 
 
 async def kill(server: RedisServer) -> None:
@@ -54,48 +47,46 @@ async def stop_for_good(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("harm", [kill, restart, flush, stop_for_a_while, stop_for_good])
-async def test_streams_go_on_whatever_becomes_of_redis(mortal: Cluster, own_redis: RedisServer, harm: Harm) -> None:
-    one, two = await mortal.start_two()
-    threads = [await mortal.make_thread(at) for at in (one, two)]
-    runs = [await mortal.send(at, t, "words=150 pause=0.02") for at, t in zip((one, two), threads, strict=True)]
+async def test_streams_go_on_whatever_becomes_of_redis(pair: Cluster, redis_server: RedisServer, harm: Harm) -> None:
+    one, two = pair.replicas
+    threads = [await pair.make_thread(at) for at in (one, two)]
+    runs = [await pair.send(at, t, "words=150 pause=0.02") for at, t in zip((one, two), threads, strict=True)]
     began = time.monotonic()
     sources = []
     for thread_id, run in zip(threads, runs, strict=True):
-        sources += [mortal.follow(at, thread_id, run["id"]) for at in (one, two, [one, two])]
-        sources.append(mortal.follow([two, one], thread_id))
+        sources += [pair.follow(at, thread_id, run["id"]) for at in (one, two, [one, two])]
+        sources.append(pair.follow([two, one], thread_id))
     for source in sources:
         await source.told.until_text(20)
-    await harm(own_redis)
-    late = [mortal.follow(at, t, run["id"]) for at in (two, one) for t, run in zip(threads, runs, strict=True)]
+    await harm(redis_server)
+    late = [pair.follow(at, t, run["id"]) for at in (two, one) for t, run in zip(threads, runs, strict=True)]
     for thread_id, run in zip(threads, runs, strict=True):
-        ended = await mortal.until_ended(one, thread_id, run["id"], timeout_s=20)
+        ended = await pair.until_ended(one, thread_id, run["id"], timeout_s=20)
         assert (ended["status"], ended["attempt"]) == ("completed", 1)
-    assert time.monotonic() - began < 8, "Redis held the runs up"
+    assert time.monotonic() - began < 15, "Redis held the runs up"
     for source in [*sources, *late]:
         if source.told.run_id is None:
             await source.told.until(lambda told: "run.completed" in told.types(), timeout_s=5)
         else:
             await source.finished(timeout_s=5)
         assert source.cuts == source.refusals == 0
-    if harm is stop_for_good:
-        os.kill(own_redis.pid, signal.SIGCONT)
-    if harm is kill:
-        own_redis.start()
+    revive(redis_server)
     # Once Redis is back, previews of one process are seen on the other again.
-    run = await mortal.send(one, threads[0], "words=20 gate=go at=10")
-    source = mortal.follow(two, threads[0], run["id"])
+    run = await pair.send(one, threads[0], "words=20 gate=go at=10")
+    source = pair.follow(two, threads[0], run["id"])
     await source.told.until_text(40, timeout_s=10)
-    mortal.model.gates["go"].set()
+    pair.model.gates["go"].set()
     await source.finished()
     for thread_id in threads:
-        await mortal.check_log(two, thread_id)
+        await pair.check_log(two, thread_id)
 
 
-async def test_processes_start_and_answer_without_redis_being_there(mortal: Cluster, own_redis: RedisServer) -> None:
-    own_redis.kill()
-    one, two = await mortal.start_two()
-    thread_id = await mortal.make_thread(one)
-    run = await mortal.send(one, thread_id, "words=20 pause=0.01")
-    told = await mortal.follow([two, one], thread_id, run["id"]).finished(timeout_s=10)
+async def test_processes_start_and_answer_without_redis_being_there(pair: Cluster, redis_server: RedisServer) -> None:
+    one, two = pair.replicas
+    redis_server.kill()
+    one.kill()
+    await one.start()
+    thread_id = await pair.make_thread(one)
+    run = await pair.send(one, thread_id, "words=20 pause=0.01")
+    told = await pair.follow([two, one], thread_id, run["id"]).finished(timeout_s=10)
     assert told.types() == ["run.started", "message.completed", "run.completed"]
-    own_redis.start()

@@ -29,6 +29,11 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/{database}"
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and has been neither stopped nor killed."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """The server's process. Raises `RuntimeError` where there is none."""
         return self._running().pid

@@ -1,7 +1,6 @@
 """A service of several processes on one database, and what its clients do."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,7 +33,7 @@ class Cluster:
         self.counter = counter
         self.session = session
         self.replicas: list[Replica] = []
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading: list[asyncio.Task[None]] = []
 
     def add(self, **environment: str) -> Replica:
         """One more process, not started yet."""
@@ -81,8 +80,7 @@ class Cluster:
         """Read a run's events, or a thread's from its first, in a task of its own, now here and now there."""
         source = self.source(at, thread_id, run_id, after)
         task = asyncio.create_task(source.run())
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+        self._reading.append(task)
         source.reading = task
         return source
 
@@ -148,16 +146,28 @@ class Cluster:
         assert stored == told
         return log
 
-    async def close(self) -> None:
-        """End the readers and the processes. Raises `AssertionError` for what went wrong unseen."""
-        failed = [task for task in self._reading if task.done() and not task.cancelled() and task.exception()]
-        for task in list(self._reading):
+    @property
+    def database_url(self) -> str:
+        """The address of their database."""
+        return self.environment["AI_AGENTS_DATABASE_URL"]
+
+    async def settle(self) -> None:
+        """End the readers. Raises `AssertionError` for what went wrong unseen since the last time."""
+        reading, self._reading = self._reading, []
+        failed = [task for task in reading if task.done() and not task.cancelled() and task.exception()]
+        for task in reading:
             task.cancel()
-        await asyncio.gather(*self._reading, return_exceptions=True)
-        for replica in self.replicas:
-            replica.kill()
+        await asyncio.gather(*reading, return_exceptions=True)
         for task in failed:
             task.result()
+        complaints = [line for replica in self.replicas for line in replica.take_complaints()]
+        assert not complaints, complaints[:5]
+        assert not self.model.refused()
+
+    def kill(self) -> None:
+        """End every process."""
+        for replica in self.replicas:
+            replica.kill()
 
 
 class Answered:
@@ -183,7 +193,7 @@ async def open_cluster(
             "AI_AGENTS_DATABASE_URL": database_url,
             "AI_AGENTS_VAR_DIR": str(directory),
             "AI_AGENTS_ADMIN_KEY": ADMIN_KEY,
-            "AI_AGENTS_SHUTDOWN_GRACE_S": "1",
+            "AI_AGENTS_SHUTDOWN_GRACE_S": "3",
             "ANTHROPIC_API_KEY": "key",
             "ANTHROPIC_BASE_URL": model.base_url("anthropic"),
             "OPENAI_API_KEY": "key",
@@ -197,10 +207,8 @@ async def open_cluster(
         try:
             yield cluster
         finally:
-            await cluster.close()
-        complaints = list(itertools.chain.from_iterable(replica.complaints() for replica in cluster.replicas))
-        assert not complaints, complaints[:5]
-        assert not model.refused()
+            cluster.kill()
+            await cluster.settle()
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ class Replica:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = directory / f"{name}.log"
-        self.starts = 0
+        self._looked_at = 0
         self._directory = directory
         self._environment = {**_inherited(), **environment}
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,7 +49,6 @@ class Replica:
 
     def launch(self) -> None:
         """Start without waiting for anything."""
-        self.starts += 1
         command = [sys.executable, "-m", "tests.faults.launch", "serve", "--port", str(self.port)]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -97,12 +96,13 @@ class Replica:
         """The end of its log."""
         return self.log_path.read_text(errors="replace")[-characters:]
 
-    def complaints(self) -> list[str]:
-        """Lines of its log that tell of a fault of its own."""
+    def take_complaints(self) -> list[str]:
+        """Lines of its log that tell of a fault of its own, each once."""
         if not self.log_path.exists():
             return []
-        lines = self.log_path.read_text(errors="replace").splitlines()
-        return [line for line in lines if _COMPLAINTS.search(line)]
+        log = self.log_path.read_bytes()
+        new, self._looked_at = log[self._looked_at :], len(log)
+        return [line for line in new.decode(errors="replace").splitlines() if _COMPLAINTS.search(line)]
 
 
 class DidNotStart(Exception):
