@@ -18,6 +18,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.base import Capabilities, Provider
+from ai_agents.providers.files import ANY_FILES
 from ai_agents.providers.rendering import result_text, visible_texts
 
 NAME = "echo"
@@ -39,8 +40,8 @@ class EchoProvider(Provider):
         self._delay_s = delay_s
 
     def capabilities(self, model: str) -> Capabilities:
-        """It takes tools, and neither samples nor reasons."""
-        return Capabilities(sampling=False, reasoning=False)
+        """It takes tools and files, of which it repeats the names, and neither samples nor reasons."""
+        return Capabilities(sampling=False, reasoning=False, files=ANY_FILES)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`."""

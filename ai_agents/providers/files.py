@@ -8,9 +8,11 @@ https://github.com/lobehub/lobehub/pull/14711; https://developers.openai.com/api
 
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ai_agents.core.types import FilePart, JsonObject
+from ai_agents.core.types import FilePart, JsonObject, ModelMessage
+from ai_agents.providers.rendering import visible_texts
 
 PDF = "application/pdf"
 IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -116,6 +118,23 @@ def encoded(part: FilePart) -> str:
 def data_url(part: FilePart) -> str:
     """The file as a URL that holds it."""
     return f"data:{part.media_type};base64,{encoded(part)}"
+
+
+def parts_with_files(
+    message: ModelMessage, to_part: Callable[[FilePart], JsonObject | None], *, text_type: str
+) -> list[JsonObject] | None:
+    """A user's message as a list of parts, files and texts in their order; None where no file goes as it is."""
+    files = {index: to_part(part) for index, part in enumerate(message.parts) if isinstance(part, FilePart)}
+    if not any(files.values()):
+        return None
+    parts: list[JsonObject] = []
+    for index, part in enumerate(message.parts):
+        file = files.get(index)
+        if file is not None:
+            parts.append(file)
+        else:
+            parts += [{"type": text_type, "text": text} for text in visible_texts([part])]
+    return parts
 
 
 def anthropic_block(part: FilePart) -> JsonObject | None:
