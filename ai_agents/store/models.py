@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from ai_agents.core.ids import format_time
 
 # The newest migration; a database made by `create_all` is stamped with it, and a test holds it against migrations/.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0004"
 
 
 class Timestamp(TypeDecorator[str]):
@@ -363,24 +363,59 @@ class IdempotencyKey(Base):
 class Job(Base):
     """The outbox: work to be done in the background, written with what makes it needed.
 
-    One per thread, kind and range.
+    One per thread, kind and range. `status` is `queued`, `running`, `completed` or `failed`; `fence` rises with each
+    claim, and what a claim writes is checked against it. `lease_expires_at`, `due_at` and `sent_at` are in seconds of
+    the database's clock since 1970: how long the claim holds, when the job may be begun, when a queue was last told.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
         UniqueConstraint("thread_id", "kind", "range_key"),
         Index("ix_jobs_status_created_at", "status", "created_at"),
+        Index("ix_jobs_created_at_id", "created_at", "id"),
+        Index(
+            "ix_jobs_due",
+            "due_at",
+            sqlite_where=text("status IN ('queued', 'running')"),
+            postgresql_where=text("status IN ('queued', 'running')"),
+        ),
     )
 
     id: Mapped[str] = _id()
-    thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
+    thread_id: Mapped[str | None] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
     range_key: Mapped[str] = mapped_column(String(64))
+    payload: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(Integer)
+    fence: Mapped[int] = mapped_column(Integer, server_default="0")
+    lease_owner: Mapped[str | None] = mapped_column(String(64))
+    lease_expires_at: Mapped[float | None] = mapped_column(Float)
+    due_at: Mapped[float] = mapped_column(Float, server_default="0")
+    sent_at: Mapped[float | None] = mapped_column(Float)
     error: Mapped[str | None] = mapped_column(Text)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[str] = mapped_column(Timestamp)
     finished_at: Mapped[str | None] = mapped_column(Timestamp)
+
+
+class PeriodicTask(Base):
+    """When something that is done again and again is next due, by the database's clock: whoever moves it on does it."""
+
+    __tablename__ = "periodic_tasks"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    due_at: Mapped[float] = mapped_column(Float)
+
+
+class WorkerHeartbeat(Base):
+    """That a worker's process is alive: `seen_at` is in seconds of the database's clock since 1970."""
+
+    __tablename__ = "worker_heartbeats"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    started_at: Mapped[str] = mapped_column(Timestamp)
+    seen_at: Mapped[float] = mapped_column(Float)
 
 
 class TokenRatio(Base):
