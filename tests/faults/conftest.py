@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.support.cluster import Cluster, open_cluster
+from tests.faults.support.cluster import SOAK, Cluster, open_cluster
 from tests.support.postgres import PostgresServer
 from tests.support.processes import send_signal
 from tests.support.redis_server import RedisServer
 from tests.support.shared import SharedDirectory
-
-SOAK = os.environ.get("SOAK") == "1"
 
 
 def amount(*, sample: int, all_of_it: int) -> int:

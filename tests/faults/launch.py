@@ -1,6 +1,7 @@
 """The service with tools that only tests have: `python -m tests.faults.launch serve --port 8000`.
 
 `bump` and `safe_bump` count at the server that FAULTS_COUNTER_URL names; the one may not be run twice, the other may.
+FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import os
 from urllib.parse import urlsplit
 
 from ai_agents import Tool, ToolDefinition, register_tool
+from ai_agents.runner import lease, runner
 from app import cli
 
 
@@ -35,10 +37,21 @@ class Bump(Tool):
         return f"counted {answer.decode().splitlines()[-1]}"
 
 
+def shorten_leases(lease_s: float) -> None:
+    """Leases of so many seconds, renewed and looked for as often within one as the product does."""
+    by = lease_s / lease.LEASE_S
+    lease.RENEW_EVERY_S *= by
+    lease.SWEEP_EVERY_S *= by
+    lease.LEASE_S = lease_s
+    runner.LEASE_S = lease_s  # type: ignore[attr-defined]  # it has taken the name over
+
+
 def main() -> None:
     """Register the tools and run the command line."""
     register_tool(Bump("bump", retry_safe=False))
     register_tool(Bump("safe_bump", retry_safe=True))
+    if given := os.environ.get("FAULTS_LEASE_S"):
+        shorten_leases(float(given))
     cli.main()
 
 

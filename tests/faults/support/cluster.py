@@ -1,6 +1,7 @@
 """A service of several processes on one database, and what its clients do."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.faults.support.model import MODELS, Model
 from tests.faults.support.replica import ADMIN_KEY, Replica
 from tests.faults.support.stream import EventSource, Told, events_of
 
+SOAK = os.environ.get("SOAK") == "1"
 TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -187,7 +189,10 @@ class Answered:
 async def open_cluster(
     directory: Path, database_url: str, redis_url: str | None, **settings: str
 ) -> AsyncGenerator[Cluster]:
-    """A service to be, on these servers. At its end nothing may be left that went wrong unseen."""
+    """A service to be, on these servers. At its end nothing may be left that went wrong unseen.
+
+    Leases are half as long as the product's, except where everything is run in full.
+    """
     async with Model() as model, CounterServer() as counter, open_session() as session:
         environment = {
             "AI_AGENTS_DATABASE_URL": database_url,
@@ -201,6 +206,8 @@ async def open_cluster(
             "OLLAMA_HOST": model.base_url("ollama"),
             "FAULTS_COUNTER_URL": counter.url,
         }
+        if not SOAK:
+            environment["FAULTS_LEASE_S"] = "5"
         if redis_url is not None:
             environment["AI_AGENTS_REDIS_URL"] = redis_url
         cluster = Cluster(directory, environment | settings, model, counter, session)
