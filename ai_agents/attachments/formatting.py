@@ -70,16 +70,16 @@ def check_files(files: Iterable[tuple[FilePart, Loc]], rules: FileRules) -> None
         _form(part, budget, loc)
 
 
-def plan_files(messages: Sequence[ModelMessage], rules: FileRules) -> tuple[ModelMessage, ...]:
+def plan_files(messages: Sequence[ModelMessage], rules: FileRules, *, strict: bool = True) -> tuple[ModelMessage, ...]:
     """The messages, each of their files with the form in which it goes to the model.
 
-    The newest come first where not all can go. What the model cannot be given goes by its name, but for the files of
-    the last user's message: those raise `UnsupportedAttachment`.
+    The newest come first where not all can go. What the model cannot be given goes by its name; if `strict`, the files
+    of the last user's message raise `UnsupportedAttachment` instead.
     """
     if not any(isinstance(part, FilePart) for message in messages for part in message.parts):
         return tuple(messages)
     budget = _Budget.of(rules)
-    newest = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
+    newest = max((index for index, message in enumerate(messages) if strict and message.role == "user"), default=-1)
     planned = list(messages)
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]

@@ -1,20 +1,24 @@
 """What models are sent in threads: one way for runs, and for whoever asks what a run would send."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
+from ai_agents.attachments.formatting import Loc, check_files, load_files, plan_files
+from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.tokens import ModelTokens, TokenEstimator, load_ratios, save_ratios
 from ai_agents.context.windows import input_budget
-from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured
-from ai_agents.core.types import JsonObject, Usage
+from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
+from ai_agents.core.types import FilePart, JsonObject, ModelRequest, Usage
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
 from ai_agents.providers.base import Provider
+from ai_agents.providers.files import FileRules, built_in_files
 from ai_agents.providers.registry import ProviderPool, list_providers
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
@@ -29,7 +33,10 @@ _DEFAULT_WINDOW_TOKENS = 100_000
 
 
 class Contexts:
-    """Agents, their memory, their models and what those are sent; `provider` and `memory` are defaults."""
+    """Agents, their memory, their models and what those are sent; `provider` and `memory` are defaults.
+
+    `blobs` is where the bytes of attached files are.
+    """
 
     def __init__(
         self,
@@ -40,8 +47,10 @@ class Contexts:
         providers: ProviderPool | None,
         tools: ToolRegistry,
         models: ModelCatalogue,
+        blobs: BlobStore | None = None,
     ) -> None:
         self.models = models
+        self._blobs = blobs
         self._database = database
         self._provider = provider
         self._memory = memory
@@ -120,10 +129,15 @@ class Contexts:
     def build(
         self, agent: Mapping[str, Any], window: Window, provider: str, model: str, *, allow_overflow: bool = False
     ) -> BuiltContext:
-        """The request for this model, and its account. Raises `ContextOverflow` unless `allow_overflow`."""
+        """The request for this model, and its account; of files it holds how they are sent, and not yet their bytes.
+
+        Raises `ContextOverflow`, and `UnsupportedAttachment` for a file of the newest turn that the model cannot be
+        given, unless `allow_overflow`.
+        """
+        rules = self.file_rules(provider, model)
         return build_request(
             agent=agent,
-            window=window,
+            window=replace(window, messages=plan_files(window.messages, rules, strict=not allow_overflow)),
             provider=provider,
             model=model,
             tools=self._tools.definitions(tool_names(agent)),
@@ -131,6 +145,34 @@ class Contexts:
             window_tokens=self.models.window(provider, model),
             allow_overflow=allow_overflow,
         )
+
+    async def fill(self, request: ModelRequest) -> ModelRequest:
+        """The request with the bytes and texts of the files in it. Raises `StorageUnavailable`."""
+        messages = await load_files(request.messages, self._blobs)
+        return request if messages is request.messages else replace(request, messages=messages)
+
+    # Files.
+
+    def file_rules(self, provider: str, model: str) -> FileRules:
+        """Which files a model takes as they are."""
+        own = self._provider
+        try:
+            asked = own if own is not None and own.name == provider else self._providers.get(provider)
+        except ProviderNotConfigured:
+            return built_in_files(provider, model)
+        return asked.capabilities(model).files
+
+    def check_files(
+        self, connection: Connection, agent_id: str, version: int, files: Sequence[tuple[FilePart, Loc]]
+    ) -> None:
+        """Raises `UnsupportedAttachment` for a file that the agent's model can be given in no form."""
+        if self._blobs is None:
+            raise UnsupportedAttachment("Files are not kept here: the runner has no storage.", loc=files[0][1])
+        try:
+            provider, model = self.choose(self.agent(connection, agent_id, version))
+        except ProviderNotConfigured:
+            return  # the run will say so
+        check_files(files, provider.capabilities(model).files)
 
     # Tokens.
 

@@ -43,7 +43,11 @@ class Preparation:
         self._executor = ToolExecutor(tools, timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
 
     async def __call__(self, run: OwnedRun) -> Prepared:
-        """Everything that the turn needs. Raises `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`."""
+        """Everything that the turn needs.
+
+        Raises `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`,
+        `StorageUnavailable`.
+        """
         contexts = self._contexts
         await contexts.calibrate()
         agent, window, earlier, provider, model = await self._database.read(
@@ -66,7 +70,7 @@ class Preparation:
 
         return Prepared(
             provider=provider,
-            request=built.request,
+            request=await contexts.fill(built.request),
             run_tool=run_tool,
             is_retry_safe=self._is_retry_safe,
             limits=LoopLimits(

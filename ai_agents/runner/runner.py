@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection as SqlConnection
 
+from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.events import Event
@@ -62,7 +63,7 @@ class AgentRunner:
     `provider` and `memory` are defaults: what an agent names for itself wins. `providers` is where the agent's own
     provider
     comes from; `tools` are the tools that agents may name, by default those of `register_tool`; `models` is what is
-    known of models' windows and prices.
+    known of models' windows and prices; `blobs` is where the bytes of attachments are: without it none can be sent.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class AgentRunner:
         tools: ToolRegistry | None = None,
         models: ModelCatalogue | None = None,
         limits: RunLimits | None = None,
+        blobs: BlobStore | None = None,
     ) -> None:
         self.conn = conn
         self.auth = auth or RoleAuth(conn)
@@ -89,6 +91,7 @@ class AgentRunner:
             providers=providers,
             tools=tools,
             models=models or ModelCatalogue(),
+            blobs=blobs,
         )
         self._prepare = Preparation(conn.database, self._contexts, tools=tools, limits=limits or RunLimits())
         self._readers: set[StreamReader] = set()
@@ -132,6 +135,7 @@ class AgentRunner:
         user_id: str,
         content: Content,
         *,
+        attachments: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         on_busy: OnBusy = "reject",
         idempotency_key: str | None = None,
@@ -140,17 +144,17 @@ class AgentRunner:
         follow: bool = False,
     ) -> Started:
         """Store a message and begin to answer it, without waiting for the answer. With `follow` a reader is
-        attached first.
+        attached first. `attachments` are ids of files, which come after the content.
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
-        `InvalidRequest` for empty content, `Overloaded` while the process stops, `SecondProcess`,
-        `DatabaseUnavailable`.
+        `InvalidRequest` for empty content and for files that the user may not read, `UnsupportedAttachment` for one
+        that the model cannot be given, `Overloaded` while the process stops, `SecondProcess`, `DatabaseUnavailable`.
         """
         await self.open()
         asked = Admission(
             thread_id=thread_id,
             user_id=user_id,
-            parts=_parts(content),
+            parts=_parts(content, attachments),
             owner=self._executor.owner,
             lease_s=LEASE_S,
             metadata=dict(metadata or {}),
@@ -158,6 +162,8 @@ class AgentRunner:
             idempotency_key=idempotency_key,
             fingerprint=fingerprint,
             is_admin=is_admin,
+            attachments=tuple(attachments),
+            check_files=self._contexts.check_files,
         )
         if self._draining or self._executor.successor is None:
             raise Overloaded("This process is stopping.", retry_after_s=1)
@@ -284,10 +290,10 @@ class AgentRunner:
             reader.end()
 
 
-def _parts(content: Content) -> tuple[TextPart | FilePart, ...]:
+def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | FilePart, ...]:
     parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
     parts = tuple(TextPart(clean_text(part.text)) if isinstance(part, TextPart) else part for part in parts)
-    if not any(isinstance(part, FilePart) or part.text for part in parts):
+    if not attachments and not any(isinstance(part, FilePart) or part.text for part in parts):
         raise InvalidRequest("A message needs content.", loc=("content",))
     return parts
 
