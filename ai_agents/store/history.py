@@ -1,20 +1,21 @@
 """A thread's messages as memory strategies read them: each question reads only the rows of its answer, by an index."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, Row, bindparam, literal_column, select
 
 from ai_agents.core.parts import part_from_stored
 from ai_agents.core.types import ModelMessage
 from ai_agents.store import summaries
 from ai_agents.store.models import Message
 from ai_agents.store.pages import MAX_SEQ
+from ai_agents.store.statements import prepared
 from ai_agents.store.summaries import StoredSummary
 
 __all__ = ["History", "StoredSummary"]
 
-# Every turn runs these, so they are built once. `seq <= …` also leaves out messages that still wait for their place.
+# `seq <= …` also leaves out messages that still wait for their place.
 _SLICE = (
     select(Message.role, Message.parts, Message.seq)
     .where(
@@ -24,9 +25,9 @@ _SLICE = (
     )
     .limit(bindparam("count"))
 )
-_FROM_OLDEST = _SLICE.order_by(Message.seq)
-_FROM_NEWEST = _SLICE.order_by(Message.seq.desc())
-_TURN_START = (
+_FROM_OLDEST = prepared(_SLICE.order_by(Message.seq))
+_FROM_NEWEST = prepared(_SLICE.order_by(Message.seq.desc()))
+_TURN_START = prepared(
     select(Message.seq)
     .where(
         Message.thread_id == bindparam("thread_id"),
@@ -37,7 +38,7 @@ _TURN_START = (
     .order_by(Message.seq.desc())
     .limit(1)
 )
-_OF_RUN = (
+_OF_RUN = prepared(
     select(Message.role, Message.parts, Message.seq)
     .where(Message.run_id == bindparam("run_id"), Message.seq <= bindparam("through_seq"))
     .order_by(Message.seq)
@@ -80,7 +81,7 @@ class History:
     def run_messages(self, run_id: str) -> list[ModelMessage]:
         """The messages of one run of this thread."""
         values = {"run_id": run_id, "through_seq": self._through_seq}
-        return _to_messages(self._connection.execute(_OF_RUN, values).mappings())
+        return _to_messages(self._connection.execute(_OF_RUN, values))
 
     def summary(self) -> StoredSummary | None:
         """The summary that counts, of those that cover nothing beyond this history."""
@@ -93,8 +94,8 @@ class History:
             "through_seq": through_seq,
             "count": count,
         }
-        return _to_messages(self._connection.execute(statement, values).mappings())
+        return _to_messages(self._connection.execute(statement, values))
 
 
-def _to_messages(rows: Iterable[Mapping[Any, Any]]) -> list[ModelMessage]:
-    return [ModelMessage(row["role"], tuple(map(part_from_stored, row["parts"])), row["seq"]) for row in rows]
+def _to_messages(rows: Iterable[Row[Any, Any, Any]]) -> list[ModelMessage]:
+    return [ModelMessage(role, tuple(map(part_from_stored, parts)), seq) for role, parts, seq in rows]

@@ -12,6 +12,7 @@ from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import ApiKey
 from ai_agents.store.secrets import id_of, make_secret, matches
+from ai_agents.store.statements import prepared
 
 _SCHEME = "aia_"
 _COLUMNS = (
@@ -23,8 +24,10 @@ _COLUMNS = (
     ApiKey.created_at,
     ApiKey.expires_at,
 )
-_FIND = select(ApiKey.id, ApiKey.user_id, ApiKey.admin, ApiKey.secret_hash, ApiKey.expires_at).where(
-    ApiKey.id == bindparam("key_id")
+_FIND = prepared(
+    select(ApiKey.id, ApiKey.user_id, ApiKey.admin, ApiKey.secret_hash, ApiKey.expires_at).where(
+        ApiKey.id == bindparam("key_id")
+    )
 )
 
 

@@ -12,6 +12,7 @@ from ai_agents.core.types import JsonObject, Part, Usage
 from ai_agents.store import files, pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import Message
+from ai_agents.store.statements import prepared
 
 Order = Literal["asc", "desc"]
 COLUMNS = (
@@ -27,24 +28,25 @@ COLUMNS = (
     Message.meta,
     Message.created_at,
 )
-# Statements that every turn runs are built once: building one costs several times what running it does.
-_INSERT = insert(Message)
-_PLACE = (
+_INSERT = prepared(insert(Message))
+_PLACE = prepared(
     update(Message)
     .where(Message.id == bindparam("message_id"))
     .values(seq=bindparam("new_seq"), status="completed")
     .returning(*COLUMNS)
 )
-_FIND = select(*COLUMNS).where(Message.id == bindparam("message_id"), Message.thread_id == bindparam("thread_id"))
-_LAST_ANSWER = (
+_FIND = prepared(
+    select(*COLUMNS).where(Message.id == bindparam("message_id"), Message.thread_id == bindparam("thread_id"))
+)
+_LAST_ANSWER = prepared(
     select(*COLUMNS)
     .where(Message.run_id == bindparam("run_id"), Message.role == "assistant")
     .order_by(Message.seq.desc())
     .limit(1)
 )
 _OF_THREAD = select(*COLUMNS).where(Message.thread_id == bindparam("thread_id")).limit(bindparam("count"))
-_OLDEST_FIRST = _OF_THREAD.where(Message.seq > bindparam("seen")).order_by(Message.seq)
-_NEWEST_FIRST = _OF_THREAD.where(Message.seq < bindparam("seen")).order_by(Message.seq.desc())
+_OLDEST_FIRST = prepared(_OF_THREAD.where(Message.seq > bindparam("seen")).order_by(Message.seq))
+_NEWEST_FIRST = prepared(_OF_THREAD.where(Message.seq < bindparam("seen")).order_by(Message.seq.desc()))
 
 
 def insert_message(

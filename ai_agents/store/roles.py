@@ -26,6 +26,7 @@ from ai_agents.core.types import JsonObject
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import Agent, RoleAssignment, Thread
+from ai_agents.store.statements import prepared
 
 Role = Literal["owner", "editor", "viewer"]
 ResourceType = Literal["agent", "thread"]
@@ -68,7 +69,7 @@ def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[s
     )
 
 
-_THREAD_ROLES = (
+_THREAD_ROLES = prepared(
     select(
         Thread.agent_id,
         Agent.version,
@@ -80,10 +81,14 @@ _THREAD_ROLES = (
     .where(Thread.id == bindparam("thread_id"))
 )
 _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
-    "thread": select(_best_rank("thread", Thread.id)).select_from(Thread).where(Thread.id == bindparam("resource_id")),
-    "agent": select(_best_rank("agent", Agent.id))
-    .select_from(Agent)
-    .where(Agent.id == bindparam("resource_id"), Agent.deleted_at.is_(None)),
+    "thread": prepared(
+        select(_best_rank("thread", Thread.id)).select_from(Thread).where(Thread.id == bindparam("resource_id"))
+    ),
+    "agent": prepared(
+        select(_best_rank("agent", Agent.id))
+        .select_from(Agent)
+        .where(Agent.id == bindparam("resource_id"), Agent.deleted_at.is_(None))
+    ),
 }
 
 

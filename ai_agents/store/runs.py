@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Float,
     RowMapping,
+    String,
     Table,
     bindparam,
     func,
@@ -26,6 +27,7 @@ from ai_agents.core.types import JsonObject, Usage
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import Run
+from ai_agents.store.statements import prepared
 
 _PUBLIC = (
     "id",
@@ -45,12 +47,19 @@ _PUBLIC = (
 )
 _RUNS = cast(Table, Run.__table__)
 _OF_THREAD = select(_RUNS).where(_RUNS.c.thread_id == bindparam("b_thread"))
-# Statements that every turn runs are built once: building one costs several times what running it does.
-_ACTIVE = _OF_THREAD.where(_RUNS.c.status.in_(("running", "waiting")))
-_QUEUED = _OF_THREAD.where(_RUNS.c.status == "queued").order_by(_RUNS.c.queue_position)
-_NEXT_QUEUED = _QUEUED.limit(1)
-_GET = _OF_THREAD.where(_RUNS.c.id == bindparam("b_id"))
-_OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), _RUNS.c.status == "running")
+# A status literally, as the partial indexes say it: a parameter's value is not known when the index is chosen.
+_STATUS: dict[str, ColumnElement[str]] = {
+    status: literal_column(f"'{status}'", String) for status in ("queued", "running", "waiting")
+}
+_ACTIVE = prepared(_OF_THREAD.where(_RUNS.c.status.in_((_STATUS["running"], _STATUS["waiting"]))))
+_QUEUED = _OF_THREAD.where(_RUNS.c.status == _STATUS["queued"]).order_by(_RUNS.c.queue_position)
+_NEXT_QUEUED = prepared(_QUEUED.limit(1))
+_GET = prepared(_OF_THREAD.where(_RUNS.c.id == bindparam("b_id")))
+_OWNED = (
+    _RUNS.c.id == bindparam("b_id"),
+    _RUNS.c.fence == bindparam("b_fence"),
+    _RUNS.c.status == _STATUS["running"],
+)
 
 
 # How many abandoned runs are looked at in one go.
@@ -116,13 +125,15 @@ def _assignments(dialect: str, names: frozenset[str]) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _insert(dialect: str, names: frozenset[str]) -> ReturningInsert[Any]:
-    return insert(_RUNS).values(**_assignments(dialect, names)).returning(_RUNS)
+    return prepared(insert(_RUNS).values(**_assignments(dialect, names)).returning(_RUNS))
 
 
 @lru_cache(maxsize=64)
 def _update(dialect: str, names: frozenset[str], statuses: tuple[str, ...] | None) -> ReturningUpdate[Any]:
-    guard = _OWNED if statuses is None else (_RUNS.c.id == bindparam("b_id"), _RUNS.c.status.in_(statuses))
-    return update(_RUNS).where(*guard).values(**_assignments(dialect, names)).returning(_RUNS)
+    guard: tuple[ColumnElement[bool], ...] = _OWNED
+    if statuses is not None:
+        guard = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.status.in_([_STATUS[status] for status in statuses]))
+    return prepared(update(_RUNS).where(*guard).values(**_assignments(dialect, names)).returning(_RUNS))
 
 
 def _parameters(values: Mapping[str, Any]) -> dict[str, Any]:

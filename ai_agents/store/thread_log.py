@@ -16,6 +16,7 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store.database import note_rows
 from ai_agents.store.models import Thread, ThreadEvent
+from ai_agents.store.statements import prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,24 @@ class Entry:
 
 _NAMES = tuple(each.name for each in fields(LogRow))
 _THREADS, _EVENTS = cast(Table, Thread.__table__), cast(Table, ThreadEvent.__table__)
-# Statements that every turn runs are built once: building one costs several times what running it does.
-_LOCK = select(_THREADS.c.last_seq).where(_THREADS.c.id == bindparam("b_thread")).with_for_update()
-_RESERVE = (
+_LOCK = prepared(select(_THREADS.c.last_seq).where(_THREADS.c.id == bindparam("b_thread")).with_for_update())
+_RESERVE = prepared(
     update(_THREADS)
     .where(_THREADS.c.id == bindparam("b_thread"))
     .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
     .returning(_THREADS.c.last_seq)
 )
-_INSERT = insert(_EVENTS)
+_INSERT = prepared(insert(_EVENTS))
 _OF_THREAD = select(_EVENTS).where(_EVENTS.c.thread_id == bindparam("b_thread"))
-_AFTER = (
+_AFTER_OF_ANY = (
     _OF_THREAD.where(_EVENTS.c.seq > bindparam("b_seq"))
     .order_by(_EVENTS.c.seq)
     .limit(bindparam("b_limit", type_=Integer))
 )
-_LAST_RESET = (
+_AFTER, _AFTER_OF_RUN = (
+    prepared(statement) for statement in (_AFTER_OF_ANY, _AFTER_OF_ANY.where(_EVENTS.c.run_id == bindparam("b_run")))
+)
+_LAST_RESET = prepared(
     select(_EVENTS.c.seq)
     .where(_EVENTS.c.thread_id == bindparam("b_thread"), _EVENTS.c.seq <= bindparam("b_seq"), _EVENTS.c.resets)
     .order_by(_EVENTS.c.seq.desc())
@@ -100,8 +103,8 @@ def list_after(
     connection: Connection, thread_id: str, seq: int, *, run_id: str | None = None, limit: int = 200
 ) -> list[LogRow]:
     """Rows after `seq` in order, at most `limit`; with `run_id` only that run's."""
-    statement = _AFTER if run_id is None else _AFTER.where(_EVENTS.c.run_id == run_id)
-    found = connection.execute(statement, {"b_thread": thread_id, "b_seq": seq, "b_limit": limit})
+    values = {"b_thread": thread_id, "b_seq": seq, "b_limit": limit, "b_run": run_id}
+    found = connection.execute(_AFTER if run_id is None else _AFTER_OF_RUN, values)
     return [_from_row(row) for row in found.mappings()]
 
 

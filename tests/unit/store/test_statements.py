@@ -1,0 +1,93 @@
+"""Statements that are compiled once give what the library's own way gives, on both databases."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, bindparam, event, insert, select, update
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.ids import new_id, utc_now
+from ai_agents.store.database import Database
+from ai_agents.store.models import Agent
+from ai_agents.store.statements import prepared
+
+_INSERT = insert(Agent)
+_FIND = select(Agent).where(Agent.id == bindparam("agent_id"))
+_RENAME = (
+    update(Agent)
+    .where(Agent.id == bindparam("agent_id"), Agent.deleted_at.is_(None))
+    .values(name=bindparam("new_name"))
+    .returning(Agent.id, Agent.name, Agent.created_at)
+)
+_OF_TWO_NAMES = select(Agent.name).where(Agent.name.in_([bindparam("one"), bindparam("other")])).order_by(Agent.name)
+
+
+def _agent(name: str) -> dict[str, Any]:
+    now = utc_now()
+    times = {"created_at": now, "updated_at": now, "deleted_at": None}
+    return {"id": new_id(), "name": name, "version": 1, "spec": {"b": [1.5, None, "ü"], "a": {}}, **times}
+
+
+@pytest.mark.parametrize("prepare", [prepared, lambda statement: statement], ids=["prepared", "plain"])
+async def test_rows_go_in_and_come_back_alike_either_way(database: Database, prepare: Any) -> None:
+    one, other = _agent("one"), _agent("other")
+
+    def work(connection: Connection) -> tuple[Any, ...]:
+        connection.execute(prepare(_INSERT), one)
+        connection.execute(prepare(_INSERT), [other, _agent("third")])
+        renamed = connection.execute(prepare(_RENAME), {"agent_id": other["id"], "new_name": "zwei"}).one()
+        nobody = connection.execute(prepare(_RENAME), {"agent_id": new_id(), "new_name": "x"}).one_or_none()
+        names = connection.execute(prepare(_OF_TWO_NAMES), {"one": "one", "other": "zwei"}).scalars().all()
+        return renamed, nobody, names, connection.execute(prepare(_FIND), {"agent_id": one["id"]}).mappings().one()
+
+    renamed, nobody, names, found = await database.write(work)
+    assert (renamed.id, renamed.name, renamed.created_at) == (other["id"], "zwei", other["created_at"])
+    assert nobody is None
+    assert names == ["one", "zwei"]
+    assert dict(found) == one
+    assert list(found["spec"]) == ["b", "a"]
+
+
+async def test_a_prepared_statement_is_part_of_the_transaction(database: Database) -> None:
+    statement = prepared(_INSERT)
+    agent = _agent("never")
+
+    def work(connection: Connection) -> None:
+        connection.execute(statement, agent)
+        raise InvalidRequest
+
+    with pytest.raises(InvalidRequest):
+        await database.write(work)
+    assert await database.read(lambda c: c.execute(_FIND, {"agent_id": agent["id"]}).one_or_none()) is None
+
+
+async def test_an_error_of_the_driver_is_raised_as_the_librarys(database: Database) -> None:
+    statement = prepared(_INSERT)
+    agent = _agent("twice")
+    await database.write(lambda c: c.execute(statement, agent))
+    with pytest.raises(Exception, match=r"(?i)unique") as raised:
+        await database.write(lambda c: c.execute(statement, agent))
+    assert type(raised.value).__module__ == "sqlalchemy.exc"
+    with pytest.raises(InvalidRequest):
+        await database.write(lambda c: c.execute(statement, _agent("\ud800")))
+    await database.ping()
+
+
+async def test_whoever_listens_to_statements_hears_of_it(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    heard: list[str] = []
+
+    def work(connection: Connection) -> None:
+        event.listen(connection, "before_cursor_execute", lambda _c, _cursor, sql, *_: heard.append(sql))
+        connection.execute(prepared(_FIND), {"agent_id": "x"})
+
+    await database.read(work)
+    await database.close()
+    assert len(heard) == 1
+    assert heard[0].startswith("SELECT")
+
+
+async def test_a_list_of_values_that_grows_with_its_parameter_is_refused(database: Database) -> None:
+    statement = prepared(select(Agent.id).where(Agent.name.in_(["a", "b"])))
+    with pytest.raises(ValueError, match="literal"):
+        await database.read(lambda c: c.execute(statement))
