@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
@@ -12,7 +12,7 @@ from ai_agents.core.types import JsonObject, Part, Usage
 from ai_agents.store import files, pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import Message
-from ai_agents.store.statements import prepared
+from ai_agents.store.statements import prepared, prepared_insert
 
 Order = Literal["asc", "desc"]
 COLUMNS = (
@@ -28,7 +28,7 @@ COLUMNS = (
     Message.meta,
     Message.created_at,
 )
-_INSERT = prepared(insert(Message))
+_INSERT = prepared_insert(Message)
 _PLACE = prepared(
     update(Message)
     .where(Message.id == bindparam("message_id"))

@@ -7,10 +7,12 @@ executed, which takes several times what SQLite does, and as much processor time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ClauseElement, Connection, Dialect, Executable
+from sqlalchemy import ClauseElement, Connection, Dialect, Executable, Insert, Table, insert
 from sqlalchemy.engine import IteratorResult, Result
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from ai_agents.store.models import Base
 
 S = TypeVar("S", bound=Executable)
 Processor = Callable[[Any], Any] | None
@@ -19,17 +21,23 @@ Processor = Callable[[Any], Any] | None
 def prepared(statement: S) -> S:
     """The statement for `connection.execute`, its parameters by name as ever; nothing can be added to it any more.
 
-    An INSERT takes a value for every column of its table, or a list of such rows. There is no `rowcount`.
+    There is no `rowcount`.
     """
-    return cast("S", _Prepared(statement))
+    return cast("S", _Prepared(statement, of_given_columns=False))
+
+
+def prepared_insert(table: type[Base] | Table) -> Insert:
+    """An INSERT for `connection.execute` with a row or a list of rows, all of the same columns."""
+    return cast("Insert", _Prepared(insert(table), of_given_columns=True))
 
 
 class _Prepared:
-    """A statement with its compiled form for each dialect that it was executed on."""
+    """A statement with its compiled form for each dialect that it was executed on, and each choice of columns."""
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: Executable, *, of_given_columns: bool) -> None:
         self._statement = statement
-        self._compiled: dict[str, _Compiled] = {}
+        self._of_given_columns = of_given_columns
+        self._compiled: dict[tuple[str, ...], _Compiled] = {}
 
     def _execute_on_connection(
         self, connection: Connection, parameters: Sequence[Mapping[str, Any]], options: Any
@@ -38,9 +46,11 @@ class _Prepared:
         if connection.dispatch.before_cursor_execute:
             return self._statement._execute_on_connection(connection, parameters, options)
         dialect = connection.dialect
-        compiled = self._compiled.get(dialect.name)
+        key = (dialect.name, *parameters[0]) if self._of_given_columns else (dialect.name,)
+        compiled = self._compiled.get(key)
         if compiled is None:
-            compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+            names = list(parameters[0]) if self._of_given_columns else None
+            compiled = self._compiled[key] = _Compiled(self._statement, dialect, names)
         if not connection.in_transaction():
             connection.begin()
         return compiled.execute(connection, parameters)
@@ -49,8 +59,10 @@ class _Prepared:
 class _Compiled:
     """A statement as the driver takes it."""
 
-    def __init__(self, statement: Executable, dialect: Dialect) -> None:
-        compiled = cast("SQLCompiler", cast("ClauseElement", statement).compile(dialect=dialect))
+    def __init__(self, statement: Executable, dialect: Dialect, column_names: list[str] | None) -> None:
+        compiled = cast(
+            "SQLCompiler", cast("ClauseElement", statement).compile(dialect=dialect, column_keys=column_names)
+        )
         self._sql = str(compiled)
         if "POSTCOMPILE" in self._sql:
             raise ValueError("an IN of a prepared statement takes literal columns, not values")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
-from sqlalchemy import Connection, Integer, RowMapping, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Integer, RowMapping, Table, bindparam, select, update
 
 from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
@@ -16,7 +16,7 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store.database import note_rows
 from ai_agents.store.models import Thread, ThreadEvent
-from ai_agents.store.statements import prepared
+from ai_agents.store.statements import prepared, prepared_insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ _RESERVE = prepared(
     .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
     .returning(_THREADS.c.last_seq)
 )
-_INSERT = prepared(insert(_EVENTS))
+_INSERT = prepared_insert(_EVENTS)
 _OF_THREAD = select(_EVENTS).where(_EVENTS.c.thread_id == bindparam("b_thread"))
 _AFTER_OF_ANY = (
     _OF_THREAD.where(_EVENTS.c.seq > bindparam("b_seq"))

@@ -9,9 +9,8 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.store.database import Database
 from ai_agents.store.models import Agent
-from ai_agents.store.statements import prepared
+from ai_agents.store.statements import prepared, prepared_insert
 
-_INSERT = insert(Agent)
 _FIND = select(Agent).where(Agent.id == bindparam("agent_id"))
 _RENAME = (
     update(Agent)
@@ -28,13 +27,19 @@ def _agent(name: str) -> dict[str, Any]:
     return {"id": new_id(), "name": name, "version": 1, "spec": {"b": [1.5, None, "ü"], "a": {}}, **times}
 
 
-@pytest.mark.parametrize("prepare", [prepared, lambda statement: statement], ids=["prepared", "plain"])
-async def test_rows_go_in_and_come_back_alike_either_way(database: Database, prepare: Any) -> None:
+@pytest.mark.parametrize(
+    "prepare,insertion",
+    [(prepared, prepared_insert(Agent)), (lambda statement: statement, insert(Agent))],
+    ids=["prepared", "plain"],
+)
+async def test_rows_go_in_and_come_back_alike_either_way(database: Database, prepare: Any, insertion: Any) -> None:
     one, other = _agent("one"), _agent("other")
+    del other["deleted_at"]
 
     def work(connection: Connection) -> tuple[Any, ...]:
-        connection.execute(prepare(_INSERT), one)
-        connection.execute(prepare(_INSERT), [other, _agent("third")])
+        connection.execute(insertion, one)
+        connection.execute(insertion, other)
+        connection.execute(insertion, [_agent("third"), _agent("fourth")])
         renamed = connection.execute(prepare(_RENAME), {"agent_id": other["id"], "new_name": "zwei"}).one()
         nobody = connection.execute(prepare(_RENAME), {"agent_id": new_id(), "new_name": "x"}).one_or_none()
         names = connection.execute(prepare(_OF_TWO_NAMES), {"one": "one", "other": "zwei"}).scalars().all()
@@ -49,7 +54,7 @@ async def test_rows_go_in_and_come_back_alike_either_way(database: Database, pre
 
 
 async def test_a_prepared_statement_is_part_of_the_transaction(database: Database) -> None:
-    statement = prepared(_INSERT)
+    statement = prepared_insert(Agent)
     agent = _agent("never")
 
     def work(connection: Connection) -> None:
@@ -62,7 +67,7 @@ async def test_a_prepared_statement_is_part_of_the_transaction(database: Databas
 
 
 async def test_an_error_of_the_driver_is_raised_as_the_librarys(database: Database) -> None:
-    statement = prepared(_INSERT)
+    statement = prepared_insert(Agent)
     agent = _agent("twice")
     await database.write(lambda c: c.execute(statement, agent))
     with pytest.raises(Exception, match=r"(?i)unique") as raised:
