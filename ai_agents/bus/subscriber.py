@@ -97,6 +97,8 @@ class Subscriber:
         finally:
             if asking is not None:
                 asking.cancel()
+                # What it was about to send must not find the connection gone.
+                await asyncio.gather(asking, return_exceptions=True)
             await connection.disconnect(nowait=True)
 
     async def _ask(self, connection: AbstractConnection) -> None:
