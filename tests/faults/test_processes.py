@@ -1,11 +1,15 @@
 """Processes that die, stop or come too many: what they leave is taken over."""
 
+import asyncio
 import time
+from pathlib import Path
 
+import asyncpg
 import pytest
 
-from tests.faults.support.cluster import Cluster
+from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.replica import DidNotStart
+from tests.support.postgres import PostgresServer
 
 
 async def test_one_process_is_the_only_one_and_after_a_kill_the_next_takes_over_at_once(embedded: Cluster) -> None:
@@ -82,3 +86,33 @@ async def test_a_process_that_was_stopped_for_a_while_cannot_spoil_what_its_succ
     again = await pair.send(one, thread_id, "and now?")
     assert (await pair.until_ended(one, thread_id, again["id"]))["status"] == "completed"
     await pair.check_log(two, thread_id)
+
+
+async def test_the_only_process_is_the_only_one_after_a_restart_of_postgresql_too(
+    server_directory: Path, own_postgres: PostgresServer
+) -> None:
+    async with open_cluster(server_directory, own_postgres.create_database("faults"), None) as embedded:
+        first = await embedded.start()
+        thread_id = await embedded.make_thread(first)
+        run = await embedded.send(first, thread_id, "words=20 gate=go at=10")
+        source = embedded.follow(first, thread_id, run["id"])
+        await source.told.until_text(20)
+        own_postgres.kill()
+        await asyncio.to_thread(own_postgres.start)
+        embedded.model.gates["go"].set()
+        assert (await embedded.until_ended(first, thread_id, run["id"]))["attempt"] == 1
+        await until_locked(own_postgres)
+        with pytest.raises(DidNotStart, match="Another process already runs agents"):
+            await embedded.start()
+        assert (await source.finished()).types() == ["run.started", "message.completed", "run.completed"]
+
+
+async def until_locked(postgres: PostgresServer) -> None:
+    """Wait until somebody holds the advisory lock of the only process."""
+    connection = await asyncpg.connect(postgres.url.replace("+asyncpg", ""))
+    try:
+        async with asyncio.timeout(10):
+            while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"):
+                await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
