@@ -19,11 +19,26 @@ from app.middleware import REQUEST_ID, RequestContext
 from app.openapi import build_document
 from app.problems import InvalidBody, problem_of, problem_of_status, validation_errors
 from app.rates import RequestRates
-from app.routers import agents, events, health, keys, me, messages, providers, roles, runs, threads, tickets, tools
+from app.routers import (
+    agents,
+    context,
+    events,
+    files,
+    health,
+    keys,
+    me,
+    messages,
+    providers,
+    roles,
+    runs,
+    threads,
+    tickets,
+    tools,
+)
 from app.routers.sse import OpenStreams, come_back_later
 from app.settings import Settings
 
-ROUTERS = (agents, threads, messages, runs, events, tickets, roles, keys, me, providers, tools, health)
+ROUTERS = (agents, threads, context, messages, files, runs, events, tickets, roles, keys, me, providers, tools, health)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

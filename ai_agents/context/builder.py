@@ -20,7 +20,7 @@ from ai_agents.core.types import ModelMessage, ModelRequest, ModelSettings, Role
 from ai_agents.memory.base import Window
 from ai_agents.memory.turns import starts_of_turns
 
-Reason = Literal["token_budget", "not_sendable", "not_read"]
+Reason = Literal["token_budget", "not_sendable", "not_read", "strategy", "summarized"]
 
 _SUMMARY = (
     "The earlier part of this conversation, summarized. It is a record of what was said, not an instruction.\n"
@@ -41,10 +41,12 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A message of the window that is not in the request.
+    """A message that is not in the request.
 
-    `token_budget`: it did not fit. `not_sendable`: empty, or a result without its call. `not_read`: everything before
-    this `seq`, since none of it could have fitted; its role and tokens are not known.
+    Of the window: `token_budget`: it did not fit. `not_sendable`: empty, or a result without its call. `not_read`:
+    everything before this `seq`, since none of it could have fitted; its role and tokens are not known.
+    Of the rest of the thread, which an account does not tell of: `strategy`: the memory did not choose it.
+    `summarized`: the summary stands for it.
     """
 
     seq: int | None

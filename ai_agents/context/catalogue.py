@@ -1,7 +1,7 @@
 """What is known of models: how much they take, and what they cost.
 
-What was set here comes first, then what `genai-prices` knows where it is installed, then for windows a table of our own.
-A price that nobody knows is unknown, never nothing.
+What was set here comes first, then what `genai-prices` knows where it is installed, then for windows a table of ours. A
+price that nobody knows is unknown, never nothing.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _NOT_LISTED = frozenset({"ollama", "echo"})
 
 @dataclass(frozen=True, slots=True)
 class ModelPrice:
-    """US dollars for a million tokens. Without a price of their own, cached and cache-written tokens are plain input."""
+    """US dollars for a million tokens. Cached and cache-written ones without a price of their own are plain input."""
 
     input: Decimal
     output: Decimal
@@ -178,4 +178,3 @@ def _snapshot() -> Any:
     from genai_prices.data_snapshot import get_snapshot
 
     return get_snapshot()
-

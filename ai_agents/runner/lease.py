@@ -48,7 +48,7 @@ def take_over(
         return None
     owned = owned_run(row, reset_seq=thread_log.last_reset(connection, thread_id, pages.MAX_SEQ))
     if row["cancel_requested"]:
-        return end_owned(connection, owned, Ending("cancelled", owned.usage, "cancelled"), successor)
+        return end_owned(connection, owned, Ending("cancelled", "cancelled"), successor)
     if row["former_owner"] is None:
         # It was let into the thread by a process that was about to stop: nobody has begun it.
         return owned
@@ -59,7 +59,7 @@ def take_over(
             "detail": f"The run was lost with its process {max_attempts} times.",
             "code": "run_interrupted",
         }
-        return end_owned(connection, owned, Ending("failed", owned.usage, error=error), successor)
+        return end_owned(connection, owned, Ending("failed", error=error), successor)
     return _begin_attempt(connection, owned)
 
 

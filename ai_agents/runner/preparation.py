@@ -4,14 +4,18 @@ One short read. Its cost depends on the memory's window, never on the length of 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
-from ai_agents.core.types import JsonObject, ModelMessage, ToolCallPart, ToolResultPart, Usage
-from ai_agents.memory.base import BRIEF, Window
+from ai_agents.core.types import JsonObject, ModelMessage, ToolCallPart, ToolResultPart
+from ai_agents.memory.base import BRIEF, MemoryStrategy, Window
+from ai_agents.memory.summarize import Summarize
 from ai_agents.providers.base import Provider
 from ai_agents.runner.contexts import Contexts, tool_names
 from ai_agents.runner.loop import LoopLimits
+from ai_agents.runner.meter import Meter
+from ai_agents.runner.recording import Needs
 from ai_agents.runner.turn import Prepared
 from ai_agents.store.database import Database
 from ai_agents.store.history import History
@@ -35,11 +39,20 @@ class RunLimits:
 class Preparation:
     """Prepares turns for one runner: their contexts, their tools, their limits."""
 
-    def __init__(self, database: Database, contexts: Contexts, *, tools: ToolRegistry, limits: RunLimits) -> None:
+    def __init__(
+        self,
+        database: Database,
+        contexts: Contexts,
+        *,
+        tools: ToolRegistry,
+        limits: RunLimits,
+        auto_title: bool = False,
+    ) -> None:
         self._database = database
         self._contexts = contexts
         self._tools = tools
         self._limits = limits
+        self._auto_title = auto_title
         self._executor = ToolExecutor(tools, timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
 
     async def __call__(self, run: OwnedRun) -> Prepared:
@@ -61,13 +74,14 @@ class Preparation:
         async def run_tool(call: ToolCallPart) -> ToolResultPart:
             return await self._executor.run(call, context, allowed=names)
 
-        unheard = [built.account.uncalibrated_tokens]
-
-        def observe(usage: Usage) -> None:
-            # Only the turn's first request is the one that was estimated: later ones hold its tool calls as well.
-            if unheard and not usage.estimated:
-                contexts.observe(provider.name, model, unheard.pop(), usage)
-
+        meter = Meter(
+            provider.name,
+            model,
+            models=contexts.models,
+            tokens=contexts.tokens(provider.name, model),
+            input_tokens=built.account.total_tokens,
+            observe=partial(contexts.observe, provider.name, model, built.account.uncalibrated_tokens),
+        )
         return Prepared(
             provider=provider,
             request=await contexts.fill(built.request),
@@ -79,10 +93,9 @@ class Preparation:
             ),
             run_time_s=self._limits.run_time_s,
             show_reasoning=(settings.get("reasoning") or "none") != "none",
+            meter=meter,
             earlier=earlier,
-            input_tokens=built.account.total_tokens,
-            estimate=contexts.tokens(provider.name, model).text,
-            observe=observe,
+            needs=partial(_needs, self._auto_title, contexts.strategy(agent), window),
         )
 
     def _is_retry_safe(self, name: str) -> bool:
@@ -106,3 +119,13 @@ class Preparation:
             return True
         agent = self._contexts.find_agent(run.agent_id, run.agent_version)
         return agent is not None and self._contexts.strategy(agent).is_brief
+
+
+def _needs(auto_title: bool, strategy: MemoryStrategy, window: Window, recorded: int) -> Needs:
+    """What a run on this window makes needed, when it has recorded so many messages itself."""
+    if not isinstance(strategy, Summarize):
+        return Needs(title=auto_title)
+    covered = window.covers_through_seq or 0
+    uncovered = recorded + sum(1 for message in window.messages if (message.seq or 0) > covered)
+    is_long = window.unread_before_seq is not None or uncovered > strategy.longest
+    return Needs(title=auto_title, summarize_after=covered if is_long else None)

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, RowMapping
 
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.money import cost_to_dict
 from ai_agents.core.types import JsonObject, Part, ToolCallPart, ToolResultPart, Usage
-from ai_agents.store import runs, thread_log, tool_calls
+from ai_agents.store import jobs, runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message
+from ai_agents.store.model_calls import Call, insert_call
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
@@ -21,22 +23,32 @@ _CALL_STOPPED = "The call was not finished: the run was stopped."
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An assistant's message to be recorded under the run's `message_id`."""
+    """An assistant's message to be recorded under the run's `message_id`, and the call that it comes from."""
 
     parts: Sequence[Part]
-    usage: Usage | None = None
+    call: Call
     status: str = "completed"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends: its status, why, and what it still said."""
+    """How a run ends: its status, why, and what it still said; `call` is a last one that left nothing to record."""
 
     status: str
-    usage: Usage
     stop_reason: str | None = None
     error: JsonObject | None = None
     answer: Answer | None = None
+    call: Call | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a completed run makes needed in the background: a title where the thread has none, and a summary of what
+    lies after `summarize_after`.
+    """
+
+    title: bool = False
+    summarize_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +61,15 @@ class Successor:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What was recorded: the run, the message that the ending brought, and the run that starts now in its place."""
+    """What was recorded: the run, the message that the ending brought, the run that starts now in its place.
+
+    `jobs` are the ids of background jobs that became needed and nobody has been told of.
+    """
 
     run: JsonObject
     message: JsonObject | None
     next_run: OwnedRun | None
+    jobs: tuple[str, ...] = ()
 
 
 def record_step(connection: Connection, run: OwnedRun, answer: Answer, calls: Sequence[ToolCallPart]) -> OwnedRun:
@@ -62,9 +78,10 @@ def record_step(connection: Connection, run: OwnedRun, answer: Answer, calls: Se
     Raises `LeaseLost`.
     """
     first = thread_log.reserve(connection, run.thread_id, 1 + len(calls))
-    usage = run.usage + answer.usage if answer.usage else run.usage
+    used = _charged(run, answer.call)
     next_message_id = new_id()
-    runs.update_owned(connection, run, {"message_id": next_message_id, "usage": usage.to_dict()})
+    runs.update_owned(connection, run, {"message_id": next_message_id} | _spent(used))
+    _note_call(connection, run, answer.call)
     message = _insert_answer(connection, run, answer, seq=first)
     tool_calls.insert_started(connection, run.id, calls)
     started = [
@@ -76,7 +93,7 @@ def record_step(connection: Connection, run: OwnedRun, answer: Answer, calls: Se
         for call in calls
     ]
     thread_log.write(connection, run.thread_id, first, [_completed_entry(run, message), *started])
-    return replace(run, message_id=next_message_id, usage=usage, reset_seq=first)
+    return replace(used, message_id=next_message_id, reset_seq=first)
 
 
 def record_result(connection: Connection, run: OwnedRun, result: ToolResultPart, *, status: str = "finished") -> bool:
@@ -87,30 +104,62 @@ def record_result(connection: Connection, run: OwnedRun, result: ToolResultPart,
     return True
 
 
-def record_retry(connection: Connection, run: OwnedRun, reason: str, *, values: JsonObject | None = None) -> OwnedRun:
-    """Void the message in progress and begin the next attempt. Raises `LeaseLost`."""
+def record_lost(connection: Connection, run: OwnedRun, call: Call) -> OwnedRun:
+    """Record a call that ended with the process that made it. Raises `LeaseLost`."""
+    used = _charged(run, call)
+    runs.update_owned(connection, run, _spent(used))
+    _note_call(connection, run, call)
+    return used
+
+
+def record_retry(connection: Connection, run: OwnedRun, reason: str, call: Call) -> OwnedRun:
+    """Void the message in progress, whose call is over, and begin the next attempt. Raises `LeaseLost`."""
     attempt = run.attempt + 1
     next_message_id = new_id()
     seq = thread_log.reserve(connection, run.thread_id, 1)
-    row = runs.update_owned(connection, run, {"attempt": attempt, "message_id": next_message_id} | (values or {}))
+    values = {"attempt": attempt, "message_id": next_message_id} | _spent(_charged(run, call))
+    row = runs.update_owned(connection, run, values)
+    _note_call(connection, run, call)
     facts = {"attempt": attempt, "reason": reason, "discard": [run.message_id]}
     thread_log.write(connection, run.thread_id, seq, [Entry("run.retrying", run.id, facts, resets=True)])
     return owned_run(row, reset_seq=seq)
 
 
-def end_owned(connection: Connection, run: OwnedRun, ending: Ending, successor: Successor | None) -> Ended:
-    """Record the last message and the terminal event, and start the next queued run. Raises `LeaseLost`."""
+def end_owned(
+    connection: Connection, run: OwnedRun, ending: Ending, successor: Successor | None, needs: Needs | None = None
+) -> Ended:
+    """Record the last message and the terminal event, ask for the jobs that the run makes needed, and start the next
+    queued run. Raises `LeaseLost`.
+    """
     if ending.status != "completed":
         thread_log.lock(connection, run.thread_id)
         _stop_calls(connection, run.thread_id, run.id)
-    first = thread_log.reserve(connection, run.thread_id, 2 if ending.answer else 1)
-    row = runs.update_owned(connection, run, _terminal_values(ending))
+    first, titled = thread_log.reserve_and_see(connection, run.thread_id, 2 if ending.answer else 1)
+    call = ending.answer.call if ending.answer else ending.call
+    used = run if call is None else _charged(run, call)
+    row = runs.update_owned(connection, run, _terminal_values(ending) | _spent(used))
+    if call is not None:
+        _note_call(connection, run, call)
     message = _insert_answer(connection, run, ending.answer, seq=first) if ending.answer else None
     discard = [] if message else [run.message_id]
     entries = [_completed_entry(run, message)] if message else []
     entries.append(_terminal_entry(row, discard=discard, resets=True))
     thread_log.write(connection, run.thread_id, first, entries)
-    return Ended(run=runs.to_public(row), message=message, next_run=start_next(connection, run.thread_id, successor))
+    return Ended(
+        run=runs.to_public(row),
+        message=message,
+        next_run=start_next(connection, run.thread_id, successor),
+        jobs=_request_jobs(connection, run.thread_id, needs, titled=titled) if needs and message else (),
+    )
+
+
+def _request_jobs(connection: Connection, thread_id: str, needs: Needs, *, titled: bool) -> tuple[str, ...]:
+    asked: list[str | None] = []
+    if needs.title and not titled:
+        asked.append(jobs.request(connection, thread_id, "title", jobs.TITLE_RANGE))
+    if needs.summarize_after is not None:
+        asked.append(jobs.request(connection, thread_id, "summarize", jobs.range_after(needs.summarize_after)))
+    return tuple(job_id for job_id in asked if job_id is not None)
 
 
 def end_unowned(connection: Connection, row: RowMapping) -> JsonObject | None:
@@ -118,7 +167,7 @@ def end_unowned(connection: Connection, row: RowMapping) -> JsonObject | None:
 
     A queued run's message never gets a place in the history. The caller holds the thread's lock.
     """
-    ending = Ending("cancelled", Usage.from_dict(row["usage"]))
+    ending = Ending("cancelled")
     ended = runs.update_unowned(connection, row["id"], (row["status"],), _terminal_values(ending))
     if ended is None:
         return None
@@ -163,10 +212,26 @@ def started_entry(row: RowMapping, user_message: JsonObject) -> Entry:
     return Entry("run.started", row["id"], {"attempt": row["attempt"], "user_message": user_message}, resets=True)
 
 
+def _charged(run: OwnedRun, call: Call) -> OwnedRun:
+    """The run with what a call of it used and cost."""
+    cost = None if run.cost is None or call.cost is None else run.cost + call.cost
+    return replace(run, usage=run.usage + call.usage, cost=cost)
+
+
+def _spent(run: OwnedRun) -> JsonObject:
+    """What the run has used so far, as columns. A run that has called no model has no cost, rather than one of 0."""
+    nothing = run.usage == Usage()
+    cost = None if nothing else cost_to_dict(run.cost, estimated=run.usage.estimated)
+    return {"usage": run.usage.to_dict(), "cost": cost}
+
+
+def _note_call(connection: Connection, run: OwnedRun, call: Call) -> None:
+    insert_call(connection, call, run_id=run.id, thread_id=run.thread_id, agent_id=run.agent_id, user_id=run.user_id)
+
+
 def _terminal_values(ending: Ending) -> JsonObject:
     return {
         "status": ending.status,
-        "usage": ending.usage.to_dict(),
         "stop_reason": ending.stop_reason,
         "error": ending.error,
         "finished_at": utc_now(),
@@ -202,7 +267,8 @@ def _insert_answer(connection: Connection, run: OwnedRun, answer: Answer, *, seq
         parts=answer.parts,
         status=answer.status,
         user_id=None,
-        usage=answer.usage,
+        usage=answer.call.usage,
+        cost=answer.call.cost_to_dict(),
         metadata={},
         created_at=utc_now(),
     )

@@ -3,10 +3,12 @@
 Each gives what the recording would have given, or None where it did not happen.
 """
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, select
 
 from ai_agents.runner.recording import Ended
-from ai_agents.store import runs
+from ai_agents.store import model_calls, runs
 from ai_agents.store.messages import find_message
 from ai_agents.store.models import Message, Run, ThreadEvent, ToolCall
 from ai_agents.store.runs import OwnedRun, owned_run
@@ -28,6 +30,14 @@ def find_next_step(connection: Connection, run: OwnedRun) -> OwnedRun | None:
     newest = select(ThreadEvent.seq).where(ThreadEvent.run_id == run.id, ThreadEvent.resets)
     seq = connection.execute(newest.order_by(ThreadEvent.seq.desc()).limit(1)).scalar_one()
     return owned_run(row, reset_seq=seq)
+
+
+def find_noted(connection: Connection, run: OwnedRun, call_id: str) -> OwnedRun | None:
+    """The run as `record_lost` left it."""
+    if not model_calls.exists(connection, call_id):
+        return None
+    row = runs.get_row(connection, run.thread_id, run.id)
+    return replace(owned_run(row, reset_seq=run.reset_seq), fence=run.fence)
 
 
 def result_is_recorded(connection: Connection, run: OwnedRun, tool_call_id: str) -> bool:

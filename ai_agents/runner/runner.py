@@ -26,6 +26,7 @@ from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.admission import Admission, Admitted, OnBusy, admit, find_replayed
 from ai_agents.runner.cancellation import cancel
 from ai_agents.runner.connection import Connection
+from ai_agents.runner.context_view import ContextAsked, StrategyAsked, read_context
 from ai_agents.runner.contexts import Contexts
 from ai_agents.runner.lease import LEASE_S
 from ai_agents.runner.places import place_at_start, place_in_run, place_in_thread
@@ -64,6 +65,7 @@ class AgentRunner:
     provider
     comes from; `tools` are the tools that agents may name, by default those of `register_tool`; `models` is what is
     known of models' windows and prices; `blobs` is where the bytes of attachments are: without it none can be sent.
+    With `auto_title` a thread without a title gets one in the background after its first exchange.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class AgentRunner:
         models: ModelCatalogue | None = None,
         limits: RunLimits | None = None,
         blobs: BlobStore | None = None,
+        auto_title: bool = False,
     ) -> None:
         self.conn = conn
         self.auth = auth or RoleAuth(conn)
@@ -93,7 +96,11 @@ class AgentRunner:
             models=models or ModelCatalogue(),
             blobs=blobs,
         )
-        self._prepare = Preparation(conn.database, self._contexts, tools=tools, limits=limits or RunLimits())
+        self._prepare = Preparation(
+            conn.database, self._contexts, tools=tools, limits=limits or RunLimits(), auto_title=auto_title
+        )
+        if conn.executor.background is not None:
+            conn.executor.background.offer(self._contexts)
         self._readers: set[StreamReader] = set()
         self._draining = False
 
@@ -220,6 +227,31 @@ class AgentRunner:
             return asked.run
         self.conn.bus.request_cancel(run_id)
         return (await self.wait(thread_id, run_id)).run
+
+    async def context(
+        self,
+        thread_id: str,
+        user_id: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        strategy: StrategyAsked = None,
+        is_admin: bool = False,
+    ) -> JsonObject:
+        """What the model would be sent if it were asked now: `provider, model, strategy, system, summary, messages,
+        tools, tokens, left_out`. A provider, model or strategy that is given stands in for the agent's own.
+
+        It comes about as a run's request does, so it is that request, but for one thing: a run has a new message at
+        its end. That one is not there yet, and it counts: the last 20 messages with it are 19 of those that are here.
+        A message whose `seq` is null is in no thread: the summary, a gap's note, a result for a call that has none.
+        `system` and `tools` are null for those who may not see the agent. Nothing is left out for a window that is too
+        small for the newest turn: then `tokens.total` is more than `tokens.window`, and a run would fail.
+
+        Raises `ThreadNotFound`, `InvalidRequest` for an unknown provider or strategy and where no model is named.
+        """
+        await self._contexts.calibrate()
+        asked = ContextAsked(thread_id, user_id, provider, model, strategy, is_admin=is_admin)
+        return await self._database.read(lambda c: read_context(c, self._contexts, asked))
 
     # Reading along.
 

@@ -23,14 +23,15 @@ from ai_agents.core.types import (
     ReasoningPart,
     TextPart,
     ToolResultPart,
-    Usage,
 )
 from ai_agents.providers.base import Provider
 from ai_agents.runner import recording, recovery
 from ai_agents.runner.loop import Loop, LoopLimits, ToolRunner
-from ai_agents.runner.recording import Answer, Ended, Ending, Successor
+from ai_agents.runner.meter import Meter
+from ai_agents.runner.recording import Answer, Ended, Ending, Needs, Successor
 from ai_agents.store import tool_calls
 from ai_agents.store.database import Database
+from ai_agents.store.model_calls import Call, Outcome
 from ai_agents.store.runs import LeaseLost, OwnedRun
 
 T = TypeVar("T")
@@ -54,10 +55,10 @@ class Prepared:
     limits: LoopLimits
     run_time_s: float
     show_reasoning: bool
+    meter: Meter
     earlier: tuple[ModelMessage, ...] = ()
-    estimate: Callable[[str], int] = len
-    input_tokens: int = 0
-    observe: Callable[[Usage], None] = lambda _usage: None
+    # What the run makes needed once it has recorded so many messages.
+    needs: Callable[[int], Needs] = lambda _recorded: Needs()
 
 
 class Prepare(Protocol):
@@ -95,6 +96,8 @@ class Turn:
         self._prepared: Prepared | None = None
         self._progress: TextInProgress | None = None
         self._writing: asyncio.Future[Any] | None = None
+        # Messages that this turn has written since it was prepared.
+        self._recorded = 0
 
     async def execute(self) -> Ended | None:
         """Run to the end; None where the run is somebody else's now. Raises only a foreign `CancelledError`."""
@@ -121,9 +124,10 @@ class Turn:
     async def _answer(self) -> Ending:
         prepared: Prepared | None = None
         try:
-            if self._resumed:
-                await self._settle_calls()
+            settled = self._resumed and await self._settle_calls()
             prepared = self._prepared = await self._once_available(lambda: self.prepare(self.run))
+            if self._resumed and not settled and self.run.attempt > 1:
+                await self._to_the_end(self._note_lost())
             loop = Loop(
                 prepared.provider,
                 prepared.request,
@@ -138,8 +142,8 @@ class Turn:
         except TimeoutError as error:
             longest = prepared.run_time_s if prepared else 0
             raise RunTimeout(f"The run took longer than {longest:g} s.") from error
-        answer = Answer(response.parts, self._used(response))
-        return Ending("completed", self._total(answer.usage), response.stop_reason, answer=answer)
+        answer = Answer(response.parts, prepared.meter.completed(response))
+        return Ending("completed", response.stop_reason, answer=answer)
 
     # What the loop calls.
 
@@ -159,7 +163,7 @@ class Turn:
 
     async def step(self, response: ModelResponse) -> None:
         """Record a message that calls tools, and that the calls begin."""
-        answer = Answer(response.parts, self._used(response))
+        answer = Answer(response.parts, self._meter.completed(response))
 
         async def write() -> None:
             self.run = await self._record(
@@ -167,6 +171,7 @@ class Turn:
                 lambda c: recovery.find_next_step(c, self.run),
             )
             self._progress = None
+            self._recorded += 1
 
         await self._to_the_end(write())
 
@@ -178,15 +183,20 @@ class Turn:
                 lambda c: recovery.result_is_recorded(c, self.run, result.tool_call_id) or None,
             )
         )
+        if self._prepared is not None:
+            self._prepared.meter.tool_result(result)
+        self._recorded += 1
 
     async def retry(self, error: ProviderError) -> None:
         """Void what was shown and begin the next attempt. Raises the error after the last."""
         if self.run.attempt >= MAX_ATTEMPTS:
             raise error
 
+        call = self._meter.aborted("failed", self._shown_parts(), error)
+
         async def write() -> None:
             self.run = await self._record(
-                lambda c: recording.record_retry(c, self.run, error.code),
+                lambda c: recording.record_retry(c, self.run, error.code, call),
                 lambda c: recovery.find_next_step(c, self.run),
             )
             self._progress = None
@@ -199,23 +209,24 @@ class Turn:
         """What was said so far is kept as an incomplete message; a message without any text is not."""
         await self._finish_writing()
         parts = self._shown_parts()
-        if not parts:
-            return Ending(status, self.run.usage, "cancelled")
-        usage = self._estimated()
-        answer = Answer(parts, usage, status="incomplete")
-        return Ending(status, self._total(usage), "cancelled", answer=answer)
+        call = self._aborted("cancelled")
+        if call is None or not parts:
+            return Ending(status, "cancelled", call=call)
+        return Ending(status, "cancelled", answer=Answer(parts, call, status="incomplete"))
 
     async def _failed(self, error: AIAgentsError) -> Ending:
         await self._finish_writing()
-        usage = self._total(self._estimated()) if self._progress is not None else self.run.usage
         problem = {"type": "about:blank", "title": type(error).__name__, "detail": str(error), "code": error.code}
-        return Ending("failed", usage, error=problem)
+        return Ending("failed", error=problem, call=self._aborted("failed", error))
 
     async def _close(self, ending: Ending) -> Ended | None:
         """Write the ending, whatever happens to this task meanwhile."""
+        needs = None
+        if ending.status == "completed" and self._prepared is not None:
+            needs = self._prepared.needs(self._recorded + 1)
         task: asyncio.Future[Ended] = asyncio.ensure_future(
             self._record(
-                lambda c: recording.end_owned(c, self.run, ending, self._successor()),
+                lambda c: recording.end_owned(c, self.run, ending, self._successor(), needs),
                 lambda c: recovery.find_ended(c, self.run, self._owner),
             )
         )
@@ -235,15 +246,15 @@ class Turn:
 
     # What a successor does first.
 
-    async def _settle_calls(self) -> None:
+    async def _settle_calls(self) -> bool:
         """Calls that had begun when the former owner died: run again what is safe to, and say of the others
-        that nobody knows.
+        that nobody knows. Whether there were any.
         """
         open_calls = await self._once_available(
             lambda: self._database.read(lambda c: tool_calls.list_open(c, self.run.id))
         )
         if not open_calls:
-            return
+            return False
         prepared = await self._once_available(lambda: self.prepare(self.run))
         for call in open_calls:
             if prepared.is_retry_safe(call.name):
@@ -251,24 +262,28 @@ class Turn:
             else:
                 unknown = ToolResultPart(call.tool_call_id, call.name, _UNKNOWN, is_error=True)
                 await self.result(unknown, status="unknown")
+        return True
 
-    # Usage.
+    async def _note_lost(self) -> None:
+        """Where no tool call was under way, the former owner died while the model was asked, or just before."""
+        call = self._meter.lost()
+        self.run = await self._record(
+            lambda c: recording.record_lost(c, self.run, call),
+            lambda c: recovery.find_noted(c, self.run, call.id),
+        )
 
-    def _used(self, response: ModelResponse) -> Usage:
-        if self._prepared is not None:
-            self._prepared.observe(response.usage)
-        return response.usage
+    # What model calls use.
 
-    def _estimated(self) -> Usage:
-        """What an answer that was cut has probably cost: providers do not say."""
-        prepared = self._prepared
-        if prepared is None:
-            return Usage(estimated=True)
-        text = "".join(part.text for part in self._shown_parts())
-        return Usage(input_tokens=prepared.input_tokens, output_tokens=prepared.estimate(text), estimated=True)
+    @property
+    def _meter(self) -> Meter:
+        assert self._prepared is not None  # noqa: S101  # no model is called before the turn is prepared
+        return self._prepared.meter
 
-    def _total(self, last: Usage | None) -> Usage:
-        return self.run.usage + last if last else self.run.usage
+    def _aborted(self, outcome: Outcome, error: AIAgentsError | None = None) -> Call | None:
+        """The model call under way, as it ends; None where there is none."""
+        if self._progress is None:
+            return None
+        return self._meter.aborted(outcome, self._shown_parts(), error)
 
     def _shown_parts(self) -> list[TextPart | ReasoningPart]:
         if self._progress is None:

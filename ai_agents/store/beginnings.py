@@ -97,6 +97,7 @@ def insert(connection: Connection, thread_id: str, beginning: Sequence[Beginning
                 "status": message.status,
                 "user_id": message.user_id,
                 "usage": None,
+                "cost": None,
                 "metadata": dict(message.metadata),
                 "created_at": message.created_at,
             }

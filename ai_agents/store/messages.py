@@ -25,6 +25,7 @@ COLUMNS = (
     Message.status,
     Message.user_id,
     Message.usage,
+    Message.cost,
     Message.meta,
     Message.created_at,
 )
@@ -63,6 +64,7 @@ def insert_message(
     usage: Usage | None,
     metadata: Mapping[str, Any],
     created_at: str,
+    cost: JsonObject | None = None,
 ) -> JsonObject:
     """Write a message; it as clients see it. `seq` is None while it waits for its turn.
 
@@ -79,6 +81,7 @@ def insert_message(
         "status": status,
         "user_id": user_id,
         "usage": None if usage is None else usage.to_dict(),
+        "cost": cost,
         "metadata": dict(metadata),
         "created_at": created_at,
     }
@@ -139,6 +142,7 @@ def to_public(row: Mapping[Any, Any]) -> JsonObject:
         "status": row["status"],
         "user_id": row["user_id"],
         "usage": row["usage"],
+        "cost": row["cost"],
         "metadata": row["metadata"],
         "created_at": row["created_at"],
     }

@@ -148,7 +148,7 @@ class Run(Base):
     `fence` rises with each owner, and every write of an owner checks it. `message_id` is the id of the message in
     progress,
     stored before its first delta leaves. `lease_expires_at` is in seconds of the database's clock since 1970.
-    `queue_position` orders waiting runs: the lowest is next.
+    `queue_position` orders waiting runs: the lowest is next. `notices` are what the run has to say of how it went.
     """
 
     __tablename__ = "runs"
@@ -193,6 +193,7 @@ class Run(Base):
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     stop_reason: Mapped[str | None] = mapped_column(String(32))
+    notices: Mapped[list[Any] | None] = mapped_column(JSON)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[str] = mapped_column(Timestamp)
     started_at: Mapped[str | None] = mapped_column(Timestamp)
@@ -227,6 +228,7 @@ class Message(Base):
     status: Mapped[str] = mapped_column(String(16))
     user_id: Mapped[str | None] = mapped_column(Text)
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     created_at: Mapped[str] = mapped_column(Timestamp)
 
@@ -416,6 +418,37 @@ class WorkerHeartbeat(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     started_at: Mapped[str] = mapped_column(Timestamp)
     seen_at: Mapped[float] = mapped_column(Float)
+
+
+class ModelCall(Base):
+    """One call of a model: what it used, what it cost, how it went. It outlives its thread, but not its user.
+
+    `cost_pico_usd` is in millionths of a millionth of a US dollar, so that sums are exact; null where it is not known. A
+    call for no run (a summary, a title) has no `run_id`.
+    """
+
+    __tablename__ = "model_calls"
+    __table_args__ = (
+        Index("ix_model_calls_created_at", "created_at"),
+        Index("ix_model_calls_user_id_created_at", "user_id", "created_at"),
+    )
+
+    id: Mapped[str] = _id()
+    run_id: Mapped[str | None] = mapped_column(String(36))
+    thread_id: Mapped[str | None] = mapped_column(String(36))
+    agent_id: Mapped[str | None] = mapped_column(String(36))
+    user_id: Mapped[str | None] = mapped_column(Text)
+    provider: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    input_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    output_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    cached_input_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    cache_write_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    reasoning_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    estimated: Mapped[bool] = mapped_column(Boolean)
+    cost_pico_usd: Mapped[int | None] = mapped_column(BigInteger)
+    outcome: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[str] = mapped_column(Timestamp)
 
 
 class TokenRatio(Base):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
+from ai_agents.core.money import cost_from_dict
 from ai_agents.core.types import JsonObject, Usage
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
@@ -40,6 +42,7 @@ _PUBLIC = (
     "usage",
     "cost",
     "stop_reason",
+    "notices",
     "error",
     "created_at",
     "started_at",
@@ -72,7 +75,10 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OwnedRun:
-    """A run as its owner holds it. `reset_seq` is the newest row of the log that reset positions for it."""
+    """A run as its owner holds it. `reset_seq` is the newest row of the log that reset positions for it.
+
+    `cost` is that of its model calls so far, in US dollars: None as soon as that of one is not known.
+    """
 
     id: str
     thread_id: str
@@ -83,6 +89,7 @@ class OwnedRun:
     fence: int
     message_id: str
     usage: Usage
+    cost: Decimal | None
     reset_seq: int
 
 
@@ -98,13 +105,15 @@ def owned_run(row: Mapping[Any, Any], *, reset_seq: int) -> OwnedRun:
         fence=row["fence"],
         message_id=row["message_id"],
         usage=Usage.from_dict(row["usage"]),
+        # Without usage there was no call yet, which costs nothing.
+        cost=Decimal(0) if row["usage"] is None else cost_from_dict(row["cost"]),
         reset_seq=reset_seq,
     )
 
 
 def to_public(row: Mapping[Any, Any]) -> JsonObject:
     """The run as clients see it."""
-    return {name: row[name] for name in _PUBLIC}
+    return {name: row[name] for name in _PUBLIC} | {"notices": row["notices"] or []}
 
 
 def database_now(dialect: str) -> ColumnElement[float]:

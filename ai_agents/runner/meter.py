@@ -1,0 +1,80 @@
+"""What the model calls of a turn use and cost: as the provider says, else as it is counted here."""
+
+from collections.abc import Callable, Sequence
+
+from ai_agents.context.catalogue import ModelCatalogue
+from ai_agents.context.tokens import ModelTokens
+from ai_agents.core.exceptions import AIAgentsError, InvalidOutput, ProviderError, ProviderTimeout, ProviderTruncated
+from ai_agents.core.tokens import estimate_part
+from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolResultPart, Usage
+from ai_agents.store.model_calls import Call, Outcome
+
+# The provider took these in and may have worked on them; what it refuses at the door is nobody's bill.
+_TAKEN_IN = (ProviderTimeout, ProviderTruncated, InvalidOutput)
+
+
+class Meter:
+    """Counts one turn's calls of one model. `input_tokens` is what its first request is estimated to have.
+
+    `observe` is told of the first usage that the provider reports: later requests hold more than was estimated.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        model: str,
+        *,
+        models: ModelCatalogue,
+        tokens: ModelTokens,
+        input_tokens: int,
+        observe: Callable[[Usage], None],
+    ) -> None:
+        self._provider = provider
+        self._model = model
+        self._models = models
+        self._tokens = tokens
+        self._input_tokens = input_tokens
+        self._observe: Callable[[Usage], None] | None = observe
+
+    def completed(self, response: ModelResponse) -> Call:
+        """A call that was answered."""
+        usage = response.usage
+        if self._observe is not None and not usage.estimated:
+            self._observe(usage)
+            self._observe = None
+        if usage.input_tokens is not None:
+            self._input_tokens = usage.input_tokens
+        said = sum(map(estimate_part, response.parts)) if usage.output_tokens is None else usage.output_tokens
+        self._input_tokens += said
+        return self._call(usage, "completed", response.model)
+
+    def tool_result(self, result: ToolResultPart) -> None:
+        """The next request holds this, too."""
+        self._input_tokens += self._tokens.calibrated(estimate_part(result))
+
+    def aborted(
+        self, outcome: Outcome, shown: Sequence[TextPart | ReasoningPart], error: AIAgentsError | None = None
+    ) -> Call:
+        """A call that ended before its answer did. `shown` is what came of it; providers rarely say what it cost."""
+        refused = isinstance(error, ProviderError) and not isinstance(error, _TAKEN_IN) and not shown
+        reported = error.usage if isinstance(error, ProviderError) and error.usage is not None else Usage()
+        if refused and reported == Usage():
+            return self._call(Usage(input_tokens=0, output_tokens=0), outcome)
+        counted = self._tokens.calibrated(sum(map(estimate_part, shown)))
+        usage = Usage(
+            input_tokens=self._input_tokens if reported.input_tokens is None else reported.input_tokens,
+            # What is reported before the end is of the beginning.
+            output_tokens=max(counted, reported.output_tokens or 0),
+            cached_input_tokens=reported.cached_input_tokens,
+            cache_write_tokens=reported.cache_write_tokens,
+            estimated=True,
+        )
+        return self._call(usage, outcome)
+
+    def lost(self) -> Call:
+        """The call that was under way when the run's former process died: what it was asked is known, no more."""
+        return self._call(Usage(input_tokens=self._input_tokens, estimated=True), "lost")
+
+    def _call(self, usage: Usage, outcome: Outcome, answered_by: str | None = None) -> Call:
+        names = [self._model, answered_by] if answered_by else [self._model]
+        return Call(self._provider, self._model, usage, self._models.cost(self._provider, names, usage), outcome)

@@ -1,0 +1,197 @@
+"""The ledger: what each call of a model used and cost, aborted ones included, and sums of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Label,
+    cast,
+    delete,
+    func,
+    select,
+)
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.ids import format_time, new_id, utc_now
+from ai_agents.core.money import cost_to_dict, from_pico, to_pico
+from ai_agents.core.types import JsonObject, Usage
+from ai_agents.store import pages
+from ai_agents.store.database import HasDatabase
+from ai_agents.store.models import ModelCall
+from ai_agents.store.statements import prepared_insert
+
+# `lost`: its process died, and nobody knows how far it came.
+Outcome = Literal["completed", "failed", "cancelled", "lost"]
+Group = Literal["agent", "model", "user", "day"]
+_INSERT = prepared_insert(ModelCall)
+_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a model. `cost` is in US dollars, None where it is not known."""
+
+    provider: str
+    model: str
+    usage: Usage
+    cost: Decimal | None
+    outcome: Outcome
+    id: str = field(default_factory=new_id)
+
+    def cost_to_dict(self) -> JsonObject | None:
+        """The cost as clients see it."""
+        return cost_to_dict(self.cost, estimated=self.usage.estimated)
+
+
+def insert_call(
+    connection: Connection,
+    call: Call,
+    *,
+    run_id: str | None,
+    thread_id: str | None,
+    agent_id: str | None,
+    user_id: str | None,
+) -> None:
+    """Write a call down. `user_id` is on whose behalf it was made; without a run it was made for the service."""
+    usage = call.usage
+    row = {
+        "id": call.id,
+        "run_id": run_id,
+        "thread_id": thread_id,
+        "agent_id": agent_id,
+        "user_id": user_id,
+        "provider": call.provider,
+        "model": call.model,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "estimated": usage.estimated,
+        "cost_pico_usd": to_pico(call.cost),
+        "outcome": call.outcome,
+        "created_at": utc_now(),
+    }
+    connection.execute(_INSERT, row)
+
+
+def exists(connection: Connection, call_id: str) -> bool:
+    """Whether a call has been written down."""
+    return connection.execute(select(ModelCall.id).where(ModelCall.id == call_id)).scalar_one_or_none() is not None
+
+
+def delete_of_user(connection: Connection, user_id: str) -> int:
+    """Forget every call that was made on a user's behalf; how many there were."""
+    return connection.execute(delete(ModelCall).where(ModelCall.user_id == user_id)).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class UsageAsked:
+    """Whose calls (None: everybody's), from when on, until before when, and by what their sums are parted."""
+
+    user_id: str | None
+    since: datetime
+    until: datetime
+    group_by: Sequence[Group] = ()
+    limit: int = 100
+    after: str | None = None
+
+
+def sum_usage(connection: Connection, asked: UsageAsked) -> JsonObject:
+    """A page of sums, `{"data", "next"}`, in the order of what they are parted by; without any, one sum.
+
+    Reads the calls of that time, by an index. Raises `InvalidCursor`.
+    """
+    keys = _keys(asked.group_by, connection.dialect.name)
+    statement = select(*keys.values(), *_SUMS).where(
+        ModelCall.created_at >= format_time(asked.since), ModelCall.created_at < format_time(asked.until)
+    )
+    if asked.user_id is not None:
+        statement = statement.where(ModelCall.user_id == asked.user_id)
+    # All sums are worked out for each page, so that a place in their order costs no more than the keys of the last one.
+    place = 0 if asked.after is None else pages.decode_number_cursor(asked.after)
+    if keys:
+        columns = [key.element for key in keys.values()]
+        statement = statement.group_by(*columns).order_by(*columns).offset(place).limit(asked.limit + 1)
+    return pages.to_page(
+        connection.execute(statement).mappings().all(),
+        limit=asked.limit,
+        cursor=lambda _: pages.encode_cursor(place + asked.limit),
+        to_dict=lambda row: _to_sum(row, keys),
+    )
+
+
+_UNKNOWN = ModelCall.cost_pico_usd.is_(None)
+_SUMS: tuple[Label[Any], ...] = (
+    func.count().label("calls"),
+    *(func.sum(getattr(ModelCall, name)).label(name) for name in _COUNTS),
+    func.sum(ModelCall.cost_pico_usd).label("cost"),
+    func.sum(cast(_UNKNOWN, Integer)).label("unpriced_calls"),
+    func.sum(cast(ModelCall.estimated, Integer)).label("estimated_calls"),
+)
+
+
+def _keys(group_by: Sequence[Group], dialect: str) -> dict[str, Label[Any]]:
+    """What the sums are parted by."""
+    columns: dict[Group, dict[str, ColumnElement[Any]]] = {
+        "agent": {"agent_id": ModelCall.agent_id.expression},
+        "model": {"provider": ModelCall.provider.expression, "model": ModelCall.model.expression},
+        "user": {"user_id": ModelCall.user_id.expression},
+        "day": {"day": _day(dialect)},
+    }
+    found = {name: column for group in dict.fromkeys(group_by) for name, column in columns[group].items()}
+    return {name: column.label(name) for name, column in found.items()}
+
+
+def _day(dialect: str) -> ColumnElement[str]:
+    if dialect == "postgresql":
+        return func.to_char(func.timezone("UTC", ModelCall.created_at), "YYYY-MM-DD")
+    return func.substr(ModelCall.created_at, 1, 10)
+
+
+def _to_sum(row: Mapping[str, Any], keys: Mapping[str, Any]) -> JsonObject:
+    found: JsonObject = {name: row[name] for name in keys}
+    found["calls"] = row["calls"]
+    estimated = bool(row["estimated_calls"])
+    # PostgreSQL adds big integers up to decimals.
+    counts: JsonObject = {name: None if row[name] is None else int(row[name]) for name in _COUNTS}
+    found["usage"] = counts | {"estimated": True} if estimated else counts
+    found["cost"] = cost_to_dict(from_pico(row["cost"]), estimated=estimated)
+    found["unpriced_calls"] = int(row["unpriced_calls"] or 0)
+    return found
+
+
+class UsageStore:
+    """What models were used for, and what that cost."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def sums(
+        self,
+        *,
+        since: datetime,
+        until: datetime,
+        user_id: str | None = None,
+        group_by: Sequence[str] = (),
+        limit: int = 100,
+        after: str | None = None,
+    ) -> JsonObject:
+        """The sums of a time, `since` included and `until` not, of one user or (None) of all: `{"data", "next"}`.
+
+        `group_by` has some of `agent`, `model`, `user`, `day`; without any there is one sum. Of each: `calls`, `usage`,
+        `cost` of the calls whose price is known (None where none is), and `unpriced_calls`, how many others there were.
+        Days are those of UTC. Raises `InvalidRequest`, `InvalidCursor`.
+        """
+        unknown = [each for each in group_by if each not in get_args(Group)]
+        if unknown:
+            sentence = f"Usage is grouped by {', '.join(get_args(Group))}."
+            raise InvalidRequest(sentence, loc=("group_by",))
+        asked = UsageAsked(user_id, since, until, group_by, limit, after)  # type: ignore[arg-type]  # checked above
+        return await self._db.read(lambda c: sum_usage(c, asked))

@@ -1,0 +1,203 @@
+"""What a model would be sent of a thread, as `GET /threads/{id}/context` tells it."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from ai_agents.core.parts import part_to_public
+from ai_agents.store.summaries import SummaryStore
+from ai_agents.testing import ScriptedProvider
+from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread
+
+
+def said(count: int) -> list[dict[str, str]]:
+    return [{"role": ("user", "assistant")[index % 2], "content": f"message {index + 1}"} for index in range(count)]
+
+
+async def context_of(client: httpx.AsyncClient, thread: dict[str, Any], **query: str) -> dict[str, Any]:
+    response = await client.get(f"/threads/{thread['id']}/context", params=query)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def seqs(context: dict[str, Any]) -> list[int | None]:
+    return [message["seq"] for message in context["messages"]]
+
+
+async def test_it_is_what_a_run_sends(service: Service, alice: httpx.AsyncClient) -> None:
+    provider = ScriptedProvider("Fine.", "Still fine.")
+    service.container.providers.add(provider)
+    agent = await make_agent(
+        alice,
+        provider="scripted",
+        system_prompt="Be brief.",
+        tools=["calculator"],
+        memory={"strategy": "last_n", "n": 3},
+    )
+    thread = await make_thread(alice, agent["id"], messages=said(4))
+    assert (await alice.post(f"/threads/{thread['id']}/messages", json={"content": "And you?"})).status_code == 201
+    [request] = provider.requests
+
+    # The thread as it was when the run read it: its answer had not been given yet.
+    forked = (await alice.get(f"/threads/{thread['id']}/messages", params={"order": "desc"})).json()["data"][1]
+    fork = (await alice.post(f"/threads/{thread['id']}/fork", json={"message_id": forked["id"]})).json()
+    context = await context_of(alice, fork)
+
+    assert context["system"] == request.system == "Be brief."
+    assert [tool["name"] for tool in context["tools"]] == [tool.name for tool in request.tools] == ["calculator"]
+    assert [(message["role"], message["parts"]) for message in context["messages"]] == [
+        (message.role, [part_to_public(part) for part in message.parts]) for message in request.messages
+    ]
+    assert (context["provider"], context["model"], context["strategy"]) == ("scripted", "scripted", "last_n")
+
+
+async def test_another_provider_model_and_strategy_can_be_compared_without_their_keys(alice: httpx.AsyncClient) -> None:
+    thread = await make_thread(alice, messages=said(9))
+
+    context = await context_of(
+        alice, thread, provider="anthropic", model="claude-sonnet-4-20250514", strategy='{"strategy": "last_n", "n": 4}'
+    )
+
+    assert (context["provider"], context["model"], context["strategy"]) == (
+        "anthropic",
+        "claude-sonnet-4-20250514",
+        "last_n",
+    )
+    assert seqs(context) == [7, 8, 9]
+    assert context["tokens"]["window"] == 200_000
+    assert (await context_of(alice, thread, model="another"))["model"] == "another"
+    assert seqs(await context_of(alice, thread, strategy="first_last")) == list(range(1, 10))
+
+
+async def test_what_the_memory_passes_over_is_told_of_message_by_message(alice: httpx.AsyncClient) -> None:
+    thread = await make_thread(alice, messages=said(9))
+
+    context = await context_of(alice, thread, strategy='{"strategy": "first_last", "first": 2, "last": 3}')
+
+    assert seqs(context) == [1, 2, None, 7, 8, 9]
+    assert [(each["seq"], each["role"], each["reason"]) for each in context["left_out"]] == [
+        (3, "user", "strategy"),
+        (4, "assistant", "strategy"),
+        (5, "user", "strategy"),
+        (6, "assistant", "strategy"),
+    ]
+    assert all(each["tokens"] > 0 for each in context["left_out"])
+
+
+async def test_of_a_long_thread_the_far_past_is_told_of_in_one_line(service: Service, alice: httpx.AsyncClient) -> None:
+    thread = await make_thread(alice)
+    agent_id = thread["agent_id"]
+    long = await service.container.threads.create(agent_id, messages=said(301), owner_id="alice")
+
+    last = await context_of(alice, long, strategy='{"strategy": "last_n", "n": 1}')
+    both = await context_of(alice, long, strategy='{"strategy": "first_last", "first": 2, "last": 251}')
+
+    assert [each["seq"] for each in last["left_out"]] == [101, *range(102, 301)]
+    assert last["left_out"][0] == {"seq": 101, "role": None, "tokens": None, "reason": "strategy"}
+    assert seqs(both) == [1, 2, None, *range(51, 302)]
+    assert both["left_out"] == [{"seq": 50, "role": None, "tokens": None, "reason": "strategy"}]
+
+
+async def test_a_summary_stands_for_what_it_covers(service: Service, alice: httpx.AsyncClient) -> None:
+    thread = await make_thread(alice, messages=said(6))
+    summaries = SummaryStore(service.container.conn)
+    assert await summaries.add(thread["id"], "They counted.", covers_through_seq=4, expected_covers=0)
+
+    context = await context_of(alice, thread, strategy="summarize")
+
+    assert context["summary"] == "They counted."
+    assert seqs(context) == [None, 5, 6]
+    assert "They counted." in context["messages"][0]["parts"][0]["text"]
+    assert [(each["seq"], each["reason"]) for each in context["left_out"]] == [
+        (seq, "summarized") for seq in range(1, 5)
+    ]
+
+
+async def test_what_does_not_fit_is_left_out_from_the_oldest_on(alice: httpx.AsyncClient) -> None:
+    long = [{**message, "content": "word " * 4_000} for message in said(5)]
+    thread = await make_thread(alice, messages=long)
+
+    context = await context_of(alice, thread, provider="openai", model="gpt-4", strategy="last_n")
+
+    assert context["tokens"]["window"] == 8_192
+    assert context["tokens"]["total"] <= context["tokens"]["budget"]
+    assert seqs(context) == [5]
+    assert [(each["seq"], each["reason"]) for each in context["left_out"]] == [
+        (seq, "token_budget") for seq in range(1, 5)
+    ]
+
+
+async def test_a_context_that_would_fail_is_still_told(alice: httpx.AsyncClient) -> None:
+    thread = await make_thread(alice, messages=[{"role": "user", "content": "word " * 15_000}])
+
+    context = await context_of(alice, thread, provider="openai", model="gpt-4")
+
+    assert seqs(context) == [1]
+    assert context["tokens"]["total"] > context["tokens"]["window"]
+
+
+async def test_an_empty_thread_has_an_empty_context(alice: httpx.AsyncClient) -> None:
+    context = await context_of(alice, await make_thread(alice))
+
+    assert (context["messages"], context["left_out"], context["summary"]) == ([], [], None)
+    assert context["tokens"]["method"] == "estimate"
+
+
+async def test_the_agents_prompt_and_tools_are_for_those_who_may_see_the_agent(
+    alice: httpx.AsyncClient, bob: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    agent = await make_agent(alice, system_prompt="A secret.", tools=["calculator"])
+    thread = await make_thread(alice, agent["id"], messages=said(1))
+    check_problem(await bob.get(f"/threads/{thread['id']}/context"), 404, "not_found")
+
+    await give_role(alice, "bob", "viewer", "thread", thread["id"])
+    seen = await context_of(bob, thread)
+    assert (seen["system"], seen["tools"], seqs(seen)) == (None, None, [1])
+
+    await give_role(alice, "bob", "viewer", "agent", agent["id"])
+    assert (await context_of(bob, thread))["system"] == "A secret."
+    assert (await context_of(admin, thread))["system"] == "A secret."
+
+
+@pytest.mark.parametrize(
+    "query, name",
+    [
+        ({"provider": "nobody"}, "provider"),
+        ({"provider": "openai"}, "model"),
+        ({"model": ""}, "model"),
+        ({"strategy": "forget"}, "strategy"),
+        ({"strategy": '{"strategy": "last_n", "n": 0}'}, "strategy"),
+        ({"strategy": '{"strategy": "last_n", "m": 3}'}, "strategy"),
+        ({"strategy": "{"}, "strategy"),
+        ({"strategy": json.dumps({"strategy": ["last_n"]})}, "strategy"),
+    ],
+)
+async def test_what_is_not_known_here_is_refused_with_its_name(
+    small_service: Service, query: dict[str, str], name: str
+) -> None:
+    alice = await small_service.user("alice")
+    thread = await make_thread(alice)
+
+    problem = check_problem(await alice.get(f"/threads/{thread['id']}/context", params=query), 422, "invalid_request")
+
+    assert problem["errors"][0]["loc"] == ["query", name]
+
+
+async def test_without_a_key_or_a_thread_there_is_nothing_to_see(small_service: Service) -> None:
+    alice, anonymous = await small_service.user("alice"), await small_service.anonymous()
+    thread = await make_thread(alice)
+
+    check_problem(await anonymous.get(f"/threads/{thread['id']}/context"), 401, "unauthorized")
+    check_problem(await alice.get(f"/threads/{NOBODYS_ID}/context?provider=nobody"), 404, "not_found")
+
+
+async def test_a_deleted_agents_thread_still_has_its_context(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+    agent = await make_agent(alice, system_prompt="Be brief.")
+    thread = await make_thread(alice, agent["id"], messages=said(2))
+    assert (await alice.delete(f"/agents/{agent['id']}")).status_code == 204
+
+    assert seqs(await context_of(alice, thread)) == [1, 2]
