@@ -193,11 +193,11 @@ class Run(Base):
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     stop_reason: Mapped[str | None] = mapped_column(String(32))
-    notices: Mapped[list[Any] | None] = mapped_column(JSON)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[str] = mapped_column(Timestamp)
     started_at: Mapped[str | None] = mapped_column(Timestamp)
     finished_at: Mapped[str | None] = mapped_column(Timestamp)
+    notices: Mapped[list[Any] | None] = mapped_column(JSON)
 
 
 class Message(Base):
@@ -228,9 +228,9 @@ class Message(Base):
     status: Mapped[str] = mapped_column(String(16))
     user_id: Mapped[str | None] = mapped_column(Text)
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     created_at: Mapped[str] = mapped_column(Timestamp)
+    cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
 class File(Base):
