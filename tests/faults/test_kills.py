@@ -17,6 +17,7 @@ from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.soak
 KILLS = amount(sample=5, all_of_it=100)
+KILLS_OF_ONE = amount(sample=3, all_of_it=50)
 THREADS = amount(sample=6, all_of_it=12)
 
 
@@ -71,6 +72,21 @@ async def mortal(
     async with open_cluster(server_directory, own_postgres.create_database("faults"), own_redis.url) as cluster:
         await cluster.start_two()
         yield cluster
+
+
+async def test_nothing_is_lost_doubled_or_stuck_when_the_only_process_is_killed(
+    server_directory: Path, sqlite_url: str, rng: random.Random
+) -> None:
+    async with open_cluster(server_directory, sqlite_url, None) as embedded:
+        only = await embedded.start()
+
+        async def kill() -> None:
+            for _ in range(KILLS_OF_ONE):
+                await asyncio.sleep(rng.uniform(0.1, 2))
+                only.kill()
+                await only.start()
+
+        await talk_through(embedded, kill(), threads=THREADS, rng=rng)
 
 
 async def test_nothing_acknowledged_is_lost_doubled_or_stuck_whatever_is_killed(

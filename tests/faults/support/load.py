@@ -93,12 +93,15 @@ class Talker:
 
 async def talk_through(cluster: Cluster, faults: Awaitable[None], *, threads: int, rng: random.Random) -> None:
     """Talk in so many threads while the faults come about, then hold what is there to what was acknowledged."""
-    one, two = cluster.replicas
     talkers = [
-        Talker(cluster, await cluster.make_thread(one, PROVIDERS[number % len(PROVIDERS)]), random.Random(rng.random()))
+        Talker(
+            cluster,
+            await cluster.make_thread(cluster.replicas[0], PROVIDERS[number % len(PROVIDERS)]),
+            random.Random(rng.random()),
+        )
         for number in range(threads)
     ]
-    watching = [cluster.follow([one, two], talker.thread_id) for talker in talkers]
+    watching = [cluster.follow(cluster.replicas, talker.thread_id) for talker in talkers]
     talking = [asyncio.create_task(talker.talk()) for talker in talkers]
     harming = asyncio.ensure_future(faults)
     await asyncio.wait({harming, *talking}, return_when=asyncio.FIRST_COMPLETED)
@@ -138,7 +141,7 @@ async def all_terminal(cluster: Cluster, talkers: list[Talker]) -> None:
 
 async def check_thread(cluster: Cluster, talker: Talker, watched: Told) -> None:
     """What was acknowledged is there once; the log has no gap; who watched saw all of it; the thread goes on."""
-    one, two = cluster.replicas
+    one, two = cluster.replicas[0], cluster.replicas[-1]
     log = await cluster.check_log(one, talker.thread_id)
     runs = {run["id"]: run for run in await cluster.list_all(two, f"/threads/{talker.thread_id}/runs")}
     assert set(runs) == set(talker.acknowledged.values()), "a message was let in twice, or lost"
