@@ -14,7 +14,7 @@ KeyNotFound · FileNotFound
 ├── RunError                     the run ended without an answer
 │   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
 │   └── ProviderError            · ProviderRateLimited · ProviderRejected · ProviderTimeout · ProviderTruncated ·
-ProviderNotConfigured
+ProviderNotConfigured · InvalidOutput
 └── Unavailable                  try again later
     └── DatabaseUnavailable · StorageUnavailable · Overloaded · SecondProcess
 
@@ -24,6 +24,8 @@ Facts are fields; `code` is the contract's stable word. What a model is told of 
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
+
+from ai_agents.core.types import Usage
 
 
 class AIAgentsError(Exception):
@@ -220,7 +222,10 @@ class ToolLoopLimit(RunError):
 
 
 class ProviderError(RunError):
-    """The provider failed. `provider` is its name; `retryable` is per case."""
+    """The provider failed. `provider` is its name; `retryable` is per case.
+
+    `usage` is what it said of the call's tokens before it failed, None where it said nothing.
+    """
 
     code = "provider_error"
 
@@ -231,11 +236,18 @@ class ProviderError(RunError):
         provider: str = "",
         retryable: bool | None = None,
         retry_after_s: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.provider = provider
+        self.usage = usage
         if retryable is not None:
             self.retryable = retryable  # type: ignore[misc]  # the class says what is usual, the instance what is so
+
+    @property
+    def reason(self) -> str:
+        """Why an answer was void, in a word: what `run.retrying` tells."""
+        return self.code
 
 
 class ProviderRateLimited(ProviderError):
@@ -269,6 +281,16 @@ class ProviderNotConfigured(ProviderError):
     """The provider is unknown here, or has no key or model."""
 
     code = "provider_not_configured"
+
+
+class InvalidOutput(ProviderError):
+    """The model's answer does not fit the agent's output schema."""
+
+    retryable = True
+
+    @property
+    def reason(self) -> str:
+        return "invalid_output"
 
 
 class Unavailable(AIAgentsError):

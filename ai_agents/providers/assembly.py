@@ -68,12 +68,13 @@ async def fold(events: AsyncIterator[ModelEvent]) -> ModelResponse:
 class PartWriter:
     """Writes the events of a response, one part at a time; opening a part ends the one before.
 
-    `events` is what has been written since it was last cleared. A text or reasoning part begins with its first
-    character, so that none is ever empty; a reasoning part may have an origin alone.
+    `events` is what has been written since it was last cleared, `parts` every part that has ended. A text or reasoning
+    part begins with its first character, so that none is ever empty; a reasoning part may have an origin alone.
     """
 
     def __init__(self) -> None:
         self.events: list[ModelEvent] = []
+        self.parts: list[TextPart | ReasoningPart | ToolCallPart] = []
         self.kind: PartKind | None = None
         self._index = -1
         self._pieces: list[str] = []
@@ -136,6 +137,7 @@ class PartWriter:
 
     def _end(self, part: TextPart | ReasoningPart | ToolCallPart) -> None:
         self.events.append(PartEnd(self._index, part))
+        self.parts.append(part)
         self.kind = None
         self._origin = None
         self._pieces = []

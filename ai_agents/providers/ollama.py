@@ -4,6 +4,7 @@ from typing import Any
 
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import (
+    FilePart,
     JsonObject,
     ModelMessage,
     ModelRequest,
@@ -14,7 +15,9 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.providers.assembly import raw_arguments
+from ai_agents.providers.base import Capabilities
 from ai_agents.providers.errors import error_from_status, error_from_wire, retry_after_s
+from ai_agents.providers.files import IMAGES, encoded, is_sent, ollama_files
 from ai_agents.providers.lines import LineDecoder, encode_body
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
@@ -25,6 +28,7 @@ from ai_agents.providers.rendering import (
     turn_start,
     visible_texts,
 )
+from ai_agents.providers.schemas import schema_instruction
 from ai_agents.providers.streaming import CONNECT_TIMEOUT_S, MAX_CONNECTIONS, HTTPProvider, Reader, Response
 
 NAME = "ollama"
@@ -36,6 +40,8 @@ _MIN_CONTEXT = 8192
 _MAX_CONTEXT = 32768
 _BYTES_PER_TOKEN = 3
 _ANSWER_TOKENS = 2048
+# What a picture counts for: of the models that see, hardly one makes more than 2 000 tokens of it.
+_BYTES_PER_PICTURE = 2_000 * _BYTES_PER_TOKEN
 _STOP_REASONS: dict[str, StopReason] = {"stop": "end", "length": "max_tokens"}
 
 
@@ -60,6 +66,10 @@ class OllamaProvider(HTTPProvider):
         self._base_url = _address(base_url)
         self._api_key = api_key
         self._num_ctx = num_ctx
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What this model accepts, as far as its name tells."""
+        return Capabilities(files=ollama_files(model))
 
     def _build(self) -> Any:
         import httpx
@@ -110,11 +120,11 @@ def _address(host: str | None) -> str:
 
 
 def _to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
+    """What is stable from turn to turn comes first; the messages only grow."""
     names = ToolNames(request.tools)
     messages = _messages_to_wire(request, names)
     payload: JsonObject = {
         "model": request.model,
-        "messages": messages,
         "stream": True,
         # Rather an error than a conversation that silently lost its beginning.
         "truncate": False,
@@ -132,13 +142,18 @@ def _to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject
             }
             for tool in request.tools
         ]
+    elif request.output_schema is not None:
+        # It binds every answer, so that beside it no tool could be called.
+        payload["format"] = request.output_schema
     reasoning = request.settings.reasoning
     if reasoning is not None:
         # Levels are gpt-oss's; other models know on and off.
         payload["think"] = reasoning if "gpt-oss" in request.model and reasoning != "none" else reasoning != "none"
-    size_bytes = len(encode_body(payload))
+    said = [{name: value for name, value in message.items() if name != "images"} for message in messages]
+    pictures = sum(len(message.get("images", ())) for message in messages)
+    size_bytes = len(encode_body(payload | {"messages": said})) + pictures * _BYTES_PER_PICTURE
     payload["options"] = _settings_to_wire(request.settings, num_ctx or _context_size(size_bytes, request.settings))
-    return payload
+    return payload | {"messages": messages}
 
 
 def _settings_to_wire(settings: ModelSettings, num_ctx: int) -> JsonObject:
@@ -162,8 +177,12 @@ def _context_size(size_bytes: int, settings: ModelSettings) -> int:
 
 def _messages_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
     messages: list[JsonObject] = []
-    if request.system and request.system.strip():
-        messages.append({"role": "system", "content": request.system})
+    system = request.system
+    if request.output_schema is not None:
+        # Said beside `format` too: the model does not see that by itself.
+        system = schema_instruction(system, request.output_schema)
+    if system and system.strip():
+        messages.append({"role": "system", "content": system})
     under_way = turn_start(request.messages)
     for index, message in enumerate(request.messages):
         messages += _message_to_wire(message, names, model=request.model if index >= under_way else None)
@@ -179,7 +198,8 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str | No
         ]
     text = "\n\n".join(visible_texts(message.parts))
     if message.role == "user":
-        return [{"role": "user", "content": text or EMPTY_TEXT}]
+        images = [encoded(part) for part in message.parts if isinstance(part, FilePart) and is_sent(part, IMAGES)]
+        return [{"role": "user", "content": text or EMPTY_TEXT} | ({"images": images} if images else {})]
     rendered: JsonObject = {"role": "assistant", "content": text}
     thinking = "".join(
         part.text for part in message.parts if isinstance(part, ReasoningPart) and part.origin == _origin(model)

@@ -1,35 +1,24 @@
 """OpenAI's Chat Completions, and every server that speaks them: https://developers.openai.com/api/reference/resources/chat,
-read 2026-11-22.
+read 2026-11-22. The other API of OpenAI is in `openai_responses`.
 
 The SDK does authentication, addresses and connections; its stream is decoded here from the raw bytes, which costs a
 fifth of its own objects. Other servers differ in details; what is known of that is tolerated.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from ai_agents.core.json import clean_text
-from ai_agents.core.types import (
-    JsonObject,
-    ModelMessage,
-    ModelRequest,
-    ModelSettings,
-    ResponseEnd,
-    StopReason,
-    Usage,
-)
-from ai_agents.providers.assembly import parse_arguments, raw_arguments
+from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ModelSettings, ReasoningPart
+from ai_agents.providers import openai_responses
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.errors import (
-    error_from_status,
-    error_from_wire,
-    not_configured,
-    retry_after_s,
-)
-from ai_agents.providers.lines import SSEDecoder, encode_body
+from ai_agents.providers.errors import error_from_status, not_configured, retry_after_s
+from ai_agents.providers.files import chat_part, openai_files, parts_with_files
+from ai_agents.providers.lines import encode_body
 from ai_agents.providers.models import OpenAIFacts, openai_facts
+from ai_agents.providers.openai_stream import NAME, REASONING_CONTENT, OpenAIReader
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
@@ -38,17 +27,10 @@ from ai_agents.providers.rendering import (
     tool_results_of,
     visible_texts,
 )
+from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
 from ai_agents.providers.streaming import CONNECT_TIMEOUT_S, HTTPProvider, Reader, Response
 
-NAME = "openai"
 _MAX_STOP_SEQUENCES = 4
-_STOP_REASONS: dict[str, StopReason] = {
-    "stop": "end",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "length": "max_tokens",
-    "content_filter": "refusal",
-}
 
 
 class OpenAIProvider(HTTPProvider):
@@ -70,11 +52,12 @@ class OpenAIProvider(HTTPProvider):
         super().__init__(model=model, max_retries=max_retries)
         self._api_key = api_key
         self._base_url = base_url
+        self._without_schemas: set[str] = set()
 
     def capabilities(self, model: str) -> Capabilities:
         """What this model accepts."""
         reasoning = openai_facts(model).reasoning
-        return Capabilities(sampling=not reasoning, reasoning=reasoning is not False)
+        return Capabilities(sampling=not reasoning, reasoning=reasoning is not False, files=openai_files(model))
 
     def _build(self) -> Any:
         import aiohttp
@@ -97,15 +80,29 @@ class OpenAIProvider(HTTPProvider):
             raise not_configured(NAME, "openai has no API key: pass api_key or set OPENAI_API_KEY.") from error
 
     async def _open(self, request: ModelRequest) -> Response:
+        if request.settings.api == "responses":
+            return await self._post("/responses", openai_responses.to_wire(request), request)
+        native = openai_facts(request.model).schema and request.model not in self._without_schemas
+        try:
+            return await self._post("/chat/completions", _to_wire(request, native_schema=native), request)
+        except ProviderRejected:
+            # Not every compatible server keeps to a schema; those that do not are asked to in words.
+            if request.output_schema is None or not native or openai_facts(request.model).reasoning is not None:
+                raise
+            response = await self._post("/chat/completions", _to_wire(request, native_schema=False), request)
+            self._without_schemas.add(request.model)
+            return response
+
+    async def _post(self, path: str, payload: JsonObject, request: ModelRequest) -> Response:
         import httpx2
         import openai
 
         timeout_s = self._timeout_s(request)
         try:
             response: Response = await self._client.post(
-                "/chat/completions",
+                path,
                 cast_to=httpx2.Response,
-                content=encode_body(_to_wire(request)),
+                content=encode_body(payload),
                 options={
                     "headers": {"accept-encoding": "identity"},
                     "timeout": httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
@@ -127,21 +124,28 @@ class OpenAIProvider(HTTPProvider):
         return response
 
     def _reader(self, request: ModelRequest) -> Reader:
+        if request.settings.api == "responses":
+            return openai_responses.ResponsesReader(request)
         return OpenAIReader(request)
 
     async def _close_client(self, client: Any) -> None:
         await client.close()
 
 
-def _to_wire(request: ModelRequest) -> JsonObject:
+def _to_wire(request: ModelRequest, *, native_schema: bool = True) -> JsonObject:
+    """What is stable from turn to turn comes first and the same, byte for byte; the messages only grow."""
     facts = openai_facts(request.model)
     names = ToolNames(request.tools)
-    payload: JsonObject = {
-        "model": request.model,
-        "messages": _messages_to_wire(request, names),
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
+    payload: JsonObject = {"model": request.model, "stream": True, "stream_options": {"include_usage": True}}
+    payload |= _settings_to_wire(request.settings, facts)
+    if request.tools and facts.tools_effort is not None:
+        payload["reasoning_effort"] = facts.tools_effort
+    schema, system = request.output_schema, request.system
+    if schema is not None and native_schema and facts.schema:
+        form = {"name": SCHEMA_NAME, "strict": is_strict(schema), "schema": schema}
+        payload["response_format"] = {"type": "json_schema", "json_schema": form}
+    elif schema is not None:
+        system = schema_instruction(system, schema)
     if request.tools:
         payload["tools"] = [
             {
@@ -154,10 +158,7 @@ def _to_wire(request: ModelRequest) -> JsonObject:
             }
             for tool in request.tools
         ]
-    payload |= _settings_to_wire(request.settings, facts)
-    if request.tools and facts.tools_effort is not None:
-        payload["reasoning_effort"] = facts.tools_effort
-    return payload
+    return payload | {"messages": _messages_to_wire(request, names, system=system)}
 
 
 def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject:
@@ -176,16 +177,16 @@ def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> str | Non
     return facts.least if facts.reasoning else None
 
 
-def _messages_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
+def _messages_to_wire(request: ModelRequest, names: ToolNames, *, system: str | None) -> list[JsonObject]:
     messages: list[JsonObject] = []
-    if request.system and request.system.strip():
-        messages.append({"role": "system", "content": request.system})
+    if system and system.strip():
+        messages.append({"role": "system", "content": system})
     for message in request.messages:
-        messages += _message_to_wire(message, names)
+        messages += _message_to_wire(message, names, model=request.model)
     return messages
 
 
-def _message_to_wire(message: ModelMessage, names: ToolNames) -> list[JsonObject]:
+def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> list[JsonObject]:
     if message.role == "tool":
         return [
             {"role": "tool", "tool_call_id": part.tool_call_id, "content": result_text(part)}
@@ -193,7 +194,8 @@ def _message_to_wire(message: ModelMessage, names: ToolNames) -> list[JsonObject
         ]
     texts = visible_texts(message.parts)
     if message.role == "user":
-        return [{"role": "user", "content": _join(texts) or EMPTY_TEXT}]
+        with_files = parts_with_files(message, chat_part, text_type="text")
+        return [{"role": "user", "content": with_files or _join(texts) or EMPTY_TEXT}]
     rendered: JsonObject = {"role": "assistant"}
     if texts:
         rendered["content"] = _join(texts)
@@ -201,6 +203,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames) -> list[JsonObject
     if calls:
         # Some servers want the content to be there, if only as null.
         rendered.setdefault("content", None)
+        rendered |= _reasoning_content_to_wire(message, model)
         rendered["tool_calls"] = [
             {
                 "id": call.tool_call_id,
@@ -215,132 +218,21 @@ def _message_to_wire(message: ModelMessage, names: ToolNames) -> list[JsonObject
     return [rendered] if texts or calls else []
 
 
+def _reasoning_content_to_wire(message: ModelMessage, model: str) -> JsonObject:
+    """What the model thought before it called tools: servers that tell it in this field refuse a history without it."""
+    facts = openai_facts(model)
+    if facts.reasoning is not None:
+        return {}  # OpenAI itself neither tells it nor takes it
+    origins = [part.origin or {} for part in message.parts if isinstance(part, ReasoningPart)]
+    thought = [origin[REASONING_CONTENT] for origin in origins if _is_own(origin, model)]
+    if thought or facts.keeps_reasoning:
+        return {REASONING_CONTENT: "".join(thought)}
+    return {}
+
+
+def _is_own(origin: Mapping[str, Any], model: str) -> bool:
+    return origin.get("provider") == NAME and origin.get("model") == model and REASONING_CONTENT in origin
+
+
 def _join(texts: list[str]) -> str:
     return "\n\n".join(texts)
-
-
-@dataclass(slots=True)
-class _Call:
-    """A tool call as its pieces come."""
-
-    id: str = ""
-    name: str = ""
-    pieces: list[str] = field(default_factory=list)
-
-
-class OpenAIReader(Reader):
-    """Reads the chunks of https://developers.openai.com/api/reference/resources/chat/subresources/completions/streaming-events.
-
-    Tool calls are told when all of them are there: their pieces may come in any order. The end is `[DONE]`, or the end
-    of the bytes after a finish reason, as several servers leave `[DONE]` out.
-    """
-
-    def __init__(self, request: ModelRequest) -> None:
-        super().__init__(NAME, SSEDecoder())
-        self._model = request.model
-        self._names = ToolNames(request.tools)
-        self._calls: list[_Call] = []
-        self._call_at: dict[int, _Call] = {}
-        self._finish: str | None = None
-        self._refused = False
-        self._usage: JsonObject = {}
-
-    def read(self, event: JsonObject) -> None:
-        """Write what one chunk means."""
-        for choice in event.get("choices") or ():
-            if choice.get("index"):
-                continue
-            delta = choice.get("delta")
-            if delta:
-                self._read_delta(delta)
-            if choice.get("finish_reason"):
-                self._finish = choice["finish_reason"]
-        if event.get("usage"):
-            self._usage = event["usage"]
-        if event.get("error") or event.get("object") == "error":
-            raise error_from_wire(NAME, event.get("error") or event)
-        if event.get("model"):
-            self._model = event["model"]
-
-    def read_other(self, data: bytes) -> bool:
-        """`[DONE]` ends the stream."""
-        if data.strip() != b"[DONE]":
-            return False
-        self._end()
-        return True
-
-    def end_of_bytes(self) -> None:
-        """The stream may end without `[DONE]` once it has said why."""
-        if not self.done and self._finish is not None:
-            self._end()
-
-    def _read_delta(self, delta: JsonObject) -> None:
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        if isinstance(reasoning, str):
-            self.writer.write("reasoning", reasoning)
-        content = delta.get("content")
-        if content:
-            self.writer.write("text", content if isinstance(content, str) else _text_from_wire(content))
-        if delta.get("refusal"):
-            self._refused = True
-            self.writer.write("text", delta["refusal"])
-        for piece in delta.get("tool_calls") or ():
-            self._read_call(piece)
-
-    def _read_call(self, piece: JsonObject) -> None:
-        function = piece.get("function") or {}
-        arguments = raw_arguments(function.get("arguments"))
-        call = self._call_of(piece, function.get("name") or "", arguments)
-        call.id = call.id or piece.get("id") or ""
-        call.name = call.name or function.get("name") or ""
-        if arguments:
-            call.pieces.append(arguments)
-
-    def _call_of(self, piece: JsonObject, name: str, arguments: str) -> _Call:
-        """The call that a piece belongs to. Servers leave out the index or the id, or give every call the same."""
-        index = piece.get("index")
-        call = self._call_at.get(index) if isinstance(index, int) else self._calls[-1] if self._calls else None
-        if call is None or _begins_another(call, piece.get("id") or "", name, arguments):
-            call = _Call()
-            self._calls.append(call)
-            if isinstance(index, int):
-                self._call_at[index] = call
-        return call
-
-    def _end(self) -> None:
-        stop_reason = _STOP_REASONS.get(self._finish or "", "other")
-        if self._refused:
-            stop_reason = "refusal"
-        elif self._calls and stop_reason in {"end", "other"}:
-            stop_reason = "tool_use"
-        for call in self._calls:
-            cut = stop_reason == "max_tokens" and call is self._calls[-1]
-            self.writer.tool_call(self._names.from_wire(clean_text(call.name)), "".join(call.pieces), cut=cut)
-        self.writer.close()
-        self.writer.events.append(ResponseEnd(stop_reason, _usage_from_wire(self._usage), clean_text(self._model)))
-        self.done = True
-
-
-def _begins_another(call: _Call, call_id: str, name: str, arguments: str) -> bool:
-    if call_id and call.id:
-        return call_id != call.id
-    if not name or not call.name:
-        return False
-    # No id to tell them apart: a name that comes again after whole arguments is the next call's.
-    raw = "".join(call.pieces)
-    return name != call.name or (bool(raw or not arguments) and parse_arguments(raw)[1] is None)
-
-
-def _text_from_wire(content: Any) -> str:
-    """The text of content that comes as a list of parts."""
-    return "".join(part.get("text") or "" for part in content if part.get("type") == "text")
-
-
-def _usage_from_wire(usage: JsonObject) -> Usage:
-    """The counts in our words; None where the server does not say."""
-    return Usage(
-        input_tokens=usage.get("prompt_tokens"),
-        output_tokens=usage.get("completion_tokens"),
-        cached_input_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens"),
-        reasoning_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
-    )

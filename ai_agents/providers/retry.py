@@ -1,4 +1,4 @@
-"""Trying again before the first byte. Nothing that was streamed is ever asked for twice here."""
+"""Trying again before the first token. Nothing that was streamed is ever asked for twice here."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,12 +18,15 @@ _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 8.0
 
 
-async def with_retries(attempt: Callable[[], Awaitable[T]], *, retries: int) -> T:
-    """What `attempt` gives, tried `retries` times again where its error is retryable. Raises the last error."""
-    deadline = monotonic() + MAX_TOTAL_S
+async def with_retries(attempt: Callable[[float], Awaitable[T]], *, retries: int, within_s: float | None = None) -> T:
+    """What `attempt` gives, tried `retries` times again where its error is retryable. Raises the last error.
+
+    Each try is told how many of the `within_s` seconds are left (None: `MAX_TOTAL_S`); none begins after them.
+    """
+    deadline = monotonic() + (MAX_TOTAL_S if within_s is None else within_s)
     for tried in range(retries + 1):
         try:
-            return await attempt()
+            return await attempt(max(0.0, deadline - monotonic()))
         except ProviderError as error:
             delay = retry_delay_s(error, tried=tried)
             if delay is None or tried == retries or monotonic() + delay > deadline:

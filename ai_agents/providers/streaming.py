@@ -1,19 +1,20 @@
-"""What the providers behind HTTP share: one client, retries before the first byte, and reads that become events."""
+"""What the providers behind HTTP share: one client, retries before the first token, and reads that become events."""
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
-from ai_agents.core.exceptions import ProviderError
-from ai_agents.core.types import ModelEvent, ModelRequest
+from ai_agents.core.exceptions import ProviderError, ProviderTimeout
+from ai_agents.core.types import ModelEvent, ModelRequest, Usage
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.base import Provider
 from ai_agents.providers.errors import error_from_transport, not_configured, truncated
 from ai_agents.providers.lines import LineDecoder, parse_object
-from ai_agents.providers.retry import with_retries
+from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
 
 DEFAULT_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 10.0
@@ -73,6 +74,17 @@ class Reader(ABC):
     def end_of_bytes(self) -> None:  # noqa: B027  # optional: most streams have one terminal event
         """Set `done` where the provider's terminal event need not be the last one."""
 
+    def usage(self) -> Usage | None:
+        """What the provider has said of the call's tokens so far; for one that fails before its end."""
+        return None
+
+    def continuation(self) -> tuple[ModelRequest, "Callable[[], Reader]"] | None:
+        """Where the provider paused: the request that lets it go on, and what makes a reader of the answer to that.
+
+        The reader goes on in the same response. None where the response is over.
+        """
+        return None
+
     def _read_all(self, datas: list[bytes]) -> ProviderError | None:
         for data in datas:
             if self.done:
@@ -87,6 +99,16 @@ class Reader(ABC):
                 # Whatever shape it has, it is not what this provider's streams are made of.
                 return truncated(self.provider, "sent something that is not part of its stream")
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A response under way. `reader` has its first events; `failure` is what came right after them."""
+
+    response: Response
+    reader: Reader
+    chunks: AsyncIterator[bytes]
+    failure: ProviderError | None
 
 
 class HTTPProvider(Provider):
@@ -122,37 +144,86 @@ class HTTPProvider(Provider):
         """Stream one response; see `Provider.stream`. `settings.timeout_s` is seconds without a byte, None means 60."""
         request = self._with_model(request)
         await self.prepare()
-        response = await with_retries(lambda: self._open(request), retries=self.max_retries)
-        try:
-            reader = self._reader(request)
+        make_reader: Callable[[], Reader] = partial(self._reader, request)
+        while True:
+            begun = await self._begin(request, make_reader)
+            reader, chunks, failure = begun.reader, begun.chunks, begun.failure
             events = reader.writer.events
+            try:
+                while True:
+                    for event in events:
+                        yield event
+                    events.clear()
+                    if failure is not None:
+                        raise failure
+                    if reader.done:
+                        break
+                    failure = await self._read(chunks, reader, request)
+                await self._drain(chunks)
+            finally:
+                await begun.response.aclose()
+            continuation = reader.continuation()
+            if continuation is None:
+                return
+            request, make_reader = continuation
+
+    async def _begin(self, request: ModelRequest, make_reader: Callable[[], Reader]) -> "_Begun":
+        """A response that has begun: its first events are there. Until then any failure is tried again."""
+
+        async def attempt(left_s: float) -> _Begun:
+            try:
+                async with asyncio.timeout(left_s) as patience:
+                    return await self._begin_once(request, make_reader(), patience)
+            except TimeoutError as error:
+                sentence = f"{self.name} did not begin to answer within {left_s:.3g} s."
+                raise ProviderTimeout(sentence, provider=self.name) from error
+
+        within_s = request.start_within_s
+        if within_s is None:
+            within_s = max(MAX_TOTAL_S, self._timeout_s(request))
+        return await with_retries(attempt, retries=self.max_retries, within_s=within_s)
+
+    async def _begin_once(self, request: ModelRequest, reader: Reader, patience: asyncio.Timeout) -> "_Begun":
+        response = await self._open(request)
+        try:
             chunks = aiter(_body(response))
-            while not reader.done:
-                chunk = await self._next_chunk(chunks, request)
-                failure = reader.finish() if chunk is None else reader.feed(chunk)
-                for event in events:
-                    yield event
-                events.clear()
-                if failure is not None:
-                    raise failure
-            with suppress(ProviderError, TimeoutError):
-                async with asyncio.timeout(_DRAIN_S):
-                    while await self._next_chunk(chunks, request) is not None:
-                        pass
-        finally:
+            failure: ProviderError | None = None
+            while not (reader.writer.events or reader.done or failure):
+                failure = await self._read(chunks, reader, request)
+                # It answers: from here on only silence counts, since a model may think for long before it speaks.
+                patience.reschedule(None)
+            if failure is not None and not reader.writer.events:
+                raise failure
+        except BaseException:
             await response.aclose()
+            raise
+        return _Begun(response, reader, chunks, failure)
+
+    async def _read(self, chunks: AsyncIterator[bytes], reader: Reader, request: ModelRequest) -> ProviderError | None:
+        """Read once. A failure is returned, with the usage that is known: what was read before is to be told first."""
+        failure: ProviderError | None
+        try:
+            chunk = await anext(chunks, None)
+        except self.transport_errors as error:
+            failure = self._failure(error, request, begun=True)
+            failure.__cause__ = error
+        else:
+            failure = reader.finish() if chunk is None else reader.feed(chunk)
+        if failure is not None:
+            failure.usage = reader.usage()
+        return failure
+
+    async def _drain(self, chunks: AsyncIterator[bytes]) -> None:
+        with suppress(*self.transport_errors, TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                while await anext(chunks, None) is not None:
+                    pass
 
     async def aclose(self) -> None:
         """Close all connections; streams that are open fail."""
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await self._close_client(client)
-
-    async def _next_chunk(self, chunks: AsyncIterator[bytes], request: ModelRequest) -> bytes | None:
-        try:
-            return await anext(chunks, None)
-        except self.transport_errors as error:
-            raise self._failure(error, request, begun=True) from error
 
     def _failure(self, error: Exception, request: ModelRequest, *, begun: bool = False) -> ProviderError:
         return error_from_transport(self.name, error, timeout_s=self._timeout_s(request), begun=begun)

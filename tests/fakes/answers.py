@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
 # A piece of a response: bytes are sent as they are, a number is waited for in seconds, an event is waited for.
 Piece = bytes | float | asyncio.Event
 End = Literal["clean", "reset", "hang"]
@@ -73,3 +75,14 @@ def split(data: bytes, *places: int) -> list[bytes]:
     """The bytes cut at these places; without places between all of them."""
     bounds = [0, *(places or range(1, len(data))), len(data)]
     return [data[start:end] for start, end in itertools.pairwise(bounds)]
+
+
+def raw(call: Call) -> str:
+    """The arguments of a call as JSON."""
+    return call.arguments if isinstance(call.arguments, str) else orjson.dumps(dict(call.arguments)).decode()
+
+
+def halves(text: str) -> list[str]:
+    """A text in two pieces."""
+    middle = len(text) // 2
+    return [text[:middle], text[middle:]]

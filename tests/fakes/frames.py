@@ -11,27 +11,29 @@ from typing import Any
 
 import orjson
 
-from tests.fakes.answers import Answer, Call, Piece, Reasoning, Text
+from tests.fakes import frames_responses
+from tests.fakes.answers import Answer, Call, Piece, Reasoning, Text, halves, raw
 
-PROVIDERS = ("anthropic", "openai", "ollama")
+PROVIDERS = ("anthropic", "openai", "responses", "ollama")
 CONTENT_TYPES = {
     "anthropic": "text/event-stream; charset=utf-8",
     "openai": "text/event-stream; charset=utf-8",
+    "responses": "text/event-stream; charset=utf-8",
     "ollama": "application/x-ndjson",
 }
 
 
 def frames(provider: str, answer: Answer, model: str) -> list[Piece]:
     """The frames of an answer, and what is waited for between them."""
-    encode = {"anthropic": _anthropic, "openai": _openai, "ollama": _ollama}[provider]
-    return list(encode(answer, model))
+    encode = {"anthropic": _anthropic, "openai": _openai, "responses": frames_responses.frames, "ollama": _ollama}
+    return list(encode[provider](answer, model))
 
 
 def error_body(provider: str, status: int, word: str, message: str) -> bytes:
     """The body of a response that is an error."""
     if provider == "anthropic":
         return orjson.dumps({"type": "error", "error": {"type": word, "message": message}, "request_id": "req_fake"})
-    if provider == "openai":
+    if provider in {"openai", "responses"}:
         return orjson.dumps({"error": {"message": message, "type": word, "param": None, "code": None}})
     return orjson.dumps({"error": message})
 
@@ -77,7 +79,7 @@ def _anthropic_block(index: int, part: Text | Reasoning | Call) -> Iterator[Piec
         case Call():
             # Every call has the same id here: a client that relied on it would mix them up.
             block = {"type": "tool_use", "id": "toolu_same", "name": part.name, "input": {}}
-            deltas = [delta(type="input_json_delta", partial_json=piece) for piece in ("", *_halves(_raw(part)))]
+            deltas = [delta(type="input_json_delta", partial_json=piece) for piece in ("", *halves(raw(part)))]
     yield _event("content_block_start", {"index": index, "content_block": block})
     yield from deltas
     yield _event("content_block_stop", {"index": index})
@@ -97,7 +99,7 @@ def _openai(answer: Answer, model: str) -> Iterator[Piece]:
             function = {"name": part.name, "arguments": ""}
             call = {"index": number, "id": "call_same", "type": "function", "function": function}
             yield chunk({"tool_calls": [call]})
-            for piece in _halves(_raw(part)):
+            for piece in halves(raw(part)):
                 yield chunk({"tool_calls": [{"index": number, "function": {"arguments": piece}}]})
             number += 1
         else:
@@ -146,15 +148,6 @@ def _ollama(answer: Answer, model: str) -> Iterator[Piece]:
 
 def _calls(answer: Answer) -> bool:
     return any(isinstance(part, Call) for part in answer.parts)
-
-
-def _raw(call: Call) -> str:
-    return call.arguments if isinstance(call.arguments, str) else orjson.dumps(dict(call.arguments)).decode()
-
-
-def _halves(raw: str) -> list[str]:
-    middle = len(raw) // 2
-    return [raw[:middle], raw[middle:]]
 
 
 def is_wait(piece: Piece) -> bool:

@@ -24,7 +24,13 @@ from tests.fakes.answers import Answer, Call, Piece, Raw, Text
 from tests.fakes.frames import CONTENT_TYPES, error_body, frames
 from tests.fakes.rules import BrokenRule, check
 
-PATHS = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai", "/api/chat": "ollama"}
+# OpenAI's second API is a provider of its own here.
+PATHS = {
+    "/v1/messages": "anthropic",
+    "/v1/chat/completions": "openai",
+    "/v1/responses": "responses",
+    "/api/chat": "ollama",
+}
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -77,7 +83,7 @@ class FakeProviderServer:
 
     def base_url(self, provider: str) -> str:
         """The `base_url` that this provider's client wants."""
-        return f"http://127.0.0.1:{self.port}" + ("/v1" if provider == "openai" else "")
+        return f"http://127.0.0.1:{self.port}" + ("/v1" if provider in {"openai", "responses"} else "")
 
     def script(self, provider: str, answers: Iterable[Answer | Raw]) -> None:
         """The answers to the next requests to this provider, in order."""
@@ -246,21 +252,27 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
+def _messages(payload: Any) -> list[Any]:
+    return payload.get("messages") or payload.get("input") or []
+
+
 def _last_user_text(payload: Any) -> str:
-    for message in reversed(payload.get("messages", ())):
+    for message in reversed(_messages(payload)):
         if message.get("role") == "user":
             content = message.get("content")
             if isinstance(content, str):
                 return content
-            return " ".join(block.get("text", "") for block in content or () if block.get("type") == "text")
+            return " ".join(block.get("text", "") for block in content or ())
     return ""
 
 
 def _tool_result(payload: Any) -> str | None:
     """The result that the last message brings, if it brings one."""
-    last = (payload.get("messages") or [{}])[-1]
+    last = (_messages(payload) or [{}])[-1]
     if last.get("role") == "tool":
         return str(last.get("content"))
+    if last.get("type") == "function_call_output":
+        return str(last.get("output"))
     content = last.get("content")
     if last.get("role") == "user" and isinstance(content, list) and content[-1].get("type") == "tool_result":
         return str(content[-1].get("content"))

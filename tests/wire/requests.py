@@ -17,13 +17,19 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.base import Provider
 
-PROVIDERS = ("anthropic", "openai", "ollama")
-MODELS = {"anthropic": "claude-sonnet-5", "openai": "gpt-4o", "ollama": "llama3.1"}
+# The wire formats: the providers, one of which has two.
+WIRES = ("anthropic", "openai", "responses", "ollama")
+MODELS = {"anthropic": "claude-sonnet-5", "openai": "gpt-4o", "responses": "gpt-5.6-terra", "ollama": "llama3.1"}
 CALCULATOR = ToolDefinition(
     "calculator",
     "Works out an expression.",
     {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]},
 )
+
+
+def provider_of(wire: str) -> str:
+    """The provider that speaks a wire format."""
+    return "openai" if wire == "responses" else wire
 
 
 def user(text: str = "Hello!") -> ModelMessage:
@@ -36,13 +42,13 @@ def assistant(text: str) -> ModelMessage:
     return ModelMessage("assistant", (TextPart(text),))
 
 
-def ask(provider: str, *messages: ModelMessage, **facts: Any) -> ModelRequest:
-    """A request to this provider's usual model; `settings` may be given as their fields."""
-    settings = facts.pop("settings", {})
+def ask(wire: str, *messages: ModelMessage, **facts: Any) -> ModelRequest:
+    """A request to this wire format's usual model; `settings` are given as their fields."""
+    settings = {"api": "responses"} if wire == "responses" else {}
     return ModelRequest(
-        model=facts.pop("model", MODELS[provider]),
+        model=facts.pop("model", MODELS[wire]),
         messages=messages or (user(),),
-        settings=ModelSettings(**settings) if isinstance(settings, dict) else settings,
+        settings=ModelSettings(**settings | facts.pop("settings", {})),
         **facts,
     )
 

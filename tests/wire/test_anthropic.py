@@ -18,6 +18,7 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.providers.anthropic import _to_wire
+from ai_agents.providers.anthropic_stream import MAX_PAUSES
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
@@ -118,7 +119,8 @@ async def test_the_request_is_exactly_this(fake: FakeProviderServer, connect: Co
         "model": "claude-sonnet-5",
         "max_tokens": 100,
         "stream": True,
-        "system": "Be brief.",
+        "cache_control": {"type": "ephemeral"},
+        "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
         "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
         "tools": [
             {
@@ -129,6 +131,7 @@ async def test_the_request_is_exactly_this(fake: FakeProviderServer, connect: Co
                     "properties": {"expression": {"type": "string"}},
                     "required": ["expression"],
                 },
+                "cache_control": {"type": "ephemeral"},
             }
         ],
         "stop_sequences": ["END"],
@@ -177,7 +180,6 @@ async def test_thinking_that_is_not_shown_keeps_its_signature(fake: FakeProvider
         ("max_tokens", "max_tokens"),
         ("stop_sequence", "stop_sequence"),
         ("tool_use", "tool_use"),
-        ("pause_turn", "pause"),
         ("refusal", "refusal"),
         ("model_context_window_exceeded", "context_exceeded"),
         ("something_new", "other"),
@@ -228,7 +230,7 @@ async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
 
 async def test_blocks_of_unknown_kinds_are_left_out(fake: FakeProviderServer, connect: Connect) -> None:
     block = (
-        b'data: {"type":"content_block_start","index":0,"content_block":{"type":"server_tool_use","name":"web"}}'
+        b'data: {"type":"content_block_start","index":0,"content_block":{"type":"weather","name":"fine"}}'
         b'\n\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{}"}}'
         b'\n\ndata: {"type":"content_block_stop","index":0}\n\n'
     )
@@ -289,7 +291,7 @@ def test_an_answer_is_never_left_to_be_continued() -> None:
     assert [turn["role"] for turn in messages_of(user("one"), assistant("two"))] == ["user", "assistant", "user"]
 
 
-def test_thinking_goes_back_to_the_model_that_made_it_in_the_turn_under_way_only() -> None:
+def test_thinking_goes_back_to_the_model_that_made_it_and_to_no_other() -> None:
     def said(**origin: str) -> ModelMessage:
         thought = ReasoningPart("hm", origin={**ORIGIN, **origin} if origin else None)
         return ModelMessage("assistant", (thought, ToolCallPart("call_1", "calculator", {})))
@@ -301,7 +303,7 @@ def test_thinking_goes_back_to_the_model_that_made_it_in_the_turn_under_way_only
 
     assert kinds(user(), said(signature="c2ln"), result) == ["thinking", "tool_use"]
     assert kinds(user(), said(redacted="ZGF0"), result) == ["redacted_thinking", "tool_use"]
-    assert kinds(user(), said(signature="c2ln"), result, user()) == ["tool_use"]
+    assert kinds(user(), said(signature="c2ln"), result, user()) == ["thinking", "tool_use"]
     assert kinds(user(), said(signature="c2ln", model="claude-opus-5-5"), result) == ["tool_use"]
     assert kinds(user(), said(signature="c2ln", provider="openai"), result) == ["tool_use"]
     assert kinds(user(), said(), result) == ["tool_use"]
@@ -404,3 +406,144 @@ async def test_the_signature_of_the_turn_under_way_survives_the_way_there_and_ba
     second = fake.received(NAME)[1].json
     assert second["messages"][1]["content"][0] == {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
     assert second["thinking"]["type"] == "enabled"
+
+
+# A turn that pauses, as https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools shows, 2026-11-22.
+PAUSED = b"""event: message_start
+data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"model":"claude-sonnet-5","usage":{"input_tokens":30,"output_tokens":3}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"I'll look. "}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: content_block_start
+data: {"type":"content_block_start","index":1,"content_block":{"type":"server_tool_use","id":"srvtoolu_01A","name":"web_search","input":{}}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\\"query\\": \\"tides\\"}"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":1}
+
+event: content_block_start
+data: {"type":"content_block_start","index":2,"content_block":{"type":"web_search_tool_result","tool_use_id":"srvtoolu_01A","content":[{"type":"web_search_result","url":"https://example.org","title":"Tides","encrypted_content":"EqgfCio"}]}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":2}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"pause_turn","stop_sequence":null},"usage":{"output_tokens":20}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+"""  # noqa: E501  # as it is sent
+SERVER_BLOCKS = [
+    {"type": "server_tool_use", "id": "srvtoolu_01A", "name": "web_search", "input": {"query": "tides"}},
+    {
+        "type": "web_search_tool_result",
+        "tool_use_id": "srvtoolu_01A",
+        "content": [
+            {
+                "type": "web_search_result",
+                "url": "https://example.org",
+                "title": "Tides",
+                "encrypted_content": "EqgfCio",
+            }
+        ],
+    },
+]
+
+
+async def test_an_answer_that_pauses_goes_on_as_one(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [Raw([PAUSED]), say("High tide is at noon.", input_tokens=60, output_tokens=9)])
+
+    events = [event async for event in connect(NAME).stream(ask(NAME))]
+
+    ends = [event.part for event in events if isinstance(event, PartEnd)]
+    assert [part.text for part in ends if isinstance(part, TextPart)] == ["I'll look. ", "High tide is at noon."]
+    assert [event.index for event in events if isinstance(event, PartEnd)] == [0, 1, 2, 3]
+    assert [event for event in events if isinstance(event, ResponseEnd)] == [events[-1]]
+    assert isinstance(events[-1], ResponseEnd)
+    assert (events[-1].stop_reason, events[-1].usage.input_tokens, events[-1].usage.output_tokens) == ("end", 90, 29)
+    first, second = fake.received(NAME)
+    assert second.refused is None
+    assert second.json["messages"] == [
+        *first.json["messages"],
+        {"role": "assistant", "content": [{"type": "text", "text": "I'll look. "}, *SERVER_BLOCKS]},
+    ]
+
+
+async def test_an_answer_may_pause_again_and_again_but_not_for_ever(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [Raw([PAUSED])] * (MAX_PAUSES + 1))
+
+    response = await connect(NAME).complete(ask(NAME))
+
+    assert response.stop_reason == "pause"
+    assert response.text == "I'll look. " * (MAX_PAUSES + 1)
+    sent = [len(request.json["messages"]) for request in fake.received(NAME)]
+    assert sent == [1, *[2] * MAX_PAUSES]
+    assert len(fake.received(NAME)[-1].json["messages"][1]["content"]) == 3 * MAX_PAUSES
+
+
+async def test_a_pause_that_cannot_go_on_fails_after_what_was_said(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [Raw([PAUSED]), Raw([], status=529)])
+
+    events, error = await events_until_error(connect(NAME), ask(NAME))
+
+    assert PartDelta(0, "text", "I'll look. ") in events
+    assert error.retryable
+    assert not any(isinstance(event, ResponseEnd) for event in events)
+
+
+async def test_overload_inside_of_a_stream_before_its_first_word_is_tried_again(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
+    overloaded = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"secret"}}\n\n'
+    fake.script(NAME, [Raw([overloaded]), Raw([PLAIN[: PLAIN.index(b"event: ping")], overloaded]), say("Hello")])
+
+    response = await connect(NAME, max_retries=2).complete(ask(NAME))
+
+    assert response.text == "Hello"
+    assert len(fake.received(NAME)) == 3
+
+
+async def test_what_is_known_of_a_failed_calls_usage_is_told_with_the_error(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(
+        NAME, [Raw([PLAIN[: PLAIN.index(b"event: content_block_stop")]]), Raw([PLAIN[: PLAIN.rindex(b"event")]])]
+    )
+    provider = connect(NAME)
+
+    _, begun = await events_until_error(provider, ask(NAME))
+    _, nearly_done = await events_until_error(provider, ask(NAME))
+
+    assert begun.usage is not None
+    assert nearly_done.usage is not None
+    assert (begun.usage.input_tokens, begun.usage.cached_input_tokens, begun.usage.output_tokens) == (3125, 3000, None)
+    assert (nearly_done.usage.input_tokens, nearly_done.usage.output_tokens) == (3125, 15)
+
+
+async def test_a_refusal_may_come_without_a_word(fake: FakeProviderServer, connect: Connect) -> None:
+    refused = PLAIN[: PLAIN.index(b"event: content_block_start")] + (
+        b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"refusal","stop_sequence":null,'
+        b'"stop_details":{"type":"refusal","category":"cyber","explanation":"secret"}},"usage":{"output_tokens":1}}\n\n'
+        b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    )
+    fake.script(NAME, [Raw([refused])])
+
+    response = await connect(NAME).complete(ask(NAME))
+
+    assert (response.parts, response.stop_reason) == ((), "refusal")
+
+
+def test_models_that_are_not_claude_are_told_nothing_of_caches() -> None:
+    payload = _to_wire(ask(NAME, system="Be brief.", tools=(CALCULATOR,), model="another-model"))
+
+    assert "cache_control" not in str(payload)

@@ -37,9 +37,9 @@ from tests.fakes.answers import Answer, Call, Piece, Raw, Reasoning, Text, call,
 from tests.fakes.frames import frames
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, MODELS, PROVIDERS, ask, events_until_error, user
+from tests.wire.requests import CALCULATOR, MODELS, WIRES, ask, events_until_error, provider_of, user
 
-pytestmark = pytest.mark.parametrize("name", PROVIDERS)
+pytestmark = pytest.mark.parametrize("name", WIRES)
 
 UNICODE = ["Grüße, ", "世界 ", "😀👩‍👩‍👧", "\u2028", '\t"\\/\n', "e\u0301"]
 EVERYTHING = Answer(
@@ -158,7 +158,7 @@ async def test_a_tool_whose_name_the_api_refuses_is_called_all_the_same(
 
 async def test_a_thread_moves_from_provider_to_provider(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     messages: list[ModelMessage] = []
-    for number, other in enumerate((*PROVIDERS, name)):
+    for number, other in enumerate((*WIRES, name)):
         fake.script(other, [EVERYTHING, say("Done.")])
         provider = connect(other)
         messages.append(user(f"Question {number}"))
@@ -171,14 +171,14 @@ async def test_a_thread_moves_from_provider_to_provider(name: str, fake: FakePro
         answer = await provider.complete(ask(other, *messages, tools=(CALCULATOR,), settings={"reasoning": "low"}))
         messages.append(ModelMessage("assistant", answer.parts))
 
-    assert [request.refused for request in fake.requests] == [None] * 8
+    assert [request.refused for request in fake.requests] == [None] * 10
 
 
 async def test_a_stream_that_ends_without_its_end_is_an_error(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     pieces = frames(name, say("one ", "two"), MODELS[name])
-    terminal = {"anthropic": len(pieces), "openai": len(pieces) - 2, "ollama": len(pieces)}[name]
+    terminal = len(pieces) - 2 if name == "openai" else len(pieces)
     provider = connect(name)
     events: list[ModelEvent] = []
 
@@ -261,7 +261,7 @@ async def test_an_error_status_is_told_without_the_providers_text(
     _, error = await events_until_error(connect(name), ask(name))
 
     assert type(error) is kind
-    assert (error.provider, error.retryable) == (name, kind is not ProviderRejected)
+    assert (error.provider, error.retryable) == (provider_of(name), kind is not ProviderRejected)
     assert str(status) in str(error)
     assert "secret" not in str(error)
     if status == 429:
@@ -460,7 +460,7 @@ def test_a_provider_outlives_its_event_loop(name: str) -> None:
             ports.append(fake.port)
             if not provider:
                 options: dict[str, Any] = {} if name == "ollama" else {"api_key": "a-key"}
-                provider.append(get_provider(name, base_url=fake.base_url(name), **options))
+                provider.append(get_provider(provider_of(name), base_url=fake.base_url(name), **options))
             text = (await provider[0].complete(ask(name))).text
             # The connections of a loop are closed with it: those of the first one by its own client.
             client = provider[0]._client  # type: ignore[attr-defined]  # there is no other way to it
@@ -478,6 +478,7 @@ async def test_usage_that_is_not_said_is_not_invented(name: str, fake: FakeProvi
         "anthropic": b'data: {"type":"message_start","message":{"model":"m"}}\n\n'
         b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"type":"message_stop"}\n\n',
         "openai": b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+        "responses": b'data: {"type":"response.completed","response":{"output":[]}}\n\n',
         "ollama": b'{"model":"m","message":{"content":"x"},"done":true}\n',
     }[name]
     fake.script(name, [Raw([silent])])

@@ -9,7 +9,7 @@ import pytest
 
 from ai_agents.core.types import ModelMessage, PartDelta, ToolResultPart
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, PROVIDERS, ask, user
+from tests.wire.requests import CALCULATOR, WIRES, ask, user
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def port() -> Iterator[int]:
         assert process.wait(timeout=5) == 0
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", WIRES)
 async def test_it_says_so_many_words_and_calculates(name: str, port: int, connect: Connect) -> None:
     provider = connect(name, base_url=f"http://127.0.0.1:{port}" + ("/v1" if name == "openai" else ""))
     question = user("Please calculate it.")

@@ -105,7 +105,8 @@ class Attempts:
         self._failures = failures
         self._retry_after_s = retry_after_s
 
-    async def __call__(self) -> str:
+    async def __call__(self, left_s: float) -> str:
+        assert left_s >= 0
         self.made += 1
         if self.made <= self._failures:
             raise error_from_status("openai", 503, retry_after_s=self._retry_after_s)
