@@ -1,5 +1,6 @@
 """What the service is made of: settings in, open resources out. The one place where they are put together."""
 
+import asyncio
 import hmac
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,7 +10,10 @@ from typing import Any
 import structlog
 from pydantic import SecretStr
 
+from ai_agents.attachments.files import Attachments
+from ai_agents.attachments.storage import open_blob_store
 from ai_agents.auth.roles import RoleAuth
+from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.providers.registry import ProviderPool, list_providers
 from ai_agents.runner.connection import Connection, connect
@@ -19,6 +23,7 @@ from ai_agents.store import idempotency
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.keys import KeyStore
 from ai_agents.store.messages import MessageStore
+from ai_agents.store.model_calls import UsageStore
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.runs import RunStore
 from ai_agents.store.threads import ThreadStore
@@ -59,7 +64,10 @@ class Container:
     roles: RoleStore
     keys: KeyStore
     tickets: TicketStore
+    attachments: Attachments
     providers: ProviderPool
+    models: ModelCatalogue
+    usage: UsageStore
     tools: ToolRegistry
     runner: AgentRunner
     admin_key: bytes = field(repr=False)
@@ -94,8 +102,11 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     """Everything, open for as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
     key = admin_key(settings).encode()
     providers = build_providers(settings)
+    models = ModelCatalogue(settings.model_facts)
+    blobs = open_blob_store(settings.files, settings.files_url)
     conn = await connect(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
     try:
+        await asyncio.to_thread(blobs.staging.sweep)
         auth = RoleAuth(conn)
         yield Container(
             settings=settings,
@@ -108,9 +119,20 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             roles=RoleStore(conn),
             keys=KeyStore(conn),
             tickets=TicketStore(conn),
+            attachments=Attachments(conn, blobs, max_bytes=settings.max_file_bytes),
             providers=providers,
+            models=models,
+            usage=UsageStore(conn),
             tools=default_registry,
-            runner=AgentRunner(conn, auth, providers=providers, tools=default_registry, limits=_limits(settings)),
+            runner=AgentRunner(
+                conn,
+                auth,
+                providers=providers,
+                tools=default_registry,
+                models=models,
+                limits=_limits(settings),
+                blobs=blobs,
+            ),
             admin_key=key,
         )
     finally:

@@ -34,11 +34,28 @@ from app.routers import (
     threads,
     tickets,
     tools,
+    usage,
 )
 from app.routers.sse import OpenStreams, come_back_later
 from app.settings import Settings
 
-ROUTERS = (agents, threads, context, messages, files, runs, events, tickets, roles, keys, me, providers, tools, health)
+ROUTERS = (
+    agents,
+    threads,
+    context,
+    messages,
+    files,
+    runs,
+    events,
+    tickets,
+    roles,
+    keys,
+    me,
+    usage,
+    providers,
+    tools,
+    health,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -93,9 +110,10 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 
 async def _load_provider(container: Container) -> None:
-    """Load the default provider's SDK beside the first requests, not within the first message."""
+    """Load the default provider's SDK and the prices beside the first requests, not within the first message."""
     with suppress(AIAgentsError):  # the run that needs the provider tells of it
         await container.providers.prepare()
+    await container.models.load()
 
 
 def _begin_drain(app: FastAPI) -> asyncio.Task[None]:

@@ -16,10 +16,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from ai_agents.core.events import TERMINAL_EVENTS, EventType
+from app import uploads
 from app.bodies import BODY_MODEL
 from app.dependencies import authenticated, reading
 from app.routers.documented import JSON, READ_MODELS, problems
 from app.schemas.common import FilePartIn, Problem, TextPartIn
+from app.uploads import TAKES_FILE
 
 _REF = "#/components/schemas/{model}"
 _DESCRIPTION = """Agents on any model provider, in threads that remember, with answers that stream.
@@ -30,12 +32,20 @@ _TAGS = {
     "agents": "A model, its instructions, its tools and its memory.",
     "threads": "Conversations with an agent.",
     "messages": "What is said in a thread. Sending a message runs the agent.",
+    "files": "What is sent along with messages.",
     "runs": "How a message was, or is being, answered.",
     "events": "What happens in a thread, as it happens.",
     "roles": "Who may do what on an agent or a thread.",
     "keys": "API keys, and who one is by them.",
+    "usage": "What models were used for, and what that cost.",
     "catalogue": "What agents can be made of.",
     "health": "How the service is.",
+}
+_UPLOAD: dict[str, Any] = {
+    "type": "object",
+    "properties": {uploads.FIELD: {"type": "string", "format": "binary"}},
+    "required": [uploads.FIELD],
+    "additionalProperties": False,
 }
 _EVENT: dict[str, Any] = {
     "title": "Event",
@@ -126,6 +136,9 @@ def _complete(operation: dict[str, Any], path: str, route: APIRoute) -> None:
             "required": True,
             "content": {JSON: {"schema": {"$ref": _REF.format(model=model.__name__)}}},
         }
+    if hasattr(route.endpoint, TAKES_FILE):
+        codes += ["invalid_request", "unsupported_media_type"]
+        operation["requestBody"] = {"required": True, "content": {uploads.MEDIA_TYPE: {"schema": _UPLOAD}}}
     _add_problems(answers, codes)
     operation["responses"] = dict(sorted(answers.items()))
 

@@ -3,11 +3,15 @@
 One class per concern; `Settings` is all of them together. Provider settings keep the names that their SDKs read.
 """
 
+import json
+import tomllib
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ai_agents.context.catalogue import ModelFacts, parse_facts
 
 KIB = 1024
 PREFIX = "AI_AGENTS_"
@@ -37,6 +41,8 @@ class DatabaseSettings(BaseSettings):
     database_url: str | None = Field(None, description="SQLite in the var directory, or `postgresql+asyncpg://…`.")
     database_pool_size: int = Field(10, ge=1, le=500)
     redis_url: str | None = None
+    files_dir: Path | None = Field(None, description="Uploaded files; else a folder in the var directory.")
+    files_url: str | None = Field(None, description="A bucket for them instead: `s3://bucket/prefix`, `gs://…`.")
     worker_concurrency: int | None = Field(None, ge=1, description="Jobs that a worker does at once; else one a core.")
 
 
@@ -51,7 +57,34 @@ class ProviderSettings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     ollama_host: str | None = Field(None, validation_alias="OLLAMA_HOST")
+    prices: str | None = Field(
+        None, description="Prices and windows of models, as JSON or as the path of a JSON or TOML file."
+    )
     echo_delay_s: float = Field(0.02, ge=0, le=10, description="Before each word of the stand-in, so that it streams.")
+
+    @field_validator("prices")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_prices(value)
+        return value
+
+    @property
+    def model_facts(self) -> dict[str, ModelFacts]:
+        """What was set of models."""
+        return {} if self.prices is None else read_prices(self.prices)
+
+
+def read_prices(given: str) -> dict[str, ModelFacts]:
+    """What is given as JSON, or in the JSON or TOML file of this path. Raises ValueError."""
+    try:
+        text = given if given.lstrip().startswith("{") else Path(given).read_text()
+        found = tomllib.loads(text) if given.endswith(".toml") else json.loads(text)
+    except OSError as error:
+        raise ValueError("the file cannot be read") from error
+    except ValueError as error:
+        raise ValueError("neither JSON nor the path of a JSON or TOML file") from error
+    return parse_facts(found)
 
 
 class RequestLimits(BaseSettings):
@@ -60,6 +93,7 @@ class RequestLimits(BaseSettings):
     max_body_bytes: int = Field(1024 * KIB, ge=KIB)
     max_content_characters: int = Field(100_000, ge=1)
     max_metadata_bytes: int = Field(16 * KIB, ge=2)
+    max_file_bytes: int = Field(20 * 1024 * KIB, ge=KIB, description="Of an uploaded file.")
     max_json_depth: int = Field(32, ge=4, le=500)
     max_header_bytes: int = Field(32 * KIB, ge=KIB)
     max_requests_per_minute: int = Field(600, ge=1, description="Of one user, per process; admins are not counted.")
@@ -86,6 +120,11 @@ class Settings(ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits
     def database(self) -> str:
         """The database's address: the one that was set, else a file of ours."""
         return self.database_url or f"sqlite:///{self.var_dir / 'ai-agents.db'}"
+
+    @property
+    def files(self) -> Path:
+        """The folder of uploaded files, or of those that arrive where a bucket keeps them."""
+        return self.files_dir or self.var_dir / "files"
 
     @property
     def admin_key_file(self) -> Path:

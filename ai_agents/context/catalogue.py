@@ -97,12 +97,14 @@ class ModelCatalogue:
         return None if provider in _NOT_LISTED else self._listed(provider, model)
 
 
-def parse_facts(given: Mapping[str, Any]) -> dict[str, ModelFacts]:
+def parse_facts(given: Any) -> dict[str, ModelFacts]:
     """Facts as they are written down: `{"openai:my-model": {"input": 2.5, "output": "10", "window": 32768}}`.
 
     Prices are US dollars for a million tokens, `input` and `output` both or neither; `cached_input`, `cache_write` and
     `window` as known. Raises ValueError, which names the model.
     """
+    if not isinstance(given, Mapping) or not all(":" in str(name) for name in given):
+        raise ValueError("an object whose names are `provider:model`")
     return {str(name): _parse_one(str(name), facts) for name, facts in given.items()}
 
 

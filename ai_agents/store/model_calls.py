@@ -155,7 +155,7 @@ def _day(dialect: str) -> ColumnElement[str]:
     return func.substr(ModelCall.created_at, 1, 10)
 
 
-def _to_sum(row: Mapping[str, Any], keys: Mapping[str, Any]) -> JsonObject:
+def _to_sum(row: Mapping[Any, Any], keys: Mapping[str, Any]) -> JsonObject:
     found: JsonObject = {name: row[name] for name in keys}
     found["calls"] = row["calls"]
     estimated = bool(row["estimated_calls"])

@@ -423,8 +423,8 @@ class WorkerHeartbeat(Base):
 class ModelCall(Base):
     """One call of a model: what it used, what it cost, how it went. It outlives its thread, but not its user.
 
-    `cost_pico_usd` is in millionths of a millionth of a US dollar, so that sums are exact; null where it is not known. A
-    call for no run (a summary, a title) has no `run_id`.
+    `cost_pico_usd` is in millionths of a millionth of a US dollar, so that sums are exact; null where it is not known.
+    A call for no run (a summary, a title) has no `run_id`.
     """
 
     __tablename__ = "model_calls"

@@ -14,7 +14,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from ai_agents.core.types import TextPart
+from ai_agents.core.types import FilePart, TextPart
 from app.settings import Settings
 
 _DEFAULTS = Settings.model_fields
@@ -90,8 +90,8 @@ def _as_parts(value: Any) -> Any:
 
 def _check_content(value: list[PartIn], info: ValidationInfo) -> list[PartIn]:
     texts = [part.text for part in value if isinstance(part, TextPartIn)]
-    if not any(text.strip() for text in texts):
-        raise ValueError("must contain text")
+    if len(texts) == len(value) and not any(text.strip() for text in texts):
+        raise ValueError("must contain text, or a file")
     limit = _limits(info).max_content_characters
     if sum(map(len, texts)) > limit:
         raise ValueError(f"must not have more than {limit} characters")
@@ -122,9 +122,11 @@ Content = Annotated[
 ]
 
 
-def to_parts(content: list[PartIn]) -> list[TextPart]:
-    """The content as the framework takes it."""
-    return [TextPart(part.text) for part in content if isinstance(part, TextPartIn)]
+def to_parts(content: list[PartIn]) -> list[TextPart | FilePart]:
+    """The content as the framework takes it; of a file it asks for no more than the id."""
+    return [
+        TextPart(part.text) if isinstance(part, TextPartIn) else FilePart(part.file_id, "", "", 0) for part in content
+    ]
 
 
 ItemT = TypeVar("ItemT")
@@ -167,6 +169,14 @@ class Usage(Read):
     output_tokens: int | None
     cached_input_tokens: int | None
     reasoning_tokens: int | None
+    estimated: bool | None = None
+
+
+class Cost(Read):
+    """What model calls cost. `estimated` is there, and true, where their tokens were counted here."""
+
+    currency: Literal["USD"]
+    amount: str = Field(description="Exact, as a decimal number.", examples=["0.00123"])
     estimated: bool | None = None
 
 

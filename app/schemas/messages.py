@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field
 
-from app.schemas.common import Content, Id, Metadata, Page, Read, Strict, Timestamp, Usage
+from app.schemas.common import Content, Cost, Id, Metadata, Page, Read, Strict, Timestamp, Usage
 
 
 class CreateMessage(Strict):
@@ -76,6 +76,7 @@ class MessageRead(Read):
     status: Literal["completed", "incomplete", "queued"]
     user_id: str | None
     usage: Usage | None
+    cost: Cost | None = Field(description="Of the model call that it comes from; null where no price is known.")
     metadata: dict[str, Any]
     created_at: Timestamp
 

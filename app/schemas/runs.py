@@ -1,10 +1,10 @@
 """Runs: how a message was, or is being, answered."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from app.schemas.common import Id, Page, Read, Timestamp, Usage
+from app.schemas.common import Cost, Id, Page, Read, Timestamp, Usage
 
 
 class RunError(Read):
@@ -14,6 +14,19 @@ class RunError(Read):
 
     code: str
     detail: str
+
+
+class RunNotice(Read):
+    """Something that happened on the way. `context_left_out`: the oldest turns that the memory chose did not fit the
+    model, so they were not sent to it.
+    """
+
+    code: Literal["context_left_out"]
+    messages: int | None = Field(description="How many; null where so many were left out that they were not counted.")
+    through_seq: int | None = Field(description="The place of the newest of them.")
+    reason: Literal["window", "provider"] = Field(
+        description="Known before it was asked, or because the provider refused the request as too long."
+    )
 
 
 class RunRead(Read):
@@ -27,8 +40,9 @@ class RunRead(Read):
     status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
     attempt: int
     usage: Usage | None
-    cost: dict[str, Any] | None
+    cost: Cost | None = Field(description="Of all its model calls; null where there was none, or no price is known.")
     stop_reason: str | None
+    notices: list[RunNotice]
     error: RunError | None
     created_at: Timestamp
     started_at: Timestamp | None

@@ -46,6 +46,7 @@ async def test_a_message_has_every_field_of_the_contract_in_its_order(database: 
             status="incomplete",
             user_id=None,
             usage=Usage(1, 2, None, 0, estimated=True),
+            cost={"currency": "USD", "amount": "0.1"},
             metadata={"k": [1]},
             created_at=now,
         )
@@ -85,6 +86,7 @@ async def test_a_message_has_every_field_of_the_contract_in_its_order(database: 
                 "estimated": True,
             },
         ),
+        ("cost", {"currency": "USD", "amount": "0.1"}),
         ("metadata", {"k": [1]}),
         ("created_at", now),
     ]
@@ -98,7 +100,7 @@ async def test_a_message_has_every_field_of_the_contract_in_its_order(database: 
 def test_the_content_of_a_tool_message_is_what_the_tool_answered(result: object, content: str) -> None:
     stored = {"type": "tool_result", "tool_call_id": "c", "name": "n", "result": result, "is_error": False}
     row = dict.fromkeys(
-        ("id", "thread_id", "run_id", "seq", "role", "status", "user_id", "usage", "metadata", "created_at")
+        ("id", "thread_id", "run_id", "seq", "role", "status", "user_id", "usage", "cost", "metadata", "created_at")
     )
     assert to_public({**row, "parts": [stored]})["content"] == content
 
