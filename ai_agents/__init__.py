@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ai_agents.auth.roles import RoleAuth
+    from ai_agents.connection import connect
     from ai_agents.core.events import Event
     from ai_agents.core.exceptions import AIAgentsError, PermissionDenied, ProviderNotConfigured
     from ai_agents.core.types import ToolDefinition
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ai_agents.memory.registry import get_memory_strategy, register_memory_strategy
     from ai_agents.providers.base import Provider
     from ai_agents.providers.registry import ProviderPool, get_provider, register_provider
-    from ai_agents.runner.connection import Connection, connect
+    from ai_agents.runner.connection import Connection
     from ai_agents.runner.preparation import RunLimits
     from ai_agents.runner.runner import AgentRunner
     from ai_agents.runner.sse import stream_as_sse
@@ -46,7 +47,7 @@ _HOMES = {
     "ToolContext": "tools.base",
     "ToolDefinition": "core.types",
     "ToolRegistry": "tools.registry",
-    "connect": "runner.connection",
+    "connect": "connection",
     "get_memory_strategy": "memory.registry",
     "get_provider": "providers.registry",
     "register_memory_strategy": "memory.registry",

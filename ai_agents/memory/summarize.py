@@ -25,6 +25,11 @@ class Summarize(MemoryStrategy):
     max_tokens: int = _MOST_TOKENS
     estimate: Estimate = estimate_message
 
+    @property
+    def longest(self) -> int:
+        """How many messages may lie after a summary before the next one is due."""
+        return 2 * self.recent
+
     def window(self, history: HistoryReader) -> Window:
         """The summary and what came after it, from the beginning of the turn in which the summary ends."""
         summary = history.summary()

@@ -20,6 +20,8 @@ class Capabilities:
     sampling: bool = True
     reasoning: bool = True
     tools: bool = True
+    # Whether it does what it is told in words; a stand-in does not.
+    instructions: bool = True
     files: FileRules = NO_FILES
 
 

@@ -41,7 +41,7 @@ class EchoProvider(Provider):
 
     def capabilities(self, model: str) -> Capabilities:
         """It takes tools and files, of which it repeats the names, and neither samples nor reasons."""
-        return Capabilities(sampling=False, reasoning=False, files=ANY_FILES)
+        return Capabilities(sampling=False, reasoning=False, files=ANY_FILES, instructions=False)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`."""

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from ai_agents.bus.base import Bus, Channel
 from ai_agents.core.exceptions import DatabaseUnavailable, Overloaded, SecondProcess, ThreadNotFound
@@ -14,6 +15,7 @@ from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
 from ai_agents.runner import lease
 from ai_agents.runner.chores import Chore, do_chores
+from ai_agents.runner.contexts import Contexts
 from ai_agents.runner.recording import Ended, Successor
 from ai_agents.runner.turn import MAX_ATTEMPTS, Prepare, StopKind, Turn
 from ai_agents.store import idempotency, runs, tickets
@@ -21,6 +23,26 @@ from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
 _log = logging.getLogger(__name__)
+
+
+class Background(Protocol):
+    """What becomes of background jobs: this process carries them out, or tells a queue of them."""
+
+    def offer(self, contexts: Contexts) -> None:
+        """Here are the agents' models and memory; the last runner's are used."""
+        ...
+
+    def wake(self, job_ids: Sequence[str]) -> None:
+        """These jobs have been committed."""
+        ...
+
+    def chores(self) -> list[Chore]:
+        """What is to be done again and again."""
+        ...
+
+    async def drain(self, grace_s: float) -> None:
+        """Begin nothing more; what is under way gets `grace_s` seconds, and is then left to others."""
+        ...
 
 
 @dataclass(slots=True)
@@ -38,6 +60,7 @@ class Executor:
     """
 
     def __init__(self, database: Database, bus: Bus, *, shared: bool) -> None:
+        self.background: Background | None = None
         self.owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{new_id()[-8:]}"
         self._database = database
         self._bus = bus
@@ -114,8 +137,12 @@ class Executor:
         self.follow_up(result, prepare=turn.prepare)
 
     def follow_up(self, ended: Ended | None, *, prepare: Prepare | None = None) -> None:
-        """Run the next of the queue, where the ending of the last one let it start here."""
-        if ended is not None and ended.next_run is not None:
+        """See to the jobs that a run made needed, and run the next of the queue, where its end let that start here."""
+        if ended is None:
+            return
+        if ended.jobs and self.background is not None:
+            self.background.wake(ended.jobs)
+        if ended.next_run is not None:
             self.launch(ended.next_run, prepare=prepare)
 
     def find_ended(self, run_id: str) -> asyncio.Future[Ended | None] | None:
@@ -142,6 +169,8 @@ class Executor:
         tasks = {running.task for running in self._running.values()}
         if tasks:
             await asyncio.wait(tasks, timeout=5)
+        if self.background is not None:
+            await self.background.drain(grace_s)
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.wait({self._tending})
@@ -170,6 +199,7 @@ class Executor:
             Chore(lease.RENEW_EVERY_S, self._renew),
             Chore(lease.SWEEP_EVERY_S, self._sweep),
             Chore(lease.TIDY_EVERY_S, self._tidy),
+            *(self.background.chores() if self.background is not None else ()),
         ]
 
     async def _stop_cancelled(self) -> None:

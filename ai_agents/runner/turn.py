@@ -126,6 +126,7 @@ class Turn:
         try:
             settled = self._resumed and await self._settle_calls()
             prepared = self._prepared = await self._once_available(lambda: self.prepare(self.run))
+            self._recorded = 0
             if self._resumed and not settled and self.run.attempt > 1:
                 await self._to_the_end(self._note_lost())
             loop = Loop(

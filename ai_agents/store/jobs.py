@@ -1,37 +1,358 @@
-"""The outbox: one row for each piece of background work, however often it is asked for."""
+"""The outbox: one row for each piece of background work, however often it is asked for.
 
-from sqlalchemy import Connection, select
+A job is written in the transaction that makes it needed. Whoever carries it out claims it first, under a lease by the
+database's clock, and each of his writes is fenced: of several who were told of the same job one does it, and what one
+that was thought dead still writes has no effect.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Table,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ai_agents.core.exceptions import Conflict, NotFound
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import JsonObject
+from ai_agents.store import pages
+from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import Job
+from ai_agents.store.runs import database_now
 
+MAX_ATTEMPTS = 5
+# A thread has one title.
+TITLE_RANGE = "title"
+# How long after its first failure a job is tried again; each further time waits twice as long.
+_BACKOFF_S = 2.0
+_LONGEST_BACKOFF_S = 300.0
+_LOST = f"The process that did it was lost {MAX_ATTEMPTS} times."
+_JOBS = cast(Table, Job.__table__)
 _PUBLIC = (
-    Job.id,
-    Job.thread_id,
-    Job.kind,
-    Job.range_key,
-    Job.status,
-    Job.attempts,
-    Job.error,
-    Job.created_at,
-    Job.finished_at,
+    "id",
+    "thread_id",
+    "kind",
+    "range_key",
+    "status",
+    "attempts",
+    "error",
+    "result",
+    "created_at",
+    "finished_at",
 )
+# What a job is when it has been asked for and nobody has begun it.
+_ANEW = {
+    "status": "queued",
+    "attempts": 0,
+    "error": None,
+    "result": None,
+    "finished_at": None,
+    "lease_owner": None,
+    "lease_expires_at": None,
+    "due_at": 0.0,
+}
+
+
+class JobNotFound(NotFound):
+    """There is no such job."""
+
+
+class JobLost(Exception):
+    """The job has been claimed by somebody else, or is gone: whoever gets this writes nothing more for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job as the one who carries it out holds it. `attempts` counts this one."""
+
+    id: str
+    thread_id: str | None
+    kind: str
+    range_key: str
+    payload: JsonObject
+    attempts: int
+    fence: int
+
+
+@cache
+def _enqueue(dialect: str) -> Any:
+    """Built once: turns run it. `sent_at` is now, since whoever commits sends the job at once or carries it out."""
+    names = ("id", "thread_id", "kind", "range_key", "payload", "created_at")
+    values: dict[str, Any] = {name: bindparam(f"b_{name}", type_=_JOBS.c[name].type) for name in names}
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(_JOBS).values(
+        **values, status="queued", attempts=0, fence=0, due_at=0.0, sent_at=database_now(dialect)
+    )
+    # What was done once is done again where it is needed again; what is still to be done, or was given up, stays.
+    return statement.on_conflict_do_update(
+        index_elements=["thread_id", "kind", "range_key"],
+        set_={**_ANEW, "sent_at": statement.excluded.sent_at},
+        where=_JOBS.c.status == "completed",
+    ).returning(_JOBS.c.id)
+
+
+def request(
+    connection: Connection, thread_id: str | None, kind: str, range_key: str, *, payload: JsonObject | None = None
+) -> str | None:
+    """Write a job that is needed; its id. None where it waits, runs or was given up already."""
+    values = {
+        "b_id": new_id(),
+        "b_thread_id": thread_id,
+        "b_kind": kind,
+        "b_range_key": range_key,
+        "b_payload": payload,
+        "b_created_at": utc_now(),
+    }
+    found: str | None = connection.execute(_enqueue(connection.dialect.name), values).scalar_one_or_none()
+    return found
 
 
 def enqueue(connection: Connection, thread_id: str, kind: str, range_key: str) -> JsonObject:
     """The job for this thread, kind and range: a new one, or the one that was asked for before."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    request(connection, thread_id, kind, range_key)
+    found = select(_JOBS).where(Job.thread_id == thread_id, Job.kind == kind, Job.range_key == range_key)
+    return to_public(connection.execute(found).mappings().one())
+
+
+def range_after(covers_through_seq: int) -> str:
+    """The range of a summary that goes on from one that covers so much: one is made from there, then the next."""
+    return f"after-{covers_through_seq}"
+
+
+def to_public(row: Mapping[Any, Any]) -> JsonObject:
+    """A job as clients see it."""
+    return {name: row[name] for name in _PUBLIC}
+
+
+# Carrying out.
+
+
+def _is_due(now: ColumnElement[float]) -> ColumnElement[bool]:
+    """Whether a job can be claimed now: it waits and its time has come, or its process let the lease run out."""
+    abandoned = and_(_JOBS.c.status == "running", _JOBS.c.lease_expires_at < now)
+    return or_(and_(_JOBS.c.status == "queued", _JOBS.c.due_at <= now), abandoned)
+
+
+def claim(connection: Connection, job_id: str, *, owner: str, lease_s: float) -> ClaimedJob | None:
+    """Become the one who carries the job out; None where it is done, somebody else's, not due yet, or gone.
+
+    One whose process was lost for the last time is given up instead.
+    """
+    now = database_now(connection.dialect.name)
+    values = {
+        "status": "running",
+        "attempts": _JOBS.c.attempts + 1,
+        "fence": _JOBS.c.fence + 1,
+        "lease_owner": owner,
+        "lease_expires_at": now + lease_s,
+    }
+    statement = update(_JOBS).where(_JOBS.c.id == job_id, _is_due(now)).values(values).returning(_JOBS)
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None:
+        return None
+    job = _claimed(row)
+    if job.attempts > MAX_ATTEMPTS:
+        _park(connection, job, _LOST, attempts=MAX_ATTEMPTS)
+        return None
+    return job
+
+
+def list_due(connection: Connection, *, limit: int) -> list[str]:
+    """Ids of jobs that can be claimed now, oldest first."""
+    statement = select(_JOBS.c.id).where(_is_due(database_now(connection.dialect.name)))
+    return list(connection.execute(statement.order_by(_JOBS.c.created_at, _JOBS.c.id).limit(limit)).scalars())
+
+
+def renew(connection: Connection, job: ClaimedJob, *, lease_s: float) -> None:
+    """Hold on to a claim. Raises `JobLost`."""
+    _write(connection, job, {"lease_expires_at": database_now(connection.dialect.name) + lease_s})
+
+
+def finish(connection: Connection, job: ClaimedJob, result: JsonObject | None) -> None:
+    """Note that the job is done, in the transaction of its effect, so that there is both or neither.
+
+    Raises `JobLost`.
+    """
+    _write(connection, job, _ended("completed", result=result, error=None))
+
+
+def fail(connection: Connection, job: ClaimedJob, reason: str, *, retryable: bool = True) -> bool:
+    """Note that the job failed: it is tried again later, or after its last attempt given up; whether it was given up.
+
+    Raises `JobLost`.
+    """
+    if not retryable or job.attempts >= MAX_ATTEMPTS:
+        _park(connection, job, reason, attempts=job.attempts)
+        return True
+    wait_s = min(_BACKOFF_S * 2 ** (job.attempts - 1), _LONGEST_BACKOFF_S)
+    due_at = database_now(connection.dialect.name) + wait_s
+    _write(connection, job, {**_released(), "due_at": due_at, "error": reason})
+    return False
+
+
+def give_back(connection: Connection, job: ClaimedJob) -> None:
+    """Leave the job to another process, as if it had not been begun here. Raises `JobLost`."""
+    _write(connection, job, {**_released(), "due_at": 0.0, "attempts": job.attempts - 1})
+
+
+def _claimed(row: RowMapping) -> ClaimedJob:
+    return ClaimedJob(
+        id=row["id"],
+        thread_id=row["thread_id"],
+        kind=row["kind"],
+        range_key=row["range_key"],
+        payload=row["payload"] or {},
+        attempts=row["attempts"],
+        fence=row["fence"],
+    )
+
+
+def _park(connection: Connection, job: ClaimedJob, reason: str, *, attempts: int) -> None:
+    _write(connection, job, {**_ended("failed", result=None, error=reason), "attempts": attempts})
+
+
+def _released() -> JsonObject:
+    """Nobody's, and nobody was told of it."""
+    return {"status": "queued", "lease_owner": None, "lease_expires_at": None, "sent_at": None}
+
+
+def _ended(status: str, *, result: JsonObject | None, error: str | None) -> JsonObject:
+    return {
+        "status": status,
+        "result": result,
+        "error": error,
+        "finished_at": utc_now(),
+        "lease_owner": None,
+        "lease_expires_at": None,
+    }
+
+
+def _write(connection: Connection, job: ClaimedJob, values: Mapping[str, Any]) -> None:
+    mine = (_JOBS.c.id == job.id, _JOBS.c.fence == job.fence, _JOBS.c.status == "running")
+    if not connection.execute(update(_JOBS).where(*mine).values(dict(values))).rowcount:
+        raise JobLost
+
+
+# Sending.
+
+
+def take_unsent(connection: Connection, *, again_after_s: float, limit: int) -> list[str]:
+    """Ids of due jobs that no queue was told of, or so long ago that it must have lost them; they count as sent now.
+
+    Of several processes that ask at once, each id goes to one.
+    """
+    now = database_now(connection.dialect.name)
+    waiting = (_is_due(now), or_(_JOBS.c.sent_at.is_(None), _JOBS.c.sent_at < now - again_after_s))
+    found = select(_JOBS.c.id).where(*waiting).order_by(_JOBS.c.created_at).limit(limit)
+    if connection.dialect.name == "postgresql":
+        found = found.with_for_update(skip_locked=True)
+    statement = update(_JOBS).where(_JOBS.c.id.in_(found), *waiting).values(sent_at=now).returning(_JOBS.c.id)
+    return list(connection.execute(statement).scalars())
+
+
+# Looking after.
+
+
+def list_jobs(connection: Connection, *, status: str | None, limit: int, after: str | None) -> JsonObject:
+    """A page of all jobs (of this status), newest first. Raises `InvalidCursor`."""
+    statement = select(_JOBS) if status is None else select(_JOBS).where(_JOBS.c.status == status)
+    return pages.newest_first(
+        connection, statement, Job.created_at, Job.id, limit=limit, after=after, to_dict=to_public
+    )
+
+
+def get_job(connection: Connection, job_id: str) -> JsonObject:
+    """One job. Raises `JobNotFound`."""
+    row = connection.execute(select(_JOBS).where(_JOBS.c.id == job_id)).mappings().one_or_none()
+    if row is None:
+        raise JobNotFound
+    return to_public(row)
+
+
+def retry(connection: Connection, job_id: str) -> JsonObject:
+    """Let a job that was given up begin anew; the job. Raises `JobNotFound`, `Conflict` where it was not given up."""
+    values = {**_ANEW, "sent_at": database_now(connection.dialect.name)}
+    statement = update(_JOBS).where(_JOBS.c.id == job_id, _JOBS.c.status == "failed").values(values)
+    job = get_job(connection, job_id)
+    if not connection.execute(statement).rowcount:
+        raise Conflict(f"Only a failed job can be tried again; this one is {job['status']}.")
+    return get_job(connection, job_id)
+
+
+def list_failed(connection: Connection) -> list[str]:
+    """Ids of all jobs that were given up, oldest first."""
+    found = select(_JOBS.c.id).where(_JOBS.c.status == "failed").order_by(_JOBS.c.created_at)
+    return list(connection.execute(found).scalars())
+
+
+def count(connection: Connection) -> JsonObject:
+    """How many are `queued`, `running`, `failed`, and `oldest_created_at`: since when the oldest of the first two is."""
+    found = select(_JOBS.c.status, func.count(), func.min(_JOBS.c.created_at)).group_by(_JOBS.c.status)
+    rows = connection.execute(found.where(_JOBS.c.status.in_(("queued", "running", "failed")))).all()
+    counts = {status: number for status, number, _ in rows}
+    open_since = [oldest for status, _, oldest in rows if status != "failed"]
+    return {
+        "queued": counts.get("queued", 0),
+        "running": counts.get("running", 0),
+        "failed": counts.get("failed", 0),
+        "oldest_created_at": min(open_since, default=None),
+    }
+
+
+class JobStore:
+    """Jobs as an operator sees them."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+    async def get(self, job_id: str) -> JsonObject:
+        """One job. Raises `JobNotFound`."""
+        return await self._db.read(lambda c: get_job(c, job_id))
+
+    async def list(self, *, status: str | None = None, limit: int = 20, after: str | None = None) -> JsonObject:
+        """Jobs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
+        return await self._db.read(lambda c: list_jobs(c, status=status, limit=limit, after=after))
+
+    async def retry(self, job_id: str) -> JsonObject:
+        """Let a job that was given up begin anew. Raises `JobNotFound`, `Conflict`."""
+        return await self._db.write(lambda c: retry(c, job_id))
+
+    async def count(self) -> JsonObject:
+        """`queued`, `running`, `failed`, `oldest_created_at`."""
+        return await self._db.read(count)
+
+
+def insert_loose(connection: Connection, kind: str, range_key: str, payload: JsonObject) -> JsonObject:
+    """Write a job of no thread; the job."""
     values = {
         "id": new_id(),
-        "thread_id": thread_id,
         "kind": kind,
         "range_key": range_key,
-        "status": "queued",
-        "attempts": 0,
+        "payload": payload,
         "created_at": utc_now(),
+        "fence": 0,
+        **_ANEW,
+        "sent_at": database_now(connection.dialect.name),
     }
-    connection.execute(insert(Job).values(**values).on_conflict_do_nothing())
-    found = select(*_PUBLIC).where(Job.thread_id == thread_id, Job.kind == kind, Job.range_key == range_key)
-    return dict(connection.execute(found).mappings().one())
+    return to_public(connection.execute(insert(_JOBS).values(values).returning(_JOBS)).mappings().one())
+
+
+def find_open(connection: Connection, kind: str, range_key: str) -> JsonObject | None:
+    """A job of no thread of this kind and range that is not done yet."""
+    found = select(_JOBS).where(
+        _JOBS.c.thread_id.is_(None), _JOBS.c.kind == kind, _JOBS.c.range_key == range_key, _JOBS.c.finished_at.is_(None)
+    )
+    row = connection.execute(found.limit(1)).mappings().one_or_none()
+    return None if row is None else to_public(row)

@@ -387,18 +387,18 @@ class Job(Base):
     thread_id: Mapped[str | None] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
     range_key: Mapped[str] = mapped_column(String(64))
-    payload: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(Integer)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    finished_at: Mapped[str | None] = mapped_column(Timestamp)
+    payload: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     fence: Mapped[int] = mapped_column(Integer, server_default="0")
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_expires_at: Mapped[float | None] = mapped_column(Float)
     due_at: Mapped[float] = mapped_column(Float, server_default="0")
     sent_at: Mapped[float | None] = mapped_column(Float)
-    error: Mapped[str | None] = mapped_column(Text)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    finished_at: Mapped[str | None] = mapped_column(Timestamp)
 
 
 class PeriodicTask(Base):

@@ -48,10 +48,19 @@ def newest(connection: Connection, thread_id: str, *, through_seq: int = MAX_SEQ
     return StoredSummary(row.text, row.covers_through_seq) if row is not None and row.text else None
 
 
-def add(connection: Connection, thread_id: str, text: str, *, covers_through_seq: int, expected_covers: int) -> bool:
+def add(
+    connection: Connection,
+    thread_id: str,
+    text: str,
+    *,
+    covers_through_seq: int,
+    expected_covers: int,
+    expected_text: str | None = None,
+) -> bool:
     """Add a summary, if the one that counts still is the one that it was made from; whether it was added.
 
-    `expected_covers` is what that one covers, 0 where there was none. The log tells of it as `context.compacted`.
+    `expected_covers` is what that one covers, 0 where there was none; `expected_text` is its text, "" where there was
+    none and None where that does not matter. The log tells of it as `context.compacted`.
     Raises `ThreadNotFound`, `InvalidRequest` for an empty text or a cover beyond the log.
     """
     text = clean_text(text).strip()
@@ -61,6 +70,8 @@ def add(connection: Connection, thread_id: str, text: str, *, covers_through_seq
     row = connection.execute(_NEWEST, {"thread_id": thread_id, "through_seq": MAX_SEQ}).one_or_none()
     covered = row.covers_through_seq if row is not None and row.text else 0
     least = row.covers_through_seq if row is not None else 0
+    if expected_text is not None and expected_text != (row.text if row is not None else ""):
+        return False
     if covered != expected_covers or covers_through_seq < max(least, 1):
         return False
     facts = {"summary": text, "covers_through_seq": covers_through_seq}

@@ -156,6 +156,21 @@ def update_thread(
     return thread, version + 1
 
 
+def set_generated_title(connection: Connection, thread_id: str, title: str) -> bool:
+    """Give a thread that has no title one that a job made; whether it was given. A person's title stays.
+
+    Raises `ThreadNotFound`.
+    """
+    thread_log.lock(connection, thread_id)
+    untitled = (Thread.id == thread_id, Thread.title.is_(None))
+    values = {"title": title, "title_by": "job", "version": Thread.version + 1, "updated_at": utc_now()}
+    if not connection.execute(update(Thread).where(*untitled).values(values)).rowcount:
+        return False
+    thread = get_thread(connection, thread_id)
+    thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": thread}))
+    return True
+
+
 def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owner_id: str | None) -> JsonObject:
     """Write a new thread with the history of this one up to and with a message; the new thread.
 

@@ -2,12 +2,13 @@
 
 from typing import Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import select
 
 from ai_agents.core.exceptions import InvalidRequest, ThreadNotFound
 from ai_agents.core.types import JsonObject
-from ai_agents.runner.connection import latest_connection
-from ai_agents.store import jobs
+from ai_agents.runner.connection import Connection, latest_connection
+from ai_agents.store import jobs, summaries
 from ai_agents.store.database import Database, HasDatabase
 from ai_agents.store.models import Thread
 
@@ -25,10 +26,14 @@ class OutboxQueue:
 
     def __init__(self, conn: HasDatabase) -> None:
         self._database: Database = conn.database
+        self._executor = conn.executor if isinstance(conn, Connection) else None
 
     async def enqueue(self, thread_id: str, kind: str) -> JsonObject:
-        """Write the job's row."""
-        return await self._database.write(lambda c: _enqueue(c, thread_id, kind))
+        """Write the job's row, and see to it that it is carried out."""
+        job = await self._database.write(lambda c: _enqueue(c, thread_id, kind))
+        if job["status"] == "queued" and self._executor is not None and self._executor.background is not None:
+            self._executor.background.wake([job["id"]])
+        return job
 
 
 _configured: JobQueue | None = None
@@ -59,9 +64,11 @@ def _queue() -> JobQueue:
     return OutboxQueue(conn)
 
 
-def _enqueue(connection: Connection, thread_id: str, kind: str) -> JsonObject:
-    last_seq = connection.execute(select(Thread.last_seq).where(Thread.id == thread_id)).scalar_one_or_none()
-    if last_seq is None:
+def _enqueue(connection: SqlConnection, thread_id: str, kind: str) -> JsonObject:
+    if connection.execute(select(Thread.id).where(Thread.id == thread_id)).scalar_one_or_none() is None:
         raise ThreadNotFound
-    # A thread has one title; a summary is asked for anew for each stretch of it.
-    return jobs.enqueue(connection, thread_id, kind, "title" if kind == "title" else f"through-{last_seq}")
+    if kind == "title":
+        return jobs.enqueue(connection, thread_id, kind, jobs.TITLE_RANGE)
+    found = summaries.newest(connection, thread_id)
+    covers = found.covers_through_seq if found else 0
+    return jobs.enqueue(connection, thread_id, kind, jobs.range_after(covers))

@@ -1,0 +1,154 @@
+"""Summaries: the old one and what was said since become a new one. Messages are never touched.
+
+Everything after what the summary covers is compacted but for the newest `recent` messages, in whole turns. A long
+stretch is done in several jobs, each of which asks for the next in its own transaction.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest
+from ai_agents.memory.summarize import Summarize
+from ai_agents.memory.turns import starts_of_turns
+from ai_agents.providers.base import Provider
+from ai_agents.store import jobs, summaries
+from ai_agents.store.history import History
+from ai_agents.store.jobs import ClaimedJob
+from ai_agents.workers import transcript
+from ai_agents.workers.work import Effect, Work, agent_of_thread
+
+# What is read for one summary: a model with a window of 32,000 tokens takes it, in any language.
+_MAX_MESSAGES = 400
+_MAX_CHARACTERS = 48_000
+_MAX_TOKENS = 2500
+# No summary of several turns is shorter than this: it is an excuse, or was cut off.
+_SHORTEST = 20
+_TASK = (
+    "You keep the memory of a long conversation between a user and an assistant. You are given the summary so far, if "
+    "there is one, and what was said since, one message a line as JSON. Answer with the new summary and with nothing "
+    "else. It replaces both, and whatever is not in it is forgotten: keep names, numbers, dates, decisions, what the "
+    "user wants and prefers, what the tools found, which files were attached and what came of them, and what is still "
+    "open. Report in the third person who said what. At most 400 words, in the language of the conversation."
+)
+_REMINDER = "Write the new summary of everything above."
+_EXCUSE = re.compile(r"(i'?m sorry|i am sorry|sorry,|i can(no|')t\b|i am unable|i'm unable|as an ai\b)", re.IGNORECASE)
+# How much of a message a summary without a model keeps.
+_EXCERPT = 160
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """What is to be compacted: the summary so far, the messages, and whether more of them wait to be."""
+
+    agent: JsonObject
+    old_text: str
+    covers: int
+    messages: tuple[ModelMessage, ...]
+    more: bool
+
+    @property
+    def covers_through_seq(self) -> int:
+        """What the new summary covers."""
+        return int(self.messages[-1].seq or 0)
+
+
+async def make_summary(work: Work, job: ClaimedJob) -> Effect:
+    """What adds the summary that the job is about. Raises what the provider raises."""
+    thread_id = str(job.thread_id)
+    stretch = await work.database.read(lambda c: _read(c, work, thread_id, job.range_key))
+    if stretch is None:
+        return lambda _connection: {"written": False, "reason": "There is nothing to compact."}
+    provider, model = work.choose(stretch.agent)
+    text = await _summarized(provider, model, stretch)
+    if not _is_usable(text):
+        return lambda _connection: {"written": False, "reason": "The model gave no usable summary."}
+    return lambda connection: _write(connection, thread_id, stretch, text)
+
+
+async def _summarized(provider: Provider, model: str, stretch: _Stretch) -> str:
+    if not provider.capabilities(model).instructions:
+        return _excerpts(stretch)
+    response = await provider.complete(_request(model, stretch))
+    # What was cut off has lost its end, and what is lost is forgotten.
+    return "" if response.stop_reason in ("max_tokens", "context_exceeded") else transcript.said(response)
+
+
+def _request(model: str, stretch: _Stretch) -> ModelRequest:
+    records = [("summary", stretch.old_text)] if stretch.old_text else []
+    records.append(("conversation", _within("\n".join(transcript.lines(stretch.messages)))))
+    return transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
+
+
+def _within(text: str) -> str:
+    """Only a single turn can be longer than what is read for one summary; its middle is left out."""
+    if len(text) <= _MAX_CHARACTERS:
+        return text
+    half = _MAX_CHARACTERS // 2
+    return f"{text[:half]}\n[part of this turn is left out]\n{text[-half:]}"
+
+
+def _is_usable(text: str) -> bool:
+    return len(text) >= _SHORTEST and not _EXCUSE.match(text)
+
+
+def _excerpts(stretch: _Stretch) -> str:
+    """A summary without a model: the beginnings of what was said, the newest kept where there is no room for all."""
+    said = [line[:_EXCERPT] for line in transcript.lines(stretch.messages)]
+    return "\n".join([*stretch.old_text.splitlines(), *said][-200:])
+
+
+def _write(connection: Connection, thread_id: str, stretch: _Stretch, text: str) -> JsonObject:
+    written = summaries.add(
+        connection,
+        thread_id,
+        text,
+        covers_through_seq=stretch.covers_through_seq,
+        expected_covers=stretch.covers,
+        expected_text=stretch.old_text,
+    )
+    if not written:
+        return {"written": False, "reason": "The summary has changed meanwhile."}
+    if stretch.more:
+        jobs.request(connection, thread_id, "summarize", jobs.range_after(stretch.covers_through_seq))
+    return {"written": True, "covers_through_seq": stretch.covers_through_seq}
+
+
+def _read(connection: Connection, work: Work, thread_id: str, range_key: str) -> _Stretch | None:
+    """What is to be compacted now; None where the range has been, or nothing in it can be."""
+    agent = agent_of_thread(connection, thread_id)
+    if agent is None:
+        return None
+    found = summaries.newest(connection, thread_id)
+    covers = found.covers_through_seq if found else 0
+    if range_key != jobs.range_after(covers):
+        return None
+    strategy = work.strategy(agent)
+    kept = (strategy if isinstance(strategy, Summarize) else Summarize()).recent
+    most = _MAX_MESSAGES + kept
+    messages = History(connection, thread_id).after(covers, limit=most)
+    end = _whole_turns(messages, len(messages) - kept)
+    if not end:
+        return None
+    reach = _readable(messages, end)
+    more = len(messages) == most or reach < end
+    return _Stretch(agent, found.text if found else "", covers, tuple(messages[:reach]), more=more)
+
+
+def _whole_turns(messages: Sequence[ModelMessage], most: int) -> int:
+    """How many of the messages can go, at most `most`, so that what stays begins with a turn."""
+    return max((start for start in starts_of_turns(messages) if start <= most), default=0)
+
+
+def _readable(messages: Sequence[ModelMessage], end: int) -> int:
+    """How many of the first `end` messages one summary can be made from: whole turns, at least one."""
+    size, reach = 0, 0
+    borders = [*[start for start in starts_of_turns(messages[:end]) if start], end]
+    for border in borders:
+        size += sum(map(len, transcript.lines(messages[reach:border])))
+        if reach and size > _MAX_CHARACTERS:
+            break
+        reach = border
+    return reach

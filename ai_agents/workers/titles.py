@@ -1,0 +1,106 @@
+"""Titles for threads: asked of a model, made presentable, and never in place of a person's."""
+
+import re
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from ai_agents.core.exceptions import AIAgentsError
+from ai_agents.core.parts import text_of
+from ai_agents.core.types import FilePart, JsonObject, ModelMessage, ModelRequest
+from ai_agents.store.history import History
+from ai_agents.store.jobs import MAX_ATTEMPTS, ClaimedJob
+from ai_agents.store.models import Thread
+from ai_agents.store.threads import set_generated_title
+from ai_agents.workers import transcript
+from ai_agents.workers.work import Effect, Work, agent_of_thread
+
+LONGEST = 80
+_SHOWN_MESSAGES = 6
+# What a model that thinks before it answers needs in all; the title itself takes a dozen.
+_MAX_TOKENS = 1000
+_TASK = (
+    "You name conversations. Answer with a title for the recorded conversation and with nothing else: one line of two "
+    "to seven words, in the language that the user writes in, without quotation marks, markup or a full stop."
+)
+_REMINDER = "Write the title of the conversation above, in the user's language."
+_MARKUP = re.compile(r"[*`#>|~\[\]{}<]+|(?<!\w)_+|_+(?!\w)")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_TAG = re.compile(r"</?[a-zA-Z][^>]*>")
+_LABEL = re.compile(r"^(title|titel|titre|título|titolo|заголовок|标题|タイトル)\s*[:：]\s*", re.IGNORECASE)  # noqa: RUF001  # the colons of several scripts
+_QUOTES = "\"'“”„‟‘’‚«»‹›「」『』"  # noqa: RUF001  # quotation marks that look like others are meant
+_DASHES = "-•\u2013\u2014 "
+_SPACE = re.compile(r"\s+")
+
+
+async def make_title(work: Work, job: ClaimedJob) -> Effect:
+    """What gives the job's thread a title. Raises what the provider raises, but for the last attempt."""
+    thread_id = str(job.thread_id)
+    agent, messages = await work.database.read(lambda c: _read(c, thread_id))
+    if agent is None or not messages:
+        return lambda _connection: {"written": False}
+    title = await _asked(work, agent, messages, job) or first_words(messages)
+
+    def write(connection: Connection) -> JsonObject:
+        return {"written": bool(title) and set_generated_title(connection, thread_id, title)}
+
+    return write
+
+
+async def _asked(work: Work, agent: JsonObject, messages: Sequence[ModelMessage], job: ClaimedJob) -> str:
+    """What the model says; "" where it says nothing usable, or cannot be asked at all."""
+    try:
+        provider, model = work.choose(agent)
+        if not provider.capabilities(model).instructions:
+            return ""
+        return tidy(transcript.said(await provider.complete(_request(model, messages))))
+    except AIAgentsError as error:
+        if error.retryable and job.attempts < MAX_ATTEMPTS:
+            raise
+        return ""
+
+
+def _request(model: str, messages: Sequence[ModelMessage]) -> ModelRequest:
+    record = ("conversation", "\n".join(transcript.lines(messages)))
+    return transcript.ask(model, _TASK, [record], max_tokens=_MAX_TOKENS, reminder=_REMINDER)
+
+
+def _read(connection: Connection, thread_id: str) -> tuple[JsonObject | None, list[ModelMessage]]:
+    title = connection.execute(select(Thread.title).where(Thread.id == thread_id)).one_or_none()
+    if title is None or title[0] is not None:
+        return None, []
+    return agent_of_thread(connection, thread_id), History(connection, thread_id).first(_SHOWN_MESSAGES)
+
+
+def tidy(text: str) -> str:
+    """The first line of a model's answer as a title: no markup, quotes, labels; at most 80 characters. "" if empty."""
+    for line in text.splitlines():
+        if line.strip().startswith("```"):
+            continue
+        plain = _TAG.sub("", _LINK.sub(r"\1", line))
+        plain = _MARKUP.sub("", "".join(c if c.isprintable() else " " for c in plain))
+        plain = _SPACE.sub(" ", plain).strip().lstrip(_DASHES)
+        plain = _LABEL.sub("", plain.strip(_QUOTES + " ")).strip(_QUOTES + " ").rstrip(".。")
+        if any(c.isalnum() for c in plain):
+            return shorten(plain.strip(_QUOTES + " "))
+    return ""
+
+
+def shorten(text: str) -> str:
+    """At most 80 characters, cut between words where that is possible."""
+    if len(text) <= LONGEST:
+        return text
+    cut = text[: LONGEST - 1]
+    at_space = cut.rfind(" ")
+    return (cut[:at_space] if at_space > LONGEST // 2 else cut).rstrip(",;:" + _DASHES) + "…"
+
+
+def first_words(messages: Sequence[ModelMessage]) -> str:
+    """A title from what the user said first, or from the name of what he attached. "" where there is neither."""
+    for message in messages:
+        if message.role == "user":
+            said = _SPACE.sub(" ", "".join(c if c.isprintable() else " " for c in text_of(message.parts))).strip()
+            named = said or next((part.filename for part in message.parts if isinstance(part, FilePart)), "")
+            if named:
+                return tidy(named) or shorten(named)
+    return ""

@@ -1,0 +1,109 @@
+"""A thread with something said in it, and whoever carries out its jobs, on both databases."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from ai_agents import AgentStore, Connection, MessageStore, ThreadStore, ToolRegistry
+from ai_agents.context.catalogue import ModelCatalogue
+from ai_agents.core.types import JsonObject
+from ai_agents.runner.connection import connect
+from ai_agents.runner.contexts import Contexts
+from ai_agents.store import jobs
+from ai_agents.store.jobs import JobStore
+from ai_agents.store.models import Job
+from ai_agents.store.summaries import SummaryStore
+from ai_agents.testing import ScriptedProvider
+from ai_agents.workers.jobs import JobRunner
+from ai_agents.workers.queue import OutboxQueue
+from ai_agents.workers.work import Work
+
+
+@dataclass
+class Bench:
+    """A thread, its jobs, and the provider that they ask."""
+
+    conn: Connection
+    thread_id: str
+    provider: ScriptedProvider
+    runner: JobRunner
+
+    async def ask_for(self, kind: str) -> str:
+        """Ask for a job; its id."""
+        return str((await OutboxQueue(self.conn.database).enqueue(self.thread_id, kind))["id"])
+
+    async def do(self, kind: str) -> JsonObject:
+        """Ask for a job and carry it out; the job as it ended."""
+        job_id = await self.ask_for(kind)
+        await self.runner.run(job_id)
+        return await JobStore(self.conn).get(job_id)
+
+    async def hurry(self, job_id: str) -> None:
+        """Let the time come at which a failed job is tried again."""
+        await self.conn.database.write(lambda c: c.execute(update(Job).where(Job.id == job_id).values(due_at=0.0)))
+
+    async def abandon(self, job_id: str) -> None:
+        """Let the process that carries a job out be lost."""
+        values = {"lease_expires_at": 0.0}
+        await self.conn.database.write(lambda c: c.execute(update(Job).where(Job.id == job_id).values(values)))
+
+    async def thread(self) -> JsonObject:
+        """The thread."""
+        return await ThreadStore(self.conn).get(self.thread_id)
+
+    async def covers(self) -> int:
+        """How far the summary that counts goes; 0 without one."""
+        found = await SummaryStore(self.conn).newest(self.thread_id)
+        return found.covers_through_seq if found else 0
+
+    async def contents(self) -> list[str]:
+        """What every message says."""
+        page = await MessageStore(self.conn).list(self.thread_id, limit=100)
+        return [message["content"] for message in page["data"]]
+
+
+MakeBench = Callable[..., Awaitable[Bench]]
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[Connection]:
+    """A handle on a fresh database."""
+    handle = await connect(database_url)
+    yield handle
+    await handle.close(grace_s=0)
+
+
+@pytest.fixture
+def make_bench(conn: Connection) -> MakeBench:
+    """Make a thread that begins with these messages, and a provider that gives these answers."""
+
+    async def make(*answers: object, messages: Any = (), turns: int = 0, **agent: Any) -> Bench:
+        provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
+        contexts = Contexts(
+            conn.database,
+            provider=provider,
+            memory=None,
+            providers=None,
+            tools=ToolRegistry(),
+            models=ModelCatalogue(),
+        )
+        said = list(messages)
+        for number in range(1, turns + 1):
+            said += [
+                {"role": "user", "content": f"question {number}"},
+                {"role": "assistant", "content": f"answer {number}"},
+            ]
+        created = await AgentStore(conn).create(name="assistant", **agent)
+        thread = await ThreadStore(conn).create(created["id"], messages=said, owner_id="ada")
+        runner = JobRunner(Work(conn.database, contexts), owner="here")
+        return Bench(conn, thread["id"], provider, runner)
+
+    return make
+
+
+async def claim(bench: Bench, job_id: str, owner: str = "elsewhere") -> jobs.ClaimedJob | None:
+    """Claim a job as another process would."""
+    return await bench.conn.database.write(lambda c: jobs.claim(c, job_id, owner=owner, lease_s=60))

@@ -1,0 +1,166 @@
+"""One effect of each job, however often it is asked for, delivered, interrupted and late."""
+
+import asyncio
+
+import pytest
+
+from ai_agents.core.exceptions import Conflict, ProviderRejected, ProviderTimeout
+from ai_agents.store import jobs
+from ai_agents.store.jobs import MAX_ATTEMPTS, JobLost, JobNotFound, JobStore
+from ai_agents.workers.jobs import JobRunner
+from tests.unit.workers.conftest import MakeBench, claim
+
+LONG_ENOUGH = "Ada asked a number of questions, and each of them was answered."
+
+
+async def test_a_job_that_is_asked_for_again_is_the_same_job(make_bench: MakeBench) -> None:
+    bench = await make_bench(turns=1)
+    assert await bench.ask_for("title") == await bench.ask_for("title")
+
+
+async def test_a_job_delivered_five_times_has_one_effect(make_bench: MakeBench) -> None:
+    bench = await make_bench("A title", "Another title", turns=1)
+    job_id = await bench.ask_for("title")
+
+    begun = await asyncio.gather(*(bench.runner.run(job_id) for _ in range(5)))
+
+    assert begun.count(True) == 1
+    assert len(bench.provider.requests) == 1
+    assert (await bench.thread())["title"] == "A title"
+
+
+async def test_a_job_delivered_after_it_was_done_does_nothing(make_bench: MakeBench) -> None:
+    bench = await make_bench("A title", turns=1)
+    job = await bench.do("title")
+    assert job["status"] == "completed"
+    assert not await bench.runner.run(job["id"])
+
+
+async def test_a_job_held_by_another_process_is_left_to_it(make_bench: MakeBench) -> None:
+    bench = await make_bench(turns=1)
+    job_id = await bench.ask_for("title")
+    assert await claim(bench, job_id) is not None
+    assert not await bench.runner.run(job_id)
+
+
+async def test_a_job_whose_process_was_lost_is_done_by_the_next(make_bench: MakeBench) -> None:
+    bench = await make_bench("A title", turns=1)
+    job_id = await bench.ask_for("title")
+    assert await claim(bench, job_id) is not None
+    await bench.abandon(job_id)
+
+    assert await bench.runner.run(job_id)
+    assert (await bench.thread())["title"] == "A title"
+
+
+async def test_one_that_was_thought_dead_cannot_write_after_its_successor(make_bench: MakeBench) -> None:
+    bench = await make_bench("A title", turns=1)
+    job_id = await bench.ask_for("title")
+    former = await claim(bench, job_id)
+    assert former is not None
+    await bench.abandon(job_id)
+    await bench.runner.run(job_id)
+
+    for write in (jobs.finish, jobs.fail):
+        with pytest.raises(JobLost):
+            await bench.conn.database.write(lambda c, write=write: write(c, former, "late"))
+    with pytest.raises(JobLost):
+        await bench.conn.database.write(lambda c: jobs.give_back(c, former))
+    assert (await JobStore(bench.conn).get(job_id))["status"] == "completed"
+
+
+async def test_a_failed_job_waits_and_is_given_up_after_five_attempts_with_its_reason(make_bench: MakeBench) -> None:
+    bench = await make_bench(*[ProviderTimeout("It is away.")] * MAX_ATTEMPTS, turns=30)
+    job_id = await bench.ask_for("summarize")
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert await bench.runner.run(job_id)
+        assert not await bench.runner.run(job_id), "it is not due yet"
+        assert (await JobStore(bench.conn).get(job_id))["attempts"] == attempt
+        await bench.hurry(job_id)
+
+    job = await JobStore(bench.conn).get(job_id)
+    assert job["status"] == "failed"
+    assert job["error"] == "provider_timeout: It is away."
+    assert not await bench.runner.run(job_id)
+
+
+async def test_a_job_that_takes_its_process_with_it_is_given_up_too(make_bench: MakeBench) -> None:
+    bench = await make_bench(turns=1)
+    job_id = await bench.ask_for("title")
+    for _ in range(MAX_ATTEMPTS):
+        assert await claim(bench, job_id) is not None
+        await bench.abandon(job_id)
+
+    assert await claim(bench, job_id) is None
+    job = await JobStore(bench.conn).get(job_id)
+    assert (job["status"], job["attempts"]) == ("failed", MAX_ATTEMPTS)
+    assert "lost" in job["error"]
+
+
+async def test_a_poison_job_does_not_keep_the_others_from_being_done(make_bench: MakeBench) -> None:
+    poisoned = await make_bench(*[ProviderRejected("No.")] * 9, turns=30)
+    healthy = await make_bench(LONG_ENOUGH, turns=30)
+    job_id = await poisoned.ask_for("summarize")
+    await poisoned.runner.run(job_id)
+    assert (await healthy.do("summarize"))["result"]["written"]
+
+
+async def test_a_job_that_was_given_up_begins_anew_when_somebody_says_so(make_bench: MakeBench) -> None:
+    bench = await make_bench(*[ProviderTimeout()] * MAX_ATTEMPTS, LONG_ENOUGH, turns=30)
+    job_id = await bench.ask_for("summarize")
+    for _ in range(MAX_ATTEMPTS):
+        await bench.runner.run(job_id)
+        await bench.hurry(job_id)
+    store = JobStore(bench.conn)
+
+    again = await store.retry(job_id)
+    assert (again["status"], again["attempts"], again["error"]) == ("queued", 0, None)
+    assert await bench.runner.run(job_id)
+    assert (await store.get(job_id))["status"] == "completed"
+    with pytest.raises(Conflict):
+        await store.retry(job_id)
+    with pytest.raises(JobNotFound):
+        await store.retry("00000000-0000-7000-8000-000000000000")
+
+
+async def test_a_cancelled_job_is_left_to_others_without_counting_as_an_attempt(make_bench: MakeBench) -> None:
+    never = asyncio.Event()
+    bench = await make_bench([never, "x"], "A title", turns=1)
+    job_id = await bench.ask_for("title")
+    running = asyncio.create_task(bench.runner.run(job_id))
+    while not bench.provider.requests:
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running})
+
+    job = await JobStore(bench.conn).get(job_id)
+    assert (job["status"], job["attempts"]) == ("queued", 0)
+    assert await bench.runner.run(job_id)
+
+
+async def test_a_job_that_takes_too_long_fails_with_that_reason(make_bench: MakeBench) -> None:
+    bench = await make_bench([asyncio.Event(), "x"], turns=1)
+    runner = JobRunner(bench.runner._work, owner="here", time_s=0.05)
+    job_id = await bench.ask_for("title")
+    await runner.run(job_id)
+    assert "took longer than 0.05 s" in (await JobStore(bench.conn).get(job_id))["error"]
+
+
+async def test_a_job_that_no_queue_heard_of_is_sent_once_by_whoever_looks(make_bench: MakeBench) -> None:
+    bench = await make_bench(turns=1)
+    job_id = await bench.ask_for("title")
+    write = bench.conn.database.write
+
+    assert await write(lambda c: jobs.take_unsent(c, again_after_s=60, limit=9)) == []
+    assert await write(lambda c: jobs.take_unsent(c, again_after_s=-1, limit=9)) == [job_id]
+    assert await write(lambda c: jobs.take_unsent(c, again_after_s=60, limit=9)) == []
+
+
+async def test_jobs_are_counted_by_what_becomes_of_them(make_bench: MakeBench) -> None:
+    bench = await make_bench(turns=1)
+    store = JobStore(bench.conn)
+    assert await store.count() == {"queued": 0, "running": 0, "failed": 0, "oldest_created_at": None}
+    job = await store.get(await bench.ask_for("title"))
+    await bench.ask_for("summarize")
+    await claim(bench, job["id"])
+    assert await store.count() == {"queued": 1, "running": 1, "failed": 0, "oldest_created_at": job["created_at"]}

@@ -1,0 +1,144 @@
+"""Summaries: nothing said is in neither the summary nor the window, whatever happens meanwhile."""
+
+import asyncio
+
+import pytest
+
+from ai_agents import AgentRunner, ThreadStore
+from ai_agents.core.types import FilePart, ModelMessage, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.memory.summarize import Summarize
+from ai_agents.store.history import History
+from ai_agents.store.thread_log import list_after
+from ai_agents.testing import ScriptedProvider
+from ai_agents.workers.transcript import lines
+from tests.unit.workers.conftest import Bench, MakeBench
+
+SUMMARY = "Ada asked questions 1 to 25, and each of them was answered."
+MEMORY = {"strategy": "summarize", "recent": 10}
+
+
+async def window(bench: Bench) -> list[str]:
+    """What the next context shows beside the summary."""
+    chosen = await bench.conn.database.read(lambda c: Summarize(recent=10).window(History(c, bench.thread_id)))
+    return ["".join(part.text for part in message.parts) for message in chosen.messages]
+
+
+async def test_everything_but_the_recent_messages_is_compacted_and_the_log_says_so(make_bench: MakeBench) -> None:
+    bench = await make_bench(SUMMARY, turns=30, memory=MEMORY)
+    before = await bench.contents()
+    job = await bench.do("summarize")
+
+    assert job["result"] == {"written": True, "covers_through_seq": 50}
+    assert (await bench.thread())["summary"] == SUMMARY
+    assert await window(bench) == [
+        word for number in range(26, 31) for word in (f"question {number}", f"answer {number}")
+    ]
+    rows = await bench.conn.database.read(lambda c: list_after(c, bench.thread_id, 60))
+    assert [row.type for row in rows] == ["context.compacted"]
+    assert await bench.contents() == before
+
+
+async def test_the_next_summary_is_made_of_the_old_one_and_what_was_said_since(make_bench: MakeBench) -> None:
+    bench = await make_bench(SUMMARY, turns=30, memory=MEMORY)
+    await bench.do("summarize")
+    bench.provider.answers += ["answer 31", "A summary of all that was said before."]
+    runner = AgentRunner(bench.conn, provider=bench.provider)
+    await runner.run(bench.thread_id, "ada", "question 31")
+    await bench.do("summarize")
+
+    sent = str(bench.provider.requests[-1].messages)
+    assert SUMMARY in sent
+    assert "question 26" in sent
+    assert "question 25" not in sent
+    assert (await bench.thread())["summary"] == "A summary of all that was said before."
+
+
+async def test_messages_sent_while_a_summary_is_written_are_all_in_the_next_context(make_bench: MakeBench) -> None:
+    gate = asyncio.Event()
+    bench = await make_bench([gate, SUMMARY], turns=30, memory=MEMORY)
+    doing = asyncio.create_task(bench.do("summarize"))
+    while not bench.provider.requests:
+        await asyncio.sleep(0)
+    answering = AgentRunner(bench.conn, provider=ScriptedProvider(*(f"late answer {n}" for n in range(3))))
+    for number in range(3):
+        await answering.run(bench.thread_id, "ada", f"late question {number}")
+    gate.set()
+    await doing
+
+    shown = await window(bench)
+    assert shown[0] == "question 26"
+    assert [text for text in shown if text.startswith("late question")] == [f"late question {n}" for n in range(3)]
+
+
+@pytest.mark.parametrize("answer", ["", "ok", "I'm sorry, but I can't help with that request.", "<think>hm</think>"])
+async def test_an_empty_refused_or_too_short_summary_changes_nothing(make_bench: MakeBench, answer: str) -> None:
+    bench = await make_bench(answer, turns=30, memory=MEMORY)
+    job = await bench.do("summarize")
+    assert job["result"]["written"] is False
+    assert (await bench.thread())["summary"] is None
+    assert len(await window(bench)) == 60
+
+
+async def test_a_summary_that_a_person_writes_meanwhile_stays(make_bench: MakeBench) -> None:
+    gate = asyncio.Event()
+    bench = await make_bench([gate, SUMMARY], turns=30, memory=MEMORY)
+    doing = asyncio.create_task(bench.do("summarize"))
+    while not bench.provider.requests:
+        await asyncio.sleep(0)
+    await ThreadStore(bench.conn).update(bench.thread_id, {"summary": "Mine"})
+    gate.set()
+    assert (await doing)["result"]["written"] is False
+    assert (await bench.thread())["summary"] == "Mine"
+
+
+async def test_a_job_for_a_stretch_that_has_been_compacted_does_nothing(make_bench: MakeBench) -> None:
+    bench = await make_bench(SUMMARY, "A second summary that nobody needs.", turns=30, memory=MEMORY)
+    job = await bench.do("summarize")
+    await bench.conn.database.write(
+        lambda c: c.exec_driver_sql("UPDATE jobs SET status = 'queued', due_at = 0")  # as if it came an hour late
+    )
+    await bench.runner.run(job["id"])
+    assert len(bench.provider.requests) == 1
+    assert await bench.covers() == 50
+
+
+async def test_a_short_thread_is_not_summarized(make_bench: MakeBench) -> None:
+    bench = await make_bench(turns=3, memory=MEMORY)
+    assert (await bench.do("summarize"))["result"]["written"] is False
+    assert bench.provider.requests == []
+
+
+async def test_a_long_stretch_is_done_in_several_jobs(make_bench: MakeBench) -> None:
+    said = [
+        message
+        for number in range(20)
+        for message in (
+            {"role": "user", "content": f"{number} " + "x" * 5000},
+            {"role": "assistant", "content": "y" * 100},
+        )
+    ]
+    bench = await make_bench(*[SUMMARY] * 9, messages=said, memory=MEMORY)
+    first = await bench.do("summarize")
+    assert 0 < first["result"]["covers_through_seq"] < 30
+    second = await bench.do("summarize")
+    assert second["id"] != first["id"]
+    while await bench.covers() < 30:
+        await bench.do("summarize")
+    assert await bench.covers() == 30
+
+
+def test_tool_steps_and_attachments_are_represented() -> None:
+    shown = lines(
+        [
+            ModelMessage("user", (FilePart("1", "plan.pdf", "application/pdf", 9),)),
+            ModelMessage("assistant", (ToolCallPart("c", "calculator", {"expression": "2+2"}),)),
+            ModelMessage("tool", (ToolResultPart("c", "calculator", "4"),)),
+            ModelMessage("tool", (ToolResultPart("d", "weather", {"why": "no"}, is_error=True),)),
+            ModelMessage("assistant", (TextPart(""),)),
+        ]
+    )
+    assert "plan.pdf" in shown[0]
+    assert "2+2" in shown[1]
+    assert '"answered":"4"' in shown[2]
+    assert '"failed"' in shown[3]
+    assert len(shown) == 4
