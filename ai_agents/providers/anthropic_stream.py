@@ -180,4 +180,5 @@ def _usage_from_wire(usage: JsonObject) -> Usage:
         output_tokens=usage.get("output_tokens"),
         cached_input_tokens=cached,
         reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+        cache_write_tokens=usage.get("cache_creation_input_tokens"),
     )

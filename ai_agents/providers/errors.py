@@ -15,6 +15,25 @@ from ai_agents.core.exceptions import (
 )
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+# How OpenAI's Responses names what is wrong with a request, in a stream that began: `ResponseError` in its reference.
+_REFUSALS = (
+    "invalid_prompt",
+    "data_residency_mismatch",
+    "bio_policy",
+    "misalignment_policy_violation",
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_base64_image",
+    "invalid_image_url",
+    "invalid_image_mode",
+    "image_too_large",
+    "image_too_small",
+    "image_parse_error",
+    "image_content_policy_violation",
+    "image_file_too_large",
+    "unsupported_image_media_type",
+    "empty_image_file",
+)
 # The words of all providers for failures inside of a stream that began with 200, and the status that they stand for.
 # Sources: https://platform.claude.com/docs/en/api/errors, https://developers.openai.com/api/docs/guides/error-codes
 _STATUS_OF_WORD = {
@@ -36,7 +55,7 @@ _STATUS_OF_WORD = {
     "server_error": 500,
     "timeout_error": 504,
     "overloaded_error": 529,
-}
+} | dict.fromkeys(_REFUSALS, 400)
 # Waiting does not help against these, although their status says so.
 _HOPELESS = frozenset({"insufficient_quota", "billing_error"})
 

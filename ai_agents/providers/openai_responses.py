@@ -205,9 +205,11 @@ class ResponsesReader(Reader):
 
 def _usage_from_wire(usage: JsonObject) -> Usage:
     """The counts in our words; None where the server does not say."""
+    of_input = usage.get("input_tokens_details") or {}
     return Usage(
         input_tokens=usage.get("input_tokens"),
         output_tokens=usage.get("output_tokens"),
-        cached_input_tokens=(usage.get("input_tokens_details") or {}).get("cached_tokens"),
+        cached_input_tokens=of_input.get("cached_tokens"),
         reasoning_tokens=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
+        cache_write_tokens=of_input.get("cache_write_tokens"),
     )

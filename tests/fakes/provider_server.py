@@ -42,6 +42,7 @@ class Received:
     path: str
     headers: dict[str, str]
     json: Any
+    body: bytes
     refused: str | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -183,7 +184,7 @@ class Connection(asyncio.Protocol):
         except ValueError:
             self._refuse(provider, 400, "invalid_request_error", "the body is not JSON")
             return
-        request = Received(provider, path, headers, payload)
+        request = Received(provider, path, headers, payload, body)
         if server.record:
             server.requests.append(request)
         if server.strict and not self._is_welcome(request):

@@ -149,7 +149,7 @@ async def test_a_plain_stream_is_read(fake: FakeProviderServer, connect: Connect
 
     assert response.parts == (TextPart("Good day"),)
     assert (response.stop_reason, response.model) == ("end", "claude-opus-5-5")
-    assert response.usage == Usage(3125, 15, cached_input_tokens=3000, reasoning_tokens=0)
+    assert response.usage == Usage(3125, 15, cached_input_tokens=3000, reasoning_tokens=0, cache_write_tokens=100)
 
 
 async def test_thinking_is_read_with_what_goes_back_with_it(fake: FakeProviderServer, connect: Connect) -> None:

@@ -19,7 +19,7 @@ from ai_agents.core.types import (
     ToolDefinition,
     ToolResultPart,
 )
-from ai_agents.providers import anthropic, ollama, openai
+from ai_agents.providers import anthropic, ollama, openai, openai_responses
 from tests.fakes.rules import check
 
 MODELS = {
@@ -44,16 +44,35 @@ MODELS = {
         "gpt-6-sol",
         "llama-3.1-8b",
         "ft:gpt-4o:me::1",
+        "gpt-4",
+        "deepseek-reasoner",
     ),
     "ollama": ("llama3.1", "gpt-oss:20b"),
 }
+ITEM = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2ln"}
 TEXTS = st.sampled_from(["Hello", "", " ", "\n\n", "世界 😀", "two\nlines "])
 NAMES = st.sampled_from(["calculator", "files/read", "files_read", "", "x" * 90, "weißt du"])
-ORIGINS = st.sampled_from([None, {}, {"provider": "openai", "model": "gpt-4o"}]) | st.builds(
-    lambda provider, model, rest: {"provider": provider, "model": model} | rest,
-    st.sampled_from(["anthropic", "ollama"]),
-    st.sampled_from(MODELS["anthropic"] + MODELS["ollama"]),
-    st.sampled_from([{"signature": "c2ln"}, {"redacted": "ZGF0YQ"}, {}]),
+ORIGINS = (
+    st.sampled_from([None, {}, {"provider": "openai", "model": "gpt-4o"}])
+    | st.builds(
+        lambda provider, model, rest: {"provider": provider, "model": model} | rest,
+        st.sampled_from(["anthropic", "openai", "ollama"]),
+        st.sampled_from(MODELS["anthropic"] + MODELS["openai"] + MODELS["ollama"]),
+        st.sampled_from([{"signature": "c2ln"}, {"redacted": "ZGF0YQ"}, {"reasoning_content": "hm"}, {}]),
+    )
+    | st.builds(
+        lambda model: {"provider": "openai", "model": model, "item": ITEM},
+        st.sampled_from(["o3", "gpt-5", "gpt-6-sol"]),  # others do not think there
+    )
+)
+SCHEMAS: st.SearchStrategy[JsonObject | None] = st.sampled_from(
+    [
+        None,
+        {"type": "object"},
+        {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}},
+        {"type": "object", "properties": {}, "additionalProperties": False},
+        {"type": "object", "properties": {"a": {"oneOf": [{"type": "string"}, {"type": "null"}]}}, "required": ["a"]},
+    ]
 )
 RESULTS: st.SearchStrategy[Any] = st.sampled_from(["42", "", {"value": [1, None]}, 42, None, [], "é"])
 PLAIN_PARTS = st.builds(TextPart, TEXTS) | st.builds(FilePart, st.just("id"), TEXTS, st.just("text/plain"), st.just(3))
@@ -102,6 +121,7 @@ def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
         system=draw(st.sampled_from([None, "", " \n", "Be brief."])),
         tools=tuple(ToolDefinition(name, "does it") for name in names),
         settings=draw(SETTINGS),
+        output_schema=draw(SCHEMAS),
     )
 
 
@@ -117,6 +137,12 @@ def test_anthropic_accepts_any_history(request: ModelRequest) -> None:
 @settings(max_examples=200, deadline=None)
 def test_openai_accepts_any_history(request: ModelRequest) -> None:
     check("openai", openai._to_wire(request))
+
+
+@given(requests("openai"))
+@settings(max_examples=200, deadline=None)
+def test_responses_accept_any_history(request: ModelRequest) -> None:
+    check("responses", openai_responses.to_wire(request))
 
 
 @given(requests("ollama"))

@@ -1,0 +1,79 @@
+"""What a turn sends is the beginning of what the next one sends, byte for byte: so that providers' caches hit."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from ai_agents.core.types import ModelMessage, ToolResultPart
+from ai_agents.providers.base import Provider
+from tests.fakes.answers import Answer, Call, Reasoning, say
+from tests.fakes.provider_server import FakeProviderServer
+from tests.wire.conftest import Connect
+from tests.wire.requests import CALCULATOR, WIRES, ask, user
+
+# `]}`: a request's last words, after its last message.
+CLOSING = b"]}"
+SETTINGS = {"reasoning": "low", "max_tokens": 4000}
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+
+
+async def turn(provider: Provider, wire: str, history: list[ModelMessage], *, tool: bool, settings: object) -> None:
+    """One turn; what it adds is added to the history."""
+    asked = await provider.complete(
+        ask(wire, *history, system="Be brief.", tools=(CALCULATOR,), settings=settings, output_schema=SCHEMA)
+    )
+    history.append(ModelMessage("assistant", asked.parts))
+    if tool:
+        history += [
+            ModelMessage("tool", (ToolResultPart(call.tool_call_id, call.name, "42"),)) for call in asked.tool_calls
+        ]
+
+
+def check_prefixes(bodies: Sequence[bytes]) -> None:
+    for before, after in pairwise(bodies):
+        assert before.endswith(CLOSING)
+        assert after.startswith(before.removesuffix(CLOSING))
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_conversation_only_grows(wire: str, fake: FakeProviderServer, connect: Connect) -> None:
+    provider = connect(wire)
+    history: list[ModelMessage] = []
+
+    for number in range(4):
+        history.append(user(f"Question {number}"))
+        await turn(provider, wire, history, tool=False, settings={})
+
+    assert len(fake.requests) == 4
+    check_prefixes([request.body for request in fake.requests])
+
+
+# Ollama's templates drop what was thought in earlier turns by themselves, so that it is not sent there again.
+@pytest.mark.parametrize("wire", ["anthropic", "openai", "responses"])
+async def test_tools_and_thinking_of_earlier_turns_stay_as_they_were_sent(
+    wire: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    provider = connect(wire)
+    history: list[ModelMessage] = []
+    calls = [Call("calculator", {"expression": "6*7"}), Call("calculator", {"expression": "7*7"})]
+
+    for number in range(3):
+        fake.script(wire, [Answer([Reasoning([f"hm {number}"]), *calls]), Answer([Reasoning(["so"])]), say("42")])
+        history.append(user(f"Question {number}"))
+        await turn(provider, wire, history, tool=True, settings=SETTINGS)
+        await turn(provider, wire, history, tool=True, settings=SETTINGS)
+        await turn(provider, wire, history, tool=True, settings=SETTINGS)
+
+    assert [request.refused for request in fake.requests] == [None] * 9
+    check_prefixes([request.body for request in fake.requests])
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_the_same_request_is_the_same_bytes(wire: str, fake: FakeProviderServer, connect: Connect) -> None:
+    for _ in range(2):
+        request = ask(wire, user("Hi"), system="Be brief.", tools=(CALCULATOR,), output_schema=SCHEMA)
+        await connect(wire).complete(request)
+
+    first, second = fake.requests
+    assert first.body == second.body
