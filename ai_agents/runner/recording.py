@@ -112,6 +112,14 @@ def record_lost(connection: Connection, run: OwnedRun, call: Call) -> OwnedRun:
     return used
 
 
+def note_of_deleted(connection: Connection, run: OwnedRun, call: Call) -> bool:
+    """Write down the call of a run that is gone with its thread; whether it is."""
+    if runs.exists(connection, run.id):
+        return False
+    _note_call(connection, run, call)
+    return True
+
+
 def record_retry(connection: Connection, run: OwnedRun, reason: str, call: Call) -> OwnedRun:
     """Void the message in progress, whose call is over, and begin the next attempt. Raises `LeaseLost`."""
     attempt = run.attempt + 1

@@ -29,7 +29,7 @@ from ai_agents.runner import recording, recovery
 from ai_agents.runner.loop import Loop, LoopLimits, ToolRunner
 from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Answer, Ended, Ending, Needs, Successor
-from ai_agents.store import tool_calls
+from ai_agents.store import model_calls, tool_calls
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import Call, Outcome
 from ai_agents.store.runs import LeaseLost, OwnedRun
@@ -96,11 +96,19 @@ class Turn:
         self._prepared: Prepared | None = None
         self._progress: TextInProgress | None = None
         self._writing: asyncio.Future[Any] | None = None
+        # A model call that is over and not recorded yet.
+        self._unrecorded: Call | None = None
         # Messages that this turn has written since it was prepared.
         self._recorded = 0
 
     async def execute(self) -> Ended | None:
         """Run to the end; None where the run is somebody else's now. Raises only a foreign `CancelledError`."""
+        ended = await self._execute()
+        if ended is None:
+            await self._note_of_deleted()
+        return ended
+
+    async def _execute(self) -> Ended | None:
         self.begun = True
         try:
             if self.stopped is not None:
@@ -164,14 +172,15 @@ class Turn:
 
     async def step(self, response: ModelResponse) -> None:
         """Record a message that calls tools, and that the calls begin."""
-        answer = Answer(response.parts, self._meter.completed(response))
+        call = self._unrecorded = self._meter.completed(response)
+        answer = Answer(response.parts, call)
 
         async def write() -> None:
             self.run = await self._record(
                 lambda c: recording.record_step(c, self.run, answer, response.tool_calls),
                 lambda c: recovery.find_next_step(c, self.run),
             )
-            self._progress = None
+            self._progress = self._unrecorded = None
             self._recorded += 1
 
         await self._to_the_end(write())
@@ -192,15 +201,14 @@ class Turn:
         """Void what was shown and begin the next attempt. Raises the error after the last."""
         if self.run.attempt >= MAX_ATTEMPTS:
             raise error
-
-        call = self._meter.aborted("failed", self._shown_parts(), error)
+        call = self._unrecorded = self._meter.aborted("failed", self._shown_parts(), error)
 
         async def write() -> None:
             self.run = await self._record(
                 lambda c: recording.record_retry(c, self.run, error.code, call),
                 lambda c: recovery.find_next_step(c, self.run),
             )
-            self._progress = None
+            self._progress = self._unrecorded = None
 
         await self._to_the_end(write())
 
@@ -222,6 +230,7 @@ class Turn:
 
     async def _close(self, ending: Ending) -> Ended | None:
         """Write the ending, whatever happens to this task meanwhile."""
+        self._unrecorded = ending.answer.call if ending.answer else ending.call
         needs = None
         if ending.status == "completed" and self._prepared is not None:
             needs = self._prepared.needs(self._recorded + 1)
@@ -272,6 +281,19 @@ class Turn:
             lambda c: recording.record_lost(c, self.run, call),
             lambda c: recovery.find_noted(c, self.run, call.id),
         )
+
+    async def _note_of_deleted(self) -> None:
+        """A thread that was deleted meanwhile has used its last model call all the same; of a run that another process
+        goes on with, that process tells.
+        """
+        call = self._unrecorded or self._aborted("cancelled")
+        if call is not None:
+            await self._to_the_end(
+                self._record(
+                    lambda c: recording.note_of_deleted(c, self.run, call),
+                    lambda c: model_calls.exists(c, call.id) or None,
+                )
+            )
 
     # What model calls use.
 

@@ -230,6 +230,11 @@ def list_abandoned(connection: Connection, *, everything_but: str | None = None)
     return list(connection.execute(statement.order_by(Run.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
 
 
+def exists(connection: Connection, run_id: str) -> bool:
+    """Whether there still is such a run."""
+    return connection.execute(select(Run.id).where(Run.id == run_id)).scalar_one_or_none() is not None
+
+
 def is_owned(connection: Connection, run: OwnedRun) -> bool:
     """Whether the run is still running under this fence."""
     statement = select(Run.id).where(Run.id == run.id, Run.fence == run.fence, Run.status == "running")

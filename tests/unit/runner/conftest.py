@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from ai_agents import AgentRunner, AgentStore, Connection, ThreadStore, ToolRegistry, connect
+from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.testing import ScriptedProvider
 
 USER = "ada"
@@ -36,9 +37,11 @@ async def conn(database_url: str) -> AsyncIterator[Connection]:
 def make_talk(conn: Connection) -> MakeTalk:
     """Make a thread whose agent gives these answers."""
 
-    async def make(*answers: object, tools: ToolRegistry | None = None, **agent: object) -> Talk:
+    async def make(
+        *answers: object, tools: ToolRegistry | None = None, models: ModelCatalogue | None = None, **agent: object
+    ) -> Talk:
         provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
-        runner = AgentRunner(conn, provider=provider, tools=tools)
+        runner = AgentRunner(conn, provider=provider, tools=tools, models=models)
         names = [tool.name for tool in tools.list_tools()] if tools else []
         created = await AgentStore(conn).create(name="assistant", tools=names, **agent)  # type: ignore[arg-type]  # fields pass through
         thread = await ThreadStore(conn).create(agent_id=created["id"], owner_id=USER)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from sqlalchemy import select
 
 from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, RunStore, ThreadStore, Tool, ToolRegistry
 from ai_agents.bus.base import Channel
@@ -14,6 +15,7 @@ from ai_agents.runner import lease
 from ai_agents.runner.connection import connect
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
+from ai_agents.store.models import ModelCall
 from ai_agents.testing import ScriptedProvider, tool_call
 
 USER = "ada"
@@ -91,6 +93,24 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
         while not await condition():
             await asyncio.sleep(0.02)
+
+
+async def test_the_call_that_died_with_its_process_is_written_down_as_lost(start: StartProcess) -> None:
+    one, two = start(["Half an", asyncio.Event()]), start("A whole answer.")
+    thread_id = await one.thread()
+    run = (await one.runner.start(thread_id, USER, "Hello!")).run
+    await two.runner.open()
+    await until(lambda: asyncio.sleep(0, bool(one.provider.requests)))
+
+    await one.die()
+    ended = await two.ended(thread_id, run["id"])
+
+    columns = (ModelCall.outcome, ModelCall.input_tokens, ModelCall.output_tokens, ModelCall.estimated)
+    statement = select(*columns).where(ModelCall.run_id == run["id"]).order_by(ModelCall.id)
+    lost, completed = await two.conn.database.read(lambda c: c.execute(statement).all())
+    assert (lost.outcome, lost.output_tokens, lost.estimated) == ("lost", None, True)
+    assert (completed.outcome, completed.estimated) == ("completed", False)
+    assert ended["usage"]["input_tokens"] == lost.input_tokens + completed.input_tokens
 
 
 async def test_a_run_whose_process_died_is_answered_by_another(start: StartProcess) -> None:
