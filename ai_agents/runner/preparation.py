@@ -1,6 +1,7 @@
 """Making a turn ready: the agent, the part of its history that its memory asks for, its provider and its tools.
 
-One short read. Its cost depends on the memory's window, never on the length of the thread.
+One short read, and where it is brief it is part of the admission. Its cost depends on the memory's window, never on the
+length of the thread.
 """
 
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.types import JsonObject, ModelMessage, ToolCallPart, ToolResultPart
 from ai_agents.memory.base import BRIEF, MemoryStrategy, Window
 from ai_agents.memory.summarize import Summarize
@@ -16,7 +18,7 @@ from ai_agents.runner.contexts import Contexts, tool_names
 from ai_agents.runner.loop import LoopLimits
 from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Needs
-from ai_agents.runner.turn import Prepared
+from ai_agents.runner.turn import Prepare, Prepared
 from ai_agents.store.database import Database
 from ai_agents.store.history import History
 from ai_agents.store.runs import OwnedRun
@@ -34,6 +36,17 @@ class RunLimits:
     tool_result_bytes: int = 64 * 1024
     identical_calls: int = 3
     run_time_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the database has to say of a turn, and whom to ask."""
+
+    agent: JsonObject
+    window: Window
+    earlier: tuple[ModelMessage, ...]
+    provider: Provider
+    model: str
 
 
 class Preparation:
@@ -55,7 +68,19 @@ class Preparation:
         self._auto_title = auto_title
         self._executor = ToolExecutor(tools, timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
 
-    async def __call__(self, run: OwnedRun) -> Prepared:
+    def ahead(self, connection: Connection, run: OwnedRun) -> Prepare:
+        """Prepares as this does, with what can be read for the run in the transaction that lets it in.
+
+        What would fail fails when the run is prepared.
+        """
+        if not self._is_brief(run):
+            return self
+        try:
+            return _Ahead(self, run, self._read(connection, run))
+        except AIAgentsError:
+            return self
+
+    async def __call__(self, run: OwnedRun, reading: _Reading | None = None) -> Prepared:
         """Everything that the turn needs.
 
         Raises `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`,
@@ -63,9 +88,9 @@ class Preparation:
         """
         contexts = self._contexts
         await contexts.calibrate()
-        agent, window, earlier, provider, model = await self._database.read(
-            lambda c: self._read(c, run), brief=self._is_brief(run)
-        )
+        if reading is None:
+            reading = await self._database.read(lambda c: self._read(c, run), brief=self._is_brief(run))
+        agent, window, provider, model = reading.agent, reading.window, reading.provider, reading.model
         built = contexts.build(agent, window, provider.name, model)
         names = tool_names(agent)
         settings = agent["settings"] or {}
@@ -94,7 +119,7 @@ class Preparation:
             run_time_s=self._limits.run_time_s,
             show_reasoning=(settings.get("reasoning") or "none") != "none",
             meter=meter,
-            earlier=earlier,
+            earlier=reading.earlier,
             needs=partial(_needs, self._auto_title, contexts.strategy(agent), window),
         )
 
@@ -102,16 +127,14 @@ class Preparation:
         found = self._tools.find(name)
         return found is not None and found.tool.retry_safe
 
-    def _read(
-        self, connection: Connection, run: OwnedRun
-    ) -> tuple[JsonObject, Window, tuple[ModelMessage, ...], Provider, str]:
+    def _read(self, connection: Connection, run: OwnedRun) -> _Reading:
         agent = self._contexts.agent(connection, run.agent_id, run.agent_version)
         provider, model = self._contexts.choose(agent)
         history = History(connection, run.thread_id)
         window = self._contexts.window(history, agent, provider.name, model, self._contexts.strategy(agent))
         # A first attempt has recorded nothing but the question.
         earlier = tuple(history.run_messages(run.id)) if run.attempt > 1 else ()
-        return agent, window, earlier, provider, model
+        return _Reading(agent, window, earlier, provider, model)
 
     def _is_brief(self, run: OwnedRun) -> bool:
         """Whether little is read for this turn: the log's numbers count the messages, too."""
@@ -119,6 +142,19 @@ class Preparation:
             return True
         agent = self._contexts.find_agent(run.agent_id, run.agent_version)
         return agent is not None and self._contexts.strategy(agent).is_brief
+
+
+class _Ahead:
+    """A preparation that has read already what there is for one run; others it prepares as ever."""
+
+    def __init__(self, preparation: Preparation, run: OwnedRun, reading: _Reading) -> None:
+        self._preparation = preparation
+        self._run_id = run.id
+        self._reading = reading
+
+    async def __call__(self, run: OwnedRun) -> Prepared:
+        """As `Preparation` does."""
+        return await self._preparation(run, self._reading if run.id == self._run_id else None)
 
 
 def _needs(auto_title: bool, strategy: MemoryStrategy, window: Window, recorded: int) -> Needs:

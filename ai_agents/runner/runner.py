@@ -33,6 +33,7 @@ from ai_agents.runner.places import place_at_start, place_in_run, place_in_threa
 from ai_agents.runner.preparation import Preparation, RunLimits
 from ai_agents.runner.previews import Place
 from ai_agents.runner.reader import StreamReader
+from ai_agents.runner.turn import Prepare
 from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
 from ai_agents.tools.registry import ToolRegistry, default_registry
@@ -103,6 +104,11 @@ class AgentRunner:
             conn.executor.background.offer(self._contexts)
         self._readers: set[StreamReader] = set()
         self._draining = False
+
+    @property
+    def contexts(self) -> Contexts:
+        """The models, the memory and the agents that this runner knows of."""
+        return self._contexts
 
     # The main job.
 
@@ -177,19 +183,25 @@ class AgentRunner:
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
         try:
-            admitted = await self._database.write(lambda c: admit(c, asked), brief=True)
+            admitted, prepare = await self._database.write(lambda c: self._admit(c, asked), brief=True)
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
             if follow and admitted.owned is not None:
                 place = place_at_start(admitted.owned)
                 started = replace(started, reader=self._reader(place, behind=False))
         finally:
             self.conn.bus.release(channel)
-        self._begin(admitted)
+        self._begin(admitted, prepare)
         return started
 
-    def _begin(self, admitted: Admitted) -> None:
+    def _admit(self, connection: SqlConnection, asked: Admission) -> tuple[Admitted, Prepare]:
+        admitted = admit(connection, asked)
+        if admitted.owned is None:
+            return admitted, self._prepare
+        return admitted, self._prepare.ahead(connection, admitted.owned)
+
+    def _begin(self, admitted: Admitted, prepare: Prepare) -> None:
         if admitted.owned is not None:
-            self._executor.launch(admitted.owned, prepare=self._prepare)
+            self._executor.launch(admitted.owned, prepare=prepare)
         if admitted.interrupts is not None:
             self.conn.bus.request_cancel(admitted.interrupts)
 

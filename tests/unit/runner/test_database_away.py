@@ -6,6 +6,7 @@ import pytest
 
 from ai_agents import MessageStore, RunStore, ToolRegistry
 from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.runner.preparation import Preparation
 from ai_agents.testing import tool_call
 from tests.unit.runner.conftest import USER, MakeTalk
 
@@ -27,6 +28,8 @@ async def test_a_run_goes_on_when_the_database_is_there_again(
             raise DatabaseUnavailable
         return await original(*arguments, **options)
 
+    # As where the window is long: a short one is read with the admission.
+    monkeypatch.setattr(Preparation, "ahead", lambda preparation, _connection, _run: preparation)
     started = await talk.runner.start(talk.thread_id, USER, "6*7?")
     monkeypatch.setattr(talk.conn.database, method, fail_at_first)
     ended = talk.conn.executor.find_ended(started.run["id"])
@@ -37,3 +40,19 @@ async def test_a_run_goes_on_when_the_database_is_there_again(
     assert (run["status"], run["attempt"]) == ("completed", 1)
     history = (await MessageStore(talk.conn).list(talk.thread_id))["data"]
     assert [message["role"] for message in history] == ["user", "assistant", "tool", "assistant"]
+
+
+async def test_a_short_window_is_read_with_the_admission(make_talk: MakeTalk, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = await make_talk("one", "two")
+    await talk.runner.run(talk.thread_id, USER, "the first time the ratios of models are read, too")
+    started = await talk.runner.start(talk.thread_id, USER, "and now?")
+
+    async def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the turn was prepared already")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(talk.conn.database, "read", never)
+        ended = talk.conn.executor.find_ended(started.run["id"])
+        assert ended is not None
+        await ended
+    assert (await RunStore(talk.conn).get(talk.thread_id, started.run["id"]))["status"] == "completed"
