@@ -17,7 +17,6 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from ai_agents.bus import wire
 from ai_agents.bus.base import Channel
@@ -106,7 +105,7 @@ class RedisBus:
         for channel in self._channels.values():
             self._stop_arranging(channel)
         self._channels.clear()
-        with suppress(RedisError, OSError):
+        with suppress(*wire.AWAY):
             await self._client.aclose()
 
     # Channels.
@@ -284,7 +283,7 @@ class RedisBus:
                 channels = [self._to_load.pop(key) for key in keys]
                 try:
                     await self._load(channels)
-                except (RedisError, OSError, TimeoutError):
+                except wire.AWAY:
                     # Where the connection for hearing is gone too, everything is loaded once it stands again.
                     if self._subscriber.is_up:
                         self._to_load.update((channel.thread_id, channel) for channel in channels if channel.readers)

@@ -6,11 +6,11 @@ from collections import deque
 from contextlib import suppress
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from ai_agents.bus.mirror import MirroredChannel
 from ai_agents.bus.script import SCRIPT
-from ai_agents.bus.wire import Names, Speaker
+from ai_agents.bus.wire import AWAY, Names, Speaker
 
 # How long a batch is waited for at least, from the one before: rows wake people, text is read by them.
 _ROWS_EVERY_S = 0.005
@@ -80,7 +80,7 @@ class Sender:
             self._last = asyncio.get_running_loop().time()
             try:
                 await self._send_batch()
-            except (RedisError, OSError, TimeoutError) as error:
+            except AWAY as error:
                 self._fail(error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError
+
+from ai_agents.bus.wire import AWAY
 
 # A connection that is silent for this long is asked whether it is alive, and given up after as long again.
 _SILENCE_S = 1.0
@@ -89,7 +90,7 @@ class Subscriber:
             await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's gap
             asking = asyncio.create_task(self._ask(connection), name="ai-agents-subscriptions")
             await self._hear(connection)
-        except (RedisError, OSError, TimeoutError) as error:
+        except AWAY as error:
             return error
         except Exception as error:  # noqa: BLE001  # the edge of a task that must not end while the process lives
             _log.exception("hearing other processes failed")
@@ -115,7 +116,7 @@ class Subscriber:
                     for first in range(0, len(channels), _CHANNELS_AT_ONCE):
                         some = channels[first : first + _CHANNELS_AT_ONCE]
                         await connection.send_command(command, *some, check_health=False)
-        except (RedisError, OSError, TimeoutError):
+        except AWAY:
             await connection.disconnect(nowait=True)
 
     async def _hear(self, connection: AbstractConnection) -> NoReturn:

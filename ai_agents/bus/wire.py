@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from ai_agents.bus.progress import TextInProgress, TextKind
 from ai_agents.core import json
 from ai_agents.core.types import LogRow
+
+# What a call of Redis raises where it is away. RuntimeError is uvloop's word for a connection that was closed just now.
+AWAY = (RedisError, OSError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
