@@ -68,8 +68,12 @@ class PostgresBackend:
         """What the work gives. A caller that is cancelled does not stop it."""
         task = asyncio.create_task(work)
         self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
+        task.add_done_callback(self._has_finished)
         return await asyncio.shield(task)
+
+    def _has_finished(self, task: asyncio.Task[Any]) -> None:
+        self._unfinished.discard(task)
+        task.cancelled() or task.exception()  # nobody may be left to hear of an error
 
     async def _with_second_try(self, engine: Engine, work: Work[T], *, commit: bool) -> tuple[T, list[LogRow]]:
         """After a restart of the server every pooled connection is dead and the first to be used finds out.
