@@ -59,6 +59,14 @@ async def flush_now_and_then(redis: RedisServer, rng: random.Random) -> None:
         await asyncio.to_thread(redis.flush)
 
 
+async def rename(pair: Cluster, thread_id: str, number: int) -> None:
+    """Write rows into the log in the middle of a message: they leave its text where it is."""
+    for part in range(5):
+        await asyncio.sleep(0.15)
+        at = pair.replicas[(number + part) % 2]
+        (await pair.call(at, "PATCH", f"/threads/{thread_id}", {"title": f"Title {number}.{part}"})).ok()
+
+
 async def test_a_stream_cut_at_any_byte_is_told_whole(
     pair: Cluster, spoiled: Spoiled, redis_server: RedisServer, rng: random.Random
 ) -> None:
@@ -77,7 +85,9 @@ async def test_a_stream_cut_at_any_byte_is_told_whole(
             run = await pair.send(at, thread_id, f"{wish}words={rng.randint(60, 120)} pause=0.015")
             told = Told(run_id=run["id"])
             source = spoiled.read(thread_id, run["id"], told)
+            renaming = asyncio.create_task(rename(pair, thread_id, number))
             await source.run()
+            await renaming
             cuts += source.cuts
             assert told.types()[-1] == "run.completed"
         log = await pair.check_log(two, thread_id)
