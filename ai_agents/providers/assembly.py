@@ -65,6 +65,18 @@ async def fold(events: AsyncIterator[ModelEvent]) -> ModelResponse:
     return assembly.response()
 
 
+def closeable(events: AsyncIterator[ModelEvent]) -> AsyncGenerator[ModelEvent]:
+    """A stream as something that can be closed; most providers' are generators already."""
+    if isinstance(events, AsyncGenerator):
+        return events
+
+    async def wrap() -> AsyncGenerator[ModelEvent]:
+        async for event in events:
+            yield event
+
+    return wrap()
+
+
 class PartWriter:
     """Writes the events of a response, one part at a time; opening a part ends the one before.
 

@@ -1,0 +1,106 @@
+"""A breaker opens after failures in a row, lets one call look, and closes when that is answered."""
+
+import pytest
+
+from ai_agents.core.exceptions import ProviderError, ProviderRateLimited, ProviderRejected
+from ai_agents.providers.breaker import MAX_OPEN_S, OPEN_S, THRESHOLD, Breaker, Breakers
+
+DOWN = ProviderError("down", retryable=True)
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker(clock)
+
+
+def fail(breaker: Breaker, times: int, error: ProviderError = DOWN) -> None:
+    for _ in range(times):
+        breaker.begin()
+        breaker.fail(error)
+
+
+def is_open(breaker: Breaker) -> bool:
+    return breaker.is_open
+
+
+def test_it_opens_after_failures_in_a_row(breaker: Breaker) -> None:
+    fail(breaker, THRESHOLD - 1)
+    assert not is_open(breaker)
+    fail(breaker, 1)
+    assert is_open(breaker)
+
+
+def test_an_answer_between_failures_keeps_it_closed(breaker: Breaker) -> None:
+    fail(breaker, THRESHOLD - 1)
+    breaker.begin()
+    breaker.succeed()
+    fail(breaker, THRESHOLD - 1)
+    assert not is_open(breaker)
+
+
+def test_after_a_while_one_call_may_look_how_things_are(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, THRESHOLD)
+    clock.now += OPEN_S
+    assert not is_open(breaker)
+    breaker.begin()
+    assert is_open(breaker)
+    breaker.succeed()
+    assert not is_open(breaker)
+
+
+def test_a_look_that_fails_opens_it_again_at_once(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, THRESHOLD)
+    clock.now += OPEN_S
+    fail(breaker, 1)
+    assert is_open(breaker)
+    clock.now += OPEN_S - 1
+    assert is_open(breaker)
+
+
+def test_a_look_that_was_cancelled_lets_the_next_one_look(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, THRESHOLD)
+    clock.now += OPEN_S
+    breaker.begin()
+    breaker.give_up()
+    assert not is_open(breaker)
+
+
+def test_what_a_provider_refuses_says_nothing_of_how_it_is(breaker: Breaker) -> None:
+    fail(breaker, THRESHOLD * 2, ProviderRejected("no such model"))
+    assert not is_open(breaker)
+
+
+@pytest.mark.parametrize("wished_s, open_s", [(60.0, 60.0), (86_400.0, MAX_OPEN_S)])
+def test_a_wait_too_long_to_be_waited_opens_it_for_as_long(
+    breaker: Breaker, clock: Clock, wished_s: float, open_s: float
+) -> None:
+    fail(breaker, 1, ProviderRateLimited("slow down", retry_after_s=wished_s))
+    clock.now += open_s - 1
+    assert is_open(breaker)
+    clock.now += 1
+    assert not is_open(breaker)
+
+
+def test_each_model_has_its_own_and_their_number_is_bounded(clock: Clock) -> None:
+    breakers = Breakers(clock)
+    one = breakers.get("a", "m")
+    assert breakers.get("a", "m") is one
+    assert breakers.get("a", "n") is not one
+    for number in range(2000):
+        breakers.get("a", str(number))
+    assert len(breakers._breakers) == 1000

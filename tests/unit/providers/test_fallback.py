@@ -1,0 +1,185 @@
+"""One model after the other, until one begins to answer."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from ai_agents.core.exceptions import (
+    ContextOverflow,
+    DatabaseUnavailable,
+    ProviderError,
+    ProviderNotConfigured,
+    ProviderRejected,
+    ProviderTruncated,
+)
+from ai_agents.core.types import ModelMessage, ModelRequest, PartDelta, TextPart
+from ai_agents.providers.base import Provider
+from ai_agents.providers.breaker import THRESHOLD, Breakers
+from ai_agents.providers.fallback import Candidate, FallbackProvider
+from ai_agents.testing import ScriptedProvider
+
+DOWN = ProviderError("It is down.", retryable=True)
+
+
+def said(text: str) -> ModelMessage:
+    return ModelMessage("user", (TextPart(text),))
+
+
+REQUEST = ModelRequest("model-0", (said("Hello"),))
+
+
+def candidates(*asked: ScriptedProvider | Exception) -> list[Candidate]:
+    """Candidates named by their number; an exception stands for one that cannot be opened."""
+
+    def make(number: int, provider: ScriptedProvider | Exception) -> Candidate:
+        async def open_it() -> tuple[Provider, ModelRequest]:
+            if isinstance(provider, Exception):
+                raise provider
+            return provider, ModelRequest(f"model-{number}", (said(f"Hello, {number}"),))
+
+        return Candidate("scripted", f"model-{number}", open_it)
+
+    return [make(number, provider) for number, provider in enumerate(asked)]
+
+
+def fallback(*asked: ScriptedProvider | Exception, breakers: Breakers | None = None) -> FallbackProvider:
+    return FallbackProvider(candidates(*asked), breakers or Breakers())
+
+
+async def ask(provider: FallbackProvider, request: ModelRequest = REQUEST) -> str:
+    return (await provider.complete(request)).text
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [DOWN, ProviderRejected("no key"), ProviderTruncated("cut before its first word")],
+    ids=["down", "refused", "cut"],
+)
+async def test_the_next_one_is_asked_where_the_first_does_not_begin(failure: ProviderError) -> None:
+    first, second, third = ScriptedProvider(failure), ScriptedProvider("Hello."), ScriptedProvider()
+    provider = fallback(first, second, third)
+
+    assert await ask(provider) == "Hello."
+    assert provider.answering.model == "model-1"
+    assert second.requests[0].messages == (said("Hello, 1"),)
+    assert not third.requests
+
+
+@pytest.mark.parametrize("error", [ProviderNotConfigured("no key"), ContextOverflow("too long")])
+async def test_one_that_cannot_be_opened_is_passed_over(error: Exception) -> None:
+    assert await ask(fallback(error, ScriptedProvider("Hello."))) == "Hello."
+
+
+async def test_a_failure_that_is_nobodys_is_not_passed_over() -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await ask(fallback(DatabaseUnavailable(), ScriptedProvider("Hello.")))
+
+
+async def test_where_none_answers_the_first_error_tells_of_all() -> None:
+    provider = fallback(ScriptedProvider(DOWN), ScriptedProvider(ProviderRejected("No key.")))
+
+    with pytest.raises(
+        ProviderError, match=r"It is down\. Nor did the fallbacks.*scripted:model-1: No key\."
+    ) as caught:
+        await ask(provider)
+    assert caught.value.retryable
+
+
+async def test_an_answer_that_breaks_off_is_not_followed_by_anothers() -> None:
+    first, second = ScriptedProvider(["Half", DOWN]), ScriptedProvider("Whole")
+    provider = fallback(first, second)
+    seen: list[str] = []
+
+    async def watch() -> None:
+        async for event in provider.stream(REQUEST):
+            seen.extend([event.text] if isinstance(event, PartDelta) else [])
+
+    with pytest.raises(ProviderError):
+        await watch()
+    assert seen == ["Half"]
+    assert not second.requests
+
+
+async def test_whoever_breaks_off_twice_is_not_asked_a_third_time() -> None:
+    first, second = ScriptedProvider(["Half", DOWN], ["Half", DOWN]), ScriptedProvider("Whole")
+    provider = fallback(first, second)
+
+    for _ in range(2):
+        with pytest.raises(ProviderError):
+            await ask(provider)
+    assert await ask(provider) == "Whole"
+    assert len(first.requests) == 2
+
+
+async def test_later_rounds_go_to_whoever_answered_and_bring_what_was_added() -> None:
+    first, second = ScriptedProvider(DOWN), ScriptedProvider("one", "two")
+    provider = fallback(first, second)
+    longer = ModelRequest("model-0", (*REQUEST.messages, said("more")))
+
+    await ask(provider)
+    await ask(provider, longer)
+
+    assert len(first.requests) == 1
+    assert second.requests[1].messages == (said("Hello, 1"), said("more"))
+    assert second.requests[1].model == "model-1"
+
+
+async def test_one_that_comes_in_late_is_not_told_twice_what_it_was_opened_with() -> None:
+    first, second = ScriptedProvider("one", DOWN), ScriptedProvider("two", "three")
+    provider = fallback(first, second)
+    longer = ModelRequest("model-0", (*REQUEST.messages, said("more")))
+    longest = ModelRequest("model-0", (*longer.messages, said("still more")))
+
+    for request in (REQUEST, longer, longest):
+        await ask(provider, request)
+
+    assert [request.messages for request in second.requests] == [
+        (said("Hello, 1"),),
+        (said("Hello, 1"), said("still more")),
+    ]
+
+
+async def test_an_open_breaker_sends_to_the_next_at_once() -> None:
+    breakers = Breakers()
+    first = ScriptedProvider(*[DOWN] * THRESHOLD)
+
+    for _ in range(THRESHOLD + 2):
+        assert await ask(fallback(first, ScriptedProvider("Hello."), breakers=breakers)) == "Hello."
+    assert len(first.requests) == THRESHOLD
+
+
+async def test_an_open_breaker_stops_nobody_who_has_no_other_choice() -> None:
+    breakers = Breakers()
+    for _ in range(THRESHOLD):
+        with pytest.raises(ProviderError):
+            await ask(fallback(ScriptedProvider(DOWN), breakers=breakers))
+
+    assert await ask(fallback(ScriptedProvider("Hello."), breakers=breakers)) == "Hello."
+    assert not breakers.get("scripted", "model-0").is_open
+
+
+async def test_a_call_that_was_cancelled_is_no_failure() -> None:
+    breakers = Breakers()
+    first = ScriptedProvider([asyncio.Event()])
+    asking = asyncio.create_task(ask(fallback(first, breakers=breakers)))
+    while not first.requests:
+        await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert first.closed == 1
+    assert not breakers.get("scripted", "model-0").is_open
+
+
+def shares(requests: Sequence[ModelRequest]) -> float | None:
+    return requests[0].start_within_s
+
+
+async def test_all_share_the_time_until_the_first_token() -> None:
+    asked = [ScriptedProvider(DOWN), ScriptedProvider(DOWN), ScriptedProvider("Hello.")]
+
+    await ask(FallbackProvider(candidates(*asked), Breakers(), patience_s=40.0))
+
+    assert [shares(each.requests) for each in asked] == pytest.approx([20.0, 20.0, 40.0], abs=1.0)
