@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +17,12 @@ from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.providers.registry import ProviderPool, list_providers
 from ai_agents.runner.connection import Connection, connect
+from ai_agents.runner.executor import Background
 from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.runner import AgentRunner
 from ai_agents.store import idempotency
 from ai_agents.store.agents import AgentStore
+from ai_agents.store.jobs import JobStore
 from ai_agents.store.keys import KeyStore
 from ai_agents.store.messages import MessageStore
 from ai_agents.store.model_calls import UsageStore
@@ -29,7 +31,11 @@ from ai_agents.store.runs import RunStore
 from ai_agents.store.threads import ThreadStore
 from ai_agents.store.tickets import TicketStore
 from ai_agents.tools.registry import ToolRegistry, default_registry
+from ai_agents.workers.background import InProcessJobs
+from ai_agents.workers.jobs import JobRunner
+from ai_agents.workers.work import Work, parse_model
 from app.admin_key import admin_key
+from app.job_queue import CeleryJobs, retention_chore
 from app.settings import Settings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -68,6 +74,8 @@ class Container:
     providers: ProviderPool
     models: ModelCatalogue
     usage: UsageStore
+    jobs: JobStore
+    job_runner: JobRunner
     tools: ToolRegistry
     runner: AgentRunner
     admin_key: bytes = field(repr=False)
@@ -105,9 +113,22 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     models = ModelCatalogue(settings.model_facts)
     blobs = open_blob_store(settings.files, settings.files_url)
     conn = await connect(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
+    attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
+    conn.executor.background = _background(settings, conn, attachments)
     try:
         await asyncio.to_thread(blobs.staging.sweep)
         auth = RoleAuth(conn)
+        runner = AgentRunner(
+            conn,
+            auth,
+            providers=providers,
+            tools=default_registry,
+            models=models,
+            limits=_limits(settings),
+            blobs=blobs,
+            auto_title=settings.auto_title,
+        )
+        work = Work(conn.database, runner.contexts, parse_model(settings.job_model), attachments)
         yield Container(
             settings=settings,
             conn=conn,
@@ -119,25 +140,34 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             roles=RoleStore(conn),
             keys=KeyStore(conn),
             tickets=TicketStore(conn),
-            attachments=Attachments(conn, blobs, max_bytes=settings.max_file_bytes),
+            attachments=attachments,
             providers=providers,
             models=models,
             usage=UsageStore(conn),
+            jobs=JobStore(conn),
+            job_runner=JobRunner(work, owner=conn.executor.owner),
             tools=default_registry,
-            runner=AgentRunner(
-                conn,
-                auth,
-                providers=providers,
-                tools=default_registry,
-                models=models,
-                limits=_limits(settings),
-                blobs=blobs,
-            ),
+            runner=runner,
             admin_key=key,
         )
     finally:
         await conn.close()
         await providers.aclose()
+
+
+def _background(settings: Settings, conn: Connection, attachments: Attachments) -> Background:
+    """Who carries the jobs out: workers where there is a Redis to reach them by, else this process."""
+    database = conn.database
+
+    def wake(job_ids: Sequence[str]) -> None:
+        if conn.executor.background is not None:
+            conn.executor.background.wake(job_ids)
+
+    chores = [retention_chore(database, settings.retention, wake)] if any(settings.retention.values()) else []
+    if settings.redis_url is not None:
+        return CeleryJobs(database, settings.redis_url, chores=chores)
+    model = parse_model(settings.job_model)
+    return InProcessJobs(database, owner=conn.executor.owner, model=model, attachments=attachments, chores=chores)
 
 
 def build_providers(settings: Settings) -> ProviderPool:

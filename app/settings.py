@@ -109,7 +109,25 @@ class RunSettings(BaseSettings):
     max_tool_result_bytes: int = Field(64 * KIB, ge=KIB)
 
 
-class Settings(ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits, RunSettings):
+class JobSettings(BaseSettings):
+    """What is done in the background, and how long things are kept."""
+
+    auto_title: bool = Field(True, description="A thread without a title gets one after its first exchange.")
+    job_model: str | None = Field(
+        None, pattern=r"^[^:\s]+:\S+$", description="`provider:model` for titles and summaries; else the agent's own."
+    )
+    retain_threads_days: int | None = Field(None, ge=1, description="Threads idle for longer are deleted; else none.")
+    retain_files_days: int | None = Field(
+        None, ge=1, description="Files that no message refers to are deleted after this; else none."
+    )
+
+    @property
+    def retention(self) -> dict[str, int | None]:
+        """How many days things are kept, by what they are; None: for ever."""
+        return {"threads": self.retain_threads_days, "files": self.retain_files_days}
+
+
+class Settings(ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits, RunSettings, JobSettings):
     """Everything that can be set. An empty variable counts as one that is not there."""
 
     model_config = SettingsConfigDict(

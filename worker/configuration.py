@@ -2,6 +2,7 @@
 
 import sys
 
+from app.job_queue import QUEUE, VISIBILITY_TIMEOUT_S
 from app.settings import Settings
 from worker.runtime import JOB_TIME_LIMIT_S
 
@@ -16,7 +17,7 @@ _settings = Settings()
 # Celery kills the process of a job that its own limit did not end.
 _hard_time_limit_s = JOB_TIME_LIMIT_S + 60
 # Redis hands a message that is not acknowledged by then to another worker, so it must outlast the longest job.
-_visibility_timeout_s = 2 * _hard_time_limit_s
+_visibility_timeout_s = VISIBILITY_TIMEOUT_S
 
 broker_url = _redis_url(_settings)
 broker_connection_retry_on_startup = True
@@ -33,7 +34,7 @@ visibility_timeout = _visibility_timeout_s
 
 accept_content = ["json"]
 task_serializer = "json"
-task_default_queue = "ai-agents"
+task_default_queue = QUEUE
 task_ignore_result = True  # what became of a job is a row of the database
 task_time_limit = _hard_time_limit_s
 task_acks_late = True

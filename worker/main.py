@@ -10,7 +10,7 @@ from celery.signals import worker_shutting_down
 # How long jobs may go on after SIGTERM; what is then not done goes back into the queue.
 GRACE_S = 30.0
 
-celery = Celery("worker", include=["worker.tasks"])
+celery = Celery("worker", include=["worker.tasks", "worker.tending"])
 celery.config_from_object("worker.configuration")
 
 

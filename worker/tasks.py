@@ -1,15 +1,35 @@
 """What the worker can be asked to do: thin bindings that hand a coroutine to the process's runtime."""
 
 import asyncio
+import logging
 import os
 
 import orjson
 from celery import shared_task
 from redis.asyncio import Redis
 
+from ai_agents.core.exceptions import DatabaseUnavailable
+from app.job_queue import TASK
 from worker import runtime
 
 PING_KEPT_S = 60
+_log = logging.getLogger(__name__)
+
+
+@shared_task(name=TASK)
+def run_job(job_id: str) -> None:
+    """Carry out the job of this id, if it is still to be done and nobody is at it."""
+    process = runtime.current()
+    process.run(_carry_out(process, job_id))
+
+
+async def _carry_out(process: runtime.Runtime, job_id: str) -> None:
+    try:
+        container = await process.container()
+        await container.job_runner.run(job_id)
+    except DatabaseUnavailable:
+        # The row is still there, and will be sent again.
+        _log.warning("database unavailable, a job is done later", extra={"job_id": job_id})
 
 
 @shared_task(name="worker.ping")

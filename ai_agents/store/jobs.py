@@ -298,7 +298,7 @@ def list_failed(connection: Connection) -> list[str]:
 
 
 def count(connection: Connection) -> JsonObject:
-    """How many are `queued`, `running`, `failed`, and `oldest_created_at`: since when the oldest of the first two is."""
+    """How many are `queued`, `running`, `failed`, and `oldest_created_at`: when the oldest of the first two was made."""
     found = select(_JOBS.c.status, func.count(), func.min(_JOBS.c.created_at)).group_by(_JOBS.c.status)
     rows = connection.execute(found.where(_JOBS.c.status.in_(("queued", "running", "failed")))).all()
     counts = {status: number for status, number, _ in rows}

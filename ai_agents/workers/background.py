@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from ai_agents.attachments.files import Attachments
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.runner.chores import Chore
 from ai_agents.runner.contexts import Contexts
@@ -29,11 +30,15 @@ class InProcessJobs:
         owner: str,
         model: tuple[str, str] | None = None,
         concurrency: int = CONCURRENCY,
+        attachments: Attachments | None = None,
+        chores: Sequence[Chore] = (),
     ) -> None:
         self._database = database
         self._owner = owner
         self._model = model
         self._concurrency = concurrency
+        self._attachments = attachments
+        self._chores = tuple(chores)
         self._runner: JobRunner | None = None
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
         # Ids that wait here or are being carried out here.
@@ -43,7 +48,8 @@ class InProcessJobs:
 
     def offer(self, contexts: Contexts) -> None:
         """Ask the models that these know of."""
-        self._runner = JobRunner(Work(self._database, contexts, self._model), owner=self._owner)
+        work = Work(self._database, contexts, self._model, self._attachments)
+        self._runner = JobRunner(work, owner=self._owner)
 
     def wake(self, job_ids: Sequence[str]) -> None:
         """Carry out these jobs soon."""
@@ -59,7 +65,7 @@ class InProcessJobs:
 
     def chores(self) -> list[Chore]:
         """Looking for jobs that nobody told of."""
-        return [Chore(_LOOK_EVERY_S, self._look)]
+        return [Chore(_LOOK_EVERY_S, self._look), *self._chores]
 
     async def drain(self, grace_s: float) -> None:
         """Begin nothing more that is not known here yet; after `grace_s` seconds what is left stays in the outbox."""

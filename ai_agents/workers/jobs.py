@@ -11,6 +11,7 @@ from contextlib import suppress
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ThreadNotFound
 from ai_agents.store import jobs
 from ai_agents.store.jobs import ClaimedJob, JobLost
+from ai_agents.workers import retention
 from ai_agents.workers.summarizing import make_summary
 from ai_agents.workers.titles import make_title
 from ai_agents.workers.work import Effect, Work
@@ -22,7 +23,11 @@ _RENEW_EVERY_S = 4.0
 JOB_TIME_S = 240.0
 _LONGEST_REASON = 500
 Handler = Callable[[Work, ClaimedJob], Awaitable[Effect]]
-HANDLERS: Mapping[str, Handler] = {"title": make_title, "summarize": make_summary}
+HANDLERS: Mapping[str, Handler] = {
+    "title": make_title,
+    "summarize": make_summary,
+    retention.KIND: retention.remove_expired,
+}
 _log = logging.getLogger(__name__)
 
 

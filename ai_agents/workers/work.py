@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from ai_agents.attachments.files import Attachments
 from ai_agents.core.types import JsonObject
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
@@ -23,12 +24,13 @@ Effect = Callable[[Connection], JsonObject]
 class Work:
     """The database, the agents' models and memory.
 
-    `model` is the provider and model that are asked in place of the agent's own.
+    `model` is the provider and model that are asked in place of the agent's own; `attachments` is where files are.
     """
 
     database: Database
     contexts: Contexts
     model: tuple[str, str] | None = None
+    attachments: Attachments | None = None
 
     def choose(self, agent: Mapping[str, Any]) -> tuple[Provider, str]:
         """Whom to ask. Raises `ProviderNotConfigured`."""

@@ -54,10 +54,16 @@ class Service:
 
 
 def settings_for(database_url: str, directory: Path, **changes: Any) -> Settings:
-    """Settings of a service of its own."""
-    return Settings(
-        database_url=database_url, var_dir=directory, admin_key=ADMIN_KEY, shutdown_grace_s=2, echo_delay_s=0, **changes
-    )
+    """Settings of a service of its own. Only tests of titles want threads to get them by themselves."""
+    usual: dict[str, Any] = {
+        "database_url": database_url,
+        "var_dir": directory,
+        "admin_key": ADMIN_KEY,
+        "shutdown_grace_s": 2,
+        "echo_delay_s": 0,
+        "auto_title": False,
+    }
+    return Settings(**usual | changes)
 
 
 @asynccontextmanager

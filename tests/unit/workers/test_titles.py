@@ -70,7 +70,7 @@ async def test_what_is_said_in_the_conversation_cannot_command_the_model(make_be
 
 
 @pytest.mark.parametrize(
-    ("said", "title"),
+    "said,title",
     [
         ('"Baking bread."', "Baking bread"),
         ("**Title: Baking bread**", "Baking bread"),

@@ -1,0 +1,152 @@
+"""Jobs of a service with Redis: carried out by real workers, whatever happens to those and to Redis."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from ai_agents.core.types import JsonObject
+from ai_agents.store import periodic
+from app.container import Container, open_container
+from app.settings import Settings
+from tests.support.postgres import PostgresServer
+from tests.support.processes import children_of, is_running
+from tests.support.redis_server import RedisServer
+from tests.worker.test_worker_process import WORKER, environment
+
+Start = Callable[[], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start_worker(redis_server: RedisServer, postgresql_url: str, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker with one pool process on the service's database."""
+    settings = environment(
+        AI_AGENTS_REDIS_URL=redis_server.url,
+        AI_AGENTS_DATABASE_URL=postgresql_url,
+        AI_AGENTS_VAR_DIR=str(tmp_path),
+        AI_AGENTS_ADMIN_KEY="admin-key-of-the-worker-tests",
+        AI_AGENTS_WORKER_CONCURRENCY="1",
+    )
+    with ExitStack() as started:
+
+        def start() -> subprocess.Popen[bytes]:
+            log = started.enter_context((tmp_path / "worker.log").open("ab"))
+            process = started.enter_context(
+                subprocess.Popen(WORKER, cwd=tmp_path, env=settings, stdout=log, stderr=log)
+            )
+            started.callback(kill, process)
+            return process
+
+        yield start
+
+
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    """End a worker and its pool at once."""
+    pool = children_of(worker.pid)
+    worker.kill()
+    for pid in pool:
+        if is_running(pid):
+            os.kill(pid, signal.SIGKILL)
+    worker.wait(30)
+
+
+@pytest.fixture
+async def service(redis_server: RedisServer, postgresql_url: str, tmp_path: Path) -> AsyncIterator[Container]:
+    """What the service is made of, taking part as its process would."""
+    settings = Settings(
+        database_url=postgresql_url,
+        redis_url=redis_server.url,
+        var_dir=tmp_path,
+        admin_key="admin-key-of-the-worker-tests",  # type: ignore[arg-type]  # a setting is read from text
+        default_model="echo:echo",
+        echo_delay_s=0,
+    )
+    async with open_container(settings) as container:
+        await container.runner.open()
+        yield container
+
+
+async def new_thread(service: Container, **agent: object) -> str:
+    created = await service.agents.create(name="assistant", **agent)  # type: ignore[arg-type]  # fields pass through
+    return str((await service.threads.create(created["id"], owner_id="ada"))["id"])
+
+
+async def eventually(look: Callable[[], Awaitable[bool]], *, timeout_s: float = 60.0) -> None:
+    """Return once the look finds what it looks for in the database."""
+    async with asyncio.timeout(timeout_s):
+        while not await look():
+            await asyncio.sleep(0.05)
+
+
+async def all_done(service: Container, count: int) -> bool:
+    page = await service.jobs.list(limit=100)
+    return len(page["data"]) == count and all(job["status"] == "completed" for job in page["data"])
+
+
+def results(page: JsonObject) -> list[object]:
+    return [job["result"]["written"] for job in page["data"]]
+
+
+async def test_a_worker_titles_and_summarizes_and_open_streams_hear_of_it(
+    service: Container, start_worker: Start
+) -> None:
+    start_worker()
+    thread_id = await new_thread(service, memory={"strategy": "summarize", "recent": 2})
+    reader = await service.runner.read_thread(thread_id)
+    for number in range(3):
+        await service.runner.run(thread_id, "ada", f"What is {number}?")
+
+    heard: set[str] = set()
+    async with asyncio.timeout(60):
+        async for event in reader.events():
+            heard.add(event.type)
+            if {"thread.updated", "context.compacted"} <= heard:
+                break
+    thread = await service.threads.get(thread_id)
+    assert thread["title"] == "What is 0?"
+    assert "What is 1?" in thread["summary"]
+    await eventually(lambda: all_done(service, 2))
+    assert results(await service.jobs.list()) == [True, True]
+
+
+async def test_a_job_that_redis_forgot_is_sent_again(
+    service: Container, start_worker: Start, redis_server: RedisServer
+) -> None:
+    thread_id = await new_thread(service)
+    await service.runner.run(thread_id, "ada", "Hello!")
+    await service.conn.executor.background.drain(5)  # type: ignore[union-attr]  # the container sets it
+    redis_server.flush()
+    # As if it had been sent a while ago.
+    await service.conn.database.write(lambda c: c.execute(text("UPDATE jobs SET sent_at = sent_at - 60")))
+    start_worker()
+    await eventually(lambda: all_done(service, 1))
+    assert (await service.threads.get(thread_id))["title"] == "Hello!"
+
+
+async def test_a_job_whose_worker_is_killed_is_done_by_another(service: Container, start_worker: Start) -> None:
+    thread_id = await new_thread(service)
+    await service.runner.run(thread_id, "ada", "Hello!")
+    (job,) = (await service.jobs.list())["data"]
+    claimed = text("UPDATE jobs SET status = 'running', lease_owner = 'dead', lease_expires_at = 1, attempts = 1")
+    await service.conn.database.write(lambda c: c.execute(claimed))
+    start_worker()
+    await eventually(lambda: all_done(service, 1))
+    assert (await service.jobs.get(job["id"]))["attempts"] == 2
+
+
+async def test_a_worker_shows_that_it_is_alive_and_says_goodbye(service: Container, start_worker: Start) -> None:
+    worker = start_worker()
+
+    async def counts(number: int) -> bool:
+        return await service.conn.database.read(periodic.count_workers) == number
+
+    await eventually(lambda: counts(1))
+    worker.send_signal(signal.SIGTERM)
+    await eventually(lambda: counts(0))
+    assert worker.wait(30) == 0
