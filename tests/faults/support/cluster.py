@@ -27,7 +27,9 @@ class Cluster:
         environment: dict[str, str],
         model: Model,
         counter: CounterServer,
+        *,
         session: aiohttp.ClientSession,
+        browser: aiohttp.ClientSession,
     ) -> None:
         self.directory = directory
         self.environment = environment
@@ -35,6 +37,7 @@ class Cluster:
         self.counter = counter
         self.session = session
         self.replicas: list[Replica] = []
+        self._browser = browser
         self._reading: list[asyncio.Task[None]] = []
 
     def add(self, **environment: str) -> Replica:
@@ -80,10 +83,19 @@ class Cluster:
         self, at: Sequence[Replica] | Replica, thread_id: str, run_id: str | None = None, after: str | None = None
     ) -> EventSource:
         """Read a run's events, or a thread's from its first, in a task of its own, now here and now there."""
-        source = self.source(at, thread_id, run_id, after)
-        task = asyncio.create_task(source.run())
-        self._reading.append(task)
-        source.reading = task
+        return self._begin(self.source(at, thread_id, run_id, after))
+
+    async def watch(self, at: Sequence[Replica], thread_id: str) -> EventSource:
+        """Read a thread's events from its first as a browser's EventSource does: by ticket, lost by any refusal."""
+        ticket = (await self.call(at[0], "POST", "/tickets", {"thread_id": thread_id})).ok(201)["ticket"]
+        path = f"/threads/{thread_id}/events?ticket={ticket}"
+        addresses = [replica.url for replica in at]
+        source = EventSource(self._browser, addresses, path, Told(), after="0-0", patient=False)
+        return self._begin(source)
+
+    def _begin(self, source: EventSource) -> EventSource:
+        source.reading = asyncio.create_task(source.run())
+        self._reading.append(source.reading)
         return source
 
     def source(
@@ -193,7 +205,12 @@ async def open_cluster(
 
     Leases are half as long as the product's, except where everything is run in full.
     """
-    async with Model() as model, CounterServer() as counter, open_session() as session:
+    async with (
+        Model() as model,
+        CounterServer() as counter,
+        open_session(ADMIN_KEY) as session,
+        open_session() as browser,
+    ):
         environment = {
             "AI_AGENTS_DATABASE_URL": database_url,
             "AI_AGENTS_VAR_DIR": str(directory),
@@ -212,7 +229,7 @@ async def open_cluster(
             environment["FAULTS_LEASE_S"] = "5"
         if redis_url is not None:
             environment["AI_AGENTS_REDIS_URL"] = redis_url
-        cluster = Cluster(directory, environment | settings, model, counter, session)
+        cluster = Cluster(directory, environment | settings, model, counter, session=session, browser=browser)
         try:
             yield cluster
         finally:
@@ -221,10 +238,10 @@ async def open_cluster(
 
 
 @asynccontextmanager
-async def open_session() -> AsyncGenerator[aiohttp.ClientSession]:
-    """A client with the admin key; each request has a connection of its own, so that a cut hits one."""
+async def open_session(key: str | None = None) -> AsyncGenerator[aiohttp.ClientSession]:
+    """A client; each request has a connection of its own, so that a cut hits one."""
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    headers = {"authorization": f"Bearer {ADMIN_KEY}"}
+    headers = {"authorization": f"Bearer {key}"} if key else {}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout) as session:
         yield session

@@ -101,7 +101,7 @@ async def talk_through(cluster: Cluster, faults: Awaitable[None], *, threads: in
         )
         for number in range(threads)
     ]
-    watching = [cluster.follow(cluster.replicas, talker.thread_id) for talker in talkers]
+    watching = [await cluster.watch(cluster.replicas, talker.thread_id) for talker in talkers]
     talking = [asyncio.create_task(talker.talk()) for talker in talkers]
     harming = asyncio.ensure_future(faults)
     await asyncio.wait({harming, *talking}, return_when=asyncio.FIRST_COMPLETED)

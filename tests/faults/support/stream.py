@@ -124,6 +124,7 @@ class EventSource:
     """Reads a stream at one address after another, as a browser would at one: reconnects after every end with the id
     of the last whole event, until 204.
 
+    One that is `patient` comes again after an answer that says that the service is away, which a browser does not.
     `ends` and `cuts` count how connections ended, in order or not; `refusals` those that did not come about.
     """
 
@@ -135,6 +136,7 @@ class EventSource:
         told: Told,
         *,
         after: str | None = None,
+        patient: bool = True,
     ) -> None:
         self.told = told
         self.connections = self.ends = self.cuts = self.refusals = 0
@@ -145,6 +147,7 @@ class EventSource:
         self.addresses = addresses
         self._path = path
         self._after = after
+        self._patient = patient
 
     async def until_open(self, *, timeout_s: float = 20.0) -> None:
         """Wait until the first connection is there."""
@@ -182,7 +185,7 @@ class EventSource:
             async with self._session.get(address + self._path, headers=headers) as response:
                 if response.status == 204:
                     return False
-                if response.status in _AWAY:
+                if self._patient and response.status in _AWAY:
                     self.refusals += 1
                     return True
                 assert response.status == 200, (response.status, await response.text())
