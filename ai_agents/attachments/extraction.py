@@ -20,7 +20,7 @@ from ai_agents.core.json import clean_text
 
 # Seconds of processor time, and of the clock: with them a document that never ends is refused within 5 s.
 TIME_LIMIT_S = 3
-_WALL_LIMIT_S = 4.0
+_WALL_LIMIT_S = 3.5
 MEMORY_LIMIT_BYTES = 512 << 20
 # About 250 000 tokens: more than most models take.
 MAX_TEXT_CHARACTERS = 1 << 20

@@ -44,6 +44,19 @@ def answer(
     return {status: found}
 
 
+def download(description: str) -> Responses:
+    """An answer that is a file."""
+    return {
+        200: {
+            "description": description,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "headers": {
+                "Content-Disposition": {"description": "`attachment`, and its name.", "schema": {"type": "string"}}
+            },
+        }
+    }
+
+
 def problems(*codes: str) -> Responses:
     """The problems with these codes, by their statuses."""
     by_status: defaultdict[int, list[str]] = defaultdict(list)

@@ -5,7 +5,6 @@ from ai_agents.runner.runner import Outcome, Started
 from app.container import Container, Principal
 from app.schemas.common import to_parts
 from app.schemas.messages import CreateMessage
-from app.services import unsupported
 
 
 async def start_run(
@@ -19,11 +18,11 @@ async def start_run(
     follow: bool,
 ) -> Started:
     """Store the message and begin to answer it. Raises what `AgentRunner.start` raises, and `InvalidRequest`."""
-    unsupported.check_content(body.content, body.attachments)
     return await services.runner.start(
         thread_id,
         user.user_id,
         to_parts(body.content),
+        attachments=body.attachments,
         metadata=body.metadata,
         on_busy=body.on_busy,
         idempotency_key=key,

@@ -4,25 +4,31 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ai_agents.auth.files import Loc
 from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
-from ai_agents.core.types import JsonObject
+from ai_agents.core.types import FilePart, JsonObject, TextPart
 from ai_agents.store import thread_log
 from ai_agents.store import threads as store
 from app.container import Container, Principal
 from app.dependencies import PageOf, check_id
+from app.schemas.common import to_parts
 from app.schemas.threads import CreateThread, UpdateThread
-from app.services import unsupported
+from app.services.files import check_files
 from app.services.preconditions import check_version
 
 
 async def create_thread(services: Container, user: Principal, body: CreateThread) -> JsonObject:
     """A new thread, owned by the user. Raises `AgentNotFound` where he may not see the agent, `InvalidRequest`."""
     check_id(body.agent_id, AgentNotFound)
-    for message in body.messages:
-        unsupported.check_content(message.content, [])
     await services.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)
+    parts: list[tuple[TextPart | FilePart, Loc]] = [
+        (part, ("messages", number, "content", index, "file_id"))
+        for number, message in enumerate(body.messages)
+        for index, part in enumerate(to_parts(message.content))
+    ]
+    await check_files(services, user, parts)
     messages = [
         {"role": message.role, "content": [part.model_dump() for part in message.content], "metadata": message.metadata}
         for message in body.messages

@@ -2,7 +2,6 @@
 
 from ai_agents.core.exceptions import InvalidRequest
 from app.schemas.agents import AnyAgent, ToolChoice
-from app.schemas.common import FilePartIn, PartIn
 
 
 def check_agent(agent: AnyAgent) -> None:
@@ -17,15 +16,6 @@ def check_agent(agent: AnyAgent) -> None:
         if isinstance(tool, ToolChoice) and tool.approval == "always":
             detail = "Tool calls cannot wait for approval in this version: leave approval out."
             raise _unsupported("tools", number, "approval", detail)
-
-
-def check_content(content: list[PartIn], attachments: list[str]) -> None:
-    """Raises `InvalidRequest` for files: as none can be uploaded, none can be named."""
-    for number, part in enumerate(content):
-        if isinstance(part, FilePartIn):
-            raise _unsupported("content", number, "file_id", "There is no such file.")
-    if attachments:
-        raise _unsupported("attachments", 0, "There is no such file.")
 
 
 def _unsupported(*loc_and_detail: str | int) -> InvalidRequest:

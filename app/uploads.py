@@ -1,0 +1,161 @@
+"""Uploads: `multipart/form-data` with one field `file`, written to the storage's own folder while it arrives."""
+
+import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from ai_agents.attachments.files import Attachments
+from ai_agents.attachments.staging import Received, Receiving
+from ai_agents.core.types import JsonObject
+from ai_agents.store import idempotency
+from app.problems import InvalidBody, PayloadTooLarge, UnsupportedMediaType
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+MEDIA_TYPE = "multipart/form-data"
+FIELD = "file"
+# By this attribute of a route's function the OpenAPI document knows that it takes a file.
+TAKES_FILE = "__takes_file__"
+# What the form may have around the file: boundaries and headers.
+_FORM_BYTES = 64 * 1024
+_MAX_NAME_SHOWN = 100
+# How browsers and libraries write what cannot stand in a quoted name.
+_ESCAPED = re.compile("%(?:0[0-9A-F]|1[0-9A-F]|22|7F)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that has arrived. `declared` is the media type that the client says it has."""
+
+    received: Received
+    filename: str
+    declared: str | None
+
+    def fingerprint(self, request: Request) -> str:
+        """What tells this request from others: form boundaries differ each time, the file does not."""
+        said = "\0".join((self.filename, self.declared or "", self.received.sha256))
+        return idempotency.fingerprint(request.method, request.scope["path"], said.encode())
+
+
+def takes_file(endpoint: Endpoint) -> Endpoint:
+    """Marks a route that reads an upload."""
+    setattr(endpoint, TAKES_FILE, True)
+    return endpoint
+
+
+@asynccontextmanager
+async def read_upload(request: Request, attachments: Attachments) -> AsyncGenerator[Upload]:
+    """The request's file, for as long as the context lasts.
+
+    Raises `UnsupportedMediaType` for another kind of body, `PayloadTooLarge`, `FileTooLarge`, `StorageUnavailable`, and
+    `InvalidBody` for everything else that is wrong with the form.
+    """
+    boundary = _boundary(request)
+    limit = attachments.max_bytes + _FORM_BYTES
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise PayloadTooLarge(f"A file may have at most {attachments.max_bytes} bytes.")
+    with attachments.receive() as receiving:
+        form = _Form(boundary, receiving)
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise PayloadTooLarge(f"A file may have at most {attachments.max_bytes} bytes.")
+            form.feed(chunk)
+        filename, media_type = form.finish()
+        yield Upload(await receiving.finish(), filename, media_type)
+
+
+class _Form:
+    """Reads a form piece by piece. The first thing that is wrong with it ends it."""
+
+    def __init__(self, boundary: bytes, receiving: Receiving) -> None:
+        self._receiving = receiving
+        self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+        self._headers: dict[bytes, bytes] = {}
+        self._filename: str | None = None
+        self._declared: str | None = None
+        self._ended = False
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._headers.clear,
+                    "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+                    "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._begin_part,
+                    "on_part_data": lambda data, start, end: receiving.write(memoryview(data)[start:end]),
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError:
+            raise _broken() from None
+
+    def feed(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except FormParserError:
+            raise _broken() from None
+
+    def finish(self) -> tuple[str, str | None]:
+        """The file's name and declared type."""
+        if not self._ended:
+            raise _broken()
+        if self._filename is None:
+            raise _wrong("is missing", FIELD)
+        return self._filename, self._declared
+
+    def _end(self) -> None:
+        self._ended = True
+
+    def _end_header(self) -> None:
+        name, value = self._header
+        self._headers[bytes(name).lower()] = bytes(value)
+        self._header = (bytearray(), bytearray())
+
+    def _begin_part(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if name != FIELD:
+            raise _wrong("is not a field of this form", name[:_MAX_NAME_SHOWN])
+        if self._filename is not None:
+            raise _wrong("is there twice", FIELD)
+        if self._headers.get(b"content-transfer-encoding", b"binary").strip().lower() not in {b"binary", b"8bit"}:
+            raise _wrong("is encoded, which forms on the web are not", FIELD)
+        if not options.get(b"filename"):
+            raise _wrong("is a text and no file: it has no name", FIELD)
+        self._filename = _decode_name(options[b"filename"])
+        self._declared = self._headers.get(b"content-type", b"").decode("latin-1") or None
+
+
+def _boundary(request: Request) -> bytes:
+    media_type, options = parse_options_header(request.headers.get("content-type", ""))
+    if media_type != MEDIA_TYPE.encode():
+        raise UnsupportedMediaType(f"Only {MEDIA_TYPE} is read here.")
+    if not options.get(b"boundary"):
+        raise _broken()
+    return options[b"boundary"]
+
+
+def _decode_name(raw: bytes) -> str:
+    try:
+        return _ESCAPED.sub(lambda found: unquote(found[0]), raw.decode())
+    except UnicodeDecodeError:
+        raise _wrong("has a name that is not UTF-8", FIELD, "filename") from None
+
+
+def _broken() -> InvalidBody:
+    return InvalidBody([{"loc": ["body"], "msg": "is not multipart/form-data that can be read"}])
+
+
+def _wrong(message: str, *loc: str) -> InvalidBody:
+    error: JsonObject = {"loc": ["body", *loc], "msg": message}
+    return InvalidBody([error])
