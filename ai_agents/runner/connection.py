@@ -8,6 +8,7 @@ from typing import Self
 from ai_agents.bus.base import Bus
 from ai_agents.bus.memory import MemoryBus
 from ai_agents.runner.executor import Executor
+from ai_agents.runner.log_watch import LogWatch
 from ai_agents.store.database import Database
 
 # The handle whose outbox `queue_title_generation` and `queue_summarization` use: the one connected last.
@@ -25,6 +26,7 @@ class Connection:
         self.database = database
         self.bus = bus
         self.executor = Executor(database, bus, shared=shared)
+        self.log_watch = LogWatch(database)
         database.after_commit = bus.publish
 
     @asynccontextmanager
@@ -40,6 +42,7 @@ class Connection:
     async def close(self, *, grace_s: float = 10.0) -> None:
         """Let the runs under way end, for `grace_s` seconds at most, and close everything."""
         await self.executor.drain(grace_s)
+        await self.log_watch.stop()
         await self.bus.close()
         await self.database.close()
 

@@ -13,14 +13,15 @@ from ai_agents.core.events import Event, event_data
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
+from ai_agents.runner.log_watch import LogWatch
 from ai_agents.runner.previews import Frame, Place
 from ai_agents.runner.sse import HEARTBEAT, PRELUDE, frame
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
 
 HEARTBEAT_S = 15.0
-# How often the log is asked for news where nobody tells us of them.
-POLL_S = 0.5
+# How soon a database that was away is asked again.
+_RETRY_S = 0.5
 _PAGE = 200
 
 
@@ -34,6 +35,7 @@ class StreamReader:
         self,
         database: Database,
         bus: Bus,
+        watch: LogWatch,
         place: Place,
         *,
         behind: bool = True,
@@ -42,6 +44,7 @@ class StreamReader:
     ) -> None:
         self._database = database
         self._bus = bus
+        self._watch = watch
         self._place = place
         self._may_read = may_read
         self._on_close = on_close
@@ -50,8 +53,6 @@ class StreamReader:
         self._missed = self._channel.missed
         self._waiting: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        # uvloop gives a handle that does not know its time where that has come already.
-        self._timer_at = 0.0
         # Rows that were written before the channel was held are known only to the log.
         self._behind = behind
         # Woken while not waiting: what that was about may have come after the last look.
@@ -133,7 +134,7 @@ class StreamReader:
         if self._missed != self._channel.missed:
             self._missed = self._channel.missed
             self._behind = True
-        rows = None if self._behind or not self._channel.live else self._channel.rows_after(self._place.seq)
+        rows = None if self._behind else self._channel.rows_after(self._place.seq)
         if rows is None:
             frames = await self._read_log()
             if self._behind:
@@ -155,7 +156,7 @@ class StreamReader:
             if not rows and not await self._database.read(lambda c: thread_log.exists(c, place.thread_id), brief=True):
                 return place.take_rows(self._channel.rows_after(place.seq) or [self._deletion()])
         except DatabaseUnavailable:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(_RETRY_S)
             self._behind = True
             return []
         self._behind = len(rows) == _PAGE
@@ -182,17 +183,13 @@ class StreamReader:
 
     async def _wait(self, longest_s: float) -> None:
         """Until the channel has news, or it is time to look."""
+        if not self._channel.live:
+            self._watch.watch(self._channel)
         if self._woken:
             return
         loop = asyncio.get_running_loop()
-        when = loop.time() + (longest_s if self._channel.live else min(longest_s, POLL_S))
-        if self._timer is not None and self._timer_at > when + POLL_S:
-            # The channel was live when it was set, and is no longer.
-            self._timer.cancel()
-            self._timer = None
         if self._timer is None:
-            self._timer_at = when
-            self._timer = loop.call_at(when, self._on_timer)
+            self._timer = loop.call_later(longest_s, self._on_timer)
         self._waiting = loop.create_future()
         try:
             await self._waiting

@@ -305,7 +305,13 @@ class AgentRunner:
         self, place: Place, *, behind: bool = True, may_read: Callable[[], Awaitable[bool]] | None = None
     ) -> StreamReader:
         reader = StreamReader(
-            self._database, self.conn.bus, place, behind=behind, may_read=may_read, on_close=self._readers.discard
+            self._database,
+            self.conn.bus,
+            self.conn.log_watch,
+            place,
+            behind=behind,
+            may_read=may_read,
+            on_close=self._readers.discard,
         )
         self._readers.add(reader)
         return reader

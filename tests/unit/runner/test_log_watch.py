@@ -1,0 +1,62 @@
+"""Readers on a process that nobody tells of anything: one query serves them all."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import Connection as SqlConnection
+
+from ai_agents import AgentRunner, AgentStore, Connection, ThreadStore
+from ai_agents.runner import log_watch
+from ai_agents.runner.reader import StreamReader
+from ai_agents.store.database import Database
+from ai_agents.testing import ScriptedProvider
+from tests.unit.runner.test_takeover import DeafBus
+
+USER = "ada"
+
+
+async def test_two_hundred_readers_cost_one_query_and_see_what_happens(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_watch, "POLL_S", 0.05)
+    looks: list[set[str]] = []
+    newest = log_watch._newest
+
+    def counted(connection: SqlConnection, thread_ids: Sequence[str]) -> dict[str, int]:
+        looks.append(set(thread_ids))
+        return newest(connection, thread_ids)
+
+    monkeypatch.setattr(log_watch, "_newest", counted)
+    conn = Connection(Database(database_url), DeafBus(), shared=True)
+    runner = AgentRunner(conn, provider=ScriptedProvider())
+    store = ThreadStore(conn)
+    agent = await AgentStore(conn).create(name="assistant")
+    threads = [await store.create(agent_id=agent["id"], owner_id=USER) for _ in range(20)]
+    readers = [await runner.read_thread(thread["id"]) for thread in threads for _ in range(10)]
+    seen: list[str] = []
+
+    async def follow(reader: StreamReader) -> None:
+        async for event in reader.events():
+            seen.append(f"{event.thread_id} {event.type}")  # noqa: PERF401  # others look at it meanwhile
+
+    following = [asyncio.create_task(follow(reader)) for reader in readers]
+    async with asyncio.timeout(10):
+        while len(looks) < 3:
+            await asyncio.sleep(0.02)
+    assert looks[-1] == {thread["id"] for thread in threads}, "one query about all of them"
+    # As another process would: nothing in this one hears of it.
+    elsewhere = Connection(Database(database_url), DeafBus(), shared=True)
+    await ThreadStore(elsewhere).update(threads[0]["id"], {"title": "Seen"})
+    await ThreadStore(elsewhere).delete(threads[1]["id"])
+    async with asyncio.timeout(10):
+        while len(seen) < 20:
+            await asyncio.sleep(0.02)
+    assert sorted(seen) == sorted(
+        [f"{threads[0]['id']} thread.updated"] * 10 + [f"{threads[1]['id']} thread.deleted"] * 10
+    )
+    for reader in readers:
+        reader.end()
+    await asyncio.gather(*following)
+    await elsewhere.close()
+    await conn.close()
