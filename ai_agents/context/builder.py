@@ -15,7 +15,7 @@ from ai_agents.context.repair import repair
 from ai_agents.context.tokens import SAFETY_MARGIN, ModelTokens, TokenEstimator
 from ai_agents.context.windows import context_window, input_budget
 from ai_agents.core.exceptions import ContextOverflow
-from ai_agents.core.tokens import estimate_message, estimate_text, estimate_tool
+from ai_agents.core.tokens import estimate_json, estimate_message, estimate_text, estimate_tool
 from ai_agents.core.types import ModelMessage, ModelRequest, ModelSettings, Role, TextPart, ToolDefinition
 from ai_agents.memory.base import Window
 from ai_agents.memory.turns import starts_of_turns
@@ -95,7 +95,7 @@ def build_request(
 ) -> BuiltContext:
     """The request for this model, which takes `window_tokens` (None: as many as `context_window` says).
 
-    Of the agent's fields `system_prompt` and `settings` are looked at.
+    Of the agent's fields `system_prompt`, `settings` and `output_schema` are looked at; the schema counts as a tool.
 
     Where the window holds more than the model does, its turns are left out, oldest first; the newest turn never is.
     Raises `ContextOverflow` if that turn alone is longer than the model's window, unless `allow_overflow`.
@@ -106,6 +106,9 @@ def build_request(
     budget = int(input_budget(size, settings) / SAFETY_MARGIN)
     system = agent.get("system_prompt") or None
     system_cost, tools_cost = estimate_text(system or ""), sum(map(estimate_tool, tools))
+    schema = agent.get("output_schema")
+    if schema is not None:
+        tools_cost += estimate_json(schema)
     summary = [_sized(message) for message in _summary(window)]
     fixed = system_cost + tools_cost + _cost(summary)
     turns = _turns([_sized(message) for message in repair(window.messages)], window)
@@ -114,7 +117,8 @@ def build_request(
     if smallest > size and not allow_overflow:
         raise ContextOverflow(f"The newest turn has about {smallest} tokens; {model} takes {size}.")
     messages = [*summary, *_with_gap(kept)]
-    request = ModelRequest(model, tuple(sized.message for sized in messages), system, tuple(tools), settings)
+    sent = tuple(sized.message for sized in messages)
+    request = ModelRequest(model, sent, system, tuple(tools), settings, output_schema=schema)
     uncalibrated = system_cost + tools_cost + _cost(messages)
     account = ContextAccount(
         messages=tuple(Counted(each.seq, each.role, tokens.calibrated(cost)) for each, cost in messages),
@@ -141,6 +145,7 @@ def model_settings(agent: Mapping[str, Any]) -> ModelSettings:
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         reasoning=settings.get("reasoning"),
         timeout_s=settings.get("timeout_s"),
+        api=settings.get("api"),
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import ClassVar
 
-from ai_agents.core.exceptions import ProviderError, RequestError
-from ai_agents.core.types import ModelEvent, ModelRequest
+from ai_agents.core.exceptions import ProviderError, ProviderTruncated, RequestError
+from ai_agents.core.types import ModelEvent, ModelRequest, ResponseEnd
 from ai_agents.providers.assembly import closeable
 from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
@@ -96,12 +96,16 @@ class FallbackProvider(Provider):
             breaker = self._breakers.get(candidate.provider, candidate.model)
             breaker.begin()
             begun = False
+            last: ModelEvent | None = None
             try:
                 async with aclosing(closeable(opened.provider.stream(asked))) as events:
                     async for event in events:
+                        last = event
                         if not begun:
                             begun, self.current = True, index
                         yield event
+                if not isinstance(last, ResponseEnd):
+                    raise ProviderTruncated(provider=candidate.provider)
                 breaker.succeed()
                 return
             except ProviderError as error:

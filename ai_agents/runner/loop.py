@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ai_agents.core import json
-from ai_agents.core.exceptions import ProviderError, ProviderTruncated, ToolLoopLimit
+from ai_agents.core.exceptions import InvalidOutput, ProviderError, ToolLoopLimit
 from ai_agents.core.types import (
     ModelEvent,
     ModelMessage,
@@ -21,7 +21,7 @@ from ai_agents.core.types import (
     ToolCallPart,
     ToolResultPart,
 )
-from ai_agents.providers.assembly import Assembly
+from ai_agents.providers.assembly import Assembly, closeable
 from ai_agents.providers.base import Provider
 
 
@@ -57,6 +57,11 @@ class ToolRunner(Protocol):
         ...
 
 
+# What is wrong with an answer, as a sentence; None where nothing is.
+FindFault = Callable[[str], str | None]
+_CORRECT = "{} Answer again, with nothing but JSON that fits the schema."
+
+
 @dataclass(frozen=True, slots=True)
 class LoopLimits:
     """`tool_rounds` model calls may ask for tools; `identical_calls` is how often one call may be repeated word
@@ -68,7 +73,10 @@ class LoopLimits:
 
 
 class Loop:
-    """One run's rounds. `earlier` are the messages that this run had already recorded when it was taken over."""
+    """One run's rounds. `earlier` are the messages that this run had already recorded when it was taken over.
+
+    An answer in which `find_fault` finds one is void, and asked for again with what is wrong with it.
+    """
 
     def __init__(
         self,
@@ -80,6 +88,7 @@ class Loop:
         limits: LoopLimits,
         show_reasoning: bool,
         earlier: Sequence[ModelMessage] = (),
+        find_fault: FindFault | None = None,
     ) -> None:
         self._provider = provider
         self._request = request
@@ -87,21 +96,26 @@ class Loop:
         self._run_tool = run_tool
         self._limits = limits
         self._show_reasoning = show_reasoning
+        self._find_fault = find_fault
         self._rounds = sum(1 for message in earlier if message.role == "assistant")
         self._seen: Counter[str] = Counter()
         for message in earlier:
             self._seen.update(_fingerprint(part) for part in message.parts if isinstance(part, ToolCallPart))
 
     async def run(self) -> ModelResponse:
-        """The response that ends the turn: the first that calls no tool.
+        """The response that ends the turn: the first that calls no tool, and has no fault.
 
-        Raises `ToolLoopLimit`, `ProviderError`, and what the recorder raises.
+        Raises `ToolLoopLimit`, `ProviderError` (`InvalidOutput` among them), and what the recorder raises.
         """
         while True:
             response = await self._ask()
             calls = response.tool_calls
             if not calls:
-                return response
+                fault = None if self._find_fault is None else self._find_fault(response.text)
+                if fault is None:
+                    return response
+                await self._correct(response, fault)
+                continue
             self._rounds += 1
             if self._rounds > self._limits.tool_rounds:
                 raise ToolLoopLimit(f"The model called tools in more than {self._limits.tool_rounds} rounds.")
@@ -116,20 +130,29 @@ class Loop:
                 ),
             )
 
+    async def _correct(self, response: ModelResponse, fault: str) -> None:
+        """Void an answer, and tell the model why; it is asked for words alone, as it has called its tools already."""
+        if response.stop_reason == "refusal":
+            raise InvalidOutput("The model refused to answer, so that nothing fits the schema.", usage=response.usage)
+        await self._recorder.retry(InvalidOutput(fault, usage=response.usage))
+        said = tuple(part for part in response.parts if isinstance(part, TextPart) and part.text.strip())
+        correction = ModelMessage("user", (TextPart(_CORRECT.format(fault)),))
+        added = (ModelMessage("assistant", said), correction) if said else (correction,)
+        self._request = replace(self._request, messages=(*self._request.messages, *added), tools=())
+
     async def _ask(self) -> ModelResponse:
         """One whole response; a stream that breaks after its beginning is asked for again."""
         while True:
             self._recorder.begin()
             shown = _Shown(self._recorder, show_reasoning=self._show_reasoning)
             try:
-                async with aclosing(_closeable(self._provider.stream(self._request))) as events:
+                async with aclosing(closeable(self._provider.stream(self._request))) as events:
                     async for event in events:
                         shown.feed(event)
                 return shown.response()
             except ProviderError as error:
-                # Before the first text the provider itself has tried again; after it, or when the stream just ended, we
-                # do.
-                if not error.retryable or not (shown.anything or isinstance(error, ProviderTruncated)):
+                # Before it began the provider itself has tried again, and others in its place; after that, we do.
+                if not (error.retryable and shown.begun):
                     raise
                 await self._recorder.retry(error)
 
@@ -162,12 +185,12 @@ class _Shown:
         self._assembly = Assembly()
         self._show_reasoning = show_reasoning
         self._lengths: dict[int, int] = {}
-        self.anything = False
+        self.begun = False
 
     def feed(self, event: ModelEvent) -> None:
+        self.begun = True
         if isinstance(event, PartDelta):
             if event.kind == "text" or (event.kind == "reasoning" and self._show_reasoning):
-                self.anything = True
                 self._lengths[event.index] = self._lengths.get(event.index, 0) + len(event.text)
                 self._recorder.show(event.kind, event.text)
             return
@@ -186,23 +209,10 @@ class _Shown:
         if isinstance(part, TextPart) or (isinstance(part, ReasoningPart) and self._show_reasoning):
             rest = part.text[self._lengths.get(event.index, 0) :]
             if rest:
-                self.anything = True
                 self._recorder.show(part.type, rest)
 
     def response(self) -> ModelResponse:
         return self._assembly.response()
-
-
-def _closeable(events: AsyncIterator[ModelEvent]) -> AsyncGenerator[ModelEvent]:
-    """The stream as something that can be closed; most providers' are generators already."""
-    if isinstance(events, AsyncGenerator):
-        return events
-
-    async def wrap() -> AsyncGenerator[ModelEvent]:
-        async for event in events:
-            yield event
-
-    return wrap()
 
 
 def _fingerprint(call: ToolCallPart) -> str:

@@ -1,4 +1,6 @@
-"""JSON Schemas of tools' arguments: compiled once, never fetched from anywhere, bounded in size and depth."""
+"""JSON Schemas of tools' arguments and agents' answers: compiled once, never fetched from anywhere, bounded in size
+and depth.
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -27,32 +29,63 @@ class ArgumentsValidator:
 
     def __init__(self, schema: JsonObject) -> None:
         """Raises `InvalidRequest` for what is not a schema of an object, refers elsewhere, or is too large."""
-        _check_shape(schema)
-        try:
-            text = json.dumps(schema)
-        except TypeError as error:
-            raise _refused("is not JSON") from error
-        if len(text.encode()) > MAX_SCHEMA_BYTES:
-            raise _refused(f"is larger than {MAX_SCHEMA_BYTES} bytes")
-        self._validator = _compiled(text)
+        self._validator = _validator(schema, "The schema of the tool's parameters", ("parameters",))
 
     def find_fault(self, arguments: JsonObject) -> str | None:
         """What does not fit, with its place in the arguments; None where all fits."""
         try:
-            errors = [_sentence(error) for error in islice(self._validator.iter_errors(arguments), _MAX_ERRORS)]
+            errors = _faults(self._validator, arguments)
         except ValueError:  # lone surrogates, or nested deeper than anything that is meant
             return "The arguments cannot be read."
-        return f"The arguments do not fit the tool's schema: {'; '.join(errors)}." if errors else None
+        return f"The arguments do not fit the tool's schema: {errors}." if errors else None
+
+
+class OutputValidator:
+    """Whether an answer is the JSON that a schema asks for, and if not, why: one sentence for model and client."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        """Raises `InvalidRequest` as `ArgumentsValidator` does: every provider wants an object at the top."""
+        self._validator = _validator(schema, "The output schema", ("output_schema",))
+
+    def find_fault(self, answer: str) -> str | None:
+        """What is wrong with the answer; None where it fits."""
+        try:
+            value = json.loads(answer)
+            errors = _faults(self._validator, value)
+        except ValueError:
+            return "The answer is not JSON."
+        return f"The answer does not fit the output schema: {errors}." if errors else None
+
+
+def _validator(schema: Any, subject: str, loc: tuple[str, ...]) -> jsonschema_rs.Validator:
+    try:
+        _check_shape(schema)
+        text = json.dumps(schema)
+        if len(text.encode()) > MAX_SCHEMA_BYTES:
+            raise _Refused(f"is larger than {MAX_SCHEMA_BYTES} bytes")
+        return _compiled(text)
+    except TypeError as error:
+        raise InvalidRequest(f"{subject} is not JSON.", loc=loc) from error
+    except _Refused as error:
+        raise InvalidRequest(f"{subject} {error}.", loc=loc) from error
+
+
+def _faults(validator: jsonschema_rs.Validator, value: Any) -> str:
+    return "; ".join(_sentence(error) for error in islice(validator.iter_errors(value), _MAX_ERRORS))
+
+
+class _Refused(Exception):
+    """What is wrong with a schema, as the end of a sentence."""
 
 
 def _check_shape(schema: Any) -> None:
     if not isinstance(schema, dict) or schema.get("type") != "object":
-        raise _refused('is not of type "object"')
+        raise _Refused('is not of type "object"')
     for key, value, depth in _walk(schema):
         if depth > MAX_SCHEMA_DEPTH:
-            raise _refused(f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
+            raise _Refused(f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
         if key in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
-            raise _refused("refers to another document")
+            raise _Refused("refers to another document")
 
 
 def _walk(value: Any) -> Iterator[tuple[object, Any, int]]:
@@ -73,7 +106,7 @@ def _compiled(text: str) -> jsonschema_rs.Validator:
     try:
         return jsonschema_rs.validator_for(json.loads(text), offline=True, pattern_options=options)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
-        raise _refused(f"is not a JSON Schema ({_cut(str(error).partition(chr(10))[0])})") from error
+        raise _Refused(f"is not a JSON Schema ({_cut(str(error).partition(chr(10))[0])})") from error
 
 
 def _sentence(error: jsonschema_rs.ValidationError) -> str:
@@ -83,7 +116,3 @@ def _sentence(error: jsonschema_rs.ValidationError) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _MAX_ERROR_CHARACTERS else text[:_MAX_ERROR_CHARACTERS] + "…"
-
-
-def _refused(why: str) -> InvalidRequest:
-    return InvalidRequest(f"The schema of the tool's parameters {why}.", loc=("parameters",))

@@ -82,19 +82,22 @@ def test_turns_are_left_out_until_the_rest_fits(messages: list[ModelMessage], wi
 def test_agent_settings_prompt_and_tools_are_in_the_request() -> None:
     agent = {
         "system_prompt": "Be brief.",
-        "settings": {"temperature": 0.2, "top_p": 0.9, "max_tokens": 100, "stop": ["END"], "reasoning": "low"},
+        "settings": {"temperature": 0.2, "top_p": 0.9, "max_tokens": 100, "stop": ["END"], "reasoning": "low"}
+        | {"api": "responses"},
+        "output_schema": {"type": "object"},
     }
     request = build(Window((user(1),)), agent=agent, tools=[TOOL]).request
     assert request.system == "Be brief."
     assert request.tools == (TOOL,)
     assert request.settings == ModelSettings(
-        temperature=0.2, top_p=0.9, max_tokens=100, stop=("END",), reasoning="low", timeout_s=None
+        temperature=0.2, top_p=0.9, max_tokens=100, stop=("END",), reasoning="low", timeout_s=None, api="responses"
     )
+    assert request.output_schema == {"type": "object"}
     assert request.model == "test"
     assert request.messages == (user(1),)
 
 
-@pytest.mark.parametrize("agent", [{}, {"settings": None}, {"settings": {"on_cut": "keep", "api": "chat"}}])
+@pytest.mark.parametrize("agent", [{}, {"settings": None}, {"settings": {"on_cut": "keep"}}])
 def test_what_an_agent_does_not_say_is_left_to_the_provider(agent: dict[str, Any]) -> None:
     assert model_settings(agent) == ModelSettings()
 
