@@ -1,4 +1,4 @@
-"""The command line: `ai-agents serve`, `worker`, `migrate`, `keys create`, `chat`.
+"""The command line: `ai-agents serve`, `worker`, `migrate`, `keys create`, `jobs list`, `jobs retry`, `chat`.
 
 What a command needs is imported when it runs, so that each starts as quickly as it can.
 """
@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ai_agents.core.types import JsonObject
     from app.settings import Settings
 
 
@@ -44,6 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--name", default="", help="what it is for")
     create.add_argument("--admin", action="store_true", help="the key may do everything")
     create.set_defaults(run=_create_key)
+
+    jobs = commands.add_parser("jobs", help="background jobs").add_subparsers(required=True, metavar="command")
+    listing = jobs.add_parser("list", help="jobs that failed or wait, and why")
+    listing.set_defaults(run=_list_jobs)
+    again = jobs.add_parser("retry", help="let jobs that were given up begin anew")
+    again.add_argument("job", nargs="*", help="their ids; without any, all of them")
+    again.set_defaults(run=_retry_jobs)
 
     chat = commands.add_parser("chat", help="talk to an agent of a running service")
     chat.add_argument("--url", help="where the service is (http://127.0.0.1:8000)")
@@ -160,6 +170,57 @@ async def _new_key(settings: "Settings", *, user: str, name: str, admin: bool) -
     try:
         created = await KeyStore(database).create(user, name, admin=admin)
         return str(created["key"])
+    finally:
+        await database.close()
+
+
+def _list_jobs(_arguments: argparse.Namespace) -> None:
+    import asyncio
+
+    for job in asyncio.run(_open_jobs(_settings())):
+        print(f"{job['id']}  {job['status']:8}{job['kind']:12}{job['created_at']}  {job['error'] or ''}".rstrip())
+
+
+async def _open_jobs(settings: "Settings") -> "list[JsonObject]":
+    """The newest jobs of each status but `completed`."""
+    from ai_agents.store.database import Database
+    from ai_agents.store.jobs import JobStore
+
+    database = Database(settings.database, pool_size=1)
+    try:
+        store = JobStore(database)
+        pages = [await store.list(status=status, limit=100) for status in ("failed", "running", "queued")]
+        return [job for page in pages for job in page["data"]]
+    finally:
+        await database.close()
+
+
+def _retry_jobs(arguments: argparse.Namespace) -> None:
+    import asyncio
+
+    from ai_agents.core.exceptions import AIAgentsError
+
+    try:
+        retried = asyncio.run(_begin_anew(_settings(), arguments.job))
+    except AIAgentsError as error:
+        sys.exit(str(error))
+    print(f"{retried} to be done again.")
+
+
+async def _begin_anew(settings: "Settings", job_ids: Sequence[str]) -> int:
+    """How many jobs begin anew: those with these ids, else all that were given up. Raises `AIAgentsError`."""
+    from ai_agents.store import jobs
+    from ai_agents.store.database import Database
+
+    def retry(connection: "Connection") -> int:
+        given = list(job_ids) or jobs.list_failed(connection)
+        for job_id in given:
+            jobs.retry(connection, job_id, send_now=False)
+        return len(given)
+
+    database = Database(settings.database, pool_size=1)
+    try:
+        return await database.write(retry)
     finally:
         await database.close()
 

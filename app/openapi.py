@@ -38,6 +38,7 @@ _TAGS = {
     "roles": "Who may do what on an agent or a thread.",
     "keys": "API keys, and who one is by them.",
     "usage": "What models were used for, and what that cost.",
+    "jobs": "What is done in the background: titles, summaries, erasing a user. For admins.",
     "catalogue": "What agents can be made of.",
     "health": "How the service is.",
 }

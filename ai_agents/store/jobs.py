@@ -180,6 +180,11 @@ def renew(connection: Connection, job: ClaimedJob, *, lease_s: float) -> None:
     _write(connection, job, {"lease_expires_at": database_now(connection.dialect.name) + lease_s})
 
 
+def note(connection: Connection, job: ClaimedJob, payload: JsonObject) -> None:
+    """Keep how far a job of several transactions has come, in each of them. Raises `JobLost`."""
+    _write(connection, job, {"payload": payload})
+
+
 def finish(connection: Connection, job: ClaimedJob, result: JsonObject | None) -> None:
     """Note that the job is done, in the transaction of its effect, so that there is both or neither.
 
@@ -281,9 +286,12 @@ def get_job(connection: Connection, job_id: str) -> JsonObject:
     return to_public(row)
 
 
-def retry(connection: Connection, job_id: str) -> JsonObject:
-    """Let a job that was given up begin anew; the job. Raises `JobNotFound`, `Conflict` where it was not given up."""
-    values = {**_ANEW, "sent_at": database_now(connection.dialect.name)}
+def retry(connection: Connection, job_id: str, *, send_now: bool = True) -> JsonObject:
+    """Let a job that was given up begin anew; the job. Without `send_now` it is left to be found by who looks.
+
+    Raises `JobNotFound`, `Conflict` where it was not given up.
+    """
+    values = {**_ANEW, "sent_at": database_now(connection.dialect.name) if send_now else None}
     statement = update(_JOBS).where(_JOBS.c.id == job_id, _JOBS.c.status == "failed").values(values)
     job = get_job(connection, job_id)
     if not connection.execute(statement).rowcount:
@@ -298,7 +306,7 @@ def list_failed(connection: Connection) -> list[str]:
 
 
 def count(connection: Connection) -> JsonObject:
-    """How many are `queued`, `running`, `failed`, and `oldest_created_at`: when the oldest of the first two was made."""
+    """How many are `queued`, `running`, `failed`; `oldest_created_at`: when the oldest of the first two was made."""
     found = select(_JOBS.c.status, func.count(), func.min(_JOBS.c.created_at)).group_by(_JOBS.c.status)
     rows = connection.execute(found.where(_JOBS.c.status.in_(("queued", "running", "failed")))).all()
     counts = {status: number for status, number, _ in rows}

@@ -11,7 +11,7 @@ from contextlib import suppress
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ThreadNotFound
 from ai_agents.store import jobs
 from ai_agents.store.jobs import ClaimedJob, JobLost
-from ai_agents.workers import retention
+from ai_agents.workers import erasure, retention
 from ai_agents.workers.summarizing import make_summary
 from ai_agents.workers.titles import make_title
 from ai_agents.workers.work import Effect, Work
@@ -27,6 +27,7 @@ HANDLERS: Mapping[str, Handler] = {
     "title": make_title,
     "summarize": make_summary,
     retention.KIND: retention.remove_expired,
+    erasure.KIND: erasure.erase_user,
 }
 _log = logging.getLogger(__name__)
 

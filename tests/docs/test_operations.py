@@ -33,6 +33,8 @@ def variables_of(name: str, field: FieldInfo) -> tuple[str, ...]:
 
 def shown(default: Any) -> str:
     """A default as one would set it; empty where there is none."""
+    if isinstance(default, bool):
+        return str(default).lower()
     return "" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
 
 

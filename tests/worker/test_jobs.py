@@ -15,7 +15,6 @@ from ai_agents.core.types import JsonObject
 from ai_agents.store import periodic
 from app.container import Container, open_container
 from app.settings import Settings
-from tests.support.postgres import PostgresServer
 from tests.support.processes import children_of, is_running
 from tests.support.redis_server import RedisServer
 from tests.worker.test_worker_process import WORKER, environment
@@ -63,7 +62,7 @@ async def service(redis_server: RedisServer, postgresql_url: str, tmp_path: Path
         database_url=postgresql_url,
         redis_url=redis_server.url,
         var_dir=tmp_path,
-        admin_key="admin-key-of-the-worker-tests",  # type: ignore[arg-type]  # a setting is read from text
+        admin_key="admin-key-of-the-worker-tests",
         default_model="echo:echo",
         echo_delay_s=0,
     )

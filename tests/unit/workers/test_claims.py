@@ -61,11 +61,14 @@ async def test_one_that_was_thought_dead_cannot_write_after_its_successor(make_b
     await bench.abandon(job_id)
     await bench.runner.run(job_id)
 
-    for write in (jobs.finish, jobs.fail):
+    for write in (
+        lambda c: jobs.finish(c, former, {}),
+        lambda c: jobs.fail(c, former, "late"),
+        lambda c: jobs.give_back(c, former),
+        lambda c: jobs.renew(c, former, lease_s=60),
+    ):
         with pytest.raises(JobLost):
-            await bench.conn.database.write(lambda c, write=write: write(c, former, "late"))
-    with pytest.raises(JobLost):
-        await bench.conn.database.write(lambda c: jobs.give_back(c, former))
+            await bench.conn.database.write(write)
     assert (await JobStore(bench.conn).get(job_id))["status"] == "completed"
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from ai_agents import AgentRunner, ThreadStore
+from ai_agents.core.parts import text_of
 from ai_agents.core.types import FilePart, ModelMessage, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.memory.summarize import Summarize
 from ai_agents.store.history import History
@@ -20,7 +21,7 @@ MEMORY = {"strategy": "summarize", "recent": 10}
 async def window(bench: Bench) -> list[str]:
     """What the next context shows beside the summary."""
     chosen = await bench.conn.database.read(lambda c: Summarize(recent=10).window(History(c, bench.thread_id)))
-    return ["".join(part.text for part in message.parts) for message in chosen.messages]
+    return [text_of(message.parts) for message in chosen.messages]
 
 
 async def test_everything_but_the_recent_messages_is_compacted_and_the_log_says_so(make_bench: MakeBench) -> None:

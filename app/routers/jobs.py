@@ -1,0 +1,48 @@
+"""Background jobs, and the one that erases a user; for admins."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from app.dependencies import Paging, Services, User
+from app.responses import JsonResponse
+from app.routers.documented import answer, problems
+from app.schemas.common import UserId
+from app.schemas.jobs import JobPage, JobRead, JobStatus
+from app.services import jobs as service
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.get("/jobs", responses={**answer(200, JobPage, "Jobs."), **problems("forbidden", "invalid_cursor")})
+async def list_jobs(
+    user: User,
+    services: Services,
+    page: Paging,
+    status: Annotated[JobStatus | None, Query(description="Only those.")] = None,
+) -> Response:
+    """The background jobs and how they went, newest first."""
+    return JsonResponse(await service.list_jobs(services, user, status, page))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    responses={**answer(200, JobRead, "The job, waiting again."), **problems("forbidden", "not_found", "conflict")},
+)
+async def retry_job(job_id: str, user: User, services: Services) -> Response:
+    """Let a job that was given up begin anew."""
+    return JsonResponse(await service.retry_job(services, user, job_id))
+
+
+@router.delete(
+    "/users/{user_id}",
+    status_code=202,
+    responses={
+        **answer(202, JobRead, "The job whose result will be the receipt."),
+        **problems("forbidden", "invalid_request"),
+    },
+)
+async def erase_user(user: User, services: Services, user_id: Annotated[UserId, Path()]) -> Response:
+    """Erase a user: his threads, agents, files, keys and roles, and what he said in the threads of others."""
+    return JsonResponse(await service.erase_user(services, user, user_id), 202)

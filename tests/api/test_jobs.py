@@ -1,0 +1,178 @@
+"""Background jobs by HTTP: titles that come by themselves, and what an admin sees and does."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from app.cli import main
+from tests.api.service import Service, make_agent, make_thread, open_service, settings_for
+
+
+async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
+    """What the look finds, once it finds something."""
+    async with asyncio.timeout(20):
+        while not (found := await look()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def say(client: httpx.AsyncClient, thread_id: str, content: str) -> None:
+    response = await client.post(f"/threads/{thread_id}/messages", json={"content": content})
+    assert response.status_code == 201, response.text
+
+
+async def job_of(admin: httpx.AsyncClient, kind: str, status: str = "completed") -> Any:
+    jobs = (await admin.get("/jobs", params={"status": status})).json()["data"]
+    return next((job for job in jobs if job["kind"] == kind), None)
+
+
+async def test_a_thread_gets_a_title_after_its_first_exchange(database_url: str, tmp_path: Path) -> None:
+    async with open_service(settings_for(database_url, tmp_path, auto_title=True)) as service:
+        alice = await service.user("alice")
+        thread = await make_thread(alice)
+        await say(alice, thread["id"], "Where is the station?")
+
+        async def title() -> str | None:
+            found: str | None = (await alice.get(f"/threads/{thread['id']}")).json()["title"]
+            return found
+
+        assert await eventually(title) == "Where is the station?"
+        log = await alice.get(f"/threads/{thread['id']}/events", headers={"accept": "application/json"})
+        assert log.json()["data"][-1]["type"] == "thread.updated"
+        job = await job_of(await service.admin(), "title")
+        assert (job["thread_id"], job["attempts"], job["result"]) == (thread["id"], 1, {"written": True})
+
+
+async def test_jobs_are_for_admins(service: Service) -> None:
+    alice = await service.user("alice")
+    for method, path in (
+        ("GET", "/jobs"),
+        ("POST", "/jobs/01a206ba-da91-7460-b9a9-ac8706ae2953/retry"),
+        ("DELETE", "/users/bob"),
+    ):
+        response = await alice.request(method, path)
+        assert (response.status_code, response.json()["code"]) == (403, "forbidden"), path
+
+
+async def test_a_job_that_was_given_up_is_seen_and_begins_anew(service: Service) -> None:
+    admin = await service.admin()
+    thread = await make_thread(admin)
+    rows = text(
+        "INSERT INTO jobs (id, thread_id, kind, range_key, status, attempts, error, created_at, finished_at) VALUES "
+        f"('01a206ba-da91-7460-b9a9-ac8706ae2953', '{thread['id']}', 'title', 'title', 'failed', 5, 'It is away.', "
+        "'2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z')"
+    )
+    await service.container.conn.database.write(lambda c: c.execute(rows))
+    (failed,) = (await admin.get("/jobs?status=failed")).json()["data"]
+    assert (failed["attempts"], failed["error"]) == (5, "It is away.")
+
+    retried = await admin.post(f"/jobs/{failed['id']}/retry")
+    assert (retried.status_code, retried.json()["status"], retried.json()["attempts"]) == (200, "queued", 0)
+    await eventually(lambda: job_of(admin, "title"))
+    assert (await admin.post(f"/jobs/{failed['id']}/retry")).status_code == 409
+    assert (await admin.post("/jobs/none/retry")).status_code == 404
+
+
+async def test_erasing_a_user_removes_what_is_his_everywhere_and_leaves_a_receipt(service: Service) -> None:
+    admin, alice, bob = await service.admin(), await service.user("alice"), await service.user("bob")
+    shared_agent = await make_agent(bob)
+    await bob.post(
+        "/roles", json={"user_id": "*", "role": "viewer", "resource_type": "agent", "resource_id": shared_agent["id"]}
+    )
+    own_agent = await make_agent(alice)
+    own = await make_thread(alice, own_agent["id"])
+    await say(alice, own["id"], "mine alone")
+    shared = await make_thread(bob, shared_agent["id"])
+    await bob.post(
+        "/roles", json={"user_id": "alice", "role": "editor", "resource_type": "thread", "resource_id": shared["id"]}
+    )
+    await say(alice, shared["id"], "a secret of alice")
+    await say(bob, shared["id"], "a word of bob")
+
+    asked = await admin.delete("/users/alice")
+    assert (asked.status_code, asked.json()["kind"]) == (202, "erase_user")
+    job = await eventually(lambda: job_of(admin, "erase_user"))
+
+    assert job["result"]["removed"] | {"idempotency_keys": 0, "tickets": 0} == {
+        "keys": 1,
+        "tickets": 0,
+        "idempotency_keys": 0,
+        "model_calls": 2,
+        "threads": 1,
+        "messages": 2,
+        "messages_redacted": 1,
+        "runs_redacted": 1,
+        "summaries": 0,
+        "agents": 1,
+        "roles": 1,
+    }
+    assert (await alice.get("/me")).status_code == 401
+    assert (await admin.get(f"/threads/{own['id']}")).status_code == 404
+    assert (await admin.get(f"/agents/{own_agent['id']}")).status_code == 404
+    messages = (await bob.get(f"/threads/{shared['id']}/messages")).json()["data"]
+    assert [m["content"] for m in messages if m["role"] == "user"] == ["[erased]", "a word of bob"]
+    log = await bob.get(
+        f"/threads/{shared['id']}/events", headers={"accept": "application/json"}, params={"limit": 100}
+    )
+    told = [event for event in log.json()["data"] if event["type"] == "run.started"]
+    assert "secret of alice" not in str(told)
+    assert "alice" not in str([event for event in log.json()["data"] if event["type"] != "message.completed"])
+    assert "alice" not in str((await admin.get("/jobs")).json())
+
+
+async def test_everybody_is_not_a_user_to_be_erased(service: Service) -> None:
+    assert (await (await service.admin()).delete("/users/*")).status_code == 422
+
+
+async def test_idle_threads_and_files_that_nothing_refers_to_are_removed_after_their_time(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = settings_for(database_url, tmp_path, retain_threads_days=30, retain_files_days=7)
+    async with open_service(settings) as service:
+        admin = await service.admin()
+        old, active, fresh = [await make_thread(admin) for _ in range(3)]
+        await say(admin, active["id"], "still here")
+        await admin.post("/files", files={"file": ("old.txt", b"of no use", "text/plain")})
+        await admin.post("/files", files={"file": ("new.txt", b"of use", "text/plain")})
+        long_ago = "'2020-01-01T00:00:00.000000Z'"
+        threads = text(
+            f"UPDATE threads SET created_at = {long_ago}, updated_at = {long_ago} "
+            f"WHERE id IN ('{old['id']}', '{active['id']}')"
+        )
+        files = text(f"UPDATE files SET created_at = {long_ago} WHERE filename = 'old.txt'")
+        await service.container.conn.database.write(lambda c: (c.execute(threads), c.execute(files)))
+        service.container.conn.executor._sweep_asked.set()  # the chores come round now, not in a minute
+        job = await eventually(lambda: job_of(admin, "retention"))
+
+        assert job["result"] == {"threads": 1, "files": 1}
+        left = {thread["id"] for thread in (await admin.get("/threads")).json()["data"]}
+        assert left == {active["id"], fresh["id"]}
+
+
+def test_the_command_line_shows_failed_jobs_and_lets_them_begin_anew(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AI_AGENTS_DATABASE_URL", sqlite_url)
+    asyncio.run(_fail_a_job(sqlite_url))
+    main(["jobs", "list"])
+    assert "failed  retention" in capsys.readouterr().out
+    main(["jobs", "retry"])
+    assert capsys.readouterr().out == "1 to be done again.\n"
+    with pytest.raises(SystemExit, match="no such job"):
+        main(["jobs", "retry", "01a206ba-da91-7460-b9a9-ac8706ae2953"])
+
+
+async def _fail_a_job(url: str) -> None:
+    from ai_agents.store import jobs
+    from ai_agents.store.database import Database
+
+    database = Database(url)
+    await database.write(lambda c: jobs.insert_loose(c, "retention", "retention", {}))
+    await database.write(lambda c: c.execute(text("UPDATE jobs SET status = 'failed', error = 'It is away.'")))
+    await database.close()
