@@ -14,7 +14,7 @@ KeyNotFound · FileNotFound
 ├── RunError                     the run ended without an answer
 │   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
 │   └── ProviderError            · ProviderRateLimited · ProviderRejected · ProviderTimeout · ProviderTruncated ·
-ProviderNotConfigured · InvalidOutput
+ProviderNotConfigured · InvalidOutput · ContextExceeded
 └── Unavailable                  try again later
     └── DatabaseUnavailable · StorageUnavailable · Overloaded · SecondProcess
 
@@ -261,6 +261,12 @@ class ProviderRejected(ProviderError):
     """The provider refuses the request: key, model or content."""
 
     code = "provider_rejected"
+
+
+class ContextExceeded(ProviderRejected):
+    """The provider finds the request longer than its model's window."""
+
+    code = "context_overflow"
 
 
 class ProviderTimeout(ProviderError):

@@ -31,7 +31,8 @@ from ai_agents.providers.rendering import (
     visible_texts,
 )
 from ai_agents.providers.schemas import narrowed, schema_instruction
-from ai_agents.providers.streaming import CONNECT_TIMEOUT_S, HTTPProvider, Reader, Response
+from ai_agents.providers.sending import Sender
+from ai_agents.providers.streaming import HTTPProvider, Reader, Response
 
 # The API version that the SDK sends has no `temperature` and `top_p` any more; the one before still takes them for
 # the models that ever did: https://platform.claude.com/docs/en/api/migration-2026-10-21
@@ -71,46 +72,45 @@ class AnthropicProvider(HTTPProvider):
 
         self.transport_errors = (httpx2.HTTPError, aiohttp.ClientError, OSError)
         no_key = not_configured(NAME, "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.")
+        http = anthropic.DefaultAioHttpClient()
         try:
             client = anthropic.AsyncAnthropic(
                 api_key=self._api_key,
                 base_url=self._base_url,
                 max_retries=0,  # ours, which wait no longer than is any use: see `retry`
                 open_telemetry=False,
-                http_client=anthropic.DefaultAioHttpClient(),
+                http_client=http,
             )
         except anthropic.AnthropicError as error:
             raise no_key from error
         if client.api_key is None and client.auth_token is None and client.credentials is None:
             raise no_key
-        return client
+        return Sender(anthropic, client, http)
 
     async def _open(self, request: ModelRequest) -> Response:
         import anthropic
-        import httpx2
 
-        timeout_s = self._timeout_s(request)
+        sender: Sender = self._client
         payload = _to_wire(request)
         try:
-            response: Response = await self._client.post(
+            return await sender.post(
                 "/v1/messages",
-                cast_to=httpx2.Response,
-                content=encode_body(payload),
-                options={
-                    "headers": _headers_to_wire(payload),
-                    "timeout": httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
-                },
-                stream=True,
+                encode_body(payload),
+                headers=_headers_to_wire(payload),
+                timeout_s=self._timeout_s(request),
             )
         except anthropic.APIStatusError as error:
             raise error_from_status(
-                NAME, error.status_code, word=error.type, retry_after_s=retry_after_s(error.response.headers)
+                NAME,
+                error.status_code,
+                word=error.type,
+                retry_after_s=retry_after_s(error.response.headers),
+                text=error.message,
             ) from error
         except anthropic.APIConnectionError as error:
             raise self._failure(error, request) from error
         except anthropic.AnthropicError as error:
             raise not_configured(NAME, "anthropic's credentials cannot be used.") from error
-        return response
 
     def _reader(self, request: ModelRequest) -> Reader:
         return AnthropicReader(request)

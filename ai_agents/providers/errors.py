@@ -6,6 +6,7 @@ from time import time
 from typing import Any
 
 from ai_agents.core.exceptions import (
+    ContextExceeded,
     ProviderError,
     ProviderNotConfigured,
     ProviderRateLimited,
@@ -58,6 +59,18 @@ _STATUS_OF_WORD = {
 } | dict.fromkeys(_REFUSALS, 400)
 # Waiting does not help against these, although their status says so.
 _HOPELESS = frozenset({"insufficient_quota", "billing_error"})
+# How a request is refused that is longer than the model's window: in a word by OpenAI, in a sentence by the others, and
+# by each server that speaks OpenAI's protocol in another one.
+# Sources, read 2026-11-23: https://developers.openai.com/api/docs/guides/error-codes,
+# https://github.com/anthropics/claude-code/issues/59696, https://github.com/ollama/ollama/issues/17889,
+# https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+_TOO_LONG_WORDS = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+_TOO_LONG = re.compile(
+    r"prompt (is )?too long|exceed(s|ed)? (the )?(available |max |maximum |model'?s )*context"
+    r"|maximum context length|context window exceeds|longer than the (model'?s )?context|input is too long",
+    re.IGNORECASE,
+)
+_MAX_TEXT = 2_000
 
 
 def not_configured(provider: str, sentence: str) -> ProviderNotConfigured:
@@ -66,9 +79,12 @@ def not_configured(provider: str, sentence: str) -> ProviderNotConfigured:
 
 
 def error_from_status(
-    provider: str, status: int, *, word: Any = None, retry_after_s: float | None = None
+    provider: str, status: int, *, word: Any = None, retry_after_s: float | None = None, text: Any = None
 ) -> ProviderError:
-    """The error that an HTTP status stands for. `word` is the provider's own for it, shown if it looks like one."""
+    """The error that an HTTP status stands for. `word` is the provider's own for it, shown if it looks like one.
+
+    `text` is what else it says: it is looked at, and never shown.
+    """
     known = word if isinstance(word, str) and _WORD.fullmatch(word) else None
     facts = f"{status}, {known}" if known else f"{status}"
     if status == 429:
@@ -84,7 +100,13 @@ def error_from_status(
         return ProviderError(
             f"{provider} failed ({facts}).", provider=provider, retryable=True, retry_after_s=retry_after_s
         )
+    if status in {400, 413, 422} and _is_too_long(known, text):
+        return ContextExceeded(f"The conversation is too long for {provider}'s model ({facts}).", provider=provider)
     return ProviderRejected(f"{provider} refused the request ({facts}).", provider=provider)
+
+
+def _is_too_long(word: str | None, text: Any) -> bool:
+    return word in _TOO_LONG_WORDS or (isinstance(text, str) and _TOO_LONG.search(text[:_MAX_TEXT]) is not None)
 
 
 def error_from_wire(provider: str, error: Any) -> ProviderError:
@@ -93,11 +115,11 @@ def error_from_wire(provider: str, error: Any) -> ProviderError:
     for name in ("status", "code"):
         status = facts.get(name)
         if isinstance(status, int) and 400 <= status <= 599:
-            return error_from_status(provider, status, word=facts.get("type"))
+            return error_from_status(provider, status, word=facts.get("type"), text=facts.get("message"))
     for name in ("code", "type"):
         word = facts.get(name)
         if isinstance(word, str) and word in _STATUS_OF_WORD:
-            return error_from_status(provider, _STATUS_OF_WORD[word], word=word)
+            return error_from_status(provider, _STATUS_OF_WORD[word], word=word, text=facts.get("message"))
     return error_from_status(provider, 500, word=facts.get("type"))
 
 

@@ -98,8 +98,13 @@ class OllamaProvider(HTTPProvider):
             raise self._failure(error, request) from error
         if response.is_success:
             return response
-        await response.aclose()
-        raise error_from_status(NAME, response.status_code, retry_after_s=retry_after_s(response.headers))
+        try:
+            text = await anext(response.aiter_text(), "")
+        except httpx.HTTPError:
+            text = ""  # the status alone says enough
+        finally:
+            await response.aclose()
+        raise error_from_status(NAME, response.status_code, retry_after_s=retry_after_s(response.headers), text=text)
 
     def _reader(self, request: ModelRequest) -> Reader:
         return OllamaReader(request)

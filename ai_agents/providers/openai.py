@@ -28,7 +28,8 @@ from ai_agents.providers.rendering import (
     visible_texts,
 )
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
-from ai_agents.providers.streaming import CONNECT_TIMEOUT_S, HTTPProvider, Reader, Response
+from ai_agents.providers.sending import Sender
+from ai_agents.providers.streaming import HTTPProvider, Reader, Response
 
 _MAX_STOP_SEQUENCES = 4
 
@@ -69,13 +70,15 @@ class OpenAIProvider(HTTPProvider):
         if api_key is None and self._base_url is not None:
             # A server of one's own is not to see a key that was meant for OpenAI.
             api_key = "none"
+        http = openai.DefaultAioHttpClient()
         try:
-            return openai.AsyncOpenAI(
+            client = openai.AsyncOpenAI(
                 api_key=api_key,
                 base_url=self._base_url,
                 max_retries=0,  # ours, which are the same for every provider: see `retry`
-                http_client=openai.DefaultAioHttpClient(),
+                http_client=http,
             )
+            return Sender(openai, client, http, security={"bearer_auth": True})
         except openai.OpenAIError as error:
             raise not_configured(NAME, "openai has no API key: pass api_key or set OPENAI_API_KEY.") from error
 
@@ -94,21 +97,15 @@ class OpenAIProvider(HTTPProvider):
             return response
 
     async def _post(self, path: str, payload: JsonObject, request: ModelRequest) -> Response:
-        import httpx2
         import openai
 
-        timeout_s = self._timeout_s(request)
+        sender: Sender = self._client
         try:
-            response: Response = await self._client.post(
+            return await sender.post(
                 path,
-                cast_to=httpx2.Response,
-                content=encode_body(payload),
-                options={
-                    "headers": {"accept-encoding": "identity"},
-                    "timeout": httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s)),
-                    "security": {"bearer_auth": True},
-                },
-                stream=True,
+                encode_body(payload),
+                headers={"accept-encoding": "identity"},
+                timeout_s=self._timeout_s(request),
             )
         except openai.APIStatusError as error:
             raise error_from_status(
@@ -116,12 +113,12 @@ class OpenAIProvider(HTTPProvider):
                 error.status_code,
                 word=error.code or error.type,
                 retry_after_s=retry_after_s(error.response.headers),
+                text=error.message,
             ) from error
         except openai.APIConnectionError as error:
             raise self._failure(error, request) from error
         except openai.OpenAIError as error:
             raise not_configured(NAME, "openai's credentials cannot be used.") from error
-        return response
 
     def _reader(self, request: ModelRequest) -> Reader:
         if request.settings.api == "responses":

@@ -4,16 +4,21 @@ One short read, and where it is brief it is part of the admission. Its cost depe
 length of the thread.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import AIAgentsError
-from ai_agents.core.types import JsonObject, ModelMessage, ToolCallPart, ToolResultPart
+from ai_agents.core.exceptions import AIAgentsError, ProviderError, RequestError
+from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
 from ai_agents.memory.base import BRIEF, MemoryStrategy, Window
 from ai_agents.memory.summarize import Summarize
 from ai_agents.providers.base import Provider
+from ai_agents.providers.breaker import Breakers
+from ai_agents.providers.fallback import Candidate, FallbackProvider
+from ai_agents.runner.compaction import CompactingProvider, Notice, notices_of
 from ai_agents.runner.contexts import Contexts, tool_names
 from ai_agents.runner.loop import LoopLimits
 from ai_agents.runner.meter import Meter
@@ -25,6 +30,7 @@ from ai_agents.store.runs import OwnedRun
 from ai_agents.tools.base import ToolContext
 from ai_agents.tools.executor import ToolExecutor
 from ai_agents.tools.registry import ToolRegistry
+from ai_agents.tools.schema import OutputValidator
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,16 @@ class _Reading:
     model: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A model that can be asked: its request, which is in its own measure, and what counts its calls."""
+
+    reading: _Reading
+    provider: Provider
+    request: ModelRequest
+    meter: Meter
+
+
 class Preparation:
     """Prepares turns for one runner: their contexts, their tools, their limits."""
 
@@ -66,6 +82,7 @@ class Preparation:
         self._tools = tools
         self._limits = limits
         self._auto_title = auto_title
+        self._breakers = Breakers()
         self._executor = ToolExecutor(tools, timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
 
     def ahead(self, connection: Connection, run: OwnedRun) -> Prepare:
@@ -86,30 +103,22 @@ class Preparation:
         Raises `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`,
         `StorageUnavailable`.
         """
-        contexts = self._contexts
-        await contexts.calibrate()
-        if reading is None:
-            reading = await self._database.read(lambda c: self._read(c, run), brief=self._is_brief(run))
-        agent, window, provider, model = reading.agent, reading.window, reading.provider, reading.model
-        built = contexts.build(agent, window, provider.name, model)
+        await self._contexts.calibrate()
+        notices: list[Notice] = []
+        place, first = await self._first_ready(run, reading, notices)
+        agent = first.reading.agent
+        provider, meter = self._line_up(run, agent, place, first, notices)
         names = tool_names(agent)
         settings = agent["settings"] or {}
+        schema = agent["output_schema"]
         context = ToolContext(run.id, run.thread_id, run.user_id)
 
         async def run_tool(call: ToolCallPart) -> ToolResultPart:
             return await self._executor.run(call, context, allowed=names)
 
-        meter = Meter(
-            provider.name,
-            model,
-            models=contexts.models,
-            tokens=contexts.tokens(provider.name, model),
-            input_tokens=built.account.total_tokens,
-            observe=partial(contexts.observe, provider.name, model, built.account.uncalibrated_tokens),
-        )
         return Prepared(
             provider=provider,
-            request=await contexts.fill(built.request),
+            request=first.request,
             run_tool=run_tool,
             is_retry_safe=self._is_retry_safe,
             limits=LoopLimits(
@@ -119,17 +128,70 @@ class Preparation:
             run_time_s=self._limits.run_time_s,
             show_reasoning=(settings.get("reasoning") or "none") != "none",
             meter=meter,
-            earlier=reading.earlier,
-            needs=partial(_needs, self._auto_title, contexts.strategy(agent), window),
+            find_fault=None if schema is None else OutputValidator(schema).find_fault,
+            keeps_cut=settings.get("on_cut") == "keep" and schema is None,
+            notices=notices,
+            earlier=first.reading.earlier,
+            needs=partial(_needs, self._auto_title, self._contexts.strategy(agent), first.reading.window),
         )
+
+    async def _first_ready(self, run: OwnedRun, reading: _Reading | None, notices: list[Notice]) -> tuple[int, _Ready]:
+        """The agent's own model, else the first of its fallbacks that can be asked at all. Raises the own one's error."""
+        try:
+            return 0, await self._ready(run, 0, notices, reading)
+        except (ProviderError, RequestError):
+            agent = self._contexts.find_agent(run.agent_id, run.agent_version)
+            for place in range(1, 1 + len(agent["fallbacks"] if agent else ())):
+                with suppress(ProviderError, RequestError):
+                    return place, await self._ready(run, place, notices)
+            raise
+
+    async def _ready(self, run: OwnedRun, place: int, notices: list[Notice], reading: _Reading | None = None) -> _Ready:
+        """The agent's own model (`place` 0) or a fallback, made ready with the thread as it is now."""
+        contexts = self._contexts
+        if reading is None:
+            reading = await self._database.read(lambda c: self._read(c, run, place), brief=self._is_brief(run))
+        provider, model = reading.provider, reading.model
+        built = contexts.build(reading.agent, reading.window, provider.name, model)
+        meter = Meter(
+            provider.name,
+            model,
+            models=contexts.models,
+            tokens=contexts.tokens(provider.name, model),
+            input_tokens=built.account.total_tokens,
+            observe=partial(contexts.observe, provider.name, model, built.account.uncalibrated_tokens),
+        )
+        request = await contexts.fill(built.request)
+        notices += notices_of(built.account)
+        return _Ready(reading, CompactingProvider(provider, tell=notices.append), request, meter)
+
+    def _line_up(
+        self, run: OwnedRun, agent: JsonObject, place: int, first: _Ready, notices: list[Notice]
+    ) -> tuple[FallbackProvider, Callable[[], Meter]]:
+        """The models from this place on as one provider, and the meter of whichever of them answers."""
+        meters = {0: first.meter}
+
+        async def open_first() -> tuple[Provider, ModelRequest]:
+            return first.provider, first.request
+
+        async def open_next(number: int) -> tuple[Provider, ModelRequest]:
+            ready = await self._ready(run, place + number, notices)
+            meters[number] = ready.meter
+            return ready.provider, ready.request
+
+        candidates = [Candidate(first.reading.provider.name, first.reading.model, open_first)]
+        for number, fallback in enumerate(agent["fallbacks"][place:], start=1):
+            candidates.append(Candidate(fallback["provider"], fallback["model"], partial(open_next, number)))
+        provider = FallbackProvider(candidates, self._breakers)
+        return provider, lambda: meters[provider.current]
 
     def _is_retry_safe(self, name: str) -> bool:
         found = self._tools.find(name)
         return found is not None and found.tool.retry_safe
 
-    def _read(self, connection: Connection, run: OwnedRun) -> _Reading:
+    def _read(self, connection: Connection, run: OwnedRun, place: int = 0) -> _Reading:
         agent = self._contexts.agent(connection, run.agent_id, run.agent_version)
-        provider, model = self._contexts.choose(agent)
+        provider, model = self._contexts.choose(agent | agent["fallbacks"][place - 1] if place else agent)
         history = History(connection, run.thread_id)
         window = self._contexts.window(history, agent, provider.name, model, self._contexts.strategy(agent))
         # A first attempt has recorded nothing but the question.

@@ -39,6 +39,7 @@ class Ending:
     error: JsonObject | None = None
     answer: Answer | None = None
     call: Call | None = None
+    notices: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,8 @@ def _note_call(connection: Connection, run: OwnedRun, call: Call) -> None:
 
 
 def _terminal_values(ending: Ending) -> JsonObject:
-    return {
+    notices = {"notices": list(ending.notices)} if ending.notices else {}
+    return notices | {
         "status": ending.status,
         "stop_reason": ending.stop_reason,
         "error": ending.error,

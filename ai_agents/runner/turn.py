@@ -7,8 +7,8 @@ noted in `self.run`, so that the ending always knows what the database holds.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -26,7 +26,8 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.base import Provider
 from ai_agents.runner import recording, recovery
-from ai_agents.runner.loop import Loop, LoopLimits, ToolRunner
+from ai_agents.runner.compaction import Notice
+from ai_agents.runner.loop import FindFault, Loop, LoopLimits, ToolRunner
 from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Answer, Ended, Ending, Needs, Successor
 from ai_agents.store import model_calls, tool_calls
@@ -46,6 +47,8 @@ class Prepared:
     """What a turn needs to be run: whom to ask, what to say, and which tools may be called.
 
     `earlier` are the messages that the run recorded before it was taken over; they are in the request as well.
+    `keeps_cut` says that an answer which breaks off is kept as far as it came, rather than asked for again.
+    `notices` are what the run has to say of how it went; there may be more when it ends.
     """
 
     provider: Provider
@@ -55,10 +58,22 @@ class Prepared:
     limits: LoopLimits
     run_time_s: float
     show_reasoning: bool
-    meter: Meter
+    # Of whoever answers now.
+    meter: Callable[[], Meter]
+    find_fault: FindFault | None = None
+    keeps_cut: bool = False
+    notices: Sequence[Notice] = ()
     earlier: tuple[ModelMessage, ...] = ()
     # What the run makes needed once it has recorded so many messages.
     needs: Callable[[int], Needs] = lambda _recorded: Needs()
+
+
+class _KeptError(Exception):
+    """The answer broke off and is kept as it is."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 class Prepare(Protocol):
@@ -145,13 +160,16 @@ class Turn:
                 limits=prepared.limits,
                 show_reasoning=prepared.show_reasoning,
                 earlier=prepared.earlier,
+                find_fault=prepared.find_fault,
             )
             async with asyncio.timeout(prepared.run_time_s):
                 response = await loop.run()
+        except _KeptError as kept:
+            return Ending("completed", "cut", answer=kept.answer)
         except TimeoutError as error:
             longest = prepared.run_time_s if prepared else 0
             raise RunTimeout(f"The run took longer than {longest:g} s.") from error
-        answer = Answer(response.parts, prepared.meter.completed(response))
+        answer = Answer(response.parts, self._meter.completed(response))
         return Ending("completed", response.stop_reason, answer=answer)
 
     # What the loop calls.
@@ -194,23 +212,34 @@ class Turn:
             )
         )
         if self._prepared is not None:
-            self._prepared.meter.tool_result(result)
+            self._meter.tool_result(result)
         self._recorded += 1
 
     async def retry(self, error: ProviderError) -> None:
-        """Void what was shown and begin the next attempt. Raises the error after the last."""
+        """Void what was shown and begin the next attempt. Raises the error after the last.
+
+        What was shown is kept instead where the agent wants that.
+        """
+        shown = self._shown_parts()
+        call = self._meter.aborted("failed", shown, error)
+        if self._keeps(shown):
+            raise _KeptError(Answer(shown, call, status="incomplete"))
         if self.run.attempt >= MAX_ATTEMPTS:
             raise error
-        call = self._unrecorded = self._meter.aborted("failed", self._shown_parts(), error)
+        self._unrecorded = call
 
         async def write() -> None:
             self.run = await self._record(
-                lambda c: recording.record_retry(c, self.run, error.code, call),
+                lambda c: recording.record_retry(c, self.run, error.reason, call),
                 lambda c: recovery.find_next_step(c, self.run),
             )
             self._progress = self._unrecorded = None
 
         await self._to_the_end(write())
+
+    def _keeps(self, shown: Sequence[TextPart | ReasoningPart]) -> bool:
+        wanted = self._prepared is not None and self._prepared.keeps_cut
+        return wanted and any(isinstance(part, TextPart) for part in shown)
 
     # Endings.
 
@@ -231,6 +260,8 @@ class Turn:
     async def _close(self, ending: Ending) -> Ended | None:
         """Write the ending, whatever happens to this task meanwhile."""
         self._unrecorded = ending.answer.call if ending.answer else ending.call
+        if self._prepared is not None:
+            ending = replace(ending, notices=tuple(self._prepared.notices))
         needs = None
         if ending.status == "completed" and self._prepared is not None:
             needs = self._prepared.needs(self._recorded + 1)
@@ -300,7 +331,7 @@ class Turn:
     @property
     def _meter(self) -> Meter:
         assert self._prepared is not None  # noqa: S101  # no model is called before the turn is prepared
-        return self._prepared.meter
+        return self._prepared.meter()
 
     def _aborted(self, outcome: Outcome, error: AIAgentsError | None = None) -> Call | None:
         """The model call under way, as it ends; None where there is none."""

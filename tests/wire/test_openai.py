@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from ai_agents.core.exceptions import ProviderError, ProviderRateLimited, ProviderRejected, ProviderTruncated
+from ai_agents.core.exceptions import (
+    ContextExceeded,
+    ProviderError,
+    ProviderRateLimited,
+    ProviderRejected,
+    ProviderTruncated,
+)
 from ai_agents.core.types import (
     FilePart,
     ModelMessage,
@@ -287,7 +293,7 @@ async def test_a_context_that_is_too_long_is_named_by_its_word(fake: FakeProvide
     body = b'{"error":{"message":"secret","type":"invalid_request_error","code":"context_length_exceeded"}}'
     fake.script(NAME, [Raw([body], status=400, headers={"content-type": "application/json"})])
 
-    with pytest.raises(ProviderRejected, match=r"^openai refused the request \(400, context_length_exceeded\)\.$"):
+    with pytest.raises(ContextExceeded, match=r"^The conversation is too long.*\(400, context_length_exceeded\)\.$"):
         await connect(NAME).complete(ask(NAME))
 
 

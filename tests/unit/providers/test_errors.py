@@ -6,6 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from ai_agents.core.exceptions import (
+    ContextExceeded,
     ProviderError,
     ProviderRateLimited,
     ProviderRejected,
@@ -63,6 +64,41 @@ def test_an_error_inside_of_a_stream_is_told_like_its_status(
 
     assert type(error) is kind
     assert error.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    "status, word, text",
+    [
+        (400, "context_length_exceeded", None),
+        (400, "exceed_context_size_error", "request (9412 tokens) exceeds the available context size (8192 tokens)"),
+        (400, "invalid_request_error", "prompt is too long: 203284 tokens > 200000 maximum"),
+        (400, None, "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000"),
+        (400, None, '{"error":"prompt too long; exceeded max context length by 17 tokens"}'),
+        (400, None, "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"),
+        (413, None, "the request exceeds the model's context window"),
+    ],
+)
+def test_a_request_that_is_too_long_is_told_from_other_refusals(status: int, word: str | None, text: str) -> None:
+    error = error_from_status("openai", status, word=word, text=text)
+
+    assert type(error) is ContextExceeded
+    assert error.code == "context_overflow"
+    assert not error.retryable
+    assert "tokens" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "status, text",
+    [
+        (400, "the conversation's context is not valid JSON"),
+        (400, "max_tokens is too large: 100000. This model supports at most 16384 completion tokens"),
+        (500, "maximum context length"),
+        (429, "prompt is too long for your rate limit"),
+        (413, "request too large: exceeds 32 MB"),
+    ],
+)
+def test_other_refusals_are_not_taken_for_it(status: int, text: str) -> None:
+    assert type(error_from_status("openai", status, text=text)) is not ContextExceeded
 
 
 def test_a_message_has_the_providers_word_but_nothing_that_only_looks_like_one() -> None:

@@ -1,0 +1,45 @@
+"""A request that is longer than the model's window, refused as each provider refuses it.
+
+Sources of the bodies, read 2026-11-23: https://developers.openai.com/api/docs/guides/error-codes,
+https://github.com/anthropics/claude-code/issues/59696, https://github.com/ollama/ollama/issues/17889.
+"""
+
+import pytest
+
+from ai_agents.core.exceptions import ContextExceeded, ProviderRejected
+from tests.fakes.answers import Raw
+from tests.fakes.provider_server import FakeProviderServer
+from tests.wire.conftest import Connect
+from tests.wire.requests import ask
+
+BODIES = {
+    "anthropic": b'{"type":"error","error":{"type":"invalid_request_error",'
+    b'"message":"prompt is too long: 203284 tokens > 200000 maximum"}}',
+    "openai": b'{"error":{"message":"This model\'s maximum context length is 128000 tokens.",'
+    b'"type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}',
+    "ollama": b'{"error":"prompt too long; exceeded max context length by 17 tokens"}',
+}
+
+
+@pytest.mark.parametrize("provider", BODIES)
+async def test_a_refusal_for_its_length_is_told_from_others_and_not_tried_again(
+    provider: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    refusal = Raw([BODIES[provider]], status=400, headers={"content-type": "application/json"})
+    fake.script(provider, [refusal, refusal])
+
+    with pytest.raises(ContextExceeded) as caught:
+        await connect(provider, max_retries=2).complete(ask(provider))
+
+    assert len(fake.requests) == 1
+    assert "tokens" not in str(caught.value)
+    assert "prompt" not in str(caught.value)
+
+
+async def test_an_error_body_that_never_comes_is_not_waited_for_longer_than_any_other(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script("ollama", [Raw([], status=400, headers={"content-type": "application/json"}, end="hang")])
+
+    with pytest.raises(ProviderRejected):
+        await connect("ollama").complete(ask("ollama", settings={"timeout_s": 0.2}))
