@@ -64,7 +64,7 @@ async def note(service: Service, **facts: Any) -> None:
         "outcome": "completed",
         "user_id": "alice",
     }
-    await service.container.conn.database.write(lambda c: c.execute(insert(ModelCall), row | facts) and None)
+    await service.container.conn.database.write(lambda c: c.execute(insert(ModelCall), row | facts).close())
 
 
 async def test_one_sees_what_ones_own_runs_used_and_an_admin_what_all_did(priced: Service) -> None:
@@ -146,7 +146,8 @@ async def test_sums_come_in_pages(priced: Service) -> None:
     for number in range(5):
         await note(priced, created_at=now, model=f"model-{number}")
 
-    seen, after = [], None
+    seen: list[str] = []
+    after = None
     while after is not None or not seen:
         query = {"group_by": "model", "limit": "2"} | ({"after": after} if after else {})
         page = (await alice.get("/usage", params=query)).json()

@@ -2,6 +2,7 @@
 
 import sys
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def unlisted(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where `genai-prices` is not installed."""
     monkeypatch.setitem(sys.modules, "genai_prices", None)
     monkeypatch.setattr(catalogue, "find_spec", lambda _name: None)
-    monkeypatch.setattr(catalogue, "_snapshot", catalogue.lru_cache(1)(catalogue._snapshot.__wrapped__))
+    monkeypatch.setattr(catalogue, "_snapshot", lru_cache(1)(catalogue._snapshot.__wrapped__))
 
 
 def test_a_price_that_was_set_counts_tokens_by_the_million() -> None:
