@@ -136,7 +136,7 @@ class Preparation:
         )
 
     async def _first_ready(self, run: OwnedRun, reading: _Reading | None, notices: list[Notice]) -> tuple[int, _Ready]:
-        """The agent's own model, else the first of its fallbacks that can be asked at all. Raises the own one's error."""
+        """The agent's own model, else the first of its fallbacks that can be asked. Raises the own one's error."""
         try:
             return 0, await self._ready(run, 0, notices, reading)
         except (ProviderError, RequestError):
