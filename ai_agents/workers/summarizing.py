@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest
 from ai_agents.memory.summarize import Summarize
 from ai_agents.memory.turns import starts_of_turns
-from ai_agents.providers.base import Provider
 from ai_agents.store import jobs, summaries
 from ai_agents.store.history import History
 from ai_agents.store.jobs import ClaimedJob
@@ -61,17 +60,18 @@ async def make_summary(work: Work, job: ClaimedJob) -> Effect:
     stretch = await work.database.read(lambda c: _read(c, work, thread_id, job.range_key))
     if stretch is None:
         return lambda _connection: {"written": False, "reason": "There is nothing to compact."}
-    provider, model = work.choose(stretch.agent)
-    text = await _summarized(provider, model, stretch)
+    text = await _summarized(work, thread_id, stretch)
     if not _is_usable(text):
         return lambda _connection: {"written": False, "reason": "The model gave no usable summary."}
     return lambda connection: _write(connection, thread_id, stretch, text)
 
 
-async def _summarized(provider: Provider, model: str, stretch: _Stretch) -> str:
+async def _summarized(work: Work, thread_id: str, stretch: _Stretch) -> str:
+    provider, model = work.choose(stretch.agent)
     if not provider.capabilities(model).instructions:
         return _excerpts(stretch)
-    response = await provider.complete(_request(model, stretch))
+    request = _request(model, stretch)
+    response = await work.complete(provider, request, thread_id=thread_id, agent_id=stretch.agent["id"])
     # What was cut off has lost its end, and what is lost is forgotten.
     return "" if response.stop_reason in ("max_tokens", "context_exceeded") else transcript.said(response)
 

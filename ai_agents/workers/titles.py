@@ -53,7 +53,9 @@ async def _asked(work: Work, agent: JsonObject, messages: Sequence[ModelMessage]
         provider, model = work.choose(agent)
         if not provider.capabilities(model).instructions:
             return ""
-        return tidy(transcript.said(await provider.complete(_request(model, messages))))
+        request = _request(model, messages)
+        response = await work.complete(provider, request, thread_id=str(job.thread_id), agent_id=agent["id"])
+        return tidy(transcript.said(response))
     except AIAgentsError as error:
         if error.retryable and job.attempts < MAX_ATTEMPTS:
             raise

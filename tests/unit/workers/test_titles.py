@@ -5,10 +5,12 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from ai_agents import ThreadStore
-from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.exceptions import ProviderRejected, ProviderTimeout
 from ai_agents.core.types import ModelMessage, TextPart
+from ai_agents.store.models import ModelCall
 from ai_agents.workers.titles import first_words, tidy
 from tests.unit.workers.conftest import MakeBench
 
@@ -33,6 +35,17 @@ async def test_a_title_that_a_person_sets_meanwhile_stays(make_bench: MakeBench)
     gate.set()
     assert (await doing)["result"] == {"written": False}
     assert (await bench.thread())["title"] == "Mine"
+
+
+async def test_what_a_title_costs_is_written_down_as_the_services_own(make_bench: MakeBench) -> None:
+    bench = await make_bench(ProviderTimeout(), "Brot backen", messages=ASKED)
+    job = await bench.do("title")
+    await bench.hurry(job["id"])
+    await bench.runner.run(job["id"])
+    calls = await bench.conn.database.read(
+        lambda c: c.execute(select(ModelCall.outcome, ModelCall.run_id, ModelCall.user_id).order_by(ModelCall.id)).all()
+    )
+    assert [tuple(call) for call in calls] == [("failed", None, None), ("completed", None, None)]
 
 
 async def test_a_titled_thread_costs_no_model_call(make_bench: MakeBench) -> None:
