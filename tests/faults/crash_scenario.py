@@ -5,7 +5,6 @@ suspension ends with one), and before and after each commit. `recover` is the pr
 """
 
 import asyncio
-import contextvars
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
@@ -148,10 +147,8 @@ class _Stepped(Coroutine[Any, Any, Any]):
 def _wrap(point: Callable[[], None]) -> None:
     """Make every step of every task that begins from now on, and both sides of every commit, a point."""
 
-    def factory(
-        loop: asyncio.AbstractEventLoop, work: Any, context: contextvars.Context | None = None
-    ) -> asyncio.Task[Any]:
-        return asyncio.Task(_Stepped(work, point), loop=loop, context=context)
+    def factory(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(_Stepped(work, point), loop=loop, **options)
 
     asyncio.get_running_loop().set_task_factory(factory)
     for owner in (HeldConnection, SqlConnection):
