@@ -1,4 +1,7 @@
-"""A stand-in for a model: says what it is told, so that everything can be tried without a key. Deterministic."""
+"""A stand-in for a model: says what it is told, so that everything can be tried without a key. Deterministic.
+
+Where an answer has to fit a schema, it makes one up that does.
+"""
 
 import asyncio
 import re
@@ -6,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from ai_agents.core.json import clean_text
+from ai_agents.core.json import clean_text, dumps
 from ai_agents.core.types import (
     ModelEvent,
     ModelMessage,
@@ -18,6 +21,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.base import Capabilities, Provider
+from ai_agents.providers.examples import example_of
 from ai_agents.providers.files import ANY_FILES
 from ai_agents.providers.rendering import result_text, visible_texts
 
@@ -81,14 +85,17 @@ def _tool_wish(request: ModelRequest) -> tuple[str, str] | None:
 
 
 def _answer(request: ModelRequest) -> str:
+    users = [message for message in request.messages if message.role == "user"]
+    last = _said(users[-1]) if users else ""
+    if request.output_schema is not None:
+        return dumps(example_of(request.output_schema, clean_text(last)))
     results = [part for part in request.messages[-1].parts if isinstance(part, ToolResultPart)]
     if results:
         said = "\n".join(
             f"{part.name} {'failed' if part.is_error else 'answered'}: {result_text(part)}" for part in results
         )
     else:
-        users = [message for message in request.messages if message.role == "user"]
-        said = _said(users[-1]) if users else ""
+        said = last
     return clean_text(f"echo: {said}\n\n{NOTICE}")
 
 

@@ -8,6 +8,7 @@ from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
 from ai_agents.core.types import JsonObject
 from ai_agents.store import agents as store
+from ai_agents.tools.schema import OutputValidator
 from app.container import Container, Principal
 from app.dependencies import PageOf, VisibleAgent
 from app.schemas.agents import AnyAgent, CreateAgent, ToolChoice, UpdateAgent
@@ -59,8 +60,12 @@ def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
 
 
 def _check_names(services: Container, body: AnyAgent) -> None:
-    """Raises `InvalidRequest` for a provider or tool that does not exist here."""
+    """Raises `InvalidRequest` for what does not exist here: a provider, a tool, an API, or a schema that is none."""
     unsupported.check_agent(body)
+    if body.output_schema is not None:
+        OutputValidator(body.output_schema)
+    if body.settings.api is not None and body.provider not in {None, "openai"}:
+        raise InvalidRequest("Only the provider openai has several APIs.", loc=("settings", "api"))
     known = {status.name for status in services.providers.configured()}
     if body.provider is not None and body.provider not in known:
         raise _unknown("provider", known, "provider")

@@ -5,13 +5,9 @@ from app.schemas.agents import AnyAgent, ToolChoice
 
 
 def check_agent(agent: AnyAgent) -> None:
-    """Raises `InvalidRequest` for guardrails, an output schema, tools that wait for approval, and the Responses API."""
+    """Raises `InvalidRequest` for guardrails, and for tools that wait for approval."""
     if agent.guardrails:
         raise _unsupported("guardrails", "Guardrails are not run by this version: leave the list empty.")
-    if agent.output_schema is not None:
-        raise _unsupported("output_schema", "Output schemas are not kept to by this version: leave it out.")
-    if agent.settings.api == "responses":
-        raise _unsupported("settings", "api", "The Responses API is not spoken by this version: use chat.")
     for number, tool in enumerate(agent.tools):
         if isinstance(tool, ToolChoice) and tool.approval == "always":
             detail = "Tool calls cannot wait for approval in this version: leave approval out."

@@ -61,7 +61,13 @@ BAD_AGENTS = {
     "metadata not an object": b'{"name": "x", "metadata": []}',
     "long prompt": orjson.dumps({"name": "x", "system_prompt": "x" * 100_001}),
     "guardrails, which are not run yet": b'{"name": "x", "guardrails": [{"type": "secrets"}]}',
-    "an output schema, which is not kept to yet": b'{"name": "x", "output_schema": {}}',
+    "an output schema of no object": b'{"name": "x", "output_schema": {}}',
+    "an output schema that is none": b'{"name": "x", "output_schema": {"type": "object", "properties": 7}}',
+    "an output schema from elsewhere": b'{"name": "x", "output_schema": {"type": "object", "$ref": "http://x.y/z"}}',
+    "a large output schema": orjson.dumps(
+        {"name": "x", "output_schema": {"type": "object", "description": "x" * 65_536}}
+    ),
+    "an API that the provider has not": b'{"name": "x", "provider": "ollama", "settings": {"api": "responses"}}',
     "approval, which nobody can give yet": b'{"name": "x", "tools": [{"name": "calculator", "approval": "always"}]}',
 }
 BAD_CONTENTS = {
