@@ -28,6 +28,7 @@ _RANGES: dict[str, dict[str, _Range]] = {
     Summarize.name: {"recent": _Range(1, _MOST_MESSAGES)},
     TokenWindow.name: {"max_tokens": _Range(1, _MOST_TOKENS)},
 }
+BUILT_IN_STRATEGIES = frozenset(_RANGES)
 _factories: dict[str, MemoryFactory] = {
     LastN.name: LastN,
     FirstLast.name: FirstLast,

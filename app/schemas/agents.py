@@ -1,9 +1,12 @@
 """Agents: how one is set up."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.memory.registry import BUILT_IN_STRATEGIES, strategy_from_config
 from app.schemas.common import Id, Line, LongText, Metadata, Page, Read, Strict, Timestamp
 
 ProviderName = Annotated[str, Field(min_length=1, max_length=64)]
@@ -63,7 +66,35 @@ class TokenWindow(Strict):
     max_tokens: Tokens = 100_000
 
 
-Memory = Annotated[LastN | FirstLast | Summarize | TokenWindow, Discriminator("strategy")]
+class OtherMemory(BaseModel):
+    """A strategy that was registered under this name, with its own options."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    strategy: Annotated[str, Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Self:
+        try:
+            strategy_from_config(self.model_dump())
+        except (InvalidRequest, TypeError) as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+def _strategy_of(value: Any) -> str:
+    name = value.get("strategy") if isinstance(value, Mapping) else getattr(value, "strategy", None)
+    return name if isinstance(name, str) and name in BUILT_IN_STRATEGIES else "other"
+
+
+Memory = Annotated[
+    Annotated[LastN, Tag("last_n")]
+    | Annotated[FirstLast, Tag("first_last")]
+    | Annotated[Summarize, Tag("summarize")]
+    | Annotated[TokenWindow, Tag("token_window")]
+    | Annotated[OtherMemory, Tag("other")],
+    Discriminator(_strategy_of),
+]
 
 
 class _Guardrail(Strict):

@@ -2,8 +2,15 @@
 
 from datetime import datetime
 
+import httpx
 import pytest
 
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.parts import text_of
+from ai_agents.memory import registry
+from ai_agents.memory.base import HistoryReader, MemoryStrategy, Window
+from ai_agents.memory.registry import register_memory_strategy
+from ai_agents.testing import ScriptedProvider
 from tests.api.service import Service, check_problem, give_role, make_agent, make_thread
 
 FULL = {
@@ -161,3 +168,44 @@ async def test_a_refused_request_leaves_its_key_unused(service: Service) -> None
     check_problem(await alice.post("/agents", json={"name": ""}, headers=key), 422, "invalid_request")
 
     assert (await alice.post("/agents", json={"name": "a"}, headers=key)).status_code == 201
+
+
+class _Newest(MemoryStrategy):
+    """The newest question alone."""
+
+    name = "newest"
+
+    def __init__(self, *, count: int = 1) -> None:
+        if count < 1:
+            raise InvalidRequest("count is at least 1.", loc=("memory", "count"))
+        self.count = count
+
+    def window(self, history: HistoryReader) -> Window:
+        return Window(tuple(message for message in history.latest(self.count) if message.role == "user"))
+
+
+async def test_a_strategy_of_ones_own_is_taken_by_its_name_and_used(
+    service: Service, alice: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_factories", dict(registry._factories))
+    register_memory_strategy("newest", _Newest)
+    provider = ScriptedProvider("One.", "Two.")
+    service.container.providers.add(provider)
+
+    agent = await make_agent(alice, provider="scripted", memory={"strategy": "newest", "count": 1})
+    assert agent["memory"] == {"strategy": "newest", "count": 1}
+    thread = await make_thread(alice, agent["id"])
+    for text in ("first", "second"):
+        assert (await alice.post(f"/threads/{thread['id']}/messages", json={"content": text})).status_code == 201
+
+    assert [[text_of(message.parts) for message in request.messages] for request in provider.requests] == [
+        ["first"],
+        ["second"],
+    ]
+    context = (await alice.get(f"/threads/{thread['id']}/context?strategy=newest")).json()
+    assert context["strategy"] == "newest"
+
+    for memory in ({"strategy": "newest", "count": 0}, {"strategy": "newest", "size": 1}, {"strategy": "oldest"}):
+        response = await alice.post("/agents", json={"name": "x", "memory": memory})
+        problem = check_problem(response, 422, "invalid_request")
+        assert problem["errors"][0]["loc"][:2] == ["body", "memory"]
