@@ -13,12 +13,14 @@ from app.job_queue import TASK
 from worker import runtime
 
 PING_KEPT_S = 60
+# How many more jobs one process does beside the one that it was sent.
+OTHERS = 7
 _log = logging.getLogger(__name__)
 
 
 @shared_task(name=TASK)
 def run_job(job_id: str) -> None:
-    """Carry out the job of this id, if it is still to be done and nobody is at it."""
+    """Carry out the job of this id, if it is still to be done and nobody is at it, and some that wait."""
     process = runtime.current()
     process.run(_carry_out(process, job_id))
 
@@ -26,7 +28,7 @@ def run_job(job_id: str) -> None:
 async def _carry_out(process: runtime.Runtime, job_id: str) -> None:
     try:
         container = await process.container()
-        await container.job_runner.run(job_id)
+        await container.job_runner.run_with_others(job_id, others=OTHERS)
     except DatabaseUnavailable:
         # The row is still there, and will be sent again.
         _log.warning("database unavailable, a job is done later", extra={"job_id": job_id})

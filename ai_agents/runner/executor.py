@@ -159,7 +159,12 @@ class Executor:
                 running.task.cancel()
 
     async def drain(self, grace_s: float) -> None:
-        """Take no new runs, give those under way `grace_s` seconds, and hand the rest over at once."""
+        """Take no new runs, give those under way `grace_s` seconds, and hand the rest over at once.
+
+        Background jobs get what is then left of the time.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace_s
         self._draining = True
         tasks = {running.task for running in self._running.values()}
         if tasks and grace_s > 0:
@@ -178,6 +183,8 @@ class Executor:
             with suppress(DatabaseUnavailable):
                 await self._database.write(lambda c: runs.expire_leases(c, self.owner))
                 self._bus.request_sweep()
+        if self.background is not None:
+            await self.background.drain(max(0.0, deadline - loop.time()))
         if self._sole is not None:
             await self._sole.release()
 

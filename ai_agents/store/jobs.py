@@ -169,9 +169,11 @@ def claim(connection: Connection, job_id: str, *, owner: str, lease_s: float) ->
     return job
 
 
-def list_due(connection: Connection, *, limit: int) -> list[str]:
-    """Ids of jobs that can be claimed now, oldest first."""
+def list_due(connection: Connection, *, limit: int, untried: bool = False) -> list[str]:
+    """Ids of jobs that can be claimed now, oldest first; with `untried` only those that nobody has begun yet."""
     statement = select(_JOBS.c.id).where(_is_due(database_now(connection.dialect.name)))
+    if untried:
+        statement = statement.where(_JOBS.c.attempts == 0)
     return list(connection.execute(statement.order_by(_JOBS.c.created_at, _JOBS.c.id).limit(limit)).scalars())
 
 

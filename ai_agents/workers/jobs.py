@@ -73,6 +73,19 @@ class JobRunner:
             await asyncio.wait({holding})
         return True
 
+    async def run_with_others(self, job_id: str, *, others: int) -> None:
+        """Carry the job out, and beside it as many others as wait: most of a job's time is waiting for a model.
+
+        Only such as nobody has tried yet: one that takes its process with it takes each of them at most once.
+        Raises `DatabaseUnavailable`.
+        """
+        waiting = await self._database.read(lambda c: jobs.list_due(c, limit=others, untried=True))
+        job_ids = dict.fromkeys([job_id, *waiting])
+        ended = await asyncio.gather(*map(self.run, job_ids), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise error
+
     async def _attempt(self, job: ClaimedJob) -> None:
         try:
             async with asyncio.timeout(self._time_s):

@@ -149,6 +149,21 @@ async def test_a_job_that_takes_too_long_fails_with_that_reason(make_bench: Make
     assert "took longer than 0.05 s" in (await JobStore(bench.conn).get(job_id))["error"]
 
 
+async def test_jobs_that_wait_are_done_beside_the_one_that_was_sent_but_not_those_that_failed(
+    make_bench: MakeBench,
+) -> None:
+    benches = [await make_bench("A title", turns=1) for _ in range(3)]
+    ids = [await bench.ask_for("title") for bench in benches]
+    tried = await claim(benches[2], ids[2])
+    assert tried is not None
+    await benches[2].abandon(ids[2])
+
+    await benches[0].runner.run_with_others(ids[0], others=7)
+
+    store = JobStore(benches[0].conn)
+    assert [(await store.get(job_id))["status"] for job_id in ids] == ["completed", "completed", "running"]
+
+
 async def test_a_job_that_no_queue_heard_of_is_sent_once_by_whoever_looks(make_bench: MakeBench) -> None:
     bench = await make_bench(turns=1)
     job_id = await bench.ask_for("title")
