@@ -78,8 +78,10 @@ def admit(connection: Connection, asked: Admission) -> Admitted:
     Raises `ThreadNotFound`, `InvalidRequest` for a file that is not there for this user, `UnsupportedAttachment`,
     `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`; nothing is stored then.
     """
-    thread_log.lock(connection, asked.thread_id)
+    # The number of the run's first row, taken ahead: that locks the thread, too.
+    seq = thread_log.reserve(connection, asked.thread_id, 1)
     if (earlier := find_replayed(connection, asked)) is not None:
+        thread_log.give_back(connection, asked.thread_id, 1)
         return earlier
     found = _visible_thread(connection, asked)
     places = _places(asked)
@@ -91,7 +93,6 @@ def admit(connection: Connection, asked: Admission) -> Admitted:
             (part, loc) for part, (_, loc) in zip(asked.parts, places, strict=True) if isinstance(part, FilePart)
         ]
         asked.check_files(connection, found.agent_id, found.agent_version, attached)
-    active = runs.find_active(connection, asked.thread_id)
     new = _NewRun(
         agent_id=found.agent_id,
         agent_version=found.agent_version,
@@ -99,11 +100,13 @@ def admit(connection: Connection, asked: Admission) -> Admitted:
         message_id=new_id(),
         now=utc_now(),
     )
-    if active is None:
-        admitted = _start(connection, asked, new)
+    if found.active_run_id is None:
+        admitted = _start(connection, asked, new, seq=seq)
     elif asked.on_busy == "reject":
-        raise ThreadBusy(run_id=active["id"])
+        raise ThreadBusy(run_id=found.active_run_id)
     else:
+        thread_log.give_back(connection, asked.thread_id, 1)
+        active = runs.get_row(connection, asked.thread_id, found.active_run_id)
         admitted = _enqueue(connection, asked, new, active)
     if asked.idempotency_key is not None:
         other = idempotency.remember(
@@ -159,8 +162,7 @@ def _places(asked: Admission) -> list[tuple[TextPart | FilePart, Loc]]:
     ]
 
 
-def _start(connection: Connection, asked: Admission, new: _NewRun) -> Admitted:
-    seq = thread_log.reserve(connection, asked.thread_id, 1)
+def _start(connection: Connection, asked: Admission, new: _NewRun, *, seq: int) -> Admitted:
     message = _insert_user_message(connection, asked, new, seq=seq)
     row = _insert_run(
         connection,
@@ -187,7 +189,7 @@ def _enqueue(connection: Connection, asked: Admission, new: _NewRun, active: Row
         if active["status"] == "waiting":
             # Nobody executes a waiting run, so it ends here and the thread is free.
             end_unowned(connection, active)
-            return _start(connection, asked, new)
+            return _start(connection, asked, new, seq=thread_log.reserve(connection, asked.thread_id, 1))
         runs.request_cancel(connection, active["id"])
         interrupts = active["id"]
     if len(queued) >= MAX_QUEUED:

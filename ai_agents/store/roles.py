@@ -13,6 +13,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal_column,
     select,
     true,
     union,
@@ -25,7 +26,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import Agent, RoleAssignment, Thread
+from ai_agents.store.models import Agent, RoleAssignment, Run, Thread
 from ai_agents.store.statements import prepared
 
 Role = Literal["owner", "editor", "viewer"]
@@ -45,7 +46,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ThreadRoles:
-    """What a user is in a thread and on its agent, his own role or everybody's, and which agent that is now."""
+    """What a user is in a thread and on its agent, his own role or everybody's, and which agent that is now.
+
+    `active_run_id` is the run that holds the thread: running, or waiting for a person.
+    """
 
     thread_id: str
     agent_id: str
@@ -53,6 +57,7 @@ class ThreadRoles:
     agent_deleted: bool
     thread_role: Role | None
     agent_role: Role | None
+    active_run_id: str | None = None
 
 
 def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[str]) -> Any:
@@ -69,6 +74,12 @@ def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[s
     )
 
 
+_ACTIVE_RUN = (
+    select(Run.id)
+    # Literally, as the partial index says it.
+    .where(Run.thread_id == Thread.id, Run.status.in_((literal_column("'running'"), literal_column("'waiting'"))))
+    .scalar_subquery()
+)
 _THREAD_ROLES = prepared(
     select(
         Thread.agent_id,
@@ -76,6 +87,7 @@ _THREAD_ROLES = prepared(
         Agent.deleted_at.is_not(None).label("agent_deleted"),
         _best_rank("thread", Thread.id).label("thread_rank"),
         _best_rank("agent", Thread.agent_id).label("agent_rank"),
+        _ACTIVE_RUN.label("active_run_id"),
     )
     .join(Agent, Agent.id == Thread.agent_id)
     .where(Thread.id == bindparam("thread_id"))
@@ -104,6 +116,7 @@ def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> T
         agent_deleted=row.agent_deleted,
         thread_role=_of_rank(row.thread_rank),
         agent_role=_of_rank(row.agent_rank),
+        active_run_id=row.active_run_id,
     )
 
 

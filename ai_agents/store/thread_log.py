@@ -74,6 +74,11 @@ def reserve(connection: Connection, thread_id: str, count: int) -> int:
     return int(last) - count + 1
 
 
+def give_back(connection: Connection, thread_id: str, count: int) -> None:
+    """Undo a reservation of this transaction, the last one of it."""
+    connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": -count})
+
+
 def reserve_and_see(connection: Connection, thread_id: str, count: int) -> tuple[int, bool]:
     """As `reserve`, and whether the thread has a title. Raises `ThreadNotFound`."""
     row = connection.execute(_RESERVE_AND_SEE, {"b_thread": thread_id, "b_count": count}).one_or_none()
