@@ -120,6 +120,11 @@ def data_url(part: FilePart) -> str:
     return f"data:{part.media_type};base64,{encoded(part)}"
 
 
+def _name(part: FilePart) -> str:
+    """The file's name, which the APIs want to be there."""
+    return part.filename if part.filename.strip() else "document.pdf"
+
+
 def parts_with_files(
     message: ModelMessage, to_part: Callable[[FilePart], JsonObject | None], *, text_type: str
 ) -> list[JsonObject] | None:
@@ -143,7 +148,7 @@ def anthropic_block(part: FilePart) -> JsonObject | None:
     if is_sent(part, IMAGES):
         return {"type": "image", "source": source | {"data": encoded(part)}}
     if is_sent(part, frozenset({PDF})):
-        return {"type": "document", "source": source | {"data": encoded(part)}, "title": part.filename}
+        return {"type": "document", "source": source | {"data": encoded(part)}, "title": _name(part)}
     return None
 
 
@@ -152,7 +157,7 @@ def chat_part(part: FilePart) -> JsonObject | None:
     if is_sent(part, IMAGES):
         return {"type": "image_url", "image_url": {"url": data_url(part)}}
     if is_sent(part, frozenset({PDF})):
-        return {"type": "file", "file": {"filename": part.filename, "file_data": data_url(part)}}
+        return {"type": "file", "file": {"filename": _name(part), "file_data": data_url(part)}}
     return None
 
 
@@ -161,5 +166,5 @@ def responses_part(part: FilePart) -> JsonObject | None:
     if is_sent(part, IMAGES):
         return {"type": "input_image", "image_url": data_url(part)}
     if is_sent(part, frozenset({PDF})):
-        return {"type": "input_file", "filename": part.filename, "file_data": data_url(part)}
+        return {"type": "input_file", "filename": _name(part), "file_data": data_url(part)}
     return None

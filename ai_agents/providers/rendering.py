@@ -60,7 +60,7 @@ def visible_texts(parts: Iterable[Part]) -> list[str]:
 def file_text(part: FilePart) -> str:
     """A file's name, and where the request holds it the text that is in it, marked off."""
     name = f"[file: {part.filename} ({part.media_type})]"
-    if part.content is None or not part.content.text.strip():
+    if part.content is None or part.content.form != "text" or not part.content.text.strip():
         return name
     # A text that quotes the closing mark must not seem to end there.
     return f"{name}\n<file_content>\n{_CLOSING_MARK.sub('<_/', part.content.text)}\n</file_content>"

@@ -1,6 +1,6 @@
 """The published rules of each provider's requests. A fake provider answers 400 where one is broken.
 
-Sources, read 2026-11-22 (for Anthropic and for Responses see the modules of these):
+Sources, read 2026-11-22 (for Anthropic, for Responses and for files see the modules of these):
 https://developers.openai.com/api/reference/resources/chat/subresources/completions/create and
 /api/docs/guides/function-calling; https://docs.ollama.com/api/chat.
 """
@@ -13,6 +13,7 @@ import orjson
 
 from tests.fakes import rules_anthropic, rules_responses
 from tests.fakes.broken import BrokenRule, check_json_schema, check_names, only, refuse
+from tests.fakes.rules_files import check_ollama_images, check_openai_content
 
 _OPENAI_FIELDS = {
     "model",
@@ -122,7 +123,11 @@ def _check_openai_message(where: str, message: dict[str, Any], waiting: set[str]
         if not isinstance(content, str):
             refuse(f"{where}: Invalid value for 'content': expected a string")
         return waiting - {message["tool_call_id"]}
-    if role in {"system", "developer", "user"}:
+    if role == "user":
+        only({"role", "content"}, message, f"{where}.")
+        check_openai_content(where, content, model)
+        return set()
+    if role in {"system", "developer"}:
         only({"role", "content"}, message, f"{where}.")
         if not isinstance(content, str) or not content:
             refuse(f"{where}: Invalid value for 'content': expected a string, got null")
@@ -173,7 +178,9 @@ def _check_ollama_messages(payload: dict[str, Any]) -> None:
     waiting = 0
     for number, message in enumerate(payload.get("messages") or refuse("messages: nothing to answer")):
         role = message.get("role")
-        only({"role", "content", "thinking", "tool_calls", "tool_name"}, message, f"messages.{number}.")
+        only({"role", "content", "thinking", "tool_calls", "tool_name", "images"}, message, f"messages.{number}.")
+        if "images" in message:
+            check_ollama_images(f"messages.{number}", message["images"] if role == "user" else None, payload["model"])
         if not isinstance(message.get("content"), str):
             refuse(f"messages.{number}.content: cannot unmarshal into Go struct field of type string")
         if role == "tool":

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.fakes.broken import check_names, only, refuse
+from tests.fakes.rules_files import check_anthropic_block
 
 VERSIONS = ("2023-06-01", "2026-10-21")
 _SAMPLING = {"temperature", "top_p", "top_k"}
@@ -59,7 +60,7 @@ def check(payload: dict[str, Any], headers: Mapping[str, str]) -> None:
             refuse("tools.input_schema.type: Input should be 'object'")
     _check_thinking(payload)
     turns = payload["messages"] if isinstance(payload.get("messages"), list) else []
-    _check_turns(turns)
+    _check_turns(turns, payload["model"])
     if not names and any(block["type"] == "tool_use" for turn in turns for block in _blocks(turn)):
         refuse("Requests which include `tool_use` or `tool_result` blocks must define tools")
 
@@ -121,7 +122,7 @@ def _blocks(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
 
 
-def _check_turns(turns: Sequence[dict[str, Any]]) -> None:
+def _check_turns(turns: Sequence[dict[str, Any]], model: str) -> None:
     if not turns:
         refuse("messages: at least one message is required")
     if turns[-1].get("role") != "user" and not _is_paused(turns[-1]):
@@ -137,7 +138,7 @@ def _check_turns(turns: Sequence[dict[str, Any]]) -> None:
         if not blocks:
             refuse(f"messages.{number}: content must not be empty")
         if expected == "user":
-            _check_user(number, blocks, asked)
+            _check_user(number, blocks, asked, model)
             asked = set()
         else:
             asked = _check_assistant(number, blocks, seen)
@@ -148,7 +149,7 @@ def _is_paused(turn: Mapping[str, Any]) -> bool:
     return kind in {"server_tool_use", "web_search_tool_result"}
 
 
-def _check_user(number: int, blocks: list[dict[str, Any]], asked: set[str]) -> None:
+def _check_user(number: int, blocks: list[dict[str, Any]], asked: set[str], model: str) -> None:
     answered: set[str] = set()
     other_seen = False
     for block in blocks:
@@ -162,6 +163,9 @@ def _check_user(number: int, blocks: list[dict[str, Any]], asked: set[str]) -> N
             if block["tool_use_id"] not in asked:
                 refuse(f"messages.{number}: unexpected `tool_use_id` found in `tool_result` blocks")
             answered.add(block["tool_use_id"])
+        elif block["type"] in {"image", "document"}:
+            check_anthropic_block(f"messages.{number}", block, model)
+            other_seen = True
         else:
             refuse(f"messages.{number}: block of type {block['type']!r} is not permitted in a user message")
     if asked != answered:

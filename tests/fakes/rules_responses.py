@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from tests.fakes.broken import check_json_schema, check_names, only, refuse
+from tests.fakes.rules_files import check_responses_part
 
 _FIELDS = {
     "model",
@@ -92,7 +93,7 @@ def _check_input(items: Any, model: str) -> None:
         elif waiting and kind == "message" and item["role"] != "assistant":
             refuse(f"No tool output found for function call {min(waiting)}.")
         elif kind == "message":
-            _check_message(where, item)
+            _check_message(where, item, model)
         elif kind == "reasoning":
             only({"type", "id", "summary", "encrypted_content"}, item, f"{where}.")
             if not item.get("encrypted_content") or not _REASONING.match(model):
@@ -114,7 +115,7 @@ def _check_call(where: str, item: Mapping[str, Any], waiting: set[str]) -> str:
     return call_id
 
 
-def _check_message(where: str, item: Mapping[str, Any]) -> None:
+def _check_message(where: str, item: Mapping[str, Any], model: str) -> None:
     only({"role", "content"}, item, f"{where}.")
     content = item["content"]
     if item["role"] == "assistant":
@@ -126,9 +127,7 @@ def _check_message(where: str, item: Mapping[str, Any]) -> None:
             only({"type", "text"}, part, f"{where}.content.")
             if not part["text"]:
                 refuse(f"{where}.content: empty")
-        elif part["type"] == "input_image":
-            only({"type", "image_url"}, part, f"{where}.content.")
-        elif part["type"] == "input_file":
-            only({"type", "filename", "file_data"}, part, f"{where}.content.")
+        elif part["type"] in {"input_image", "input_file"}:
+            check_responses_part(where, part, model)
         else:
             refuse(f"{where}.content: Invalid value: {part['type']!r}")

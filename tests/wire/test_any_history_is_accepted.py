@@ -1,11 +1,13 @@
 """Whatever a thread holds, what is sent of it keeps the rules of the provider that it is sent to."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_agents.attachments.formatting import plan_files
 from ai_agents.core.types import (
     FilePart,
     JsonObject,
@@ -20,6 +22,8 @@ from ai_agents.core.types import (
     ToolResultPart,
 )
 from ai_agents.providers import anthropic, ollama, openai, openai_responses
+from ai_agents.providers.files import built_in_files
+from tests.fakes import samples
 from tests.fakes.rules import check
 
 MODELS = {
@@ -47,7 +51,7 @@ MODELS = {
         "gpt-4",
         "deepseek-reasoner",
     ),
-    "ollama": ("llama3.1", "gpt-oss:20b"),
+    "ollama": ("llama3.1", "gpt-oss:20b", "llava", "llama3.2-vision:11b"),
 }
 ITEM = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2ln"}
 TEXTS = st.sampled_from(["Hello", "", " ", "\n\n", "世界 😀", "two\nlines "])
@@ -75,7 +79,21 @@ SCHEMAS: st.SearchStrategy[JsonObject | None] = st.sampled_from(
     ]
 )
 RESULTS: st.SearchStrategy[Any] = st.sampled_from(["42", "", {"value": [1, None]}, 42, None, [], "é"])
-PLAIN_PARTS = st.builds(TextPart, TEXTS) | st.builds(FilePart, st.just("id"), TEXTS, st.just("text/plain"), st.just(3))
+CONTENTS = {
+    "image/png": samples.png(),
+    "image/gif": samples.gif(),
+    "image/webp": samples.webp(),
+    "application/pdf": samples.pdf("Hello"),
+    samples.DOCX: samples.docx("Hello"),
+    "text/plain": b"Hello",
+}
+FILES = st.builds(
+    lambda media_type, name, facts: FilePart("id", name, media_type, 3, facts=facts),
+    st.sampled_from(sorted(CONTENTS)),
+    TEXTS,
+    st.sampled_from([{"text_tokens": 0}, {"text_tokens": 3, "pages": 60}, {"width": 9_000, "height": 2}]),
+)
+PLAIN_PARTS = st.builds(TextPart, TEXTS) | FILES
 SAID_PARTS = st.builds(TextPart, TEXTS) | st.builds(ReasoningPart, TEXTS, ORIGINS)
 
 
@@ -112,12 +130,26 @@ SETTINGS = st.builds(
 )
 
 
+def filled(message: ModelMessage) -> ModelMessage:
+    """The message with what its files hold, as it was planned to be sent."""
+
+    def fill(part: Part) -> Part:
+        if not isinstance(part, FilePart) or part.content is None:
+            return part
+        return replace(part, content=replace(part.content, data=CONTENTS[part.media_type], text="Hello"))
+
+    return replace(message, parts=tuple(map(fill, message.parts)))
+
+
 @st.composite
 def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
     names = draw(st.lists(NAMES.filter(bool), unique=True, max_size=4))
+    model = draw(st.sampled_from(MODELS[provider]))
+    messages = [message for turn in draw(st.lists(turns(), min_size=1, max_size=4)) for message in turn]
+    planned = plan_files(messages, built_in_files(provider, model), strict=False)
     return ModelRequest(
-        model=draw(st.sampled_from(MODELS[provider])),
-        messages=tuple(message for turn in draw(st.lists(turns(), min_size=1, max_size=4)) for message in turn),
+        model=model,
+        messages=tuple(map(filled, planned)),
         system=draw(st.sampled_from([None, "", " \n", "Be brief."])),
         tools=tuple(ToolDefinition(name, "does it") for name in names),
         settings=draw(SETTINGS),
