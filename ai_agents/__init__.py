@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ai_agents.attachments.files import Attachments
+    from ai_agents.attachments.storage import DiskStore, ObjectStore
     from ai_agents.auth.roles import RoleAuth
     from ai_agents.connection import connect
     from ai_agents.core.events import Event
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ai_agents.runner.runner import AgentRunner
     from ai_agents.runner.sse import stream_as_sse
     from ai_agents.store.agents import AgentStore
+    from ai_agents.store.files import FileStore
     from ai_agents.store.messages import MessageStore
     from ai_agents.store.runs import RunStore
     from ai_agents.store.threads import ThreadStore
@@ -31,13 +34,17 @@ _HOMES = {
     "AIAgentsError": "core.exceptions",
     "AgentRunner": "runner.runner",
     "AgentStore": "store.agents",
+    "Attachments": "attachments.files",
     "Connection": "runner.connection",
+    "DiskStore": "attachments.storage",
     "Event": "core.events",
+    "FileStore": "store.files",
     "MemoryStrategy": "memory.base",
     "MessageStore": "store.messages",
     "PermissionDenied": "core.exceptions",
     "Provider": "providers.base",
     "ProviderNotConfigured": "core.exceptions",
+    "ObjectStore": "attachments.storage",
     "ProviderPool": "providers.registry",
     "RoleAuth": "auth.roles",
     "RunLimits": "runner.preparation",
@@ -60,10 +67,14 @@ __all__ = [
     "AIAgentsError",
     "AgentRunner",
     "AgentStore",
+    "Attachments",
     "Connection",
+    "DiskStore",
     "Event",
+    "FileStore",
     "MemoryStrategy",
     "MessageStore",
+    "ObjectStore",
     "PermissionDenied",
     "Provider",
     "ProviderNotConfigured",

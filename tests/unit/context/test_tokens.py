@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from ai_agents.context.tokens import Calibration, TokenEstimator, load_ratios, save_ratios
 from ai_agents.core.tokens import estimate_message, estimate_text
-from ai_agents.core.types import FilePart, ModelMessage, TextPart, ToolCallPart, ToolDefinition, ToolResultPart
+from ai_agents.core.types import (
+    FileContent,
+    FilePart,
+    ModelMessage,
+    TextPart,
+    ToolCallPart,
+    ToolDefinition,
+    ToolResultPart,
+)
 from ai_agents.store.database import Database
 
 PROSE = "Write a short poem about the sea, and explain how transactions in SQLite differ from those in PostgreSQL."
@@ -73,6 +81,18 @@ def _seconds_to_estimate(text: str) -> float:
         (FilePart("f", "a.png", "image/png", 5_000_000), 1_000, 3_000),
         (FilePart("f", "a.txt", "text/plain", 4_000), 900, 1_200),
         (FilePart("f", "a.pdf", "application/pdf", 20_000_000), 10_000, 60_000),
+        (FilePart("f", "a.png", "image/png", 9, facts={"width": 750, "height": 100}), 130, 140),
+        (FilePart("f", "a.png", "image/png", 9, facts={"width": 20_000, "height": 20_000}), 1_600, 1_700),
+        (FilePart("f", "a.png", "image/png", 9, facts={"width": 16_000, "height": 10}), 85, 130),
+        (FilePart("f", "a.pdf", "application/pdf", 9, facts={"pages": 3, "text_tokens": 500}), 500, 600),
+        (
+            FilePart(
+                "f", "a.pdf", "application/pdf", 9, facts={"pages": 3, "text_tokens": 500}, content=FileContent("data")
+            ),
+            5_300,
+            5_400,
+        ),
+        (FilePart("f", "a.png", "image/png", 9, content=FileContent("name")), 10, 50),
     ],
 )
 def test_every_kind_of_part_has_its_cost(part: ToolCallPart | ToolResultPart | FilePart, least: int, most: int) -> None:
