@@ -90,7 +90,7 @@ class Stage:
         return (await self.runner.wait(self.thread_id, started.run["id"])).run
 
     async def play(self, files: Attachments) -> None:
-        """Questions, pictures, documents, parallel calls, reasoning; answers cut and cancelled; runs failed and lost."""
+        """Questions, files, parallel calls and reasoning; answers cut and cancelled; runs failed and lost."""
         picture = (await files.add(USER, "a.png", samples.png(64, 64)))["id"]
         document = (await files.add(USER, "a.pdf", samples.pdf("Hello")))["id"]
         thinking = Answer([Reasoning(("Let me ", "think.")), Text(("Hello!",))])

@@ -1,0 +1,64 @@
+"""Any beginning of any thread, by any memory and for any size of model, is a request that each provider accepts."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_agents.context.builder import build_request
+from ai_agents.core.types import ModelMessage, ToolDefinition
+from ai_agents.memory.registry import strategy_from_config
+from ai_agents.providers import anthropic
+from tests.fakes.rules import check
+from tests.unit.memory.histories import ListHistory, Summary, threads
+from tests.wire.requests import CALCULATOR, provider_of
+from tests.wire.test_a_thread_through_all_providers import MODELS, TO_WIRE
+
+COUNTS = st.integers(1, 12)
+STRATEGIES: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.builds(lambda n: {"strategy": "last_n", "n": n}, COUNTS),
+    st.builds(lambda first, last: {"strategy": "first_last", "first": first, "last": last}, st.integers(0, 6), COUNTS),
+    st.builds(lambda recent: {"strategy": "summarize", "recent": recent}, COUNTS),
+    st.builds(lambda tokens: {"strategy": "token_window", "max_tokens": tokens}, st.integers(1, 300)),
+)
+TOOLS: st.SearchStrategy[tuple[ToolDefinition, ...]] = st.sampled_from([(), (CALCULATOR,)])
+
+
+@given(
+    messages=threads(max_turns=6),
+    config=STRATEGIES,
+    tools=TOOLS,
+    asked=st.sampled_from([(wire, model) for wire, models in MODELS.items() for model in models]),
+    window_tokens=st.sampled_from([40, 400, 100_000]),
+    data=st.data(),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_window_of_any_prefix_is_accepted(
+    *,
+    messages: list[ModelMessage],
+    config: dict[str, Any],
+    tools: tuple[ToolDefinition, ...],
+    asked: tuple[str, str],
+    window_tokens: int,
+    data: st.DataObject,
+) -> None:
+    wire, model = asked
+    # A prefix that no user has spoken in yet is not sent to anybody.
+    first = next(index for index, message in enumerate(messages) if message.role == "user")
+    prefix = messages[: data.draw(st.integers(first + 1, len(messages)))]
+    covered = data.draw(st.sampled_from([None, *(message.seq for message in prefix)]))
+    strategy = strategy_from_config(config)
+    window = strategy.window(ListHistory(prefix, None if covered is None else Summary("They talked.", covered)))
+
+    built = build_request(
+        agent={"system_prompt": "Be brief."},
+        window=window,
+        provider=provider_of(wire),
+        model=model,
+        tools=tools,
+        window_tokens=window_tokens,
+        allow_overflow=True,
+    )
+
+    payload = TO_WIRE[wire](built.request)
+    check(wire, payload, anthropic._headers_to_wire(payload) if wire == "anthropic" else None)
