@@ -1,13 +1,18 @@
 """A thread to talk in, on both databases, and a provider that says what it is told."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from ai_agents import AgentRunner, AgentStore, Connection, ThreadStore, ToolRegistry, connect
 from ai_agents.context.catalogue import ModelCatalogue
+from ai_agents.providers import retry
 from ai_agents.testing import ScriptedProvider
+from tests.fakes.provider_server import FakeProviderServer
+from tests.unit.runner.failing import Thread, make_thread
 
 USER = "ada"
 
@@ -48,3 +53,34 @@ def make_talk(conn: Connection) -> MakeTalk:
         return Talk(conn, runner, provider, thread["id"])
 
     return make
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeProviderServer]:
+    """A provider of all kinds that refuses what they would refuse."""
+    async with FakeProviderServer() as server:
+        yield server
+
+
+OpenThread = Callable[..., Awaitable[Thread]]
+
+
+@pytest.fixture
+async def open_thread(
+    sqlite_url: str, fake: FakeProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[OpenThread]:
+    """Make a thread whose agent talks to the fake provider; there is no waiting between tries.
+
+    One database is enough: what differs is the provider.
+    """
+    monkeypatch.setattr(retry, "_FIRST_BACKOFF_S", 0.001)
+    async with AsyncExitStack() as stack:
+        conn = await connect(sqlite_url)
+        stack.push_async_callback(conn.close, grace_s=0)
+
+        async def make(wire: str, **facts: Any) -> Thread:
+            thread = await make_thread(conn, fake, wire, **facts)
+            stack.push_async_callback(thread.pool.aclose)
+            return thread
+
+        yield make
