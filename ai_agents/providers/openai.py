@@ -62,6 +62,9 @@ class OpenAIProvider(HTTPProvider):
 
     def _build(self) -> Any:
         import aiohttp
+
+        # The SDK looks at each request whether httpx is loaded, and fails while another provider is half way through it.
+        import httpx  # noqa: F401  # loaded now, it is whole by then
         import httpx2
         import openai
 
