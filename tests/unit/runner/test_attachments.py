@@ -1,0 +1,115 @@
+"""Files in turns, as a program that uses the library sends them."""
+
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from ai_agents import AgentRunner, AgentStore, Attachments, Connection, DiskStore, ThreadStore
+from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable, UnsupportedAttachment
+from ai_agents.core.types import FilePart, TextPart
+from ai_agents.providers.base import Capabilities
+from ai_agents.providers.files import ANY_FILES
+from ai_agents.store.models import Message, Run, ThreadEvent
+from ai_agents.testing import ScriptedProvider
+from tests.fakes import samples
+
+USER = "ada"
+PICTURE = samples.png(64, 64)
+
+
+class Seeing(ScriptedProvider):
+    """Takes every file."""
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Everything."""
+        return Capabilities(files=ANY_FILES)
+
+
+@pytest.fixture
+def attachments(conn: Connection, tmp_path: Path) -> Attachments:
+    """Files on the disk."""
+    return Attachments(conn, DiskStore(tmp_path / "files"))
+
+
+async def make_thread(conn: Connection) -> str:
+    """A thread of the user's."""
+    agent = await AgentStore(conn).create("assistant")
+    return str((await ThreadStore(conn).create(agent["id"], owner_id=USER))["id"])
+
+
+async def test_a_model_is_given_a_file_whose_bytes_are_in_no_row(conn: Connection, attachments: Attachments) -> None:
+    provider = Seeing("A square.", "Still a square.")
+    runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)
+    thread_id = await make_thread(conn)
+    file = await attachments.add(USER, "square.png", PICTURE)
+
+    answer = await runner.run(thread_id, USER, "What is it?", attachments=[file["id"]])
+    await runner.run(thread_id, USER, "And now?")
+
+    assert answer["content"] == "A square."
+    (first, second) = provider.requests
+    part = first.messages[0].parts[1]
+    assert isinstance(part, FilePart)
+    assert part.content is not None
+    assert part.content.data == PICTURE
+    assert second.messages[0] == first.messages[0]
+    rows = await conn.database.read(
+        lambda c: [str(list(c.execute(select(table)).mappings())) for table in (Message, ThreadEvent, Run)]
+    )
+    assert all(b64encode(PICTURE).decode()[:40] not in row for row in rows)
+    assert all(str(PICTURE)[2:40] not in row for row in rows)
+
+
+async def test_a_file_may_be_a_part_of_the_content_by_its_id_alone(conn: Connection, attachments: Attachments) -> None:
+    provider = Seeing("Yes.")
+    runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)
+    file = await attachments.add(USER, "notes.txt", b"Remember this.")
+
+    await runner.run(await make_thread(conn), USER, [FilePart(file["id"], "", "", 0), TextPart("Will you?")])
+
+    part = provider.requests[0].messages[0].parts[0]
+    assert isinstance(part, FilePart)
+    assert (part.filename, part.media_type) == ("notes.txt", "text/plain")
+    assert part.content is not None
+    assert part.content.text == "Remember this."
+
+
+async def test_nothing_is_sent_of_what_cannot_be(conn: Connection, attachments: Attachments) -> None:
+    thread_id = await make_thread(conn)
+    picture = await attachments.add(USER, "square.png", PICTURE)
+    others = await attachments.add("bob", "square.png", PICTURE)
+    blind, seeing = ScriptedProvider("never"), Seeing("never")
+
+    with pytest.raises(UnsupportedAttachment, match=r"square\.png cannot be sent"):
+        await AgentRunner(conn, provider=blind, blobs=attachments.blobs).run(
+            thread_id, USER, "Look", attachments=[picture["id"]]
+        )
+    with pytest.raises(UnsupportedAttachment, match="no storage"):
+        await AgentRunner(conn, provider=seeing).run(thread_id, USER, "Look", attachments=[picture["id"]])
+    with pytest.raises(InvalidRequest, match="no such file") as refused:
+        await AgentRunner(conn, provider=seeing, blobs=attachments.blobs).run(
+            thread_id, USER, "Look", attachments=[others["id"]]
+        )
+
+    assert refused.value.loc == ("attachments", 0)
+    assert blind.requests == seeing.requests == []
+
+
+async def test_a_storage_that_does_not_answer_fails_the_run_and_leaves_the_thread_usable(
+    conn: Connection, attachments: Attachments, tmp_path: Path
+) -> None:
+    provider = Seeing("Here again.")
+    runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)
+    thread_id = await make_thread(conn)
+    file = await attachments.add(USER, "square.png", PICTURE)
+    (tmp_path / "files").rename(tmp_path / "away")
+
+    started = await runner.start(thread_id, USER, "Look", attachments=[file["id"]])
+    outcome = await runner.wait(thread_id, started.run["id"])
+    (tmp_path / "away").rename(tmp_path / "files")
+
+    assert outcome.run["status"] == "failed"
+    assert outcome.run["error"]["code"] == StorageUnavailable.code
+    assert (await runner.run(thread_id, USER, "And now?"))["content"] == "Here again."
