@@ -63,7 +63,7 @@ class OpenAIProvider(HTTPProvider):
     def _build(self) -> Any:
         import aiohttp
 
-        # The SDK looks at each request whether httpx is loaded, and fails while another provider is half way through it.
+        # The SDK looks at each request whether httpx is loaded, and fails while another provider is loading it.
         import httpx  # noqa: F401  # loaded now, it is whole by then
         import httpx2
         import openai
