@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -148,6 +149,8 @@ class EventSource:
         self._path = path
         self._after = after
         self._patient = patient
+        self._at = ""
+        self._since = 0.0
 
     async def until_open(self, *, timeout_s: float = 20.0) -> None:
         """Wait until the first connection is there."""
@@ -164,9 +167,18 @@ class EventSource:
     async def finished(self, *, timeout_s: float = 30.0) -> Told:
         """What was told, once the stream has ended for good."""
         assert self.reading is not None
-        async with asyncio.timeout(timeout_s):
-            await asyncio.shield(self.reading)
+        await asyncio.wait({self.reading}, timeout=timeout_s)
+        assert self.reading.done(), f"after {timeout_s:g} s: {self}"
+        self.reading.result()
         return self.told
+
+    def __str__(self) -> str:
+        """Where it is."""
+        return (
+            f"{self._path} after {self.told.last_event_id}, {self.told.types()[-3:]}; {self.connections} connections, "
+            f"the last to {self._at} {time.monotonic() - self._since:.1f} s ago, {self.ends} ended, "
+            f"{self.refusals} refused, {self.cuts} cut: {self.cut_by!r}"
+        )
 
     async def run(self) -> None:
         """Read to the end."""
@@ -175,7 +187,8 @@ class EventSource:
 
     async def read_once(self) -> bool:
         """Connect once and read until the connection ends; whether to come again."""
-        address = self.addresses[self.connections % len(self.addresses)]
+        address = self._at = self.addresses[self.connections % len(self.addresses)]
+        self._since = time.monotonic()
         self.connections += 1
         headers = {"accept": "text/event-stream"}
         after = self.told.last_event_id or self._after
