@@ -341,7 +341,7 @@ _BY_CODE: dict[str, type[RunError]] = {
 
 
 def run_error(problem: Mapping[str, Any]) -> AIAgentsError:
-    """The error that a run failed with, from the problem that it keeps; a `RunError` for a code that is no run's own."""
+    """The error that a run failed with, from the problem that it keeps; a `RunError` for a code of no run's own."""
     kind = _BY_CODE.get(problem["code"])
     if kind is not None:
         return kind(problem["detail"])
