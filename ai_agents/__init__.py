@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ai_agents.attachments.storage import DiskStore, ObjectStore
     from ai_agents.auth.roles import RoleAuth
     from ai_agents.connection import connect
+    from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
     from ai_agents.core.events import Event
     from ai_agents.core.exceptions import AIAgentsError, PermissionDenied, ProviderNotConfigured
     from ai_agents.core.types import ToolDefinition
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ai_agents.store.agents import AgentStore
     from ai_agents.store.files import FileStore
     from ai_agents.store.messages import MessageStore
+    from ai_agents.store.model_calls import UsageStore
     from ai_agents.store.runs import RunStore
     from ai_agents.store.threads import ThreadStore
     from ai_agents.tools.base import Tool, ToolContext
@@ -41,6 +43,9 @@ _HOMES = {
     "FileStore": "store.files",
     "MemoryStrategy": "memory.base",
     "MessageStore": "store.messages",
+    "ModelCatalogue": "context.catalogue",
+    "ModelFacts": "context.catalogue",
+    "ModelPrice": "context.catalogue",
     "PermissionDenied": "core.exceptions",
     "Provider": "providers.base",
     "ProviderNotConfigured": "core.exceptions",
@@ -54,6 +59,7 @@ _HOMES = {
     "ToolContext": "tools.base",
     "ToolDefinition": "core.types",
     "ToolRegistry": "tools.registry",
+    "UsageStore": "store.model_calls",
     "connect": "connection",
     "get_memory_strategy": "memory.registry",
     "get_provider": "providers.registry",
@@ -74,6 +80,9 @@ __all__ = [
     "FileStore",
     "MemoryStrategy",
     "MessageStore",
+    "ModelCatalogue",
+    "ModelFacts",
+    "ModelPrice",
     "ObjectStore",
     "PermissionDenied",
     "Provider",
@@ -87,6 +96,7 @@ __all__ = [
     "ToolContext",
     "ToolDefinition",
     "ToolRegistry",
+    "UsageStore",
     "connect",
     "get_memory_strategy",
     "get_provider",

@@ -80,9 +80,10 @@ class ModelCatalogue:
         """What one call cost in US dollars; None where that is not known.
 
         `models` are the names that the model goes by, such as the one asked for and the one that answered: the first
-        that has a price counts. Unknown figures of the usage make the cost unknown.
+        that has a price counts. A figure that the provider left out makes the cost unknown, one that could not be
+        counted here (of a call that was lost with its process) does not.
         """
-        if usage.input_tokens is None and usage.output_tokens is None:
+        if usage.input_tokens is None or (usage.output_tokens is None and not usage.estimated):
             return None
         names = list(dict.fromkeys(models))
         for model in names:

@@ -1,6 +1,7 @@
 """What the model calls of a turn use and cost: as the provider says, else as it is counted here."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.tokens import ModelTokens
@@ -9,6 +10,8 @@ from ai_agents.core.tokens import estimate_part
 from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolResultPart, Usage
 from ai_agents.store.model_calls import Call, Outcome
 
+# More than any model takes or gives in one call.
+_MOST_TOKENS = 100_000_000
 # The provider took these in and may have worked on them; what it refuses at the door is nobody's bill.
 _TAKEN_IN = (ProviderTimeout, ProviderTruncated, InvalidOutput)
 
@@ -38,7 +41,7 @@ class Meter:
 
     def completed(self, response: ModelResponse) -> Call:
         """A call that was answered."""
-        usage = response.usage
+        usage = _checked(response.usage)
         if self._observe is not None and not usage.estimated:
             self._observe(usage)
             self._observe = None
@@ -57,7 +60,9 @@ class Meter:
     ) -> Call:
         """A call that ended before its answer did. `shown` is what came of it; providers rarely say what it cost."""
         refused = isinstance(error, ProviderError) and not isinstance(error, _TAKEN_IN) and not shown
-        reported = error.usage if isinstance(error, ProviderError) and error.usage is not None else Usage()
+        reported = _checked(error.usage if isinstance(error, ProviderError) and error.usage is not None else Usage())
+        if isinstance(error, InvalidOutput) and reported != Usage():
+            return self._call(reported, outcome)  # it was answered whole
         if refused and reported == Usage():
             return self._call(Usage(input_tokens=0, output_tokens=0), outcome)
         counted = self._tokens.calibrated(sum(map(estimate_part, shown)))
@@ -76,5 +81,21 @@ class Meter:
         return self._call(Usage(input_tokens=self._input_tokens, estimated=True), "lost")
 
     def _call(self, usage: Usage, outcome: Outcome, answered_by: str | None = None) -> Call:
-        names = [self._model, answered_by] if answered_by else [self._model]
+        names = [self._model, answered_by] if isinstance(answered_by, str) and answered_by else [self._model]
         return Call(self._provider, self._model, usage, self._models.cost(self._provider, names, usage), outcome)
+
+
+def _checked(usage: Usage) -> Usage:
+    """The usage without figures that are none: servers are free to say anything."""
+    return Usage(
+        _count(usage.input_tokens),
+        _count(usage.output_tokens),
+        _count(usage.cached_input_tokens),
+        _count(usage.reasoning_tokens),
+        estimated=usage.estimated,
+        cache_write_tokens=_count(usage.cache_write_tokens),
+    )
+
+
+def _count(tokens: Any) -> int | None:
+    return tokens if type(tokens) is int and 0 <= tokens <= _MOST_TOKENS else None

@@ -78,7 +78,7 @@ def test_the_first_name_with_a_price_counts() -> None:
     models = ModelCatalogue({"openai:alias": ModelFacts(PRICE)})
 
     assert models.cost("openai", ["nobody-knows", "gpt-4o-2024-08-06"], USAGE) == Decimal("3.5")
-    assert models.cost("openai", ["gpt-4o", "alias"], Usage(input_tokens=2_000_000)) == 5
+    assert models.cost("openai", ["gpt-4o", "alias"], Usage(2_000_000, 0)) == 5
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,8 @@ def test_nothing_used_costs_nothing_and_unknown_figures_cost_nobody_knows_what()
 
     assert models.cost("mine", ["m"], Usage(input_tokens=0, output_tokens=0)) == 0
     assert models.cost("mine", ["m"], Usage()) is None
+    assert models.cost("mine", ["m"], Usage(output_tokens=5)) is None
+    assert models.cost("mine", ["m"], Usage(input_tokens=2, estimated=True)) == Decimal("0.000005")
 
 
 def test_figures_that_contradict_each_other_cost_nobody_knows_what() -> None:

@@ -1,18 +1,21 @@
 """Each model call is written down with what it used and cost, whatever became of it, its run and its thread."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
+import pytest
 from sqlalchemy import RowMapping, select
 
-from ai_agents import Connection, MessageStore, RunStore, ThreadStore, ToolRegistry
+from ai_agents import AgentRunner, Connection, MessageStore, RunStore, ThreadStore, ToolRegistry
 from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
-from ai_agents.core.types import Usage
+from ai_agents.core.types import ModelEvent, ModelRequest, ResponseEnd, Usage
 from ai_agents.store import model_calls
 from ai_agents.store.models import ModelCall
-from ai_agents.testing import tool_call
+from ai_agents.testing import ScriptedProvider, tool_call
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 from tests.unit.runner.test_runner import until_asked, until_text
 
@@ -176,3 +179,29 @@ async def test_a_call_under_way_when_its_thread_is_deleted_is_written_down(make_
 
     [call] = await calls(talk.conn)
     assert (call["outcome"], call["estimated"], call["run_id"]) == ("cancelled", True, started.run["id"])
+
+
+class _Boaster(ScriptedProvider):
+    """A provider whose figures are none."""
+
+    def __init__(self, usage: Usage) -> None:
+        super().__init__("Hello.")
+        self.usage = usage
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        async for event in super().stream(request):
+            yield replace(event, usage=self.usage) if isinstance(event, ResponseEnd) else event
+
+
+@pytest.mark.parametrize("figure", ["12", -1, 10**30, True, 1.5, {}])
+async def test_figures_that_are_none_are_not_written_down(make_talk: MakeTalk, figure: Any) -> None:
+    talk = await make_talk()
+    provider = _Boaster(Usage(figure, figure, figure, figure, cache_write_tokens=figure))
+    runner = AgentRunner(talk.conn, provider=provider, models=PRICED)
+
+    answer = await runner.run(talk.thread_id, USER, "Hello!")
+
+    [call] = await calls(talk.conn)
+    assert answer["content"] == "Hello."
+    assert answer["usage"] == Usage().to_dict()
+    assert (call["input_tokens"], call["output_tokens"], call["cost_pico_usd"]) == (None, None, None)
