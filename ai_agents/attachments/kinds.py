@@ -224,13 +224,14 @@ def _text(data: Data, extension: str, declared: str) -> Kind:
 
 
 def _is_utf8(data: Data) -> bool:
-    """Whether all of it is text in UTF-8, looked at in pieces."""
-    if _CONTROL.search(data):
-        return False
+    """Whether all of it is text in UTF-8, looked at in pieces, between which other threads have their turn."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for start in range(0, len(data), _PIECE):
-            decoder.decode(data[start : start + _PIECE])
+            piece = data[start : start + _PIECE]
+            if _CONTROL.search(piece):
+                return False
+            decoder.decode(piece)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False

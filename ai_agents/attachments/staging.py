@@ -85,7 +85,8 @@ class Staging:
         """A place for one file; what is in it is removed at the end. Raises `StorageUnavailable`."""
         path = self._directory / new_id()
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (self._directory.parent, self._directory):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         except OSError as error:
             raise StorageUnavailable from error
