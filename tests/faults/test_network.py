@@ -59,6 +59,7 @@ class Spoiler:
             await trouble(proxy)
             proxy.choose = Fault
             proxy.silent = False
+            proxy.delay_s = 0
 
     async def _cut(self, proxy: TcpProxy) -> None:
         proxy.choose = lambda: Fault(cut_after=self._rng.randint(*_CUT_AFTER_BYTES))
@@ -71,8 +72,7 @@ class Spoiler:
         await asyncio.sleep(self._rng.uniform(0.1, 1.5))
 
     async def _delay(self, proxy: TcpProxy) -> None:
-        proxy.choose = lambda: Fault(delay_s=self._rng.uniform(0, 0.1))
-        proxy.cut_all()
+        proxy.delay_s = self._rng.uniform(0, 0.1)
         await asyncio.sleep(self._rng.uniform(0.5, 2))
 
     async def _silence(self, proxy: TcpProxy) -> None:

@@ -12,25 +12,25 @@ _CHUNK_BYTES = 16 * 1024
 class Fault:
     """What happens to one connection.
 
-    `cut_after` bytes have come back from the target the connection is reset; `delay_s` is waited for before each
-    stretch of bytes is passed on, either way; `refuse` resets it before anything is passed on.
+    After `cut_after` bytes from the target it is closed; `refuse` resets it before anything is passed on.
     """
 
     cut_after: int | None = None
-    delay_s: float = 0.0
     refuse: bool = False
 
 
 class TcpProxy:
     """Listens on a port of its own and passes everything on to `target_port`; `choose` says how it spoils a connection.
 
-    While `silent` it accepts connections and passes nothing on, as a network that drops packets.
+    While `silent` it accepts connections and passes nothing on, as a network that drops packets; each stretch of bytes
+    that it passes on, either way, waits for `delay_s`.
     """
 
     def __init__(self, target_port: int, choose: Callable[[], Fault] = Fault) -> None:
         self.choose = choose
         self.port = 0
         self.cuts = 0
+        self.delay_s = 0.0
         self._target_port = target_port
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -78,8 +78,8 @@ class TcpProxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault) -> None:
         target_reader, target_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._open.add(target_writer)
-        there = asyncio.create_task(self._pass_on(reader, target_writer, fault, cut_after=None))
-        back = asyncio.create_task(self._pass_on(target_reader, writer, fault, cut_after=fault.cut_after))
+        there = asyncio.create_task(self._pass_on(reader, target_writer, cut_after=None))
+        back = asyncio.create_task(self._pass_on(target_reader, writer, cut_after=fault.cut_after))
         try:
             await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
             if back.done() and not back.cancelled() and back.exception() is None and not writer.is_closing():
@@ -94,13 +94,13 @@ class TcpProxy:
             await asyncio.gather(there, back, return_exceptions=True)
 
     async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault, *, cut_after: int | None
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, cut_after: int | None
     ) -> None:
         left = cut_after
         while data := await reader.read(_CHUNK_BYTES):
             await self._speaking.wait()
-            if fault.delay_s:
-                await asyncio.sleep(fault.delay_s)
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
             if left is not None and len(data) >= left:
                 writer.write(data[:left])
                 await writer.drain()
