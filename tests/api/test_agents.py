@@ -24,7 +24,7 @@ FULL = {
     "memory": {"strategy": "first_last", "first": 2, "last": 10},
     "guardrails": [],
     "fallbacks": [{"provider": "ollama", "model": "llama3.1"}],
-    "output_schema": None,
+    "output_schema": {"type": "object", "properties": {"ü": {"type": "string"}}, "required": ["ü"]},
     "metadata": {"team": "blue", "nested": {"ü": [1, 2.5, None, True]}},
 }
 

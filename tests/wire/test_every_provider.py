@@ -329,6 +329,26 @@ async def test_silence_before_the_first_byte_has_a_limit(name: str, fake: FakePr
         await connect(name).complete(ask(name, settings={"timeout_s": 0.05}))
 
 
+async def test_all_tries_together_have_a_limit_until_the_answer_begins(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(name, [Raw([], status=0, end="hang")])
+
+    with pytest.raises(ProviderTimeout, match=r"did not begin to answer within 0\.1 s"):
+        await connect(name, max_retries=2).complete(ask(name, start_within_s=0.1))
+
+    assert len(fake.received(name)) == 1
+
+
+async def test_an_answer_that_has_begun_may_take_longer(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    beginning, *rest = frames(name, say("one ", "two"), MODELS[name])
+    fake.script(name, [Raw([beginning, 0.3, *rest])])
+
+    response = await connect(name).complete(ask(name, start_within_s=0.15))
+
+    assert response.text == "one two"
+
+
 async def test_silence_in_the_midst_has_a_limit(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(name, [Raw(first_word(name), end="hang")])
 

@@ -9,7 +9,7 @@ import pytest
 
 from ai_agents.core.types import ModelMessage, PartDelta, ToolResultPart
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, WIRES, ask, user
+from tests.wire.requests import CALCULATOR, WIRES, ask, provider_of, user
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def port() -> Iterator[int]:
 
 @pytest.mark.parametrize("name", WIRES)
 async def test_it_says_so_many_words_and_calculates(name: str, port: int, connect: Connect) -> None:
-    provider = connect(name, base_url=f"http://127.0.0.1:{port}" + ("/v1" if name == "openai" else ""))
+    provider = connect(name, base_url=f"http://127.0.0.1:{port}" + ("/v1" if provider_of(name) == "openai" else ""))
     question = user("Please calculate it.")
 
     words = [event async for event in provider.stream(ask(name)) if isinstance(event, PartDelta)]
