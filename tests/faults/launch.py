@@ -1,11 +1,14 @@
 """The service with tools that only tests have: `python -m tests.faults.launch serve --port 8000`.
 
 `bump` and `safe_bump` count at the server that FAULTS_COUNTER_URL names; the one may not be run twice, the other may.
-FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them.
+FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them. SIGUSR1
+prints what every task waits for.
 """
 
 import asyncio
 import os
+import signal
+from typing import Any
 from urllib.parse import urlsplit
 
 from ai_agents import Tool, ToolDefinition, register_tool
@@ -46,8 +49,25 @@ def shorten_leases(lease_s: float) -> None:
     runner.LEASE_S = lease_s  # type: ignore[attr-defined]  # it has taken the name over
 
 
+def print_tasks(*_: object) -> None:
+    """Say what every task waits for, so that one that hangs can be found."""
+    for task in asyncio.all_tasks():
+        print(f"task {task.get_name()}")  # noqa: T201  # it goes where the log goes
+        waiting: Any = task.get_coro()
+        while waiting is not None:
+            frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+            frame = frame or getattr(waiting, "ag_frame", None)
+            where = f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}" if frame else repr(waiting)
+            print(f"    {where}", flush=True)  # noqa: T201  # as above
+            waiting = next(
+                (found for name in ("cr_await", "gi_yieldfrom", "ag_await") if (found := getattr(waiting, name, None))),
+                None,
+            )
+
+
 def main() -> None:
     """Register the tools and run the command line."""
+    signal.signal(signal.SIGUSR1, print_tasks)
     register_tool(Bump("bump", retry_safe=False))
     register_tool(Bump("safe_bump", retry_safe=True))
     if given := os.environ.get("FAULTS_LEASE_S"):

@@ -1,10 +1,13 @@
 """Clients that talk under load and remember what they were promised, and what has to be true of it afterwards."""
 
 import asyncio
+import os
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -92,7 +95,29 @@ class Talker:
 
 
 async def talk_through(cluster: Cluster, faults: Awaitable[None], *, threads: int, rng: random.Random) -> None:
-    """Talk in so many threads while the faults come about, then hold what is there to what was acknowledged."""
+    """Talk in so many threads while the faults come about, then hold what is there to what was acknowledged.
+
+    Where that fails, the processes' logs are kept in the directory that FAULTS_LOGS names.
+    """
+    try:
+        await _talk_through(cluster, faults, threads=threads, rng=rng)
+    except BaseException:
+        if kept := os.environ.get("FAULTS_LOGS"):
+            await keep_logs(cluster, Path(kept))
+        raise
+
+
+async def keep_logs(cluster: Cluster, directory: Path) -> None:
+    """Keep what the processes have said, and what they are waiting for."""
+    for replica in cluster.replicas:
+        if replica.is_running:
+            replica.print_tasks()
+    await asyncio.sleep(1)
+    for replica in cluster.replicas:
+        shutil.copy(replica.log_path, directory)
+
+
+async def _talk_through(cluster: Cluster, faults: Awaitable[None], *, threads: int, rng: random.Random) -> None:
     talkers = [
         Talker(
             cluster,

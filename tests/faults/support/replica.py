@@ -81,6 +81,10 @@ class Replica:
         """Stop it where it is, as a machine that is out of breath."""
         send_signal(self.pid, signal.SIGSTOP)
 
+    def print_tasks(self) -> None:
+        """Let it say in its log what each of its tasks waits for."""
+        send_signal(self.pid, signal.SIGUSR1)
+
     def resume(self) -> None:
         """Let it go on."""
         send_signal(self.pid, signal.SIGCONT)
