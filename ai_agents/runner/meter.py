@@ -63,6 +63,8 @@ class Meter:
         reported = _checked(error.usage if isinstance(error, ProviderError) and error.usage is not None else Usage())
         if isinstance(error, InvalidOutput) and reported != Usage():
             return self._call(reported, outcome)  # it was answered whole
+        if isinstance(error, InvalidOutput) and None not in {reported.input_tokens, reported.output_tokens}:
+            return self._call(reported, outcome)  # it was answered to the end, and the answer is void
         if refused and reported == Usage():
             return self._call(Usage(input_tokens=0, output_tokens=0), outcome)
         counted = self._tokens.calibrated(sum(map(estimate_part, shown)))

@@ -56,7 +56,8 @@ async def test_an_answer_that_does_not_fit_is_void_and_corrected(wrong: str, tol
     (part,) = correction.parts
     assert isinstance(part, TextPart)
     assert part.text.startswith(told)
-    assert events[-1].data["run"]["usage"]["output_tokens"] > 5
+    usage = events[-1].data["run"]["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"], "estimated" in usage) == (20, 10, False)
 
 
 async def test_three_answers_that_do_not_fit_fail_the_run(make_talk: MakeTalk) -> None:
