@@ -5,15 +5,19 @@ it when it is woken. So a slow reader costs nothing but its place, and is caught
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ai_agents.bus.progress import TextInProgress
+from ai_agents.core.pressure import pressure
 from ai_agents.core.types import LogRow
 
 # Enough for every row of an ordinary turn; a reader further behind reads the log.
 _KEPT_ROWS = 128
+# Text that comes ten times a second still flows.
+_LONGEST_PAUSE_S = 0.1
 
 
 class Channel:
@@ -23,7 +27,19 @@ class Channel:
     `missed` counts the times that something may have happened without being told: readers then look at the log once.
     """
 
-    __slots__ = ("_rows", "_scheduled", "_wakers", "holders", "live", "missed", "progress", "thread_id")
+    __slots__ = (
+        "_due",
+        "_gathering",
+        "_rows",
+        "_scheduled",
+        "_shown",
+        "_wakers",
+        "holders",
+        "live",
+        "missed",
+        "progress",
+        "thread_id",
+    )
 
     def __init__(self, thread_id: str) -> None:
         self.thread_id = thread_id
@@ -33,7 +49,12 @@ class Channel:
         self.holders = 0
         self._rows: deque[LogRow] = deque(maxlen=_KEPT_ROWS)
         self._wakers: set[Callable[[], None]] = set()
-        self._scheduled = False
+        # The wake-up to come, when it is due, and whether it lets text gather until then.
+        self._scheduled: asyncio.Handle | None = None
+        self._due = 0.0
+        self._gathering = False
+        # Whether readers were woken for text of the message in progress.
+        self._shown = False
 
     def add_rows(self, rows: Sequence[LogRow]) -> None:
         """Take note of rows that were committed; a gap or a late one empties the memory, and the log is read
@@ -74,20 +95,37 @@ class Channel:
         """One run fewer."""
 
     def begin(self, progress: TextInProgress) -> None:
-        """A message begins; its writer appends to `progress` and calls `touch`."""
+        """A message begins; its writer appends to `progress` and calls `touch_text`."""
         self.progress = progress
+        self._shown = False
         self.touch()
 
     def touch(self) -> None:
         """Wake the readers once this turn of the event loop is over: what one read from the network brought
         goes out as one.
         """
-        if not self._scheduled and self._wakers:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._wake)
+        if self._scheduled is not None and self._gathering:
+            self._scheduled.cancel()
+            self._scheduled = None
+        self._schedule(0.0)
+
+    def touch_text(self) -> None:
+        """The same for more text: the first of a message at once, the rest when the event loop has time for it."""
+        if self._scheduled is None:
+            self._schedule(pressure.pause_s(_LONGEST_PAUSE_S) if self._shown else 0.0)
+            self._shown = True
+
+    def _schedule(self, pause_s: float) -> None:
+        if self._scheduled is not None or not self._wakers:
+            return
+        loop = asyncio.get_running_loop()
+        self._due = time.monotonic() + pause_s
+        self._gathering = pause_s > 0
+        self._scheduled = loop.call_later(pause_s, self._wake) if pause_s else loop.call_soon(self._wake)
 
     def _wake(self) -> None:
-        self._scheduled = False
+        self._scheduled = None
+        pressure.note(self._due)
         for waker in tuple(self._wakers):
             waker()
 

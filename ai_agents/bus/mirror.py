@@ -171,6 +171,14 @@ class MirroredChannel(Channel):
     def touch(self) -> None:
         """There is more to read, and to tell where it was written here."""
         super().touch()
+        self._feed()
+
+    def touch_text(self) -> None:
+        """More text."""
+        super().touch_text()
+        self._feed()
+
+    def _feed(self) -> None:
         if self.written is not None and not self.to_tell:
             self.to_tell = True
             self._keeper.feed(self)

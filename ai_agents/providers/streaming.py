@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from ai_agents.core.exceptions import ProviderError, ProviderTimeout
+from ai_agents.core.pressure import pressure
 from ai_agents.core.types import ModelEvent, ModelRequest, Usage
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.base import Provider
@@ -22,6 +23,8 @@ CONNECT_TIMEOUT_S = 10.0
 MAX_CONNECTIONS = 1000
 # After its terminal event a response has only its end left. Reading that lets the connection be used again.
 _DRAIN_S = 0.5
+# Where the event loop falls behind, what a stream brings is read this often at least.
+_LONGEST_PAUSE_S = 0.1
 
 
 class Response(Protocol):
@@ -158,6 +161,8 @@ class HTTPProvider(Provider):
                         raise failure
                     if reader.done:
                         break
+                    if pause_s := pressure.pause_s(_LONGEST_PAUSE_S):
+                        await asyncio.sleep(pause_s)
                     failure = await self._read(chunks, reader, request)
                 await self._drain(chunks)
             finally:

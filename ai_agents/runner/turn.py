@@ -186,7 +186,7 @@ class Turn:
         """More of its text."""
         if self._progress is not None:
             self._progress.append(kind, text)
-            self._channel.touch()
+            self._channel.touch_text()
 
     async def step(self, response: ModelResponse) -> None:
         """Record a message that calls tools, and that the calls begin."""
