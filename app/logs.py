@@ -13,6 +13,8 @@ _SHARED: list[structlog.types.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     structlog.processors.format_exc_info,
 ]
+# What the framework says beside a message; libraries add facts of their own, which are for their own formatters.
+_FACTS = {"attempt", "job_id", "kind", "run_id", "thread_id", "tool"}
 # HTTP clients that tell of every request at `info`: one line more for each call of a model, at a twentieth of its cost.
 _TALKATIVE = ("httpx", "httpx2")
 
@@ -30,7 +32,7 @@ def configure(level: str) -> None:
     render = structlog.processors.JSONRenderer(serializer=lambda event, **_: _to_bytes(event).decode())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(allow=set())],
+            foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(allow=_FACTS)],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
