@@ -29,6 +29,7 @@ from app.routers import (
     keys,
     me,
     messages,
+    metrics,
     providers,
     roles,
     runs,
@@ -57,6 +58,7 @@ ROUTERS = (
     providers,
     tools,
     health,
+    metrics,
 )
 
 

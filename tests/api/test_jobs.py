@@ -9,8 +9,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from ai_agents.store import jobs
 from app.cli import main
-from tests.api.service import Service, make_agent, make_thread, open_service, settings_for
+from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
 
 
 async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
@@ -176,3 +177,19 @@ async def _fail_a_job(url: str) -> None:
     await database.write(lambda c: jobs.insert_loose(c, "retention", "retention", {}))
     await database.write(lambda c: c.execute(text("UPDATE jobs SET status = 'failed', error = 'It is away.'")))
     await database.close()
+
+
+async def test_metrics_count_jobs_and_are_for_admins(service: Service) -> None:
+    alice, admin = await service.user("alice"), await service.admin()
+    thread = await make_thread(alice)
+    await service.container.conn.database.write(lambda c: jobs.enqueue(c, thread["id"], "title", "title"))
+    check_problem(await alice.get("/metrics"), 403, "forbidden")
+    check_problem(await (await service.anonymous()).get("/metrics"), 401, "unauthorized")
+    figures = await admin.get("/metrics")
+    assert figures.headers["content-type"].startswith("text/plain; version=0.0.4")
+    values = dict(line.rsplit(" ", 1) for line in figures.text.splitlines() if not line.startswith("#"))
+    states = ("queued", "running", "failed")
+    assert sum(float(values[f'ai_agents_jobs{{status="{state}"}}']) for state in states) <= 1
+    assert float(values["ai_agents_jobs_oldest_age_seconds"]) >= 0
+    assert values["ai_agents_workers"] == "0"
+    assert values["ai_agents_streams_open"] == "0"
