@@ -58,9 +58,10 @@ async def turns(target: Target, *, model: str = _TURN, count: int = 2000, at_onc
         await all_of([run(client, target.message(thread)) for client, thread in zip(clients, threads, strict=True)])
 
     await run_all(_WARM_UP)
-    cpu_s, began = target.service.cpu_s(), time.perf_counter()
+    cpu_s, waited_s, began = target.service.cpu_s(), target.service.waited_s(), time.perf_counter()
     await run_all(count)
     took_s, cpu_s = time.perf_counter() - began, target.service.cpu_s() - cpu_s
+    waited_s = target.service.waited_s() - waited_s
     for client in clients:
         client.close()
     words = int(model.split("-")[1])
@@ -69,6 +70,8 @@ async def turns(target: Target, *, model: str = _TURN, count: int = 2000, at_onc
         "turns_per_s": count / took_s,
         "tokens_per_s": words * count / took_s,
         "cores_used": cpu_s / took_s,
+        # What other work on the machine took of the service's core: with more than a little, times say nothing.
+        "core_denied_percent": waited_s / took_s * 100,
     }
 
 
@@ -120,8 +123,8 @@ async def paced(target: Target) -> Figures:
     probe = f"words-5-at-{_PACE}"
     threads = await target.threads(model, _PACED_STREAMS)
     probed = await target.threads(probe, 100)
+    direct = median(await all_of([_ask_directly(target, model) for _ in threads]))
     provider = await Client.connect(target.upstream.port)
-    direct = await target.ask_directly(provider, target.direct(model))
     direct_first = [(await target.ask_directly(provider, target.direct(probe))).first_s for _ in range(10)]
     provider.close()
     await turns(target, count=_WARM_UP)
@@ -140,7 +143,7 @@ async def paced(target: Target) -> Figures:
         client.close()
         return answer.first_s
 
-    cpu_s, began = target.service.cpu_s(), time.perf_counter()
+    cpu_s, waited_s, began = target.service.cpu_s(), target.service.waited_s(), time.perf_counter()
     running = asyncio.ensure_future(all_of([stream(thread_id) for thread_id in threads]))
     # They come while all of the streams run: after the first have begun, before the first can have ended.
     span_s = _PACED_WORDS / _PACE - 2
@@ -148,17 +151,26 @@ async def paced(target: Target) -> Figures:
         [newcomer(thread_id, 1.5 + span_s * number / len(probed)) for number, thread_id in enumerate(probed)]
     )
     took = await running
+    took_s = time.perf_counter() - began
     return {
-        "paced_direct_s": direct.total_s,
+        "paced_direct_s": direct,
         "paced_turn_s_p50": median(took),
         "paced_turn_s_max": max(took),
-        "paced_turn_ratio_p50": median(took) / direct.total_s,
-        "paced_turn_ratio_max": max(took) / direct.total_s,
-        "paced_cores_used": (target.service.cpu_s() - cpu_s) / (time.perf_counter() - began),
+        "paced_turn_ratio_p50": median(took) / direct,
+        "paced_turn_ratio_max": max(took) / direct,
+        "paced_cores_used": (target.service.cpu_s() - cpu_s) / took_s,
+        "paced_core_denied_percent": (target.service.waited_s() - waited_s) / took_s * 100,
         "newcomer_direct_ms_p50": _p50(direct_first),
         "newcomer_first_token_ms_p50": _p50(newcomers),
         "newcomer_first_token_ms_p95": _p95(newcomers),
     }
+
+
+async def _ask_directly(target: Target, model: str) -> float:
+    client = await Client.connect(target.upstream.port)
+    answer = await target.ask_directly(client, target.direct(model))
+    client.close()
+    return answer.total_s
 
 
 async def lengths(target: Target) -> Figures:

@@ -45,6 +45,11 @@ class Process:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def waited_s(self) -> float:
+        """How long its threads were ready to run while their core did something else, each thread by itself."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
+
     def rss_bytes(self) -> int:
         """Its memory."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
