@@ -14,7 +14,7 @@ _SHARED: list[structlog.types.Processor] = [
     structlog.processors.format_exc_info,
 ]
 # What the framework says beside a message; libraries add facts of their own, which are for their own formatters.
-_FACTS = {"attempt", "job_id", "kind", "run_id", "thread_id", "tool"}
+_FACTS = {"attempt", "channel", "job_id", "kind", "reason", "run_id", "thread_id", "tool"}
 # HTTP clients that tell of every request at `info`: one line more for each call of a model, at a twentieth of its cost.
 _TALKATIVE = ("httpx", "httpx2")
 
