@@ -17,7 +17,7 @@ pytestmark = pytest.mark.soak
 # A server that has imported everything: each process is a fork of it, made in milliseconds.
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([crash_scenario.__name__])
-SAMPLE = 6
+SAMPLE = 5
 
 
 def run(target: Callable[..., Any], *arguments: object) -> int:

@@ -16,8 +16,8 @@ from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.soak
-KILLS = amount(sample=5, all_of_it=100)
-KILLS_OF_ONE = amount(sample=3, all_of_it=50)
+KILLS = amount(sample=4, all_of_it=100)
+KILLS_OF_ONE = amount(sample=2, all_of_it=50)
 THREADS = amount(sample=6, all_of_it=12)
 
 
