@@ -126,6 +126,8 @@ class Executor:
         result: Ended | None = None
         try:
             result = await turn.execute()
+        except Exception:  # noqa: BLE001  # the edge of a task: its lease runs out, and the run is taken over
+            _log.exception("a run's end could not be recorded", extra={"run_id": run_id})
         finally:
             running = self._running.get(run_id)
             if running is not None and running.turn is turn:
