@@ -116,11 +116,7 @@ class SqliteBackend:
     async def _in_thread(self, function: Callable[[], None], jobs: list[_Job]) -> None:
         """Run this to its end, though the loop may be stopping; if it fails, the jobs have."""
         future = self._on_writer(function)
-        while not future.done():
-            try:
-                await asyncio.wait({future})
-            except asyncio.CancelledError:
-                continue
+        await _to_its_end(future)
         if (error := future.exception()) is not None:
             _fail(jobs, error)
 
@@ -136,8 +132,10 @@ class SqliteBackend:
                 committing.add_done_callback(partial(_tell_of, tell, rows))
                 await asyncio.shield(committing)
             finally:
-                # Whatever of the above a cancelled task did not wait for is done before this, in the one thread.
-                await asyncio.shield(self._on_writer(self._writer.rollback))
+                # Whatever of the above a cancelled task did not wait for is done before this, in the one thread; and
+                # nobody else may use the connection before that.
+                if await _to_its_end(self._on_writer(self._writer.rollback)):
+                    raise asyncio.CancelledError
 
     def _on_writer(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._writing, function, *arguments)
@@ -204,6 +202,17 @@ class _Readers:
         self._threads.shutdown()
         self._here.close()
         self._engine.dispose()
+
+
+async def _to_its_end(future: asyncio.Future[Any]) -> bool:
+    """Wait until it is done, however often this task is cancelled meanwhile; whether it was."""
+    cancelled = False
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError:
+            cancelled = True
+    return cancelled
 
 
 def _fail(jobs: list[_Job], error: BaseException) -> None:
