@@ -99,13 +99,18 @@ class ToolCallPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolResultPart:
-    """What a tool answered. `result` is JSON: a string for most tools."""
+    """What a tool answered. `result` is JSON: a string for most tools.
+
+    `kept_as` is the file that has all of a result of which only a part is shown; it stands beside this part in the
+    message, and not in it.
+    """
 
     tool_call_id: str
     name: str
     result: Any
     is_error: bool = False
     type: Literal["tool_result"] = "tool_result"
+    kept_as: FilePart | None = field(default=None, compare=False)
 
 
 Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart

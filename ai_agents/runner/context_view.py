@@ -42,7 +42,8 @@ def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked
     strategy = _strategy(contexts, agent, asked.strategy)
     history = History(connection, asked.thread_id)
     window = contexts.window(history, agent, provider, model, strategy)
-    built = contexts.build(agent, window, provider, model, allow_overflow=True)
+    tools = contexts.tools(connection, agent)
+    built = contexts.build(agent, window, provider, model, tools=tools, allow_overflow=True)
     left_out = _left_out(history, window, built, contexts.tokens(provider, model))
     may_see_agent = asked.is_admin or can(access.agent_role, "viewer")
     return {

@@ -23,7 +23,7 @@ from ai_agents.providers.registry import ProviderPool, list_providers
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
 from ai_agents.store.history import History
-from ai_agents.tools.registry import ToolRegistry
+from ai_agents.tools.toolset import ToolSet, ToolSource
 
 # Versions never change, so they are kept for as long as there is room; a service rarely has more agents in use than
 # this.
@@ -45,7 +45,7 @@ class Contexts:
         provider: Provider | None,
         memory: MemoryStrategy | None,
         providers: ProviderPool | None,
-        tools: ToolRegistry,
+        tools: ToolSource,
         models: ModelCatalogue,
         blobs: BlobStore | None = None,
     ) -> None:
@@ -126,8 +126,19 @@ class Contexts:
         size = input_budget(self.models.window(provider, model), model_settings(agent))
         return strategy.fitted(max_tokens=size, estimate=self.tokens(provider, model).message).window(history)
 
+    def tools(self, connection: Connection, agent: Mapping[str, Any]) -> ToolSet:
+        """The tools that the agent has now."""
+        return self._tools.resolve(connection, agent["tools"]) if agent["tools"] else ToolSet()
+
     def build(
-        self, agent: Mapping[str, Any], window: Window, provider: str, model: str, *, allow_overflow: bool = False
+        self,
+        agent: Mapping[str, Any],
+        window: Window,
+        provider: str,
+        model: str,
+        *,
+        tools: ToolSet,
+        allow_overflow: bool = False,
     ) -> BuiltContext:
         """The request for this model, and its account; of files it holds how they are sent, and not yet their bytes.
 
@@ -140,7 +151,7 @@ class Contexts:
             window=replace(window, messages=plan_files(window.messages, rules, strict=not allow_overflow)),
             provider=provider,
             model=model,
-            tools=self._tools.definitions(tool_names(agent)),
+            tools=tools.definitions,
             estimator=self._estimator,
             window_tokens=self.models.window(provider, model),
             allow_overflow=allow_overflow,
@@ -205,8 +216,3 @@ class Contexts:
         if self._provider is not None and self._provider.name == provider and self._provider.model:
             return self._provider.model
         return self._providers.default_model(provider)
-
-
-def tool_names(agent: Mapping[str, Any]) -> list[str]:
-    """The names of the tools that an agent may call."""
-    return [tool if isinstance(tool, str) else tool["name"] for tool in agent["tools"]]

@@ -19,7 +19,7 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import Candidate, FallbackProvider
 from ai_agents.runner.compaction import CompactingProvider, Notice, notices_of
-from ai_agents.runner.contexts import Contexts, tool_names
+from ai_agents.runner.contexts import Contexts
 from ai_agents.runner.loop import LoopLimits
 from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Needs
@@ -29,8 +29,8 @@ from ai_agents.store.history import History
 from ai_agents.store.runs import OwnedRun
 from ai_agents.tools.base import ToolContext
 from ai_agents.tools.executor import ToolExecutor
-from ai_agents.tools.registry import ToolRegistry
 from ai_agents.tools.schema import OutputValidator
+from ai_agents.tools.toolset import ToolSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class _Reading:
     earlier: tuple[ModelMessage, ...]
     provider: Provider
     model: str
+    tools: ToolSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +74,15 @@ class Preparation:
         database: Database,
         contexts: Contexts,
         *,
-        tools: ToolRegistry,
         limits: RunLimits,
         auto_title: bool = False,
     ) -> None:
         self._database = database
         self._contexts = contexts
-        self._tools = tools
         self._limits = limits
         self._auto_title = auto_title
         self._breakers = Breakers()
-        self._executor = ToolExecutor(tools, timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
+        self._executor = ToolExecutor(timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
 
     def ahead(self, connection: Connection, run: OwnedRun) -> Prepare:
         """Prepares as this does, with what can be read for the run in the transaction that lets it in.
@@ -108,19 +107,19 @@ class Preparation:
         place, first = await self._first_ready(run, reading, notices)
         agent = first.reading.agent
         provider, meter = self._line_up(run, agent, place, first, notices)
-        names = tool_names(agent)
+        tools = first.reading.tools
         settings = agent["settings"] or {}
         schema = agent["output_schema"]
         context = ToolContext(run.id, run.thread_id, run.user_id)
 
         async def run_tool(call: ToolCallPart) -> ToolResultPart:
-            return await self._executor.run(call, context, allowed=names)
+            return await self._executor.run(call, context, tools)
 
         return Prepared(
             provider=provider,
             request=first.request,
             run_tool=run_tool,
-            is_retry_safe=self._is_retry_safe,
+            is_retry_safe=partial(_is_retry_safe, tools),
             limits=LoopLimits(
                 tool_rounds=settings.get("tool_rounds") or self._limits.tool_rounds,
                 identical_calls=self._limits.identical_calls,
@@ -152,7 +151,7 @@ class Preparation:
         if reading is None:
             reading = await self._database.read(lambda c: self._read(c, run, place), brief=self._is_brief(run))
         provider, model = reading.provider, reading.model
-        built = contexts.build(reading.agent, reading.window, provider.name, model)
+        built = contexts.build(reading.agent, reading.window, provider.name, model, tools=reading.tools)
         meter = Meter(
             provider.name,
             model,
@@ -185,10 +184,6 @@ class Preparation:
         provider = FallbackProvider(candidates, self._breakers)
         return provider, lambda: meters[provider.current]
 
-    def _is_retry_safe(self, name: str) -> bool:
-        found = self._tools.find(name)
-        return found is not None and found.tool.retry_safe
-
     def _read(self, connection: Connection, run: OwnedRun, place: int = 0) -> _Reading:
         agent = self._contexts.agent(connection, run.agent_id, run.agent_version)
         provider, model = self._contexts.choose(agent | agent["fallbacks"][place - 1] if place else agent)
@@ -196,7 +191,7 @@ class Preparation:
         window = self._contexts.window(history, agent, provider.name, model, self._contexts.strategy(agent))
         # A first attempt has recorded nothing but the question.
         earlier = tuple(history.run_messages(run.id)) if run.attempt > 1 else ()
-        return _Reading(agent, window, earlier, provider, model)
+        return _Reading(agent, window, earlier, provider, model, self._contexts.tools(connection, agent))
 
     def _is_brief(self, run: OwnedRun) -> bool:
         """Whether little is read for this turn: the log's numbers count the messages, too."""
@@ -217,6 +212,11 @@ class _Ahead:
     async def __call__(self, run: OwnedRun) -> Prepared:
         """As `Preparation` does."""
         return await self._preparation(run, self._reading if run.id == self._run_id else None)
+
+
+def _is_retry_safe(tools: ToolSet, name: str) -> bool:
+    found = tools.find(name)
+    return found is not None and found.tool.retry_safe
 
 
 def _needs(auto_title: bool, strategy: MemoryStrategy, window: Window, recorded: int) -> Needs:

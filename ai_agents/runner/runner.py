@@ -36,7 +36,8 @@ from ai_agents.runner.reader import StreamReader
 from ai_agents.runner.turn import Prepare
 from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
-from ai_agents.tools.registry import ToolRegistry, default_registry
+from ai_agents.tools.registry import default_registry
+from ai_agents.tools.toolset import ToolSource
 
 Content = str | Sequence[TextPart | FilePart]
 
@@ -77,7 +78,7 @@ class AgentRunner:
         memory: MemoryStrategy | None = None,
         *,
         providers: ProviderPool | None = None,
-        tools: ToolRegistry | None = None,
+        tools: ToolSource | None = None,
         models: ModelCatalogue | None = None,
         limits: RunLimits | None = None,
         blobs: BlobStore | None = None,
@@ -97,9 +98,7 @@ class AgentRunner:
             models=models or ModelCatalogue(),
             blobs=blobs,
         )
-        self._prepare = Preparation(
-            conn.database, self._contexts, tools=tools, limits=limits or RunLimits(), auto_title=auto_title
-        )
+        self._prepare = Preparation(conn.database, self._contexts, limits=limits or RunLimits(), auto_title=auto_title)
         if conn.executor.background is not None:
             conn.executor.background.offer(self._contexts)
         self._readers: set[StreamReader] = set()

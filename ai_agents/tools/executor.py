@@ -3,20 +3,24 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Collection, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from ai_agents.core.types import JsonObject, ToolCallPart, ToolResultPart
+from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultPart
 from ai_agents.tools.base import ToolContext, ToolError
-from ai_agents.tools.registry import RegisteredTool, ToolRegistry
-from ai_agents.tools.results import cut_text, result_value
+from ai_agents.tools.results import clean_value, cut_text, shown
 from ai_agents.tools.threads import ToolThreads
+from ai_agents.tools.toolset import RegisteredTool, ToolSet
 
 # How long a cancelled tool may take to clean up before it is left to itself.
 _CLEANUP_S = 0.5
 _MOST_NAMES = 20
 _log = logging.getLogger(__name__)
+# Looks at a whole result: what may be shown of it. Raises `ToolError` where nothing may be.
+Judge = Callable[[Any], Awaitable[Any]]
+# Makes a file of a whole result; None where that cannot be done.
+Keep = Callable[[str], Awaitable[FilePart | None]]
 
 
 def error_result(call: ToolCallPart, sentence: str) -> ToolResultPart:
@@ -25,14 +29,13 @@ def error_result(call: ToolCallPart, sentence: str) -> ToolResultPart:
 
 
 class ToolExecutor:
-    """Runs calls of the tools in a registry.
+    """Runs calls of tools.
 
     `timeout_s` counts for tools that name no limit of their own; `max_result_bytes` is how much of a result the model
     is shown. One executor serves all runs of an event loop.
     """
 
-    def __init__(self, registry: ToolRegistry, *, timeout_s: float = 30, max_result_bytes: int = 64 * 1024) -> None:
-        self._registry = registry
+    def __init__(self, *, timeout_s: float = 30, max_result_bytes: int = 64 * 1024) -> None:
         self._timeout_s = timeout_s
         self._max_result_bytes = max_result_bytes
         self._threads = ToolThreads()
@@ -44,27 +47,47 @@ class ToolExecutor:
         return self._threads.abandoned + len(self._left_behind)
 
     async def run(
-        self, call: ToolCallPart, context: ToolContext, *, allowed: Collection[str] | None = None
+        self,
+        call: ToolCallPart,
+        context: ToolContext,
+        tools: ToolSet,
+        *,
+        judge: Judge | None = None,
+        keep: Keep | None = None,
     ) -> ToolResultPart:
         """The result of a call; every fault of the call or the tool is a result with `is_error`.
 
-        With `allowed`, other tools count as unknown. Raises only `CancelledError`.
+        `judge` sees the whole result before anybody else does; `keep` makes a file of one that is too long to be shown.
+        Raises only `CancelledError`.
         """
-        found = self._registry.find(call.name) if allowed is None or call.name in allowed else None
+        value, is_error = await self._outcome(call, context, tools)
+        try:
+            if judge is not None:
+                value = await judge(value)
+        except ToolError as error:
+            value, is_error = str(error), True
+        seen = shown(value, max_bytes=self._max_result_bytes)
+        kept = None if keep is None or seen.whole is None else await keep(seen.whole)
+        if kept is not None and seen.whole is not None:
+            text = cut_text(seen.whole, max_bytes=self._max_result_bytes, kept_as=kept.file_id)
+            return ToolResultPart(call.tool_call_id, call.name, text, is_error=is_error, kept_as=kept)
+        return ToolResultPart(call.tool_call_id, call.name, seen.value, is_error=is_error)
+
+    async def _outcome(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:
+        """What came of the call, clean and whole, and whether that is an error."""
+        found = tools.find(call.name)
         if found is None:
-            return error_result(call, _unknown(call.name, allowed))
-        if (fault := _fault(found, call)) is not None:
-            return error_result(call, fault)
+            return _unknown(call.name, tools), True
+        if (fault := find_fault(found, call)) is not None:
+            return fault, True
         try:
             value = await self._within_time(found, _invoke(found, call.arguments, context, self._threads))
-            result = result_value(value, max_bytes=self._max_result_bytes)
+            return clean_value(value), False
         except ToolError as error:
-            sentence = cut_text(str(error) or "The tool failed.", max_bytes=self._max_result_bytes)
-            return error_result(call, sentence)
+            return clean_value(str(error) or "The tool failed."), True
         except Exception as error:  # noqa: BLE001  # the edge of a tool call: the model learns the kind alone
             _log.exception("tool failed", extra={"tool": call.name, "run_id": context.run_id})
-            return error_result(call, f"The tool failed ({type(error).__name__}).")
-        return ToolResultPart(call.tool_call_id, call.name, result)
+            return f"The tool failed ({type(error).__name__}).", True
 
     async def _within_time(self, found: RegisteredTool, work: Coroutine[Any, Any, Any]) -> Any:
         timeout_s = self._timeout_s if found.tool.timeout_s is None else found.tool.timeout_s
@@ -107,7 +130,8 @@ async def _invoke(found: RegisteredTool, arguments: JsonObject, context: ToolCon
         raise RuntimeError("the tool tried to end the process") from error
 
 
-def _fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
+def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
+    """Why the call cannot be made, as a sentence for the model; None where it can."""
     if call.malformed is not None:
         return "The arguments were not a JSON object."
     if (fault := found.validator.find_fault(call.arguments)) is not None:
@@ -120,8 +144,8 @@ def _fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
     return None
 
 
-def _unknown(name: str, allowed: Collection[str] | None) -> str:
+def _unknown(name: str, tools: ToolSet) -> str:
     sentence = f"There is no tool named {name[:64]!r}."
-    if not allowed:
+    if not tools.tools:
         return sentence
-    return f"{sentence} There are: {', '.join(sorted(allowed)[:_MOST_NAMES])}."
+    return f"{sentence} There are: {', '.join(sorted(tools.tools)[:_MOST_NAMES])}."

@@ -1,29 +1,17 @@
 """The tools that agents may name. There is one registry for the process, and as many others as one makes."""
 
-import inspect
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.core.types import ToolDefinition
 from ai_agents.tools.base import Tool
 from ai_agents.tools.calculator import Calculator
-from ai_agents.tools.schema import ArgumentsValidator
+from ai_agents.tools.toolset import RegisteredTool, ToolSet, Wanted, named, prepare_tool
 
 # What every provider takes as a name.
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredTool:
-    """A tool with what is worked out once: its definition, its validator, how its `execute` is called."""
-
-    tool: Tool
-    definition: ToolDefinition
-    validator: ArgumentsValidator
-    signature: inspect.Signature
-    takes_context: bool
 
 
 class ToolRegistry:
@@ -49,7 +37,7 @@ class ToolRegistry:
         known = self._tools.get(definition.name)
         if known and not replace and _origin(known.tool) != _origin(tool):
             raise InvalidRequest(f"There is another tool named {definition.name}.", loc=("tools",))
-        self._tools[definition.name] = _registered(tool, definition)
+        self._tools[definition.name] = prepare_tool(tool, definition)
 
     def unregister(self, name: str) -> None:
         """Forget a tool; one that is not known is forgotten already. Raises `InvalidRequest` for the calculator."""
@@ -72,17 +60,19 @@ class ToolRegistry:
         """All tools, ordered by name."""
         return [self._tools[name].tool for name in sorted(self._tools)]
 
-    def definitions(self, names: Iterable[str]) -> list[ToolDefinition]:
-        """What a model is told of these tools, in their order; names that are not known are left out."""
-        return [found.definition for name in names if (found := self.find(name))]
+    def resolve(self, connection: Connection, wanted: Sequence[Wanted]) -> ToolSet:
+        """See `ToolSource.resolve`: the tools of this registry alone."""
+        return self.choose(wanted)
 
-
-def _registered(tool: Tool, definition: ToolDefinition) -> RegisteredTool:
-    validator = ArgumentsValidator(definition.parameters)
-    signature = inspect.signature(tool.execute)
-    own = definition.parameters.get("properties")
-    takes_context = "context" in signature.parameters and not (isinstance(own, dict) and "context" in own)
-    return RegisteredTool(tool, definition, validator, signature, takes_context)
+    def choose(self, wanted: Sequence[Wanted]) -> ToolSet:
+        """The tools that an agent's list names, in its order."""
+        asked = dict(named(wanted))
+        found = {name: tool for name in asked if (tool := self.find(name)) is not None}
+        return ToolSet(
+            tools=found,
+            approval=frozenset(name for name, waits in asked.items() if waits),
+            missing=tuple(name for name in asked if name not in found),
+        )
 
 
 def _origin(tool: Tool) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -13,39 +14,51 @@ _MAX_DEPTH = 32
 # A value beyond this is not even read through; it could only be cut to something that tells nothing.
 _MAX_READ = 4 * 1024 * 1024
 _MOST_BYTES_PER_CHARACTER = 4
+# As a file this is below what one may have, in any script but the rarest.
+_MAX_TEXT = 16 * 1024 * 1024
 
 
-def result_value(value: Any, *, max_bytes: int) -> Any:
-    """The value as JSON, at most `max_bytes` long in UTF-8; a longer one is a text that is cut and says so.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the model is shown of a result. `whole` is all of it, where that is more than what is shown."""
 
-    NUL and lone surrogates become U+FFFD; numbers that JSON or 64 bits do not hold become texts.
-    Raises `ToolError` for what is not JSON.
+    value: Any
+    whole: str | None = None
+
+
+def clean_value(value: Any) -> Any:
+    """The value as JSON that every store and client takes.
+
+    NUL and lone surrogates become U+FFFD; numbers that JSON or 64 bits do not hold become texts; a text of more than
+    16 Mi characters ends there, and says so. Raises `ToolError` for what is not JSON.
     """
-    if isinstance(value, str):
-        return cut_text(value, max_bytes=max_bytes)
-    cleaned = _Cleaner().clean(value, 0)
-    text = json.dumps(cleaned)
+    if not isinstance(value, str):
+        return _Cleaner().clean(value, 0)
+    if len(value) <= _MAX_TEXT:
+        return clean_text(value)
+    return clean_text(value[:_MAX_TEXT]) + f"\n[The tool gave {len(value)} characters; the rest was not kept.]"
+
+
+def shown(cleaned: Any, *, max_bytes: int) -> Shown:
+    """A clean value as it is, or as a text of at most `max_bytes` in UTF-8 where it is longer."""
+    text = cleaned if isinstance(cleaned, str) else json.dumps(cleaned)
     if len(text) * _MOST_BYTES_PER_CHARACTER <= max_bytes or len(text.encode()) <= max_bytes:
-        return cleaned
-    return cut_text(text, max_bytes=max_bytes)
+        return Shown(cleaned)
+    return Shown(cut_text(text, max_bytes=max_bytes), text)
 
 
-def cut_text(text: str, *, max_bytes: int) -> str:
-    """The text, clean, and no longer than `max_bytes` in UTF-8; where it is cut, its end says so."""
-    # No character is less than a byte, so what lies behind this is not needed to know that the text is too long.
-    head = clean_text(text[: max_bytes + 1])
-    if len(text) * _MOST_BYTES_PER_CHARACTER <= max_bytes:
-        return head
-    encoded = head.encode()
-    if len(text) <= max_bytes and len(encoded) <= max_bytes:
-        return head
-    room = max_bytes - len(_cut_note(len(text), len(text)))
-    shown = encoded[: max(0, room)].decode(errors="ignore")
-    return shown + _cut_note(len(shown), len(text))
+def cut_text(text: str, *, max_bytes: int, kept_as: str | None = None) -> str:
+    """As much of a text as fits into `max_bytes` of UTF-8, and a note that says so; `kept_as` is the id of the file
+    that has all of it.
+    """
+    room = max_bytes - len(_cut_note(len(text), len(text), kept_as))
+    head = text[: max(0, room)].encode()[: max(0, room)].decode(errors="ignore")
+    return head + _cut_note(len(head), len(text), kept_as)
 
 
-def _cut_note(shown: int, total: int) -> str:
-    return f"\n[The result was cut here: {shown} of its {total} characters are shown.]"
+def _cut_note(length: int, total: int, kept_as: str | None) -> str:
+    rest = f"; all of it is kept as file {kept_as}" if kept_as else ""
+    return f"\n[The result was cut here: {length} of its {total} characters are shown{rest}.]"
 
 
 class _Cleaner:

@@ -227,7 +227,8 @@ async def request_for(stage: Stage, through_seq: int, config: JsonObject, *, wir
             History(c, stage.thread_id, through_seq=through_seq), agent, provider, model, strategy
         )
     )
-    built = contexts.build({**agent, "settings": settings}, window, provider, model, allow_overflow=True)
+    tools = await stage.conn.database.read(lambda c: contexts.tools(c, agent))
+    built = contexts.build({**agent, "settings": settings}, window, provider, model, tools=tools, allow_overflow=True)
     return await contexts.fill(built.request)
 
 

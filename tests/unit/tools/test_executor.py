@@ -18,6 +18,7 @@ from ai_agents.tools.base import Tool, ToolContext, ToolError
 from ai_agents.tools.executor import ToolExecutor
 from ai_agents.tools.registry import ToolRegistry
 from ai_agents.tools.threads import ToolThreads
+from ai_agents.tools.toolset import ToolSet
 
 CONTEXT = ToolContext(run_id="run", thread_id="thread", user_id="user")
 
@@ -81,8 +82,13 @@ class WhoAmI(Tool):
 async def run(
     *tools: Tool, name: str | None = None, arguments: dict[str, Any] | None = None, **options: Any
 ) -> ToolResultPart:
-    executor = ToolExecutor(ToolRegistry(tools), **options)
-    return await executor.run(call(name or tools[0].name, arguments or {}), CONTEXT)
+    return await ToolExecutor(**options).run(call(name or tools[0].name, arguments or {}), CONTEXT, offered(*tools))
+
+
+def offered(*tools: Tool) -> ToolSet:
+    """These tools and the calculator, as those of an agent."""
+    registry = ToolRegistry(tools)
+    return registry.choose([tool.name for tool in registry.list_tools()])
 
 
 def call(name: str, arguments: dict[str, Any], malformed: str | None = None) -> ToolCallPart:
@@ -116,18 +122,19 @@ async def test_the_calculator_can_be_called() -> None:
 
 
 async def test_an_unknown_tool_is_told_to_the_model() -> None:
-    assert await run(name="crystal_ball") == failed("There is no tool named 'crystal_ball'.", "crystal_ball")
+    assert await run(name="crystal_ball") == failed(
+        "There is no tool named 'crystal_ball'. There are: calculator.", "crystal_ball"
+    )
 
 
 async def test_a_tool_that_the_agent_does_not_have_is_as_good_as_unknown() -> None:
-    executor = ToolExecutor(ToolRegistry([Search()]))
-    result = await executor.run(call("search", {"query": "x"}), CONTEXT, allowed=["calculator"])
+    only = ToolRegistry([Search()]).choose(["calculator"])
+    result = await ToolExecutor().run(call("search", {"query": "x"}), CONTEXT, only)
     assert result == failed("There is no tool named 'search'. There are: calculator.", "search")
 
 
 async def test_arguments_that_were_no_object_are_told_to_the_model() -> None:
-    executor = ToolExecutor(ToolRegistry([Search()]))
-    result = await executor.run(call("search", {}, malformed='{"query": '), CONTEXT)
+    result = await ToolExecutor().run(call("search", {}, malformed='{"query": '), CONTEXT, offered(Search()))
     assert result == failed("The arguments were not a JSON object.", "search")
 
 
@@ -208,8 +215,8 @@ async def test_a_tool_that_takes_too_long_is_cancelled() -> None:
         finally:
             cancelled.set()
 
-    executor = ToolExecutor(ToolRegistry([GivenAsync(hang)]), timeout_s=0.01)
-    assert await executor.run(call("given", {}), CONTEXT) == failed("The tool did not finish within 0.01 s.")
+    executor, tools = ToolExecutor(timeout_s=0.01), offered(GivenAsync(hang))
+    assert await executor.run(call("given", {}), CONTEXT, tools) == failed("The tool did not finish within 0.01 s.")
     assert cancelled.is_set()
     assert executor.abandoned == 0
 
@@ -232,8 +239,8 @@ async def test_a_tool_that_ignores_its_cancellation_is_left_behind_and_counted()
         gone.set()
         raise ValueError("nobody hears this")
 
-    executor = ToolExecutor(ToolRegistry([GivenAsync(ignore, timeout_s=0.01)]))
-    assert (await executor.run(call("given", {}), CONTEXT)).is_error
+    executor, tools = ToolExecutor(), offered(GivenAsync(ignore, timeout_s=0.01))
+    assert (await executor.run(call("given", {}), CONTEXT, tools)).is_error
     assert executor.abandoned == 1
     let_go.set()
     await gone.wait()
@@ -242,10 +249,10 @@ async def test_a_tool_that_ignores_its_cancellation_is_left_behind_and_counted()
 
 
 async def test_a_hanging_plain_function_blocks_neither_the_loop_nor_other_calls(release: threading.Event) -> None:
-    executor = ToolExecutor(ToolRegistry([Given(release.wait, timeout_s=0.05)]))
-    hanging = asyncio.create_task(executor.run(call("given", {}), CONTEXT))
+    executor, tools = ToolExecutor(), offered(Given(release.wait, timeout_s=0.05))
+    hanging = asyncio.create_task(executor.run(call("given", {}), CONTEXT, tools))
     began = time.monotonic()
-    assert (await executor.run(call("calculator", {"expression": "1+1"}), CONTEXT)).result == "2"
+    assert (await executor.run(call("calculator", {"expression": "1+1"}), CONTEXT, tools)).result == "2"
     assert time.monotonic() - began < 5
     assert await hanging == failed("The tool did not finish within 0.05 s.")
     assert executor.abandoned == 1

@@ -75,9 +75,11 @@ def test_an_unknown_tool_is_a_wrong_request() -> None:
     assert refused.value.loc == ("tools",)
 
 
-def test_definitions_come_in_the_order_asked_for_without_unknown_ones() -> None:
-    tools = ToolRegistry([Plain()])
-    assert [d.name for d in tools.definitions(["plain", "gone", "calculator"])] == ["plain", "calculator"]
+def test_an_agents_tools_come_in_its_order_and_unknown_ones_are_missing() -> None:
+    chosen = ToolRegistry([Plain()]).choose([{"name": "plain", "approval": "always"}, "gone", "calculator"])
+    assert [definition.name for definition in chosen.definitions] == ["plain", "calculator"]
+    assert chosen.approval == {"plain"}
+    assert chosen.missing == ("gone",)
 
 
 def test_the_same_class_may_be_registered_again_and_another_may_not() -> None:
