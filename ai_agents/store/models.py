@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from ai_agents.core.ids import format_time
 
 # The newest migration; a database made by `create_all` is stamped with it, and a test holds it against migrations/.
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 
 
 class Timestamp(TypeDecorator[str]):
@@ -148,6 +148,7 @@ class Run(Base):
     `fence` rises with each owner, and every write of an owner checks it. `message_id` is the id of the message in
     progress,
     stored before its first delta leaves. `lease_expires_at` is in seconds of the database's clock since 1970.
+    For a run that waits for a person it is when nobody is waited for any longer.
     `queue_position` orders waiting runs: the lowest is next. `notices` are what the run has to say of how it went.
     """
 
@@ -166,6 +167,12 @@ class Run(Base):
             "lease_expires_at",
             sqlite_where=text("status = 'running'"),
             postgresql_where=text("status = 'running'"),
+        ),
+        Index(
+            "ix_runs_waiting",
+            "lease_expires_at",
+            sqlite_where=text("status = 'waiting'"),
+            postgresql_where=text("status = 'waiting'"),
         ),
         Index(
             "ix_runs_queue",
@@ -285,7 +292,11 @@ class ThreadEvent(Base):
 
 
 class ToolCall(Base):
-    """The journal of one tool call: requested, started, finished; `unknown` where a crash hid how it ended."""
+    """The journal of one tool call.
+
+    `status` is `waiting` for a person, `approved` by one, `started`, `finished`, or `unknown` where a crash hid how it
+    ended. `approval` is what was decided of a call that waited: `{"approved", "reason", "user_id"}`.
+    """
 
     __tablename__ = "tool_calls"
 
@@ -297,6 +308,28 @@ class ToolCall(Base):
     created_at: Mapped[str] = mapped_column(Timestamp)
     started_at: Mapped[str | None] = mapped_column(Timestamp)
     finished_at: Mapped[str | None] = mapped_column(Timestamp)
+    approval: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+
+class AdminTool(Base):
+    """A tool that an admin made: an HTTP call, or an MCP server with all of its tools.
+
+    `spec` is what may be shown of it, `sealed_headers` the encrypted rest. Of a server, `listing` is what it offered
+    when it was last asked, `{"tools": [{"name", "description", "parameters", "digest"}], "listed_at"}`, and `approved`
+    what an admin has agreed to, by name in the same form. `version` rises with each change.
+    """
+
+    __tablename__ = "tools"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    type: Mapped[str] = mapped_column(String(8))
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    sealed_headers: Mapped[str | None] = mapped_column(Text)
+    listing: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    approved: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    updated_at: Mapped[str] = mapped_column(Timestamp)
 
 
 class RoleAssignment(Base):
