@@ -213,4 +213,5 @@ def _limits(settings: Settings) -> RunLimits:
         tool_time_s=settings.tool_timeout_s,
         tool_rounds=settings.tool_rounds,
         tool_result_bytes=settings.max_tool_result_bytes,
+        approval_s=settings.approval_timeout_s,
     )

@@ -106,6 +106,7 @@ class RunSettings(BaseSettings):
     run_timeout_s: float = Field(600.0, gt=0)
     tool_timeout_s: float = Field(30.0, gt=0)
     tool_rounds: int = Field(10, ge=1)
+    approval_timeout_s: float = Field(86_400.0, gt=0, description="How long a run waits for a person.")
     max_tool_result_bytes: int = Field(64 * KIB, ge=KIB)
 
 

@@ -5,7 +5,7 @@ AIAgentsError
 │   ├── InvalidRequest           · UnsupportedAttachment
 │   ├── FileTooLarge · UnsupportedFile
 │   ├── NotFound                 · AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound ·
-KeyNotFound · FileNotFound
+KeyNotFound · FileNotFound · ToolCallNotFound
 │   ├── PermissionDenied
 │   ├── PreconditionFailed · InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── Conflict                 · ThreadBusy · LastOwner · AgentDeleted
@@ -101,6 +101,10 @@ class KeyNotFound(NotFound):
 
 class FileNotFound(NotFound):
     """There is no such file."""
+
+
+class ToolCallNotFound(NotFound):
+    """There is no such tool call."""
 
 
 class PermissionDenied(RequestError):

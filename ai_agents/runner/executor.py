@@ -13,11 +13,11 @@ from ai_agents.bus.base import Bus, Channel
 from ai_agents.core.exceptions import DatabaseUnavailable, Overloaded, SecondProcess, ThreadNotFound
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
-from ai_agents.runner import lease
+from ai_agents.runner import approvals, lease
 from ai_agents.runner.chores import Chore, do_chores
 from ai_agents.runner.contexts import Contexts
 from ai_agents.runner.recording import Ended, Successor
-from ai_agents.runner.turn import MAX_ATTEMPTS, Prepare, StopKind, Turn
+from ai_agents.runner.turn import MAX_ATTEMPTS, Origin, Prepare, StopKind, Turn
 from ai_agents.store import idempotency, runs, tickets
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
@@ -101,7 +101,7 @@ class Executor:
             self._bus.listen_sweep(self._sweep_asked.set)
             self._tending = asyncio.create_task(do_chores(self._chores(), self._sweep_asked), name="ai-agents-chores")
 
-    def launch(self, run: OwnedRun, *, prepare: Prepare | None = None, resumed: bool = False) -> None:
+    def launch(self, run: OwnedRun, *, prepare: Prepare | None = None, origin: Origin = "new") -> None:
         """Run a turn that this process owns, prepared as its runner wants it; without one, as the last runner does."""
         prepare = prepare or self._prepare
         if prepare is None:
@@ -115,7 +115,7 @@ class Executor:
             prepare=prepare,
             successor=lambda: self.successor,
             owner=self.owner,
-            resumed=resumed,
+            origin=origin,
         )
         ended: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._execute(turn, channel, ended), name=f"run-{run.id}")
@@ -208,6 +208,7 @@ class Executor:
             Chore(lease.RENEW_EVERY_S, self._renew),
             Chore(lease.SWEEP_EVERY_S, self._sweep),
             Chore(lease.TIDY_EVERY_S, self._tidy),
+            Chore(lease.WAITED_OUT_EVERY_S, self._give_up_waiting),
             *(self.background.chores() if self.background is not None else ()),
         ]
 
@@ -231,6 +232,19 @@ class Executor:
     async def _tidy(self) -> None:
         """Remove what has outlived its time."""
         await self._database.write(lambda c: (idempotency.sweep(c), tickets.sweep(c)))
+
+    async def _give_up_waiting(self) -> None:
+        """Let runs go on whose person has not spoken in time."""
+        for row in await self._database.read(runs.list_waited_out, brief=True):
+            await self._give_up_waiting_for(row["id"], row["thread_id"])
+
+    async def _give_up_waiting_for(self, run_id: str, thread_id: str) -> None:
+        with suppress(ThreadNotFound):
+            decided = await self._database.write(
+                lambda c: approvals.give_up_waiting(c, run_id, thread_id, self.successor)
+            )
+            if decided is not None and decided.resumed is not None:
+                self.launch(decided.resumed, origin="waited")
 
     async def _renew(self) -> None:
         mine = set(self._running)
@@ -272,7 +286,7 @@ class Executor:
             return False
         if isinstance(taken, OwnedRun):
             _log.info("run taken over", extra={"run_id": run_id, "attempt": taken.attempt})
-            self.launch(taken, resumed=True)
+            self.launch(taken, origin="lost")
         else:
             self.follow_up(taken)
         return taken is not None

@@ -26,6 +26,8 @@ RENEW_EVERY_S = 3.0
 SWEEP_EVERY_S = 2.0
 # Keys and tickets that have outlived their time are in nobody's way for a while.
 TIDY_EVERY_S = 600.0
+# Whoever has waited for a day does not mind a quarter of a minute.
+WAITED_OUT_EVERY_S = 15.0
 CANCEL_POLL_S = 0.5
 # Any number that no other program on the same database server is likely to lock.
 _ADVISORY_LOCK = 0x41_49_41_47
@@ -46,11 +48,11 @@ def take_over(
     row = _claim(connection, run_id, successor, expired_only=expired_only)
     if row is None:
         return None
-    owned = owned_run(row, reset_seq=thread_log.last_reset(connection, thread_id, pages.MAX_SEQ))
+    owned = owned_run(row, reset_seq=thread_log.last_reset(connection, thread_id, pages.MAX_SEQ), continued=True)
     if row["cancel_requested"]:
         return end_owned(connection, owned, Ending("cancelled", "cancelled"), successor)
     if row["former_owner"] is None:
-        # It was let into the thread by a process that was about to stop: nobody has begun it.
+        # A process that was about to stop let it begin, or go on after an approval: nothing of it is lost.
         return owned
     if row["attempt"] >= max_attempts:
         error = {
@@ -88,7 +90,7 @@ def _begin_attempt(connection: Connection, run: OwnedRun) -> OwnedRun:
     row = runs.update_owned(connection, run, {"attempt": attempt, "message_id": new_id()})
     facts = {"attempt": attempt, "reason": "process_lost", "discard": [run.message_id]}
     thread_log.write(connection, run.thread_id, seq, [Entry("run.retrying", run.id, facts, resets=True)])
-    return owned_run(row, reset_seq=seq)
+    return owned_run(row, reset_seq=seq, continued=True)
 
 
 class SoleProcess(Protocol):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -36,8 +36,12 @@ class Recorder(Protocol):
         """More text of the message, `kind` is text or reasoning."""
         ...
 
-    async def step(self, response: ModelResponse) -> None:
-        """A message that calls tools is whole."""
+    async def step(self, response: ModelResponse, waiting: Collection[str]) -> None:
+        """A message that calls tools is whole; those calls wait for a person, by their ids."""
+        ...
+
+    async def wait(self) -> None:
+        """Everything else is done: the run waits. It does not return."""
         ...
 
     async def result(self, result: ToolResultPart) -> None:
@@ -57,6 +61,8 @@ class ToolRunner(Protocol):
         ...
 
 
+# Whether a call has to wait for a person.
+NeedsApproval = Callable[[ToolCallPart], bool]
 # What is wrong with an answer, as a sentence; None where nothing is.
 FindFault = Callable[[str], str | None]
 _CORRECT = "{} Answer again, with nothing but JSON that fits the schema."
@@ -89,6 +95,7 @@ class Loop:
         show_reasoning: bool,
         earlier: Sequence[ModelMessage] = (),
         find_fault: FindFault | None = None,
+        needs_approval: NeedsApproval = lambda _call: False,
     ) -> None:
         self._provider = provider
         self._request = request
@@ -97,6 +104,7 @@ class Loop:
         self._limits = limits
         self._show_reasoning = show_reasoning
         self._find_fault = find_fault
+        self._needs_approval = needs_approval
         self._rounds = sum(1 for message in earlier if message.role == "assistant")
         self._seen: Counter[str] = Counter()
         for message in earlier:
@@ -119,8 +127,11 @@ class Loop:
             self._rounds += 1
             if self._rounds > self._limits.tool_rounds:
                 raise ToolLoopLimit(f"The model called tools in more than {self._limits.tool_rounds} rounds.")
-            await self._recorder.step(response)
-            results = await self._run_calls(calls)
+            waiting = {call.tool_call_id for call in calls if self._waits(call)}
+            await self._recorder.step(response, waiting)
+            results = await self._run_calls([call for call in calls if call.tool_call_id not in waiting])
+            if waiting:
+                await self._recorder.wait()
             self._request = replace(
                 self._request,
                 messages=(
@@ -164,6 +175,10 @@ class Loop:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         return [task.result() for task in tasks]
+
+    def _waits(self, call: ToolCallPart) -> bool:
+        """Nobody is asked about a call that would not be made anyway."""
+        return self._seen[_fingerprint(call)] < self._limits.identical_calls and self._needs_approval(call)
 
     async def _run_call(self, call: ToolCallPart) -> ToolResultPart:
         fingerprint = _fingerprint(call)

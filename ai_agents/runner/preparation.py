@@ -28,20 +28,23 @@ from ai_agents.store.database import Database
 from ai_agents.store.history import History
 from ai_agents.store.runs import OwnedRun
 from ai_agents.tools.base import ToolContext
-from ai_agents.tools.executor import ToolExecutor
+from ai_agents.tools.executor import ToolExecutor, find_fault
 from ai_agents.tools.schema import OutputValidator
 from ai_agents.tools.toolset import ToolSet
 
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call."""
+    """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call;
+    `approval_s` is how long it waits for a person.
+    """
 
     tool_rounds: int = 10
     tool_time_s: float = 30.0
     tool_result_bytes: int = 64 * 1024
     identical_calls: int = 3
     run_time_s: float = 600.0
+    approval_s: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,8 @@ class Preparation:
             show_reasoning=(settings.get("reasoning") or "none") != "none",
             meter=meter,
             find_fault=None if schema is None else OutputValidator(schema).find_fault,
+            needs_approval=partial(_needs_approval, tools),
+            approval_s=self._limits.approval_s,
             keeps_cut=settings.get("on_cut") == "keep" and schema is None,
             notices=notices,
             earlier=first.reading.earlier,
@@ -189,8 +194,7 @@ class Preparation:
         provider, model = self._contexts.choose(agent | agent["fallbacks"][place - 1] if place else agent)
         history = History(connection, run.thread_id)
         window = self._contexts.window(history, agent, provider.name, model, self._contexts.strategy(agent))
-        # A first attempt has recorded nothing but the question.
-        earlier = tuple(history.run_messages(run.id)) if run.attempt > 1 else ()
+        earlier = tuple(history.run_messages(run.id)) if run.continued else ()
         return _Reading(agent, window, earlier, provider, model, self._contexts.tools(connection, agent))
 
     def _is_brief(self, run: OwnedRun) -> bool:
@@ -212,6 +216,12 @@ class _Ahead:
     async def __call__(self, run: OwnedRun) -> Prepared:
         """As `Preparation` does."""
         return await self._preparation(run, self._reading if run.id == self._run_id else None)
+
+
+def _needs_approval(tools: ToolSet, call: ToolCallPart) -> bool:
+    """Whether a person has to agree; nobody is asked about a call that cannot be made."""
+    found = tools.find(call.name)
+    return found is not None and call.name in tools.approval and find_fault(found, call) is None
 
 
 def _is_retry_safe(tools: ToolSet, name: str) -> bool:

@@ -4,7 +4,7 @@ A thread's writers are ordered by its lock, which `thread_log.reserve` takes; th
 transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, RowMapping
@@ -19,6 +19,7 @@ from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
 _CALL_STOPPED = "The call was not finished: the run was stopped."
+_CALL_NOT_MADE = "The call was not made: the run was stopped before a person had agreed to it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +74,29 @@ class Ended:
     jobs: tuple[str, ...] = ()
 
 
-def record_step(connection: Connection, run: OwnedRun, answer: Answer, calls: Sequence[ToolCallPart]) -> OwnedRun:
-    """Record an assistant's message that calls tools, and that the calls begin; the run with its next message's id.
+def record_step(
+    connection: Connection,
+    run: OwnedRun,
+    answer: Answer,
+    calls: Sequence[ToolCallPart],
+    *,
+    waiting: Collection[str] = (),
+) -> OwnedRun:
+    """Record an assistant's message that calls tools, and that the calls begin, but for those in `waiting`, which wait
+    for a person; the run with its next message's id.
 
     Raises `LeaseLost`.
     """
-    first = thread_log.reserve(connection, run.thread_id, 1 + len(calls))
+    started = [call for call in calls if call.tool_call_id not in waiting]
+    first = thread_log.reserve(connection, run.thread_id, 1 + len(started))
     used = _charged(run, answer.call)
     next_message_id = new_id()
     runs.update_owned(connection, run, {"message_id": next_message_id} | _spent(used))
     _note_call(connection, run, answer.call)
     message = _insert_answer(connection, run, answer, seq=first)
-    tool_calls.insert_started(connection, run.id, calls)
-    started = [
-        Entry(
-            "tool.started",
-            run.id,
-            {"tool_call_id": call.tool_call_id, "name": call.name, "arguments": call.arguments},
-        )
-        for call in calls
-    ]
-    thread_log.write(connection, run.thread_id, first, [_completed_entry(run, message), *started])
+    tool_calls.insert_calls(connection, run.id, calls, waiting=waiting)
+    entries = [_completed_entry(run, message), *(started_call_entry(run.id, call) for call in started)]
+    thread_log.write(connection, run.thread_id, first, entries)
     return replace(used, message_id=next_message_id, reset_seq=first)
 
 
@@ -101,7 +104,7 @@ def record_result(connection: Connection, run: OwnedRun, result: ToolResultPart,
     """Record how a tool call ended; always True. Raises `LeaseLost`."""
     seq = thread_log.reserve(connection, run.thread_id, 1)
     runs.update_owned(connection, run, {"fence": run.fence})
-    _insert_result(connection, run.thread_id, run.id, result, seq=seq, status=status)
+    insert_result(connection, run.thread_id, run.id, result, seq=seq, status=status)
     return True
 
 
@@ -284,17 +287,25 @@ def _insert_answer(connection: Connection, run: OwnedRun, answer: Answer, *, seq
     )
 
 
+def started_call_entry(run_id: str, call: ToolCallPart) -> Entry:
+    """The log row `tool.started`."""
+    facts = {"tool_call_id": call.tool_call_id, "name": call.name, "arguments": call.arguments}
+    return Entry("tool.started", run_id, facts)
+
+
 def _stop_calls(connection: Connection, thread_id: str, run_id: str) -> None:
     """Answer every call that has no result yet, so that the history stays one that providers accept."""
-    for call in tool_calls.list_open(connection, run_id):
+    for each in tool_calls.list_open(connection, run_id):
         seq = thread_log.reserve(connection, thread_id, 1)
-        result = ToolResultPart(call.tool_call_id, call.name, _CALL_STOPPED, is_error=True)
-        _insert_result(connection, thread_id, run_id, result, seq=seq, status="unknown")
+        text, status = (_CALL_STOPPED, "unknown") if each.status == "started" else (_CALL_NOT_MADE, "refused")
+        result = ToolResultPart(each.call.tool_call_id, each.call.name, text, is_error=True)
+        insert_result(connection, thread_id, run_id, result, seq=seq, status=status)
 
 
-def _insert_result(
+def insert_result(
     connection: Connection, thread_id: str, run_id: str, result: ToolResultPart, *, seq: int, status: str
 ) -> None:
+    """Write how a call ended, as a message under this number, and its row of the log."""
     tool_calls.finish(connection, run_id, result.tool_call_id, status=status)
     insert_message(
         connection,
@@ -303,7 +314,7 @@ def _insert_result(
         run_id=run_id,
         seq=seq,
         role="tool",
-        parts=[result],
+        parts=[result] if result.kept_as is None else [result, result.kept_as],
         status="completed",
         user_id=None,
         usage=None,

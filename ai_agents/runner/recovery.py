@@ -3,12 +3,14 @@
 Each gives what the recording would have given, or None where it did not happen.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
+from ai_agents.core.types import ToolCallPart
 from ai_agents.runner.recording import Ended
-from ai_agents.store import model_calls, runs
+from ai_agents.store import model_calls, runs, tool_calls
 from ai_agents.store.messages import find_message
 from ai_agents.store.models import Message, Run, ThreadEvent, ToolCall
 from ai_agents.store.runs import OwnedRun, owned_run
@@ -44,6 +46,21 @@ def result_is_recorded(connection: Connection, run: OwnedRun, tool_call_id: str)
     """Whether `record_result` went through."""
     statement = select(ToolCall.finished_at).where(ToolCall.run_id == run.id, ToolCall.tool_call_id == tool_call_id)
     return connection.execute(statement).scalar_one_or_none() is not None
+
+
+def is_waiting(connection: Connection, run: OwnedRun) -> bool:
+    """Whether `record_waiting` went through, and nobody has decided since."""
+    statement = select(Run.id).where(Run.id == run.id, Run.fence == run.fence, Run.status == "waiting")
+    return connection.execute(statement).scalar_one_or_none() is not None
+
+
+def find_started(connection: Connection, run: OwnedRun, *, besides: Collection[str]) -> list[ToolCallPart] | None:
+    """The approved calls that `start_approved` let begin, but for those that had begun before, by their ids."""
+    open_calls = tool_calls.list_open(connection, run.id)
+    if any(each.status == "approved" for each in open_calls):
+        return None
+    started = [each.call for each in open_calls if each.status == "started"]
+    return [call for call in started if call.tool_call_id not in besides]
 
 
 def find_ended(connection: Connection, run: OwnedRun, owner: str) -> Ended | None:

@@ -24,6 +24,7 @@ from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.admission import Admission, Admitted, OnBusy, admit, find_replayed
+from ai_agents.runner.approvals import Decision, decide
 from ai_agents.runner.cancellation import cancel
 from ai_agents.runner.connection import Connection
 from ai_agents.runner.context_view import ContextAsked, StrategyAsked, read_context
@@ -220,11 +221,35 @@ class AgentRunner:
             events = reader.events()
             try:
                 async for event in events:
-                    if event.type == "run.waiting":
-                        break
+                    # It may be one of an earlier wait, that is over.
+                    if event.type == "run.waiting" and (now := await self._outcome(thread_id, run_id)) is not None:
+                        return now
             finally:
                 await events.aclose()
+        outcome = await self._outcome(thread_id, run_id)
+        if outcome is None:
+            raise Overloaded("This process is stopping; the run goes on, see its events.", retry_after_s=1)
+        return outcome
+
+    async def _outcome(self, thread_id: str, run_id: str) -> Outcome | None:
         return await self._database.read(lambda c: _outcome(c, thread_id, run_id), brief=True)
+
+    async def decide(
+        self, thread_id: str, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None = None
+    ) -> JsonObject:
+        """Say of a tool call that waits whether it may be made; the run, which goes on when this was the last one.
+
+        `reason` is told to the model. Raises `ThreadNotFound`, `RunNotFound`, `ToolCallNotFound`, `Conflict` for a
+        call that does not wait, or not any more. Who may decide is not asked here.
+        """
+        await self.open()
+        decision = Decision(tool_call_id, approved=approved, reason=reason and clean_text(reason))
+        decided = await self._database.write(
+            lambda c: decide(c, thread_id, run_id, decision, self._executor.successor), brief=True
+        )
+        if decided.resumed is not None:
+            self._executor.launch(decided.resumed, prepare=self._prepare, origin="waited")
+        return decided.run
 
     async def cancel(self, thread_id: str, run_id: str) -> JsonObject:
         """Stop a run, wherever it runs; the run as it ended.
@@ -347,8 +372,9 @@ def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | Fil
     return parts
 
 
-def _outcome(connection: SqlConnection, thread_id: str, run_id: str) -> Outcome:
+def _outcome(connection: SqlConnection, thread_id: str, run_id: str) -> Outcome | None:
+    """What there is to be told of a run that has ended or waits; None while it goes on."""
     run = runs.to_public(runs.get_row(connection, thread_id, run_id))
     if run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
-        raise Overloaded("This process is stopping; the run goes on, see its events.", retry_after_s=1)
+        return None
     return Outcome(run, find_last_answer(connection, run_id))

@@ -7,36 +7,37 @@ noted in `self.run`, so that the ending always knows what the database holds.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeVar
-
-from sqlalchemy import Connection
+from typing import Any, Literal, NoReturn, Protocol
 
 from ai_agents.bus.base import Channel
 from ai_agents.bus.progress import TextInProgress
-from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ProviderError, RunInterrupted, RunTimeout
+from ai_agents.core.exceptions import AIAgentsError, ProviderError, RunInterrupted, RunTimeout
 from ai_agents.core.types import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
     ReasoningPart,
     TextPart,
+    ToolCallPart,
     ToolResultPart,
 )
 from ai_agents.providers.base import Provider
-from ai_agents.runner import recording, recovery
+from ai_agents.runner import approvals, recording, recovery
 from ai_agents.runner.compaction import Notice
-from ai_agents.runner.loop import FindFault, Loop, LoopLimits, ToolRunner
+from ai_agents.runner.loop import FindFault, Loop, LoopLimits, NeedsApproval, ToolRunner
 from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Answer, Ended, Ending, Needs, Successor
+from ai_agents.runner.writes import Writes
 from ai_agents.store import model_calls, tool_calls
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import Call, Outcome
 from ai_agents.store.runs import LeaseLost, OwnedRun
 
-T = TypeVar("T")
 StopKind = Literal["cancel", "hand_over", "lease_lost"]
+# How a process comes by a run: it let it in, took it over from one that was lost, or goes on with one that waited.
+Origin = Literal["new", "lost", "waited"]
 MAX_ATTEMPTS = 3
 _UNKNOWN = "Whether this call had its effect is unknown: the process that ran it died. It was not run again."
 _log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class Prepared:
     # Of whoever answers now.
     meter: Callable[[], Meter]
     find_fault: FindFault | None = None
+    needs_approval: NeedsApproval = lambda _call: False
+    approval_s: float = 86_400.0
     keeps_cut: bool = False
     notices: Sequence[Notice] = ()
     earlier: tuple[ModelMessage, ...] = ()
@@ -74,6 +77,10 @@ class _KeptError(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__()
         self.answer = answer
+
+
+class _ParkedError(Exception):
+    """The run waits for a person, and is nobody's until he has spoken."""
 
 
 class Prepare(Protocol):
@@ -96,7 +103,7 @@ class Turn:
         prepare: Prepare,
         successor: Callable[[], Successor | None],
         owner: str,
-        resumed: bool,
+        origin: Origin,
     ) -> None:
         self.run = run
         self.stopped: StopKind | None = None
@@ -107,17 +114,17 @@ class Turn:
         self.prepare = prepare
         self._successor = successor
         self._owner = owner
-        self._resumed = resumed
+        self._origin = origin
         self._prepared: Prepared | None = None
         self._progress: TextInProgress | None = None
-        self._writing: asyncio.Future[Any] | None = None
+        self._writes = Writes(database, run.id, is_stopped=lambda: self.stopped is not None)
         # A model call that is over and not recorded yet.
         self._unrecorded: Call | None = None
         # Messages that this turn has written since it was prepared.
         self._recorded = 0
 
     async def execute(self) -> Ended | None:
-        """Run to the end; None where the run is somebody else's now. Raises only a foreign `CancelledError`."""
+        """Run to the end; None where the run waits, or is somebody else's now. Raises a foreign `CancelledError`."""
         ended = await self._execute()
         if ended is None:
             await self._note_of_deleted()
@@ -129,7 +136,7 @@ class Turn:
             if self.stopped is not None:
                 raise asyncio.CancelledError
             ending = await self._answer()
-        except LeaseLost:
+        except (LeaseLost, _ParkedError):
             return None
         except asyncio.CancelledError:
             if self.stopped is None:
@@ -147,11 +154,11 @@ class Turn:
     async def _answer(self) -> Ending:
         prepared: Prepared | None = None
         try:
-            settled = self._resumed and await self._settle_calls()
-            prepared = self._prepared = await self._once_available(lambda: self.prepare(self.run))
+            settled = self._origin != "new" and await self._settle_calls()
+            prepared = self._prepared = await self._writes.once_available(lambda: self.prepare(self.run))
             self._recorded = 0
-            if self._resumed and not settled and self.run.attempt > 1:
-                await self._to_the_end(self._note_lost())
+            if self._origin == "lost" and not settled and self.run.attempt > 1:
+                await self._writes.to_the_end(self._note_lost())
             loop = Loop(
                 prepared.provider,
                 prepared.request,
@@ -161,6 +168,7 @@ class Turn:
                 show_reasoning=prepared.show_reasoning,
                 earlier=prepared.earlier,
                 find_fault=prepared.find_fault,
+                needs_approval=prepared.needs_approval,
             )
             async with asyncio.timeout(prepared.run_time_s):
                 response = await loop.run()
@@ -188,25 +196,25 @@ class Turn:
             self._progress.append(kind, text)
             self._channel.touch_text()
 
-    async def step(self, response: ModelResponse) -> None:
-        """Record a message that calls tools, and that the calls begin."""
+    async def step(self, response: ModelResponse, waiting: Collection[str] = ()) -> None:
+        """Record a message that calls tools, and that the calls begin, or wait for a person."""
         call = self._unrecorded = self._meter.completed(response)
         answer = Answer(response.parts, call)
 
         async def write() -> None:
-            self.run = await self._record(
-                lambda c: recording.record_step(c, self.run, answer, response.tool_calls),
+            self.run = await self._writes.record(
+                lambda c: recording.record_step(c, self.run, answer, response.tool_calls, waiting=waiting),
                 lambda c: recovery.find_next_step(c, self.run),
             )
             self._progress = self._unrecorded = None
             self._recorded += 1
 
-        await self._to_the_end(write())
+        await self._writes.to_the_end(write())
 
     async def result(self, result: ToolResultPart, *, status: str = "finished") -> None:
         """Record how a call ended."""
-        await self._to_the_end(
-            self._record(
+        await self._writes.to_the_end(
+            self._writes.record(
                 lambda c: recording.record_result(c, self.run, result, status=status),
                 lambda c: recovery.result_is_recorded(c, self.run, result.tool_call_id) or None,
             )
@@ -214,6 +222,21 @@ class Turn:
         if self._prepared is not None:
             self._meter.tool_result(result)
         self._recorded += 1
+
+    async def wait(self) -> NoReturn:
+        """Let the run wait for a person: it is nobody's from here on."""
+        assert self._prepared is not None  # noqa: S101  # its calls were looked at
+        wait_s = self._prepared.approval_s
+        parked = await self._writes.to_the_end(
+            self._writes.record(
+                lambda c: approvals.record_waiting(c, self.run, wait_s=wait_s),
+                lambda c: recovery.is_waiting(c, self.run) or None,
+            )
+        )
+        if parked:
+            raise _ParkedError
+        self.stopped = self.stopped or "cancel"
+        raise asyncio.CancelledError
 
     async def retry(self, error: ProviderError) -> None:
         """Void what was shown and begin the next attempt. Raises the error after the last.
@@ -229,13 +252,13 @@ class Turn:
         self._unrecorded = call
 
         async def write() -> None:
-            self.run = await self._record(
+            self.run = await self._writes.record(
                 lambda c: recording.record_retry(c, self.run, error.reason, call),
                 lambda c: recovery.find_next_step(c, self.run),
             )
             self._progress = self._unrecorded = None
 
-        await self._to_the_end(write())
+        await self._writes.to_the_end(write())
 
     def _keeps(self, shown: Sequence[TextPart | ReasoningPart]) -> bool:
         wanted = self._prepared is not None and self._prepared.keeps_cut
@@ -245,7 +268,7 @@ class Turn:
 
     async def _cut(self, status: str) -> Ending:
         """What was said so far is kept as an incomplete message; a message without any text is not."""
-        await self._finish_writing()
+        await self._writes.finish()
         parts = self._shown_parts()
         call = self._aborted("cancelled")
         if call is None or not parts:
@@ -253,7 +276,7 @@ class Turn:
         return Ending(status, "cancelled", answer=Answer(parts, call, status="incomplete"))
 
     async def _failed(self, error: AIAgentsError) -> Ending:
-        await self._finish_writing()
+        await self._writes.finish()
         problem = {"type": "about:blank", "title": type(error).__name__, "detail": str(error), "code": error.code}
         return Ending("failed", error=problem, call=self._aborted("failed", error))
 
@@ -265,50 +288,63 @@ class Turn:
         needs = None
         if ending.status == "completed" and self._prepared is not None:
             needs = self._prepared.needs(self._recorded + 1)
-        task: asyncio.Future[Ended] = asyncio.ensure_future(
-            self._record(
-                lambda c: recording.end_owned(c, self.run, ending, self._successor(), needs),
-                lambda c: recovery.find_ended(c, self.run, self._owner),
-            )
+        writing = self._writes.record(
+            lambda c: recording.end_owned(c, self.run, ending, self._successor(), needs),
+            lambda c: recovery.find_ended(c, self.run, self._owner),
         )
-        self._writing = task
-        foreign: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError as error:
-                foreign = error if self.stopped is None else foreign
-        if foreign is not None:
-            raise foreign
         try:
-            return task.result()
+            return await self._writes.last(writing)
         except LeaseLost:
             return None
 
     # What a successor does first.
 
     async def _settle_calls(self) -> bool:
-        """Calls that had begun when the former owner died: run again what is safe to, and say of the others
-        that nobody knows. Whether there were any.
+        """Make the calls that a person agreed to. Of those that had begun when the former owner died run again what is
+        safe to, and say of the others that nobody knows. Whether there were any.
         """
-        open_calls = await self._once_available(
+        open_calls = await self._writes.once_available(
             lambda: self._database.read(lambda c: tool_calls.list_open(c, self.run.id))
         )
         if not open_calls:
             return False
-        prepared = await self._once_available(lambda: self.prepare(self.run))
-        for call in open_calls:
-            if prepared.is_retry_safe(call.name):
-                await self.result(await prepared.run_tool(call))
-            else:
-                unknown = ToolResultPart(call.tool_call_id, call.name, _UNKNOWN, is_error=True)
+        prepared = self._prepared = await self._writes.once_available(lambda: self.prepare(self.run))
+        again: list[ToolCallPart] = []
+        for each in open_calls:
+            if each.status == "started" and not prepared.is_retry_safe(each.call.name):
+                unknown = ToolResultPart(each.call.tool_call_id, each.call.name, _UNKNOWN, is_error=True)
                 await self.result(unknown, status="unknown")
+            elif each.status == "started":
+                again.append(each.call)
+        await self._make_calls([*again, *await self._start_approved(again)], prepared.run_tool)
+        if any(each.status == "waiting" for each in open_calls):
+            await self.wait()
         return True
+
+    async def _start_approved(self, again: Sequence[ToolCallPart]) -> list[ToolCallPart]:
+        begun = {call.tool_call_id for call in again}
+        return await self._writes.to_the_end(
+            self._writes.record(
+                lambda c: approvals.start_approved(c, self.run),
+                lambda c: recovery.find_started(c, self.run, besides=begun),
+            )
+        )
+
+    async def _make_calls(self, calls: Sequence[ToolCallPart], run_tool: ToolRunner) -> None:
+        async def make(call: ToolCallPart) -> None:
+            await self.result(await run_tool(call))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for call in calls:
+                    group.create_task(make(call))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
 
     async def _note_lost(self) -> None:
         """Where no tool call was under way, the former owner died while the model was asked, or just before."""
         call = self._meter.lost()
-        self.run = await self._record(
+        self.run = await self._writes.record(
             lambda c: recording.record_lost(c, self.run, call),
             lambda c: recovery.find_noted(c, self.run, call.id),
         )
@@ -319,8 +355,8 @@ class Turn:
         """
         call = self._unrecorded or self._aborted("cancelled")
         if call is not None:
-            await self._to_the_end(
-                self._record(
+            await self._writes.to_the_end(
+                self._writes.record(
                     lambda c: recording.note_of_deleted(c, self.run, call),
                     lambda c: model_calls.exists(c, call.id) or None,
                 )
@@ -346,53 +382,3 @@ class Turn:
             TextPart(piece.text) if piece.kind == "text" else ReasoningPart(piece.text)
             for piece in self._progress.since(1)
         ]
-
-    # Writing.
-
-    async def _record(self, work: Callable[[Connection], T], find_recorded: Callable[[Connection], T | None]) -> T:
-        """Write until it is written. After a lost answer the database is asked whether it happened."""
-        delay_s = 0.05
-        while True:
-            try:
-                return await self._database.write(work, brief=True)
-            except DatabaseUnavailable:
-                _log.warning("database unavailable, trying again", extra={"run_id": self.run.id})
-            while True:
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, 2.0)
-                try:
-                    recorded = await self._database.read(find_recorded)
-                except DatabaseUnavailable:
-                    continue
-                if recorded is not None:
-                    return recorded
-                break
-
-    async def _once_available(self, read: Callable[[], Awaitable[T]]) -> T:
-        """What was read, once the database is there: a run waits for it as for a slow model, and does not fail."""
-        delay_s = 0.05
-        while True:
-            try:
-                return await read()
-            except DatabaseUnavailable:
-                _log.warning("database unavailable, trying again", extra={"run_id": self.run.id})
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, 2.0)
-
-    async def _to_the_end(self, writing: Coroutine[Any, Any, T]) -> T:
-        """Finish writing even if this task is cancelled meanwhile; the cancellation travels on after."""
-        task = self._writing = asyncio.ensure_future(writing)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await self._finish_writing()
-            raise
-
-    async def _finish_writing(self) -> None:
-        """Wait for a write under way, however often this task is cancelled."""
-        while self._writing is not None and not self._writing.done():
-            try:
-                await asyncio.wait({self._writing})
-            except asyncio.CancelledError:
-                if self.stopped is None:
-                    raise

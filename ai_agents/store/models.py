@@ -294,8 +294,8 @@ class ThreadEvent(Base):
 class ToolCall(Base):
     """The journal of one tool call.
 
-    `status` is `waiting` for a person, `approved` by one, `started`, `finished`, or `unknown` where a crash hid how it
-    ended. `approval` is what was decided of a call that waited: `{"approved", "reason", "user_id"}`.
+    `status` is `waiting` for a person, `approved` or `refused` by him, `started`, `finished`, or `unknown` where a
+    crash hid how it ended. `approval` is what was decided of a call that waited: `{"approved", "reason"}`.
     """
 
     __tablename__ = "tool_calls"

@@ -75,7 +75,8 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OwnedRun:
-    """A run as its owner holds it. `reset_seq` is the newest row of the log that reset positions for it.
+    """A run as its owner holds it. `reset_seq` is the newest row of the log that reset positions for it; `continued`
+    says that an earlier owner may have recorded steps of it.
 
     `cost` is that of its model calls so far, in US dollars: None as soon as that of one is not known.
     """
@@ -91,9 +92,10 @@ class OwnedRun:
     usage: Usage
     cost: Decimal | None
     reset_seq: int
+    continued: bool = False
 
 
-def owned_run(row: Mapping[Any, Any], *, reset_seq: int) -> OwnedRun:
+def owned_run(row: Mapping[Any, Any], *, reset_seq: int, continued: bool = False) -> OwnedRun:
     """The owner's view of a row of `runs`."""
     return OwnedRun(
         id=row["id"],
@@ -108,6 +110,7 @@ def owned_run(row: Mapping[Any, Any], *, reset_seq: int) -> OwnedRun:
         # Without usage there was no call yet, which costs nothing.
         cost=Decimal(0) if row["usage"] is None else cost_from_dict(row["cost"]),
         reset_seq=reset_seq,
+        continued=continued,
     )
 
 
@@ -227,6 +230,14 @@ def list_abandoned(connection: Connection, *, everything_but: str | None = None)
         statement = statement.where(Run.lease_expires_at < database_now(connection.dialect.name))
     else:
         statement = statement.where(func.coalesce(Run.lease_owner, "") != everything_but)
+    return list(connection.execute(statement.order_by(Run.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
+
+
+def list_waited_out(connection: Connection) -> list[RowMapping]:
+    """Runs that nobody is waited for any longer, oldest first."""
+    statement = select(Run.id, Run.thread_id).where(
+        Run.status == _STATUS["waiting"], Run.lease_expires_at < database_now(connection.dialect.name)
+    )
     return list(connection.execute(statement.order_by(Run.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
 
 

@@ -1,20 +1,33 @@
-"""The journal of tool calls: what was asked for, what began, how it ended.
+"""The journal of tool calls: what was asked for, what waits for a person, what began, how it ended.
 
 It is what a successor knows after a crash.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
 from ai_agents.core.ids import utc_now
 from ai_agents.core.parts import part_from_stored, part_to_stored
-from ai_agents.core.types import ToolCallPart
+from ai_agents.core.types import JsonObject, ToolCallPart
 from ai_agents.store.models import ToolCall
 
 
-def insert_started(connection: Connection, run_id: str, calls: Sequence[ToolCallPart]) -> None:
-    """Note that these calls begin now, in the transaction after which they do."""
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call without a result: it waits for a person, was approved by one, or has started."""
+
+    call: ToolCallPart
+    status: str
+
+
+def insert_calls(
+    connection: Connection, run_id: str, calls: Sequence[ToolCallPart], *, waiting: Collection[str] = ()
+) -> None:
+    """Note that these calls begin now, in the transaction after which they do; those in `waiting`, by their ids, wait
+    for a person instead.
+    """
     now = utc_now()
     connection.execute(
         insert(ToolCall),
@@ -24,17 +37,36 @@ def insert_started(connection: Connection, run_id: str, calls: Sequence[ToolCall
                 "tool_call_id": call.tool_call_id,
                 "position": position,
                 "part": part_to_stored(call),
-                "status": "started",
+                "status": "waiting" if call.tool_call_id in waiting else "started",
                 "created_at": now,
-                "started_at": now,
+                "started_at": None if call.tool_call_id in waiting else now,
             }
             for position, call in enumerate(calls)
         ],
     )
 
 
+def start_approved(connection: Connection, run_id: str) -> list[ToolCallPart]:
+    """Note that the approved calls begin now; them, in the order asked for."""
+    approved = [each.call for each in list_open(connection, run_id) if each.status == "approved"]
+    if approved:
+        statement = update(ToolCall).where(ToolCall.run_id == run_id, ToolCall.status == "approved")
+        connection.execute(statement.values(status="started", started_at=utc_now()))
+    return approved
+
+
+def decide(connection: Connection, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None) -> bool:
+    """Note what was said of a call that waits; False if it does not."""
+    statement = (
+        update(ToolCall)
+        .where(ToolCall.run_id == run_id, ToolCall.tool_call_id == tool_call_id, ToolCall.status == "waiting")
+        .values(status="approved" if approved else "refused", approval={"approved": approved, "reason": reason})
+    )
+    return connection.execute(statement).rowcount == 1
+
+
 def finish(connection: Connection, run_id: str, tool_call_id: str, *, status: str = "finished") -> bool:
-    """Note how a call ended (`finished` or `unknown`); False if that was noted before."""
+    """Note how a call ended (`finished`, `refused` or `unknown`); False if that was noted before."""
     statement = (
         update(ToolCall)
         .where(ToolCall.run_id == run_id, ToolCall.tool_call_id == tool_call_id, ToolCall.finished_at.is_(None))
@@ -43,12 +75,24 @@ def finish(connection: Connection, run_id: str, tool_call_id: str, *, status: st
     return connection.execute(statement).rowcount == 1
 
 
-def list_open(connection: Connection, run_id: str) -> list[ToolCallPart]:
-    """Calls that began and have no result, in the order asked for."""
+def find(connection: Connection, run_id: str, tool_call_id: str) -> ToolCallPart | None:
+    """A call of this run."""
+    statement = select(ToolCall.part).where(ToolCall.run_id == run_id, ToolCall.tool_call_id == tool_call_id)
+    part = connection.execute(statement).scalar_one_or_none()
+    return None if part is None else _to_call(part)
+
+
+def list_open(connection: Connection, run_id: str) -> list[OpenCall]:
+    """Calls that have no result, in the order asked for."""
     statement = (
-        select(ToolCall.part)
+        select(ToolCall.part, ToolCall.status)
         .where(ToolCall.run_id == run_id, ToolCall.finished_at.is_(None))
         .order_by(ToolCall.created_at, ToolCall.position)
     )
-    parts = (part_from_stored(part) for part in connection.execute(statement).scalars())
-    return [part for part in parts if isinstance(part, ToolCallPart)]
+    return [OpenCall(_to_call(row.part), row.status) for row in connection.execute(statement)]
+
+
+def _to_call(stored: JsonObject) -> ToolCallPart:
+    part = part_from_stored(stored)
+    assert isinstance(part, ToolCallPart)  # noqa: S101  # nothing else is written here
+    return part

@@ -1,16 +1,19 @@
 """Runs of a thread: how its messages were answered, and their events."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ai_agents.auth.roles import may_on_thread
-from ai_agents.core.exceptions import PermissionDenied, RunNotFound
+from ai_agents.core.exceptions import RunNotFound
+from app.bodies import json_body
 from app.dependencies import LastEventId, OnThread, Paging, ReadsStream, Services, User, check_id
 from app.responses import JsonResponse, no_content
 from app.routers.documented import answer, problems
 from app.routers.sse import EventStreamResponse, OpenStreams
-from app.schemas.runs import RunPage, RunRead
-from app.services import events as service
+from app.schemas.runs import Approval, RunPage, RunRead
+from app.services import events
+from app.services import runs as service
 
 router = APIRouter(tags=["runs"])
 
@@ -42,7 +45,7 @@ async def stream_run_events(
     streams: OpenStreams = request.app.state.streams
     check_id(run_id, RunNotFound)
     streams.check(reads.user)
-    reader = await service.read_run(services, reads, run_id, after=last_event_id)
+    reader = await events.read_run(services, reads, run_id, after=last_event_id)
     if reader is None:
         return no_content()
     return EventStreamResponse(reader, user_id=reads.user.user_id, streams=streams)
@@ -54,7 +57,22 @@ async def stream_run_events(
 )
 async def cancel_run(thread: OnThread, run_id: str, user: User, services: Services) -> Response:
     """Stop a run. What was said so far is kept; a run that has ended is answered as it is."""
-    await services.runs.get(thread.thread_id, check_id(run_id, RunNotFound))
-    if not user.is_admin and not may_on_thread("cancel", thread.thread_role):
-        raise PermissionDenied("Cancelling a run needs editor on the thread.")
-    return JsonResponse(await services.runner.cancel(thread.thread_id, run_id))
+    return JsonResponse(await service.cancel(services, user, thread, run_id))
+
+
+@router.post(
+    "/threads/{thread_id}/runs/{run_id}/approvals",
+    responses={
+        **answer(200, RunRead, "The run: it goes on once nothing waits any more."),
+        **problems("forbidden", "conflict", "overloaded"),
+    },
+)
+async def decide_tool_call(
+    thread: OnThread,
+    run_id: str,
+    user: User,
+    services: Services,
+    body: Annotated[Approval, json_body(Approval)],
+) -> Response:
+    """Say whether a tool call that waits for a person may be made. A call that is refused is told to the model."""
+    return JsonResponse(await service.decide(services, user, thread, run_id, body))

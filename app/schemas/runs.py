@@ -1,10 +1,10 @@
 """Runs: how a message was, or is being, answered."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.schemas.common import Cost, Id, Page, Read, Timestamp, Usage
+from app.schemas.common import Cost, Id, Page, Read, Strict, Timestamp, Usage
 
 
 class RunError(Read):
@@ -51,6 +51,14 @@ class RunRead(Read):
 
 class RunPage(Page[RunRead]):
     """Runs, newest first."""
+
+
+class Approval(Strict):
+    """What a person says of a tool call that waits."""
+
+    tool_call_id: Annotated[str, Field(min_length=1, max_length=64)]
+    approved: bool
+    reason: Annotated[str, Field(max_length=2000)] | None = Field(None, description="Told to the model.")
 
 
 class LogEvent(Read):

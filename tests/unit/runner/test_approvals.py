@@ -1,0 +1,308 @@
+"""Runs that wait for a person: nobody owns them meanwhile, and each call is made or refused as he says."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, RunLimits, ThreadStore, ToolRegistry
+from ai_agents.core.exceptions import Conflict, ThreadBusy, ToolCallNotFound
+from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition
+from ai_agents.runner.executor import Executor
+from ai_agents.store.models import Run
+from ai_agents.testing import ScriptedProvider, tool_call
+from ai_agents.tools.base import Tool
+from tests.unit.runner.conftest import USER
+
+TIMEOUT_S = 20
+
+
+class Pay(Tool):
+    """Counts what was paid to whom."""
+
+    name = "pay"
+
+    def __init__(self) -> None:
+        self.paid: Counter[str] = Counter()
+
+    async def execute(self, to: str) -> str:
+        self.paid[to] += 1
+        return f"paid {to}"
+
+    def get_definition(self) -> ToolDefinition:
+        parameters = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+        return ToolDefinition(self.name, "Pays.", parameters)
+
+
+class Desk:
+    """A thread whose agent has to ask before it pays, but not before it calculates."""
+
+    def __init__(self, conn: Connection, *answers: object) -> None:
+        self.conn = conn
+        self.pay = Pay()
+        self.provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
+        self.runner = self.new_runner()
+        self.thread_id = ""
+
+    def new_runner(self, **limits: Any) -> AgentRunner:
+        """Another runner of the same tools and provider, as after a restart."""
+        return AgentRunner(
+            self.conn, provider=self.provider, tools=ToolRegistry([self.pay]), limits=RunLimits(**limits)
+        )
+
+    async def ask(self, content: str = "Pay them.", **options: Any) -> JsonObject:
+        """Send a message; the run once it waits or has ended."""
+        started = await self.runner.start(self.thread_id, USER, content, **options)
+        return await self.wait(started.run["id"])
+
+    async def wait(self, run_id: str) -> JsonObject:
+        """The run once it waits or has ended."""
+        async with asyncio.timeout(TIMEOUT_S):
+            return (await self.runner.wait(self.thread_id, run_id)).run
+
+    async def say(
+        self, run: JsonObject, call: ToolCallPart, *, approved: bool, reason: str | None = None
+    ) -> JsonObject:
+        """Decide on a call."""
+        return await self.runner.decide(self.thread_id, run["id"], call.tool_call_id, approved=approved, reason=reason)
+
+    async def events(self, run: JsonObject) -> list[tuple[str, Any]]:
+        """The run's lasting events, from the first."""
+        reader = await self.runner.read_run(self.thread_id, run["id"])
+        assert reader is not None
+        async with asyncio.timeout(TIMEOUT_S):
+            return [(event.type, event.data) async for event in reader.events()]
+
+    async def results(self) -> dict[str, Any]:
+        """What each call in the thread came to."""
+        history = await MessageStore(self.conn).list(self.thread_id, limit=100)
+        parts = [part for message in history["data"] for part in message["parts"] if part["type"] == "tool_result"]
+        return {part["tool_call_id"]: (part["result"], part["is_error"]) for part in parts}
+
+
+async def open_desk(conn: Connection, *answers: object) -> Desk:
+    desk = Desk(conn, *answers)
+    tools = ["calculator", {"name": "pay", "approval": "always"}]
+    agent = await AgentStore(conn).create(name="cashier", tools=tools)  # type: ignore[arg-type]  # mixed, as the contract has it
+    desk.thread_id = (await ThreadStore(conn).create(agent_id=agent["id"], owner_id=USER))["id"]
+    return desk
+
+
+async def test_a_run_waits_until_its_call_is_approved_and_then_goes_on(conn: Connection) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Paid.")
+    run = await desk.ask()
+    assert (run["status"], desk.pay.paid.total()) == ("waiting", 0)
+    assert conn.executor.running == 0
+    decided = await desk.say(run, call, approved=True)
+    assert decided["status"] == "running"
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+    assert desk.pay.paid == {"Ada": 1}
+    assert [kind for kind, _ in await desk.events(run) if kind not in ("message.started", "message.delta")] == [
+        "run.started", "message.completed", "run.waiting", "tool.started", "tool.completed", "message.completed",
+        "run.completed",
+    ]  # fmt: skip
+
+
+async def test_the_event_tells_what_is_to_be_decided(conn: Connection) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Paid.")
+    run = await desk.ask()
+    reader = await desk.runner.read_run(desk.thread_id, run["id"])
+    assert reader is not None
+    async for event in reader.events():
+        if event.type == "run.waiting":
+            waiting = {"tool_call_id": call.tool_call_id, "name": "pay", "arguments": {"to": "Ada"}}
+            assert event.data["approvals"] == [waiting]
+            break
+
+
+async def test_a_refused_call_is_told_to_the_model_with_the_reason(conn: Connection) -> None:
+    call = tool_call("pay", to="Bob")
+    desk = await open_desk(conn, [call], "As you wish.")
+    run = await desk.ask()
+    await desk.say(run, call, approved=False, reason="not him")
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+    assert desk.pay.paid.total() == 0
+    assert await desk.results() == {call.tool_call_id: ("A person refused this call: not him", True)}
+    assert desk.provider.requests[-1].messages[-1].parts[0].result == "A person refused this call: not him"  # type: ignore[union-attr]  # a tool's message
+
+
+async def test_each_of_several_calls_is_decided_and_the_others_are_made_at_once(conn: Connection) -> None:
+    first, second, third = tool_call("pay", to="Ada"), tool_call("pay", to="Bob"), tool_call("pay", to="Cid")
+    sum_up = tool_call("calculator", expression="6*7")
+    desk = await open_desk(conn, [first, sum_up, second, third], "Done.")
+    run = await desk.ask()
+    assert await desk.results() == {sum_up.tool_call_id: ("42", False)}
+    assert (await desk.say(run, second, approved=False))["status"] == "waiting"
+    assert (await desk.say(run, third, approved=True))["status"] == "waiting"
+    assert desk.pay.paid.total() == 0
+    assert (await desk.say(run, first, approved=True))["status"] == "running"
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+    assert desk.pay.paid == {"Ada": 1, "Cid": 1}
+    assert (await desk.results())[second.tool_call_id] == ("A person refused this call.", True)
+
+
+async def test_a_run_may_wait_several_times(conn: Connection) -> None:
+    first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
+    desk = await open_desk(conn, [first], [second], "Both paid.")
+    run = await desk.ask()
+    await desk.say(run, first, approved=True)
+    assert (await desk.wait(run["id"]))["status"] == "waiting"
+    await desk.say(run, second, approved=True)
+    run = await desk.wait(run["id"])
+    assert (run["status"], run["attempt"]) == ("completed", 1)
+    assert desk.pay.paid == {"Ada": 1, "Bob": 1}
+
+
+async def test_a_call_is_decided_once_and_only_one_that_waits(conn: Connection) -> None:
+    first, second, other = (
+        tool_call("pay", to="Ada"),
+        tool_call("pay", to="Bob"),
+        tool_call("calculator", expression="1"),
+    )
+    desk = await open_desk(conn, [first, second, other], "Done.")
+    run = await desk.ask()
+    await desk.say(run, first, approved=False)
+    for decided in (first, other):
+        with pytest.raises(Conflict):
+            await desk.say(run, decided, approved=True)
+    with pytest.raises(ToolCallNotFound):
+        await desk.say(run, tool_call("pay", to="Eve"), approved=True)
+    await desk.say(run, second, approved=True)
+    await desk.wait(run["id"])
+    with pytest.raises(Conflict):
+        await desk.say(run, second, approved=True)
+    assert desk.pay.paid == {"Bob": 1}
+
+
+async def test_decisions_at_the_same_moment_count_once(conn: Connection) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Paid.")
+    run = await desk.ask()
+    decisions = [desk.say(run, call, approved=True) for _ in range(10)]
+    said = await asyncio.gather(*decisions, return_exceptions=True)
+    assert Counter(type(each).__name__ for each in said) == {"dict": 1, "Conflict": 9}
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+    assert desk.pay.paid == {"Ada": 1}
+
+
+async def test_nobody_is_asked_about_a_call_that_cannot_be_made(conn: Connection) -> None:
+    wrong = tool_call("pay", whom="Ada")
+    malformed = ToolCallPart("call_malformed", "pay", {}, malformed="{")
+    desk = await open_desk(conn, [wrong, malformed, tool_call("steal")], "Sorry.")
+    assert (await desk.ask())["status"] == "completed"
+    assert all(is_error for _, is_error in (await desk.results()).values())
+
+
+async def test_a_call_that_was_made_too_often_is_not_asked_about_again(conn: Connection) -> None:
+    calls = [tool_call("pay", to="Ada") for _ in range(4)]
+    desk = await open_desk(conn, *([call] for call in calls), "Enough.")
+    run = await desk.ask()
+    for call in calls[:3]:
+        assert run["status"] == "waiting"
+        await desk.say(run, call, approved=True)
+        run = await desk.wait(run["id"])
+    assert (run["status"], desk.pay.paid["Ada"]) == ("completed", 3)
+
+
+async def test_while_a_run_waits_the_thread_is_busy_and_an_interrupt_denies_what_waits(conn: Connection) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Never mind.")
+    run = await desk.ask()
+    with pytest.raises(ThreadBusy) as busy:
+        await desk.ask("And?")
+    assert busy.value.run_id == run["id"]
+    assert (await desk.ask("Stop.", on_busy="interrupt"))["status"] == "completed"
+    assert (await desk.wait(run["id"]))["status"] == "cancelled"
+    assert desk.pay.paid.total() == 0
+    denied = "The call was not made: the run was stopped before a person had agreed to it."
+    assert await desk.results() == {call.tool_call_id: (denied, True)}
+
+
+async def test_a_waiting_run_can_be_cancelled_and_the_queue_goes_on(conn: Connection) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Next.")
+    run = await desk.ask()
+    queued = await desk.runner.start(desk.thread_id, USER, "Later.", on_busy="queue")
+    assert (await desk.runner.cancel(desk.thread_id, run["id"]))["status"] == "cancelled"
+    assert (await desk.wait(queued.run["id"]))["status"] == "completed"
+    assert desk.pay.paid.total() == 0
+
+
+async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: Connection) -> None:
+    first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
+    desk = await open_desk(conn, [first, second], "Then not.")
+    run = await desk.ask()
+    await desk.say(run, second, approved=True)
+    async with conn.transaction():
+        await conn.database.write(lambda c: c.execute(update(Run).values(lease_expires_at=0.0)))
+    await conn.executor._give_up_waiting()
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+    assert desk.pay.paid == {"Bob": 1}
+    assert (await desk.results())[first.tool_call_id][1]
+
+
+async def test_a_run_waits_as_long_as_it_was_told(conn: Connection) -> None:
+    desk = await open_desk(conn, [tool_call("pay", to="Ada")])
+    desk.runner = desk.new_runner(approval_s=1000.0)
+    run = await desk.ask()
+    row = await conn.database.read(
+        lambda c: c.execute(select(Run.lease_expires_at, Run.lease_owner).where(Run.id == run["id"])).one()
+    )
+    assert row.lease_owner is None
+    await conn.executor._give_up_waiting()
+    assert (await desk.runner.wait(desk.thread_id, run["id"])).run["status"] == "waiting"
+
+
+async def test_a_cancellation_that_comes_as_the_run_begins_to_wait_wins(conn: Connection) -> None:
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    desk = await open_desk(conn, [tool_call("slow"), tool_call("pay", to="Ada")])
+
+    class Slow(Tool):
+        """Lets the test come in between."""
+
+        name = "slow"
+
+        async def execute(self) -> str:
+            reached.set()
+            await go_on.wait()
+            return "done"
+
+    tools = ToolRegistry([desk.pay, Slow()])
+    wanted = ["slow", {"name": "pay", "approval": "always"}]
+    agent = await AgentStore(conn).create(name="slow", tools=wanted)  # type: ignore[arg-type]  # mixed, as the contract has it
+    desk.thread_id = (await ThreadStore(conn).create(agent_id=agent["id"], owner_id=USER))["id"]
+    desk.runner = AgentRunner(conn, provider=desk.provider, tools=tools)
+    started = await desk.runner.start(desk.thread_id, USER, "Go.")
+    await reached.wait()
+    # The flag alone, as another replica would set it.
+    await conn.database.write(lambda c: c.execute(update(Run).values(cancel_requested=True)))
+    go_on.set()
+    assert (await desk.wait(started.run["id"]))["status"] == "cancelled"
+
+
+async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_next(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Paid.")
+    run = await desk.ask()
+    with monkeypatch.context() as stopping:
+        stopping.setattr(Executor, "successor", property(lambda _self: None))
+        assert (await desk.say(run, call, approved=True))["status"] == "running"
+    assert desk.pay.paid.total() == 0
+    await conn.executor._take_over(everything=False)
+    run = await desk.wait(run["id"])
+    assert (run["status"], run["attempt"], desk.pay.paid["Ada"]) == ("completed", 1, 1)
+
+
+async def test_the_usage_of_a_run_that_waited_is_that_of_all_its_calls(conn: Connection) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Paid.")
+    run = await desk.ask()
+    await desk.say(run, call, approved=True)
+    run = await desk.wait(run["id"])
+    assert (run["usage"]["input_tokens"], run["usage"]["output_tokens"]) == (20, 10)
