@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ai_agents.attachments.extraction import Extractor, beginning_of, has_text_to_extract
-from ai_agents.attachments.kinds import PDF, TEXTS, tell_kind
+from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, Extractor, beginning_of, has_text_to_extract
+from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, tell_kind
 from ai_agents.attachments.staging import Received, Receiving
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.tokens import estimate_text
-from ai_agents.core.types import JsonObject
+from ai_agents.core.types import FilePart, JsonObject
 from ai_agents.store import files
 from ai_agents.store.database import HasDatabase
 
@@ -78,10 +78,24 @@ class Attachments:
         with self.receive() as receiving:
             receiving.write(content)
             inspected = await self.inspect(await receiving.finish(), filename, declared=declared)
-            await self.keep(inspected)
-            added = await self.record(user_id, inspected)
-            await self.keep(inspected)
-        return added
+            return files.to_public(await self._keep_and_insert(user_id, inspected))
+
+    async def add_text(self, user_id: str, filename: str, text: str) -> FilePart:
+        """A new file of plain text, whatever the text may look like: it is given out as text, and as a download.
+
+        It is given as a message refers to it. Raises `FileTooLarge`, `StorageUnavailable`.
+        """
+        with self.receive() as receiving:
+            await asyncio.to_thread(lambda: receiving.write(text.encode()))
+            facts = {"text_tokens": await asyncio.to_thread(estimate_text, text[:MAX_TEXT_CHARACTERS])}
+            inspected = Inspected(await receiving.finish(), filename, PLAIN_TEXT, facts)
+            return files.to_part(await self._keep_and_insert(user_id, inspected))
+
+    async def _keep_and_insert(self, user_id: str, inspected: Inspected) -> JsonObject:
+        await self.keep(inspected)
+        row = await self._insert(user_id, inspected)
+        await self.keep(inspected)
+        return row
 
     @contextmanager
     def receive(self) -> Generator[Receiving]:
@@ -121,10 +135,12 @@ class Attachments:
 
     async def record(self, user_id: str, inspected: Inspected) -> JsonObject:
         """Write the file's row; the file as clients see it."""
+        return files.to_public(await self._insert(user_id, inspected))
 
+    async def _insert(self, user_id: str, inspected: Inspected) -> JsonObject:
         def write(connection: Connection) -> JsonObject:
             files.lock_content(connection, inspected.received.sha256)
-            row = files.insert_file(
+            return files.insert_file(
                 connection,
                 user_id,
                 filename=inspected.filename,
@@ -133,7 +149,6 @@ class Attachments:
                 sha256=inspected.received.sha256,
                 facts=inspected.facts,
             )
-            return files.to_public(row)
 
         return await self._db.write(write)
 

@@ -14,9 +14,10 @@ from ai_agents.attachments.images import Data, Malformed, find_picture
 from ai_agents.core.exceptions import InvalidRequest, UnsupportedFile
 
 PDF = "application/pdf"
+PLAIN_TEXT = "text/plain"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-TEXTS = ("text/plain", "text/markdown", "text/csv", "application/json")
+TEXTS = (PLAIN_TEXT, "text/markdown", "text/csv", "application/json")
 # The largest photographs have 200 megapixels; what decodes to more is made to fill a memory.
 MAX_PIXELS = 200_000_000
 MAX_EDGE = 32_000
@@ -220,7 +221,7 @@ def _text(data: Data, extension: str, declared: str) -> Kind:
         return Kind("text/csv")
     if _is_json(data, said=extension in _JSON or declared == "application/json"):
         return Kind("application/json")
-    return Kind("text/plain")
+    return Kind(PLAIN_TEXT)
 
 
 def _is_utf8(data: Data) -> bool:

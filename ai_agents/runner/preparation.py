@@ -4,6 +4,7 @@ One short read, and where it is brief it is part of the admission. Its cost depe
 length of the thread.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from ai_agents.attachments.files import Attachments
 from ai_agents.core.exceptions import AIAgentsError, ProviderError, RequestError
-from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
+from ai_agents.core.types import FilePart, JsonObject, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
 from ai_agents.memory.base import BRIEF, MemoryStrategy, Window
 from ai_agents.memory.summarize import Summarize
 from ai_agents.providers.base import Provider
@@ -31,6 +33,8 @@ from ai_agents.tools.base import ToolContext
 from ai_agents.tools.executor import ToolExecutor, find_fault
 from ai_agents.tools.schema import OutputValidator
 from ai_agents.tools.toolset import ToolSet
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,13 @@ class Preparation:
         contexts: Contexts,
         *,
         limits: RunLimits,
+        attachments: Attachments | None = None,
         auto_title: bool = False,
     ) -> None:
         self._database = database
         self._contexts = contexts
         self._limits = limits
+        self._attachments = attachments
         self._auto_title = auto_title
         self._breakers = Breakers()
         self._executor = ToolExecutor(timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
@@ -108,6 +114,7 @@ class Preparation:
         await self._contexts.calibrate()
         notices: list[Notice] = []
         place, first = await self._first_ready(run, reading, notices)
+        notices += [{"code": "tool_missing", "tool": name} for name in first.reading.tools.missing]
         agent = first.reading.agent
         provider, meter = self._line_up(run, agent, place, first, notices)
         tools = first.reading.tools
@@ -116,7 +123,7 @@ class Preparation:
         context = ToolContext(run.id, run.thread_id, run.user_id)
 
         async def run_tool(call: ToolCallPart) -> ToolResultPart:
-            return await self._executor.run(call, context, tools)
+            return await self._executor.run(call, context, tools, keep=partial(self._keep, run, call.name))
 
         return Prepared(
             provider=provider,
@@ -138,6 +145,16 @@ class Preparation:
             earlier=first.reading.earlier,
             needs=partial(_needs, self._auto_title, self._contexts.strategy(agent), first.reading.window),
         )
+
+    async def _keep(self, run: OwnedRun, tool: str, text: str) -> FilePart | None:
+        """A file of the user's with all that a tool said; None where it cannot be kept."""
+        if self._attachments is None:
+            return None
+        try:
+            return await self._attachments.add_text(run.user_id, f"{tool.replace('/', '-')[:64]}.txt", text)
+        except AIAgentsError:
+            _log.warning("a tool's result could not be kept", exc_info=True, extra={"run_id": run.id, "tool": tool})
+            return None
 
     async def _first_ready(self, run: OwnedRun, reading: _Reading | None, notices: list[Notice]) -> tuple[int, _Ready]:
         """The agent's own model, else the first of its fallbacks that can be asked. Raises the own one's error."""

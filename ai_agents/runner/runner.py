@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection as SqlConnection
 
+from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
@@ -65,9 +66,9 @@ class AgentRunner:
     """Runs agents in threads.
 
     `provider` and `memory` are defaults: what an agent names for itself wins. `providers` is where the agent's own
-    provider
-    comes from; `tools` are the tools that agents may name, by default those of `register_tool`; `models` is what is
-    known of models' windows and prices; `blobs` is where the bytes of attachments are: without it none can be sent.
+    provider comes from; `tools` are the tools that agents may name, by default those of `register_tool`; `models` is
+    what is known of models' windows and prices; `blobs` is where the bytes of attachments are: without it none can be
+    sent, and of tools' results too long to be shown the rest is lost.
     With `auto_title` a thread without a title gets one in the background after its first exchange.
     """
 
@@ -99,7 +100,13 @@ class AgentRunner:
             models=models or ModelCatalogue(),
             blobs=blobs,
         )
-        self._prepare = Preparation(conn.database, self._contexts, limits=limits or RunLimits(), auto_title=auto_title)
+        self._prepare = Preparation(
+            conn.database,
+            self._contexts,
+            limits=limits or RunLimits(),
+            attachments=None if blobs is None else Attachments(conn, blobs),
+            auto_title=auto_title,
+        )
         if conn.executor.background is not None:
             conn.executor.background.offer(self._contexts)
         self._readers: set[StreamReader] = set()

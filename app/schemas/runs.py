@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field
 
 from app.schemas.common import Cost, Id, Page, Read, Strict, Timestamp, Usage
 
@@ -16,10 +16,8 @@ class RunError(Read):
     detail: str
 
 
-class RunNotice(Read):
-    """Something that happened on the way. `context_left_out`: the oldest turns that the memory chose did not fit the
-    model, so they were not sent to it.
-    """
+class ContextLeftOut(Read):
+    """The oldest turns that the memory chose did not fit the model, so they were not sent to it."""
 
     code: Literal["context_left_out"]
     messages: int | None = Field(description="How many; null where so many were left out that they were not counted.")
@@ -27,6 +25,16 @@ class RunNotice(Read):
     reason: Literal["window", "provider"] = Field(
         description="Known before it was asked, or because the provider refused the request as too long."
     )
+
+
+class ToolMissing(Read):
+    """A tool that the agent names is not there (any more), or off until an admin approves it: the run did without."""
+
+    code: Literal["tool_missing"]
+    tool: str
+
+
+RunNotice = Annotated[ContextLeftOut | ToolMissing, Discriminator("code")]
 
 
 class RunRead(Read):
@@ -42,7 +50,7 @@ class RunRead(Read):
     usage: Usage | None
     cost: Cost | None = Field(description="Of all its model calls; null where there was none, or no price is known.")
     stop_reason: str | None
-    notices: list[RunNotice]
+    notices: list[RunNotice] = Field(description="What happened on the way.")
     error: RunError | None
     created_at: Timestamp
     started_at: Timestamp | None
