@@ -1,0 +1,158 @@
+"""An agent's guardrails at one stage: on a stream, on a whole text, on a JSON value."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import GuardrailBlocked
+from ai_agents.guardrails.base import Guardrail, Placed, Trigger
+from ai_agents.guardrails.judge import Ask, Judge
+from ai_agents.guardrails.registry import build_guardrails
+from ai_agents.guardrails.stream import REDACTED, StreamGuard
+
+# Longer texts are looked at beside the event loop.
+_LONG = 32 * 1024
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What may be seen of a text or value, and what was found on the way.
+
+    Where something blocked, `value` is what lay before it (of a text), or None.
+    """
+
+    value: Any
+    triggers: tuple[Trigger, ...] = ()
+    blocked_by: Placed | None = None
+
+
+class Guards:
+    """The guardrails of one stage. `ask` reaches the models of judges; without it they allow nothing."""
+
+    def __init__(
+        self,
+        configs: Sequence[Mapping[str, Any]],
+        stage: Literal["input", "output"],
+        *,
+        ask: Ask | None = None,
+        fails_open: bool = False,
+    ) -> None:
+        """Raises `InvalidRequest`."""
+        self.stage: Literal["input", "output"] = stage
+        self._placed = [each for each in build_guardrails(configs) if each.stage in {stage, "both"}]
+        self._whole = [each for each in self._placed if isinstance(each.guardrail, Guardrail)]
+        self._ask = ask
+        self._fails_open = fails_open
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._placed)
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether one of them judges whole texts alone."""
+        return bool(self._whole)
+
+    def stream(self) -> StreamGuard:
+        """Those that need no whole text, for a text on its way."""
+        return StreamGuard(self._placed, self.stage)
+
+    async def judge_text(self, text: str) -> Judged:
+        """All of them, on a whole text."""
+        guard = self.stream()
+        for placed in self._whole if text else ():
+            for start, stop in await self._spans(placed, text):
+                guard.forbid(placed, start, stop)
+        if len(text) > _LONG:
+            return await asyncio.to_thread(_run, guard, text)
+        return _run(guard, text)
+
+    async def judge_json(self, value: Any) -> Judged:
+        """All of them, on every text and number in a JSON value, keys too; what judges whole texts sees it as one."""
+        if isinstance(value, str):
+            return await self.judge_text(value)
+        walk = _Walk(self._placed, self.stage)
+        judged = await asyncio.to_thread(walk.judge, value)
+        if judged.blocked_by is not None or not self._whole:
+            return judged
+        text = json.dumps(value)
+        triggers = list(judged.triggers)
+        for placed in self._whole:
+            if await self._spans(placed, text):
+                triggers.append(Trigger(placed.type, self.stage, placed.action))
+                if placed.action == "block":
+                    return Judged(None, tuple(triggers), placed)
+                judged = Judged(REDACTED)
+        return Judged(judged.value, tuple(triggers))
+
+    def blocked(self, placed: Placed) -> GuardrailBlocked:
+        """The error that says so, and not what was found."""
+        sentence = f"The guardrail {placed.type} does not allow this {self.stage}."
+        return GuardrailBlocked(sentence, guardrail=placed.type, stage=self.stage)
+
+    async def _spans(self, placed: Placed, text: str) -> Sequence[tuple[int, int]]:
+        """Where this one finds something in the text."""
+        everything = [(0, max(1, len(text)))]
+        guardrail = placed.guardrail
+        if isinstance(guardrail, Judge):
+            allowed = self._ask is not None and await guardrail.judge(text, self._ask, fails_open=self._fails_open)
+            return [] if allowed else everything
+        assert isinstance(guardrail, Guardrail)  # noqa: S101  # only those are asked
+        try:
+            found = await guardrail.check(text)
+        except Exception:  # noqa: BLE001  # somebody else's code: a guardrail that fails lets nothing through
+            _log.exception("a guardrail failed", extra={"guardrail": placed.type})
+            return everything
+        if isinstance(found, bool):
+            return [] if found else everything
+        return [(max(0, start), min(stop, len(text))) for start, stop in found if start < stop]
+
+
+class _Walk:
+    """Goes through a JSON value and judges each text and number for itself."""
+
+    def __init__(self, placed: Sequence[Placed], stage: Literal["input", "output"]) -> None:
+        self._placed = placed
+        self._stage = stage
+        self._triggers: dict[Trigger, None] = {}
+        self._blocked_by: Placed | None = None
+        # Keys, for one, come again and again.
+        self._known: dict[str, str] = {}
+
+    def judge(self, value: Any) -> Judged:
+        seen = self._see(value)
+        return Judged(None if self._blocked_by else seen, tuple(self._triggers), self._blocked_by)
+
+    def _see(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self._text(value)
+            case bool() | None:
+                return value
+            case int() | float():
+                text = str(value)
+                seen = self._text(text)
+                return value if seen == text else seen
+            case dict():
+                return {self._text(key): self._see(inner) for key, inner in value.items()}
+            case _:
+                return [self._see(inner) for inner in value]
+
+    def _text(self, text: str) -> str:
+        known = self._known.get(text)
+        if known is not None:
+            return known
+        judged = _run(StreamGuard(self._placed, self._stage), text)
+        self._triggers |= dict.fromkeys(judged.triggers)
+        self._blocked_by = self._blocked_by or judged.blocked_by
+        seen = self._known[text] = str(judged.value)
+        return seen
+
+
+def _run(guard: StreamGuard, text: str) -> Judged:
+    pieces = [*guard.feed(text), *guard.finish()]
+    return Judged("".join(piece for _, piece in pieces), tuple(guard.triggers), guard.blocked_by)

@@ -1,0 +1,268 @@
+"""Patterns in linear time, whose longest match is known, and whose beginnings can be told.
+
+A regular expression is read with Python's own parser and written anew for RE2, so that what is run is exactly what was
+measured. Beside it stands another one, which finds the beginnings of matches at the end of a text: what a stream has to
+hold back. Both know upper and lower case as one.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.guardrails.folding import fold
+
+# RE2's own limit of counted repetitions, nested ones multiplied.
+_MOST_REPEATS = 1000
+_MAX_MEMORY = 64 * 1024 * 1024
+# A stream is held by as much as its longest match, and each character costs as much as the pattern is long.
+LONGEST = 2000
+_ENDLESS = 1 << 40
+_CATEGORIES = {"DIGIT": r"\p{Nd}", "WORD": r"\p{L}\p{N}_", "SPACE": r"\s\x0b\x1c-\x1f\x{85}\p{Z}"}
+_PLACES = {
+    "AT_BEGINNING": "^", "AT_BEGINNING_STRING": r"\A", "AT_END": r"\z", "AT_END_STRING": r"\z",
+    "AT_BOUNDARY": r"\b", "AT_NON_BOUNDARY": r"\B",
+}  # fmt: skip
+
+
+class _Refused(Exception):
+    """What is wrong with a pattern, as the end of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of a pattern: its source for RE2, that of its proper beginnings, and the length of its matches."""
+
+    source: str
+    beginnings: str
+    shortest: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Compiled patterns as one: leftmost-longest, one match after the other. `beginnings` is None where there was no
+    room for it: then the last `longest` characters are held.
+    """
+
+    matches: Any
+    beginnings: Any | None
+    longest: int
+
+
+_NOTHING = Node("", "", 0, 0)
+
+
+def one_of(nodes: Sequence[Node]) -> Node:
+    """Any of these."""
+    if len(nodes) == 1:
+        return nodes[0]
+    return Node(
+        _group("|".join(node.source for node in nodes)),
+        _group("|".join(dict.fromkeys(node.beginnings for node in nodes))),
+        min(node.shortest for node in nodes),
+        max(node.longest for node in nodes),
+    )
+
+
+def literal(text: str) -> Node:
+    """The text itself, as guardrails compare texts."""
+    return _sequence([Node(_escaped(character), "", 1, 1) for character in fold(text)])
+
+
+def regex(pattern: str, *, endless: bool = False) -> Node:
+    """A regular expression in Python's syntax. Raises `InvalidRequest` for one that cannot be run on a stream.
+
+    With `endless` its matches may be of any length: what could be the beginning of one is held as long as it could.
+    """
+    try:
+        node = _parsed(pattern, endless=endless)
+        if not node.shortest:
+            raise _Refused("matches the empty text")
+        if node.longest > LONGEST and not endless:
+            raise _Refused(f"matches texts of more than {LONGEST} characters")
+    except _Refused as refused:
+        raise InvalidRequest(f"The pattern {refused}.") from None
+    return node
+
+
+@lru_cache(256)
+def compiled(node: Node) -> Pattern:
+    """The pattern, ready to run. Raises `InvalidRequest` for one that is too large."""
+    import re2
+
+    options = re2.Options()
+    options.case_sensitive = False
+    options.longest_match = True
+    options.log_errors = False
+    options.max_mem = _MAX_MEMORY
+    try:
+        matches = re2.compile(node.source, options)
+    except re2.error as error:
+        raise InvalidRequest("The patterns are too large.") from error
+    try:
+        beginnings = re2.compile(_group(node.beginnings) + r"\z", options)
+    except re2.error:
+        beginnings = None
+    return Pattern(matches, beginnings, node.longest)
+
+
+def _parsed(pattern: str, *, endless: bool) -> Node:
+    from re import _parser  # type: ignore[attr-defined]  # private, and the only one that tells what Python would match
+
+    try:
+        tree = _parser.parse(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise _Refused(f"is not a regular expression ({error})") from None
+    flags = tree.state.flags
+    writer = _Writer(is_multiline=bool(flags & re.MULTILINE), has_dot_all=bool(flags & re.DOTALL), endless=endless)
+    body = writer.sequence(tree)
+    if r"\b" in body.source.lower() and any(ord(each) > 127 and each.isalnum() for each in pattern):
+        raise _Refused(r"has \b beside letters that are not ASCII: it knows only those")
+    return body
+
+
+class _Writer:
+    """Writes a tree of Python's parser for RE2."""
+
+    def __init__(self, *, is_multiline: bool, has_dot_all: bool, endless: bool) -> None:
+        self._endless = endless
+        self._is_multiline = is_multiline
+        self._has_dot_all = has_dot_all
+
+    def sequence(self, tree: Iterable[tuple[Any, Any]]) -> Node:
+        nodes: list[Node] = []
+        text = ""
+        for operation, argument in tree:
+            if str(operation) == "LITERAL":
+                text += chr(argument)
+                continue
+            nodes += [literal(text), self.node(str(operation), argument)]
+            text = ""
+        return _sequence([node for node in (*nodes, literal(text)) if node is not _NOTHING])
+
+    def node(self, operation: str, argument: Any) -> Node:
+        match operation:
+            case "NOT_LITERAL":
+                return _one(f"[^{_escaped(chr(argument))}]")
+            case "ANY":
+                return _one("(?s:.)" if self._has_dot_all else r"[^\n]")
+            case "IN":
+                return _one(self._set(argument))
+            case "BRANCH":
+                return one_of([self.sequence(branch) for branch in argument[1]])
+            case "SUBPATTERN":
+                return self._subpattern(*argument)
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                return self._repeat(*argument)
+            case "AT":
+                return self._place(str(argument))
+        raise _Refused(f"uses what cannot be run in linear time ({operation.lower()})")
+
+    def _subpattern(self, _group: int | None, added: int, removed: int, tree: Any) -> Node:
+        if removed & re.IGNORECASE or (added | removed) & re.ASCII:
+            raise _Refused("changes flags that cannot be changed here")
+        inner = _Writer(
+            is_multiline=bool((self._is_multiline or added & re.MULTILINE) and not removed & re.MULTILINE),
+            has_dot_all=bool((self._has_dot_all or added & re.DOTALL) and not removed & re.DOTALL),
+            endless=self._endless,
+        )
+        return inner.sequence(tree)
+
+    def _repeat(self, least: int, most: Any, tree: Any) -> Node:
+        without_end = str(most) == "MAXREPEAT"
+        if without_end and not self._endless:
+            raise _Refused("has no longest match: give *, + and {n,} an end, as in {1,50}")
+        if not without_end and most > _MOST_REPEATS:
+            raise _Refused(f"repeats more than {_MOST_REPEATS} times")
+        body = self.sequence(tree)
+        if not body.longest:
+            return body if least else _NOTHING
+        if not most:
+            return _NOTHING
+        repeated = _group(body.source)
+        before = f"{repeated}*" if without_end else f"{repeated}{{0,{most - 1}}}"
+        return Node(
+            f"{repeated}{{{least},{'' if without_end else most}}}",
+            before + (_group(body.beginnings) if body.beginnings else ""),
+            least * body.shortest,
+            _ENDLESS if without_end else most * body.longest,
+        )
+
+    def _place(self, name: str) -> Node:
+        place = _PLACES[name]
+        if self._is_multiline and name in {"AT_BEGINNING", "AT_END"}:
+            place = "(?m:^)" if name == "AT_BEGINNING" else "(?m:$)"
+        elif name == "AT_BEGINNING":
+            place = r"\A"
+        return Node(place, "", 0, 0)
+
+    def _set(self, items: Sequence[tuple[Any, Any]]) -> str:
+        """A set; what is in it by not being something is an alternative to the rest of it."""
+        negated = bool(items) and str(items[0][0]) == "NEGATE"
+        members, alternatives = "", []
+        for kind, value in ((str(kind), value) for kind, value in items[negated:]):
+            name = str(value).removeprefix("CATEGORY_")
+            if kind == "LITERAL":
+                members += _escaped(chr(value))
+            elif kind == "RANGE":
+                members += f"{_escaped(chr(value[0]))}-{_escaped(chr(value[1]))}"
+            elif name in _CATEGORIES:
+                members += _CATEGORIES[name]
+            elif not negated:
+                alternatives.append(f"[^{_CATEGORIES[name.removeprefix('NOT_')]}]")
+            else:
+                raise _Refused("has a set that leaves out what is not something")
+        if members:
+            alternatives.append(f"[{'^' if negated else ''}{members}]")
+        return _group("|".join(alternatives)) if len(alternatives) > 1 else alternatives[0]
+
+
+def _one(source: str) -> Node:
+    return Node(source, "", 1, 1)
+
+
+def _sequence(nodes: Sequence[Node]) -> Node:
+    """One after the other; a beginning of it is one of the first, or all of that and one of the rest."""
+    if not nodes:
+        return _NOTHING
+    if len(nodes) == 1:
+        return nodes[0]
+    beginnings = nodes[-1].beginnings
+    for node in reversed(nodes[:-1]):
+        beginnings = _group(f"{node.beginnings}|{node.source}{beginnings}")
+    return Node(
+        _group("".join(node.source for node in nodes)),
+        beginnings,
+        sum(node.shortest for node in nodes),
+        sum(node.longest for node in nodes),
+    )
+
+
+def _group(source: str) -> str:
+    return f"(?:{source})"
+
+
+def _escaped(character: str) -> str:
+    """One character of a pattern, whatever it means to RE2."""
+    code = ord(character)
+    if code < 128 and character.isalnum():
+        return character
+    return f"\\x{{{code:x}}}"
+
+
+def is_regex(pattern: str) -> bool:
+    """Whether an element of a blocklist is a regular expression: `/…/`."""
+    return len(pattern) > 2 and pattern[0] == pattern[-1] == "/"
+
+
+def parse(pattern: str) -> Node:
+    """A literal or a `/…/`. Raises `InvalidRequest`."""
+    if is_regex(pattern):
+        return regex(pattern[1:-1])
+    node = literal(pattern)
+    if not node.longest:
+        raise InvalidRequest("The pattern has no character that can be seen.")
+    return node

@@ -1,0 +1,109 @@
+"""Data that belongs to a person: addresses, numbers. What has a check digit or a fixed form is checked."""
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.guardrails.base import PatternGuardrail
+from ai_agents.guardrails.matching import No, Rule, Yes
+from ai_agents.guardrails.patterns import regex
+
+_EMAIL = r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}\w{2,24}"
+_PHONE = (
+    # International; with an area code in brackets; in groups of 3, 3 and 4; with a leading 0.
+    r"\+[0-9]{1,3}(?:[ ./()-]{0,2}[0-9]){6,13}\b"
+    r"|\([0-9]{2,5}\)[ .-]{0,2}[0-9]{2,4}(?:[ .-][0-9]{2,5}){0,3}\b"
+    r"|\b[0-9]{3}[-. ][0-9]{3}[-. ][0-9]{4}\b"
+    r"|\b0[0-9]{2,4}[ /-][0-9]{3,8}(?:[ -][0-9]{2,4}){0,2}\b"
+)
+# One digit more than a card has, to see where a number goes on.
+_CARD = "[0-9](?:[ \u2010-\u2015-]?[0-9]){12,19}"
+_CARD_DIGITS = range(13, 20)
+_IBAN = r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}"
+_IPV4 = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
+_IPV6 = rf"(?:[0-9a-f]{{0,4}}:){{2,7}}(?:[0-9a-f]{{0,4}}|{_IPV4})"
+# How long the number of each country is: https://www.swift.com/standards/data-standards/iban, as of 2024.
+_IBAN_LENGTHS = {
+    15: "NO", 16: "BE", 18: "DK FK FI FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ XK LT LU MN",
+    21: "HR LV LI CH", 22: "BH BG CR GE DE IE ME RS GB VA", 23: "GI IL IQ OM SO TL AE",
+    24: "AD CZ MD PK RO SA SK ES SE TN VG", 25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO SV HU LB NI PL", 29: "BR EG PS QA UA", 30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
+}  # fmt: skip
+_IBAN_LENGTH = {country: length for length, countries in _IBAN_LENGTHS.items() for country in countries.split()}
+
+
+def _check_card(text: str, start: int, end: int) -> Yes | No:
+    """The longest of its beginnings that is a card's number, and is not part of a longer row of digits."""
+    row_end = next((place for place in range(start, end) if not text[place].isdigit()), end)
+    if text[start] not in "23456" or (start and text[start - 1].isdigit()):
+        return No(row_end)
+    found, count = 0, 0
+    # By the parity of their places: the sum of the digits, and that of their doubles (Luhn).
+    plain, doubled = [0, 0], [0, 0]
+    for place in range(start, end):
+        if not text[place].isdigit():
+            continue
+        digit, parity = int(text[place]), count % 2
+        plain[parity] += digit
+        doubled[parity] += sum(divmod(2 * digit, 10))
+        count += 1
+        if count in _CARD_DIGITS and (plain[parity] + doubled[1 - parity]) % 10 == 0:
+            found = found if text[place + 1 : place + 2].isdigit() else place + 1
+    return Yes(found) if found else No(row_end)
+
+
+def _check_iban(text: str, start: int, end: int) -> Yes | No:
+    length = _IBAN_LENGTH.get(text[start : start + 2].upper())
+    places = [place for place in range(start, end) if text[place] != " "]
+    if length is None or len(places) < length or (start and text[start - 1].isalnum()):
+        return No(start + 1)
+    stop = places[length - 1] + 1
+    number = "".join(text[place] for place in places[:length]).upper()
+    digits = "".join(str(int(character, 36)) for character in number[4:] + number[:4])
+    return Yes(stop) if int(digits) % 97 == 1 else No(start + 1)
+
+
+def _check_ipv4(text: str, start: int, end: int) -> Yes | No:
+    before = text[start - 1] if start else ""
+    if before.isdigit() or before == "." or any(int(part) > 255 for part in text[start:end].split(".")):
+        return No(end)
+    return Yes(end)
+
+
+def _check_ipv6(text: str, start: int, end: int) -> Yes | No:
+    """What follows a letter or a colon is none, so that within a candidate no other one begins."""
+    before = text[start - 1] if start else ""
+    if before.isalnum() or before == ":" or not any(character.isalnum() for character in text[start:end]):
+        return No(end)
+    for stop in (end, end - 1, end - 2):
+        try:
+            ip_address(text[start:stop])
+        except ValueError:
+            continue
+        return Yes(stop)
+    return No(end)
+
+
+_KINDS: dict[str, Callable[[], list[Rule]]] = {
+    "email": lambda: [Rule(regex(_EMAIL))],
+    "phone": lambda: [Rule(regex(_PHONE))],
+    "card": lambda: [Rule(regex(_CARD), _check_card)],
+    "iban": lambda: [Rule(regex(_IBAN), _check_iban)],
+    "ip": lambda: [Rule(regex(_IPV4), _check_ipv4), Rule(regex(_IPV6), _check_ipv6)],
+}
+KINDS = tuple(_KINDS)
+
+
+class Pii(PatternGuardrail):
+    """Finds `email`, `phone`, `card`, `iban` and `ip`, or those of them that are named."""
+
+    def __init__(self, kinds: Sequence[str] = KINDS) -> None:
+        super().__init__()
+        unknown = sorted({str(kind) for kind in kinds} - set(KINDS))
+        if unknown or not kinds:
+            raise InvalidRequest(f"The kinds of pii are: {', '.join(KINDS)}.", loc=("kinds",))
+        self._kinds = tuple(dict.fromkeys(kinds))
+
+    def rules(self) -> Sequence[Rule]:
+        """One or two for each kind."""
+        return [rule for kind in self._kinds for rule in _KINDS[kind]()]
