@@ -1,0 +1,205 @@
+"""Not one forbidden character leaves, wherever a stream is cut, and what comes out is what the whole text gives."""
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_agents.guardrails.stream import REDACTED
+from tests.unit.guardrails.judging import JsonObject, blocklist, cut, output, streamed, whole
+
+PII: JsonObject = {"type": "pii", "action": "redact"}
+IBAN = "GB82 WEST 1234 5698 7654 32"
+CARD = "4111 1111 1111 1111"
+SECRET = "sk-ant-api03-abcdefghijklmnop0123456789"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIBOgIBAAJBAKj34GkxFhD9\n-----END RSA PRIVATE KEY-----"
+# A guardrail, a text, and the stretches of it that are forbidden.
+CASES: list[tuple[JsonObject, str, list[str]]] = [
+    (blocklist("forbidden"), "this is a forbidden word, ForBidden.", ["forbidden", "ForBidden"]),
+    (blocklist("bad", "badge", "adge"), "a badge, bad", ["badge", "bad"]),
+    (blocklist(r"/\bc[aou]t{1,3}\b/"), "cat cuttt cutttt scat cot.", ["cat", "cuttt", "cot"]),
+    (blocklist(r"/end$/", r"/\Astart/"), "start end start the end", ["start", "end"]),
+    (blocklist("stra\u00dfe"), "die Stra\u00dfe ist lang", ["Stra\u00dfe"]),
+    (blocklist("fish"), "\ufb01sh, f\u200bi\u00adsh, \uff46\uff49\uff53h", ["\ufb01sh", "f\u200bi\u00adsh", "\uff46\uff49\uff53h"]),
+    (blocklist("caf\u00e9"), "cafe\u0301 cafe caf\u00e9", ["cafe\u0301", "caf\u00e9"]),
+    (blocklist("\uac01"), "\u1100\u1161\u11a8 \u1100\u1161 \uac01", ["\u1100\u1161\u11a8", "\uac01"]),
+    (PII, f"ada@example.com, +1 415 555 0132, {CARD}.", ["ada@example.com", "+1 415 555 0132", CARD]),
+    (PII, f"{IBAN} 192.0.2.7 2001:db8::1!", [IBAN, "192.0.2.7", "2001:db8::1"]),
+    ({"type": "secrets", "action": "redact"}, f"the key {SECRET} and {PEM}, so.", [SECRET, PEM]),
+]  # fmt: skip
+
+
+def expected(text: str, forbidden: Sequence[str]) -> str:
+    at, out = 0, ""
+    for each in forbidden:
+        found = text.index(each, at)
+        out += text[at:found] + REDACTED
+        at = found + len(each)
+    return out + text[at:]
+
+
+@pytest.mark.parametrize("config,text,forbidden", CASES, ids=[text[:24] for _, text, _ in CASES])
+async def test_forbidden_text_is_taken_out_wherever_it_is_cut(
+    config: JsonObject, text: str, forbidden: list[str]
+) -> None:
+    guards, right = output(config), expected_of(text, forbidden)
+    assert await whole(guards, text) == (right, None)
+    assert streamed(guards, text) == (right, None)
+    for first in range(len(text)):
+        for second in range(first, len(text), 7):
+            assert streamed(guards, cut(text, [first, second])) == (right, None), (first, second)
+
+
+def expected_of(text: str, forbidden: list[str]) -> str:
+    # The pattern that ends the text is the last of it.
+    if forbidden == ["start", "end"]:
+        return f"{REDACTED} end start the {REDACTED}"
+    return expected(text, forbidden)
+
+
+@pytest.mark.parametrize("config,text,forbidden", CASES, ids=[text[:24] for _, text, _ in CASES])
+async def test_a_block_lets_out_what_lay_before_it_and_no_more(
+    config: JsonObject, text: str, forbidden: list[str]
+) -> None:
+    guards = output(config | {"action": "block"})
+    before = text[: text.index(forbidden[0])]
+    assert await whole(guards, text) == (before, config["type"])
+    for first in range(len(text)):
+        assert streamed(guards, cut(text, [first])) == (before, config["type"]), first
+
+
+@pytest.mark.parametrize("config,text,forbidden", CASES, ids=[text[:24] for _, text, _ in CASES])
+def test_a_stream_that_breaks_off_has_let_out_nothing_forbidden(
+    config: JsonObject, text: str, forbidden: list[str]
+) -> None:
+    guards = output(config)
+    whole_text = streamed(guards, [text])[0]
+    for end in range(len(text)):
+        guard = guards.stream()
+        out = "".join(piece for character in text[:end] for _, piece in guard.feed(character))
+        assert whole_text.startswith(out)
+
+
+# Any patterns, any texts, any cuts.
+
+LETTERS = "abAB \n1"
+UNSEEN = "\u200b\u00ad\u2060\ufe0f"
+literals = st.text(alphabet="abAB1 ", min_size=1, max_size=5)
+
+
+@st.composite
+def expressions(draw: st.DrawFn, depth: int = 2) -> str:
+    """Regular expressions with a longest match."""
+    kind = draw(st.integers(0, 6 if depth else 2))
+    if kind <= 1:
+        return draw(st.sampled_from(["a", "b", "1", "[ab]", "[^a]", ".", r"\d", r"\w", r"\s", r"\W"]))
+    if kind == 2:
+        return draw(st.sampled_from([r"\b", "^", "$", r"\B"])) if draw(st.integers(0, 3)) == 0 else "ab"
+    inner = draw(expressions(depth - 1))
+    if kind == 3:
+        return inner + draw(expressions(depth - 1))
+    if kind == 4:
+        return f"(?:{inner}|{draw(expressions(depth - 1))})"
+    least = draw(st.integers(0, 2))
+    return f"(?:{inner}){{{least},{least + draw(st.integers(0, 2))}}}"
+
+
+def usable(pattern: str) -> bool:
+    try:
+        output(blocklist(pattern))
+    except ValueError:
+        return False
+    except Exception:  # noqa: BLE001  # what is refused is no subject here
+        return False
+    return True
+
+
+patterns = st.one_of(literals.filter(str.strip), expressions().map(lambda each: f"/{each}/")).filter(usable)
+texts = st.text(alphabet=LETTERS, max_size=30)
+sprinkled = st.text(alphabet=LETTERS + UNSEEN + "\uff41\uff42\u0301", max_size=30)
+cuts = st.lists(st.integers(0, 30), max_size=6)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(patterns, min_size=1, max_size=3), sprinkled, cuts, st.sampled_from(["redact", "block"]))
+async def test_any_stream_gives_what_the_whole_text_gives(
+    found: list[str], text: str, places: list[int], action: str
+) -> None:
+    guards = output(*(blocklist(pattern, action=action) for pattern in found), {"type": "pii", "action": "redact"})
+    right = await whole(guards, text)
+    assert streamed(guards, cut(text, places)) == right
+    assert streamed(guards, text) == right
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(literals.filter(str.strip), min_size=1, max_size=4), sprinkled, cuts)
+def test_none_of_any_literals_is_left_in_what_comes_out(found: list[str], text: str, places: list[int]) -> None:
+    from ai_agents.guardrails.folding import fold
+
+    out, _ = streamed(output(blocklist(*found)), cut(text, places))
+    pieces = [fold(piece).lower() for piece in out.split(REDACTED)]
+    assert not any(each.lower() in piece for each in found for piece in pieces)
+
+
+@settings(max_examples=500, deadline=None)
+@given(expressions(), texts)
+def test_a_text_is_touched_where_python_finds_the_pattern_and_nowhere_else(pattern: str, text: str) -> None:
+    if not usable(f"/{pattern}/"):
+        return
+    # Python has a word's border beside every letter; here it is beside those of ASCII. `$` is the very end here.
+    python = re.compile(pattern.replace("$", r"\Z"), re.IGNORECASE | re.ASCII)
+    out, _ = streamed(output(blocklist(f"/{pattern}/")), [text])
+    assert (REDACTED in out) == (python.search(text) is not None)
+    if python.search(text) is None:
+        assert out == text
+
+
+# What is held.
+
+
+@settings(max_examples=300, deadline=None)
+@given(literals.filter(str.strip), st.text(alphabet="abAB1 cde", max_size=60))
+def test_text_is_held_by_no_more_than_the_longest_match(pattern: str, text: str) -> None:
+    guard = output(blocklist(pattern)).stream()
+    for character in text:
+        guard.feed(character)
+        assert guard.held <= len(pattern)
+
+
+def test_text_that_begins_no_match_is_held_by_one_character() -> None:
+    guard = output(blocklist("a secret that is rather long"), {"type": "secrets"}).stream()
+    held = []
+    for character in "the quick brown fox jumps over the lazy dog":
+        guard.feed(character)
+        held.append(guard.held)
+    assert max(held) <= 3
+
+
+def test_what_no_guardrail_finds_comes_out_as_it_was() -> None:
+    text = "\U0001f469\u200d\U0001f4bb caf\u00e9 cafe\u0301 \u0646\u200c\u0627 \ufb01 \u1100\u1161\u11a8 \u00bd \uff21 2026-11-26 10:45"
+    assert streamed(output({"type": "pii"}, {"type": "secrets"}, blocklist("forbidden")), text) == (text, None)
+
+
+def test_parts_keep_their_text_though_a_match_lies_across_them() -> None:
+    guard = output(blocklist("forbidden")).stream()
+    out = [*guard.feed("all for", 0), *guard.feed("bid", 2), *guard.feed("den fruit", 5), *guard.finish()]
+    by_part: dict[int, str] = {}
+    for tag, text in out:
+        by_part[tag] = by_part.get(tag, "") + text
+    assert by_part == {0: f"all {REDACTED}", 5: " fruit"}
+
+
+# Time.
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 100_000, "1 " * 50_000, "a@" * 50_000, "GB82" * 25_000, "a:" * 50_000, "\u0301" * 50_000, "0" * 100_000],
+)
+async def test_hostile_texts_are_judged_in_time(text: str) -> None:
+    guards = output(blocklist(r"/(?:a|a){1,30}b/", r"/(?:a?){20}a{20}c/"), PII, {"type": "secrets"})
+    # Quadratic or worse would take minutes.
+    judged = await guards.judge_text(text)
+    assert judged.blocked_by is None
