@@ -127,6 +127,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             limits=_limits(settings),
             blobs=blobs,
             auto_title=settings.auto_title,
+            judges_fail_open=settings.judge_fails_open,
         )
         work = Work(conn.database, runner.contexts, parse_model(settings.job_model), attachments)
         yield Container(

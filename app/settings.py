@@ -106,6 +106,9 @@ class RunSettings(BaseSettings):
     run_timeout_s: float = Field(600.0, gt=0)
     tool_timeout_s: float = Field(30.0, gt=0)
     tool_rounds: int = Field(10, ge=1)
+    judge_fails_open: bool = Field(
+        False, description="Whether a guardrail's judge that is down lets everything through."
+    )
     approval_timeout_s: float = Field(86_400.0, gt=0, description="How long a run waits for a person.")
     max_tool_result_bytes: int = Field(64 * KIB, ge=KIB)
 

@@ -138,7 +138,9 @@ def _form(part: FilePart, budget: _Budget, loc: Loc = ()) -> FileContent:
     """As it is where the model takes it so, else as its text. Raises `UnsupportedAttachment`."""
     if part.media_type in TEXTS:
         return _TEXT
-    reason = budget.take(part)
+    # Of one in which guardrails found something, only what is left of its text is sent.
+    judged = bool((part.facts or {}).get("judged"))
+    reason = "a guardrail does not allow all of it" if judged else budget.take(part)
     if reason is None:
         return _DATA
     if has_text_to_extract(part.media_type):
@@ -146,6 +148,14 @@ def _form(part: FilePart, budget: _Budget, loc: Loc = ()) -> FileContent:
             return _TEXT
         reason += ", and there is no text in it"
     raise UnsupportedAttachment(f"{part.filename} cannot be sent: {reason}.", loc=loc)
+
+
+async def read_text(part: FilePart, blobs: BlobStore | None) -> str:
+    """The text that a model may be shown of a file; "" where there is none. Raises `StorageUnavailable`."""
+    is_text = part.media_type in TEXTS or has_text_to_extract(part.media_type)
+    if blobs is None or not is_text or not part.facts:
+        return ""
+    return (await _load(part, blobs, sha256=part.facts["sha256"], form="text")).text
 
 
 async def _load(part: FilePart, blobs: BlobStore, *, sha256: str, form: str) -> FileContent:

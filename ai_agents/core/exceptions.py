@@ -351,4 +351,6 @@ def run_error(problem: Mapping[str, Any]) -> AIAgentsError:
         return kind(problem["detail"])
     if problem["code"] == ContextOverflow.code:
         return ContextOverflow(problem["detail"])
+    if problem["code"] == GuardrailBlocked.code:
+        return GuardrailBlocked(problem["detail"], guardrail=problem["guardrail"], stage=problem["stage"])
     return RunError(problem["detail"])

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ai_agents.core import json
@@ -63,13 +63,23 @@ class Guards:
 
     async def judge_text(self, text: str) -> Judged:
         """All of them, on a whole text."""
-        guard = self.stream()
+        judged = await self.judge_texts([text])
+        return replace(judged, value="".join(judged.value))
+
+    async def judge_texts(self, texts: Sequence[str]) -> Judged:
+        """All of them, on texts that are read as one; `value` is what may be seen of each."""
+        guard, text = self.stream(), "".join(texts)
         for placed in self._whole if text else ():
             for start, stop in await self._spans(placed, text):
                 guard.forbid(placed, start, stop)
         if len(text) > _LONG:
-            return await asyncio.to_thread(_run, guard, text)
-        return _run(guard, text)
+            return await asyncio.to_thread(_run, guard, texts)
+        return _run(guard, texts)
+
+    def redacted(self, text: str) -> str:
+        """The text without what the patterns find, whatever they are set to do, and whatever judges say."""
+        placed = [replace(each, action="redact") for each in self._placed]
+        return "".join(_run(StreamGuard(placed, self.stage), [text]).value)
 
     async def judge_json(self, value: Any) -> Judged:
         """All of them, on every text and number in a JSON value, keys too; what judges whole texts sees it as one."""
@@ -146,13 +156,18 @@ class _Walk:
         known = self._known.get(text)
         if known is not None:
             return known
-        judged = _run(StreamGuard(self._placed, self._stage), text)
+        judged = _run(StreamGuard(self._placed, self._stage), [text])
         self._triggers |= dict.fromkeys(judged.triggers)
         self._blocked_by = self._blocked_by or judged.blocked_by
-        seen = self._known[text] = str(judged.value)
+        seen = self._known[text] = "".join(judged.value)
         return seen
 
 
-def _run(guard: StreamGuard, text: str) -> Judged:
-    pieces = [*guard.feed(text), *guard.finish()]
-    return Judged("".join(piece for _, piece in pieces), tuple(guard.triggers), guard.blocked_by)
+def _run(guard: StreamGuard, texts: Sequence[str]) -> Judged:
+    seen = [""] * len(texts)
+    for number, text in enumerate(texts):
+        for tag, piece in guard.feed(text, number):
+            seen[tag] += piece
+    for tag, piece in guard.finish():
+        seen[tag] += piece
+    return Judged(seen, tuple(guard.triggers), guard.blocked_by)

@@ -22,7 +22,8 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import FilePart, JsonObject, TextPart
-from ai_agents.runner.recording import end_unowned, started_entry
+from ai_agents.runner.input_guarding import JudgeFirst, Verdict
+from ai_agents.runner.recording import end_unowned, started_entry, trigger_entries
 from ai_agents.store import idempotency, runs, thread_log
 from ai_agents.store.messages import insert_message
 from ai_agents.store.runs import OwnedRun, owned_run
@@ -31,6 +32,8 @@ from ai_agents.store.thread_log import Entry
 OnBusy = Literal["reject", "queue", "interrupt"]
 # Raises `UnsupportedAttachment` for a file that this version of an agent cannot be given.
 CheckFiles = Callable[[Connection, str, int, Sequence[tuple[FilePart, Loc]]], None]
+# Whether this version of an agent has guardrails for what comes in.
+HasGuards = Callable[[Connection, str, int], bool]
 # How many messages may wait in one thread.
 MAX_QUEUED = 100
 
@@ -40,7 +43,7 @@ class Admission:
     """A message that asks to be let in.
 
     `owner` is the process that would run it, under a lease of `lease_s` seconds. `attachments` are ids of files that
-    come after the parts.
+    come after the parts. `verdict` is what the agent's guardrails said of this very message, where it has some.
     """
 
     thread_id: str
@@ -55,6 +58,8 @@ class Admission:
     is_admin: bool = False
     attachments: Sequence[str] = ()
     check_files: CheckFiles | None = None
+    has_guards: HasGuards | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,8 @@ def admit(connection: Connection, asked: Admission) -> Admitted:
     """Decide, and store the message and its run.
 
     Raises `ThreadNotFound`, `InvalidRequest` for a file that is not there for this user, `UnsupportedAttachment`,
-    `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`; nothing is stored then.
+    `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`, and `JudgeFirst` where the
+    agent has guardrails that have not judged it; nothing is stored then.
     """
     # The number of the run's first row, taken ahead: that locks the thread, too.
     seq = thread_log.reserve(connection, asked.thread_id, 1)
@@ -93,6 +99,7 @@ def admit(connection: Connection, asked: Admission) -> Admitted:
             (part, loc) for part, (_, loc) in zip(asked.parts, places, strict=True) if isinstance(part, FilePart)
         ]
         asked.check_files(connection, found.agent_id, found.agent_version, attached)
+    asked = _as_judged(connection, asked, found)
     new = _NewRun(
         agent_id=found.agent_id,
         agent_version=found.agent_version,
@@ -129,6 +136,16 @@ def find_replayed(connection: Connection, asked: Admission) -> Admitted | None:
     if found is None or found.run_id is None:
         return None
     return Admitted(run=runs.to_public(runs.get_row(connection, asked.thread_id, found.run_id)), replayed=True)
+
+
+def _as_judged(connection: Connection, asked: Admission, found: ThreadAccess) -> Admission:
+    """What asks to be let in, with its files as the guardrails want them. Raises `JudgeFirst`."""
+    agent_id, version = found.agent_id, found.agent_version
+    if asked.has_guards is None or not asked.has_guards(connection, agent_id, version):
+        return asked
+    if asked.verdict is None or not asked.verdict.is_of(agent_id, version):
+        raise JudgeFirst(agent_id, version, asked.parts)
+    return replace(asked, parts=[asked.verdict.as_judged(part) for part in asked.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +193,7 @@ def _start(connection: Connection, asked: Admission, new: _NewRun, *, seq: int) 
         },
     )
     thread_log.write(connection, asked.thread_id, seq, [started_entry(row, message)])
+    _tell_of_verdict(connection, asked, new.run_id)
     return Admitted(run=runs.to_public(row), owned=owned_run(row, reset_seq=seq), user_message=message)
 
 
@@ -198,7 +216,13 @@ def _enqueue(connection: Connection, asked: Admission, new: _NewRun, active: Row
     message = _insert_user_message(connection, asked, new, seq=None)
     row = _insert_run(connection, asked, new, {"status": "queued", "queue_position": position})
     thread_log.append(connection, asked.thread_id, Entry("run.queued", new.run_id, {"position": len(queued) + 1}))
+    _tell_of_verdict(connection, asked, new.run_id)
     return Admitted(run=runs.to_public(row), user_message=message, interrupts=interrupts)
+
+
+def _tell_of_verdict(connection: Connection, asked: Admission, run_id: str) -> None:
+    if asked.verdict is not None and asked.verdict.triggers:
+        thread_log.append(connection, asked.thread_id, *trigger_entries(run_id, asked.verdict.triggers))
 
 
 def _insert_user_message(connection: Connection, asked: Admission, new: _NewRun, *, seq: int | None) -> JsonObject:

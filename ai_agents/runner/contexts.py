@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -15,6 +15,8 @@ from ai_agents.context.tokens import ModelTokens, TokenEstimator, load_ratios, s
 from ai_agents.context.windows import input_budget
 from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
 from ai_agents.core.types import FilePart, JsonObject, ModelRequest, Usage
+from ai_agents.guardrails.guards import Guards
+from ai_agents.guardrails.judge import Ask
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
 from ai_agents.providers.base import Provider
@@ -35,7 +37,7 @@ _DEFAULT_WINDOW_TOKENS = 100_000
 class Contexts:
     """Agents, their memory, their models and what those are sent; `provider` and `memory` are defaults.
 
-    `blobs` is where the bytes of attached files are.
+    `blobs` is where the bytes of attached files are; `judges_fail_open` lets through what a judge gave no verdict on.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Contexts:
         tools: ToolSource,
         models: ModelCatalogue,
         blobs: BlobStore | None = None,
+        judges_fail_open: bool = False,
     ) -> None:
         self.models = models
+        self._judges_fail_open = judges_fail_open
         self._blobs = blobs
         self._database = database
         self._provider = provider
@@ -117,6 +121,16 @@ class Contexts:
             raise InvalidRequest(f"{name} has no default model here: name one.", loc=("model",))
         return name, chosen
 
+    def guards(
+        self, configs: Sequence[Mapping[str, Any]], stage: Literal["input", "output"], *, ask: Ask | None = None
+    ) -> Guards:
+        """An agent's guardrails at a stage. Raises `InvalidRequest` for one that is not there any more."""
+        return Guards(configs, stage, ask=ask, fails_open=self._judges_fail_open)
+
+    def has_input_guards(self, connection: Connection, agent_id: str, version: int) -> bool:
+        """Whether this version of an agent judges what comes in."""
+        return bool(self.guards(self.agent(connection, agent_id, version)["guardrails"], "input"))
+
     # What is sent.
 
     def window(
@@ -163,6 +177,11 @@ class Contexts:
         return request if messages is request.messages else replace(request, messages=messages)
 
     # Files.
+
+    @property
+    def blobs(self) -> BlobStore | None:
+        """Where the bytes of files are."""
+        return self._blobs
 
     def file_rules(self, provider: str, model: str) -> FileRules:
         """Which files a model takes as they are."""

@@ -4,6 +4,7 @@ One short read, and where it is brief it is part of the admission. Its cost depe
 length of the thread.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,8 +21,11 @@ from ai_agents.memory.summarize import Summarize
 from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import Candidate, FallbackProvider
+from ai_agents.runner.asking import Purpose, asks_judges
 from ai_agents.runner.compaction import CompactingProvider, Notice, notices_of
 from ai_agents.runner.contexts import Contexts
+from ai_agents.runner.guarding import RunGuards
+from ai_agents.runner.input_guarding import guard_files
 from ai_agents.runner.loop import LoopLimits
 from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Needs
@@ -30,7 +34,7 @@ from ai_agents.store.database import Database
 from ai_agents.store.history import History
 from ai_agents.store.runs import OwnedRun
 from ai_agents.tools.base import ToolContext
-from ai_agents.tools.executor import ToolExecutor, find_fault
+from ai_agents.tools.executor import Judge, ToolExecutor, find_fault
 from ai_agents.tools.schema import OutputValidator
 from ai_agents.tools.toolset import ToolSet
 
@@ -120,31 +124,43 @@ class Preparation:
         tools = first.reading.tools
         settings = agent["settings"] or {}
         schema = agent["output_schema"]
-        context = ToolContext(run.id, run.thread_id, run.user_id)
-
-        async def run_tool(call: ToolCallPart) -> ToolResultPart:
-            return await self._executor.run(call, context, tools, keep=partial(self._keep, run, call.name))
+        shows_reasoning = (settings.get("reasoning") or "none") != "none"
+        guarded = self._guard(run, agent)
 
         return Prepared(
-            provider=provider,
+            provider=guarded.output(provider, tools, shows_reasoning=shows_reasoning),
             request=first.request,
-            run_tool=run_tool,
+            run_tool=partial(self._run_tool, run, tools, guarded.judge_result),
             is_retry_safe=partial(_is_retry_safe, tools),
             limits=LoopLimits(
                 tool_rounds=settings.get("tool_rounds") or self._limits.tool_rounds,
                 identical_calls=self._limits.identical_calls,
             ),
             run_time_s=self._limits.run_time_s,
-            show_reasoning=(settings.get("reasoning") or "none") != "none",
+            show_reasoning=shows_reasoning,
             meter=meter,
             find_fault=None if schema is None else OutputValidator(schema).find_fault,
             needs_approval=partial(_needs_approval, tools),
             approval_s=self._limits.approval_s,
             keeps_cut=settings.get("on_cut") == "keep" and schema is None,
             notices=notices,
+            take_triggers=guarded.take_triggers,
             earlier=first.reading.earlier,
             needs=partial(_needs, self._auto_title, self._contexts.strategy(agent), first.reading.window),
         )
+
+    def _guard(self, run: OwnedRun, agent: JsonObject) -> RunGuards:
+        purpose = Purpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
+        ask = asks_judges(self._database, self._contexts, purpose)
+        configs = agent["guardrails"]
+        return RunGuards(
+            self._contexts.guards(configs, "input", ask=ask), self._contexts.guards(configs, "output", ask=ask)
+        )
+
+    async def _run_tool(self, run: OwnedRun, tools: ToolSet, judge: Judge, call: ToolCallPart) -> ToolResultPart:
+        context = ToolContext(run.id, run.thread_id, run.user_id)
+        keep = partial(self._keep, run, call.name)
+        return await self._executor.run(call, context, tools, judge=judge, keep=keep)
 
     async def _keep(self, run: OwnedRun, tool: str, text: str) -> FilePart | None:
         """A file of the user's with all that a tool said; None where it cannot be kept."""
@@ -183,6 +199,8 @@ class Preparation:
             observe=partial(contexts.observe, provider.name, model, built.account.uncalibrated_tokens),
         )
         request = await contexts.fill(built.request)
+        if guards := contexts.guards(reading.agent["guardrails"], "input"):
+            request = await asyncio.to_thread(guard_files, request, guards)
         notices += notices_of(built.account)
         return _Ready(reading, CompactingProvider(provider, tell=notices.append), request, meter)
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.money import cost_to_dict
 from ai_agents.core.types import JsonObject, Part, ToolCallPart, ToolResultPart, Usage
+from ai_agents.guardrails.base import Trigger
 from ai_agents.store import jobs, runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message
 from ai_agents.store.model_calls import Call, insert_call
@@ -41,6 +42,7 @@ class Ending:
     answer: Answer | None = None
     call: Call | None = None
     notices: tuple[JsonObject, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +83,45 @@ def record_step(
     calls: Sequence[ToolCallPart],
     *,
     waiting: Collection[str] = (),
+    triggers: Sequence[Trigger] = (),
 ) -> OwnedRun:
     """Record an assistant's message that calls tools, and that the calls begin, but for those in `waiting`, which wait
-    for a person; the run with its next message's id.
+    for a person; the run with its next message's id. `triggers` are what guardrails found in the message.
 
     Raises `LeaseLost`.
     """
     started = [call for call in calls if call.tool_call_id not in waiting]
-    first = thread_log.reserve(connection, run.thread_id, 1 + len(started))
+    first = thread_log.reserve(connection, run.thread_id, len(triggers) + 1 + len(started))
+    seq = first + len(triggers)
     used = _charged(run, answer.call)
     next_message_id = new_id()
     runs.update_owned(connection, run, {"message_id": next_message_id} | _spent(used))
     _note_call(connection, run, answer.call)
-    message = _insert_answer(connection, run, answer, seq=first)
+    message = _insert_answer(connection, run, answer, seq=seq)
     tool_calls.insert_calls(connection, run.id, calls, waiting=waiting)
-    entries = [_completed_entry(run, message), *(started_call_entry(run.id, call) for call in started)]
+    entries = [
+        *trigger_entries(run.id, triggers),
+        _completed_entry(run, message),
+        *(started_call_entry(run.id, call) for call in started),
+    ]
     thread_log.write(connection, run.thread_id, first, entries)
-    return replace(used, message_id=next_message_id, reset_seq=first)
+    return replace(used, message_id=next_message_id, reset_seq=seq)
 
 
-def record_result(connection: Connection, run: OwnedRun, result: ToolResultPart, *, status: str = "finished") -> bool:
-    """Record how a tool call ended; always True. Raises `LeaseLost`."""
-    seq = thread_log.reserve(connection, run.thread_id, 1)
+def record_result(
+    connection: Connection,
+    run: OwnedRun,
+    result: ToolResultPart,
+    *,
+    status: str = "finished",
+    triggers: Sequence[Trigger] = (),
+) -> bool:
+    """Record how a tool call ended, and what guardrails found in its result; always True. Raises `LeaseLost`."""
+    first = thread_log.reserve(connection, run.thread_id, len(triggers) + 1)
+    seq = first + len(triggers)
     runs.update_owned(connection, run, {"fence": run.fence})
+    if triggers:
+        thread_log.write(connection, run.thread_id, first, trigger_entries(run.id, triggers))
     insert_result(connection, run.thread_id, run.id, result, seq=seq, status=status)
     return True
 
@@ -146,15 +164,16 @@ def end_owned(
     if ending.status != "completed":
         thread_log.lock(connection, run.thread_id)
         _stop_calls(connection, run.thread_id, run.id)
-    first, titled = thread_log.reserve_and_see(connection, run.thread_id, 2 if ending.answer else 1)
+    found = trigger_entries(run.id, ending.triggers)
+    first, titled = thread_log.reserve_and_see(connection, run.thread_id, len(found) + (2 if ending.answer else 1))
     call = ending.answer.call if ending.answer else ending.call
     used = run if call is None else _charged(run, call)
     row = runs.update_owned(connection, run, _terminal_values(ending) | _spent(used))
     if call is not None:
         _note_call(connection, run, call)
-    message = _insert_answer(connection, run, ending.answer, seq=first) if ending.answer else None
+    message = _insert_answer(connection, run, ending.answer, seq=first + len(found)) if ending.answer else None
     discard = [] if message else [run.message_id]
-    entries = [_completed_entry(run, message)] if message else []
+    entries = [*found, _completed_entry(run, message)] if message else found
     entries.append(_terminal_entry(row, discard=discard, resets=True))
     thread_log.write(connection, run.thread_id, first, entries)
     return Ended(
@@ -217,6 +236,14 @@ def start_next(connection: Connection, thread_id: str, successor: Successor | No
     message = place_message(connection, row["user_message_id"], seq)
     thread_log.write(connection, thread_id, seq, [started_entry(row, message)])
     return owned_run(row, reset_seq=seq) if successor else None
+
+
+def trigger_entries(run_id: str, triggers: Sequence[Trigger]) -> list[Entry]:
+    """The log rows `guardrail.triggered`."""
+    return [
+        Entry("guardrail.triggered", run_id, {"guardrail": each.guardrail, "stage": each.stage, "action": each.action})
+        for each in triggers
+    ]
 
 
 def started_entry(row: RowMapping, user_message: JsonObject) -> Entry:

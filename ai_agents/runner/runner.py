@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection as SqlConnection
@@ -26,10 +27,12 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.admission import Admission, Admitted, OnBusy, admit, find_replayed
 from ai_agents.runner.approvals import Decision, decide
+from ai_agents.runner.asking import Purpose, asks_judges
 from ai_agents.runner.cancellation import cancel
 from ai_agents.runner.connection import Connection
 from ai_agents.runner.context_view import ContextAsked, StrategyAsked, read_context
 from ai_agents.runner.contexts import Contexts
+from ai_agents.runner.input_guarding import JudgeFirst, judge_message, judge_texts
 from ai_agents.runner.lease import LEASE_S
 from ai_agents.runner.places import place_at_start, place_in_run, place_in_thread
 from ai_agents.runner.preparation import Preparation, RunLimits
@@ -69,7 +72,8 @@ class AgentRunner:
     provider comes from; `tools` are the tools that agents may name, by default those of `register_tool`; `models` is
     what is known of models' windows and prices; `blobs` is where the bytes of attachments are: without it none can be
     sent, and of tools' results too long to be shown the rest is lost.
-    With `auto_title` a thread without a title gets one in the background after its first exchange.
+    With `auto_title` a thread without a title gets one in the background after its first exchange. A guardrail's judge
+    that cannot be asked allows nothing, unless `judges_fail_open`.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class AgentRunner:
         limits: RunLimits | None = None,
         blobs: BlobStore | None = None,
         auto_title: bool = False,
+        judges_fail_open: bool = False,
     ) -> None:
         self.conn = conn
         self.auth = auth or RoleAuth(conn)
@@ -99,6 +104,7 @@ class AgentRunner:
             tools=tools,
             models=models or ModelCatalogue(),
             blobs=blobs,
+            judges_fail_open=judges_fail_open,
         )
         self._prepare = Preparation(
             conn.database,
@@ -167,8 +173,9 @@ class AgentRunner:
         attached first. `attachments` are ids of files, which come after the content.
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
-        `InvalidRequest` for empty content and for files that the user may not read, `UnsupportedAttachment` for one
-        that the model cannot be given, `Overloaded` while the process stops, `SecondProcess`, `DatabaseUnavailable`.
+        `GuardrailBlocked`, `InvalidRequest` for empty content and for files that the user may not read,
+        `UnsupportedAttachment` for one that the model cannot be given, `Overloaded` while the process stops,
+        `SecondProcess`, `DatabaseUnavailable`.
         """
         await self.open()
         asked = Admission(
@@ -184,13 +191,14 @@ class AgentRunner:
             is_admin=is_admin,
             attachments=tuple(attachments),
             check_files=self._contexts.check_files,
+            has_guards=self._contexts.has_input_guards,
         )
         if self._draining or self._executor.successor is None:
             raise Overloaded("This process is stopping.", retry_after_s=1)
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
         try:
-            admitted, prepare = await self._database.write(lambda c: self._admit(c, asked), brief=True)
+            admitted, prepare = await self._judge_and_admit(asked)
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
             if follow and admitted.owned is not None:
                 place = place_at_start(admitted.owned)
@@ -199,6 +207,31 @@ class AgentRunner:
             self.conn.bus.release(channel)
         self._begin(admitted, prepare)
         return started
+
+    async def _judge_and_admit(self, asked: Admission) -> tuple[Admitted, Prepare]:
+        """Let the message in, once this version of the agent's guardrails has judged it, where there are some."""
+        while True:
+            try:
+                return await self._database.write(partial(self._admit, asked=asked), brief=True)
+            except JudgeFirst as first:
+                asked = await self._judge(asked, first)
+
+    async def _judge(self, asked: Admission, first: JudgeFirst) -> Admission:
+        contexts = self._contexts
+        agent = contexts.find_agent(first.agent_id, first.version)
+        assert agent is not None  # noqa: S101  # it was looked at a moment ago
+        purpose = Purpose(asked.thread_id, first.agent_id, user_id=asked.user_id)
+        ask = asks_judges(self._database, contexts, purpose)
+        verdict = await judge_message(contexts.guards(agent["guardrails"], "input", ask=ask), first, contexts.blobs)
+        return replace(asked, parts=verdict.parts, attachments=(), verdict=verdict)
+
+    async def judge_input(self, agent: Mapping[str, Any], texts: Sequence[str], *, user_id: str) -> list[str]:
+        """What may be let in of texts that somebody gives an agent's thread otherwise than as a message.
+
+        They are read as one. Raises `GuardrailBlocked`.
+        """
+        ask = asks_judges(self._database, self._contexts, Purpose(None, agent["id"], user_id=user_id))
+        return await judge_texts(self._contexts.guards(agent["guardrails"], "input", ask=ask), texts)
 
     def _admit(self, connection: SqlConnection, asked: Admission) -> tuple[Admitted, Prepare]:
         admitted = admit(connection, asked)

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, Protocol
 
 from ai_agents.bus.base import Channel
 from ai_agents.bus.progress import TextInProgress
-from ai_agents.core.exceptions import AIAgentsError, ProviderError, RunInterrupted, RunTimeout
+from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, ProviderError, RunInterrupted, RunTimeout
 from ai_agents.core.types import (
     ModelMessage,
     ModelRequest,
@@ -23,6 +23,7 @@ from ai_agents.core.types import (
     ToolCallPart,
     ToolResultPart,
 )
+from ai_agents.guardrails.base import Trigger
 from ai_agents.providers.base import Provider
 from ai_agents.runner import approvals, recording, recovery
 from ai_agents.runner.compaction import Notice
@@ -66,6 +67,8 @@ class Prepared:
     approval_s: float = 86_400.0
     keeps_cut: bool = False
     notices: Sequence[Notice] = ()
+    # What guardrails have found since this was last asked.
+    take_triggers: Callable[[], tuple[Trigger, ...]] = tuple
     earlier: tuple[ModelMessage, ...] = ()
     # What the run makes needed once it has recorded so many messages.
     needs: Callable[[int], Needs] = lambda _recorded: Needs()
@@ -144,6 +147,8 @@ class Turn:
             if self.stopped != "cancel":
                 return None
             ending = await self._cut("cancelled")
+        except GuardrailBlocked as error:
+            ending = await self._blocked(error)
         except AIAgentsError as error:
             ending = await self._failed(error)
         except Exception:  # noqa: BLE001  # the edge of a run: whatever happens in it, the thread stays usable
@@ -201,9 +206,13 @@ class Turn:
         call = self._unrecorded = self._meter.completed(response)
         answer = Answer(response.parts, call)
 
+        triggers = self._take_triggers()
+
         async def write() -> None:
             self.run = await self._writes.record(
-                lambda c: recording.record_step(c, self.run, answer, response.tool_calls, waiting=waiting),
+                lambda c: recording.record_step(
+                    c, self.run, answer, response.tool_calls, waiting=waiting, triggers=triggers
+                ),
                 lambda c: recovery.find_next_step(c, self.run),
             )
             self._progress = self._unrecorded = None
@@ -213,9 +222,10 @@ class Turn:
 
     async def result(self, result: ToolResultPart, *, status: str = "finished") -> None:
         """Record how a call ended."""
+        triggers = self._take_triggers()
         await self._writes.to_the_end(
             self._writes.record(
-                lambda c: recording.record_result(c, self.run, result, status=status),
+                lambda c: recording.record_result(c, self.run, result, status=status, triggers=triggers),
                 lambda c: recovery.result_is_recorded(c, self.run, result.tool_call_id) or None,
             )
         )
@@ -250,6 +260,7 @@ class Turn:
         if self.run.attempt >= MAX_ATTEMPTS:
             raise error
         self._unrecorded = call
+        self._take_triggers()  # of what is void now
 
         async def write() -> None:
             self.run = await self._writes.record(
@@ -280,11 +291,20 @@ class Turn:
         problem = {"type": "about:blank", "title": type(error).__name__, "detail": str(error), "code": error.code}
         return Ending("failed", error=problem, call=self._aborted("failed", error))
 
+    async def _blocked(self, error: GuardrailBlocked) -> Ending:
+        """What was rightly said before is kept as an incomplete message."""
+        ending = await self._failed(error)
+        shown = self._shown_parts()
+        problem = (ending.error or {}) | {"guardrail": error.guardrail, "stage": error.stage}
+        if ending.call is None or not any(isinstance(part, TextPart) for part in shown):
+            return replace(ending, error=problem)
+        return replace(ending, error=problem, call=None, answer=Answer(shown, ending.call, status="incomplete"))
+
     async def _close(self, ending: Ending) -> Ended | None:
         """Write the ending, whatever happens to this task meanwhile."""
         self._unrecorded = ending.answer.call if ending.answer else ending.call
         if self._prepared is not None:
-            ending = replace(ending, notices=tuple(self._prepared.notices))
+            ending = replace(ending, notices=tuple(self._prepared.notices), triggers=self._take_triggers())
         needs = None
         if ending.status == "completed" and self._prepared is not None:
             needs = self._prepared.needs(self._recorded + 1)
@@ -296,6 +316,9 @@ class Turn:
             return await self._writes.last(writing)
         except LeaseLost:
             return None
+
+    def _take_triggers(self) -> tuple[Trigger, ...]:
+        return () if self._prepared is None else self._prepared.take_triggers()
 
     # What a successor does first.
 

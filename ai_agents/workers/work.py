@@ -1,23 +1,20 @@
 """What a job's handler is given, and what it gives back."""
 
-import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
+from ai_agents.guardrails.stream import REDACTED
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
+from ai_agents.runner.asking import Purpose, asks_judges, complete
 from ai_agents.runner.contexts import Contexts
-from ai_agents.runner.meter import Meter
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
-from ai_agents.store.model_calls import Call, insert_call
 from ai_agents.store.models import Agent, Thread
 
 # A job's effect, and what is kept of it as its result. It is written in the transaction that notes the job as done,
@@ -48,34 +45,20 @@ class Work:
         self, provider: Provider, request: ModelRequest, *, thread_id: str, agent_id: str
     ) -> ModelResponse:
         """A model's whole response; the call is written down, whatever becomes of it. Raises as the provider does."""
-        await self.contexts.models.load()
-        tokens = self.contexts.tokens(provider.name, request.model)
-        asked = sum(map(tokens.message, request.messages)) + tokens.text(request.system or "")
-        meter = Meter(
-            provider.name,
-            request.model,
-            models=self.contexts.models,
-            tokens=tokens,
-            input_tokens=asked,
-            observe=lambda _usage: None,
-        )
-        try:
-            response = await provider.complete(request)
-        except AIAgentsError as error:
-            await self._write_down(meter.aborted("failed", (), error), thread_id, agent_id)
-            raise
-        except asyncio.CancelledError:
-            await asyncio.shield(self._write_down(meter.aborted("cancelled", ()), thread_id, agent_id))
-            raise
-        await self._write_down(meter.completed(response), thread_id, agent_id)
-        return response
+        return await complete(self.database, self.contexts, provider, request, Purpose(thread_id, agent_id))
 
-    async def _write_down(self, call: Call, thread_id: str, agent_id: str) -> None:
-        """In a transaction of its own: the call was made, whatever its answer is good for."""
-        with suppress(DatabaseUnavailable):
-            await self.database.write(
-                lambda c: insert_call(c, call, run_id=None, thread_id=thread_id, agent_id=agent_id, user_id=None)
-            )
+    async def judged(self, agent: Mapping[str, Any], text: str, *, thread_id: str) -> str:
+        """What may be seen of a text that a job made for an agent's thread: a title or summary never says what its
+        agent must not. What would block an answer is taken out here; "" where nothing may be seen.
+        """
+        configs = [config | {"action": "redact"} for config in agent["guardrails"]]
+        guards = self.contexts.guards(
+            configs, "output", ask=asks_judges(self.database, self.contexts, Purpose(thread_id, agent["id"]))
+        )
+        if not guards:
+            return text
+        seen: str = (await guards.judge_text(text)).value
+        return "" if seen == REDACTED else seen
 
     def strategy(self, agent: Mapping[str, Any]) -> MemoryStrategy:
         """The agent's memory."""

@@ -64,7 +64,7 @@ async def cancel_run(thread: OnThread, run_id: str, user: User, services: Servic
     "/threads/{thread_id}/runs/{run_id}/approvals",
     responses={
         **answer(200, RunRead, "The run: it goes on once nothing waits any more."),
-        **problems("forbidden", "conflict", "overloaded"),
+        **problems("forbidden", "conflict", "guardrail_blocked", "overloaded"),
     },
 )
 async def decide_tool_call(

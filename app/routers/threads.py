@@ -21,7 +21,11 @@ _THREAD = answer(200, ThreadRead, "The thread.", headers=("ETag",))
 _FIRST = 1
 
 
-@router.post("/threads", status_code=201, responses={**_CREATED, **problems("not_found", "idempotency_key_reused")})
+@router.post(
+    "/threads",
+    status_code=201,
+    responses={**_CREATED, **problems("not_found", "idempotency_key_reused", "guardrail_blocked")},
+)
 async def create_thread(
     request: Request,
     user: User,
@@ -30,10 +34,11 @@ async def create_thread(
     body: Annotated[CreateThread, json_body(CreateThread)],
 ) -> Response:
     """Begin a conversation with an agent."""
+    judged = await service.judged_beginning(services, user, body, key=key)
     thread = await create_once(
         services,
         user,
-        lambda: service.create_thread(services, user, body),
+        lambda: service.create_thread(services, user, judged),
         key=key,
         fingerprint=fingerprint(request),
     )

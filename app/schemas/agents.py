@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS
 from ai_agents.memory.registry import BUILT_IN_STRATEGIES, strategy_from_config
 from app.schemas.common import Id, Line, LongText, Metadata, Page, Read, Strict, Timestamp
 
@@ -113,7 +114,9 @@ class Pii(_Guardrail):
     """Data that belongs to a person."""
 
     type: Literal["pii"]
-    kinds: Annotated[list[Literal["email", "phone", "card", "iban", "ip"]], Field(min_length=1)]
+    kinds: Annotated[list[Literal["email", "phone", "card", "iban", "ip"]], Field(min_length=1)] = [
+        "email", "phone", "card", "iban", "ip",
+    ]  # fmt: skip
 
 
 class Secrets(_Guardrail):
@@ -138,7 +141,30 @@ class Judge(_Guardrail):
     policy: Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
-Guardrail = Annotated[Blocklist | Pii | Secrets | MaxLength | Judge, Discriminator("type")]
+class OtherGuardrail(BaseModel):
+    """A guardrail that was registered under this type, with its own options."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    type: Annotated[str, Field(min_length=1, max_length=64)]
+    stage: Literal["input", "output", "both"] = "both"
+    action: Literal["block", "redact"] = "block"
+
+
+def _type_of(value: Any) -> str:
+    name = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
+    return name if isinstance(name, str) and name in BUILT_IN_GUARDRAILS else "other"
+
+
+Guardrail = Annotated[
+    Annotated[Blocklist, Tag("blocklist")]
+    | Annotated[Pii, Tag("pii")]
+    | Annotated[Secrets, Tag("secrets")]
+    | Annotated[MaxLength, Tag("max_length")]
+    | Annotated[Judge, Tag("judge")]
+    | Annotated[OtherGuardrail, Tag("other")],
+    Discriminator(_type_of),
+]
 
 
 class Fallback(Strict):

@@ -7,12 +7,13 @@ from sqlalchemy import Connection
 from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
 from ai_agents.core.types import JsonObject
+from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents as store
 from ai_agents.tools.schema import OutputValidator
 from app.container import Container, Principal
 from app.dependencies import PageOf, VisibleAgent
+from app.schemas import agents as schema
 from app.schemas.agents import AnyAgent, CreateAgent, ToolChoice, UpdateAgent
-from app.services import unsupported
 from app.services.preconditions import check_version
 
 
@@ -60,8 +61,8 @@ def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
 
 
 def _check_names(services: Container, body: AnyAgent) -> None:
-    """Raises `InvalidRequest` for what does not exist here: a provider, a tool, an API, or a schema that is none."""
-    unsupported.check_agent(body)
+    """Raises `InvalidRequest` for what does not exist here, or cannot be: a provider, a tool, a guardrail, a schema."""
+    build_guardrails([guardrail.model_dump() for guardrail in body.guardrails])
     if body.output_schema is not None:
         OutputValidator(body.output_schema)
     if body.settings.api is not None and body.provider not in {None, "openai"}:
@@ -69,6 +70,9 @@ def _check_names(services: Container, body: AnyAgent) -> None:
     known = {status.name for status in services.providers.configured()}
     if body.provider is not None and body.provider not in known:
         raise _unknown("provider", known, "provider")
+    for number, guardrail in enumerate(body.guardrails):
+        if isinstance(guardrail, schema.Judge) and guardrail.provider not in known:
+            raise _unknown("provider", known, "guardrails", number, "provider")
     for number, fallback in enumerate(body.fallbacks):
         if fallback.provider not in known:
             raise _unknown("provider", known, "fallbacks", number, "provider")

@@ -15,16 +15,23 @@ async def cancel(services: Container, user: Principal, thread: ThreadAccess, run
 
 
 async def decide(services: Container, user: Principal, thread: ThreadAccess, run_id: str, body: Approval) -> JsonObject:
-    """The run after the decision. Raises `RunNotFound`, `PermissionDenied`, `ToolCallNotFound`, `Conflict`."""
-    await _require(services, user, thread, run_id, "approve")
+    """The run after the decision. Raises `RunNotFound`, `PermissionDenied`, `ToolCallNotFound`, `Conflict`, and
+    `GuardrailBlocked` for the reason.
+    """
+    run = await _require(services, user, thread, run_id, "approve")
+    reason = body.reason
+    if reason:
+        agent = await services.agents.get_version(run["agent_id"], run["agent_version"])
+        (reason,) = await services.runner.judge_input(agent, [reason], user_id=user.user_id)
     return await services.runner.decide(
-        thread.thread_id, run_id, body.tool_call_id, approved=body.approved, reason=body.reason
+        thread.thread_id, run_id, body.tool_call_id, approved=body.approved, reason=reason
     )
 
 
 async def _require(
     services: Container, user: Principal, thread: ThreadAccess, run_id: str, action: ThreadAction
-) -> None:
-    await services.runs.get(thread.thread_id, check_id(run_id, RunNotFound))
+) -> JsonObject:
+    run = await services.runs.get(thread.thread_id, check_id(run_id, RunNotFound))
     if not user.is_admin and not may_on_thread(action, thread.thread_role):
         raise PermissionDenied(f"To {action} takes editor on the thread.")
+    return run

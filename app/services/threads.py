@@ -13,10 +13,41 @@ from ai_agents.store import thread_log
 from ai_agents.store import threads as store
 from app.container import Container, Principal
 from app.dependencies import PageOf, check_id
-from app.schemas.common import to_parts
-from app.schemas.threads import CreateThread, UpdateThread
+from app.schemas.common import TextPartIn, to_parts
+from app.schemas.threads import CreateThread, InitialMessage, UpdateThread
 from app.services.files import check_files
 from app.services.preconditions import check_version
+
+
+async def judged_beginning(
+    services: Container, user: Principal, body: CreateThread, *, key: str | None
+) -> CreateThread:
+    """What a thread begins with, as the agent's guardrails let it in. Raises `GuardrailBlocked`.
+
+    It is not looked at again where the same request was made before. Raises `AgentNotFound`, too.
+    """
+    if not (body.messages or body.summary) or (key is not None and await services.is_repeated(user, key)):
+        return body
+    check_id(body.agent_id, AgentNotFound)
+    await services.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)
+    agent = await services.agents.get(body.agent_id)
+    if not agent["guardrails"]:
+        return body
+    messages = [await _judged_message(services, user, agent, message) for message in body.messages]
+    summary = body.summary and (await services.runner.judge_input(agent, [body.summary], user_id=user.user_id))[0]
+    return body.model_copy(update={"messages": messages, "summary": summary})
+
+
+async def _judged_message(
+    services: Container, user: Principal, agent: JsonObject, message: InitialMessage
+) -> InitialMessage:
+    texts = [part for part in message.content if isinstance(part, TextPartIn)]
+    judged = iter(await services.runner.judge_input(agent, [part.text for part in texts], user_id=user.user_id))
+    content = [
+        part.model_copy(update={"text": next(judged)}) if isinstance(part, TextPartIn) else part
+        for part in message.content
+    ]
+    return message.model_copy(update={"content": content})
 
 
 async def create_thread(services: Container, user: Principal, body: CreateThread) -> JsonObject:
@@ -57,6 +88,8 @@ async def update_thread(
     """The thread, changed, and its version. Raises `PermissionDenied`, `PreconditionFailed`, `ThreadNotFound`."""
     _require(user, thread, "update")
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set)
+    if changes.get("summary") and (agent := await services.agents.find(thread.agent_id)) is not None:
+        (changes["summary"],) = await services.runner.judge_input(agent, [changes["summary"]], user_id=user.user_id)
     expected = None
     if versions is not None:
         _, expected = await services.threads.get_with_version(thread.thread_id)

@@ -10,8 +10,8 @@ from tests.unit.guardrails.judging import cut
 
 # What composes, reorders, expands, and is not seen.
 ALPHABET = (
-    "ab e\u0301\u0327\u0323\u0308\u1100\u1161\u11a8\uac00\ufb01\uff41\u200b\u00ad\u212b\u03a9\u09c7\u09be\ufe0f\u0e33\u0345"
-    "\U0001f600\x08\n"
+    "ab e\u0301\u0327\u0323\u0308\u1100\u1161\u11a8\uac00\ufb01\uff41\u200b\u00ad\u212b\u03a9\u09c7\u09be\ufe0f"
+    "\u0e33\u0345\U0001f600\x08\n"
 )
 texts = st.text(alphabet=ALPHABET, max_size=40)
 

@@ -1,0 +1,348 @@
+"""Guardrails in runs: of what comes in, what goes out, what tools answer, what jobs write."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from ai_agents import (
+    AgentRunner,
+    AgentStore,
+    Attachments,
+    Connection,
+    DiskStore,
+    MessageStore,
+    RunStore,
+    ThreadStore,
+    ToolRegistry,
+)
+from ai_agents.core.exceptions import GuardrailBlocked, ProviderError, ThreadNotFound
+from ai_agents.core.types import FilePart, JsonObject, ReasoningPart, TextPart, ToolCallPart, ToolDefinition
+from ai_agents.providers.registry import ProviderPool
+from ai_agents.store.models import ModelCall
+from ai_agents.testing import ScriptedProvider, tool_call
+from ai_agents.tools.base import Tool
+from tests.unit.runner.conftest import USER
+
+TIMEOUT_S = 20
+R = "[redacted]"
+
+
+def blocklist(*patterns: str, stage: str = "output", action: str = "redact") -> JsonObject:
+    return {"type": "blocklist", "patterns": list(patterns), "stage": stage, "action": action}
+
+
+class Say(Tool):
+    """Says what it is made to say."""
+
+    name = "say"
+
+    def __init__(self, says: Any = "a secret") -> None:
+        self.says = says
+        self.asked: list[Any] = []
+
+    async def execute(self, what: str = "") -> Any:
+        self.asked.append(what)
+        return self.says
+
+    def get_definition(self) -> ToolDefinition:
+        return ToolDefinition(self.name, "Says.", {"type": "object", "properties": {"what": {}}})
+
+
+class Stage:
+    """A thread whose agent has guardrails."""
+
+    def __init__(
+        self, conn: Connection, *answers: object, tool: Tool | None = None, blobs: DiskStore | None = None
+    ) -> None:
+        self.conn = conn
+        self.tool = tool or Say()
+        self.provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
+        self.runner = AgentRunner(conn, provider=self.provider, tools=ToolRegistry([self.tool]), blobs=blobs)
+        self.thread_id = ""
+
+    async def open(self, *guardrails: JsonObject, **agent: Any) -> "Stage":
+        """Make the agent and the thread."""
+        created = await AgentStore(self.conn).create(name="a", tools=["say"], guardrails=guardrails, **agent)
+        self.thread_id = (await ThreadStore(self.conn).create(agent_id=created["id"], owner_id=USER))["id"]
+        return self
+
+    async def ask(self, content: str = "Go.") -> JsonObject:
+        """Send a message; the run at its end."""
+        started = await self.runner.start(self.thread_id, USER, content)
+        async with asyncio.timeout(TIMEOUT_S):
+            return (await self.runner.wait(self.thread_id, started.run["id"])).run
+
+    async def history(self) -> list[JsonObject]:
+        data: list[JsonObject] = (await MessageStore(self.conn).list(self.thread_id, limit=100))["data"]
+        return data
+
+    async def events(self, run: JsonObject) -> list[tuple[str, Any]]:
+        """Everything of the run, deltas of its last message where there are any."""
+        reader = await self.runner.read_run(self.thread_id, run["id"])
+        assert reader is not None
+        async with asyncio.timeout(TIMEOUT_S):
+            return [(event.type, event.data) async for event in reader.events()]
+
+    async def nowhere(self, forbidden: str) -> None:
+        """Assert that this text stands in no row of the database that clients, models or jobs are given."""
+        for table in ("messages", "thread_events", "threads", "summaries", "tool_calls", "runs"):
+            rows = await self.conn.database.read(
+                lambda c, table=table: c.execute(text(f"SELECT * FROM {table}")).all()  # type: ignore[misc]
+            )
+            assert not any(forbidden in str(row).lower() for row in rows), table
+
+
+async def stream_of(stage: Stage, content: str = "Go.") -> tuple[str, list[str], JsonObject]:
+    """What the deltas of a streamed run add up to, the types of its events, and the data of the last."""
+    said, last = "", {}
+    kinds: list[str] = []
+    async with asyncio.timeout(TIMEOUT_S):
+        async for event in stage.runner.stream(stage.thread_id, USER, content):
+            said += str(event)
+            kinds.append(event.type)
+            last = dict(event.data)
+    return said, kinds, last
+
+
+async def test_forbidden_text_leaves_neither_in_deltas_nor_in_the_message(conn: Connection) -> None:
+    stage = await Stage(conn, list("It is a SeCrEt, yes.")).open(blocklist("secret"))
+    said, kinds, last = await stream_of(stage)
+    assert said == f"It is a {R}, yes."
+    assert [kind for kind in kinds if kind != "message.delta"] == [
+        "run.started", "message.started", "guardrail.triggered", "message.completed", "run.completed",
+    ]  # fmt: skip
+    assert last["run"]["status"] == "completed"
+    assert (await stage.history())[-1]["content"] == f"It is a {R}, yes."
+    await stage.nowhere("secret")
+
+
+async def test_text_is_shown_as_it_comes_and_not_at_the_end(conn: Connection) -> None:
+    gate = asyncio.Event()
+    stage = await Stage(conn, ["All of this is fine, and ", gate, "so is the rest."]).open(blocklist("a secret"))
+    said = ""
+    async with asyncio.timeout(TIMEOUT_S):
+        async for event in stage.runner.stream(stage.thread_id, USER, "Go."):
+            said += str(event)
+            # One character may still compose with the next.
+            if said == "All of this is fine, and":
+                gate.set()
+    assert gate.is_set()
+    assert said == "All of this is fine, and so is the rest."
+
+
+async def test_a_block_ends_the_run_and_keeps_what_was_rightly_said(conn: Connection) -> None:
+    stage = await Stage(conn, list("Well, the secret is out.")).open(blocklist("secret", action="block"))
+    said, kinds, last = await stream_of(stage)
+    assert said == "Well, the "
+    assert kinds[-3:] == ["guardrail.triggered", "message.completed", "run.failed"]
+    assert last["problem"]["code"] == "guardrail_blocked"
+    assert (last["problem"]["guardrail"], last["discard"]) == ("blocklist", [])
+    message = (await stage.history())[-1]
+    assert (message["status"], message["content"]) == ("incomplete", "Well, the ")
+    await stage.nowhere("secret")
+    stage.provider.answers = ["secret"]
+    with pytest.raises(GuardrailBlocked):
+        await stage.runner.run(stage.thread_id, USER, "Again.")
+
+
+async def test_a_block_before_any_text_leaves_no_message(conn: Connection) -> None:
+    stage = await Stage(conn, "secret").open(blocklist("secret", action="block"))
+    run = await stage.ask()
+    assert (run["status"], run["error"]["code"]) == ("failed", "guardrail_blocked")
+    assert [message["role"] for message in await stage.history()] == ["user"]
+    assert run["usage"]["estimated"]
+    stage.provider.answers = ["fine"]
+    assert (await stage.ask())["status"] == "completed"
+
+
+async def test_what_is_held_is_dropped_when_the_run_is_cancelled(conn: Connection) -> None:
+    gate = asyncio.Event()
+    stage = await Stage(conn, ["The word is secr", gate]).open(blocklist("secret"))
+    started = await stage.runner.start(stage.thread_id, USER, "Go.", follow=True)
+    reader = await stage.runner.read_started(started)
+    said = ""
+    async with asyncio.timeout(TIMEOUT_S):
+        async for event in reader.events():
+            said += str(event)
+            if said == "The word is ":
+                await stage.runner.cancel(stage.thread_id, started.run["id"])
+    assert said == "The word is "
+    message = (await stage.history())[-1]
+    assert (message["status"], message["content"]) == ("incomplete", "The word is ")
+
+
+async def test_an_answer_that_breaks_off_while_it_is_held_is_asked_for_again(conn: Connection) -> None:
+    broken = ["secre", ProviderError("cut", retryable=True)]
+    stage = await Stage(conn, broken, "All is well.").open(blocklist("secret"))
+    run = await stage.ask()
+    assert (run["status"], run["attempt"]) == ("completed", 2)
+    assert (await stage.history())[-1]["content"] == "All is well."
+
+
+async def test_arguments_are_judged_too(conn: Connection) -> None:
+    call = ToolCallPart("call_1", "say", {"what": "the secret", "secret": 1})
+    say = Say("fine")
+    stage = await Stage(conn, [call], [tool_call("say", what="a secret")], "Done.", tool=say).open(blocklist("secret"))
+    assert (await stage.ask())["status"] == "completed"
+    # An argument whose name is not allowed is none that the tool knows.
+    assert say.asked == [f"a {R}"]
+    await stage.nowhere("secret")
+
+
+async def test_a_blocked_argument_is_never_run(conn: Connection) -> None:
+    say = Say("fine")
+    stage = await Stage(conn, [tool_call("say", what="the secret")], tool=say).open(blocklist("secret", action="block"))
+    run = await stage.ask()
+    assert (run["status"], run["error"]["code"]) == ("failed", "guardrail_blocked")
+    assert say.asked == []
+    await stage.nowhere("secret")
+
+
+async def test_the_name_of_a_tool_that_there_is_not_is_a_text_like_any_other(conn: Connection) -> None:
+    stage = await Stage(conn, [tool_call("secret_tool")], "Done.").open(blocklist("secret"))
+    assert (await stage.ask())["status"] == "completed"
+    await stage.nowhere("secret")
+
+
+async def test_a_tools_result_passes_the_input_guardrails(conn: Connection) -> None:
+    stage = await Stage(conn, [tool_call("say")], "Done.", tool=Say({"told": ["a secret"]})).open(
+        blocklist("secret", stage="input")
+    )
+    run = await stage.ask()
+    (result,) = (await stage.history())[2]["parts"]
+    assert (result["result"], result["is_error"]) == ({"told": [f"a {R}"]}, False)
+    triggered = [data for kind, data in await stage.events(run) if kind == "guardrail.triggered"]
+    assert [(each["guardrail"], each["stage"], each["action"]) for each in triggered] == [
+        ("blocklist", "input", "redact")
+    ]
+    await stage.nowhere("secret")
+
+
+async def test_a_blocked_result_is_withheld_and_the_model_is_told(conn: Connection) -> None:
+    guardrail = blocklist("secret", stage="input", action="block")
+    stage = await Stage(conn, [tool_call("say")], "Then not.").open(guardrail)
+    assert (await stage.ask())["status"] == "completed"
+    (result,) = (await stage.history())[2]["parts"]
+    assert result["is_error"]
+    assert result["result"] == "The result was withheld: the guardrail blocklist does not allow it."
+    await stage.nowhere("secret")
+
+
+async def test_a_long_result_is_judged_before_it_is_kept(conn: Connection, tmp_path: Path) -> None:
+    blobs = DiskStore(tmp_path / "files")
+    says = Say("x " * 60_000 + "the secret")
+    stage = await Stage(conn, [tool_call("say")], "Done.", tool=says, blobs=blobs).open(
+        blocklist("secret", stage="input")
+    )
+    await stage.ask()
+    contents = [path.read_bytes() for path in (tmp_path / "files").rglob("*") if path.is_file()]
+    assert any(len(content) > 100_000 for content in contents)
+    assert not any(b"secret" in content for content in contents)
+
+
+async def test_a_message_that_is_blocked_is_not_stored(conn: Connection) -> None:
+    stage = await Stage(conn).open(blocklist("secret", stage="input", action="block"))
+    with pytest.raises(GuardrailBlocked) as blocked:
+        await stage.ask("Here is a s\u200becret.")
+    assert (blocked.value.guardrail, blocked.value.stage) == ("blocklist", "input")
+    assert "secret" not in str(blocked.value)
+    assert await stage.history() == []
+    assert (await RunStore(conn).list(stage.thread_id))["data"] == []
+    assert stage.provider.requests == []
+
+
+async def test_a_message_is_redacted_before_anybody_sees_it(conn: Connection) -> None:
+    stage = await Stage(conn, "Noted.").open({"type": "pii", "stage": "input", "action": "redact"})
+    run = await stage.ask("I am ada@example.com.")
+    assert (await stage.history())[0]["content"] == f"I am {R}."
+    assert stage.provider.requests[0].messages[-1].parts == (TextPart(f"I am {R}."),)
+    assert [kind for kind, _ in await stage.events(run)][:2] == ["run.started", "guardrail.triggered"]
+    await stage.nowhere("ada@")
+
+
+async def test_a_stranger_learns_nothing_of_guardrails(conn: Connection) -> None:
+    stage = await Stage(conn).open(blocklist("secret", stage="input", action="block"))
+    with pytest.raises(ThreadNotFound):
+        await stage.runner.start(stage.thread_id, "bob", "a secret")
+
+
+async def test_a_repeated_message_is_given_its_run_whatever_the_guardrails_say_now(conn: Connection) -> None:
+    stage = await Stage(conn, "Noted.").open()
+    first = await stage.runner.start(stage.thread_id, USER, "a secret", idempotency_key="k", fingerprint="f")
+    await stage.runner.wait(stage.thread_id, first.run["id"])
+    guardrail = blocklist("secret", stage="input", action="block")
+    await AgentStore(conn).update(first.run["agent_id"], {"guardrails": [guardrail]})
+    again = await stage.runner.start(stage.thread_id, USER, "a secret", idempotency_key="k", fingerprint="f")
+    assert (again.replayed, again.run["id"]) == (True, first.run["id"])
+    with pytest.raises(GuardrailBlocked):
+        await stage.ask("a secret")
+
+
+@pytest.mark.parametrize("action", ["block", "redact"])
+async def test_attached_files_pass_the_input_guardrails(conn: Connection, tmp_path: Path, action: str) -> None:
+    blobs = DiskStore(tmp_path)
+    file = await Attachments(conn, blobs).add(USER, "notes.txt", b"the secret is here")
+    stage = await Stage(conn, "Read.", blobs=blobs).open(blocklist("secret", stage="input", action=action))
+    if action == "block":
+        with pytest.raises(GuardrailBlocked):
+            await stage.runner.start(stage.thread_id, USER, "See.", attachments=[file["id"]])
+        return
+    await stage.runner.run(stage.thread_id, USER, "See.", attachments=[file["id"]])
+    sent = next(part for part in stage.provider.requests[0].messages[-1].parts if isinstance(part, FilePart))
+    assert sent.content is not None
+    assert sent.content.text == f"the {R} is here"
+
+
+async def test_a_judge_holds_a_message_until_it_has_spoken(conn: Connection) -> None:
+    judge = ScriptedProvider('{"allowed": true, "reason": "fine"}', '{"allowed": false, "reason": "not"}')
+    judge.name = "judge"  # type: ignore[misc]  # a provider of its own beside the agent's
+    guardrail = {"type": "judge", "provider": "judge", "model": "j", "policy": "Be kind.", "stage": "output"}
+    stage = await Stage(conn).open(guardrail)
+    pool = ProviderPool()
+    pool.add(judge)
+    stage.runner = AgentRunner(conn, provider=stage.provider, providers=pool)
+    stage.provider.answers = [list("You are nice."), list("You are not.")]
+    said, _, _ = await stream_of(stage)
+    assert said == "You are nice."
+    said, kinds, last = await stream_of(stage)
+    assert (said, last["problem"]["code"]) == ("", "guardrail_blocked")
+    assert "message.completed" not in kinds
+    calls = await conn.database.read(lambda c: c.execute(select(ModelCall.provider, ModelCall.run_id)).all())
+    assert sum(call.provider == "judge" and call.run_id is not None for call in calls) == 2
+
+
+async def test_a_guardrail_that_is_not_registered_here_lets_nothing_run(conn: Connection) -> None:
+    stage = await Stage(conn, "Hello.").open({"type": "of_another_process"})
+    with pytest.raises(Exception, match="no guardrail of this type"):
+        await stage.ask()
+    assert stage.provider.requests == []
+
+
+async def test_reasoning_that_is_shown_is_judged(conn: Connection) -> None:
+    from ai_agents.core.types import PartDelta, PartEnd, PartStart, ResponseEnd, Usage
+
+    class Thinks(ScriptedProvider):
+        """Thinks aloud before it answers."""
+
+        async def stream(self, request: Any) -> Any:
+            thought = "the secret plan"
+            yield PartStart(0, "reasoning")
+            for character in thought:
+                yield PartDelta(0, "reasoning", character)
+            yield PartEnd(0, ReasoningPart(thought, origin={"provider": "scripted", "signature": "s"}))
+            yield PartStart(1, "text")
+            yield PartDelta(1, "text", "Yes.")
+            yield PartEnd(1, TextPart("Yes."))
+            yield ResponseEnd("end", Usage(), "m")
+
+    stage = Stage(conn)
+    stage.runner = AgentRunner(conn, provider=Thinks())
+    await stage.open(blocklist("secret"), settings={"reasoning": "low"})
+    await stage.ask()
+    parts = (await stage.history())[-1]["parts"]
+    assert [(part["type"], part["text"]) for part in parts] == [("reasoning", f"the {R} plan"), ("text", "Yes.")]
+    await stage.nowhere("secret")
+    await stage.nowhere("signature")
