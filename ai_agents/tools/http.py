@@ -1,0 +1,196 @@
+"""Tools that are HTTP calls: an admin says how one is made, a model fills in the parameters.
+
+Everything before the first placeholder of the address is fixed: no argument changes whom a call goes to.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.json import clean_text
+from ai_agents.core.types import JsonObject, ToolDefinition
+from ai_agents.tools.base import Tool, ToolError
+from ai_agents.tools.outbound import Outbound, OutboundResponse
+from ai_agents.tools.schema import ArgumentsValidator
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_MAX_URL = 2000
+_MAX_HEADERS = 32
+_MAX_HEADER = 4096
+# Of an error's text: enough to see what is wrong.
+_MAX_ERROR = 2000
+_TIMEOUT_S = 30.0
+# A shorter value is found by chance in many answers.
+_SHORTEST_SECRET = 8
+_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]{1,64})\}")
+_SLASHES = re.compile(r"[/\\]")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+# What a client says of itself and of the connection.
+_NOT_TO_BE_SET = frozenset(
+    {
+        "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
+        "proxy-authorization", "proxy-connection", "accept-encoding", "expect",
+    }
+)  # fmt: skip
+
+
+class HttpTool(Tool):
+    """One HTTP call. `spec` is `name`, `description`, `parameters`, `method`, `url`; `headers` are secrets."""
+
+    def __init__(
+        self, spec: Mapping[str, Any], outbound: Outbound, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = spec["name"]
+        self.description = spec["description"]
+        self.retry_safe = spec["method"] == "GET"
+        self._parameters = spec["parameters"]
+        self._method = spec["method"]
+        self._url = spec["url"]
+        self._headers = dict(headers or {})
+        self._outbound = outbound
+        self._placeholders = frozenset(_PLACEHOLDER.findall(self._url))
+        self._prefix = self._url.partition("{")[0]
+
+    def get_definition(self) -> ToolDefinition:
+        """As the admin wrote it."""
+        return ToolDefinition(self.name, self.description, self._parameters)
+
+    async def execute(self, /, **arguments: Any) -> Any:
+        """The answer: its JSON, or its text. Raises `ToolError` for everything else."""
+        url, content = self._request(arguments)
+        headers = self._headers if content is None else {"content-type": "application/json", **self._headers}
+        response = await self._outbound.request(
+            self._method, url, headers=headers, content=content, timeout_s=_TIMEOUT_S
+        )
+        return self._answer(response)
+
+    def _request(self, arguments: JsonObject) -> tuple[str, bytes | None]:
+        url = _PLACEHOLDER.sub(lambda match: _in_url(match[1], arguments), self._url)
+        if not url.startswith(self._prefix):
+            raise ToolError("The arguments do not fit the tool's address.")
+        rest = {name: value for name, value in arguments.items() if name not in self._placeholders}
+        if self._method in {"GET", "DELETE"}:
+            query = urlencode([pair for name, value in rest.items() for pair in _in_query(name, value)])
+            joint = "&" if urlsplit(url).query else "?"
+            return (f"{url}{joint}{query}" if query else url), None
+        return url, json.dumps(rest).encode()
+
+    def _answer(self, response: OutboundResponse) -> Any:
+        text = _text_of(response)
+        if text is None:
+            kind = response.media_type or "unknown type"
+            raise ToolError(f"The answer is not text ({kind}, {len(response.body)} bytes).")
+        text = self._without_secrets(text)
+        if response.status >= 400:
+            raise ToolError(f"The server answered {response.status}: {text[:_MAX_ERROR] or '(nothing)'}")
+        if response.cut:
+            return f"{text}\n[The answer is longer; {len(response.body)} bytes of it were read.]"
+        if response.media_type == "application/json" or response.media_type.endswith("+json"):
+            try:
+                return json.loads(text)
+            except ValueError:
+                return text
+        return text or f"(status {response.status}, no content)"
+
+    def _without_secrets(self, text: str) -> str:
+        """A server may say what it was sent; a model need not see it."""
+        for value in self._headers.values():
+            for secret in {value, value.rpartition(" ")[2]}:
+                if len(secret) >= _SHORTEST_SECRET:
+                    text = text.replace(secret, "[redacted]")
+        return text
+
+
+def check_http_spec(spec: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    """Raises `InvalidRequest` for a call that cannot be made, with the place of what is wrong."""
+    if spec["method"] not in METHODS:
+        raise InvalidRequest(f"The method is one of {', '.join(METHODS)}.", loc=("method",))
+    ArgumentsValidator(spec["parameters"])
+    check_url(spec["url"], spec["parameters"])
+    check_headers(headers)
+
+
+def check_url(url: str, parameters: Mapping[str, Any] | None = None) -> None:
+    """Raises `InvalidRequest` for an address that a tool cannot have; without `parameters` it has no placeholders."""
+    place = ("url",)
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise InvalidRequest("The address is not one.", loc=place) from None
+    if parts.scheme not in {"http", "https"} or not host or len(url) > _MAX_URL or not url.isprintable() or " " in url:
+        raise InvalidRequest(f"The address is http or https, with a host, in {_MAX_URL} characters.", loc=place)
+    if "@" in parts.netloc or parts.fragment:
+        raise InvalidRequest("The address has no user and no fragment in it: secrets go into headers.", loc=place)
+    fixed = f"{parts.scheme}://{parts.netloc}/"
+    if {"{", "}"} & set(parts.netloc) or ("{" in url and not url.startswith(fixed)):
+        raise InvalidRequest("Placeholders stand in the path or the query, after the host and a slash.", loc=place)
+    left = _PLACEHOLDER.sub("", url)
+    if "{" in left or "}" in left:
+        raise InvalidRequest("A placeholder is the name of a parameter in curly brackets.", loc=place)
+    _check_placeholders(url, parameters)
+
+
+def _check_placeholders(url: str, parameters: Mapping[str, Any] | None) -> None:
+    properties = (parameters or {}).get("properties") or {}
+    required = (parameters or {}).get("required") or []
+    for name in _PLACEHOLDER.findall(url):
+        if name not in properties or name not in required:
+            raise InvalidRequest(f"The placeholder {name} is no required parameter.", loc=("url",))
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises `InvalidRequest` for headers that cannot be sent."""
+    if len(headers) > _MAX_HEADERS:
+        raise InvalidRequest(f"There are at most {_MAX_HEADERS} headers.", loc=("headers",))
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _NOT_TO_BE_SET:
+            raise InvalidRequest("A header has a name of its own that HTTP does not need itself.", loc=("headers",))
+        if not _HEADER_VALUE.fullmatch(value) or len(value) > _MAX_HEADER:
+            raise InvalidRequest(
+                f"A header's value is visible ASCII, at most {_MAX_HEADER} characters.", loc=("headers",)
+            )
+
+
+def _in_url(name: str, arguments: JsonObject) -> str:
+    """An argument in the place of its placeholder: it cannot end its segment of the path, and does not climb."""
+    value = arguments.get(name)
+    if value is None or isinstance(value, dict | list):
+        raise ToolError(f"The argument {name} stands in the address: it is a text or a number.")
+    text = value if isinstance(value, str) else json.dumps(value)
+    plain = text
+    # Some servers unpack what stands in a path, and some of them what came of that.
+    for _ in range(3):
+        plain = unquote(plain)
+    if not text or any(segment.strip() in {".", ".."} for segment in _SLASHES.split(plain)):
+        raise ToolError(f"The argument {name} stands in the address: it is not empty, and has no dots for a segment.")
+    return quote(text, safe="")
+
+
+def _in_query(name: str, value: Any) -> list[tuple[str, str]]:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [pair for each in value for pair in _in_query(name, each)]
+    return [(name, value if isinstance(value, str) else json.dumps(value))]
+
+
+def _text_of(response: OutboundResponse) -> str | None:
+    """The body as a text; None where it is none."""
+    kind = response.media_type
+    is_text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript", "yaml", "x-www-form-urlencoded"))
+    if not is_text:
+        try:
+            text = response.body.decode()
+        except UnicodeDecodeError:
+            return None
+        return None if "\0" in text else text
+    try:
+        text = response.body.decode(response.charset or "utf-8", "replace")
+    except LookupError:
+        text = response.body.decode("utf-8", "replace")
+    return clean_text(text)

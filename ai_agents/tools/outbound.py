@@ -1,0 +1,325 @@
+"""The one HTTP client for addresses that a user, a model or a remote description has a say in.
+
+An address is checked where it is connected to: a name is looked up once, and the connection goes to the very address
+that was found to be public. So it does not matter how an address is written, where a redirect leads, or what a name
+server says the next time.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ai_agents.tools.addresses import is_public
+from ai_agents.tools.base import ToolError
+
+if TYPE_CHECKING:
+    import httpx2
+
+# All addresses of a name.
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+_USER_AGENT = "ai-agents"
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_CONNECTIONS = 100
+
+
+class OutboundRefused(ToolError):
+    """The address may not be connected to."""
+
+
+class OutboundFailed(ToolError):
+    """There was no answer, or none that can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundResponse:
+    """An answer. `body` is as much of it as may be read; `cut` says that there was more."""
+
+    status: int
+    media_type: str
+    charset: str | None
+    body: bytes
+    cut: bool
+
+
+class Outbound:
+    """A guarded client. `allow` names hosts, `host` or `host:port`, that may be on this machine or a private network.
+
+    Nothing is taken from the environment, no cookie is kept, and no header is sent but those that are given.
+    `max_bytes` is how much of an answer is read.
+    """
+
+    def __init__(
+        self,
+        allow: Iterable[str] = (),
+        *,
+        max_bytes: int = 10 * 1024 * 1024,
+        connect_timeout_s: float = 5.0,
+        max_redirects: int = 3,
+        resolve: Resolve | None = None,
+    ) -> None:
+        self.max_bytes = max_bytes
+        self._allow = frozenset(entry.strip().lower().rstrip(".") for entry in allow if entry.strip())
+        self._connect_timeout_s = connect_timeout_s
+        self._max_redirects = max_redirects
+        self._resolve = resolve or _look_up
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        timeout_s: float = 30.0,
+    ) -> OutboundResponse:
+        """The answer to a request, its body within `timeout_s` too. Raises `OutboundRefused`, `OutboundFailed`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._follow(_Request(method, _parsed(url), dict(headers or {}), content))
+        except TimeoutError:
+            raise OutboundFailed(f"The server did not answer within {timeout_s:g} s.") from None
+
+    def client(self, *, headers: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> "httpx2.AsyncClient":
+        """A client for a library that brings its own protocol: guarded in the same way, and it follows no redirects.
+
+        Its connections are its own; `timeout_s` is seconds without a byte.
+        """
+        import httpx2
+
+        return httpx2.AsyncClient(
+            transport=_transport(self),
+            # Unpacked, a short answer can be a long one: answers are taken as they are.
+            headers={"user-agent": _USER_AGENT, "accept-encoding": "identity", **(headers or {})},
+            timeout=httpx2.Timeout(timeout_s, connect=self._connect_timeout_s),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if "_client" in self.__dict__:
+            await self._client.aclose()
+            del self.__dict__["_client"]
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Where this host may be connected to. Raises `OutboundRefused`, OSError."""
+        name = host.lower().rstrip(".")
+        bracketed = f"[{name}]" if ":" in name else name
+        found = await self._resolve(host, port)
+        if {name, bracketed, f"{bracketed}:{port}"} & self._allow:
+            return found
+        if not found or not all(map(is_public, found)):
+            raise OutboundRefused("This address is not one of the public Internet, and may not be connected to.")
+        return found
+
+    @cached_property
+    def _client(self) -> "httpx2.AsyncClient":
+        return self.client()
+
+    async def _follow(self, request: "_Request") -> OutboundResponse:
+        for _ in range(self._max_redirects + 1):
+            async with self._sent(request) as response:
+                location = response.headers.get("location")
+                if response.status_code not in _REDIRECTS or not location:
+                    return await self._read(response)
+                request = _redirected(request, response.status_code, location)
+        raise OutboundFailed(f"The server redirected more than {self._max_redirects} times.")
+
+    @asynccontextmanager
+    async def _sent(self, request: "_Request") -> AsyncIterator["httpx2.Response"]:
+        import httpx2
+
+        try:
+            built = self._client.build_request(
+                request.method, request.url, headers=dict(request.headers), content=request.content
+            )
+            response = await self._client.send(built, stream=True)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+            raise OutboundFailed(f"The server could not be reached ({type(error).__name__}).") from error
+        finally:
+            self._client.cookies.clear()
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: "httpx2.Response") -> OutboundResponse:
+        import httpx2
+
+        body, cut = bytearray(), False
+        try:
+            async for piece in response.aiter_bytes(64 * 1024):
+                body += piece[: self.max_bytes - len(body)]
+                if len(body) >= self.max_bytes:
+                    cut = True
+                    break
+        except (httpx2.HTTPError, OSError, ValueError) as error:
+            raise OutboundFailed(f"The server's answer broke off ({type(error).__name__}).") from error
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return OutboundResponse(response.status_code, media_type, response.charset_encoding, bytes(body), cut)
+
+
+async def _look_up(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _parsed(url: str) -> "httpx2.URL":
+    import httpx2
+
+    try:
+        parsed = httpx2.URL(url)
+    except (httpx2.InvalidURL, ValueError, TypeError):
+        raise OutboundFailed("This is not an address.") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise OutboundRefused("Only http and https addresses may be connected to.")
+    if parsed.userinfo:
+        raise OutboundRefused("An address with a user in it may not be connected to.")
+    return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: "httpx2.URL"
+    headers: Mapping[str, str]
+    content: bytes | None
+
+
+def _redirected(request: _Request, status: int, location: str) -> _Request:
+    """What is sent to where a redirect leads. To another origin nothing goes that was meant for the first."""
+    import httpx2
+
+    try:
+        target = _parsed(str(request.url.join(location)))
+    except httpx2.InvalidURL:
+        raise OutboundFailed("The server redirected to what is not an address.") from None
+    if request.url.scheme == "https" and target.scheme != "https":
+        raise OutboundRefused("The server redirected to an address without encryption.")
+    if status == 303 or (status in {301, 302} and request.method == "POST"):
+        request = _Request("GET", request.url, request.headers, None)
+    if (request.url.scheme, request.url.host, request.url.port) == (target.scheme, target.host, target.port):
+        return replace(request, url=target)
+    if request.method not in {"GET", "HEAD"}:
+        raise OutboundRefused("The server redirected what was sent to it to another one.")
+    return _Request(request.method, target, {}, None)
+
+
+def _transport(outbound: Outbound) -> "httpx2.AsyncBaseTransport":
+    """httpx2's own transport, but for the connections: a network behind a guard, through public interfaces alone."""
+    import httpcore2
+    import httpx2
+
+    class Body(httpx2.AsyncByteStream):
+        """An answer's body, no longer than it may be."""
+
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            read = 0
+            with _as_httpx():
+                async for piece in self._stream:
+                    read += len(piece)
+                    # The one who reads a single answer stops before that; a protocol's stream may not go on for ever.
+                    if read > 2 * outbound.max_bytes:
+                        raise httpx2.ReadError("the answer is too long")
+                    yield piece
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    class Guarded(httpx2.AsyncBaseTransport):
+        """Sends requests through a pool of guarded connections."""
+
+        def __init__(self) -> None:
+            self._pool = httpcore2.AsyncConnectionPool(
+                ssl_context=httpx2.create_ssl_context(trust_env=False),
+                max_connections=_MAX_CONNECTIONS,
+                max_keepalive_connections=20,
+                keepalive_expiry=5.0,
+                network_backend=_network(outbound),
+            )
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            url = httpcore2.URL(
+                scheme=request.url.raw_scheme,
+                host=request.url.raw_host,
+                port=request.url.port,
+                target=request.url.raw_path,
+            )
+            asked = httpcore2.Request(
+                request.method,
+                url,
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+            with _as_httpx():
+                answered = await self._pool.handle_async_request(asked)
+            return self._checked(
+                httpx2.Response(
+                    answered.status,
+                    headers=answered.headers,
+                    stream=Body(answered.stream),
+                    extensions=answered.extensions,
+                )
+            )
+
+        def _checked(self, response: httpx2.Response) -> httpx2.Response:
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise httpx2.RemoteProtocolError("the answer is packed, though none was asked for that is")
+            return response
+
+        async def aclose(self) -> None:
+            await self._pool.aclose()
+
+    return Guarded()
+
+
+@contextmanager
+def _as_httpx() -> Generator[None]:
+    """Errors of the pool as those of the client: whoever uses it knows only these."""
+    import httpcore2
+    import httpx2
+
+    try:
+        yield
+    except httpcore2.ConnectTimeout as error:
+        raise httpx2.ConnectTimeout(str(error)) from error
+    except httpcore2.TimeoutException as error:
+        raise httpx2.ReadTimeout(str(error)) from error
+    except httpcore2.ConnectError as error:
+        raise httpx2.ConnectError(str(error)) from error
+    except httpcore2.NetworkError as error:
+        raise httpx2.ReadError(str(error)) from error
+    except (httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
+        raise httpx2.RemoteProtocolError(str(error)) from error
+
+
+def _network(outbound: Outbound) -> Any:
+    import httpcore2
+
+    class Guard(httpcore2.AnyIOBackend):
+        """Connects to what was checked, and to nothing else."""
+
+        async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
+            try:
+                addresses = await outbound.addresses(host, port)
+            except OSError as error:
+                raise httpcore2.ConnectError("the name is not known") from error
+            for address in addresses[:-1]:
+                try:
+                    return await super().connect_tcp(address, port, *args, **options)
+                except httpcore2.NetworkError:
+                    continue
+            return await super().connect_tcp(addresses[-1], port, *args, **options)
+
+        async def connect_unix_socket(self, *args: Any, **options: Any) -> Any:
+            raise OutboundRefused("A socket of this machine may not be connected to.")
+
+    return Guard()

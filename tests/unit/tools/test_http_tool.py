@@ -1,0 +1,194 @@
+"""Tools that are HTTP calls: where arguments go, and what becomes of any answer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.tools.base import ToolError
+from ai_agents.tools.http import HttpTool, check_http_spec
+from ai_agents.tools.outbound import Outbound
+from tests.fakes.http_server import Asked, HttpServer, reply, reply_json
+
+KEY = "a-key-that-nobody-may-see"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[HttpServer]:
+    async with HttpServer() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def outbound(server: HttpServer) -> AsyncIterator[Outbound]:
+    opened = Outbound([server.host], max_bytes=500_000)
+    yield opened
+    await opened.aclose()
+
+
+def spec(url: str, method: str = "GET", *required: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {name: {} for name in ("id", "q", "tags", "filter", "n", "context", "self")}
+    parameters = {"type": "object", "properties": properties, "required": list(required)}
+    return {"name": "call", "description": "Calls.", "parameters": parameters, "method": method, "url": url}
+
+
+async def test_arguments_go_into_the_path_and_the_query(server: HttpServer, outbound: Outbound) -> None:
+    server.on("/v1/a%20b%2Fc%3F%C3%A9/x", reply_json({"ok": True}))
+    tool = HttpTool(spec(server.url("/v1/{id}/x?fixed=1"), "GET", "id"), outbound, headers={"X-Key": KEY})
+    answer = await tool.execute(id="a b/c?\u00e9", q="x&y=z", tags=["a", 2], filter={"b": None}, n=1.5, context=True)
+    assert answer == {"ok": True}
+    (asked,) = server.asked
+    assert (
+        asked.target.partition("?")[2]
+        == "fixed=1&q=x%26y%3Dz&tags=a&tags=2&filter=%7B%22b%22%3Anull%7D&n=1.5&context=true"
+    )
+    assert asked.headers["x-key"] == KEY
+
+
+async def test_arguments_of_others_go_into_the_body(server: HttpServer, outbound: Outbound) -> None:
+    server.on("/v1/7", reply(status="204 No Content"))
+    tool = HttpTool(spec(server.url("/v1/{id}"), "POST", "id"), outbound)
+    assert await tool.execute(id=7, q="x", self=None) == "(status 204, no content)"
+    (asked,) = server.asked
+    assert (asked.method, asked.body) == ("POST", b'{"q":"x","self":null}')
+    assert asked.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "value", ["..", ".", "", "a/../b", "../admin", "%2e%2e", "%252e%252e/x", "..\\x", " .. ", None, [], {}], ids=str
+)
+async def test_no_argument_climbs_out_of_the_fixed_address(server: HttpServer, outbound: Outbound, value: Any) -> None:
+    tool = HttpTool(spec(server.url("/v1/{id}/x"), "GET", "id"), outbound)
+    with pytest.raises(ToolError):
+        await tool.execute(id=value)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("value", ["@evil.example", "//evil.example", ":80", "#x", "?x", "\\evil", "a\r\nHost: evil"])
+async def test_no_argument_changes_whom_a_call_goes_to(server: HttpServer, outbound: Outbound, value: str) -> None:
+    tool = HttpTool(spec(server.url("/{id}"), "GET", "id"), outbound)
+    with pytest.raises(ToolError, match="404"):
+        await tool.execute(id=value)
+    (asked,) = server.asked
+    assert asked.headers["host"] == server.host
+    assert asked.target.startswith("/")
+    assert asked.target[1:].isascii()
+    assert not {"/", "?", "#", "@"} & set(asked.target[1:])
+
+
+# Answers.
+
+
+@pytest.mark.parametrize(
+    "raw,value",
+    [
+        (reply_json([1, {"a": "\u00e9"}]), [1, {"a": "\u00e9"}]),
+        (reply(b'{"n": NaN}', kind="application/json"), '{"n": NaN}'),
+        (reply(b"{broken", kind="application/problem+json"), "{broken"),
+        (reply(b"caf\xe9", kind="text/plain; charset=latin-1"), "caf\u00e9"),
+        (reply(b"caf\xe9", kind="text/plain"), "caf\ufffd"),
+        (reply(b"a\0b", kind="text/plain"), "a\ufffdb"),
+        (reply(b"x", kind="text/plain; charset=nonsense"), "x"),
+        (reply(b"plain", kind="application/octet-stream"), "plain"),
+        (reply(b""), "(status 200, no content)"),
+    ],
+)  # fmt: skip
+async def test_an_answer_is_its_json_or_its_text(
+    server: HttpServer, outbound: Outbound, raw: bytes, value: Any
+) -> None:
+    server.on("/", raw)
+    assert await HttpTool(spec(server.url()), outbound).execute() == value
+
+
+async def dying(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+
+
+async def not_http(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH\r\n")
+
+
+@pytest.mark.parametrize(
+    "raw,sentence",
+    [
+        (reply(b"\x89PNG\r\n\x1a\n\0\0", kind="image/png"), r"not text \(image/png, 10 bytes\)"),
+        (reply(b"\xff\xfe\x00", kind=""), r"not text \(unknown type, 3 bytes\)"),
+        (reply(b"no such thing", status="404 Not Found"), "answered 404: no such thing"),
+        (reply(b"e" * 9000, status="500 Oh"), "^The server answered 500: e{2000}$"),
+        (reply(b"", status="503 Busy"), r"answered 503: \(nothing\)"),
+        (dying, "broke off"), (not_http, "could not be reached"),
+    ],
+)  # fmt: skip
+async def test_anything_else_is_one_clear_error(
+    server: HttpServer, outbound: Outbound, raw: Any, sentence: str
+) -> None:
+    server.on("/", raw)
+    with pytest.raises(ToolError, match=sentence):
+        await HttpTool(spec(server.url()), outbound).execute()
+
+
+async def test_ten_megabytes_are_cut_and_said_so(server: HttpServer, outbound: Outbound) -> None:
+    server.on("/", reply(b"x" * 10_000_000))
+    answer = await HttpTool(spec(server.url()), outbound).execute()
+    assert answer == "x" * 500_000 + "\n[The answer is longer; 500000 bytes of it were read.]"
+
+
+async def test_a_server_that_says_what_it_was_sent_does_not_tell_the_model(
+    server: HttpServer, outbound: Outbound
+) -> None:
+    async def echo(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply(str(asked.headers).encode(), status="400 Bad"))
+
+    server.on("/", echo)
+    tool = HttpTool(spec(server.url()), outbound, headers={"Authorization": f"Bearer {KEY}"})
+    with pytest.raises(ToolError) as told:
+        await tool.execute()
+    assert KEY not in str(told.value)
+    assert KEY not in repr(tool)
+    assert "[redacted]" in str(told.value)
+
+
+def test_only_what_reads_may_be_run_again() -> None:
+    outbound = Outbound()
+    assert HttpTool(spec("https://example.com/"), outbound).retry_safe
+    assert not HttpTool(spec("https://example.com/", "POST"), outbound).retry_safe
+
+
+# What an admin may write.
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "example.com", "ftp://example.com/", "http://", "http:///x", "http://{id}.example.com/",
+        "http://example.com:{id}/",
+        "http://example.com{id}", "{id}", "http://user:pw@example.com/", "http://example.com/#x", "http://example.com/a b",
+        "http://example.com/{", "http://example.com/{}", "http://example.com/{id}}", "http://example.com/{unknown}",
+        "http://example.com/{q}", "http://example.com:99999/", "http://[::1/", "http://example.com/" + "x" * 2000,
+        "http://e\n.com/",
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_be_fixed_is_refused(url: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        check_http_spec(spec(url, "GET", "id"), {})
+    assert refused.value.loc == ("url",)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "x"}, {"content-length": "1"}, {"a b": "x"}, {"": "x"}, {"x": "line\nbreak"}, {"x": "\u00e9"},
+     {"Transfer-Encoding": "chunked"}, {f"x{n}": "y" for n in range(33)}, {"x": "y" * 5000}],
+    ids=lambda headers: str(headers)[:30],
+)  # fmt: skip
+def test_headers_that_cannot_be_sent_are_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        check_http_spec(spec("https://example.com/"), headers)
+    assert refused.value.loc == ("headers",)
+
+
+def test_what_is_right_is_taken() -> None:
+    check_http_spec(spec("https://api.example.com:8443/v1/{id}?a={id}", "PATCH", "id"), {"Authorization": "Bearer x y"})
+    with pytest.raises(InvalidRequest):
+        check_http_spec(spec("https://example.com/", "TRACE"), {})

@@ -1,0 +1,233 @@
+"""Requests to addresses that others have a say in: none reaches a private network, however it is put."""
+
+import _socket
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ai_agents.tools.addresses import is_public
+from ai_agents.tools.outbound import Outbound, OutboundFailed, OutboundRefused
+from tests.fakes.http_server import Asked, HttpServer, redirect, reply
+
+# Each means this machine, or a network that is not the Internet; the port is that of a server here.
+SPELLINGS = [
+    "127.0.0.1", "127.0.0.2", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0x7F.1", "017700000001",
+    "0177.0.0.1", "0177.0.0.01", "127.0.0.1.", "0", "0.0.0.0", "0x0", "localhost", "LOCALHOST", "localhost.",
+    "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
+    "[64:ff9b::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "[fd12:3456::1]",
+    "[ff02::1]", "[2001:0:7f00:1::]", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+    "192.0.0.8", "198.18.0.1", "224.0.0.1", "255.255.255.255", "[::ffff:10.0.0.1]", "[::ffff:a9fe:a9fe]",
+    "\u2460\u2461\u2466.0.0.1", "\uff11\uff12\uff17.0.0.1", "127\u30020\u30020\u30021", "lOcAlHoSt",
+    "user@127.0.0.1", "example.com@127.0.0.1",
+]  # fmt: skip
+assert len(set(SPELLINGS)) >= 40
+
+
+async def numeric(host: str, port: int) -> list[str]:
+    """Addresses as the system reads them, without asking a name server. `localhost` is what it always is."""
+    if host.lower().rstrip(".") == "localhost":
+        return ["127.0.0.1", "::1"]
+    found = _socket.getaddrinfo(host.rstrip("."), port, 0, _socket.SOCK_STREAM, 0, _socket.AI_NUMERICHOST)
+    return [str(entry[4][0]) for entry in found]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[HttpServer]:
+    async with HttpServer() as opened:
+        opened.on("/", reply(b"you are in"))
+        yield opened
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[HttpServer]:
+    """What nobody may reach."""
+    async with HttpServer() as opened:
+        opened.on("/", reply(b"you are in"))
+        yield opened
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_no_spelling_of_a_private_address_is_connected_to(
+    server: HttpServer, target: HttpServer, spelling: str
+) -> None:
+    address = f"http://{spelling}:{target.port}/"
+    outbound = Outbound([server.host], resolve=numeric)
+    with pytest.raises((OutboundRefused, OutboundFailed)):
+        await outbound.request("GET", address, timeout_s=5)
+    server.on("/away", redirect(address))
+    with pytest.raises((OutboundRefused, OutboundFailed)):
+        await outbound.request("GET", server.url("/away"), timeout_s=5)
+    await outbound.aclose()
+    assert target.connections == 0
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "10.1.2.3", "169.254.169.254", "64:ff9b::7f00:1", "fd00::1",
+        "fe80::1%lo", "100.100.100.200", "2002:7f00:1::1",
+    ],
+)  # fmt: skip
+async def test_no_name_leads_to_a_private_address(target: HttpServer, address: str) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return [address]
+
+    async def mixed(host: str, port: int) -> list[str]:
+        return ["93.184.215.14", address]
+
+    for each in (resolve, mixed):
+        with pytest.raises(OutboundRefused):
+            await Outbound(resolve=each).request("GET", f"http://rebind.example:{target.port}/", timeout_s=5)
+    assert target.connections == 0
+
+
+async def test_the_connection_goes_to_the_address_that_was_checked(server: HttpServer) -> None:
+    """It is not looked up again, so that a name server that says something else the next time changes nothing."""
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
+
+    outbound = Outbound([f"api.internal:{server.port}"], resolve=resolve)
+    response = await outbound.request("GET", f"http://api.internal:{server.port}/")
+    assert (response.status, response.body, asked) == (200, b"you are in", ["api.internal"])
+    assert server.asked[0].headers["host"] == f"api.internal:{server.port}"
+    await outbound.aclose()
+
+
+@pytest.mark.parametrize("allowed", ["{host}", "127.0.0.1", "LOCALHOST"])
+async def test_an_allow_list_opens_the_hosts_that_it_names(server: HttpServer, allowed: str) -> None:
+    outbound = Outbound([allowed.format(host=server.host)], resolve=numeric)
+    name = "localhost" if allowed == "LOCALHOST" else "127.0.0.1"
+    assert (await outbound.request("GET", f"http://{name}:{server.port}/")).body == b"you are in"
+    with pytest.raises(OutboundRefused):
+        await outbound.request("GET", f"http://127.0.0.3:{server.port}/")
+    await outbound.aclose()
+
+
+async def test_an_allowed_port_opens_no_other(server: HttpServer, target: HttpServer) -> None:
+    outbound = Outbound([server.host], resolve=numeric)
+    with pytest.raises(OutboundRefused):
+        await outbound.request("GET", target.url())
+    await outbound.aclose()
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.com/", "//example.com", "", "http://", "http://[::1", "javascript:1"]
+)
+async def test_only_http_is_spoken(url: str) -> None:
+    with pytest.raises((OutboundRefused, OutboundFailed)):
+        await Outbound(resolve=numeric).request("GET", url)
+
+
+@pytest.mark.parametrize(
+    "address,public",
+    [("93.184.215.14", True), ("2606:2800:21f:cb07::1", True), ("64:ff9b::5db8:d70e", True),
+     ("::ffff:93.184.215.14", True),
+     ("nonsense", False), ("", False), ("2001:db8::1", False), ("192.88.99.1", False), ("240.0.0.1", False)],
+)  # fmt: skip
+def test_public_addresses_are_told_from_others(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+# Redirects.
+
+
+async def test_redirects_are_followed_so_far_and_no_further(server: HttpServer) -> None:
+    outbound = Outbound([server.host], resolve=numeric)
+    server.on("/1", redirect("/2"))
+    server.on("/2", redirect(server.url("/")))
+    server.on("/loop", redirect("/loop"))
+    assert (await outbound.request("GET", server.url("/1"))).body == b"you are in"
+    with pytest.raises(OutboundFailed, match="more than 3 times"):
+        await outbound.request("GET", server.url("/loop"))
+    await outbound.aclose()
+
+
+async def test_another_origin_gets_neither_headers_nor_bodies(server: HttpServer, target: HttpServer) -> None:
+    outbound = Outbound([server.host, target.host], resolve=numeric)
+    server.on("/away", redirect(target.url(), "307 Temporary Redirect"))
+    headers = {"authorization": "Bearer of-the-first", "x-api-key": "of-the-first"}
+    await outbound.request("GET", server.url("/away"), headers=headers)
+    assert server.asked[0].headers["authorization"] == "Bearer of-the-first"
+    assert "of-the-first" not in str(target.asked)
+    with pytest.raises(OutboundRefused):
+        await outbound.request("POST", server.url("/away"), headers=headers, content=b"mine")
+    assert len(target.asked) == 1
+    await outbound.aclose()
+
+
+# What is sent, and what is not.
+
+
+async def test_nothing_comes_from_the_environment_and_no_cookie_stays(
+    server: HttpServer, target: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, target.url())
+    outbound = Outbound([server.host], resolve=numeric)
+    server.on("/", reply(b"ok", more="set-cookie: session=1; path=/\r\n"))
+    for _ in range(2):
+        await outbound.request("GET", server.url())
+    assert target.connections == 0
+    assert set(server.asked[1].headers) == {"host", "accept", "accept-encoding", "connection", "user-agent"}
+    await outbound.aclose()
+
+
+# Bytes and time.
+
+
+async def endless(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
+async def dripping(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def silent(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+
+
+async def dying(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+
+
+async def test_no_more_is_read_than_may_be(server: HttpServer) -> None:
+    outbound = Outbound([server.host], resolve=numeric, max_bytes=200_000)
+    server.on("/endless", endless)
+    response = await outbound.request("GET", server.url("/endless"), timeout_s=10)
+    assert (len(response.body), response.cut) == (200_000, True)
+    await outbound.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer,sentence", [(dripping, "within 0.3 s"), (silent, "within 0.3 s"), (dying, "broke off")]
+)
+async def test_a_server_that_is_slow_or_dies_is_one_clear_error(server: HttpServer, answer: Any, sentence: str) -> None:
+    outbound = Outbound([server.host], resolve=numeric)
+    server.on("/", answer)
+    with pytest.raises(OutboundFailed, match=sentence):
+        await outbound.request("GET", server.url(), timeout_s=0.3)
+    await outbound.aclose()
+
+
+async def test_what_is_packed_is_not_unpacked(server: HttpServer) -> None:
+    outbound = Outbound([server.host], resolve=numeric)
+    bomb = gzip.compress(b"0" * 50_000_000)
+    server.on("/", reply(bomb, more="content-encoding: gzip\r\n"))
+    with pytest.raises(OutboundFailed):
+        await outbound.request("GET", server.url())
+    await outbound.aclose()
