@@ -1,6 +1,7 @@
 """The tools of one agent: what the names that it lists stand for at the time of a run."""
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from ai_agents.core.types import ToolDefinition
 from ai_agents.tools.base import Tool
 from ai_agents.tools.schema import ArgumentsValidator
 
+# What a tool is named within its server, or among an admin's.
+TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # A name, or `{"name", "approval"}`: an element of an agent's `tools`.
 Wanted = str | Mapping[str, Any]
 

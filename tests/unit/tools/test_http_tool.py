@@ -164,7 +164,8 @@ def test_only_what_reads_may_be_run_again() -> None:
     [
         "", "example.com", "ftp://example.com/", "http://", "http:///x", "http://{id}.example.com/",
         "http://example.com:{id}/",
-        "http://example.com{id}", "{id}", "http://user:pw@example.com/", "http://example.com/#x", "http://example.com/a b",
+        "http://example.com{id}", "{id}", "http://user:pw@example.com/", "http://example.com/#x",
+        "http://example.com/a b",
         "http://example.com/{", "http://example.com/{}", "http://example.com/{id}}", "http://example.com/{unknown}",
         "http://example.com/{q}", "http://example.com:99999/", "http://[::1/", "http://example.com/" + "x" * 2000,
         "http://e\n.com/",
