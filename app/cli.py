@@ -240,7 +240,7 @@ def _own_key(settings: "Settings") -> str:
     if settings.admin_key is None and not settings.admin_key_file.exists():
         sys.exit("No key: give one with --key, or run this where the service keeps its admin key.")
 
-    from app.admin_key import admin_key
+    from app.key_files import admin_key
 
     return admin_key(settings)
 

@@ -28,14 +28,18 @@ from ai_agents.store.messages import MessageStore
 from ai_agents.store.model_calls import UsageStore
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.runs import RunStore
+from ai_agents.store.sealing import Sealer
 from ai_agents.store.threads import ThreadStore
 from ai_agents.store.tickets import TicketStore
-from ai_agents.tools.registry import ToolRegistry, default_registry
+from ai_agents.tools.outbound import Outbound
+from ai_agents.tools.plugins import load_tools
+from ai_agents.tools.registry import default_registry
+from ai_agents.tools.toolbox import Toolbox
 from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.work import Work, parse_model
-from app.admin_key import admin_key
 from app.job_queue import CeleryJobs, retention_chore
+from app.key_files import admin_key, encryption_keys
 from app.settings import Settings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -76,7 +80,7 @@ class Container:
     usage: UsageStore
     jobs: JobStore
     job_runner: JobRunner
-    tools: ToolRegistry
+    tools: Toolbox
     runner: AgentRunner
     admin_key: bytes = field(repr=False)
 
@@ -109,11 +113,14 @@ class Container:
 async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     """Everything, open for as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
     key = admin_key(settings).encode()
+    sealer = Sealer(encryption_keys(settings))
+    await asyncio.to_thread(load_tools)
     providers = build_providers(settings)
     models = ModelCatalogue(settings.model_facts)
     blobs = open_blob_store(settings.files, settings.files_url)
     conn = await connect(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
     attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
+    toolbox = _toolbox(settings, conn, sealer)
     conn.executor.background = _background(settings, conn, attachments)
     try:
         await asyncio.to_thread(blobs.staging.sweep)
@@ -122,7 +129,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             conn,
             auth,
             providers=providers,
-            tools=default_registry,
+            tools=toolbox,
             models=models,
             limits=_limits(settings),
             blobs=blobs,
@@ -147,13 +154,29 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             usage=UsageStore(conn),
             jobs=JobStore(conn),
             job_runner=JobRunner(work, owner=conn.executor.owner),
-            tools=default_registry,
+            tools=toolbox,
             runner=runner,
             admin_key=key,
         )
     finally:
         await conn.close()
         await providers.aclose()
+        await toolbox.aclose()
+
+
+def _toolbox(settings: Settings, conn: Connection, sealer: Sealer) -> Toolbox:
+    outbound = Outbound(
+        settings.outbound_allow.split(","),
+        max_bytes=settings.outbound_max_bytes,
+        connect_timeout_s=settings.mcp_connect_timeout_s,
+    )
+    return Toolbox(
+        conn.database,
+        default_registry,
+        outbound=outbound,
+        sealer=sealer,
+        mcp_connect_timeout_s=settings.mcp_connect_timeout_s,
+    )
 
 
 def _background(settings: Settings, conn: Connection, attachments: Attachments) -> Background:

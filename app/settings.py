@@ -12,6 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
+from ai_agents.store.sealing import SHORTEST_KEY
 
 KIB = 1024
 PREFIX = "AI_AGENTS_"
@@ -24,6 +25,10 @@ class ServerSettings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices(f"{PREFIX}PORT", "PORT"))
     var_dir: Path = Field(Path("var"), description="The admin key that was made here, and the default database.")
     admin_key: SecretStr | None = Field(None, description="Without one, it is made at the first start.")
+    encryption_key: SecretStr | None = Field(
+        None,
+        description="Seals secrets in the database; several, newest first, with commas. Else made like the admin key.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_grace_s: float = Field(10.0, ge=0, description="How long runs may go on after SIGTERM.")
 
@@ -32,6 +37,13 @@ class ServerSettings(BaseSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 8:
             raise ValueError("an admin key has at least 8 characters")
+        return value
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _long_enough_each(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and any(len(key.strip()) < SHORTEST_KEY for key in value.get_secret_value().split(",")):
+            raise ValueError(f"an encryption key has at least {SHORTEST_KEY} characters")
         return value
 
 
@@ -113,6 +125,14 @@ class RunSettings(BaseSettings):
     max_tool_result_bytes: int = Field(64 * KIB, ge=KIB)
 
 
+class OutboundSettings(BaseSettings):
+    """Whom the tools of admins may reach."""
+
+    outbound_allow: str = Field("", description="Hosts that may be private: `host` or `host:port`, with commas.")
+    outbound_max_bytes: int = Field(10 * 1024 * KIB, ge=KIB, description="Of an answer.")
+    mcp_connect_timeout_s: float = Field(5.0, gt=0)
+
+
 class JobSettings(BaseSettings):
     """What is done in the background, and how long things are kept."""
 
@@ -131,7 +151,9 @@ class JobSettings(BaseSettings):
         return {"threads": self.retain_threads_days, "files": self.retain_files_days}
 
 
-class Settings(ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits, RunSettings, JobSettings):
+class Settings(
+    ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits, RunSettings, OutboundSettings, JobSettings
+):
     """Everything that can be set. An empty variable counts as one that is not there."""
 
     model_config = SettingsConfigDict(
@@ -147,6 +169,11 @@ class Settings(ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits
     def files(self) -> Path:
         """The folder of uploaded files, or of those that arrive where a bucket keeps them."""
         return self.files_dir or self.var_dir / "files"
+
+    @property
+    def encryption_key_file(self) -> Path:
+        """Where a made encryption key is kept."""
+        return self.var_dir / "encryption.key"
 
     @property
     def admin_key_file(self) -> Path:

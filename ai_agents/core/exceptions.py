@@ -5,7 +5,7 @@ AIAgentsError
 │   ├── InvalidRequest           · UnsupportedAttachment
 │   ├── FileTooLarge · UnsupportedFile
 │   ├── NotFound                 · AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound ·
-KeyNotFound · FileNotFound · ToolCallNotFound
+KeyNotFound · FileNotFound · ToolNotFound · ToolCallNotFound
 │   ├── PermissionDenied
 │   ├── PreconditionFailed · InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── Conflict                 · ThreadBusy · LastOwner · AgentDeleted
@@ -101,6 +101,10 @@ class KeyNotFound(NotFound):
 
 class FileNotFound(NotFound):
     """There is no such file."""
+
+
+class ToolNotFound(NotFound):
+    """There is no such tool."""
 
 
 class ToolCallNotFound(NotFound):

@@ -1,6 +1,6 @@
 """What agents can be made of here, and how the service is."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,18 +18,6 @@ class ProviderRead(Read):
 
 class ProviderPage(Page[ProviderRead]):
     """Providers, by name."""
-
-
-class ToolRead(Read):
-    """A tool that agents may name."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any] = Field(description="A JSON Schema.")
-
-
-class ToolPage(Page[ToolRead]):
-    """Tools, by name."""
 
 
 class Health(Read):

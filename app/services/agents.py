@@ -16,10 +16,13 @@ from app.schemas import agents as schema
 from app.schemas.agents import AnyAgent, CreateAgent, ToolChoice, UpdateAgent
 from app.services.preconditions import check_version
 
+_MOST_NAMES = 20
+
 
 async def create_agent(services: Container, user: Principal, body: CreateAgent) -> JsonObject:
     """A new agent, owned by the user. Raises `InvalidRequest`."""
     _check_names(services, body)
+    await _check_tools(services, body)
     return await services.agents.create(**_fields(body), owner_id=user.user_id)
 
 
@@ -33,6 +36,7 @@ async def update_agent(
 ) -> JsonObject:
     """The agent, changed. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
     _check_names(services, body)
+    await _check_tools(services, body)
     _require(user, agent, "update")
     expected = None
     if versions is not None:
@@ -76,15 +80,24 @@ def _check_names(services: Container, body: AnyAgent) -> None:
     for number, fallback in enumerate(body.fallbacks):
         if fallback.provider not in known:
             raise _unknown("provider", known, "fallbacks", number, "provider")
-    for number, tool in enumerate(body.tools):
-        name = tool.name if isinstance(tool, ToolChoice) else tool
-        if services.tools.find(name) is None:
-            names = {tool.get_definition().name for tool in services.tools.list_tools()}
-            raise _unknown("tool", names, "tools", number)
+
+
+async def _check_tools(services: Container, body: AnyAgent) -> None:
+    """Raises `InvalidRequest` for a tool that there is not, or that is off."""
+    names = [tool.name if isinstance(tool, ToolChoice) else tool for tool in body.tools]
+    if all(services.tools.registry.find(name) is not None for name in names):
+        return
+    database = services.conn.database
+    missing = (await database.read(lambda c: services.tools.resolve(c, names))).missing
+    if missing:
+        listed = await database.read(services.tools.list_all)
+        known = {tool.name for tool in listed if tool.status == "on"}
+        raise _unknown("tool", known, "tools", names.index(missing[0]))
 
 
 def _unknown(kind: str, known: set[str], *loc: str | int) -> InvalidRequest:
-    return InvalidRequest(f"There is no {kind} of this name; there are {', '.join(sorted(known))}.", loc=loc)
+    some = ", ".join(sorted(known)[:_MOST_NAMES])
+    return InvalidRequest(f"There is no {kind} of this name; there are {some}.", loc=loc)
 
 
 def _fields(body: AnyAgent) -> dict[str, Any]:

@@ -47,7 +47,7 @@ async def ignore(_name: str, _listing: Sequence[RemoteTool]) -> None:
 
 
 def left_behind(before: set[asyncio.Task[Any]]) -> list[str]:
-    """Where tasks of the client's stand that were not there before; those of the server in this process do not count."""
+    """Where tasks of the client's stand that were not there before; the server's, in this process, do not count."""
     stacks = ["".join(map(str, task.get_stack())) for task in asyncio.all_tasks() - before]
     return [stack for stack in stacks if "/mcp/client/" in stack or "/ai_agents/" in stack]
 
@@ -206,7 +206,10 @@ OTHER_ID = b'{"jsonrpc": "2.0", "id": 999, "result": {"tools": []}}'
         reply(b"no", status="401 Unauthorized"), reply(b"no", status="404 Not Found"),
         reply(b"no", status="500 Oh"), redirect("http://127.0.0.1:1/mcp", "307 Temporary Redirect"),
     ],
-    ids="silent headers_only chatter closes hangs_up html cut list other_id 401 404 500 away".split(),
+    ids=[
+        "silent", "headers_only", "chatter", "closes", "hangs_up", "html", "cut", "list", "other_id", "401", "404",
+        "500", "away",
+    ],
 )  # fmt: skip
 async def test_a_server_that_only_pretends_is_one_clear_error_in_time(pretender: HttpServer, answer: Any) -> None:
     pretender.on("/mcp", answer)

@@ -1,0 +1,53 @@
+"""Secrets at rest: what the database keeps of them can be read with a key that the database does not have."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.types import JsonObject
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+SHORTEST_KEY = 16
+# What the derived keys are for: of the same text another purpose makes other keys.
+_PURPOSE = b"sealed headers"
+
+
+class SealBroken(Exception):
+    """It was sealed with another key, or is no seal at all."""
+
+
+class Sealer:
+    """Seals with the first key, and opens what any of them has sealed."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """Raises `InvalidRequest` for a key that is too short."""
+        if not keys or any(len(key) < SHORTEST_KEY for key in keys):
+            raise InvalidRequest(f"An encryption key has at least {SHORTEST_KEY} characters.")
+        self._keys = tuple(keys)
+
+    def seal(self, secret: Mapping[str, str]) -> str:
+        """A text that says nothing of what is in it."""
+        return self._fernet.encrypt(json.dumps(dict(secret)).encode()).decode()
+
+    def open(self, sealed: str) -> JsonObject:
+        """What was sealed. Raises `SealBroken`."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            opened: JsonObject = json.loads(self._fernet.decrypt(sealed.encode()))
+        except (InvalidToken, ValueError) as error:
+            raise SealBroken from error
+        return opened
+
+    @cached_property
+    def _fernet(self) -> "MultiFernet":
+        from cryptography.fernet import Fernet, MultiFernet
+
+        derived = (hashlib.blake2b(key.encode(), digest_size=32, person=_PURPOSE).digest() for key in self._keys)
+        return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])

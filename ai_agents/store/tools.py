@@ -1,0 +1,113 @@
+"""Tools that admins made: HTTP calls, and MCP servers with what they offered and what of it was agreed to."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ai_agents.core.exceptions import Conflict, ToolNotFound
+from ai_agents.core.ids import utc_now
+from ai_agents.core.types import JsonObject
+from ai_agents.store.models import AdminTool
+
+_COLUMNS = (
+    AdminTool.name,
+    AdminTool.type,
+    AdminTool.spec,
+    AdminTool.sealed_headers,
+    AdminTool.listing,
+    AdminTool.approved,
+    AdminTool.version,
+    AdminTool.created_at,
+)
+_FIND = select(*_COLUMNS).where(AdminTool.name.in_(bindparam("names", expanding=True)))
+
+
+def create_tool(
+    connection: Connection,
+    *,
+    name: str,
+    type: str,
+    spec: Mapping[str, Any],
+    sealed_headers: str | None,
+    offered: Sequence[Mapping[str, Any]] | None = None,
+) -> JsonObject:
+    """Write a tool; its row. What a server offers as it is added has been agreed to with it.
+
+    Raises `Conflict` where there is one of this name.
+    """
+    now = utc_now()
+    row = {
+        "name": name,
+        "type": type,
+        "spec": dict(spec),
+        "sealed_headers": sealed_headers,
+        "listing": None if offered is None else {"tools": list(offered), "listed_at": now},
+        "approved": None if offered is None else {tool["name"]: dict(tool) for tool in offered},
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+    into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = into(AdminTool).on_conflict_do_nothing()
+    if connection.execute(statement, row).rowcount != 1:
+        raise Conflict("There is a tool of this name.")
+    return row
+
+
+def find_tools(connection: Connection, names: Collection[str]) -> dict[str, JsonObject]:
+    """The rows of those of these names that there are."""
+    if not names:
+        return {}
+    found = connection.execute(_FIND, {"names": sorted(names)}).mappings()
+    return {row["name"]: dict(row) for row in found}
+
+
+def list_tools(connection: Connection) -> list[JsonObject]:
+    """All rows, by name."""
+    return [dict(row) for row in connection.execute(select(*_COLUMNS).order_by(AdminTool.name)).mappings()]
+
+
+def get_tool(connection: Connection, name: str) -> JsonObject:
+    """One row. Raises `ToolNotFound`."""
+    found = find_tools(connection, [name]).get(name)
+    if found is None:
+        raise ToolNotFound
+    return found
+
+
+def delete_tool(connection: Connection, name: str) -> None:
+    """Remove a tool. Raises `ToolNotFound`."""
+    if connection.execute(delete(AdminTool).where(AdminTool.name == name)).rowcount != 1:
+        raise ToolNotFound
+
+
+def save_listing(
+    connection: Connection,
+    name: str,
+    offered: Sequence[Mapping[str, Any]],
+    *,
+    listed_at: str,
+    approved: Mapping[str, Any] | None = None,
+) -> JsonObject:
+    """Keep what a server offered at a time, unless a later listing is there, and what of it is agreed to now.
+
+    The row. Raises `ToolNotFound`.
+    """
+    statement = select(*_COLUMNS).where(AdminTool.name == name).with_for_update()
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise ToolNotFound
+    known = row["listing"] or {"tools": [], "listed_at": ""}
+    is_news = known["tools"] != list(offered) and known["listed_at"] < listed_at
+    if not is_news and approved is None:
+        return dict(row)
+    values = {
+        "listing": {"tools": list(offered), "listed_at": listed_at} if is_news else row["listing"],
+        "approved": row["approved"] if approved is None else {**(row["approved"] or {}), **approved},
+        "version": row["version"] + 1,
+        "updated_at": utc_now(),
+    }
+    connection.execute(update(AdminTool).where(AdminTool.name == name).values(values))
+    return dict(row) | values
