@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
@@ -131,20 +132,17 @@ async def test_secrets_are_sealed_at_rest(sqlite_url: str, tmp_path: Path, http:
 async def test_with_another_key_a_tool_is_missing_and_everything_else_works(
     sqlite_url: str, tmp_path: Path, http: HttpServer
 ) -> None:
-    for key, notices in (
-        ("the-first-key-of-all", []),
-        ("quite-another-key", [{"code": "tool_missing", "tool": "orders"}]),
-    ):
-        settings = settings_for(sqlite_url, tmp_path, outbound_allow=http.host, encryption_key=key)
-        async with open_service(settings) as service:
-            admin = await service.admin()
-            if not notices:
-                assert (await admin.post("/tools", json=order_tool(http))).status_code == 201
-                agent = await make_agent(admin, tools=["orders"])
-            thread = await make_thread(admin, agent["id"])
-            message = (await admin.post(f"/threads/{thread['id']}/messages", json={"content": "Hello."})).json()
-            run = (await admin.get(f"/threads/{thread['id']}/runs/{message['run_id']}")).json()
-            assert (run["status"], run["notices"]) == ("completed", notices)
+    settings = settings_for(sqlite_url, tmp_path, outbound_allow=http.host, encryption_key="the-first-key-of-all")
+    async with open_service(settings) as service:
+        admin = await service.admin()
+        assert (await admin.post("/tools", json=order_tool(http))).status_code == 201
+        agent = await make_agent(admin, tools=["orders"])
+    async with open_service(settings.model_copy(update={"encryption_key": SecretStr("quite-another-key")})) as service:
+        admin = await service.admin()
+        thread = await make_thread(admin, agent["id"])
+        message = (await admin.post(f"/threads/{thread['id']}/messages", json={"content": "Hello."})).json()
+        run = (await admin.get(f"/threads/{thread['id']}/runs/{message['run_id']}")).json()
+        assert (run["status"], run["notices"]) == ("completed", [{"code": "tool_missing", "tool": "orders"}])
 
 
 async def test_only_admins_make_approve_and_delete(service: Service, http: HttpServer, mcp: McpFake) -> None:
@@ -161,9 +159,11 @@ async def test_only_admins_make_approve_and_delete(service: Service, http: HttpS
 @pytest.mark.parametrize(
     "changes",
     [
-        {"name": ""}, {"name": "a/b"}, {"name": "x" * 65}, {"type": "grpc"}, {"method": "TRACE"}, {"url": "ftp://x.example/"},
+        {"name": ""}, {"name": "a/b"}, {"name": "x" * 65}, {"type": "grpc"}, {"method": "TRACE"},
+        {"url": "ftp://x.example/"},
         {"url": "http://{id}/"}, {"url": "http://127.0.0.9/x"}, {"url": "http://[::1]/"}, {"url": "http://x.example/{no}"},
-        {"headers": {"Host": "x"}}, {"headers": {"x": 1}}, {"headers": {"x": "a\nb"}}, {"parameters": {"type": "array"}},
+        {"headers": {"Host": "x"}}, {"headers": {"x": 1}}, {"headers": {"x": "a\nb"}},
+        {"parameters": {"type": "array"}},
         {"parameters": {"type": "object", "properties": {"id": {"$ref": "http://x.example/"}}}}, {"more": 1},
         {"description": ""}, {"url": "http://user:pw@x.example/"},
     ],
@@ -243,7 +243,8 @@ async def test_approving_is_refused_for_what_is_no_server_or_not_there(service: 
     body = {"tools": [{"name": "lookup", "digest": "0" * 64}]}
     check_problem(await admin.post("/tools/orders/approve", json=body), 409, "conflict")
     check_problem(await admin.post("/tools/nothing/approve", json=body), 404, "not_found")
-    for wrong in ({}, {"tools": []}, {"tools": [{"name": "lookup"}]}, {"tools": [{"name": "x", "digest": "y"}]}):
+    wrongs: list[Any] = [{}, {"tools": []}, {"tools": [{"name": "lookup"}]}, {"tools": [{"name": "x", "digest": "y"}]}]
+    for wrong in wrongs:
         check_problem(await admin.post("/tools/orders/approve", json=wrong), 422, "invalid_request")
 
 
