@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ai_agents.core.events import Event
     from ai_agents.core.exceptions import AIAgentsError, PermissionDenied, ProviderNotConfigured
     from ai_agents.core.types import ToolDefinition
+    from ai_agents.guardrails.base import Guardrail, PatternGuardrail
+    from ai_agents.guardrails.registry import register_guardrail
     from ai_agents.memory.base import MemoryStrategy
     from ai_agents.memory.registry import get_memory_strategy, register_memory_strategy
     from ai_agents.providers.base import Provider
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from ai_agents.store.model_calls import UsageStore
     from ai_agents.store.runs import RunStore
     from ai_agents.store.threads import ThreadStore
-    from ai_agents.tools.base import Tool, ToolContext
+    from ai_agents.tools.base import Tool, ToolContext, ToolError
+    from ai_agents.tools.plugins import load_tools
     from ai_agents.tools.registry import ToolRegistry, register_tool
 
 _HOMES = {
@@ -41,11 +44,13 @@ _HOMES = {
     "DiskStore": "attachments.storage",
     "Event": "core.events",
     "FileStore": "store.files",
+    "Guardrail": "guardrails.base",
     "MemoryStrategy": "memory.base",
     "MessageStore": "store.messages",
     "ModelCatalogue": "context.catalogue",
     "ModelFacts": "context.catalogue",
     "ModelPrice": "context.catalogue",
+    "PatternGuardrail": "guardrails.base",
     "PermissionDenied": "core.exceptions",
     "Provider": "providers.base",
     "ProviderNotConfigured": "core.exceptions",
@@ -58,11 +63,14 @@ _HOMES = {
     "Tool": "tools.base",
     "ToolContext": "tools.base",
     "ToolDefinition": "core.types",
+    "ToolError": "tools.base",
     "ToolRegistry": "tools.registry",
     "UsageStore": "store.model_calls",
     "connect": "connection",
     "get_memory_strategy": "memory.registry",
     "get_provider": "providers.registry",
+    "load_tools": "tools.plugins",
+    "register_guardrail": "guardrails.registry",
     "register_memory_strategy": "memory.registry",
     "register_provider": "providers.registry",
     "register_tool": "tools.registry",
@@ -78,12 +86,14 @@ __all__ = [
     "DiskStore",
     "Event",
     "FileStore",
+    "Guardrail",
     "MemoryStrategy",
     "MessageStore",
     "ModelCatalogue",
     "ModelFacts",
     "ModelPrice",
     "ObjectStore",
+    "PatternGuardrail",
     "PermissionDenied",
     "Provider",
     "ProviderNotConfigured",
@@ -95,11 +105,14 @@ __all__ = [
     "Tool",
     "ToolContext",
     "ToolDefinition",
+    "ToolError",
     "ToolRegistry",
     "UsageStore",
     "connect",
     "get_memory_strategy",
     "get_provider",
+    "load_tools",
+    "register_guardrail",
     "register_memory_strategy",
     "register_provider",
     "register_tool",

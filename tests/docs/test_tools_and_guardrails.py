@@ -1,0 +1,111 @@
+"""The pages on tools and guardrails: their Python is run, their shell is typed, against the servers that they show."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_agents import Connection
+from ai_agents.guardrails import registry as guardrails
+from ai_agents.tools.registry import default_registry
+from tests.docs.conftest import Run, environment
+from tests.docs.examples import examples_of
+from tests.docs.python_examples import run_snippet, snippets_of
+from tests.support.processes import free_port
+
+DOCS = Path(__file__).parents[2] / "docs"
+TOOLS, GUARDRAILS = DOCS / "tools.md", DOCS / "guardrails.md"
+_ORDERS = """
+import http.server, json, sys
+
+class Orders(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        assert self.headers["authorization"] == "Bearer a-secret-of-that-service"
+        body = json.dumps({"order": 7, "state": "on its way"}).encode()
+        self.send_response(200 if self.path == "/v1/orders/7" else 404)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Orders).serve_forever()
+"""
+_START_S = 30
+
+
+def is_mcp_server(snippet: str) -> bool:
+    return "MCPServer(" in snippet
+
+
+@pytest.fixture
+def neighbours(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An HTTP API, and the MCP server of the page."""
+    orders, shop = free_port(), free_port()
+    (tmp_path / "orders.py").write_text(_ORDERS)
+    (tmp_path / "server.py").write_text(next(filter(is_mcp_server, snippets_of(TOOLS))))
+    commands = [
+        [sys.executable, "orders.py", str(orders)],
+        [sys.executable, "-m", "uvicorn", "server:app", "--port", str(shop), "--log-level", "error"],
+    ]
+    with (tmp_path / "neighbours.log").open("wb") as log:
+        started = [
+            subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=log, stderr=log) for command in commands
+        ]
+        try:
+            for port in (orders, shop):
+                wait_for(port)
+            yield {"127.0.0.1:9000": f"127.0.0.1:{orders}", "127.0.0.1:9001": f"127.0.0.1:{shop}"}
+        finally:
+            for process in started:
+                process.terminate()
+                process.wait(10)
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, f"nobody listens on {port}"
+            time.sleep(0.05)
+
+
+def test_every_example_of_the_page_on_tools_prints_what_the_page_shows(run: Run) -> None:
+    examples = examples_of(TOOLS)
+    assert len(examples) >= 6
+
+    for example, output in run(examples):
+        assert example.explains(output), f"line {example.line} shows\n{example.shown}\nand printed\n{output}"
+
+
+@pytest.mark.parametrize("page", [TOOLS, GUARDRAILS], ids=lambda page: page.stem)
+async def test_the_python_of_the_pages_runs_and_says_what_they_say(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(guardrails, "_factories", dict(guardrails._factories))
+    names: dict[str, Any] = {}
+    try:
+        for snippet in snippets_of(page):
+            if not is_mcp_server(snippet):
+                await run_snippet(snippet, names)
+    finally:
+        default_registry.unregister("order_status")
+        conn: Connection = names["conn"]
+        await asyncio.wait_for(conn.close(), 10)
+    printed = capsys.readouterr().out
+    if page == TOOLS:
+        assert "order_status answered:" in printed
+        assert '"state":"on its way"' in printed
+    else:
+        assert "echo: Write to [redacted] about [redacted], [redacted]." in printed
+        assert "echo: What about [redacted]?" in printed
+        assert "The guardrail no_shouting does not allow this input." in printed
