@@ -1,6 +1,7 @@
 """Titles for threads: asked of a model, made presentable, and never in place of a person's."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
@@ -81,12 +82,17 @@ def tidy(text: str) -> str:
         if line.strip().startswith("```"):
             continue
         plain = _TAG.sub("", _LINK.sub(r"\1", line))
-        plain = _MARKUP.sub("", "".join(c if c.isprintable() else " " for c in plain))
+        plain = _MARKUP.sub("", _seen(plain))
         plain = _SPACE.sub(" ", plain).strip().lstrip(_DASHES)
         plain = _LABEL.sub("", plain.strip(_QUOTES + " ")).strip(_QUOTES + " ").rstrip(".。")
         if any(c.isalnum() for c in plain):
             return shorten(plain.strip(_QUOTES + " "))
     return ""
+
+
+def _seen(text: str) -> str:
+    """The text without what is not seen: it neither parts words nor hides what they say."""
+    return "".join(c if c.isprintable() else "" if unicodedata.category(c) == "Cf" else " " for c in text)
 
 
 def shorten(text: str) -> str:
@@ -102,7 +108,7 @@ def first_words(messages: Sequence[ModelMessage]) -> str:
     """A title from what the user said first, or from the name of what he attached. "" where there is neither."""
     for message in messages:
         if message.role == "user":
-            said = _SPACE.sub(" ", "".join(c if c.isprintable() else " " for c in text_of(message.parts))).strip()
+            said = _SPACE.sub(" ", _seen(text_of(message.parts))).strip()
             named = said or next((part.filename for part in message.parts if isinstance(part, FilePart)), "")
             if named:
                 return tidy(named) or shorten(named)

@@ -1,0 +1,52 @@
+"""Runs that wait for a person through the end of every process, and are approved after it."""
+
+import asyncio
+
+from tests.faults.support.cluster import Cluster
+
+TOOLS = [{"name": "bump", "approval": "always"}]
+
+
+async def test_a_run_that_waits_survives_kills_and_is_approved_elsewhere(pair: Cluster) -> None:
+    one, two = pair.replicas
+    thread_id = await pair.make_thread(one, tools=TOOLS)
+    run = await pair.send(one, thread_id, "call=bump key=k")
+    source = pair.follow(two, thread_id, run["id"])
+    await source.told.until(lambda told: "run.waiting" in told.types())
+    one.kill()
+    two.kill()
+    await asyncio.gather(one.start(), two.start())
+    waiting = await pair.get_run(two, thread_id, run["id"])
+    assert (waiting["status"], waiting["attempt"], pair.counter.counts["k"]) == ("waiting", 1, 0)
+    events = await pair.list_all(two, f"/threads/{thread_id}/events")
+    (approval,) = next(event["approvals"] for event in events if event["type"] == "run.waiting")
+    path = f"/threads/{thread_id}/runs/{run['id']}/approvals"
+    body = {"tool_call_id": approval["tool_call_id"], "approved": True}
+    decided = await asyncio.gather(*(pair.call(replica, "POST", path, body) for replica in (one, two, one, two)))
+    assert sorted(answer.status for answer in decided) == [200, 409, 409, 409]
+    ended = await pair.until_ended(one, thread_id, run["id"])
+    assert (ended["status"], ended["attempt"], pair.counter.counts["k"]) == ("completed", 1, 1)
+    told = await source.finished()
+    assert told.types().count("tool.started") == told.types().count("tool.completed") == 1
+    await pair.check_log(two, thread_id)
+
+
+async def test_a_kill_during_an_approved_call_never_makes_it_twice(pair: Cluster) -> None:
+    one, two = pair.replicas
+    thread_id = await pair.make_thread(one, tools=TOOLS)
+    held = pair.counter.held["k"] = asyncio.Event()
+    run = await pair.send(one, thread_id, "call=bump key=k")
+    source = pair.follow(two, thread_id, run["id"])
+    await source.told.until(lambda told: "run.waiting" in told.types())
+    (approval,) = next(event for event in source.told.rows if event.type == "run.waiting").data["approvals"]
+    body = {"tool_call_id": approval["tool_call_id"], "approved": True}
+    (await pair.call(one, "POST", f"/threads/{thread_id}/runs/{run['id']}/approvals", body)).ok()
+    await asyncio.wait_for(pair.counter.arrived["k"].wait(), 10)
+    one.kill()
+    held.set()
+    ended = await pair.until_ended(two, thread_id, run["id"])
+    assert (ended["status"], ended["attempt"], pair.counter.counts["k"]) == ("completed", 2, 1)
+    result = next(event for event in (await source.finished()).rows if event.type == "tool.completed").data
+    assert result["is_error"]
+    assert "unknown" in result["result"]
+    await pair.check_log(two, thread_id)
