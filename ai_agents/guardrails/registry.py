@@ -10,7 +10,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.base import Action, AnyGuardrail, LengthGuardrail, PatternGuardrail, Placed, Stage
 from ai_agents.guardrails.judge import Judge
 from ai_agents.guardrails.matching import Rule
-from ai_agents.guardrails.patterns import one_of, parse
+from ai_agents.guardrails.patterns import compiled, one_of, parse
 from ai_agents.guardrails.pii import Pii
 from ai_agents.guardrails.secrets import Secrets
 
@@ -97,5 +97,6 @@ def _place(config: Mapping[str, Any]) -> Placed:
     except TypeError as error:
         raise InvalidRequest(f"The guardrail {name} cannot be made: {error}.") from error
     if isinstance(guardrail, PatternGuardrail):
-        guardrail.rules()  # what is wrong with a pattern is found now
+        for rule in guardrail.rules():
+            compiled(rule.node)  # what is wrong with a pattern is found now
     return Placed(name, stage, action, guardrail)

@@ -1,5 +1,6 @@
 """Agents: setting them up."""
 
+import asyncio
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,6 +23,7 @@ _MOST_NAMES = 20
 async def create_agent(services: Container, user: Principal, body: CreateAgent) -> JsonObject:
     """A new agent, owned by the user. Raises `InvalidRequest`."""
     _check_names(services, body)
+    await _check_guardrails(body)
     await _check_tools(services, body)
     return await services.agents.create(**_fields(body), owner_id=user.user_id)
 
@@ -36,6 +38,7 @@ async def update_agent(
 ) -> JsonObject:
     """The agent, changed. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
     _check_names(services, body)
+    await _check_guardrails(body)
     await _check_tools(services, body)
     _require(user, agent, "update")
     expected = None
@@ -65,8 +68,7 @@ def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
 
 
 def _check_names(services: Container, body: AnyAgent) -> None:
-    """Raises `InvalidRequest` for what does not exist here, or cannot be: a provider, a tool, a guardrail, a schema."""
-    build_guardrails([guardrail.model_dump() for guardrail in body.guardrails])
+    """Raises `InvalidRequest` for what does not exist here, or cannot be: a provider, an API, a schema."""
     if body.output_schema is not None:
         OutputValidator(body.output_schema)
     if body.settings.api is not None and body.provider not in {None, "openai"}:
@@ -80,6 +82,12 @@ def _check_names(services: Container, body: AnyAgent) -> None:
     for number, fallback in enumerate(body.fallbacks):
         if fallback.provider not in known:
             raise _unknown("provider", known, "fallbacks", number, "provider")
+
+
+async def _check_guardrails(body: AnyAgent) -> None:
+    """Raises `InvalidRequest` for one that cannot be. Large patterns take a while to compile."""
+    if body.guardrails:
+        await asyncio.to_thread(build_guardrails, [guardrail.model_dump() for guardrail in body.guardrails])
 
 
 async def _check_tools(services: Container, body: AnyAgent) -> None:

@@ -60,7 +60,15 @@ BAD_AGENTS = {
     "metadata too large in UTF-8": orjson.dumps({"name": "x", "metadata": {"a": "ü" * 8_192}}),
     "metadata not an object": b'{"name": "x", "metadata": []}',
     "long prompt": orjson.dumps({"name": "x", "system_prompt": "x" * 100_001}),
-    "guardrails, which are not run yet": b'{"name": "x", "guardrails": [{"type": "secrets"}]}',
+    "a guardrail with an unknown option": b'{"name": "x", "guardrails": [{"type": "secrets", "kinds": ["aws"]}]}',
+    "a pattern without an end": b'{"name": "x", "guardrails": [{"type": "blocklist", "patterns": ["/a+/"]}]}',
+    "a pattern that looks around": b'{"name": "x", "guardrails": [{"type": "blocklist", "patterns": ["/(?=a)b/"]}]}',
+    "a pattern that is none": b'{"name": "x", "guardrails": [{"type": "blocklist", "patterns": ["/(/"]}]}',
+    "a pattern too large": b'{"name": "x", "guardrails": [{"type": "blocklist", "patterns": ["/(a{9}){999}/"]}]}',
+    "patterns of nothing": b'{"name": "x", "guardrails": [{"type": "blocklist", "patterns": ["\\u200b"]}]}',
+    "a judge of nobody": (
+        b'{"name": "x", "guardrails": [{"type": "judge", "provider": "nobody", "model": "m", "policy": "p"}]}'
+    ),
     "an output schema of no object": b'{"name": "x", "output_schema": {}}',
     "an output schema that is none": b'{"name": "x", "output_schema": {"type": "object", "properties": 7}}',
     "an output schema from elsewhere": b'{"name": "x", "output_schema": {"type": "object", "$ref": "http://x.y/z"}}',
@@ -68,7 +76,9 @@ BAD_AGENTS = {
         {"name": "x", "output_schema": {"type": "object", "description": "x" * 65_536}}
     ),
     "an API that the provider has not": b'{"name": "x", "provider": "ollama", "settings": {"api": "responses"}}',
-    "approval, which nobody can give yet": b'{"name": "x", "tools": [{"name": "calculator", "approval": "always"}]}',
+    "approval in another word": b'{"name": "x", "tools": [{"name": "calculator", "approval": "maybe"}]}',
+    "a tool of no server": b'{"name": "x", "tools": ["shop/price"]}',
+    "all tools of no server": b'{"name": "x", "tools": ["shop/*"]}',
 }
 BAD_CONTENTS = {
     "empty": '""',

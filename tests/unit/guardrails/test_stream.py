@@ -203,3 +203,14 @@ async def test_hostile_texts_are_judged_in_time(text: str) -> None:
     # Quadratic or worse would take minutes.
     judged = await guards.judge_text(text)
     assert judged.blocked_by is None
+
+
+@pytest.mark.parametrize("length", [20, 500])
+def test_a_list_as_long_as_may_be_is_ready_in_a_moment_and_holds_no_more_than_it_must(length: int) -> None:
+    """Five hundred patterns; where their beginnings are too many to be told, the longest match is held."""
+    patterns = [f"{number:04d}" + "x" * (length - 4) for number in range(500)]
+    guard = output(blocklist(*patterns)).stream()
+    for piece in cut("so it is 0123 and so on " * 40, range(0, 960, 5)):
+        guard.feed(piece)
+        assert guard.held <= length
+    assert streamed(output(blocklist(*patterns)), f"a {patterns[7]} b") == (f"a {REDACTED} b", None)
