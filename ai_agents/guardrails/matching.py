@@ -64,7 +64,7 @@ class Scanner:
         A match that begins before is certain: were there more of it to come, or an earlier one, it would be held.
         """
         if self._pattern.beginnings is None:
-            return max(at, len(text) - self._pattern.longest)
+            return max(at, len(text) - self._pattern.window)
         start: int = self._pattern.beginnings.search(text, at).start()
         return start
 

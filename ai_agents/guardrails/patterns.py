@@ -47,12 +47,12 @@ class Node:
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """Compiled patterns as one: leftmost-longest, one match after the other. `beginnings` is None where there was no
-    room for it: then the last `longest` characters are held.
+    room for it: then so many characters are held as `window` says.
     """
 
     matches: Any
     beginnings: Any | None
-    longest: int
+    window: int
 
 
 _NOTHING = Node("", "", 0, 0)
@@ -109,7 +109,9 @@ def compiled(node: Node) -> Pattern:
     if len(node.beginnings) <= _MAX_BEGINNINGS:
         with suppress(re2.error):
             beginnings = re2.compile(_group(node.beginnings) + r"\z", options)
-    return Pattern(matches, beginnings, node.longest)
+    # Whether a whole match is one may depend on what comes next.
+    looks_ahead = any(place in node.source for place in (r"\b", r"\B", r"\z", "(?m:"))
+    return Pattern(matches, beginnings, node.longest - (not looks_ahead))
 
 
 def _parsed(pattern: str, *, endless: bool) -> Node:
