@@ -32,11 +32,6 @@ class Rule:
     node: Node
     check: Check | None = None
 
-    @property
-    def longest(self) -> int:
-        """Characters that a match has at most."""
-        return self.node.longest
-
 
 class Scanner:
     """A rule at work. `place` is how far everything is decided; what it found lies before."""

@@ -8,6 +8,8 @@ import pytest
 
 from tests.api.live import Live, serve
 from tests.api.service import Service, open_service, settings_for
+from tests.fakes.http_server import HttpServer
+from tests.fakes.mcp_servers import McpFake
 
 
 @pytest.fixture
@@ -47,3 +49,17 @@ async def live(database_url: str, tmp_path: Path) -> AsyncIterator[Live]:
     """A served service on an empty database, of each kind in turn."""
     async with serve(settings_for(database_url, tmp_path)) as served:
         yield served
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpServer]:
+    """An HTTP API that others' tools are made of."""
+    async with HttpServer() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def mcp() -> AsyncIterator[McpFake]:
+    """A real MCP server."""
+    async with McpFake() as opened:
+        yield opened

@@ -19,21 +19,9 @@ SECRET = "a-header-that-nobody-may-see"
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[HttpServer]:
-    async with HttpServer() as opened:
-        opened.on("/v1/orders/7", reply_json({"id": 7, "state": "sent"}))
-        yield opened
-
-
-@pytest.fixture
-async def mcp() -> AsyncIterator[McpFake]:
-    async with McpFake() as opened:
-        yield opened
-
-
-@pytest.fixture
 async def service(database_url: str, tmp_path: Path, http: HttpServer, mcp: McpFake) -> AsyncIterator[Service]:
-    """A service whose admins' tools may reach the two servers."""
+    """A service whose admins' tools may reach the two servers, of which one has an order."""
+    http.on("/v1/orders/7", reply_json({"id": 7, "state": "sent"}))
     settings = settings_for(database_url, tmp_path, outbound_allow=f"{http.host}, {mcp.host}")
     async with open_service(settings) as opened:
         yield opened
