@@ -266,6 +266,7 @@ async def test_every_replica_knows_of_a_tool_at_once(
         redis_url=redis_server.url,
         encryption_key="shared-by-both-of-them",
     )
+    http.on("/v1/orders/7", reply_json({"id": 7, "state": "sent"}))
     async with open_service(settings) as one, open_service(settings) as other:
         await (await one.admin()).post("/tools", json=order_tool(http))
         alice = await other.user("alice")
