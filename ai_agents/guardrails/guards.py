@@ -76,6 +76,11 @@ class Guards:
             return await asyncio.to_thread(_run, guard, texts)
         return _run(guard, texts)
 
+    def finds_in(self, value: Any) -> bool:
+        """Whether a pattern finds something in a JSON value, whatever judges would say."""
+        judged = _Walk(self._placed, self.stage).judge(value)
+        return judged.blocked_by is not None or bool(judged.triggers)
+
     def redacted(self, text: str) -> str:
         """The text without what the patterns find, whatever they are set to do, and whatever judges say."""
         placed = [replace(each, action="redact") for each in self._placed]

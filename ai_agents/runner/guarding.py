@@ -4,7 +4,7 @@ Text and reasoning leave as far as they have been judged, in the order in which 
 judged as the one text that clients see; each reasoning is judged for itself; a tool call is judged whole.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -30,6 +30,8 @@ from ai_agents.tools.base import ToolError
 from ai_agents.tools.toolset import ToolSet
 
 Tell = Callable[[Sequence[Trigger]], None]
+# What providers want back and nobody can read: signatures, ciphers.
+_OPAQUE = frozenset({"signature", "redacted", "data", "encrypted_content"})
 # What stands in the place of a tool's name that is none, and says what it must not.
 _NO_NAME = "redacted"
 
@@ -237,6 +239,8 @@ class _Answer:
         """The part as it may be seen; None for one of which nothing is left."""
         part, text = piece.end, "".join(piece.whole)
         if part is None or isinstance(part, ToolCallPart) or part.text == text or piece.guard is None:
+            if isinstance(part, ReasoningPart):
+                return replace(part, origin=_readable_origin(part.origin, self._guards))
             return part
         if isinstance(part, TextPart):
             return TextPart(text) if text else None
@@ -249,6 +253,7 @@ class _Answer:
             call = call if name == call.name else replace(call, name=_NO_NAME)
         if call.malformed is not None:
             call = replace(call, malformed=str(await self._judged(call.malformed)))
+        call = replace(call, origin=_readable_origin(call.origin, self._guards))
         arguments = await self._judged(call.arguments)
         if isinstance(arguments, dict):
             return replace(call, arguments=arguments)
@@ -281,3 +286,14 @@ class _Answer:
             for piece in pieces:
                 piece.new = []
             pieces[0].new = [judged.value]
+
+
+def _readable_origin(origin: Mapping[str, Any] | None, guards: Guards) -> Mapping[str, Any] | None:
+    """What goes back to a provider is stored, though nobody is shown it: none of it where it says what it must not."""
+    return origin if origin is None or not guards.finds_in(_without_opaque(origin)) else None
+
+
+def _without_opaque(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_opaque(inner) for name, inner in value.items() if name not in _OPAQUE}
+    return [_without_opaque(inner) for inner in value] if isinstance(value, list) else value

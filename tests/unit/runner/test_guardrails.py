@@ -346,3 +346,16 @@ async def test_reasoning_that_is_shown_is_judged(conn: Connection) -> None:
     assert [(part["type"], part["text"]) for part in parts] == [("reasoning", f"the {R} plan"), ("text", "Yes.")]
     await stage.nowhere("secret")
     await stage.nowhere("signature")
+
+
+async def test_what_a_provider_wants_back_says_nothing_forbidden_either(conn: Connection) -> None:
+    said = {"provider": "scripted", "reasoning_content": "the secret plan", "signature": "secret"}
+    kept = {"provider": "scripted", "reasoning_content": "a plan", "signature": "it may say secret"}
+    calls = [ToolCallPart("call_1", "say", {}, origin=said), ToolCallPart("call_2", "say", {}, origin=kept)]
+    stage = await Stage(conn, calls, "Done.", tool=Say("fine")).open(blocklist("secret"))
+    await stage.ask()
+    (request,) = stage.provider.requests[1:]
+    origins = [part.origin for part in request.messages[-2].parts if isinstance(part, ToolCallPart)]
+    assert origins == [None, kept]
+    stored = await conn.database.read(lambda c: c.execute(text("SELECT parts FROM messages")).all())
+    assert "the secret plan" not in str(stored)

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ai_agents import AgentRunner, AgentStore, Connection, ThreadStore
+from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, ThreadStore
 from ai_agents.core.events import TERMINAL_EVENTS, Event
 from ai_agents.runner import lease
 from ai_agents.runner.connection import connect
@@ -62,9 +63,9 @@ async def replicas(database_url: str, server: RedisServer) -> AsyncIterator[Repl
         await replica.conn.close(grace_s=0)
 
 
-async def begin_run(replica: Replica) -> tuple[str, str]:
+async def begin_run(replica: Replica, **agent_fields: Any) -> tuple[str, str]:
     """A thread and a run in it, begun on this replica."""
-    agent = await AgentStore(replica.conn).create(name="assistant")
+    agent = await AgentStore(replica.conn).create(name="assistant", **agent_fields)
     thread = await ThreadStore(replica.conn).create(agent_id=agent["id"], owner_id=USER)
     started = await replica.runner.start(thread["id"], USER, "Hello!")
     return thread["id"], started.run["id"]
@@ -210,3 +211,31 @@ async def test_a_stream_cut_again_and_again_is_resumed_on_either_replica_while_r
         await read_on(other, thread_id, run_id, client)
     client.check()
     assert list(client.said.values()) == ["".join(f"{number} añ🙂 " for number in range(40))]
+
+
+async def test_forbidden_text_is_nowhere_on_any_replica_wherever_it_is_cut(replicas: Replicas) -> None:
+    """Streamed on the one, resumed on the other in the middle of it, fetched: for each place between two characters."""
+    text, seen = "The word is ba\u200bnana, yes.", "The word is [redacted], yes."
+    guardrails = [{"type": "blocklist", "patterns": ["banana"], "action": "redact", "stage": "output"}]
+    one, two = await replicas.start(), await replicas.start()
+    for place in range(1, len(text)):
+        gate = asyncio.Event()
+        one.provider.answers.append([text[:place], gate, text[place:]])
+        thread_id, run_id = await begin_run(one, guardrails=guardrails)
+        client = Client()
+        # As much as there is before the gate: the one who runs it has shown all that he may.
+        reading = asyncio.create_task(read_on(one, thread_id, run_id, client))
+        while not client.events or client.events[-1].type == "run.started":
+            await asyncio.sleep(0.001)
+        reading.cancel()
+        await asyncio.wait({reading})
+        gate.set()
+        await read_on(two, thread_id, run_id, client)
+        late = Client()
+        await read_on(two, thread_id, run_id, late)
+        history = await MessageStore(two.conn).list(thread_id)
+        assert history["data"][-1]["content"] == seen, place
+        assert set(client.said.values()) <= {seen}, place
+        everything = str([dict(event.data) for each in (client, late) for event in each.events])
+        assert "nana" not in everything, place
+        assert client.is_done
