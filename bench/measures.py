@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from statistics import median, quantiles
+from typing import Any
 
 from bench.client import Client, request
 from bench.target import Target, all_of
+from bench.tools import GUARDRAILS, blocking_tools
 
 Figures = dict[str, float]
 Measure = Callable[[Target], Awaitable[Figures]]
@@ -40,9 +42,9 @@ async def first_token(target: Target) -> Figures:
     }
 
 
-async def turns(target: Target, *, model: str = _TURN, count: int = 2000, at_once: int = 16) -> Figures:
+async def turns(target: Target, *, model: str = _TURN, count: int = 2000, at_once: int = 16, **agent: Any) -> Figures:
     """Turns of 50 tokens, as many as the service manages: `at_once` clients, each with a thread of its own."""
-    threads = await target.threads(model, at_once)
+    threads = await target.threads(model, at_once, **agent)
     clients = [await Client.connect(target.service.port) for _ in threads]
     left = 0
 
@@ -72,6 +74,16 @@ async def turns(target: Target, *, model: str = _TURN, count: int = 2000, at_onc
         "cores_used": cpu_s / took_s,
         # What other work on the machine took of the service's core: with more than a little, times say nothing.
         "core_denied_percent": waited_s / took_s * 100,
+    }
+
+
+async def guarded_turns(target: Target) -> Figures:
+    """The same, of an agent with guardrails for personal data, secrets and 50 patterns, in and out."""
+    plain = await turns(target, count=1000)
+    guarded = await turns(target, model="words-51", count=1000, guardrails=GUARDRAILS)
+    return {
+        "guarded_cpu_ms_per_turn": guarded["cpu_ms_per_turn"],
+        "guarded_added_cpu_ms_per_turn": guarded["cpu_ms_per_turn"] - plain["cpu_ms_per_turn"],
     }
 
 
@@ -209,6 +221,8 @@ def _p95(seconds: list[float]) -> float:
 MEASURES: dict[str, Measure] = {
     "first": first_token,
     "turns": turns,
+    "guarded": guarded_turns,
+    "tools": blocking_tools,
     "long": long_answers,
     "idle": idle_streams,
     "paced": paced,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.package import install_blocking_tool
 from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
 
@@ -69,7 +70,9 @@ def provider(cores: Cores) -> Iterator[Process]:
 def service(settings: Mapping[str, str], cores: Cores, *, upstream: Process) -> Iterator[Process]:
     """The service, as an operator starts it."""
     with tempfile.TemporaryDirectory() as directory:
+        install_blocking_tool(Path(directory))
         environment = {
+            "PYTHONPATH": directory,
             "AI_AGENTS_VAR_DIR": directory,
             "AI_AGENTS_ADMIN_KEY": ADMIN_KEY,
             "AI_AGENTS_MAX_STREAMS_PER_USER": "1000000",

@@ -46,8 +46,8 @@ class Target:
             raise Unexpected(f"{method} {path}: {answer.status} {answer.tail.decode()}")
         return answer.json()
 
-    async def agent(self, model: str) -> str:
-        """An agent that asks this model and remembers the last 20 messages; its id."""
+    async def agent(self, model: str, **fields: Any) -> str:
+        """An agent that asks this model and remembers the last 20 messages; its id. `fields` count the first time."""
         if model not in self._agents:
             wanted = {
                 "name": model,
@@ -55,14 +55,15 @@ class Target:
                 "provider": "openai",
                 "model": model,
                 "memory": {"strategy": "last_n", "n": 20},
+                **fields,
             }
             made = await self.call("POST", "/agents", wanted)
             self._agents[model] = made["id"]
         return self._agents[model]
 
-    async def threads(self, model: str, count: int) -> list[str]:
+    async def threads(self, model: str, count: int, **fields: Any) -> list[str]:
         """New threads with this model."""
-        agent_id = await self.agent(model)
+        agent_id = await self.agent(model, **fields)
         return [(await self.call("POST", "/threads", {"agent_id": agent_id}))["id"] for _ in range(count)]
 
     async def long_thread(self, model: str, messages: int) -> str:

@@ -65,9 +65,10 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A guardrail of an agent: which, where, and what it does."""
+    """A guardrail of an agent: which, where, what it does, and what it looks for where that is patterns."""
 
     type: str
     stage: Stage
     action: Action
     guardrail: AnyGuardrail
+    rules: tuple[Rule, ...] = ()

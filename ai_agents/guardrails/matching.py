@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.folding import FoldedText
-from ai_agents.guardrails.patterns import Node, compiled
+from ai_agents.guardrails.patterns import Node, Pattern, compiled, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Scanner:
     """A rule at work. `place` is how far everything is decided; what it found lies before."""
 
     def __init__(self, rule: Rule) -> None:
+        self.rule = rule
         self._pattern = compiled(rule.node)
         self._check = rule.check
         self.place = 0
@@ -79,3 +81,33 @@ class Scanner:
                 at = checked.end
                 found.append((start, at))
         return at
+
+
+class Together:
+    """Several scanners at once, for text in which none of them finds anything: that is, for most."""
+
+    def __init__(self, scanners: Sequence[Scanner], pattern: Pattern) -> None:
+        self._scanners = scanners
+        self._pattern = pattern
+
+    def pass_over(self, folded: FoldedText, *, final: bool) -> bool:
+        """Move all of them to where any of them has to hold the text; False where one might find something before."""
+        at, text = min(scanner.place for scanner in self._scanners) - folded.base, folded.text
+        found = self._pattern.matches.search(text, at)
+        if found is not None:
+            return False
+        held = len(text) if final else self._pattern.beginnings.search(text, at).start()  # type: ignore[union-attr]  # see `all_of`
+        for scanner in self._scanners:
+            scanner.place = max(scanner.place, folded.base + held)
+        return True
+
+
+def all_of(scanners: Sequence[Scanner]) -> Together | None:
+    """Scanners as one; None where there is one alone, or where they are too large together."""
+    if len(scanners) < 2:
+        return None
+    try:
+        pattern = compiled(one_of([scanner.rule.node for scanner in scanners]))
+    except InvalidRequest:
+        return None
+    return None if pattern.beginnings is None else Together(scanners, pattern)

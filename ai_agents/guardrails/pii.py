@@ -8,7 +8,10 @@ from ai_agents.guardrails.base import PatternGuardrail
 from ai_agents.guardrails.matching import No, Rule, Yes
 from ai_agents.guardrails.patterns import regex
 
-_EMAIL = r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}\w{2,24}"
+# Letters beyond ASCII as a few ranges: \w would be hundreds, and sixty-four times that.
+_LETTER = "a-z0-9\u00c0-\u1fff\u2c00-\u2dff\u3040-\ud7ff"
+_LABEL = rf"[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?"
+_EMAIL = rf"[{_LETTER}.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.){{1,8}}[{_LETTER}]{{2,24}}"
 _PHONE = (
     # International; with an area code in brackets; in groups of 3, 3 and 4; with a leading 0.
     r"\+[0-9]{1,3}(?:[ ./()-]{0,2}[0-9]){6,13}\b"

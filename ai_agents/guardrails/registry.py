@@ -9,7 +9,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.base import Action, AnyGuardrail, LengthGuardrail, PatternGuardrail, Placed, Stage
 from ai_agents.guardrails.judge import Judge
-from ai_agents.guardrails.matching import Rule
+from ai_agents.guardrails.matching import Rule, Scanner, all_of
 from ai_agents.guardrails.patterns import compiled, one_of, parse
 from ai_agents.guardrails.pii import Pii
 from ai_agents.guardrails.secrets import Secrets
@@ -65,7 +65,10 @@ def list_guardrails() -> list[str]:
 
 
 def build_guardrails(configs: Sequence[Mapping[str, Any]]) -> tuple[Placed, ...]:
-    """What an agent's `guardrails` describe. Raises `InvalidRequest` for what cannot be built, with its place."""
+    """What an agent's `guardrails` describe. Raises `InvalidRequest` for what cannot be built, with its place.
+
+    The first time takes as long as the patterns take to compile: up to a second for the largest.
+    """
     return _built(json.dumps_sorted(list(configs))) if configs else ()
 
 
@@ -77,6 +80,9 @@ def _built(configs: str) -> tuple[Placed, ...]:
             placed.append(_place(config))
         except InvalidRequest as error:
             raise InvalidRequest(str(error), loc=("guardrails", number, *error.loc)) from error
+    for stage in ("input", "output"):
+        # Compiled now, and not when the first text is waited for.
+        all_of([Scanner(rule) for each in placed if each.stage in {stage, "both"} for rule in each.rules])
     return tuple(placed)
 
 
@@ -96,7 +102,7 @@ def _place(config: Mapping[str, Any]) -> Placed:
         guardrail = factory(**options)
     except TypeError as error:
         raise InvalidRequest(f"The guardrail {name} cannot be made: {error}.") from error
-    if isinstance(guardrail, PatternGuardrail):
-        for rule in guardrail.rules():
-            compiled(rule.node)  # what is wrong with a pattern is found now
-    return Placed(name, stage, action, guardrail)
+    rules = tuple(guardrail.rules()) if isinstance(guardrail, PatternGuardrail) else ()
+    for rule in rules:
+        compiled(rule.node)  # what is wrong with a pattern is found now
+    return Placed(name, stage, action, guardrail, rules)

@@ -26,7 +26,7 @@ _TOKENS = (
 _AWS = r"(?:AKIA|ASIA)[A-Z0-9]{16}\b"
 # Lines may be written out as \n; the end may be missing.
 _PEM = (
-    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[\w-]{1,20}: [^\n]{0,80}\n){0,3}[A-Za-z0-9+/=\s\\]*"
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z-]{1,20}: [^\n]{0,80}\n){0,3}[A-Za-z0-9+/=\s\\]*"
     r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?"
 )
 

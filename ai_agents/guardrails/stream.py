@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ai_agents.guardrails.base import LengthGuardrail, PatternGuardrail, Placed, Trigger
+from ai_agents.guardrails.base import LengthGuardrail, Placed, Trigger
 from ai_agents.guardrails.folding import FoldedText
-from ai_agents.guardrails.matching import Scanner
+from ai_agents.guardrails.matching import Scanner, all_of
 
 REDACTED = "[redacted]"
 # So much is looked at in one go: each search costs as much as the text it is given.
@@ -36,12 +36,8 @@ class StreamGuard:
         self.blocked_by: Placed | None = None
         self.triggers: list[Trigger] = []
         self._stage = stage
-        self._scanners = [
-            (each, Scanner(rule))
-            for each in placed
-            if isinstance(each.guardrail, PatternGuardrail)
-            for rule in each.guardrail.rules()
-        ]
+        self._scanners = [(each, Scanner(rule)) for each in placed for rule in each.rules]
+        self._all = all_of([scanner for _, scanner in self._scanners])
         self._limits = [
             (each, each.guardrail.characters) for each in placed if isinstance(each.guardrail, LengthGuardrail)
         ]
@@ -85,15 +81,18 @@ class StreamGuard:
     def _advance(self, *, final: bool) -> list[tuple[int, str]]:
         folded = self._folded
         free = folded.raw_end
-        for placed, scanner in self._scanners:
-            for start, end in scanner.scan(folded, final=final):
-                self._found(placed, folded.raw_start(start), folded.raw_stop(end))
-            free = min(free, folded.raw_start(scanner.place))
+        if self._all is None or not self._all.pass_over(folded, final=final):
+            for placed, scanner in self._scanners:
+                for start, end in scanner.scan(folded, final=final):
+                    self._found(placed, folded.raw_start(start), folded.raw_stop(end))
+        place = min((scanner.place for _, scanner in self._scanners), default=folded.end)
+        free = min(free, folded.raw_start(place))
         for placed, characters in self._limits:
             if folded.raw_length > characters and placed not in self._past:
                 self._past.append(placed)
                 self._found(placed, characters, _EVERYTHING, "")
-        folded.forget(min((scanner.place for _, scanner in self._scanners), default=folded.end) - 1)
+        # What is looked for may depend on the character before it.
+        folded.forget(place - 1)
         if self._barrier is not None and self._barrier[0] <= free:
             # Not before all that lies before it is decided: so it does not depend on what came when.
             free, self.blocked_by = self._barrier

@@ -1,5 +1,6 @@
 """What models are sent in threads: one way for runs, and for whoever asks what a run would send."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured, Uns
 from ai_agents.core.types import FilePart, JsonObject, ModelRequest, Usage
 from ai_agents.guardrails.guards import Guards
 from ai_agents.guardrails.judge import Ask
+from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
 from ai_agents.providers.base import Provider
@@ -127,9 +129,18 @@ class Contexts:
         """An agent's guardrails at a stage. Raises `InvalidRequest` for one that is not there any more."""
         return Guards(configs, stage, ask=ask, fails_open=self._judges_fail_open)
 
+    async def ready_guards(
+        self, configs: Sequence[Mapping[str, Any]], stage: Literal["input", "output"], *, ask: Ask | None = None
+    ) -> Guards:
+        """The same, compiled beside the event loop where that has not been done before."""
+        if configs:
+            await asyncio.to_thread(build_guardrails, configs)
+        return self.guards(configs, stage, ask=ask)
+
     def has_input_guards(self, connection: Connection, agent_id: str, version: int) -> bool:
         """Whether this version of an agent judges what comes in."""
-        return bool(self.guards(self.agent(connection, agent_id, version)["guardrails"], "input"))
+        configs = self.agent(connection, agent_id, version)["guardrails"]
+        return any(config.get("stage", "both") != "output" for config in configs)
 
     # What is sent.
 

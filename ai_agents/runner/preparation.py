@@ -125,7 +125,7 @@ class Preparation:
         settings = agent["settings"] or {}
         schema = agent["output_schema"]
         shows_reasoning = (settings.get("reasoning") or "none") != "none"
-        guarded = self._guard(run, agent)
+        guarded = await self._guard(run, agent)
 
         return Prepared(
             provider=guarded.output(provider, tools, shows_reasoning=shows_reasoning),
@@ -149,13 +149,12 @@ class Preparation:
             needs=partial(_needs, self._auto_title, self._contexts.strategy(agent), first.reading.window),
         )
 
-    def _guard(self, run: OwnedRun, agent: JsonObject) -> RunGuards:
+    async def _guard(self, run: OwnedRun, agent: JsonObject) -> RunGuards:
         purpose = Purpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
         ask = asks_judges(self._database, self._contexts, purpose)
         configs = agent["guardrails"]
-        return RunGuards(
-            self._contexts.guards(configs, "input", ask=ask), self._contexts.guards(configs, "output", ask=ask)
-        )
+        into = await self._contexts.ready_guards(configs, "input", ask=ask)
+        return RunGuards(into, self._contexts.guards(configs, "output", ask=ask))
 
     async def _run_tool(self, run: OwnedRun, tools: ToolSet, judge: Judge, call: ToolCallPart) -> ToolResultPart:
         context = ToolContext(run.id, run.thread_id, run.user_id)
@@ -199,7 +198,7 @@ class Preparation:
             observe=partial(contexts.observe, provider.name, model, built.account.uncalibrated_tokens),
         )
         request = await contexts.fill(built.request)
-        if guards := contexts.guards(reading.agent["guardrails"], "input"):
+        if guards := await contexts.ready_guards(reading.agent["guardrails"], "input"):
             request = await asyncio.to_thread(guard_files, request, guards)
         notices += notices_of(built.account)
         return _Ready(reading, CompactingProvider(provider, tell=notices.append), request, meter)

@@ -222,7 +222,8 @@ class AgentRunner:
         assert agent is not None  # noqa: S101  # it was looked at a moment ago
         purpose = Purpose(asked.thread_id, first.agent_id, user_id=asked.user_id)
         ask = asks_judges(self._database, contexts, purpose)
-        verdict = await judge_message(contexts.guards(agent["guardrails"], "input", ask=ask), first, contexts.blobs)
+        guards = await contexts.ready_guards(agent["guardrails"], "input", ask=ask)
+        verdict = await judge_message(guards, first, contexts.blobs)
         return replace(asked, parts=verdict.parts, attachments=(), verdict=verdict)
 
     async def judge_input(self, agent: Mapping[str, Any], texts: Sequence[str], *, user_id: str) -> list[str]:
@@ -231,7 +232,7 @@ class AgentRunner:
         They are read as one. Raises `GuardrailBlocked`.
         """
         ask = asks_judges(self._database, self._contexts, Purpose(None, agent["id"], user_id=user_id))
-        return await judge_texts(self._contexts.guards(agent["guardrails"], "input", ask=ask), texts)
+        return await judge_texts(await self._contexts.ready_guards(agent["guardrails"], "input", ask=ask), texts)
 
     def _admit(self, connection: SqlConnection, asked: Admission) -> tuple[Admitted, Prepare]:
         admitted = admit(connection, asked)

@@ -52,7 +52,7 @@ class Work:
         agent must not. What would block an answer is taken out here; "" where nothing may be seen.
         """
         configs = [config | {"action": "redact"} for config in agent["guardrails"]]
-        guards = self.contexts.guards(
+        guards = await self.contexts.ready_guards(
             configs, "output", ask=asks_judges(self.database, self.contexts, Purpose(thread_id, agent["id"]))
         )
         if not guards:
