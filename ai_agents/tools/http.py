@@ -15,6 +15,7 @@ from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
 from ai_agents.tools.outbound import Outbound, OutboundResponse
 from ai_agents.tools.schema import ArgumentsValidator
+from ai_agents.tools.secret_headers import without_secrets
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_URL = 2000
@@ -23,8 +24,6 @@ _MAX_HEADER = 4096
 # Of an error's text: enough to see what is wrong.
 _MAX_ERROR = 2000
 _TIMEOUT_S = 30.0
-# A shorter value is found by chance in many answers.
-_SHORTEST_SECRET = 8
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]{1,64})\}")
 _SLASHES = re.compile(r"[/\\]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
@@ -84,7 +83,7 @@ class HttpTool(Tool):
         if text is None:
             kind = response.media_type or "unknown type"
             raise ToolError(f"The answer is not text ({kind}, {len(response.body)} bytes).")
-        text = self._without_secrets(text)
+        text = without_secrets(text, self._headers)
         if response.status >= 400:
             raise ToolError(f"The server answered {response.status}: {text[:_MAX_ERROR] or '(nothing)'}")
         if response.cut:
@@ -95,14 +94,6 @@ class HttpTool(Tool):
             except ValueError:
                 return text
         return text or f"(status {response.status}, no content)"
-
-    def _without_secrets(self, text: str) -> str:
-        """A server may say what it was sent; a model need not see it."""
-        for value in self._headers.values():
-            for secret in {value, value.rpartition(" ")[2]}:
-                if len(secret) >= _SHORTEST_SECRET:
-                    text = text.replace(secret, "[redacted]")
-        return text
 
 
 def check_http_spec(spec: Mapping[str, Any], headers: Mapping[str, str]) -> None:

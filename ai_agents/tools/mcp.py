@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from ai_agents.tools.base import Tool, ToolError
 from ai_agents.tools.mcp_results import to_value
 from ai_agents.tools.results import clean_value
 from ai_agents.tools.schema import ArgumentsValidator
+from ai_agents.tools.secret_headers import without_secrets
 from ai_agents.tools.toolset import TOOL_NAME
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class RemoteTool:
 
 
 class McpServer:
-    """One server. `open_client` gives an HTTP client for one exchange, with the server's secrets in its headers.
+    """One server. `open_client` gives an HTTP client for one exchange, with `headers`, which hold the server's secrets.
 
     A listing counts for `fresh_s` seconds in this process. Whatever a server does, it ends in a `ToolError` in time.
     """
@@ -63,6 +64,7 @@ class McpServer:
         url: str,
         open_client: "Callable[[], httpx2.AsyncClient]",
         *,
+        headers: Mapping[str, str] | None = None,
         connect_timeout_s: float = 5.0,
         list_timeout_s: float = 10.0,
         fresh_s: float = 60.0,
@@ -70,6 +72,7 @@ class McpServer:
         self.name = name
         self._url = url
         self._open_client = open_client
+        self._headers = dict(headers or {})
         self._connect_timeout_s = connect_timeout_s
         self._list_timeout_s = list_timeout_s
         self._fresh_s = fresh_s
@@ -116,9 +119,11 @@ class McpServer:
         async with self._within(timeout_s), self._connected() as client:
             result = await client.session.call_tool(name, arguments)
         value = clean_value(to_value(result))
+        said = value if isinstance(value, str) else json.dumps(value)
+        seen = without_secrets(said, self._headers)
         if result.is_error:
-            raise ToolError(value if isinstance(value, str) else json.dumps(value))
-        return value
+            raise ToolError(seen)
+        return value if seen == said else seen
 
     @asynccontextmanager
     async def _connected(self) -> "AsyncGenerator[Client]":
@@ -144,7 +149,13 @@ class McpServer:
         except ToolError:
             raise
         except BaseException as error:
-            raise _explained(self.name, error) from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: BaseException) -> BaseException:
+        explained = _explained(self.name, error)
+        return (
+            ToolError(without_secrets(str(explained), self._headers)) if isinstance(explained, ToolError) else explained
+        )
 
     def _described(self, tool: Any) -> RemoteTool | None:
         """The tool; None for one that cannot be offered to a model, which is logged."""

@@ -6,10 +6,10 @@ once. No server is asked for that: it is asked when one of its tools is called.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -25,12 +25,11 @@ from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.registry import ToolRegistry
 from ai_agents.tools.toolset import RegisteredTool, ToolSet, Wanted, named, prepare_tool
 
-if TYPE_CHECKING:
-    import httpx2
-
 Status = Literal["on", "changed", "unapproved", "gone"]
 # More are not kept ready at once; what is dropped is made again.
 _KEPT = 512
+# How long a server may say nothing in the middle of an exchange; calls end before, by the limit of tools.
+_SILENCE_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -113,17 +112,15 @@ class Toolbox:
                 if len(self._servers) >= _KEPT:
                     self._servers.clear()
                 timeout_s = self._mcp_connect_timeout_s
-                opener = self._opener(sealed_headers)
-                server = self._servers[key] = McpServer(name, url, opener, connect_timeout_s=timeout_s)
+                headers = self._headers(sealed_headers)
+                opener = partial(self.outbound.client, headers=headers, timeout_s=_SILENCE_S)
+                server = McpServer(name, url, opener, headers=headers, connect_timeout_s=timeout_s)
+                self._servers[key] = server
         return server
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self.outbound.aclose()
-
-    def _opener(self, sealed_headers: str | None) -> "Callable[[], httpx2.AsyncClient]":
-        headers = self._headers(sealed_headers)
-        return lambda: self.outbound.client(headers=headers, timeout_s=60.0)
 
     def _headers(self, sealed: str | None) -> dict[str, str]:
         return self.sealer.open(sealed) if sealed else {}

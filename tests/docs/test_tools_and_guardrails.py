@@ -1,10 +1,13 @@
 """The pages on tools and guardrails: their Python is run, their shell is typed, against the servers that they show."""
 
 import asyncio
+import json
+import re
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ import pytest
 
 from ai_agents import Connection
 from ai_agents.guardrails import registry as guardrails
+from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS, build_guardrails
+from ai_agents.tools.plugins import GROUP
 from ai_agents.tools.registry import default_registry
 from tests.docs.conftest import Run, environment
 from tests.docs.examples import examples_of
@@ -109,3 +114,17 @@ async def test_the_python_of_the_pages_runs_and_says_what_they_say(
         assert "echo: Write to [redacted] about [redacted], [redacted]." in printed
         assert "echo: What about [redacted]?" in printed
         assert "The guardrail no_shouting does not allow this input." in printed
+
+
+def test_what_the_pages_show_in_other_languages_is_right() -> None:
+    (judge,) = re.findall(r"^```json\n(.*?)^```", GUARDRAILS.read_text(), re.MULTILINE | re.DOTALL)
+    (placed,) = build_guardrails([json.loads(judge)])
+    assert (placed.type, placed.stage) == ("judge", "output")
+
+    (project,) = re.findall(r"^```toml\n(.*?)^```", TOOLS.read_text(), re.MULTILINE | re.DOTALL)
+    assert list(tomllib.loads(project)["project"]["entry-points"]) == [GROUP]
+
+
+def test_the_page_on_guardrails_tells_of_every_type() -> None:
+    told = re.findall(r"^\| `(\w+)` \| ", GUARDRAILS.read_text(), re.MULTILINE)
+    assert set(told) >= BUILT_IN_GUARDRAILS

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from mcp.server.mcpserver.exceptions import ToolError as McpToolError
 
 from ai_agents.core.types import ToolCallPart
 from ai_agents.tools.base import ToolContext, ToolError
@@ -35,7 +36,8 @@ async def pretender() -> AsyncIterator[HttpServer]:
 
 def server_at(url: str, host: str, **options: Any) -> McpServer:
     outbound = Outbound([host])
-    return McpServer("shop", url, lambda: outbound.client(headers={"x-api-key": KEY}), **options)
+    headers = {"x-api-key": KEY}
+    return McpServer("shop", url, lambda: outbound.client(headers=headers), headers=headers, **options)
 
 
 def server_of(fake: McpFake, **options: Any) -> McpServer:
@@ -232,6 +234,23 @@ async def test_what_cannot_be_offered_is_left_out_and_logged(fake: McpFake, capl
     with caplog.at_level(logging.WARNING, "ai_agents.tools.mcp"):
         assert {tool.name for tool in await server_of(fake).list_tools()} == {"lookup", "long", "fail", "hang"}
     assert len(caplog.records) == 2
+
+
+async def test_a_server_that_says_its_secret_does_not_tell_the_model(fake: McpFake) -> None:
+    async def tell(again: str) -> dict[str, str]:
+        return {"you sent": again}
+
+    async def fail(again: str) -> str:
+        raise McpToolError(again)
+
+    fake.mcp.add_tool(tell, name="tell")
+    fake.mcp.add_tool(fail, name="tell_failing")
+    server = server_of(fake)
+    assert await server.call("tell", {"again": f"Bearer {KEY}"}) == '{"you sent":"Bearer [redacted]"}'
+    with pytest.raises(ToolError) as told:
+        await server.call("tell_failing", {"again": KEY})
+    assert "[redacted]" in str(told.value)
+    assert KEY not in str(told.value)
 
 
 async def test_secrets_are_not_logged(fake: McpFake, caplog: pytest.LogCaptureFixture) -> None:
