@@ -12,7 +12,7 @@ import orjson
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
-from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, RequestError, ThreadBusy
+from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, InvalidRequest, RequestError, ThreadBusy
 from ai_agents.core.types import JsonObject
 
 STATUSES: Mapping[str, int] = {
@@ -55,6 +55,8 @@ _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload
 # A client that is told to come back is told when, even where nobody knows better.
 _RETRY_AFTER_S = 1
 _MAX_LOC = 100
+# What a run's error may say beside its code and detail.
+_OF_RUNS = ("guardrail", "stage")
 # A body can hold a hundred thousand mistakes; whoever made them needs no list of all.
 _MAX_ERRORS = 50
 MEDIA_TYPE = "application/problem+json"
@@ -138,7 +140,8 @@ def problem_of_run(run: Mapping[str, Any], *, request_id: str) -> ProblemRespons
     error = run["error"] or {}
     code = str(error.get("code", "internal"))
     detail = str(error.get("detail") or "The run failed.")
-    return problem(code, detail, request_id=request_id, run_id=run["id"])
+    members = {name: error[name] for name in _OF_RUNS if name in error}
+    return problem(code, detail, request_id=request_id, run_id=run["id"], **members)
 
 
 def problem_of_status(
@@ -175,6 +178,8 @@ def _members(error: AIAgentsError) -> JsonObject:
             return {"errors": [{"loc": _loc(("body", *error.loc)), "msg": str(error)}]}
         case ThreadBusy():
             return {"run_id": error.run_id}
+        case GuardrailBlocked():
+            return {"guardrail": error.guardrail, "stage": error.stage}
     return {}
 
 
