@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 from ai_agents.context.windows import context_window, longest_prefix
@@ -20,6 +21,7 @@ _MILLION = Decimal(1_000_000)
 _KEPT = 500
 # Whoever runs these knows what they cost.
 _NOT_LISTED = frozenset({"ollama", "echo"})
+_loading = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class ModelCatalogue:
     async def load(self) -> None:
         """Load the list beside the event loop, which would else wait tenths of a second where it is first needed."""
         if not _snapshot.cache_info().currsize:
-            await asyncio.to_thread(_snapshot)
+            await asyncio.to_thread(_load_once)
 
     def window(self, provider: str, model: str) -> int:
         """Tokens that the model takes, question and answer together."""
@@ -171,6 +173,13 @@ def _find_listed(provider: str, model: str) -> _Listed | None:
         return _Listed(*snapshot.find_provider_model(model, None, provider, None))
     except LookupError:
         return None
+
+
+def _load_once() -> None:
+    # Calls that begin together would else each import it, on a thread of its own, and imports by several threads can
+    # come to wait for one another.
+    with _loading:
+        _snapshot()
 
 
 @lru_cache(1)

@@ -28,6 +28,7 @@ KILLS = amount(sample=4, all_of_it=20)
 # What the model takes for an answer, a title or a summary: long enough for a kill to come in the middle.
 WISHES = "pause=0.02 words=8 please"
 AT_ONCE = 20
+_SHOWN = 5_000
 
 
 class Workers:
@@ -36,14 +37,19 @@ class Workers:
     def __init__(self, cluster: Cluster) -> None:
         self._environment = {**os.environ, **cluster.environment, "PYTHONPATH": str(ROOT)}
         self._directory = cluster.directory
+        self._log = cluster.directory / "worker.log"
         self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         """One more."""
-        with (self._directory / "worker.log").open("ab") as log:
+        with self._log.open("ab") as log:
             command = [str(Path(sys.executable).with_name("ai-agents")), "worker"]
             worker = subprocess.Popen(command, cwd=self._directory, env=self._environment, stdout=log, stderr=log)
         self._running.append(worker)
+
+    def last_said(self) -> str:
+        """The end of what they logged."""
+        return self._log.read_text()[-_SHOWN:]
 
     def kill(self, *, pool_only: bool) -> None:
         """End the oldest at once with its pool, or only the process of its pool, which it replaces."""
@@ -132,7 +138,7 @@ async def test_every_thread_gets_its_title_and_its_summary_once(
             jobs = await all_jobs(cluster, at)
             done = [job for job in jobs if job["status"] == "completed"]
             left = Counter((job["kind"], job["status"], job["attempts"]) for job in jobs if job not in done)
-            assert time.monotonic() < deadline, (len(done), left)
+            assert time.monotonic() < deadline, f"{len(done)} done, {left}\n{workers.last_said()}"
 
     jobs = await all_jobs(cluster, at)
     assert len(jobs) == 2 * THREADS, "one job for each title and each summary, and none is left"

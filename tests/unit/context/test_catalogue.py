@@ -1,6 +1,9 @@
 """What models cost and take: what was set, what is listed, and what nobody knows."""
 
+import asyncio
 import sys
+import threading
+import time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -113,6 +116,21 @@ async def test_without_the_list_there_is_what_was_set_and_a_small_table_of_windo
     assert models.cost("openai", ["gpt-4o"], USAGE) is None
     assert models.window("openai", "gpt-4") == 8_192
     assert models.window("nobody", "nothing") == DEFAULT_WINDOW
+
+
+async def test_calls_that_begin_together_load_the_list_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[str] = []
+
+    def load() -> None:
+        loads.append(threading.current_thread().name)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(catalogue, "_snapshot", lru_cache(1)(load))
+
+    await asyncio.gather(*(ModelCatalogue().load() for _ in range(5)))
+
+    assert len(loads) == 1
+    assert loads != [threading.main_thread().name]
 
 
 def test_facts_are_read_as_they_are_written_down() -> None:
