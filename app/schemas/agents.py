@@ -1,6 +1,6 @@
 """Agents: how one is set up."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -83,9 +83,14 @@ class OtherMemory(BaseModel):
         return self
 
 
-def _strategy_of(value: Any) -> str:
-    name = value.get("strategy") if isinstance(value, Mapping) else getattr(value, "strategy", None)
-    return name if isinstance(name, str) and name in BUILT_IN_STRATEGIES else "other"
+def _by(field: str, built_in: Collection[str]) -> Discriminator:
+    """Chooses by a field: the type that is built in, else what stands for everybody's own."""
+
+    def tag_of(value: Any) -> str:
+        name = value.get(field) if isinstance(value, Mapping) else getattr(value, field, None)
+        return name if isinstance(name, str) and name in built_in else "other"
+
+    return Discriminator(tag_of)
 
 
 Memory = Annotated[
@@ -94,7 +99,7 @@ Memory = Annotated[
     | Annotated[Summarize, Tag("summarize")]
     | Annotated[TokenWindow, Tag("token_window")]
     | Annotated[OtherMemory, Tag("other")],
-    Discriminator(_strategy_of),
+    _by("strategy", BUILT_IN_STRATEGIES),
 ]
 
 
@@ -151,11 +156,6 @@ class OtherGuardrail(BaseModel):
     action: Literal["block", "redact"] = "block"
 
 
-def _type_of(value: Any) -> str:
-    name = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
-    return name if isinstance(name, str) and name in BUILT_IN_GUARDRAILS else "other"
-
-
 Guardrail = Annotated[
     Annotated[Blocklist, Tag("blocklist")]
     | Annotated[Pii, Tag("pii")]
@@ -163,7 +163,7 @@ Guardrail = Annotated[
     | Annotated[MaxLength, Tag("max_length")]
     | Annotated[Judge, Tag("judge")]
     | Annotated[OtherGuardrail, Tag("other")],
-    Discriminator(_type_of),
+    _by("type", BUILT_IN_GUARDRAILS),
 ]
 
 

@@ -37,11 +37,7 @@ async def service(
         outbound_allow=f"{http.host},{mcp.host}",
         outbound_max_bytes=20_000_000,
         tool_timeout_s=1.5,
-        anthropic_api_key="made-up",
-        anthropic_base_url=fake.base_url("anthropic"),
-        openai_api_key="made-up",
-        openai_base_url=fake.base_url("openai"),
-        ollama_host=fake.base_url("ollama"),
+        **fake.settings(),
     )
     async with open_service(settings) as opened:
         admin = await opened.admin()

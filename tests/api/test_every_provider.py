@@ -25,11 +25,7 @@ async def provided(fake: FakeProviderServer, database_url: str, tmp_path: Path) 
     settings = settings_for(
         database_url,
         tmp_path,
-        anthropic_api_key="made-up",
-        anthropic_base_url=fake.base_url("anthropic"),
-        openai_api_key="made-up",
-        openai_base_url=fake.base_url("openai"),
-        ollama_host=fake.base_url("ollama"),
+        **fake.settings(),
     )
     async with serve(settings) as live:
         yield live

@@ -86,6 +86,16 @@ class FakeProviderServer:
         """The `base_url` that this provider's client wants."""
         return f"http://127.0.0.1:{self.port}" + ("/v1" if provider in {"openai", "responses"} else "")
 
+    def settings(self) -> dict[str, str]:
+        """What makes it every provider of a service."""
+        return {
+            "anthropic_api_key": "made-up",
+            "anthropic_base_url": self.base_url("anthropic"),
+            "openai_api_key": "made-up",
+            "openai_base_url": self.base_url("openai"),
+            "ollama_host": self.base_url("ollama"),
+        }
+
     def script(self, provider: str, answers: Iterable[Answer | Raw]) -> None:
         """The answers to the next requests to this provider, in order."""
         self._scripts[provider].extend(answers)
