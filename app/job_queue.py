@@ -6,7 +6,8 @@ no harm where it is lost, late, or comes twice.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ai_agents.core.exceptions import DatabaseUnavailable
@@ -48,6 +49,16 @@ async def take_unsent(database: Database) -> list[str]:
     return await database.write(lambda c: jobs.take_unsent(c, again_after_s=SENT_AGAIN_AFTER_S, limit=_PAGE))
 
 
+async def send_or_put_back(database: Database, send: Callable[[Sequence[str]], None], job_ids: Sequence[str]) -> None:
+    """Send jobs; those that cannot be sent from here are left to whoever looks next, in this process or another."""
+    try:
+        await asyncio.to_thread(send, job_ids)
+    except Exception as error:  # noqa: BLE001  # whatever Celery, kombu or redis-py raise
+        _log.warning("jobs could not be sent, trying again later: %s", type(error).__name__)
+        with suppress(DatabaseUnavailable):  # then they are found when they have waited for long enough
+            await database.write(lambda c: jobs.put_back(c, job_ids))
+
+
 class CeleryJobs:
     """Sends the jobs of a database, as the executor wants to be rid of them."""
 
@@ -84,12 +95,7 @@ class CeleryJobs:
     async def _send_all(self) -> None:
         while self._to_send:
             job_ids, self._to_send = list(self._to_send), {}
-            try:
-                await asyncio.to_thread(self._send, job_ids)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # noqa: BLE001  # whatever Celery, kombu or redis-py raise: the sweep sends again
-                _log.warning("jobs could not be sent, trying again later", extra={"reason": type(error).__name__})
+            await send_or_put_back(self._database, self._send, job_ids)
 
     def _send(self, job_ids: Sequence[str]) -> None:
         if self._celery is None:

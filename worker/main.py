@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from threading import Timer
 
 from celery import Celery
@@ -27,5 +28,10 @@ def _limit_shutdown(how: str, **_: object) -> None:
 
 
 def run() -> None:
-    """Take jobs until SIGTERM; then take no more, and give those under way `GRACE_S` seconds."""
-    celery.worker_main(["worker", "--loglevel=INFO", "--without-gossip", "--without-mingle"])
+    """Take jobs until SIGTERM; then take no more, and give those under way `GRACE_S` seconds.
+
+    Exits with another status than 0 where it is an error that ends it. Celery's own command line drops that status.
+    """
+    worker = celery.Worker(loglevel="INFO", without_gossip=True, without_mingle=True)
+    worker.start()
+    sys.exit(worker.exitcode)

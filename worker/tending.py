@@ -1,27 +1,28 @@
 """What a worker does beside its jobs: it says that it is alive, and sends again what Redis or a worker lost.
 
-It runs in the worker's own process, on a thread: the processes of the pool are busy with jobs, or being replaced.
+It runs in the worker's own process, on a thread: the processes of the pool are busy with jobs, or being replaced. When
+Celery has ended, however it did, the thread holds nothing up: a worker that takes no jobs must not look alive.
 """
 
 import asyncio
-import logging
 import os
 import socket
 from collections.abc import Sequence
-from threading import Event, Thread
+from contextlib import suppress
+from functools import partial
+from threading import Thread
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from ai_agents.runner.chores import Chore, do_chores
 from ai_agents.store import periodic
 from ai_agents.store.database import Database
-from app.job_queue import SWEEP_EVERY_S, retention_chore, send, take_unsent
+from app.job_queue import SWEEP_EVERY_S, retention_chore, send, send_or_put_back, take_unsent
 from app.settings import Settings
 
 _BEAT_EVERY_S = 5.0
 _STOPPING_S = 5.0
-_log = logging.getLogger(__name__)
 
 
 class Tending:
@@ -31,7 +32,8 @@ class Tending:
         self.worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
         self._settings = settings
         self._celery = celery
-        self._stopping = Event()
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
         self._thread = Thread(target=self._run, name="tending", daemon=True)
 
     def start(self) -> None:
@@ -39,12 +41,14 @@ class Tending:
         self._thread.start()
 
     def stop(self) -> None:
-        """Say goodbye, and end."""
-        self._stopping.set()
+        """Say goodbye, and end; a second time nothing happens."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(_STOPPING_S)
 
     def _run(self) -> None:
-        asyncio.run(self._tend())
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._tend())
 
     async def _tend(self) -> None:
         database = Database(self._settings.database, pool_size=1)
@@ -52,7 +56,7 @@ class Tending:
         hurry.set()
         chores = asyncio.create_task(do_chores(self._chores(database), hurry))
         try:
-            await asyncio.to_thread(self._stopping.wait)
+            await self._stopping.wait()
             chores.cancel()
             await asyncio.wait({chores})
             await database.write(lambda c: periodic.say_goodbye(c, self.worker_id))
@@ -60,31 +64,27 @@ class Tending:
             await database.close()
 
     def _chores(self, database: Database) -> list[Chore]:
+        asked: list[str] = []
+
         async def beat() -> None:
             await database.write(lambda c: periodic.beat(c, self.worker_id))
 
         async def sweep() -> None:
-            await self._send(await take_unsent(database))
-
-        asked: list[str] = []
+            await deliver(await take_unsent(database))
 
         async def send_asked() -> None:
             job_ids = asked.copy()
             asked.clear()
-            await self._send(job_ids)
+            await deliver(job_ids)
+
+        async def deliver(job_ids: Sequence[str]) -> None:
+            if job_ids:
+                await send_or_put_back(database, partial(send, self._celery), job_ids)
 
         found = [Chore(_BEAT_EVERY_S, beat), Chore(SWEEP_EVERY_S, sweep)]
         if any(self._settings.retention.values()):
             found += [retention_chore(database, self._settings.retention, asked.extend), Chore(1.0, send_asked)]
         return found
-
-    async def _send(self, job_ids: Sequence[str]) -> None:
-        if not job_ids:
-            return
-        try:
-            await asyncio.to_thread(send, self._celery, job_ids)
-        except Exception as error:  # noqa: BLE001  # whatever Celery, kombu or redis-py raise: the next sweep sends again
-            _log.warning("jobs could not be sent, trying again later: %s", type(error).__name__)
 
 
 _tending: Tending | None = None
@@ -102,6 +102,13 @@ def start(**_: object) -> None:
 
 @worker_shutting_down.connect
 def stop(**_: object) -> None:
-    """End with the worker."""
+    """End with the worker's last jobs still under way: it takes no more."""
     if _tending is not None:
         Thread(target=_tending.stop, daemon=True).start()
+
+
+@worker_shutdown.connect
+def end(**_: object) -> None:
+    """End with a worker that nobody told to stop: it met an error."""
+    if _tending is not None:
+        _tending.stop()

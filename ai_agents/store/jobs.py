@@ -5,7 +5,7 @@ database's clock, and each of his writes is fenced: of several who were told of 
 that was thought dead still writes has no effect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -267,6 +267,11 @@ def take_unsent(connection: Connection, *, again_after_s: float, limit: int) -> 
         found = found.with_for_update(skip_locked=True)
     statement = update(_JOBS).where(_JOBS.c.id.in_(found), *waiting).values(sent_at=now).returning(_JOBS.c.id)
     return list(connection.execute(statement).scalars())
+
+
+def put_back(connection: Connection, job_ids: Sequence[str]) -> None:
+    """The queue was not told of these after all: whoever looks next takes them."""
+    connection.execute(update(_JOBS).where(_JOBS.c.id.in_(job_ids)).values(sent_at=None))
 
 
 # Looking after.

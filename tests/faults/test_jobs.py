@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pytest
 from tests.faults.conftest import amount
 from tests.faults.support.cluster import SOAK, Cluster, open_cluster
 from tests.faults.support.replica import Replica
-from tests.support.processes import children_of
+from tests.support.processes import children_of, command_of, send_signal
 from tests.support.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -51,23 +51,37 @@ class Workers:
         """The end of what they logged."""
         return self._log.read_text()[-_SHOWN:]
 
-    def kill(self, *, pool_only: bool) -> None:
-        """End the oldest at once with its pool, or only the process of its pool, which it replaces."""
-        worker = self._running[0]
-        pool = children_of(worker.pid)
-        if not pool_only:
-            self._running.pop(0).kill()
-            worker.wait(30)
-        for pid in pool:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+    def kill(self) -> None:
+        """End the oldest at once, with all of its processes."""
+        worker = self._running.pop(0)
+        children = children_of(worker.pid)
+        worker.kill()
+        worker.wait(30)
+        _kill_each(children)
+
+    def kill_pool(self) -> None:
+        """End the process of the oldest one's pool, which it replaces."""
+        _kill_each(pid for pid in children_of(self._running[0].pid) if b"spawn_main" in command_of(pid))
+
+    def kill_children(self) -> None:
+        """End the pool of the oldest, and what it makes a pool with: then it has to end by itself."""
+        worker = self._running.pop(0)
+        # One that is killed at its very start has none yet.
+        if children := children_of(worker.pid):
+            _kill_each(children)
+        else:
+            worker.kill()
+        worker.wait(30)
 
     def kill_all(self) -> None:
         """End them all."""
         while self._running:
-            self.kill(pool_only=False)
+            self.kill()
+
+
+def _kill_each(pids: Iterable[int]) -> None:
+    for pid in pids:
+        send_signal(pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -99,13 +113,16 @@ async def all_jobs(cluster: Cluster, at: Replica) -> list[dict[str, Any]]:
 
 
 async def harm(workers: Workers, redis: RedisServer, rng: random.Random) -> None:
-    """Kill a worker, the process of its pool, or Redis, and let it come back."""
-    match rng.choice(["worker", "pool", "redis"]):
+    """Kill a worker, its pool or all of its processes but itself, or Redis, and let it come back."""
+    match rng.choice(["worker", "pool", "children", "redis"]):
         case "worker":
-            workers.kill(pool_only=False)
+            workers.kill()
             workers.start()
         case "pool":
-            workers.kill(pool_only=True)
+            workers.kill_pool()
+        case "children":
+            await asyncio.to_thread(workers.kill_children)
+            workers.start()
         case _:
             redis.kill()
             await asyncio.sleep(rng.uniform(0, 0.5))

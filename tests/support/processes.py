@@ -50,6 +50,14 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
+def command_of(pid: int) -> bytes:
+    """What the process was started with; empty where the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def send_signal(pid: int, number: signal.Signals) -> None:
     """Send a signal; a process that has gone already is fine."""
     try:

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from app.container import Container, open_container
 from app.settings import Settings
 from tests.support.processes import children_of, is_running
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import eventually
 from tests.worker.test_worker_process import WORKER, environment
 
 Start = Callable[[], subprocess.Popen[bytes]]
@@ -74,13 +76,6 @@ async def service(redis_server: RedisServer, postgresql_url: str, tmp_path: Path
 async def new_thread(service: Container, **agent: object) -> str:
     created = await service.agents.create(name="assistant", **agent)  # type: ignore[arg-type]  # fields pass through
     return str((await service.threads.create(created["id"], owner_id="ada"))["id"])
-
-
-async def eventually(look: Callable[[], Awaitable[bool]], *, timeout_s: float = 60.0) -> None:
-    """Return once the look finds what it looks for in the database."""
-    async with asyncio.timeout(timeout_s):
-        while not await look():
-            await asyncio.sleep(0.05)
 
 
 async def all_done(service: Container, count: int) -> bool:
@@ -141,11 +136,23 @@ async def test_a_job_whose_worker_is_killed_is_done_by_another(service: Containe
 
 async def test_a_worker_shows_that_it_is_alive_and_says_goodbye(service: Container, start_worker: Start) -> None:
     worker = start_worker()
-
-    async def counts(number: int) -> bool:
-        return await service.conn.database.read(periodic.count_workers) == number
-
-    await eventually(lambda: counts(1))
+    count = partial(service.conn.database.read, periodic.count_workers)
+    assert await eventually(count) == 1
     worker.send_signal(signal.SIGTERM)
-    await eventually(lambda: counts(0))
-    assert worker.wait(30) == 0
+    assert await asyncio.to_thread(worker.wait, 30) == 0
+    assert await count() == 0
+
+
+async def test_a_worker_that_cannot_have_a_pool_any_more_ends_and_does_not_look_alive(
+    service: Container, start_worker: Start
+) -> None:
+    worker = start_worker()
+    count = partial(service.conn.database.read, periodic.count_workers)
+    assert await eventually(count) == 1
+
+    # The process that Celery makes pool processes with is among them.
+    for pid in children_of(worker.pid):
+        os.kill(pid, signal.SIGKILL)
+
+    assert await asyncio.to_thread(worker.wait, 30) != 0, "whoever watches over workers starts another for it"
+    assert await count() == 0

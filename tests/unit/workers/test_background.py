@@ -1,7 +1,7 @@
 """The library alone: jobs are carried out beside the runs of the process that asks for them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,6 +11,7 @@ from ai_agents.store.jobs import JobStore
 from ai_agents.store.thread_log import list_after
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers import queue_summarization, queue_title_generation
+from tests.support.waiting import eventually
 
 SUMMARY = "Ada asked questions, and each of them was answered."
 
@@ -26,13 +27,6 @@ async def conn(database_url: str) -> AsyncIterator[Connection]:
 async def new_thread(conn: Connection, **agent: object) -> str:
     created = await AgentStore(conn).create(name="assistant", **agent)  # type: ignore[arg-type]  # fields pass through
     return str((await ThreadStore(conn).create(created["id"], owner_id="ada"))["id"])
-
-
-async def eventually(look: Callable[[], Awaitable[object]]) -> None:
-    """Return once the look finds something; the chores of a handle come round every two seconds."""
-    async with asyncio.timeout(20):
-        while not await look():
-            await asyncio.sleep(0.01)
 
 
 async def done(conn: Connection, count: int) -> bool:

@@ -8,6 +8,8 @@ from ai_agents.core.exceptions import Conflict, ProviderRejected, ProviderTimeou
 from ai_agents.store import jobs
 from ai_agents.store.jobs import MAX_ATTEMPTS, JobLost, JobNotFound, JobStore
 from ai_agents.workers.jobs import JobRunner
+from app.job_queue import CeleryJobs
+from tests.support.waiting import eventually
 from tests.unit.workers.conftest import MakeBench, claim
 
 LONG_ENOUGH = "Ada asked a number of questions, and each of them was answered."
@@ -172,6 +174,19 @@ async def test_a_job_that_no_queue_heard_of_is_sent_once_by_whoever_looks(make_b
     assert await write(lambda c: jobs.take_unsent(c, again_after_s=60, limit=9)) == []
     assert await write(lambda c: jobs.take_unsent(c, again_after_s=-1, limit=9)) == [job_id]
     assert await write(lambda c: jobs.take_unsent(c, again_after_s=60, limit=9)) == []
+
+
+async def test_jobs_that_one_process_cannot_send_are_left_to_the_next(make_bench: MakeBench) -> None:
+    bench = await make_bench(turns=1)
+    job_id = await bench.ask_for("title")
+    database = bench.conn.database
+
+    CeleryJobs(database, "redis://127.0.0.1:1/0").wake([job_id])
+
+    async def taken() -> list[str]:
+        return await database.write(lambda c: jobs.take_unsent(c, again_after_s=60, limit=9))
+
+    assert await eventually(taken) == [job_id]
 
 
 async def test_jobs_are_counted_by_what_becomes_of_them(make_bench: MakeBench) -> None:

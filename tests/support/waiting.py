@@ -1,0 +1,28 @@
+"""Waiting for what comes about without a signal: in another program, or in a task that nobody awaits."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, overload
+
+from tests.support.processes import POLL_S
+
+T = TypeVar("T")
+
+
+@overload
+async def eventually(look: Callable[[], Awaitable[T]], *, what: str = ..., timeout_s: float = ...) -> T: ...
+@overload
+async def eventually(look: Callable[[], T], *, what: str = ..., timeout_s: float = ...) -> T: ...
+async def eventually(look: Callable[[], Any], *, what: str = "it", timeout_s: float = 30.0) -> Any:
+    """What the look finds, once that is something true. Raises `AssertionError`, naming `what`, after `timeout_s`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while True:
+        found = look()
+        if inspect.isawaitable(found):
+            found = await found
+        if found:
+            return found
+        assert loop.time() < deadline, f"waited {timeout_s:g} s for {what}"
+        await asyncio.sleep(POLL_S)
