@@ -87,8 +87,9 @@ _open: ContextVar[_Open | None] = ContextVar("ai_agents_open_transaction", defau
 class Database:
     """Short transactions on one database.
 
-    `after_commit` is called with the log rows of each committed transaction, in the order of their commits in this
-    process. Work is `brief` that touches some dozens of rows by an index, and nothing else: SQLite then spares it a
+    `after_commit` is called with the log rows of each committed transaction. On SQLite that is in the order of the
+    commits; on PostgreSQL mostly, for two answers of the server may overtake each other: whoever is told minds `seq`.
+    Work is `brief` that touches some dozens of rows by an index, and nothing else: SQLite then spares it a
     thread, in whose stead the event loop waits for it.
     """
 

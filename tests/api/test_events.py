@@ -10,14 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.routers.sse import OpenStreams
 from tests.api.live import TIMEOUT_S, Live, events_of, next_of, serve, text_of
 from tests.api.service import check_problem, give_role, settings_for
-
-
-async def eventually(condition: object) -> None:
-    """Wait until a condition of this process holds."""
-    assert callable(condition)
-    async with asyncio.timeout(TIMEOUT_S):
-        while not condition():
-            await asyncio.sleep(0.001)
+from tests.support.waiting import eventually
 
 
 async def test_a_threads_stream_shows_what_others_cause(live: Live) -> None:
@@ -133,7 +126,7 @@ async def test_a_reader_that_stops_reading_and_leaves_is_let_go_of(live: Live) -
         await eventually(lambda: any(is_full(each) for each in live.server.server_state.connections))
 
     await eventually(lambda: len(streams) == 0)
-    assert live.container.conn.database.checked_out() == 0
+    await eventually(lambda: live.container.conn.database.checked_out() == 0)
 
 
 async def test_open_streams_hold_no_database_connection(live: Live) -> None:

@@ -1,7 +1,6 @@
 """Background jobs by HTTP: titles that come by themselves, and what an admin sees and does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,7 @@ from sqlalchemy import text
 from ai_agents.store import jobs
 from app.cli import main
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
-
-
-async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
-    """What the look finds, once it finds something."""
-    async with asyncio.timeout(20):
-        while not (found := await look()):
-            await asyncio.sleep(0.02)
-    return found
+from tests.support.waiting import eventually
 
 
 async def say(client: httpx.AsyncClient, thread_id: str, content: str) -> None:

@@ -52,11 +52,13 @@ class Spoiler:
 
     async def spoil(self, times: int) -> None:
         """Spoil so many times."""
-        for _ in range(times):
+        troubles = [self._cut, self._refuse, self._delay, self._silence, self._cut]
+        for number in range(times):
             await asyncio.sleep(self._rng.uniform(0.1, 0.8))
             proxy = self._rng.choice((self._network.to_database, self._network.to_redis))
-            trouble = self._rng.choice((self._cut, self._cut, self._refuse, self._delay, self._silence))
-            await trouble(proxy)
+            if number % len(troubles) == 0:
+                self._rng.shuffle(troubles)
+            await troubles[number % len(troubles)](proxy)
             proxy.choose = Fault
             proxy.silent = False
             proxy.delay_s = 0
@@ -84,4 +86,4 @@ async def test_nothing_acknowledged_is_lost_doubled_or_stuck_whatever_becomes_of
     network: Network, rng: random.Random
 ) -> None:
     await talk_through(network.cluster, Spoiler(network, rng).spoil(TROUBLES), threads=THREADS, rng=rng)
-    assert network.to_database.cuts + network.to_redis.cuts > 0
+    assert network.to_database.cuts + network.to_redis.cuts > 0, "no connection was spoiled"

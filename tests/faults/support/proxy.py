@@ -60,6 +60,7 @@ class TcpProxy:
 
     def cut_all(self) -> None:
         """Reset every connection that is open now."""
+        self.cuts += len(self._open)
         for writer in list(self._open):
             writer.transport.abort()
 

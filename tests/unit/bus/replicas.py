@@ -1,25 +1,13 @@
 """Two buses on one Redis, as two replicas of a service have them, and what tests do with them."""
 
-import asyncio
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from ai_agents.bus.base import Channel
 from ai_agents.bus.progress import TextInProgress, TextKind
 from ai_agents.bus.redis import RedisBus
+from tests.support.waiting import eventually
 from tests.unit.bus.threads import message_begun, text_of
-
-_POLL_S = 0.005
-
-
-async def eventually(condition: Callable[[], bool], *, what: str, timeout_s: float = 15.0) -> None:
-    """Wait for something that another program does and sends no signal of. Raises `AssertionError`, naming `what`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    while not condition():
-        assert loop.time() < deadline, f"waited {timeout_s:g} s for {what}"
-        await asyncio.sleep(_POLL_S)
 
 
 class Replica:

@@ -9,7 +9,8 @@ import redis
 
 from ai_agents.core.types import LogRow
 from tests.support.redis_server import RedisServer
-from tests.unit.bus.replicas import Replica, eventually
+from tests.support.waiting import eventually
+from tests.unit.bus.replicas import Replica
 from tests.unit.bus.threads import row, text_of
 
 THREAD_CHANNELS = "aia:0:thread:*"

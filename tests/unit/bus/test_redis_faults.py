@@ -13,7 +13,8 @@ import redis
 
 from tests.support.processes import send_signal
 from tests.support.redis_server import RedisServer
-from tests.unit.bus.replicas import Follower, Replica, Writer, eventually
+from tests.support.waiting import eventually
+from tests.unit.bus.replicas import Follower, Replica, Writer
 from tests.unit.bus.threads import row, text_of
 
 

@@ -18,6 +18,7 @@ from ai_agents.store.models import Agent, Thread, TokenRatio
 from ai_agents.store.thread_log import Entry
 from tests.support.postgres import PostgresServer
 from tests.support.shared import SharedDirectory
+from tests.support.waiting import eventually
 
 TIMEOUT_S = 20
 
@@ -51,8 +52,10 @@ async def test_work_that_raises_leaves_nothing_and_tells_of_nothing(database: Da
 async def test_rows_of_the_log_are_told_of_after_their_commit(database: Database, thread_id: str) -> None:
     told = _listen(database)
     await asyncio.gather(*(database.write(lambda c: _append(c, thread_id)) for _ in range(8)))
-    assert sorted(row.seq for row in told) == list(range(1, 9))
-    assert told == await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
+    # The answers of PostgreSQL to two commits may overtake each other.
+    in_order = told if database.dialect == "sqlite" else sorted(told, key=lambda row: row.seq)
+    assert [row.seq for row in in_order] == list(range(1, 9))
+    assert in_order == await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
 
 
 async def test_a_transaction_holds_several_calls_together(database: Database, thread_id: str) -> None:
@@ -158,7 +161,8 @@ async def test_cancelling_at_any_point_leaves_the_database_usable(database: Data
             await database.write(lambda c: _append(c, thread_id))
             rows = await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
             assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
-            assert database.checked_out() == 0
+            # A cancelled reader leaves its reading to finish by itself.
+            await eventually(lambda: database.checked_out() == 0, what="the connections")
 
 
 async def test_a_statement_that_is_wrong_is_not_taken_for_an_absent_database(database: Database) -> None:
