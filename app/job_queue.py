@@ -6,7 +6,7 @@ no harm where it is lost, late, or comes twice.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -32,16 +32,43 @@ _LAST_SENDING_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-def transport_options() -> dict[str, Any]:
-    """What a program that only sends tells the broker's transport: a Redis that hangs must not hold it up."""
-    return {"visibility_timeout": VISIBILITY_TIMEOUT_S, "socket_timeout": 5, "socket_connect_timeout": 2}
+class Sender:
+    """Sends jobs to Celery. One that Redis keeps from it is told of at once, and not tried again here."""
 
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._celery: Celery | None = None
 
-def send(celery: "Celery", job_ids: Sequence[str]) -> None:
-    """Send jobs on one connection; takes as long as Redis does. Raises what Celery raises where Redis is away."""
-    with celery.connection_for_write() as connection, celery.amqp.Producer(connection) as producer:
-        for job_id in job_ids:
-            celery.send_task(TASK, [job_id], queue=QUEUE, ignore_result=True, retry=False, producer=producer)
+    async def send(self, database: Database, job_ids: Sequence[str]) -> None:
+        """Send jobs; those that cannot be sent from here are left to whoever looks next, in this process or another."""
+        if not job_ids:
+            return
+        try:
+            await asyncio.to_thread(self._send, job_ids)
+        except Exception as error:  # noqa: BLE001  # whatever Celery, kombu or redis-py raise
+            _log.warning("jobs could not be sent, trying again later: %s", type(error).__name__)
+            with suppress(DatabaseUnavailable):  # then they are found when they have waited for long enough
+                await database.write(lambda c: jobs.put_back(c, job_ids))
+
+    def _send(self, job_ids: Sequence[str]) -> None:
+        if self._celery is None:
+            self._celery = self._connect()
+        with self._celery.connection_for_write() as connection, self._celery.amqp.Producer(connection) as producer:
+            for job_id in job_ids:
+                self._celery.send_task(TASK, [job_id], queue=QUEUE, ignore_result=True, retry=False, producer=producer)
+
+    def _connect(self) -> "Celery":
+        from celery import Celery
+
+        made = Celery("ai-agents", broker=self._redis_url, set_as_current=False)
+        made.conf.broker_transport_options = {
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            # A Redis that hangs or is away must not hold anything up.
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "max_retries": 0,
+        }
+        return made
 
 
 async def take_unsent(database: Database) -> list[str]:
@@ -49,24 +76,13 @@ async def take_unsent(database: Database) -> list[str]:
     return await database.write(lambda c: jobs.take_unsent(c, again_after_s=SENT_AGAIN_AFTER_S, limit=_PAGE))
 
 
-async def send_or_put_back(database: Database, send: Callable[[Sequence[str]], None], job_ids: Sequence[str]) -> None:
-    """Send jobs; those that cannot be sent from here are left to whoever looks next, in this process or another."""
-    try:
-        await asyncio.to_thread(send, job_ids)
-    except Exception as error:  # noqa: BLE001  # whatever Celery, kombu or redis-py raise
-        _log.warning("jobs could not be sent, trying again later: %s", type(error).__name__)
-        with suppress(DatabaseUnavailable):  # then they are found when they have waited for long enough
-            await database.write(lambda c: jobs.put_back(c, job_ids))
-
-
 class CeleryJobs:
     """Sends the jobs of a database, as the executor wants to be rid of them."""
 
     def __init__(self, database: Database, redis_url: str, *, chores: Sequence[Chore] = ()) -> None:
         self._database = database
-        self._redis_url = redis_url
+        self._sender = Sender(redis_url)
         self._chores = tuple(chores)
-        self._celery: Celery | None = None
         self._to_send: dict[str, None] = {}
         self._sending: asyncio.Task[None] | None = None
 
@@ -95,15 +111,7 @@ class CeleryJobs:
     async def _send_all(self) -> None:
         while self._to_send:
             job_ids, self._to_send = list(self._to_send), {}
-            await send_or_put_back(self._database, self._send, job_ids)
-
-    def _send(self, job_ids: Sequence[str]) -> None:
-        if self._celery is None:
-            from celery import Celery
-
-            self._celery = Celery("ai-agents", broker=self._redis_url, set_as_current=False)
-            self._celery.conf.broker_transport_options = transport_options()
-        send(self._celery, job_ids)
+            await self._sender.send(self._database, job_ids)
 
 
 def retention_chore(database: Database, periods: Mapping[str, int | None], wake: Any) -> Chore:

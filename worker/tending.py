@@ -7,18 +7,15 @@ Celery has ended, however it did, the thread holds nothing up: a worker that tak
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from threading import Thread
 
-from celery import Celery
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from ai_agents.runner.chores import Chore, do_chores
 from ai_agents.store import periodic
 from ai_agents.store.database import Database
-from app.job_queue import SWEEP_EVERY_S, retention_chore, send, send_or_put_back, take_unsent
+from app.job_queue import SWEEP_EVERY_S, Sender, retention_chore, take_unsent
 from app.settings import Settings
 
 _BEAT_EVERY_S = 5.0
@@ -28,10 +25,9 @@ _STOPPING_S = 5.0
 class Tending:
     """The thread, from the worker's start to its end."""
 
-    def __init__(self, settings: Settings, celery: Celery) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
         self._settings = settings
-        self._celery = celery
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = Thread(target=self._run, name="tending", daemon=True)
@@ -64,22 +60,19 @@ class Tending:
             await database.close()
 
     def _chores(self, database: Database) -> list[Chore]:
+        sender = Sender(str(self._settings.redis_url))
         asked: list[str] = []
 
         async def beat() -> None:
             await database.write(lambda c: periodic.beat(c, self.worker_id))
 
         async def sweep() -> None:
-            await deliver(await take_unsent(database))
+            await sender.send(database, await take_unsent(database))
 
         async def send_asked() -> None:
             job_ids = asked.copy()
             asked.clear()
-            await deliver(job_ids)
-
-        async def deliver(job_ids: Sequence[str]) -> None:
-            if job_ids:
-                await send_or_put_back(database, partial(send, self._celery), job_ids)
+            await sender.send(database, job_ids)
 
         found = [Chore(_BEAT_EVERY_S, beat), Chore(SWEEP_EVERY_S, sweep)]
         if any(self._settings.retention.values()):
@@ -94,9 +87,7 @@ _tending: Tending | None = None
 def start(**_: object) -> None:
     """Begin when the worker takes jobs."""
     global _tending  # noqa: PLW0603 - Celery calls this by signal and has no place to keep an object in
-    from worker.main import celery
-
-    _tending = Tending(Settings(), celery)
+    _tending = Tending(Settings())
     _tending.start()
 
 
