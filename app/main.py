@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ai_agents.core.exceptions import AIAgentsError
-from app import console
+from app import console, cross_origin
 from app.container import Container, open_container
 from app.middleware import REQUEST_ID, RequestContext
 from app.openapi import build_document
@@ -83,6 +83,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)
     app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes)
+    # Around the other, so that browsers show pages what goes wrong in there, too.
+    cross_origin.let_in(app, cross_origin.read_origins(settings.cors_origins))
     app.add_exception_handler(AIAgentsError, _on_framework_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
 from ai_agents.store.sealing import SHORTEST_KEY
+from app.cross_origin import read_origins
 
 KIB = 1024
 PREFIX = "AI_AGENTS_"
@@ -31,12 +32,19 @@ class ServerSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_grace_s: float = Field(10.0, ge=0, description="How long runs may go on after SIGTERM.")
+    cors_origins: str = Field("", description="Origins whose pages may call the service, with commas, or `*`.")
 
     @field_validator("admin_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 8:
             raise ValueError("an admin key has at least 8 characters")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        read_origins(value)
         return value
 
     @field_validator("encryption_key")
