@@ -176,8 +176,7 @@ def _find_listed(provider: str, model: str) -> _Listed | None:
 
 
 def _load_once() -> None:
-    # Calls that begin together would else each import it, on a thread of its own, and imports by several threads can
-    # come to wait for one another.
+    # Calls that begin together would else each read it, on a thread of its own.
     with _loading:
         _snapshot()
 
