@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import GuardrailBlocked
-from ai_agents.guardrails.base import Guardrail, Placed, Trigger
+from ai_agents.guardrails.base import Guardrail, Placed, Span, Trigger
 from ai_agents.guardrails.judge import Ask, Judge
 from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.guardrails.stream import REDACTED, StreamGuard
@@ -67,12 +67,24 @@ class Guards:
         return replace(judged, value="".join(judged.value))
 
     async def judge_texts(self, texts: Sequence[str]) -> Judged:
-        """All of them, on texts that are read as one; `value` is what may be seen of each."""
-        guard, text = self.stream(), "".join(texts)
-        for placed in self._whole if text else ():
-            for start, stop in await self._spans(placed, text):
+        """All of them, on texts that are read as one; `value` is what may be seen of each.
+
+        A judge's provider is sent what patterns leave of the text, and nothing of one that they block.
+        """
+        judged, text = await self._match(self.stream(), texts), "".join(texts)
+        if judged.blocked_by is not None or not text:
+            return judged
+        found = await self._ask_each(text, seen="".join(judged.value))
+        if not any(spans for _, spans in found):
+            return judged
+        guard = self.stream()
+        for placed, spans in found:
+            for start, stop in spans:
                 guard.forbid(placed, start, stop)
-        if len(text) > _LONG:
+        return await self._match(guard, texts)
+
+    async def _match(self, guard: StreamGuard, texts: Sequence[str]) -> Judged:
+        if sum(map(len, texts)) > _LONG:
             return await asyncio.to_thread(_run, guard, texts)
         return _run(guard, texts)
 
@@ -94,10 +106,9 @@ class Guards:
         judged = await asyncio.to_thread(walk.judge, value)
         if judged.blocked_by is not None or not self._whole:
             return judged
-        text = json.dumps(value)
         triggers = list(judged.triggers)
-        for placed in self._whole:
-            if await self._spans(placed, text):
+        for placed, spans in await self._ask_each(json.dumps(value), seen=json.dumps(judged.value)):
+            if spans:
                 triggers.append(Trigger(placed.type, self.stage, placed.action))
                 if placed.action == "block":
                     return Judged(None, tuple(triggers), placed)
@@ -109,12 +120,16 @@ class Guards:
         sentence = f"The guardrail {placed.type} does not allow this {self.stage}."
         return GuardrailBlocked(sentence, guardrail=placed.type, stage=self.stage)
 
-    async def _spans(self, placed: Placed, text: str) -> Sequence[tuple[int, int]]:
-        """Where this one finds something in the text."""
+    async def _ask_each(self, text: str, *, seen: str) -> Sequence[tuple[Placed, Sequence[Span]]]:
+        """Where those that judge whole texts find something in this one; `seen` is what patterns leave of it."""
+        found = await asyncio.gather(*(self._spans(placed, text, seen) for placed in self._whole))
+        return list(zip(self._whole, found, strict=True))
+
+    async def _spans(self, placed: Placed, text: str, seen: str) -> Sequence[Span]:
         everything = [(0, max(1, len(text)))]
         guardrail = placed.guardrail
         if isinstance(guardrail, Judge):
-            allowed = self._ask is not None and await guardrail.judge(text, self._ask, fails_open=self._fails_open)
+            allowed = self._ask is not None and await guardrail.judge(seen, self._ask, fails_open=self._fails_open)
             return [] if allowed else everything
         assert isinstance(guardrail, Guardrail)  # noqa: S101  # only those are asked
         try:

@@ -1,5 +1,7 @@
 """What each type finds, what it refuses, and how others' own come in."""
 
+import asyncio
+
 import pytest
 
 from ai_agents.core.exceptions import InvalidRequest, ProviderError
@@ -184,12 +186,12 @@ def test_built_in_names_cannot_be_taken() -> None:
 JUDGE: JsonObject = {"type": "judge", "provider": "scripted", "model": "m", "policy": "Nothing about cats."}
 
 
-def judged_by(provider: ScriptedProvider, config: JsonObject = JUDGE, *, fails_open: bool = False) -> Guards:
+def judged_by(provider: ScriptedProvider, *configs: JsonObject, fails_open: bool = False) -> Guards:
     async def ask(name: str, request: ModelRequest) -> ModelResponse:
         assert name == "scripted"
         return await fold(provider.stream(request))
 
-    return Guards([config], "output", ask=ask, fails_open=fails_open)
+    return Guards(configs or [JUDGE], "output", ask=ask, fails_open=fails_open)
 
 
 async def test_a_judge_allows_or_not() -> None:
@@ -207,6 +209,30 @@ async def test_a_judge_without_a_verdict_allows_nothing_unless_it_is_opened(answ
     assert await whole(judged_by(ScriptedProvider(answer)), "hello") == ("", "judge")
     assert await whole(judged_by(ScriptedProvider(answer), fails_open=True), "hello") == ("hello", None)
     assert await whole(judged_by(ScriptedProvider(answer), JUDGE | {"action": "redact"}), "hello") == (R, None)
+
+
+async def test_a_judge_is_not_sent_what_patterns_take_out_or_block() -> None:
+    provider = ScriptedProvider('{"allowed": true, "reason": "dogs"}', '{"allowed": false, "reason": "cats"}')
+    guards = judged_by(provider, JUDGE, {"type": "pii", "action": "redact"}, blocklist("dynamite", action="block"))
+
+    assert await whole(guards, "ada@example.com has dogs") == (f"{R} has dogs", None)
+    assert (await guards.judge_json({"to": "ada@example.com", "about": "cats"})).blocked_by is not None
+    assert (await whole(guards, "cats and dynamite"))[1] == "blocklist"
+
+    asked = [str(request.messages) for request in provider.requests]
+    assert len(asked) == 2
+    assert not any("ada@example.com" in each for each in asked)
+
+
+async def test_several_judges_are_asked_at_once() -> None:
+    together = asyncio.Barrier(2)
+
+    async def ask(name: str, request: ModelRequest) -> ModelResponse:
+        await together.wait()
+        return await fold(ScriptedProvider('{"allowed": true, "reason": "fine"}').stream(request))
+
+    async with asyncio.timeout(10):
+        assert await whole(Guards([JUDGE, JUDGE], "output", ask=ask), "dogs") == ("dogs", None)
 
 
 async def test_without_somebody_to_ask_nothing_is_allowed() -> None:
