@@ -86,6 +86,7 @@ def delete_tool(connection: Connection, name: str) -> None:
 def save_listing(
     connection: Connection,
     name: str,
+    created_at: str,
     offered: Sequence[Mapping[str, Any]],
     *,
     listed_at: str,
@@ -93,10 +94,10 @@ def save_listing(
 ) -> JsonObject:
     """Keep what a server offered at a time, unless a later listing is there, and what of it is agreed to now.
 
-    The row. Raises `ToolNotFound`.
+    The row. Raises `ToolNotFound`, also where another server has been given the name since.
     """
-    statement = select(*_COLUMNS).where(AdminTool.name == name).with_for_update()
-    row = connection.execute(statement).mappings().one_or_none()
+    place = (AdminTool.name == name, AdminTool.created_at == created_at)
+    row = connection.execute(select(*_COLUMNS).where(*place).with_for_update()).mappings().one_or_none()
     if row is None:
         raise ToolNotFound
     known = row["listing"] or {"tools": [], "listed_at": ""}
@@ -109,5 +110,5 @@ def save_listing(
         "version": row["version"] + 1,
         "updated_at": utc_now(),
     }
-    connection.execute(update(AdminTool).where(AdminTool.name == name).values(values))
+    connection.execute(update(AdminTool).where(*place).values(values))
     return dict(row) | values

@@ -14,8 +14,9 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
 from ai_agents.tools.outbound import Outbound, OutboundResponse
+from ai_agents.tools.results import clean_value
 from ai_agents.tools.schema import ArgumentsValidator
-from ai_agents.tools.secret_headers import without_secrets
+from ai_agents.tools.secret_headers import value_without_secrets, without_secrets
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_URL = 2000
@@ -83,17 +84,17 @@ class HttpTool(Tool):
         if text is None:
             kind = response.media_type or "unknown type"
             raise ToolError(f"The answer is not text ({kind}, {len(response.body)} bytes).")
-        text = without_secrets(text, self._headers)
+        seen = without_secrets(text, self._headers)
         if response.status >= 400:
-            raise ToolError(f"The server answered {response.status}: {text[:_MAX_ERROR] or '(nothing)'}")
+            raise ToolError(f"The server answered {response.status}: {seen[:_MAX_ERROR] or '(nothing)'}")
         if response.cut:
-            return f"{text}\n[The answer is longer; {len(response.body)} bytes of it were read.]"
+            return f"{seen}\n[The answer is longer; {len(response.body)} bytes of it were read.]"
         if response.media_type == "application/json" or response.media_type.endswith("+json"):
             try:
-                return json.loads(text)
+                return value_without_secrets(clean_value(json.loads(text)), self._headers)
             except ValueError:
-                return text
-        return text or f"(status {response.status}, no content)"
+                return seen
+        return seen or f"(status {response.status}, no content)"
 
 
 def check_http_spec(spec: Mapping[str, Any], headers: Mapping[str, str]) -> None:

@@ -9,19 +9,20 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
+from ai_agents.tools.mcp_exchange import exchange, explain
 from ai_agents.tools.mcp_results import to_value
 from ai_agents.tools.results import clean_value
 from ai_agents.tools.schema import ArgumentsValidator
-from ai_agents.tools.secret_headers import without_secrets
+from ai_agents.tools.secret_headers import value_without_secrets, without_secrets
 from ai_agents.tools.toolset import TOOL_NAME
 
 if TYPE_CHECKING:
@@ -31,11 +32,26 @@ if TYPE_CHECKING:
 MAX_TOOLS = 256
 MAX_DESCRIPTION = 8 * 1024
 _MAX_PAGES = 20
-_MAX_LISTING = 1024 * 1024
+# Of what a server lists, with what cannot be offered: each costs a look.
+_MAX_LISTED = 4 * MAX_TOOLS
+_MAX_LISTING_BYTES = 1024 * 1024
+_MAX_ANSWER_BYTES = 20 * 1024 * 1024
+# The SDK takes an answer apart in one go while everything else waits: ten microseconds and more for each part of it.
+_MAX_VALUES = 50_000
+_MAX_SAID = 1000
 # How long a call waits for an answer at most; the executor's limit is usually shorter.
 _CALL_S = 300.0
-_FAREWELL_S = 1.0
+# A tool that is not as it was approved has its server asked again, but not more often than this.
+_ASKED_AGAIN_S = 1.0
 _log = logging.getLogger(__name__)
+
+
+class OpenClient(Protocol):
+    """Gives an HTTP client for one exchange. Longer answers, and those of more values, break off."""
+
+    def __call__(self, *, max_bytes: int, max_values: int) -> "httpx2.AsyncClient":
+        """A client that nobody else uses."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,7 @@ class RemoteTool:
 
 
 class McpServer:
-    """One server. `open_client` gives an HTTP client for one exchange, with `headers`, which hold the server's secrets.
+    """One server. `open_client` adds `headers`, which hold the server's secrets.
 
     A listing counts for `fresh_s` seconds in this process. Whatever a server does, it ends in a `ToolError` in time.
     """
@@ -62,7 +78,7 @@ class McpServer:
         self,
         name: str,
         url: str,
-        open_client: "Callable[[], httpx2.AsyncClient]",
+        open_client: OpenClient,
         *,
         headers: Mapping[str, str] | None = None,
         connect_timeout_s: float = 5.0,
@@ -84,61 +100,57 @@ class McpServer:
 
     async def list_tools(self) -> list[RemoteTool]:
         """What the server offers now, without what cannot be offered. Raises `ToolError`."""
-        found: dict[str, RemoteTool] = {}
-        async with self._within(self._list_timeout_s), self._connected() as client:
-            cursor: str | None = None
-            size = 0
-            for _ in range(_MAX_PAGES):
-                page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-                for tool in page.tools:
-                    described = self._described(tool)
-                    if described is not None and len(found) < MAX_TOOLS:
-                        size += len(json.dumps(described.to_dict()))
-                        found.setdefault(described.name, described)
-                cursor = page.next_cursor
-                if cursor is None or size > _MAX_LISTING:
-                    break
-        if size > _MAX_LISTING:
-            raise ToolError(f"The server {self.name} says more of its tools than can be read.")
-        return list(found.values())
+        listed: list[Any] = []
+        async with self._within(self._list_timeout_s):
+            async with self._connected(_MAX_LISTING_BYTES) as (client, _):
+                cursor: str | None = None
+                for _page in range(_MAX_PAGES):
+                    page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+                    listed += page.tools
+                    cursor = page.next_cursor
+                    if cursor is None or len(listed) > _MAX_LISTED:
+                        break
+            found = await asyncio.to_thread(self._offered, listed)
+        self._listing = {tool.name: tool for tool in found}
+        self._listed_at = time.monotonic()
+        return found
 
     async def find_current(
-        self, name: str, on_listing: Callable[[str, Sequence[RemoteTool]], Awaitable[None]]
+        self, approved: RemoteTool, on_listing: Callable[[str, Sequence[RemoteTool]], Awaitable[None]]
     ) -> RemoteTool | None:
         """The tool as it is now, by a listing that is fresh. One listing is asked for at a time. Raises `ToolError`."""
         async with self._asking:
-            if time.monotonic() - self._listed_at > self._fresh_s:
-                listing = await self.list_tools()
-                self._listing = {tool.name: tool for tool in listing}
-                self._listed_at = time.monotonic()
-                await on_listing(self.name, listing)
-        return self._listing.get(name)
+            current = self._listing.get(approved.name)
+            as_approved = current is not None and current.digest == approved.digest
+            # Another process may have seen the tool change, and an admin have approved it, since this one asked.
+            if time.monotonic() - self._listed_at > (
+                self._fresh_s if as_approved else min(self._fresh_s, _ASKED_AGAIN_S)
+            ):
+                await on_listing(self.name, await self.list_tools())
+        return self._listing.get(approved.name)
 
-    async def call(self, name: str, arguments: JsonObject, *, timeout_s: float = _CALL_S) -> Any:
-        """What the tool answers, as JSON. Raises `ToolError`."""
-        async with self._within(timeout_s), self._connected() as client:
-            result = await client.session.call_tool(name, arguments)
-        value = clean_value(to_value(result))
-        said = value if isinstance(value, str) else json.dumps(value)
-        seen = without_secrets(said, self._headers)
+    async def call(
+        self, name: str, arguments: JsonObject, *, parameters: JsonObject | None = None, timeout_s: float = _CALL_S
+    ) -> Any:
+        """What the tool answers, as JSON. `parameters` is its schema. Raises `ToolError`."""
+        async with self._within(timeout_s):
+            async with self._connected(_MAX_ANSWER_BYTES) as (client, http):
+                result = await _call(client, http, name, arguments, parameters or {})
+            seen = await asyncio.to_thread(self._seen, result)
         if result.is_error:
-            raise ToolError(seen)
-        return value if seen == said else seen
+            raise ToolError(seen if isinstance(seen, str) else json.dumps(seen))
+        return seen
 
     @asynccontextmanager
-    async def _connected(self) -> "AsyncGenerator[Client]":
-        from mcp import Client
-        from mcp.client.streamable_http import streamable_http_client
+    async def _connected(self, max_bytes: int) -> "AsyncGenerator[tuple[Client, httpx2.AsyncClient]]":
         from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-        async with self._open_client() as http, AsyncExitStack() as stack:
-            http.event_hooks = {"request": [_hurry_farewell], "response": []}
-            client = Client(streamable_http_client(self._url, http_client=http), mode=self._mode, cache=None)
-            async with asyncio.timeout(self._connect_timeout_s):
-                await stack.enter_async_context(client)
+        http = self._open_client(max_bytes=max_bytes, max_values=_MAX_VALUES)
+        opening = exchange(self._url, http, mode=self._mode, connect_timeout_s=self._connect_timeout_s)
+        async with opening as client:
             version = client.protocol_version
             self._mode = version if version in MODERN_PROTOCOL_VERSIONS else "legacy"
-            yield client
+            yield client, http
 
     @asynccontextmanager
     async def _within(self, timeout_s: float) -> AsyncGenerator[None]:
@@ -146,30 +158,46 @@ class McpServer:
         try:
             async with asyncio.timeout(timeout_s):
                 yield
-        except ToolError:
-            raise
         except BaseException as error:
-            raise self._explained(error) from error
+            self._mode = "auto"  # it may be another server by now
+            explained = explain(self.name, error)
+            if not isinstance(explained, ToolError):
+                raise
+            raise ToolError(without_secrets(str(explained), self._headers)[:_MAX_SAID]) from error
 
-    def _explained(self, error: BaseException) -> BaseException:
-        explained = _explained(self.name, error)
-        return (
-            ToolError(without_secrets(str(explained), self._headers)) if isinstance(explained, ToolError) else explained
-        )
+    def _seen(self, result: Any) -> Any:
+        return value_without_secrets(clean_value(to_value(result)), self._headers)
 
-    def _described(self, tool: Any) -> RemoteTool | None:
-        """The tool; None for one that cannot be offered to a model, which is logged."""
+    def _offered(self, listed: Sequence[Any]) -> list[RemoteTool]:
+        """What of a listing can be offered to a model. Raises `ToolError` where there is too much of it."""
+        found: dict[str, RemoteTool] = {}
+        size, refused, why = 0, 0, ""
+        for tool in listed[:_MAX_LISTED]:
+            try:
+                described = self._described(tool)
+            except (InvalidRequest, TypeError) as error:
+                refused, why = refused + 1, str(error)
+                continue
+            size += len(json.dumps(described.to_dict()))
+            found.setdefault(described.name, described)
+            if size > _MAX_LISTING_BYTES:
+                break
+        if refused:
+            facts = {"server": self.name, "tools": refused, "reason": why}
+            _log.warning("some of a server's tools cannot be offered", extra=facts)
+        if size > _MAX_LISTING_BYTES or len(listed) > _MAX_LISTED:
+            raise ToolError(f"The server {self.name} says more of its tools than can be read.")
+        return list(found.values())[:MAX_TOOLS]
+
+    def _described(self, tool: Any) -> RemoteTool:
+        """Raises `InvalidRequest`, TypeError for a tool that cannot be offered to a model."""
+        if not TOOL_NAME.fullmatch(tool.name) or len(tool.description or "") > MAX_DESCRIPTION:
+            raise InvalidRequest("Its name or description is too long, or no name.")
+        ArgumentsValidator(tool.input_schema)
         said = tool.model_dump(mode="json", by_alias=True, exclude={"meta", "icons"}, exclude_none=True)
-        description, parameters = clean_text(tool.description or ""), tool.input_schema
-        try:
-            if not TOOL_NAME.fullmatch(tool.name) or len(description) > MAX_DESCRIPTION:
-                raise InvalidRequest("Its name or description is too long, or no name.")
-            ArgumentsValidator(parameters)
-            digest = hashlib.sha256(json.dumps_sorted(said).encode()).hexdigest()
-        except (InvalidRequest, TypeError) as error:
-            _log.warning("a server's tool cannot be offered", extra={"server": self.name, "reason": str(error)})
-            return None
-        return RemoteTool(tool.name, description, parameters, digest)
+        digest = hashlib.sha256(json.dumps_sorted(said).encode()).hexdigest()
+        description = without_secrets(clean_text(tool.description or ""), self._headers)
+        return RemoteTool(tool.name, description, value_without_secrets(tool.input_schema, self._headers), digest)
 
 
 class McpTool(Tool):
@@ -193,44 +221,28 @@ class McpTool(Tool):
 
     async def execute(self, /, **arguments: Any) -> Any:
         """The server's answer. Raises `ToolError`, also where the tool is not any more what it was."""
-        current = await self._server.find_current(self._approved.name, self._on_listing)
+        current = await self._server.find_current(self._approved, self._on_listing)
         if current is None:
             raise ToolError("The server does not offer this tool any more.")
         if current.digest != self._approved.digest:
             raise ToolError("The tool has changed since it was approved; it is off until it is approved again.")
-        return await self._server.call(self._approved.name, arguments)
+        return await self._server.call(self._approved.name, arguments, parameters=self._approved.parameters)
 
 
-async def _hurry_farewell(request: "httpx2.Request") -> None:
-    """The end of a session is told to the server, and nobody waits for what it says to that."""
-    if request.method == "DELETE":
-        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), _FAREWELL_S)
+async def _call(
+    client: "Client", http: "httpx2.AsyncClient", name: str, arguments: JsonObject, parameters: JsonObject
+) -> Any:
+    """A call as the session's own `call_tool` makes it, which would list the tools again for each answer, and hold that
+    against a schema that nobody has agreed to.
+    """
+    from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
+    from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, InputRequiredResult
+    from pydantic import TypeAdapter
 
-
-def _explained(server: str, error: BaseException) -> BaseException:
-    """What went wrong with a server, as a sentence for a model; what is no fault of the server's is as it was."""
-    import httpx2
-    from mcp.shared.exceptions import MCPError
-    from pydantic import ValidationError
-
-    leaves = list(_leaves(error))
-    for leaf in leaves:
-        if isinstance(leaf, ToolError):
-            return leaf
-    if any(isinstance(leaf, asyncio.CancelledError | KeyboardInterrupt | SystemExit) for leaf in leaves):
-        return error
-    for leaf in leaves:
-        match leaf:
-            case MCPError():
-                return ToolError(f"The server {server} answered: {clean_text(leaf.error.message)[:1000]}")
-            case TimeoutError() | httpx2.TimeoutException():
-                return ToolError(f"The server {server} did not answer in time.")
-            case ValidationError() | ValueError():
-                return ToolError(f"The server {server} answered something that is not MCP.")
-    return ToolError(f"The server {server} could not be reached ({type(leaves[0]).__name__}).")
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
-    return [error]
+    http.headers.update(mcp_param_headers(x_mcp_header_map(parameters), arguments))
+    request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
+    answers: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
+    result = await client.session.send_request(request, answers)
+    if isinstance(result, InputRequiredResult):
+        raise ToolError("The tool asks for something that only a person can give it, and nobody is asked here.")
+    return result

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ai_agents.tools.addresses import is_public
@@ -83,15 +84,23 @@ class Outbound:
         except TimeoutError:
             raise OutboundFailed(f"The server did not answer within {timeout_s:g} s.") from None
 
-    def client(self, *, headers: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> "httpx2.AsyncClient":
+    def client(
+        self,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 30.0,
+        max_bytes: float = inf,
+        max_values: float = inf,
+    ) -> "httpx2.AsyncClient":
         """A client for a library that brings its own protocol: guarded in the same way, and it follows no redirects.
 
-        Its connections are its own; `timeout_s` is seconds without a byte.
+        Its connections are its own; `timeout_s` is seconds without a byte. An answer of more than `max_bytes`, or of
+        JSON with more than `max_values` lists and objects, breaks off with an error.
         """
         import httpx2
 
         return httpx2.AsyncClient(
-            transport=_transport(self),
+            transport=_transport(self, max_bytes=max_bytes, max_values=max_values),
             # Unpacked, a short answer can be a long one: answers are taken as they are.
             headers={"user-agent": _USER_AGENT, "accept-encoding": "identity", **(headers or {})},
             timeout=httpx2.Timeout(timeout_s, connect=self._connect_timeout_s),
@@ -209,7 +218,7 @@ def _redirected(request: _Request, status: int, location: str) -> _Request:
     return _Request(request.method, target, {}, None)
 
 
-def _transport(outbound: Outbound) -> "httpx2.AsyncBaseTransport":
+def _transport(outbound: Outbound, *, max_bytes: float, max_values: float) -> "httpx2.AsyncBaseTransport":
     """httpx2's own transport, but for the connections: a network behind a guard, through public interfaces alone."""
     import httpcore2
     import httpx2
@@ -221,13 +230,14 @@ def _transport(outbound: Outbound) -> "httpx2.AsyncBaseTransport":
             self._stream = stream
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            read = 0
+            read = opened = 0
             with _as_httpx():
                 async for piece in self._stream:
                     read += len(piece)
-                    # The one who reads a single answer stops before that; a protocol's stream may not go on for ever.
-                    if read > 2 * outbound.max_bytes:
-                        raise httpx2.ReadError("the answer is too long")
+                    opened += piece.count(b"{") + piece.count(b"[")
+                    # A protocol's stream may not go on for ever. Who reads a single answer stops before that.
+                    if read > max_bytes or opened > max_values:
+                        raise OutboundFailed("The server answered more than can be read.")
                     yield piece
 
         async def aclose(self) -> None:

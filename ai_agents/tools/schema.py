@@ -18,6 +18,11 @@ MAX_SCHEMA_DEPTH = 32
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 # Past this a pattern with backtracking gives up, which counts as not matching: about a millisecond.
 _MAX_BACKTRACKS = 10_000
+# While a pattern is compiled nothing else runs: a large one takes up to thirty milliseconds, any other half of one.
+_MAX_PATTERNS = 256
+_MAX_LARGE_PATTERNS = 8
+_LARGE_PATTERN_BYTES = 64 * 1024
+_MAX_PATTERN_BYTES = 4 * 1024 * 1024
 # A model mends one thing or a few at a time; more would only fill its context.
 _MAX_ERRORS = 3
 _MAX_ERROR_CHARACTERS = 200
@@ -88,6 +93,35 @@ def _check_shape(schema: Any) -> None:
             raise _Refused("refers to another document")
 
 
+def _check_patterns(schema: JsonObject) -> None:
+    patterns: set[str] = set()
+    for key, value, _depth in _walk(schema):
+        if key == "pattern" and isinstance(value, str):
+            patterns.add(value)
+        if key == "patternProperties" and isinstance(value, dict):
+            patterns.update(value)
+    if len(patterns) > _MAX_PATTERNS:
+        raise _Refused(f"has more than {_MAX_PATTERNS} different patterns")
+    large = 0
+    for pattern in patterns:
+        large += not _compiles(pattern, _LARGE_PATTERN_BYTES)
+        if large > _MAX_LARGE_PATTERNS:
+            raise _Refused(f"has more than {_MAX_LARGE_PATTERNS} large patterns: a repetition is as large as its count")
+
+
+def _compiles(pattern: str, max_bytes: int) -> bool:
+    """Whether it is a pattern that takes no more than this when it is compiled."""
+    try:
+        jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=_options(max_bytes))
+    except ValueError:
+        return False
+    return True
+
+
+def _options(max_pattern_bytes: int) -> jsonschema_rs.FancyRegexOptions:
+    return jsonschema_rs.FancyRegexOptions(backtrack_limit=_MAX_BACKTRACKS, size_limit=max_pattern_bytes)
+
+
 def _walk(value: Any) -> Iterator[tuple[object, Any, int]]:
     """Every value within, with its key and depth; without recursion, and no deeper than one level too deep."""
     stack: list[tuple[object, Any, int]] = [(None, value, 0)]
@@ -102,9 +136,10 @@ def _walk(value: Any) -> Iterator[tuple[object, Any, int]]:
 
 @lru_cache(_COMPILED)
 def _compiled(text: str) -> jsonschema_rs.Validator:
-    options = jsonschema_rs.FancyRegexOptions(backtrack_limit=_MAX_BACKTRACKS)
+    schema, options = json.loads(text), _options(_MAX_PATTERN_BYTES)
+    _check_patterns(schema)
     try:
-        return jsonschema_rs.validator_for(json.loads(text), offline=True, pattern_options=options)
+        return jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise _Refused(f"is not a JSON Schema ({_cut(str(error).partition(chr(10))[0])})") from error
 

@@ -165,15 +165,22 @@ class Toolbox:
         offered = {tool["name"]: tool["digest"] for tool in (row["listing"] or {}).get("tools", ())}
         tools = {}
         for name, approved in sorted((row["approved"] or {}).items()):
-            if offered.get(name) == approved["digest"]:
-                tool = McpTool(server, RemoteTool(**approved), self._keep_listing)
+            # One that was not listed the last time may be back: the server is asked before it is called.
+            if offered.get(name, approved["digest"]) == approved["digest"]:
+                tool = McpTool(server, RemoteTool(**approved), partial(self._keep_listing, row["created_at"]))
                 tools[tool.name] = prepare_tool(tool)
         return tools
 
-    async def _keep_listing(self, name: str, listing: Sequence[RemoteTool]) -> None:
-        offered, listed_at = [tool.to_dict() for tool in listing], utc_now()
+    async def _keep_listing(self, created_at: str, name: str, listing: Sequence[RemoteTool]) -> None:
+        save = partial(
+            store.save_listing,
+            name=name,
+            created_at=created_at,
+            offered=[tool.to_dict() for tool in listing],
+            listed_at=utc_now(),
+        )
         try:
-            await self._database.write(partial(store.save_listing, name=name, offered=offered, listed_at=listed_at))
+            await self._database.write(save)
         except AIAgentsError:  # it is for the next run to see; the call that asked has seen it
             _log.warning("a server's listing could not be kept", extra={"tool": name}, exc_info=True)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -76,10 +77,15 @@ async def approve_tools(services: Container, user: Principal, name: str, body: A
         if now is None or now["digest"] != tool.digest:
             raise Conflict(f"The server does not offer the tool {tool.name} as it was seen.")
         approved[tool.name] = now
-    row = await services.conn.database.write(
-        lambda c: store.save_listing(c, name, list(offered.values()), listed_at=listed_at, approved=approved)
+    save = partial(
+        store.save_listing,
+        name=name,
+        created_at=row["created_at"],
+        offered=list(offered.values()),
+        listed_at=listed_at,
+        approved=approved,
     )
-    return _answer(row)
+    return _answer(await services.conn.database.write(save))
 
 
 async def delete_tool(services: Container, user: Principal, name: str) -> None:

@@ -11,9 +11,11 @@ import pytest
 from pydantic import SecretStr
 
 from ai_agents.testing import ScriptedProvider, tool_call
+from ai_agents.tools.base import ToolError
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
 from tests.fakes.http_server import HttpServer, reply_json
 from tests.fakes.mcp_servers import McpFake
+from tests.fakes.mcp_wire import TOOL, McpWire
 
 SECRET = "a-header-that-nobody-may-see"
 
@@ -193,6 +195,42 @@ async def test_what_is_no_server_is_refused_with_a_sentence(service: Service, ht
     problem = check_problem(await admin.post("/tools", json=body), 422, "invalid_request")
     assert problem["errors"][0]["loc"] == ["body", "url"]
     assert SECRET not in str(problem)
+
+
+async def test_a_tool_that_was_not_there_for_a_while_comes_back_by_itself(service: Service, http: HttpServer) -> None:
+    admin = await service.admin()
+    wire = McpWire(http)
+    made = await admin.post("/tools", json={"type": "mcp", "name": "bank", "url": http.url("/mcp")})
+    assert made.status_code == 201, made.text
+    server = service.container.tools.server("bank", http.url("/mcp"), None)
+    wire.lists()
+    server._listed_at = float("-inf")
+    gone = await use(service, admin, ["bank/*"], "bank/pay")
+    assert gone["result"] == "The server does not offer this tool any more."
+    assert [tool["status"] for tool in (await admin.get("/tools")).json()["data"] if tool["type"] == "mcp"] == ["gone"]
+    wire.lists(TOOL)
+    server._listed_at = float("-inf")
+    assert (await use(service, admin, ["bank/*"], "bank/pay"))["result"] == "paid"
+    assert [tool["status"] for tool in (await admin.get("/tools")).json()["data"] if tool["type"] == "mcp"] == ["on"]
+
+
+async def test_what_a_deleted_server_says_is_not_taken_for_its_namesakes(service: Service, http: HttpServer) -> None:
+    admin = await service.admin()
+    McpWire(http).lists(TOOL | {"description": "Another."})
+    body = {"type": "mcp", "name": "bank", "url": http.url("/mcp")}
+    assert (await admin.post("/tools", json=body)).status_code == 201
+    tools = service.container.tools
+    old = await service.container.conn.database.read(lambda c: tools.resolve(c, ["bank/pay"]))
+    assert (await admin.delete("/tools/bank")).status_code == 204
+    McpWire(http)
+    assert (await admin.post("/tools", json=body | {"headers": {"x-new": "yes"}})).status_code == 201
+    (registered,) = old.tools.values()
+    McpWire(http).lists(TOOL | {"description": "What the old one says."})
+    tools.server("bank", http.url("/mcp"), None)._listed_at = float("-inf")
+    with pytest.raises(ToolError, match="changed since it was approved"):
+        await registered.tool.execute()
+    (listed,) = [tool for tool in (await admin.get("/tools")).json()["data"] if tool["type"] == "mcp"]
+    assert (listed["status"], listed["description"]) == ("on", "Pays.")
 
 
 async def test_a_tool_that_changed_is_off_until_it_is_approved_as_it_is_now(service: Service, mcp: McpFake) -> None:

@@ -5,6 +5,7 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ async def pretender() -> AsyncIterator[HttpServer]:
 def server_at(url: str, host: str, **options: Any) -> McpServer:
     outbound = Outbound([host])
     headers = {"x-api-key": KEY}
-    return McpServer("shop", url, lambda: outbound.client(headers=headers), headers=headers, **options)
+    return McpServer("shop", url, partial(outbound.client, headers=headers), headers=headers, **options)
 
 
 def server_of(fake: McpFake, **options: Any) -> McpServer:
@@ -233,7 +234,8 @@ async def test_what_cannot_be_offered_is_left_out_and_logged(fake: McpFake, capl
     fake.mcp.add_tool(plain, name="wordy", description="w" * 9000)
     with caplog.at_level(logging.WARNING, "ai_agents.tools.mcp"):
         assert {tool.name for tool in await server_of(fake).list_tools()} == {"lookup", "long", "fail", "hang"}
-    assert len(caplog.records) == 2
+    (told,) = caplog.records
+    assert vars(told)["tools"] == 2
 
 
 async def test_a_server_that_says_its_secret_does_not_tell_the_model(fake: McpFake) -> None:
@@ -246,7 +248,7 @@ async def test_a_server_that_says_its_secret_does_not_tell_the_model(fake: McpFa
     fake.mcp.add_tool(tell, name="tell")
     fake.mcp.add_tool(fail, name="tell_failing")
     server = server_of(fake)
-    assert await server.call("tell", {"again": f"Bearer {KEY}"}) == '{"you sent":"Bearer [redacted]"}'
+    assert await server.call("tell", {"again": f"Bearer {KEY}"}) == {"you sent": "Bearer [redacted]"}
     with pytest.raises(ToolError) as told:
         await server.call("tell_failing", {"again": KEY})
     assert "[redacted]" in str(told.value)

@@ -1,0 +1,67 @@
+"""An MCP server by hand, of today's protocol or the one before, for answers that the SDK's servers never give."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.fakes.http_server import Asked, HttpServer, reply, reply_json
+
+MODERN = "2026-07-28"
+LEGACY = "2025-06-18"
+Give = Callable[[dict[str, Any]], dict[str, Any] | None]
+TOOL: dict[str, Any] = {"name": "pay", "description": "Pays.", "inputSchema": {"type": "object"}}
+
+
+class McpWire:
+    """Speaks MCP on `/mcp` of a server. `listing` and `result` give what is answered to a listing and to a call: a
+    result, `{"error": …}`, or None for silence. `methods` is what was asked for.
+    """
+
+    def __init__(self, http: HttpServer, *, version: str = MODERN) -> None:
+        self.version = version
+        self.methods: list[str] = []
+        self.listing: Give = lambda _params: {"tools": [TOOL]}
+        self.result: Give = lambda _params: {"content": [{"type": "text", "text": "paid"}]}
+        self.on_delete: Callable[[asyncio.StreamWriter], Any] | None = None
+        http.on("/mcp", self._answer)
+
+    def lists(self, *tools: dict[str, Any]) -> None:
+        """List these from now on."""
+        self.listing = lambda _params: {"tools": list(tools)}
+
+    async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.method == "DELETE" and self.on_delete is not None:
+            await self.on_delete(writer)
+        if asked.method != "POST":
+            writer.write(reply(b"no", status="405 Method Not Allowed"))
+            return
+        message = json.loads(asked.body)
+        self.methods.append(message["method"])
+        if "id" not in message:
+            writer.write(reply(status="202 Accepted"))
+            return
+        result = self._result(message["method"], message.get("params") or {})
+        if result is None:
+            await asyncio.sleep(3600)
+        elif "error" in result:
+            writer.write(reply_json({"jsonrpc": "2.0", "id": message["id"], **result}))
+        else:
+            head = {"resultType": "complete"} if self.version == MODERN else {}
+            body = {"jsonrpc": "2.0", "id": message["id"], "result": head | result}
+            more = "mcp-session-id: a-session\r\n" if message["method"] == "initialize" else ""
+            writer.write(reply(json.dumps(body).encode(), kind="application/json", more=more))
+
+    def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        about: dict[str, Any] = {"capabilities": {"tools": {}}, "serverInfo": {"name": "shop", "version": "1"}}
+        match method, self.version:
+            case "server/discover", "2026-07-28":
+                return about | {"supportedVersions": [MODERN], "ttlMs": 0, "cacheScope": "public"}
+            case "initialize", "2025-06-18":
+                return about | {"protocolVersion": LEGACY}
+            case "tools/list", _:
+                given = self.listing(params)
+                return given if given is None else {"ttlMs": 0, "cacheScope": "public"} | given
+            case "tools/call", _:
+                return self.result(params)
+        return {"error": {"code": -32601, "message": "Method not found"}}
