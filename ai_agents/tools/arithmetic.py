@@ -12,6 +12,7 @@ from ai_agents.tools.numbers import (
     Number,
     bounded,
     format_number,
+    negate,
     parse_number,
     raise_to,
     too_large,
@@ -106,7 +107,7 @@ class _Parser:
         self._depth += 1
         value = self._power()
         self._depth -= 1
-        return -value if negative else value
+        return negate(value) if negative else value
 
     def _power(self) -> Number:
         base = self._operand()

@@ -16,6 +16,7 @@ from ai_agents.tools.toolset import RegisteredTool, ToolSet
 # How long a cancelled tool may take to clean up before it is left to itself.
 _CLEANUP_S = 0.5
 _MOST_NAMES = 20
+_LONG_TEXT = 64 * 1024
 _log = logging.getLogger(__name__)
 # Looks at a whole result: what may be shown of it. Raises `ToolError` where nothing may be.
 Judge = Callable[[Any], Awaitable[Any]]
@@ -82,7 +83,7 @@ class ToolExecutor:
             return fault, True
         try:
             value = await self._within_time(found, _invoke(found, call.arguments, context, self._threads))
-            return clean_value(value), False
+            return await _cleaned(value), False
         except ToolError as error:
             return clean_value(str(error) or "The tool failed."), True
         except Exception as error:  # noqa: BLE001  # the edge of a tool call: the model learns the kind alone
@@ -118,6 +119,13 @@ class ToolExecutor:
             task.exception()  # looked at, so that asyncio does not complain that nobody did
 
 
+async def _cleaned(value: Any) -> Any:
+    """The value as `clean_value` makes it; one that may be long is gone through beside the event loop."""
+    if isinstance(value, int | float | None) or (isinstance(value, str) and len(value) < _LONG_TEXT):
+        return clean_value(value)
+    return await asyncio.to_thread(clean_value, value)
+
+
 async def _invoke(found: RegisteredTool, arguments: JsonObject, context: ToolContext, threads: ToolThreads) -> Any:
     given = {**arguments, "context": context} if found.takes_context else arguments
     execute = partial(found.tool.execute, **given)
@@ -126,7 +134,9 @@ async def _invoke(found: RegisteredTool, arguments: JsonObject, context: ToolCon
             return await execute()
         value = await threads.run(found.definition.name, execute)
         return await value if inspect.isawaitable(value) else value
-    except SystemExit as error:  # asyncio would end the process for it
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # asyncio would end the process for some of them, and nobody else expects any
         raise RuntimeError("the tool tried to end the process") from error
 
 

@@ -96,12 +96,17 @@ def _to_int(value: Number, rounding: str) -> int:
     return int(settled.to_integral_value(rounding))
 
 
+def negate(value: Number) -> Number:
+    """The number with the other sign, and all of its digits: `-` takes a decimal's beyond the 28th."""
+    return -value if isinstance(value, int) else value.copy_negate()
+
+
 def _add(a: Number, b: Number) -> Number:
     return a + b if isinstance(a, int) and isinstance(b, int) else _EXACT.add(_decimal(a), _decimal(b))
 
 
 def _subtract(a: Number, b: Number) -> Number:
-    return _add(a, -b)
+    return a - b if isinstance(a, int) and isinstance(b, int) else _EXACT.subtract(_decimal(a), _decimal(b))
 
 
 def _multiply(a: Number, b: Number) -> Number:
@@ -121,7 +126,7 @@ def _floor_divide(a: Number, b: Number) -> Number:
         return a // b
     quotient, remainder = _EXACT.divmod(_decimal(a), _decimal(b))
     # Decimal rounds towards zero, Python's whole numbers downwards; here both do as the latter.
-    return quotient - 1 if remainder and (remainder < 0) != (b < 0) else quotient
+    return _EXACT.subtract(quotient, Decimal(1)) if remainder and (remainder < 0) != (b < 0) else quotient
 
 
 def _modulo(a: Number, b: Number) -> Number:
@@ -249,7 +254,7 @@ OPERATORS: dict[str, Operator] = {
 }
 FUNCTIONS: dict[str, Function] = {
     "sqrt": Function(_sqrt),
-    "abs": Function(abs),
+    "abs": Function(lambda x: negate(x) if x < 0 else x),
     "round": Function(_round, 1, 2),
     "floor": Function(lambda x: _to_int(x, ROUND_FLOOR)),
     "ceil": Function(lambda x: _to_int(x, ROUND_CEILING)),

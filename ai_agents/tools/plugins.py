@@ -27,7 +27,7 @@ def load_tools(registry: ToolRegistry | None = None) -> list[str]:
             for tool in _tools_of(point):
                 registry.register(tool)
                 names.append(tool.get_definition().name)
-        except Exception:  # noqa: BLE001  # somebody else's package: whatever it does, the service starts
+        except (Exception, SystemExit):  # noqa: BLE001  # somebody else's package: whatever it does, the service starts
             _log.exception(
                 "the tools of a package could not be loaded", extra={"tool": f"{point.name} = {point.value}"}
             )

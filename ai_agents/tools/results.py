@@ -13,6 +13,8 @@ from ai_agents.tools.base import ToolError
 _MAX_DEPTH = 32
 # A value beyond this is not even read through; it could only be cut to something that tells nothing.
 _MAX_READ = 4 * 1024 * 1024
+# What a value takes besides its text.
+_VALUE_BYTES = 16
 _MOST_BYTES_PER_CHARACTER = 4
 # As a file this is below what one may have, in any script but the rarest.
 _MAX_TEXT = 16 * 1024 * 1024
@@ -68,7 +70,7 @@ class _Cleaner:
         self._read = 0
 
     def clean(self, value: Any, depth: int) -> Any:
-        self._count(1)
+        self._count(_VALUE_BYTES)
         if depth > _MAX_DEPTH:
             raise ToolError(f"The tool's result is nested deeper than {_MAX_DEPTH} levels.")
         match value:

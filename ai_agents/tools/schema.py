@@ -3,6 +3,7 @@ and depth.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -12,6 +13,7 @@ import jsonschema_rs
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject
+from ai_agents.tools.schema_effort import Effort, TooMuch, measure
 
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SCHEMA_DEPTH = 32
@@ -29,17 +31,34 @@ _MAX_ERROR_CHARACTERS = 200
 _COMPILED = 512
 
 
+_TOO_MUCH = "it is nested too deep, or there is too much of it, to be held against the schema"
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """A schema that is ready, and what it costs to hold something against it."""
+
+    validator: jsonschema_rs.Validator
+    effort: Effort
+
+    def faults(self, value: Any) -> str:
+        """What does not fit, as a part of a sentence; empty where all fits."""
+        if not self.effort.allows(value):
+            return _TOO_MUCH
+        return "; ".join(_sentence(error) for error in islice(self.validator.iter_errors(value), _MAX_ERRORS))
+
+
 class ArgumentsValidator:
     """Whether arguments fit a schema, and if not, why: one sentence for the model."""
 
     def __init__(self, schema: JsonObject) -> None:
         """Raises `InvalidRequest` for what is not a schema of an object, refers elsewhere, or is too large."""
-        self._validator = _validator(schema, "The schema of the tool's parameters", ("parameters",))
+        self._schema = _read(schema, "The schema of the tool's parameters", ("parameters",))
 
     def find_fault(self, arguments: JsonObject) -> str | None:
         """What does not fit, with its place in the arguments; None where all fits."""
         try:
-            errors = _faults(self._validator, arguments)
+            errors = self._schema.faults(arguments)
         except ValueError:  # lone surrogates, or nested deeper than anything that is meant
             return "The arguments cannot be read."
         return f"The arguments do not fit the tool's schema: {errors}." if errors else None
@@ -50,19 +69,18 @@ class OutputValidator:
 
     def __init__(self, schema: JsonObject) -> None:
         """Raises `InvalidRequest` as `ArgumentsValidator` does: every provider wants an object at the top."""
-        self._validator = _validator(schema, "The output schema", ("output_schema",))
+        self._schema = _read(schema, "The output schema", ("output_schema",))
 
     def find_fault(self, answer: str) -> str | None:
         """What is wrong with the answer; None where it fits."""
         try:
-            value = json.loads(answer)
-            errors = _faults(self._validator, value)
+            errors = self._schema.faults(json.loads(answer))
         except ValueError:
             return "The answer is not JSON."
         return f"The answer does not fit the output schema: {errors}." if errors else None
 
 
-def _validator(schema: Any, subject: str, loc: tuple[str, ...]) -> jsonschema_rs.Validator:
+def _read(schema: Any, subject: str, loc: tuple[str, ...]) -> _Schema:
     try:
         _check_shape(schema)
         text = json.dumps(schema)
@@ -71,12 +89,8 @@ def _validator(schema: Any, subject: str, loc: tuple[str, ...]) -> jsonschema_rs
         return _compiled(text)
     except TypeError as error:
         raise InvalidRequest(f"{subject} is not JSON.", loc=loc) from error
-    except _Refused as error:
+    except (_Refused, TooMuch) as error:
         raise InvalidRequest(f"{subject} {error}.", loc=loc) from error
-
-
-def _faults(validator: jsonschema_rs.Validator, value: Any) -> str:
-    return "; ".join(_sentence(error) for error in islice(validator.iter_errors(value), _MAX_ERRORS))
 
 
 class _Refused(Exception):
@@ -91,6 +105,8 @@ def _check_shape(schema: Any) -> None:
             raise _Refused(f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
         if key in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
             raise _Refused("refers to another document")
+        if key == "$id" and isinstance(value, str) and depth > 1:
+            raise _Refused("has a part that is a document of its own ($id)")
 
 
 def _check_patterns(schema: JsonObject) -> None:
@@ -135,11 +151,12 @@ def _walk(value: Any) -> Iterator[tuple[object, Any, int]]:
 
 
 @lru_cache(_COMPILED)
-def _compiled(text: str) -> jsonschema_rs.Validator:
+def _compiled(text: str) -> _Schema:
     schema, options = json.loads(text), _options(_MAX_PATTERN_BYTES)
     _check_patterns(schema)
+    effort = measure(schema)
     try:
-        return jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
+        return _Schema(jsonschema_rs.validator_for(schema, offline=True, pattern_options=options), effort)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise _Refused(f"is not a JSON Schema ({_cut(str(error).partition(chr(10))[0])})") from error
 

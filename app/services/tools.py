@@ -11,6 +11,7 @@ from ai_agents.core.exceptions import Conflict, InvalidRequest, PermissionDenied
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools as store
+from ai_agents.store.sealing import SealBroken
 from ai_agents.tools.base import ToolError
 from ai_agents.tools.http import check_headers, check_http_spec, check_url
 from ai_agents.tools.mcp import McpServer, RemoteTool
@@ -68,7 +69,11 @@ async def approve_tools(services: Container, user: Principal, name: str, body: A
     row = await services.conn.database.read(lambda c: store.get_tool(c, name))
     if row["type"] != "mcp":
         raise Conflict("Only a server's tools are approved.")
-    listing = await _offered(services.tools.server(name, row["spec"]["url"], row["sealed_headers"]))
+    try:
+        server = services.tools.server(name, row["spec"]["url"], row["sealed_headers"])
+    except SealBroken as error:
+        raise Conflict("Its headers cannot be opened with this encryption key: it has to be made again.") from error
+    listing = await _offered(server)
     listed_at = utc_now()
     offered = {tool.name: tool.to_dict() for tool in listing}
     approved = {}

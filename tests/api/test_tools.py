@@ -135,6 +135,18 @@ async def test_with_another_key_a_tool_is_missing_and_everything_else_works(
         assert (run["status"], run["notices"]) == ("completed", [{"code": "tool_missing", "tool": "orders"}])
 
 
+async def test_with_another_key_a_servers_tools_cannot_be_approved(
+    sqlite_url: str, tmp_path: Path, mcp: McpFake
+) -> None:
+    settings = settings_for(sqlite_url, tmp_path, outbound_allow=mcp.host, encryption_key="the-first-key-of-all")
+    async with open_service(settings) as service:
+        made = await (await service.admin()).post("/tools", json=shop(mcp))
+        digest = made.json()["data"][0]["digest"]
+    async with open_service(settings.model_copy(update={"encryption_key": SecretStr("quite-another-key")})) as service:
+        approve = {"tools": [{"name": "fail", "digest": digest}]}
+        check_problem(await (await service.admin()).post("/tools/shop/approve", json=approve), 409, "conflict")
+
+
 async def test_only_admins_make_approve_and_delete(service: Service, http: HttpServer, mcp: McpFake) -> None:
     alice, anonymous = await service.user("alice"), await service.anonymous()
     approve = {"tools": [{"name": "lookup", "digest": "0" * 64}]}

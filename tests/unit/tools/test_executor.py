@@ -195,12 +195,17 @@ async def test_an_exception_that_python_gives_a_meaning_is_a_failure_like_any_ot
     assert (await run(Given(lambda: next(iter(()))))).is_error
 
 
-async def test_a_tool_cannot_end_the_process() -> None:
+class OfItsOwn(BaseException):
+    """Nothing that anybody expects."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), OfItsOwn(), BaseExceptionGroup("", [OfItsOwn()])], ids=repr)
+async def test_a_tool_cannot_end_the_process(error: BaseException) -> None:
     async def leave() -> None:
-        raise SystemExit(3)
+        raise error
 
     def leave_thread() -> None:
-        raise SystemExit(3)
+        raise error
 
     assert await run(GivenAsync(leave)) == failed("The tool failed (RuntimeError).")
     assert await run(Given(leave_thread)) == failed("The tool failed (RuntimeError).")
@@ -375,6 +380,7 @@ CYCLE.append(CYCLE)
         (CYCLE, "nested deeper"),
         ([10**5_000], "too long to write"),
         (["x" * 1_000_000] * 5, "larger than 4 MiB"),
+        ([[]] * 300_000, "larger than 4 MiB"),
     ],
 )
 async def test_a_result_that_is_not_json_is_an_error_for_the_model(value: Any, sentence: str) -> None:

@@ -36,6 +36,9 @@ def more():
 def broken():
     raise RuntimeError("it does not work")
 
+def leaving():
+    raise SystemExit(3)
+
 nothing = 7
 """
 ENTRY_POINTS = """
@@ -44,6 +47,7 @@ a_class = games_of_chance:Dice
 an_object = games_of_chance:coin
 a_function = games_of_chance:more
 broken = games_of_chance:broken
+leaving = games_of_chance:leaving
 missing = games_of_chance:not_there
 no_tool = games_of_chance:nothing
 no_module = games_of_skill:tool
@@ -70,7 +74,7 @@ def test_an_installed_package_adds_its_tools(caplog: pytest.LogCaptureFixture) -
     assert [tool.name for tool in registry.list_tools()] == ["calculator", "card", "coin", "dice"]
     # Each of the others is told of by its name, and keeps nobody from working.
     told = sorted(getattr(record, "tool", "").partition(" ")[0] for record in caplog.records)
-    assert told == ["broken", "missing", "no_module", "no_tool"]
+    assert told == ["broken", "leaving", "missing", "no_module", "no_tool"]
 
 
 @pytest.mark.usefixtures("package")
