@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import AIAgentsError
+from ai_agents.core.exceptions import AIAgentsError, InvalidRequest
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools as store
@@ -148,6 +148,9 @@ class Toolbox:
             tools = self._http(row) if row["type"] == "http" else self._mcp(row)
         except SealBroken:
             _log.error("a tool's headers cannot be opened with this encryption key", extra={"tool": row["name"]})
+            tools = {}
+        except InvalidRequest as error:  # kept from when more was allowed
+            _log.error("a tool cannot be offered any more", extra={"tool": row["name"], "reason": str(error)})
             tools = {}
         made = _Made(version, tools)
         with self._lock:

@@ -1,6 +1,7 @@
 """Tools that admins make, from the request to a run that uses them."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.tools.base import ToolError
@@ -145,6 +147,19 @@ async def test_with_another_key_a_servers_tools_cannot_be_approved(
     async with open_service(settings.model_copy(update={"encryption_key": SecretStr("quite-another-key")})) as service:
         approve = {"tools": [{"name": "fail", "digest": digest}]}
         check_problem(await (await service.admin()).post("/tools/shop/approve", json=approve), 409, "conflict")
+
+
+async def test_a_tool_kept_from_when_more_was_allowed_is_missing_and_everything_else_works(
+    service: Service, http: HttpServer
+) -> None:
+    admin = await service.admin()
+    await admin.post("/tools", json=order_tool(http))
+    spec = json.dumps(order_tool(http, parameters={"type": "object", "$ref": "#"}))
+    outdated = text("UPDATE tools SET spec = :spec, version = 2")
+    await service.container.conn.database.write(lambda c: c.execute(outdated, {"spec": spec}))
+    agent = await admin.post("/agents", json={"name": "a", "tools": ["orders"]})
+    check_problem(agent, 422, "invalid_request")
+    assert (await use(service, admin, ["calculator"], "calculator", expression="6 * 7"))["result"] == "42"
 
 
 async def test_only_admins_make_approve_and_delete(service: Service, http: HttpServer, mcp: McpFake) -> None:
