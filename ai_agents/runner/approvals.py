@@ -3,6 +3,7 @@
 A waiting run is a row and nothing else: no process owns it. Its lease is how long it waits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping
@@ -35,12 +36,15 @@ class Decided:
     resumed: OwnedRun | None = None
 
 
-def record_waiting(connection: Connection, run: OwnedRun, *, wait_s: float) -> bool:
-    """Let the run wait for what is said of its calls; False where somebody wants it cancelled. Raises `LeaseLost`."""
+def record_waiting(connection: Connection, run: OwnedRun, *, wait_s: float, notices: Sequence[JsonObject]) -> bool:
+    """Let the run wait for what is said of its calls; False where somebody wants it cancelled. `notices` are what it
+    has to say so far. Raises `LeaseLost`.
+    """
     thread_log.lock(connection, run.thread_id)
     if runs.get_row(connection, run.thread_id, run.id)["cancel_requested"]:
         return False
-    runs.update_owned(connection, run, {"status": "waiting", "lease_owner": None, "lease_s": wait_s})
+    values = {"status": "waiting", "lease_owner": None, "lease_s": wait_s, "notices": list(notices)}
+    runs.update_owned(connection, run, values)
     approvals = [
         {"tool_call_id": each.call.tool_call_id, "name": each.call.name, "arguments": each.call.arguments}
         for each in tool_calls.list_open(connection, run.id)
@@ -73,11 +77,13 @@ def decide(
 
 
 def give_up_waiting(connection: Connection, run_id: str, thread_id: str, successor: Successor | None) -> Decided | None:
-    """Refuse whatever nobody has decided in time, and let the run go on; None where it does not wait any more."""
+    """Refuse whatever nobody has decided in time, and let the run go on; None where it does not wait any more, or
+    waits for something else by now.
+    """
     thread_log.lock(connection, thread_id)
-    row = runs.get_row(connection, thread_id, run_id)
-    if row["status"] != "waiting":
+    if not runs.has_waited_out(connection, run_id):
         return None
+    row = runs.get_row(connection, thread_id, run_id)
     for each in tool_calls.list_open(connection, run_id):
         if each.status == "waiting":
             _refuse(connection, thread_id, run_id, each.call, _WAITED_OUT)

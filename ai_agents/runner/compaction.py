@@ -1,6 +1,6 @@
 """A provider that finds a request too long is asked once more with about half of it: the oldest turns are left out."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import ClassVar
@@ -26,6 +26,12 @@ def notices_of(account: ContextAccount) -> list[Notice]:
         return []
     through = max([*left_out, *(seq - 1 for seq in unread)])
     return [_notice(None if unread else len(left_out), through, "window")]
+
+
+def carry_on(earlier: Sequence[Notice], now: Sequence[Notice]) -> tuple[Notice, ...]:
+    """What a run had to say before it waited, and what it has to say since; of what recurs, only the newest."""
+    recurring = {_subject(each) for each in now}
+    return (*(each for each in earlier if _subject(each) not in recurring), *now)
 
 
 class CompactingProvider(Provider):
@@ -89,6 +95,10 @@ def oldest_half(request: ModelRequest) -> tuple[int, int] | None:
         if sum(costs[: starts[0]]) + sum(costs[end:]) <= most:
             return starts[0], end
     return starts[0], starts[-1]
+
+
+def _subject(notice: Notice) -> tuple[str, str]:
+    return notice["code"], notice["tool"] if notice["code"] == "tool_missing" else notice["reason"]
 
 
 def _notice(messages: int | None, through_seq: int, reason: str) -> Notice:

@@ -4,13 +4,15 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
 
 from ai_agents.bus.base import Bus, Channel
-from ai_agents.core.exceptions import DatabaseUnavailable, Overloaded, SecondProcess, ThreadNotFound
+from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
 from ai_agents.runner import approvals, lease
@@ -22,7 +24,10 @@ from ai_agents.store import idempotency, runs, tickets
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
+# What does not need longer than a moment gets this long while the process stops.
+_AT_THE_END_S = 5.0
 
 
 class Background(Protocol):
@@ -67,6 +72,7 @@ class Executor:
         self._shared = shared
         self._sole = None if shared else lease.sole_process(database)
         self._running: dict[str, _Running] = {}
+        self._unfinished: set[asyncio.Task[Any]] = set()
         self._prepare: Prepare | None = None
         self._tending: asyncio.Task[None] | None = None
         self._sweep_asked = asyncio.Event()
@@ -88,8 +94,12 @@ class Executor:
 
         `prepare` makes turns ready, those of others too. Raises `SecondProcess`, `DatabaseUnavailable`.
         """
+        self._prepare = prepare
+        if self._tending is None:
+            await self._to_its_end(self._open())
+
+    async def _open(self) -> None:
         async with self._opening:
-            self._prepare = prepare
             if self._tending is not None:
                 return
             if self._sole is not None:
@@ -101,11 +111,41 @@ class Executor:
             self._bus.listen_sweep(self._sweep_asked.set)
             self._tending = asyncio.create_task(do_chores(self._chores(), self._sweep_asked), name="ai-agents-chores")
 
+    async def commit(self, work: Callable[[Connection], T], launch: Callable[[T], None], *, brief: bool = False) -> T:
+        """The result of a write that may make runs ours, once `launch` was called with it.
+
+        A caller that is cancelled leaves both to be done: nobody else would run what is ours. It is a transaction of
+        its own. Raises `DatabaseUnavailable`, after which nobody knows: what was committed is taken over in time.
+        """
+        if self._database.in_transaction:
+            raise InvalidRequest("A run begins in a transaction of its own: leave `transaction()` first.")
+
+        async def write() -> T:
+            result = await self._database.write(work, brief=brief)
+            launch(result)
+            return result
+
+        return await self._to_its_end(write())
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work gives. A caller that is cancelled does not stop it."""
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._has_finished)
+        return await asyncio.shield(task)
+
+    def _has_finished(self, task: asyncio.Task[Any]) -> None:
+        self._unfinished.discard(task)
+        task.cancelled() or task.exception()  # nobody may be left to hear of an error
+
     def launch(self, run: OwnedRun, *, prepare: Prepare | None = None, origin: Origin = "new") -> None:
         """Run a turn that this process owns, prepared as its runner wants it; without one, as the last runner does."""
         prepare = prepare or self._prepare
         if prepare is None:
             raise Overloaded("This process is not ready to run agents.")
+        running = self._running.get(run.id)
+        if running is not None and running.turn.run.fence >= run.fence:
+            return  # its lease ran out before this, and the sweep was quicker
         channel = self._bus.hold(run.thread_id)
         channel.own()
         turn = Turn(
@@ -168,6 +208,9 @@ class Executor:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
         self._draining = True
+        if self._unfinished:
+            # What is committed now may still begin here.
+            await asyncio.wait(self._unfinished, timeout=_AT_THE_END_S)
         tasks = {running.task for running in self._running.values()}
         if tasks and grace_s > 0:
             await asyncio.wait(tasks, timeout=grace_s)
@@ -175,7 +218,7 @@ class Executor:
             self.stop(run_id, "hand_over")
         tasks = {running.task for running in self._running.values()}
         if tasks:
-            await asyncio.wait(tasks, timeout=5)
+            await asyncio.wait(tasks, timeout=_AT_THE_END_S)
         if self.background is not None:
             await self.background.drain(grace_s)
         if self._tending is not None:
@@ -239,18 +282,19 @@ class Executor:
             await self._give_up_waiting_for(row["id"], row["thread_id"])
 
     async def _give_up_waiting_for(self, run_id: str, thread_id: str) -> None:
-        with suppress(ThreadNotFound):
-            decided = await self._database.write(
-                lambda c: approvals.give_up_waiting(c, run_id, thread_id, self.successor)
-            )
+        def go_on(decided: approvals.Decided | None) -> None:
             if decided is not None and decided.resumed is not None:
                 self.launch(decided.resumed, origin="waited")
 
+        with suppress(ThreadNotFound):
+            await self.commit(lambda c: approvals.give_up_waiting(c, run_id, thread_id, self.successor), go_on)
+
     async def _renew(self) -> None:
+        """Hold on to what is executed here, and to nothing else: the lease of any other run of ours has to run out."""
         mine = set(self._running)
         if not mine:
             return
-        held = await self._database.write(lambda c: runs.renew_leases(c, self.owner, lease.LEASE_S))
+        held = await self._database.write(lambda c: runs.renew_leases(c, self.owner, mine, lease.LEASE_S))
         for run_id in mine - held:
             running = self._running.get(run_id)
             if running is not None and not running.task.done():
@@ -266,27 +310,34 @@ class Executor:
         """Take every abandoned run, page by page until a page brings none."""
         others_than = self.owner if everything else None
         taken = 1
-        while taken and (successor := self.successor) is not None:
+        while taken and self.successor is not None:
             abandoned = await self._database.read(
                 lambda c: runs.list_abandoned(c, everything_but=others_than), brief=True
             )
             taken = 0
             for row in abandoned:
                 if row["id"] not in self._running:
-                    taken += await self._take_over_one(row["id"], row["thread_id"], successor, everything=everything)
+                    taken += await self._take_over_one(row["id"], row["thread_id"], everything=everything)
 
-    async def _take_over_one(self, run_id: str, thread_id: str, successor: Successor, *, everything: bool) -> bool:
+    async def _take_over_one(self, run_id: str, thread_id: str, *, everything: bool) -> bool:
+        successor = self.successor
+        if successor is None:
+            return False
+
+        def go_on(taken: lease.Taken | Ended | None) -> None:
+            if isinstance(taken, lease.Taken):
+                _log.info("run taken over", extra={"run_id": run_id, "attempt": taken.run.attempt})
+                self.launch(taken.run, origin="lost" if taken.lost else "waited")
+            else:
+                self.follow_up(taken)
+
         try:
-            taken = await self._database.write(
+            taken = await self.commit(
                 lambda c: lease.take_over(
                     c, run_id, thread_id, successor, max_attempts=MAX_ATTEMPTS, expired_only=not everything
-                )
+                ),
+                go_on,
             )
         except ThreadNotFound:
             return False
-        if isinstance(taken, OwnedRun):
-            _log.info("run taken over", extra={"run_id": run_id, "attempt": taken.attempt})
-            self.launch(taken, origin="lost")
-        else:
-            self.follow_up(taken)
         return taken is not None

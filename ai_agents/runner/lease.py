@@ -3,6 +3,7 @@
 import fcntl
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,9 +38,17 @@ _REFUSAL = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A run that is ours now. `lost` says that its former owner may have been at work on it."""
+
+    run: OwnedRun
+    lost: bool
+
+
 def take_over(
     connection: Connection, run_id: str, thread_id: str, successor: Successor, *, max_attempts: int, expired_only: bool
-) -> OwnedRun | Ended | None:
+) -> Taken | Ended | None:
     """Become the owner of an abandoned run, or end it where it was cancelled or tried often enough.
 
     None where somebody else was quicker. What its former owner streamed and did not record is void from here on.
@@ -53,7 +62,7 @@ def take_over(
         return end_owned(connection, owned, Ending("cancelled", "cancelled"), successor)
     if row["former_owner"] is None:
         # A process that was about to stop let it begin, or go on after an approval: nothing of it is lost.
-        return owned
+        return Taken(owned, lost=False)
     if row["attempt"] >= max_attempts:
         error = {
             "type": "about:blank",
@@ -62,7 +71,7 @@ def take_over(
             "code": "run_interrupted",
         }
         return end_owned(connection, owned, Ending("failed", error=error), successor)
-    return _begin_attempt(connection, owned)
+    return Taken(_begin_attempt(connection, owned), lost=True)
 
 
 def _claim(connection: Connection, run_id: str, successor: Successor, *, expired_only: bool) -> dict[str, Any] | None:
@@ -97,7 +106,7 @@ class SoleProcess(Protocol):
     """The right to run agents on a database without Redis; it goes with the process, however that ends."""
 
     async def acquire(self) -> None:
-        """Raises `SecondProcess` where another process has it."""
+        """Get it; it may be ours already. Raises `SecondProcess` where another process has it."""
         ...
 
     async def keep(self) -> None:
@@ -145,6 +154,8 @@ class _AdvisoryLock:
         self._connection: AsyncConnection | None = None
 
     async def acquire(self) -> None:
+        if self._connection is not None:
+            return
         try:
             connection = await self._engine.connect()
             got = await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})

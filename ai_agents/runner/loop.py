@@ -127,7 +127,7 @@ class Loop:
             self._rounds += 1
             if self._rounds > self._limits.tool_rounds:
                 raise ToolLoopLimit(f"The model called tools in more than {self._limits.tool_rounds} rounds.")
-            waiting = {call.tool_call_id for call in calls if self._waits(call)}
+            waiting = self._hold_back(calls)
             await self._recorder.step(response, waiting)
             results = await self._run_calls([call for call in calls if call.tool_call_id not in waiting])
             if waiting:
@@ -176,14 +176,21 @@ class Loop:
             raise errors.exceptions[0] from errors
         return [task.result() for task in tasks]
 
-    def _waits(self, call: ToolCallPart) -> bool:
-        """Nobody is asked about a call that would not be made anyway."""
-        return self._seen[_fingerprint(call)] < self._limits.identical_calls and self._needs_approval(call)
+    def _hold_back(self, calls: Sequence[ToolCallPart]) -> set[str]:
+        """The calls that wait for a person, by their ids; they count as made.
 
-    async def _run_call(self, call: ToolCallPart) -> ToolResultPart:
+        Nobody is asked about a call that would not be made anyway.
+        """
+        return {call.tool_call_id for call in calls if self._needs_approval(call) and self._count(call)}
+
+    def _count(self, call: ToolCallPart) -> bool:
+        """Count the call; whether it may be made once more."""
         fingerprint = _fingerprint(call)
         self._seen[fingerprint] += 1
-        if self._seen[fingerprint] > self._limits.identical_calls:
+        return self._seen[fingerprint] <= self._limits.identical_calls
+
+    async def _run_call(self, call: ToolCallPart) -> ToolResultPart:
+        if not self._count(call):
             text = "This call was made before with the same arguments; use the result that it gave."
             result = ToolResultPart(call.tool_call_id, call.name, text, is_error=True)
         else:

@@ -19,8 +19,12 @@ from ai_agents.store.model_calls import Call, insert_call
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
-_CALL_STOPPED = "The call was not finished: the run was stopped."
-_CALL_NOT_MADE = "The call was not made: the run was stopped before a person had agreed to it."
+# What is said of a call that has no result when its run is stopped, and how it counts, by how far it had come.
+_STOPPED = {
+    "waiting": ("The call was not made: the run was stopped before a person had agreed to it.", "refused"),
+    "approved": ("The call was not made: a person had agreed to it, but the run was stopped first.", "refused"),
+    "started": ("The call was not finished: the run was stopped.", "unknown"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +328,7 @@ def _stop_calls(connection: Connection, thread_id: str, run_id: str) -> None:
     """Answer every call that has no result yet, so that the history stays one that providers accept."""
     for each in tool_calls.list_open(connection, run_id):
         seq = thread_log.reserve(connection, thread_id, 1)
-        text, status = (_CALL_STOPPED, "unknown") if each.status == "started" else (_CALL_NOT_MADE, "refused")
+        text, status = _STOPPED[each.status]
         result = ToolResultPart(each.call.tool_call_id, each.call.name, text, is_error=True)
         insert_result(connection, thread_id, run_id, result, seq=seq, status=status)
 

@@ -26,9 +26,9 @@ from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.admission import Admission, Admitted, OnBusy, admit, find_replayed
-from ai_agents.runner.approvals import Decision, decide
+from ai_agents.runner.approvals import Decided, Decision, decide
 from ai_agents.runner.asking import Purpose, asks_judges
-from ai_agents.runner.cancellation import cancel
+from ai_agents.runner.cancellation import CancelAsked, cancel
 from ai_agents.runner.connection import Connection
 from ai_agents.runner.context_view import ContextAsked, StrategyAsked, read_context
 from ai_agents.runner.contexts import Contexts
@@ -72,6 +72,7 @@ class AgentRunner:
     provider comes from; `tools` are the tools that agents may name, by default those of `register_tool`; `models` is
     what is known of models' windows and prices; `blobs` is where the bytes of attachments are: without it none can be
     sent, and of tools' results too long to be shown the rest is lost.
+    What lets a run begin is a transaction of its own, and refused within `conn.transaction()`.
     With `auto_title` a thread without a title gets one in the background after its first exchange. A guardrail's judge
     that cannot be asked allows nothing, unless `judges_fail_open`.
     """
@@ -169,8 +170,10 @@ class AgentRunner:
         is_admin: bool = False,
         follow: bool = False,
     ) -> Started:
-        """Store a message and begin to answer it, without waiting for the answer. With `follow` a reader is
-        attached first. `attachments` are ids of files, which come after the content.
+        """Store a message and begin to answer it, without waiting for the answer. With `follow` there is a reader that
+        has missed nothing. `attachments` are ids of files, which come after the content.
+
+        A caller that is cancelled may leave a run behind, which goes on as any other.
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
         `GuardrailBlocked`, `InvalidRequest` for empty content and for files that the user may not read,
@@ -193,26 +196,26 @@ class AgentRunner:
             check_files=self._contexts.check_files,
             has_guards=self._contexts.has_input_guards,
         )
-        if self._draining or self._executor.successor is None:
-            raise Overloaded("This process is stopping.", retry_after_s=1)
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
         try:
-            admitted, prepare = await self._judge_and_admit(asked)
+            admitted = await self._judge_and_admit(asked)
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
             if follow and admitted.owned is not None:
                 place = place_at_start(admitted.owned)
                 started = replace(started, reader=self._reader(place, behind=False))
         finally:
             self.conn.bus.release(channel)
-        self._begin(admitted, prepare)
         return started
 
-    async def _judge_and_admit(self, asked: Admission) -> tuple[Admitted, Prepare]:
+    async def _judge_and_admit(self, asked: Admission) -> Admitted:
         """Let the message in, once this version of the agent's guardrails has judged it, where there are some."""
         while True:
+            if self._draining or self._executor.successor is None:
+                raise Overloaded("This process is stopping.", retry_after_s=1)
             try:
-                return await self._database.write(partial(self._admit, asked=asked), brief=True)
+                admitted, _ = await self._executor.commit(partial(self._admit, asked=asked), self._begin, brief=True)
+                return admitted
             except JudgeFirst as first:
                 asked = await self._judge(asked, first)
 
@@ -240,7 +243,8 @@ class AgentRunner:
             return admitted, self._prepare
         return admitted, self._prepare.ahead(connection, admitted.owned)
 
-    def _begin(self, admitted: Admitted, prepare: Prepare) -> None:
+    def _begin(self, let_in: tuple[Admitted, Prepare]) -> None:
+        admitted, prepare = let_in
         if admitted.owned is not None:
             self._executor.launch(admitted.owned, prepare=prepare)
         if admitted.interrupts is not None:
@@ -285,25 +289,31 @@ class AgentRunner:
         """
         await self.open()
         decision = Decision(tool_call_id, approved=approved, reason=reason and clean_text(reason))
-        decided = await self._database.write(
-            lambda c: decide(c, thread_id, run_id, decision, self._executor.successor), brief=True
+        decided = await self._executor.commit(
+            lambda c: decide(c, thread_id, run_id, decision, self._executor.successor), self._go_on, brief=True
         )
+        return decided.run
+
+    def _go_on(self, decided: Decided) -> None:
         if decided.resumed is not None:
             self._executor.launch(decided.resumed, prepare=self._prepare, origin="waited")
-        return decided.run
 
     async def cancel(self, thread_id: str, run_id: str) -> JsonObject:
         """Stop a run, wherever it runs; the run as it ended.
 
         One that has ended is given as it is. Raises `RunNotFound`.
         """
-        asked = await self._database.write(lambda c: cancel(c, thread_id, run_id, self._executor.successor), brief=True)
-        if asked.next_run is not None:
-            self._executor.launch(asked.next_run, prepare=self._prepare)
+        asked = await self._executor.commit(
+            lambda c: cancel(c, thread_id, run_id, self._executor.successor), self._begin_next, brief=True
+        )
         if asked.run["status"] in TERMINAL_RUN_STATUSES:
             return asked.run
         self.conn.bus.request_cancel(run_id)
         return (await self.wait(thread_id, run_id)).run
+
+    def _begin_next(self, asked: CancelAsked) -> None:
+        if asked.next_run is not None:
+            self._executor.launch(asked.next_run, prepare=self._prepare)
 
     async def context(
         self,

@@ -26,7 +26,7 @@ from ai_agents.core.types import (
 from ai_agents.guardrails.base import Trigger
 from ai_agents.providers.base import Provider
 from ai_agents.runner import approvals, recording, recovery
-from ai_agents.runner.compaction import Notice
+from ai_agents.runner.compaction import Notice, carry_on
 from ai_agents.runner.loop import FindFault, Loop, LoopLimits, NeedsApproval, ToolRunner
 from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Answer, Ended, Ending, Needs, Successor
@@ -37,7 +37,8 @@ from ai_agents.store.model_calls import Call, Outcome
 from ai_agents.store.runs import LeaseLost, OwnedRun
 
 StopKind = Literal["cancel", "hand_over", "lease_lost"]
-# How a process comes by a run: it let it in, took it over from one that was lost, or goes on with one that waited.
+# How a process comes by a run: it let it in, took it over from one that was lost, or goes on with one that nobody was
+# at work on.
 Origin = Literal["new", "lost", "waited"]
 MAX_ATTEMPTS = 3
 _UNKNOWN = "Whether this call had its effect is unknown: the process that ran it died. It was not run again."
@@ -162,7 +163,7 @@ class Turn:
             settled = self._origin != "new" and await self._settle_calls()
             prepared = self._prepared = await self._writes.once_available(lambda: self.prepare(self.run))
             self._recorded = 0
-            if self._origin == "lost" and not settled and self.run.attempt > 1:
+            if self._origin == "lost" and not settled:
                 await self._writes.to_the_end(self._note_lost())
             loop = Loop(
                 prepared.provider,
@@ -236,10 +237,10 @@ class Turn:
     async def wait(self) -> NoReturn:
         """Let the run wait for a person: it is nobody's from here on."""
         assert self._prepared is not None  # noqa: S101  # its calls were looked at
-        wait_s = self._prepared.approval_s
+        wait_s, notices = self._prepared.approval_s, self._notices()
         parked = await self._writes.to_the_end(
             self._writes.record(
-                lambda c: approvals.record_waiting(c, self.run, wait_s=wait_s),
+                lambda c: approvals.record_waiting(c, self.run, wait_s=wait_s, notices=notices),
                 lambda c: recovery.is_waiting(c, self.run) or None,
             )
         )
@@ -303,8 +304,7 @@ class Turn:
     async def _close(self, ending: Ending) -> Ended | None:
         """Write the ending, whatever happens to this task meanwhile."""
         self._unrecorded = ending.answer.call if ending.answer else ending.call
-        if self._prepared is not None:
-            ending = replace(ending, notices=tuple(self._prepared.notices), triggers=self._take_triggers())
+        ending = replace(ending, notices=self._notices(), triggers=self._take_triggers())
         needs = None
         if ending.status == "completed" and self._prepared is not None:
             needs = self._prepared.needs(self._recorded + 1)
@@ -316,6 +316,10 @@ class Turn:
             return await self._writes.last(writing)
         except LeaseLost:
             return None
+
+    def _notices(self) -> tuple[Notice, ...]:
+        now = () if self._prepared is None else self._prepared.notices
+        return carry_on(self.run.notices, now)
 
     def _take_triggers(self) -> tuple[Trigger, ...]:
         return () if self._prepared is None else self._prepared.take_triggers()

@@ -108,6 +108,11 @@ class Database:
         """`sqlite` or `postgresql`."""
         return self.url.get_backend_name()
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this task is within `transaction()`."""
+        return self._current() is not None
+
     async def read(self, work: Work[T], *, brief: bool = False) -> T:
         """The result of work that only reads. Raises `DatabaseUnavailable`."""
         if (current := self._current()) is not None:

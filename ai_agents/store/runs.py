@@ -1,6 +1,6 @@
 """Runs: who answers a turn, under which lease, and how it went. Every write of an owner is fenced."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -78,7 +78,8 @@ class OwnedRun:
     """A run as its owner holds it. `reset_seq` is the newest row of the log that reset positions for it; `continued`
     says that an earlier owner may have recorded steps of it.
 
-    `cost` is that of its model calls so far, in US dollars: None as soon as that of one is not known.
+    `cost` is that of its model calls so far, in US dollars: None as soon as that of one is not known. `notices` are
+    what it had to say when it last began to wait for a person.
     """
 
     id: str
@@ -93,6 +94,7 @@ class OwnedRun:
     cost: Decimal | None
     reset_seq: int
     continued: bool = False
+    notices: tuple[JsonObject, ...] = ()
 
 
 def owned_run(row: Mapping[Any, Any], *, reset_seq: int, continued: bool = False) -> OwnedRun:
@@ -111,6 +113,7 @@ def owned_run(row: Mapping[Any, Any], *, reset_seq: int, continued: bool = False
         cost=Decimal(0) if row["usage"] is None else cost_from_dict(row["cost"]),
         reset_seq=reset_seq,
         continued=continued,
+        notices=tuple(row["notices"] or ()),
     )
 
 
@@ -204,11 +207,11 @@ def request_cancel(connection: Connection, run_id: str) -> None:
     connection.execute(update(Run).where(Run.id == run_id).values(cancel_requested=True))
 
 
-def renew_leases(connection: Connection, owner: str, lease_s: float) -> set[str]:
-    """Hold on to every running run of this owner; their ids."""
+def renew_leases(connection: Connection, owner: str, run_ids: Collection[str], lease_s: float) -> set[str]:
+    """Hold on to those of these runs that are running and this owner's; their ids."""
     statement = (
         update(Run)
-        .where(Run.lease_owner == owner, Run.status == "running")
+        .where(Run.id.in_(run_ids), Run.lease_owner == owner, Run.status == "running")
         .values(lease_expires_at=database_now(connection.dialect.name) + lease_s)
         .returning(Run.id)
     )
@@ -235,10 +238,18 @@ def list_abandoned(connection: Connection, *, everything_but: str | None = None)
 
 def list_waited_out(connection: Connection) -> list[RowMapping]:
     """Runs that nobody is waited for any longer, oldest first."""
-    statement = select(Run.id, Run.thread_id).where(
-        Run.status == _STATUS["waiting"], Run.lease_expires_at < database_now(connection.dialect.name)
-    )
+    statement = select(Run.id, Run.thread_id).where(*_waited_out(connection))
     return list(connection.execute(statement.order_by(Run.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
+
+
+def has_waited_out(connection: Connection, run_id: str) -> bool:
+    """Whether nobody is waited for any longer in this run."""
+    statement = select(Run.id).where(Run.id == run_id, *_waited_out(connection))
+    return connection.execute(statement).scalar_one_or_none() is not None
+
+
+def _waited_out(connection: Connection) -> tuple[ColumnElement[bool], ...]:
+    return Run.status == _STATUS["waiting"], Run.lease_expires_at < database_now(connection.dialect.name)
 
 
 def exists(connection: Connection, run_id: str) -> bool:

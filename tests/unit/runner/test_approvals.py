@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import select, update
 
 from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, RunLimits, ThreadStore, ToolRegistry
-from ai_agents.core.exceptions import Conflict, ThreadBusy, ToolCallNotFound
+from ai_agents.core.exceptions import Conflict, ContextExceeded, ThreadBusy, ToolCallNotFound
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition
 from ai_agents.runner.executor import Executor
-from ai_agents.store.models import Run
+from ai_agents.store import runs
+from ai_agents.store.models import ModelCall, Run
 from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.tools.base import Tool
 from tests.unit.runner.conftest import USER
@@ -208,6 +209,20 @@ async def test_a_call_that_was_made_too_often_is_not_asked_about_again(conn: Con
     assert (run["status"], desk.pay.paid["Ada"]) == ("completed", 3)
 
 
+async def test_a_call_is_not_asked_about_more_often_in_one_message_than_in_several(conn: Connection) -> None:
+    calls = [tool_call("pay", to="Ada") for _ in range(6)]
+    desk = await open_desk(conn, calls, "Enough.")
+    run = await desk.ask()
+    for call in calls[:3]:
+        await desk.say(run, call, approved=True)
+    run = await desk.wait(run["id"])
+    assert (run["status"], desk.pay.paid["Ada"]) == ("completed", 3)
+    assert [is_error for _, is_error in (await desk.results()).values()].count(True) == 3
+    for call in calls[3:]:
+        with pytest.raises(Conflict):
+            await desk.say(run, call, approved=True)
+
+
 async def test_while_a_run_waits_the_thread_is_busy_and_an_interrupt_denies_what_waits(conn: Connection) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Never mind.")
@@ -220,6 +235,31 @@ async def test_while_a_run_waits_the_thread_is_busy_and_an_interrupt_denies_what
     assert desk.pay.paid.total() == 0
     denied = "The call was not made: the run was stopped before a person had agreed to it."
     assert await desk.results() == {call.tool_call_id: (denied, True)}
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+async def test_of_a_call_that_was_agreed_to_and_not_made_nobody_says_that_it_was_not_agreed_to(
+    conn: Connection, interrupted: bool
+) -> None:
+    first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
+    desk = await open_desk(conn, [first, second], "Never mind.")
+    run = await desk.ask()
+    await desk.say(run, first, approved=True)
+    if interrupted:
+        await desk.ask("Stop.", on_busy="interrupt")
+    else:
+        await desk.runner.cancel(desk.thread_id, run["id"])
+    assert desk.pay.paid.total() == 0
+    assert await desk.results() == {
+        first.tool_call_id: (
+            "The call was not made: a person had agreed to it, but the run was stopped first.",
+            True,
+        ),
+        second.tool_call_id: (
+            "The call was not made: the run was stopped before a person had agreed to it.",
+            True,
+        ),
+    }
 
 
 async def test_a_waiting_run_can_be_cancelled_and_the_queue_goes_on(conn: Connection) -> None:
@@ -243,6 +283,20 @@ async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: 
     assert (await desk.wait(run["id"]))["status"] == "completed"
     assert desk.pay.paid == {"Bob": 1}
     assert (await desk.results())[first.tool_call_id][1]
+
+
+async def test_a_wait_that_begins_as_an_earlier_one_is_given_up_is_left_alone(conn: Connection) -> None:
+    first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
+    desk = await open_desk(conn, [first], [second], "Paid.")
+    run = await desk.ask()
+    await conn.database.write(lambda c: c.execute(update(Run).values(lease_expires_at=0.0)))
+    [waited_out] = await conn.database.read(runs.list_waited_out)
+    await desk.say(run, first, approved=True)
+    assert (await desk.wait(run["id"]))["status"] == "waiting"
+    await conn.executor._give_up_waiting_for(waited_out["id"], waited_out["thread_id"])
+    await desk.say(run, second, approved=True)
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+    assert desk.pay.paid == {"Ada": 1, "Bob": 1}
 
 
 async def test_a_run_waits_as_long_as_it_was_told(conn: Connection) -> None:
@@ -297,6 +351,68 @@ async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_ne
     await conn.executor._take_over(everything=False)
     run = await desk.wait(run["id"])
     assert (run["status"], run["attempt"], desk.pay.paid["Ada"]) == ("completed", 1, 1)
+
+
+async def test_no_call_is_written_down_as_lost_where_nobody_was_at_work(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Then not.")
+    run = await desk.ask()
+    # Its first owner had died before it waited.
+    await conn.database.write(lambda c: c.execute(update(Run).values(attempt=2)))
+    with monkeypatch.context() as stopping:
+        stopping.setattr(Executor, "successor", property(lambda _self: None))
+        await desk.say(run, call, approved=False)
+    await conn.executor._take_over(everything=False)
+    run = await desk.wait(run["id"])
+    assert (run["status"], run["attempt"]) == ("completed", 2)
+    outcomes = await conn.database.read(lambda c: c.execute(select(ModelCall.outcome)).scalars().all())
+    assert outcomes == ["completed", "completed"]
+
+
+async def ask_without_a_tool(desk: Desk) -> JsonObject:
+    """A run that waits, and whose agent names a tool that is not there."""
+    tools = ["gone", {"name": "pay", "approval": "always"}]
+    agent = await AgentStore(desk.conn).create(name="cashier", tools=tools)  # type: ignore[arg-type]  # mixed, as the contract has it
+    desk.thread_id = (await ThreadStore(desk.conn).create(agent_id=agent["id"], owner_id=USER))["id"]
+    return await desk.ask()
+
+
+async def test_a_waiting_run_says_which_tools_it_does_without_and_says_it_once_at_its_end(conn: Connection) -> None:
+    first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
+    desk = await open_desk(conn, [first], [second], "Paid.")
+    missing = [{"code": "tool_missing", "tool": "gone"}]
+    run = await ask_without_a_tool(desk)
+    for call in (first, second):
+        assert (run["status"], run["notices"]) == ("waiting", missing)
+        await desk.say(run, call, approved=True)
+        run = await desk.wait(run["id"])
+    assert (run["status"], run["notices"]) == ("completed", missing)
+
+
+async def test_a_run_that_is_cancelled_while_it_waits_has_said_what_it_did_without(conn: Connection) -> None:
+    desk = await open_desk(conn, [tool_call("pay", to="Ada")])
+    run = await ask_without_a_tool(desk)
+    cancelled = await desk.runner.cancel(desk.thread_id, run["id"])
+    assert (cancelled["status"], cancelled["notices"]) == ("cancelled", [{"code": "tool_missing", "tool": "gone"}])
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_was_left_out_before_a_run_waited_is_still_told_of_at_its_end(conn: Connection, again: bool) -> None:
+    too_long = ContextExceeded("too long", provider="scripted")
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, "One.", "Two.", "Three.", too_long, [call], *([too_long] if again else []), "Paid.")
+    for _ in range(3):
+        await desk.ask()
+    run = await desk.ask()
+    [told] = run["notices"]
+    assert (told["code"], told["reason"], told["messages"]) == ("context_left_out", "provider", 4)
+    await desk.say(run, call, approved=True)
+    run = await desk.wait(run["id"])
+    assert run["status"] == "completed"
+    # What recurs is told of once, as it was in the end.
+    assert [notice["messages"] for notice in run["notices"]] == [6 if again else 4]
 
 
 async def test_the_usage_of_a_run_that_waited_is_that_of_all_its_calls(conn: Connection) -> None:
