@@ -14,9 +14,11 @@ _SHARED: list[structlog.types.Processor] = [
     structlog.processors.format_exc_info,
 ]
 # What the framework says beside a message; libraries add facts of their own, which are for their own formatters.
-_FACTS = {"attempt", "channel", "job_id", "kind", "reason", "run_id", "thread_id", "tool"}
+_FACTS = {"attempt", "channel", "job_id", "kind", "reason", "run_id", "server", "thread_id", "tool", "tools"}
 # HTTP clients that tell of every request at `info`: one line more for each call of a model, at a twentieth of its cost.
 _TALKATIVE = ("httpx", "httpx2")
+# They log what is sent, headers too.
+_INDISCREET = ("httpcore", "httpcore2")
 
 
 def configure(level: str) -> None:
@@ -39,6 +41,8 @@ def configure(level: str) -> None:
     logging.basicConfig(level=number, handlers=[handler], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
+    for name in _INDISCREET:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
     logging.captureWarnings(capture=True)
 
 

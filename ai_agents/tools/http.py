@@ -3,6 +3,8 @@
 Everything before the first placeholder of the address is fixed: no argument changes whom a call goes to.
 """
 
+import asyncio
+import codecs
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -25,10 +27,18 @@ _MAX_HEADER = 4096
 # Of an error's text: enough to see what is wrong.
 _MAX_ERROR = 2000
 _TIMEOUT_S = 30.0
+# Longer answers are read beside the event loop.
+_LONG = 64 * 1024
+_MAX_PARSED = 1024 * 1024
+_CHARSETS = re.compile(
+    r"ascii|utf-8(-sig)?|utf-(16|32)(-[bl]e)?|iso8859-[0-9]+|cp[0-9]+|koi8-[ru]|mac-[a-z]+|tis-620"
+    r"|shift_jis(x0213)?|euc_j(p|is_2004|isx0213)|iso2022_jp.*|gb2312|gbk|gb18030|hz|big5(hkscs)?|euc_kr|johab|iso2022_kr"
+)
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]{1,64})\}")
-_SLASHES = re.compile(r"[/\\]")
+# Where some server or other has a segment of the path end.
+_ENDS = re.compile(r"[/\\;?#\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e]*(?<! )")
 # What a client says of itself and of the connection.
 _NOT_TO_BE_SET = frozenset(
     {
@@ -66,7 +76,9 @@ class HttpTool(Tool):
         response = await self._outbound.request(
             self._method, url, headers=headers, content=content, timeout_s=_TIMEOUT_S
         )
-        return self._answer(response)
+        if len(response.body) <= _LONG:
+            return self._answer(response)
+        return await asyncio.to_thread(self._answer, response)
 
     def _request(self, arguments: JsonObject) -> tuple[str, bytes | None]:
         url = _PLACEHOLDER.sub(lambda match: _in_url(match[1], arguments), self._url)
@@ -75,7 +87,7 @@ class HttpTool(Tool):
         rest = {name: value for name, value in arguments.items() if name not in self._placeholders}
         if self._method in {"GET", "DELETE"}:
             query = urlencode([pair for name, value in rest.items() for pair in _in_query(name, value)])
-            joint = "&" if urlsplit(url).query else "?"
+            joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
             return (f"{url}{joint}{query}" if query else url), None
         return url, json.dumps(rest).encode()
 
@@ -89,7 +101,8 @@ class HttpTool(Tool):
             raise ToolError(f"The server answered {response.status}: {seen[:_MAX_ERROR] or '(nothing)'}")
         if response.cut:
             return f"{seen}\n[The answer is longer; {len(response.body)} bytes of it were read.]"
-        if response.media_type == "application/json" or response.media_type.endswith("+json"):
+        is_json = response.media_type == "application/json" or response.media_type.endswith("+json")
+        if is_json and len(text) <= _MAX_PARSED:  # of a longer one only the beginning is shown
             try:
                 return value_without_secrets(clean_value(json.loads(text)), self._headers)
             except ValueError:
@@ -116,7 +129,7 @@ def check_url(url: str, parameters: Mapping[str, Any] | None = None) -> None:
         raise InvalidRequest("The address is not one.", loc=place) from None
     if parts.scheme not in {"http", "https"} or not host or len(url) > _MAX_URL or not url.isprintable() or " " in url:
         raise InvalidRequest(f"The address is http or https, with a host, in {_MAX_URL} characters.", loc=place)
-    if "@" in parts.netloc or parts.fragment:
+    if "@" in parts.netloc or "#" in url:
         raise InvalidRequest("The address has no user and no fragment in it: secrets go into headers.", loc=place)
     fixed = f"{parts.scheme}://{parts.netloc}/"
     if {"{", "}"} & set(parts.netloc) or ("{" in url and not url.startswith(fixed)):
@@ -144,7 +157,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise InvalidRequest("A header has a name of its own that HTTP does not need itself.", loc=("headers",))
         if not _HEADER_VALUE.fullmatch(value) or len(value) > _MAX_HEADER:
             raise InvalidRequest(
-                f"A header's value is visible ASCII, at most {_MAX_HEADER} characters.", loc=("headers",)
+                f"A header's value is visible ASCII, at most {_MAX_HEADER} characters, with no space at its ends.",
+                loc=("headers",),
             )
 
 
@@ -158,7 +172,7 @@ def _in_url(name: str, arguments: JsonObject) -> str:
     # Some servers unpack what stands in a path, and some of them what came of that.
     for _ in range(3):
         plain = unquote(plain)
-    if not text or any(segment.strip() in {".", ".."} for segment in _SLASHES.split(plain)):
+    if not text or any(segment.strip() in {".", ".."} for segment in _ENDS.split(plain)):
         raise ToolError(f"The argument {name} stands in the address: it is not empty, and has no dots for a segment.")
     return quote(text, safe="")
 
@@ -181,8 +195,13 @@ def _text_of(response: OutboundResponse) -> str | None:
         except UnicodeDecodeError:
             return None
         return None if "\0" in text else text
+    return clean_text(response.body.decode(_known(response.charset or "utf-8"), "replace"))
+
+
+def _known(charset: str) -> str:
+    """The charset, if it is one that texts are sent in: some of Python's take hours for a few megabytes."""
     try:
-        text = response.body.decode(response.charset or "utf-8", "replace")
-    except LookupError:
-        text = response.body.decode("utf-8", "replace")
-    return clean_text(text)
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        return "utf-8"
+    return name if _CHARSETS.fullmatch(name) else "utf-8"

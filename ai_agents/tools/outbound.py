@@ -8,11 +8,13 @@ server says the next time.
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import inf
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from ai_agents.tools.addresses import is_public
 from ai_agents.tools.base import ToolError
@@ -24,7 +26,12 @@ if TYPE_CHECKING:
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 _USER_AGENT = "ai-agents"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_CONNECTIONS = 100
+_MAX_CONNECTIONS = 400
+# A server that does not answer must not take all of them.
+_MAX_OF_ONE_ORIGIN = 50
+_MAX_LOOKUPS = 8
+# So many pieces may come at once, as small as they are, before the event loop gets to do something else.
+_MOST_PIECES = 256
 
 
 class OutboundRefused(ToolError):
@@ -66,7 +73,8 @@ class Outbound:
         self._allow = frozenset(entry.strip().lower().rstrip(".") for entry in allow if entry.strip())
         self._connect_timeout_s = connect_timeout_s
         self._max_redirects = max_redirects
-        self._resolve = resolve or _look_up
+        self._resolve = resolve or self._look_up
+        self._shares: WeakValueDictionary[tuple[str, str, int | None], asyncio.Semaphore] = WeakValueDictionary()
 
     async def request(
         self,
@@ -113,17 +121,31 @@ class Outbound:
         if "_client" in self.__dict__:
             await self._client.aclose()
             del self.__dict__["_client"]
+        if "_lookups" in self.__dict__:
+            self._lookups.shutdown(wait=False)
+            del self.__dict__["_lookups"]
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Where this host may be connected to. Raises `OutboundRefused`, OSError."""
+        """Where this host may be connected to. Raises `OutboundRefused`, OSError, also where it takes too long."""
         name = host.lower().rstrip(".")
         bracketed = f"[{name}]" if ":" in name else name
-        found = await self._resolve(host, port)
+        async with asyncio.timeout(self._connect_timeout_s):
+            found = await self._resolve(host, port)
         if {name, bracketed, f"{bracketed}:{port}"} & self._allow:
             return found
         if not found or not all(map(is_public, found)):
             raise OutboundRefused("This address is not one of the public Internet, and may not be connected to.")
         return found
+
+    async def _look_up(self, host: str, port: int) -> list[str]:
+        look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._lookups, look)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    @cached_property
+    def _lookups(self) -> ThreadPoolExecutor:
+        # Name servers that do not answer hold up other names, and nothing else.
+        return ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="lookup")
 
     @cached_property
     def _client(self) -> "httpx2.AsyncClient":
@@ -131,12 +153,17 @@ class Outbound:
 
     async def _follow(self, request: "_Request") -> OutboundResponse:
         for _ in range(self._max_redirects + 1):
-            async with self._sent(request) as response:
+            async with self._share(request), self._sent(request) as response:
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or not location:
                     return await self._read(response)
                 request = _redirected(request, response.status_code, location)
         raise OutboundFailed(f"The server redirected more than {self._max_redirects} times.")
+
+    def _share(self, request: "_Request") -> asyncio.Semaphore:
+        # Held by whoever waits for it or has it, and gone with the last of them.
+        origin = (request.url.scheme, request.url.host, request.url.port)
+        return self._shares.setdefault(origin, asyncio.Semaphore(_MAX_OF_ONE_ORIGIN))
 
     @asynccontextmanager
     async def _sent(self, request: "_Request") -> AsyncIterator["httpx2.Response"]:
@@ -170,11 +197,6 @@ class Outbound:
             raise OutboundFailed(f"The server's answer broke off ({type(error).__name__}).") from error
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         return OutboundResponse(response.status_code, media_type, response.charset_encoding, bytes(body), cut)
-
-
-async def _look_up(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _parsed(url: str) -> "httpx2.URL":
@@ -230,9 +252,12 @@ def _transport(outbound: Outbound, *, max_bytes: float, max_values: float) -> "h
             self._stream = stream
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            read = opened = 0
+            read = opened = pieces = 0
             with _as_httpx():
                 async for piece in self._stream:
+                    pieces += 1
+                    if pieces % _MOST_PIECES == 0:
+                        await asyncio.sleep(0)
                     read += len(piece)
                     opened += piece.count(b"{") + piece.count(b"[")
                     # A protocol's stream may not go on for ever. Who reads a single answer stops before that.
@@ -271,17 +296,14 @@ def _transport(outbound: Outbound, *, max_bytes: float, max_values: float) -> "h
             )
             with _as_httpx():
                 answered = await self._pool.handle_async_request(asked)
-            return self._checked(
-                httpx2.Response(
-                    answered.status,
-                    headers=answered.headers,
-                    stream=Body(answered.stream),
-                    extensions=answered.extensions,
-                )
+            response = httpx2.Response(
+                answered.status,
+                headers=answered.headers,
+                stream=Body(answered.stream),
+                extensions=answered.extensions,
             )
-
-        def _checked(self, response: httpx2.Response) -> httpx2.Response:
             if response.headers.get("content-encoding", "identity").lower() != "identity":
+                await response.aclose()  # nobody else gives its connection back
                 raise httpx2.RemoteProtocolError("the answer is packed, though none was asked for that is")
             return response
 
@@ -320,6 +342,8 @@ def _network(outbound: Outbound) -> Any:
         async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
             try:
                 addresses = await outbound.addresses(host, port)
+            except TimeoutError as error:
+                raise httpcore2.ConnectTimeout("the name was not found in time") from error
             except OSError as error:
                 raise httpcore2.ConnectError("the name is not known") from error
             for address in addresses[:-1]:

@@ -1,19 +1,24 @@
-"""What a server was sent in secret and says again: a model need not see it."""
+"""What a server was sent in secret and says again: a model need not see it, in whatever writing."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _HIDDEN = "[redacted]"
 # A shorter value is found by chance in many answers.
 _SHORTEST = 8
+# For the longest value that a header may have.
+_MAX_MEMORY = 256 * 1024 * 1024
+_NAMED = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
 
 def without_secrets(text: str, headers: Mapping[str, str]) -> str:
-    """The text without the values of the headers, whole or without their scheme (`Bearer …`)."""
-    for value in headers.values():
-        for secret in sorted({value, value.rpartition(" ")[2]}, key=len, reverse=True):
-            if len(secret) >= _SHORTEST:
-                text = text.replace(secret, _HIDDEN)
+    """The text without the values of the headers, whole or without their scheme (`Bearer …`).
+
+    They are found as they are, and as JSON, HTML and addresses write them.
+    """
+    for pattern in _patterns(tuple(headers.values())):
+        text = str(pattern.sub(_HIDDEN, text))
     return text
 
 
@@ -29,3 +34,30 @@ def value_without_secrets(value: Any, headers: Mapping[str, str]) -> Any:
             return [value_without_secrets(inner, headers) for inner in value]
         case _:
             return value
+
+
+@lru_cache(256)
+def _patterns(values: tuple[str, ...]) -> tuple[Any, ...]:
+    """What finds them, the longest first."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MAX_MEMORY
+    secrets = {part for value in values for part in (value, value.rpartition(" ")[2]) if len(part) >= _SHORTEST}
+    longest_first = sorted(secrets, key=lambda secret: (-len(secret), secret))
+    return tuple(re2.compile("".join(map(_writings, secret)), options) for secret in longest_first)
+
+
+def _writings(letter: str) -> str:
+    """A pattern for all that a letter may be written as."""
+    import re2
+
+    code = ord(letter)
+    ways = [rf"\\?{re2.escape(letter)}", rf"(?i:\\u{code:04x})", rf"(?i:%{code:02x})"]
+    ways.append(rf"(?i:&#(?:0*{code}|x0*{code:x});)")
+    if letter in _NAMED:
+        ways.append(f"&{_NAMED[letter]};")
+    if letter == " ":
+        ways.append(r"\+")
+    return f"(?:{'|'.join(ways)})"

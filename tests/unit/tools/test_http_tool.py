@@ -1,6 +1,7 @@
 """Tools that are HTTP calls: where arguments go, and what becomes of any answer."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -57,7 +58,29 @@ async def test_arguments_of_others_go_into_the_body(server: HttpServer, outbound
 
 
 @pytest.mark.parametrize(
-    "value", ["..", ".", "", "a/../b", "../admin", "%2e%2e", "%252e%252e/x", "..\\x", " .. ", None, [], {}], ids=str
+    "value",
+    [
+        "..",
+        ".",
+        "",
+        "a/../b",
+        "../admin",
+        "%2e%2e",
+        "%252e%252e/x",
+        "..\\x",
+        " .. ",
+        "..;",
+        "..;/admin",
+        "a;..",
+        "..?",
+        "..#",
+        "..%00",
+        "..\0",
+        None,
+        [],
+        {},
+    ],
+    ids=repr,
 )
 async def test_no_argument_climbs_out_of_the_fixed_address(server: HttpServer, outbound: Outbound, value: Any) -> None:
     tool = HttpTool(spec(server.url("/v1/{id}/x"), "GET", "id"), outbound)
@@ -164,7 +187,7 @@ def test_only_what_reads_may_be_run_again() -> None:
     [
         "", "example.com", "ftp://example.com/", "http://", "http:///x", "http://{id}.example.com/",
         "http://example.com:{id}/",
-        "http://example.com{id}", "{id}", "http://user:pw@example.com/", "http://example.com/#x",
+        "http://example.com{id}", "{id}", "http://user:pw@example.com/", "http://example.com/#x", "http://example.com/#",
         "http://example.com/a b",
         "http://example.com/{", "http://example.com/{}", "http://example.com/{id}}", "http://example.com/{unknown}",
         "http://example.com/{q}", "http://example.com:99999/", "http://[::1/", "http://example.com/" + "x" * 2000,
@@ -180,7 +203,7 @@ def test_an_address_that_cannot_be_fixed_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "headers",
     [{"Host": "x"}, {"content-length": "1"}, {"a b": "x"}, {"": "x"}, {"x": "line\nbreak"}, {"x": "\u00e9"},
-     {"Transfer-Encoding": "chunked"}, {f"x{n}": "y" for n in range(33)}, {"x": "y" * 5000}],
+     {"Transfer-Encoding": "chunked"}, {f"x{n}": "y" for n in range(33)}, {"x": "y" * 5000}, {"x": "y "}, {"x": " y"}],
     ids=lambda headers: str(headers)[:30],
 )  # fmt: skip
 def test_headers_that_cannot_be_sent_are_refused(headers: dict[str, str]) -> None:
@@ -193,3 +216,66 @@ def test_what_is_right_is_taken() -> None:
     check_http_spec(spec("https://api.example.com:8443/v1/{id}?a={id}", "PATCH", "id"), {"Authorization": "Bearer x y"})
     with pytest.raises(InvalidRequest):
         check_http_spec(spec("https://example.com/", "TRACE"), {})
+
+
+SECRET = 'us/er+p&ss"w\\rd <x>'
+
+
+@pytest.mark.parametrize(
+    "body,kind",
+    [
+        (rb'{"got": "us\/er+p\u0026ss\"w\\rd <x>"}', "application/json"),
+        (rb'{"got": "us/er\u002Bp\u0026ss\u0022w\u005Crd\u0020\u003cx\u003E"}', "text/json"),
+        (b"us%2Fer%2bp%26ss%22w%5Crd+%3Cx%3e", "application/x-www-form-urlencoded"),
+        (b"<b>us/er+p&amp;ss&quot;w&#92;rd &lt;x&#x3E;</b>", "text/html"),
+    ],
+    ids=["json", "escapes", "address", "html"],
+)
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized"])
+async def test_a_secret_is_found_in_every_writing(
+    server: HttpServer, outbound: Outbound, body: bytes, kind: str, status: str
+) -> None:
+    server.on("/", reply(body, kind=kind, status=status))
+    tool = HttpTool(spec(server.url()), outbound, headers={"X-Key": SECRET})
+    try:
+        seen = json.dumps(await tool.execute())
+    except ToolError as error:
+        seen = str(error)
+    assert "[redacted]" in seen
+    assert "er" not in seen.replace("server answered", "").replace("redacted", "")
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "undefined", "unicode_escape", "utf-7", "base64", "nonsense"])
+async def test_a_charset_that_texts_are_not_sent_in_is_not_read(
+    server: HttpServer, outbound: Outbound, charset: str
+) -> None:
+    server.on("/", reply(b"a-b" * 100_000, kind=f"text/plain; charset={charset}"))
+    assert await HttpTool(spec(server.url()), outbound).execute() == "a-b" * 100_000
+
+
+async def test_texts_of_other_charsets_are_read(server: HttpServer, outbound: Outbound) -> None:
+    tool = HttpTool(spec(server.url()), outbound)
+    for charset in ("latin-1", "windows-1252", "utf-16-le", "shift_jis", "gb18030", "koi8-r", "iso-8859-15"):
+        text = "\u0434\u0430" if charset in {"koi8-r", "gb18030", "shift_jis", "utf-16-le"} else "f\xfcr"
+        server.on("/", reply(text.encode(charset), kind=f"text/plain; charset={charset}"))
+        assert await tool.execute() == text
+
+
+async def test_json_that_is_too_long_to_be_shown_is_not_taken_apart(server: HttpServer) -> None:
+    opened = Outbound([server.host])
+    server.on("/", reply(b"[" + b"[]," * 400_000 + b"[]]", kind="application/json"))
+    answer = await HttpTool(spec(server.url()), opened).execute()
+    assert isinstance(answer, str)
+    assert len(answer) == 1_200_004
+    await opened.aclose()
+
+
+@pytest.mark.parametrize(
+    "url,target", [("/?", "/?q=x"), ("/?a=1", "/?a=1&q=x"), ("/?a=1&", "/?a=1&q=x"), ("/", "/?q=x")]
+)
+async def test_a_query_goes_on_where_the_address_has_one(
+    server: HttpServer, outbound: Outbound, url: str, target: str
+) -> None:
+    server.on("/", reply_json({}))
+    await HttpTool(spec(server.url(url)), outbound).execute(q="x")
+    assert server.asked[0].target == target

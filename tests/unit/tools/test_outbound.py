@@ -231,3 +231,57 @@ async def test_what_is_packed_is_not_unpacked(server: HttpServer) -> None:
     with pytest.raises(OutboundFailed):
         await outbound.request("GET", server.url())
     await outbound.aclose()
+
+
+async def test_packed_answers_give_their_connections_back(server: HttpServer, target: HttpServer) -> None:
+    server.on("/", reply(gzip.compress(b"x"), more="content-encoding: gzip\r\n"))
+    outbound = Outbound([server.host, target.host])
+    for _ in range(410):
+        with pytest.raises(OutboundFailed, match="RemoteProtocolError"):
+            await outbound.request("GET", server.url())
+    assert (await outbound.request("GET", target.url(), timeout_s=5)).body == b"you are in"
+
+
+async def test_a_server_that_is_silent_holds_up_no_other(server: HttpServer, target: HttpServer) -> None:
+    server.on("/", silent)
+    outbound = Outbound([server.host, target.host])
+    waiting = [asyncio.create_task(outbound.request("GET", server.url())) for _ in range(500)]
+    async with asyncio.timeout(20):
+        while not server.asked:
+            await asyncio.sleep(0.01)
+    assert (await outbound.request("GET", target.url(), timeout_s=5)).body == b"you are in"
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert server.connections <= 50
+    server.on("/", reply(b"awake"))
+    assert (await outbound.request("GET", server.url(), timeout_s=5)).body == b"awake"
+
+
+async def test_a_name_that_is_not_found_in_time_is_one_clear_error(server: HttpServer) -> None:
+    async def never(_host: str, _port: int) -> list[str]:
+        await asyncio.sleep(3600)
+        return []
+
+    outbound = Outbound(resolve=never, connect_timeout_s=0.05)
+    with pytest.raises(OutboundFailed, match="ConnectTimeout"):
+        await outbound.request("GET", "http://slow.example/", timeout_s=20)
+
+
+async def test_an_answer_in_single_bytes_leaves_the_event_loop_to_others(server: HttpServer) -> None:
+    async def crumbs(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+
+    server.on("/", crumbs)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    assert len((await Outbound([server.host]).request("GET", server.url())).body) == 20_000
+    counting.cancel()
+    assert turns > 20_000 / 256
