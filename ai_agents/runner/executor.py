@@ -4,10 +4,10 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -15,6 +15,7 @@ from ai_agents.bus.base import Bus, Channel
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
+from ai_agents.core.unfinished import Unfinished
 from ai_agents.runner import approvals, lease
 from ai_agents.runner.chores import Chore, do_chores
 from ai_agents.runner.contexts import Contexts
@@ -72,7 +73,7 @@ class Executor:
         self._shared = shared
         self._sole = None if shared else lease.sole_process(database)
         self._running: dict[str, _Running] = {}
-        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._unfinished = Unfinished()
         self._prepare: Prepare | None = None
         self._tending: asyncio.Task[None] | None = None
         self._sweep_asked = asyncio.Event()
@@ -96,7 +97,7 @@ class Executor:
         """
         self._prepare = prepare
         if self._tending is None:
-            await self._to_its_end(self._open())
+            await self._unfinished.to_its_end(self._open())
 
     async def _open(self) -> None:
         async with self._opening:
@@ -125,18 +126,7 @@ class Executor:
             launch(result)
             return result
 
-        return await self._to_its_end(write())
-
-    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work gives. A caller that is cancelled does not stop it."""
-        task = asyncio.create_task(work)
-        self._unfinished.add(task)
-        task.add_done_callback(self._has_finished)
-        return await asyncio.shield(task)
-
-    def _has_finished(self, task: asyncio.Task[Any]) -> None:
-        self._unfinished.discard(task)
-        task.cancelled() or task.exception()  # nobody may be left to hear of an error
+        return await self._unfinished.to_its_end(write())
 
     def launch(self, run: OwnedRun, *, prepare: Prepare | None = None, origin: Origin = "new") -> None:
         """Run a turn that this process owns, prepared as its runner wants it; without one, as the last runner does."""
@@ -208,9 +198,8 @@ class Executor:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
         self._draining = True
-        if self._unfinished:
-            # What is committed now may still begin here.
-            await asyncio.wait(self._unfinished, timeout=_AT_THE_END_S)
+        # What is committed now may still begin here.
+        await self._unfinished.wait(_AT_THE_END_S)
         tasks = {running.task for running in self._running.values()}
         if tasks and grace_s > 0:
             await asyncio.wait(tasks, timeout=grace_s)

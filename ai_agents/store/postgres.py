@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: work runs on a pooled connection that is given back at its commit."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from sqlalchemy.util import greenlet_spawn
 from ai_agents.core import json
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
+from ai_agents.core.unfinished import Unfinished
 from ai_agents.store.database import VALUE_REFUSED, Runner, Tell, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
@@ -47,11 +48,11 @@ class PostgresBackend:
         # Each statement of ours sees what is committed when it begins, in a transaction as outside of one: reads do
         # without, which saves them two round trips.
         self._reading = self._engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._unfinished = Unfinished()
 
     async def read(self, work: Work[T], *, brief: bool) -> T:
         """Run the work. A caller that is cancelled leaves it to finish: that is less work than to stop it."""
-        result, _rows = await self._to_its_end(self._with_second_try(self._reading, work, commit=False))
+        result, _rows = await self._unfinished.to_its_end(self._with_second_try(self._reading, work, commit=False))
         return result
 
     async def write(self, work: Work[T], tell: Tell, *, brief: bool) -> T:
@@ -62,18 +63,7 @@ class PostgresBackend:
             tell(rows)
             return result
 
-        return await self._to_its_end(write())
-
-    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work gives. A caller that is cancelled does not stop it."""
-        task = asyncio.create_task(work)
-        self._unfinished.add(task)
-        task.add_done_callback(self._has_finished)
-        return await asyncio.shield(task)
-
-    def _has_finished(self, task: asyncio.Task[Any]) -> None:
-        self._unfinished.discard(task)
-        task.cancelled() or task.exception()  # nobody may be left to hear of an error
+        return await self._unfinished.to_its_end(write())
 
     async def _with_second_try(self, engine: Engine, work: Work[T], *, commit: bool) -> tuple[T, list[LogRow]]:
         """After a restart of the server every pooled connection is dead and the first to be used finds out.
@@ -114,10 +104,10 @@ class PostgresBackend:
         try:
             connection = await asyncio.shield(opening)
             rows = fresh_rows(connection)
-            yield lambda work: self._to_its_end(step(join, connection, work))
-            await self._to_its_end(commit())
+            yield lambda work: self._unfinished.to_its_end(step(join, connection, work))
+            await self._unfinished.to_its_end(commit())
         finally:
-            await self._to_its_end(close())
+            await self._unfinished.to_its_end(close())
 
     async def _connect(self) -> Connection:
         """A connection that answers; a dead one is replaced, for a transaction in steps has no second try later."""
@@ -146,7 +136,7 @@ class PostgresBackend:
     async def close(self) -> None:
         """Wait for work under way, then close the pool."""
         while self._unfinished:
-            await asyncio.wait(self._unfinished)
+            await self._unfinished.wait()
         await self._engine.dispose()
 
 
