@@ -7,31 +7,27 @@ server says the next time.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from ai_agents.tools.addresses import is_public
 from ai_agents.tools.base import ToolError
+from ai_agents.tools.outbound_transport import FindAddresses, guarded_transport
 
 if TYPE_CHECKING:
     import httpx2
 
-# All addresses of a name.
-Resolve = Callable[[str, int], Awaitable[list[str]]]
 _USER_AGENT = "ai-agents"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_CONNECTIONS = 400
-# A server that does not answer must not take all of them.
+# A server that does not answer must not take all connections.
 _MAX_OF_ONE_ORIGIN = 50
 _MAX_LOOKUPS = 8
-# So many pieces may come at once, as small as they are, before the event loop gets to do something else.
-_MOST_PIECES = 256
 
 
 class OutboundRefused(ToolError):
@@ -67,7 +63,7 @@ class Outbound:
         max_bytes: int = 10 * 1024 * 1024,
         connect_timeout_s: float = 5.0,
         max_redirects: int = 3,
-        resolve: Resolve | None = None,
+        resolve: FindAddresses | None = None,
     ) -> None:
         self.max_bytes = max_bytes
         self._allow = frozenset(entry.strip().lower().rstrip(".") for entry in allow if entry.strip())
@@ -108,7 +104,7 @@ class Outbound:
         import httpx2
 
         return httpx2.AsyncClient(
-            transport=_transport(self, max_bytes=max_bytes, max_values=max_values),
+            transport=guarded_transport(self.addresses, max_bytes=max_bytes, max_values=max_values),
             # Unpacked, a short answer can be a long one: answers are taken as they are.
             headers={"user-agent": _USER_AGENT, "accept-encoding": "identity", **(headers or {})},
             timeout=httpx2.Timeout(timeout_s, connect=self._connect_timeout_s),
@@ -238,122 +234,3 @@ def _redirected(request: _Request, status: int, location: str) -> _Request:
     if request.method not in {"GET", "HEAD"}:
         raise OutboundRefused("The server redirected what was sent to it to another one.")
     return _Request(request.method, target, {}, None)
-
-
-def _transport(outbound: Outbound, *, max_bytes: float, max_values: float) -> "httpx2.AsyncBaseTransport":
-    """httpx2's own transport, but for the connections: a network behind a guard, through public interfaces alone."""
-    import httpcore2
-    import httpx2
-
-    class Body(httpx2.AsyncByteStream):
-        """An answer's body, no longer than it may be."""
-
-        def __init__(self, stream: Any) -> None:
-            self._stream = stream
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            read = opened = pieces = 0
-            with _as_httpx():
-                async for piece in self._stream:
-                    pieces += 1
-                    if pieces % _MOST_PIECES == 0:
-                        await asyncio.sleep(0)
-                    read += len(piece)
-                    opened += piece.count(b"{") + piece.count(b"[")
-                    # A protocol's stream may not go on for ever. Who reads a single answer stops before that.
-                    if read > max_bytes or opened > max_values:
-                        raise OutboundFailed("The server answered more than can be read.")
-                    yield piece
-
-        async def aclose(self) -> None:
-            await self._stream.aclose()
-
-    class Guarded(httpx2.AsyncBaseTransport):
-        """Sends requests through a pool of guarded connections."""
-
-        def __init__(self) -> None:
-            self._pool = httpcore2.AsyncConnectionPool(
-                ssl_context=httpx2.create_ssl_context(trust_env=False),
-                max_connections=_MAX_CONNECTIONS,
-                max_keepalive_connections=20,
-                keepalive_expiry=5.0,
-                network_backend=_network(outbound),
-            )
-
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            url = httpcore2.URL(
-                scheme=request.url.raw_scheme,
-                host=request.url.raw_host,
-                port=request.url.port,
-                target=request.url.raw_path,
-            )
-            asked = httpcore2.Request(
-                request.method,
-                url,
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-            with _as_httpx():
-                answered = await self._pool.handle_async_request(asked)
-            response = httpx2.Response(
-                answered.status,
-                headers=answered.headers,
-                stream=Body(answered.stream),
-                extensions=answered.extensions,
-            )
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                await response.aclose()  # nobody else gives its connection back
-                raise httpx2.RemoteProtocolError("the answer is packed, though none was asked for that is")
-            return response
-
-        async def aclose(self) -> None:
-            await self._pool.aclose()
-
-    return Guarded()
-
-
-@contextmanager
-def _as_httpx() -> Generator[None]:
-    """Errors of the pool as those of the client: whoever uses it knows only these."""
-    import httpcore2
-    import httpx2
-
-    try:
-        yield
-    except httpcore2.ConnectTimeout as error:
-        raise httpx2.ConnectTimeout(str(error)) from error
-    except httpcore2.TimeoutException as error:
-        raise httpx2.ReadTimeout(str(error)) from error
-    except httpcore2.ConnectError as error:
-        raise httpx2.ConnectError(str(error)) from error
-    except httpcore2.NetworkError as error:
-        raise httpx2.ReadError(str(error)) from error
-    except (httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
-        raise httpx2.RemoteProtocolError(str(error)) from error
-
-
-def _network(outbound: Outbound) -> Any:
-    import httpcore2
-
-    class Guard(httpcore2.AnyIOBackend):
-        """Connects to what was checked, and to nothing else."""
-
-        async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
-            try:
-                addresses = await outbound.addresses(host, port)
-            except TimeoutError as error:
-                raise httpcore2.ConnectTimeout("the name was not found in time") from error
-            except OSError as error:
-                raise httpcore2.ConnectError("the name is not known") from error
-            for address in addresses[:-1]:
-                try:
-                    return await super().connect_tcp(address, port, *args, **options)
-                except httpcore2.NetworkError:
-                    continue
-            return await super().connect_tcp(addresses[-1], port, *args, **options)
-
-        async def connect_unix_socket(self, *args: Any, **options: Any) -> Any:
-            raise OutboundRefused("A socket of this machine may not be connected to.")
-
-    return Guard()
