@@ -49,8 +49,8 @@ async def test_a_thousand_idle_streams_and_a_hundred_busy_ones_hold_no_connectio
     runs = await asyncio.gather(*(pair.send(one, t, "words=20 gate=go at=10") for t in busy_threads))
     busy = [pair.follow(one, t, run["id"]) for t, run in zip(busy_threads, runs, strict=True)]
     await asyncio.gather(*(source.told.until_text(20, timeout_s=60) for source in busy))
-    async with asyncio.timeout(10):
-        # The streams are open and quiet: what still works in the database is not theirs.
+    async with asyncio.timeout(60):
+        # The streams are open and quiet: what still works in the database is not theirs, and on busy cores takes long.
         while (activity := await database_activity(postgres, pair.database_url))[1]:
             await asyncio.sleep(0.1)
     assert activity[0] <= 2 * POOL
