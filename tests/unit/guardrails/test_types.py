@@ -235,6 +235,13 @@ async def test_several_judges_are_asked_at_once() -> None:
         assert await whole(Guards([JUDGE, JUDGE], "output", ask=ask), "dogs") == ("dogs", None)
 
 
+async def test_a_judge_whose_provider_breaks_allows_nothing() -> None:
+    async def ask(name: str, request: ModelRequest) -> ModelResponse:
+        raise KeyError(name)
+
+    assert await whole(Guards([JUDGE], "output", ask=ask), "hello") == ("", "judge")
+
+
 async def test_without_somebody_to_ask_nothing_is_allowed() -> None:
     assert await whole(output(JUDGE), "hello") == ("", "judge")
 
