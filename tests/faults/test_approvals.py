@@ -12,7 +12,7 @@ async def test_a_run_that_waits_survives_kills_and_is_approved_elsewhere(pair: C
     thread_id = await pair.make_thread(one, tools=TOOLS)
     run = await pair.send(one, thread_id, "call=bump key=k")
     source = pair.follow(two, thread_id, run["id"])
-    await source.told.until(lambda told: "run.waiting" in told.types())
+    await source.until(lambda told: "run.waiting" in told.types())
     one.kill()
     two.kill()
     await asyncio.gather(one.start(), two.start())
@@ -37,7 +37,7 @@ async def test_a_kill_during_an_approved_call_never_makes_it_twice(pair: Cluster
     held = pair.counter.held["k"] = asyncio.Event()
     run = await pair.send(one, thread_id, "call=bump key=k")
     source = pair.follow(two, thread_id, run["id"])
-    await source.told.until(lambda told: "run.waiting" in told.types())
+    await source.until(lambda told: "run.waiting" in told.types())
     (approval,) = next(event for event in source.told.rows if event.type == "run.waiting").data["approvals"]
     body = {"tool_call_id": approval["tool_call_id"], "approved": True}
     (await pair.call(one, "POST", f"/threads/{thread_id}/runs/{run['id']}/approvals", body)).ok()

@@ -22,7 +22,7 @@ async def test_a_cancel_from_another_process_closes_the_upstream_call_and_keeps_
     thread_id = await pair.make_thread(one)
     run = await pair.send(one, thread_id, "words=30 gate=never at=15")
     source = pair.follow(two, thread_id, run["id"])
-    await source.told.until_text(60)
+    await source.until_text(60)
     began = time.monotonic()
     cancelling = asyncio.create_task(pair.call(two, "POST", f"/threads/{thread_id}/runs/{run['id']}/cancel"))
     assert await upstream_closed_s(pair, began) < CLOSED_WITHIN_S
@@ -57,7 +57,7 @@ async def test_a_cancel_without_redis_between_the_processes_is_seen_in_the_datab
     thread_id = await pair.make_thread(one)
     run = await pair.send(one, thread_id, "words=30 gate=never at=15")
     source = pair.follow(one, thread_id, run["id"])
-    await source.told.until_text(60)
+    await source.until_text(60)
     redis_server.kill()
     began = time.monotonic()
     cancelling = asyncio.create_task(pair.call(two, "POST", f"/threads/{thread_id}/runs/{run['id']}/cancel"))

@@ -49,7 +49,7 @@ async def test_thirty_messages_at_once_leave_a_thread_in_order(pair: Cluster, on
     if on_busy == "queue":
         queued = [row["run_id"] for row in log if row["type"] == "run.queued"]
         assert started[-len(queued) :] == queued, "the queue's order was not kept"
-    await watching.told.until(lambda told: told.rows[-1].seq == len(log) if told.rows else False)
+    await watching.until(lambda told: told.rows[-1].seq == len(log) if told.rows else False)
     assert watching.told.types() == [row["type"] for row in log]
 
 

@@ -48,7 +48,7 @@ async def test_a_thousand_idle_streams_and_a_hundred_busy_ones_hold_no_connectio
     idle = await open_streams(pair, idle_threads, IDLE)
     runs = await asyncio.gather(*(pair.send(one, t, "words=20 gate=go at=10") for t in busy_threads))
     busy = [pair.follow(one, t, run["id"]) for t, run in zip(busy_threads, runs, strict=True)]
-    await asyncio.gather(*(source.told.until_text(20, timeout_s=60) for source in busy))
+    await asyncio.gather(*(source.until_text(20, timeout_s=60) for source in busy))
     async with asyncio.timeout(60):
         # The streams are open and quiet: what still works in the database is not theirs, and on busy cores takes long.
         while (activity := await database_activity(postgres, pair.database_url))[1]:
@@ -65,7 +65,7 @@ async def test_a_thousand_idle_streams_and_a_hundred_busy_ones_hold_no_connectio
     run = await pair.send(one, idle_threads[0], "hello")
     await pair.until_ended(one, idle_threads[0], run["id"])
     for source in idle[:: len(idle_threads)]:
-        await source.told.until(lambda told: "run.completed" in told.types())
+        await source.until(lambda told: "run.completed" in told.types())
 
 
 async def test_stopping_ends_every_stream_in_order_with_an_id_to_resume_from(pair: Cluster) -> None:
@@ -80,7 +80,7 @@ async def test_stopping_ends_every_stream_in_order_with_an_id_to_resume_from(pai
         pair.follow(one, t, run["id"]) for t, run in zip(speaking, runs, strict=True) for _ in range(STOPPED // 8)
     ]
     for source in sources:
-        await source.told.until(lambda told: bool(told.rows))
+        await source.until(lambda told: bool(told.rows))
         source.addresses = [two.url]
     began = time.monotonic()
     one.terminate()
@@ -91,7 +91,7 @@ async def test_stopping_ends_every_stream_in_order_with_an_id_to_resume_from(pai
     await pair.send(two, quiet, "and on")
     for source in sources:
         if source.told.run_id is None:
-            await source.told.until(lambda told: told.types().count("run.completed") == 2)
+            await source.until(lambda told: told.types().count("run.completed") == 2)
     for thread_id, run in zip(speaking, runs, strict=True):
         await pair.call(two, "POST", f"/threads/{thread_id}/runs/{run['id']}/cancel")
     for source in sources:

@@ -57,7 +57,7 @@ async def test_streams_go_on_whatever_becomes_of_redis(pair: Cluster, redis_serv
         sources += [pair.follow(at, thread_id, run["id"]) for at in (one, two, [one, two])]
         sources.append(pair.follow([two, one], thread_id))
     for source in sources:
-        await source.told.until_text(20)
+        await source.until_text(20)
     await harm(redis_server)
     late = [pair.follow(at, t, run["id"]) for at in (two, one) for t, run in zip(threads, runs, strict=True)]
     for thread_id, run in zip(threads, runs, strict=True):
@@ -66,7 +66,7 @@ async def test_streams_go_on_whatever_becomes_of_redis(pair: Cluster, redis_serv
     assert time.monotonic() - began < 15, "Redis held the runs up"
     for source in [*sources, *late]:
         if source.told.run_id is None:
-            await source.told.until(lambda told: "run.completed" in told.types(), timeout_s=5)
+            await source.until(lambda told: "run.completed" in told.types(), timeout_s=5)
         else:
             await source.finished(timeout_s=5)
         assert source.cuts == source.refusals == 0
@@ -74,7 +74,7 @@ async def test_streams_go_on_whatever_becomes_of_redis(pair: Cluster, redis_serv
     # Once Redis is back, previews of one process are seen on the other again.
     run = await pair.send(one, threads[0], "words=20 gate=go at=10")
     source = pair.follow(two, threads[0], run["id"])
-    await source.told.until_text(40, timeout_s=10)
+    await source.until_text(40, timeout_s=10)
     pair.model.gates["go"].set()
     await source.finished()
     for thread_id in threads:

@@ -33,7 +33,7 @@ async def test_a_call_that_was_finished_is_not_run_again(pair: Cluster) -> None:
     thread_id = await pair.make_thread(one)
     run = await pair.send(one, thread_id, "call=safe_bump key=k gate=answer")
     source = pair.follow(two, thread_id, run["id"])
-    await source.told.until(lambda told: "tool.completed" in told.types())
+    await source.until(lambda told: "tool.completed" in told.types())
     one.kill()
     pair.model.gates["answer"].set()
     assert (await pair.until_ended(two, thread_id, run["id"]))["status"] == "completed"

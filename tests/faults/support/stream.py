@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import pytest
 
 TERMINAL = frozenset({"run.completed", "run.failed", "run.cancelled"})
 PREVIEWS = frozenset({"message.started", "message.delta", "reasoning.delta"})
@@ -116,10 +117,6 @@ class Told:
             while not condition(self):
                 await self.changed.wait()
 
-    async def until_text(self, length: int = 1, *, timeout_s: float = 30.0) -> None:
-        """Wait until so many characters of one message were told."""
-        await self.until(lambda told: any(len(text) >= length for text in told.texts.values()), timeout_s=timeout_s)
-
 
 class EventSource:
     """Reads a stream at one address after another, as a browser would at one: reconnects after every end with the id
@@ -164,6 +161,24 @@ class EventSource:
             f"{self.connections} connections, {self.cuts} cut ({self.cut_by!r}), {self.refusals} refused"
         )
 
+    async def until(self, condition: Callable[[Told], bool], *, timeout_s: float = 30.0) -> None:
+        """Wait until what was told fulfils the condition; a reader that failed says so at once."""
+        assert self.reading is not None
+        waiting = asyncio.create_task(self.told.until(condition, timeout_s=timeout_s))
+        try:
+            await asyncio.wait({waiting, self.reading}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                self.reading.result()
+            await waiting
+        except TimeoutError:
+            pytest.fail(f"after {timeout_s:g} s: {self}")
+        finally:
+            waiting.cancel()
+
+    async def until_text(self, length: int = 1, *, timeout_s: float = 30.0) -> None:
+        """Wait until so many characters of one message were told."""
+        await self.until(lambda told: any(len(text) >= length for text in told.texts.values()), timeout_s=timeout_s)
+
     async def finished(self, *, timeout_s: float = 30.0) -> Told:
         """What was told, once the stream has ended for good."""
         assert self.reading is not None
@@ -175,7 +190,8 @@ class EventSource:
     def __str__(self) -> str:
         """Where it is."""
         return (
-            f"{self._path} after {self.told.last_event_id}, {self.told.types()[-3:]}; {self.connections} connections, "
+            f"{self._path} after {self.told.last_event_id}, {self.told.types()[-3:]}, "
+            f"{list(self.told.texts.values())[-1:]}; {self.connections} connections, "
             f"the last to {self._at} {time.monotonic() - self._since:.1f} s ago, {self.ends} ended, "
             f"{self.refusals} refused, {self.cuts} cut: {self.cut_by!r}"
         )
