@@ -70,11 +70,14 @@ def check_files(files: Iterable[tuple[FilePart, Loc]], rules: FileRules) -> None
         _form(part, budget, loc)
 
 
-def plan_files(messages: Sequence[ModelMessage], rules: FileRules, *, strict: bool = True) -> tuple[ModelMessage, ...]:
+def plan_files(
+    messages: Sequence[ModelMessage], rules: FileRules, *, strict: bool = True, guarded_by: str | None = None
+) -> tuple[ModelMessage, ...]:
     """The messages, each of their files with the form in which it goes to the model.
 
     The newest come first where not all can go. What the model cannot be given goes by its name; if `strict`, the files
-    of the last user's message raise `UnsupportedAttachment` instead.
+    of the last user's message raise `UnsupportedAttachment` instead. `guarded_by` names what guardrails judge texts:
+    a document in which those have not looked for everything goes as its text.
     """
     if not any(isinstance(part, FilePart) for message in messages for part in message.parts):
         return tuple(messages)
@@ -84,7 +87,8 @@ def plan_files(messages: Sequence[ModelMessage], rules: FileRules, *, strict: bo
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
         if any(isinstance(part, FilePart) for part in message.parts):
-            planned[index] = replace(message, parts=_planned(message.parts, budget, required=index == newest))
+            parts = _planned(message.parts, budget, guarded_by, required=index == newest)
+            planned[index] = replace(message, parts=parts)
     return tuple(planned)
 
 
@@ -118,14 +122,14 @@ async def load_files(messages: Sequence[ModelMessage], blobs: BlobStore | None) 
     return tuple(_with_content(message, found) for message in messages)
 
 
-def _planned(parts: Sequence[Part], budget: _Budget, *, required: bool) -> tuple[Part, ...]:
+def _planned(parts: Sequence[Part], budget: _Budget, guarded_by: str | None, *, required: bool) -> tuple[Part, ...]:
     planned: list[Part] = []
     for part in parts:
         if not isinstance(part, FilePart):
             planned.append(part)
             continue
         try:
-            content = _form(part, budget)
+            content = _TEXT if _is_for_guards(part, guarded_by) else _form(part, budget)
         except UnsupportedAttachment:
             if required:
                 raise
@@ -138,9 +142,7 @@ def _form(part: FilePart, budget: _Budget, loc: Loc = ()) -> FileContent:
     """As it is where the model takes it so, else as its text. Raises `UnsupportedAttachment`."""
     if part.media_type in TEXTS:
         return _TEXT
-    # Of one in which guardrails found something, only what is left of its text is sent.
-    judged = bool((part.facts or {}).get("judged"))
-    reason = "a guardrail does not allow all of it" if judged else budget.take(part)
+    reason = budget.take(part)
     if reason is None:
         return _DATA
     if has_text_to_extract(part.media_type):
@@ -148,6 +150,15 @@ def _form(part: FilePart, budget: _Budget, loc: Loc = ()) -> FileContent:
             return _TEXT
         reason += ", and there is no text in it"
     raise UnsupportedAttachment(f"{part.filename} cannot be sent: {reason}.", loc=loc)
+
+
+def _is_for_guards(part: FilePart, guarded_by: str | None) -> bool:
+    """Whether only what guardrails leave of a document's text may be sent: they found something in it, or it was not
+    they who looked. One without text, a scan for one, shows them nothing.
+    """
+    facts = part.facts or {}
+    is_clean = "hidden" not in facts and (guarded_by is None or facts.get("clean_for") == guarded_by)
+    return not is_clean and has_text_to_extract(part.media_type) and bool(facts.get("text_tokens"))
 
 
 async def read_text(part: FilePart, blobs: BlobStore | None) -> str:

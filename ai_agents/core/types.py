@@ -55,8 +55,9 @@ class FileContent:
 class FilePart:
     """A reference to a stored file.
 
-    `facts` is what is known of its content (`sha256`; `width`, `height`; `pages`; `text_tokens`), stored with the part
-    and not shown to clients. `content` is what a request holds of it, None as long as nobody has looked.
+    `facts` is what is known of its content (`sha256`; `width`, `height`; `pages`; `text_tokens`), and what guardrails
+    said of its text (`clean_for`, those that found nothing in it; `hidden`, where some did), stored with the part and
+    not shown to clients. `content` is what a request holds of it, None as long as nobody has looked.
     """
 
     file_id: str

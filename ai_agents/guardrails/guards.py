@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -10,11 +11,13 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import GuardrailBlocked
 from ai_agents.guardrails.base import Guardrail, Placed, Span, Trigger
 from ai_agents.guardrails.judge import Ask, Judge
-from ai_agents.guardrails.registry import build_guardrails
+from ai_agents.guardrails.registry import build_guardrails, guards_key
 from ai_agents.guardrails.stream import REDACTED, StreamGuard
 
 # Longer texts are looked at beside the event loop.
 _LONG = 32 * 1024
+_ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_ESCAPED = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _log = logging.getLogger(__name__)
 
 
@@ -22,12 +25,14 @@ _log = logging.getLogger(__name__)
 class Judged:
     """What may be seen of a text or value, and what was found on the way.
 
-    Where something blocked, `value` is what lay before it (of a text), or None.
+    Where something blocked, `value` is what lay before it (of a text), or None. `hidden` is where those that judge
+    whole texts found something, which patterns would not find again.
     """
 
     value: Any
     triggers: tuple[Trigger, ...] = ()
     blocked_by: Placed | None = None
+    hidden: tuple[Span, ...] = ()
 
 
 class Guards:
@@ -44,6 +49,7 @@ class Guards:
         """Raises `InvalidRequest`."""
         self.stage: Literal["input", "output"] = stage
         self._placed = [each for each in build_guardrails(configs) if each.stage in {stage, "both"}]
+        self._configs = configs
         self._whole = [each for each in self._placed if isinstance(each.guardrail, Guardrail)]
         self._ask = ask
         self._fails_open = fails_open
@@ -51,6 +57,11 @@ class Guards:
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self._placed)
+
+    @property
+    def key(self) -> str | None:
+        """What tells them from others."""
+        return guards_key(self._configs, self.stage)
 
     @property
     def needs_whole(self) -> bool:
@@ -81,7 +92,8 @@ class Guards:
         for placed, spans in found:
             for start, stop in spans:
                 guard.forbid(placed, start, stop)
-        return await self._match(guard, texts)
+        hidden = tuple(span for _, spans in found for span in spans)
+        return replace(await self._match(guard, texts), hidden=hidden)
 
     async def _match(self, guard: StreamGuard, texts: Sequence[str]) -> Judged:
         if sum(map(len, texts)) > _LONG:
@@ -93,10 +105,36 @@ class Guards:
         judged = _Walk(self._placed, self.stage).judge(value)
         return judged.blocked_by is not None or bool(judged.triggers)
 
-    def redacted(self, text: str) -> str:
-        """The text without what the patterns find, whatever they are set to do, and whatever judges say."""
-        placed = [replace(each, action="redact") for each in self._placed]
-        return "".join(_run(StreamGuard(placed, self.stage), [text]).value)
+    def redacted(self, text: str, hidden: Sequence[Span] = ()) -> str:
+        """The text without what the patterns find, whatever they are set to do, and without what is `hidden`."""
+        guard = StreamGuard([replace(each, action="redact") for each in self._placed], self.stage)
+        for start, stop in hidden:
+            guard.hide(start, stop)
+        return "".join(_run(guard, [text]).value)
+
+    async def judge_source(self, text: str) -> Judged:
+        """All of them, on the source of JSON, as it stands and as what it says.
+
+        Where it says what it must not, it is written anew. Source that cannot be read is taken out as a whole where
+        its letters spell such a thing, however they are escaped.
+        """
+        try:
+            value = json.loads(text)
+        except ValueError:
+            judged = await self.judge_text(text)
+            spelt = await self._match(self.stream(), [_unescaped(text)])
+            if judged.blocked_by is not None or not spelt.triggers:
+                return judged
+            triggers = tuple(dict.fromkeys((*judged.triggers, *spelt.triggers)))
+            return Judged(REDACTED if spelt.blocked_by is None else "", triggers, spelt.blocked_by)
+        said = await self.judge_json(value)
+        if said.blocked_by is not None:
+            return replace(said, value="")
+        # Where nothing is escaped, everything that the source says stands in it; else it may say more than its value.
+        is_plain = said.value == value and "\\" not in text
+        source = await self._match(self.stream(), [text if is_plain else json.dumps(said.value)])
+        triggers = tuple(dict.fromkeys((*said.triggers, *source.triggers)))
+        return Judged("".join(source.value), triggers, source.blocked_by)
 
     async def judge_json(self, value: Any) -> Judged:
         """All of them, on every text and number in a JSON value, keys too; what judges whole texts sees it as one."""
@@ -181,6 +219,12 @@ class _Walk:
         self._blocked_by = self._blocked_by or judged.blocked_by
         seen = self._known[text] = "".join(judged.value)
         return seen
+
+
+def _unescaped(text: str) -> str:
+    """Source of JSON with each escaped character as itself; nothing else of it is read."""
+    spelt = _ESCAPE.sub(lambda found: _ESCAPED.get(found[1]) or chr(int(found[1][1:], 16)), text)
+    return json.clean_text(spelt.replace("\0", ""))
 
 
 def _run(guard: StreamGuard, texts: Sequence[str]) -> Judged:

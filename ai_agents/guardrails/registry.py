@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, get_args
+from hashlib import blake2b
+from typing import Any, Literal, get_args
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
@@ -62,6 +63,12 @@ def register_guardrail(name: str, factory: GuardrailFactory) -> None:
 def list_guardrails() -> list[str]:
     """The types that there are, in order."""
     return sorted(_factories)
+
+
+def guards_key(configs: Sequence[Mapping[str, Any]], stage: Literal["input", "output"]) -> str | None:
+    """What tells an agent's guardrails at a stage from others; None where there are none."""
+    placed = [config for config in configs if config.get("stage", "both") in {stage, "both"}]
+    return blake2b(json.dumps_sorted(placed).encode(), digest_size=8).hexdigest() if placed else None
 
 
 def build_guardrails(configs: Sequence[Mapping[str, Any]]) -> tuple[Placed, ...]:

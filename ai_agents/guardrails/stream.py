@@ -3,7 +3,7 @@
 from bisect import insort
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ai_agents.guardrails.base import LengthGuardrail, Placed, Trigger
@@ -18,11 +18,12 @@ _EVERYTHING = 1 << 62
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Forbidden:
-    """A stretch of the raw text that does not leave, and what does in its place."""
+    """A stretch of the raw text that does not leave, what does in its place, and who forbids it."""
 
     start: int
     stop: int
     replacement: str = REDACTED
+    by: Placed | None = field(default=None, compare=False)
 
 
 class StreamGuard:
@@ -45,8 +46,9 @@ class StreamGuard:
         self._pieces: deque[tuple[int, str, int]] = deque()
         self._past: list[Placed] = []
         self._forbidden: list[_Forbidden] = []
-        # Where the first thing that blocks begins.
-        self._barrier: tuple[int, Placed] | None = None
+        # Where the first thing that blocks begins, and the place of its guardrail among all.
+        self._barrier: tuple[int, int] | None = None
+        self._placed = list(placed)
         self._out = 0
         self._inside = False
 
@@ -58,6 +60,10 @@ class StreamGuard:
     def forbid(self, placed: Placed, start: int, stop: int) -> None:
         """Somebody else has found something, in text that has not come yet."""
         self._found(placed, start, stop)
+
+    def hide(self, start: int, stop: int) -> None:
+        """Something was found earlier, in text that has not come yet: it is redacted again."""
+        insort(self._forbidden, _Forbidden(start, stop))
 
     def feed(self, text: str, tag: int = 0) -> list[tuple[int, str]]:
         """More text; what may leave by now, in order, with the tag of each piece."""
@@ -93,18 +99,21 @@ class StreamGuard:
                 self._found(placed, characters, _EVERYTHING, "")
         # What is looked for may depend on the character before it.
         folded.forget(place - 1)
-        if self._barrier is not None and self._barrier[0] <= free:
-            # Not before all that lies before it is decided: so it does not depend on what came when.
-            free, self.blocked_by = self._barrier
+        if self._barrier is not None and (self._barrier[0] < free or final):
+            # Not before all that begins before it, or with it, is decided: so it does not depend on what came when.
+            free, number = self._barrier
+            out = self._emit(free)
+            self.blocked_by = self._placed[number]
             self._note(self.blocked_by)
+            return out
         return self._emit(free)
 
     def _found(self, placed: Placed, start: int, stop: int, replacement: str = REDACTED) -> None:
         if placed.action == "redact":
-            self._note(placed)
-            insort(self._forbidden, _Forbidden(start, stop, replacement))
-        elif self._barrier is None or start < self._barrier[0]:
-            self._barrier = start, placed
+            insort(self._forbidden, _Forbidden(start, stop, replacement, placed))
+        else:
+            barrier = start, self._placed.index(placed)
+            self._barrier = min(self._barrier or barrier, barrier)
 
     def _note(self, placed: Placed) -> None:
         trigger = Trigger(placed.type, self._stage, placed.action)
@@ -112,12 +121,14 @@ class StreamGuard:
             self.triggers.append(trigger)
 
     def _emit(self, stop: int) -> list[tuple[int, str]]:
+        """What may leave before this place. What was found beyond is not spoken of: something may block before it."""
         out: list[tuple[int, str]] = []
         while self._out < stop:
             while self._forbidden and self._forbidden[0].stop <= self._out:
-                self._forbidden.pop(0)
+                self._pass(self._forbidden.pop(0))
             first = self._forbidden[0] if self._forbidden else _Forbidden(stop, stop)
             if first.start <= self._out:
+                self._pass(first)
                 if not self._inside and first.replacement:
                     out.append((self._pieces[0][2], first.replacement))
                 self._inside = True
@@ -125,7 +136,15 @@ class StreamGuard:
             else:
                 self._inside = False
                 out += self._take(min(stop, first.start))
+        for each in self._forbidden:
+            if each.start >= stop:
+                break
+            self._pass(each)
         return out
+
+    def _pass(self, forbidden: _Forbidden) -> None:
+        if forbidden.by is not None:
+            self._note(forbidden.by)
 
     def _take(self, stop: int) -> list[tuple[int, str]]:
         """The raw text up to there, with its tags; it is decided upon with this."""

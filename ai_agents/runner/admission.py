@@ -145,7 +145,7 @@ def _as_judged(connection: Connection, asked: Admission, found: ThreadAccess) ->
         return asked
     if asked.verdict is None or not asked.verdict.is_of(agent_id, version):
         raise JudgeFirst(agent_id, version, asked.parts)
-    return replace(asked, parts=[asked.verdict.as_judged(part) for part in asked.parts])
+    return replace(asked, parts=[asked.verdict.message.as_judged(part) for part in asked.parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +221,8 @@ def _enqueue(connection: Connection, asked: Admission, new: _NewRun, active: Row
 
 
 def _tell_of_verdict(connection: Connection, asked: Admission, run_id: str) -> None:
-    if asked.verdict is not None and asked.verdict.triggers:
-        thread_log.append(connection, asked.thread_id, *trigger_entries(run_id, asked.verdict.triggers))
+    if asked.verdict is not None and asked.verdict.message.triggers:
+        thread_log.append(connection, asked.thread_id, *trigger_entries(run_id, asked.verdict.message.triggers))
 
 
 def _insert_user_message(connection: Connection, asked: Admission, new: _NewRun, *, seq: int | None) -> JsonObject:

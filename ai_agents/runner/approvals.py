@@ -10,7 +10,8 @@ from sqlalchemy import Connection, RowMapping
 
 from ai_agents.core.exceptions import Conflict, ToolCallNotFound
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolResultPart
-from ai_agents.runner.recording import Successor, insert_result, started_call_entry
+from ai_agents.guardrails.base import Trigger
+from ai_agents.runner.recording import Successor, insert_result, started_call_entry, trigger_entries
 from ai_agents.store import pages, runs, thread_log, tool_calls
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
@@ -21,11 +22,12 @@ _WAITED_OUT = "The call was not made: nobody agreed to it in time."
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person says of one call. `reason` is told to the model."""
+    """What a person says of one call. `reason` is told to the model; `triggers` is what guardrails found in it."""
 
     tool_call_id: str
     approved: bool
     reason: str | None = None
+    triggers: tuple[Trigger, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def decide(
         connection, run_id, call.tool_call_id, approved=decision.approved, reason=decision.reason
     ):
         raise Conflict("This call does not wait for an approval, or not any more.")
+    if decision.triggers:
+        thread_log.append(connection, thread_id, *trigger_entries(run_id, decision.triggers))
     if not decision.approved:
         reason = f": {decision.reason}" if decision.reason else "."
         _refuse(connection, thread_id, run_id, call, _REFUSED + reason)

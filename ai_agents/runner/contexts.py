@@ -18,7 +18,7 @@ from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured, Uns
 from ai_agents.core.types import FilePart, JsonObject, ModelRequest, Usage
 from ai_agents.guardrails.guards import Guards
 from ai_agents.guardrails.judge import Ask
-from ai_agents.guardrails.registry import build_guardrails
+from ai_agents.guardrails.registry import build_guardrails, guards_key
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
 from ai_agents.providers.base import Provider
@@ -139,8 +139,7 @@ class Contexts:
 
     def has_input_guards(self, connection: Connection, agent_id: str, version: int) -> bool:
         """Whether this version of an agent judges what comes in."""
-        configs = self.agent(connection, agent_id, version)["guardrails"]
-        return any(config.get("stage", "both") != "output" for config in configs)
+        return guards_key(self.agent(connection, agent_id, version)["guardrails"], "input") is not None
 
     # What is sent.
 
@@ -170,10 +169,15 @@ class Contexts:
         Raises `ContextOverflow`, and `UnsupportedAttachment` for a file of the newest turn that the model cannot be
         given, unless `allow_overflow`.
         """
-        rules = self.file_rules(provider, model)
+        planned = plan_files(
+            window.messages,
+            self.file_rules(provider, model),
+            strict=not allow_overflow,
+            guarded_by=guards_key(agent["guardrails"], "input"),
+        )
         return build_request(
             agent=agent,
-            window=replace(window, messages=plan_files(window.messages, rules, strict=not allow_overflow)),
+            window=replace(window, messages=planned),
             provider=provider,
             model=model,
             tools=tools.definitions,

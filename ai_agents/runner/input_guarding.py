@@ -1,13 +1,17 @@
 """What comes in passes the agent's input guardrails before it is let in: texts, the names and texts of files."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ai_agents.attachments.formatting import read_text
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, Part, TextPart
-from ai_agents.guardrails.base import Trigger
+from ai_agents.guardrails.base import Span, Trigger
 from ai_agents.guardrails.guards import Guards, Judged
+
+# Kept with the message, of one file.
+_MOST_PLACES = 1000
 
 
 class JudgeFirst(Exception):
@@ -21,34 +25,43 @@ class JudgeFirst(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class JudgedMessage:
     """A message as it may be let in: its parts, its files as they are referred to then (by their ids), and what was
-    found in it by this version of this agent's guardrails.
+    found in it.
     """
 
-    agent_id: str
-    version: int
     parts: tuple[TextPart | FilePart, ...]
     files: Mapping[str, FilePart] = field(default_factory=dict)
     triggers: tuple[Trigger, ...] = ()
+
+    def as_judged(self, part: TextPart | FilePart) -> TextPart | FilePart:
+        """The part as the message refers to it."""
+        return self.files.get(part.file_id, part) if isinstance(part, FilePart) else part
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A message as this version of this agent's guardrails let it in."""
+
+    agent_id: str
+    version: int
+    message: JudgedMessage
 
     def is_of(self, agent_id: str, version: int) -> bool:
         """Whether it was spoken for this agent as it is."""
         return (self.agent_id, self.version) == (agent_id, version)
 
-    def as_judged(self, part: TextPart | FilePart) -> TextPart | FilePart:
-        """The part as a message refers to it."""
-        return self.files.get(part.file_id, part) if isinstance(part, FilePart) else part
 
-
-async def judge_message(guards: Guards, first: JudgeFirst, blobs: BlobStore | None) -> Verdict:
-    """What may be let in. Raises `GuardrailBlocked`, `StorageUnavailable`."""
-    texts = [part.text for part in first.parts if isinstance(part, TextPart)]
+async def judge_message(
+    guards: Guards, message: Sequence[TextPart | FilePart], blobs: BlobStore | None
+) -> JudgedMessage:
+    """What may be let in. Its texts are read as one. Raises `GuardrailBlocked`, `StorageUnavailable`."""
+    texts = [part.text for part in message if isinstance(part, TextPart)]
     judged = _allowed(guards, await guards.judge_texts(texts))
     triggers = dict.fromkeys(judged.triggers)
     seen = iter(judged.value)
     parts: list[TextPart | FilePart] = []
-    for part in first.parts:
+    for part in message:
         if isinstance(part, TextPart):
             parts.append(TextPart(next(seen)))
         else:
@@ -56,24 +69,28 @@ async def judge_message(guards: Guards, first: JudgeFirst, blobs: BlobStore | No
             triggers |= dict.fromkeys(found)
             parts.append(file)
     files = {part.file_id: part for part in parts if isinstance(part, FilePart)}
-    return Verdict(first.agent_id, first.version, tuple(parts), files, tuple(triggers))
-
-
-async def judge_texts(guards: Guards, texts: Sequence[str]) -> list[str]:
-    """What may be let in of texts that are read as one. Raises `GuardrailBlocked`."""
-    judged: list[str] = _allowed(guards, await guards.judge_texts(texts)).value
-    return judged
+    return JudgedMessage(tuple(parts), files, tuple(triggers))
 
 
 async def _judge_file(guards: Guards, part: FilePart, blobs: BlobStore | None) -> tuple[FilePart, tuple[Trigger, ...]]:
-    """A file of which something may not be seen goes to models as the text that is left of it, never as it is."""
+    """The file stays as it is: it is noted what of its text models may not see, or that they may see all of it."""
     name = _allowed(guards, await guards.judge_text(part.filename))
     text = await read_text(part, blobs)
     content = _allowed(guards, await guards.judge_text(text))
-    facts = part.facts or {}
+    facts = dict(part.facts or {})
     if content.value != text:
-        facts = {**facts, "judged": True}
+        facts["hidden"] = _bounded(content.hidden)
+    elif not facts.get("cut"):
+        facts["clean_for"] = guards.key
     return replace(part, filename=name.value or "file", facts=facts), (*name.triggers, *content.triggers)
+
+
+def _bounded(spans: Sequence[Span]) -> list[Span]:
+    """The places in order; of very many the last goes on to the end of all."""
+    places = sorted(spans)
+    if len(places) <= _MOST_PLACES:
+        return places
+    return [*places[: _MOST_PLACES - 1], (places[_MOST_PLACES - 1][0], max(stop for _, stop in places))]
 
 
 def _allowed(guards: Guards, judged: Judged) -> Judged:
@@ -82,18 +99,29 @@ def _allowed(guards: Guards, judged: Judged) -> Judged:
     return judged
 
 
-def guard_files(request: ModelRequest, guards: Guards) -> ModelRequest:
-    """The request without what patterns find in the texts of its files."""
-    return replace(request, messages=tuple(_guarded(message, guards) for message in request.messages))
+async def guard_files(request: ModelRequest, guards: Guards) -> ModelRequest:
+    """The request without what may not be seen of the texts of its files: what was noted, and what patterns find."""
+    if not any(_is_text(part) for message in request.messages for part in message.parts):
+        return request
+    return await asyncio.to_thread(_guarded, request, guards)
 
 
-def _guarded(message: ModelMessage, guards: Guards) -> ModelMessage:
-    if not any(isinstance(part, FilePart) for part in message.parts):
+def _guarded(request: ModelRequest, guards: Guards) -> ModelRequest:
+    return replace(request, messages=tuple(_guarded_message(message, guards) for message in request.messages))
+
+
+def _guarded_message(message: ModelMessage, guards: Guards) -> ModelMessage:
+    if not any(map(_is_text, message.parts)):
         return message
     return replace(message, parts=tuple(_guarded_part(part, guards) for part in message.parts))
+
+
+def _is_text(part: Part) -> bool:
+    return isinstance(part, FilePart) and part.content is not None and part.content.form == "text"
 
 
 def _guarded_part(part: Part, guards: Guards) -> Part:
     if not isinstance(part, FilePart) or part.content is None or part.content.form != "text":
         return part
-    return replace(part, content=FileContent("text", text=guards.redacted(part.content.text)))
+    hidden = (part.facts or {}).get("hidden", ())
+    return replace(part, content=FileContent("text", text=guards.redacted(part.content.text, hidden)))

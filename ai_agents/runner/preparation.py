@@ -4,7 +4,6 @@ One short read, and where it is brief it is part of the admission. Its cost depe
 length of the thread.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -198,8 +197,7 @@ class Preparation:
             observe=partial(contexts.observe, provider.name, model, built.account.uncalibrated_tokens),
         )
         request = await contexts.fill(built.request)
-        if guards := await contexts.ready_guards(reading.agent["guardrails"], "input"):
-            request = await asyncio.to_thread(guard_files, request, guards)
+        request = await guard_files(request, await contexts.ready_guards(reading.agent["guardrails"], "input"))
         notices += notices_of(built.account)
         return _Ready(reading, CompactingProvider(provider, tell=notices.append), request, meter)
 

@@ -242,7 +242,7 @@ def start_next(connection: Connection, thread_id: str, successor: Successor | No
     return owned_run(row, reset_seq=seq) if successor else None
 
 
-def trigger_entries(run_id: str, triggers: Sequence[Trigger]) -> list[Entry]:
+def trigger_entries(run_id: str | None, triggers: Sequence[Trigger]) -> list[Entry]:
     """The log rows `guardrail.triggered`."""
     return [
         Entry("guardrail.triggered", run_id, {"guardrail": each.guardrail, "stage": each.stage, "action": each.action})

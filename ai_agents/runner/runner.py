@@ -32,7 +32,7 @@ from ai_agents.runner.cancellation import CancelAsked, cancel
 from ai_agents.runner.connection import Connection
 from ai_agents.runner.context_view import ContextAsked, StrategyAsked, read_context
 from ai_agents.runner.contexts import Contexts
-from ai_agents.runner.input_guarding import JudgeFirst, judge_message, judge_texts
+from ai_agents.runner.input_guarding import JudgedMessage, JudgeFirst, Verdict, judge_message
 from ai_agents.runner.lease import LEASE_S
 from ai_agents.runner.places import place_at_start, place_in_run, place_in_thread
 from ai_agents.runner.preparation import Preparation, RunLimits
@@ -226,16 +226,20 @@ class AgentRunner:
         purpose = Purpose(asked.thread_id, first.agent_id, user_id=asked.user_id)
         ask = asks_judges(self._database, contexts, purpose)
         guards = await contexts.ready_guards(agent["guardrails"], "input", ask=ask)
-        verdict = await judge_message(guards, first, contexts.blobs)
-        return replace(asked, parts=verdict.parts, attachments=(), verdict=verdict)
+        message = await judge_message(guards, first.parts, contexts.blobs)
+        verdict = Verdict(first.agent_id, first.version, message)
+        return replace(asked, parts=message.parts, attachments=(), verdict=verdict)
 
-    async def judge_input(self, agent: Mapping[str, Any], texts: Sequence[str], *, user_id: str) -> list[str]:
-        """What may be let in of texts that somebody gives an agent's thread otherwise than as a message.
+    async def judge_input(
+        self, agent: Mapping[str, Any], parts: Sequence[TextPart | FilePart], *, user_id: str
+    ) -> JudgedMessage:
+        """What may be let in of what somebody gives an agent's thread otherwise than as a message that is answered.
 
-        They are read as one. Raises `GuardrailBlocked`.
+        Raises `GuardrailBlocked`, `StorageUnavailable`.
         """
         ask = asks_judges(self._database, self._contexts, Purpose(None, agent["id"], user_id=user_id))
-        return await judge_texts(await self._contexts.ready_guards(agent["guardrails"], "input", ask=ask), texts)
+        guards = await self._contexts.ready_guards(agent["guardrails"], "input", ask=ask)
+        return await judge_message(guards, parts, self._contexts.blobs)
 
     def _admit(self, connection: SqlConnection, asked: Admission) -> tuple[Admitted, Prepare]:
         admitted = admit(connection, asked)
@@ -284,15 +288,28 @@ class AgentRunner:
     ) -> JsonObject:
         """Say of a tool call that waits whether it may be made; the run, which goes on when this was the last one.
 
-        `reason` is told to the model. Raises `ThreadNotFound`, `RunNotFound`, `ToolCallNotFound`, `Conflict` for a
-        call that does not wait, or not any more. Who may decide is not asked here.
+        `reason` is told to the model, and passes the agent's guardrails as what users say does.
+        Raises `ThreadNotFound`, `RunNotFound`, `ToolCallNotFound`, `Conflict` for a call that does not wait, or not any
+        more, `GuardrailBlocked`. Who may decide is not asked here.
         """
         await self.open()
-        decision = Decision(tool_call_id, approved=approved, reason=reason and clean_text(reason))
+        decision = Decision(tool_call_id, approved=approved)
+        if reason:
+            decision = await self._with_reason(decision, thread_id, run_id, clean_text(reason))
         decided = await self._executor.commit(
             lambda c: decide(c, thread_id, run_id, decision, self._executor.successor), self._go_on, brief=True
         )
         return decided.run
+
+    async def _with_reason(self, decision: Decision, thread_id: str, run_id: str, reason: str) -> Decision:
+        def find(connection: SqlConnection) -> tuple[JsonObject, str]:
+            row = runs.get_row(connection, thread_id, run_id)
+            return self._contexts.agent(connection, row["agent_id"], row["agent_version"]), row["user_id"]
+
+        agent, user_id = await self._database.read(find, brief=True)
+        judged = await self.judge_input(agent, [TextPart(reason)], user_id=user_id)
+        seen = "".join(part.text for part in judged.parts if isinstance(part, TextPart))
+        return replace(decision, reason=seen, triggers=judged.triggers)
 
     def _go_on(self, decided: Decided) -> None:
         if decided.resumed is not None:

@@ -53,16 +53,20 @@ class Beginning:
 
 
 def from_messages(
-    connection: Connection, messages: Sequence[Mapping[str, Any]], *, user_id: str | None
+    connection: Connection,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    user_id: str | None,
+    known_files: Mapping[str, FilePart] | None = None,
 ) -> list[Beginning]:
     """Messages as a client gives them: `{"role", "content"}`, content a text or parts, and perhaps `metadata`.
 
-    `user_id` is who said what users say. Of a file only its `file_id` counts, whoever may read it: the rest is as the
-    file has it. Raises `InvalidRequest`, which names the place.
+    `user_id` is who said what users say. Of a file only its `file_id` counts, whoever may read it: the rest is as in
+    `known_files`, else as the file has it. Raises `InvalidRequest`, which names the place.
     """
     now = utc_now()
     found = [_from_message(message, ("messages", index), user_id, now) for index, message in enumerate(messages)]
-    return _with_files(connection, found)
+    return _with_files(connection, found, known_files or {})
 
 
 def from_history(connection: Connection, thread_id: str, *, through_seq: int) -> list[Beginning]:
@@ -110,12 +114,13 @@ def insert(connection: Connection, thread_id: str, beginning: Sequence[Beginning
         thread_log.write(connection, thread_id, start + 1, told)
 
 
-def _with_files(connection: Connection, beginning: list[Beginning]) -> list[Beginning]:
+def _with_files(connection: Connection, beginning: list[Beginning], given: Mapping[str, FilePart]) -> list[Beginning]:
     """The messages with what is known of the files in them in place of what their maker says of them."""
     asked = {part["file_id"] for message in beginning for part in message.parts if part["type"] == "file"}
     if not asked:
         return beginning
-    known = {file_id: part_to_stored(part) for file_id, part in files.hold_files(connection, asked).items()}
+    held = files.hold_files(connection, asked)
+    known = {file_id: part_to_stored(given.get(file_id, part)) for file_id, part in held.items()}
     for number, message in enumerate(beginning):
         for index, part in enumerate(message.parts):
             if part["type"] == "file" and part["file_id"] not in known:

@@ -16,7 +16,7 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import JsonObject, LogRow
+from ai_agents.core.types import FilePart, JsonObject, LogRow
 from ai_agents.store import beginnings, pages, roles, summaries, thread_log
 from ai_agents.store.database import HasDatabase, note_rows
 from ai_agents.store.messages import find_message
@@ -46,18 +46,20 @@ def create_thread(
     summary: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     messages: Sequence[Mapping[str, Any]] = (),
+    known_files: Mapping[str, FilePart] | None = None,
     owner_id: str | None = None,
 ) -> JsonObject:
     """Write a thread with its owner's role and the messages that it starts from; the thread.
 
-    A summary given here is of what came before these messages, so it covers none of them.
+    A summary given here is of what came before these messages, so it covers none of them. `known_files` are files in
+    the messages of which more is known than the files themselves say.
     Raises `AgentNotFound` (also for a deleted agent), `InvalidRequest`.
     """
     agent = select(Agent.id).where(Agent.id == agent_id, Agent.deleted_at.is_(None))
     if connection.execute(agent).one_or_none() is None:
         raise AgentNotFound
     title, summary = _checked_text(title, "title"), _checked_text(summary, "summary")
-    beginning = beginnings.from_messages(connection, messages, user_id=owner_id)
+    beginning = beginnings.from_messages(connection, messages, user_id=owner_id, known_files=known_files)
     thread_id = insert_thread(
         connection,
         {"agent_id": agent_id, "title": title, "title_by": title and "user", "metadata": dict(metadata or {})},

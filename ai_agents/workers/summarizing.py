@@ -60,10 +60,15 @@ async def make_summary(work: Work, job: ClaimedJob) -> Effect:
     stretch = await work.database.read(lambda c: _read(c, work, thread_id, job.range_key))
     if stretch is None:
         return lambda _connection: {"written": False, "reason": "There is nothing to compact."}
-    text = await work.judged(stretch.agent, await _summarized(work, thread_id, stretch), thread_id=thread_id)
-    if not _is_usable(text):
-        return lambda _connection: {"written": False, "reason": "The model gave no usable summary."}
-    return lambda connection: _write(connection, thread_id, stretch, text)
+    judged = await work.judged(stretch.agent, await _summarized(work, thread_id, stretch), thread_id=thread_id)
+
+    def write(connection: Connection) -> JsonObject:
+        judged.tell(connection)
+        if not _is_usable(judged.text):
+            return {"written": False, "reason": "The model gave no usable summary."}
+        return _write(connection, thread_id, stretch, judged.text)
+
+    return write
 
 
 async def _summarized(work: Work, thread_id: str, stretch: _Stretch) -> str:

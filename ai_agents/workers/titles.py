@@ -41,9 +41,11 @@ async def make_title(work: Work, job: ClaimedJob) -> Effect:
     if agent is None or not messages:
         return lambda _connection: {"written": False}
     title = await _asked(work, agent, messages, job) or first_words(messages)
-    title = shorten(await work.judged(agent, title, thread_id=thread_id)) if title else ""
+    judged = await work.judged(agent, title, thread_id=thread_id)
+    title = shorten(judged.text)
 
     def write(connection: Connection) -> JsonObject:
+        judged.tell(connection)
         return {"written": bool(title) and set_generated_title(connection, thread_id, title)}
 
     return write

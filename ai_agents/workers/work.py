@@ -1,18 +1,23 @@
 """What a job's handler is given, and what it gives back."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from ai_agents.attachments.files import Attachments
+from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
+from ai_agents.guardrails.base import Trigger
 from ai_agents.guardrails.stream import REDACTED
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.runner.asking import Purpose, asks_judges, complete
 from ai_agents.runner.contexts import Contexts
+from ai_agents.runner.recording import trigger_entries
+from ai_agents.store import thread_log
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
 from ai_agents.store.models import Agent, Thread
@@ -20,6 +25,21 @@ from ai_agents.store.models import Agent, Thread
 # A job's effect, and what is kept of it as its result. It is written in the transaction that notes the job as done,
 # so that there is both or neither, and may be tried twice: it looks whether it still has to happen.
 Effect = Callable[[Connection], JsonObject]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedText:
+    """What may be seen of a text for a thread, "" where nothing may, and what guardrails found in it."""
+
+    thread_id: str
+    text: str
+    triggers: tuple[Trigger, ...] = ()
+
+    def tell(self, connection: Connection) -> None:
+        """Write down what was found, as part of a job's effect, if the thread is still there."""
+        if self.triggers:
+            with suppress(ThreadNotFound):
+                thread_log.append(connection, self.thread_id, *trigger_entries(None, self.triggers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +67,20 @@ class Work:
         """A model's whole response; the call is written down, whatever becomes of it. Raises as the provider does."""
         return await complete(self.database, self.contexts, provider, request, Purpose(thread_id, agent_id))
 
-    async def judged(self, agent: Mapping[str, Any], text: str, *, thread_id: str) -> str:
+    async def judged(self, agent: Mapping[str, Any], text: str, *, thread_id: str) -> "JudgedText":
         """What may be seen of a text that a job made for an agent's thread: a title or summary never says what its
-        agent must not. What would block an answer is taken out here; "" where nothing may be seen.
+        agent must not. What would block an answer is taken out here.
         """
-        configs = [config | {"action": "redact"} for config in agent["guardrails"]]
+        # How long an answer may be says nothing of a title or summary.
+        wanted = [config for config in agent["guardrails"] if config["type"] != "max_length"]
+        configs = [config | {"action": "redact"} for config in wanted]
         guards = await self.contexts.ready_guards(
             configs, "output", ask=asks_judges(self.database, self.contexts, Purpose(thread_id, agent["id"]))
         )
         if not guards:
-            return text
-        seen: str = (await guards.judge_text(text)).value
-        return "" if seen == REDACTED else seen
+            return JudgedText(thread_id, text)
+        judged = await guards.judge_text(text)
+        return JudgedText(thread_id, "" if judged.value == REDACTED else judged.value, judged.triggers)
 
     def strategy(self, agent: Mapping[str, Any]) -> MemoryStrategy:
         """The agent's memory."""

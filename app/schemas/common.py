@@ -1,5 +1,6 @@
 """What the resources' models share: strictness, texts, metadata, content, and the models of lists and problems."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import orjson
@@ -126,6 +127,16 @@ def to_parts(content: list[PartIn]) -> list[TextPart | FilePart]:
     """The content as the framework takes it; of a file it asks for no more than the id."""
     return [
         TextPart(part.text) if isinstance(part, TextPartIn) else FilePart(part.file_id, "", "", 0) for part in content
+    ]
+
+
+def from_parts(parts: Sequence[TextPart | FilePart]) -> list[PartIn]:
+    """The other way round."""
+    return [
+        TextPartIn(type="text", text=part.text)
+        if isinstance(part, TextPart)
+        else FilePartIn(type="file", file_id=part.file_id)
+        for part in parts
     ]
 
 

@@ -46,7 +46,10 @@ async def delete_file(services: Container, user: Principal, file_id: str) -> Non
     await services.attachments.delete(file_id)
 
 
-async def check_files(services: Container, user: Principal, parts: Sequence[tuple[TextPart | FilePart, Loc]]) -> None:
-    """Raises `InvalidRequest` for a file that is not there for this user."""
-    if any(isinstance(part, FilePart) for part, _ in parts):
-        await services.conn.database.write(lambda c: attach(c, user.user_id, parts, is_admin=user.is_admin))
+async def known_files(
+    services: Container, user: Principal, parts: Sequence[tuple[TextPart | FilePart, Loc]]
+) -> tuple[TextPart | FilePart, ...]:
+    """The parts with what is known of their files. Raises `InvalidRequest` for one that is not there for this user."""
+    if not any(isinstance(part, FilePart) for part, _ in parts):
+        return tuple(part for part, _ in parts)
+    return await services.conn.database.write(lambda c: attach(c, user.user_id, parts, is_admin=user.is_admin))

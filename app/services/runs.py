@@ -18,13 +18,9 @@ async def decide(services: Container, user: Principal, thread: ThreadAccess, run
     """The run after the decision. Raises `RunNotFound`, `PermissionDenied`, `ToolCallNotFound`, `Conflict`, and
     `GuardrailBlocked` for the reason.
     """
-    run = await _require(services, user, thread, run_id, "approve")
-    reason = body.reason
-    if reason:
-        agent = await services.agents.get_version(run["agent_id"], run["agent_version"])
-        (reason,) = await services.runner.judge_input(agent, [reason], user_id=user.user_id)
+    await _require(services, user, thread, run_id, "approve")
     return await services.runner.decide(
-        thread.thread_id, run_id, body.tool_call_id, approved=body.approved, reason=reason
+        thread.thread_id, run_id, body.tool_call_id, approved=body.approved, reason=body.reason
     )
 
 

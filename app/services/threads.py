@@ -1,5 +1,7 @@
 """Threads: beginning, changing, forking and ending them."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
@@ -9,69 +11,109 @@ from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
 from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.guardrails.base import Trigger
+from ai_agents.runner.recording import trigger_entries
 from ai_agents.store import thread_log
 from ai_agents.store import threads as store
 from app.container import Container, Principal
 from app.dependencies import PageOf, check_id
-from app.schemas.common import TextPartIn, to_parts
+from app.schemas.common import from_parts, to_parts
 from app.schemas.threads import CreateThread, InitialMessage, UpdateThread
-from app.services.files import check_files
+from app.services.files import known_files
 from app.services.preconditions import check_version
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedThread:
+    """A thread as the agent's guardrails let it begin: files by their ids, and what was found."""
+
+    body: CreateThread
+    files: Mapping[str, FilePart] = field(default_factory=dict)
+    triggers: tuple[Trigger, ...] = ()
 
 
 async def judged_beginning(
     services: Container, user: Principal, body: CreateThread, *, key: str | None
-) -> CreateThread:
-    """What a thread begins with, as the agent's guardrails let it in. Raises `GuardrailBlocked`.
+) -> JudgedThread:
+    """What a thread begins with, as the agent's guardrails let it in. Raises `GuardrailBlocked`, `InvalidRequest`.
 
     It is not looked at again where the same request was made before. Raises `AgentNotFound`, too.
     """
     if not (body.messages or body.summary) or (key is not None and await services.is_repeated(user, key)):
-        return body
+        return JudgedThread(body)
     check_id(body.agent_id, AgentNotFound)
     await services.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)
     agent = await services.agents.get(body.agent_id)
     if not agent["guardrails"]:
-        return body
-    messages = [await _judged_message(services, user, agent, message) for message in body.messages]
-    summary = body.summary and (await services.runner.judge_input(agent, [body.summary], user_id=user.user_id))[0]
-    return body.model_copy(update={"messages": messages, "summary": summary})
+        return JudgedThread(body)
+    messages: list[InitialMessage] = []
+    files: dict[str, FilePart] = {}
+    triggers: dict[Trigger, None] = {}
+    for number, message in enumerate(body.messages):
+        parts = await known_files(services, user, _places(message, number))
+        judged = await services.runner.judge_input(agent, parts, user_id=user.user_id)
+        messages.append(message.model_copy(update={"content": from_parts(judged.parts)}))
+        files |= judged.files
+        triggers |= dict.fromkeys(judged.triggers)
+    summary = body.summary
+    if summary:
+        summary, found = await _judged_text(services, user, agent, summary)
+        triggers |= dict.fromkeys(found)
+    seen = body.model_copy(update={"messages": messages, "summary": summary})
+    return JudgedThread(seen, files, tuple(triggers))
 
 
-async def _judged_message(
-    services: Container, user: Principal, agent: JsonObject, message: InitialMessage
-) -> InitialMessage:
-    texts = [part for part in message.content if isinstance(part, TextPartIn)]
-    judged = iter(await services.runner.judge_input(agent, [part.text for part in texts], user_id=user.user_id))
-    content = [
-        part.model_copy(update={"text": next(judged)}) if isinstance(part, TextPartIn) else part
-        for part in message.content
-    ]
-    return message.model_copy(update={"content": content})
+async def _judged_text(
+    services: Container, user: Principal, agent: JsonObject, text: str
+) -> tuple[str, tuple[Trigger, ...]]:
+    judged = await services.runner.judge_input(agent, [TextPart(text)], user_id=user.user_id)
+    (part,) = judged.parts
+    assert isinstance(part, TextPart)  # noqa: S101  # it was one
+    return part.text, judged.triggers
 
 
-async def create_thread(services: Container, user: Principal, body: CreateThread) -> JsonObject:
-    """A new thread, owned by the user. Raises `AgentNotFound` where he may not see the agent, `InvalidRequest`."""
-    check_id(body.agent_id, AgentNotFound)
-    await services.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)
-    parts: list[tuple[TextPart | FilePart, Loc]] = [
+def _places(message: InitialMessage, number: int) -> list[tuple[TextPart | FilePart, Loc]]:
+    """The parts of a message, each with its place in the request."""
+    return [
         (part, ("messages", number, "content", index, "file_id"))
-        for number, message in enumerate(body.messages)
         for index, part in enumerate(to_parts(message.content))
     ]
-    await check_files(services, user, parts)
+
+
+async def create_thread(services: Container, user: Principal, judged: JudgedThread) -> JsonObject:
+    """A new thread, owned by the user. Raises `AgentNotFound` where he may not see the agent, `InvalidRequest`."""
+    body = judged.body
+    check_id(body.agent_id, AgentNotFound)
+    await services.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)
+    places = [place for number, message in enumerate(body.messages) for place in _places(message, number)]
+    await known_files(services, user, places)
     messages = [
         {"role": message.role, "content": [part.model_dump() for part in message.content], "metadata": message.metadata}
         for message in body.messages
     ]
-    return await services.threads.create(
-        body.agent_id,
-        title=body.title,
-        summary=body.summary,
-        metadata=body.metadata,
-        messages=messages,
-        owner_id=user.user_id,
-    )
+
+    def create(connection: Connection) -> JsonObject:
+        thread = store.create_thread(
+            connection,
+            body.agent_id,
+            title=body.title,
+            summary=body.summary,
+            metadata=body.metadata,
+            messages=messages,
+            known_files=judged.files,
+            owner_id=user.user_id,
+        )
+        return _tell(connection, thread, judged.triggers)
+
+    return await services.conn.database.write(create)
+
+
+def _tell(connection: Connection, thread: JsonObject, triggers: Sequence[Trigger]) -> JsonObject:
+    """Write down what guardrails found in what somebody gave the thread; the thread as it is then."""
+    if not triggers:
+        return thread
+    thread_log.append(connection, thread["id"], *trigger_entries(None, triggers))
+    return store.get_thread(connection, thread["id"])
 
 
 async def list_threads(services: Container, user: Principal, page: PageOf, *, agent_id: str | None) -> JsonObject:
@@ -88,13 +130,20 @@ async def update_thread(
     """The thread, changed, and its version. Raises `PermissionDenied`, `PreconditionFailed`, `ThreadNotFound`."""
     _require(user, thread, "update")
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set)
+    triggers: tuple[Trigger, ...] = ()
     if changes.get("summary") and (agent := await services.agents.find(thread.agent_id)) is not None:
-        (changes["summary"],) = await services.runner.judge_input(agent, [changes["summary"]], user_id=user.user_id)
-    expected = None
-    if versions is not None:
-        _, expected = await services.threads.get_with_version(thread.thread_id)
-        check_version(versions, expected)
-    return await services.threads.update_with_version(thread.thread_id, changes, expected_version=expected)
+        changes["summary"], triggers = await _judged_text(services, user, agent, changes["summary"])
+
+    def change(connection: Connection) -> tuple[JsonObject, int]:
+        expected = None
+        if versions is not None:
+            thread_log.lock(connection, thread.thread_id)
+            _, expected = store.get_with_version(connection, thread.thread_id)
+            check_version(versions, expected)
+        changed, version = store.update_thread(connection, thread.thread_id, changes, expected_version=expected)
+        return _tell(connection, changed, triggers), version
+
+    return await services.conn.database.write(change)
 
 
 async def delete_thread(

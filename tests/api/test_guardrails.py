@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ai_agents.core.types import FilePart
 from ai_agents.testing import ScriptedProvider
 from tests.api.live import Live, events_of, text_of
 from tests.api.service import NOBODYS_ID, Service, check_problem, make_agent, make_thread
@@ -80,6 +81,47 @@ async def test_what_a_thread_begins_with_passes_the_input_guardrails(service: Se
     assert changed.json()["summary"] == f"Another {R}."
     bob = await service.user("bob")
     check_problem(await bob.post("/threads", json={"agent_id": blocks["id"], "messages": said}), 404, "not_found")
+
+
+async def test_files_that_a_thread_begins_with_pass_the_input_guardrails_too(service: Service) -> None:
+    alice = await service.user("alice")
+    provider = ScriptedProvider("Read.")
+    service.container.providers.add(provider)
+    blocks = await make_agent(alice, guardrails=[rule("input")])
+    redacts = await make_agent(alice, provider="scripted", guardrails=[rule("input", "redact")])
+    for name, text in (("notes.txt", b"a secret plan"), ("secret.txt", b"a plan")):
+        file = (await alice.post("/files", files={"file": (name, text)})).json()
+        said = [{"role": "user", "content": [{"type": "file", "file_id": file["id"]}]}]
+        refused = await alice.post("/threads", json={"agent_id": blocks["id"], "messages": said})
+        check_problem(refused, 422, "guardrail_blocked")
+        thread = await make_thread(alice, redacts["id"], messages=said)
+        path = f"/threads/{thread['id']}/messages"
+        (part,) = (await alice.get(path)).json()["data"][0]["parts"]
+        assert part["filename"] == name.replace("secret", R)
+        assert (await alice.post(path, json={"content": "Read it."})).status_code == 201
+        (sent,) = provider.requests[-1].messages[0].parts
+        assert isinstance(sent, FilePart)
+        assert sent.content is not None
+        assert sent.content.text == text.decode().replace("secret", R)
+    nobodys = [{"role": "user", "content": [{"type": "file", "file_id": NOBODYS_ID}]}]
+    refused = await alice.post("/threads", json={"agent_id": redacts["id"], "messages": nobodys})
+    assert check_problem(refused, 422, "invalid_request")["errors"][0]["loc"] == [
+        "body", "messages", 0, "content", 0, "file_id",
+    ]  # fmt: skip
+
+
+async def test_what_is_found_in_what_somebody_gives_a_thread_is_told_in_its_log(service: Service) -> None:
+    alice = await service.user("alice")
+    agent = await make_agent(alice, guardrails=[rule("input", "redact")])
+    thread = await make_thread(alice, agent["id"], messages=[{"role": "user", "content": "my secret"}])
+    await alice.patch(f"/threads/{thread['id']}", json={"summary": "Another secret."})
+    log = (await alice.get(f"/threads/{thread['id']}/events", headers={"accept": "application/json"})).json()["data"]
+    assert [row["type"] for row in log] == [
+        "message.completed", "guardrail.triggered", "thread.updated", "guardrail.triggered",
+    ]  # fmt: skip
+    assert {key: log[1][key] for key in ("guardrail", "stage", "action")} == {
+        "guardrail": "blocklist", "stage": "input", "action": "redact",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("action", ["redact", "block"])

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, RunLimits, ThreadStore, ToolRegistry
-from ai_agents.core.exceptions import Conflict, ContextExceeded, ThreadBusy, ToolCallNotFound
+from ai_agents.core.exceptions import Conflict, ContextExceeded, GuardrailBlocked, ThreadBusy, ToolCallNotFound
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition
 from ai_agents.runner.executor import Executor
 from ai_agents.store import runs
@@ -83,10 +84,10 @@ class Desk:
         return {part["tool_call_id"]: (part["result"], part["is_error"]) for part in parts}
 
 
-async def open_desk(conn: Connection, *answers: object) -> Desk:
+async def open_desk(conn: Connection, *answers: object, guardrails: Sequence[JsonObject] = ()) -> Desk:
     desk = Desk(conn, *answers)
     tools = ["calculator", {"name": "pay", "approval": "always"}]
-    agent = await AgentStore(conn).create(name="cashier", tools=tools)  # type: ignore[arg-type]  # mixed, as the contract has it
+    agent = await AgentStore(conn).create(name="cashier", tools=tools, guardrails=guardrails)  # type: ignore[arg-type]  # mixed, as the contract has it
     desk.thread_id = (await ThreadStore(conn).create(agent_id=agent["id"], owner_id=USER))["id"]
     return desk
 
@@ -129,6 +130,23 @@ async def test_a_refused_call_is_told_to_the_model_with_the_reason(conn: Connect
     assert desk.pay.paid.total() == 0
     assert await desk.results() == {call.tool_call_id: ("A person refused this call: not him", True)}
     assert desk.provider.requests[-1].messages[-1].parts[0].result == "A person refused this call: not him"  # type: ignore[union-attr]  # a tool's message
+
+
+@pytest.mark.parametrize("action", ["redact", "block"])
+async def test_a_reason_passes_the_guardrails_as_what_users_say_does(conn: Connection, action: str) -> None:
+    call = tool_call("pay", to="Bob")
+    rule = {"type": "blocklist", "patterns": ["secret"], "stage": "input", "action": action}
+    desk = await open_desk(conn, [call], "As you wish.", guardrails=[rule])
+    run = await desk.ask()
+    if action == "block":
+        with pytest.raises(GuardrailBlocked):
+            await desk.say(run, call, approved=False, reason="for a secret reason")
+        assert (await desk.say(run, call, approved=False))["status"] == "running"
+        return
+    await desk.say(run, call, approved=False, reason="for a secret reason")
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+    assert await desk.results() == {call.tool_call_id: ("A person refused this call: for a [redacted] reason", True)}
+    assert "guardrail.triggered" in [kind for kind, _ in await desk.events(run)]
 
 
 async def test_each_of_several_calls_is_decided_and_the_others_are_made_at_once(conn: Connection) -> None:

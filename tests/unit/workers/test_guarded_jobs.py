@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from ai_agents.core import json
+from ai_agents.store import thread_log
 from ai_agents.store.summaries import SummaryStore
 from tests.unit.workers.conftest import MakeBench
 
@@ -50,3 +52,22 @@ async def test_a_summary_has_no_forbidden_word(make_bench: MakeBench, action: st
     assert found is not None
     assert found.text == f"The user asked for the {R}, and the assistant told of a plan."
     assert (await bench.thread())["summary"] == found.text
+
+
+@pytest.mark.parametrize("kind", ["title", "summarize"])
+async def test_what_is_found_is_told_in_the_threads_log(make_bench: MakeBench, kind: str) -> None:
+    said = "The user asked for the secret of the plan."
+    memory = {"strategy": "summarize", "recent": 2}
+    bench = await make_bench(said, turns=4, guardrails=guardrails("block"), memory=memory)
+    await bench.do(kind)
+    rows = await bench.conn.database.read(lambda c: thread_log.list_after(c, bench.thread_id, 0))
+    told = [json.loads(row.data) for row in rows if row.type == "guardrail.triggered"]
+    assert [(each["guardrail"], each["stage"], each["action"]) for each in told] == [("blocklist", "output", "redact")]
+
+
+async def test_how_long_an_answer_may_be_says_nothing_of_a_summary(make_bench: MakeBench) -> None:
+    memory = {"strategy": "summarize", "recent": 2}
+    short = {"type": "max_length", "characters": 10, "action": "redact"}
+    bench = await make_bench("The user and the assistant made a plan.", turns=4, guardrails=[short], memory=memory)
+    assert (await bench.do("summarize"))["result"]["written"]
+    assert (await bench.thread())["summary"] == "The user and the assistant made a plan."
