@@ -1,7 +1,8 @@
 """A provider whose answers pass an agent's guardrails before anybody sees them.
 
-Text and reasoning leave as far as they have been judged, in the order in which they came. The texts of one message are
-judged as the one text that clients see; each reasoning is judged for itself; a tool call is judged whole.
+Text and reasoning leave as far as they have been judged. The texts of one message are judged as the one text that
+clients see, and where that is to be JSON, by what it says; each reasoning is judged for itself; a tool call is judged
+whole.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -22,7 +23,7 @@ from ai_agents.core.types import (
     ToolCallPart,
 )
 from ai_agents.guardrails.base import Placed, Trigger
-from ai_agents.guardrails.guards import Guards
+from ai_agents.guardrails.guards import Guards, Judged
 from ai_agents.guardrails.stream import StreamGuard
 from ai_agents.providers.assembly import closeable
 from ai_agents.providers.base import Capabilities, Provider
@@ -76,7 +77,7 @@ class RunGuards:
 
 
 class GuardedProvider(Provider):
-    """A provider for one run. `tell` is told of what guardrails found in an answer, once that answer is to be recorded.
+    """A provider for one run. `tell` is told of what guardrails find in an answer, as soon as they do.
 
     Raises `GuardrailBlocked` after what may be seen of a blocked answer.
     """
@@ -99,7 +100,13 @@ class GuardedProvider(Provider):
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """The provider's stream, judged."""
-        answer = _Answer(self._guards, shows_reasoning=self._shows_reasoning, tool_names=self._tool_names)
+        answer = _Answer(
+            self._guards,
+            shows_reasoning=self._shows_reasoning,
+            is_json=request.output_schema is not None,
+            tool_names=self._tool_names,
+            tell=self._tell,
+        )
         async with aclosing(closeable(self._provider.stream(request))) as events:
             async for event in events:
                 if isinstance(event, ResponseEnd):
@@ -109,22 +116,22 @@ class GuardedProvider(Provider):
                 for judged in answer.take():
                     yield judged
                 if answer.blocked_by is not None:
-                    self._tell(answer.triggers)
                     raise self._guards.blocked(answer.blocked_by)
                 if isinstance(event, ResponseEnd):
-                    self._tell(answer.triggers)
                     yield event
 
 
 @dataclass(slots=True)
 class _Piece:
     """A part of the answer on its way. `raw_stop` is where its text ends in what its guard was fed; None as long as
-    more of it may come.
+    more of it may come. What is `held` waits until the answer is whole.
     """
 
     index: int
     kind: PartKind
     guard: StreamGuard | None
+    holds: bool
+    held: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     whole: list[str] = field(default_factory=list)
     end: TextPart | ReasoningPart | ToolCallPart | None = None
@@ -135,22 +142,21 @@ class _Piece:
 class _Answer:
     """One answer, from the provider's events to those that may leave."""
 
-    def __init__(self, guards: Guards, *, shows_reasoning: bool, tool_names: Collection[str]) -> None:
+    def __init__(
+        self, guards: Guards, *, shows_reasoning: bool, is_json: bool, tool_names: Collection[str], tell: Tell
+    ) -> None:
         self.blocked_by: Placed | None = None
         self._guards = guards
         self._shows_reasoning = shows_reasoning
+        self._is_json = is_json
         self._tool_names = tool_names
+        self._tell = tell
         self._text = guards.stream()
         self._fed = 0
         self._pieces: dict[int, _Piece] = {}
         self._starts: list[ModelEvent] = []
-        self._noted: dict[Trigger, None] = {}
+        self._noted: set[Trigger] = set()
         self._finished = False
-
-    @property
-    def triggers(self) -> list[Trigger]:
-        """What was found so far."""
-        return list(self._noted)
 
     async def feed(self, event: ModelEvent) -> None:
         """One more event of the provider's."""
@@ -170,25 +176,23 @@ class _Answer:
 
     async def finish(self) -> None:
         """The answer is whole."""
-        if self._guards.needs_whole:
-            await self._judge_whole()
-        else:
-            self._put(self._text, self._text.finish())
+        await self._judge_held()
+        self._put(self._text, self._text.finish())
         self._finished = True
 
     def take(self) -> list[ModelEvent]:
-        """What may leave by now: in order, and nothing of a part before all of those before it."""
+        """What may leave by now: parts end in order, but none waits with its text for the end of the one before."""
         events, self._starts = self._starts, []
-        if self._guards.needs_whole and not self._finished:
-            return events
+        ends = True
         for index in list(self._pieces):
             piece = self._pieces[index]
             if piece.new:
                 events.append(PartDelta(index, piece.kind, "".join(piece.new)))
                 piece.whole += piece.new
                 piece.new = []
-            if piece.end is None or not self._is_decided(piece):
-                break
+            ends = ends and piece.end is not None and self._is_decided(piece)
+            if not ends:
+                continue
             del self._pieces[index]
             if (part := self._part(piece)) is not None:
                 events.append(PartEnd(index, part))
@@ -199,13 +203,14 @@ class _Answer:
             guard = None if kind == "tool_call" else self._text
             if kind == "reasoning":
                 guard = self._guards.stream() if self._shows_reasoning else None
-            self._pieces[index] = _Piece(index, kind, guard)
+            holds = guard is not None and (self._guards.needs_whole or (self._is_json and kind == "text"))
+            self._pieces[index] = _Piece(index, kind, guard, holds)
         return self._pieces[index]
 
     def _add(self, piece: _Piece, text: str) -> None:
         piece.raw_length += len(text)
-        if piece.guard is None or self._guards.needs_whole:
-            piece.new.append(text)
+        if piece.guard is None or piece.holds:
+            (piece.held if piece.holds else piece.new).append(text)
             return
         if piece.guard is self._text:
             self._fed += len(text)
@@ -218,7 +223,7 @@ class _Answer:
         piece.end = part
         if piece.guard is self._text:
             piece.raw_stop = self._fed
-        elif piece.guard is not None and not self._guards.needs_whole:
+        elif piece.guard is not None and not piece.holds:
             self._put(piece.guard, piece.guard.finish())
 
     def _put(self, guard: StreamGuard, judged: Sequence[tuple[int, str]]) -> None:
@@ -228,10 +233,15 @@ class _Answer:
         self.blocked_by = self.blocked_by or guard.blocked_by
 
     def _note(self, triggers: Sequence[Trigger]) -> None:
-        self._noted |= dict.fromkeys(triggers)
+        """Each finding is told once of an answer."""
+        if new := [trigger for trigger in triggers if trigger not in self._noted]:
+            self._noted |= set(new)
+            self._tell(new)
 
     def _is_decided(self, piece: _Piece) -> bool:
-        if self._finished or piece.raw_stop is None:
+        if self._finished or piece.holds:
+            return self._finished
+        if piece.raw_stop is None:
             return True
         return self._fed - self._text.held >= piece.raw_stop
 
@@ -252,7 +262,7 @@ class _Answer:
             name = await self._judged(call.name)
             call = call if name == call.name else replace(call, name=_NO_NAME)
         if call.malformed is not None:
-            call = replace(call, malformed=str(await self._judged(call.malformed)))
+            call = replace(call, malformed=str(self._take_note(await self._guards.judge_source(call.malformed))))
         call = replace(call, origin=_readable_origin(call.origin, self._guards))
         arguments = await self._judged(call.arguments)
         if isinstance(arguments, dict):
@@ -260,31 +270,33 @@ class _Answer:
         return replace(call, arguments={}, malformed=str(arguments))
 
     async def _judged(self, value: object) -> object:
-        judged = await self._guards.judge_json(value)
+        return self._take_note(await self._guards.judge_json(value))
+
+    def _take_note(self, judged: Judged) -> object:
         self._note(judged.triggers)
         self.blocked_by = self.blocked_by or judged.blocked_by
         return judged.value
 
-    async def _judge_whole(self) -> None:
+    async def _judge_held(self) -> None:
         """The texts as one, and each reasoning: what is left of the texts is the first one's."""
-        texts = [piece for piece in self._pieces.values() if piece.kind == "text"]
-        if texts:
-            await self._judge_pieces(texts)
-        for piece in [each for each in self._pieces.values() if each.kind == "reasoning" and each.guard is not None]:
+        held = [piece for piece in self._pieces.values() if piece.holds]
+        texts = [piece for piece in held if piece.kind == "text"]
+        for pieces in ([texts] if texts else []) + [[piece] for piece in held if piece.kind == "reasoning"]:
             if self.blocked_by is None:
-                await self._judge_pieces([piece])
+                await self._judge_pieces(pieces)
 
     async def _judge_pieces(self, pieces: Sequence[_Piece]) -> None:
-        text = "".join("".join(piece.new) for piece in pieces)
-        judged = await self._guards.judge_text(text)
-        self._note(judged.triggers)
-        self.blocked_by = self.blocked_by or judged.blocked_by
+        text = "".join("".join(piece.held) for piece in pieces)
+        is_source = self._is_json and pieces[0].kind == "text"
+        judged = await (self._guards.judge_source(text) if is_source else self._guards.judge_text(text))
+        self._take_note(judged)
         if judged.blocked_by is not None:
             # It was to be judged whole: of what is not allowed nothing has been let out.
             self._pieces.clear()
-        elif judged.value != text:
+        elif judged.value == text:
             for piece in pieces:
-                piece.new = []
+                piece.new = piece.held
+        else:
             pieces[0].new = [judged.value]
 
 

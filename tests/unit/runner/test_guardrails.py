@@ -10,89 +10,17 @@ from sqlalchemy import select, text
 from ai_agents import (
     AgentRunner,
     AgentStore,
-    Attachments,
     Connection,
     DiskStore,
-    MessageStore,
     RunStore,
-    ThreadStore,
-    ToolRegistry,
 )
 from ai_agents.core.exceptions import GuardrailBlocked, ProviderError, ThreadNotFound
-from ai_agents.core.types import FilePart, JsonObject, ReasoningPart, TextPart, ToolCallPart, ToolDefinition
+from ai_agents.core.types import JsonObject, ReasoningPart, TextPart, ToolCallPart
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.models import ModelCall
 from ai_agents.testing import ScriptedProvider, tool_call
-from ai_agents.tools.base import Tool
 from tests.unit.runner.conftest import USER
-
-TIMEOUT_S = 20
-R = "[redacted]"
-
-
-def blocklist(*patterns: str, stage: str = "output", action: str = "redact") -> JsonObject:
-    return {"type": "blocklist", "patterns": list(patterns), "stage": stage, "action": action}
-
-
-class Say(Tool):
-    """Says what it is made to say."""
-
-    name = "say"
-
-    def __init__(self, says: Any = "a secret") -> None:
-        self.says = says
-        self.asked: list[Any] = []
-
-    async def execute(self, what: str = "") -> Any:
-        self.asked.append(what)
-        return self.says
-
-    def get_definition(self) -> ToolDefinition:
-        return ToolDefinition(self.name, "Says.", {"type": "object", "properties": {"what": {}}})
-
-
-class Stage:
-    """A thread whose agent has guardrails."""
-
-    def __init__(
-        self, conn: Connection, *answers: object, tool: Tool | None = None, blobs: DiskStore | None = None
-    ) -> None:
-        self.conn = conn
-        self.tool = tool or Say()
-        self.provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
-        self.runner = AgentRunner(conn, provider=self.provider, tools=ToolRegistry([self.tool]), blobs=blobs)
-        self.thread_id = ""
-
-    async def open(self, *guardrails: JsonObject, **agent: Any) -> "Stage":
-        """Make the agent and the thread."""
-        created = await AgentStore(self.conn).create(name="a", tools=["say"], guardrails=guardrails, **agent)
-        self.thread_id = (await ThreadStore(self.conn).create(agent_id=created["id"], owner_id=USER))["id"]
-        return self
-
-    async def ask(self, content: str = "Go.") -> JsonObject:
-        """Send a message; the run at its end."""
-        started = await self.runner.start(self.thread_id, USER, content)
-        async with asyncio.timeout(TIMEOUT_S):
-            return (await self.runner.wait(self.thread_id, started.run["id"])).run
-
-    async def history(self) -> list[JsonObject]:
-        data: list[JsonObject] = (await MessageStore(self.conn).list(self.thread_id, limit=100))["data"]
-        return data
-
-    async def events(self, run: JsonObject) -> list[tuple[str, Any]]:
-        """Everything of the run, deltas of its last message where there are any."""
-        reader = await self.runner.read_run(self.thread_id, run["id"])
-        assert reader is not None
-        async with asyncio.timeout(TIMEOUT_S):
-            return [(event.type, event.data) async for event in reader.events()]
-
-    async def nowhere(self, forbidden: str) -> None:
-        """Assert that this text stands in no row of the database that clients, models or jobs are given."""
-        for table in ("messages", "thread_events", "threads", "summaries", "tool_calls", "runs"):
-            rows = await self.conn.database.read(
-                lambda c, table=table: c.execute(text(f"SELECT * FROM {table}")).all()  # type: ignore[misc]
-            )
-            assert not any(forbidden in str(row).lower() for row in rows), table
+from tests.unit.runner.guarded import TIMEOUT_S, R, Say, Stage, blocklist
 
 
 async def stream_of(stage: Stage, content: str = "Go.") -> tuple[str, list[str], JsonObject]:
@@ -281,21 +209,6 @@ async def test_a_repeated_message_is_given_its_run_whatever_the_guardrails_say_n
         await stage.ask("a secret")
 
 
-@pytest.mark.parametrize("action", ["block", "redact"])
-async def test_attached_files_pass_the_input_guardrails(conn: Connection, tmp_path: Path, action: str) -> None:
-    blobs = DiskStore(tmp_path)
-    file = await Attachments(conn, blobs).add(USER, "notes.txt", b"the secret is here")
-    stage = await Stage(conn, "Read.", blobs=blobs).open(blocklist("secret", stage="input", action=action))
-    if action == "block":
-        with pytest.raises(GuardrailBlocked):
-            await stage.runner.start(stage.thread_id, USER, "See.", attachments=[file["id"]])
-        return
-    await stage.runner.run(stage.thread_id, USER, "See.", attachments=[file["id"]])
-    sent = next(part for part in stage.provider.requests[0].messages[-1].parts if isinstance(part, FilePart))
-    assert sent.content is not None
-    assert sent.content.text == f"the {R} is here"
-
-
 async def test_a_judge_holds_a_message_until_it_has_spoken(conn: Connection) -> None:
     judge = ScriptedProvider('{"allowed": true, "reason": "fine"}', '{"allowed": false, "reason": "not"}')
     judge.name = "judge"  # type: ignore[misc]  # a provider of its own beside the agent's
@@ -359,3 +272,122 @@ async def test_what_a_provider_wants_back_says_nothing_forbidden_either(conn: Co
     assert origins == [None, kept]
     stored = await conn.database.read(lambda c: c.execute(text("SELECT parts FROM messages")).all())
     assert "the secret plan" not in str(stored)
+
+
+async def test_what_guardrails_found_is_told_of_an_answer_that_is_cut_short_too(conn: Connection) -> None:
+    gate = asyncio.Event()
+    stage = await Stage(conn, ["The secret is out, and ", gate]).open(blocklist("secret"))
+    started = await stage.runner.start(stage.thread_id, USER, "Go.", follow=True)
+    reader = await stage.runner.read_started(started)
+    kinds: list[str] = []
+    async with asyncio.timeout(TIMEOUT_S):
+        async for event in reader.events():
+            kinds.append(event.type)
+            if event.type == "message.delta" and "run.cancelled" not in kinds:
+                await stage.runner.cancel(stage.thread_id, started.run["id"])
+    assert kinds[-3:] == ["guardrail.triggered", "message.completed", "run.cancelled"]
+
+
+async def test_what_guardrails_found_is_told_of_an_answer_that_broke_off_and_is_kept(conn: Connection) -> None:
+    broken = ["The secret is out.", ProviderError("cut", retryable=True)]
+    stage = await Stage(conn, broken).open(blocklist("secret"), settings={"on_cut": "keep"})
+    _, kinds, last = await stream_of(stage)
+    assert last["run"]["stop_reason"] == "cut"
+    assert kinds[-3:] == ["guardrail.triggered", "message.completed", "run.completed"]
+
+
+async def test_what_was_found_in_an_answer_that_is_void_is_not_told(conn: Connection) -> None:
+    broken = ["The secret is out.", ProviderError("cut", retryable=True)]
+    stage = await Stage(conn, broken, "All is well.").open(blocklist("secret"))
+    _, kinds, _ = await stream_of(stage)
+    assert "guardrail.triggered" not in kinds
+
+
+async def test_reasoning_does_not_wait_for_text_before_it_that_is_held(conn: Connection) -> None:
+    from ai_agents.core.types import PartDelta, PartEnd, PartStart, ResponseEnd, Usage
+
+    gate = asyncio.Event()
+
+    class Interleaves(ScriptedProvider):
+        """Begins to speak, and then thinks for long."""
+
+        async def stream(self, request: Any) -> Any:
+            yield PartStart(0, "text")
+            yield PartDelta(0, "text", "It is se")
+            yield PartEnd(0, TextPart("It is se"))
+            yield PartStart(1, "reasoning")
+            yield PartDelta(1, "reasoning", "Let me think: ")
+            await gate.wait()
+            yield PartDelta(1, "reasoning", "done")
+            yield PartEnd(1, ReasoningPart("Let me think: done"))
+            yield PartStart(2, "text")
+            yield PartDelta(2, "text", "ven.")
+            yield PartEnd(2, TextPart("ven."))
+            yield ResponseEnd("end", Usage(), "m")
+
+    stage = Stage(conn)
+    stage.runner = AgentRunner(conn, provider=Interleaves())
+    await stage.open(blocklist("secret"), settings={"reasoning": "low"})
+    async with asyncio.timeout(TIMEOUT_S):
+        async for event in stage.runner.stream(stage.thread_id, USER, "Go."):
+            if event.type == "reasoning.delta":
+                gate.set()
+    message = (await stage.history())[-1]
+    assert message["content"] == "It is seven."
+    assert [part["type"] for part in message["parts"]] == ["text", "reasoning", "text"]
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '{"a": "s\\u0065cret"}',
+        '{"a": "one\\nsecret"}',
+        '{"a": "s\\u0000ecret"}',
+        '{"a": "fine", "s\\u0065cret": 1}',
+        # None that can be read, in whatever way it is broken.
+        '{"a": "s\\u0065cret"',
+        '{"a": "s\\u0065cret\\ud83d"}',
+    ],
+)
+@pytest.mark.parametrize("action", ["redact", "block"])
+async def test_structured_output_is_judged_by_what_it_says(conn: Connection, source: str, action: str) -> None:
+    word = blocklist("/\\bsecret\\b/", action=action)
+    stage = await Stage(conn, list(source), '{"a": "better"}', '{"a": "better"}').open(word, output_schema=SCHEMA)
+    said, _, last = await stream_of(stage)
+    assert "u0065" not in said
+    assert "secret" not in said
+    if action == "block":
+        assert last["problem"]["code"] == "guardrail_blocked"
+    else:
+        assert last["run"]["status"] == "completed"
+        for message in await stage.history():
+            assert "u0065" not in message["content"]
+            assert "secret" not in message["content"]
+    await stage.nowhere("u0065")
+    await stage.nowhere("secret")
+
+
+async def test_of_structured_output_nothing_is_shown_that_its_value_does_not_say(conn: Connection) -> None:
+    source = '{"a": "s\\u0065cret", "a": "fine"}'
+    stage = await Stage(conn, list(source)).open(blocklist("secret", action="block"), output_schema=SCHEMA)
+    said, _, _ = await stream_of(stage)
+    assert said == '{"a":"fine"}'
+    await stage.nowhere("u0065")
+
+
+async def test_structured_output_without_a_finding_is_as_the_model_wrote_it(conn: Connection) -> None:
+    source = '{\n  "a" : "it is fine",\n  "b": 1.50 }'
+    stage = await Stage(conn, list(source)).open(blocklist("secret"), output_schema=SCHEMA)
+    said, _, _ = await stream_of(stage)
+    assert said == source
+    assert (await stage.history())[-1]["content"] == source
+
+
+async def test_a_tool_call_that_cannot_be_read_is_judged_by_what_it_says(conn: Connection) -> None:
+    call = ToolCallPart("call_1", "say", {}, malformed='{"what": "s\\u0065cret"')
+    stage = await Stage(conn, [call], "Done.").open(blocklist("secret"))
+    await stage.ask()
+    await stage.nowhere("u0065")
