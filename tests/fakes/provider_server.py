@@ -200,7 +200,7 @@ class Connection(asyncio.Protocol):
         if server.strict and not self._is_welcome(request):
             return
         self._current = request
-        self._task = asyncio.get_running_loop().create_task(self._play(request))
+        self._task = asyncio.get_running_loop().create_task(self._play(request, payload))
 
     def _is_welcome(self, request: Received) -> bool:
         authorised = request.headers.get("authorization", "").startswith("Bearer ") or "x-api-key" in request.headers
@@ -219,13 +219,13 @@ class Connection(asyncio.Protocol):
         body = error_body(provider, status, word, message)
         self._transport.write(_head(status, {"content-type": "application/json"}) + _chunk(body) + _LAST_CHUNK)
 
-    async def _play(self, request: Received) -> None:
+    async def _play(self, request: Received, payload: Any) -> None:
         scripted = self._server.is_scripted(request.provider)
-        answer = self._server.answer_to(request.provider, request.json)
+        answer = self._server.answer_to(request.provider, payload)
         if isinstance(answer, Raw):
             status, pieces = answer.status, list(answer.pieces)
         else:
-            status, pieces = 200, frames(request.provider, answer, request.json.get("model", ""))
+            status, pieces = 200, frames(request.provider, answer, payload.get("model", ""))
         headers = {"content-type": CONTENT_TYPES[request.provider]} | dict(answer.headers)
         if status:
             self._transport.write(_head(status, headers))
