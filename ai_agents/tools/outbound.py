@@ -114,12 +114,11 @@ class Outbound:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if "_client" in self.__dict__:
-            await self._client.aclose()
-            del self.__dict__["_client"]
-        if "_lookups" in self.__dict__:
-            self._lookups.shutdown(wait=False)
-            del self.__dict__["_lookups"]
+        # Whoever is cancelled in here has begun to close all of it.
+        if lookups := self.__dict__.pop("_lookups", None):
+            lookups.shutdown(wait=False)
+        if client := self.__dict__.pop("_client", None):
+            await client.aclose()
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """Where this host may be connected to. Raises `OutboundRefused`, OSError, also where it takes too long."""
@@ -165,15 +164,16 @@ class Outbound:
     async def _sent(self, request: "_Request") -> AsyncIterator["httpx2.Response"]:
         import httpx2
 
+        client = self._client
         try:
-            built = self._client.build_request(
+            built = client.build_request(
                 request.method, request.url, headers=dict(request.headers), content=request.content
             )
-            response = await self._client.send(built, stream=True)
+            response = await client.send(built, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             raise OutboundFailed(f"The server could not be reached ({type(error).__name__}).") from error
         finally:
-            self._client.cookies.clear()
+            client.cookies.clear()
         try:
             yield response
         finally:

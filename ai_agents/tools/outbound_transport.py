@@ -49,12 +49,13 @@ def guarded_transport(addresses: FindAddresses, *, max_bytes: float, max_values:
         """Sends requests through a pool of guarded connections."""
 
         def __init__(self) -> None:
+            self._closing: set[asyncio.Task[None]] = set()
             self._pool = httpcore2.AsyncConnectionPool(
                 ssl_context=httpx2.create_ssl_context(trust_env=False),
                 max_connections=_MAX_CONNECTIONS,
                 max_keepalive_connections=20,
                 keepalive_expiry=5.0,
-                network_backend=_network(addresses),
+                network_backend=_network(addresses, self._closing),
             )
 
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -86,6 +87,8 @@ def guarded_transport(addresses: FindAddresses, *, max_bytes: float, max_values:
 
         async def aclose(self) -> None:
             await self._pool.aclose()
+            if self._closing:
+                await asyncio.wait(self._closing)
 
     return Guarded()
 
@@ -110,7 +113,33 @@ def _as_httpx() -> Generator[None]:
         raise httpx2.RemoteProtocolError(str(error)) from error
 
 
-def _network(addresses: FindAddresses) -> Any:
+class _Connection:
+    """A network stream that closes without a wait, among those that are `closing`.
+
+    A pool that is cancelled while it waits for that keeps the request for ever, and closes nothing else.
+    """
+
+    def __init__(self, stream: Any, closing: set[asyncio.Task[None]]) -> None:
+        self._stream = stream
+        self._closing = closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def start_tls(self, *args: Any, **options: Any) -> "_Connection":
+        try:
+            return _Connection(await self._stream.start_tls(*args, **options), self._closing)
+        except BaseException:
+            await self.aclose()  # the pool does not know of it yet
+            raise
+
+    async def aclose(self) -> None:
+        task = asyncio.create_task(self._stream.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _network(addresses: FindAddresses, closing: set[asyncio.Task[None]]) -> Any:
     import httpcore2
 
     class Guard(httpcore2.AnyIOBackend):
@@ -125,10 +154,10 @@ def _network(addresses: FindAddresses) -> Any:
                 raise httpcore2.ConnectError("the name is not known") from error
             for address in found[:-1]:
                 try:
-                    return await super().connect_tcp(address, port, *args, **options)
+                    return _Connection(await super().connect_tcp(address, port, *args, **options), closing)
                 except httpcore2.NetworkError:
                     continue
-            return await super().connect_tcp(found[-1], port, *args, **options)
+            return _Connection(await super().connect_tcp(found[-1], port, *args, **options), closing)
 
         async def connect_unix_socket(self, *args: Any, **options: Any) -> Any:
             raise ToolError("A socket of this machine may not be connected to.")
