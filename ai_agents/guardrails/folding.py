@@ -1,12 +1,14 @@
-"""Text as guardrails compare it: without what cannot be seen, in NFKC, and with the way back to the raw text.
+"""Text as guardrails compare it: without what cannot be seen, in NFKC, without upper case, and with the way back to
+the raw text.
 
-It comes in pieces, and what is made of it does not depend on where they were cut: it is normalized segment by segment,
+It comes in pieces, and what is made of it does not depend on where they were cut: it is folded segment by segment,
 a segment being a character and whatever may still compose with it (UAX #15). The last one waits for the next character.
 """
 
 import re
 import unicodedata
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import lru_cache
 
 # Default_Ignorable_Code_Point, interlinear annotations, and controls that are no white space: nothing of it is seen.
@@ -15,7 +17,7 @@ _IGNORED_RANGES = (
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_IGNORED = re.compile(f"[{_IGNORED_RANGES}]")
+_IGNORED = re.compile(f"[{_IGNORED_RANGES}]+")
 # Characters of combining class 0 that compose with the one before them, beside the vowels and finals of Hangul.
 COMPOSES_BACK = frozenset(
     map(
@@ -33,21 +35,27 @@ _LONGEST_SEGMENT = 32
 
 
 def fold(text: str) -> str:
-    """A whole text, normalized."""
-    return unicodedata.normalize("NFKC", _IGNORED.sub("", text))
+    """A whole text, folded. It may be longer than it was: `\u00df` becomes `ss`, a ligature its letters."""
+    seen = _IGNORED.sub("", text)
+    if seen.isascii():
+        return seen.lower()
+    normalized = unicodedata.normalize("NFKC", seen)
+    return unicodedata.normalize("NFKC", normalized.casefold())
 
 
 class FoldedText:
-    """Normalized text, from `base` on, as far as it is certain; what lies before `base` was forgotten."""
+    """Folded text, from `base` on, as far as it is certain; what lies before `base` was forgotten."""
 
     def __init__(self) -> None:
         self.text = ""
         self.base = 0
-        # The place behind the last normalized character.
+        # The place behind the last folded character.
         self.end = 0
         self.raw_length = 0
+        # Of the last segment: what can be seen of it, and how long it is in the raw text.
         self._pending = ""
-        # Runs of normalized text: where each begins, there and in the raw text; whether it goes character by character.
+        self._pending_length = 0
+        # Runs of folded text: where each begins, there and in the raw text; whether it goes character by character.
         self._starts: list[int] = []
         self._raw_starts: list[int] = []
         self._is_plain: list[bool] = []
@@ -55,22 +63,26 @@ class FoldedText:
     @property
     def raw_end(self) -> int:
         """How much of the raw text that is."""
-        return self.raw_length - len(self._pending)
+        return self.raw_length - self._pending_length
 
     def feed(self, raw: str) -> None:
         """Add raw text."""
-        whole = self._pending + raw
-        at = self.raw_end
+        at = self.raw_length
         self.raw_length += len(raw)
-        cut = _last_segment(whole)
-        self._pending = whole[cut:]
-        self._add(whole[:cut], at)
+        joins = _segment_end(raw, 0, len(self._pending)) if self._pending_length else 0
+        if joins:
+            self._pending += _IGNORED.sub("", raw[:joins])
+            self._pending_length += joins
+        if joins == len(raw):
+            return
+        cut = _last_segment(raw, joins)
+        self._settle(raw[joins:cut], at + joins)
+        self._pending, self._pending_length = _IGNORED.sub("", raw[cut:]), len(raw) - cut
 
     def finish(self) -> None:
         """There is no more."""
-        whole, at = self._pending, self.raw_end
-        self._pending = ""
-        self._add(whole, at)
+        self._settle("", self.raw_length)
+        self._pending, self._pending_length = "", 0
 
     def forget(self, place: int) -> None:
         """Drop what lies before this place."""
@@ -97,24 +109,37 @@ class FoldedText:
             return self._raw_starts[run] + place - self._starts[run]
         return self._raw_starts[run + 1] if run + 1 < len(self._raw_starts) else self.raw_end
 
+    def _wait(self, pending: str, length: int) -> None:
+        self._pending, self._pending_length = pending, length
+
+    def _settle(self, raw: str, at: int) -> None:
+        """Add the last segment, now that it has ended, and those that follow it."""
+        start = at - self._pending_length
+        if len(self._pending) == self._pending_length:
+            self._add(self._pending + raw, start)
+        else:
+            # It is not in the raw text character by character: there is more of it there, that cannot be seen.
+            self._append(fold(self._pending), start, is_plain=False)
+            self._add(raw, at)
+
     def _add(self, raw: str, at: int) -> None:
-        if not raw:
+        """Whole segments."""
+        folded = _folded_one_for_one(raw)
+        if folded is not None:
+            self._append(folded, at, is_plain=True)
             return
-        if _IGNORED.search(raw) is None and unicodedata.is_normalized("NFKC", raw):
-            self._note(at, len(raw), is_plain=True)
-            self.text += raw
-            return
-        pieces = []
-        start = 0
-        while start < len(raw):
-            stop = _segment_end(raw, start)
-            segment = raw[start:stop]
-            folded = unicodedata.normalize("NFKC", _IGNORED.sub("", segment))
-            if folded:
-                self._note(at + start, len(folded), is_plain=folded == segment)
-                pieces.append(folded)
-            start = stop
-        self.text += "".join(pieces)
+        for start, stop in _stretches(raw):
+            stretch = raw[start:stop]
+            folded = _folded_one_for_one(stretch)
+            if folded is None:
+                self._append(fold(stretch), at + start, is_plain=False)
+            else:
+                self._append(folded, at + start, is_plain=True)
+
+    def _append(self, folded: str, at: int, *, is_plain: bool) -> None:
+        if folded:
+            self._note(at, len(folded), is_plain=is_plain)
+            self.text += folded
 
     def _note(self, raw_start: int, length: int, *, is_plain: bool) -> None:
         follows = is_plain and bool(self._is_plain) and self._is_plain[-1]
@@ -123,6 +148,41 @@ class FoldedText:
             self._raw_starts.append(raw_start)
             self._is_plain.append(is_plain)
         self.end += length
+
+
+def _folded_one_for_one(raw: str) -> str | None:
+    """What it becomes where that goes character by character; None where it does not, or might not."""
+    if _IGNORED.search(raw) is not None:
+        return None
+    if raw.isascii():
+        return raw.lower()
+    folded = raw.casefold()
+    is_normalized = unicodedata.is_normalized("NFKC", raw) and unicodedata.is_normalized("NFKC", folded)
+    if is_normalized and len(folded) == len(raw):
+        return folded
+    return fold(raw) if all(map(_is_simple, set(raw))) else None
+
+
+def _stretches(raw: str) -> Iterator[tuple[int, int]]:
+    """Where what is all simple begins and ends, and each segment that is not."""
+    odd = {character for character in set(raw) if not _is_simple(character)}
+    done = 0
+    for place in [place for place, character in enumerate(raw) if character in odd]:
+        if place < done:
+            continue
+        start = place - 1 if place > done and _continues(raw[place]) else place
+        if start > done:
+            yield done, start
+        done = _segment_end(raw, start)
+        yield start, done
+    if done < len(raw):
+        yield done, len(raw)
+
+
+@lru_cache(4096)
+def _is_simple(character: str) -> bool:
+    """Whether it becomes one character, whatever stands before it."""
+    return len(fold(character)) == 1 and not _continues(character)
 
 
 @lru_cache(4096)
@@ -134,22 +194,29 @@ def _continues(character: str) -> bool:
     return unicodedata.combining(first) != 0 or first in COMPOSES_BACK
 
 
-def _segment_end(raw: str, start: int) -> int:
-    stop, kept = start + 1, 1
+def _segment_end(raw: str, start: int, seen: int | None = None) -> int:
+    """Where the segment ends that begins there, or of which `seen` visible characters stand before."""
+    stop = start
+    if seen is None:
+        seen, stop = _IGNORED.match(raw, start) is None, start + 1
     while stop < len(raw) and _continues(raw[stop]):
-        kept += _IGNORED.match(raw[stop]) is None
-        if kept > _LONGEST_SEGMENT:
+        ignored = _IGNORED.match(raw, stop)
+        if ignored is not None:
+            stop = ignored.end()
+            continue
+        if seen == _LONGEST_SEGMENT:
             break
+        seen += 1
         stop += 1
     return stop
 
 
-def _last_segment(raw: str) -> int:
-    """Where the last segment begins."""
-    start = len(raw) - 1
-    while start > 0 and _continues(raw[start]):
-        start -= 1
+def _last_segment(raw: str, start: int) -> int:
+    """Where the last segment begins, if one begins at `start`."""
+    place = len(raw) - 1
+    while place > start and _continues(raw[place]):
+        place -= 1
     # From there on forwards, as `_segment_end` would go.
-    while start >= 0 and (stop := _segment_end(raw, start)) < len(raw):
-        start = stop
-    return max(start, 0)
+    while (stop := _segment_end(raw, place)) < len(raw):
+        place = stop
+    return place

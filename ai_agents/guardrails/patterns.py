@@ -2,14 +2,16 @@
 
 A regular expression is read with Python's own parser and written anew for RE2, so that what is run is exactly what was
 measured. Beside it stands another one, which finds the beginnings of matches at the end of a text: what a stream has to
-hold back. Both know upper and lower case as one.
+hold back. What stands in a pattern is folded as texts are, so upper and lower case are one.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest
@@ -36,7 +38,10 @@ class _Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A part of a pattern: its source for RE2, that of its proper beginnings, and the length of its matches."""
+    """A part of a pattern: its source for RE2, that of its proper beginnings, and the length of its matches.
+
+    Where matches may be longer than `longest`, they are known by as much of them.
+    """
 
     source: str
     beginnings: str
@@ -46,8 +51,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Compiled patterns as one: leftmost-longest, one match after the other. `beginnings` is None where there was no
-    room for it: then so many characters are held as `window` says.
+    """Compiled patterns as one: leftmost-longest, one match after the other. No more characters are held than `window`
+    says: so many where there was no room for `beginnings`, which is None then.
     """
 
     matches: Any
@@ -75,29 +80,29 @@ def literal(text: str) -> Node:
     return _sequence([Node(_escaped(character), "", 1, 1) for character in fold(text)])
 
 
-def regex(pattern: str, *, endless: bool = False) -> Node:
+def regex(pattern: str, *, known_by: int = 0) -> Node:
     """A regular expression in Python's syntax. Raises `InvalidRequest` for one that cannot be run on a stream.
 
-    With `endless` its matches may be of any length: what could be the beginning of one is held as long as it could.
+    With `known_by` its repetitions may be without end: whether a match is one has to be seen by so many characters.
     """
     try:
-        node = _parsed(pattern, endless=endless)
+        node = _parsed(pattern, endless=known_by > 0)
         if not node.shortest:
             raise _Refused("matches the empty text")
-        if node.longest > LONGEST and not endless:
+        if node.longest > LONGEST and not known_by:
             raise _Refused(f"matches texts of more than {LONGEST} characters")
     except _Refused as refused:
         raise InvalidRequest(f"The pattern {refused}.") from None
-    return node
+    return replace(node, longest=known_by) if known_by else node
 
 
-@lru_cache(256)
+# Room for all that the registry keeps: of each of its 512 sets two rules, and one of all of them at each stage.
+@lru_cache(2048)
 def compiled(node: Node) -> Pattern:
     """The pattern, ready to run. Raises `InvalidRequest` for one that is too large."""
     import re2
 
     options = re2.Options()
-    options.case_sensitive = False
     options.longest_match = True
     options.log_errors = False
     options.max_mem = _MAX_MEMORY
@@ -151,11 +156,11 @@ class _Writer:
     def node(self, operation: str, argument: Any) -> Node:
         match operation:
             case "NOT_LITERAL":
-                return _one(f"[^{_escaped(chr(argument))}]")
+                return self._set([("NEGATE", None), ("LITERAL", argument)])
             case "ANY":
                 return _one("(?s:.)" if self._has_dot_all else r"[^\n]")
             case "IN":
-                return _one(self._set(argument))
+                return self._set(argument)
             case "BRANCH":
                 return one_of([self.sequence(branch) for branch in argument[1]])
             case "SUBPATTERN":
@@ -204,25 +209,101 @@ class _Writer:
             place = r"\A"
         return Node(place, "", 0, 0)
 
-    def _set(self, items: Sequence[tuple[Any, Any]]) -> str:
-        """A set; what is in it by not being something is an alternative to the rest of it."""
+    def _set(self, items: Sequence[tuple[Any, Any]]) -> Node:
+        """A set; what is in it by not being something, or becomes several characters, is an alternative to the rest."""
         negated = bool(items) and str(items[0][0]) == "NEGATE"
-        members, alternatives = "", []
+        members, alternatives = _Members(), list[Node]()
         for kind, value in ((str(kind), value) for kind, value in items[negated:]):
             name = str(value).removeprefix("CATEGORY_")
             if kind == "LITERAL":
-                members += _escaped(chr(value))
+                members.add(chr(value))
             elif kind == "RANGE":
-                members += f"{_escaped(chr(value[0]))}-{_escaped(chr(value[1]))}"
+                members.add_range(*value)
             elif name in _CATEGORIES:
-                members += _CATEGORIES[name]
+                members.source += _CATEGORIES[name]
             elif not negated:
-                alternatives.append(f"[^{_CATEGORIES[name.removeprefix('NOT_')]}]")
+                alternatives.append(_one(f"[^{_CATEGORIES[name.removeprefix('NOT_')]}]"))
             else:
                 raise _Refused("has a set that leaves out what is not something")
-        if members:
-            alternatives.append(f"[{'^' if negated else ''}{members}]")
-        return _group("|".join(alternatives)) if len(alternatives) > 1 else alternatives[0]
+        if negated:
+            return members.others()
+        alternatives += map(literal, members.expanded)
+        if members.source:
+            alternatives.append(_one(f"[{members.source}]"))
+        if not alternatives:
+            raise _Refused("has a set of characters that cannot be seen")
+        return one_of(alternatives)
+
+
+class _Members:
+    """What is in a set, folded: as one, or as the several characters that it becomes."""
+
+    def __init__(self) -> None:
+        self.source = ""
+        self.expanded: dict[str, None] = {}
+
+    def add(self, character: str) -> None:
+        folded = fold(character)
+        if len(folded) > 1:
+            self.expanded[folded] = None
+        elif folded:
+            self.source += _escaped(folded)
+
+    def add_range(self, first: int, last: int) -> None:
+        """With upper case its lower case. What is compared as other characters stands for those only where there is
+        nothing else in the range, as in `[\u2460-\u2468]`: whoever writes `[\x80-\uffff]` does not mean `a`.
+        """
+        lowered, replaced, has_more = _folded_range(first, last)
+        if has_more:
+            self.source += _range(first, last)
+        self.source += lowered
+        if not (has_more or lowered):
+            for each in replaced:
+                self.add(each)
+
+    def others(self) -> Node:
+        """What is not in the set."""
+        if not self.source and not self.expanded:
+            return _one("(?s:.)")
+        inside = compiled(_one(f"[{self.source}]")).matches if self.source else None
+        for each in self.expanded:
+            if inside is None or not all(map(inside.fullmatch, each)):
+                raise _Refused(f"has a set that leaves out what is compared as several characters ({each})")
+        return _one(f"[^{self.source}]")
+
+
+@lru_cache(1024)
+def _folded_range(first: int, last: int) -> tuple[str, str, bool]:
+    """Of a range the lower case of its upper case, as the source of a set, as far as it lies outside; what is compared
+    as something else; and whether there is more.
+    """
+    lowered, replaced, has_more = list[int](), "", False
+    for start in range(first, last + 1, 256):
+        characters = "".join(map(chr, range(start, min(start + 256, last + 1))))
+        if fold(characters) == characters:
+            has_more = has_more or any(unicodedata.category(each) != "Cn" for each in characters)
+            continue
+        for each in characters:
+            folded = fold(each)
+            if folded == each:
+                has_more = has_more or unicodedata.category(each) != "Cn"
+            elif len(folded) == 1 and unicodedata.is_normalized("NFKC", each):
+                lowered.append(ord(folded))
+            elif folded:
+                replaced += each
+    outside = sorted({code for code in lowered if not (has_more and first <= code <= last)})
+    return "".join(_range(start, stop) for start, stop in _runs(outside)), replaced, has_more
+
+
+def _runs(codes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Sorted numbers as stretches, each from its first to its last."""
+    for _, group in groupby(enumerate(codes), lambda each: each[1] - each[0]):
+        run = [code for _, code in group]
+        yield run[0], run[-1]
+
+
+def _range(first: int, last: int) -> str:
+    return f"{_escaped(chr(first))}-{_escaped(chr(last))}"
 
 
 def _one(source: str) -> Node:

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.base import PatternGuardrail
-from ai_agents.guardrails.matching import No, Rule, Yes
+from ai_agents.guardrails.matching import No, Rule, Yes, is_in_word
 from ai_agents.guardrails.patterns import regex
 
 # Letters beyond ASCII as a few ranges: \w would be hundreds, and sixty-four times that.
@@ -14,17 +14,22 @@ _LABEL = rf"[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?"
 _EMAIL = rf"[{_LETTER}.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.){{1,8}}[{_LETTER}]{{2,24}}"
 _PHONE = (
     # International; with an area code in brackets; in groups of 3, 3 and 4; with a leading 0.
-    r"\+[0-9]{1,3}(?:[ ./()-]{0,2}[0-9]){6,13}\b"
-    r"|\([0-9]{2,5}\)[ .-]{0,2}[0-9]{2,4}(?:[ .-][0-9]{2,5}){0,3}\b"
-    r"|\b[0-9]{3}[-. ][0-9]{3}[-. ][0-9]{4}\b"
-    r"|\b0[0-9]{2,4}[ /-][0-9]{3,8}(?:[ -][0-9]{2,4}){0,2}\b"
+    r"(?:\+[0-9]{1,3}(?:[ ./()-]{0,2}[0-9]){6,13}"
+    r"|\([0-9]{2,5}\)[ .-]{0,2}[0-9]{2,4}(?:[ .-][0-9]{2,5}){0,3}"
+    r"|[0-9]{3}[-. ][0-9]{3}[-. ][0-9]{4}"
+    r"|0[0-9]{2,4}[ /-][0-9]{3,8}(?:[ -][0-9]{2,4}){0,2})"
+    # One character more to see where it ends: \b takes what follows in _+1 415 555 0132_ or 212-555-0187x3 for its own.
+    r"(?:\b|[X_])"
 )
 # One digit more than a card has, to see where a number goes on.
 _CARD = "[0-9](?:[ \u2010-\u2015-]?[0-9]){12,19}"
 _CARD_DIGITS = range(13, 20)
 _IBAN = r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}"
 _IPV4 = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
-_IPV6 = rf"(?:[0-9a-f]{{0,4}}:){{2,7}}(?:[0-9a-f]{{0,4}}|{_IPV4})"
+_IPV6 = (
+    r"(?:[0-9a-f]{1,4}:(?:[0-9a-f]{0,4}:){1,7}|::(?:[0-9a-f]{0,4}:){0,6})"
+    rf"(?:{_IPV4}|[0-9a-f]{{1,4}}(?:\b|_))?"
+)
 # How long the number of each country is: https://www.swift.com/standards/data-standards/iban, as of 2024.
 _IBAN_LENGTHS = {
     15: "NO", 16: "BE", 18: "DK FK FI FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ XK LT LU MN",
@@ -55,41 +60,51 @@ def _check_card(text: str, start: int, end: int) -> Yes | No:
     return Yes(found) if found else No(row_end)
 
 
+def _check_phone(text: str, start: int, end: int) -> Yes | No:
+    if text[start].isdigit() and is_in_word(text, start):
+        return No(start + 1)
+    return Yes(end if text[end - 1].isdigit() else end - 1)
+
+
 def _check_iban(text: str, start: int, end: int) -> Yes | No:
     length = _IBAN_LENGTH.get(text[start : start + 2].upper())
-    places = [place for place in range(start, end) if text[place] != " "]
-    if length is None or len(places) < length or (start and text[start - 1].isalnum()):
+    if length is None or is_in_word(text, start):
         return No(start + 1)
-    stop = places[length - 1] + 1
-    number = "".join(text[place] for place in places[:length]).upper()
+    places = [place for place in range(start, end) if text[place] != " "][:length]
+    number = "".join(text[place] for place in places)
     digits = "".join(str(int(character, 36)) for character in number[4:] + number[:4])
-    return Yes(stop) if int(digits) % 97 == 1 else No(start + 1)
+    return Yes(places[-1] + 1) if len(places) == length and int(digits) % 97 == 1 else No(start + 1)
 
 
 def _check_ipv4(text: str, start: int, end: int) -> Yes | No:
-    before = text[start - 1] if start else ""
-    if before.isdigit() or before == "." or any(int(part) > 255 for part in text[start:end].split(".")):
-        return No(end)
+    if start and text[start - 1].isdigit():
+        return No(start + 1)
+    place = start
+    for part in text[start:end].split("."):
+        if int(part) > 255:
+            # What begins before holds this part too.
+            return No(place + len(part))
+        place += len(part) + 1
     return Yes(end)
 
 
 def _check_ipv6(text: str, start: int, end: int) -> Yes | No:
-    """What follows a letter or a colon is none, so that within a candidate no other one begins."""
-    before = text[start - 1] if start else ""
-    if before.isalnum() or before == ":" or not any(character.isalnum() for character in text[start:end]):
-        return No(end)
+    begins_late = text[start] == ":" and start and text[start - 1] == ":"
+    if begins_late or is_in_word(text, start) or not any(map(str.isalnum, text[start:end])):
+        return No(start + 1)
+    # What follows may be an underscore, or colons of a sentence.
     for stop in (end, end - 1, end - 2):
         try:
             ip_address(text[start:stop])
         except ValueError:
             continue
         return Yes(stop)
-    return No(end)
+    return No(start + 1)
 
 
 _KINDS: dict[str, Callable[[], list[Rule]]] = {
     "email": lambda: [Rule(regex(_EMAIL))],
-    "phone": lambda: [Rule(regex(_PHONE))],
+    "phone": lambda: [Rule(regex(_PHONE), _check_phone)],
     "card": lambda: [Rule(regex(_CARD), _check_card)],
     "iban": lambda: [Rule(regex(_IBAN), _check_iban)],
     "ip": lambda: [Rule(regex(_IPV4), _check_ipv4), Rule(regex(_IPV6), _check_ipv6)],

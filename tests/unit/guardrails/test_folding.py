@@ -5,13 +5,13 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_agents.guardrails.folding import COMPOSES_BACK, FoldedText, fold
+from ai_agents.guardrails.folding import COMPOSES_BACK, FoldedText, _continues, fold
 from tests.unit.guardrails.judging import cut
 
-# What composes, reorders, expands, and is not seen.
+# What composes, reorders, expands, changes its case, and is not seen.
 ALPHABET = (
     "ab e\u0301\u0327\u0323\u0308\u1100\u1161\u11a8\uac00\ufb01\uff41\u200b\u00ad\u212b\u03a9\u09c7\u09be\ufe0f"
-    "\u0e33\u0345\U0001f600\x08\n"
+    "\u0e33\u0345\U0001f600\x08\nSE\u00df\u1e9e\u0130\u01f0\u0149\u03b1\u1fb3\u017f\uff21"
 )
 texts = st.text(alphabet=ALPHABET, max_size=40)
 
@@ -65,3 +65,16 @@ def test_what_was_forgotten_does_not_move_what_stays() -> None:
 def test_marks_without_end_are_normalized_in_time() -> None:
     text = "a" + "\u0301\u0327" * 50_000
     assert len(folded([text]).text) > 1000
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts)
+def test_what_is_folded_stays_so(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+def test_no_character_composes_backward_for_being_folded() -> None:
+    for code in range(0x110000):
+        folded = fold(chr(code))
+        if folded[:1] not in {"", chr(code)} and not _continues(chr(code)):
+            assert not _continues(folded[0])

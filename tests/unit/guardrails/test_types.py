@@ -35,11 +35,28 @@ async def test_personal_data_is_found(text: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text,right",
+    [
+        ("addr:2001:db8::1", f"addr:{R}"), ("IP:fe80::1", f"IP:{R}"), ("ip_2001:db8::1_", f"ip_{R}_"),
+        ("12345:2001:db8::1", f"12345:{R}"), ("\u5730\u57402001:db8::1", f"\u5730\u5740{R}"),
+        ("300.10.0.0.1", f"300.{R}"), ("Server.192.0.2.7", f"Server.{R}"), ("1234.10.0.0.1", f"1234.{R}"),
+        ("_+1 415 555 0132_", f"_{R}_"), ("_212-555-0187_", f"_{R}_"), ("212-555-0187x12", f"{R}x12"),
+        ("\u8d26\u53f7DE89370400440532013000", f"\u8d26\u53f7{R}"), ("gb82west12345698765432", R),
+    ],
+)  # fmt: skip
+async def test_personal_data_does_not_hide_behind_what_it_follows(text: str, right: str) -> None:
+    guards = output({"type": "pii", "action": "redact"})
+    assert await whole(guards, text) == (right, None)
+    assert streamed(guards, text) == (right, None)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "2026-11-26", "10:45:00", "26.11.2026 10:45", "room 101", "1,234,567.89", "4111111111111112",
         "ISBN 978-3-16-148410-0",
         "1.2.3", "256.1.1.1", "std::vector<int>", "a@b", "@handle", "GB82WEST12345698765433",
+        "::begin()", "foo::bar", "550e8400-e29b-01d4-0123-4466554400ab",
         "41111111111111111111111111", "0x7f", "555-0100", "order 1234567890123",
     ],
 )  # fmt: skip
