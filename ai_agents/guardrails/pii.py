@@ -92,6 +92,8 @@ def _check_ipv6(text: str, start: int, end: int) -> Yes | No:
     begins_late = text[start] == ":" and start and text[start - 1] == ":"
     if begins_late or is_in_word(text, start) or not any(map(str.isalnum, text[start:end])):
         return No(start + 1)
+    if text.count("::", start, end - 2) > 1:
+        return No(start + 1)
     # What follows may be an underscore, or colons of a sentence.
     for stop in (end, end - 1, end - 2):
         try:
