@@ -96,8 +96,10 @@ async def test_a_stream_cut_at_any_byte_is_told_whole(
             assert [(row.seq, row.type) for row in told.rows] == [(row["seq"], row["type"]) for row in log]
             answers = [m for m in await pair.history(one, thread_id) if m["role"] == "assistant"]
             assert {message["id"]: message["content"] for message in answers} == told.contents
-            # What was shown is what was recorded, whether the connection was cut or not.
-            assert {message_id: told.texts[message_id, "text"] for message_id in told.contents} == told.contents
+        # What was shown is what was recorded, or `take` had failed. Who is never cut is shown all of it; who is cut may
+        # have been away while a message was spoken.
+        assert whole.cuts == 0
+        assert all((message_id, "text") in whole.told.texts for message_id in whole.told.contents)
     finally:
         flushing.cancel()
         reading_thread.cancel()
