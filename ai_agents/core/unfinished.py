@@ -13,12 +13,16 @@ class Unfinished:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work gives. A caller that is cancelled does not stop it."""
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do the work, whether somebody waits for it or not."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._has_finished)
-        return await asyncio.shield(task)
+        return task
+
+    async def to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work gives. A caller that is cancelled does not stop it."""
+        return await asyncio.shield(self.begin(work))
 
     async def wait(self, timeout_s: float | None = None) -> None:
         """Wait until all that has been begun is done, or for so long."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ai_agents.core.unfinished import Unfinished
 from ai_agents.tools.base import ToolError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def guarded_transport(addresses: FindAddresses, *, max_bytes: float, max_values:
         """Sends requests through a pool of guarded connections."""
 
         def __init__(self) -> None:
-            self._closing: set[asyncio.Task[None]] = set()
+            self._closing = Unfinished()
             self._pool = httpcore2.AsyncConnectionPool(
                 ssl_context=httpx2.create_ssl_context(trust_env=False),
                 max_connections=_MAX_CONNECTIONS,
@@ -87,8 +88,7 @@ def guarded_transport(addresses: FindAddresses, *, max_bytes: float, max_values:
 
         async def aclose(self) -> None:
             await self._pool.aclose()
-            if self._closing:
-                await asyncio.wait(self._closing)
+            await self._closing.wait()
 
     return Guarded()
 
@@ -119,7 +119,7 @@ class _Connection:
     A pool that is cancelled while it waits for that keeps the request for ever, and closes nothing else.
     """
 
-    def __init__(self, stream: Any, closing: set[asyncio.Task[None]]) -> None:
+    def __init__(self, stream: Any, closing: Unfinished) -> None:
         self._stream = stream
         self._closing = closing
 
@@ -134,12 +134,10 @@ class _Connection:
             raise
 
     async def aclose(self) -> None:
-        task = asyncio.create_task(self._stream.aclose())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing.begin(self._stream.aclose())
 
 
-def _network(addresses: FindAddresses, closing: set[asyncio.Task[None]]) -> Any:
+def _network(addresses: FindAddresses, closing: Unfinished) -> Any:
     import httpcore2
 
     class Guard(httpcore2.AnyIOBackend):
