@@ -67,9 +67,9 @@ StartProcess = Callable[..., Process]
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases of a fraction of a second, so that a takeover does not take ten."""
-    monkeypatch.setattr(lease, "LEASE_S", 0.4)
-    monkeypatch.setattr("ai_agents.runner.runner.LEASE_S", 0.4)
+    """Leases of a second, so that a takeover does not take ten."""
+    monkeypatch.setattr(lease, "LEASE_S", 1.0)
+    monkeypatch.setattr("ai_agents.runner.runner.LEASE_S", 1.0)
     monkeypatch.setattr(lease, "RENEW_EVERY_S", 0.1)
     monkeypatch.setattr(lease, "SWEEP_EVERY_S", 0.1)
     monkeypatch.setattr(lease, "CANCEL_POLL_S", 0.05)
