@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,8 +100,11 @@ async def test_a_reader_that_runs_out_of_memory_is_refused() -> None:
 
 def children() -> set[str]:
     """The processes that this one has started and not yet waited for; the run's own servers are among them."""
-    tasks = Path(f"/proc/{os.getpid()}/task")
-    return {child for task in tasks.iterdir() for child in (task / "children").read_text().split()}
+    found: set[str] = set()
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found.update((task / "children").read_text().split())
+    return found
 
 
 async def test_a_reader_sees_no_environment_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
