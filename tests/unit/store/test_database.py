@@ -304,7 +304,7 @@ async def test_two_transactions_that_wait_for_each_other_both_succeed(postgresql
 
     async with asyncio.timeout(TIMEOUT_S):
         await asyncio.gather(cross(first, second), cross(second, first))
-    assert len(tries) == 3
+    assert len(tries) > 2  # one of them was ended, and tried again
     for thread_id in (first, second):
         rows = await database.read(lambda c, t=thread_id: thread_log.list_after(c, t, 0))  # type: ignore[misc]  # bound now
         assert [row.seq for row in rows] == [1, 2]
