@@ -109,9 +109,6 @@ class FoldedText:
             return self._raw_starts[run] + place - self._starts[run]
         return self._raw_starts[run + 1] if run + 1 < len(self._raw_starts) else self.raw_end
 
-    def _wait(self, pending: str, length: int) -> None:
-        self._pending, self._pending_length = pending, length
-
     def _settle(self, raw: str, at: int) -> None:
         """Add the last segment, now that it has ended, and those that follow it."""
         start = at - self._pending_length
