@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from ai_agents.memory.registry import get_memory_strategy, register_memory_strategy
     from ai_agents.providers.base import Provider
     from ai_agents.providers.registry import ProviderPool, get_provider, register_provider
-    from ai_agents.runner.connection import Connection
+    from ai_agents.runner.handle import DatabaseHandle
     from ai_agents.runner.preparation import RunLimits
     from ai_agents.runner.runner import AgentRunner
-    from ai_agents.runner.sse import stream_as_sse
     from ai_agents.store.agents import AgentStore
     from ai_agents.store.files import FileStore
     from ai_agents.store.messages import MessageStore
     from ai_agents.store.model_calls import UsageStore
     from ai_agents.store.runs import RunStore
     from ai_agents.store.threads import ThreadStore
+    from ai_agents.streams.sse import stream_as_sse
     from ai_agents.tools.base import Tool, ToolContext, ToolError
     from ai_agents.tools.plugins import load_tools
     from ai_agents.tools.registry import ToolRegistry, register_tool
@@ -40,7 +40,7 @@ _HOMES = {
     "AgentRunner": "runner.runner",
     "AgentStore": "store.agents",
     "Attachments": "attachments.files",
-    "Connection": "runner.connection",
+    "DatabaseHandle": "runner.handle",
     "DiskStore": "attachments.storage",
     "Event": "core.events",
     "FileStore": "store.files",
@@ -74,7 +74,7 @@ _HOMES = {
     "register_memory_strategy": "memory.registry",
     "register_provider": "providers.registry",
     "register_tool": "tools.registry",
-    "stream_as_sse": "runner.sse",
+    "stream_as_sse": "streams.sse",
 }
 
 __all__ = [
@@ -82,7 +82,7 @@ __all__ = [
     "AgentRunner",
     "AgentStore",
     "Attachments",
-    "Connection",
+    "DatabaseHandle",
     "DiskStore",
     "Event",
     "FileStore",

@@ -1,20 +1,19 @@
 """`connect`: a handle on a database whose background jobs this process carries out itself."""
 
-from ai_agents.runner import connection
-from ai_agents.runner.connection import Connection
+from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.work import parse_model
 
 
 async def connect(
     url: str, *, redis_url: str | None = None, pool_size: int = 10, job_model: str | None = None
-) -> Connection:
+) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
     With `redis_url` any number of processes may run agents on it, else only this one. Titles and summaries are made
     beside the runs of this process, by `job_model` (`provider:model`), else by the agents' own models.
     Raises `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not answer.
     """
-    conn = await connection.connect(url, redis_url=redis_url, pool_size=pool_size)
+    conn = await open_handle(url, redis_url=redis_url, pool_size=pool_size)
     conn.executor.background = InProcessJobs(conn.database, owner=conn.executor.owner, model=parse_model(job_model))
     return conn

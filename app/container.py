@@ -16,9 +16,9 @@ from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.providers.registry import ProviderPool, list_providers
-from ai_agents.runner.connection import Connection, connect
-from ai_agents.runner.executor import Background
+from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.runner.preparation import RunLimits
+from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
 from ai_agents.store import idempotency
 from ai_agents.store.agents import AgentStore
@@ -65,7 +65,7 @@ class Container:
     """Everything that a request or a job needs, opened."""
 
     settings: Settings
-    conn: Connection
+    conn: DatabaseHandle
     auth: RoleAuth
     agents: AgentStore
     threads: ThreadStore
@@ -118,7 +118,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     providers = build_providers(settings)
     models = ModelCatalogue(settings.model_facts)
     blobs = open_blob_store(settings.files, settings.files_url)
-    conn = await connect(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
+    conn = await open_handle(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
     attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
     toolbox = _toolbox(settings, conn, sealer)
     conn.executor.background = _background(settings, conn, attachments)
@@ -164,7 +164,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         await toolbox.aclose()
 
 
-def _toolbox(settings: Settings, conn: Connection, sealer: Sealer) -> Toolbox:
+def _toolbox(settings: Settings, conn: DatabaseHandle, sealer: Sealer) -> Toolbox:
     outbound = Outbound(
         settings.outbound_allow.split(","),
         max_bytes=settings.outbound_max_bytes,
@@ -179,7 +179,7 @@ def _toolbox(settings: Settings, conn: Connection, sealer: Sealer) -> Toolbox:
     )
 
 
-def _background(settings: Settings, conn: Connection, attachments: Attachments) -> Background:
+def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachments) -> Background:
     """Who carries the jobs out: workers where there is a Redis to reach them by, else this process."""
     database = conn.database
 
@@ -187,11 +187,13 @@ def _background(settings: Settings, conn: Connection, attachments: Attachments) 
         if conn.executor.background is not None:
             conn.executor.background.wake(job_ids)
 
-    chores = [retention_chore(database, settings.retention, wake)] if any(settings.retention.values()) else []
+    periodic_tasks = [retention_chore(database, settings.retention, wake)] if any(settings.retention.values()) else []
     if settings.redis_url is not None:
-        return CeleryJobs(database, settings.redis_url, chores=chores)
+        return CeleryJobs(database, settings.redis_url, periodic_tasks=periodic_tasks)
     model = parse_model(settings.job_model)
-    return InProcessJobs(database, owner=conn.executor.owner, model=model, attachments=attachments, chores=chores)
+    return InProcessJobs(
+        database, owner=conn.executor.owner, model=model, attachments=attachments, periodic_tasks=periodic_tasks
+    )
 
 
 def build_providers(settings: Settings) -> ProviderPool:

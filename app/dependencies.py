@@ -12,9 +12,9 @@ from fastapi import Depends, Header, Query, Request
 from ai_agents.auth.roles import ThreadAccess
 from ai_agents.core.exceptions import AgentNotFound, InvalidEventId, NotFound, ThreadNotFound
 from ai_agents.core.ids import is_id
-from ai_agents.runner.previews import parse_event_id
 from ai_agents.store.idempotency import checked_key
 from ai_agents.store.pages import MAX_SEQ
+from ai_agents.streams.cursor import parse_event_id
 from app.container import Container, Principal
 from app.middleware import USER_ID
 from app.problems import RateLimited, Unauthorized

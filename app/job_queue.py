@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import DatabaseUnavailable
-from ai_agents.runner.chores import Chore
-from ai_agents.runner.contexts import Contexts
+from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import jobs
 from ai_agents.store.database import Database
 
@@ -79,10 +79,10 @@ async def take_unsent(database: Database) -> list[str]:
 class CeleryJobs:
     """Sends the jobs of a database, as the executor wants to be rid of them."""
 
-    def __init__(self, database: Database, redis_url: str, *, chores: Sequence[Chore] = ()) -> None:
+    def __init__(self, database: Database, redis_url: str, *, periodic_tasks: Sequence[PeriodicTask] = ()) -> None:
         self._database = database
         self._sender = Sender(redis_url)
-        self._chores = tuple(chores)
+        self._chores = tuple(periodic_tasks)
         self._to_send: dict[str, None] = {}
         self._sending: asyncio.Task[None] | None = None
 
@@ -95,9 +95,9 @@ class CeleryJobs:
         if self._to_send and (self._sending is None or self._sending.done()):
             self._sending = asyncio.create_task(self._send_all(), name="ai-agents-send-jobs")
 
-    def chores(self) -> list[Chore]:
+    def periodic_tasks(self) -> list[PeriodicTask]:
         """Sending what was lost."""
-        return [Chore(SWEEP_EVERY_S, self._sweep), *self._chores]
+        return [PeriodicTask(SWEEP_EVERY_S, self._sweep), *self._chores]
 
     async def drain(self, grace_s: float) -> None:
         """Send what is still to be sent."""
@@ -114,7 +114,7 @@ class CeleryJobs:
             await self._sender.send(self._database, job_ids)
 
 
-def retention_chore(database: Database, periods: Mapping[str, int | None], wake: Any) -> Chore:
+def retention_chore(database: Database, periods: Mapping[str, int | None], wake: Any) -> PeriodicTask:
     """Asking for the job that removes what has been kept for long enough, in whichever process comes first."""
     from ai_agents.workers.retention import LOOK_EVERY_S, request_retention
 
@@ -126,4 +126,4 @@ def retention_chore(database: Database, periods: Mapping[str, int | None], wake:
         if job_id is not None:
             wake([job_id])
 
-    return Chore(LOOK_EVERY_S, ask)
+    return PeriodicTask(LOOK_EVERY_S, ask)

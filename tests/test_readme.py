@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ai_agents import Connection
+from ai_agents import DatabaseHandle
 from tests.docs.python_examples import run_snippet, snippets_of
 from tests.fakes.answers import say
 from tests.fakes.provider_server import FakeProviderServer
@@ -26,6 +26,6 @@ async def test_every_snippet_of_the_readme_runs(
         assert len(found) >= 8
         for snippet in found:
             await run_snippet(snippet, names)
-    conn: Connection = names["conn"]
+    conn: DatabaseHandle = names["conn"]
     await asyncio.wait_for(conn.close(), 10)
     assert "Hello from the model." in capsys.readouterr().out

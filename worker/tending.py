@@ -12,7 +12,7 @@ from threading import Thread
 
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-from ai_agents.runner.chores import Chore, do_chores
+from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
 from ai_agents.store import periodic
 from ai_agents.store.database import Database
 from app.job_queue import SWEEP_EVERY_S, Sender, retention_chore, take_unsent
@@ -50,16 +50,16 @@ class Tending:
         database = Database(self._settings.database, pool_size=1)
         hurry = asyncio.Event()
         hurry.set()
-        chores = asyncio.create_task(do_chores(self._chores(database), hurry))
+        periodic_tasks = asyncio.create_task(run_periodic_tasks(self._chores(database), hurry))
         try:
             await self._stopping.wait()
-            chores.cancel()
-            await asyncio.wait({chores})
+            periodic_tasks.cancel()
+            await asyncio.wait({periodic_tasks})
             await database.write(lambda c: periodic.say_goodbye(c, self.worker_id))
         finally:
             await database.close()
 
-    def _chores(self, database: Database) -> list[Chore]:
+    def _chores(self, database: Database) -> list[PeriodicTask]:
         sender = Sender(str(self._settings.redis_url))
         asked: list[str] = []
 
@@ -74,9 +74,9 @@ class Tending:
             asked.clear()
             await sender.send(database, job_ids)
 
-        found = [Chore(_BEAT_EVERY_S, beat), Chore(SWEEP_EVERY_S, sweep)]
+        found = [PeriodicTask(_BEAT_EVERY_S, beat), PeriodicTask(SWEEP_EVERY_S, sweep)]
         if any(self._settings.retention.values()):
-            found += [retention_chore(database, self._settings.retention, asked.extend), Chore(1.0, send_asked)]
+            found += [retention_chore(database, self._settings.retention, asked.extend), PeriodicTask(1.0, send_asked)]
         return found
 
 

@@ -13,6 +13,10 @@ from functools import partial
 from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
+from ai_agents.context.compaction import CompactingProvider, Notice, notices_of
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.meter import Meter
+from ai_agents.context.side_calls import Purpose, asks_judges
 from ai_agents.core.exceptions import AIAgentsError, ProviderError, RequestError
 from ai_agents.core.types import FilePart, JsonObject, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
 from ai_agents.memory.base import BRIEF, MemoryStrategy, Window
@@ -20,13 +24,9 @@ from ai_agents.memory.summarize import Summarize
 from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import Candidate, FallbackProvider
-from ai_agents.runner.asking import Purpose, asks_judges
-from ai_agents.runner.compaction import CompactingProvider, Notice, notices_of
-from ai_agents.runner.contexts import Contexts
 from ai_agents.runner.guarding import RunGuards
 from ai_agents.runner.input_guarding import guard_files
 from ai_agents.runner.loop import LoopLimits
-from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Needs
 from ai_agents.runner.turn import Prepare, Prepared
 from ai_agents.store.database import Database

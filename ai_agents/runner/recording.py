@@ -15,7 +15,7 @@ from ai_agents.core.types import JsonObject, Part, ToolCallPart, ToolResultPart,
 from ai_agents.guardrails.base import Trigger
 from ai_agents.store import jobs, runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message
-from ai_agents.store.model_calls import Call, insert_call
+from ai_agents.store.model_calls import CallRecord, insert_call
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
@@ -32,7 +32,7 @@ class Answer:
     """An assistant's message to be recorded under the run's `message_id`, and the call that it comes from."""
 
     parts: Sequence[Part]
-    call: Call
+    call: CallRecord
     status: str = "completed"
 
 
@@ -44,7 +44,7 @@ class Ending:
     stop_reason: str | None = None
     error: JsonObject | None = None
     answer: Answer | None = None
-    call: Call | None = None
+    call: CallRecord | None = None
     notices: tuple[JsonObject, ...] = ()
     triggers: tuple[Trigger, ...] = ()
 
@@ -130,7 +130,7 @@ def record_result(
     return True
 
 
-def record_lost(connection: Connection, run: OwnedRun, call: Call) -> OwnedRun:
+def record_lost(connection: Connection, run: OwnedRun, call: CallRecord) -> OwnedRun:
     """Record a call that ended with the process that made it. Raises `LeaseLost`."""
     used = _charged(run, call)
     runs.update_owned(connection, run, _spent(used))
@@ -138,7 +138,7 @@ def record_lost(connection: Connection, run: OwnedRun, call: Call) -> OwnedRun:
     return used
 
 
-def note_of_deleted(connection: Connection, run: OwnedRun, call: Call) -> bool:
+def note_of_deleted(connection: Connection, run: OwnedRun, call: CallRecord) -> bool:
     """Write down the call of a run that is gone with its thread; whether it is."""
     if runs.exists(connection, run.id):
         return False
@@ -146,7 +146,7 @@ def note_of_deleted(connection: Connection, run: OwnedRun, call: Call) -> bool:
     return True
 
 
-def record_retry(connection: Connection, run: OwnedRun, reason: str, call: Call) -> OwnedRun:
+def record_retry(connection: Connection, run: OwnedRun, reason: str, call: CallRecord) -> OwnedRun:
     """Void the message in progress, whose call is over, and begin the next attempt. Raises `LeaseLost`."""
     attempt = run.attempt + 1
     next_message_id = new_id()
@@ -255,7 +255,7 @@ def started_entry(row: RowMapping, user_message: JsonObject) -> Entry:
     return Entry("run.started", row["id"], {"attempt": row["attempt"], "user_message": user_message}, resets=True)
 
 
-def _charged(run: OwnedRun, call: Call) -> OwnedRun:
+def _charged(run: OwnedRun, call: CallRecord) -> OwnedRun:
     """The run with what a call of it used and cost."""
     cost = None if run.cost is None or call.cost is None else run.cost + call.cost
     return replace(run, usage=run.usage + call.usage, cost=cost)
@@ -268,7 +268,7 @@ def _spent(run: OwnedRun) -> JsonObject:
     return {"usage": run.usage.to_dict(), "cost": cost}
 
 
-def _note_call(connection: Connection, run: OwnedRun, call: Call) -> None:
+def _note_call(connection: Connection, run: OwnedRun, call: CallRecord) -> None:
     insert_call(connection, call, run_id=run.id, thread_id=run.thread_id, agent_id=run.agent_id, user_id=run.user_id)
 
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.side_calls import Purpose, asks_judges
+from ai_agents.context.view import ContextAsked, StrategyAsked, read_context
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import (
     InvalidRequest,
@@ -27,20 +30,17 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.admission import Admission, Admitted, OnBusy, admit, find_replayed
 from ai_agents.runner.approvals import Decided, Decision, decide
-from ai_agents.runner.asking import Purpose, asks_judges
 from ai_agents.runner.cancellation import CancelAsked, cancel
-from ai_agents.runner.connection import Connection
-from ai_agents.runner.context_view import ContextAsked, StrategyAsked, read_context
-from ai_agents.runner.contexts import Contexts
+from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage, JudgeFirst, Verdict, judge_message
-from ai_agents.runner.lease import LEASE_S
-from ai_agents.runner.places import place_at_start, place_in_run, place_in_thread
 from ai_agents.runner.preparation import Preparation, RunLimits
-from ai_agents.runner.previews import Place
-from ai_agents.runner.reader import StreamReader
+from ai_agents.runner.process.lease import LEASE_S
 from ai_agents.runner.turn import Prepare
 from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
+from ai_agents.streams.cursor import Cursor
+from ai_agents.streams.reader import StreamReader
+from ai_agents.streams.resume import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.tools.registry import default_registry
 from ai_agents.tools.toolset import ToolSource
 
@@ -58,7 +58,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunResult:
     """A run at its end (or waiting for a person), and the assistant's last message of it if there is one."""
 
     run: JsonObject
@@ -79,7 +79,7 @@ class AgentRunner:
 
     def __init__(
         self,
-        conn: Connection,
+        conn: DatabaseHandle,
         auth: RoleAuth | None = None,
         provider: Provider | None = None,
         memory: MemoryStrategy | None = None,
@@ -202,7 +202,7 @@ class AgentRunner:
             admitted = await self._judge_and_admit(asked)
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
             if follow and admitted.owned is not None:
-                place = place_at_start(admitted.owned)
+                place = cursor_at_start(admitted.owned)
                 started = replace(started, reader=self._reader(place, behind=False))
         finally:
             self.conn.bus.release(channel)
@@ -241,7 +241,7 @@ class AgentRunner:
         guards = await self._contexts.ready_guards(agent["guardrails"], "input", ask=ask)
         return await judge_message(guards, parts, self._contexts.blobs)
 
-    def _admit(self, connection: SqlConnection, asked: Admission) -> tuple[Admitted, Prepare]:
+    def _admit(self, connection: Connection, asked: Admission) -> tuple[Admitted, Prepare]:
         admitted = admit(connection, asked)
         if admitted.owned is None:
             return admitted, self._prepare
@@ -258,13 +258,13 @@ class AgentRunner:
         """The run that this very request made before; for a look ahead of anything that may refuse the request."""
         return await self._database.read(lambda c: find_replayed(c, asked), brief=True)
 
-    async def wait(self, thread_id: str, run_id: str) -> Outcome:
+    async def wait(self, thread_id: str, run_id: str) -> RunResult:
         """The run once it has ended or waits for a person, on whichever process it runs. Raises `RunNotFound`."""
         ended = self._executor.find_ended(run_id)
         if ended is not None:
             found = await asyncio.shield(ended)
             if found is not None:
-                return Outcome(found.run, found.message)
+                return RunResult(found.run, found.message)
         reader = await self.read_run(thread_id, run_id)
         if reader is not None:
             events = reader.events()
@@ -280,7 +280,7 @@ class AgentRunner:
             raise Overloaded("This process is stopping; the run goes on, see its events.", retry_after_s=1)
         return outcome
 
-    async def _outcome(self, thread_id: str, run_id: str) -> Outcome | None:
+    async def _outcome(self, thread_id: str, run_id: str) -> RunResult | None:
         return await self._database.read(lambda c: _outcome(c, thread_id, run_id), brief=True)
 
     async def decide(
@@ -302,7 +302,7 @@ class AgentRunner:
         return decided.run
 
     async def _with_reason(self, decision: Decision, thread_id: str, run_id: str, reason: str) -> Decision:
-        def find(connection: SqlConnection) -> tuple[JsonObject, str]:
+        def find(connection: Connection) -> tuple[JsonObject, str]:
             row = runs.get_row(connection, thread_id, run_id)
             return self._contexts.agent(connection, row["agent_id"], row["agent_version"]), row["user_id"]
 
@@ -380,7 +380,7 @@ class AgentRunner:
 
         Raises `RunNotFound`, `InvalidEventId`.
         """
-        place = await self._database.read(lambda c: place_in_run(c, thread_id, run_id, after), brief=True)
+        place = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, after), brief=True)
         return None if place is None else self._reader(place, may_read=may_read)
 
     async def read_thread(
@@ -390,11 +390,11 @@ class AgentRunner:
 
         Raises `ThreadNotFound`, `InvalidEventId`.
         """
-        place = await self._database.read(lambda c: place_in_thread(c, thread_id, after), brief=True)
+        place = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after), brief=True)
         return self._reader(place, may_read=may_read)
 
     def _reader(
-        self, place: Place, *, behind: bool = True, may_read: Callable[[], Awaitable[bool]] | None = None
+        self, place: Cursor, *, behind: bool = True, may_read: Callable[[], Awaitable[bool]] | None = None
     ) -> StreamReader:
         reader = StreamReader(
             self._database,
@@ -440,9 +440,9 @@ def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | Fil
     return parts
 
 
-def _outcome(connection: SqlConnection, thread_id: str, run_id: str) -> Outcome | None:
+def _outcome(connection: Connection, thread_id: str, run_id: str) -> RunResult | None:
     """What there is to be told of a run that has ended or waits; None while it goes on."""
     run = runs.to_public(runs.get_row(connection, thread_id, run_id))
     if run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
         return None
-    return Outcome(run, find_last_answer(connection, run_id))
+    return RunResult(run, find_last_answer(connection, run_id))

@@ -13,6 +13,8 @@ from typing import Any, Literal, NoReturn, Protocol
 
 from ai_agents.bus.base import Channel
 from ai_agents.bus.progress import TextInProgress
+from ai_agents.context.compaction import Notice, carry_on
+from ai_agents.context.meter import Meter
 from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, ProviderError, RunInterrupted, RunTimeout
 from ai_agents.core.types import (
     ModelMessage,
@@ -26,14 +28,12 @@ from ai_agents.core.types import (
 from ai_agents.guardrails.base import Trigger
 from ai_agents.providers.base import Provider
 from ai_agents.runner import approvals, recording, recovery
-from ai_agents.runner.compaction import Notice, carry_on
 from ai_agents.runner.loop import FindFault, Loop, LoopLimits, NeedsApproval, ToolRunner
-from ai_agents.runner.meter import Meter
 from ai_agents.runner.recording import Answer, Ended, Ending, Needs, Successor
 from ai_agents.runner.writes import Writes
 from ai_agents.store import model_calls, tool_calls
 from ai_agents.store.database import Database
-from ai_agents.store.model_calls import Call, Outcome
+from ai_agents.store.model_calls import CallRecord, CallStatus
 from ai_agents.store.runs import LeaseLost, OwnedRun
 
 StopKind = Literal["cancel", "hand_over", "lease_lost"]
@@ -123,7 +123,7 @@ class Turn:
         self._progress: TextInProgress | None = None
         self._writes = Writes(database, run.id, is_stopped=lambda: self.stopped is not None)
         # A model call that is over and not recorded yet.
-        self._unrecorded: Call | None = None
+        self._unrecorded: CallRecord | None = None
         # Messages that this turn has written since it was prepared.
         self._recorded = 0
 
@@ -396,7 +396,7 @@ class Turn:
         assert self._prepared is not None  # noqa: S101  # no model is called before the turn is prepared
         return self._prepared.meter()
 
-    def _aborted(self, outcome: Outcome, error: AIAgentsError | None = None) -> Call | None:
+    def _aborted(self, outcome: CallStatus, error: AIAgentsError | None = None) -> CallRecord | None:
         """The model call under way, as it ends; None where there is none."""
         if self._progress is None:
             return None

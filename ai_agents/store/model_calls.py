@@ -27,21 +27,21 @@ from ai_agents.store.models import ModelCall
 from ai_agents.store.statements import prepared_insert
 
 # `lost`: its process died, and nobody knows how far it came.
-Outcome = Literal["completed", "failed", "cancelled", "lost"]
+CallStatus = Literal["completed", "failed", "cancelled", "lost"]
 Group = Literal["agent", "model", "user", "day"]
 _INSERT = prepared_insert(ModelCall)
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallRecord:
     """One call of a model. `cost` is in US dollars, None where it is not known."""
 
     provider: str
     model: str
     usage: Usage
     cost: Decimal | None
-    outcome: Outcome
+    outcome: CallStatus
     id: str = field(default_factory=new_id)
 
     def cost_to_dict(self) -> JsonObject | None:
@@ -51,7 +51,7 @@ class Call:
 
 def insert_call(
     connection: Connection,
-    call: Call,
+    call: CallRecord,
     *,
     run_id: str | None,
     thread_id: str | None,

@@ -17,7 +17,7 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import FilePart, JsonObject, LogRow
-from ai_agents.store import beginnings, pages, roles, summaries, thread_log
+from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
 from ai_agents.store.database import HasDatabase, note_rows
 from ai_agents.store.messages import find_message
 from ai_agents.store.models import Agent, Thread
@@ -59,7 +59,7 @@ def create_thread(
     if connection.execute(agent).one_or_none() is None:
         raise AgentNotFound
     title, summary = _checked_text(title, "title"), _checked_text(summary, "summary")
-    beginning = beginnings.from_messages(connection, messages, user_id=owner_id, known_files=known_files)
+    beginning = initial_messages.from_messages(connection, messages, user_id=owner_id, known_files=known_files)
     thread_id = insert_thread(
         connection,
         {"agent_id": agent_id, "title": title, "title_by": title and "user", "metadata": dict(metadata or {})},
@@ -74,7 +74,7 @@ def create_thread(
 def insert_thread(
     connection: Connection,
     values: Mapping[str, Any],
-    beginning: Sequence[beginnings.Beginning],
+    beginning: Sequence[initial_messages.Beginning],
     *,
     owner_id: str | None,
 ) -> str:
@@ -91,7 +91,7 @@ def insert_thread(
     connection.execute(insert(Thread), row)
     if owner_id is not None:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="thread", resource_id=thread_id)
-    beginnings.insert(connection, thread_id, beginning)
+    initial_messages.insert(connection, thread_id, beginning)
     return thread_id
 
 
@@ -189,7 +189,7 @@ def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owne
         raise MessageNotFound
     if thread["deleted_at"] is not None:
         raise AgentDeleted
-    beginning = beginnings.from_history(connection, thread_id, through_seq=message["seq"])
+    beginning = initial_messages.from_history(connection, thread_id, through_seq=message["seq"])
     values = {name: thread[name] for name in ("agent_id", "title", "title_by", "metadata")}
     new_thread_id = insert_thread(connection, values, beginning, owner_id=owner_id)
     if (summary := summaries.newest(connection, thread_id, through_seq=message["seq"])) is not None:

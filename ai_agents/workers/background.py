@@ -5,9 +5,9 @@ import logging
 from collections.abc import Sequence
 
 from ai_agents.attachments.files import Attachments
+from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import DatabaseUnavailable
-from ai_agents.runner.chores import Chore
-from ai_agents.runner.contexts import Contexts
+from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import jobs
 from ai_agents.store.database import Database
 from ai_agents.workers.jobs import JobRunner
@@ -31,14 +31,14 @@ class InProcessJobs:
         model: tuple[str, str] | None = None,
         concurrency: int = CONCURRENCY,
         attachments: Attachments | None = None,
-        chores: Sequence[Chore] = (),
+        periodic_tasks: Sequence[PeriodicTask] = (),
     ) -> None:
         self._database = database
         self._owner = owner
         self._model = model
         self._concurrency = concurrency
         self._attachments = attachments
-        self._chores = tuple(chores)
+        self._chores = tuple(periodic_tasks)
         self._runner: JobRunner | None = None
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
         # Ids that wait here or are being carried out here.
@@ -63,9 +63,9 @@ class InProcessJobs:
         while len(self._tasks) < wanted:
             self._tasks.append(asyncio.create_task(self._carry_out(), name="ai-agents-jobs"))
 
-    def chores(self) -> list[Chore]:
+    def periodic_tasks(self) -> list[PeriodicTask]:
         """Looking for jobs that nobody told of."""
-        return [Chore(_LOOK_EVERY_S, self._look), *self._chores]
+        return [PeriodicTask(_LOOK_EVERY_S, self._look), *self._chores]
 
     async def drain(self, grace_s: float) -> None:
         """Begin nothing more that is not known here yet; after `grace_s` seconds what is left stays in the outbox."""

@@ -2,12 +2,11 @@
 
 from typing import Protocol
 
-from sqlalchemy import Connection as SqlConnection
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from ai_agents.core.exceptions import InvalidRequest, ThreadNotFound
 from ai_agents.core.types import JsonObject
-from ai_agents.runner.connection import Connection, latest_connection
+from ai_agents.runner.handle import DatabaseHandle, latest_connection
 from ai_agents.store import jobs, summaries
 from ai_agents.store.database import Database, HasDatabase
 from ai_agents.store.models import Thread
@@ -26,7 +25,7 @@ class OutboxQueue:
 
     def __init__(self, conn: HasDatabase) -> None:
         self._database: Database = conn.database
-        self._executor = conn.executor if isinstance(conn, Connection) else None
+        self._executor = conn.executor if isinstance(conn, DatabaseHandle) else None
 
     async def enqueue(self, thread_id: str, kind: str) -> JsonObject:
         """Write the job's row, and see to it that it is carried out."""
@@ -64,7 +63,7 @@ def _queue() -> JobQueue:
     return OutboxQueue(conn)
 
 
-def _enqueue(connection: SqlConnection, thread_id: str, kind: str) -> JsonObject:
+def _enqueue(connection: Connection, thread_id: str, kind: str) -> JsonObject:
     if connection.execute(select(Thread.id).where(Thread.id == thread_id)).scalar_one_or_none() is None:
         raise ThreadNotFound
     if kind == "title":

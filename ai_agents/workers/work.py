@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from ai_agents.attachments.files import Attachments
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.side_calls import Purpose, asks_judges, complete
 from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
 from ai_agents.guardrails.base import Trigger
 from ai_agents.guardrails.stream import REDACTED
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
-from ai_agents.runner.asking import Purpose, asks_judges, complete
-from ai_agents.runner.contexts import Contexts
 from ai_agents.runner.recording import trigger_entries
 from ai_agents.store import thread_log
 from ai_agents.store.agents import get_version

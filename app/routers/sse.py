@@ -13,7 +13,7 @@ from contextlib import aclosing
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ai_agents.runner.reader import StreamReader
+from ai_agents.streams.reader import StreamReader
 from app.container import Principal
 from app.problems import RateLimited
 

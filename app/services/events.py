@@ -6,9 +6,9 @@ import orjson
 from sqlalchemy import Connection
 
 from ai_agents.core.types import JsonObject, LogRow
-from ai_agents.runner.places import place_in_thread
-from ai_agents.runner.reader import StreamReader
 from ai_agents.store import thread_log
+from ai_agents.streams.reader import StreamReader
+from ai_agents.streams.resume import cursor_in_thread
 from app.container import Container
 from app.dependencies import PageOf, Reading
 
@@ -30,7 +30,7 @@ async def list_events(services: Container, thread_id: str, page: PageOf, *, newe
 
     def read(connection: Connection) -> Sequence[LogRow]:
         # The same rules for ids as streams have.
-        seq = None if page.after is None else place_in_thread(connection, thread_id, page.after).seq
+        seq = None if page.after is None else cursor_in_thread(connection, thread_id, page.after).seq
         if newest_first:
             return thread_log.list_before(connection, thread_id, seq, limit=page.limit + 1)
         return thread_log.list_after(connection, thread_id, seq or 0, limit=page.limit + 1)

@@ -1,7 +1,7 @@
 """Sending messages: the main job."""
 
 from ai_agents.core.exceptions import RequestError, ThreadNotFound
-from ai_agents.runner.runner import Outcome, Started
+from ai_agents.runner.runner import RunResult, Started
 from app.container import Container, Principal
 from app.schemas.common import to_parts
 from app.schemas.messages import CreateMessage
@@ -43,6 +43,6 @@ async def refuse(services: Container, user: Principal, thread_id: str, error: Re
     return ThreadNotFound()
 
 
-async def wait_for_answer(services: Container, started: Started) -> Outcome:
+async def wait_for_answer(services: Container, started: Started) -> RunResult:
     """The run's end, or its wait for a person."""
     return await services.runner.wait(started.run["thread_id"], started.run["id"])

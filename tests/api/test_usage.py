@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from ai_agents.core.ids import format_time, new_id
 from ai_agents.core.types import Usage
 from ai_agents.store import model_calls
-from ai_agents.store.model_calls import Call
+from ai_agents.store.model_calls import CallRecord
 from ai_agents.store.models import ModelCall
 from ai_agents.testing import ScriptedProvider
 from app.settings import Settings
@@ -168,7 +168,7 @@ async def test_a_deleted_thread_keeps_its_costs(priced: Service) -> None:
 
 
 async def test_what_the_service_does_by_itself_is_nobodys(priced: Service) -> None:
-    call = Call("scripted", "scripted", Usage(input_tokens=1, output_tokens=1), None, "completed")
+    call = CallRecord("scripted", "scripted", Usage(input_tokens=1, output_tokens=1), None, "completed")
     nobodys = {"run_id": None, "thread_id": None, "agent_id": None, "user_id": None}
     await priced.container.conn.database.write(lambda c: model_calls.insert_call(c, call, **nobodys))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ai_agents import Connection
+from ai_agents import DatabaseHandle
 from ai_agents.guardrails import registry as guardrails
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS, build_guardrails
 from ai_agents.tools.plugins import GROUP
@@ -104,7 +104,7 @@ async def test_the_python_of_the_pages_runs_and_says_what_they_say(
                 await run_snippet(snippet, names)
     finally:
         default_registry.unregister("order_status")
-        conn: Connection = names["conn"]
+        conn: DatabaseHandle = names["conn"]
         await asyncio.wait_for(conn.close(), 10)
     printed = capsys.readouterr().out
     if page == TOOLS:

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sqlalchemy.engine import Connection as SqlConnection
+from sqlalchemy.engine import Connection
 
-from ai_agents import AgentRunner, Connection, MessageStore, RunStore, Tool, ToolRegistry, connect
+from ai_agents import AgentRunner, DatabaseHandle, MessageStore, RunStore, Tool, ToolRegistry, connect
 from ai_agents.core.types import (
     JsonObject,
     ModelEvent,
@@ -151,7 +151,7 @@ def _wrap(point: Callable[[], None]) -> None:
         return asyncio.Task(_Stepped(work, point), loop=loop, **options)
 
     asyncio.get_running_loop().set_task_factory(factory)
-    for owner in (HeldConnection, SqlConnection):
+    for owner in (HeldConnection, Connection):
         _wrap_commit(owner, point)
 
 
@@ -215,7 +215,7 @@ async def _read(place: Place, runner: AgentRunner, run_id: str, after: str | Non
             place.note("told", {"id": event.id, "type": event.type, "data": dict(event.data)})
 
 
-async def _open(place: Place) -> tuple[Connection, AgentRunner]:
+async def _open(place: Place) -> tuple[DatabaseHandle, AgentRunner]:
     conn = await connect(place.url)
     tools = ToolRegistry([Count("count", place, retry_safe=False), Count("count_safely", place, retry_safe=True)])
     runner = AgentRunner(conn, provider=StrictProvider(model="claude-sonnet-5"), tools=tools)
@@ -262,7 +262,7 @@ def _check_told(place: Place, run_id: str) -> None:
     assert told.types().count("tool.completed") == 2
 
 
-async def _check_thread(place: Place, conn: Connection, run_ids: list[str]) -> None:
+async def _check_thread(place: Place, conn: DatabaseHandle, run_ids: list[str]) -> None:
     history: list[JsonObject] = (await MessageStore(conn).list(place.thread_id, limit=100))["data"]
     asked = [message["content"] for message in history if message["role"] == "user"]
     assert asked == [*QUESTIONS, "still usable?"]

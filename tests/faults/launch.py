@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_agents import Tool, ToolDefinition, register_tool
-from ai_agents.runner import lease, runner
+from ai_agents.runner import runner
+from ai_agents.runner.process import lease
 from app import cli
 
 

@@ -8,14 +8,23 @@ from typing import Any
 
 import pytest
 
-from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, ProviderPool, ThreadStore, Tool, ToolRegistry
+from ai_agents import (
+    AgentRunner,
+    AgentStore,
+    DatabaseHandle,
+    MessageStore,
+    ProviderPool,
+    ThreadStore,
+    Tool,
+    ToolRegistry,
+)
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import DiskStore
 from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.providers import anthropic, ollama, openai, openai_responses
-from ai_agents.runner import lease
-from ai_agents.runner.connection import connect
+from ai_agents.runner.handle import open_handle
+from ai_agents.runner.process import lease
 from ai_agents.store import runs
 from ai_agents.store.history import History
 from ai_agents.store.summaries import SummaryStore
@@ -70,7 +79,7 @@ class Stage:
     """A thread whose agent can be given another model between two messages."""
 
     fake: FakeProviderServer
-    conn: Connection
+    conn: DatabaseHandle
     runner: AgentRunner
     hang: Hang
     agent_id: str
@@ -166,7 +175,7 @@ async def stage(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             {name: {"base_url": fake.base_url(name), **options} for name in ("anthropic", "openai")}
             | {"ollama": {"base_url": fake.base_url("ollama"), "max_retries": 0}}
         )
-        conn = await connect(sqlite_url)
+        conn = await open_handle(sqlite_url)
         hang = Hang()
         tools = ToolRegistry([hang])
         runner = AgentRunner(conn, providers=pool, tools=tools, blobs=DiskStore(tmp_path / "files"))

@@ -17,7 +17,7 @@ ADMIN_KEY = "admin-key-of-the-fault-tests"
 _START_TIMEOUT_S = 60.0
 # What a process says of faults that are its own, whatever is done to the world around it.
 _COMPLAINTS = re.compile(
-    r'"event":"(unexpected error|run failed|a chore failed|tool failed|telling of a commit failed|job failed'
+    r'"event":"(unexpected error|run failed|a task failed|tool failed|telling of a commit failed|job failed'
     r"|carrying out a job failed|(telling|hearing) other processes failed|reading the text in progress failed"
     r"|Exception in|Unhandled exception)|was never (retrieved|awaited)"
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ai_agents import AgentRunner, AgentStore, Connection, ThreadStore, ToolRegistry, connect
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, ToolRegistry, connect
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.providers import retry
 from ai_agents.testing import ScriptedProvider
@@ -21,7 +21,7 @@ USER = "ada"
 class Talk:
     """A runner, its scripted provider and a thread whose owner is `USER`."""
 
-    conn: Connection
+    conn: DatabaseHandle
     runner: AgentRunner
     provider: ScriptedProvider
     thread_id: str
@@ -31,7 +31,7 @@ MakeTalk = Callable[..., Awaitable[Talk]]
 
 
 @pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[Connection]:
+async def conn(database_url: str) -> AsyncIterator[DatabaseHandle]:
     """A handle on a fresh database."""
     handle = await connect(database_url)
     yield handle
@@ -39,7 +39,7 @@ async def conn(database_url: str) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-def make_talk(conn: Connection) -> MakeTalk:
+def make_talk(conn: DatabaseHandle) -> MakeTalk:
     """Make a thread whose agent gives these answers."""
 
     async def make(

@@ -9,7 +9,7 @@ import orjson
 from ai_agents import (
     AgentRunner,
     AgentStore,
-    Connection,
+    DatabaseHandle,
     MessageStore,
     RunStore,
     ThreadStore,
@@ -19,7 +19,7 @@ from ai_agents import (
 )
 from ai_agents.core.types import JsonObject
 from ai_agents.providers.registry import ProviderPool
-from ai_agents.runner.runner import Outcome
+from ai_agents.runner.runner import RunResult
 from tests.fakes.answers import Answer, Call, Piece, Raw, say
 from tests.fakes.frames import frames
 from tests.fakes.provider_server import FakeProviderServer
@@ -53,14 +53,14 @@ class Counting(Tool):
 class Thread:
     """A thread of an agent whose provider is the fake one."""
 
-    conn: Connection
+    conn: DatabaseHandle
     runner: AgentRunner
     fake: FakeProviderServer
     pool: ProviderPool
     tool: Counting
     id: str
 
-    async def ask(self, content: str = QUESTION) -> Outcome:
+    async def ask(self, content: str = QUESTION) -> RunResult:
         """Send a message; how its run ended."""
         started = await self.runner.start(self.id, USER, content)
         return await self.runner.wait(self.id, started.run["id"])
@@ -81,7 +81,12 @@ class Thread:
 
 
 async def make_thread(
-    conn: Connection, fake: FakeProviderServer, wire: str, *, addresses: Mapping[str, str] | None = None, **agent: Any
+    conn: DatabaseHandle,
+    fake: FakeProviderServer,
+    wire: str,
+    *,
+    addresses: Mapping[str, str] | None = None,
+    **agent: Any,
 ) -> Thread:
     """A thread whose agent speaks this wire format. `addresses` are the providers', where they are not the fake's."""
     options: dict[str, dict[str, str]] = {}

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from ai_agents import AgentRunner, AgentStore, Connection, DiskStore, MessageStore, ThreadStore, ToolRegistry
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, DiskStore, MessageStore, ThreadStore, ToolRegistry
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.testing import ScriptedProvider
 from ai_agents.tools.base import Tool
@@ -41,7 +41,7 @@ class Stage:
 
     def __init__(
         self,
-        conn: Connection,
+        conn: DatabaseHandle,
         *answers: object,
         tool: Tool | None = None,
         blobs: DiskStore | None = None,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, RunLimits, ThreadStore, ToolRegistry
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, RunLimits, ThreadStore, ToolRegistry
 from ai_agents.core.exceptions import Conflict, ContextExceeded, GuardrailBlocked, ThreadBusy, ToolCallNotFound
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition
-from ai_agents.runner.executor import Executor
+from ai_agents.runner.process.executor import Executor
 from ai_agents.store import runs
 from ai_agents.store.models import ModelCall, Run
 from ai_agents.testing import ScriptedProvider, tool_call
@@ -41,7 +41,7 @@ class Pay(Tool):
 class Desk:
     """A thread whose agent has to ask before it pays, but not before it calculates."""
 
-    def __init__(self, conn: Connection, *answers: object) -> None:
+    def __init__(self, conn: DatabaseHandle, *answers: object) -> None:
         self.conn = conn
         self.pay = Pay()
         self.provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
@@ -84,7 +84,7 @@ class Desk:
         return {part["tool_call_id"]: (part["result"], part["is_error"]) for part in parts}
 
 
-async def open_desk(conn: Connection, *answers: object, guardrails: Sequence[JsonObject] = ()) -> Desk:
+async def open_desk(conn: DatabaseHandle, *answers: object, guardrails: Sequence[JsonObject] = ()) -> Desk:
     desk = Desk(conn, *answers)
     tools = ["calculator", {"name": "pay", "approval": "always"}]
     agent = await AgentStore(conn).create(name="cashier", tools=tools, guardrails=guardrails)  # type: ignore[arg-type]  # mixed, as the contract has it
@@ -92,7 +92,7 @@ async def open_desk(conn: Connection, *answers: object, guardrails: Sequence[Jso
     return desk
 
 
-async def test_a_run_waits_until_its_call_is_approved_and_then_goes_on(conn: Connection) -> None:
+async def test_a_run_waits_until_its_call_is_approved_and_then_goes_on(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
@@ -108,7 +108,7 @@ async def test_a_run_waits_until_its_call_is_approved_and_then_goes_on(conn: Con
     ]  # fmt: skip
 
 
-async def test_the_event_tells_what_is_to_be_decided(conn: Connection) -> None:
+async def test_the_event_tells_what_is_to_be_decided(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
@@ -121,7 +121,7 @@ async def test_the_event_tells_what_is_to_be_decided(conn: Connection) -> None:
             break
 
 
-async def test_a_refused_call_is_told_to_the_model_with_the_reason(conn: Connection) -> None:
+async def test_a_refused_call_is_told_to_the_model_with_the_reason(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Bob")
     desk = await open_desk(conn, [call], "As you wish.")
     run = await desk.ask()
@@ -133,7 +133,7 @@ async def test_a_refused_call_is_told_to_the_model_with_the_reason(conn: Connect
 
 
 @pytest.mark.parametrize("action", ["redact", "block"])
-async def test_a_reason_passes_the_guardrails_as_what_users_say_does(conn: Connection, action: str) -> None:
+async def test_a_reason_passes_the_guardrails_as_what_users_say_does(conn: DatabaseHandle, action: str) -> None:
     call = tool_call("pay", to="Bob")
     rule = {"type": "blocklist", "patterns": ["secret"], "stage": "input", "action": action}
     desk = await open_desk(conn, [call], "As you wish.", guardrails=[rule])
@@ -149,7 +149,7 @@ async def test_a_reason_passes_the_guardrails_as_what_users_say_does(conn: Conne
     assert "guardrail.triggered" in [kind for kind, _ in await desk.events(run)]
 
 
-async def test_each_of_several_calls_is_decided_and_the_others_are_made_at_once(conn: Connection) -> None:
+async def test_each_of_several_calls_is_decided_and_the_others_are_made_at_once(conn: DatabaseHandle) -> None:
     first, second, third = tool_call("pay", to="Ada"), tool_call("pay", to="Bob"), tool_call("pay", to="Cid")
     sum_up = tool_call("calculator", expression="6*7")
     desk = await open_desk(conn, [first, sum_up, second, third], "Done.")
@@ -164,7 +164,7 @@ async def test_each_of_several_calls_is_decided_and_the_others_are_made_at_once(
     assert (await desk.results())[second.tool_call_id] == ("A person refused this call.", True)
 
 
-async def test_a_run_may_wait_several_times(conn: Connection) -> None:
+async def test_a_run_may_wait_several_times(conn: DatabaseHandle) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first], [second], "Both paid.")
     run = await desk.ask()
@@ -176,7 +176,7 @@ async def test_a_run_may_wait_several_times(conn: Connection) -> None:
     assert desk.pay.paid == {"Ada": 1, "Bob": 1}
 
 
-async def test_a_call_is_decided_once_and_only_one_that_waits(conn: Connection) -> None:
+async def test_a_call_is_decided_once_and_only_one_that_waits(conn: DatabaseHandle) -> None:
     first, second, other = (
         tool_call("pay", to="Ada"),
         tool_call("pay", to="Bob"),
@@ -197,7 +197,7 @@ async def test_a_call_is_decided_once_and_only_one_that_waits(conn: Connection) 
     assert desk.pay.paid == {"Bob": 1}
 
 
-async def test_decisions_at_the_same_moment_count_once(conn: Connection) -> None:
+async def test_decisions_at_the_same_moment_count_once(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
@@ -208,7 +208,7 @@ async def test_decisions_at_the_same_moment_count_once(conn: Connection) -> None
     assert desk.pay.paid == {"Ada": 1}
 
 
-async def test_nobody_is_asked_about_a_call_that_cannot_be_made(conn: Connection) -> None:
+async def test_nobody_is_asked_about_a_call_that_cannot_be_made(conn: DatabaseHandle) -> None:
     wrong = tool_call("pay", whom="Ada")
     malformed = ToolCallPart("call_malformed", "pay", {}, malformed="{")
     desk = await open_desk(conn, [wrong, malformed, tool_call("steal")], "Sorry.")
@@ -216,7 +216,7 @@ async def test_nobody_is_asked_about_a_call_that_cannot_be_made(conn: Connection
     assert all(is_error for _, is_error in (await desk.results()).values())
 
 
-async def test_a_call_that_was_made_too_often_is_not_asked_about_again(conn: Connection) -> None:
+async def test_a_call_that_was_made_too_often_is_not_asked_about_again(conn: DatabaseHandle) -> None:
     calls = [tool_call("pay", to="Ada") for _ in range(4)]
     desk = await open_desk(conn, *([call] for call in calls), "Enough.")
     run = await desk.ask()
@@ -227,7 +227,7 @@ async def test_a_call_that_was_made_too_often_is_not_asked_about_again(conn: Con
     assert (run["status"], desk.pay.paid["Ada"]) == ("completed", 3)
 
 
-async def test_a_call_is_not_asked_about_more_often_in_one_message_than_in_several(conn: Connection) -> None:
+async def test_a_call_is_not_asked_about_more_often_in_one_message_than_in_several(conn: DatabaseHandle) -> None:
     calls = [tool_call("pay", to="Ada") for _ in range(6)]
     desk = await open_desk(conn, calls, "Enough.")
     run = await desk.ask()
@@ -241,7 +241,7 @@ async def test_a_call_is_not_asked_about_more_often_in_one_message_than_in_sever
             await desk.say(run, call, approved=True)
 
 
-async def test_while_a_run_waits_the_thread_is_busy_and_an_interrupt_denies_what_waits(conn: Connection) -> None:
+async def test_while_a_run_waits_the_thread_is_busy_and_an_interrupt_denies_what_waits(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Never mind.")
     run = await desk.ask()
@@ -257,7 +257,7 @@ async def test_while_a_run_waits_the_thread_is_busy_and_an_interrupt_denies_what
 
 @pytest.mark.parametrize("interrupted", [False, True])
 async def test_of_a_call_that_was_agreed_to_and_not_made_nobody_says_that_it_was_not_agreed_to(
-    conn: Connection, interrupted: bool
+    conn: DatabaseHandle, interrupted: bool
 ) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first, second], "Never mind.")
@@ -280,7 +280,7 @@ async def test_of_a_call_that_was_agreed_to_and_not_made_nobody_says_that_it_was
     }
 
 
-async def test_a_waiting_run_can_be_cancelled_and_the_queue_goes_on(conn: Connection) -> None:
+async def test_a_waiting_run_can_be_cancelled_and_the_queue_goes_on(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Next.")
     run = await desk.ask()
@@ -290,7 +290,7 @@ async def test_a_waiting_run_can_be_cancelled_and_the_queue_goes_on(conn: Connec
     assert desk.pay.paid.total() == 0
 
 
-async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: Connection) -> None:
+async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: DatabaseHandle) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first, second], "Then not.")
     run = await desk.ask()
@@ -303,7 +303,7 @@ async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: 
     assert (await desk.results())[first.tool_call_id][1]
 
 
-async def test_a_wait_that_begins_as_an_earlier_one_is_given_up_is_left_alone(conn: Connection) -> None:
+async def test_a_wait_that_begins_as_an_earlier_one_is_given_up_is_left_alone(conn: DatabaseHandle) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first], [second], "Paid.")
     run = await desk.ask()
@@ -317,7 +317,7 @@ async def test_a_wait_that_begins_as_an_earlier_one_is_given_up_is_left_alone(co
     assert desk.pay.paid == {"Ada": 1, "Bob": 1}
 
 
-async def test_a_run_waits_as_long_as_it_was_told(conn: Connection) -> None:
+async def test_a_run_waits_as_long_as_it_was_told(conn: DatabaseHandle) -> None:
     desk = await open_desk(conn, [tool_call("pay", to="Ada")])
     desk.runner = desk.new_runner(approval_s=1000.0)
     run = await desk.ask()
@@ -329,7 +329,7 @@ async def test_a_run_waits_as_long_as_it_was_told(conn: Connection) -> None:
     assert (await desk.runner.wait(desk.thread_id, run["id"])).run["status"] == "waiting"
 
 
-async def test_a_cancellation_that_comes_as_the_run_begins_to_wait_wins(conn: Connection) -> None:
+async def test_a_cancellation_that_comes_as_the_run_begins_to_wait_wins(conn: DatabaseHandle) -> None:
     reached, go_on = asyncio.Event(), asyncio.Event()
     desk = await open_desk(conn, [tool_call("slow"), tool_call("pay", to="Ada")])
 
@@ -357,7 +357,7 @@ async def test_a_cancellation_that_comes_as_the_run_begins_to_wait_wins(conn: Co
 
 
 async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_next(
-    conn: Connection, monkeypatch: pytest.MonkeyPatch
+    conn: DatabaseHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
@@ -372,7 +372,7 @@ async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_ne
 
 
 async def test_no_call_is_written_down_as_lost_where_nobody_was_at_work(
-    conn: Connection, monkeypatch: pytest.MonkeyPatch
+    conn: DatabaseHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Then not.")
@@ -397,7 +397,7 @@ async def ask_without_a_tool(desk: Desk) -> JsonObject:
     return await desk.ask()
 
 
-async def test_a_waiting_run_says_which_tools_it_does_without_and_says_it_once_at_its_end(conn: Connection) -> None:
+async def test_a_waiting_run_says_which_tools_it_does_without_and_says_it_once_at_its_end(conn: DatabaseHandle) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first], [second], "Paid.")
     missing = [{"code": "tool_missing", "tool": "gone"}]
@@ -409,7 +409,7 @@ async def test_a_waiting_run_says_which_tools_it_does_without_and_says_it_once_a
     assert (run["status"], run["notices"]) == ("completed", missing)
 
 
-async def test_a_run_that_is_cancelled_while_it_waits_has_said_what_it_did_without(conn: Connection) -> None:
+async def test_a_run_that_is_cancelled_while_it_waits_has_said_what_it_did_without(conn: DatabaseHandle) -> None:
     desk = await open_desk(conn, [tool_call("pay", to="Ada")])
     run = await ask_without_a_tool(desk)
     cancelled = await desk.runner.cancel(desk.thread_id, run["id"])
@@ -417,7 +417,9 @@ async def test_a_run_that_is_cancelled_while_it_waits_has_said_what_it_did_witho
 
 
 @pytest.mark.parametrize("again", [False, True])
-async def test_what_was_left_out_before_a_run_waited_is_still_told_of_at_its_end(conn: Connection, again: bool) -> None:
+async def test_what_was_left_out_before_a_run_waited_is_still_told_of_at_its_end(
+    conn: DatabaseHandle, again: bool
+) -> None:
     too_long = ContextExceeded("too long", provider="scripted")
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, "One.", "Two.", "Three.", too_long, [call], *([too_long] if again else []), "Paid.")
@@ -433,7 +435,7 @@ async def test_what_was_left_out_before_a_run_waited_is_still_told_of_at_its_end
     assert [notice["messages"] for notice in run["notices"]] == [6 if again else 4]
 
 
-async def test_the_usage_of_a_run_that_waited_is_that_of_all_its_calls(conn: Connection) -> None:
+async def test_the_usage_of_a_run_that_waited_is_that_of_all_its_calls(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from ai_agents import AgentRunner, AgentStore, Attachments, Connection, DiskStore, ThreadStore
+from ai_agents import AgentRunner, AgentStore, Attachments, DatabaseHandle, DiskStore, ThreadStore
 from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable, UnsupportedAttachment
 from ai_agents.core.types import FilePart, TextPart
 from ai_agents.providers.base import Capabilities
@@ -28,18 +28,20 @@ class Seeing(ScriptedProvider):
 
 
 @pytest.fixture
-def attachments(conn: Connection, tmp_path: Path) -> Attachments:
+def attachments(conn: DatabaseHandle, tmp_path: Path) -> Attachments:
     """Files on the disk."""
     return Attachments(conn, DiskStore(tmp_path / "files"))
 
 
-async def make_thread(conn: Connection) -> str:
+async def make_thread(conn: DatabaseHandle) -> str:
     """A thread of the user's."""
     agent = await AgentStore(conn).create("assistant")
     return str((await ThreadStore(conn).create(agent["id"], owner_id=USER))["id"])
 
 
-async def test_a_model_is_given_a_file_whose_bytes_are_in_no_row(conn: Connection, attachments: Attachments) -> None:
+async def test_a_model_is_given_a_file_whose_bytes_are_in_no_row(
+    conn: DatabaseHandle, attachments: Attachments
+) -> None:
     provider = Seeing("A square.", "Still a square.")
     runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)
     thread_id = await make_thread(conn)
@@ -62,7 +64,9 @@ async def test_a_model_is_given_a_file_whose_bytes_are_in_no_row(conn: Connectio
     assert all(str(PICTURE)[2:40] not in row for row in rows)
 
 
-async def test_a_file_may_be_a_part_of_the_content_by_its_id_alone(conn: Connection, attachments: Attachments) -> None:
+async def test_a_file_may_be_a_part_of_the_content_by_its_id_alone(
+    conn: DatabaseHandle, attachments: Attachments
+) -> None:
     provider = Seeing("Yes.")
     runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)
     file = await attachments.add(USER, "notes.txt", b"Remember this.")
@@ -76,7 +80,7 @@ async def test_a_file_may_be_a_part_of_the_content_by_its_id_alone(conn: Connect
     assert part.content.text == "Remember this."
 
 
-async def test_nothing_is_sent_of_what_cannot_be(conn: Connection, attachments: Attachments) -> None:
+async def test_nothing_is_sent_of_what_cannot_be(conn: DatabaseHandle, attachments: Attachments) -> None:
     thread_id = await make_thread(conn)
     picture = await attachments.add(USER, "square.png", PICTURE)
     others = await attachments.add("bob", "square.png", PICTURE)
@@ -98,7 +102,7 @@ async def test_nothing_is_sent_of_what_cannot_be(conn: Connection, attachments: 
 
 
 async def test_a_storage_that_does_not_answer_fails_the_run_and_leaves_the_thread_usable(
-    conn: Connection, attachments: Attachments, tmp_path: Path
+    conn: DatabaseHandle, attachments: Attachments, tmp_path: Path
 ) -> None:
     provider = Seeing("Here again.")
     runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)

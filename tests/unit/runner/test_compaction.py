@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from ai_agents import RunStore, ThreadStore, ToolRegistry
 from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
+from ai_agents.context.compaction import oldest_half
 from ai_agents.core.exceptions import ContextExceeded, ContextOverflow
 from ai_agents.core.tokens import estimate_message
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, TextPart
-from ai_agents.runner.compaction import oldest_half
 from ai_agents.testing import tool_call
 from tests.unit.memory.histories import seq_of, threads
 from tests.unit.runner.conftest import USER, MakeTalk, Talk

@@ -5,10 +5,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection as SqlConnection
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from ai_agents import AgentRunner, AgentStore, Connection, ThreadStore, connect
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, connect
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.store.history import History
 from ai_agents.store.summaries import insert_summary
@@ -25,7 +24,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-async def conn(sqlite_url: str) -> AsyncIterator[Connection]:
+async def conn(sqlite_url: str) -> AsyncIterator[DatabaseHandle]:
     handle = await connect(sqlite_url)
     yield handle
     await handle.close(grace_s=0)
@@ -39,13 +38,13 @@ SELECT :thread_id || seq, :thread_id, seq, CASE seq % 2 WHEN 1 THEN 'user' ELSE 
 """
 
 
-def fill(connection: SqlConnection, thread_id: str, count: int) -> None:
+def fill(connection: Connection, thread_id: str, count: int) -> None:
     """So many messages, with a summary of all but the last six."""
     connection.execute(text(_FILL), {"thread_id": thread_id, "count": count})
     insert_summary(connection, thread_id, "What was said before.", covers_through_seq=count - 6)
 
 
-def steps_of(connection: SqlConnection, read: Any) -> int:
+def steps_of(connection: Connection, read: Any) -> int:
     """How many instructions of SQLite's machine it takes."""
     driver: Any = connection.connection.driver_connection
     ticks = 0
@@ -63,7 +62,7 @@ def steps_of(connection: SqlConnection, read: Any) -> int:
     return ticks
 
 
-async def test_the_windows_of_all_strategies_cost_the_same_in_any_thread(conn: Connection) -> None:
+async def test_the_windows_of_all_strategies_cost_the_same_in_any_thread(conn: DatabaseHandle) -> None:
     runner = AgentRunner(conn, provider=ScriptedProvider())
     agent = await AgentStore(conn).create(name="assistant")
     contexts = runner._contexts
@@ -74,7 +73,7 @@ async def test_the_windows_of_all_strategies_cost_the_same_in_any_thread(conn: C
         for name, config in STRATEGIES.items():
             strategy = strategy_from_config(config)
 
-            def measure(c: SqlConnection, thread_id: str = thread_id, strategy: Any = strategy) -> tuple[int, int]:
+            def measure(c: Connection, thread_id: str = thread_id, strategy: Any = strategy) -> tuple[int, int]:
                 history = History(c, thread_id)
                 steps = steps_of(c, lambda: contexts.window(history, agent, "scripted", "scripted", strategy))
                 window = contexts.window(history, agent, "scripted", "scripted", strategy)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_agents import AgentStore, Attachments, Connection, DiskStore, Guardrail, register_guardrail
+from ai_agents import AgentStore, Attachments, DatabaseHandle, DiskStore, Guardrail, register_guardrail
 from ai_agents.attachments import extraction
 from ai_agents.core.exceptions import GuardrailBlocked
 from ai_agents.core.types import FileContent, FilePart, JsonObject
@@ -33,7 +33,7 @@ register_guardrail("names", Names)
 NAMES: JsonObject = {"type": "names", "stage": "input", "action": "redact"}
 
 
-async def attached(conn: Connection, blobs: DiskStore, stage: Stage, content: bytes, name: str) -> FileContent:
+async def attached(conn: DatabaseHandle, blobs: DiskStore, stage: Stage, content: bytes, name: str) -> FileContent:
     """What a model is sent of a file."""
     file = await Attachments(conn, blobs).add(USER, name, content)
     await stage.runner.run(stage.thread_id, USER, "See.", attachments=[file["id"]])
@@ -55,7 +55,7 @@ def blobs(tmp_path: Path) -> DiskStore:
 
 
 @pytest.mark.parametrize("action", ["block", "redact"])
-async def test_patterns_are_found_in_them(conn: Connection, blobs: DiskStore, action: str) -> None:
+async def test_patterns_are_found_in_them(conn: DatabaseHandle, blobs: DiskStore, action: str) -> None:
     stage = await Stage(conn, "Read.", blobs=blobs).open(blocklist("secret", stage="input", action=action))
     if action == "block":
         with pytest.raises(GuardrailBlocked):
@@ -64,7 +64,7 @@ async def test_patterns_are_found_in_them(conn: Connection, blobs: DiskStore, ac
     assert (await attached(conn, blobs, stage, b"the secret is here", "notes.txt")).text == f"the {R} is here"
 
 
-async def test_what_a_guardrail_for_whole_texts_redacts_is_never_sent(conn: Connection, blobs: DiskStore) -> None:
+async def test_what_a_guardrail_for_whole_texts_redacts_is_never_sent(conn: DatabaseHandle, blobs: DiskStore) -> None:
     stage = await Stage(conn, "Read.", "Again.", "And again.", blobs=blobs).open(NAMES, blocklist("x", stage="input"))
     sent = await attached(conn, blobs, stage, b"Ada and x and Ada", "notes.txt")
     assert sent.text == f"{R} and {R} and {R}"
@@ -79,7 +79,7 @@ async def test_what_a_guardrail_for_whole_texts_redacts_is_never_sent(conn: Conn
 
 
 async def test_very_many_places_are_kept_as_few(
-    conn: Connection, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
+    conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(input_guarding, "_MOST_PLACES", 3)
     stage = await Stage(conn, "Read.", blobs=blobs).open(NAMES)
@@ -96,7 +96,7 @@ class TakesDocuments(ScriptedProvider):
 
 
 async def test_a_document_goes_as_it_is_where_these_guardrails_have_looked_at_all_of_it(
-    conn: Connection, blobs: DiskStore
+    conn: DatabaseHandle, blobs: DiskStore
 ) -> None:
     stage = Stage(conn, "Read.", "Again.", blobs=blobs, provider=TakesDocuments)
     await stage.open(blocklist("secret", stage="input"))
@@ -110,7 +110,7 @@ async def test_a_document_goes_as_it_is_where_these_guardrails_have_looked_at_al
 
 
 async def test_a_document_that_is_longer_than_what_is_looked_at_goes_as_its_text(
-    conn: Connection, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
+    conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extraction, "MAX_TEXT_CHARACTERS", 20)
     stage = Stage(conn, "Read.", blobs=blobs, provider=TakesDocuments)
@@ -121,12 +121,12 @@ async def test_a_document_that_is_longer_than_what_is_looked_at_goes_as_its_text
     assert "secret" not in sent.text
 
 
-async def test_a_document_of_an_agent_without_guardrails_goes_as_it_is(conn: Connection, blobs: DiskStore) -> None:
+async def test_a_document_of_an_agent_without_guardrails_goes_as_it_is(conn: DatabaseHandle, blobs: DiskStore) -> None:
     stage = await Stage(conn, "Read.", blobs=blobs, provider=TakesDocuments).open()
     assert (await attached(conn, blobs, stage, pdf("A secret."), "paper.pdf")).form == "data"
 
 
-async def test_a_document_in_which_something_was_found_goes_as_its_text(conn: Connection, blobs: DiskStore) -> None:
+async def test_a_document_in_which_something_was_found_goes_as_its_text(conn: DatabaseHandle, blobs: DiskStore) -> None:
     stage = await Stage(conn, "Read.", blobs=blobs, provider=TakesDocuments).open(NAMES)
     sent = await attached(conn, blobs, stage, pdf("Ada was here."), "paper.pdf")
     assert (sent.form, sent.text.strip()) == ("text", f"{R} was here.")

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from ai_agents import (
     AgentRunner,
     AgentStore,
-    Connection,
+    DatabaseHandle,
     DiskStore,
     RunStore,
 )
@@ -35,7 +35,7 @@ async def stream_of(stage: Stage, content: str = "Go.") -> tuple[str, list[str],
     return said, kinds, last
 
 
-async def test_forbidden_text_leaves_neither_in_deltas_nor_in_the_message(conn: Connection) -> None:
+async def test_forbidden_text_leaves_neither_in_deltas_nor_in_the_message(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, list("It is a SeCrEt, yes.")).open(blocklist("secret"))
     said, kinds, last = await stream_of(stage)
     assert said == f"It is a {R}, yes."
@@ -47,7 +47,7 @@ async def test_forbidden_text_leaves_neither_in_deltas_nor_in_the_message(conn: 
     await stage.nowhere("secret")
 
 
-async def test_text_is_shown_as_it_comes_and_not_at_the_end(conn: Connection) -> None:
+async def test_text_is_shown_as_it_comes_and_not_at_the_end(conn: DatabaseHandle) -> None:
     gate = asyncio.Event()
     stage = await Stage(conn, ["All of this is fine, and ", gate, "so is the rest."]).open(blocklist("a secret"))
     said = ""
@@ -61,7 +61,7 @@ async def test_text_is_shown_as_it_comes_and_not_at_the_end(conn: Connection) ->
     assert said == "All of this is fine, and so is the rest."
 
 
-async def test_a_block_ends_the_run_and_keeps_what_was_rightly_said(conn: Connection) -> None:
+async def test_a_block_ends_the_run_and_keeps_what_was_rightly_said(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, list("Well, the secret is out.")).open(blocklist("secret", action="block"))
     said, kinds, last = await stream_of(stage)
     assert said == "Well, the "
@@ -76,7 +76,7 @@ async def test_a_block_ends_the_run_and_keeps_what_was_rightly_said(conn: Connec
         await stage.runner.run(stage.thread_id, USER, "Again.")
 
 
-async def test_a_block_before_any_text_leaves_no_message(conn: Connection) -> None:
+async def test_a_block_before_any_text_leaves_no_message(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, "secret").open(blocklist("secret", action="block"))
     run = await stage.ask()
     assert (run["status"], run["error"]["code"]) == ("failed", "guardrail_blocked")
@@ -86,7 +86,7 @@ async def test_a_block_before_any_text_leaves_no_message(conn: Connection) -> No
     assert (await stage.ask())["status"] == "completed"
 
 
-async def test_what_is_held_is_dropped_when_the_run_is_cancelled(conn: Connection) -> None:
+async def test_what_is_held_is_dropped_when_the_run_is_cancelled(conn: DatabaseHandle) -> None:
     gate = asyncio.Event()
     stage = await Stage(conn, ["The word is secr", gate]).open(blocklist("secret"))
     started = await stage.runner.start(stage.thread_id, USER, "Go.", follow=True)
@@ -102,7 +102,7 @@ async def test_what_is_held_is_dropped_when_the_run_is_cancelled(conn: Connectio
     assert (message["status"], message["content"]) == ("incomplete", "The word is ")
 
 
-async def test_an_answer_that_breaks_off_while_it_is_held_is_asked_for_again(conn: Connection) -> None:
+async def test_an_answer_that_breaks_off_while_it_is_held_is_asked_for_again(conn: DatabaseHandle) -> None:
     broken = ["secre", ProviderError("cut", retryable=True)]
     stage = await Stage(conn, broken, "All is well.").open(blocklist("secret"))
     run = await stage.ask()
@@ -110,7 +110,7 @@ async def test_an_answer_that_breaks_off_while_it_is_held_is_asked_for_again(con
     assert (await stage.history())[-1]["content"] == "All is well."
 
 
-async def test_arguments_are_judged_too(conn: Connection) -> None:
+async def test_arguments_are_judged_too(conn: DatabaseHandle) -> None:
     call = ToolCallPart("call_1", "say", {"what": "the secret", "secret": 1})
     say = Say("fine")
     stage = await Stage(conn, [call], [tool_call("say", what="a secret")], "Done.", tool=say).open(blocklist("secret"))
@@ -120,7 +120,7 @@ async def test_arguments_are_judged_too(conn: Connection) -> None:
     await stage.nowhere("secret")
 
 
-async def test_a_blocked_argument_is_never_run(conn: Connection) -> None:
+async def test_a_blocked_argument_is_never_run(conn: DatabaseHandle) -> None:
     say = Say("fine")
     stage = await Stage(conn, [tool_call("say", what="the secret")], tool=say).open(blocklist("secret", action="block"))
     run = await stage.ask()
@@ -129,13 +129,13 @@ async def test_a_blocked_argument_is_never_run(conn: Connection) -> None:
     await stage.nowhere("secret")
 
 
-async def test_the_name_of_a_tool_that_there_is_not_is_a_text_like_any_other(conn: Connection) -> None:
+async def test_the_name_of_a_tool_that_there_is_not_is_a_text_like_any_other(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, [tool_call("secret_tool")], "Done.").open(blocklist("secret"))
     assert (await stage.ask())["status"] == "completed"
     await stage.nowhere("secret")
 
 
-async def test_a_tools_result_passes_the_input_guardrails(conn: Connection) -> None:
+async def test_a_tools_result_passes_the_input_guardrails(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, [tool_call("say")], "Done.", tool=Say({"told": ["a secret"]})).open(
         blocklist("secret", stage="input")
     )
@@ -149,7 +149,7 @@ async def test_a_tools_result_passes_the_input_guardrails(conn: Connection) -> N
     await stage.nowhere("secret")
 
 
-async def test_a_blocked_result_is_withheld_and_the_model_is_told(conn: Connection) -> None:
+async def test_a_blocked_result_is_withheld_and_the_model_is_told(conn: DatabaseHandle) -> None:
     guardrail = blocklist("secret", stage="input", action="block")
     stage = await Stage(conn, [tool_call("say")], "Then not.").open(guardrail)
     assert (await stage.ask())["status"] == "completed"
@@ -159,7 +159,7 @@ async def test_a_blocked_result_is_withheld_and_the_model_is_told(conn: Connecti
     await stage.nowhere("secret")
 
 
-async def test_a_long_result_is_judged_before_it_is_kept(conn: Connection, tmp_path: Path) -> None:
+async def test_a_long_result_is_judged_before_it_is_kept(conn: DatabaseHandle, tmp_path: Path) -> None:
     blobs = DiskStore(tmp_path / "files")
     says = Say("x " * 60_000 + "the secret")
     stage = await Stage(conn, [tool_call("say")], "Done.", tool=says, blobs=blobs).open(
@@ -171,7 +171,7 @@ async def test_a_long_result_is_judged_before_it_is_kept(conn: Connection, tmp_p
     assert not any(b"secret" in content for content in contents)
 
 
-async def test_a_message_that_is_blocked_is_not_stored(conn: Connection) -> None:
+async def test_a_message_that_is_blocked_is_not_stored(conn: DatabaseHandle) -> None:
     stage = await Stage(conn).open(blocklist("secret", stage="input", action="block"))
     with pytest.raises(GuardrailBlocked) as blocked:
         await stage.ask("Here is a s\u200becret.")
@@ -182,7 +182,7 @@ async def test_a_message_that_is_blocked_is_not_stored(conn: Connection) -> None
     assert stage.provider.requests == []
 
 
-async def test_a_message_is_redacted_before_anybody_sees_it(conn: Connection) -> None:
+async def test_a_message_is_redacted_before_anybody_sees_it(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, "Noted.").open({"type": "pii", "stage": "input", "action": "redact"})
     run = await stage.ask("I am ada@example.com.")
     assert (await stage.history())[0]["content"] == f"I am {R}."
@@ -191,13 +191,13 @@ async def test_a_message_is_redacted_before_anybody_sees_it(conn: Connection) ->
     await stage.nowhere("ada@")
 
 
-async def test_a_stranger_learns_nothing_of_guardrails(conn: Connection) -> None:
+async def test_a_stranger_learns_nothing_of_guardrails(conn: DatabaseHandle) -> None:
     stage = await Stage(conn).open(blocklist("secret", stage="input", action="block"))
     with pytest.raises(ThreadNotFound):
         await stage.runner.start(stage.thread_id, "bob", "a secret")
 
 
-async def test_a_repeated_message_is_given_its_run_whatever_the_guardrails_say_now(conn: Connection) -> None:
+async def test_a_repeated_message_is_given_its_run_whatever_the_guardrails_say_now(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, "Noted.").open()
     first = await stage.runner.start(stage.thread_id, USER, "a secret", idempotency_key="k", fingerprint="f")
     await stage.runner.wait(stage.thread_id, first.run["id"])
@@ -209,7 +209,7 @@ async def test_a_repeated_message_is_given_its_run_whatever_the_guardrails_say_n
         await stage.ask("a secret")
 
 
-async def test_a_judge_holds_a_message_until_it_has_spoken(conn: Connection) -> None:
+async def test_a_judge_holds_a_message_until_it_has_spoken(conn: DatabaseHandle) -> None:
     judge = ScriptedProvider('{"allowed": true, "reason": "fine"}', '{"allowed": false, "reason": "not"}')
     judge.name = "judge"  # type: ignore[misc]  # a provider of its own beside the agent's
     guardrail = {"type": "judge", "provider": "judge", "model": "j", "policy": "Be kind.", "stage": "output"}
@@ -227,14 +227,14 @@ async def test_a_judge_holds_a_message_until_it_has_spoken(conn: Connection) -> 
     assert sum(call.provider == "judge" and call.run_id is not None for call in calls) == 2
 
 
-async def test_a_guardrail_that_is_not_registered_here_lets_nothing_run(conn: Connection) -> None:
+async def test_a_guardrail_that_is_not_registered_here_lets_nothing_run(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, "Hello.").open({"type": "of_another_process"})
     with pytest.raises(Exception, match="no guardrail of this type"):
         await stage.ask()
     assert stage.provider.requests == []
 
 
-async def test_reasoning_that_is_shown_is_judged(conn: Connection) -> None:
+async def test_reasoning_that_is_shown_is_judged(conn: DatabaseHandle) -> None:
     from ai_agents.core.types import PartDelta, PartEnd, PartStart, ResponseEnd, Usage
 
     class Thinks(ScriptedProvider):
@@ -261,7 +261,7 @@ async def test_reasoning_that_is_shown_is_judged(conn: Connection) -> None:
     await stage.nowhere("signature")
 
 
-async def test_what_a_provider_wants_back_says_nothing_forbidden_either(conn: Connection) -> None:
+async def test_what_a_provider_wants_back_says_nothing_forbidden_either(conn: DatabaseHandle) -> None:
     said = {"provider": "scripted", "reasoning_content": "the secret plan", "signature": "secret"}
     kept = {"provider": "scripted", "reasoning_content": "a plan", "signature": "it may say secret"}
     calls = [ToolCallPart("call_1", "say", {}, origin=said), ToolCallPart("call_2", "say", {}, origin=kept)]
@@ -274,7 +274,7 @@ async def test_what_a_provider_wants_back_says_nothing_forbidden_either(conn: Co
     assert "the secret plan" not in str(stored)
 
 
-async def test_what_guardrails_found_is_told_of_an_answer_that_is_cut_short_too(conn: Connection) -> None:
+async def test_what_guardrails_found_is_told_of_an_answer_that_is_cut_short_too(conn: DatabaseHandle) -> None:
     gate = asyncio.Event()
     stage = await Stage(conn, ["The secret is out, and ", gate]).open(blocklist("secret"))
     started = await stage.runner.start(stage.thread_id, USER, "Go.", follow=True)
@@ -288,7 +288,7 @@ async def test_what_guardrails_found_is_told_of_an_answer_that_is_cut_short_too(
     assert kinds[-3:] == ["guardrail.triggered", "message.completed", "run.cancelled"]
 
 
-async def test_what_guardrails_found_is_told_of_an_answer_that_broke_off_and_is_kept(conn: Connection) -> None:
+async def test_what_guardrails_found_is_told_of_an_answer_that_broke_off_and_is_kept(conn: DatabaseHandle) -> None:
     broken = ["The secret is out.", ProviderError("cut", retryable=True)]
     stage = await Stage(conn, broken).open(blocklist("secret"), settings={"on_cut": "keep"})
     _, kinds, last = await stream_of(stage)
@@ -296,14 +296,14 @@ async def test_what_guardrails_found_is_told_of_an_answer_that_broke_off_and_is_
     assert kinds[-3:] == ["guardrail.triggered", "message.completed", "run.completed"]
 
 
-async def test_what_was_found_in_an_answer_that_is_void_is_not_told(conn: Connection) -> None:
+async def test_what_was_found_in_an_answer_that_is_void_is_not_told(conn: DatabaseHandle) -> None:
     broken = ["The secret is out.", ProviderError("cut", retryable=True)]
     stage = await Stage(conn, broken, "All is well.").open(blocklist("secret"))
     _, kinds, _ = await stream_of(stage)
     assert "guardrail.triggered" not in kinds
 
 
-async def test_reasoning_does_not_wait_for_text_before_it_that_is_held(conn: Connection) -> None:
+async def test_reasoning_does_not_wait_for_text_before_it_that_is_held(conn: DatabaseHandle) -> None:
     from ai_agents.core.types import PartDelta, PartEnd, PartStart, ResponseEnd, Usage
 
     gate = asyncio.Event()
@@ -353,7 +353,7 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required":
     ],
 )
 @pytest.mark.parametrize("action", ["redact", "block"])
-async def test_structured_output_is_judged_by_what_it_says(conn: Connection, source: str, action: str) -> None:
+async def test_structured_output_is_judged_by_what_it_says(conn: DatabaseHandle, source: str, action: str) -> None:
     word = blocklist("/\\bsecret\\b/", action=action)
     stage = await Stage(conn, list(source), '{"a": "better"}', '{"a": "better"}').open(word, output_schema=SCHEMA)
     said, _, last = await stream_of(stage)
@@ -370,7 +370,7 @@ async def test_structured_output_is_judged_by_what_it_says(conn: Connection, sou
     await stage.nowhere("secret")
 
 
-async def test_of_structured_output_nothing_is_shown_that_its_value_does_not_say(conn: Connection) -> None:
+async def test_of_structured_output_nothing_is_shown_that_its_value_does_not_say(conn: DatabaseHandle) -> None:
     source = '{"a": "s\\u0065cret", "a": "fine"}'
     stage = await Stage(conn, list(source)).open(blocklist("secret", action="block"), output_schema=SCHEMA)
     said, _, _ = await stream_of(stage)
@@ -378,7 +378,7 @@ async def test_of_structured_output_nothing_is_shown_that_its_value_does_not_say
     await stage.nowhere("u0065")
 
 
-async def test_structured_output_without_a_finding_is_as_the_model_wrote_it(conn: Connection) -> None:
+async def test_structured_output_without_a_finding_is_as_the_model_wrote_it(conn: DatabaseHandle) -> None:
     source = '{\n  "a" : "it is fine",\n  "b": 1.50 }'
     stage = await Stage(conn, list(source)).open(blocklist("secret"), output_schema=SCHEMA)
     said, _, _ = await stream_of(stage)
@@ -386,7 +386,7 @@ async def test_structured_output_without_a_finding_is_as_the_model_wrote_it(conn
     assert (await stage.history())[-1]["content"] == source
 
 
-async def test_a_tool_call_that_cannot_be_read_is_judged_by_what_it_says(conn: Connection) -> None:
+async def test_a_tool_call_that_cannot_be_read_is_judged_by_what_it_says(conn: DatabaseHandle) -> None:
     call = ToolCallPart("call_1", "say", {}, malformed='{"what": "s\\u0065cret"')
     stage = await Stage(conn, [call], "Done.").open(blocklist("secret"))
     await stage.ask()

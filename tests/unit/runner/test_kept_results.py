@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ai_agents import AgentRunner, AgentStore, Connection, DiskStore, MessageStore, ThreadStore, ToolRegistry
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, DiskStore, MessageStore, ThreadStore, ToolRegistry
 from ai_agents.core.types import ToolResultPart
 from ai_agents.store.files import get_file
 from ai_agents.testing import ScriptedProvider, tool_call
@@ -34,7 +34,7 @@ class Rows(Tool):
 class Stage:
     """A thread whose agent has a tool that says a lot."""
 
-    def __init__(self, conn: Connection, blobs: DiskStore | None, tool: Tool) -> None:
+    def __init__(self, conn: DatabaseHandle, blobs: DiskStore | None, tool: Tool) -> None:
         self.conn = conn
         self.tool = tool
         self.provider = ScriptedProvider([tool_call(tool.name)], "That was long.")
@@ -49,13 +49,15 @@ class Stage:
         return await parts_of_tool(self.conn, self.thread_id)
 
 
-async def parts_of_tool(conn: Connection, thread_id: str) -> list[dict[str, Any]]:
+async def parts_of_tool(conn: DatabaseHandle, thread_id: str) -> list[dict[str, Any]]:
     history = await MessageStore(conn).list(thread_id)
     parts: list[dict[str, Any]] = next(message["parts"] for message in history["data"] if message["role"] == "tool")
     return parts
 
 
-async def test_all_of_a_long_result_is_kept_as_a_file_and_the_result_says_so(conn: Connection, tmp_path: Path) -> None:
+async def test_all_of_a_long_result_is_kept_as_a_file_and_the_result_says_so(
+    conn: DatabaseHandle, tmp_path: Path
+) -> None:
     blobs = DiskStore(tmp_path / "files")
     stage = Stage(conn, blobs, Page())
     result, file = await stage.run()
@@ -67,7 +69,7 @@ async def test_all_of_a_long_result_is_kept_as_a_file_and_the_result_says_so(con
     assert (await blobs.read(row["sha256"])).decode() == LONG
 
 
-async def test_the_model_is_sent_what_it_is_shown_and_not_the_file(conn: Connection, tmp_path: Path) -> None:
+async def test_the_model_is_sent_what_it_is_shown_and_not_the_file(conn: DatabaseHandle, tmp_path: Path) -> None:
     stage = Stage(conn, DiskStore(tmp_path / "files"), Page())
     result, _ = await stage.run()
     (sent,) = stage.provider.requests[1].messages[-1].parts
@@ -75,7 +77,7 @@ async def test_the_model_is_sent_what_it_is_shown_and_not_the_file(conn: Connect
     assert sent.result == result["result"]
 
 
-async def test_a_later_turn_is_not_sent_the_file_either(conn: Connection, tmp_path: Path) -> None:
+async def test_a_later_turn_is_not_sent_the_file_either(conn: DatabaseHandle, tmp_path: Path) -> None:
     stage = Stage(conn, DiskStore(tmp_path / "files"), Page())
     await stage.run()
     context = await stage.runner.context(stage.thread_id, USER, provider="openai", model="gpt-4o")
@@ -83,14 +85,14 @@ async def test_a_later_turn_is_not_sent_the_file_either(conn: Connection, tmp_pa
     assert kinds == ["text", "tool_call", "tool_result", "text"]
 
 
-async def test_a_long_value_is_kept_as_its_json(conn: Connection, tmp_path: Path) -> None:
+async def test_a_long_value_is_kept_as_its_json(conn: DatabaseHandle, tmp_path: Path) -> None:
     blobs = DiskStore(tmp_path / "files")
     _, file = await Stage(conn, blobs, Rows()).run()
     row = await conn.database.read(lambda c: get_file(c, file["file_id"]))
     assert (await blobs.read(row["sha256"])).startswith(b'[{"number":0},{"number":1},')
 
 
-async def test_a_fork_has_the_file_as_well(conn: Connection, tmp_path: Path) -> None:
+async def test_a_fork_has_the_file_as_well(conn: DatabaseHandle, tmp_path: Path) -> None:
     stage = Stage(conn, DiskStore(tmp_path / "files"), Page())
     parts = await stage.run()
     history = await MessageStore(conn).list(stage.thread_id)
@@ -100,12 +102,12 @@ async def test_a_fork_has_the_file_as_well(conn: Connection, tmp_path: Path) -> 
     assert row["user_id"] == USER
 
 
-async def test_without_a_storage_the_rest_is_lost_and_the_result_says_that_it_was_cut(conn: Connection) -> None:
+async def test_without_a_storage_the_rest_is_lost_and_the_result_says_that_it_was_cut(conn: DatabaseHandle) -> None:
     (result,) = await Stage(conn, None, Page()).run()
     assert result["result"].endswith("characters are shown.]")
 
 
-async def test_an_agents_tool_that_is_not_there_is_told_of_in_the_run(conn: Connection) -> None:
+async def test_an_agents_tool_that_is_not_there_is_told_of_in_the_run(conn: DatabaseHandle) -> None:
     runner = AgentRunner(conn, provider=ScriptedProvider("Without it, then."))
     agent = await AgentStore(conn).create(name="reader", tools=["gone", "calculator"])
     thread = await ThreadStore(conn).create(agent_id=agent["id"], owner_id=USER)

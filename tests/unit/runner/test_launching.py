@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from ai_agents import AgentRunner, AgentStore, Connection, RunStore, ThreadStore
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, RunStore, ThreadStore
 from ai_agents.core.exceptions import Conflict, DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import JsonObject
-from ai_agents.runner import lease
+from ai_agents.runner.process import lease
 from ai_agents.runner.runner import Started
 from ai_agents.store.models import Run
 from ai_agents.testing import ScriptedProvider, tool_call
@@ -28,7 +28,7 @@ ROUNDS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 15, 20, 30, 50, 80, 130)
 Call = Callable[[], Coroutine[Any, Any, Any]]
 
 
-async def go_away(conn: Connection, call: Call, after_rounds: int) -> None:
+async def go_away(conn: DatabaseHandle, call: Call, after_rounds: int) -> None:
     """Call, and be cancelled after so many rounds of the event loop; what was begun then is done at the end."""
     caller = asyncio.create_task(call())
     for _ in range(after_rounds):
@@ -38,7 +38,7 @@ async def go_away(conn: Connection, call: Call, after_rounds: int) -> None:
     await conn.executor._unfinished.wait()
 
 
-async def go_away_after_the_commit(conn: Connection, call: Call) -> None:
+async def go_away_after_the_commit(conn: DatabaseHandle, call: Call) -> None:
     """Call, and be cancelled when the first write is committed, before its result is there."""
     original, committed = conn.database.write, asyncio.Event()
 
@@ -57,7 +57,7 @@ async def go_away_after_the_commit(conn: Connection, call: Call) -> None:
         await caller
 
 
-async def lose_the_answer(conn: Connection, call: Call) -> None:
+async def lose_the_answer(conn: DatabaseHandle, call: Call) -> None:
     """Call, and let the answer to the first commit be lost."""
     original = conn.database.write
 
@@ -81,7 +81,7 @@ async def all_ended(talk: Talk | Desk, *, within_s: float) -> list[JsonObject]:
             await asyncio.sleep(0.01)
 
 
-async def another_run(conn: Connection) -> JsonObject:
+async def another_run(conn: DatabaseHandle) -> JsonObject:
     """A run that goes on for as long as the process does."""
     runner = AgentRunner(conn, provider=ScriptedProvider(["On and", asyncio.Event()]))
     agent = await AgentStore(conn).create(name="busy")
@@ -119,7 +119,7 @@ async def test_a_sender_who_goes_away_as_his_message_is_committed_is_answered(ma
     assert (run["status"], run["attempt"]) == ("completed", 1)
 
 
-async def test_whenever_somebody_who_approves_goes_away_the_run_goes_on(conn: Connection) -> None:
+async def test_whenever_somebody_who_approves_goes_away_the_run_goes_on(conn: DatabaseHandle) -> None:
     calls = [tool_call("pay", to=str(rounds)) for rounds in ROUNDS]
     desk = await open_desk(conn, *(answer for call in calls for answer in ([call], "Paid.")))
     for rounds, call in zip(ROUNDS, calls, strict=True):
@@ -139,7 +139,7 @@ async def test_whenever_somebody_who_approves_goes_away_the_run_goes_on(conn: Co
     assert desk.pay.paid == {str(rounds): 1 for rounds in ROUNDS}
 
 
-async def test_the_run_goes_on_if_whoever_approves_goes_away_as_that_is_committed(conn: Connection) -> None:
+async def test_the_run_goes_on_if_whoever_approves_goes_away_as_that_is_committed(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
@@ -148,7 +148,7 @@ async def test_the_run_goes_on_if_whoever_approves_goes_away_as_that_is_committe
     assert (run["status"], run["attempt"], desk.pay.paid["Ada"]) == ("completed", 1, 1)
 
 
-async def test_the_queue_goes_on_if_whoever_cancels_goes_away_as_that_is_committed(conn: Connection) -> None:
+async def test_the_queue_goes_on_if_whoever_cancels_goes_away_as_that_is_committed(conn: DatabaseHandle) -> None:
     desk = await open_desk(conn, [tool_call("pay", to="Ada")], "Next.")
     run = await desk.ask()
     await desk.runner.start(desk.thread_id, USER, "Later.", on_busy="queue")
@@ -170,7 +170,9 @@ async def test_a_message_whose_commit_brought_no_answer_is_answered_while_anothe
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_an_approval_whose_commit_brought_no_answer_counts_while_another_run_goes_on(conn: Connection) -> None:
+async def test_an_approval_whose_commit_brought_no_answer_counts_while_another_run_goes_on(
+    conn: DatabaseHandle,
+) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     other = await another_run(conn)
@@ -182,7 +184,7 @@ async def test_an_approval_whose_commit_brought_no_answer_counts_while_another_r
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_run_whose_commit_brought_no_answer_can_be_cancelled(conn: Connection) -> None:
+async def test_a_run_whose_commit_brought_no_answer_can_be_cancelled(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call])
     await another_run(conn)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import RowMapping, select
 
-from ai_agents import AgentRunner, Connection, MessageStore, RunStore, ThreadStore, ToolRegistry
+from ai_agents import AgentRunner, DatabaseHandle, MessageStore, RunStore, ThreadStore, ToolRegistry
 from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
 from ai_agents.core.types import ModelEvent, ModelRequest, ResponseEnd, Usage
@@ -23,7 +23,7 @@ from tests.unit.runner.test_runner import until_asked, until_text
 PRICED = ModelCatalogue({"scripted:": ModelFacts(ModelPrice(Decimal(1), Decimal(2)))})
 
 
-async def calls(conn: Connection) -> Sequence[RowMapping]:
+async def calls(conn: DatabaseHandle) -> Sequence[RowMapping]:
     columns = ModelCall.__table__.c
     return await conn.database.read(lambda c: c.execute(select(*columns).order_by(columns.id)).mappings().all())
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ai_agents import Connection, MessageStore, RoleAuth, RunStore, ThreadStore, Tool, ToolDefinition, ToolRegistry
+from ai_agents import DatabaseHandle, MessageStore, RoleAuth, RunStore, ThreadStore, Tool, ToolDefinition, ToolRegistry
 from ai_agents.core.exceptions import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -30,7 +30,7 @@ async def history(talk: Talk) -> list[JsonObject]:
     return list(page["data"])
 
 
-async def log_types(conn: Connection, thread_id: str) -> list[str]:
+async def log_types(conn: DatabaseHandle, thread_id: str) -> list[str]:
     rows = await conn.database.read(lambda c: thread_log.list_after(c, thread_id, 0, limit=1000))
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
     return [row.type for row in rows]
@@ -342,7 +342,7 @@ async def test_no_connection_is_held_while_the_model_answers(make_talk: MakeTalk
     assert talk.conn.database.checked_out() == 0
 
 
-async def test_a_run_that_takes_too_long_fails(conn: Connection, make_talk: MakeTalk) -> None:
+async def test_a_run_that_takes_too_long_fails(conn: DatabaseHandle, make_talk: MakeTalk) -> None:
     talk = await make_talk(["Hel", asyncio.Event()], settings={})
     talk.runner._prepare._limits = talk.runner._prepare._limits.__class__(run_time_s=0.05)  # no other way in
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from sqlalchemy import select
 
-from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, RunStore, ThreadStore, Tool, ToolRegistry
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, RunStore, ThreadStore, Tool, ToolRegistry
 from ai_agents.bus.base import Channel
 from ai_agents.bus.memory import MemoryBus
 from ai_agents.core.exceptions import SecondProcess
 from ai_agents.core.types import JsonObject
-from ai_agents.runner import lease
-from ai_agents.runner.connection import connect
+from ai_agents.runner.handle import open_handle
+from ai_agents.runner.process import lease
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.models import ModelCall
@@ -35,7 +35,7 @@ class Process:
 
     def __init__(self, url: str, *answers: object, tools: ToolRegistry | None = None) -> None:
         self.provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
-        self.conn = Connection(Database(url), DeafBus(), shared=True)
+        self.conn = DatabaseHandle(Database(url), DeafBus(), shared=True)
         self.runner = AgentRunner(self.conn, provider=self.provider, tools=tools)
 
     async def die(self) -> None:
@@ -251,7 +251,7 @@ async def test_stopping_hands_runs_over_at_once(start: StartProcess, monkeypatch
 
 
 async def test_a_second_process_without_redis_is_refused(database_url: str) -> None:
-    first, second = await connect(database_url), await connect(database_url)
+    first, second = await open_handle(database_url), await open_handle(database_url)
     await AgentRunner(first, provider=ScriptedProvider()).open()
     try:
         with pytest.raises(SecondProcess, match="Redis"):

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ai_agents import AgentRunner, AgentStore, Connection, MessageStore, ThreadStore
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, ThreadStore
 from ai_agents.core.events import TERMINAL_EVENTS, Event
-from ai_agents.runner import lease
-from ai_agents.runner.connection import connect
+from ai_agents.runner.handle import open_handle
+from ai_agents.runner.process import lease
 from ai_agents.testing import ScriptedProvider
 from tests.support.redis_server import RedisServer
 
@@ -23,7 +23,7 @@ USER = "ada"
 class Replica:
     """One process of the service, with a provider that says what it is told."""
 
-    def __init__(self, conn: Connection, *answers: object) -> None:
+    def __init__(self, conn: DatabaseHandle, *answers: object) -> None:
         self.conn = conn
         self.provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
         self.runner = AgentRunner(conn, provider=self.provider)
@@ -38,7 +38,7 @@ class Replicas:
         self.started: list[Replica] = []
 
     async def start(self, *answers: object) -> Replica:
-        replica = Replica(await connect(self._database_url, redis_url=self._redis_url), *answers)
+        replica = Replica(await open_handle(self._database_url, redis_url=self._redis_url), *answers)
         await replica.runner.open()
         self.started.append(replica)
         return replica

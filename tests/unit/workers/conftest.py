@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from ai_agents import AgentStore, Connection, MessageStore, ThreadStore, ToolRegistry
+from ai_agents import AgentStore, DatabaseHandle, MessageStore, ThreadStore, ToolRegistry
 from ai_agents.context.catalogue import ModelCatalogue
+from ai_agents.context.contexts import Contexts
 from ai_agents.core.types import JsonObject
-from ai_agents.runner.connection import connect
-from ai_agents.runner.contexts import Contexts
+from ai_agents.runner.handle import open_handle
 from ai_agents.store import jobs
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.models import Job
@@ -26,7 +26,7 @@ from ai_agents.workers.work import Work
 class Bench:
     """A thread, its jobs, and the provider that they ask."""
 
-    conn: Connection
+    conn: DatabaseHandle
     thread_id: str
     provider: ScriptedProvider
     runner: JobRunner
@@ -69,15 +69,15 @@ MakeBench = Callable[..., Awaitable[Bench]]
 
 
 @pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[Connection]:
+async def conn(database_url: str) -> AsyncIterator[DatabaseHandle]:
     """A handle on a fresh database."""
-    handle = await connect(database_url)
+    handle = await open_handle(database_url)
     yield handle
     await handle.close(grace_s=0)
 
 
 @pytest.fixture
-def make_bench(conn: Connection) -> MakeBench:
+def make_bench(conn: DatabaseHandle) -> MakeBench:
     """Make a thread that begins with these messages, and a provider that gives these answers."""
 
     async def make(*answers: object, messages: Any = (), turns: int = 0, **agent: Any) -> Bench:

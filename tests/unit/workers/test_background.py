@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ai_agents import AgentRunner, AgentStore, Connection, ThreadStore, connect
-from ai_agents.runner.connection import connect as connect_without_jobs
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, connect
+from ai_agents.runner.handle import open_handle as connect_without_jobs
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.thread_log import list_after
 from ai_agents.testing import ScriptedProvider
@@ -17,24 +17,24 @@ SUMMARY = "Ada asked questions, and each of them was answered."
 
 
 @pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[Connection]:
+async def conn(database_url: str) -> AsyncIterator[DatabaseHandle]:
     """The public `connect`."""
     handle = await connect(database_url)
     yield handle
     await handle.close(grace_s=0)
 
 
-async def new_thread(conn: Connection, **agent: object) -> str:
+async def new_thread(conn: DatabaseHandle, **agent: object) -> str:
     created = await AgentStore(conn).create(name="assistant", **agent)  # type: ignore[arg-type]  # fields pass through
     return str((await ThreadStore(conn).create(created["id"], owner_id="ada"))["id"])
 
 
-async def done(conn: Connection, count: int) -> bool:
+async def done(conn: DatabaseHandle, count: int) -> bool:
     page = await JobStore(conn).list(status="completed")
     return len(page["data"]) == count
 
 
-async def test_a_thread_gets_its_title_and_its_summary_by_itself_and_once(conn: Connection) -> None:
+async def test_a_thread_gets_its_title_and_its_summary_by_itself_and_once(conn: DatabaseHandle) -> None:
     provider = ScriptedProvider("a1", "A title", "a2", "a3", SUMMARY, "a4")
     runner = AgentRunner(conn, provider=provider, auto_title=True)
     thread_id = await new_thread(conn, memory={"strategy": "summarize", "recent": 2})
@@ -58,7 +58,7 @@ async def test_a_thread_gets_its_title_and_its_summary_by_itself_and_once(conn: 
     assert types.count("thread.updated") == types.count("context.compacted") == 1
 
 
-async def test_an_open_stream_of_the_thread_hears_of_the_title(conn: Connection) -> None:
+async def test_an_open_stream_of_the_thread_hears_of_the_title(conn: DatabaseHandle) -> None:
     runner = AgentRunner(conn, provider=ScriptedProvider("an answer", "A title"), auto_title=True)
     thread_id = await new_thread(conn)
     reader = await runner.read_thread(thread_id)
@@ -70,7 +70,7 @@ async def test_an_open_stream_of_the_thread_hears_of_the_title(conn: Connection)
                 break
 
 
-async def test_a_failed_run_makes_no_title_needed(conn: Connection) -> None:
+async def test_a_failed_run_makes_no_title_needed(conn: DatabaseHandle) -> None:
     runner = AgentRunner(conn, auto_title=True)
     thread_id = await new_thread(conn)
     with pytest.raises(Exception, match="provider"):
@@ -78,7 +78,7 @@ async def test_a_failed_run_makes_no_title_needed(conn: Connection) -> None:
     assert (await JobStore(conn).list())["data"] == []
 
 
-async def test_jobs_that_are_asked_for_are_carried_out_here(conn: Connection) -> None:
+async def test_jobs_that_are_asked_for_are_carried_out_here(conn: DatabaseHandle) -> None:
     AgentRunner(conn, provider=ScriptedProvider("A title"))
     thread = await ThreadStore(conn).create(
         (await AgentStore(conn).create(name="assistant"))["id"], messages=[{"role": "user", "content": "Hello!"}]
@@ -89,7 +89,7 @@ async def test_jobs_that_are_asked_for_are_carried_out_here(conn: Connection) ->
     assert (await ThreadStore(conn).get(thread["id"]))["title"] == "A title"
 
 
-async def test_what_another_process_left_is_found(conn: Connection, database_url: str) -> None:
+async def test_what_another_process_left_is_found(conn: DatabaseHandle, database_url: str) -> None:
     thread_id = await new_thread(conn)
     async with await connect_without_jobs(database_url) as other:
         await ThreadStore(other).update(thread_id, {"metadata": {"by": "another"}})

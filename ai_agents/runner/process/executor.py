@@ -12,13 +12,14 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from ai_agents.bus.base import Bus, Channel
+from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
 from ai_agents.core.unfinished import Unfinished
-from ai_agents.runner import approvals, lease
-from ai_agents.runner.chores import Chore, do_chores
-from ai_agents.runner.contexts import Contexts
+from ai_agents.runner import approvals
+from ai_agents.runner.process import lease
+from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
 from ai_agents.runner.recording import Ended, Successor
 from ai_agents.runner.turn import MAX_ATTEMPTS, Origin, Prepare, StopKind, Turn
 from ai_agents.store import idempotency, runs, tickets
@@ -42,7 +43,7 @@ class Background(Protocol):
         """These jobs have been committed."""
         ...
 
-    def chores(self) -> list[Chore]:
+    def periodic_tasks(self) -> list[PeriodicTask]:
         """What is to be done again and again."""
         ...
 
@@ -110,7 +111,9 @@ class Executor:
             self._bus.listen(self._on_rows)
             self._bus.listen_cancel(self._on_cancel)
             self._bus.listen_sweep(self._sweep_asked.set)
-            self._tending = asyncio.create_task(do_chores(self._chores(), self._sweep_asked), name="ai-agents-chores")
+            self._tending = asyncio.create_task(
+                run_periodic_tasks(self._chores(), self._sweep_asked), name="ai-agents-periodic"
+            )
 
     async def commit(self, work: Callable[[Connection], T], launch: Callable[[T], None], *, brief: bool = False) -> T:
         """The result of a write that may make runs ours, once `launch` was called with it.
@@ -234,14 +237,14 @@ class Executor:
     def _on_cancel(self, run_id: str) -> None:
         self.stop(run_id, "cancel")
 
-    def _chores(self) -> list[Chore]:
+    def _chores(self) -> list[PeriodicTask]:
         return [
-            Chore(lease.CANCEL_POLL_S, self._stop_cancelled),
-            Chore(lease.RENEW_EVERY_S, self._renew),
-            Chore(lease.SWEEP_EVERY_S, self._sweep),
-            Chore(lease.TIDY_EVERY_S, self._tidy),
-            Chore(lease.WAITED_OUT_EVERY_S, self._give_up_waiting),
-            *(self.background.chores() if self.background is not None else ()),
+            PeriodicTask(lease.CANCEL_POLL_S, self._stop_cancelled),
+            PeriodicTask(lease.RENEW_EVERY_S, self._renew),
+            PeriodicTask(lease.SWEEP_EVERY_S, self._sweep),
+            PeriodicTask(lease.TIDY_EVERY_S, self._tidy),
+            PeriodicTask(lease.WAITED_OUT_EVERY_S, self._give_up_waiting),
+            *(self.background.periodic_tasks() if self.background is not None else ()),
         ]
 
     async def _stop_cancelled(self) -> None:

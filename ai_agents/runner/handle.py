@@ -7,15 +7,15 @@ from typing import Self
 
 from ai_agents.bus.base import Bus
 from ai_agents.bus.memory import MemoryBus
-from ai_agents.runner.executor import Executor
-from ai_agents.runner.log_watch import LogWatch
+from ai_agents.runner.process.executor import Executor
 from ai_agents.store.database import Database
+from ai_agents.streams.log_watch import LogWatch
 
 # The handle whose outbox `queue_title_generation` and `queue_summarization` use: the one connected last.
-_latest: "Connection | None" = None
+_latest: "DatabaseHandle | None" = None
 
 
-class Connection:
+class DatabaseHandle:
     """A handle on a database.
 
     It borrows a pooled connection for each short transaction and holds none while a model answers. Use `connect`
@@ -55,7 +55,7 @@ class Connection:
         await self.close()
 
 
-async def connect(url: str, *, redis_url: str | None = None, pool_size: int = 10) -> Connection:
+async def open_handle(url: str, *, redis_url: str | None = None, pool_size: int = 10) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
     With `redis_url` any number of processes may run agents on it, else only this one.
@@ -71,10 +71,10 @@ async def connect(url: str, *, redis_url: str | None = None, pool_size: int = 10
     if database.dialect == "sqlite" and await database.is_empty():
         await database.create_all()
     await bus.open()
-    _latest = Connection(database, bus, shared=redis_url is not None)
+    _latest = DatabaseHandle(database, bus, shared=redis_url is not None)
     return _latest
 
 
-def latest_connection() -> Connection | None:
+def latest_connection() -> DatabaseHandle | None:
     """The handle that was connected last in this process."""
     return _latest

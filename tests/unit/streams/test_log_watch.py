@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import Connection
 
-from ai_agents import AgentRunner, AgentStore, Connection, ThreadStore
-from ai_agents.runner import log_watch
-from ai_agents.runner.reader import StreamReader
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore
 from ai_agents.store.database import Database
+from ai_agents.streams import log_watch
+from ai_agents.streams.reader import StreamReader
 from ai_agents.testing import ScriptedProvider
 from tests.unit.runner.test_takeover import DeafBus
 
@@ -23,12 +23,12 @@ async def test_two_hundred_readers_cost_one_query_and_see_what_happens(
     looks: list[set[str]] = []
     newest = log_watch._newest
 
-    def counted(connection: SqlConnection, thread_ids: Sequence[str]) -> dict[str, int]:
+    def counted(connection: Connection, thread_ids: Sequence[str]) -> dict[str, int]:
         looks.append(set(thread_ids))
         return newest(connection, thread_ids)
 
     monkeypatch.setattr(log_watch, "_newest", counted)
-    conn = Connection(Database(database_url), DeafBus(), shared=True)
+    conn = DatabaseHandle(Database(database_url), DeafBus(), shared=True)
     runner = AgentRunner(conn, provider=ScriptedProvider())
     store = ThreadStore(conn)
     agent = await AgentStore(conn).create(name="assistant")
@@ -46,7 +46,7 @@ async def test_two_hundred_readers_cost_one_query_and_see_what_happens(
             await asyncio.sleep(0.02)
     assert looks[-1] == {thread["id"] for thread in threads}, "one query about all of them"
     # As another process would: nothing in this one hears of it.
-    elsewhere = Connection(Database(database_url), DeafBus(), shared=True)
+    elsewhere = DatabaseHandle(Database(database_url), DeafBus(), shared=True)
     await ThreadStore(elsewhere).update(threads[0]["id"], {"title": "Seen"})
     await ThreadStore(elsewhere).delete(threads[1]["id"])
     async with asyncio.timeout(10):

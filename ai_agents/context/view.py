@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from ai_agents.auth.roles import can, require_on_thread
 from ai_agents.context.builder import BuiltContext, LeftOut, Reason
+from ai_agents.context.contexts import Contexts
 from ai_agents.context.tokens import ModelTokens
 from ai_agents.core.parts import part_to_public
 from ai_agents.core.types import JsonObject, ModelMessage
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
-from ai_agents.runner.contexts import Contexts
 from ai_agents.store.history import History
 
 # Of what the memory leaves out, so many messages are told of one by one; what is older is told of in one line.

@@ -12,7 +12,7 @@ from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
 from ai_agents.core.exceptions import InvalidEventId
 from ai_agents.core.types import JsonObject, LogRow
-from ai_agents.runner.previews import Frame, Place, parse_event_id
+from ai_agents.streams.cursor import Cursor, Frame, parse_event_id
 
 RUN, OTHER_RUN = "run", "other-run"
 
@@ -116,9 +116,9 @@ class Reader:
     def finish(self) -> None:
         self.take_rows(len(self.thread.rows))
 
-    def _at(self, seq: int, position: int) -> Place:
+    def _at(self, seq: int, position: int) -> Cursor:
         resets = [row.seq for row in self.thread.rows[:seq] if row.resets]
-        return Place("thread", self.run_id, seq=seq, position=position, sent_seq=seq, reset_seq=max(resets, default=0))
+        return Cursor("thread", self.run_id, seq=seq, position=position, sent_seq=seq, reset_seq=max(resets, default=0))
 
 
 @given(thread=threads(), run_id=st.sampled_from((None, RUN)), data=st.data())
@@ -170,8 +170,8 @@ def assert_texts_are_exact(frames: Sequence[Frame]) -> None:
     assert said == {}
 
 
-def place(seq: int = 1, position: int = 0, *, run_id: str | None = None) -> Place:
-    return Place("thread", run_id, seq=seq, position=position, sent_seq=seq, reset_seq=1)
+def place(seq: int = 1, position: int = 0, *, run_id: str | None = None) -> Cursor:
+    return Cursor("thread", run_id, seq=seq, position=position, sent_seq=seq, reset_seq=1)
 
 
 def text(content: str, *, base_seq: int = 1, run_id: str = RUN) -> TextInProgress:

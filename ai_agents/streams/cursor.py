@@ -35,8 +35,8 @@ def parse_event_id(event_id: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-class Place:
-    """A reader's place in the stream of a thread, or of one run of it.
+class Cursor:
+    """A reader's cursor in the stream of a thread, or of one run of it.
 
     `seq` is the newest row that was looked at; ids name the newest row that was sent (in a run's stream, of that run).
     `reset_seq` is the newest row known to have reset positions: the text of a message that began before it is over.

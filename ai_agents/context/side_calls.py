@@ -4,14 +4,14 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.meter import Meter
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
 from ai_agents.core.types import ModelRequest, ModelResponse
 from ai_agents.guardrails.judge import Ask
 from ai_agents.providers.base import Provider
-from ai_agents.runner.contexts import Contexts
-from ai_agents.runner.meter import Meter
 from ai_agents.store.database import Database
-from ai_agents.store.model_calls import Call, insert_call
+from ai_agents.store.model_calls import CallRecord, insert_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def asks_judges(database: Database, contexts: Contexts, purpose: Purpose) -> Ask
     return ask
 
 
-async def _write_down(database: Database, call: Call, purpose: Purpose) -> None:
+async def _write_down(database: Database, call: CallRecord, purpose: Purpose) -> None:
     """In a transaction of its own: the call was made, whatever its answer is good for."""
     with suppress(DatabaseUnavailable):
         await database.write(

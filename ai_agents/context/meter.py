@@ -8,7 +8,7 @@ from ai_agents.context.tokens import ModelTokens
 from ai_agents.core.exceptions import AIAgentsError, InvalidOutput, ProviderError, ProviderTimeout, ProviderTruncated
 from ai_agents.core.tokens import estimate_part
 from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolResultPart, Usage
-from ai_agents.store.model_calls import Call, Outcome
+from ai_agents.store.model_calls import CallRecord, CallStatus
 
 # More than any model takes or gives in one call.
 _MOST_TOKENS = 100_000_000
@@ -39,7 +39,7 @@ class Meter:
         self._input_tokens = input_tokens
         self._observe: Callable[[Usage], None] | None = observe
 
-    def completed(self, response: ModelResponse) -> Call:
+    def completed(self, response: ModelResponse) -> CallRecord:
         """A call that was answered."""
         usage = _checked(response.usage)
         if self._observe is not None and not usage.estimated:
@@ -56,8 +56,8 @@ class Meter:
         self._input_tokens += self._tokens.calibrated(estimate_part(result))
 
     def aborted(
-        self, outcome: Outcome, shown: Sequence[TextPart | ReasoningPart], error: AIAgentsError | None = None
-    ) -> Call:
+        self, outcome: CallStatus, shown: Sequence[TextPart | ReasoningPart], error: AIAgentsError | None = None
+    ) -> CallRecord:
         """A call that ended before its answer did. `shown` is what came of it; providers rarely say what it cost."""
         refused = isinstance(error, ProviderError) and not isinstance(error, _TAKEN_IN) and not shown
         reported = _checked(error.usage if isinstance(error, ProviderError) and error.usage is not None else Usage())
@@ -78,13 +78,13 @@ class Meter:
         )
         return self._call(usage, outcome)
 
-    def lost(self) -> Call:
+    def lost(self) -> CallRecord:
         """The call that was under way when the run's former process died: what it was asked is known, no more."""
         return self._call(Usage(input_tokens=self._input_tokens, estimated=True), "lost")
 
-    def _call(self, usage: Usage, outcome: Outcome, answered_by: str | None = None) -> Call:
+    def _call(self, usage: Usage, outcome: CallStatus, answered_by: str | None = None) -> CallRecord:
         names = [self._model, answered_by] if isinstance(answered_by, str) and answered_by else [self._model]
-        return Call(self._provider, self._model, usage, self._models.cost(self._provider, names, usage), outcome)
+        return CallRecord(self._provider, self._model, usage, self._models.cost(self._provider, names, usage), outcome)
 
 
 def _checked(usage: Usage) -> Usage:

@@ -13,11 +13,11 @@ from ai_agents.core.events import Event, event_data
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.runner.log_watch import LogWatch
-from ai_agents.runner.previews import Frame, Place
-from ai_agents.runner.sse import HEARTBEAT, PRELUDE, frame
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
+from ai_agents.streams.cursor import Cursor, Frame
+from ai_agents.streams.log_watch import LogWatch
+from ai_agents.streams.sse import HEARTBEAT, PRELUDE, frame
 
 HEARTBEAT_S = 15.0
 # How soon a database that was away is asked again.
@@ -36,7 +36,7 @@ class StreamReader:
         database: Database,
         bus: Bus,
         watch: LogWatch,
-        place: Place,
+        cursor: Cursor,
         *,
         behind: bool = True,
         may_read: Callable[[], Awaitable[bool]] | None = None,
@@ -45,10 +45,10 @@ class StreamReader:
         self._database = database
         self._bus = bus
         self._watch = watch
-        self._place = place
+        self._cursor = cursor
         self._may_read = may_read
         self._on_close = on_close
-        self._channel: Channel = bus.hold(place.thread_id)
+        self._channel: Channel = bus.hold(cursor.thread_id)
         self._channel.attach(self._wake)
         self._missed = self._channel.missed
         self._waiting: asyncio.Future[None] | None = None
@@ -63,7 +63,7 @@ class StreamReader:
     @property
     def run_id(self) -> str | None:
         """The run whose stream this is; None for a thread's."""
-        return self._place.run_id
+        return self._cursor.run_id
 
     def end(self) -> None:
         """Let the stream end cleanly where it is; its last id resumes it elsewhere."""
@@ -98,7 +98,7 @@ class StreamReader:
                     yield frames
                     last_sent = loop.time()
                     continue
-                if self._place.ended:
+                if self._cursor.ended:
                     return
                 await self._wait(HEARTBEAT_S - (loop.time() - last_sent))
                 if loop.time() - last_sent >= HEARTBEAT_S:
@@ -134,7 +134,7 @@ class StreamReader:
         if self._missed != self._channel.missed:
             self._missed = self._channel.missed
             self._behind = True
-        rows = None if self._behind else self._channel.rows_after(self._place.seq)
+        rows = None if self._behind else self._channel.rows_after(self._cursor.seq)
         if rows is None:
             frames = await self._read_log()
             if self._behind:
@@ -142,31 +142,33 @@ class StreamReader:
                 self._woken = True
                 return frames
         else:
-            frames = self._place.take_rows(rows) if rows else []
-        text = self._place.take_text(self._channel.progress)
+            frames = self._cursor.take_rows(rows) if rows else []
+        text = self._cursor.take_text(self._channel.progress)
         return frames + text if frames else text
 
     async def _read_log(self) -> list[Frame]:
         """Rows from the database; while it is away they are waited for, as they are not lost with it."""
-        place = self._place
+        cursor = self._cursor
         try:
             rows = await self._database.read(
-                lambda c: thread_log.list_after(c, place.thread_id, place.seq, limit=_PAGE), brief=True
+                lambda c: thread_log.list_after(c, cursor.thread_id, cursor.seq, limit=_PAGE), brief=True
             )
-            if not rows and not await self._database.read(lambda c: thread_log.exists(c, place.thread_id), brief=True):
-                return place.take_rows(self._channel.rows_after(place.seq) or [self._deletion()])
+            if not rows and not await self._database.read(lambda c: thread_log.exists(c, cursor.thread_id), brief=True):
+                return cursor.take_rows(self._channel.rows_after(cursor.seq) or [self._deletion()])
         except DatabaseUnavailable:
             await asyncio.sleep(_RETRY_S)
             self._behind = True
             return []
         self._behind = len(rows) == _PAGE
-        return place.take_rows(rows)
+        return cursor.take_rows(rows)
 
     def _deletion(self) -> LogRow:
         """The row that a thread's deletion took along, for a reader who was not told of it in time."""
-        place = self._place
-        data = json.dumps(event_data("thread.deleted", place.thread_id, None, {"thread": {"id": place.thread_id}}))
-        return LogRow(place.thread_id, place.seq + 1, "thread.deleted", None, data, resets=False, created_at=utc_now())
+        cursor = self._cursor
+        data = json.dumps(event_data("thread.deleted", cursor.thread_id, None, {"thread": {"id": cursor.thread_id}}))
+        return LogRow(
+            cursor.thread_id, cursor.seq + 1, "thread.deleted", None, data, resets=False, created_at=utc_now()
+        )
 
     async def _still_allowed(self) -> bool:
         if self._may_read is None:

@@ -4,47 +4,47 @@ from sqlalchemy import Connection, func, select
 
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.core.exceptions import InvalidEventId, ThreadNotFound
-from ai_agents.runner.previews import Place, parse_event_id
 from ai_agents.store import runs, thread_log
 from ai_agents.store.models import Thread, ThreadEvent
 from ai_agents.store.runs import OwnedRun
+from ai_agents.streams.cursor import Cursor, parse_event_id
 
 
-def place_in_run(connection: Connection, thread_id: str, run_id: str, after: str | None) -> Place | None:
-    """The place in a run's stream; None where its terminal event has been sent already.
+def cursor_in_run(connection: Connection, thread_id: str, run_id: str, after: str | None) -> Cursor | None:
+    """The cursor in a run's stream; None where its terminal event has been sent already.
 
     Raises `RunNotFound`, and `InvalidEventId` for an id that is not of this run's stream.
     """
     runs.get_row(connection, thread_id, run_id)
     if after is None:
         first = connection.execute(select(func.min(ThreadEvent.seq)).where(ThreadEvent.run_id == run_id)).scalar_one()
-        return _place(connection, thread_id, run_id, seq=first - 1, position=0)
+        return _cursor(connection, thread_id, run_id, seq=first - 1, position=0)
     seq, position = parse_event_id(after)
     row = thread_log.find_row(connection, thread_id, seq)
     if row is None or row.run_id != run_id:
         raise InvalidEventId
     if row.type in TERMINAL_EVENTS:
         return None
-    return _place(connection, thread_id, run_id, seq=seq, position=position)
+    return _cursor(connection, thread_id, run_id, seq=seq, position=position)
 
 
-def place_in_thread(connection: Connection, thread_id: str, after: str | None) -> Place:
-    """The place in a thread's stream: after the id, else now. Raises `ThreadNotFound`, `InvalidEventId`."""
+def cursor_in_thread(connection: Connection, thread_id: str, after: str | None) -> Cursor:
+    """The cursor in a thread's stream: after the id, else now. Raises `ThreadNotFound`, `InvalidEventId`."""
     newest = connection.execute(select(Thread.last_seq).where(Thread.id == thread_id)).scalar_one_or_none()
     if newest is None:
         raise ThreadNotFound
     seq, position = (newest, 0) if after is None else parse_event_id(after)
     if seq > newest:
         raise InvalidEventId
-    return _place(connection, thread_id, None, seq=seq, position=position)
+    return _cursor(connection, thread_id, None, seq=seq, position=position)
 
 
-def place_at_start(run: OwnedRun) -> Place:
-    """The place before the first event of a run that was admitted just now; needs no look at the database."""
+def cursor_at_start(run: OwnedRun) -> Cursor:
+    """The cursor before the first event of a run that was admitted just now; needs no look at the database."""
     before = run.reset_seq - 1
-    return Place(run.thread_id, run.id, seq=before, position=0, sent_seq=before, reset_seq=before)
+    return Cursor(run.thread_id, run.id, seq=before, position=0, sent_seq=before, reset_seq=before)
 
 
-def _place(connection: Connection, thread_id: str, run_id: str | None, *, seq: int, position: int) -> Place:
+def _cursor(connection: Connection, thread_id: str, run_id: str | None, *, seq: int, position: int) -> Cursor:
     reset_seq = thread_log.last_reset(connection, thread_id, seq)
-    return Place(thread_id, run_id, seq=seq, position=position, sent_seq=seq, reset_seq=reset_seq)
+    return Cursor(thread_id, run_id, seq=seq, position=position, sent_seq=seq, reset_seq=reset_seq)

@@ -1,0 +1,1 @@
+"""The process that runs turns: its tasks, its leases and its periodic tasks."""
