@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ai_agents.core.ids import utc_now
 from ai_agents.core.tokens import estimate_message, estimate_text, estimate_tool
 from ai_agents.core.types import ModelMessage, ToolDefinition
-from ai_agents.store.models import TokenRatio
+from ai_agents.store.models import TokenRatioTable
 
 # What is left free when a window is filled: a tenth, since half of all texts have more tokens than was estimated.
 SAFETY_MARGIN = 1.1
@@ -115,8 +115,8 @@ class TokenEstimator:
 
 def load_ratios(connection: Connection) -> list[Calibration]:
     """What was saved last, the newest last, for as many models as an estimator keeps."""
-    columns = (TokenRatio.provider, TokenRatio.model, TokenRatio.ratio, TokenRatio.samples)
-    statement = select(*columns).order_by(TokenRatio.updated_at.desc()).limit(_MAX_MODELS)
+    columns = (TokenRatioTable.provider, TokenRatioTable.model, TokenRatioTable.ratio, TokenRatioTable.samples)
+    statement = select(*columns).order_by(TokenRatioTable.updated_at.desc()).limit(_MAX_MODELS)
     return [Calibration(*row) for row in connection.execute(statement)][::-1]
 
 
@@ -125,9 +125,9 @@ def save_ratios(connection: Connection, calibrations: Sequence[Calibration]) -> 
     if not calibrations:
         return
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(TokenRatio)
+    statement = insert(TokenRatioTable)
     statement = statement.on_conflict_do_update(
-        index_elements=[TokenRatio.provider, TokenRatio.model],
+        index_elements=[TokenRatioTable.provider, TokenRatioTable.model],
         set_={name: statement.excluded[name] for name in ("ratio", "samples", "updated_at")},
     )
     now = utc_now()

@@ -12,7 +12,7 @@ from ai_agents.core.types import ToolCallPart
 from ai_agents.runner.recording import Ended
 from ai_agents.store import model_calls, runs, tool_calls
 from ai_agents.store.messages import find_message
-from ai_agents.store.models import Message, Run, ThreadEvent, ToolCall
+from ai_agents.store.models import MessageTable, RunTable, ThreadEventTable, ToolCallTable
 from ai_agents.store.runs import OwnedRun, owned_run
 
 
@@ -20,7 +20,9 @@ def find_next_step(connection: Connection, run: OwnedRun) -> OwnedRun | None:
     """The run as `record_step` or `record_retry` left it: it has another message in progress by now."""
     row = (
         connection.execute(
-            select(*Run.__table__.c).where(Run.id == run.id, Run.fence == run.fence, Run.status == "running")
+            select(*RunTable.__table__.c).where(
+                RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running"
+            )
         )
         .mappings()
         .one_or_none()
@@ -29,8 +31,8 @@ def find_next_step(connection: Connection, run: OwnedRun) -> OwnedRun | None:
         raise runs.LeaseLost
     if row["message_id"] == run.message_id:
         return None
-    newest = select(ThreadEvent.seq).where(ThreadEvent.run_id == run.id, ThreadEvent.resets)
-    seq = connection.execute(newest.order_by(ThreadEvent.seq.desc()).limit(1)).scalar_one()
+    newest = select(ThreadEventTable.seq).where(ThreadEventTable.run_id == run.id, ThreadEventTable.resets)
+    seq = connection.execute(newest.order_by(ThreadEventTable.seq.desc()).limit(1)).scalar_one()
     return owned_run(row, reset_seq=seq)
 
 
@@ -44,13 +46,17 @@ def find_noted(connection: Connection, run: OwnedRun, call_id: str) -> OwnedRun 
 
 def result_is_recorded(connection: Connection, run: OwnedRun, tool_call_id: str) -> bool:
     """Whether `record_result` went through."""
-    statement = select(ToolCall.finished_at).where(ToolCall.run_id == run.id, ToolCall.tool_call_id == tool_call_id)
+    statement = select(ToolCallTable.finished_at).where(
+        ToolCallTable.run_id == run.id, ToolCallTable.tool_call_id == tool_call_id
+    )
     return connection.execute(statement).scalar_one_or_none() is not None
 
 
 def is_waiting(connection: Connection, run: OwnedRun) -> bool:
     """Whether `record_waiting` went through, and nobody has decided since."""
-    statement = select(Run.id).where(Run.id == run.id, Run.fence == run.fence, Run.status == "waiting")
+    statement = select(RunTable.id).where(
+        RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "waiting"
+    )
     return connection.execute(statement).scalar_one_or_none() is not None
 
 
@@ -67,7 +73,9 @@ def find_ended(connection: Connection, run: OwnedRun, owner: str) -> Ended | Non
     """What `end_owned` recorded, with the run that it let start here."""
     row = (
         connection.execute(
-            select(*Run.__table__.c).where(Run.id == run.id, Run.fence == run.fence, Run.finished_at.is_not(None))
+            select(*RunTable.__table__.c).where(
+                RunTable.id == run.id, RunTable.fence == run.fence, RunTable.finished_at.is_not(None)
+            )
         )
         .mappings()
         .one_or_none()
@@ -77,6 +85,6 @@ def find_ended(connection: Connection, run: OwnedRun, owner: str) -> Ended | Non
     active = runs.find_active(connection, run.thread_id)
     next_run = None
     if active is not None and active["lease_owner"] == owner and active["status"] == "running":
-        placed = select(Message.seq).where(Message.id == active["user_message_id"])
+        placed = select(MessageTable.seq).where(MessageTable.id == active["user_message_id"])
         next_run = owned_run(active, reset_seq=connection.execute(placed).scalar_one() or 0)
     return Ended(runs.to_public(row), find_message(connection, run.thread_id, run.message_id), next_run)

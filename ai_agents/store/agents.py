@@ -12,7 +12,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages, roles
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import Agent, AgentVersion
+from ai_agents.store.models import AgentTable, AgentVersionTable
 from ai_agents.store.roles import EVERYBODY
 
 # What an agent is made of, with what stands where nothing is said. The order is that of the contract.
@@ -30,17 +30,17 @@ DEFAULTS: Mapping[str, Any] = {
     "output_schema": None,
     "metadata": {},
 }
-_COLUMNS = (Agent.id, Agent.spec, Agent.version, Agent.created_at, Agent.updated_at)
-_GET = select(*_COLUMNS).where(Agent.id == bindparam("agent_id"), Agent.deleted_at.is_(None))
+_COLUMNS = (AgentTable.id, AgentTable.spec, AgentTable.version, AgentTable.created_at, AgentTable.updated_at)
+_GET = select(*_COLUMNS).where(AgentTable.id == bindparam("agent_id"), AgentTable.deleted_at.is_(None))
 _VERSIONS = select(
-    AgentVersion.agent_id.label("id"),
-    AgentVersion.spec,
-    AgentVersion.version,
-    Agent.created_at,
-    AgentVersion.created_at.label("updated_at"),
-).join(Agent, Agent.id == AgentVersion.agent_id)
+    AgentVersionTable.agent_id.label("id"),
+    AgentVersionTable.spec,
+    AgentVersionTable.version,
+    AgentTable.created_at,
+    AgentVersionTable.created_at.label("updated_at"),
+).join(AgentTable, AgentTable.id == AgentVersionTable.agent_id)
 _GET_VERSION = _VERSIONS.where(
-    AgentVersion.agent_id == bindparam("agent_id"), AgentVersion.version == bindparam("version")
+    AgentVersionTable.agent_id == bindparam("agent_id"), AgentVersionTable.version == bindparam("version")
 )
 
 
@@ -52,7 +52,7 @@ def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id:
     spec = _complete({}, fields)
     agent_id, now = new_id(), utc_now()
     row = {"id": agent_id, "version": 1, "spec": spec, "created_at": now, "updated_at": now}
-    connection.execute(insert(Agent), {**row, "name": spec["name"]})
+    connection.execute(insert(AgentTable), {**row, "name": spec["name"]})
     _insert_version(connection, row)
     user_id, role = (EVERYBODY, "viewer") if owner_id is None else (owner_id, "owner")
     roles.insert_role(connection, user_id=user_id, role=role, resource_type="agent", resource_id=agent_id)
@@ -98,14 +98,18 @@ def update_agent(
         return found
     row = {**found, "spec": spec, "version": found["version"] + 1, "updated_at": utc_now()}
     values = {"name": spec["name"], **{name: row[name] for name in ("spec", "version", "updated_at")}}
-    connection.execute(update(Agent).where(Agent.id == agent_id).values(values))
+    connection.execute(update(AgentTable).where(AgentTable.id == agent_id).values(values))
     _insert_version(connection, row)
     return to_public(row)
 
 
 def delete_agent(connection: Connection, agent_id: str) -> None:
     """Hide an agent for good; its threads stay readable. Raises `AgentNotFound`."""
-    statement = update(Agent).where(Agent.id == agent_id, Agent.deleted_at.is_(None)).values(deleted_at=utc_now())
+    statement = (
+        update(AgentTable)
+        .where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
+        .values(deleted_at=utc_now())
+    )
     if connection.execute(statement).rowcount == 0:
         raise AgentNotFound
 
@@ -114,19 +118,19 @@ def list_agents(connection: Connection, *, user_id: str | None, limit: int, afte
     """A page of the agents that a user has a role on (None: of all), newest first. Raises `InvalidCursor`."""
     statement = select(*_COLUMNS)
     if user_id is None:
-        statement = statement.where(Agent.deleted_at.is_(None))
+        statement = statement.where(AgentTable.deleted_at.is_(None))
     else:
         visible = roles.newest_visible(
             "agent",
-            Agent,
+            AgentTable,
             user_id,
-            conditions=(Agent.deleted_at.is_(None),),
+            conditions=(AgentTable.deleted_at.is_(None),),
             before_id=None if after is None else pages.decode_time_cursor(after)[1],
             limit=limit + 1,
         )
-        statement = statement.where(Agent.id.in_(visible))
+        statement = statement.where(AgentTable.id.in_(visible))
     return pages.newest_first(
-        connection, statement, Agent.created_at, Agent.id, limit=limit, after=after, to_dict=to_public
+        connection, statement, AgentTable.created_at, AgentTable.id, limit=limit, after=after, to_dict=to_public
     )
 
 
@@ -134,8 +138,8 @@ def list_versions(connection: Connection, agent_id: str, *, limit: int, after: s
     """A page of an agent's versions, newest first. Raises `AgentNotFound`, `InvalidCursor`."""
     get_agent(connection, agent_id)
     before = pages.MAX_SEQ if after is None else pages.decode_number_cursor(after)
-    statement = _VERSIONS.where(AgentVersion.agent_id == agent_id, AgentVersion.version < before)
-    statement = statement.order_by(AgentVersion.version.desc()).limit(limit + 1)
+    statement = _VERSIONS.where(AgentVersionTable.agent_id == agent_id, AgentVersionTable.version < before)
+    statement = statement.order_by(AgentVersionTable.version.desc()).limit(limit + 1)
     rows = connection.execute(statement).mappings().all()
     return pages.to_page(rows, limit=limit, cursor=lambda row: pages.encode_cursor(row["version"]), to_dict=to_public)
 
@@ -172,7 +176,7 @@ def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject
 
 def _insert_version(connection: Connection, row: Mapping[str, Any]) -> None:
     version = {"agent_id": row["id"], "version": row["version"], "spec": row["spec"], "created_at": row["updated_at"]}
-    connection.execute(insert(AgentVersion), version)
+    connection.execute(insert(AgentVersionTable), version)
 
 
 class AgentStore:

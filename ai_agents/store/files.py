@@ -9,37 +9,37 @@ from ai_agents.core.exceptions import Conflict, FileNotFound
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import FilePart, JsonObject, Part
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import File, MessageFile, RoleAssignment
+from ai_agents.store.models import FileTable, MessageFileTable, RoleAssignmentTable
 
 # Every authenticated user.
 _EVERYBODY = "*"
 _COLUMNS = (
-    File.id,
-    File.user_id,
-    File.filename,
-    File.media_type,
-    File.size_bytes,
-    File.sha256,
-    File.facts,
-    File.created_at,
+    FileTable.id,
+    FileTable.user_id,
+    FileTable.filename,
+    FileTable.media_type,
+    FileTable.size_bytes,
+    FileTable.sha256,
+    FileTable.facts,
+    FileTable.created_at,
 )
-_FIND = select(*_COLUMNS).where(File.id == bindparam("file_id"))
+_FIND = select(*_COLUMNS).where(FileTable.id == bindparam("file_id"))
 # Any role on a thread lets one read it, and with it what is attached in it.
 _READABLE_BY = or_(
-    File.user_id == bindparam("reader_id"),
+    FileTable.user_id == bindparam("reader_id"),
     exists().where(
-        MessageFile.file_id == File.id,
-        RoleAssignment.resource_id == MessageFile.thread_id,
-        RoleAssignment.resource_type == "thread",
-        RoleAssignment.user_id.in_([bindparam("reader_id"), _EVERYBODY]),
+        MessageFileTable.file_id == FileTable.id,
+        RoleAssignmentTable.resource_id == MessageFileTable.thread_id,
+        RoleAssignmentTable.resource_type == "thread",
+        RoleAssignmentTable.user_id.in_([bindparam("reader_id"), _EVERYBODY]),
     ),
 )
 _FIND_READABLE = _FIND.where(_READABLE_BY)
 # Held until the transaction's end: nobody deletes a file between the look at it and the message that refers to it.
-_LIST = select(*_COLUMNS).where(File.id.in_(bindparam("file_ids", expanding=True))).order_by(File.id)
+_LIST = select(*_COLUMNS).where(FileTable.id.in_(bindparam("file_ids", expanding=True))).order_by(FileTable.id)
 _HOLD = _LIST.with_for_update(read=True, key_share=True)
 _HOLD_READABLE = _LIST.where(_READABLE_BY).with_for_update(read=True, key_share=True)
-_LINK = insert(MessageFile)
+_LINK = insert(MessageFileTable)
 
 
 def insert_file(
@@ -63,7 +63,7 @@ def insert_file(
         "facts": dict(facts),
         "created_at": utc_now(),
     }
-    connection.execute(insert(File), row)
+    connection.execute(insert(FileTable), row)
     return row
 
 
@@ -108,11 +108,11 @@ def delete_file(connection: Connection, file_id: str) -> bool:
     if row is None:
         raise FileNotFound
     lock_content(connection, row["sha256"])
-    referring = select(exists().where(MessageFile.file_id == file_id))
+    referring = select(exists().where(MessageFileTable.file_id == file_id))
     if connection.execute(referring).scalar():
         raise Conflict("A message refers to this file.")
-    connection.execute(delete(File).where(File.id == file_id))
-    shared = select(exists().where(File.sha256 == row["sha256"]))
+    connection.execute(delete(FileTable).where(FileTable.id == file_id))
+    shared = select(exists().where(FileTable.sha256 == row["sha256"]))
     return not connection.execute(shared).scalar()
 
 

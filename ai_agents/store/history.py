@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, literal_column, select
 from ai_agents.core.parts import part_from_stored
 from ai_agents.core.types import ModelMessage
 from ai_agents.store import summaries
-from ai_agents.store.models import Message
+from ai_agents.store.models import MessageTable
 from ai_agents.store.pages import MAX_SEQ
 from ai_agents.store.statements import prepared
 from ai_agents.store.summaries import StoredSummary
@@ -17,31 +17,31 @@ __all__ = ["History", "StoredSummary"]
 
 # `seq <= …` also leaves out messages that still wait for their place.
 _SLICE = (
-    select(Message.role, Message.parts, Message.seq)
+    select(MessageTable.role, MessageTable.parts, MessageTable.seq)
     .where(
-        Message.thread_id == bindparam("thread_id"),
-        Message.seq > bindparam("after_seq"),
-        Message.seq <= bindparam("through_seq"),
+        MessageTable.thread_id == bindparam("thread_id"),
+        MessageTable.seq > bindparam("after_seq"),
+        MessageTable.seq <= bindparam("through_seq"),
     )
     .limit(bindparam("count"))
 )
-_FROM_OLDEST = prepared(_SLICE.order_by(Message.seq))
-_FROM_NEWEST = prepared(_SLICE.order_by(Message.seq.desc()))
+_FROM_OLDEST = prepared(_SLICE.order_by(MessageTable.seq))
+_FROM_NEWEST = prepared(_SLICE.order_by(MessageTable.seq.desc()))
 _TURN_START = prepared(
-    select(Message.seq)
+    select(MessageTable.seq)
     .where(
-        Message.thread_id == bindparam("thread_id"),
+        MessageTable.thread_id == bindparam("thread_id"),
         # Literally, as the partial index says it: a parameter's value is not known when the index is chosen.
-        Message.role == literal_column("'user'"),
-        Message.seq <= bindparam("through_seq"),
+        MessageTable.role == literal_column("'user'"),
+        MessageTable.seq <= bindparam("through_seq"),
     )
-    .order_by(Message.seq.desc())
+    .order_by(MessageTable.seq.desc())
     .limit(1)
 )
 _OF_RUN = prepared(
-    select(Message.role, Message.parts, Message.seq)
-    .where(Message.run_id == bindparam("run_id"), Message.seq <= bindparam("through_seq"))
-    .order_by(Message.seq)
+    select(MessageTable.role, MessageTable.parts, MessageTable.seq)
+    .where(MessageTable.run_id == bindparam("run_id"), MessageTable.seq <= bindparam("through_seq"))
+    .order_by(MessageTable.seq)
 )
 
 

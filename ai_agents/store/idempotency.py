@@ -10,13 +10,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ai_agents.core.exceptions import IdempotencyKeyReused, InvalidIdempotencyKey
 from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.types import JsonObject
-from ai_agents.store.models import IdempotencyKey, Timestamp
+from ai_agents.store.models import IdempotencyKeyTable, Timestamp
 
 KEPT = timedelta(hours=24)
-_FIND = select(IdempotencyKey.fingerprint, IdempotencyKey.run_id, IdempotencyKey.answer).where(
-    IdempotencyKey.user_id == bindparam("user_id"),
-    IdempotencyKey.key == bindparam("key"),
-    IdempotencyKey.created_at > bindparam("oldest"),
+_FIND = select(IdempotencyKeyTable.fingerprint, IdempotencyKeyTable.run_id, IdempotencyKeyTable.answer).where(
+    IdempotencyKeyTable.user_id == bindparam("user_id"),
+    IdempotencyKeyTable.key == bindparam("key"),
+    IdempotencyKeyTable.created_at > bindparam("oldest"),
 )
 
 
@@ -24,15 +24,15 @@ def _remember(insert: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | 
     """Write a key unless it is there. One that has outlived its time and was not swept yet is as good as none."""
     new = {name: insert.excluded[name] for name in ("fingerprint", "run_id", "answer", "created_at")}
     return insert.on_conflict_do_update(
-        index_elements=[IdempotencyKey.user_id, IdempotencyKey.key],
+        index_elements=[IdempotencyKeyTable.user_id, IdempotencyKeyTable.key],
         set_=new,
-        where=IdempotencyKey.created_at <= bindparam("oldest", type_=Timestamp),
+        where=IdempotencyKeyTable.created_at <= bindparam("oldest", type_=Timestamp),
     )
 
 
 _REMEMBER = {
-    "postgresql": _remember(postgresql.insert(IdempotencyKey)),
-    "sqlite": _remember(sqlite.insert(IdempotencyKey)),
+    "postgresql": _remember(postgresql.insert(IdempotencyKeyTable)),
+    "sqlite": _remember(sqlite.insert(IdempotencyKeyTable)),
 }
 
 
@@ -104,7 +104,7 @@ def remember(
 
 def sweep(connection: Connection, older_than: str | None = None) -> int:
     """Forget keys that were made before a time (by default the 24 h that they are kept); how many that were."""
-    statement = delete(IdempotencyKey).where(IdempotencyKey.created_at <= (older_than or _oldest()))
+    statement = delete(IdempotencyKeyTable).where(IdempotencyKeyTable.created_at <= (older_than or _oldest()))
     return connection.execute(statement).rowcount
 
 

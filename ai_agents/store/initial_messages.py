@@ -16,7 +16,7 @@ from ai_agents.core.parts import part_from_stored, part_to_stored
 from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.store import files, thread_log
 from ai_agents.store.messages import insert_messages
-from ai_agents.store.models import Message
+from ai_agents.store.models import MessageTable
 from ai_agents.store.thread_log import Entry
 
 # Messages per statement: enough to make a round trip cheap, few enough to be small.
@@ -73,16 +73,16 @@ def from_history(connection: Connection, thread_id: str, *, through_seq: int) ->
     """The messages of a thread through one of them, as they are, whoever said them and when."""
     statement = (
         select(
-            Message.role,
-            Message.parts,
-            Message.user_id,
-            Message.meta,
-            Message.created_at,
-            Message.status,
-            Message.seq.label("from_seq"),
+            MessageTable.role,
+            MessageTable.parts,
+            MessageTable.user_id,
+            MessageTable.meta,
+            MessageTable.created_at,
+            MessageTable.status,
+            MessageTable.seq.label("from_seq"),
         )
-        .where(Message.thread_id == thread_id, Message.seq <= through_seq)
-        .order_by(Message.seq)
+        .where(MessageTable.thread_id == thread_id, MessageTable.seq <= through_seq)
+        .order_by(MessageTable.seq)
     )
     return [Beginning(**row) for row in connection.execute(statement).mappings()]
 

@@ -30,7 +30,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import Job
+from ai_agents.store.models import JobTable
 from ai_agents.store.runs import database_now
 
 MAX_ATTEMPTS = 5
@@ -40,7 +40,7 @@ TITLE_RANGE = "title"
 _BACKOFF_S = 2.0
 _LONGEST_BACKOFF_S = 300.0
 _LOST = f"The process that did it was lost {MAX_ATTEMPTS} times."
-_JOBS = cast(Table, Job.__table__)
+_JOBS = cast(Table, JobTable.__table__)
 _PUBLIC = (
     "id",
     "thread_id",
@@ -122,7 +122,7 @@ def request(
 def enqueue(connection: Connection, thread_id: str, kind: str, range_key: str) -> JsonObject:
     """The job for this thread, kind and range: a new one, or the one that was asked for before."""
     request(connection, thread_id, kind, range_key)
-    found = select(_JOBS).where(Job.thread_id == thread_id, Job.kind == kind, Job.range_key == range_key)
+    found = select(_JOBS).where(JobTable.thread_id == thread_id, JobTable.kind == kind, JobTable.range_key == range_key)
     return to_public(connection.execute(found).mappings().one())
 
 
@@ -281,7 +281,7 @@ def list_jobs(connection: Connection, *, status: str | None, limit: int, after: 
     """A page of all jobs (of this status), newest first. Raises `InvalidCursor`."""
     statement = select(_JOBS) if status is None else select(_JOBS).where(_JOBS.c.status == status)
     return pages.newest_first(
-        connection, statement, Job.created_at, Job.id, limit=limit, after=after, to_dict=to_public
+        connection, statement, JobTable.created_at, JobTable.id, limit=limit, after=after, to_dict=to_public
     )
 
 

@@ -10,24 +10,24 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import ApiKey
+from ai_agents.store.models import ApiKeyTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 from ai_agents.store.statements import prepared
 
 _SCHEME = "aia_"
 _COLUMNS = (
-    ApiKey.id,
-    ApiKey.user_id,
-    ApiKey.name,
-    ApiKey.prefix,
-    ApiKey.admin,
-    ApiKey.created_at,
-    ApiKey.expires_at,
+    ApiKeyTable.id,
+    ApiKeyTable.user_id,
+    ApiKeyTable.name,
+    ApiKeyTable.prefix,
+    ApiKeyTable.admin,
+    ApiKeyTable.created_at,
+    ApiKeyTable.expires_at,
 )
 _FIND = prepared(
-    select(ApiKey.id, ApiKey.user_id, ApiKey.admin, ApiKey.secret_hash, ApiKey.expires_at).where(
-        ApiKey.id == bindparam("key_id")
-    )
+    select(
+        ApiKeyTable.id, ApiKeyTable.user_id, ApiKeyTable.admin, ApiKeyTable.secret_hash, ApiKeyTable.expires_at
+    ).where(ApiKeyTable.id == bindparam("key_id"))
 )
 
 
@@ -50,7 +50,7 @@ def create_key(
         "created_at": utc_now(),
         "expires_at": None if expires_at is None else _to_utc(expires_at),
     }
-    connection.execute(insert(ApiKey), {**row, "secret_hash": secret.secret_hash})
+    connection.execute(insert(ApiKeyTable), {**row, "secret_hash": secret.secret_hash})
     return {**row, "key": secret.text}
 
 
@@ -71,17 +71,17 @@ def list_keys(connection: Connection, *, user_id: str | None, limit: int, after:
     """A page of a user's keys (None: of all), newest first. Raises `InvalidCursor`."""
     statement = select(*_COLUMNS)
     if user_id is not None:
-        statement = statement.where(ApiKey.user_id == user_id)
+        statement = statement.where(ApiKeyTable.user_id == user_id)
     return pages.newest_first(
-        connection, statement, ApiKey.created_at, ApiKey.id, limit=limit, after=after, to_dict=dict
+        connection, statement, ApiKeyTable.created_at, ApiKeyTable.id, limit=limit, after=after, to_dict=dict
     )
 
 
 def delete_key(connection: Connection, key_id: str, *, user_id: str | None) -> None:
     """Remove a key, of this user where one is given. Raises `KeyNotFound`."""
-    statement = delete(ApiKey).where(ApiKey.id == key_id)
+    statement = delete(ApiKeyTable).where(ApiKeyTable.id == key_id)
     if user_id is not None:
-        statement = statement.where(ApiKey.user_id == user_id)
+        statement = statement.where(ApiKeyTable.user_id == user_id)
     if connection.execute(statement).rowcount == 0:
         raise KeyNotFound
 

@@ -11,43 +11,43 @@ from ai_agents.core.parts import part_to_stored, stored_to_public
 from ai_agents.core.types import JsonObject, Part, Usage
 from ai_agents.store import files, pages
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import Message
+from ai_agents.store.models import MessageTable
 from ai_agents.store.statements import prepared, prepared_insert
 
 Order = Literal["asc", "desc"]
 COLUMNS = (
-    Message.id,
-    Message.thread_id,
-    Message.run_id,
-    Message.seq,
-    Message.role,
-    Message.parts,
-    Message.status,
-    Message.user_id,
-    Message.usage,
-    Message.cost,
-    Message.meta,
-    Message.created_at,
+    MessageTable.id,
+    MessageTable.thread_id,
+    MessageTable.run_id,
+    MessageTable.seq,
+    MessageTable.role,
+    MessageTable.parts,
+    MessageTable.status,
+    MessageTable.user_id,
+    MessageTable.usage,
+    MessageTable.cost,
+    MessageTable.meta,
+    MessageTable.created_at,
 )
-_INSERT = prepared_insert(Message)
+_INSERT = prepared_insert(MessageTable)
 _PLACE = prepared(
-    update(Message)
-    .where(Message.id == bindparam("message_id"))
+    update(MessageTable)
+    .where(MessageTable.id == bindparam("message_id"))
     .values(seq=bindparam("new_seq"), status="completed")
     .returning(*COLUMNS)
 )
 _FIND = prepared(
-    select(*COLUMNS).where(Message.id == bindparam("message_id"), Message.thread_id == bindparam("thread_id"))
+    select(*COLUMNS).where(MessageTable.id == bindparam("message_id"), MessageTable.thread_id == bindparam("thread_id"))
 )
 _LAST_ANSWER = prepared(
     select(*COLUMNS)
-    .where(Message.run_id == bindparam("run_id"), Message.role == "assistant")
-    .order_by(Message.seq.desc())
+    .where(MessageTable.run_id == bindparam("run_id"), MessageTable.role == "assistant")
+    .order_by(MessageTable.seq.desc())
     .limit(1)
 )
-_OF_THREAD = select(*COLUMNS).where(Message.thread_id == bindparam("thread_id")).limit(bindparam("count"))
-_OLDEST_FIRST = prepared(_OF_THREAD.where(Message.seq > bindparam("seen")).order_by(Message.seq))
-_NEWEST_FIRST = prepared(_OF_THREAD.where(Message.seq < bindparam("seen")).order_by(Message.seq.desc()))
+_OF_THREAD = select(*COLUMNS).where(MessageTable.thread_id == bindparam("thread_id")).limit(bindparam("count"))
+_OLDEST_FIRST = prepared(_OF_THREAD.where(MessageTable.seq > bindparam("seen")).order_by(MessageTable.seq))
+_NEWEST_FIRST = prepared(_OF_THREAD.where(MessageTable.seq < bindparam("seen")).order_by(MessageTable.seq.desc()))
 
 
 def insert_message(

@@ -23,13 +23,13 @@ from ai_agents.core.money import cost_to_dict, from_pico, to_pico
 from ai_agents.core.types import JsonObject, Usage
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import ModelCall
+from ai_agents.store.models import ModelCallTable
 from ai_agents.store.statements import prepared_insert
 
 # `lost`: its process died, and nobody knows how far it came.
 CallStatus = Literal["completed", "failed", "cancelled", "lost"]
 Group = Literal["agent", "model", "user", "day"]
-_INSERT = prepared_insert(ModelCall)
+_INSERT = prepared_insert(ModelCallTable)
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
 
 
@@ -83,12 +83,15 @@ def insert_call(
 
 def exists(connection: Connection, call_id: str) -> bool:
     """Whether a call has been written down."""
-    return connection.execute(select(ModelCall.id).where(ModelCall.id == call_id)).scalar_one_or_none() is not None
+    return (
+        connection.execute(select(ModelCallTable.id).where(ModelCallTable.id == call_id)).scalar_one_or_none()
+        is not None
+    )
 
 
 def delete_of_user(connection: Connection, user_id: str) -> int:
     """Forget every call that was made on a user's behalf; how many there were."""
-    return connection.execute(delete(ModelCall).where(ModelCall.user_id == user_id)).rowcount
+    return connection.execute(delete(ModelCallTable).where(ModelCallTable.user_id == user_id)).rowcount
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,10 @@ def sum_usage(connection: Connection, asked: UsageAsked) -> JsonObject:
     """
     keys = _keys(asked.group_by, connection.dialect.name)
     statement = select(*keys.values(), *_SUMS).where(
-        ModelCall.created_at >= format_time(asked.since), ModelCall.created_at < format_time(asked.until)
+        ModelCallTable.created_at >= format_time(asked.since), ModelCallTable.created_at < format_time(asked.until)
     )
     if asked.user_id is not None:
-        statement = statement.where(ModelCall.user_id == asked.user_id)
+        statement = statement.where(ModelCallTable.user_id == asked.user_id)
     # All sums are worked out for each page, so that a place in their order costs no more than the keys of the last one.
     place = 0 if asked.after is None else pages.decode_number_cursor(asked.after)
     if keys:
@@ -127,22 +130,22 @@ def sum_usage(connection: Connection, asked: UsageAsked) -> JsonObject:
     )
 
 
-_UNKNOWN = ModelCall.cost_pico_usd.is_(None)
+_UNKNOWN = ModelCallTable.cost_pico_usd.is_(None)
 _SUMS: tuple[Label[Any], ...] = (
     func.count().label("calls"),
-    *(func.sum(getattr(ModelCall, name)).label(name) for name in _COUNTS),
-    func.sum(ModelCall.cost_pico_usd).label("cost"),
+    *(func.sum(getattr(ModelCallTable, name)).label(name) for name in _COUNTS),
+    func.sum(ModelCallTable.cost_pico_usd).label("cost"),
     func.sum(cast(_UNKNOWN, Integer)).label("unpriced_calls"),
-    func.sum(cast(ModelCall.estimated, Integer)).label("estimated_calls"),
+    func.sum(cast(ModelCallTable.estimated, Integer)).label("estimated_calls"),
 )
 
 
 def _keys(group_by: Sequence[Group], dialect: str) -> dict[str, Label[Any]]:
     """What the sums are parted by."""
     columns: dict[Group, dict[str, ColumnElement[Any]]] = {
-        "agent": {"agent_id": ModelCall.agent_id.expression},
-        "model": {"provider": ModelCall.provider.expression, "model": ModelCall.model.expression},
-        "user": {"user_id": ModelCall.user_id.expression},
+        "agent": {"agent_id": ModelCallTable.agent_id.expression},
+        "model": {"provider": ModelCallTable.provider.expression, "model": ModelCallTable.model.expression},
+        "user": {"user_id": ModelCallTable.user_id.expression},
         "day": {"day": _day(dialect)},
     }
     found = {name: column for group in dict.fromkeys(group_by) for name, column in columns[group].items()}
@@ -151,8 +154,8 @@ def _keys(group_by: Sequence[Group], dialect: str) -> dict[str, Label[Any]]:
 
 def _day(dialect: str) -> ColumnElement[str]:
     if dialect == "postgresql":
-        return func.to_char(func.timezone("UTC", ModelCall.created_at), "YYYY-MM-DD")
-    return func.substr(ModelCall.created_at, 1, 10)
+        return func.to_char(func.timezone("UTC", ModelCallTable.created_at), "YYYY-MM-DD")
+    return func.substr(ModelCallTable.created_at, 1, 10)
 
 
 def _to_sum(row: Mapping[Any, Any], keys: Mapping[str, Any]) -> JsonObject:

@@ -78,7 +78,7 @@ def _id() -> Mapped[str]:
     return mapped_column(String(36), primary_key=True)
 
 
-class Agent(Base):
+class AgentTable(Base):
     """An agent as it is now. A deleted one stays, so that its threads can say what answered them."""
 
     __tablename__ = "agents"
@@ -93,7 +93,7 @@ class Agent(Base):
     deleted_at: Mapped[str | None] = mapped_column(Timestamp)
 
 
-class AgentVersion(Base):
+class AgentVersionTable(Base):
     """One immutable version of an agent: `spec` holds every field but id, version and times."""
 
     __tablename__ = "agent_versions"
@@ -104,7 +104,7 @@ class AgentVersion(Base):
     created_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class Thread(Base):
+class ThreadTable(Base):
     """A conversation. `last_seq` is its log's newest row; raising it is what orders writers.
 
     `title_by` says who wrote the title (`user` or `job`); `version` feeds the ETag.
@@ -127,7 +127,7 @@ class Thread(Base):
     updated_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class Summary(Base):
+class SummaryTable(Base):
     """What a thread's messages up to `covers_through_seq` amount to.
 
     The one that covers most counts; none is ever changed.
@@ -142,7 +142,7 @@ class Summary(Base):
     created_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class Run(Base):
+class RunTable(Base):
     """One turn being answered. The partial unique index is what allows a thread only one active run.
 
     `fence` rises with each owner, and every write of an owner checks it. `message_id` is the id of the message in
@@ -207,7 +207,7 @@ class Run(Base):
     notices: Mapped[list[Any] | None] = mapped_column(JSON)
 
 
-class Message(Base):
+class MessageTable(Base):
     """One message.
 
     `seq` is that of the log row that tells of it; a queued one has none yet. Never changed by memory.
@@ -240,7 +240,7 @@ class Message(Base):
     cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
-class File(Base):
+class FileTable(Base):
     """An uploaded file; its bytes are in the blob storage under `sha256`, shared with files of the same content.
 
     `facts` is what is known of the content without reading it: see `attachments.files`.
@@ -259,7 +259,7 @@ class File(Base):
     created_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class MessageFile(Base):
+class MessageFileTable(Base):
     """That a message refers to a file: whoever may read the message's thread may read the file, and it stays.
 
     `thread_id` is the message's own, kept here so that one index answers who may read a file.
@@ -273,7 +273,7 @@ class MessageFile(Base):
     thread_id: Mapped[str] = mapped_column(String(36))
 
 
-class ThreadEvent(Base):
+class ThreadEventTable(Base):
     """One row of a thread's log, append-only. `data` is the event's JSON line as clients get it.
 
     `resets` says that the position in the message in progress starts again at 0 with this row.
@@ -291,7 +291,7 @@ class ThreadEvent(Base):
     created_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class ToolCall(Base):
+class ToolCallTable(Base):
     """The journal of one tool call.
 
     `status` is `waiting` for a person, `approved` or `refused` by him, `started`, `finished`, or `unknown` where a
@@ -311,7 +311,7 @@ class ToolCall(Base):
     approval: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
-class AdminTool(Base):
+class AdminToolTable(Base):
     """A tool that an admin made: an HTTP call, or an MCP server with all of its tools.
 
     `spec` is what may be shown of it, `sealed_headers` the encrypted rest. Of a server, `listing` is what it offered
@@ -332,7 +332,7 @@ class AdminTool(Base):
     updated_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class RoleAssignment(Base):
+class RoleAssignmentTable(Base):
     """One user's role on one agent or thread; user `*` is everybody who is authenticated."""
 
     __tablename__ = "roles"
@@ -349,7 +349,7 @@ class RoleAssignment(Base):
     created_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class ApiKey(Base):
+class ApiKeyTable(Base):
     """An API key: only the hash of its secret is kept."""
 
     __tablename__ = "api_keys"
@@ -365,7 +365,7 @@ class ApiKey(Base):
     expires_at: Mapped[str | None] = mapped_column(Timestamp)
 
 
-class Ticket(Base):
+class TicketTable(Base):
     """Lets a browser read one thread's streams for a while, as long as the key that it was made with is good."""
 
     __tablename__ = "tickets"
@@ -381,7 +381,7 @@ class Ticket(Base):
     expires_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class IdempotencyKey(Base):
+class IdempotencyKeyTable(Base):
     """What was answered to a request with this key: the run that it made, or the whole answer."""
 
     __tablename__ = "idempotency_keys"
@@ -395,7 +395,7 @@ class IdempotencyKey(Base):
     created_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class Job(Base):
+class JobTable(Base):
     """The outbox: work to be done in the background, written with what makes it needed.
 
     One per thread, kind and range. `status` is `queued`, `running`, `completed` or `failed`; `fence` rises with each
@@ -434,7 +434,7 @@ class Job(Base):
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
-class PeriodicTask(Base):
+class PeriodicTaskTable(Base):
     """When something that is done again and again is next due, by the database's clock: whoever moves it on does it."""
 
     __tablename__ = "periodic_tasks"
@@ -443,7 +443,7 @@ class PeriodicTask(Base):
     due_at: Mapped[float] = mapped_column(Float)
 
 
-class WorkerHeartbeat(Base):
+class WorkerHeartbeatTable(Base):
     """That a worker's process is alive: `seen_at` is in seconds of the database's clock since 1970."""
 
     __tablename__ = "worker_heartbeats"
@@ -453,7 +453,7 @@ class WorkerHeartbeat(Base):
     seen_at: Mapped[float] = mapped_column(Float)
 
 
-class ModelCall(Base):
+class ModelCallTable(Base):
     """One call of a model: what it used, what it cost, how it went. It outlives its thread, but not its user.
 
     `cost_pico_usd` is in millionths of a millionth of a US dollar, so that sums are exact; null where it is not known.
@@ -484,7 +484,7 @@ class ModelCall(Base):
     created_at: Mapped[str] = mapped_column(Timestamp)
 
 
-class TokenRatio(Base):
+class TokenRatioTable(Base):
     """How many tokens a model reports for each one that the estimator counts: a moving average."""
 
     __tablename__ = "token_ratios"

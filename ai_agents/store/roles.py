@@ -26,7 +26,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import Agent, RoleAssignment, Run, Thread
+from ai_agents.store.models import AgentTable, RoleAssignmentTable, RunTable, ThreadTable
 from ai_agents.store.statements import prepared
 
 Role = Literal["owner", "editor", "viewer"]
@@ -35,12 +35,12 @@ EVERYBODY = "*"
 # From the weakest up: the place in this line is what roles are compared by.
 RANKS: tuple[Role, ...] = ("viewer", "editor", "owner")
 _COLUMNS = (
-    RoleAssignment.id,
-    RoleAssignment.user_id,
-    RoleAssignment.role,
-    RoleAssignment.resource_type,
-    RoleAssignment.resource_id,
-    RoleAssignment.created_at,
+    RoleAssignmentTable.id,
+    RoleAssignmentTable.user_id,
+    RoleAssignmentTable.role,
+    RoleAssignmentTable.resource_type,
+    RoleAssignmentTable.resource_id,
+    RoleAssignmentTable.created_at,
 )
 
 
@@ -62,44 +62,49 @@ class ThreadRoles:
 
 def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[str]) -> Any:
     """The highest rank (from 1) of the user or of everybody on a resource; NULL for none."""
-    rank = case({role: number for number, role in enumerate(RANKS, 1)}, value=RoleAssignment.role)
+    rank = case({role: number for number, role in enumerate(RANKS, 1)}, value=RoleAssignmentTable.role)
     return (
         select(func.max(rank))
         .where(
-            RoleAssignment.resource_type == resource_type,
-            RoleAssignment.resource_id == resource_id,
-            RoleAssignment.user_id.in_((bindparam("user_id"), EVERYBODY)),
+            RoleAssignmentTable.resource_type == resource_type,
+            RoleAssignmentTable.resource_id == resource_id,
+            RoleAssignmentTable.user_id.in_((bindparam("user_id"), EVERYBODY)),
         )
         .scalar_subquery()
     )
 
 
 _ACTIVE_RUN = (
-    select(Run.id)
+    select(RunTable.id)
     # Literally, as the partial index says it.
-    .where(Run.thread_id == Thread.id, Run.status.in_((literal_column("'running'"), literal_column("'waiting'"))))
+    .where(
+        RunTable.thread_id == ThreadTable.id,
+        RunTable.status.in_((literal_column("'running'"), literal_column("'waiting'"))),
+    )
     .scalar_subquery()
 )
 _THREAD_ROLES = prepared(
     select(
-        Thread.agent_id,
-        Agent.version,
-        Agent.deleted_at.is_not(None).label("agent_deleted"),
-        _best_rank("thread", Thread.id).label("thread_rank"),
-        _best_rank("agent", Thread.agent_id).label("agent_rank"),
+        ThreadTable.agent_id,
+        AgentTable.version,
+        AgentTable.deleted_at.is_not(None).label("agent_deleted"),
+        _best_rank("thread", ThreadTable.id).label("thread_rank"),
+        _best_rank("agent", ThreadTable.agent_id).label("agent_rank"),
         _ACTIVE_RUN.label("active_run_id"),
     )
-    .join(Agent, Agent.id == Thread.agent_id)
-    .where(Thread.id == bindparam("thread_id"))
+    .join(AgentTable, AgentTable.id == ThreadTable.agent_id)
+    .where(ThreadTable.id == bindparam("thread_id"))
 )
 _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
     "thread": prepared(
-        select(_best_rank("thread", Thread.id)).select_from(Thread).where(Thread.id == bindparam("resource_id"))
+        select(_best_rank("thread", ThreadTable.id))
+        .select_from(ThreadTable)
+        .where(ThreadTable.id == bindparam("resource_id"))
     ),
     "agent": prepared(
-        select(_best_rank("agent", Agent.id))
-        .select_from(Agent)
-        .where(Agent.id == bindparam("resource_id"), Agent.deleted_at.is_(None))
+        select(_best_rank("agent", AgentTable.id))
+        .select_from(AgentTable)
+        .where(AgentTable.id == bindparam("resource_id"), AgentTable.deleted_at.is_(None))
     ),
 }
 
@@ -144,7 +149,7 @@ def assign(connection: Connection, *, user_id: str, role: str, resource_type: st
         return insert_role(connection, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
     if found["role"] == "owner" and role != "owner":
         _check_another_owner(connection, found)
-    connection.execute(update(RoleAssignment).where(RoleAssignment.id == found["id"]).values(role=role))
+    connection.execute(update(RoleAssignmentTable).where(RoleAssignmentTable.id == found["id"]).values(role=role))
     return {**found, "role": role}
 
 
@@ -158,13 +163,13 @@ def insert_role(connection: Connection, *, user_id: str, role: str, resource_typ
         "resource_id": resource_id,
         "created_at": utc_now(),
     }
-    connection.execute(insert(RoleAssignment), row)
+    connection.execute(insert(RoleAssignmentTable), row)
     return row
 
 
 def get(connection: Connection, role_id: str) -> JsonObject:
     """One role. Raises `RoleNotFound`."""
-    row = connection.execute(select(*_COLUMNS).where(RoleAssignment.id == role_id)).mappings().one_or_none()
+    row = connection.execute(select(*_COLUMNS).where(RoleAssignmentTable.id == role_id)).mappings().one_or_none()
     if row is None:
         raise RoleNotFound
     return dict(row)
@@ -177,15 +182,15 @@ def remove(connection: Connection, role_id: str) -> JsonObject:
     found = get(connection, role_id)  # as it is now that nobody else can change it
     if found["role"] == "owner":
         _check_another_owner(connection, found)
-    connection.execute(delete(RoleAssignment).where(RoleAssignment.id == role_id))
+    connection.execute(delete(RoleAssignmentTable).where(RoleAssignmentTable.id == role_id))
     return found
 
 
 def remove_all(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
     """Take away every role on something that ceases to be."""
     connection.execute(
-        delete(RoleAssignment).where(
-            RoleAssignment.resource_type == resource_type, RoleAssignment.resource_id == resource_id
+        delete(RoleAssignmentTable).where(
+            RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
         )
     )
 
@@ -195,16 +200,22 @@ def list_on(
 ) -> JsonObject:
     """A page of the roles on a resource, newest first. Raises `InvalidCursor`."""
     statement = select(*_COLUMNS).where(
-        RoleAssignment.resource_type == resource_type, RoleAssignment.resource_id == resource_id
+        RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
     )
     return pages.newest_first(
-        connection, statement, RoleAssignment.created_at, RoleAssignment.id, limit=limit, after=after, to_dict=dict
+        connection,
+        statement,
+        RoleAssignmentTable.created_at,
+        RoleAssignmentTable.id,
+        limit=limit,
+        after=after,
+        to_dict=dict,
     )
 
 
 def newest_visible(
     resource_type: ResourceType,
-    model: type[Agent] | type[Thread],
+    model: type[AgentTable] | type[ThreadTable],
     user_id: str,
     *,
     conditions: tuple[Any, ...],
@@ -219,15 +230,15 @@ def newest_visible(
 
     def along(role_of: str) -> Select[*tuple[Any, ...]]:
         statement = (
-            select(RoleAssignment.resource_id)
-            .join(model, model.id == RoleAssignment.resource_id)
+            select(RoleAssignmentTable.resource_id)
+            .join(model, model.id == RoleAssignmentTable.resource_id)
             .where(
-                RoleAssignment.user_id == role_of,
-                RoleAssignment.resource_type == resource_type,
-                true() if before_id is None else RoleAssignment.resource_id < before_id,
+                RoleAssignmentTable.user_id == role_of,
+                RoleAssignmentTable.resource_type == resource_type,
+                true() if before_id is None else RoleAssignmentTable.resource_id < before_id,
                 *conditions,
             )
-            .order_by(RoleAssignment.resource_id.desc())
+            .order_by(RoleAssignmentTable.resource_id.desc())
             .limit(limit)
         )
         # As subqueries, since a LIMIT may not stand within a UNION on every database.
@@ -255,19 +266,19 @@ def _check(user_id: str, role: str) -> None:
 
 def _lock_resource(connection: Connection, resource_type: str, resource_id: str) -> None:
     """Let nobody else change roles on the resource until this transaction ends: its owners are counted."""
-    of_agent = select(Agent.id).where(Agent.id == resource_id, Agent.deleted_at.is_(None))
-    of_thread = select(Thread.id).where(Thread.id == resource_id)
+    of_agent = select(AgentTable.id).where(AgentTable.id == resource_id, AgentTable.deleted_at.is_(None))
+    of_thread = select(ThreadTable.id).where(ThreadTable.id == resource_id)
     statement = of_agent if checked_type(resource_type) == "agent" else of_thread
     if connection.execute(statement.with_for_update(key_share=True)).one_or_none() is None:
         raise AgentNotFound if resource_type == "agent" else ThreadNotFound
 
 
 def _check_another_owner(connection: Connection, role: Mapping[Any, Any]) -> None:
-    others = select(RoleAssignment.id).where(
-        RoleAssignment.resource_type == role["resource_type"],
-        RoleAssignment.resource_id == role["resource_id"],
-        RoleAssignment.role == "owner",
-        RoleAssignment.id != role["id"],
+    others = select(RoleAssignmentTable.id).where(
+        RoleAssignmentTable.resource_type == role["resource_type"],
+        RoleAssignmentTable.resource_id == role["resource_id"],
+        RoleAssignmentTable.role == "owner",
+        RoleAssignmentTable.id != role["id"],
     )
     if connection.execute(others.limit(1)).one_or_none() is None:
         raise LastOwner
@@ -275,9 +286,9 @@ def _check_another_owner(connection: Connection, role: Mapping[Any, Any]) -> Non
 
 def _find_of_user(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RowMapping | None:
     statement = select(*_COLUMNS).where(
-        RoleAssignment.resource_type == resource_type,
-        RoleAssignment.resource_id == resource_id,
-        RoleAssignment.user_id == user_id,
+        RoleAssignmentTable.resource_type == resource_type,
+        RoleAssignmentTable.resource_id == resource_id,
+        RoleAssignmentTable.user_id == user_id,
     )
     return connection.execute(statement).mappings().one_or_none()
 

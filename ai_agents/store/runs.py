@@ -28,7 +28,7 @@ from ai_agents.core.money import cost_from_dict
 from ai_agents.core.types import JsonObject, Usage
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import Run
+from ai_agents.store.models import RunTable
 from ai_agents.store.statements import prepared
 
 _PUBLIC = (
@@ -48,7 +48,7 @@ _PUBLIC = (
     "started_at",
     "finished_at",
 )
-_RUNS = cast(Table, Run.__table__)
+_RUNS = cast(Table, RunTable.__table__)
 _OF_THREAD = select(_RUNS).where(_RUNS.c.thread_id == bindparam("b_thread"))
 # A status literally, as the partial indexes say it: a parameter's value is not known when the index is chosen.
 _STATUS: dict[str, ColumnElement[str]] = {
@@ -204,23 +204,25 @@ def get_row(connection: Connection, thread_id: str, run_id: str) -> RowMapping:
 
 def request_cancel(connection: Connection, run_id: str) -> None:
     """Ask whoever owns the run to stop it."""
-    connection.execute(update(Run).where(Run.id == run_id).values(cancel_requested=True))
+    connection.execute(update(RunTable).where(RunTable.id == run_id).values(cancel_requested=True))
 
 
 def renew_leases(connection: Connection, owner: str, run_ids: Collection[str], lease_s: float) -> set[str]:
     """Hold on to those of these runs that are running and this owner's; their ids."""
     statement = (
-        update(Run)
-        .where(Run.id.in_(run_ids), Run.lease_owner == owner, Run.status == "running")
+        update(RunTable)
+        .where(RunTable.id.in_(run_ids), RunTable.lease_owner == owner, RunTable.status == "running")
         .values(lease_expires_at=database_now(connection.dialect.name) + lease_s)
-        .returning(Run.id)
+        .returning(RunTable.id)
     )
     return set(connection.execute(statement).scalars())
 
 
 def list_cancel_requests(connection: Connection, owner: str) -> list[str]:
     """Ids of this owner's runs that somebody wants cancelled."""
-    statement = select(Run.id).where(Run.lease_owner == owner, Run.status == "running", Run.cancel_requested)
+    statement = select(RunTable.id).where(
+        RunTable.lease_owner == owner, RunTable.status == "running", RunTable.cancel_requested
+    )
     return list(connection.execute(statement).scalars())
 
 
@@ -228,44 +230,48 @@ def list_abandoned(connection: Connection, *, everything_but: str | None = None)
     """Running runs whose lease ran out, oldest first; with `everything_but`, those of every other owner whatever
     their lease.
     """
-    statement = select(Run.id, Run.thread_id).where(Run.status == "running")
+    statement = select(RunTable.id, RunTable.thread_id).where(RunTable.status == "running")
     if everything_but is None:
-        statement = statement.where(Run.lease_expires_at < database_now(connection.dialect.name))
+        statement = statement.where(RunTable.lease_expires_at < database_now(connection.dialect.name))
     else:
-        statement = statement.where(func.coalesce(Run.lease_owner, "") != everything_but)
-    return list(connection.execute(statement.order_by(Run.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
+        statement = statement.where(func.coalesce(RunTable.lease_owner, "") != everything_but)
+    return list(connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
 
 
 def list_waited_out(connection: Connection) -> list[RowMapping]:
     """Runs that nobody is waited for any longer, oldest first."""
-    statement = select(Run.id, Run.thread_id).where(*_waited_out(connection))
-    return list(connection.execute(statement.order_by(Run.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
+    statement = select(RunTable.id, RunTable.thread_id).where(*_waited_out(connection))
+    return list(connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
 
 
 def has_waited_out(connection: Connection, run_id: str) -> bool:
     """Whether nobody is waited for any longer in this run."""
-    statement = select(Run.id).where(Run.id == run_id, *_waited_out(connection))
+    statement = select(RunTable.id).where(RunTable.id == run_id, *_waited_out(connection))
     return connection.execute(statement).scalar_one_or_none() is not None
 
 
 def _waited_out(connection: Connection) -> tuple[ColumnElement[bool], ...]:
-    return Run.status == _STATUS["waiting"], Run.lease_expires_at < database_now(connection.dialect.name)
+    return RunTable.status == _STATUS["waiting"], RunTable.lease_expires_at < database_now(connection.dialect.name)
 
 
 def exists(connection: Connection, run_id: str) -> bool:
     """Whether there still is such a run."""
-    return connection.execute(select(Run.id).where(Run.id == run_id)).scalar_one_or_none() is not None
+    return connection.execute(select(RunTable.id).where(RunTable.id == run_id)).scalar_one_or_none() is not None
 
 
 def is_owned(connection: Connection, run: OwnedRun) -> bool:
     """Whether the run is still running under this fence."""
-    statement = select(Run.id).where(Run.id == run.id, Run.fence == run.fence, Run.status == "running")
+    statement = select(RunTable.id).where(
+        RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running"
+    )
     return connection.execute(statement).scalar_one_or_none() is not None
 
 
 def expire_leases(connection: Connection, owner: str) -> None:
     """Give up every lease of this owner, so that others take its runs over at once."""
-    statement = update(Run).where(Run.lease_owner == owner, Run.status == "running").values(lease_expires_at=0.0)
+    statement = (
+        update(RunTable).where(RunTable.lease_owner == owner, RunTable.status == "running").values(lease_expires_at=0.0)
+    )
     connection.execute(statement)
 
 
@@ -284,6 +290,6 @@ class RunStore:
         statement = select(_RUNS).where(_RUNS.c.thread_id == thread_id)
         return await self._db.read(
             lambda c: pages.newest_first(
-                c, statement, Run.created_at, Run.id, limit=limit, after=after, to_dict=to_public
+                c, statement, RunTable.created_at, RunTable.id, limit=limit, after=after, to_dict=to_public
             )
         )

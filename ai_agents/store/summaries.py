@@ -13,7 +13,7 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.json import clean_text
 from ai_agents.store import thread_log
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import Summary, Thread
+from ai_agents.store.models import SummaryTable, ThreadTable
 from ai_agents.store.pages import MAX_SEQ
 
 
@@ -26,18 +26,20 @@ class StoredSummary:
 
 
 _NEWEST = (
-    select(Summary.text, Summary.covers_through_seq, Summary.number)
-    .where(Summary.thread_id == bindparam("thread_id"), Summary.covers_through_seq <= bindparam("through_seq"))
-    .order_by(Summary.covers_through_seq.desc(), Summary.number.desc())
+    select(SummaryTable.text, SummaryTable.covers_through_seq, SummaryTable.number)
+    .where(
+        SummaryTable.thread_id == bindparam("thread_id"), SummaryTable.covers_through_seq <= bindparam("through_seq")
+    )
+    .order_by(SummaryTable.covers_through_seq.desc(), SummaryTable.number.desc())
     .limit(1)
 )
 # As part of a statement about threads.
 TEXT_OF_NEWEST = (
-    select(Summary.text)
-    .where(Summary.thread_id == Thread.id)
-    .order_by(Summary.covers_through_seq.desc(), Summary.number.desc())
+    select(SummaryTable.text)
+    .where(SummaryTable.thread_id == ThreadTable.id)
+    .order_by(SummaryTable.covers_through_seq.desc(), SummaryTable.number.desc())
     .limit(1)
-    .correlate(Thread)
+    .correlate(ThreadTable)
     .scalar_subquery()
 )
 
@@ -80,8 +82,8 @@ def add(
         raise InvalidRequest("A summary covers messages that are in the thread.", loc=("covers_through_seq",))
     number = row.number + 1 if row is not None and row.covers_through_seq == covers_through_seq else 1
     insert_summary(connection, thread_id, text, covers_through_seq=covers_through_seq, number=number)
-    changed = {"version": Thread.version + 1, "updated_at": utc_now()}
-    connection.execute(update(Thread).where(Thread.id == thread_id).values(changed))
+    changed = {"version": ThreadTable.version + 1, "updated_at": utc_now()}
+    connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(changed))
     return True
 
 
@@ -103,7 +105,7 @@ def insert_summary(
         "text": text,
         "created_at": utc_now(),
     }
-    connection.execute(insert(Summary), row)
+    connection.execute(insert(SummaryTable), row)
 
 
 class SummaryStore:

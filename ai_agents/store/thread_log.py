@@ -15,7 +15,7 @@ from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store.database import note_rows
-from ai_agents.store.models import Thread, ThreadEvent
+from ai_agents.store.models import ThreadEventTable, ThreadTable
 from ai_agents.store.statements import prepared, prepared_insert
 
 
@@ -30,7 +30,7 @@ class Entry:
 
 
 _NAMES = tuple(each.name for each in fields(LogRow))
-_THREADS, _EVENTS = cast(Table, Thread.__table__), cast(Table, ThreadEvent.__table__)
+_THREADS, _EVENTS = cast(Table, ThreadTable.__table__), cast(Table, ThreadEventTable.__table__)
 _LOCK = prepared(select(_THREADS.c.last_seq).where(_THREADS.c.id == bindparam("b_thread")).with_for_update())
 _RESERVING = (
     update(_THREADS)
@@ -131,7 +131,9 @@ def list_before(connection: Connection, thread_id: str, seq: int | None, *, limi
 
 def exists(connection: Connection, thread_id: str) -> bool:
     """Whether the thread is there."""
-    return connection.execute(select(Thread.id).where(Thread.id == thread_id)).scalar_one_or_none() is not None
+    return (
+        connection.execute(select(ThreadTable.id).where(ThreadTable.id == thread_id)).scalar_one_or_none() is not None
+    )
 
 
 def last_reset(connection: Connection, thread_id: str, seq: int) -> int:

@@ -20,21 +20,21 @@ from ai_agents.core.types import FilePart, JsonObject, LogRow
 from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
 from ai_agents.store.database import HasDatabase, note_rows
 from ai_agents.store.messages import find_message
-from ai_agents.store.models import Agent, Thread
+from ai_agents.store.models import AgentTable, ThreadTable
 from ai_agents.store.thread_log import Entry
 
 _COLUMNS = (
-    Thread.id,
-    Thread.agent_id,
-    Thread.title,
+    ThreadTable.id,
+    ThreadTable.agent_id,
+    ThreadTable.title,
     func.nullif(summaries.TEXT_OF_NEWEST, "").label("summary"),
-    Thread.meta,
-    Thread.created_at,
-    Thread.updated_at,
-    Thread.version,
-    Thread.last_seq,
+    ThreadTable.meta,
+    ThreadTable.created_at,
+    ThreadTable.updated_at,
+    ThreadTable.version,
+    ThreadTable.last_seq,
 )
-_GET = select(*_COLUMNS).where(Thread.id == bindparam("thread_id"))
+_GET = select(*_COLUMNS).where(ThreadTable.id == bindparam("thread_id"))
 _CHANGEABLE = ("title", "summary", "metadata")
 
 
@@ -55,7 +55,7 @@ def create_thread(
     the messages of which more is known than the files themselves say.
     Raises `AgentNotFound` (also for a deleted agent), `InvalidRequest`.
     """
-    agent = select(Agent.id).where(Agent.id == agent_id, Agent.deleted_at.is_(None))
+    agent = select(AgentTable.id).where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
     if connection.execute(agent).one_or_none() is None:
         raise AgentNotFound
     title, summary = _checked_text(title, "title"), _checked_text(summary, "summary")
@@ -88,7 +88,7 @@ def insert_thread(
         "created_at": now,
         "updated_at": now,
     }
-    connection.execute(insert(Thread), row)
+    connection.execute(insert(ThreadTable), row)
     if owner_id is not None:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="thread", resource_id=thread_id)
     initial_messages.insert(connection, thread_id, beginning)
@@ -118,18 +118,18 @@ def list_threads(
     connection: Connection, *, user_id: str | None, agent_id: str | None, limit: int, after: str | None
 ) -> JsonObject:
     """A page of the threads that a user has a role on (None: of all), newest first. Raises `InvalidCursor`."""
-    conditions = () if agent_id is None else (Thread.agent_id == agent_id,)
+    conditions = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
     statement = select(*_COLUMNS)
     if user_id is None:
         statement = statement.where(*conditions)
     else:
         before_id = None if after is None else pages.decode_time_cursor(after)[1]
         visible = roles.newest_visible(
-            "thread", Thread, user_id, conditions=conditions, before_id=before_id, limit=limit + 1
+            "thread", ThreadTable, user_id, conditions=conditions, before_id=before_id, limit=limit + 1
         )
-        statement = statement.where(Thread.id.in_(visible))
+        statement = statement.where(ThreadTable.id.in_(visible))
     return pages.newest_first(
-        connection, statement, Thread.created_at, Thread.id, limit=limit, after=after, to_dict=to_public
+        connection, statement, ThreadTable.created_at, ThreadTable.id, limit=limit, after=after, to_dict=to_public
     )
 
 
@@ -152,7 +152,7 @@ def update_thread(
     if values is None:
         return thread, version
     values |= {"version": version + 1, "updated_at": utc_now()}
-    connection.execute(update(Thread).where(Thread.id == thread_id).values(values))
+    connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(values))
     thread = get_thread(connection, thread_id)
     thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": thread}))
     return thread, version + 1
@@ -164,9 +164,9 @@ def set_generated_title(connection: Connection, thread_id: str, title: str) -> b
     Raises `ThreadNotFound`.
     """
     thread_log.lock(connection, thread_id)
-    untitled = (Thread.id == thread_id, Thread.title.is_(None))
-    values = {"title": title, "title_by": "job", "version": Thread.version + 1, "updated_at": utc_now()}
-    if not connection.execute(update(Thread).where(*untitled).values(values)).rowcount:
+    untitled = (ThreadTable.id == thread_id, ThreadTable.title.is_(None))
+    values = {"title": title, "title_by": "job", "version": ThreadTable.version + 1, "updated_at": utc_now()}
+    if not connection.execute(update(ThreadTable).where(*untitled).values(values)).rowcount:
         return False
     thread = get_thread(connection, thread_id)
     thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": thread}))
@@ -179,8 +179,10 @@ def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owne
     Raises `ThreadNotFound`, `MessageNotFound` (also for a message that still waits), `AgentDeleted`.
     """
     # Nobody deletes it meanwhile; messages may be added, but what lies before one of them never changes.
-    source = select(Thread.agent_id, Thread.title, Thread.title_by, Thread.meta, Agent.deleted_at).join(Agent)
-    held = source.where(Thread.id == thread_id).with_for_update(read=True, key_share=True, of=Thread)
+    source = select(
+        ThreadTable.agent_id, ThreadTable.title, ThreadTable.title_by, ThreadTable.meta, AgentTable.deleted_at
+    ).join(AgentTable)
+    held = source.where(ThreadTable.id == thread_id).with_for_update(read=True, key_share=True, of=ThreadTable)
     thread = connection.execute(held).mappings().one_or_none()
     if thread is None:
         raise ThreadNotFound
@@ -207,7 +209,7 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
     thread_log.lock(connection, thread_id)
     row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one()
     roles.remove_all(connection, "thread", thread_id)
-    connection.execute(delete(Thread).where(Thread.id == thread_id))
+    connection.execute(delete(ThreadTable).where(ThreadTable.id == thread_id))
     told = LogRow(
         thread_id=thread_id,
         seq=row["last_seq"] + 1,

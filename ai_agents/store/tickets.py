@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.models import ApiKey, Ticket
+from ai_agents.store.models import ApiKeyTable, TicketTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 
 _SCHEME = "tkt_"
@@ -17,18 +17,18 @@ _USE = timedelta(minutes=10)
 _LONGEST = timedelta(hours=24)
 _FIND = (
     select(
-        Ticket.thread_id,
-        Ticket.user_id,
-        Ticket.admin,
-        Ticket.secret_hash,
-        Ticket.created_at,
-        Ticket.expires_at,
-        ApiKey.expires_at.label("key_expires_at"),
+        TicketTable.thread_id,
+        TicketTable.user_id,
+        TicketTable.admin,
+        TicketTable.secret_hash,
+        TicketTable.created_at,
+        TicketTable.expires_at,
+        ApiKeyTable.expires_at.label("key_expires_at"),
     )
-    .outerjoin(ApiKey, ApiKey.id == Ticket.key_id)
-    .where(Ticket.id == bindparam("ticket_id"))
+    .outerjoin(ApiKeyTable, ApiKeyTable.id == TicketTable.key_id)
+    .where(TicketTable.id == bindparam("ticket_id"))
 )
-_EXTEND = update(Ticket).where(Ticket.id == bindparam("ticket_id")).values(expires_at=bindparam("until"))
+_EXTEND = update(TicketTable).where(TicketTable.id == bindparam("ticket_id")).values(expires_at=bindparam("until"))
 
 
 def create_ticket(
@@ -48,7 +48,7 @@ def create_ticket(
         "created_at": now.strftime(TIME_FORMAT),
         "expires_at": expires_at,
     }
-    connection.execute(insert(Ticket), row)
+    connection.execute(insert(TicketTable), row)
     return {"ticket": secret.text, "expires_at": expires_at}
 
 
@@ -71,7 +71,7 @@ def use_ticket(connection: Connection, ticket: str) -> JsonObject | None:
 
 def sweep(connection: Connection) -> int:
     """Forget tickets that hold no more; how many."""
-    return connection.execute(delete(Ticket).where(Ticket.expires_at <= utc_now())).rowcount
+    return connection.execute(delete(TicketTable).where(TicketTable.expires_at <= utc_now())).rowcount
 
 
 class TicketStore:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 from ai_agents.core.ids import utc_now
 from ai_agents.core.parts import part_from_stored, part_to_stored
 from ai_agents.core.types import JsonObject, ToolCallPart
-from ai_agents.store.models import ToolCall
+from ai_agents.store.models import ToolCallTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def insert_calls(
     """
     now = utc_now()
     connection.execute(
-        insert(ToolCall),
+        insert(ToolCallTable),
         [
             {
                 "run_id": run_id,
@@ -50,7 +50,7 @@ def start_approved(connection: Connection, run_id: str) -> list[ToolCallPart]:
     """Note that the approved calls begin now; them, in the order asked for."""
     approved = [each.call for each in list_open(connection, run_id) if each.status == "approved"]
     if approved:
-        statement = update(ToolCall).where(ToolCall.run_id == run_id, ToolCall.status == "approved")
+        statement = update(ToolCallTable).where(ToolCallTable.run_id == run_id, ToolCallTable.status == "approved")
         connection.execute(statement.values(status="started", started_at=utc_now()))
     return approved
 
@@ -58,8 +58,12 @@ def start_approved(connection: Connection, run_id: str) -> list[ToolCallPart]:
 def decide(connection: Connection, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None) -> bool:
     """Note what was said of a call that waits; False if it does not."""
     statement = (
-        update(ToolCall)
-        .where(ToolCall.run_id == run_id, ToolCall.tool_call_id == tool_call_id, ToolCall.status == "waiting")
+        update(ToolCallTable)
+        .where(
+            ToolCallTable.run_id == run_id,
+            ToolCallTable.tool_call_id == tool_call_id,
+            ToolCallTable.status == "waiting",
+        )
         .values(status="approved" if approved else "refused", approval={"approved": approved, "reason": reason})
     )
     return connection.execute(statement).rowcount == 1
@@ -68,8 +72,12 @@ def decide(connection: Connection, run_id: str, tool_call_id: str, *, approved: 
 def finish(connection: Connection, run_id: str, tool_call_id: str, *, status: str = "finished") -> bool:
     """Note how a call ended (`finished`, `refused` or `unknown`); False if that was noted before."""
     statement = (
-        update(ToolCall)
-        .where(ToolCall.run_id == run_id, ToolCall.tool_call_id == tool_call_id, ToolCall.finished_at.is_(None))
+        update(ToolCallTable)
+        .where(
+            ToolCallTable.run_id == run_id,
+            ToolCallTable.tool_call_id == tool_call_id,
+            ToolCallTable.finished_at.is_(None),
+        )
         .values(status=status, finished_at=utc_now())
     )
     return connection.execute(statement).rowcount == 1
@@ -77,7 +85,9 @@ def finish(connection: Connection, run_id: str, tool_call_id: str, *, status: st
 
 def find(connection: Connection, run_id: str, tool_call_id: str) -> ToolCallPart | None:
     """A call of this run."""
-    statement = select(ToolCall.part).where(ToolCall.run_id == run_id, ToolCall.tool_call_id == tool_call_id)
+    statement = select(ToolCallTable.part).where(
+        ToolCallTable.run_id == run_id, ToolCallTable.tool_call_id == tool_call_id
+    )
     part = connection.execute(statement).scalar_one_or_none()
     return None if part is None else _to_call(part)
 
@@ -85,9 +95,9 @@ def find(connection: Connection, run_id: str, tool_call_id: str) -> ToolCallPart
 def list_open(connection: Connection, run_id: str) -> list[OpenCall]:
     """Calls that have no result, in the order asked for."""
     statement = (
-        select(ToolCall.part, ToolCall.status)
-        .where(ToolCall.run_id == run_id, ToolCall.finished_at.is_(None))
-        .order_by(ToolCall.created_at, ToolCall.position)
+        select(ToolCallTable.part, ToolCallTable.status)
+        .where(ToolCallTable.run_id == run_id, ToolCallTable.finished_at.is_(None))
+        .order_by(ToolCallTable.created_at, ToolCallTable.position)
     )
     return [OpenCall(_to_call(row.part), row.status) for row in connection.execute(statement)]
 

@@ -9,19 +9,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ai_agents.core.exceptions import Conflict, ToolNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import JsonObject
-from ai_agents.store.models import AdminTool
+from ai_agents.store.models import AdminToolTable
 
 _COLUMNS = (
-    AdminTool.name,
-    AdminTool.type,
-    AdminTool.spec,
-    AdminTool.sealed_headers,
-    AdminTool.listing,
-    AdminTool.approved,
-    AdminTool.version,
-    AdminTool.created_at,
+    AdminToolTable.name,
+    AdminToolTable.type,
+    AdminToolTable.spec,
+    AdminToolTable.sealed_headers,
+    AdminToolTable.listing,
+    AdminToolTable.approved,
+    AdminToolTable.version,
+    AdminToolTable.created_at,
 )
-_FIND = select(*_COLUMNS).where(AdminTool.name.in_(bindparam("names", expanding=True)))
+_FIND = select(*_COLUMNS).where(AdminToolTable.name.in_(bindparam("names", expanding=True)))
 
 
 def create_tool(
@@ -50,7 +50,7 @@ def create_tool(
         "updated_at": now,
     }
     into = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = into(AdminTool).on_conflict_do_nothing()
+    statement = into(AdminToolTable).on_conflict_do_nothing()
     if connection.execute(statement, row).rowcount != 1:
         raise Conflict("There is a tool of this name.")
     return row
@@ -66,7 +66,7 @@ def find_tools(connection: Connection, names: Collection[str]) -> dict[str, Json
 
 def list_tools(connection: Connection) -> list[JsonObject]:
     """All rows, by name."""
-    return [dict(row) for row in connection.execute(select(*_COLUMNS).order_by(AdminTool.name)).mappings()]
+    return [dict(row) for row in connection.execute(select(*_COLUMNS).order_by(AdminToolTable.name)).mappings()]
 
 
 def get_tool(connection: Connection, name: str) -> JsonObject:
@@ -79,7 +79,7 @@ def get_tool(connection: Connection, name: str) -> JsonObject:
 
 def delete_tool(connection: Connection, name: str) -> None:
     """Remove a tool. Raises `ToolNotFound`."""
-    if connection.execute(delete(AdminTool).where(AdminTool.name == name)).rowcount != 1:
+    if connection.execute(delete(AdminToolTable).where(AdminToolTable.name == name)).rowcount != 1:
         raise ToolNotFound
 
 
@@ -96,7 +96,7 @@ def save_listing(
 
     The row. Raises `ToolNotFound`, also where another server has been given the name since.
     """
-    place = (AdminTool.name == name, AdminTool.created_at == created_at)
+    place = (AdminToolTable.name == name, AdminToolTable.created_at == created_at)
     row = connection.execute(select(*_COLUMNS).where(*place).with_for_update()).mappings().one_or_none()
     if row is None:
         raise ToolNotFound
@@ -110,5 +110,5 @@ def save_listing(
         "version": row["version"] + 1,
         "updated_at": utc_now(),
     }
-    connection.execute(update(AdminTool).where(*place).values(values))
+    connection.execute(update(AdminToolTable).where(*place).values(values))
     return dict(row) | values

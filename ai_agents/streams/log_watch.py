@@ -9,14 +9,16 @@ from sqlalchemy import Connection, bindparam, select
 from ai_agents.bus.base import Channel
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.store.database import Database
-from ai_agents.store.models import Thread
+from ai_agents.store.models import ThreadTable
 
 # How soon after it was written a row is seen that nobody told us of.
 POLL_S = 0.5
 # How many threads one query asks about.
 _TOGETHER = 500
 _GONE = -1
-_NEWEST = select(Thread.id, Thread.last_seq).where(Thread.id.in_(bindparam("thread_ids", expanding=True)))
+_NEWEST = select(ThreadTable.id, ThreadTable.last_seq).where(
+    ThreadTable.id.in_(bindparam("thread_ids", expanding=True))
+)
 _log = logging.getLogger(__name__)
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, func, select
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.core.exceptions import InvalidEventId, ThreadNotFound
 from ai_agents.store import runs, thread_log
-from ai_agents.store.models import Thread, ThreadEvent
+from ai_agents.store.models import ThreadEventTable, ThreadTable
 from ai_agents.store.runs import OwnedRun
 from ai_agents.streams.cursor import Cursor, parse_event_id
 
@@ -17,7 +17,9 @@ def cursor_in_run(connection: Connection, thread_id: str, run_id: str, after: st
     """
     runs.get_row(connection, thread_id, run_id)
     if after is None:
-        first = connection.execute(select(func.min(ThreadEvent.seq)).where(ThreadEvent.run_id == run_id)).scalar_one()
+        first = connection.execute(
+            select(func.min(ThreadEventTable.seq)).where(ThreadEventTable.run_id == run_id)
+        ).scalar_one()
         return _cursor(connection, thread_id, run_id, seq=first - 1, position=0)
     seq, position = parse_event_id(after)
     row = thread_log.find_row(connection, thread_id, seq)
@@ -30,7 +32,7 @@ def cursor_in_run(connection: Connection, thread_id: str, run_id: str, after: st
 
 def cursor_in_thread(connection: Connection, thread_id: str, after: str | None) -> Cursor:
     """The cursor in a thread's stream: after the id, else now. Raises `ThreadNotFound`, `InvalidEventId`."""
-    newest = connection.execute(select(Thread.last_seq).where(Thread.id == thread_id)).scalar_one_or_none()
+    newest = connection.execute(select(ThreadTable.last_seq).where(ThreadTable.id == thread_id)).scalar_one_or_none()
     if newest is None:
         raise ThreadNotFound
     seq, position = (newest, 0) if after is None else parse_event_id(after)

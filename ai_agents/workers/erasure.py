@@ -21,19 +21,19 @@ from ai_agents.store import jobs, model_calls, roles, thread_log
 from ai_agents.store.agents import delete_agent
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import (
-    Agent,
-    AgentVersion,
-    ApiKey,
-    File,
-    IdempotencyKey,
-    Message,
-    MessageFile,
-    RoleAssignment,
-    Run,
-    Summary,
-    Thread,
-    ThreadEvent,
-    Ticket,
+    AgentTable,
+    AgentVersionTable,
+    ApiKeyTable,
+    FileTable,
+    IdempotencyKeyTable,
+    MessageFileTable,
+    MessageTable,
+    RoleAssignmentTable,
+    RunTable,
+    SummaryTable,
+    ThreadEventTable,
+    ThreadTable,
+    TicketTable,
 )
 from ai_agents.store.threads import delete_thread
 from ai_agents.workers.work import Effect, Work
@@ -114,14 +114,14 @@ class _Erasing:
 def _remove_access(connection: Connection, user_id: str) -> Mapping[str, int]:
     removed = {
         name: connection.execute(delete(table).where(table.user_id == user_id)).rowcount
-        for name, table in (("keys", ApiKey), ("tickets", Ticket), ("idempotency_keys", IdempotencyKey))
+        for name, table in (("keys", ApiKeyTable), ("tickets", TicketTable), ("idempotency_keys", IdempotencyKeyTable))
     }
     return {**removed, "model_calls": model_calls.delete_of_user(connection, user_id)}
 
 
 def _is_sole_owner(resource_type: str, resource_id: InstrumentedAttribute[str], user_id: str) -> ColumnElement[bool]:
     """Whether he owns it and nobody else does."""
-    his, others = aliased(RoleAssignment), aliased(RoleAssignment)
+    his, others = aliased(RoleAssignmentTable), aliased(RoleAssignmentTable)
     owned = exists().where(
         his.resource_type == resource_type,
         his.resource_id == resource_id,
@@ -138,8 +138,8 @@ def _is_sole_owner(resource_type: str, resource_id: InstrumentedAttribute[str], 
 
 
 def _sole_threads(connection: Connection, user_id: str, after_id: str) -> list[str]:
-    found = select(Thread.id).where(Thread.id > after_id, _is_sole_owner("thread", Thread.id, user_id))
-    return list(connection.execute(found.order_by(Thread.id).limit(_PAGE)).scalars())
+    found = select(ThreadTable.id).where(ThreadTable.id > after_id, _is_sole_owner("thread", ThreadTable.id, user_id))
+    return list(connection.execute(found.order_by(ThreadTable.id).limit(_PAGE)).scalars())
 
 
 def _remove_thread(connection: Connection, thread_id: str, user_id: str) -> Mapping[str, int]:
@@ -147,24 +147,30 @@ def _remove_thread(connection: Connection, thread_id: str, user_id: str) -> Mapp
         thread_log.lock(connection, thread_id)
     except ThreadNotFound:
         return {}
-    sole = select(Thread.id).where(Thread.id == thread_id, _is_sole_owner("thread", Thread.id, user_id))
+    sole = select(ThreadTable.id).where(ThreadTable.id == thread_id, _is_sole_owner("thread", ThreadTable.id, user_id))
     if connection.execute(sole).scalar_one_or_none() is None:
         return {}
-    of_thread = select(Message.id).where(Message.thread_id == thread_id)
+    of_thread = select(MessageTable.id).where(MessageTable.thread_id == thread_id)
     messages = len(connection.execute(of_thread).all())
     delete_thread(connection, thread_id)
     return {"threads": 1, "messages": messages}
 
 
 def _has_files_of(user_id: str) -> ColumnElement[bool]:
-    return exists().where(MessageFile.message_id == Message.id, MessageFile.file_id == File.id, File.user_id == user_id)
+    return exists().where(
+        MessageFileTable.message_id == MessageTable.id,
+        MessageFileTable.file_id == FileTable.id,
+        FileTable.user_id == user_id,
+    )
 
 
 def _shared_threads(connection: Connection, user_id: str, after_id: str) -> list[str]:
-    said = select(Message.thread_id).where(or_(Message.user_id == user_id, _has_files_of(user_id)))
-    ran = select(Run.thread_id).where(Run.user_id == user_id)
-    found = select(Thread.id).where(Thread.id > after_id, or_(Thread.id.in_(said), Thread.id.in_(ran)))
-    return list(connection.execute(found.order_by(Thread.id).limit(_PAGE)).scalars())
+    said = select(MessageTable.thread_id).where(or_(MessageTable.user_id == user_id, _has_files_of(user_id)))
+    ran = select(RunTable.thread_id).where(RunTable.user_id == user_id)
+    found = select(ThreadTable.id).where(
+        ThreadTable.id > after_id, or_(ThreadTable.id.in_(said), ThreadTable.id.in_(ran))
+    )
+    return list(connection.execute(found.order_by(ThreadTable.id).limit(_PAGE)).scalars())
 
 
 def _redact_thread(connection: Connection, thread_id: str, user_id: str) -> Mapping[str, int]:
@@ -174,37 +180,41 @@ def _redact_thread(connection: Connection, thread_id: str, user_id: str) -> Mapp
     except ThreadNotFound:
         return {}
     files = set(_files(connection, user_id))
-    of_thread = select(Message.id, Message.user_id, Message.parts).where(Message.thread_id == thread_id)
+    of_thread = select(MessageTable.id, MessageTable.user_id, MessageTable.parts).where(
+        MessageTable.thread_id == thread_id
+    )
     redacted = 0
-    for row in connection.execute(of_thread.where(or_(Message.user_id == user_id, _has_files_of(user_id)))).all():
+    for row in connection.execute(of_thread.where(or_(MessageTable.user_id == user_id, _has_files_of(user_id)))).all():
         values: dict[str, Any] = {"parts": _without_files(row.parts, files)}
         if row.user_id == user_id:
             values = {"parts": [{"type": "text", "text": ERASED}], "user_id": None, "meta": {}}
-        connection.execute(update(Message).where(Message.id == row.id).values(values))
-        gone = delete(MessageFile).where(MessageFile.message_id == row.id)
-        connection.execute(gone if row.user_id == user_id else gone.where(MessageFile.file_id.in_(files)))
+        connection.execute(update(MessageTable).where(MessageTable.id == row.id).values(values))
+        gone = delete(MessageFileTable).where(MessageFileTable.message_id == row.id)
+        connection.execute(gone if row.user_id == user_id else gone.where(MessageFileTable.file_id.in_(files)))
         redacted += 1
     runs = connection.execute(
-        update(Run).where(Run.thread_id == thread_id, Run.user_id == user_id).values(user_id=ERASED)
+        update(RunTable).where(RunTable.thread_id == thread_id, RunTable.user_id == user_id).values(user_id=ERASED)
     ).rowcount
-    summaries = connection.execute(delete(Summary).where(Summary.thread_id == thread_id)).rowcount
-    generated = update(Thread).where(Thread.id == thread_id, Thread.title_by == "job")
+    summaries = connection.execute(delete(SummaryTable).where(SummaryTable.thread_id == thread_id)).rowcount
+    generated = update(ThreadTable).where(ThreadTable.id == thread_id, ThreadTable.title_by == "job")
     connection.execute(generated.values(title=None, title_by=None))
     _redact_log(connection, thread_id, user_id, files)
     connection.execute(
-        update(Thread).where(Thread.id == thread_id).values(version=Thread.version + 1, updated_at=utc_now())
+        update(ThreadTable)
+        .where(ThreadTable.id == thread_id)
+        .values(version=ThreadTable.version + 1, updated_at=utc_now())
     )
     return {"messages_redacted": redacted, "runs_redacted": runs, "summaries": summaries}
 
 
 def _redact_log(connection: Connection, thread_id: str, user_id: str, files: set[str]) -> None:
-    found = select(ThreadEvent.seq, ThreadEvent.data).where(ThreadEvent.thread_id == thread_id)
+    found = select(ThreadEventTable.seq, ThreadEventTable.data).where(ThreadEventTable.thread_id == thread_id)
     for row in connection.execute(found).all():
         event = json.loads(row.data)
         redacted = _redacted(event, user_id, files)
         if redacted != event:
-            place = (ThreadEvent.thread_id == thread_id, ThreadEvent.seq == row.seq)
-            connection.execute(update(ThreadEvent).where(*place).values(data=json.dumps(redacted)))
+            place = (ThreadEventTable.thread_id == thread_id, ThreadEventTable.seq == row.seq)
+            connection.execute(update(ThreadEventTable).where(*place).values(data=json.dumps(redacted)))
 
 
 def _redacted(value: Any, user_id: str, files: set[str]) -> Any:
@@ -230,29 +240,31 @@ def _without_files(parts: list[Any], files: set[str]) -> list[Any]:
 
 
 def _sole_agents(connection: Connection, user_id: str, after_id: str) -> list[str]:
-    found = select(Agent.id).where(Agent.id > after_id, _is_sole_owner("agent", Agent.id, user_id))
-    return list(connection.execute(found.order_by(Agent.id).limit(_PAGE)).scalars())
+    found = select(AgentTable.id).where(AgentTable.id > after_id, _is_sole_owner("agent", AgentTable.id, user_id))
+    return list(connection.execute(found.order_by(AgentTable.id).limit(_PAGE)).scalars())
 
 
 def _remove_agent(connection: Connection, agent_id: str) -> Mapping[str, int]:
     """An agent that threads of others refer to leaves an empty one behind, as a deleted one does."""
-    found = connection.execute(select(Agent.deleted_at).where(Agent.id == agent_id).with_for_update()).one_or_none()
+    found = connection.execute(
+        select(AgentTable.deleted_at).where(AgentTable.id == agent_id).with_for_update()
+    ).one_or_none()
     if found is None:
         return {}
     if found.deleted_at is None:
         delete_agent(connection, agent_id)
     roles.remove_all(connection, "agent", agent_id)
-    used = select(exists().where(Thread.agent_id == agent_id))
+    used = select(exists().where(ThreadTable.agent_id == agent_id))
     if not connection.execute(used).scalar():
-        connection.execute(delete(AgentVersion).where(AgentVersion.agent_id == agent_id))
-        connection.execute(delete(Agent).where(Agent.id == agent_id))
+        connection.execute(delete(AgentVersionTable).where(AgentVersionTable.agent_id == agent_id))
+        connection.execute(delete(AgentTable).where(AgentTable.id == agent_id))
         return {"agents": 1}
-    versions = select(AgentVersion.version, AgentVersion.spec).where(AgentVersion.agent_id == agent_id)
+    versions = select(AgentVersionTable.version, AgentVersionTable.spec).where(AgentVersionTable.agent_id == agent_id)
     for row in connection.execute(versions).all():
-        place = (AgentVersion.agent_id == agent_id, AgentVersion.version == row.version)
-        connection.execute(update(AgentVersion).where(*place).values(spec=_blank(row.spec)))
-    spec = connection.execute(select(Agent.spec).where(Agent.id == agent_id)).scalar_one()
-    connection.execute(update(Agent).where(Agent.id == agent_id).values(name=ERASED, spec=_blank(spec)))
+        place = (AgentVersionTable.agent_id == agent_id, AgentVersionTable.version == row.version)
+        connection.execute(update(AgentVersionTable).where(*place).values(spec=_blank(row.spec)))
+    spec = connection.execute(select(AgentTable.spec).where(AgentTable.id == agent_id)).scalar_one()
+    connection.execute(update(AgentTable).where(AgentTable.id == agent_id).values(name=ERASED, spec=_blank(spec)))
     return {"agents": 1}
 
 
@@ -263,8 +275,12 @@ def _blank(spec: Mapping[str, Any]) -> JsonObject:
 
 
 def _files(connection: Connection, user_id: str) -> list[str]:
-    return list(connection.execute(select(File.id).where(File.user_id == user_id).order_by(File.id)).scalars())
+    return list(
+        connection.execute(select(FileTable.id).where(FileTable.user_id == user_id).order_by(FileTable.id)).scalars()
+    )
 
 
 def _remove_roles(connection: Connection, user_id: str) -> Mapping[str, int]:
-    return {"roles": connection.execute(delete(RoleAssignment).where(RoleAssignment.user_id == user_id)).rowcount}
+    return {
+        "roles": connection.execute(delete(RoleAssignmentTable).where(RoleAssignmentTable.user_id == user_id)).rowcount
+    }

@@ -9,7 +9,7 @@ from ai_agents.core.types import JsonObject
 from ai_agents.runner.handle import DatabaseHandle, latest_connection
 from ai_agents.store import jobs, summaries
 from ai_agents.store.database import Database, HasDatabase
-from ai_agents.store.models import Thread
+from ai_agents.store.models import ThreadTable
 
 
 class JobQueue(Protocol):
@@ -64,7 +64,7 @@ def _queue() -> JobQueue:
 
 
 def _enqueue(connection: Connection, thread_id: str, kind: str) -> JsonObject:
-    if connection.execute(select(Thread.id).where(Thread.id == thread_id)).scalar_one_or_none() is None:
+    if connection.execute(select(ThreadTable.id).where(ThreadTable.id == thread_id)).scalar_one_or_none() is None:
         raise ThreadNotFound
     if kind == "title":
         return jobs.enqueue(connection, thread_id, kind, jobs.TITLE_RANGE)

@@ -11,7 +11,7 @@ from ai_agents.core.ids import format_time
 from ai_agents.core.types import JsonObject
 from ai_agents.store import jobs, periodic, thread_log
 from ai_agents.store.jobs import ClaimedJob
-from ai_agents.store.models import File, Job, MessageFile, Run, Thread, ThreadEvent
+from ai_agents.store.models import FileTable, JobTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
 from ai_agents.store.threads import delete_thread
 from ai_agents.workers.work import Effect, Work
 
@@ -41,7 +41,9 @@ async def remove_expired(work: Work, job: ClaimedJob) -> Effect:
 
     def end(connection: Connection) -> JsonObject:
         before = format_time(datetime.now(UTC) - _JOBS_KEPT)
-        connection.execute(delete(Job).where(Job.status == "completed", Job.kind == KIND, Job.finished_at < before))
+        connection.execute(
+            delete(JobTable).where(JobTable.status == "completed", JobTable.kind == KIND, JobTable.finished_at < before)
+        )
         return dict(removed)
 
     return end
@@ -61,16 +63,18 @@ async def _remove_threads(work: Work, job: ClaimedJob) -> int:
 
 
 def _idle_threads(connection: Connection, before: str, after_id: str) -> list[str]:
-    found = select(Thread.id).where(Thread.created_at < before, Thread.id > after_id, _is_idle(before))
-    return list(connection.execute(found.order_by(Thread.id).limit(_PAGE)).scalars())
+    found = select(ThreadTable.id).where(ThreadTable.created_at < before, ThreadTable.id > after_id, _is_idle(before))
+    return list(connection.execute(found.order_by(ThreadTable.id).limit(_PAGE)).scalars())
 
 
 def _is_idle(before: str) -> ColumnElement[bool]:
     newest = exists().where(
-        ThreadEvent.thread_id == Thread.id, ThreadEvent.seq == Thread.last_seq, ThreadEvent.created_at >= before
+        ThreadEventTable.thread_id == ThreadTable.id,
+        ThreadEventTable.seq == ThreadTable.last_seq,
+        ThreadEventTable.created_at >= before,
     )
-    active = exists().where(Run.thread_id == Thread.id, Run.status.in_(("running", "waiting", "queued")))
-    return and_(Thread.updated_at < before, ~newest, ~active)
+    active = exists().where(RunTable.thread_id == ThreadTable.id, RunTable.status.in_(("running", "waiting", "queued")))
+    return and_(ThreadTable.updated_at < before, ~newest, ~active)
 
 
 def _remove_if_idle(connection: Connection, thread_id: str, before: str) -> bool:
@@ -79,7 +83,7 @@ def _remove_if_idle(connection: Connection, thread_id: str, before: str) -> bool
         thread_log.lock(connection, thread_id)
     except ThreadNotFound:
         return False
-    idle = select(Thread.id).where(Thread.id == thread_id, _is_idle(before))
+    idle = select(ThreadTable.id).where(ThreadTable.id == thread_id, _is_idle(before))
     if connection.execute(idle).scalar_one_or_none() is None:
         return False
     delete_thread(connection, thread_id)
@@ -104,9 +108,9 @@ async def _remove_files(work: Work, job: ClaimedJob) -> int:
 
 
 def _loose_files(connection: Connection, before: str, after_id: str) -> list[str]:
-    referred = exists().where(MessageFile.file_id == File.id)
-    found = select(File.id).where(File.created_at < before, File.id > after_id, ~referred)
-    return list(connection.execute(found.order_by(File.id).limit(_PAGE)).scalars())
+    referred = exists().where(MessageFileTable.file_id == FileTable.id)
+    found = select(FileTable.id).where(FileTable.created_at < before, FileTable.id > after_id, ~referred)
+    return list(connection.execute(found.order_by(FileTable.id).limit(_PAGE)).scalars())
 
 
 def _before(days: int | None) -> str | None:

@@ -11,7 +11,7 @@ from ai_agents.core.parts import text_of
 from ai_agents.core.types import FilePart, JsonObject, ModelMessage, ModelRequest
 from ai_agents.store.history import History
 from ai_agents.store.jobs import MAX_ATTEMPTS, ClaimedJob
-from ai_agents.store.models import Thread
+from ai_agents.store.models import ThreadTable
 from ai_agents.store.threads import set_generated_title
 from ai_agents.workers import transcript
 from ai_agents.workers.work import Effect, Work, agent_of_thread
@@ -72,7 +72,7 @@ def _request(model: str, messages: Sequence[ModelMessage]) -> ModelRequest:
 
 
 def _read(connection: Connection, thread_id: str) -> tuple[JsonObject | None, list[ModelMessage]]:
-    title = connection.execute(select(Thread.title).where(Thread.id == thread_id)).one_or_none()
+    title = connection.execute(select(ThreadTable.title).where(ThreadTable.id == thread_id)).one_or_none()
     if title is None or title[0] is not None:
         return None, []
     return agent_of_thread(connection, thread_id), History(connection, thread_id).first(_SHOWN_MESSAGES)

@@ -20,7 +20,7 @@ from ai_agents.runner.recording import trigger_entries
 from ai_agents.store import thread_log
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
-from ai_agents.store.models import Agent, Thread
+from ai_agents.store.models import AgentTable, ThreadTable
 
 # A job's effect, and what is kept of it as its result. It is written in the transaction that notes the job as done,
 # so that there is both or neither, and may be tried twice: it looks whether it still has to happen.
@@ -89,7 +89,11 @@ class Work:
 
 def agent_of_thread(connection: Connection, thread_id: str) -> JsonObject | None:
     """The agent of a thread as it is now, or was when it was deleted; None where the thread is gone."""
-    found = select(Agent.id, Agent.version).join(Thread, Thread.agent_id == Agent.id).where(Thread.id == thread_id)
+    found = (
+        select(AgentTable.id, AgentTable.version)
+        .join(ThreadTable, ThreadTable.agent_id == AgentTable.id)
+        .where(ThreadTable.id == thread_id)
+    )
     row = connection.execute(found).one_or_none()
     return None if row is None else get_version(connection, row.id, row.version)
 

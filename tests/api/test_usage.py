@@ -15,7 +15,7 @@ from ai_agents.core.ids import format_time, new_id
 from ai_agents.core.types import Usage
 from ai_agents.store import model_calls
 from ai_agents.store.model_calls import CallRecord
-from ai_agents.store.models import ModelCall
+from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider
 from app.settings import Settings
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
@@ -64,7 +64,7 @@ async def note(service: Service, **facts: Any) -> None:
         "outcome": "completed",
         "user_id": "alice",
     }
-    await service.container.conn.database.write(lambda c: c.execute(insert(ModelCall), row | facts).close())
+    await service.container.conn.database.write(lambda c: c.execute(insert(ModelCallTable), row | facts).close())
 
 
 async def test_one_sees_what_ones_own_runs_used_and_an_admin_what_all_did(priced: Service) -> None:

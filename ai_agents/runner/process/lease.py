@@ -18,7 +18,7 @@ from ai_agents.core.ids import new_id
 from ai_agents.runner.recording import Ended, Ending, Successor, end_owned
 from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.database import Database
-from ai_agents.store.models import Run
+from ai_agents.store.models import RunTable
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
@@ -76,19 +76,19 @@ def take_over(
 
 def _claim(connection: Connection, run_id: str, successor: Successor, *, expired_only: bool) -> dict[str, Any] | None:
     former = connection.execute(
-        select(Run.fence, Run.lease_owner).where(Run.id == run_id, Run.status == "running")
+        select(RunTable.fence, RunTable.lease_owner).where(RunTable.id == run_id, RunTable.status == "running")
     ).one_or_none()
     if former is None:
         return None
     now = runs.database_now(connection.dialect.name)
     statement = (
-        update(Run)
-        .where(Run.id == run_id, Run.status == "running", Run.fence == former.fence)
-        .values(lease_owner=successor.owner, lease_expires_at=now + successor.lease_s, fence=Run.fence + 1)
-        .returning(*Run.__table__.c)
+        update(RunTable)
+        .where(RunTable.id == run_id, RunTable.status == "running", RunTable.fence == former.fence)
+        .values(lease_owner=successor.owner, lease_expires_at=now + successor.lease_s, fence=RunTable.fence + 1)
+        .returning(*RunTable.__table__.c)
     )
     if expired_only:
-        statement = statement.where(Run.lease_expires_at < now)
+        statement = statement.where(RunTable.lease_expires_at < now)
     row = connection.execute(statement).mappings().one_or_none()
     return None if row is None else {**row, "former_owner": former.lease_owner}
 

@@ -13,7 +13,7 @@ from ai_agents.core.exceptions import Conflict, ContextExceeded, GuardrailBlocke
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition
 from ai_agents.runner.process.executor import Executor
 from ai_agents.store import runs
-from ai_agents.store.models import ModelCall, Run
+from ai_agents.store.models import ModelCallTable, RunTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.tools.base import Tool
 from tests.unit.runner.conftest import USER
@@ -296,7 +296,7 @@ async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: 
     run = await desk.ask()
     await desk.say(run, second, approved=True)
     async with conn.transaction():
-        await conn.database.write(lambda c: c.execute(update(Run).values(lease_expires_at=0.0)))
+        await conn.database.write(lambda c: c.execute(update(RunTable).values(lease_expires_at=0.0)))
     await conn.executor._give_up_waiting()
     assert (await desk.wait(run["id"]))["status"] == "completed"
     assert desk.pay.paid == {"Bob": 1}
@@ -307,7 +307,7 @@ async def test_a_wait_that_begins_as_an_earlier_one_is_given_up_is_left_alone(co
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first], [second], "Paid.")
     run = await desk.ask()
-    await conn.database.write(lambda c: c.execute(update(Run).values(lease_expires_at=0.0)))
+    await conn.database.write(lambda c: c.execute(update(RunTable).values(lease_expires_at=0.0)))
     [waited_out] = await conn.database.read(runs.list_waited_out)
     await desk.say(run, first, approved=True)
     assert (await desk.wait(run["id"]))["status"] == "waiting"
@@ -322,7 +322,9 @@ async def test_a_run_waits_as_long_as_it_was_told(conn: DatabaseHandle) -> None:
     desk.runner = desk.new_runner(approval_s=1000.0)
     run = await desk.ask()
     row = await conn.database.read(
-        lambda c: c.execute(select(Run.lease_expires_at, Run.lease_owner).where(Run.id == run["id"])).one()
+        lambda c: c.execute(
+            select(RunTable.lease_expires_at, RunTable.lease_owner).where(RunTable.id == run["id"])
+        ).one()
     )
     assert row.lease_owner is None
     await conn.executor._give_up_waiting()
@@ -351,7 +353,7 @@ async def test_a_cancellation_that_comes_as_the_run_begins_to_wait_wins(conn: Da
     started = await desk.runner.start(desk.thread_id, USER, "Go.")
     await reached.wait()
     # The flag alone, as another replica would set it.
-    await conn.database.write(lambda c: c.execute(update(Run).values(cancel_requested=True)))
+    await conn.database.write(lambda c: c.execute(update(RunTable).values(cancel_requested=True)))
     go_on.set()
     assert (await desk.wait(started.run["id"]))["status"] == "cancelled"
 
@@ -378,14 +380,14 @@ async def test_no_call_is_written_down_as_lost_where_nobody_was_at_work(
     desk = await open_desk(conn, [call], "Then not.")
     run = await desk.ask()
     # Its first owner had died before it waited.
-    await conn.database.write(lambda c: c.execute(update(Run).values(attempt=2)))
+    await conn.database.write(lambda c: c.execute(update(RunTable).values(attempt=2)))
     with monkeypatch.context() as stopping:
         stopping.setattr(Executor, "successor", property(lambda _self: None))
         await desk.say(run, call, approved=False)
     await conn.executor._take_over(everything=False)
     run = await desk.wait(run["id"])
     assert (run["status"], run["attempt"]) == ("completed", 2)
-    outcomes = await conn.database.read(lambda c: c.execute(select(ModelCall.outcome)).scalars().all())
+    outcomes = await conn.database.read(lambda c: c.execute(select(ModelCallTable.outcome)).scalars().all())
     assert outcomes == ["completed", "completed"]
 
 

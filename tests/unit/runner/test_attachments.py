@@ -11,7 +11,7 @@ from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable, Unsupp
 from ai_agents.core.types import FilePart, TextPart
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.files import ANY_FILES
-from ai_agents.store.models import Message, Run, ThreadEvent
+from ai_agents.store.models import MessageTable, RunTable, ThreadEventTable
 from ai_agents.testing import ScriptedProvider
 from tests.fakes import samples
 
@@ -58,7 +58,9 @@ async def test_a_model_is_given_a_file_whose_bytes_are_in_no_row(
     assert part.content.data == PICTURE
     assert second.messages[0] == first.messages[0]
     rows = await conn.database.read(
-        lambda c: [str(list(c.execute(select(table)).mappings())) for table in (Message, ThreadEvent, Run)]
+        lambda c: [
+            str(list(c.execute(select(table)).mappings())) for table in (MessageTable, ThreadEventTable, RunTable)
+        ]
     )
     assert all(b64encode(PICTURE).decode()[:40] not in row for row in rows)
     assert all(str(PICTURE)[2:40] not in row for row in rows)

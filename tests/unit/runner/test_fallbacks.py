@@ -3,7 +3,7 @@
 from sqlalchemy import select
 
 from ai_agents.providers.breaker import THRESHOLD
-from ai_agents.store.models import ModelCall
+from ai_agents.store.models import ModelCallTable
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, Text, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.unit.runner.conftest import OpenThread
@@ -99,7 +99,7 @@ async def test_calls_are_counted_for_whoever_answered(fake: FakeProviderServer, 
     await thread.ask()
 
     rows = await thread.conn.database.read(
-        lambda c: [tuple(row) for row in c.execute(select(ModelCall.provider, ModelCall.model))]
+        lambda c: [tuple(row) for row in c.execute(select(ModelCallTable.provider, ModelCallTable.model))]
     )
     assert rows == [("openai", "gpt-4o")]
 

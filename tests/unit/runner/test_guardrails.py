@@ -17,7 +17,7 @@ from ai_agents import (
 from ai_agents.core.exceptions import GuardrailBlocked, ProviderError, ThreadNotFound
 from ai_agents.core.types import JsonObject, ReasoningPart, TextPart, ToolCallPart
 from ai_agents.providers.registry import ProviderPool
-from ai_agents.store.models import ModelCall
+from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.unit.runner.conftest import USER
 from tests.unit.runner.guarded import TIMEOUT_S, R, Say, Stage, blocklist
@@ -223,7 +223,7 @@ async def test_a_judge_holds_a_message_until_it_has_spoken(conn: DatabaseHandle)
     said, kinds, last = await stream_of(stage)
     assert (said, last["problem"]["code"]) == ("", "guardrail_blocked")
     assert "message.completed" not in kinds
-    calls = await conn.database.read(lambda c: c.execute(select(ModelCall.provider, ModelCall.run_id)).all())
+    calls = await conn.database.read(lambda c: c.execute(select(ModelCallTable.provider, ModelCallTable.run_id)).all())
     assert sum(call.provider == "judge" and call.run_id is not None for call in calls) == 2
 
 

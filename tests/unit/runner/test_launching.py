@@ -15,7 +15,7 @@ from ai_agents.core.exceptions import Conflict, DatabaseUnavailable, InvalidRequ
 from ai_agents.core.types import JsonObject
 from ai_agents.runner.process import lease
 from ai_agents.runner.runner import Started
-from ai_agents.store.models import Run
+from ai_agents.store.models import RunTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 from tests.unit.runner.test_approvals import Desk, open_desk
@@ -203,7 +203,7 @@ async def test_a_run_that_is_taken_over_before_its_owner_here_hears_of_it_is_run
     async def write(*arguments: Any, **options: Any) -> Any:
         talk.conn.database.write = original  # type: ignore[method-assign]  # once
         result = await original(*arguments, **options)
-        await original(lambda c: c.execute(update(Run).values(lease_expires_at=0.0)))
+        await original(lambda c: c.execute(update(RunTable).values(lease_expires_at=0.0)))
         await executor._take_over(everything=False)
         return result
 
@@ -237,7 +237,7 @@ async def test_what_is_committed_as_the_process_stops_is_handed_over(make_talk: 
     go_on.set()
     await asyncio.gather(sender, closing)
     assert talk.conn.executor.running == 0
-    expires_at = await talk.conn.database.read(lambda c: c.execute(select(Run.lease_expires_at)).scalar_one())
+    expires_at = await talk.conn.database.read(lambda c: c.execute(select(RunTable.lease_expires_at)).scalar_one())
     assert expires_at == 0.0
 
 

@@ -14,7 +14,7 @@ from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
 from ai_agents.core.types import ModelEvent, ModelRequest, ResponseEnd, Usage
 from ai_agents.store import model_calls
-from ai_agents.store.models import ModelCall
+from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 from tests.unit.runner.test_runner import until_asked, until_text
@@ -24,7 +24,7 @@ PRICED = ModelCatalogue({"scripted:": ModelFacts(ModelPrice(Decimal(1), Decimal(
 
 
 async def calls(conn: DatabaseHandle) -> Sequence[RowMapping]:
-    columns = ModelCall.__table__.c
+    columns = ModelCallTable.__table__.c
     return await conn.database.read(lambda c: c.execute(select(*columns).order_by(columns.id)).mappings().all())
 
 

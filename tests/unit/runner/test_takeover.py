@@ -15,7 +15,7 @@ from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process import lease
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
-from ai_agents.store.models import ModelCall
+from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 
 USER = "ada"
@@ -105,8 +105,13 @@ async def test_the_call_that_died_with_its_process_is_written_down_as_lost(start
     await one.die()
     ended = await two.ended(thread_id, run["id"])
 
-    columns = (ModelCall.outcome, ModelCall.input_tokens, ModelCall.output_tokens, ModelCall.estimated)
-    statement = select(*columns).where(ModelCall.run_id == run["id"]).order_by(ModelCall.id)
+    columns = (
+        ModelCallTable.outcome,
+        ModelCallTable.input_tokens,
+        ModelCallTable.output_tokens,
+        ModelCallTable.estimated,
+    )
+    statement = select(*columns).where(ModelCallTable.run_id == run["id"]).order_by(ModelCallTable.id)
     lost, completed = await two.conn.database.read(lambda c: c.execute(statement).all())
     assert (lost.outcome, lost.output_tokens, lost.estimated) == ("lost", None, True)
     assert (completed.outcome, completed.estimated) == ("completed", False)

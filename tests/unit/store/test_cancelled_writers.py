@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import utc_now
 from ai_agents.store.database import Database
-from ai_agents.store.models import TokenRatio
+from ai_agents.store.models import TokenRatioTable
 from tests.support.waiting import eventually
 
 ROUNDS, TASKS = 12, 20
@@ -58,17 +58,17 @@ async def test_what_was_acknowledged_stands_whoever_is_cancelled_beside_it(datab
 
 def _insert_counter(connection: Connection) -> None:
     row = {"provider": "p", "model": "m", "ratio": 1.0, "samples": 0, "updated_at": utc_now()}
-    connection.execute(insert(TokenRatio), row)
+    connection.execute(insert(TokenRatioTable), row)
 
 
 def _count(connection: Connection) -> int:
-    return connection.execute(select(TokenRatio.samples)).scalar_one()
+    return connection.execute(select(TokenRatioTable.samples)).scalar_one()
 
 
 def _count_up(*, fails: bool) -> Callable[[Connection], int]:
     def work(connection: Connection) -> int:
-        counted = connection.execute(select(TokenRatio.samples).with_for_update()).scalar_one() + 1
-        connection.execute(update(TokenRatio).values(samples=counted))
+        counted = connection.execute(select(TokenRatioTable.samples).with_for_update()).scalar_one() + 1
+        connection.execute(update(TokenRatioTable).values(samples=counted))
         if fails:
             raise InvalidRequest
         return counted

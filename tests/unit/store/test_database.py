@@ -14,7 +14,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
-from ai_agents.store.models import Agent, Thread, TokenRatio
+from ai_agents.store.models import AgentTable, ThreadTable, TokenRatioTable
 from ai_agents.store.thread_log import Entry
 from tests.support.postgres import PostgresServer
 from tests.support.shared import SharedDirectory
@@ -173,16 +173,16 @@ async def test_a_statement_that_is_wrong_is_not_taken_for_an_absent_database(dat
 
 async def test_a_value_that_cannot_be_stored_is_the_requests_fault(database: Database, thread_id: str) -> None:
     def change(**values: object) -> Callable[[Connection], object]:
-        return lambda c: c.execute(update(Thread).where(Thread.id == thread_id).values(**values))
+        return lambda c: c.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(**values))
 
     refused = [change(title="\ud800"), change(last_seq=2**70), change(meta={"a": "\ud800"}), change(meta={"a": 2**70})]
-    refused.append(lambda c: c.execute(select(Thread.id).where(Thread.id == "\ud800")))
+    refused.append(lambda c: c.execute(select(ThreadTable.id).where(ThreadTable.id == "\ud800")))
     if database.dialect == "postgresql":
         refused += [change(title="a\0b"), change(last_seq=2**40)]
     for work in refused:
         with pytest.raises(InvalidRequest):
             await database.write(work)
-    assert await database.read(lambda c: c.execute(select(Thread.title)).scalar_one()) is None
+    assert await database.read(lambda c: c.execute(select(ThreadTable.title)).scalar_one()) is None
 
 
 async def test_values_come_back_as_they_went_in(database: Database) -> None:
@@ -191,8 +191,8 @@ async def test_values_come_back_as_they_went_in(database: Database) -> None:
     row = {"id": new_id(), "name": "ü", "version": 1, "spec": spec, "created_at": now, "updated_at": now}
 
     def work(connection: Connection) -> tuple[object, ...]:
-        connection.execute(insert(Agent), row)
-        return tuple(connection.execute(select(Agent.spec, Agent.created_at, Agent.deleted_at)).one())
+        connection.execute(insert(AgentTable), row)
+        return tuple(connection.execute(select(AgentTable.spec, AgentTable.created_at, AgentTable.deleted_at)).one())
 
     stored, created_at, deleted_at = await database.write(work)
     assert stored == spec
@@ -342,25 +342,25 @@ def _insert_thread(connection: Connection) -> str:
     now = utc_now()
     times = {"created_at": now, "updated_at": now}
     agent_id, thread_id = new_id(), new_id()
-    connection.execute(insert(Agent), {"id": agent_id, "name": "a", "version": 1, "spec": {}, **times})
+    connection.execute(insert(AgentTable), {"id": agent_id, "name": "a", "version": 1, "spec": {}, **times})
     thread = {"id": thread_id, "agent_id": agent_id, "metadata": {}, "last_seq": 0, "version": 1, **times}
-    connection.execute(insert(Thread), thread)
+    connection.execute(insert(ThreadTable), thread)
     return thread_id
 
 
 def _insert_counter(connection: Connection) -> None:
     row = {"provider": "p", "model": "m", "ratio": 1.0, "samples": 0, "updated_at": utc_now()}
-    connection.execute(insert(TokenRatio), row)
+    connection.execute(insert(TokenRatioTable), row)
 
 
 def _increment(connection: Connection) -> None:
     """Read, then write what was read and one: what loses updates unless writers follow one another."""
-    samples = connection.execute(select(TokenRatio.samples).with_for_update()).scalar_one()
-    connection.execute(update(TokenRatio).values(samples=samples + 1))
+    samples = connection.execute(select(TokenRatioTable.samples).with_for_update()).scalar_one()
+    connection.execute(update(TokenRatioTable).values(samples=samples + 1))
 
 
 def _count(connection: Connection) -> int:
-    return connection.execute(select(TokenRatio.samples)).scalar_one()
+    return connection.execute(select(TokenRatioTable.samples)).scalar_one()
 
 
 def _take_a_while(connection: Connection) -> None:

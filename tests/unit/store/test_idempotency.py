@@ -10,7 +10,7 @@ from ai_agents.core.ids import new_id
 from ai_agents.store import idempotency
 from ai_agents.store.database import Database
 from ai_agents.store.idempotency import Remembered
-from ai_agents.store.models import IdempotencyKey
+from ai_agents.store.models import IdempotencyKeyTable
 
 
 async def test_what_a_request_led_to_is_found_by_its_user_key_and_fingerprint(database: Database) -> None:
@@ -60,7 +60,11 @@ async def test_a_request_that_fails_leaves_its_key_unused(database: Database) ->
 async def test_keys_are_forgotten_after_a_day(database: Database) -> None:
     for key in ("old", "new"):
         await database.write(lambda c, k=key: idempotency.remember(c, "ann", k, "f", run_id=new_id()))  # type: ignore[misc]  # bound now
-    aged = update(IdempotencyKey).where(IdempotencyKey.key == "old").values(created_at="2026-01-01T00:00:00.000000Z")
+    aged = (
+        update(IdempotencyKeyTable)
+        .where(IdempotencyKeyTable.key == "old")
+        .values(created_at="2026-01-01T00:00:00.000000Z")
+    )
     await database.write(lambda c: c.execute(aged))
     assert await database.read(lambda c: idempotency.find(c, "ann", "old", "another")) is None
     run_id = new_id()

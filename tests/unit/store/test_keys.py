@@ -9,7 +9,7 @@ from ai_agents.core.exceptions import InvalidCursor, InvalidRequest, KeyNotFound
 from ai_agents.core.ids import new_id
 from ai_agents.store.database import Database
 from ai_agents.store.keys import KeyStore
-from ai_agents.store.models import ApiKey
+from ai_agents.store.models import ApiKeyTable
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def test_a_key_is_shown_once_and_only_its_hash_is_kept(keys: KeyStore, dat
     assert key.startswith(made["prefix"] + "_")
     assert len(key) == 70
     assert (await keys.list())["data"] == [made]
-    stored = await database.read(lambda c: c.execute(select(*ApiKey.__table__.c)).one())
+    stored = await database.read(lambda c: c.execute(select(*ApiKeyTable.__table__.c)).one())
     assert not any(key[27:] in str(value) for value in stored)
     assert await keys.authenticate(key) == {"user_id": "ann", "admin": True, "key_id": made["id"]}
 

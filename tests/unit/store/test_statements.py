@@ -8,17 +8,19 @@ from sqlalchemy import Connection, bindparam, event, insert, select, update
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.store.database import Database
-from ai_agents.store.models import Agent
+from ai_agents.store.models import AgentTable
 from ai_agents.store.statements import prepared, prepared_insert
 
-_FIND = select(Agent).where(Agent.id == bindparam("agent_id"))
+_FIND = select(AgentTable).where(AgentTable.id == bindparam("agent_id"))
 _RENAME = (
-    update(Agent)
-    .where(Agent.id == bindparam("agent_id"), Agent.deleted_at.is_(None))
+    update(AgentTable)
+    .where(AgentTable.id == bindparam("agent_id"), AgentTable.deleted_at.is_(None))
     .values(name=bindparam("new_name"))
-    .returning(Agent.id, Agent.name, Agent.created_at)
+    .returning(AgentTable.id, AgentTable.name, AgentTable.created_at)
 )
-_OF_TWO_NAMES = select(Agent.name).where(Agent.name.in_([bindparam("one"), bindparam("other")])).order_by(Agent.name)
+_OF_TWO_NAMES = (
+    select(AgentTable.name).where(AgentTable.name.in_([bindparam("one"), bindparam("other")])).order_by(AgentTable.name)
+)
 
 
 def _agent(name: str) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def _agent(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "prepare,insertion",
-    [(prepared, prepared_insert(Agent)), (lambda statement: statement, insert(Agent))],
+    [(prepared, prepared_insert(AgentTable)), (lambda statement: statement, insert(AgentTable))],
     ids=["prepared", "plain"],
 )
 async def test_rows_go_in_and_come_back_alike_either_way(database: Database, prepare: Any, insertion: Any) -> None:
@@ -54,7 +56,7 @@ async def test_rows_go_in_and_come_back_alike_either_way(database: Database, pre
 
 
 async def test_a_prepared_statement_is_part_of_the_transaction(database: Database) -> None:
-    statement = prepared_insert(Agent)
+    statement = prepared_insert(AgentTable)
     agent = _agent("never")
 
     def work(connection: Connection) -> None:
@@ -67,7 +69,7 @@ async def test_a_prepared_statement_is_part_of_the_transaction(database: Databas
 
 
 async def test_an_error_of_the_driver_is_raised_as_the_librarys(database: Database) -> None:
-    statement = prepared_insert(Agent)
+    statement = prepared_insert(AgentTable)
     agent = _agent("twice")
     await database.write(lambda c: c.execute(statement, agent))
     with pytest.raises(Exception, match=r"(?i)unique") as raised:
@@ -93,6 +95,6 @@ async def test_whoever_listens_to_statements_hears_of_it(sqlite_url: str) -> Non
 
 
 async def test_a_list_of_values_that_grows_with_its_parameter_is_refused(database: Database) -> None:
-    statement = prepared(select(Agent.id).where(Agent.name.in_(["a", "b"])))
+    statement = prepared(select(AgentTable.id).where(AgentTable.name.in_(["a", "b"])))
     with pytest.raises(ValueError, match="literal"):
         await database.read(lambda c: c.execute(statement))

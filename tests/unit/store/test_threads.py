@@ -23,7 +23,7 @@ from ai_agents.store import summaries, thread_log
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.messages import MessageStore, insert_message
-from ai_agents.store.models import Base, Run
+from ai_agents.store.models import Base, RunTable
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.thread_log import Entry
 from ai_agents.store.threads import ThreadStore
@@ -403,7 +403,7 @@ def _insert_run(connection: Connection, thread_id: str, agent_id: str) -> None:
         "cancel_requested": False,
         "created_at": utc_now(),
     }
-    connection.execute(insert(Run), run)
+    connection.execute(insert(RunTable), run)
 
 
 def _count_all(connection: Connection) -> dict[str, int]:

@@ -14,7 +14,7 @@ from ai_agents.core.types import JsonObject
 from ai_agents.runner.handle import open_handle
 from ai_agents.store import jobs
 from ai_agents.store.jobs import JobStore
-from ai_agents.store.models import Job
+from ai_agents.store.models import JobTable
 from ai_agents.store.summaries import SummaryStore
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers.jobs import JobRunner
@@ -43,12 +43,16 @@ class Bench:
 
     async def hurry(self, job_id: str) -> None:
         """Let the time come at which a failed job is tried again."""
-        await self.conn.database.write(lambda c: c.execute(update(Job).where(Job.id == job_id).values(due_at=0.0)))
+        await self.conn.database.write(
+            lambda c: c.execute(update(JobTable).where(JobTable.id == job_id).values(due_at=0.0))
+        )
 
     async def abandon(self, job_id: str) -> None:
         """Let the process that carries a job out be lost."""
         values = {"lease_expires_at": 0.0}
-        await self.conn.database.write(lambda c: c.execute(update(Job).where(Job.id == job_id).values(values)))
+        await self.conn.database.write(
+            lambda c: c.execute(update(JobTable).where(JobTable.id == job_id).values(values))
+        )
 
     async def thread(self) -> JsonObject:
         """The thread."""

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from ai_agents import ThreadStore
 from ai_agents.core.exceptions import ProviderRejected, ProviderTimeout
 from ai_agents.core.types import ModelMessage, TextPart
-from ai_agents.store.models import ModelCall
+from ai_agents.store.models import ModelCallTable
 from ai_agents.workers.titles import first_words, tidy
 from tests.unit.workers.conftest import MakeBench
 
@@ -43,7 +43,9 @@ async def test_what_a_title_costs_is_written_down_as_the_services_own(make_bench
     await bench.hurry(job["id"])
     await bench.runner.run(job["id"])
     calls = await bench.conn.database.read(
-        lambda c: c.execute(select(ModelCall.outcome, ModelCall.run_id, ModelCall.user_id).order_by(ModelCall.id)).all()
+        lambda c: c.execute(
+            select(ModelCallTable.outcome, ModelCallTable.run_id, ModelCallTable.user_id).order_by(ModelCallTable.id)
+        ).all()
     )
     assert [tuple(call) for call in calls] == [("failed", None, None), ("completed", None, None)]
 
