@@ -55,7 +55,7 @@ AnyGuardrail = Guardrail | PatternGuardrail | LengthGuardrail
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
+class Finding:
     """That a guardrail found something, by its type; on the way `input` or `output`, and what it did."""
 
     guardrail: str
@@ -64,7 +64,7 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class ConfiguredGuardrail:
     """A guardrail of an agent: which, where, what it does, and what it looks for where that is patterns."""
 
     type: str

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import GuardrailBlocked
-from ai_agents.guardrails.base import Guardrail, Placed, Span, Trigger
-from ai_agents.guardrails.judge import Ask, Judge
+from ai_agents.guardrails.base import ConfiguredGuardrail, Finding, Guardrail, Span
+from ai_agents.guardrails.judge import Ask, JudgeGuardrail
 from ai_agents.guardrails.registry import build_guardrails, guards_key
 from ai_agents.guardrails.stream import REDACTED, StreamGuard
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedValue:
     """What may be seen of a text or value, and what was found on the way.
 
     Where something blocked, `value` is what lay before it (of a text), or None. `hidden` is where those that judge
@@ -30,8 +30,8 @@ class Judged:
     """
 
     value: Any
-    triggers: tuple[Trigger, ...] = ()
-    blocked_by: Placed | None = None
+    triggers: tuple[Finding, ...] = ()
+    blocked_by: ConfiguredGuardrail | None = None
     hidden: tuple[Span, ...] = ()
 
 
@@ -72,12 +72,12 @@ class Guards:
         """Those that need no whole text, for a text on its way."""
         return StreamGuard(self._placed, self.stage)
 
-    async def judge_text(self, text: str) -> Judged:
+    async def judge_text(self, text: str) -> JudgedValue:
         """All of them, on a whole text."""
         judged = await self.judge_texts([text])
         return replace(judged, value="".join(judged.value))
 
-    async def judge_texts(self, texts: Sequence[str]) -> Judged:
+    async def judge_texts(self, texts: Sequence[str]) -> JudgedValue:
         """All of them, on texts that are read as one; `value` is what may be seen of each.
 
         A judge's provider is sent what patterns leave of the text, and nothing of one that they block.
@@ -95,7 +95,7 @@ class Guards:
         hidden = tuple(span for _, spans in found for span in spans)
         return replace(await self._match(guard, texts), hidden=hidden)
 
-    async def _match(self, guard: StreamGuard, texts: Sequence[str]) -> Judged:
+    async def _match(self, guard: StreamGuard, texts: Sequence[str]) -> JudgedValue:
         if sum(map(len, texts)) > _LONG:
             return await asyncio.to_thread(_run, guard, texts)
         return _run(guard, texts)
@@ -112,7 +112,7 @@ class Guards:
             guard.hide(start, stop)
         return "".join(_run(guard, [text]).value)
 
-    async def judge_source(self, text: str) -> Judged:
+    async def judge_source(self, text: str) -> JudgedValue:
         """All of them, on the source of JSON, as it stands and as what it says.
 
         Where it says what it must not, it is written anew. Source that cannot be read is taken out as a whole where
@@ -126,7 +126,7 @@ class Guards:
             if judged.blocked_by is not None or not spelt.triggers:
                 return judged
             triggers = tuple(dict.fromkeys((*judged.triggers, *spelt.triggers)))
-            return Judged(REDACTED if spelt.blocked_by is None else "", triggers, spelt.blocked_by)
+            return JudgedValue(REDACTED if spelt.blocked_by is None else "", triggers, spelt.blocked_by)
         said = await self.judge_json(value)
         if said.blocked_by is not None:
             return replace(said, value="")
@@ -134,9 +134,9 @@ class Guards:
         is_plain = said.value == value and "\\" not in text
         source = await self._match(self.stream(), [text if is_plain else json.dumps(said.value)])
         triggers = tuple(dict.fromkeys((*said.triggers, *source.triggers)))
-        return Judged("".join(source.value), triggers, source.blocked_by)
+        return JudgedValue("".join(source.value), triggers, source.blocked_by)
 
-    async def judge_json(self, value: Any) -> Judged:
+    async def judge_json(self, value: Any) -> JudgedValue:
         """All of them, on every text and number in a JSON value, keys too; what judges whole texts sees it as one."""
         if isinstance(value, str):
             return await self.judge_text(value)
@@ -147,26 +147,26 @@ class Guards:
         triggers = list(judged.triggers)
         for placed, spans in await self._ask_each(json.dumps(value), seen=json.dumps(judged.value)):
             if spans:
-                triggers.append(Trigger(placed.type, self.stage, placed.action))
+                triggers.append(Finding(placed.type, self.stage, placed.action))
                 if placed.action == "block":
-                    return Judged(None, tuple(triggers), placed)
-                judged = Judged(REDACTED)
-        return Judged(judged.value, tuple(triggers))
+                    return JudgedValue(None, tuple(triggers), placed)
+                judged = JudgedValue(REDACTED)
+        return JudgedValue(judged.value, tuple(triggers))
 
-    def blocked(self, placed: Placed) -> GuardrailBlocked:
+    def blocked(self, placed: ConfiguredGuardrail) -> GuardrailBlocked:
         """The error that says so, and not what was found."""
         sentence = f"The guardrail {placed.type} does not allow this {self.stage}."
         return GuardrailBlocked(sentence, guardrail=placed.type, stage=self.stage)
 
-    async def _ask_each(self, text: str, *, seen: str) -> Sequence[tuple[Placed, Sequence[Span]]]:
+    async def _ask_each(self, text: str, *, seen: str) -> Sequence[tuple[ConfiguredGuardrail, Sequence[Span]]]:
         """Where those that judge whole texts find something in this one; `seen` is what patterns leave of it."""
         found = await asyncio.gather(*(self._spans(placed, text, seen) for placed in self._whole))
         return list(zip(self._whole, found, strict=True))
 
-    async def _spans(self, placed: Placed, text: str, seen: str) -> Sequence[Span]:
+    async def _spans(self, placed: ConfiguredGuardrail, text: str, seen: str) -> Sequence[Span]:
         everything = [(0, max(1, len(text)))]
         guardrail = placed.guardrail
-        if isinstance(guardrail, Judge):
+        if isinstance(guardrail, JudgeGuardrail):
             allowed = self._ask is not None and await guardrail.judge(seen, self._ask, fails_open=self._fails_open)
             return [] if allowed else everything
         assert isinstance(guardrail, Guardrail)  # noqa: S101  # only those are asked
@@ -183,17 +183,17 @@ class Guards:
 class _Walk:
     """Goes through a JSON value and judges each text and number for itself."""
 
-    def __init__(self, placed: Sequence[Placed], stage: Literal["input", "output"]) -> None:
+    def __init__(self, placed: Sequence[ConfiguredGuardrail], stage: Literal["input", "output"]) -> None:
         self._placed = placed
         self._stage = stage
-        self._triggers: dict[Trigger, None] = {}
-        self._blocked_by: Placed | None = None
+        self._triggers: dict[Finding, None] = {}
+        self._blocked_by: ConfiguredGuardrail | None = None
         # Keys, for one, come again and again.
         self._known: dict[str, str] = {}
 
-    def judge(self, value: Any) -> Judged:
+    def judge(self, value: Any) -> JudgedValue:
         seen = self._see(value)
-        return Judged(None if self._blocked_by else seen, tuple(self._triggers), self._blocked_by)
+        return JudgedValue(None if self._blocked_by else seen, tuple(self._triggers), self._blocked_by)
 
     def _see(self, value: Any) -> Any:
         match value:
@@ -227,11 +227,11 @@ def _unescaped(text: str) -> str:
     return json.clean_text(spelt.replace("\0", ""))
 
 
-def _run(guard: StreamGuard, texts: Sequence[str]) -> Judged:
+def _run(guard: StreamGuard, texts: Sequence[str]) -> JudgedValue:
     seen = [""] * len(texts)
     for number, text in enumerate(texts):
         for tag, piece in guard.feed(text, number):
             seen[tag] += piece
     for tag, piece in guard.finish():
         seen[tag] += piece
-    return Judged(seen, tuple(guard.triggers), guard.blocked_by)
+    return JudgedValue(seen, tuple(guard.triggers), guard.blocked_by)

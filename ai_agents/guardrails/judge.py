@@ -28,7 +28,7 @@ _TASK = (
 _log = logging.getLogger(__name__)
 
 
-class Judge(Guardrail):
+class JudgeGuardrail(Guardrail):
     """Asks a model. One that does not answer, or not with a verdict, allows nothing, unless `fails_open`."""
 
     def __init__(self, provider: str, model: str, policy: str) -> None:

@@ -8,8 +8,15 @@ from typing import Any, Literal, get_args
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.guardrails.base import Action, AnyGuardrail, LengthGuardrail, PatternGuardrail, Placed, Stage
-from ai_agents.guardrails.judge import Judge
+from ai_agents.guardrails.base import (
+    Action,
+    AnyGuardrail,
+    ConfiguredGuardrail,
+    LengthGuardrail,
+    PatternGuardrail,
+    Stage,
+)
+from ai_agents.guardrails.judge import JudgeGuardrail
 from ai_agents.guardrails.matching import Rule, Scanner, all_of
 from ai_agents.guardrails.patterns import compiled, one_of, parse
 from ai_agents.guardrails.pii import Pii
@@ -43,7 +50,7 @@ _factories: dict[str, GuardrailFactory] = {
     "pii": Pii,
     "secrets": Secrets,
     "max_length": LengthGuardrail,
-    "judge": Judge,
+    "judge": JudgeGuardrail,
 }
 BUILT_IN_GUARDRAILS = frozenset(_factories)
 
@@ -71,7 +78,7 @@ def guards_key(configs: Sequence[Mapping[str, Any]], stage: Literal["input", "ou
     return blake2b(json.dumps_sorted(placed).encode(), digest_size=8).hexdigest() if placed else None
 
 
-def build_guardrails(configs: Sequence[Mapping[str, Any]]) -> tuple[Placed, ...]:
+def build_guardrails(configs: Sequence[Mapping[str, Any]]) -> tuple[ConfiguredGuardrail, ...]:
     """What an agent's `guardrails` describe. Raises `InvalidRequest` for what cannot be built, with its place.
 
     The first time takes as long as the patterns take to compile: up to a second for the largest.
@@ -80,7 +87,7 @@ def build_guardrails(configs: Sequence[Mapping[str, Any]]) -> tuple[Placed, ...]
 
 
 @lru_cache(512)
-def _built(configs: str) -> tuple[Placed, ...]:
+def _built(configs: str) -> tuple[ConfiguredGuardrail, ...]:
     placed = []
     for number, config in enumerate(json.loads(configs)):
         try:
@@ -93,7 +100,7 @@ def _built(configs: str) -> tuple[Placed, ...]:
     return tuple(placed)
 
 
-def _place(config: Mapping[str, Any]) -> Placed:
+def _place(config: Mapping[str, Any]) -> ConfiguredGuardrail:
     name = config.get("type")
     factory = _factories.get(name) if isinstance(name, str) else None
     if factory is None or not isinstance(name, str):
@@ -112,4 +119,4 @@ def _place(config: Mapping[str, Any]) -> Placed:
     rules = tuple(guardrail.rules()) if isinstance(guardrail, PatternGuardrail) else ()
     for rule in rules:
         compiled(rule.node)  # what is wrong with a pattern is found now
-    return Placed(name, stage, action, guardrail, rules)
+    return ConfiguredGuardrail(name, stage, action, guardrail, rules)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ai_agents.guardrails.base import LengthGuardrail, Placed, Trigger
+from ai_agents.guardrails.base import ConfiguredGuardrail, Finding, LengthGuardrail
 from ai_agents.guardrails.folding import FoldedText
 from ai_agents.guardrails.matching import Scanner, all_of
 
@@ -23,7 +23,7 @@ class _Forbidden:
     start: int
     stop: int
     replacement: str = REDACTED
-    by: Placed | None = field(default=None, compare=False)
+    by: ConfiguredGuardrail | None = field(default=None, compare=False)
 
 
 class StreamGuard:
@@ -33,9 +33,9 @@ class StreamGuard:
     parts. Where something blocks, `blocked_by` is set, and nothing comes out any more but what lay before it.
     """
 
-    def __init__(self, placed: Sequence[Placed], stage: Literal["input", "output"]) -> None:
-        self.blocked_by: Placed | None = None
-        self.triggers: list[Trigger] = []
+    def __init__(self, placed: Sequence[ConfiguredGuardrail], stage: Literal["input", "output"]) -> None:
+        self.blocked_by: ConfiguredGuardrail | None = None
+        self.triggers: list[Finding] = []
         self._stage = stage
         self._scanners = [(each, Scanner(rule)) for each in placed for rule in each.rules]
         self._all = all_of([scanner for _, scanner in self._scanners])
@@ -44,7 +44,7 @@ class StreamGuard:
         ]
         self._folded = FoldedText()
         self._pieces: deque[tuple[int, str, int]] = deque()
-        self._past: list[Placed] = []
+        self._past: list[ConfiguredGuardrail] = []
         self._forbidden: list[_Forbidden] = []
         # Where the first thing that blocks begins, and the place of its guardrail among all.
         self._barrier: tuple[int, int] | None = None
@@ -57,7 +57,7 @@ class StreamGuard:
         """How many characters have come in and are not decided upon."""
         return self._folded.raw_length - self._out
 
-    def forbid(self, placed: Placed, start: int, stop: int) -> None:
+    def forbid(self, placed: ConfiguredGuardrail, start: int, stop: int) -> None:
         """Somebody else has found something, in text that has not come yet."""
         self._found(placed, start, stop)
 
@@ -108,15 +108,15 @@ class StreamGuard:
             return out
         return self._emit(free)
 
-    def _found(self, placed: Placed, start: int, stop: int, replacement: str = REDACTED) -> None:
+    def _found(self, placed: ConfiguredGuardrail, start: int, stop: int, replacement: str = REDACTED) -> None:
         if placed.action == "redact":
             insort(self._forbidden, _Forbidden(start, stop, replacement, placed))
         else:
             barrier = start, self._placed.index(placed)
             self._barrier = min(self._barrier or barrier, barrier)
 
-    def _note(self, placed: Placed) -> None:
-        trigger = Trigger(placed.type, self._stage, placed.action)
+    def _note(self, placed: ConfiguredGuardrail) -> None:
+        trigger = Finding(placed.type, self._stage, placed.action)
         if trigger not in self.triggers:
             self.triggers.append(trigger)
 

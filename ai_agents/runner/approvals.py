@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping
 
 from ai_agents.core.exceptions import Conflict, ToolCallNotFound
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolResultPart
-from ai_agents.guardrails.base import Trigger
+from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import Successor, insert_result, started_call_entry, trigger_entries
 from ai_agents.store import pages, runs, thread_log, tool_calls
 from ai_agents.store.runs import OwnedRun, owned_run
@@ -27,7 +27,7 @@ class Decision:
     tool_call_id: str
     approved: bool
     reason: str | None = None
-    triggers: tuple[Trigger, ...] = ()
+    triggers: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,15 @@ from ai_agents.core.types import (
     TextPart,
     ToolCallPart,
 )
-from ai_agents.guardrails.base import Placed, Trigger
-from ai_agents.guardrails.guards import Guards, Judged
+from ai_agents.guardrails.base import ConfiguredGuardrail, Finding
+from ai_agents.guardrails.guards import Guards, JudgedValue
 from ai_agents.guardrails.stream import StreamGuard
 from ai_agents.providers.assembly import closeable
 from ai_agents.providers.base import Capabilities, Provider
 from ai_agents.tools.base import ToolError
 from ai_agents.tools.toolset import ToolSet
 
-Tell = Callable[[Sequence[Trigger]], None]
+Tell = Callable[[Sequence[Finding]], None]
 # What providers want back and nobody can read: signatures, ciphers.
 _OPAQUE = frozenset({"signature", "redacted", "data", "encrypted_content"})
 # What stands in the place of a tool's name that is none, and says what it must not.
@@ -43,9 +43,9 @@ class RunGuards:
     def __init__(self, into: Guards, out: Guards) -> None:
         self._into = into
         self._out = out
-        self._found: list[Trigger] = []
+        self._found: list[Finding] = []
 
-    def take_triggers(self) -> tuple[Trigger, ...]:
+    def take_triggers(self) -> tuple[Finding, ...]:
         """What was found since this was last asked."""
         found, self._found = tuple(self._found), []
         return found
@@ -62,7 +62,7 @@ class RunGuards:
             tell=self._tell,
         )
 
-    def _tell(self, found: Sequence[Trigger]) -> None:
+    def _tell(self, found: Sequence[Finding]) -> None:
         self._found += found
 
     async def judge_result(self, value: Any) -> Any:
@@ -145,7 +145,7 @@ class _Answer:
     def __init__(
         self, guards: Guards, *, shows_reasoning: bool, is_json: bool, tool_names: Collection[str], tell: Tell
     ) -> None:
-        self.blocked_by: Placed | None = None
+        self.blocked_by: ConfiguredGuardrail | None = None
         self._guards = guards
         self._shows_reasoning = shows_reasoning
         self._is_json = is_json
@@ -155,7 +155,7 @@ class _Answer:
         self._fed = 0
         self._pieces: dict[int, _Piece] = {}
         self._starts: list[ModelEvent] = []
-        self._noted: set[Trigger] = set()
+        self._noted: set[Finding] = set()
         self._finished = False
 
     async def feed(self, event: ModelEvent) -> None:
@@ -232,7 +232,7 @@ class _Answer:
         self._note(guard.triggers)
         self.blocked_by = self.blocked_by or guard.blocked_by
 
-    def _note(self, triggers: Sequence[Trigger]) -> None:
+    def _note(self, triggers: Sequence[Finding]) -> None:
         """Each finding is told once of an answer."""
         if new := [trigger for trigger in triggers if trigger not in self._noted]:
             self._noted |= set(new)
@@ -272,7 +272,7 @@ class _Answer:
     async def _judged(self, value: object) -> object:
         return self._take_note(await self._guards.judge_json(value))
 
-    def _take_note(self, judged: Judged) -> object:
+    def _take_note(self, judged: JudgedValue) -> object:
         self._note(judged.triggers)
         self.blocked_by = self.blocked_by or judged.blocked_by
         return judged.value

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from ai_agents.attachments.formatting import read_text
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, Part, TextPart
-from ai_agents.guardrails.base import Span, Trigger
-from ai_agents.guardrails.guards import Guards, Judged
+from ai_agents.guardrails.base import Finding, Span
+from ai_agents.guardrails.guards import Guards, JudgedValue
 
 # Kept with the message, of one file.
 _MOST_PLACES = 1000
@@ -32,7 +32,7 @@ class JudgedMessage:
 
     parts: tuple[TextPart | FilePart, ...]
     files: Mapping[str, FilePart] = field(default_factory=dict)
-    triggers: tuple[Trigger, ...] = ()
+    triggers: tuple[Finding, ...] = ()
 
     def as_judged(self, part: TextPart | FilePart) -> TextPart | FilePart:
         """The part as the message refers to it."""
@@ -72,7 +72,7 @@ async def judge_message(
     return JudgedMessage(tuple(parts), files, tuple(triggers))
 
 
-async def _judge_file(guards: Guards, part: FilePart, blobs: BlobStore | None) -> tuple[FilePart, tuple[Trigger, ...]]:
+async def _judge_file(guards: Guards, part: FilePart, blobs: BlobStore | None) -> tuple[FilePart, tuple[Finding, ...]]:
     """The file stays as it is: it is noted what of its text models may not see, or that they may see all of it."""
     name = _allowed(guards, await guards.judge_text(part.filename))
     text = await read_text(part, blobs)
@@ -93,7 +93,7 @@ def _bounded(spans: Sequence[Span]) -> list[Span]:
     return [*places[: _MOST_PLACES - 1], (places[_MOST_PLACES - 1][0], max(stop for _, stop in places))]
 
 
-def _allowed(guards: Guards, judged: Judged) -> Judged:
+def _allowed(guards: Guards, judged: JudgedValue) -> JudgedValue:
     if judged.blocked_by is not None:
         raise guards.blocked(judged.blocked_by)
     return judged

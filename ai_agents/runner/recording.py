@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.money import cost_to_dict
 from ai_agents.core.types import JsonObject, Part, ToolCallPart, ToolResultPart, Usage
-from ai_agents.guardrails.base import Trigger
+from ai_agents.guardrails.base import Finding
 from ai_agents.store import jobs, runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message
 from ai_agents.store.model_calls import CallRecord, insert_call
@@ -46,7 +46,7 @@ class Ending:
     answer: Answer | None = None
     call: CallRecord | None = None
     notices: tuple[JsonObject, ...] = ()
-    triggers: tuple[Trigger, ...] = ()
+    triggers: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def record_step(
     calls: Sequence[ToolCallPart],
     *,
     waiting: Collection[str] = (),
-    triggers: Sequence[Trigger] = (),
+    triggers: Sequence[Finding] = (),
 ) -> OwnedRun:
     """Record an assistant's message that calls tools, and that the calls begin, but for those in `waiting`, which wait
     for a person; the run with its next message's id. `triggers` are what guardrails found in the message.
@@ -118,7 +118,7 @@ def record_result(
     result: ToolResultPart,
     *,
     status: str = "finished",
-    triggers: Sequence[Trigger] = (),
+    triggers: Sequence[Finding] = (),
 ) -> bool:
     """Record how a tool call ended, and what guardrails found in its result; always True. Raises `LeaseLost`."""
     first = thread_log.reserve(connection, run.thread_id, len(triggers) + 1)
@@ -242,7 +242,7 @@ def start_next(connection: Connection, thread_id: str, successor: Successor | No
     return owned_run(row, reset_seq=seq) if successor else None
 
 
-def trigger_entries(run_id: str | None, triggers: Sequence[Trigger]) -> list[Entry]:
+def trigger_entries(run_id: str | None, triggers: Sequence[Finding]) -> list[Entry]:
     """The log rows `guardrail.triggered`."""
     return [
         Entry("guardrail.triggered", run_id, {"guardrail": each.guardrail, "stage": each.stage, "action": each.action})

@@ -25,7 +25,7 @@ from ai_agents.core.types import (
     ToolCallPart,
     ToolResultPart,
 )
-from ai_agents.guardrails.base import Trigger
+from ai_agents.guardrails.base import Finding
 from ai_agents.providers.base import Provider
 from ai_agents.runner import approvals, recording, recovery
 from ai_agents.runner.loop import FindFault, Loop, LoopLimits, NeedsApproval, ToolRunner
@@ -69,7 +69,7 @@ class Prepared:
     keeps_cut: bool = False
     notices: Sequence[Notice] = ()
     # What guardrails have found since this was last asked.
-    take_triggers: Callable[[], tuple[Trigger, ...]] = tuple
+    take_triggers: Callable[[], tuple[Finding, ...]] = tuple
     earlier: tuple[ModelMessage, ...] = ()
     # What the run makes needed once it has recorded so many messages.
     needs: Callable[[int], Needs] = lambda _recorded: Needs()
@@ -321,7 +321,7 @@ class Turn:
         now = () if self._prepared is None else self._prepared.notices
         return carry_on(self.run.notices, now)
 
-    def _take_triggers(self) -> tuple[Trigger, ...]:
+    def _take_triggers(self) -> tuple[Finding, ...]:
         return () if self._prepared is None else self._prepared.take_triggers()
 
     # What a successor does first.

@@ -12,7 +12,7 @@ from ai_agents.context.contexts import Contexts
 from ai_agents.context.side_calls import Purpose, asks_judges, complete
 from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
-from ai_agents.guardrails.base import Trigger
+from ai_agents.guardrails.base import Finding
 from ai_agents.guardrails.stream import REDACTED
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
@@ -33,7 +33,7 @@ class JudgedText:
 
     thread_id: str
     text: str
-    triggers: tuple[Trigger, ...] = ()
+    triggers: tuple[Finding, ...] = ()
 
     def tell(self, connection: Connection) -> None:
         """Write down what was found, as part of a job's effect, if the thread is still there."""

@@ -11,7 +11,7 @@ from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
 from ai_agents.core.types import FilePart, JsonObject, TextPart
-from ai_agents.guardrails.base import Trigger
+from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import trigger_entries
 from ai_agents.store import thread_log
 from ai_agents.store import threads as store
@@ -29,7 +29,7 @@ class JudgedThread:
 
     body: CreateThread
     files: Mapping[str, FilePart] = field(default_factory=dict)
-    triggers: tuple[Trigger, ...] = ()
+    triggers: tuple[Finding, ...] = ()
 
 
 async def judged_beginning(
@@ -48,7 +48,7 @@ async def judged_beginning(
         return JudgedThread(body)
     messages: list[InitialMessage] = []
     files: dict[str, FilePart] = {}
-    triggers: dict[Trigger, None] = {}
+    triggers: dict[Finding, None] = {}
     for number, message in enumerate(body.messages):
         parts = await known_files(services, user, _places(message, number))
         judged = await services.runner.judge_input(agent, parts, user_id=user.user_id)
@@ -65,7 +65,7 @@ async def judged_beginning(
 
 async def _judged_text(
     services: Container, user: Principal, agent: JsonObject, text: str
-) -> tuple[str, tuple[Trigger, ...]]:
+) -> tuple[str, tuple[Finding, ...]]:
     judged = await services.runner.judge_input(agent, [TextPart(text)], user_id=user.user_id)
     (part,) = judged.parts
     assert isinstance(part, TextPart)  # noqa: S101  # it was one
@@ -108,7 +108,7 @@ async def create_thread(services: Container, user: Principal, judged: JudgedThre
     return await services.conn.database.write(create)
 
 
-def _tell(connection: Connection, thread: JsonObject, triggers: Sequence[Trigger]) -> JsonObject:
+def _tell(connection: Connection, thread: JsonObject, triggers: Sequence[Finding]) -> JsonObject:
     """Write down what guardrails found in what somebody gave the thread; the thread as it is then."""
     if not triggers:
         return thread
@@ -130,7 +130,7 @@ async def update_thread(
     """The thread, changed, and its version. Raises `PermissionDenied`, `PreconditionFailed`, `ThreadNotFound`."""
     _require(user, thread, "update")
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set)
-    triggers: tuple[Trigger, ...] = ()
+    triggers: tuple[Finding, ...] = ()
     if changes.get("summary") and (agent := await services.agents.find(thread.agent_id)) is not None:
         changes["summary"], triggers = await _judged_text(services, user, agent, changes["summary"])
 

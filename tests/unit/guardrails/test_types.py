@@ -6,7 +6,7 @@ import pytest
 
 from ai_agents.core.exceptions import InvalidRequest, ProviderError
 from ai_agents.core.types import ModelRequest, ModelResponse
-from ai_agents.guardrails.base import Guardrail, PatternGuardrail, Span, Trigger
+from ai_agents.guardrails.base import Finding, Guardrail, PatternGuardrail, Span
 from ai_agents.guardrails.guards import Guards
 from ai_agents.guardrails.registry import build_guardrails, register_guardrail
 from ai_agents.providers.assembly import fold
@@ -115,7 +115,7 @@ async def test_texts_and_numbers_in_json_are_judged_each() -> None:
     value = {"to": "ada@example.com", "secret": [1, 4111111111111111, True, None, 2.5], "n": {"x": "fine"}}
     judged = await guards.judge_json(value)
     assert judged.value == {"to": R, R: [1, R, True, None, 2.5], "n": {"x": "fine"}}
-    assert judged.triggers == (Trigger("pii", "output", "redact"), Trigger("blocklist", "output", "redact"))
+    assert judged.triggers == (Finding("pii", "output", "redact"), Finding("blocklist", "output", "redact"))
     blocked = await output(blocklist("secret", action="block")).judge_json(value)
     assert blocked.value is None
     assert blocked.blocked_by is not None
