@@ -1,23 +1,23 @@
-# Every target brings what it needs: the environment in .venv is made and kept up to date on the way.
+# Every target installs what it needs: it makes the environment in .venv and keeps it up to date.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi soak bench
+.PHONY: help run test lint format openapi soak fuzz bench
 
-# The environment's bytecode is what makes starts quick, so a caller's wish to have none is not taken over.
+# Compiled bytecode makes starts quick, so this setting of the caller is ignored.
 unexport PYTHONDONTWRITEBYTECODE
 
-help: ## what can be made
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the service in the foreground, on HOST and PORT (127.0.0.1:8000)
 	@exec scripts/run
 
-test: ## everything that is checked: lint, format, types, layers, and all tests
+test: ## every check and all tests: lint, format, types, layers, pytest
 	@exec scripts/test
 
 lint: ## ruff, formatting, types and import layers, without tests
 	@exec scripts/lint
 
-format: ## format the code and mend what can be mended by itself
+format: ## format the code and fix what can be fixed automatically
 	@scripts/environment dev
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
@@ -29,6 +29,10 @@ openapi: ## write openapi.yaml from the code
 soak: ## the fault tests in full (make test runs a sample of them)
 	@scripts/environment dev
 	@SOAK=1 .venv/bin/python -m pytest tests/faults
+
+fuzz: ## the property tests with twenty times as many examples
+	@scripts/environment dev
+	@FUZZ=1 .venv/bin/python -m pytest -m hypothesis -n 2
 
 bench: ## measure speed and memory
 	@scripts/environment dev

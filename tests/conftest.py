@@ -18,6 +18,7 @@ from tests.support.network import LoopbackGuard
 from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
 from tests.support.shared import SharedDirectory
+from tests.support.timings import seconds_by_part
 
 TEMPLATE = "migrated"
 SHARED = pytest.StashKey[SharedDirectory]()
@@ -40,6 +41,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End what the run has started, however it ended."""
     if not hasattr(config, "workerinput") and SHARED in config.stash:
         config.stash[SHARED].close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what each part took, added up over the processes of the run."""
+    reports = [
+        report for kind in terminalreporter.stats.values() for report in kind if isinstance(report, pytest.TestReport)
+    ]
+    parts = seconds_by_part(reports)
+    if len(parts) > 1:
+        terminalreporter.section("seconds by part")
+        for part, seconds, tests in parts:
+            terminalreporter.line(f"{seconds:8.1f} s {tests:5} tests  {part}")
 
 
 class WorkerNode:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.attachments.formatting import plan_files
@@ -25,6 +25,7 @@ from ai_agents.providers import anthropic, ollama, openai, openai_responses
 from ai_agents.providers.files import built_in_files
 from tests.fakes import samples
 from tests.fakes.rules import check
+from tests.support.examples import examples
 
 MODELS = {
     "anthropic": (
@@ -158,7 +159,7 @@ def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
 
 
 @given(requests("anthropic"))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_anthropic_accepts_any_history(request: ModelRequest) -> None:
     payload = anthropic._to_wire(request)
 
@@ -166,19 +167,19 @@ def test_anthropic_accepts_any_history(request: ModelRequest) -> None:
 
 
 @given(requests("openai"))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_openai_accepts_any_history(request: ModelRequest) -> None:
     check("openai", openai._to_wire(request))
 
 
 @given(requests("openai"))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_responses_accept_any_history(request: ModelRequest) -> None:
     check("responses", openai_responses.to_wire(request))
 
 
 @given(requests("ollama"))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_ollama_accepts_any_history(request: ModelRequest) -> None:
     check("ollama", ollama._to_wire(request))
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.context.builder import build_request
@@ -10,6 +10,7 @@ from ai_agents.core.types import ModelMessage, ToolDefinition
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.providers import anthropic
 from tests.fakes.rules import check
+from tests.support.examples import examples
 from tests.unit.memory.histories import ListHistory, Summary, threads
 from tests.wire.requests import CALCULATOR, provider_of
 from tests.wire.test_a_thread_through_all_providers import MODELS, TO_WIRE
@@ -32,7 +33,7 @@ TOOLS: st.SearchStrategy[tuple[ToolDefinition, ...]] = st.sampled_from([(), (CAL
     window_tokens=st.sampled_from([40, 400, 100_000]),
     data=st.data(),
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_any_window_of_any_prefix_is_accepted(
     *,
     messages: list[ModelMessage],

@@ -2,10 +2,11 @@
 
 import unicodedata
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.guardrails.folding import COMPOSES_BACK, FoldedText, _continues, fold
+from tests.support.examples import examples
 from tests.unit.guardrails.judging import cut
 
 # What composes, reorders, expands, changes its case, and is not seen.
@@ -36,13 +37,13 @@ def test_every_character_that_composes_backward_is_known() -> None:
     assert {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))} <= COMPOSES_BACK
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(texts, st.lists(st.integers(0, 40)))
 def test_a_text_in_any_pieces_is_normalized_as_the_whole(text: str, places: list[int]) -> None:
     assert folded(cut(text, places)).text == fold(text)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(texts, st.lists(st.integers(0, 40)))
 def test_every_place_leads_back_to_where_its_characters_are(text: str, places: list[int]) -> None:
     result = folded(cut(text, places))
@@ -67,7 +68,7 @@ def test_marks_without_end_are_normalized_in_time() -> None:
     assert len(folded([text]).text) > 1000
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(texts)
 def test_what_is_folded_stays_so(text: str) -> None:
     assert fold(fold(text)) == fold(text)

@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.guardrails.stream import REDACTED
+from tests.support.examples import examples
 from tests.unit.guardrails.judging import JsonObject, blocklist, cut, output, streamed, whole
 
 PII: JsonObject = {"type": "pii", "action": "redact"}
@@ -124,7 +125,7 @@ sprinkled = st.text(alphabet=LETTERS + UNSEEN + UNEVEN + "s\uff41\uff42\u0301", 
 cuts = st.lists(st.integers(0, 30), max_size=6)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(st.lists(patterns, min_size=1, max_size=3), sprinkled, cuts, st.sampled_from(["redact", "block"]))
 async def test_any_stream_gives_what_the_whole_text_gives(
     found: list[str], text: str, places: list[int], action: str
@@ -135,7 +136,7 @@ async def test_any_stream_gives_what_the_whole_text_gives(
     assert streamed(guards, text) == right
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(st.lists(literals.filter(str.strip), min_size=1, max_size=4), sprinkled, cuts)
 def test_none_of_any_literals_is_left_in_what_comes_out(found: list[str], text: str, places: list[int]) -> None:
     from ai_agents.guardrails.folding import fold
@@ -145,7 +146,7 @@ def test_none_of_any_literals_is_left_in_what_comes_out(found: list[str], text: 
     assert not any(fold(each) in piece for each in found for piece in pieces)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(expressions(), texts)
 def test_a_text_is_touched_where_python_finds_the_pattern_and_nowhere_else(pattern: str, text: str) -> None:
     if not usable(f"/{pattern}/"):
@@ -161,7 +162,7 @@ def test_a_text_is_touched_where_python_finds_the_pattern_and_nowhere_else(patte
 # What is held.
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(literals.filter(str.strip), st.text(alphabet="abAB1 cde", max_size=60))
 def test_text_is_held_by_no_more_than_the_longest_match(pattern: str, text: str) -> None:
     guard = output(blocklist(pattern)).stream()

@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.core.tokens import estimate_message
@@ -13,6 +13,7 @@ from ai_agents.memory.last_n import LastN
 from ai_agents.memory.summarize import Summarize
 from ai_agents.memory.token_window import TokenWindow
 from ai_agents.memory.turns import starts_of_turns
+from tests.support.examples import examples
 from tests.unit.memory.histories import ListHistory, Summary, seq_of, threads
 
 counts = st.integers(1, 14)
@@ -125,7 +126,7 @@ def test_a_token_window_holds_what_fits_and_no_turn_less(history: ListHistory, m
             assert not fits(Window(tuple(messages[start:])), max_tokens)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(threads(max_turns=40), st.integers(1, 3_000))
 def test_a_token_window_reads_little_more_than_it_gives(messages: list[ModelMessage], max_tokens: int) -> None:
     history = ListHistory(messages)

@@ -1,0 +1,13 @@
+"""How many examples a property test tries."""
+
+import os
+
+from hypothesis import settings
+
+# `make fuzz` tries this many times as many as `make test`.
+_FACTOR = 20 if os.environ.get("FUZZ") == "1" else 1
+
+
+def examples(count: int) -> settings:
+    """Settings for a property test that tries `count` examples in `make test`."""
+    return settings(max_examples=count * _FACTOR, deadline=None)
