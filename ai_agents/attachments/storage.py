@@ -1,6 +1,6 @@
-"""Where the bytes of files are kept: under their SHA-256, so that the same content is kept once, whoever uploads it.
+"""Blob stores: where the bytes of files are kept, by their SHA-256, so that each content is stored once.
 
-Beside a document's bytes lies the text that was drawn from it.
+A document's extracted text is stored beside its bytes.
 """
 
 import asyncio
@@ -16,73 +16,67 @@ from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable
 from ai_agents.core.ids import new_id
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore as Objects
+    import obstore.store
 
-_PIECE = 256 * 1024
+_CHUNK_BYTES = 256 * 1024
 _TEXT = ".txt"
 _INCOMING = "incoming"
 
 
 class BlobStore(Protocol):
-    """Bytes by their SHA-256, and texts beside them. Everything raises `StorageUnavailable`."""
+    """Blobs and extracted texts by SHA-256. Every method may raise `StorageUnavailable`."""
 
     staging: Staging
 
     async def put(self, received: Received) -> None:
-        """Keep a file's content. It is whole there, or not at all; one that is there already stays."""
+        """Store the bytes of a staged file, atomically. An existing blob stays as it is."""
         ...
 
     async def put_text(self, sha256: str, text: str) -> None:
-        """Keep the text of a content, in place of the one that is there."""
+        """Store the extracted text of a blob, replacing an earlier one."""
         ...
 
     async def exists(self, sha256: str) -> bool:
-        """Whether the content is there."""
+        """Whether the blob is stored."""
         ...
 
     async def read(self, sha256: str) -> bytes:
-        """The content. One that is not there is `StorageUnavailable`, too: it should be."""
+        """The bytes of a blob. A missing blob raises `StorageUnavailable` too."""
         ...
 
     async def find_text(self, sha256: str) -> str | None:
-        """The text of a content; None if none was kept."""
+        """The extracted text of a blob; None if there is none."""
         ...
 
     def stream(self, sha256: str) -> AsyncGenerator[bytes]:
-        """The content in pieces. Raises as `read` does, before the first one."""
+        """The bytes of a blob in chunks. Raises what `read` raises, before the first chunk."""
         ...
 
     async def delete(self, sha256: str) -> None:
-        """Remove a content and its text, if they are there."""
+        """Remove a blob and its extracted text. Missing ones are ignored."""
         ...
 
 
 class DiskStore:
-    """A folder. A content's path is `ab/abcd…`; links make it appear whole and at once."""
+    """Blobs in a directory, each at `ab/abcd…`. A hard link makes a blob appear atomically."""
 
     def __init__(self, directory: Path | str) -> None:
         self._directory = Path(directory)
         self.staging = Staging(self._directory / _INCOMING)
 
     async def put(self, received: Received) -> None:
-        """See `BlobStore.put`."""
         await self._do(_link, received.path, self._path(received.sha256))
 
     async def put_text(self, sha256: str, text: str) -> None:
-        """See `BlobStore.put_text`."""
         await self._do(_replace, self._path(sha256).with_suffix(_TEXT), text.encode())
 
     async def exists(self, sha256: str) -> bool:
-        """See `BlobStore.exists`."""
         return bool(await self._do(self._path(sha256).is_file))
 
     async def read(self, sha256: str) -> bytes:
-        """See `BlobStore.read`."""
-        content: bytes = await self._do(self._path(sha256).read_bytes)
-        return content
+        return bytes(await self._do(self._path(sha256).read_bytes))
 
     async def find_text(self, sha256: str) -> str | None:
-        """See `BlobStore.find_text`."""
         try:
             return await asyncio.to_thread(self._path(sha256).with_suffix(_TEXT).read_text, "utf-8")
         except FileNotFoundError:
@@ -91,16 +85,14 @@ class DiskStore:
             raise StorageUnavailable from error
 
     async def stream(self, sha256: str) -> AsyncGenerator[bytes]:
-        """See `BlobStore.stream`."""
         file = await self._do(self._path(sha256).open, "rb")
         try:
-            while piece := await self._do(file.read, _PIECE):
-                yield piece
+            while chunk := await self._do(file.read, _CHUNK_BYTES):
+                yield chunk
         finally:
             file.close()
 
     async def delete(self, sha256: str) -> None:
-        """See `BlobStore.delete`."""
         path = self._path(sha256)
         await self._do(path.with_suffix(_TEXT).unlink, missing_ok=True)
         await self._do(path.unlink, missing_ok=True)
@@ -109,14 +101,14 @@ class DiskStore:
         return self._directory / _key(sha256)
 
     async def _do(self, function: Any, *arguments: Any, **options: Any) -> Any:
-        with _translated(OSError):
+        with _as_unavailable(OSError):
             return await asyncio.to_thread(function, *arguments, **options)
 
 
 class ObjectStore:
-    """A bucket, or whatever else `obstore` speaks to. Files arrive in a folder of this machine first."""
+    """Blobs in a store of `obstore`, for example a bucket. `directory` is the local directory for staged files."""
 
-    def __init__(self, objects: "Objects", directory: Path | str) -> None:
+    def __init__(self, objects: "obstore.store.ObjectStore", directory: Path | str) -> None:
         from obstore.exceptions import BaseError, NotFoundError
 
         self._objects: Any = objects
@@ -125,25 +117,16 @@ class ObjectStore:
         self.staging = Staging(Path(directory) / _INCOMING)
 
     async def put(self, received: Received) -> None:
-        """See `BlobStore.put`."""
-        import obstore
-
-        with _translated(*self._errors):
-            await obstore.put_async(self._objects, _key(received.sha256), received.path)
+        with _as_unavailable(*self._errors):
+            await self._objects.put_async(_key(received.sha256), received.path)
 
     async def put_text(self, sha256: str, text: str) -> None:
-        """See `BlobStore.put_text`."""
-        import obstore
-
-        with _translated(*self._errors):
-            await obstore.put_async(self._objects, _key(sha256) + _TEXT, text.encode())
+        with _as_unavailable(*self._errors):
+            await self._objects.put_async(_key(sha256) + _TEXT, text.encode())
 
     async def exists(self, sha256: str) -> bool:
-        """See `BlobStore.exists`."""
-        import obstore
-
         try:
-            await obstore.head_async(self._objects, _key(sha256))
+            await self._objects.head_async(_key(sha256))
         except self._missing:
             return False
         except self._errors as error:
@@ -151,12 +134,10 @@ class ObjectStore:
         return True
 
     async def read(self, sha256: str) -> bytes:
-        """See `BlobStore.read`."""
-        with _translated(*self._errors):
+        with _as_unavailable(*self._errors):
             return await self._get(_key(sha256))
 
     async def find_text(self, sha256: str) -> str | None:
-        """See `BlobStore.find_text`."""
         try:
             return (await self._get(_key(sha256) + _TEXT)).decode()
         except self._missing:
@@ -165,34 +146,26 @@ class ObjectStore:
             raise StorageUnavailable from error
 
     async def stream(self, sha256: str) -> AsyncGenerator[bytes]:
-        """See `BlobStore.stream`."""
-        import obstore
-
-        with _translated(*self._errors):
-            found = await obstore.get_async(self._objects, _key(sha256))
-            async for piece in found.stream(min_chunk_size=_PIECE):
-                yield bytes(piece)
+        with _as_unavailable(*self._errors):
+            found = await self._objects.get_async(_key(sha256))
+            async for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
+                yield bytes(chunk)
 
     async def delete(self, sha256: str) -> None:
-        """See `BlobStore.delete`."""
-        import obstore
-
         for key in (_key(sha256) + _TEXT, _key(sha256)):
-            with suppress(*self._missing), _translated(*self._errors, but=self._missing):
-                await obstore.delete_async(self._objects, key)
+            with suppress(*self._missing), _as_unavailable(*self._errors, but=self._missing):
+                await self._objects.delete_async(key)
 
     async def _get(self, key: str) -> bytes:
-        import obstore
-
-        found = await obstore.get_async(self._objects, key)
+        found = await self._objects.get_async(key)
         return bytes(await found.bytes_async())
 
 
 def open_blob_store(directory: Path | str, url: str | None = None) -> BlobStore:
-    """The store at an address (`s3://bucket/prefix`, `gs://…`, `az://…`), else the folder.
+    """An `ObjectStore` for a URL (`s3://bucket/prefix`, `gs://…`, `az://…`), otherwise a `DiskStore`.
 
-    With an address the folder holds files while they arrive; keys come from where the provider's own tools look.
-    Raises `InvalidRequest` for an address that cannot be used.
+    With a URL the directory holds staged files only. Credentials come from the environment, as the cloud provider's own
+    tools read them. Raises `InvalidRequest` if the URL cannot be used.
     """
     if not url:
         return DiskStore(directory)
@@ -212,7 +185,7 @@ def _key(sha256: str) -> str:
 
 
 @contextmanager
-def _translated(*errors: type[Exception], but: tuple[type[Exception], ...] = ()) -> Generator[None]:
+def _as_unavailable(*errors: type[Exception], but: tuple[type[Exception], ...] = ()) -> Generator[None]:
     try:
         yield
     except but:
@@ -222,32 +195,32 @@ def _translated(*errors: type[Exception], but: tuple[type[Exception], ...] = ())
 
 
 def _link(source: Path, target: Path) -> None:
-    """Let a file that is safe on the disk appear under another name as well, unless there is one of this name."""
+    """Make a synced file appear under a second name, unless that name exists."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         os.link(source, target)
     except FileExistsError:
         return
     except OSError:  # a file system without links
-        beside = source.with_name(new_id())
+        draft = source.with_name(new_id())
         try:
-            shutil.copyfile(source, beside)
-            _sync(beside)
-            beside.replace(target)
+            shutil.copyfile(source, draft)
+            _sync(draft)
+            draft.replace(target)
         finally:
-            beside.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
     _sync(target.parent)
 
 
 def _replace(target: Path, content: bytes) -> None:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = target.with_name(new_id())
+    draft = target.with_name(new_id())
     try:
-        beside.write_bytes(content)
-        _sync(beside)
-        beside.replace(target)
+        draft.write_bytes(content)
+        _sync(draft)
+        draft.replace(target)
     finally:
-        beside.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
     _sync(target.parent)
 
 
