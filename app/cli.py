@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ai_agents.core.types import JsonObject
+    from ai_agents.core.rows import Job
     from app.settings import Settings
 
 
@@ -181,7 +181,7 @@ def _list_jobs(_arguments: argparse.Namespace) -> None:
         print(f"{job['id']}  {job['status']:8}{job['kind']:12}{job['created_at']}  {job['error'] or ''}".rstrip())
 
 
-async def _open_jobs(settings: "Settings") -> "list[JsonObject]":
+async def _open_jobs(settings: "Settings") -> "list[Job]":
     """The newest jobs of each status but `completed`."""
     from ai_agents.store.database import Database
     from ai_agents.store.jobs import JobStore

@@ -14,8 +14,9 @@ from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, tell_kind
 from ai_agents.attachments.staging import Received, Receiving
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.rows import File, FileRow
 from ai_agents.core.tokens import estimate_text
-from ai_agents.core.types import FilePart, JsonObject
+from ai_agents.core.types import FilePart
 from ai_agents.store import files
 from ai_agents.store.database import HasDatabase
 
@@ -70,7 +71,7 @@ class Attachments:
         self._db = conn.database
         self._extractor = extractor or Extractor()
 
-    async def add(self, user_id: str, filename: str, content: bytes, *, declared: str | None = None) -> JsonObject:
+    async def add(self, user_id: str, filename: str, content: bytes, *, declared: str | None = None) -> File:
         """A new file of this user's: `id`, `filename`, `media_type`, `size_bytes`, `sha256`.
 
         Raises what `inspect` raises, `FileTooLarge`, `StorageUnavailable`.
@@ -91,7 +92,7 @@ class Attachments:
             inspected = Inspected(await receiving.finish(), filename, PLAIN_TEXT, facts)
             return files.to_part(await self._keep_and_insert(user_id, inspected))
 
-    async def _keep_and_insert(self, user_id: str, inspected: Inspected) -> JsonObject:
+    async def _keep_and_insert(self, user_id: str, inspected: Inspected) -> FileRow:
         await self.keep(inspected)
         row = await self._insert(user_id, inspected)
         await self.keep(inspected)
@@ -133,12 +134,12 @@ class Attachments:
             await self.blobs.put_text(sha256, inspected.text)
         await self.blobs.put(inspected.received)
 
-    async def record(self, user_id: str, inspected: Inspected) -> JsonObject:
+    async def record(self, user_id: str, inspected: Inspected) -> File:
         """Write the file's row; the file as clients see it."""
         return files.to_public(await self._insert(user_id, inspected))
 
-    async def _insert(self, user_id: str, inspected: Inspected) -> JsonObject:
-        def write(connection: Connection) -> JsonObject:
+    async def _insert(self, user_id: str, inspected: Inspected) -> FileRow:
+        def write(connection: Connection) -> FileRow:
             files.lock_content(connection, inspected.received.sha256)
             return files.insert_file(
                 connection,
@@ -152,7 +153,7 @@ class Attachments:
 
         return await self._db.write(write)
 
-    async def get(self, file_id: str) -> JsonObject:
+    async def get(self, file_id: str) -> File:
         """One file. Raises `FileNotFound`."""
         return files.to_public(await self._db.read(lambda c: files.get_file(c, file_id)))
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
-from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.core.rows import FileRow
+from ai_agents.core.types import FilePart, TextPart
 from ai_agents.store import files
 
 Loc = tuple[str | int, ...]
@@ -13,7 +14,7 @@ Loc = tuple[str | int, ...]
 
 def require_on_file(
     connection: Connection, user_id: str, file_id: str, *, to_delete: bool = False, is_admin: bool = False
-) -> JsonObject:
+) -> FileRow:
     """The file's row, if the user may read it (or delete it).
 
     Raises `FileNotFound` where he may not read it, `PermissionDenied` where not delete it.

@@ -10,16 +10,17 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied, ThreadNotFound
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Role
+from ai_agents.core.types import RoleName
 from ai_agents.store import roles
 from ai_agents.store.database import HasDatabase
-from ai_agents.store.roles import RANKS, Role, ThreadRoles
+from ai_agents.store.roles import RANKS, ThreadRoles
 
 ThreadAction = Literal["read", "send", "cancel", "approve", "update", "fork", "delete", "manage_roles"]
 AgentAction = Literal["read", "start_thread", "update", "delete", "manage_roles"]
 ThreadAccess = ThreadRoles
 
-_ON_THREAD: Mapping[ThreadAction, Role] = {
+_ON_THREAD: Mapping[ThreadAction, RoleName] = {
     "read": "viewer",
     "send": "editor",
     "cancel": "editor",
@@ -30,8 +31,8 @@ _ON_THREAD: Mapping[ThreadAction, Role] = {
     "manage_roles": "owner",
 }
 # What makes the thread's agent speak, or a new thread of it, also takes a role on the agent.
-_ON_ITS_AGENT: Mapping[ThreadAction, Role] = {"send": "viewer", "fork": "viewer"}
-_ON_AGENT: Mapping[AgentAction, Role] = {
+_ON_ITS_AGENT: Mapping[ThreadAction, RoleName] = {"send": "viewer", "fork": "viewer"}
+_ON_AGENT: Mapping[AgentAction, RoleName] = {
     "read": "viewer",
     "start_thread": "viewer",
     "update": "editor",
@@ -40,23 +41,23 @@ _ON_AGENT: Mapping[AgentAction, Role] = {
 }
 
 
-def can(role: Role | None, needed: Role) -> bool:
+def can(role: RoleName | None, needed: RoleName) -> bool:
     """Whether a role is at least the needed one."""
     return role is not None and RANKS.index(role) >= RANKS.index(needed)
 
 
-def may_on_thread(action: ThreadAction, thread_role: Role | None, agent_role: Role | None = None) -> bool:
+def may_on_thread(action: ThreadAction, thread_role: RoleName | None, agent_role: RoleName | None = None) -> bool:
     """Whether somebody with these roles on a thread and on its agent may do this."""
     on_agent = _ON_ITS_AGENT.get(action)
     return can(thread_role, _ON_THREAD[action]) and (on_agent is None or can(agent_role, on_agent))
 
 
-def may_on_agent(action: AgentAction, role: Role | None) -> bool:
+def may_on_agent(action: AgentAction, role: RoleName | None) -> bool:
     """Whether somebody with this role on an agent may do this."""
     return can(role, _ON_AGENT[action])
 
 
-def may_send(thread_role: Role | None, agent_role: Role | None) -> bool:
+def may_send(thread_role: RoleName | None, agent_role: RoleName | None) -> bool:
     """Whether somebody with these roles may send a message."""
     return may_on_thread("send", thread_role, agent_role)
 
@@ -87,7 +88,7 @@ def require_on_thread(
 
 def require_on_agent(
     connection: Connection, user_id: str, action: AgentAction, agent_id: str, *, is_admin: bool = False
-) -> Role | None:
+) -> RoleName | None:
     """The user's role on an agent, if it allows the action.
 
     Raises `AgentNotFound` where the user may not see the agent, `PermissionDenied` where not do this.
@@ -106,7 +107,7 @@ class RoleAuth:
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
-    async def assign_role(self, user_id: str, role: str, resource_type: str, resource_id: str) -> JsonObject:
+    async def assign_role(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
         """Give a user (`*`: every user) a role, in place of the one that he has there; the role.
 
         Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
@@ -115,14 +116,14 @@ class RoleAuth:
             lambda c: roles.assign(c, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
         )
 
-    async def role_of(self, user_id: str, resource_type: str, resource_id: str) -> Role | None:
+    async def role_of(self, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:
         """The better of a user's own role and everybody's; None if there is neither.
 
         Raises `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
         """
         return await self._db.read(lambda c: roles.get_role(c, user_id, resource_type, resource_id), brief=True)
 
-    async def require(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
+    async def require(self, user_id: str, role: str, resource_type: str, resource_id: str) -> RoleName:
         """The user's role, if it is at least this one.
 
         Raises `PermissionDenied`, `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
@@ -151,7 +152,7 @@ class RoleAuth:
 
     async def agent_access(
         self, user_id: str, agent_id: str, action: AgentAction = "read", *, is_admin: bool = False
-    ) -> Role | None:
+    ) -> RoleName | None:
         """The user's role on an agent, if it allows the action. Raises `AgentNotFound`, `PermissionDenied`."""
         return await self._db.read(
             lambda c: require_on_agent(c, user_id, action, agent_id, is_admin=is_admin), brief=True

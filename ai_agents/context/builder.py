@@ -16,7 +16,7 @@ from ai_agents.context.tokens import SAFETY_MARGIN, ModelTokens, TokenEstimator
 from ai_agents.context.windows import context_window, input_budget
 from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.tokens import estimate_json, estimate_message, estimate_text, estimate_tool
-from ai_agents.core.types import ModelMessage, ModelRequest, ModelSettings, Role, TextPart, ToolDefinition
+from ai_agents.core.types import MessageRole, ModelMessage, ModelRequest, ModelSettings, TextPart, ToolDefinition
 from ai_agents.memory.base import Window
 from ai_agents.memory.turns import starts_of_turns
 
@@ -35,7 +35,7 @@ class Counted:
     """A message of the request; `seq` is None for what no row of the thread stands behind."""
 
     seq: int | None
-    role: Role
+    role: MessageRole
     tokens: int
 
 
@@ -50,7 +50,7 @@ class LeftOut:
     """
 
     seq: int | None
-    role: Role | None
+    role: MessageRole | None
     tokens: int | None
     reason: Reason
 

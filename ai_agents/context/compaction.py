@@ -3,18 +3,16 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ai_agents.context.builder import ContextAccount
 from ai_agents.core.exceptions import ContextExceeded
+from ai_agents.core.rows import Notice
 from ai_agents.core.tokens import estimate_message
-from ai_agents.core.types import JsonObject, ModelEvent, ModelRequest
+from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.memory.turns import starts_of_turns
 from ai_agents.providers.assembly import closeable
 from ai_agents.providers.base import Capabilities, Provider
-
-# What is told of messages that were left out: `code`, `messages`, `through_seq`, `reason`.
-Notice = JsonObject
 
 
 def notices_of(account: ContextAccount) -> list[Notice]:
@@ -101,7 +99,7 @@ def _subject(notice: Notice) -> tuple[str, str]:
     return notice["code"], notice["tool"] if notice["code"] == "tool_missing" else notice["reason"]
 
 
-def _notice(messages: int | None, through_seq: int, reason: str) -> Notice:
+def _notice(messages: int | None, through_seq: int, reason: Literal["window", "provider"]) -> Notice:
     return {
         "code": "context_left_out",
         "messages": messages,

@@ -15,7 +15,8 @@ from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.tokens import ModelTokens, TokenEstimator, load_ratios, save_ratios
 from ai_agents.context.windows import input_budget
 from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
-from ai_agents.core.types import FilePart, JsonObject, ModelRequest, Usage
+from ai_agents.core.rows import Agent, ModelName
+from ai_agents.core.types import FilePart, ModelRequest, Usage
 from ai_agents.guardrails.guards import Guards
 from ai_agents.guardrails.judge import Ask
 from ai_agents.guardrails.registry import build_guardrails, guards_key
@@ -63,13 +64,13 @@ class Contexts:
         self._providers = providers or ProviderPool()
         self._has_default = provider is not None or providers is not None
         self._tools = tools
-        self._agents: OrderedDict[tuple[str, int], JsonObject] = OrderedDict()
+        self._agents: OrderedDict[tuple[str, int], Agent] = OrderedDict()
         self._estimator = TokenEstimator()
         self._calibrated = False
 
     # Agents, and what they are set to.
 
-    def agent(self, connection: Connection, agent_id: str, version: int) -> JsonObject:
+    def agent(self, connection: Connection, agent_id: str, version: int) -> Agent:
         """The agent at this version."""
         key = (agent_id, version)
         agent = self._agents.get(key)
@@ -81,17 +82,17 @@ class Contexts:
             self._agents.move_to_end(key)
         return agent
 
-    def find_agent(self, agent_id: str, version: int) -> JsonObject | None:
+    def find_agent(self, agent_id: str, version: int) -> Agent | None:
         """The agent at this version, if it was read before."""
         return self._agents.get((agent_id, version))
 
-    def strategy(self, agent: Mapping[str, Any]) -> MemoryStrategy:
+    def strategy(self, agent: Agent) -> MemoryStrategy:
         """The agent's memory, else the runner's. Raises `InvalidRequest`."""
         if agent["memory"]:
             return strategy_from_config(agent["memory"])
         return self._memory or get_memory_strategy(_DEFAULT_MEMORY, max_tokens=_DEFAULT_WINDOW_TOKENS)
 
-    def choose(self, agent: Mapping[str, Any]) -> tuple[Provider, str]:
+    def choose(self, agent: Agent | ModelName) -> tuple[Provider, str]:
         """The agent's own provider and model, else the runner's, else those of the pool.
 
         Raises `ProviderNotConfigured`.
@@ -105,7 +106,7 @@ class Contexts:
             raise ProviderNotConfigured("The agent names no model, and there is no default one.", provider=name)
         return provider, model
 
-    def name_model(self, agent: Mapping[str, Any], provider: str | None, model: str | None) -> tuple[str, str]:
+    def name_model(self, agent: Agent, provider: str | None, model: str | None) -> tuple[str, str]:
         """The names of whom the agent's run would ask, or of these in their place. None of them needs a key here.
 
         Raises `InvalidRequest` for a provider that is not known, and where there is no model to be had.
@@ -143,20 +144,18 @@ class Contexts:
 
     # What is sent.
 
-    def window(
-        self, history: History, agent: Mapping[str, Any], provider: str, model: str, strategy: MemoryStrategy
-    ) -> Window:
+    def window(self, history: History, agent: Agent, provider: str, model: str, strategy: MemoryStrategy) -> Window:
         """What the strategy chooses of a history for this model."""
         size = input_budget(self.models.window(provider, model), model_settings(agent))
         return strategy.fitted(max_tokens=size, estimate=self.tokens(provider, model).message).window(history)
 
-    def tools(self, connection: Connection, agent: Mapping[str, Any]) -> ToolSet:
+    def tools(self, connection: Connection, agent: Agent) -> ToolSet:
         """The tools that the agent has now."""
         return self._tools.resolve(connection, agent["tools"]) if agent["tools"] else ToolSet()
 
     def build(
         self,
-        agent: Mapping[str, Any],
+        agent: Agent,
         window: Window,
         provider: str,
         model: str,

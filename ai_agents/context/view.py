@@ -11,6 +11,7 @@ from ai_agents.context.builder import BuiltContext, LeftOut, Reason
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.tokens import ModelTokens
 from ai_agents.core.parts import part_to_public
+from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelMessage
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
@@ -64,7 +65,7 @@ def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked
     }
 
 
-def _strategy(contexts: Contexts, agent: Mapping[str, Any], asked: StrategyAsked) -> MemoryStrategy:
+def _strategy(contexts: Contexts, agent: Agent, asked: StrategyAsked) -> MemoryStrategy:
     match asked:
         case None:
             return contexts.strategy(agent)

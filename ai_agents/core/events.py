@@ -9,8 +9,9 @@ run.completed | run.failed | run.cancelled;   run.retrying and run.waiting may c
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+from ai_agents.core.rows import Message
 from ai_agents.core.types import JsonObject
 
 EventType = Literal[
@@ -58,10 +59,10 @@ class Event:
         return None if value is None else str(value)
 
     @property
-    def message(self) -> JsonObject | None:
+    def message(self) -> Message | None:
         """The whole message that a `message.completed` brings, or the user's in a `run.started`."""
         found = self.data.get("message") or self.data.get("user_message")
-        return dict(found) if found else None
+        return cast("Message", dict(found)) if found else None
 
 
 def event_data(event_type: EventType, thread_id: str, run_id: str | None, facts: Mapping[str, Any]) -> JsonObject:

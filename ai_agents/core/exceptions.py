@@ -22,9 +22,9 @@ Facts are fields; `code` is the contract's stable word. What a model is told of 
 `tools`.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from ai_agents.core.rows import Problem
 from ai_agents.core.types import Usage
 
 
@@ -348,7 +348,7 @@ _BY_CODE: dict[str, type[RunError]] = {
 }
 
 
-def run_error(problem: Mapping[str, Any]) -> AIAgentsError:
+def run_error(problem: Problem) -> AIAgentsError:
     """The error that a run failed with, from the problem that it keeps; a `RunError` for a code of no run's own."""
     kind = _BY_CODE.get(problem["code"])
     if kind is not None:

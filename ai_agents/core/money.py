@@ -1,15 +1,13 @@
 """Money: exact amounts in US dollars, and the form that clients see."""
 
-from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
 
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Money
 
 _PICO = Decimal("1E-12")
 
 
-def cost_to_dict(usd: Decimal | None, *, estimated: bool = False) -> JsonObject | None:
+def cost_to_dict(usd: Decimal | None, *, estimated: bool = False) -> Money | None:
     """The form that clients see: `{"currency": "USD", "amount": "0.00123"}`; None where the cost is not known.
 
     The amount is a text, since it is exact: no exponent, no zeros at its end. `estimated` is there only where it is
@@ -17,11 +15,13 @@ def cost_to_dict(usd: Decimal | None, *, estimated: bool = False) -> JsonObject 
     """
     if usd is None:
         return None
-    cost = {"currency": "USD", "amount": _plain(usd.quantize(_PICO, ROUND_HALF_EVEN))}
-    return cost | {"estimated": True} if estimated else cost
+    cost: Money = {"currency": "USD", "amount": _plain(usd.quantize(_PICO, ROUND_HALF_EVEN))}
+    if estimated:
+        cost["estimated"] = True
+    return cost
 
 
-def cost_from_dict(cost: Mapping[str, Any] | None) -> Decimal | None:
+def cost_from_dict(cost: Money | None) -> Decimal | None:
     """The amount that `cost_to_dict` wrote."""
     return None if cost is None else Decimal(cost["amount"])
 

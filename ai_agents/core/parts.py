@@ -1,14 +1,15 @@
 """Parts as JSON: whole for the store, without what is a provider's own for clients."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
+from ai_agents.core.rows import PublicPart
 from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 _PRIVATE = ("origin", "malformed", "facts")
 
 
-def part_to_public(part: Part) -> JsonObject:
+def part_to_public(part: Part) -> PublicPart:
     """The part as clients see it (contract: a message's `parts`)."""
     match part:
         case TextPart():
@@ -43,12 +44,12 @@ def part_to_public(part: Part) -> JsonObject:
 def part_to_stored(part: Part) -> JsonObject:
     """The part as the database keeps it: public form plus the provider's own fields where there are any."""
     private = {name: value for name in _PRIVATE if (value := getattr(part, name, None)) is not None}
-    return part_to_public(part) | private
+    return {**part_to_public(part), **private}
 
 
-def stored_to_public(row: Mapping[str, Any]) -> JsonObject:
+def stored_to_public(row: Mapping[str, Any]) -> PublicPart:
     """A stored part without its private fields."""
-    return {name: value for name, value in row.items() if name not in _PRIVATE}
+    return cast("PublicPart", {name: value for name, value in row.items() if name not in _PRIVATE})
 
 
 def part_from_stored(row: Mapping[str, Any]) -> Part:

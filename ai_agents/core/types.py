@@ -7,12 +7,16 @@ ResponseEnd
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict
 
 JsonObject = dict[str, Any]
-Role = Literal["user", "assistant", "tool"]
+MessageRole = Literal["user", "assistant", "tool"]
 MessageStatus = Literal["completed", "incomplete", "queued"]
 RunStatus = Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
+ToolCallStatus = Literal["waiting", "approved", "refused", "started", "finished", "unknown"]
+JobStatus = Literal["queued", "running", "completed", "failed"]
+RoleName = Literal["owner", "editor", "viewer"]
+ResourceType = Literal["agent", "thread"]
 PartKind = Literal["text", "reasoning", "tool_call"]
 StopReason = Literal[
     "end",
@@ -117,6 +121,19 @@ class ToolResultPart:
 Part = TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
 
 
+class TokenCounts(TypedDict):
+    """Tokens of one or more model calls. None where the provider did not say.
+
+    `estimated` is present, and True, where the tokens were counted here.
+    """
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_input_tokens: int | None
+    reasoning_tokens: int | None
+    estimated: NotRequired[bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one or more model calls. None means that the provider did not say; `estimated` that we counted.
@@ -147,15 +164,17 @@ class Usage:
             cache_write_tokens=add(self.cache_write_tokens, other.cache_write_tokens),
         )
 
-    def to_dict(self) -> JsonObject:
+    def to_dict(self) -> TokenCounts:
         """The form that clients see: the four counts, and `estimated` only where it is true."""
-        counts: JsonObject = {
+        counts: TokenCounts = {
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "cached_input_tokens": self.cached_input_tokens,
             "reasoning_tokens": self.reasoning_tokens,
         }
-        return counts | {"estimated": True} if self.estimated else counts
+        if self.estimated:
+            counts["estimated"] = True
+        return counts
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any] | None) -> "Usage":
@@ -179,7 +198,7 @@ class ModelMessage:
     `seq` is its place in the thread, None while unrecorded.
     """
 
-    role: Role
+    role: MessageRole
     parts: tuple[Part, ...]
     seq: int | None = None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from ai_agents.auth.files import Loc, attach
 from ai_agents.auth.roles import ThreadAccess, access, may_send
@@ -21,7 +21,8 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.core.rows import Message, Run, RunRow
+from ai_agents.core.types import FilePart, TextPart
 from ai_agents.runner.input_guarding import JudgeFirst, Verdict
 from ai_agents.runner.recording import end_unowned, started_entry, trigger_entries
 from ai_agents.store import idempotency, runs, thread_log
@@ -70,9 +71,9 @@ class Admitted:
     `replayed` says that the idempotency key had been used for this very request: the run is the one of then.
     """
 
-    run: JsonObject
+    run: Run
     owned: OwnedRun | None = None
-    user_message: JsonObject | None = None
+    user_message: Message | None = None
     interrupts: str | None = None
     replayed: bool = False
 
@@ -197,7 +198,7 @@ def _start(connection: Connection, asked: Admission, new: _NewRun, *, seq: int) 
     return Admitted(run=runs.to_public(row), owned=owned_run(row, reset_seq=seq), user_message=message)
 
 
-def _enqueue(connection: Connection, asked: Admission, new: _NewRun, active: RowMapping) -> Admitted:
+def _enqueue(connection: Connection, asked: Admission, new: _NewRun, active: RunRow) -> Admitted:
     queued = runs.list_queued(connection, asked.thread_id)
     interrupts: str | None = None
     if asked.on_busy == "interrupt":
@@ -212,7 +213,7 @@ def _enqueue(connection: Connection, asked: Admission, new: _NewRun, active: Row
         interrupts = active["id"]
     if len(queued) >= MAX_QUEUED:
         raise QueueFull(f"{MAX_QUEUED} messages wait in this thread already.")
-    position = queued[-1]["queue_position"] + 1 if queued else 1
+    position = (queued[-1]["queue_position"] or 0) + 1 if queued else 1
     message = _insert_user_message(connection, asked, new, seq=None)
     row = _insert_run(connection, asked, new, {"status": "queued", "queue_position": position})
     thread_log.append(connection, asked.thread_id, Entry("run.queued", new.run_id, {"position": len(queued) + 1}))
@@ -225,7 +226,7 @@ def _tell_of_verdict(connection: Connection, asked: Admission, run_id: str) -> N
         thread_log.append(connection, asked.thread_id, *trigger_entries(run_id, asked.verdict.message.triggers))
 
 
-def _insert_user_message(connection: Connection, asked: Admission, new: _NewRun, *, seq: int | None) -> JsonObject:
+def _insert_user_message(connection: Connection, asked: Admission, new: _NewRun, *, seq: int | None) -> Message:
     return insert_message(
         connection,
         message_id=new.message_id,
@@ -242,7 +243,7 @@ def _insert_user_message(connection: Connection, asked: Admission, new: _NewRun,
     )
 
 
-def _insert_run(connection: Connection, asked: Admission, new: _NewRun, state: Mapping[str, Any]) -> RowMapping:
+def _insert_run(connection: Connection, asked: Admission, new: _NewRun, state: Mapping[str, Any]) -> RunRow:
     values: dict[str, Any] = {
         "id": new.run_id,
         "thread_id": asked.thread_id,

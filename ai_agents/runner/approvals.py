@@ -6,10 +6,11 @@ A waiting run is a row and nothing else: no process owns it. Its lease is how lo
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import Conflict, ToolCallNotFound
-from ai_agents.core.types import JsonObject, ToolCallPart, ToolResultPart
+from ai_agents.core.rows import Notice, Run, RunRow
+from ai_agents.core.types import ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import Successor, insert_result, started_call_entry, trigger_entries
 from ai_agents.store import pages, runs, thread_log, tool_calls
@@ -34,11 +35,11 @@ class Decision:
 class Decided:
     """The run as it is now, and, where nothing waits any more, the run as it goes on here."""
 
-    run: JsonObject
+    run: Run
     resumed: OwnedRun | None = None
 
 
-def record_waiting(connection: Connection, run: OwnedRun, *, wait_s: float, notices: Sequence[JsonObject]) -> bool:
+def record_waiting(connection: Connection, run: OwnedRun, *, wait_s: float, notices: Sequence[Notice]) -> bool:
     """Let the run wait for what is said of its calls; False where somebody wants it cancelled. `notices` are what it
     has to say so far. Raises `LeaseLost`.
     """
@@ -110,7 +111,7 @@ def _refuse(connection: Connection, thread_id: str, run_id: str, call: ToolCallP
     insert_result(connection, thread_id, run_id, result, seq=seq, status="refused")
 
 
-def _go_on(connection: Connection, row: RowMapping, successor: Successor | None) -> Decided:
+def _go_on(connection: Connection, row: RunRow, successor: Successor | None) -> Decided:
     if any(each.status == "waiting" for each in tool_calls.list_open(connection, row["id"])):
         return Decided(runs.to_public(row))
     values = {

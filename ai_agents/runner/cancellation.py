@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ai_agents.core.types import TERMINAL_RUN_STATUSES, JsonObject
+from ai_agents.core.rows import Run
+from ai_agents.core.types import TERMINAL_RUN_STATUSES
 from ai_agents.runner.recording import Successor, end_unowned, start_next
 from ai_agents.store import runs, thread_log
 from ai_agents.store.runs import OwnedRun
@@ -14,7 +15,7 @@ from ai_agents.store.runs import OwnedRun
 class CancelAsked:
     """The run as it is now (its owner may still have to end it), and the run that starts in its place here."""
 
-    run: JsonObject
+    run: Run
     next_run: OwnedRun | None = None
 
 

@@ -13,12 +13,13 @@ from functools import partial
 from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.context.compaction import CompactingProvider, Notice, notices_of
+from ai_agents.context.compaction import CompactingProvider, notices_of
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.meter import Meter
 from ai_agents.context.side_calls import Purpose, asks_judges
 from ai_agents.core.exceptions import AIAgentsError, ProviderError, RequestError
-from ai_agents.core.types import FilePart, JsonObject, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
+from ai_agents.core.rows import Agent, Notice
+from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
 from ai_agents.memory.base import BRIEF, MemoryStrategy, Window
 from ai_agents.memory.summarize import Summarize
 from ai_agents.providers.base import Provider
@@ -58,7 +59,7 @@ class RunLimits:
 class _Reading:
     """What the database has to say of a turn, and whom to ask."""
 
-    agent: JsonObject
+    agent: Agent
     window: Window
     earlier: tuple[ModelMessage, ...]
     provider: Provider
@@ -148,7 +149,7 @@ class Preparation:
             needs=partial(_needs, self._auto_title, self._contexts.strategy(agent), first.reading.window),
         )
 
-    async def _guard(self, run: OwnedRun, agent: JsonObject) -> RunGuards:
+    async def _guard(self, run: OwnedRun, agent: Agent) -> RunGuards:
         purpose = Purpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
         ask = asks_judges(self._database, self._contexts, purpose)
         configs = agent["guardrails"]
@@ -202,7 +203,7 @@ class Preparation:
         return _Ready(reading, CompactingProvider(provider, tell=notices.append), request, meter)
 
     def _line_up(
-        self, run: OwnedRun, agent: JsonObject, place: int, first: _Ready, notices: list[Notice]
+        self, run: OwnedRun, agent: Agent, place: int, first: _Ready, notices: list[Notice]
     ) -> tuple[FallbackProvider, Callable[[], Meter]]:
         """The models from this place on as one provider, and the meter of whichever of them answers."""
         meters = {0: first.meter}
@@ -223,7 +224,7 @@ class Preparation:
 
     def _read(self, connection: Connection, run: OwnedRun, place: int = 0) -> _Reading:
         agent = self._contexts.agent(connection, run.agent_id, run.agent_version)
-        provider, model = self._contexts.choose(agent | agent["fallbacks"][place - 1] if place else agent)
+        provider, model = self._contexts.choose(agent["fallbacks"][place - 1] if place else agent)
         history = History(connection, run.thread_id)
         window = self._contexts.window(history, agent, provider.name, model, self._contexts.strategy(agent))
         earlier = tuple(history.run_messages(run.id)) if run.continued else ()

@@ -4,14 +4,24 @@ A thread's writers are ordered by its lock, which `thread_log.reserve` takes; th
 transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.money import cost_to_dict
-from ai_agents.core.types import JsonObject, Part, ToolCallPart, ToolResultPart, Usage
+from ai_agents.core.rows import Message, Notice, Problem, Run, RunRow
+from ai_agents.core.types import (
+    JsonObject,
+    MessageStatus,
+    Part,
+    RunStatus,
+    ToolCallPart,
+    ToolCallStatus,
+    ToolResultPart,
+    Usage,
+)
 from ai_agents.guardrails.base import Finding
 from ai_agents.store import jobs, runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message
@@ -20,7 +30,7 @@ from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
 # What is said of a call that has no result when its run is stopped, and how it counts, by how far it had come.
-_STOPPED = {
+_STOPPED: Mapping[str, tuple[str, ToolCallStatus]] = {
     "waiting": ("The call was not made: the run was stopped before a person had agreed to it.", "refused"),
     "approved": ("The call was not made: a person had agreed to it, but the run was stopped first.", "refused"),
     "started": ("The call was not finished: the run was stopped.", "unknown"),
@@ -33,19 +43,19 @@ class Answer:
 
     parts: Sequence[Part]
     call: CallRecord
-    status: str = "completed"
+    status: MessageStatus = "completed"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a run ends: its status, why, and what it still said; `call` is a last one that left nothing to record."""
 
-    status: str
+    status: RunStatus
     stop_reason: str | None = None
-    error: JsonObject | None = None
+    error: Problem | None = None
     answer: Answer | None = None
     call: CallRecord | None = None
-    notices: tuple[JsonObject, ...] = ()
+    notices: tuple[Notice, ...] = ()
     triggers: tuple[Finding, ...] = ()
 
 
@@ -74,8 +84,8 @@ class Ended:
     `jobs` are the ids of background jobs that became needed and nobody has been told of.
     """
 
-    run: JsonObject
-    message: JsonObject | None
+    run: Run
+    message: Message | None
     next_run: OwnedRun | None
     jobs: tuple[str, ...] = ()
 
@@ -117,7 +127,7 @@ def record_result(
     run: OwnedRun,
     result: ToolResultPart,
     *,
-    status: str = "finished",
+    status: ToolCallStatus = "finished",
     triggers: Sequence[Finding] = (),
 ) -> bool:
     """Record how a tool call ended, and what guardrails found in its result; always True. Raises `LeaseLost`."""
@@ -197,7 +207,7 @@ def _request_jobs(connection: Connection, thread_id: str, needs: Needs, *, title
     return tuple(job_id for job_id in asked if job_id is not None)
 
 
-def end_unowned(connection: Connection, row: RowMapping) -> JsonObject | None:
+def end_unowned(connection: Connection, row: RunRow) -> Run | None:
     """Cancel a run that nobody executes (queued, or waiting for a person); None if it is not so any more.
 
     A queued run's message never gets a place in the history. The caller holds the thread's lock.
@@ -250,7 +260,7 @@ def trigger_entries(run_id: str | None, triggers: Sequence[Finding]) -> list[Ent
     ]
 
 
-def started_entry(row: RowMapping, user_message: JsonObject) -> Entry:
+def started_entry(row: RunRow, user_message: Message) -> Entry:
     """The log row `run.started`; its number is the user's message's place."""
     return Entry("run.started", row["id"], {"attempt": row["attempt"], "user_message": user_message}, resets=True)
 
@@ -286,7 +296,7 @@ def _terminal_values(ending: Ending) -> JsonObject:
     }
 
 
-def _terminal_entry(row: RowMapping, *, discard: Sequence[str], resets: bool) -> Entry:
+def _terminal_entry(row: RunRow, *, discard: Sequence[str], resets: bool) -> Entry:
     facts: JsonObject = {"run": runs.to_public(row)}
     if row["status"] == "completed":
         return Entry("run.completed", row["id"], facts, resets=resets)
@@ -296,11 +306,11 @@ def _terminal_entry(row: RowMapping, *, discard: Sequence[str], resets: bool) ->
     return Entry("run.failed", row["id"], facts | {"problem": row["error"]}, resets=resets)
 
 
-def _completed_entry(run: OwnedRun, message: JsonObject) -> Entry:
+def _completed_entry(run: OwnedRun, message: Message) -> Entry:
     return Entry("message.completed", run.id, {"message": message}, resets=True)
 
 
-def _insert_answer(connection: Connection, run: OwnedRun, answer: Answer, *, seq: int) -> JsonObject:
+def _insert_answer(connection: Connection, run: OwnedRun, answer: Answer, *, seq: int) -> Message:
     return insert_message(
         connection,
         message_id=run.message_id,
@@ -334,7 +344,7 @@ def _stop_calls(connection: Connection, thread_id: str, run_id: str) -> None:
 
 
 def insert_result(
-    connection: Connection, thread_id: str, run_id: str, result: ToolResultPart, *, seq: int, status: str
+    connection: Connection, thread_id: str, run_id: str, result: ToolResultPart, *, seq: int, status: ToolCallStatus
 ) -> None:
     """Write how a call ended, as a message under this number, and its row of the log."""
     tool_calls.finish(connection, run_id, result.tool_call_id, status=status)

@@ -18,15 +18,7 @@ from ai_agents.store.runs import OwnedRun, owned_run
 
 def find_next_step(connection: Connection, run: OwnedRun) -> OwnedRun | None:
     """The run as `record_step` or `record_retry` left it: it has another message in progress by now."""
-    row = (
-        connection.execute(
-            select(*RunTable.__table__.c).where(
-                RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running"
-            )
-        )
-        .mappings()
-        .one_or_none()
-    )
+    row = runs.find_row(connection, RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running")
     if row is None:
         raise runs.LeaseLost
     if row["message_id"] == run.message_id:
@@ -71,14 +63,8 @@ def find_started(connection: Connection, run: OwnedRun, *, besides: Collection[s
 
 def find_ended(connection: Connection, run: OwnedRun, owner: str) -> Ended | None:
     """What `end_owned` recorded, with the run that it let start here."""
-    row = (
-        connection.execute(
-            select(*RunTable.__table__.c).where(
-                RunTable.id == run.id, RunTable.fence == run.fence, RunTable.finished_at.is_not(None)
-            )
-        )
-        .mappings()
-        .one_or_none()
+    row = runs.find_row(
+        connection, RunTable.id == run.id, RunTable.fence == run.fence, RunTable.finished_at.is_not(None)
     )
     if row is None:
         return None

@@ -24,6 +24,7 @@ from ai_agents.core.exceptions import (
     run_error,
 )
 from ai_agents.core.json import clean_text
+from ai_agents.core.rows import Agent, Message, Run
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, JsonObject, TextPart
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
@@ -51,8 +52,8 @@ Content = str | Sequence[TextPart | FilePart]
 class Started:
     """A message that was let in: its run, and the message itself (None for a replay)."""
 
-    run: JsonObject
-    user_message: JsonObject | None
+    run: Run
+    user_message: Message | None
     replayed: bool
     reader: StreamReader | None = None
 
@@ -61,8 +62,8 @@ class Started:
 class RunResult:
     """A run at its end (or waiting for a person), and the assistant's last message of it if there is one."""
 
-    run: JsonObject
-    message: JsonObject | None
+    run: Run
+    message: Message | None
 
 
 class AgentRunner:
@@ -126,28 +127,73 @@ class AgentRunner:
 
     # The main job.
 
-    async def run(self, thread_id: str, user_id: str, content: Content, **options: Any) -> JsonObject:
-        """Send a message and wait for the answer: the assistant's message. `options` are those of `start`.
+    async def run(
+        self,
+        thread_id: str,
+        user_id: str,
+        content: Content,
+        *,
+        attachments: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        on_busy: OnBusy = "reject",
+        idempotency_key: str | None = None,
+        fingerprint: str = "",
+        is_admin: bool = False,
+    ) -> Message:
+        """Send a message and wait for the answer: the assistant's message. The options are those of `start`.
 
         Raises what `start` raises, and what the run failed with: a `RunError`, `RunCancelled` if it was
         cancelled before any text.
         """
-        started = await self.start(thread_id, user_id, content, **options)
+        started = await self.start(
+            thread_id,
+            user_id,
+            content,
+            attachments=attachments,
+            metadata=metadata,
+            on_busy=on_busy,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+            is_admin=is_admin,
+        )
         outcome = await self.wait(thread_id, started.run["id"])
-        if outcome.run["status"] == "failed":
-            raise run_error(outcome.run["error"])
+        if (problem := outcome.run["error"]) is not None:
+            raise run_error(problem)
         if outcome.message is None:
             raise RunCancelled
         return outcome.message
 
-    async def stream(self, thread_id: str, user_id: str, content: Content, **options: Any) -> AsyncGenerator[Event]:
-        """Send a message and yield the run's events to its last; `str(event)` is its text. `options` are those
-        of `start`.
+    async def stream(
+        self,
+        thread_id: str,
+        user_id: str,
+        content: Content,
+        *,
+        attachments: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        on_busy: OnBusy = "reject",
+        idempotency_key: str | None = None,
+        fingerprint: str = "",
+        is_admin: bool = False,
+    ) -> AsyncGenerator[Event]:
+        """Send a message and yield the run's events to its last; `str(event)` is its text. The options are those of
+        `start`.
 
         Leaving the iteration leaves the run going. Raises what `start` raises; a failure after that is the
         event `run.failed`.
         """
-        started = await self.start(thread_id, user_id, content, follow=True, **options)
+        started = await self.start(
+            thread_id,
+            user_id,
+            content,
+            follow=True,
+            attachments=attachments,
+            metadata=metadata,
+            on_busy=on_busy,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+            is_admin=is_admin,
+        )
         reader = await self.read_started(started)
         events = reader.events()
         try:
@@ -230,9 +276,7 @@ class AgentRunner:
         verdict = Verdict(first.agent_id, first.version, message)
         return replace(asked, parts=message.parts, attachments=(), verdict=verdict)
 
-    async def judge_input(
-        self, agent: Mapping[str, Any], parts: Sequence[TextPart | FilePart], *, user_id: str
-    ) -> JudgedMessage:
+    async def judge_input(self, agent: Agent, parts: Sequence[TextPart | FilePart], *, user_id: str) -> JudgedMessage:
         """What may be let in of what somebody gives an agent's thread otherwise than as a message that is answered.
 
         Raises `GuardrailBlocked`, `StorageUnavailable`.
@@ -285,7 +329,7 @@ class AgentRunner:
 
     async def decide(
         self, thread_id: str, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None = None
-    ) -> JsonObject:
+    ) -> Run:
         """Say of a tool call that waits whether it may be made; the run, which goes on when this was the last one.
 
         `reason` is told to the model, and passes the agent's guardrails as what users say does.
@@ -302,7 +346,7 @@ class AgentRunner:
         return decided.run
 
     async def _with_reason(self, decision: Decision, thread_id: str, run_id: str, reason: str) -> Decision:
-        def find(connection: Connection) -> tuple[JsonObject, str]:
+        def find(connection: Connection) -> tuple[Agent, str]:
             row = runs.get_row(connection, thread_id, run_id)
             return self._contexts.agent(connection, row["agent_id"], row["agent_version"]), row["user_id"]
 
@@ -315,7 +359,7 @@ class AgentRunner:
         if decided.resumed is not None:
             self._executor.launch(decided.resumed, prepare=self._prepare, origin="waited")
 
-    async def cancel(self, thread_id: str, run_id: str) -> JsonObject:
+    async def cancel(self, thread_id: str, run_id: str) -> Run:
         """Stop a run, wherever it runs; the run as it ended.
 
         One that has ended is given as it is. Raises `RunNotFound`.

@@ -13,16 +13,19 @@ from typing import Any, Literal, NoReturn, Protocol
 
 from ai_agents.bus.base import Channel
 from ai_agents.bus.progress import TextInProgress
-from ai_agents.context.compaction import Notice, carry_on
+from ai_agents.context.compaction import carry_on
 from ai_agents.context.meter import Meter
 from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, ProviderError, RunInterrupted, RunTimeout
+from ai_agents.core.rows import Notice, Problem
 from ai_agents.core.types import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
     ReasoningPart,
+    RunStatus,
     TextPart,
     ToolCallPart,
+    ToolCallStatus,
     ToolResultPart,
 )
 from ai_agents.guardrails.base import Finding
@@ -221,7 +224,7 @@ class Turn:
 
         await self._writes.to_the_end(write())
 
-    async def result(self, result: ToolResultPart, *, status: str = "finished") -> None:
+    async def result(self, result: ToolResultPart, *, status: ToolCallStatus = "finished") -> None:
         """Record how a call ended."""
         triggers = self._take_triggers()
         await self._writes.to_the_end(
@@ -278,7 +281,7 @@ class Turn:
 
     # Endings.
 
-    async def _cut(self, status: str) -> Ending:
+    async def _cut(self, status: RunStatus) -> Ending:
         """What was said so far is kept as an incomplete message; a message without any text is not."""
         await self._writes.finish()
         parts = self._shown_parts()
@@ -289,14 +292,20 @@ class Turn:
 
     async def _failed(self, error: AIAgentsError) -> Ending:
         await self._writes.finish()
-        problem = {"type": "about:blank", "title": type(error).__name__, "detail": str(error), "code": error.code}
+        problem: Problem = {
+            "type": "about:blank",
+            "title": type(error).__name__,
+            "detail": str(error),
+            "code": error.code,
+        }
         return Ending("failed", error=problem, call=self._aborted("failed", error))
 
     async def _blocked(self, error: GuardrailBlocked) -> Ending:
         """What was rightly said before is kept as an incomplete message."""
         ending = await self._failed(error)
         shown = self._shown_parts()
-        problem = (ending.error or {}) | {"guardrail": error.guardrail, "stage": error.stage}
+        assert ending.error is not None  # noqa: S101  # a failed run has one
+        problem: Problem = {**ending.error, "guardrail": error.guardrail, "stage": error.stage}
         if ending.call is None or not any(isinstance(part, TextPart) for part in shown):
             return replace(ending, error=problem)
         return replace(ending, error=problem, call=None, answer=Answer(shown, ending.call, status="incomplete"))

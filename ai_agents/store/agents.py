@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.rows import Agent, Page
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages, roles
 from ai_agents.store.database import HasDatabase
@@ -44,29 +45,31 @@ _GET_VERSION = _VERSIONS.where(
 )
 
 
-def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id: str | None) -> JsonObject:
+def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id: str | None) -> Agent:
     """Write an agent, its first version, and the role of its owner, or of everybody where it has none; the agent.
 
     Raises `InvalidRequest`.
     """
     spec = _complete({}, fields)
     agent_id, now = new_id(), utc_now()
-    row = {"id": agent_id, "version": 1, "spec": spec, "created_at": now, "updated_at": now}
+    row: dict[str, Any] = {"id": agent_id, "version": 1, "spec": spec, "created_at": now, "updated_at": now}
     connection.execute(insert(AgentTable), {**row, "name": spec["name"]})
     _insert_version(connection, row)
-    user_id, role = (EVERYBODY, "viewer") if owner_id is None else (owner_id, "owner")
-    roles.insert_role(connection, user_id=user_id, role=role, resource_type="agent", resource_id=agent_id)
+    if owner_id is None:
+        roles.insert_role(connection, user_id=EVERYBODY, role="viewer", resource_type="agent", resource_id=agent_id)
+    else:
+        roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="agent", resource_id=agent_id)
     return to_public(row)
 
 
-def find_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> JsonObject | None:
+def find_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> Agent | None:
     """An agent that is not deleted; with `lock` nobody else changes it until this transaction ends."""
     statement = _GET.with_for_update() if lock else _GET
     row = connection.execute(statement, {"agent_id": agent_id}).mappings().one_or_none()
     return None if row is None else to_public(row)
 
 
-def get_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> JsonObject:
+def get_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> Agent:
     """An agent that is not deleted. Raises `AgentNotFound`."""
     found = find_agent(connection, agent_id, lock=lock)
     if found is None:
@@ -74,7 +77,7 @@ def get_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> J
     return found
 
 
-def get_version(connection: Connection, agent_id: str, version: int) -> JsonObject:
+def get_version(connection: Connection, agent_id: str, version: int) -> Agent:
     """The agent as it was at a version, even if it is deleted now. Raises `AgentNotFound`."""
     row = connection.execute(_GET_VERSION, {"agent_id": agent_id, "version": version}).mappings().one_or_none()
     if row is None:
@@ -84,7 +87,7 @@ def get_version(connection: Connection, agent_id: str, version: int) -> JsonObje
 
 def update_agent(
     connection: Connection, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
-) -> JsonObject:
+) -> Agent:
     """Put these fields in place of the agent's own, as its next version; nothing new where they say the same.
 
     Raises `AgentNotFound`, `PreconditionFailed` where the agent is at another version, `InvalidRequest`.
@@ -92,7 +95,7 @@ def update_agent(
     found = get_agent(connection, agent_id, lock=True)
     if expected_version is not None and found["version"] != expected_version:
         raise PreconditionFailed(f"The agent is at version {found['version']} by now.")
-    old = {name: found[name] for name in DEFAULTS}
+    old = {name: value for name, value in found.items() if name in DEFAULTS}
     spec = _complete(old, changes)
     if json.dumps_sorted(spec) == json.dumps_sorted(old):
         return found
@@ -114,7 +117,7 @@ def delete_agent(connection: Connection, agent_id: str) -> None:
         raise AgentNotFound
 
 
-def list_agents(connection: Connection, *, user_id: str | None, limit: int, after: str | None) -> JsonObject:
+def list_agents(connection: Connection, *, user_id: str | None, limit: int, after: str | None) -> Page[Agent]:
     """A page of the agents that a user has a role on (None: of all), newest first. Raises `InvalidCursor`."""
     statement = select(*_COLUMNS)
     if user_id is None:
@@ -134,7 +137,7 @@ def list_agents(connection: Connection, *, user_id: str | None, limit: int, afte
     )
 
 
-def list_versions(connection: Connection, agent_id: str, *, limit: int, after: str | None) -> JsonObject:
+def list_versions(connection: Connection, agent_id: str, *, limit: int, after: str | None) -> Page[Agent]:
     """A page of an agent's versions, newest first. Raises `AgentNotFound`, `InvalidCursor`."""
     get_agent(connection, agent_id)
     before = pages.MAX_SEQ if after is None else pages.decode_number_cursor(after)
@@ -144,17 +147,13 @@ def list_versions(connection: Connection, agent_id: str, *, limit: int, after: s
     return pages.to_page(rows, limit=limit, cursor=lambda row: pages.encode_cursor(row["version"]), to_dict=to_public)
 
 
-def to_public(row: Mapping[Any, Any]) -> JsonObject:
+def to_public(row: Mapping[Any, Any]) -> Agent:
     """A row of agents or of their versions as clients see it."""
     spec = row["spec"]
-    return {
-        "id": row["id"],
-        # A version that was written before a field came to be lacks it.
-        **{name: spec[name] if name in spec else copy(default) for name, default in DEFAULTS.items()},
-        "version": row["version"],
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
-    }
+    # A version that was written before a field was added lacks it.
+    fields = {name: spec[name] if name in spec else copy(default) for name, default in DEFAULTS.items()}
+    times = {name: row[name] for name in ("version", "created_at", "updated_at")}
+    return cast("Agent", {"id": row["id"], **fields, **times})
 
 
 def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject:
@@ -201,7 +200,7 @@ class AgentStore:
         output_schema: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         owner_id: str | None = None,
-    ) -> JsonObject:
+    ) -> Agent:
         """A new agent at version 1. Its owner is `owner_id`; without one everybody (`*`) is its viewer.
 
         Raises `InvalidRequest`.
@@ -222,24 +221,22 @@ class AgentStore:
         }
         return await self._db.write(lambda c: create_agent(c, fields, owner_id=owner_id))
 
-    async def get(self, agent_id: str) -> JsonObject:
+    async def get(self, agent_id: str) -> Agent:
         """One agent. Raises `AgentNotFound`, also for a deleted one."""
         return await self._db.read(lambda c: get_agent(c, agent_id))
 
-    async def find(self, agent_id: str) -> JsonObject | None:
+    async def find(self, agent_id: str) -> Agent | None:
         """One agent; None if there is none or it is deleted."""
         return await self._db.read(lambda c: find_agent(c, agent_id))
 
-    async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> JsonObject:
+    async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> Page[Agent]:
         """Agents that the user has a role on, himself or with everybody (None: all agents), newest first.
 
         `{"data", "next"}`. Raises `InvalidCursor`.
         """
         return await self._db.read(lambda c: list_agents(c, user_id=user_id, limit=limit, after=after))
 
-    async def update(
-        self, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
-    ) -> JsonObject:
+    async def update(self, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None) -> Agent:
         """The agent with these fields in place of its own, at its next version if that changes anything.
 
         Raises `AgentNotFound`, `PreconditionFailed` where the agent is at another version, `InvalidRequest`.
@@ -250,13 +247,13 @@ class AgentStore:
         """Hide an agent for good; its threads and versions stay readable. Raises `AgentNotFound`."""
         await self._db.write(lambda c: delete_agent(c, agent_id))
 
-    async def list_versions(self, agent_id: str, *, limit: int = 20, after: str | None = None) -> JsonObject:
+    async def list_versions(self, agent_id: str, *, limit: int = 20, after: str | None = None) -> Page[Agent]:
         """The agent at each of its versions, newest first: `{"data", "next"}`; `updated_at` is when it was made.
 
         Raises `AgentNotFound`, `InvalidCursor`.
         """
         return await self._db.read(lambda c: list_versions(c, agent_id, limit=limit, after=after))
 
-    async def get_version(self, agent_id: str, version: int) -> JsonObject:
+    async def get_version(self, agent_id: str, version: int) -> Agent:
         """The agent as it was at a version, even if it is deleted now. Raises `AgentNotFound`."""
         return await self._db.read(lambda c: get_version(c, agent_id, version))

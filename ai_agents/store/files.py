@@ -1,13 +1,14 @@
 """Files as rows: who uploaded what, and which messages refer to it. Their bytes are in the blob storage."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_, select
 
 from ai_agents.core.exceptions import Conflict, FileNotFound
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import FilePart, JsonObject, Part
+from ai_agents.core.rows import File, FileRow
+from ai_agents.core.types import FilePart, Part
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import FileTable, MessageFileTable, RoleAssignmentTable
 
@@ -51,9 +52,9 @@ def insert_file(
     size_bytes: int,
     sha256: str,
     facts: Mapping[str, Any],
-) -> JsonObject:
+) -> FileRow:
     """Write a file of this user's; the row."""
-    row = {
+    row: FileRow = {
         "id": new_id(),
         "user_id": user_id,
         "filename": filename,
@@ -67,7 +68,7 @@ def insert_file(
     return row
 
 
-def get_file(connection: Connection, file_id: str, *, reader_id: str | None = None) -> JsonObject:
+def get_file(connection: Connection, file_id: str, *, reader_id: str | None = None) -> FileRow:
     """A file's row. With `reader_id`, only if this user uploaded it or may read a thread in which it is attached.
 
     Raises `FileNotFound`.
@@ -79,7 +80,7 @@ def get_file(connection: Connection, file_id: str, *, reader_id: str | None = No
     row = found.mappings().one_or_none()
     if row is None:
         raise FileNotFound
-    return dict(row)
+    return cast("FileRow", dict(row))
 
 
 def hold_files(
@@ -154,9 +155,15 @@ def to_part(row: Mapping[Any, Any]) -> FilePart:
     )
 
 
-def to_public(row: Mapping[Any, Any]) -> JsonObject:
+def to_public(row: FileRow) -> File:
     """A row of `files` as clients see it."""
-    return {name: row[name] for name in ("id", "filename", "media_type", "size_bytes", "sha256")}
+    return {
+        "id": row["id"],
+        "filename": row["filename"],
+        "media_type": row["media_type"],
+        "size_bytes": row["size_bytes"],
+        "sha256": row["sha256"],
+    }
 
 
 class FileStore:
@@ -165,6 +172,6 @@ class FileStore:
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
-    async def get(self, file_id: str) -> JsonObject:
+    async def get(self, file_id: str) -> File:
         """One file: `id`, `filename`, `media_type`, `size_bytes`, `sha256`. Raises `FileNotFound`."""
         return to_public(await self._db.read(lambda c: get_file(c, file_id)))

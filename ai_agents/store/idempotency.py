@@ -1,8 +1,10 @@
 """Idempotency keys: what a request with a key led to, so that the same request again leads to nothing new."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -81,7 +83,7 @@ def remember(
     fingerprint: str,
     *,
     run_id: str | None = None,
-    answer: JsonObject | None = None,
+    answer: Mapping[str, Any] | None = None,
 ) -> Remembered | None:
     """Keep what the request led to, in the transaction that does it.
 

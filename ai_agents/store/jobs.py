@@ -27,7 +27,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import Conflict, NotFound
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Job, JobCounts, Page
+from ai_agents.core.types import JobStatus, JsonObject
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import JobTable
@@ -41,18 +42,6 @@ _BACKOFF_S = 2.0
 _LONGEST_BACKOFF_S = 300.0
 _LOST = f"The process that did it was lost {MAX_ATTEMPTS} times."
 _JOBS = cast(Table, JobTable.__table__)
-_PUBLIC = (
-    "id",
-    "thread_id",
-    "kind",
-    "range_key",
-    "status",
-    "attempts",
-    "error",
-    "result",
-    "created_at",
-    "finished_at",
-)
 # What a job is when it has been asked for and nobody has begun it.
 _ANEW = {
     "status": "queued",
@@ -119,7 +108,7 @@ def request(
     return found
 
 
-def enqueue(connection: Connection, thread_id: str, kind: str, range_key: str) -> JsonObject:
+def enqueue(connection: Connection, thread_id: str, kind: str, range_key: str) -> Job:
     """The job for this thread, kind and range: a new one, or the one that was asked for before."""
     request(connection, thread_id, kind, range_key)
     found = select(_JOBS).where(JobTable.thread_id == thread_id, JobTable.kind == kind, JobTable.range_key == range_key)
@@ -131,9 +120,20 @@ def range_after(covers_through_seq: int) -> str:
     return f"after-{covers_through_seq}"
 
 
-def to_public(row: Mapping[Any, Any]) -> JsonObject:
+def to_public(row: Mapping[Any, Any]) -> Job:
     """A job as clients see it."""
-    return {name: row[name] for name in _PUBLIC}
+    return {
+        "id": row["id"],
+        "thread_id": row["thread_id"],
+        "kind": row["kind"],
+        "range_key": row["range_key"],
+        "status": row["status"],
+        "attempts": row["attempts"],
+        "error": row["error"],
+        "result": row["result"],
+        "created_at": row["created_at"],
+        "finished_at": row["finished_at"],
+    }
 
 
 # Carrying out.
@@ -235,7 +235,7 @@ def _released() -> JsonObject:
     return {"status": "queued", "lease_owner": None, "lease_expires_at": None, "sent_at": None}
 
 
-def _ended(status: str, *, result: JsonObject | None, error: str | None) -> JsonObject:
+def _ended(status: JobStatus, *, result: JsonObject | None, error: str | None) -> JsonObject:
     return {
         "status": status,
         "result": result,
@@ -277,7 +277,7 @@ def put_back(connection: Connection, job_ids: Sequence[str]) -> None:
 # Looking after.
 
 
-def list_jobs(connection: Connection, *, status: str | None, limit: int, after: str | None) -> JsonObject:
+def list_jobs(connection: Connection, *, status: JobStatus | None, limit: int, after: str | None) -> Page[Job]:
     """A page of all jobs (of this status), newest first. Raises `InvalidCursor`."""
     statement = select(_JOBS) if status is None else select(_JOBS).where(_JOBS.c.status == status)
     return pages.newest_first(
@@ -285,7 +285,7 @@ def list_jobs(connection: Connection, *, status: str | None, limit: int, after: 
     )
 
 
-def get_job(connection: Connection, job_id: str) -> JsonObject:
+def get_job(connection: Connection, job_id: str) -> Job:
     """One job. Raises `JobNotFound`."""
     row = connection.execute(select(_JOBS).where(_JOBS.c.id == job_id)).mappings().one_or_none()
     if row is None:
@@ -293,7 +293,7 @@ def get_job(connection: Connection, job_id: str) -> JsonObject:
     return to_public(row)
 
 
-def retry(connection: Connection, job_id: str, *, send_now: bool = True) -> JsonObject:
+def retry(connection: Connection, job_id: str, *, send_now: bool = True) -> Job:
     """Let a job that was given up begin anew; the job. Without `send_now` it is left to be found by who looks.
 
     Raises `JobNotFound`, `Conflict` where it was not given up.
@@ -312,7 +312,7 @@ def list_failed(connection: Connection) -> list[str]:
     return list(connection.execute(found).scalars())
 
 
-def count(connection: Connection) -> JsonObject:
+def count(connection: Connection) -> JobCounts:
     """How many are `queued`, `running`, `failed`; `oldest_created_at`: when the oldest of the first two was made."""
     found = select(_JOBS.c.status, func.count(), func.min(_JOBS.c.created_at)).group_by(_JOBS.c.status)
     rows = connection.execute(found.where(_JOBS.c.status.in_(("queued", "running", "failed")))).all()
@@ -332,24 +332,24 @@ class JobStore:
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
-    async def get(self, job_id: str) -> JsonObject:
+    async def get(self, job_id: str) -> Job:
         """One job. Raises `JobNotFound`."""
         return await self._db.read(lambda c: get_job(c, job_id))
 
-    async def list(self, *, status: str | None = None, limit: int = 20, after: str | None = None) -> JsonObject:
+    async def list(self, *, status: JobStatus | None = None, limit: int = 20, after: str | None = None) -> Page[Job]:
         """Jobs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
         return await self._db.read(lambda c: list_jobs(c, status=status, limit=limit, after=after))
 
-    async def retry(self, job_id: str) -> JsonObject:
+    async def retry(self, job_id: str) -> Job:
         """Let a job that was given up begin anew. Raises `JobNotFound`, `Conflict`."""
         return await self._db.write(lambda c: retry(c, job_id))
 
-    async def count(self) -> JsonObject:
+    async def count(self) -> JobCounts:
         """`queued`, `running`, `failed`, `oldest_created_at`."""
         return await self._db.read(count)
 
 
-def insert_loose(connection: Connection, kind: str, range_key: str, payload: JsonObject) -> JsonObject:
+def insert_loose(connection: Connection, kind: str, range_key: str, payload: JsonObject) -> Job:
     """Write a job of no thread; the job."""
     values = {
         "id": new_id(),
@@ -364,7 +364,7 @@ def insert_loose(connection: Connection, kind: str, range_key: str, payload: Jso
     return to_public(connection.execute(insert(_JOBS).values(values).returning(_JOBS)).mappings().one())
 
 
-def find_open(connection: Connection, kind: str, range_key: str) -> JsonObject | None:
+def find_open(connection: Connection, kind: str, range_key: str) -> Job | None:
     """A job of no thread of this kind and range that is not done yet."""
     found = select(_JOBS).where(
         _JOBS.c.thread_id.is_(None), _JOBS.c.kind == kind, _JOBS.c.range_key == range_key, _JOBS.c.finished_at.is_(None)

@@ -1,13 +1,15 @@
 """API keys: secrets that speak for a user."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from ai_agents.core.exceptions import InvalidRequest, KeyNotFound
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.json import clean_text
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Key, KeyHolder, NewKey, Page
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import ApiKeyTable
@@ -33,7 +35,7 @@ _FIND = prepared(
 
 def create_key(
     connection: Connection, user_id: str, name: str, *, expires_at: str | None = None, admin: bool = False
-) -> JsonObject:
+) -> NewKey:
     """Write a key; it as clients see it, with the key itself as `key`, which nobody sees again.
 
     `expires_at` is RFC 3339 with an offset. Raises `InvalidRequest`.
@@ -41,7 +43,7 @@ def create_key(
     if not user_id:
         raise InvalidRequest("A user id is not empty.", loc=("user_id",))
     secret = make_secret(_SCHEME)
-    row = {
+    row: Key = {
         "id": secret.id,
         "user_id": user_id,
         "name": clean_text(name),
@@ -54,7 +56,7 @@ def create_key(
     return {**row, "key": secret.text}
 
 
-def authenticate(connection: Connection, key: str) -> JsonObject | None:
+def authenticate(connection: Connection, key: str) -> KeyHolder | None:
     """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
     key_id = id_of(key, _SCHEME)
     if key_id is None:
@@ -67,14 +69,18 @@ def authenticate(connection: Connection, key: str) -> JsonObject | None:
     return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id}
 
 
-def list_keys(connection: Connection, *, user_id: str | None, limit: int, after: str | None) -> JsonObject:
+def list_keys(connection: Connection, *, user_id: str | None, limit: int, after: str | None) -> Page[Key]:
     """A page of a user's keys (None: of all), newest first. Raises `InvalidCursor`."""
     statement = select(*_COLUMNS)
     if user_id is not None:
         statement = statement.where(ApiKeyTable.user_id == user_id)
     return pages.newest_first(
-        connection, statement, ApiKeyTable.created_at, ApiKeyTable.id, limit=limit, after=after, to_dict=dict
+        connection, statement, ApiKeyTable.created_at, ApiKeyTable.id, limit=limit, after=after, to_dict=_to_key
     )
+
+
+def _to_key(row: Mapping[Any, Any]) -> Key:
+    return cast("Key", dict(row))
 
 
 def delete_key(connection: Connection, key_id: str, *, user_id: str | None) -> None:
@@ -106,11 +112,11 @@ class KeyStore:
 
     async def create(
         self, user_id: str, name: str = "", *, expires_at: str | None = None, admin: bool = False
-    ) -> JsonObject:
+    ) -> NewKey:
         """A new key for a user, with the key itself as `key`, this once. Raises `InvalidRequest`."""
         return await self._db.write(lambda c: create_key(c, user_id, name, expires_at=expires_at, admin=admin))
 
-    async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> JsonObject:
+    async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> Page[Key]:
         """A user's keys (None: all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
         return await self._db.read(lambda c: list_keys(c, user_id=user_id, limit=limit, after=after))
 
@@ -118,6 +124,6 @@ class KeyStore:
         """Remove a key, of this user where one is given. It is refused from now on. Raises `KeyNotFound`."""
         await self._db.write(lambda c: delete_key(c, key_id, user_id=user_id))
 
-    async def authenticate(self, key: str) -> JsonObject | None:
+    async def authenticate(self, key: str) -> KeyHolder | None:
         """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
         return await self._db.read(lambda c: authenticate(c, key), brief=True)

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, bindparam, select, update
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
 from ai_agents.core.parts import part_to_stored, stored_to_public
-from ai_agents.core.types import JsonObject, Part, Usage
+from ai_agents.core.rows import Message, Money, Page, PublicPart
+from ai_agents.core.types import MessageRole, MessageStatus, Part, Usage
 from ai_agents.store import files, pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import MessageTable
@@ -57,15 +58,15 @@ def insert_message(
     thread_id: str,
     run_id: str | None,
     seq: int | None,
-    role: str,
+    role: MessageRole,
     parts: Sequence[Part],
-    status: str,
+    status: MessageStatus,
     user_id: str | None,
     usage: Usage | None,
     metadata: Mapping[str, Any],
     created_at: str,
-    cost: JsonObject | None = None,
-) -> JsonObject:
+    cost: Money | None = None,
+) -> Message:
     """Write a message; it as clients see it. `seq` is None while it waits for its turn.
 
     The files that it refers to have to be there.
@@ -90,14 +91,14 @@ def insert_message(
     return to_public(row)
 
 
-def insert_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
+def insert_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Message]:
     """Write whole rows of `messages` at once; them as clients see them."""
     connection.execute(_INSERT, rows)
     files.link_messages(connection, ((row["id"], row["thread_id"], row["parts"]) for row in rows))
     return [to_public(row) for row in rows]
 
 
-def place_message(connection: Connection, message_id: str, seq: int) -> JsonObject:
+def place_message(connection: Connection, message_id: str, seq: int) -> Message:
     """Give a message that waited its place in the history; it as clients see it. Raises `MessageNotFound`."""
     row = connection.execute(_PLACE, {"message_id": message_id, "new_seq": seq}).mappings().one_or_none()
     if row is None:
@@ -105,13 +106,13 @@ def place_message(connection: Connection, message_id: str, seq: int) -> JsonObje
     return to_public(row)
 
 
-def find_message(connection: Connection, thread_id: str, message_id: str) -> JsonObject | None:
+def find_message(connection: Connection, thread_id: str, message_id: str) -> Message | None:
     """A message of this thread as clients see it."""
     row = connection.execute(_FIND, {"message_id": message_id, "thread_id": thread_id}).mappings().one_or_none()
     return None if row is None else to_public(row)
 
 
-def find_last_answer(connection: Connection, run_id: str) -> JsonObject | None:
+def find_last_answer(connection: Connection, run_id: str) -> Message | None:
     """The last thing that the assistant said in a run."""
     row = connection.execute(_LAST_ANSWER, {"run_id": run_id}).mappings().one_or_none()
     return None if row is None else to_public(row)
@@ -119,7 +120,7 @@ def find_last_answer(connection: Connection, run_id: str) -> JsonObject | None:
 
 def list_messages(
     connection: Connection, thread_id: str, *, limit: int, after: str | None, order: Order = "asc"
-) -> JsonObject:
+) -> Page[Message]:
     """A page of a thread's history; messages that still wait are not in it. Raises `InvalidCursor`."""
     statement, end = (_OLDEST_FIRST, 0) if order == "asc" else (_NEWEST_FIRST, pages.MAX_SEQ)
     seen = end if after is None else pages.decode_number_cursor(after)
@@ -128,7 +129,7 @@ def list_messages(
     return pages.to_page(rows, limit=limit, cursor=lambda row: pages.encode_cursor(row["seq"]), to_dict=to_public)
 
 
-def to_public(row: Mapping[Any, Any]) -> JsonObject:
+def to_public(row: Mapping[Any, Any]) -> Message:
     """A row of `messages` as clients see it."""
     parts = [stored_to_public(part) for part in row["parts"]]
     return {
@@ -148,11 +149,11 @@ def to_public(row: Mapping[Any, Any]) -> JsonObject:
     }
 
 
-def _text_of(part: JsonObject) -> str:
+def _text_of(part: PublicPart) -> str:
     """What a part adds to the content: its text, or what a tool answered."""
     match part["type"]:
         case "text":
-            return str(part["text"])
+            return part["text"]
         case "tool_result":
             result = part["result"]
             return result if isinstance(result, str) else json.dumps(result)
@@ -166,7 +167,7 @@ class MessageStore:
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
-    async def get(self, thread_id: str, message_id: str) -> JsonObject:
+    async def get(self, thread_id: str, message_id: str) -> Message:
         """One message of a thread, even if it still waits. Raises `MessageNotFound`."""
         found = await self._db.read(lambda c: find_message(c, thread_id, message_id))
         if found is None:
@@ -175,7 +176,7 @@ class MessageStore:
 
     async def list(
         self, thread_id: str, *, limit: int = 20, after: str | None = None, order: Order = "asc"
-    ) -> JsonObject:
+    ) -> Page[Message]:
         """A thread's history, oldest first or with `order="desc"` newest first: `{"data", "next"}`.
 
         Raises `InvalidCursor`.

@@ -4,23 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
     Label,
-    cast,
     delete,
     func,
     select,
 )
+from sqlalchemy import cast as sql_cast
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time, new_id, utc_now
 from ai_agents.core.money import cost_to_dict, from_pico, to_pico
-from ai_agents.core.types import JsonObject, Usage
+from ai_agents.core.rows import Money, Page, UsageSum
+from ai_agents.core.types import Usage
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import ModelCallTable
@@ -44,7 +45,7 @@ class CallRecord:
     outcome: CallStatus
     id: str = field(default_factory=new_id)
 
-    def cost_to_dict(self) -> JsonObject | None:
+    def cost_to_dict(self) -> Money | None:
         """The cost as clients see it."""
         return cost_to_dict(self.cost, estimated=self.usage.estimated)
 
@@ -106,7 +107,7 @@ class UsageAsked:
     after: str | None = None
 
 
-def sum_usage(connection: Connection, asked: UsageAsked) -> JsonObject:
+def sum_usage(connection: Connection, asked: UsageAsked) -> Page[UsageSum]:
     """A page of sums, `{"data", "next"}`, in the order of what they are parted by; without any, one sum.
 
     Reads the calls of that time, by an index. Raises `InvalidCursor`.
@@ -135,8 +136,8 @@ _SUMS: tuple[Label[Any], ...] = (
     func.count().label("calls"),
     *(func.sum(getattr(ModelCallTable, name)).label(name) for name in _COUNTS),
     func.sum(ModelCallTable.cost_pico_usd).label("cost"),
-    func.sum(cast(_UNKNOWN, Integer)).label("unpriced_calls"),
-    func.sum(cast(ModelCallTable.estimated, Integer)).label("estimated_calls"),
+    func.sum(sql_cast(_UNKNOWN, Integer)).label("unpriced_calls"),
+    func.sum(sql_cast(ModelCallTable.estimated, Integer)).label("estimated_calls"),
 )
 
 
@@ -158,16 +159,18 @@ def _day(dialect: str) -> ColumnElement[str]:
     return func.substr(ModelCallTable.created_at, 1, 10)
 
 
-def _to_sum(row: Mapping[Any, Any], keys: Mapping[str, Any]) -> JsonObject:
-    found: JsonObject = {name: row[name] for name in keys}
-    found["calls"] = row["calls"]
+def _to_sum(row: Mapping[Any, Any], keys: Mapping[str, Any]) -> UsageSum:
     estimated = bool(row["estimated_calls"])
     # PostgreSQL adds big integers up to decimals.
-    counts: JsonObject = {name: None if row[name] is None else int(row[name]) for name in _COUNTS}
-    found["usage"] = counts | {"estimated": True} if estimated else counts
-    found["cost"] = cost_to_dict(from_pico(row["cost"]), estimated=estimated)
-    found["unpriced_calls"] = int(row["unpriced_calls"] or 0)
-    return found
+    counts = {name: None if row[name] is None else int(row[name]) for name in _COUNTS}
+    found = {
+        **{name: row[name] for name in keys},
+        "calls": row["calls"],
+        "usage": counts | {"estimated": True} if estimated else counts,
+        "cost": cost_to_dict(from_pico(row["cost"]), estimated=estimated),
+        "unpriced_calls": int(row["unpriced_calls"] or 0),
+    }
+    return cast("UsageSum", found)
 
 
 class UsageStore:
@@ -185,7 +188,7 @@ class UsageStore:
         group_by: Sequence[str] = (),
         limit: int = 100,
         after: str | None = None,
-    ) -> JsonObject:
+    ) -> Page[UsageSum]:
         """The sums of a time, `since` included and `until` not, of one user or (None) of all: `{"data", "next"}`.
 
         `group_by` has some of `agent`, `model`, `user`, `day`; without any there is one sum. Of each: `calls`, `usage`,

@@ -16,10 +16,11 @@ from sqlalchemy.orm import InstrumentedAttribute
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidCursor
 from ai_agents.core.ids import is_id
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Page
 
 Row = Mapping[Any, Any]
 RowT = TypeVar("RowT", bound=Row)
+ItemT = TypeVar("ItemT")
 # Ours are under a hundred characters; a longer one need not be decoded to be known as foreign.
 _MAX_LENGTH = 200
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -54,8 +55,8 @@ def decode_number_cursor(cursor: str) -> int:
 
 
 def to_page(
-    rows: Sequence[RowT], *, limit: int, cursor: Callable[[RowT], str], to_dict: Callable[[RowT], JsonObject]
-) -> JsonObject:
+    rows: Sequence[RowT], *, limit: int, cursor: Callable[[RowT], str], to_dict: Callable[[RowT], ItemT]
+) -> Page[ItemT]:
     """`{"data", "next"}` of rows of which one more than `limit` was asked for: it says that there is a next page."""
     shown = rows[:limit]
     return {"data": [to_dict(row) for row in shown], "next": cursor(shown[-1]) if len(rows) > limit else None}
@@ -69,8 +70,8 @@ def newest_first(
     *,
     limit: int,
     after: str | None,
-    to_dict: Callable[[Row], JsonObject],
-) -> JsonObject:
+    to_dict: Callable[[Any], ItemT],
+) -> Page[ItemT]:
     """A page of the statement's rows, which have `created_at` and `id`. Raises `InvalidCursor`."""
     if after is not None:
         statement = statement.where(tuple_(created_at, id) < decode_time_cursor(after))

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, cast, get_args
 
 from sqlalchemy import (
     Connection,
-    RowMapping,
     Select,
     bindparam,
     case,
@@ -23,17 +22,16 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, LastOwner, RoleNotFound, ThreadNotFound
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Page, Role
+from ai_agents.core.types import ResourceType, RoleName
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import AgentTable, RoleAssignmentTable, RunTable, ThreadTable
 from ai_agents.store.statements import prepared
 
-Role = Literal["owner", "editor", "viewer"]
-ResourceType = Literal["agent", "thread"]
 EVERYBODY = "*"
 # From the weakest up: the place in this line is what roles are compared by.
-RANKS: tuple[Role, ...] = ("viewer", "editor", "owner")
+RANKS: tuple[RoleName, ...] = ("viewer", "editor", "owner")
 _COLUMNS = (
     RoleAssignmentTable.id,
     RoleAssignmentTable.user_id,
@@ -55,8 +53,8 @@ class ThreadRoles:
     agent_id: str
     agent_version: int
     agent_deleted: bool
-    thread_role: Role | None
-    agent_role: Role | None
+    thread_role: RoleName | None
+    agent_role: RoleName | None
     active_run_id: str | None = None
 
 
@@ -125,7 +123,7 @@ def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> T
     )
 
 
-def get_role(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> Role | None:
+def get_role(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:
     """The better of a user's own role and everybody's; None if there is neither.
 
     Raises `AgentNotFound` (also for a deleted agent), `ThreadNotFound`, `InvalidRequest` for another type.
@@ -137,25 +135,28 @@ def get_role(connection: Connection, user_id: str, resource_type: str, resource_
     return _of_rank(row[0])
 
 
-def assign(connection: Connection, *, user_id: str, role: str, resource_type: str, resource_id: str) -> JsonObject:
+def assign(connection: Connection, *, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
     """Give a user a role, in place of the one that he has there; the role.
 
     Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
     """
-    _check(user_id, role)
-    _lock_resource(connection, resource_type, resource_id)
-    found = _find_of_user(connection, user_id, resource_type, resource_id)
+    name = _checked_role(user_id, role)
+    kind = checked_type(resource_type)
+    _lock_resource(connection, kind, resource_id)
+    found = _find_of_user(connection, user_id, kind, resource_id)
     if found is None:
-        return insert_role(connection, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
-    if found["role"] == "owner" and role != "owner":
+        return insert_role(connection, user_id=user_id, role=name, resource_type=kind, resource_id=resource_id)
+    if found["role"] == "owner" and name != "owner":
         _check_another_owner(connection, found)
-    connection.execute(update(RoleAssignmentTable).where(RoleAssignmentTable.id == found["id"]).values(role=role))
-    return {**found, "role": role}
+    connection.execute(update(RoleAssignmentTable).where(RoleAssignmentTable.id == found["id"]).values(role=name))
+    return {**found, "role": name}
 
 
-def insert_role(connection: Connection, *, user_id: str, role: str, resource_type: str, resource_id: str) -> JsonObject:
+def insert_role(
+    connection: Connection, *, user_id: str, role: RoleName, resource_type: ResourceType, resource_id: str
+) -> Role:
     """Write the role of a user who has none there yet; the role. For a resource that this transaction makes."""
-    row = {
+    row: Role = {
         "id": new_id(),
         "user_id": user_id,
         "role": role,
@@ -167,15 +168,15 @@ def insert_role(connection: Connection, *, user_id: str, role: str, resource_typ
     return row
 
 
-def get(connection: Connection, role_id: str) -> JsonObject:
+def get(connection: Connection, role_id: str) -> Role:
     """One role. Raises `RoleNotFound`."""
     row = connection.execute(select(*_COLUMNS).where(RoleAssignmentTable.id == role_id)).mappings().one_or_none()
     if row is None:
         raise RoleNotFound
-    return dict(row)
+    return _to_role(row)
 
 
-def remove(connection: Connection, role_id: str) -> JsonObject:
+def remove(connection: Connection, role_id: str) -> Role:
     """Take a role away; what it was. Raises `RoleNotFound`, `LastOwner`."""
     found = get(connection, role_id)
     _lock_resource(connection, found["resource_type"], found["resource_id"])
@@ -197,7 +198,7 @@ def remove_all(connection: Connection, resource_type: ResourceType, resource_id:
 
 def list_on(
     connection: Connection, resource_type: str, resource_id: str, *, limit: int, after: str | None
-) -> JsonObject:
+) -> Page[Role]:
     """A page of the roles on a resource, newest first. Raises `InvalidCursor`."""
     statement = select(*_COLUMNS).where(
         RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
@@ -209,7 +210,7 @@ def list_on(
         RoleAssignmentTable.id,
         limit=limit,
         after=after,
-        to_dict=dict,
+        to_dict=_to_role,
     )
 
 
@@ -255,25 +256,28 @@ def checked_type(resource_type: str) -> ResourceType:
     raise InvalidRequest("Roles are on resources of type agent or thread.", loc=("resource_type",))
 
 
-def _check(user_id: str, role: str) -> None:
-    if role not in RANKS:
+def _checked_role(user_id: str, role: str) -> RoleName:
+    """The role itself, if this user can have it. Raises `InvalidRequest`."""
+    name = next((known for known in RANKS if known == role), None)
+    if name is None:
         raise InvalidRequest("A role is one of owner, editor, viewer.", loc=("role",))
     if not user_id:
         raise InvalidRequest("A user id is not empty.", loc=("user_id",))
-    if user_id == EVERYBODY and role == "owner":
+    if user_id == EVERYBODY and name == "owner":
         raise InvalidRequest("Everybody (*) can be editor or viewer, not owner.", loc=("role",))
+    return name
 
 
-def _lock_resource(connection: Connection, resource_type: str, resource_id: str) -> None:
+def _lock_resource(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
     """Let nobody else change roles on the resource until this transaction ends: its owners are counted."""
     of_agent = select(AgentTable.id).where(AgentTable.id == resource_id, AgentTable.deleted_at.is_(None))
     of_thread = select(ThreadTable.id).where(ThreadTable.id == resource_id)
-    statement = of_agent if checked_type(resource_type) == "agent" else of_thread
+    statement = of_agent if resource_type == "agent" else of_thread
     if connection.execute(statement.with_for_update(key_share=True)).one_or_none() is None:
         raise AgentNotFound if resource_type == "agent" else ThreadNotFound
 
 
-def _check_another_owner(connection: Connection, role: Mapping[Any, Any]) -> None:
+def _check_another_owner(connection: Connection, role: Role) -> None:
     others = select(RoleAssignmentTable.id).where(
         RoleAssignmentTable.resource_type == role["resource_type"],
         RoleAssignmentTable.resource_id == role["resource_id"],
@@ -284,16 +288,21 @@ def _check_another_owner(connection: Connection, role: Mapping[Any, Any]) -> Non
         raise LastOwner
 
 
-def _find_of_user(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RowMapping | None:
+def _find_of_user(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> Role | None:
     statement = select(*_COLUMNS).where(
         RoleAssignmentTable.resource_type == resource_type,
         RoleAssignmentTable.resource_id == resource_id,
         RoleAssignmentTable.user_id == user_id,
     )
-    return connection.execute(statement).mappings().one_or_none()
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else _to_role(row)
 
 
-def _of_rank(rank: int | None) -> Role | None:
+def _to_role(row: Mapping[Any, Any]) -> Role:
+    return cast("Role", dict(row))
+
+
+def _of_rank(rank: int | None) -> RoleName | None:
     return None if rank is None else RANKS[rank - 1]
 
 
@@ -303,7 +312,7 @@ class RoleStore:
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
-    async def assign(self, user_id: str, role: str, resource_type: str, resource_id: str) -> JsonObject:
+    async def assign(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
         """Give a user a role, in place of the one that he has there; the role.
 
         Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
@@ -312,16 +321,16 @@ class RoleStore:
             lambda c: assign(c, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
         )
 
-    async def get(self, role_id: str) -> JsonObject:
+    async def get(self, role_id: str) -> Role:
         """One role. Raises `RoleNotFound`."""
         return await self._db.read(lambda c: get(c, role_id))
 
-    async def remove(self, role_id: str) -> JsonObject:
+    async def remove(self, role_id: str) -> Role:
         """Take a role away; what it was. Raises `RoleNotFound`, `LastOwner`."""
         return await self._db.write(lambda c: remove(c, role_id))
 
     async def list(
         self, resource_type: str, resource_id: str, *, limit: int = 20, after: str | None = None
-    ) -> JsonObject:
+    ) -> Page[Role]:
         """The roles on a resource, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
         return await self._db.read(lambda c: list_on(c, resource_type, resource_id, limit=limit, after=after))

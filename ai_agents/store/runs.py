@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
-    RowMapping,
     String,
     Table,
     bindparam,
@@ -25,29 +24,13 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.money import cost_from_dict
-from ai_agents.core.types import JsonObject, Usage
+from ai_agents.core.rows import Notice, Page, Run, RunKey, RunRow
+from ai_agents.core.types import RunStatus, Usage
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import RunTable
 from ai_agents.store.statements import prepared
 
-_PUBLIC = (
-    "id",
-    "thread_id",
-    "agent_id",
-    "agent_version",
-    "user_id",
-    "status",
-    "attempt",
-    "usage",
-    "cost",
-    "stop_reason",
-    "notices",
-    "error",
-    "created_at",
-    "started_at",
-    "finished_at",
-)
 _RUNS = cast(Table, RunTable.__table__)
 _OF_THREAD = select(_RUNS).where(_RUNS.c.thread_id == bindparam("b_thread"))
 # A status literally, as the partial indexes say it: a parameter's value is not known when the index is chosen.
@@ -94,10 +77,10 @@ class OwnedRun:
     cost: Decimal | None
     reset_seq: int
     continued: bool = False
-    notices: tuple[JsonObject, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
-def owned_run(row: Mapping[Any, Any], *, reset_seq: int, continued: bool = False) -> OwnedRun:
+def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedRun:
     """The owner's view of a row of `runs`."""
     return OwnedRun(
         id=row["id"],
@@ -107,7 +90,7 @@ def owned_run(row: Mapping[Any, Any], *, reset_seq: int, continued: bool = False
         user_id=row["user_id"],
         attempt=row["attempt"],
         fence=row["fence"],
-        message_id=row["message_id"],
+        message_id=row["message_id"] or "",
         usage=Usage.from_dict(row["usage"]),
         # Without usage there was no call yet, which costs nothing.
         cost=Decimal(0) if row["usage"] is None else cost_from_dict(row["cost"]),
@@ -117,9 +100,25 @@ def owned_run(row: Mapping[Any, Any], *, reset_seq: int, continued: bool = False
     )
 
 
-def to_public(row: Mapping[Any, Any]) -> JsonObject:
+def to_public(row: RunRow) -> Run:
     """The run as clients see it."""
-    return {name: row[name] for name in _PUBLIC} | {"notices": row["notices"] or []}
+    return {
+        "id": row["id"],
+        "thread_id": row["thread_id"],
+        "agent_id": row["agent_id"],
+        "agent_version": row["agent_version"],
+        "user_id": row["user_id"],
+        "status": row["status"],
+        "attempt": row["attempt"],
+        "usage": row["usage"],
+        "cost": row["cost"],
+        "stop_reason": row["stop_reason"],
+        "notices": row["notices"] or [],
+        "error": row["error"],
+        "created_at": row["created_at"],
+        "started_at": row["started_at"],
+        "finished_at": row["finished_at"],
+    }
 
 
 def database_now(dialect: str) -> ColumnElement[float]:
@@ -144,7 +143,7 @@ def _insert(dialect: str, names: frozenset[str]) -> ReturningInsert[Any]:
 
 
 @lru_cache(maxsize=64)
-def _update(dialect: str, names: frozenset[str], statuses: tuple[str, ...] | None) -> ReturningUpdate[Any]:
+def _update(dialect: str, names: frozenset[str], statuses: tuple[RunStatus, ...] | None) -> ReturningUpdate[Any]:
     guard: tuple[ColumnElement[bool], ...] = _OWNED
     if statuses is not None:
         guard = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.status.in_([_STATUS[status] for status in statuses]))
@@ -155,51 +154,58 @@ def _parameters(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"v_{name}": value for name, value in values.items()}
 
 
-def insert_run(connection: Connection, values: Mapping[str, Any]) -> RowMapping:
+def insert_run(connection: Connection, values: Mapping[str, Any]) -> RunRow:
     """Write a new run; the whole row. `lease_s` among the values is a lease of so many seconds from now."""
     statement = _insert(connection.dialect.name, frozenset(values))
-    return connection.execute(statement, _parameters(values)).mappings().one()
+    return cast("RunRow", connection.execute(statement, _parameters(values)).mappings().one())
 
 
-def find_active(connection: Connection, thread_id: str) -> RowMapping | None:
+def find_active(connection: Connection, thread_id: str) -> RunRow | None:
     """The run that holds the thread: running, or waiting for a person."""
-    return connection.execute(_ACTIVE, {"b_thread": thread_id}).mappings().one_or_none()
+    return cast("RunRow | None", connection.execute(_ACTIVE, {"b_thread": thread_id}).mappings().one_or_none())
 
 
-def list_queued(connection: Connection, thread_id: str) -> list[RowMapping]:
+def list_queued(connection: Connection, thread_id: str) -> list[RunRow]:
     """Runs that wait for the thread, the next one first."""
-    return list(connection.execute(_QUEUED, {"b_thread": thread_id}).mappings())
+    return cast("list[RunRow]", list(connection.execute(_QUEUED, {"b_thread": thread_id}).mappings()))
 
 
-def find_next_queued(connection: Connection, thread_id: str) -> RowMapping | None:
+def find_next_queued(connection: Connection, thread_id: str) -> RunRow | None:
     """The run whose turn it is once the active one ends."""
-    return connection.execute(_NEXT_QUEUED, {"b_thread": thread_id}).mappings().one_or_none()
+    return cast("RunRow | None", connection.execute(_NEXT_QUEUED, {"b_thread": thread_id}).mappings().one_or_none())
 
 
-def update_owned(connection: Connection, run: OwnedRun, values: Mapping[str, Any]) -> RowMapping:
+def update_owned(connection: Connection, run: OwnedRun, values: Mapping[str, Any]) -> RunRow:
     """Change a run that is still ours; the whole row. Raises `LeaseLost`."""
     statement = _update(connection.dialect.name, frozenset(values), None)
     parameters = {**_parameters(values), "b_id": run.id, "b_fence": run.fence}
     row = connection.execute(statement, parameters).mappings().one_or_none()
     if row is None:
         raise LeaseLost
-    return row
+    return cast("RunRow", row)
 
 
 def update_unowned(
-    connection: Connection, run_id: str, statuses: tuple[str, ...], values: Mapping[str, Any]
-) -> RowMapping | None:
+    connection: Connection, run_id: str, statuses: tuple[RunStatus, ...], values: Mapping[str, Any]
+) -> RunRow | None:
     """Change a run that nobody executes, if it is in one of these statuses; None if it is not."""
     statement = _update(connection.dialect.name, frozenset(values), statuses)
-    return connection.execute(statement, {**_parameters(values), "b_id": run_id}).mappings().one_or_none()
+    return cast(
+        "RunRow | None", connection.execute(statement, {**_parameters(values), "b_id": run_id}).mappings().one_or_none()
+    )
 
 
-def get_row(connection: Connection, thread_id: str, run_id: str) -> RowMapping:
+def get_row(connection: Connection, thread_id: str, run_id: str) -> RunRow:
     """Every column of a run of this thread. Raises `RunNotFound`."""
     row = connection.execute(_GET, {"b_id": run_id, "b_thread": thread_id}).mappings().one_or_none()
     if row is None:
         raise RunNotFound
-    return row
+    return cast("RunRow", row)
+
+
+def find_row(connection: Connection, *conditions: ColumnElement[bool]) -> RunRow | None:
+    """Every column of the run that fits these conditions; they fit one run at most."""
+    return cast("RunRow | None", connection.execute(select(_RUNS).where(*conditions)).mappings().one_or_none())
 
 
 def request_cancel(connection: Connection, run_id: str) -> None:
@@ -226,7 +232,7 @@ def list_cancel_requests(connection: Connection, owner: str) -> list[str]:
     return list(connection.execute(statement).scalars())
 
 
-def list_abandoned(connection: Connection, *, everything_but: str | None = None) -> list[RowMapping]:
+def list_abandoned(connection: Connection, *, everything_but: str | None = None) -> list[RunKey]:
     """Running runs whose lease ran out, oldest first; with `everything_but`, those of every other owner whatever
     their lease.
     """
@@ -235,13 +241,15 @@ def list_abandoned(connection: Connection, *, everything_but: str | None = None)
         statement = statement.where(RunTable.lease_expires_at < database_now(connection.dialect.name))
     else:
         statement = statement.where(func.coalesce(RunTable.lease_owner, "") != everything_but)
-    return list(connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
+    found = connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE))
+    return cast("list[RunKey]", list(found.mappings()))
 
 
-def list_waited_out(connection: Connection) -> list[RowMapping]:
+def list_waited_out(connection: Connection) -> list[RunKey]:
     """Runs that nobody is waited for any longer, oldest first."""
     statement = select(RunTable.id, RunTable.thread_id).where(*_waited_out(connection))
-    return list(connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE)).mappings())
+    found = connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE))
+    return cast("list[RunKey]", list(found.mappings()))
 
 
 def has_waited_out(connection: Connection, run_id: str) -> bool:
@@ -281,11 +289,11 @@ class RunStore:
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
-    async def get(self, thread_id: str, run_id: str) -> JsonObject:
+    async def get(self, thread_id: str, run_id: str) -> Run:
         """One run of a thread. Raises `RunNotFound`."""
         return to_public(await self._db.read(lambda c: get_row(c, thread_id, run_id)))
 
-    async def list(self, thread_id: str, *, limit: int = 20, after: str | None = None) -> JsonObject:
+    async def list(self, thread_id: str, *, limit: int = 20, after: str | None = None) -> Page[Run]:
         """A thread's runs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
         statement = select(_RUNS).where(_RUNS.c.thread_id == thread_id)
         return await self._db.read(

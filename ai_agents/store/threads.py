@@ -16,7 +16,8 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import FilePart, JsonObject, LogRow
+from ai_agents.core.rows import Page, Thread
+from ai_agents.core.types import FilePart, LogRow
 from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
 from ai_agents.store.database import HasDatabase, note_rows
 from ai_agents.store.messages import find_message
@@ -48,7 +49,7 @@ def create_thread(
     messages: Sequence[Mapping[str, Any]] = (),
     known_files: Mapping[str, FilePart] | None = None,
     owner_id: str | None = None,
-) -> JsonObject:
+) -> Thread:
     """Write a thread with its owner's role and the messages that it starts from; the thread.
 
     A summary given here is of what came before these messages, so it covers none of them. `known_files` are files in
@@ -95,13 +96,13 @@ def insert_thread(
     return thread_id
 
 
-def find_with_version(connection: Connection, thread_id: str) -> tuple[JsonObject, int] | None:
+def find_with_version(connection: Connection, thread_id: str) -> tuple[Thread, int] | None:
     """A thread as clients see it, and the number that rises with each change of it."""
     row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one_or_none()
     return None if row is None else (to_public(row), row["version"])
 
 
-def get_with_version(connection: Connection, thread_id: str) -> tuple[JsonObject, int]:
+def get_with_version(connection: Connection, thread_id: str) -> tuple[Thread, int]:
     """As `find_with_version`. Raises `ThreadNotFound`."""
     found = find_with_version(connection, thread_id)
     if found is None:
@@ -109,14 +110,14 @@ def get_with_version(connection: Connection, thread_id: str) -> tuple[JsonObject
     return found
 
 
-def get_thread(connection: Connection, thread_id: str) -> JsonObject:
+def get_thread(connection: Connection, thread_id: str) -> Thread:
     """A thread as clients see it. Raises `ThreadNotFound`."""
     return get_with_version(connection, thread_id)[0]
 
 
 def list_threads(
     connection: Connection, *, user_id: str | None, agent_id: str | None, limit: int, after: str | None
-) -> JsonObject:
+) -> Page[Thread]:
     """A page of the threads that a user has a role on (None: of all), newest first. Raises `InvalidCursor`."""
     conditions = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
     statement = select(*_COLUMNS)
@@ -135,7 +136,7 @@ def list_threads(
 
 def update_thread(
     connection: Connection, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
-) -> tuple[JsonObject, int]:
+) -> tuple[Thread, int]:
     """Put these of `title`, `summary`, `metadata` in place of the thread's own, and log it if that changes anything.
 
     Gives the thread as clients see it, and its version.
@@ -173,7 +174,7 @@ def set_generated_title(connection: Connection, thread_id: str, title: str) -> b
     return True
 
 
-def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owner_id: str | None) -> JsonObject:
+def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owner_id: str | None) -> Thread:
     """Write a new thread with the history of this one up to and with a message; the new thread.
 
     Raises `ThreadNotFound`, `MessageNotFound` (also for a message that still waits), `AgentDeleted`.
@@ -222,7 +223,7 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
     note_rows(connection, [told])
 
 
-def to_public(row: Mapping[Any, Any]) -> JsonObject:
+def to_public(row: Mapping[Any, Any]) -> Thread:
     """A row of threads, with its summary, as clients see it."""
     return {
         "id": row["id"],
@@ -282,7 +283,7 @@ class ThreadStore:
         metadata: Mapping[str, Any] | None = None,
         messages: Sequence[Mapping[str, Any]] = (),
         owner_id: str | None = None,
-    ) -> JsonObject:
+    ) -> Thread:
         """A new thread. `messages` are what it starts from: `{"role", "content"}`, content a text or parts.
 
         A summary given here is of what came before these messages. `owner_id` becomes the thread's owner and is who
@@ -300,15 +301,15 @@ class ThreadStore:
             )
         )
 
-    async def get(self, thread_id: str) -> JsonObject:
+    async def get(self, thread_id: str) -> Thread:
         """One thread. Raises `ThreadNotFound`."""
         return await self._db.read(lambda c: get_thread(c, thread_id))
 
-    async def get_with_version(self, thread_id: str) -> tuple[JsonObject, int]:
+    async def get_with_version(self, thread_id: str) -> tuple[Thread, int]:
         """One thread, and the number that rises with each change of it. Raises `ThreadNotFound`."""
         return await self._db.read(lambda c: get_with_version(c, thread_id))
 
-    async def find(self, thread_id: str) -> JsonObject | None:
+    async def find(self, thread_id: str) -> Thread | None:
         """One thread; None if there is none."""
         found = await self._db.read(lambda c: find_with_version(c, thread_id))
         return None if found is None else found[0]
@@ -320,7 +321,7 @@ class ThreadStore:
         agent_id: str | None = None,
         limit: int = 20,
         after: str | None = None,
-    ) -> JsonObject:
+    ) -> Page[Thread]:
         """Threads that the user has a role on, himself or with everybody (None: all threads), newest first.
 
         `{"data", "next"}`. Raises `InvalidCursor`.
@@ -331,7 +332,7 @@ class ThreadStore:
 
     async def update(
         self, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
-    ) -> JsonObject:
+    ) -> Thread:
         """The thread with these of `title`, `summary`, `metadata` in place of its own.
 
         Raises `ThreadNotFound`, `PreconditionFailed` where the thread is at another version, `InvalidRequest`.
@@ -340,7 +341,7 @@ class ThreadStore:
 
     async def update_with_version(
         self, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
-    ) -> tuple[JsonObject, int]:
+    ) -> tuple[Thread, int]:
         """As `update`, with the version that the thread is at after it."""
         return await self._db.write(lambda c: update_thread(c, thread_id, changes, expected_version=expected_version))
 
@@ -348,7 +349,7 @@ class ThreadStore:
         """Remove a thread with everything in it: runs, messages, log, roles. Raises `ThreadNotFound`."""
         await self._db.write(lambda c: delete_thread(c, thread_id))
 
-    async def fork(self, thread_id: str, message_id: str, *, owner_id: str | None = None) -> JsonObject:
+    async def fork(self, thread_id: str, message_id: str, *, owner_id: str | None = None) -> Thread:
         """A new thread with the history of this one up to and with a message.
 
         Raises `ThreadNotFound`, `MessageNotFound` (also for one that still waits), `AgentDeleted`.

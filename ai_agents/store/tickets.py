@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ai_agents.core.ids import TIME_FORMAT, utc_now
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Ticket, TicketHolder
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import ApiKeyTable, TicketTable
 from ai_agents.store.secrets import id_of, make_secret, matches
@@ -31,9 +31,7 @@ _FIND = (
 _EXTEND = update(TicketTable).where(TicketTable.id == bindparam("ticket_id")).values(expires_at=bindparam("until"))
 
 
-def create_ticket(
-    connection: Connection, thread_id: str, user_id: str, *, admin: bool, key_id: str | None
-) -> JsonObject:
+def create_ticket(connection: Connection, thread_id: str, user_id: str, *, admin: bool, key_id: str | None) -> Ticket:
     """Write a ticket: `{"ticket", "expires_at"}`. It goes with the key and with the thread."""
     now = datetime.now(UTC)
     secret = make_secret(_SCHEME)
@@ -52,7 +50,7 @@ def create_ticket(
     return {"ticket": secret.text, "expires_at": expires_at}
 
 
-def use_ticket(connection: Connection, ticket: str) -> JsonObject | None:
+def use_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
     """Whom a ticket speaks for, `user_id, admin, thread_id`, and make it last; None for one that does not hold."""
     ticket_id = id_of(ticket, _SCHEME)
     if ticket_id is None:
@@ -80,12 +78,10 @@ class TicketStore:
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
-    async def create(
-        self, thread_id: str, user_id: str, *, admin: bool = False, key_id: str | None = None
-    ) -> JsonObject:
+    async def create(self, thread_id: str, user_id: str, *, admin: bool = False, key_id: str | None = None) -> Ticket:
         """A new ticket, this once: `{"ticket", "expires_at"}`."""
         return await self._db.write(lambda c: create_ticket(c, thread_id, user_id, admin=admin, key_id=key_id))
 
-    async def use(self, ticket: str) -> JsonObject | None:
+    async def use(self, ticket: str) -> TicketHolder | None:
         """Whom the ticket speaks for, `user_id, admin, thread_id`; None for one that does not hold."""
         return await self._db.write(lambda c: use_ticket(c, ticket))

@@ -1,14 +1,14 @@
 """Tools that admins made: HTTP calls, and MCP servers with what they offered and what of it was agreed to."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import Conflict, ToolNotFound
 from ai_agents.core.ids import utc_now
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import OfferedTool, ToolRow
 from ai_agents.store.models import AdminToolTable
 
 _COLUMNS = (
@@ -21,6 +21,7 @@ _COLUMNS = (
     AdminToolTable.version,
     AdminToolTable.created_at,
 )
+_NAMES = tuple(column.key for column in _COLUMNS)
 _FIND = select(*_COLUMNS).where(AdminToolTable.name.in_(bindparam("names", expanding=True)))
 
 
@@ -31,14 +32,14 @@ def create_tool(
     type: str,
     spec: Mapping[str, Any],
     sealed_headers: str | None,
-    offered: Sequence[Mapping[str, Any]] | None = None,
-) -> JsonObject:
+    offered: Sequence[OfferedTool] | None = None,
+) -> ToolRow:
     """Write a tool; its row. What a server offers as it is added has been agreed to with it.
 
     Raises `Conflict` where there is one of this name.
     """
     now = utc_now()
-    row = {
+    row: dict[str, Any] = {
         "name": name,
         "type": type,
         "spec": dict(spec),
@@ -53,23 +54,27 @@ def create_tool(
     statement = into(AdminToolTable).on_conflict_do_nothing()
     if connection.execute(statement, row).rowcount != 1:
         raise Conflict("There is a tool of this name.")
-    return row
+    return _to_row(row)
 
 
-def find_tools(connection: Connection, names: Collection[str]) -> dict[str, JsonObject]:
+def _to_row(row: Mapping[Any, Any]) -> ToolRow:
+    return cast("ToolRow", {name: row[name] for name in _NAMES})
+
+
+def find_tools(connection: Connection, names: Collection[str]) -> dict[str, ToolRow]:
     """The rows of those of these names that there are."""
     if not names:
         return {}
     found = connection.execute(_FIND, {"names": sorted(names)}).mappings()
-    return {row["name"]: dict(row) for row in found}
+    return {row["name"]: _to_row(row) for row in found}
 
 
-def list_tools(connection: Connection) -> list[JsonObject]:
+def list_tools(connection: Connection) -> list[ToolRow]:
     """All rows, by name."""
-    return [dict(row) for row in connection.execute(select(*_COLUMNS).order_by(AdminToolTable.name)).mappings()]
+    return [_to_row(row) for row in connection.execute(select(*_COLUMNS).order_by(AdminToolTable.name)).mappings()]
 
 
-def get_tool(connection: Connection, name: str) -> JsonObject:
+def get_tool(connection: Connection, name: str) -> ToolRow:
     """One row. Raises `ToolNotFound`."""
     found = find_tools(connection, [name]).get(name)
     if found is None:
@@ -87,11 +92,11 @@ def save_listing(
     connection: Connection,
     name: str,
     created_at: str,
-    offered: Sequence[Mapping[str, Any]],
+    offered: Sequence[OfferedTool],
     *,
     listed_at: str,
-    approved: Mapping[str, Any] | None = None,
-) -> JsonObject:
+    approved: Mapping[str, OfferedTool] | None = None,
+) -> ToolRow:
     """Keep what a server offered at a time, unless a later listing is there, and what of it is agreed to now.
 
     The row. Raises `ToolNotFound`, also where another server has been given the name since.
@@ -103,7 +108,7 @@ def save_listing(
     known = row["listing"] or {"tools": [], "listed_at": ""}
     is_news = known["tools"] != list(offered) and known["listed_at"] < listed_at
     if not is_news and approved is None:
-        return dict(row)
+        return _to_row(row)
     values = {
         "listing": {"tools": list(offered), "listed_at": listed_at} if is_news else row["listing"],
         "approved": row["approved"] if approved is None else {**(row["approved"] or {}), **approved},
@@ -111,4 +116,4 @@ def save_listing(
         "updated_at": utc_now(),
     }
     connection.execute(update(AdminToolTable).where(*place).values(values))
-    return dict(row) | values
+    return _to_row({**row, **values})

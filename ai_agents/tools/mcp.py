@@ -10,12 +10,13 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.json import clean_text
+from ai_agents.core.rows import OfferedTool
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
 from ai_agents.tools.mcp_exchange import exchange, explain
@@ -63,9 +64,14 @@ class RemoteTool:
     parameters: JsonObject
     digest: str
 
-    def to_dict(self) -> JsonObject:
-        """As it is kept."""
-        return asdict(self)
+    def to_dict(self) -> OfferedTool:
+        """As it is stored."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "parameters": self.parameters,
+            "digest": self.digest,
+        }
 
 
 class McpServer:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest
 from ai_agents.core.ids import utc_now
+from ai_agents.core.rows import OfferedTool, ToolRow
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools as store
 from ai_agents.store.database import Database
@@ -44,7 +45,7 @@ class Listed:
     status: Status = "on"
     url: str | None = None
     digest: str | None = None
-    offered: JsonObject | None = None
+    offered: OfferedTool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Toolbox:
     def _headers(self, sealed: str | None) -> dict[str, str]:
         return self.sealer.open(sealed) if sealed else {}
 
-    def _find(self, name: str, rows: Mapping[str, JsonObject]) -> dict[str, RegisteredTool]:
+    def _find(self, name: str, rows: Mapping[str, ToolRow]) -> dict[str, RegisteredTool]:
         registered = self.registry.find(name)
         if registered is not None:
             return {name: registered}
@@ -138,7 +139,7 @@ class Toolbox:
             return dict(made) if row["type"] == "mcp" else {}
         return {name: made[name]} if name in made else {}
 
-    def _make(self, row: JsonObject) -> _Made:
+    def _make(self, row: ToolRow) -> _Made:
         version = (row["created_at"], row["version"])
         with self._lock:
             made = self._made.get(row["name"])
@@ -159,13 +160,13 @@ class Toolbox:
             self._made[row["name"]] = made
         return made
 
-    def _http(self, row: JsonObject) -> dict[str, RegisteredTool]:
+    def _http(self, row: ToolRow) -> dict[str, RegisteredTool]:
         headers = self._headers(row["sealed_headers"])
         return {row["name"]: prepare_tool(HttpTool(row["spec"], self.outbound, headers=headers))}
 
-    def _mcp(self, row: JsonObject) -> dict[str, RegisteredTool]:
+    def _mcp(self, row: ToolRow) -> dict[str, RegisteredTool]:
         server = self.server(row["name"], row["spec"]["url"], row["sealed_headers"])
-        offered = {tool["name"]: tool["digest"] for tool in (row["listing"] or {}).get("tools", ())}
+        offered = {tool["name"]: tool["digest"] for tool in (row["listing"]["tools"] if row["listing"] else ())}
         tools = {}
         for name, approved in sorted((row["approved"] or {}).items()):
             # One that was not listed the last time may be back: the server is asked before it is called.
@@ -188,18 +189,18 @@ class Toolbox:
             _log.warning("a server's listing could not be kept", extra={"tool": name}, exc_info=True)
 
 
-def list_row(row: JsonObject) -> list[Listed]:
+def list_row(row: ToolRow) -> list[Listed]:
     """The tools of an admin's row, by name."""
     url = row["spec"]["url"]
     if row["type"] == "http":
         return [Listed(row["name"], "http", row["spec"]["description"], row["spec"]["parameters"], url=url)]
-    approved: JsonObject = row["approved"] or {}
-    offered = {tool["name"]: tool for tool in (row["listing"] or {}).get("tools", ())}
+    approved = row["approved"] or {}
+    offered = {tool["name"]: tool for tool in (row["listing"]["tools"] if row["listing"] else ())}
     names = sorted({*approved, *offered})
     return [_list_remote(f"{row['name']}/{name}", url, approved.get(name), offered.get(name)) for name in names]
 
 
-def _list_remote(name: str, url: str, approved: JsonObject | None, offered: JsonObject | None) -> Listed:
+def _list_remote(name: str, url: str, approved: OfferedTool | None, offered: OfferedTool | None) -> Listed:
     status: Status = "on"
     if approved is None:
         status = "unapproved"
@@ -207,6 +208,7 @@ def _list_remote(name: str, url: str, approved: JsonObject | None, offered: Json
         status = "gone"
     elif approved["digest"] != offered["digest"]:
         status = "changed"
-    shown = approved or offered or {}
-    description, parameters, digest = shown["description"], shown["parameters"], shown["digest"]
-    return Listed(name, "mcp", description, parameters, status, url, digest, offered if status == "changed" else None)
+    shown = approved or offered
+    assert shown is not None  # noqa: S101  # the name comes from one of the two
+    news = offered if status == "changed" else None
+    return Listed(name, "mcp", shown["description"], shown["parameters"], status, url, shown["digest"], news)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from ai_agents.core import json
 from ai_agents.core.exceptions import Conflict, FileNotFound, ThreadNotFound
 from ai_agents.core.ids import utc_now
+from ai_agents.core.rows import Job
 from ai_agents.core.types import JsonObject
 from ai_agents.store import jobs, model_calls, roles, thread_log
 from ai_agents.store.agents import delete_agent
@@ -44,7 +45,7 @@ _PAGE = 100
 Step = Callable[[Connection], Mapping[str, int]]
 
 
-def request_erasure(connection: Connection, user_id: str) -> JsonObject:
+def request_erasure(connection: Connection, user_id: str) -> Job:
     """The job that erases a user: a new one, or the one that is at it. Its range names him without saying who he is."""
     range_key = hashlib.sha256(user_id.encode()).hexdigest()
     found = jobs.find_open(connection, KIND, range_key)

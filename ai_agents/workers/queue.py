@@ -5,7 +5,7 @@ from typing import Protocol
 from sqlalchemy import Connection, select
 
 from ai_agents.core.exceptions import InvalidRequest, ThreadNotFound
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Job
 from ai_agents.runner.handle import DatabaseHandle, latest_connection
 from ai_agents.store import jobs, summaries
 from ai_agents.store.database import Database, HasDatabase
@@ -15,7 +15,7 @@ from ai_agents.store.models import ThreadTable
 class JobQueue(Protocol):
     """Where jobs are asked for."""
 
-    async def enqueue(self, thread_id: str, kind: str) -> JsonObject:
+    async def enqueue(self, thread_id: str, kind: str) -> Job:
         """The job, new or asked for before. Raises `ThreadNotFound`."""
         ...
 
@@ -27,7 +27,7 @@ class OutboxQueue:
         self._database: Database = conn.database
         self._executor = conn.executor if isinstance(conn, DatabaseHandle) else None
 
-    async def enqueue(self, thread_id: str, kind: str) -> JsonObject:
+    async def enqueue(self, thread_id: str, kind: str) -> Job:
         """Write the job's row, and see to it that it is carried out."""
         job = await self._database.write(lambda c: _enqueue(c, thread_id, kind))
         if job["status"] == "queued" and self._executor is not None and self._executor.background is not None:
@@ -44,12 +44,12 @@ def configure_queue(queue: JobQueue | None) -> None:
     _configured = queue
 
 
-async def queue_summarization(thread_id: str) -> JsonObject:
+async def queue_summarization(thread_id: str) -> Job:
     """Ask for a summary of what the thread's memory no longer shows in full. Raises `ThreadNotFound`."""
     return await _queue().enqueue(thread_id, "summarize")
 
 
-async def queue_title_generation(thread_id: str) -> JsonObject:
+async def queue_title_generation(thread_id: str) -> Job:
     """Ask for a title for the thread. Raises `ThreadNotFound`."""
     return await _queue().enqueue(thread_id, "title")
 
@@ -63,7 +63,7 @@ def _queue() -> JobQueue:
     return OutboxQueue(conn)
 
 
-def _enqueue(connection: Connection, thread_id: str, kind: str) -> JsonObject:
+def _enqueue(connection: Connection, thread_id: str, kind: str) -> Job:
     if connection.execute(select(ThreadTable.id).where(ThreadTable.id == thread_id)).scalar_one_or_none() is None:
         raise ThreadNotFound
     if kind == "title":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest
 from ai_agents.memory.summarize import Summarize
 from ai_agents.memory.turns import starts_of_turns
@@ -42,7 +43,7 @@ _EXCERPT = 160
 class _Stretch:
     """What is to be compacted: the summary so far, the messages, and whether more of them wait to be."""
 
-    agent: JsonObject
+    agent: Agent
     old_text: str
     covers: int
     messages: tuple[ModelMessage, ...]

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.parts import text_of
+from ai_agents.core.rows import Agent
 from ai_agents.core.types import FilePart, JsonObject, ModelMessage, ModelRequest
 from ai_agents.store.history import History
 from ai_agents.store.jobs import MAX_ATTEMPTS, ClaimedJob
@@ -51,7 +52,7 @@ async def make_title(work: Work, job: ClaimedJob) -> Effect:
     return write
 
 
-async def _asked(work: Work, agent: JsonObject, messages: Sequence[ModelMessage], job: ClaimedJob) -> str:
+async def _asked(work: Work, agent: Agent, messages: Sequence[ModelMessage], job: ClaimedJob) -> str:
     """What the model says; "" where it says nothing usable, or cannot be asked at all."""
     try:
         provider, model = work.choose(agent)
@@ -71,7 +72,7 @@ def _request(model: str, messages: Sequence[ModelMessage]) -> ModelRequest:
     return transcript.ask(model, _TASK, [record], max_tokens=_MAX_TOKENS, reminder=_REMINDER)
 
 
-def _read(connection: Connection, thread_id: str) -> tuple[JsonObject | None, list[ModelMessage]]:
+def _read(connection: Connection, thread_id: str) -> tuple[Agent | None, list[ModelMessage]]:
     title = connection.execute(select(ThreadTable.title).where(ThreadTable.id == thread_id)).one_or_none()
     if title is None or title[0] is not None:
         return None, []

@@ -1,9 +1,8 @@
 """What a job's handler is given, and what it gives back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -11,6 +10,7 @@ from ai_agents.attachments.files import Attachments
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.side_calls import Purpose, asks_judges, complete
 from ai_agents.core.exceptions import ThreadNotFound
+from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
 from ai_agents.guardrails.base import Finding
 from ai_agents.guardrails.stream import REDACTED
@@ -54,7 +54,7 @@ class Work:
     model: tuple[str, str] | None = None
     attachments: Attachments | None = None
 
-    def choose(self, agent: Mapping[str, Any]) -> tuple[Provider, str]:
+    def choose(self, agent: Agent) -> tuple[Provider, str]:
         """Whom to ask. Raises `ProviderNotConfigured`."""
         if self.model is None:
             return self.contexts.choose(agent)
@@ -67,7 +67,7 @@ class Work:
         """A model's whole response; the call is written down, whatever becomes of it. Raises as the provider does."""
         return await complete(self.database, self.contexts, provider, request, Purpose(thread_id, agent_id))
 
-    async def judged(self, agent: Mapping[str, Any], text: str, *, thread_id: str) -> "JudgedText":
+    async def judged(self, agent: Agent, text: str, *, thread_id: str) -> "JudgedText":
         """What may be seen of a text that a job made for an agent's thread: a title or summary never says what its
         agent must not. What would block an answer is taken out here.
         """
@@ -82,12 +82,12 @@ class Work:
         judged = await guards.judge_text(text)
         return JudgedText(thread_id, "" if judged.value == REDACTED else judged.value, judged.triggers)
 
-    def strategy(self, agent: Mapping[str, Any]) -> MemoryStrategy:
+    def strategy(self, agent: Agent) -> MemoryStrategy:
         """The agent's memory."""
         return self.contexts.strategy(agent)
 
 
-def agent_of_thread(connection: Connection, thread_id: str) -> JsonObject | None:
+def agent_of_thread(connection: Connection, thread_id: str) -> Agent | None:
     """The agent of a thread as it is now, or was when it was deleted; None where the thread is gone."""
     found = (
         select(AgentTable.id, AgentTable.version)

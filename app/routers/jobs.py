@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
+from ai_agents.core.types import JobStatus
 from app.dependencies import Paging, Services, User
 from app.responses import JsonResponse
 from app.routers.documented import answer, problems
 from app.schemas.common import UserId
-from app.schemas.jobs import JobPage, JobRead, JobStatus
+from app.schemas.jobs import JobPage, JobRead
 from app.services import jobs as service
 
 router = APIRouter(tags=["jobs"])

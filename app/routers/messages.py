@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from ai_agents.core.exceptions import MessageNotFound, RequestError, RunCancelled, ThreadNotFound
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Message, Run
 from app.bodies import documents_body, fingerprint, read_model
 from app.dependencies import IdempotencyKey, OnThread, Paging, Services, User, check_id
 from app.middleware import REQUEST_ID
@@ -97,16 +97,16 @@ def _form(request: Request, body: CreateMessage) -> Form:
     return "async" if "respond-async" in (each.strip() for each in preferences) else "json"
 
 
-def _location(run: JsonObject) -> str:
+def _location(run: Run) -> str:
     return f"/threads/{run['thread_id']}/runs/{run['id']}"
 
 
-def _accepted(run: JsonObject, *, applied: bool) -> Response:
+def _accepted(run: Run, *, applied: bool) -> Response:
     headers = {"location": _location(run)} | ({"preference-applied": "respond-async"} if applied else {})
     return JsonResponse(run, 202, headers=headers)
 
 
-def _answer(request: Request, run: JsonObject, message: JsonObject | None) -> Response:
+def _answer(request: Request, run: Run, message: Message | None) -> Response:
     """What became of the run, as the answer to the message that began it."""
     if run["status"] == "failed":
         return problem_of_run(run, request_id=request.scope[REQUEST_ID])

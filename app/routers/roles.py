@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from ai_agents.core.types import ResourceType
 from app.bodies import fingerprint, json_body
 from app.dependencies import IdempotencyKey, Paging, Services, User
 from app.responses import JsonResponse, created, no_content
 from app.routers.documented import answer, problems
-from app.schemas.roles import CreateRole, ResourceType, RolePage, RoleRead
+from app.schemas.roles import CreateRole, RolePage, RoleRead
 from app.services import roles as service
 from app.services.repeats import create_once
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from ai_agents.core.exceptions import MessageNotFound
+from ai_agents.core.rows import Thread
 from app.bodies import fingerprint, json_body
 from app.dependencies import IdempotencyKey, IfMatch, OnThread, Paging, Services, User, check_id
 from app.responses import JsonResponse, created, etag, no_content, versioned
@@ -110,5 +111,5 @@ async def fork_thread(
     return _created(forked)
 
 
-def _created(thread: dict[str, object]) -> Response:
+def _created(thread: Thread) -> Response:
     return created(thread, f"/threads/{thread['id']}", etag(_FIRST))

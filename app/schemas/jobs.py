@@ -1,12 +1,11 @@
 """Background jobs."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
+from ai_agents.core.types import JobStatus
 from app.schemas.common import Id, Page, Read, Timestamp
-
-JobStatus = Literal["queued", "running", "completed", "failed"]
 
 
 class JobRead(Read):

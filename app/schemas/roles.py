@@ -1,11 +1,7 @@
 """Roles: who may do what on an agent or a thread."""
 
-from typing import Literal
-
+from ai_agents.core.types import ResourceType, RoleName
 from app.schemas.common import Id, Page, Read, Strict, Timestamp, UserId
-
-RoleName = Literal["owner", "editor", "viewer"]
-ResourceType = Literal["agent", "thread"]
 
 
 class CreateRole(Strict):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Agent, Page
 from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents as store
 from ai_agents.tools.schema import OutputValidator
@@ -20,7 +20,7 @@ from app.services.preconditions import check_version
 _MOST_NAMES = 20
 
 
-async def create_agent(services: Container, user: Principal, body: CreateAgent) -> JsonObject:
+async def create_agent(services: Container, user: Principal, body: CreateAgent) -> Agent:
     """A new agent, owned by the user. Raises `InvalidRequest`."""
     _check_names(services, body)
     await _check_guardrails(body)
@@ -28,14 +28,14 @@ async def create_agent(services: Container, user: Principal, body: CreateAgent) 
     return await services.agents.create(**_fields(body), owner_id=user.user_id)
 
 
-async def list_agents(services: Container, user: Principal, page: PageOf) -> JsonObject:
+async def list_agents(services: Container, user: Principal, page: PageOf) -> Page[Agent]:
     """The agents that the user may see; an admin sees all."""
     return await services.agents.list(user_id=None if user.is_admin else user.user_id, **page.arguments())
 
 
 async def update_agent(
     services: Container, user: Principal, agent: VisibleAgent, body: UpdateAgent, *, versions: frozenset[int] | None
-) -> JsonObject:
+) -> Agent:
     """The agent, changed. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
     _check_names(services, body)
     await _check_guardrails(body)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from ai_agents.auth.files import Loc, attach, require_on_file
 from ai_agents.core.exceptions import FileNotFound
-from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.core.rows import File
+from ai_agents.core.types import FilePart, TextPart
 from ai_agents.store import files as store
 from app.container import Container, Principal
 from app.dependencies import check_id
@@ -14,7 +15,7 @@ from app.uploads import Upload
 
 async def create_file(
     services: Container, user: Principal, upload: Upload, *, key: str | None, fingerprint: str
-) -> JsonObject:
+) -> File:
     """A new file of the user's. Raises `UnsupportedFile`, `InvalidRequest`, `IdempotencyKeyReused`."""
     attachments = services.attachments
     inspected = await attachments.inspect(upload.received, upload.filename, declared=upload.declared)
@@ -30,7 +31,7 @@ async def create_file(
     return file
 
 
-async def get_file(services: Container, user: Principal, file_id: str) -> JsonObject:
+async def get_file(services: Container, user: Principal, file_id: str) -> File:
     """A file that the user may read. Raises `FileNotFound`."""
     check_id(file_id, FileNotFound)
     row = await services.conn.database.read(lambda c: require_on_file(c, user.user_id, file_id, is_admin=user.is_admin))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from ai_agents.core.exceptions import PermissionDenied
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import JobCounts
 from ai_agents.store import periodic
 from app.container import Container, Principal
 
@@ -32,7 +32,7 @@ def _gauge(name: str, text: str, value: float) -> list[str]:
     return [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value:g}"]
 
 
-def _age_s(jobs: JsonObject) -> float:
+def _age_s(jobs: JobCounts) -> float:
     made = jobs["oldest_created_at"]
     if made is None:
         return 0.0

@@ -1,16 +1,18 @@
 """Creating a thing once, however often the request for it arrives: `Idempotency-Key`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
 
-from ai_agents.core.types import JsonObject
 from ai_agents.store import idempotency
 from app.container import Container, Principal
+
+AnswerT = TypeVar("AnswerT", bound=Mapping[str, Any])
 
 
 class _WasFirst(Exception):
     """The same request was first: what this one has done is undone."""
 
-    def __init__(self, answer: JsonObject) -> None:
+    def __init__(self, answer: Mapping[str, Any]) -> None:
         super().__init__()
         self.answer = answer
 
@@ -18,11 +20,11 @@ class _WasFirst(Exception):
 async def create_once(
     services: Container,
     user: Principal,
-    create: Callable[[], Awaitable[JsonObject]],
+    create: Callable[[], Awaitable[AnswerT]],
     *,
     key: str | None,
     fingerprint: str,
-) -> JsonObject:
+) -> AnswerT:
     """What `create` gives, or gave when this user first sent the request with this key.
 
     `create` writes through the stores and nothing else, since it may be undone. Raises `IdempotencyKeyReused`, and
@@ -35,7 +37,7 @@ async def create_once(
         async with database.transaction():
             found = await database.write(lambda c: idempotency.find(c, user.user_id, key, fingerprint))
             if found is not None and found.answer is not None:
-                return found.answer
+                return cast("AnswerT", found.answer)
             answer = await create()
             first = await database.write(
                 lambda c: idempotency.remember(c, user.user_id, key, fingerprint, answer=answer)
@@ -44,4 +46,4 @@ async def create_once(
                 raise _WasFirst(first.answer)
             return answer
     except _WasFirst as same:
-        return same.answer
+        return cast("AnswerT", same.answer)

@@ -2,7 +2,7 @@
 
 from ai_agents.auth.roles import may_on_agent, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, NotFound, PermissionDenied, RoleNotFound, ThreadNotFound
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Page, Role
 from app.container import Container, Principal
 from app.dependencies import PageOf, check_id
 from app.schemas.roles import CreateRole
@@ -10,7 +10,7 @@ from app.schemas.roles import CreateRole
 _UNKNOWN: dict[str, type[NotFound]] = {"agent": AgentNotFound, "thread": ThreadNotFound}
 
 
-async def assign_role(services: Container, user: Principal, body: CreateRole) -> JsonObject:
+async def assign_role(services: Container, user: Principal, body: CreateRole) -> Role:
     """The role, in place of the one that its user had there.
 
     Raises `AgentNotFound`, `ThreadNotFound`, `PermissionDenied`, `LastOwner`, `InvalidRequest`.
@@ -21,7 +21,7 @@ async def assign_role(services: Container, user: Principal, body: CreateRole) ->
 
 async def list_roles(
     services: Container, user: Principal, resource_type: str, resource_id: str, page: PageOf
-) -> JsonObject:
+) -> Page[Role]:
     """The roles on a resource. Raises `AgentNotFound`, `ThreadNotFound`, `PermissionDenied`."""
     await _require_owner(services, user, resource_type, resource_id)
     return await services.roles.list(resource_type, resource_id, **page.arguments())

@@ -10,7 +10,8 @@ from ai_agents.auth.files import Loc
 from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
-from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.core.rows import Agent, Page, Thread
+from ai_agents.core.types import FilePart, TextPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import trigger_entries
 from ai_agents.store import thread_log
@@ -64,7 +65,7 @@ async def judged_beginning(
 
 
 async def _judged_text(
-    services: Container, user: Principal, agent: JsonObject, text: str
+    services: Container, user: Principal, agent: Agent, text: str
 ) -> tuple[str, tuple[Finding, ...]]:
     judged = await services.runner.judge_input(agent, [TextPart(text)], user_id=user.user_id)
     (part,) = judged.parts
@@ -80,7 +81,7 @@ def _places(message: InitialMessage, number: int) -> list[tuple[TextPart | FileP
     ]
 
 
-async def create_thread(services: Container, user: Principal, judged: JudgedThread) -> JsonObject:
+async def create_thread(services: Container, user: Principal, judged: JudgedThread) -> Thread:
     """A new thread, owned by the user. Raises `AgentNotFound` where he may not see the agent, `InvalidRequest`."""
     body = judged.body
     check_id(body.agent_id, AgentNotFound)
@@ -92,7 +93,7 @@ async def create_thread(services: Container, user: Principal, judged: JudgedThre
         for message in body.messages
     ]
 
-    def create(connection: Connection) -> JsonObject:
+    def create(connection: Connection) -> Thread:
         thread = store.create_thread(
             connection,
             body.agent_id,
@@ -108,7 +109,7 @@ async def create_thread(services: Container, user: Principal, judged: JudgedThre
     return await services.conn.database.write(create)
 
 
-def _tell(connection: Connection, thread: JsonObject, triggers: Sequence[Finding]) -> JsonObject:
+def _tell(connection: Connection, thread: Thread, triggers: Sequence[Finding]) -> Thread:
     """Write down what guardrails found in what somebody gave the thread; the thread as it is then."""
     if not triggers:
         return thread
@@ -116,7 +117,7 @@ def _tell(connection: Connection, thread: JsonObject, triggers: Sequence[Finding
     return store.get_thread(connection, thread["id"])
 
 
-async def list_threads(services: Container, user: Principal, page: PageOf, *, agent_id: str | None) -> JsonObject:
+async def list_threads(services: Container, user: Principal, page: PageOf, *, agent_id: str | None) -> Page[Thread]:
     """The threads that the user may see, those with this agent; an admin sees all."""
     if agent_id is not None and not is_id(agent_id):
         return {"data": [], "next": None}
@@ -126,7 +127,7 @@ async def list_threads(services: Container, user: Principal, page: PageOf, *, ag
 
 async def update_thread(
     services: Container, user: Principal, thread: ThreadAccess, body: UpdateThread, *, versions: frozenset[int] | None
-) -> tuple[JsonObject, int]:
+) -> tuple[Thread, int]:
     """The thread, changed, and its version. Raises `PermissionDenied`, `PreconditionFailed`, `ThreadNotFound`."""
     _require(user, thread, "update")
     changes: dict[str, Any] = body.model_dump(include=body.model_fields_set)
@@ -134,7 +135,7 @@ async def update_thread(
     if changes.get("summary") and (agent := await services.agents.find(thread.agent_id)) is not None:
         changes["summary"], triggers = await _judged_text(services, user, agent, changes["summary"])
 
-    def change(connection: Connection) -> tuple[JsonObject, int]:
+    def change(connection: Connection) -> tuple[Thread, int]:
         expected = None
         if versions is not None:
             thread_log.lock(connection, thread.thread_id)
@@ -161,7 +162,7 @@ async def delete_thread(
     await services.conn.database.write(delete)
 
 
-async def fork_thread(services: Container, user: Principal, thread: ThreadAccess, message_id: str) -> JsonObject:
+async def fork_thread(services: Container, user: Principal, thread: ThreadAccess, message_id: str) -> Thread:
     """A new thread of the user's with the history up to a message.
 
     Raises `PermissionDenied`, `MessageNotFound`, `AgentDeleted`.

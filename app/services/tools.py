@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ai_agents.core.exceptions import Conflict, InvalidRequest, PermissionDenied
 from ai_agents.core.ids import utc_now
+from ai_agents.core.rows import ToolRow
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools as store
 from ai_agents.store.sealing import SealBroken
@@ -131,7 +132,7 @@ async def _offered(server: McpServer) -> Sequence[RemoteTool]:
         raise InvalidRequest(str(error), loc=("url",)) from error
 
 
-def _answer(row: JsonObject) -> JsonObject:
+def _answer(row: ToolRow) -> JsonObject:
     return _page(list_row(row), is_admin=True)
 
 

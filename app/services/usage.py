@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Page, UsageSum
 from app.container import Container, Principal
 from app.problems import InvalidBody
 
@@ -21,7 +21,7 @@ async def sum_usage(
     group_by: str | None,
     limit: int,
     after: str | None,
-) -> JsonObject:
+) -> Page[UsageSum]:
     """A page of sums. Raises `InvalidBody`, `InvalidCursor`."""
     end = datetime.now(UTC) if until is None else _parse("to", until)
     start = _days_before(end, _DEFAULT_DAYS) if since is None else _parse("from", since)

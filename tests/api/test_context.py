@@ -1,6 +1,7 @@
 """What a model would be sent of a thread, as `GET /threads/{id}/context` tells it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ def said(count: int) -> list[dict[str, str]]:
     return [{"role": ("user", "assistant")[index % 2], "content": f"message {index + 1}"} for index in range(count)]
 
 
-async def context_of(client: httpx.AsyncClient, thread: dict[str, Any], **query: str) -> dict[str, Any]:
+async def context_of(client: httpx.AsyncClient, thread: Mapping[str, Any], **query: str) -> dict[str, Any]:
     response = await client.get(f"/threads/{thread['id']}/context", params=query)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()

@@ -15,7 +15,6 @@ from sqlalchemy.engine import Connection
 
 from ai_agents import AgentRunner, DatabaseHandle, MessageStore, RunStore, Tool, ToolRegistry, connect
 from ai_agents.core.types import (
-    JsonObject,
     ModelEvent,
     ModelRequest,
     PartDelta,
@@ -263,7 +262,7 @@ def _check_told(place: Place, run_id: str) -> None:
 
 
 async def _check_thread(place: Place, conn: DatabaseHandle, run_ids: list[str]) -> None:
-    history: list[JsonObject] = (await MessageStore(conn).list(place.thread_id, limit=100))["data"]
+    history: list[Any] = (await MessageStore(conn).list(place.thread_id, limit=100))["data"]
     asked = [message["content"] for message in history if message["role"] == "user"]
     assert asked == [*QUESTIONS, "still usable?"]
     roles = [message["role"] for message in history]

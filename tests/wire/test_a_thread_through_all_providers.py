@@ -20,6 +20,7 @@ from ai_agents import (
 )
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import DiskStore
+from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.providers import anthropic, ollama, openai, openai_responses
@@ -92,7 +93,7 @@ class Stage:
         await AgentStore(self.conn).update(self.agent_id, model)
         self.fake.script(wire, answers)
 
-    async def say(self, wire: str, *answers: Answer | Raw, attachments: tuple[str, ...] = ()) -> JsonObject:
+    async def say(self, wire: str, *answers: Answer | Raw, attachments: tuple[str, ...] = ()) -> Run:
         """A message, and the run that answers it."""
         await self.cast(wire, *answers)
         started = await self.runner.start(self.thread_id, USER, f"To {wire}.", attachments=attachments)
@@ -133,7 +134,7 @@ class Stage:
         await self.cast(wire, *answers)
         return str((await self.runner.start(self.thread_id, USER, f"To {wire}, in vain.")).run["id"])
 
-    async def cancel_in_its_words(self, wire: str) -> JsonObject:
+    async def cancel_in_its_words(self, wire: str) -> Run:
         """A run that is cancelled in the midst of its answer."""
         run_id = await self.begin(wire, Answer([Text(("Half ", asyncio.Event()))]))
         reader = await self.runner.read_run(self.thread_id, run_id)
@@ -143,13 +144,13 @@ class Stage:
                 break
         return await self.runner.cancel(self.thread_id, run_id)
 
-    async def cancel_in_its_tool(self, wire: str, *answers: Answer) -> JsonObject:
+    async def cancel_in_its_tool(self, wire: str, *answers: Answer) -> Run:
         """A run that is cancelled while its tool is at work."""
         run_id = await self.begin(wire, *answers)
         await self._until_hanging()
         return await self.runner.cancel(self.thread_id, run_id)
 
-    async def lose_in_its_tool(self, wire: str, *answers: Answer) -> JsonObject:
+    async def lose_in_its_tool(self, wire: str, *answers: Answer) -> Run:
         """A run whose owner is gone while its tool is at work, and which another one ends."""
         run_id = await self.begin(wire, *answers)
         await self._until_hanging()
@@ -188,9 +189,8 @@ async def stage(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await pool.aclose()
 
 
-async def history(stage: Stage) -> list[JsonObject]:
-    messages: list[JsonObject] = (await MessageStore(stage.conn).list(stage.thread_id, limit=100))["data"]
-    return messages
+async def history(stage: Stage) -> list[Any]:
+    return (await MessageStore(stage.conn).list(stage.thread_id, limit=100))["data"]
 
 
 async def test_each_request_of_a_thread_that_changes_its_provider_is_accepted(stage: Stage) -> None:

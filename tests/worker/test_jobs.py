@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Job, Page
 from ai_agents.store import periodic
 from app.container import Container, open_container
 from app.settings import Settings
+from tests.present import present
 from tests.support.processes import children_of, is_running
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
@@ -83,8 +84,8 @@ async def all_done(service: Container, count: int) -> bool:
     return len(page["data"]) == count and all(job["status"] == "completed" for job in page["data"])
 
 
-def results(page: JsonObject) -> list[object]:
-    return [job["result"]["written"] for job in page["data"]]
+def results(page: Page[Job]) -> list[object]:
+    return [present(job["result"])["written"] for job in page["data"]]
 
 
 async def test_a_worker_titles_and_summarizes_and_open_streams_hear_of_it(
@@ -104,7 +105,7 @@ async def test_a_worker_titles_and_summarizes_and_open_streams_hear_of_it(
                 break
     thread = await service.threads.get(thread_id)
     assert thread["title"] == "What is 0?"
-    assert "What is 1?" in thread["summary"]
+    assert "What is 1?" in present(thread["summary"])
     await eventually(lambda: all_done(service, 2))
     assert results(await service.jobs.list()) == [True, True]
 

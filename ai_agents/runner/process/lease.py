@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.engine import URL
@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from ai_agents.core.exceptions import DatabaseUnavailable, SecondProcess
 from ai_agents.core.ids import new_id
+from ai_agents.core.rows import Problem, RunRow
 from ai_agents.runner.recording import Ended, Ending, Successor, end_owned
 from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.database import Database
@@ -64,7 +65,7 @@ def take_over(
         # A process that was about to stop let it begin, or go on after an approval: nothing of it is lost.
         return Taken(owned, lost=False)
     if row["attempt"] >= max_attempts:
-        error = {
+        error: Problem = {
             "type": "about:blank",
             "title": "RunInterrupted",
             "detail": f"The run was lost with its process {max_attempts} times.",
@@ -74,7 +75,13 @@ def take_over(
     return Taken(_begin_attempt(connection, owned), lost=True)
 
 
-def _claim(connection: Connection, run_id: str, successor: Successor, *, expired_only: bool) -> dict[str, Any] | None:
+class _ClaimedRow(RunRow):
+    """A run that was just taken over, and the process that had it before."""
+
+    former_owner: str | None
+
+
+def _claim(connection: Connection, run_id: str, successor: Successor, *, expired_only: bool) -> _ClaimedRow | None:
     former = connection.execute(
         select(RunTable.fence, RunTable.lease_owner).where(RunTable.id == run_id, RunTable.status == "running")
     ).one_or_none()
@@ -90,7 +97,7 @@ def _claim(connection: Connection, run_id: str, successor: Successor, *, expired
     if expired_only:
         statement = statement.where(RunTable.lease_expires_at < now)
     row = connection.execute(statement).mappings().one_or_none()
-    return None if row is None else {**row, "former_owner": former.lease_owner}
+    return None if row is None else cast("_ClaimedRow", {**row, "former_owner": former.lease_owner})
 
 
 def _begin_attempt(connection: Connection, run: OwnedRun) -> OwnedRun:

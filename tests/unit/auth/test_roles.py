@@ -18,14 +18,14 @@ from ai_agents.auth.roles import (
 )
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, NotFound, PermissionDenied, ThreadNotFound
 from ai_agents.core.ids import new_id
+from ai_agents.core.types import RoleName
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
-from ai_agents.store.roles import Role
 from ai_agents.store.threads import ThreadStore
 
-ROLES: tuple[Role | None, ...] = (None, "viewer", "editor", "owner")
+ROLES: tuple[RoleName | None, ...] = (None, "viewer", "editor", "owner")
 # Contract, "Who may do what": from which role on a thread, and whether viewer on the agent is needed as well.
-THREAD_RIGHTS: dict[ThreadAction, tuple[Role, bool]] = {
+THREAD_RIGHTS: dict[ThreadAction, tuple[RoleName, bool]] = {
     "read": ("viewer", False),
     "send": ("editor", True),
     "cancel": ("editor", False),
@@ -35,7 +35,7 @@ THREAD_RIGHTS: dict[ThreadAction, tuple[Role, bool]] = {
     "delete": ("owner", False),
     "manage_roles": ("owner", False),
 }
-AGENT_RIGHTS: dict[AgentAction, Role] = {
+AGENT_RIGHTS: dict[AgentAction, RoleName] = {
     "read": "viewer",
     "start_thread": "viewer",
     "update": "editor",

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from ai_agents.core.parts import text_of
 from ai_agents.core.types import (
     FilePart,
+    MessageRole,
     ModelMessage,
     ReasoningPart,
-    Role,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -69,7 +69,7 @@ _parts = st.one_of(
     st.builds(ToolCallPart, _ids, _names, st.just({}), st.sampled_from([None, "{"])),
     st.builds(ToolResultPart, _ids, _names, st.sampled_from(["4", {"a": 1}, None]), st.booleans()),
 )
-_roles: st.SearchStrategy[Role] = st.sampled_from(["user", "assistant", "assistant", "tool", "tool"])
+_roles: st.SearchStrategy[MessageRole] = st.sampled_from(["user", "assistant", "assistant", "tool", "tool"])
 
 
 @st.composite

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from ai_agents.core.types import ModelMessage, Part, Role, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.types import MessageRole, ModelMessage, Part, TextPart, ToolCallPart, ToolResultPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,9 @@ def exchanges(count: int) -> list[ModelMessage]:
 
 
 @st.composite
-def _turn_roles(draw: st.DrawFn) -> list[tuple[Role, list[str]]]:
+def _turn_roles(draw: st.DrawFn) -> list[tuple[MessageRole, list[str]]]:
     """One turn as roles, each with the ids that it calls or answers."""
-    turn: list[tuple[Role, list[str]]] = [("user", [])]
+    turn: list[tuple[MessageRole, list[str]]] = [("user", [])]
     for number in range(draw(st.integers(0, 3))):
         ids = [f"call_{number}_{position}" for position in range(draw(st.integers(1, 3)))]
         turn.append(("assistant", ids))
@@ -109,7 +109,7 @@ def _turn_roles(draw: st.DrawFn) -> list[tuple[Role, list[str]]]:
 @st.composite
 def threads(draw: st.DrawFn, *, max_turns: int = 8) -> list[ModelMessage]:
     """Threads with tool rounds, failed turns, orphaned calls, sometimes a greeting first. Their `seq` has gaps."""
-    roles: list[tuple[Role, list[str]]] = []
+    roles: list[tuple[MessageRole, list[str]]] = []
     for number in range(draw(st.integers(1, max_turns))):
         roles += [(role, [f"t{number}_{id_}" for id_ in ids]) for role, ids in draw(_turn_roles())]
     if draw(st.integers(0, 9)) == 0:
@@ -122,7 +122,7 @@ def threads(draw: st.DrawFn, *, max_turns: int = 8) -> list[ModelMessage]:
     return messages
 
 
-def _message(draw: st.DrawFn, role: Role, ids: list[str], seq: int) -> ModelMessage:
+def _message(draw: st.DrawFn, role: MessageRole, ids: list[str], seq: int) -> ModelMessage:
     text = draw(st.sampled_from(["Short.", "Somewhat longer than short, but not by much.", "word " * 60]))
     match role:
         case "user":

@@ -5,9 +5,9 @@ import pytest
 from ai_agents.core.types import (
     FileContent,
     FilePart,
+    MessageRole,
     ModelMessage,
     ReasoningPart,
-    Role,
     TextPart,
     ToolDefinition,
     ToolResultPart,
@@ -76,7 +76,7 @@ def test_a_result_is_a_text_that_is_not_empty(result: object, text: str) -> None
 
 
 def test_the_turn_under_way_begins_after_the_last_users_message() -> None:
-    roles: tuple[Role, ...] = ("user", "assistant", "user", "assistant", "tool")
+    roles: tuple[MessageRole, ...] = ("user", "assistant", "user", "assistant", "tool")
     messages = [ModelMessage(role, ()) for role in roles]
 
     assert turn_start(messages) == 3

@@ -17,7 +17,7 @@ from ai_agents import (
     ToolDefinition,
     ToolRegistry,
 )
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Run
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.runner import RunResult
 from tests.fakes.answers import Answer, Call, Piece, Raw, say
@@ -71,11 +71,11 @@ class Thread:
         assert reader is not None
         return [event.type async for event in reader.events()]
 
-    async def history(self) -> list[JsonObject]:
+    async def history(self) -> list[Any]:
         """The thread's messages."""
-        return list((await MessageStore(self.conn).list(self.id, limit=100))["data"])
+        return (await MessageStore(self.conn).list(self.id, limit=100))["data"]
 
-    async def run(self, run_id: str) -> JsonObject:
+    async def run(self, run_id: str) -> Run:
         """A run as clients see it."""
         return await RunStore(self.conn).get(self.id, run_id)
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import text
 
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, DiskStore, MessageStore, ThreadStore, ToolRegistry
+from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.testing import ScriptedProvider
 from ai_agents.tools.base import Tool
@@ -59,17 +60,16 @@ class Stage:
         self.thread_id = (await ThreadStore(self.conn).create(agent_id=created["id"], owner_id=USER))["id"]
         return self
 
-    async def ask(self, content: str = "Go.") -> JsonObject:
+    async def ask(self, content: str = "Go.") -> Run:
         """Send a message; the run at its end."""
         started = await self.runner.start(self.thread_id, USER, content)
         async with asyncio.timeout(TIMEOUT_S):
             return (await self.runner.wait(self.thread_id, started.run["id"])).run
 
-    async def history(self) -> list[JsonObject]:
-        data: list[JsonObject] = (await MessageStore(self.conn).list(self.thread_id, limit=100))["data"]
-        return data
+    async def history(self) -> list[Any]:
+        return (await MessageStore(self.conn).list(self.thread_id, limit=100))["data"]
 
-    async def events(self, run: JsonObject) -> list[tuple[str, Any]]:
+    async def events(self, run: Run) -> list[tuple[str, Any]]:
         """Everything of the run, deltas of its last message where there are any."""
         reader = await self.runner.read_run(self.thread_id, run["id"])
         assert reader is not None

@@ -14,6 +14,7 @@ from ai_agents.providers.files import ANY_FILES
 from ai_agents.store.models import MessageTable, RunTable, ThreadEventTable
 from ai_agents.testing import ScriptedProvider
 from tests.fakes import samples
+from tests.present import present
 
 USER = "ada"
 PICTURE = samples.png(64, 64)
@@ -117,5 +118,5 @@ async def test_a_storage_that_does_not_answer_fails_the_run_and_leaves_the_threa
     (tmp_path / "away").rename(tmp_path / "files")
 
     assert outcome.run["status"] == "failed"
-    assert outcome.run["error"]["code"] == StorageUnavailable.code
+    assert present(outcome.run["error"])["code"] == StorageUnavailable.code
     assert (await runner.run(thread_id, USER, "And now?"))["content"] == "Here again."

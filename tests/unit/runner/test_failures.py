@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes.answers import Answer, Call, Raw, say
 from tests.fakes.provider_server import FakeProviderServer
+from tests.present import present
 from tests.unit.runner.conftest import OpenThread
 from tests.unit.runner.failing import (
     CUT,
@@ -75,7 +76,7 @@ async def test_a_failure_has_one_outcome_and_the_thread_goes_on(
 
     failed = await thread.ask()
 
-    assert (failed.run["status"], failed.run["error"]["code"]) == ("failed", case.code)
+    assert (failed.run["status"], present(failed.run["error"])["code"]) == ("failed", case.code)
     assert "secret" not in str(failed.run)
     assert len(fake.requests) == case.requests
     events = await thread.events(failed.run["id"])
@@ -143,8 +144,8 @@ async def test_an_unreachable_provider_is_an_error(
 
     outcome = await thread.ask()
 
-    assert outcome.run["error"]["code"] == "provider_error"
-    assert outcome.run["error"]["detail"].endswith("cannot be reached.")
+    assert present(outcome.run["error"])["code"] == "provider_error"
+    assert present(outcome.run["error"])["detail"].endswith("cannot be reached.")
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -204,11 +205,11 @@ async def test_what_failed_models_have_used_is_counted_with_the_rest(
     fake.script("anthropic", [Raw(begun("anthropic"), end="reset"), say("Whole.", input_tokens=11, output_tokens=7)])
     thread = await open_thread("anthropic")
 
-    usage = (await thread.ask()).run["usage"]
+    usage = present((await thread.ask()).run["usage"])
 
     # The broken one said what it had read, and that is known; what it wrote is estimated.
     assert usage["input_tokens"] == 22
-    assert usage["output_tokens"] > 7
+    assert present(usage["output_tokens"]) > 7
     assert usage["estimated"] is True
 
 

@@ -6,6 +6,7 @@ from ai_agents.providers.breaker import THRESHOLD
 from ai_agents.store.models import ModelCallTable
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, Text, say
 from tests.fakes.provider_server import FakeProviderServer
+from tests.present import present
 from tests.unit.runner.conftest import OpenThread
 from tests.unit.runner.failing import begun, status
 from tests.wire.requests import MODELS
@@ -42,8 +43,8 @@ async def test_fallbacks_are_tried_in_order_and_the_run_tells_of_all(
     outcome = await thread.ask()
 
     assert [request.provider for request in fake.requests] == ["anthropic"] * 3 + ["openai", "ollama"]
-    assert outcome.run["error"]["code"] == "provider_error"
-    detail = outcome.run["error"]["detail"]
+    assert present(outcome.run["error"])["code"] == "provider_error"
+    detail = present(outcome.run["error"])["detail"]
     assert detail.startswith("anthropic failed (529, some_error).")
     assert "openai:gpt-4o: openai refused the request (401, some_error)." in detail
     assert "ollama:llama3.1: ollama refused the request (404)." in detail

@@ -19,6 +19,7 @@ from ai_agents.core.types import JsonObject, ReasoningPart, TextPart, ToolCallPa
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
+from tests.present import present
 from tests.unit.runner.conftest import USER
 from tests.unit.runner.guarded import TIMEOUT_S, R, Say, Stage, blocklist
 
@@ -79,9 +80,9 @@ async def test_a_block_ends_the_run_and_keeps_what_was_rightly_said(conn: Databa
 async def test_a_block_before_any_text_leaves_no_message(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, "secret").open(blocklist("secret", action="block"))
     run = await stage.ask()
-    assert (run["status"], run["error"]["code"]) == ("failed", "guardrail_blocked")
+    assert (run["status"], present(run["error"])["code"]) == ("failed", "guardrail_blocked")
     assert [message["role"] for message in await stage.history()] == ["user"]
-    assert run["usage"]["estimated"]
+    assert present(run["usage"])["estimated"]
     stage.provider.answers = ["fine"]
     assert (await stage.ask())["status"] == "completed"
 
@@ -124,7 +125,7 @@ async def test_a_blocked_argument_is_never_run(conn: DatabaseHandle) -> None:
     say = Say("fine")
     stage = await Stage(conn, [tool_call("say", what="the secret")], tool=say).open(blocklist("secret", action="block"))
     run = await stage.ask()
-    assert (run["status"], run["error"]["code"]) == ("failed", "guardrail_blocked")
+    assert (run["status"], present(run["error"])["code"]) == ("failed", "guardrail_blocked")
     assert say.asked == []
     await stage.nowhere("secret")
 

@@ -41,7 +41,7 @@ class Stage:
         self.runner = AgentRunner(conn, provider=self.provider, tools=ToolRegistry([tool]), blobs=blobs)
         self.thread_id = ""
 
-    async def run(self) -> list[dict[str, Any]]:
+    async def run(self) -> list[Any]:
         """The parts of the tool's message."""
         agent = await AgentStore(self.conn).create(name="reader", tools=[self.tool.name])
         self.thread_id = (await ThreadStore(self.conn).create(agent_id=agent["id"], owner_id=USER))["id"]
@@ -49,10 +49,9 @@ class Stage:
         return await parts_of_tool(self.conn, self.thread_id)
 
 
-async def parts_of_tool(conn: DatabaseHandle, thread_id: str) -> list[dict[str, Any]]:
+async def parts_of_tool(conn: DatabaseHandle, thread_id: str) -> list[Any]:
     history = await MessageStore(conn).list(thread_id)
-    parts: list[dict[str, Any]] = next(message["parts"] for message in history["data"] if message["role"] == "tool")
-    return parts
+    return next(message["parts"] for message in history["data"] if message["role"] == "tool")
 
 
 async def test_all_of_a_long_result_is_kept_as_a_file_and_the_result_says_so(

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, RunStore, ThreadStore
 from ai_agents.core.exceptions import Conflict, DatabaseUnavailable, InvalidRequest
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Run
 from ai_agents.runner.process import lease
 from ai_agents.runner.runner import Started
 from ai_agents.store.models import RunTable
@@ -71,17 +71,17 @@ async def lose_the_answer(conn: DatabaseHandle, call: Call) -> None:
         await call()
 
 
-async def all_ended(talk: Talk | Desk, *, within_s: float) -> list[JsonObject]:
+async def all_ended(talk: Talk | Desk, *, within_s: float) -> list[Run]:
     """The thread's runs, once all of them have ended."""
     async with asyncio.timeout(within_s):
         while True:
-            found: list[JsonObject] = (await RunStore(talk.conn).list(talk.thread_id, limit=100))["data"]
+            found = (await RunStore(talk.conn).list(talk.thread_id, limit=100))["data"]
             if all(run["finished_at"] for run in found):
                 return found
             await asyncio.sleep(0.01)
 
 
-async def another_run(conn: DatabaseHandle) -> JsonObject:
+async def another_run(conn: DatabaseHandle) -> Run:
     """A run that goes on for as long as the process does."""
     runner = AgentRunner(conn, provider=ScriptedProvider(["On and", asyncio.Event()]))
     agent = await AgentStore(conn).create(name="busy")
@@ -125,7 +125,7 @@ async def test_whenever_somebody_who_approves_goes_away_the_run_goes_on(conn: Da
     for rounds, call in zip(ROUNDS, calls, strict=True):
         run = await desk.ask()
 
-        def say(run: JsonObject = run, call: Any = call) -> Coroutine[Any, Any, JsonObject]:
+        def say(run: Run = run, call: Any = call) -> Coroutine[Any, Any, Run]:
             return desk.say(run, call, approved=True)
 
         await go_away(conn, say, rounds)

@@ -12,10 +12,12 @@ from sqlalchemy import RowMapping, select
 from ai_agents import AgentRunner, DatabaseHandle, MessageStore, RunStore, ThreadStore, ToolRegistry
 from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
+from ai_agents.core.rows import Money, Run
 from ai_agents.core.types import ModelEvent, ModelRequest, ResponseEnd, Usage
 from ai_agents.store import model_calls
 from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
+from tests.present import present
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 from tests.unit.runner.test_runner import until_asked, until_text
 
@@ -28,9 +30,8 @@ async def calls(conn: DatabaseHandle) -> Sequence[RowMapping]:
     return await conn.database.read(lambda c: c.execute(select(*columns).order_by(columns.id)).mappings().all())
 
 
-async def newest_run(talk: Talk) -> dict[str, object]:
-    run: dict[str, object] = (await RunStore(talk.conn).list(talk.thread_id))["data"][0]
-    return run
+async def newest_run(talk: Talk) -> Run:
+    return (await RunStore(talk.conn).list(talk.thread_id))["data"][0]
 
 
 async def test_an_answer_costs_what_its_call_cost(make_talk: MakeTalk) -> None:
@@ -40,7 +41,7 @@ async def test_an_answer_costs_what_its_call_cost(make_talk: MakeTalk) -> None:
 
     run = await newest_run(talk)
     [call] = await calls(talk.conn)
-    assert answer["cost"] == run["cost"] == {"currency": "USD", "amount": "0.00002"}
+    assert answer["cost"] == run["cost"] == Money(currency="USD", amount="0.00002")
     assert answer["usage"] == run["usage"]
     assert (call["run_id"], call["thread_id"], call["agent_id"], call["user_id"]) == (
         run["id"],
@@ -87,9 +88,9 @@ async def test_a_cancelled_call_is_written_down_as_it_is_estimated(make_talk: Ma
     assert (call["outcome"], call["estimated"]) == ("cancelled", True)
     assert call["input_tokens"] > 0
     assert call["output_tokens"] > 1
-    assert run["cost"]["estimated"] is True
-    assert run["usage"]["input_tokens"] == call["input_tokens"]
-    assert Decimal(run["cost"]["amount"]) * 10**12 == call["cost_pico_usd"]
+    assert present(run["cost"])["estimated"] is True
+    assert present(run["usage"])["input_tokens"] == call["input_tokens"]
+    assert Decimal(present(run["cost"])["amount"]) * 10**12 == call["cost_pico_usd"]
 
 
 async def test_a_call_that_is_cancelled_before_its_first_word_is_written_down_too(make_talk: MakeTalk) -> None:

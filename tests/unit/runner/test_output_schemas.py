@@ -9,6 +9,7 @@ from ai_agents.testing import tool_call
 from ai_agents.tools.registry import ToolRegistry
 from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
+from tests.present import present
 from tests.unit.runner.conftest import USER, MakeTalk, OpenThread
 from tests.unit.runner.failing import begun
 from tests.wire.requests import WIRES
@@ -100,7 +101,7 @@ async def test_a_schema_that_is_none_fails_the_run_and_says_so(make_talk: MakeTa
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     outcome = await talk.runner.wait(talk.thread_id, started.run["id"])
 
-    assert outcome.run["error"]["code"] == "invalid_request"
+    assert present(outcome.run["error"])["code"] == "invalid_request"
     assert not talk.provider.requests
 
 
@@ -130,6 +131,6 @@ async def test_a_refusal_is_no_answer_to_a_schema(fake: FakeProviderServer, open
 
     outcome = await thread.ask()
 
-    assert (outcome.run["status"], outcome.run["error"]["code"]) == ("failed", "provider_error")
-    assert "refused" in outcome.run["error"]["detail"]
+    assert (outcome.run["status"], present(outcome.run["error"])["code"]) == ("failed", "provider_error")
+    assert "refused" in present(outcome.run["error"])["detail"]
     assert len(fake.requests) == 1

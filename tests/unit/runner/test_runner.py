@@ -18,16 +18,17 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
     ToolLoopLimit,
 )
-from ai_agents.core.types import JsonObject, TextPart, ToolResultPart
+from ai_agents.core.types import TextPart, ToolResultPart
 from ai_agents.runner.admission import MAX_QUEUED
 from ai_agents.store import thread_log
 from ai_agents.testing import tool_call
+from tests.present import present
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 
 
-async def history(talk: Talk) -> list[JsonObject]:
+async def history(talk: Talk) -> list[Any]:
     page = await MessageStore(talk.conn).list(talk.thread_id, limit=100)
-    return list(page["data"])
+    return page["data"]
 
 
 async def log_types(conn: DatabaseHandle, thread_id: str) -> list[str]:
@@ -59,9 +60,9 @@ async def test_the_answer_is_returned_and_stored_with_its_run(make_talk: MakeTal
     answer = await talk.runner.run(talk.thread_id, USER, "Hello!")
     assert (answer["content"], answer["role"], answer["status"]) == ("Hello, Ada.", "assistant", "completed")
     assert [message["content"] for message in await history(talk)] == ["Hello!", "Hello, Ada."]
-    run = await RunStore(talk.conn).get(talk.thread_id, answer["run_id"])
+    run = await RunStore(talk.conn).get(talk.thread_id, present(answer["run_id"]))
     assert (run["status"], run["stop_reason"], run["attempt"]) == ("completed", "end", 1)
-    assert run["usage"]["input_tokens"] == 10
+    assert present(run["usage"])["input_tokens"] == 10
     assert await log_types(talk.conn, talk.thread_id) == ["run.started", "message.completed", "run.completed"]
 
 
@@ -174,7 +175,7 @@ async def test_cancelling_keeps_what_was_said(make_talk: MakeTalk) -> None:
     await until_text(talk, started.run["id"], "Partial")
     run = await talk.runner.cancel(talk.thread_id, started.run["id"])
     assert run["status"] == "cancelled"
-    assert run["usage"]["estimated"] is True
+    assert present(run["usage"])["estimated"] is True
     assert talk.provider.closed == 1
     said = (await history(talk))[-1]
     assert (said["content"], said["status"]) == ("Partial", "incomplete")
@@ -347,7 +348,7 @@ async def test_a_run_that_takes_too_long_fails(conn: DatabaseHandle, make_talk: 
     talk.runner._prepare._limits = talk.runner._prepare._limits.__class__(run_time_s=0.05)  # no other way in
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     outcome = await talk.runner.wait(talk.thread_id, started.run["id"])
-    assert (outcome.run["status"], outcome.run["error"]["code"]) == ("failed", "provider_timeout")
+    assert (outcome.run["status"], present(outcome.run["error"])["code"]) == ("failed", "provider_timeout")
 
 
 async def test_a_tool_of_ones_own_gets_its_arguments(make_talk: MakeTalk) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -10,13 +11,14 @@ from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, Run
 from ai_agents.bus.base import Channel
 from ai_agents.bus.memory import MemoryBus
 from ai_agents.core.exceptions import SecondProcess
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Run
 from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process import lease
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
+from tests.present import present
 
 USER = "ada"
 
@@ -54,12 +56,12 @@ class Process:
         agent = await AgentStore(self.conn).create(name="assistant", tools=names)
         return str((await ThreadStore(self.conn).create(agent_id=agent["id"], owner_id=USER))["id"])
 
-    async def ended(self, thread_id: str, run_id: str) -> JsonObject:
+    async def ended(self, thread_id: str, run_id: str) -> Run:
         async with asyncio.timeout(10):
             return (await self.runner.wait(thread_id, run_id)).run
 
-    async def history(self, thread_id: str) -> list[JsonObject]:
-        return list((await MessageStore(self.conn).list(thread_id, limit=100))["data"])
+    async def history(self, thread_id: str) -> list[Any]:
+        return (await MessageStore(self.conn).list(thread_id, limit=100))["data"]
 
 
 StartProcess = Callable[..., Process]
@@ -115,7 +117,7 @@ async def test_the_call_that_died_with_its_process_is_written_down_as_lost(start
     lost, completed = await two.conn.database.read(lambda c: c.execute(statement).all())
     assert (lost.outcome, lost.output_tokens, lost.estimated) == ("lost", None, True)
     assert (completed.outcome, completed.estimated) == ("completed", False)
-    assert ended["usage"]["input_tokens"] == lost.input_tokens + completed.input_tokens
+    assert present(ended["usage"])["input_tokens"] == lost.input_tokens + completed.input_tokens
 
 
 async def test_a_run_whose_process_died_is_answered_by_another(start: StartProcess) -> None:
@@ -155,7 +157,7 @@ async def test_after_three_attempts_a_run_fails_and_its_thread_is_usable(start: 
     last = start("later")
     await last.runner.open()
     ended = await last.ended(thread_id, run["id"])
-    assert (ended["status"], ended["error"]["code"], ended["attempt"]) == ("failed", "run_interrupted", 3)
+    assert (ended["status"], present(ended["error"])["code"], ended["attempt"]) == ("failed", "run_interrupted", 3)
     assert (await last.runner.run(thread_id, USER, "Again?"))["content"] == "later"
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import ModelMessage, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.types import MessageRole, ModelMessage, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.history import History, StoredSummary
@@ -21,7 +21,7 @@ RUN = new_id()
 @pytest.fixture
 async def spoken(database: Database, thread_id: str) -> str:
     """A thread of two turns and a message that waits; between the messages lie other rows of the log."""
-    said: list[tuple[int | None, str, list[Part], str | None]] = [
+    said: list[tuple[int | None, MessageRole, list[Part], str | None]] = [
         (2, "user", [TextPart("1+1?")], RUN),
         (3, "assistant", [ReasoningPart("hm", {"signature": "s"}), ToolCallPart("c", "calc", {"b": 1, "a": 2})], RUN),
         (5, "tool", [ToolResultPart("c", "calc", {"v": 2}, is_error=True)], RUN),

@@ -5,9 +5,9 @@ from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidCursor, MessageNotFound
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.rows import Message
 from ai_agents.core.types import (
     FilePart,
-    JsonObject,
     Part,
     ReasoningPart,
     TextPart,
@@ -91,7 +91,9 @@ async def test_a_message_has_every_field_of_the_contract_in_its_order(database: 
         ("created_at", now),
     ]
     assert await MessageStore(database).get(thread_id, message_id) == message
-    assert list(message["parts"][2]["arguments"]) == ["b", "a"]
+    call = message["parts"][2]
+    assert call["type"] == "tool_call"
+    assert list(call["arguments"]) == ["b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ async def test_a_message_is_found_only_in_its_own_thread(
         await database.write(lambda c: place_message(c, new_id(), 1))
 
 
-def _say(connection: Connection, thread_id: str, text: str, *, seq: int | None) -> JsonObject:
+def _say(connection: Connection, thread_id: str, text: str, *, seq: int | None) -> Message:
     return insert_message(
         connection,
         message_id=new_id(),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidCursor
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.rows import Page
 from ai_agents.store import pages
 
 
@@ -70,7 +71,7 @@ def test_no_json_whatever_is_more_than_refused(value: object) -> None:
 def test_a_page_says_that_there_is_a_next_only_where_there_is() -> None:
     rows = [{"n": 1}, {"n": 2}, {"n": 3}]
 
-    def page(limit: int) -> dict[str, object]:
+    def page(limit: int) -> Page[dict[str, int]]:
         return pages.to_page(rows[: limit + 1], limit=limit, cursor=lambda row: f"after {row['n']}", to_dict=dict)
 
     assert page(2) == {"data": [{"n": 1}, {"n": 2}], "next": "after 2"}

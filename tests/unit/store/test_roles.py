@@ -184,7 +184,7 @@ async def test_a_list_of_what_a_user_sees_costs_a_page_however_much_there_is(sql
         page = await threads.list("ann", limit=5)
         ticks = [0]
 
-        def count(connection: Any, ticks: list[int] = ticks, after: str = page["next"]) -> None:
+        def count(connection: Any, ticks: list[int] = ticks, after: str | None = page["next"]) -> None:
             from ai_agents.store.threads import list_threads
 
             def tick() -> int:

@@ -18,7 +18,8 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import is_id, new_id, utc_now
-from ai_agents.core.types import LogRow, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
+from ai_agents.core.rows import Thread
+from ai_agents.core.types import LogRow, MessageRole, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
 from ai_agents.store import summaries, thread_log
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
@@ -232,9 +233,8 @@ async def test_a_list_shows_what_a_user_has_a_role_on_newest_first(
     open_to_all = await threads.create(other_agent, owner_id="ann")
     await RoleStore(database).assign("*", "viewer", "thread", open_to_all["id"])
 
-    async def listed(user_id: str | None, agent: str | None = None) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await threads.list(user_id, agent_id=agent))["data"]
-        return found
+    async def listed(user_id: str | None, agent: str | None = None) -> list[Thread]:
+        return (await threads.list(user_id, agent_id=agent))["data"]
 
     assert await listed(None) == [open_to_all, shared, nobodys, hers, mine]
     assert await listed(None, agent_id) == [nobodys, hers, mine]
@@ -248,7 +248,7 @@ async def test_a_list_shows_what_a_user_has_a_role_on_newest_first(
 async def test_pages_follow_one_another_without_gap_or_repetition(threads: ThreadStore, agent_id: str) -> None:
     made = [await threads.create(agent_id, owner_id="ann") for _ in range(7)]
     for user_id, agent in ((None, None), (None, agent_id), ("ann", None), ("ann", agent_id)):
-        seen: list[dict[str, Any]] = []
+        seen: list[Thread] = []
         after: str | None = None
         for expected in (3, 3, 1):
             page = await threads.list(user_id, agent_id=agent, limit=3, after=after)
@@ -355,7 +355,7 @@ async def _log(database: Database, thread_id: str) -> list[LogRow]:
 def _converse(connection: Connection, thread_id: str) -> str:
     """A turn with a tool call and the next question, each message after another row; the id of the turn's answer."""
     call = ToolCallPart("c1", "calculator", {"e": "1"}, origin={"provider": "p"})
-    said: list[tuple[str, list[Part]]] = [
+    said: list[tuple[MessageRole, list[Part]]] = [
         ("user", [TextPart("1+1?")]),
         ("assistant", [ReasoningPart("hm", {"provider": "p", "signature": "s"}), call]),
         ("tool", [ToolResultPart("c1", "calculator", 2)]),
@@ -370,7 +370,7 @@ def _converse(connection: Connection, thread_id: str) -> str:
     return ids[3]
 
 
-def _say(connection: Connection, thread_id: str, role: str, parts: Sequence[Part], *, seq: int | None) -> str:
+def _say(connection: Connection, thread_id: str, role: MessageRole, parts: Sequence[Part], *, seq: int | None) -> str:
     message_id = new_id()
     insert_message(
         connection,

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from ai_agents import AgentStore, DatabaseHandle, MessageStore, ThreadStore, ToolRegistry
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.contexts import Contexts
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Job, Thread
 from ai_agents.runner.handle import open_handle
 from ai_agents.store import jobs
 from ai_agents.store.jobs import JobStore
@@ -35,7 +35,7 @@ class Bench:
         """Ask for a job; its id."""
         return str((await OutboxQueue(self.conn.database).enqueue(self.thread_id, kind))["id"])
 
-    async def do(self, kind: str) -> JsonObject:
+    async def do(self, kind: str) -> Job:
         """Ask for a job and carry it out; the job as it ended."""
         job_id = await self.ask_for(kind)
         await self.runner.run(job_id)
@@ -54,7 +54,7 @@ class Bench:
             lambda c: c.execute(update(JobTable).where(JobTable.id == job_id).values(values))
         )
 
-    async def thread(self) -> JsonObject:
+    async def thread(self) -> Thread:
         """The thread."""
         return await ThreadStore(self.conn).get(self.thread_id)
 

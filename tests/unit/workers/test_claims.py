@@ -9,6 +9,7 @@ from ai_agents.store import jobs
 from ai_agents.store.jobs import MAX_ATTEMPTS, JobLost, JobNotFound, JobStore
 from ai_agents.workers.jobs import JobRunner
 from app.job_queue import CeleryJobs
+from tests.present import present
 from tests.support.waiting import eventually
 from tests.unit.workers.conftest import MakeBench, claim
 
@@ -99,7 +100,7 @@ async def test_a_job_that_takes_its_process_with_it_is_given_up_too(make_bench: 
     assert await claim(bench, job_id) is None
     job = await JobStore(bench.conn).get(job_id)
     assert (job["status"], job["attempts"]) == ("failed", MAX_ATTEMPTS)
-    assert "lost" in job["error"]
+    assert "lost" in present(job["error"])
 
 
 async def test_a_poison_job_does_not_keep_the_others_from_being_done(make_bench: MakeBench) -> None:
@@ -107,7 +108,7 @@ async def test_a_poison_job_does_not_keep_the_others_from_being_done(make_bench:
     healthy = await make_bench(LONG_ENOUGH, turns=30)
     job_id = await poisoned.ask_for("summarize")
     await poisoned.runner.run(job_id)
-    assert (await healthy.do("summarize"))["result"]["written"]
+    assert present((await healthy.do("summarize"))["result"])["written"]
 
 
 async def test_a_job_that_was_given_up_begins_anew_when_somebody_says_so(make_bench: MakeBench) -> None:
@@ -148,7 +149,7 @@ async def test_a_job_that_takes_too_long_fails_with_that_reason(make_bench: Make
     runner = JobRunner(bench.runner._work, owner="here", time_s=0.05)
     job_id = await bench.ask_for("title")
     await runner.run(job_id)
-    assert "took longer than 0.05 s" in (await JobStore(bench.conn).get(job_id))["error"]
+    assert "took longer than 0.05 s" in present((await JobStore(bench.conn).get(job_id))["error"])
 
 
 async def test_jobs_that_wait_are_done_beside_the_one_that_was_sent_but_not_those_that_failed(

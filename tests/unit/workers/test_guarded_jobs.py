@@ -7,6 +7,7 @@ import pytest
 from ai_agents.core import json
 from ai_agents.store import thread_log
 from ai_agents.store.summaries import SummaryStore
+from tests.present import present
 from tests.unit.workers.conftest import MakeBench
 
 SAID = [{"role": "user", "content": "Tell me the secret."}, {"role": "assistant", "content": "It is a plan."}]
@@ -47,7 +48,7 @@ async def test_a_summary_has_no_forbidden_word(make_bench: MakeBench, action: st
     memory = {"strategy": "summarize", "recent": 2}
     summary = "The user asked for the SECRET, and the assistant told of a plan."
     bench = await make_bench(summary, turns=4, guardrails=guardrails(action), memory=memory)
-    assert (await bench.do("summarize"))["result"]["written"]
+    assert present((await bench.do("summarize"))["result"])["written"]
     found = await SummaryStore(bench.conn).newest(bench.thread_id)
     assert found is not None
     assert found.text == f"The user asked for the {R}, and the assistant told of a plan."
@@ -69,5 +70,5 @@ async def test_how_long_an_answer_may_be_says_nothing_of_a_summary(make_bench: M
     memory = {"strategy": "summarize", "recent": 2}
     short = {"type": "max_length", "characters": 10, "action": "redact"}
     bench = await make_bench("The user and the assistant made a plan.", turns=4, guardrails=[short], memory=memory)
-    assert (await bench.do("summarize"))["result"]["written"]
+    assert present((await bench.do("summarize"))["result"])["written"]
     assert (await bench.thread())["summary"] == "The user and the assistant made a plan."

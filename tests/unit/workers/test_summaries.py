@@ -12,6 +12,7 @@ from ai_agents.store.history import History
 from ai_agents.store.thread_log import list_after
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers.transcript import lines
+from tests.present import present
 from tests.unit.workers.conftest import Bench, MakeBench
 
 SUMMARY = "Ada asked questions 1 to 25, and each of them was answered."
@@ -75,7 +76,7 @@ async def test_messages_sent_while_a_summary_is_written_are_all_in_the_next_cont
 async def test_an_empty_refused_or_too_short_summary_changes_nothing(make_bench: MakeBench, answer: str) -> None:
     bench = await make_bench(answer, turns=30, memory=MEMORY)
     job = await bench.do("summarize")
-    assert job["result"]["written"] is False
+    assert present(job["result"])["written"] is False
     assert (await bench.thread())["summary"] is None
     assert len(await window(bench)) == 60
 
@@ -88,7 +89,7 @@ async def test_a_summary_that_a_person_writes_meanwhile_stays(make_bench: MakeBe
         await asyncio.sleep(0)
     await ThreadStore(bench.conn).update(bench.thread_id, {"summary": "Mine"})
     gate.set()
-    assert (await doing)["result"]["written"] is False
+    assert present((await doing)["result"])["written"] is False
     assert (await bench.thread())["summary"] == "Mine"
 
 
@@ -105,7 +106,7 @@ async def test_a_job_for_a_stretch_that_has_been_compacted_does_nothing(make_ben
 
 async def test_a_short_thread_is_not_summarized(make_bench: MakeBench) -> None:
     bench = await make_bench(turns=3, memory=MEMORY)
-    assert (await bench.do("summarize"))["result"]["written"] is False
+    assert present((await bench.do("summarize"))["result"])["written"] is False
     assert bench.provider.requests == []
 
 
@@ -120,7 +121,7 @@ async def test_a_long_stretch_is_done_in_several_jobs(make_bench: MakeBench) -> 
     ]
     bench = await make_bench(*[SUMMARY] * 9, messages=said, memory=MEMORY)
     first = await bench.do("summarize")
-    assert 0 < first["result"]["covers_through_seq"] < 30
+    assert 0 < present(first["result"])["covers_through_seq"] < 30
     second = await bench.do("summarize")
     assert second["id"] != first["id"]
     while await bench.covers() < 30:

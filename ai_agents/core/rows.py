@@ -1,0 +1,371 @@
+"""What stores return: plain dicts with known keys. A misspelt key or status fails the type checker.
+
+`Agent`, `Thread`, `Run` … are what clients see. `RunRow`, `FileRow` … are whole rows of a table, with the columns that
+clients do not see. Times are RFC 3339 in UTC. A value is `JsonObject` only where its keys are free.
+"""
+
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+
+from ai_agents.core.types import (
+    JobStatus,
+    JsonObject,
+    MessageRole,
+    MessageStatus,
+    ResourceType,
+    RoleName,
+    RunStatus,
+    TokenCounts,
+)
+
+ItemT = TypeVar("ItemT")
+
+
+class Page(TypedDict, Generic[ItemT]):
+    """One page of a list. `next` is the cursor of the next page, None on the last one."""
+
+    data: list[ItemT]
+    next: str | None
+
+
+class Money(TypedDict):
+    """An exact amount, as a decimal number in text. `estimated`: its tokens were counted here."""
+
+    currency: Literal["USD"]
+    amount: str
+    estimated: NotRequired[bool]
+
+
+class ModelName(TypedDict):
+    """A model by its provider's name and its own."""
+
+    provider: str
+    model: str
+
+
+class Agent(TypedDict):
+    """An agent as it is now, or as it was in one version."""
+
+    id: str
+    name: str
+    description: str | None
+    system_prompt: str | None
+    provider: str | None
+    model: str | None
+    settings: JsonObject
+    tools: list[str | JsonObject]
+    memory: JsonObject | None
+    guardrails: list[JsonObject]
+    fallbacks: list[ModelName]
+    output_schema: JsonObject | None
+    metadata: JsonObject
+    version: int
+    created_at: str
+    updated_at: str
+
+
+class Thread(TypedDict):
+    """A thread. `summary` is the one that counts now."""
+
+    id: str
+    agent_id: str
+    title: str | None
+    summary: str | None
+    metadata: JsonObject
+    created_at: str
+    updated_at: str
+
+
+class PublicTextPart(TypedDict):
+    """Text."""
+
+    type: Literal["text"]
+    text: str
+
+
+class PublicFilePart(TypedDict):
+    """A reference to a file."""
+
+    type: Literal["file"]
+    file_id: str
+    filename: str
+    media_type: str
+    size_bytes: int
+
+
+class PublicReasoningPart(TypedDict):
+    """The model's reasoning."""
+
+    type: Literal["reasoning"]
+    text: str
+
+
+class PublicToolCallPart(TypedDict):
+    """A tool call that the model asks for."""
+
+    type: Literal["tool_call"]
+    tool_call_id: str
+    name: str
+    arguments: JsonObject
+
+
+class PublicToolResultPart(TypedDict):
+    """A tool's result, as JSON."""
+
+    type: Literal["tool_result"]
+    tool_call_id: str
+    name: str
+    result: Any
+    is_error: bool
+
+
+PublicPart = PublicTextPart | PublicFilePart | PublicReasoningPart | PublicToolCallPart | PublicToolResultPart
+
+
+class Message(TypedDict):
+    """A message. `content` is the text of its parts; `seq` is None while it is queued."""
+
+    id: str
+    thread_id: str
+    run_id: str | None
+    seq: int | None
+    role: MessageRole
+    content: str
+    parts: list[PublicPart]
+    status: MessageStatus
+    user_id: str | None
+    usage: TokenCounts | None
+    cost: Money | None
+    metadata: JsonObject
+    created_at: str
+
+
+class Problem(TypedDict):
+    """Why a run failed. `guardrail` and `stage` are present where a guardrail blocked it."""
+
+    type: str
+    title: str
+    detail: str
+    code: str
+    guardrail: NotRequired[str]
+    stage: NotRequired[str]
+
+
+class ContextLeftOut(TypedDict):
+    """The oldest turns that the memory chose did not fit the model, so they were not sent.
+
+    `messages` is None where they were not counted; `through_seq` is the newest of them.
+    """
+
+    code: Literal["context_left_out"]
+    messages: int | None
+    through_seq: int | None
+    reason: Literal["window", "provider"]
+
+
+class ToolMissing(TypedDict):
+    """A tool that the agent names does not exist, or is off until an admin approves it."""
+
+    code: Literal["tool_missing"]
+    tool: str
+
+
+Notice = ContextLeftOut | ToolMissing
+
+
+class Run(TypedDict):
+    """A run: how a message is being answered, or was."""
+
+    id: str
+    thread_id: str
+    agent_id: str
+    agent_version: int
+    user_id: str
+    status: RunStatus
+    attempt: int
+    usage: TokenCounts | None
+    cost: Money | None
+    stop_reason: str | None
+    notices: list[Notice]
+    error: Problem | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class RunRow(TypedDict):
+    """Every column of a run; see `store.models.RunTable`."""
+
+    id: str
+    thread_id: str
+    agent_id: str
+    agent_version: int
+    user_id: str
+    status: RunStatus
+    attempt: int
+    user_message_id: str
+    message_id: str | None
+    queue_position: int | None
+    fence: int
+    lease_owner: str | None
+    lease_expires_at: float | None
+    cancel_requested: bool
+    usage: TokenCounts | None
+    cost: Money | None
+    stop_reason: str | None
+    error: Problem | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    notices: list[Notice] | None
+
+
+class RunKey(TypedDict):
+    """Which run it is, and in which thread."""
+
+    id: str
+    thread_id: str
+
+
+class Job(TypedDict):
+    """A background job. `thread_id` is None for a job that belongs to no thread."""
+
+    id: str
+    thread_id: str | None
+    kind: str
+    range_key: str
+    status: JobStatus
+    attempts: int
+    error: str | None
+    result: JsonObject | None
+    created_at: str
+    finished_at: str | None
+
+
+class JobCounts(TypedDict):
+    """How many jobs there are; `oldest_created_at` is of the oldest that is queued or running."""
+
+    queued: int
+    running: int
+    failed: int
+    oldest_created_at: str | None
+
+
+class File(TypedDict):
+    """A file as clients see it."""
+
+    id: str
+    filename: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+class FileRow(TypedDict):
+    """Every column of a file; see `store.models.FileTable`."""
+
+    id: str
+    user_id: str
+    filename: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    facts: JsonObject
+    created_at: str
+
+
+class Key(TypedDict):
+    """An API key without its secret."""
+
+    id: str
+    user_id: str
+    name: str
+    prefix: str
+    admin: bool
+    created_at: str
+    expires_at: str | None
+
+
+class NewKey(Key):
+    """An API key with its secret as `key`, which is shown this once."""
+
+    key: str
+
+
+class KeyHolder(TypedDict):
+    """Who a valid API key belongs to."""
+
+    user_id: str
+    admin: bool
+    key_id: str
+
+
+class Role(TypedDict):
+    """A user's role on an agent or a thread."""
+
+    id: str
+    user_id: str
+    role: RoleName
+    resource_type: ResourceType
+    resource_id: str
+    created_at: str
+
+
+class Ticket(TypedDict):
+    """A new ticket, which is shown this once."""
+
+    ticket: str
+    expires_at: str
+
+
+class TicketHolder(TypedDict):
+    """Who a valid ticket belongs to, and the thread that it lets them read."""
+
+    user_id: str
+    admin: bool
+    thread_id: str
+
+
+class UsageSum(TypedDict):
+    """The sums of some model calls, with the keys by which they are grouped.
+
+    `cost` covers the calls whose price is known, None where that is none; `unpriced_calls` counts the others.
+    """
+
+    agent_id: NotRequired[str | None]
+    provider: NotRequired[str | None]
+    model: NotRequired[str | None]
+    user_id: NotRequired[str | None]
+    day: NotRequired[str | None]
+    calls: int
+    usage: TokenCounts
+    cost: Money | None
+    unpriced_calls: int
+
+
+class OfferedTool(TypedDict):
+    """A tool as its MCP server describes it; `digest` is of the whole description."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+    digest: str
+
+
+class ToolListing(TypedDict):
+    """What an MCP server offered when it was last asked."""
+
+    tools: list[OfferedTool]
+    listed_at: str
+
+
+class ToolRow(TypedDict):
+    """A tool that an admin made; see `store.models.AdminToolTable`. The last one's time of change is not read."""
+
+    name: str
+    type: Literal["http", "mcp"]
+    spec: JsonObject
+    sealed_headers: str | None
+    listing: ToolListing | None
+    approved: dict[str, OfferedTool] | None
+    version: int
+    created_at: str
