@@ -18,7 +18,7 @@ from ai_agents.tools.base import Tool, ToolError
 from ai_agents.tools.outbound import Outbound, OutboundResponse
 from ai_agents.tools.results import clean_value
 from ai_agents.tools.schema import ArgumentsValidator
-from ai_agents.tools.secret_headers import value_without_secrets, without_secrets
+from ai_agents.tools.secret_headers import SecretHeaders
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_URL = 2000
@@ -61,6 +61,7 @@ class HttpTool(Tool):
         self._method = spec["method"]
         self._url = spec["url"]
         self._headers = dict(headers or {})
+        self._secrets = SecretHeaders(self._headers)
         self._outbound = outbound
         self._placeholders = frozenset(_PLACEHOLDER.findall(self._url))
         self._prefix = self._url.partition("{")[0]
@@ -96,7 +97,7 @@ class HttpTool(Tool):
         if text is None:
             kind = response.media_type or "unknown type"
             raise ToolError(f"The answer is not text ({kind}, {len(response.body)} bytes).")
-        seen = without_secrets(text, self._headers)
+        seen = self._secrets.hide(text)
         if response.status >= 400:
             raise ToolError(f"The server answered {response.status}: {seen[:_MAX_ERROR] or '(nothing)'}")
         if response.cut:
@@ -104,7 +105,7 @@ class HttpTool(Tool):
         is_json = response.media_type == "application/json" or response.media_type.endswith("+json")
         if is_json and len(text) <= _MAX_PARSED:  # of a longer one only the beginning is shown
             try:
-                return value_without_secrets(clean_value(json.loads(text)), self._headers)
+                return self._secrets.hide_in(clean_value(json.loads(text)))
             except ValueError:
                 return seen
         return seen or f"(status {response.status}, no content)"

@@ -23,7 +23,7 @@ from ai_agents.tools.mcp_exchange import exchange, explain
 from ai_agents.tools.mcp_results import to_value
 from ai_agents.tools.results import clean_value
 from ai_agents.tools.schema import ArgumentsValidator
-from ai_agents.tools.secret_headers import value_without_secrets, without_secrets
+from ai_agents.tools.secret_headers import SecretHeaders
 from ai_agents.tools.toolset import TOOL_NAME
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class McpServer:
         self.name = name
         self._url = url
         self._open_client = open_client
-        self._headers = dict(headers or {})
+        self._secrets = SecretHeaders(headers or {})
         self._connect_timeout_s = connect_timeout_s
         self._list_timeout_s = list_timeout_s
         self._fresh_s = fresh_s
@@ -169,10 +169,10 @@ class McpServer:
             explained = explain(self.name, error)
             if not isinstance(explained, ToolError):
                 raise
-            raise ToolError(without_secrets(str(explained), self._headers)[:_MAX_SAID]) from error
+            raise ToolError(self._secrets.hide(str(explained))[:_MAX_SAID]) from error
 
     def _seen(self, result: Any) -> Any:
-        return value_without_secrets(clean_value(to_value(result)), self._headers)
+        return self._secrets.hide_in(clean_value(to_value(result)))
 
     def _offered(self, listed: Sequence[Any]) -> list[RemoteTool]:
         """What of a listing can be offered to a model. Raises `ToolError` where there is too much of it."""
@@ -202,8 +202,8 @@ class McpServer:
         ArgumentsValidator(tool.input_schema)
         said = tool.model_dump(mode="json", by_alias=True, exclude={"meta", "icons"}, exclude_none=True)
         digest = hashlib.sha256(json.dumps_sorted(said).encode()).hexdigest()
-        description = without_secrets(clean_text(tool.description or ""), self._headers)
-        return RemoteTool(tool.name, description, value_without_secrets(tool.input_schema, self._headers), digest)
+        description = self._secrets.hide(clean_text(tool.description or ""))
+        return RemoteTool(tool.name, description, self._secrets.hide_in(tool.input_schema), digest)
 
 
 class McpTool(Tool):
