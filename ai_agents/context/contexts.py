@@ -23,8 +23,8 @@ from ai_agents.guardrails.registry import build_guardrails, guards_key
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
 from ai_agents.providers.base import Provider
-from ai_agents.providers.files import FileRules, built_in_files
-from ai_agents.providers.registry import ProviderPool, list_providers
+from ai_agents.providers.files import FileRules
+from ai_agents.providers.registry import ProviderPool, built_in_capabilities, list_providers
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
 from ai_agents.store.history import History
@@ -203,7 +203,7 @@ class Contexts:
         try:
             asked = own if own is not None and own.name == provider else self._providers.get(provider)
         except ProviderNotConfigured:
-            return built_in_files(provider, model)
+            return built_in_capabilities(provider, model).files
         return asked.capabilities(model).files
 
     def check_files(

@@ -1,21 +1,22 @@
-"""What Claude streams: https://platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11-22."""
+"""Parses the streams of Anthropic's Messages API.
 
-from collections.abc import Callable
+Source: https://platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11-22.
+"""
+
 from dataclasses import replace
 from typing import Any
 
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ResponseEnd, StopReason, Usage
+from ai_agents.providers.anthropic_models import NAME
+from ai_agents.providers.anthropic_request import SERVER_CALLS
 from ai_agents.providers.assembly import parse_arguments, raw_arguments
 from ai_agents.providers.errors import error_from_wire
 from ai_agents.providers.lines import SSEDecoder, clean_json
 from ai_agents.providers.rendering import ToolNames
-from ai_agents.providers.streaming import Reader
+from ai_agents.providers.response_parser import ResponseParser
 
-NAME = "anthropic"
-# Calls of tools that the provider runs itself; their results are blocks of the same response.
-SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
-# How often an answer that pauses is let go on: https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools
+# How often a paused answer is continued: https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools
 MAX_PAUSES = 8
 _STOP_REASONS: dict[str, StopReason] = {
     "end_turn": "end",
@@ -28,22 +29,23 @@ _STOP_REASONS: dict[str, StopReason] = {
 }
 
 
-class AnthropicReader(Reader):
-    """Reads the events of one answer.
+class AnthropicParser(ResponseParser):
+    """Parses the events of one response.
 
-    Events and blocks of unknown kinds are left out, as the API's versioning asks of its clients. What the provider's
-    own tools did is kept for it alone. An answer that pauses goes on in the next response, as one.
+    Events and blocks of unknown kinds are left out, as the API's versioning asks of its clients. The blocks of the
+    provider's own tools are kept for the provider alone. Where an answer paused, the responses that continue it add to
+    the same events: `before` is the parser of the response that paused.
     """
 
-    def __init__(self, request: ModelRequest, *, after: "AnthropicReader | None" = None) -> None:
+    def __init__(self, request: ModelRequest, *, before: "AnthropicParser | None" = None) -> None:
         super().__init__(NAME, SSEDecoder())
         self._request = request
         self._pauses = 0
-        self._spent = Usage()
-        if after is not None:
-            self.writer = after.writer
-            self._pauses = after._pauses + 1
-            self._spent = after._total_usage()
+        self._usage_before = Usage()
+        if before is not None:
+            self.writer = before.writer
+            self._pauses = before._pauses + 1
+            self._usage_before = before._total_usage()
         self._paused = False
         self._asked_model = request.model
         self._model = request.model
@@ -57,7 +59,7 @@ class AnthropicReader(Reader):
         self._output_is_final = False
 
     def read(self, event: JsonObject) -> None:
-        """Write what one event means."""
+        """Write the events for one event of the API."""
         kind = event.get("type")
         if kind == "content_block_delta":
             self._read_delta(event["delta"])
@@ -79,20 +81,21 @@ class AnthropicReader(Reader):
             raise error_from_wire(NAME, event.get("error"))
 
     def usage(self) -> Usage | None:
-        """What is known while the answer is under way: all of the input, of the output only what is past a pause."""
+        """The tokens reported so far: of the input all, of the output only those before a pause."""
         if not self._usage:
             return None
-        return self._total_usage() if self._output_is_final else self._spent + replace(self._now(), output_tokens=None)
+        if self._output_is_final:
+            return self._total_usage()
+        return self._usage_before + replace(_usage_from_wire(self._usage), output_tokens=None)
 
-    def continuation(self) -> "tuple[ModelRequest, Callable[[], Reader]] | None":
-        """The request with what was said before the pause."""
+    def continuation(self) -> ModelRequest | None:
+        """The request, with the answer up to its pause as the last message."""
         if not self._paused:
             return None
-        said = ModelMessage("assistant", tuple(self.writer.parts))
-        # What an earlier pause had sent back is the beginning of this.
-        before = self._request.messages[:-1] if self._pauses else self._request.messages
-        request = replace(self._request, messages=(*before, said))
-        return request, lambda: AnthropicReader(request, after=self)
+        answer = ModelMessage("assistant", tuple(self.writer.parts))
+        # The request of a continued response ends with an earlier part of this answer.
+        messages = self._request.messages[:-1] if self._pauses else self._request.messages
+        return replace(self._request, messages=(*messages, answer))
 
     def _read_delta(self, delta: JsonObject) -> None:
         kind = delta.get("type")
@@ -125,11 +128,11 @@ class AnthropicReader(Reader):
             self.writer.open("reasoning", origin=self._origin(redacted=block["data"]))
         elif kind == "tool_use":
             raw = "".join(self._arguments) or (raw_arguments(block["input"]) if block.get("input") else "")
-            # Told at the next event: whether the call is whole is known from the stop reason only.
+            # Written at a later event: only the stop reason tells whether the call is complete.
             self._call = (self._names.from_wire(clean_text(block["name"])), raw)
         elif kind in SERVER_CALLS:
-            given = parse_arguments("".join(self._arguments))[0] or block.get("input") or {}
-            self.writer.open("reasoning", origin=self._origin(block=clean_json(block | {"input": given})))
+            arguments = parse_arguments("".join(self._arguments))[0] or block.get("input") or {}
+            self.writer.open("reasoning", origin=self._origin(block=clean_json(block | {"input": arguments})))
         elif isinstance(kind, str) and kind.endswith("_tool_result"):
             self.writer.open("reasoning", origin=self._origin(block=clean_json(block)))
         if kind:
@@ -138,7 +141,7 @@ class AnthropicReader(Reader):
 
     def _end_thinking(self, signature: str) -> None:
         if signature and self.writer.kind != "reasoning":
-            self.writer.open("reasoning")  # thinking that is not shown still has its signature
+            self.writer.open("reasoning")  # the thinking was not sent, only its signature
         self.writer.close(origin=self._origin(signature=signature) if signature else None)
 
     def _end_call(self, *, cut: bool = False) -> None:
@@ -155,11 +158,8 @@ class AnthropicReader(Reader):
         if not self._paused:
             self.writer.events.append(ResponseEnd(stop_reason, self._total_usage(), self._model))
 
-    def _now(self) -> Usage:
-        return _usage_from_wire(self._usage)
-
     def _total_usage(self) -> Usage:
-        return self._spent + self._now()
+        return self._usage_before + _usage_from_wire(self._usage)
 
     def _take_usage(self, usage: JsonObject | None) -> None:
         self._usage |= {name: value for name, value in (usage or {}).items() if value is not None}
@@ -169,9 +169,9 @@ class AnthropicReader(Reader):
 
 
 def _usage_from_wire(usage: JsonObject) -> Usage:
-    """The counts in our words. Anthropic counts cached input apart: `input_tokens` is here all that was read.
+    """The framework's counts. Its `input_tokens` are the whole input.
 
-    That is input_tokens + cache_read_input_tokens + cache_creation_input_tokens of theirs.
+    Anthropic counts apart: input_tokens + cache_read_input_tokens + cache_creation_input_tokens.
     """
     fresh = usage.get("input_tokens")
     cached = usage.get("cache_read_input_tokens")

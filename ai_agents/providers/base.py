@@ -1,4 +1,4 @@
-"""What a provider is: something that streams one model response as normalized events."""
+"""The protocol of a provider: it streams one model response as normalized events."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
@@ -12,23 +12,19 @@ from ai_agents.providers.files import NO_FILES, FileRules
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a model accepts; sending more is refused by some APIs, so that the provider leaves it out.
+    """What a model can be used for.
 
-    `files` are those that it takes as they are: by default none.
+    `instructions`: it does what it is told in words; a stand-in does not. `files`: which files it accepts as they are.
     """
 
-    sampling: bool = True
-    reasoning: bool = True
-    tools: bool = True
-    # Whether it does what it is told in words; a stand-in does not.
     instructions: bool = True
     files: FileRules = NO_FILES
 
 
 class Provider(ABC):
-    """One provider with its connections. Cheap to ask for a model other than its default: `request.model` says which.
+    """One provider with its connections. It serves all its models: `request.model` says which one is asked.
 
-    `model` is the default model, None where none was named.
+    `model` is the default model, None where there is none.
     """
 
     name: ClassVar[str]
@@ -42,21 +38,21 @@ class Provider(ABC):
 
         Yields per part `PartStart`, any number of `PartDelta`, `PartEnd` (index from 0, ascending), then one
         `ResponseEnd`.
-        Everything that one read from the network brought is yielded without suspending in between.
+        The events of one read from the network are yielded without suspending in between.
         Closing the iterator closes the upstream connection.
-        Raises `ProviderError` and its kinds; `ProviderTruncated` where the stream ends without its terminal event.
+        Raises `ProviderError`; `ProviderTruncated` where the stream ends without its terminal event.
         """
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
         """The whole response: the same stream, folded. Raises as `stream` does."""
         return await fold(self.stream(request))
 
-    def capabilities(self, model: str) -> Capabilities:  # subclasses look at the model
-        """What this model accepts."""
+    def capabilities(self, model: str) -> Capabilities:
+        """What this model can be used for; needs no key and no connection."""
         return Capabilities()
 
-    async def prepare(self) -> None:  # noqa: B027  # optional: not every provider has something to load
-        """Import and build now what the first request would; a service calls it before the first one comes."""
+    async def prepare(self) -> None:  # noqa: B027  # optional: some providers have nothing to load
+        """Import and build now what the first request needs, so that it need not wait for that."""
 
-    async def aclose(self) -> None:  # noqa: B027  # optional: a provider without connections has nothing to close
-        """Close connections; the provider is not used after."""
+    async def aclose(self) -> None:  # noqa: B027  # optional: some providers have no connections
+        """Close all connections. The provider cannot be used afterwards."""

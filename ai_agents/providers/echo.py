@@ -44,8 +44,8 @@ class EchoProvider(Provider):
         self._delay_s = delay_s
 
     def capabilities(self, model: str) -> Capabilities:
-        """It takes tools and files, of which it repeats the names, and neither samples nor reasons."""
-        return Capabilities(sampling=False, reasoning=False, files=ANY_FILES, instructions=False)
+        """It takes every file and repeats its name; it follows no instructions."""
+        return Capabilities(instructions=False, files=ANY_FILES)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`."""

@@ -1,9 +1,14 @@
-"""What went wrong at a provider, in our errors: facts and the provider's own error word, never its text or body."""
+"""Translates failures of providers into the framework's errors.
+
+An error's message holds the status and the provider's own error word, never its text or body: those may quote secrets.
+"""
 
 import re
 from collections.abc import Mapping
 from time import time
 from typing import Any
+
+import orjson
 
 from ai_agents.core.exceptions import (
     ContextExceeded,
@@ -16,7 +21,7 @@ from ai_agents.core.exceptions import (
 )
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-# How OpenAI's Responses names what is wrong with a request, in a stream that began: `ResponseError` in its reference.
+# Codes with which OpenAI's Responses API refuses a request after its stream began: `ResponseError` in its reference.
 _REFUSALS = (
     "invalid_prompt",
     "data_residency_mismatch",
@@ -35,7 +40,7 @@ _REFUSALS = (
     "unsupported_image_media_type",
     "empty_image_file",
 )
-# The words of all providers for failures inside of a stream that began with 200, and the status that they stand for.
+# The error words that providers send inside a stream that began with status 200, and the status each one stands for.
 # Sources: https://platform.claude.com/docs/en/api/errors, https://developers.openai.com/api/docs/guides/error-codes
 _STATUS_OF_WORD = {
     "invalid_request_error": 400,
@@ -57,10 +62,10 @@ _STATUS_OF_WORD = {
     "timeout_error": 504,
     "overloaded_error": 529,
 } | dict.fromkeys(_REFUSALS, 400)
-# Waiting does not help against these, although their status says so.
-_HOPELESS = frozenset({"insufficient_quota", "billing_error"})
-# How a request is refused that is longer than the model's window: in a word by OpenAI, in a sentence by the others, and
-# by each server that speaks OpenAI's protocol in another one.
+# Another try fails in the same way, although the status suggests one.
+_NEVER_RETRYABLE = frozenset({"insufficient_quota", "billing_error"})
+# How providers refuse a request that is longer than the model's context window. OpenAI sends a word, the others send a
+# sentence, and each OpenAI-compatible server has a sentence of its own.
 # Sources, read 2026-11-23: https://developers.openai.com/api/docs/guides/error-codes,
 # https://github.com/anthropics/claude-code/issues/59696, https://github.com/ollama/ollama/issues/17889,
 # https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
@@ -74,16 +79,17 @@ _MAX_TEXT = 2_000
 
 
 def not_configured(provider: str, sentence: str) -> ProviderNotConfigured:
-    """The error for a provider that lacks what `sentence` says."""
+    """The error for a provider that cannot be used; `sentence` says what is missing."""
     return ProviderNotConfigured(sentence, provider=provider)
 
 
 def error_from_status(
     provider: str, status: int, *, word: Any = None, retry_after_s: float | None = None, text: Any = None
 ) -> ProviderError:
-    """The error that an HTTP status stands for. `word` is the provider's own for it, shown if it looks like one.
+    """The error that an HTTP status stands for.
 
-    `text` is what else it says: it is looked at, and never shown.
+    `word` is the provider's own error code; the message shows it if it is a plain word. `text` is the rest of what the
+    provider said: it is searched, never shown.
     """
     known = word if isinstance(word, str) and _WORD.fullmatch(word) else None
     facts = f"{status}, {known}" if known else f"{status}"
@@ -91,7 +97,7 @@ def error_from_status(
         return ProviderRateLimited(
             f"{provider} asks to slow down ({facts}).",
             provider=provider,
-            retryable=known not in _HOPELESS,
+            retryable=known not in _NEVER_RETRYABLE,
             retry_after_s=retry_after_s,
         )
     if status in {408, 504}:
@@ -109,8 +115,23 @@ def _is_too_long(word: str | None, text: Any) -> bool:
     return word in _TOO_LONG_WORDS or (isinstance(text, str) and _TOO_LONG.search(text[:_MAX_TEXT]) is not None)
 
 
+def error_from_response(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+    """The error for a response with a failure status. `body` is JSON with an `error`, or any other text."""
+    text = body.decode(errors="replace")
+    try:
+        reported = orjson.loads(body)
+    except ValueError:
+        reported = None
+    facts = reported.get("error", reported) if isinstance(reported, dict) else None
+    word = None
+    if isinstance(facts, dict):
+        word = facts.get("code") or facts.get("type")
+        text = facts["message"] if isinstance(facts.get("message"), str) else text
+    return error_from_status(provider, status, word=word, retry_after_s=retry_after_s(headers), text=text)
+
+
 def error_from_wire(provider: str, error: Any) -> ProviderError:
-    """The error that a provider reported inside of a stream: an object with `type`, `code` or `status`, or a text."""
+    """The error that a provider reported inside a stream: an object with `type`, `code` or `status`, or a text."""
     facts = error if isinstance(error, Mapping) else {}
     for name in ("status", "code"):
         status = facts.get(name)
@@ -124,9 +145,10 @@ def error_from_wire(provider: str, error: Any) -> ProviderError:
 
 
 def error_from_transport(provider: str, error: BaseException, *, timeout_s: float, begun: bool) -> ProviderError:
-    """The error for a connection that failed: by silence, before the answer had `begun`, or in its midst.
+    """The error for a connection that failed; `begun` says whether part of the answer had arrived.
 
-    The cause at the bottom decides whether it was silence: one SDK calls every refused connection a timeout.
+    It is a timeout where a `TimeoutError` is among the causes. The outermost error does not tell: one SDK calls every
+    refused connection a timeout.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -139,12 +161,15 @@ def error_from_transport(provider: str, error: BaseException, *, timeout_s: floa
 
 
 def truncated(provider: str, how: str = "ended its stream without its end") -> ProviderTruncated:
-    """The answer began and did not end as it should."""
+    """The error for an answer that began and has no valid end."""
     return ProviderTruncated(f"{provider} {how}.", provider=provider)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, as asked by `retry-after-ms`, or `retry-after` as seconds or as a date. Never negative."""
+    """Seconds to wait, from `retry-after-ms` or from `retry-after` (seconds or a date). Never negative.
+
+    None without such a header.
+    """
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) / scale

@@ -1,16 +1,16 @@
-"""Providers by name: built-in ones, those that a program registers, and one shared instance of each for a service."""
+"""Providers by name, built in or registered, and the pool that shares one instance of each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ai_agents.providers.base import Provider
+from ai_agents.providers.base import Capabilities, Provider
 from ai_agents.providers.errors import not_configured
 
 ProviderFactory = Callable[..., Provider]
 
-# Named, not imported: a provider's module is loaded when it is asked for.
+# Module and class. A module is imported when its provider is asked for.
 _BUILT_IN = {
     "anthropic": ("ai_agents.providers.anthropic", "AnthropicProvider"),
     "openai": ("ai_agents.providers.openai", "OpenAIProvider"),
@@ -18,22 +18,22 @@ _BUILT_IN = {
     "echo": ("ai_agents.providers.echo", "EchoProvider"),
 }
 _registered: dict[str, ProviderFactory] = {}
-# What a provider needs one of before it can be used; the others need nothing.
+# A provider needs one of these options before it can be used; the others need none.
 _NEEDED_OPTIONS = {"anthropic": ("api_key",), "openai": ("api_key", "base_url")}
 
 
 def get_provider(name: str, **options: Any) -> Provider:
     """A new provider: `anthropic`, `openai`, `ollama`, `echo` or a registered one.
 
-    `options` are its own: `model` for all, `api_key`, `base_url`, `max_retries` for those behind HTTP. Nothing is
-    connected and no SDK is loaded before the first request, which is also when a missing key is found.
+    `options` are the provider's: `model` for all, `api_key`, `base_url`, `max_retries` for those behind HTTP. The first
+    request loads the SDK and connects, and raises `ProviderNotConfigured` where a key is missing.
     Raises `ProviderNotConfigured` for an unknown name, TypeError for an unknown option.
     """
     return _factory(name)(**options)
 
 
 def register_provider(name: str, factory: ProviderFactory) -> None:
-    """Let `get_provider(name, **options)` give `factory(**options)`. It replaces an earlier or built-in one."""
+    """Make `get_provider(name, **options)` return `factory(**options)`. It replaces an earlier or built-in provider."""
     _registered[name] = factory
 
 
@@ -42,9 +42,14 @@ def list_providers() -> list[str]:
     return sorted({*_BUILT_IN, *_registered})
 
 
+def built_in_capabilities(name: str, model: str) -> Capabilities:
+    """What a built-in provider's model can be used for; the defaults for another name. Needs no key."""
+    return _factory(name)().capabilities(model) if name in _BUILT_IN else Capabilities()
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
-    """Whether a provider can be used here, and the model that it takes if none is named."""
+    """Whether a provider can be used here, and its default model."""
 
     name: str
     configured: bool
@@ -54,8 +59,8 @@ class ProviderStatus:
 class ProviderPool:
     """One shared instance of each provider, so that all runs share its connections.
 
-    `options` are those of `get_provider`, by name; `default` is the provider and model of agents that name none. Keys
-    come from `options` alone: unlike in `get_provider`, none is looked for in the environment.
+    `options` are those of `get_provider`, by provider. `default` is the provider and model of agents that name none.
+    Keys come from `options` alone; `get_provider` looks in the environment too.
     """
 
     def __init__(
@@ -80,11 +85,11 @@ class ProviderPool:
         return provider
 
     def add(self, provider: Provider) -> None:
-        """Let `get` give this very instance for its name; the pool closes it with the others."""
+        """Make `get` return this instance for its name. The pool closes it with the others."""
         self._providers[provider.name] = provider
 
     def default_model(self, name: str) -> str | None:
-        """The model that a provider takes if an agent names none; None if it has none."""
+        """The model that a provider uses for an agent that names none; None where there is none."""
         if name in self._providers and self._providers[name].model:
             return self._providers[name].model
         default_name, default_model = self.default
@@ -97,7 +102,7 @@ class ProviderPool:
         return [ProviderStatus(name, self._is_configured(name), self.default_model(name)) for name in names]
 
     async def prepare(self, name: str | None = None) -> None:
-        """Load now what the first request to a provider (the default one) would, if it is configured."""
+        """Load now what the first request needs, if the provider (None: the default one) is configured."""
         name = name or self.default[0]
         if name in list_providers() and self._is_configured(name):
             await self.get(name).prepare()
@@ -128,5 +133,5 @@ def _factory(name: str) -> ProviderFactory:
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that have a value: settings that are not set come as None or as an empty text."""
+    """The options that have a value. A setting that is not set comes as None or as an empty text."""
     return {name: value for name, value in options.items() if value is not None and value != ""}

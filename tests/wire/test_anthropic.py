@@ -17,7 +17,8 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
-from ai_agents.providers.anthropic import _to_wire
+from ai_agents.providers.anthropic_models import anthropic_facts
+from ai_agents.providers.anthropic_request import to_wire
 from ai_agents.providers.anthropic_stream import MAX_PAUSES
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
 from tests.fakes.provider_server import FakeProviderServer
@@ -244,7 +245,7 @@ async def test_blocks_of_unknown_kinds_are_left_out(fake: FakeProviderServer, co
 
 
 def messages_of(*messages: ModelMessage, **facts: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = _to_wire(ask(NAME, *messages, **facts))["messages"]
+    found: list[dict[str, Any]] = to_wire(ask(NAME, *messages, **facts))["messages"]
     return found
 
 
@@ -322,7 +323,7 @@ def test_a_history_with_tools_names_them_although_none_is_offered() -> None:
     wish = ModelMessage("assistant", (ToolCallPart("call_1", "files/read", {}),))
     result = ModelMessage("tool", (ToolResultPart("call_1", "files/read", "42"),))
 
-    payload = _to_wire(ask(NAME, user(), wish, result))
+    payload = to_wire(ask(NAME, user(), wish, result))
 
     assert [tool["name"] for tool in payload["tools"]] == ["files_read"]
     assert payload["tool_choice"] == {"type": "none"}
@@ -351,7 +352,7 @@ def test_a_history_with_tools_names_them_although_none_is_offered() -> None:
     ],
 )
 def test_reasoning_is_asked_for_in_the_models_own_way(model: str, effort: str | None, expected: dict[str, Any]) -> None:
-    payload = _to_wire(ask(NAME, model=model, settings={"reasoning": effort}))
+    payload = to_wire(ask(NAME, model=model, settings={"reasoning": effort}))
 
     assert {k: v for k, v in payload.items() if k in {"max_tokens", "thinking", "output_config"}} == expected
 
@@ -359,7 +360,7 @@ def test_reasoning_is_asked_for_in_the_models_own_way(model: str, effort: str | 
 def test_a_budget_for_thinking_stays_within_the_limit_asked_for() -> None:
     def thinking(max_tokens: int) -> Any:
         settings = {"reasoning": "high", "max_tokens": max_tokens}
-        return _to_wire(ask(NAME, model="claude-haiku-4-5", settings=settings)).get("thinking")
+        return to_wire(ask(NAME, model="claude-haiku-4-5", settings=settings)).get("thinking")
 
     assert thinking(4000) == {"type": "enabled", "budget_tokens": 2000}
     assert thinking(2000) is None
@@ -386,9 +387,9 @@ async def test_sampling_is_sent_to_models_that_take_it_in_the_version_that_has_i
         ("2023-06-01", None, 0.9),
         ("2026-10-21", None, None),
     ]
-    assert provider.capabilities("claude-sonnet-4-20250514").sampling
-    assert not provider.capabilities("claude-sonnet-5").sampling
-    assert not provider.capabilities("claude-3-haiku-20240307").reasoning
+    assert anthropic_facts("claude-sonnet-4-20250514").sampling
+    assert not anthropic_facts("claude-sonnet-5").sampling
+    assert anthropic_facts("claude-3-haiku-20240307").thinking == "none"
 
 
 async def test_the_signature_of_the_turn_under_way_survives_the_way_there_and_back(
@@ -544,6 +545,6 @@ async def test_a_refusal_may_come_without_a_word(fake: FakeProviderServer, conne
 
 
 def test_models_that_are_not_claude_are_told_nothing_of_caches() -> None:
-    payload = _to_wire(ask(NAME, system="Be brief.", tools=(CALCULATOR,), model="another-model"))
+    payload = to_wire(ask(NAME, system="Be brief.", tools=(CALCULATOR,), model="another-model"))
 
     assert "cache_control" not in str(payload)

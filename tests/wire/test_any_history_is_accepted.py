@@ -21,8 +21,8 @@ from ai_agents.core.types import (
     ToolDefinition,
     ToolResultPart,
 )
-from ai_agents.providers import anthropic, ollama, openai, openai_responses
-from ai_agents.providers.files import built_in_files
+from ai_agents.providers import anthropic_request, ollama_request, openai_chat_request, openai_responses_request
+from ai_agents.providers.registry import built_in_capabilities
 from tests.fakes import samples
 from tests.fakes.rules import check
 from tests.support.examples import examples
@@ -147,7 +147,7 @@ def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
     names = draw(st.lists(NAMES.filter(bool), unique=True, max_size=4))
     model = draw(st.sampled_from(MODELS[provider]))
     messages = [message for turn in draw(st.lists(turns(), min_size=1, max_size=4)) for message in turn]
-    planned = plan_files(messages, built_in_files(provider, model), strict=False)
+    planned = plan_files(messages, built_in_capabilities(provider, model).files, strict=False)
     return ModelRequest(
         model=model,
         messages=tuple(map(filled, planned)),
@@ -161,27 +161,27 @@ def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
 @given(requests("anthropic"))
 @examples(300)
 def test_anthropic_accepts_any_history(request: ModelRequest) -> None:
-    payload = anthropic._to_wire(request)
+    payload = anthropic_request.to_wire(request)
 
-    check("anthropic", payload, anthropic._headers_to_wire(payload))
+    check("anthropic", payload, anthropic_request.headers_to_wire(payload))
 
 
 @given(requests("openai"))
 @examples(200)
 def test_openai_accepts_any_history(request: ModelRequest) -> None:
-    check("openai", openai._to_wire(request))
+    check("openai", openai_chat_request.to_wire(request))
 
 
 @given(requests("openai"))
 @examples(200)
 def test_responses_accept_any_history(request: ModelRequest) -> None:
-    check("responses", openai_responses.to_wire(request))
+    check("responses", openai_responses_request.to_wire(request))
 
 
 @given(requests("ollama"))
 @examples(200)
 def test_ollama_accepts_any_history(request: ModelRequest) -> None:
-    check("ollama", ollama._to_wire(request))
+    check("ollama", ollama_request.to_wire(request))
 
 
 @pytest.mark.parametrize("provider", MODELS)
@@ -193,7 +193,11 @@ def test_any_prefix_of_a_thread_is_accepted(provider: str) -> None:
         ModelMessage("assistant", (TextPart(""),)),
         ModelMessage("user", (TextPart("three"),)),
     )
-    render = {"anthropic": anthropic._to_wire, "openai": openai._to_wire, "ollama": ollama._to_wire}[provider]
+    render = {
+        "anthropic": anthropic_request.to_wire,
+        "openai": openai_chat_request.to_wire,
+        "ollama": ollama_request.to_wire,
+    }[provider]
 
     for length in range(1, len(thread) + 1):
         check(provider, render(ModelRequest(model=MODELS[provider][0], messages=thread[:length])))

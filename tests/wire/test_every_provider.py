@@ -483,8 +483,8 @@ def test_a_provider_outlives_its_event_loop(name: str) -> None:
                 provider.append(get_provider(provider_of(name), base_url=fake.base_url(name), **options))
             text = (await provider[0].complete(ask(name))).text
             # The connections of a loop are closed with it: those of the first one by its own client.
-            client = provider[0]._client  # type: ignore[attr-defined]  # there is no other way to it
-            await (client.aclose() if name == "ollama" else client.close())
+            transport = provider[0]._transport  # type: ignore[attr-defined]  # there is no other way to it
+            await transport.aclose()
             if last:
                 await provider[0].aclose()
             return text

@@ -9,17 +9,12 @@ import orjson
 import pytest
 
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, TextPart
-from ai_agents.providers import anthropic, ollama, openai, openai_responses
-from ai_agents.providers.files import (
-    ANY_FILES,
-    NO_FILES,
-    PDF,
-    anthropic_files,
-    built_in_files,
-    ollama_files,
-    openai_files,
-)
-from ai_agents.providers.registry import get_provider
+from ai_agents.providers import anthropic_request, ollama_request, openai_chat_request, openai_responses_request
+from ai_agents.providers.anthropic_models import anthropic_files
+from ai_agents.providers.files import ANY_FILES, NO_FILES, PDF
+from ai_agents.providers.ollama_models import ollama_files
+from ai_agents.providers.openai_models import openai_files
+from ai_agents.providers.registry import built_in_capabilities, get_provider
 from tests.fakes import samples
 from tests.fakes.answers import say
 from tests.fakes.provider_server import FakeProviderServer
@@ -42,10 +37,10 @@ def payload_of(api: str, *messages: ModelMessage) -> dict[str, Any]:
     """What would be sent, held against the rules."""
     request = ModelRequest(SEEING[api], messages)
     render = {
-        "anthropic": anthropic._to_wire,
-        "openai": openai._to_wire,
-        "responses": openai_responses.to_wire,
-        "ollama": ollama._to_wire,
+        "anthropic": anthropic_request.to_wire,
+        "openai": openai_chat_request.to_wire,
+        "responses": openai_responses_request.to_wire,
+        "ollama": ollama_request.to_wire,
     }[api]
     payload: dict[str, Any] = render(request)
     check(api, payload)
@@ -116,7 +111,7 @@ def test_ollama_is_sent_images_beside_the_text() -> None:
 
 def test_ollamas_context_is_not_made_for_the_bytes_of_a_picture() -> None:
     large = FileContent("data", data=samples.png() + bytes(10_000_000))
-    payload = ollama._to_wire(ModelRequest("llava", (ModelMessage("user", (replace(IMAGE, content=large),)),)))
+    payload = ollama_request.to_wire(ModelRequest("llava", (ModelMessage("user", (replace(IMAGE, content=large),)),)))
     assert payload["options"]["num_ctx"] == 8192
 
 
@@ -197,15 +192,15 @@ KNOWN: Mapping[str, tuple[tuple[str, bool, bool], ...]] = {
     "provider, model, images, documents", [(name, *row) for name, rows in KNOWN.items() for row in rows]
 )
 def test_what_each_model_takes_is_known(provider: str, model: str, images: bool, documents: bool) -> None:
-    rules = built_in_files(provider, model)
+    rules = built_in_capabilities(provider, model).files
     assert (rules.takes("image/png"), rules.takes(PDF)) == (images, documents)
     key = {} if provider == "ollama" else {"api_key": "k"}
     assert get_provider(provider, **key).capabilities(model).files == rules
 
 
 def test_of_providers_that_are_not_built_in_nothing_is_known() -> None:
-    assert built_in_files("mine", "any") == NO_FILES
-    assert built_in_files("echo", "echo") == ANY_FILES
+    assert built_in_capabilities("mine", "any").files == NO_FILES
+    assert built_in_capabilities("echo", "echo").files == ANY_FILES
     assert anthropic_files("claude-opus-5-5").max_images == 20
     assert openai_files("gpt-4o").max_images == 100
     assert not ollama_files("llava").takes("image/gif")

@@ -6,7 +6,8 @@ import pytest
 
 from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.types import ModelMessage, PartDelta, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
-from ai_agents.providers.ollama import _address, _to_wire
+from ai_agents.providers.ollama import _address
+from ai_agents.providers.ollama_request import to_wire
 from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
@@ -132,9 +133,9 @@ def test_results_name_their_tool_and_thinking_goes_back_in_the_turn_under_way() 
     result = ModelMessage("tool", (ToolResultPart("call_0", "calculator", {"value": 42}),))
     call_wire = {"function": {"name": "calculator", "arguments": {"n": 1}}}
 
-    under_way = _to_wire(ask(NAME, user(), said, result))["messages"]
-    over = _to_wire(ask(NAME, user(), said, result, user()))["messages"]
-    elsewhere = _to_wire(ask(NAME, user(), said, result, model="qwen3"))["messages"]
+    under_way = to_wire(ask(NAME, user(), said, result))["messages"]
+    over = to_wire(ask(NAME, user(), said, result, user()))["messages"]
+    elsewhere = to_wire(ask(NAME, user(), said, result, model="qwen3"))["messages"]
 
     assert under_way[1] == {"role": "assistant", "content": "", "thinking": "hm", "tool_calls": [call_wire]}
     assert under_way[2] == {"role": "tool", "tool_name": "calculator", "content": '{"value":42}'}
@@ -153,7 +154,7 @@ def test_results_name_their_tool_and_thinking_goes_back_in_the_turn_under_way() 
     ],
 )
 def test_thinking_is_asked_for_in_the_models_own_way(model: str, effort: str | None, think: Any) -> None:
-    payload = _to_wire(ask(NAME, model=model, settings={"reasoning": effort}))
+    payload = to_wire(ask(NAME, model=model, settings={"reasoning": effort}))
 
     assert payload.get("think") == think
     assert ("think" in payload) is (effort is not None)
@@ -161,7 +162,7 @@ def test_thinking_is_asked_for_in_the_models_own_way(model: str, effort: str | N
 
 def test_the_context_grows_with_the_request_and_never_beyond_its_limit() -> None:
     def size(characters: int, **facts: Any) -> Any:
-        return _to_wire(ask(NAME, user("x" * characters)), **facts)["options"]["num_ctx"]
+        return to_wire(ask(NAME, user("x" * characters)), **facts)["options"]["num_ctx"]
 
     assert [size(10), size(30_000), size(60_000), size(900_000)] == [8192, 16384, 32768, 32768]
     assert size(900_000, num_ctx=4096) == 4096

@@ -22,7 +22,8 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
-from ai_agents.providers.openai import OpenAIProvider, _to_wire
+from ai_agents.providers.openai_chat_request import to_wire
+from ai_agents.providers.openai_models import openai_facts
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
@@ -332,7 +333,7 @@ def test_calls_and_results_are_sent_as_they_were() -> None:
     said = ModelMessage("assistant", (ReasoningPart("hm"), TextPart("Let me see."), *calls))
     results = ModelMessage("tool", tuple(ToolResultPart(c.tool_call_id, "calculator", [42]) for c in calls))
 
-    rendered = _to_wire(ask(NAME, user(), said, results))["messages"]
+    rendered = to_wire(ask(NAME, user(), said, results))["messages"]
 
     assert rendered[1:] == [
         {
@@ -351,7 +352,7 @@ def test_calls_and_results_are_sent_as_they_were() -> None:
 def test_text_parts_are_one_text_and_files_are_named() -> None:
     parts = (TextPart("Look"), TextPart(" here:"), FilePart("id", "plan.pdf", "application/pdf", 10), TextPart(""))
 
-    rendered = _to_wire(ask(NAME, ModelMessage("user", parts), assistant(" ")))["messages"]
+    rendered = to_wire(ask(NAME, ModelMessage("user", parts), assistant(" ")))["messages"]
 
     assert rendered == [{"role": "user", "content": "Look here:\n\n[file: plan.pdf (application/pdf)]"}]
 
@@ -388,27 +389,24 @@ def test_settings_are_sent_as_the_model_takes_them(model: str, effort: str | Non
         "reasoning": effort,
     }
 
-    payload = _to_wire(ask(NAME, model=model, settings=settings))
+    payload = to_wire(ask(NAME, model=model, settings=settings))
 
     assert {k: v for k, v in payload.items() if k not in {"model", "messages", "stream", "stream_options"}} == expected
 
 
 def test_models_that_cannot_reason_with_tools_here_are_told_not_to() -> None:
     def effort(model: str, **facts: Any) -> Any:
-        return _to_wire(ask(NAME, model=model, settings={"reasoning": "high"}, **facts))["reasoning_effort"]
+        return to_wire(ask(NAME, model=model, settings={"reasoning": "high"}, **facts))["reasoning_effort"]
 
     assert effort("gpt-5.6-terra", tools=(CALCULATOR,)) == "none"
     assert effort("gpt-5.6-terra") == "high"
     assert effort("gpt-5-mini", tools=(CALCULATOR,)) == "high"
 
 
-def test_capabilities_follow_the_model() -> None:
-    provider = OpenAIProvider()
-
-    assert provider.capabilities("gpt-4o").sampling
-    assert not provider.capabilities("gpt-4o").reasoning
-    assert not provider.capabilities("o3").sampling
-    assert provider.capabilities("somebodys-model").reasoning
+def test_whether_a_model_reasons_is_known_of_openais_own() -> None:
+    assert openai_facts("gpt-4o").reasoning is False
+    assert openai_facts("o3").reasoning is True
+    assert openai_facts("another-model").reasoning is None
 
 
 async def test_what_deepseek_thought_goes_back_wherever_it_called_tools(
@@ -434,7 +432,7 @@ async def test_what_deepseek_thought_goes_back_wherever_it_called_tools(
     assert sent[1]["reasoning_content"] == "Let me see."
     assert "reasoning_content" not in sent[3]
     assert sent[5]["reasoning_content"] == ""
-    same_words = _to_wire(ask(NAME, *history, model="qwen3"))["messages"]
+    same_words = to_wire(ask(NAME, *history, model="qwen3"))["messages"]
     assert not any("reasoning_content" in message for message in same_words)
 
 

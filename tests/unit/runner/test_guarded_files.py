@@ -10,7 +10,7 @@ from ai_agents.attachments import extraction
 from ai_agents.core.exceptions import GuardrailBlocked
 from ai_agents.core.types import FileContent, FilePart, JsonObject
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.files import openai_files
+from ai_agents.providers.openai_models import openai_files
 from ai_agents.runner import input_guarding
 from ai_agents.testing import ScriptedProvider
 from tests.fakes.samples import pdf

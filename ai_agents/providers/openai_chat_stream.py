@@ -1,5 +1,7 @@
-"""What a server of OpenAI's Chat Completions streams:
-https://developers.openai.com/api/reference/resources/chat/subresources/completions/streaming-events, read 2026-11-22.
+"""Parses the streams of OpenAI's Chat Completions and of compatible servers.
+
+Source: https://developers.openai.com/api/reference/resources/chat/subresources/completions/streaming-events,
+read 2026-11-22.
 """
 
 from dataclasses import dataclass, field
@@ -10,12 +12,11 @@ from ai_agents.core.types import JsonObject, ModelRequest, ResponseEnd, StopReas
 from ai_agents.providers.assembly import parse_arguments, raw_arguments
 from ai_agents.providers.errors import error_from_wire
 from ai_agents.providers.lines import SSEDecoder
+from ai_agents.providers.openai_chat_request import REASONING_CONTENT
+from ai_agents.providers.openai_models import NAME
 from ai_agents.providers.rendering import ToolNames
-from ai_agents.providers.streaming import Reader
+from ai_agents.providers.response_parser import ResponseParser
 
-NAME = "openai"
-# Where DeepSeek and others tell what the model thinks: https://api-docs.deepseek.com/guides/thinking_mode
-REASONING_CONTENT = "reasoning_content"
 _STOP_REASONS: dict[str, StopReason] = {
     "stop": "end",
     "tool_calls": "tool_use",
@@ -26,19 +27,19 @@ _STOP_REASONS: dict[str, StopReason] = {
 
 
 @dataclass(slots=True)
-class _Call:
-    """A tool call as its pieces come."""
+class _PartialToolCall:
+    """A tool call whose pieces are still coming."""
 
     id: str = ""
     name: str = ""
     pieces: list[str] = field(default_factory=list)
 
 
-class OpenAIReader(Reader):
-    """Reads the chunks of one answer.
+class OpenAIChatParser(ResponseParser):
+    """Parses the chunks of one response.
 
-    Tool calls are told when all of them are there: their pieces may come in any order. The end is `[DONE]`, or the end
-    of the bytes after a finish reason, as several servers leave `[DONE]` out.
+    Tool calls are written at the end, since their pieces may come in any order. The end is `[DONE]`, or the end of the
+    bytes after a finish reason: several servers leave `[DONE]` out.
     """
 
     def __init__(self, request: ModelRequest) -> None:
@@ -46,15 +47,15 @@ class OpenAIReader(Reader):
         self._asked_model = request.model
         self._model = request.model
         self._names = ToolNames(request.tools)
-        self._calls: list[_Call] = []
-        self._call_at: dict[int, _Call] = {}
+        self._calls: list[_PartialToolCall] = []
+        self._call_at: dict[int, _PartialToolCall] = {}
         self._finish: str | None = None
         self._refused = False
         self._usage: JsonObject = {}
-        self._thought: list[str] = []
+        self._reasoning: list[str] = []
 
     def read(self, event: JsonObject) -> None:
-        """Write what one chunk means."""
+        """Write the events for one chunk."""
         for choice in event.get("choices") or ():
             if choice.get("index"):
                 continue
@@ -70,26 +71,26 @@ class OpenAIReader(Reader):
         if event.get("model"):
             self._model = event["model"]
 
-    def read_other(self, data: bytes) -> bool:
-        """`[DONE]` ends the stream."""
+    def read_marker(self, data: bytes) -> bool:
+        """`[DONE]` ends the response."""
         if data.strip() != b"[DONE]":
             return False
         self._end()
         return True
 
     def end_of_bytes(self) -> None:
-        """The stream may end without `[DONE]` once it has said why."""
+        """The response is complete without `[DONE]` where a finish reason was sent."""
         if not self.done and self._finish is not None:
             self._end()
 
     def usage(self) -> Usage | None:
-        """What the server has said so far; most say it at the end only."""
+        """The tokens reported so far; most servers report them at the end only."""
         return _usage_from_wire(self._usage) if self._usage else None
 
     def _read_delta(self, delta: JsonObject) -> None:
         reasoning = delta.get(REASONING_CONTENT)
         if isinstance(reasoning, str) and reasoning:
-            self._thought.append(reasoning)
+            self._reasoning.append(reasoning)
         else:
             reasoning = delta.get("reasoning")
         if isinstance(reasoning, str):
@@ -104,17 +105,15 @@ class OpenAIReader(Reader):
             self._read_call(piece)
 
     def _write_text(self, text: str) -> None:
-        if self._thought and text:
-            self._end_thinking()
+        if self._reasoning and text:
+            self._end_reasoning()
         self.writer.write("text", text)
 
-    def _end_thinking(self) -> None:
-        """End the reasoning with what goes back with it, should the model call tools next."""
-        thought, self._thought = clean_text("".join(self._thought)), []
-        if thought and self.writer.kind == "reasoning":
-            self.writer.close(
-                origin={"provider": NAME, "model": self._asked_model, REASONING_CONTENT: thought},
-            )
+    def _end_reasoning(self) -> None:
+        """End the reasoning part. Its text goes back to the server with the tool calls that follow it."""
+        reasoning, self._reasoning = clean_text("".join(self._reasoning)), []
+        if reasoning and self.writer.kind == "reasoning":
+            self.writer.close(origin={"provider": NAME, "model": self._asked_model, REASONING_CONTENT: reasoning})
 
     def _read_call(self, piece: JsonObject) -> None:
         function = piece.get("function") or {}
@@ -125,12 +124,12 @@ class OpenAIReader(Reader):
         if arguments:
             call.pieces.append(arguments)
 
-    def _call_of(self, piece: JsonObject, name: str, arguments: str) -> _Call:
-        """The call that a piece belongs to. Servers leave out the index or the id, or give every call the same."""
+    def _call_of(self, piece: JsonObject, name: str, arguments: str) -> _PartialToolCall:
+        """The call that a piece belongs to. Some servers send no index or no id, or the same one for each call."""
         index = piece.get("index")
         call = self._call_at.get(index) if isinstance(index, int) else self._calls[-1] if self._calls else None
         if call is None or _begins_another(call, piece.get("id") or "", name, arguments):
-            call = _Call()
+            call = _PartialToolCall()
             self._calls.append(call)
             if isinstance(index, int):
                 self._call_at[index] = call
@@ -142,7 +141,7 @@ class OpenAIReader(Reader):
             stop_reason = "refusal"
         elif self._calls and stop_reason in {"end", "other"}:
             stop_reason = "tool_use"
-        self._end_thinking()
+        self._end_reasoning()
         for call in self._calls:
             cut = stop_reason == "max_tokens" and call is self._calls[-1]
             self.writer.tool_call(self._names.from_wire(clean_text(call.name)), "".join(call.pieces), cut=cut)
@@ -151,12 +150,12 @@ class OpenAIReader(Reader):
         self.done = True
 
 
-def _begins_another(call: _Call, call_id: str, name: str, arguments: str) -> bool:
+def _begins_another(call: _PartialToolCall, call_id: str, name: str, arguments: str) -> bool:
     if call_id and call.id:
         return call_id != call.id
     if not name or not call.name:
         return False
-    # No id to tell them apart: a name that comes again after whole arguments is the next call's.
+    # Without ids, a name after complete arguments begins the next call.
     raw = "".join(call.pieces)
     return name != call.name or (bool(raw or not arguments) and parse_arguments(raw)[1] is None)
 
@@ -167,11 +166,11 @@ def _text_from_wire(content: Any) -> str:
 
 
 def _usage_from_wire(usage: JsonObject) -> Usage:
-    """The counts in our words; None where the server does not say."""
+    """The framework's counts; None where the server does not report them."""
     return Usage(
         input_tokens=usage.get("prompt_tokens"),
         output_tokens=usage.get("completion_tokens"),
-        # DeepSeek counts them by another name.
+        # DeepSeek has another name for them.
         cached_input_tokens=(usage.get("prompt_tokens_details") or {}).get(
             "cached_tokens", usage.get("prompt_cache_hit_tokens")
         ),

@@ -1,0 +1,195 @@
+"""The base of the providers behind HTTP: one transport, retries before the first token, reads that become events."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ai_agents.core.exceptions import ProviderError, ProviderTimeout
+from ai_agents.core.pressure import pressure
+from ai_agents.core.types import ModelEvent, ModelRequest
+from ai_agents.providers.base import Provider
+from ai_agents.providers.errors import not_configured
+from ai_agents.providers.response_parser import ResponseParser
+from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
+from ai_agents.providers.transport import ProviderTransport, Response
+
+DEFAULT_TIMEOUT_S = 60.0
+# After its terminal event a response has only its end left. Reading that frees the connection for the next request.
+_DRAIN_S = 0.5
+# While the event loop is overloaded, a stream is still read at least this often.
+_LONGEST_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A response under way. `parser` holds its first events; `failure` is the error that came right after them."""
+
+    response: Response
+    parser: ResponseParser
+    chunks: AsyncIterator[bytes]
+    failure: ProviderError | None
+
+
+class HTTPProvider(Provider):
+    """A provider that answers over HTTP with a stream of lines.
+
+    The transport is built on first use, once per event loop, and all requests share its connections.
+    `max_retries` counts the tries after the first one; a request is tried again only before its answer begins.
+    """
+
+    def __init__(self, *, model: str | None, max_retries: int) -> None:
+        super().__init__(model=model)
+        self.max_retries = max_retries
+        self._transport: ProviderTransport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._building = asyncio.Lock()
+
+    async def prepare(self) -> None:
+        """Import and build what the first request needs; with an SDK this takes a second or two."""
+        await self._ready_transport()
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Stream one response; see `Provider.stream`.
+
+        `settings.timeout_s` is the longest silence in seconds; None means 60.
+        """
+        request = self._with_model(request)
+        transport = await self._ready_transport()
+        before: ResponseParser | None = None
+        while True:
+            begun = await self._begin(transport, request, before)
+            parser, chunks, failure = begun.parser, begun.chunks, begun.failure
+            events = parser.writer.events
+            try:
+                while True:
+                    for event in events:
+                        yield event
+                    events.clear()
+                    if failure is not None:
+                        raise failure
+                    if parser.done:
+                        break
+                    if pause_s := pressure.pause_s(_LONGEST_PAUSE_S):
+                        await asyncio.sleep(pause_s)
+                    failure = await self._read(transport, chunks, parser, request)
+                await _drain(transport, chunks)
+            finally:
+                await begun.response.aclose()
+            continuation = parser.continuation()
+            if continuation is None:
+                return
+            request, before = continuation, parser
+
+    async def aclose(self) -> None:
+        """Close all connections; open streams fail."""
+        transport, self._transport = self._transport, None
+        if transport is not None and self._loop is asyncio.get_running_loop():
+            await transport.aclose()
+
+    async def _ready_transport(self) -> ProviderTransport:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # A client belongs to the event loop that first used it, and cannot be closed from another one.
+            self._transport, self._loop, self._building = None, loop, asyncio.Lock()
+        if self._transport is None:
+            async with self._building:
+                if self._transport is None:
+                    self._transport = await asyncio.to_thread(self._build)
+        return self._transport
+
+    async def _begin(
+        self, transport: ProviderTransport, request: ModelRequest, before: ResponseParser | None
+    ) -> _Begun:
+        """The response once its first events are there. Retryable failures before that are tried again."""
+
+        async def attempt(left_s: float) -> _Begun:
+            try:
+                async with asyncio.timeout(left_s) as deadline:
+                    return await self._begin_once(transport, request, self._parser(request, before), deadline)
+            except TimeoutError as error:
+                sentence = f"{self.name} did not begin to answer within {left_s:.3g} s."
+                raise ProviderTimeout(sentence, provider=self.name) from error
+
+        within_s = request.start_within_s
+        if within_s is None:
+            within_s = max(MAX_TOTAL_S, _timeout_s(request))
+        return await with_retries(attempt, retries=self.max_retries, within_s=within_s)
+
+    async def _begin_once(
+        self, transport: ProviderTransport, request: ModelRequest, parser: ResponseParser, deadline: asyncio.Timeout
+    ) -> _Begun:
+        response = await self._send(transport, request, timeout_s=_timeout_s(request))
+        try:
+            chunks = aiter(_body(response))
+            failure: ProviderError | None = None
+            while not (parser.writer.events or parser.done or failure):
+                failure = await self._read(transport, chunks, parser, request)
+                # The first bytes are here. From now on only silence has a limit: a model may think for long.
+                deadline.reschedule(None)
+            if failure is not None and not parser.writer.events:
+                raise failure
+        except BaseException:
+            await response.aclose()
+            raise
+        return _Begun(response, parser, chunks, failure)
+
+    async def _read(
+        self, transport: ProviderTransport, chunks: AsyncIterator[bytes], parser: ResponseParser, request: ModelRequest
+    ) -> ProviderError | None:
+        """Read one chunk into the parser.
+
+        A failure is returned with the usage that is known, not raised: the events before it are to be delivered first.
+        """
+        failure: ProviderError | None
+        try:
+            chunk = await anext(chunks, None)
+        except transport.errors as error:
+            failure = transport.failure(error, timeout_s=_timeout_s(request), begun=True)
+            failure.__cause__ = error
+        else:
+            failure = parser.finish() if chunk is None else parser.feed(chunk)
+        if failure is not None:
+            failure.usage = parser.usage()
+        return failure
+
+    def _with_model(self, request: ModelRequest) -> ModelRequest:
+        if request.model:
+            return request
+        if not self.model:
+            sentence = f"{self.name} needs the name of a model: none is set for the agent and there is no default."
+            raise not_configured(self.name, sentence)
+        return replace(request, model=self.model)
+
+    @abstractmethod
+    def _build(self) -> ProviderTransport:
+        """Import the HTTP client's library and build the transport; called in a thread.
+
+        Raises `ProviderNotConfigured`.
+        """
+
+    @abstractmethod
+    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> Response:
+        """Send the request once. Gives the successful response; raises `ProviderError`."""
+
+    @abstractmethod
+    def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
+        """A parser for the response to this request. `before` parsed the response that this one continues."""
+
+
+async def _drain(transport: ProviderTransport, chunks: AsyncIterator[bytes]) -> None:
+    with suppress(*transport.errors, TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while await anext(chunks, None) is not None:
+                pass
+
+
+def _timeout_s(request: ModelRequest) -> float:
+    timeout_s = request.settings.timeout_s
+    return DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
+
+
+def _body(response: Response) -> AsyncIterator[bytes]:
+    """The bytes of the body. It is asked for uncompressed, which saves a step per read; a proxy may compress it."""
+    return response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
