@@ -1,4 +1,4 @@
-"""What a model would be sent of a thread now, told message by message, with what is left out of it and why."""
+"""`/context`: what a model would be sent of a thread now, message by message, and what is left out and why."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from ai_agents.auth.roles import can, require_on_thread
 from ai_agents.context.builder import BuiltContext, LeftOut, Reason
 from ai_agents.context.contexts import Contexts
+from ai_agents.context.requests import RequestBuilder
 from ai_agents.context.tokens import ModelTokens
 from ai_agents.core.parts import part_to_public
 from ai_agents.core.rows import Agent
@@ -17,7 +18,7 @@ from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.store.history import History
 
-# Of what the memory leaves out, so many messages are told of one by one; what is older is told of in one line.
+# The newest messages that the memory leaves out are listed one by one; all older ones share one line.
 LISTED = 200
 
 StrategyAsked = str | Mapping[str, Any] | MemoryStrategy | None
@@ -25,7 +26,7 @@ StrategyAsked = str | Mapping[str, Any] | MemoryStrategy | None
 
 @dataclass(frozen=True, slots=True)
 class ContextAsked:
-    """Whose view, and with what in the place of the agent's own."""
+    """A request for the view: who asks, and what replaces the agent's own provider, model and strategy."""
 
     thread_id: str
     user_id: str
@@ -38,14 +39,15 @@ class ContextAsked:
 def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked) -> JsonObject:
     """See `AgentRunner.context`."""
     access = require_on_thread(connection, asked.user_id, "read", asked.thread_id, is_admin=asked.is_admin)
-    agent = contexts.agent(connection, access.agent_id, access.agent_version)
-    provider, model = contexts.name_model(agent, asked.provider, asked.model)
-    strategy = _strategy(contexts, agent, asked.strategy)
+    agent = contexts.agents.get(connection, access.agent_id, access.agent_version)
+    provider, model = contexts.models.resolve_names(agent, asked.provider, asked.model)
+    requests = contexts.requests
+    strategy = _strategy(requests, agent, asked.strategy)
     history = History(connection, asked.thread_id)
-    window = contexts.window(history, agent, provider, model, strategy)
-    tools = contexts.tools(connection, agent)
-    built = contexts.build(agent, window, provider, model, tools=tools, allow_overflow=True)
-    left_out = _left_out(history, window, built, contexts.tokens(provider, model))
+    window = requests.read_window(history, agent, provider, model, strategy)
+    tools = requests.resolve_tools(connection, agent)
+    built = requests.build(agent, window, provider, model, tools=tools, allow_overflow=True)
+    left_out = _left_out(history, window, built, contexts.tokens.for_model(provider, model))
     may_see_agent = asked.is_admin or can(access.agent_role, "viewer")
     return {
         "provider": provider,
@@ -65,10 +67,10 @@ def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked
     }
 
 
-def _strategy(contexts: Contexts, agent: Agent, asked: StrategyAsked) -> MemoryStrategy:
+def _strategy(requests: RequestBuilder, agent: Agent, asked: StrategyAsked) -> MemoryStrategy:
     match asked:
         case None:
-            return contexts.strategy(agent)
+            return requests.strategy(agent)
         case MemoryStrategy():
             return asked
         case str():
@@ -97,15 +99,14 @@ def _tools(built: BuiltContext) -> list[JsonObject]:
 
 
 def _left_out(history: History, window: Window, built: BuiltContext, tokens: ModelTokens) -> list[LeftOut]:
-    """What is not sent, ascending by `seq`: what of the window does not fit, and what the memory passed over.
+    """The messages that are not sent, ascending by `seq`: those that do not fit, and those that the memory skips.
 
-    Of the latter the thread's newest are told of one by one. What is older is one line with neither role nor tokens,
-    which stands for its message and all before it that are not told of otherwise.
+    The newest skipped messages are listed one by one. One line without role and tokens stands for all older ones.
     """
     chosen = {message.seq for message in window.messages}
     newest = history.latest(LISTED)
-    in_one_piece = [each for each in window.messages if (each.seq or 0) >= (window.gap_before_seq or 0)]
-    told_from = min((each.seq or 0 for each in (*newest, *in_one_piece)), default=0)
+    after_gap = [each for each in window.messages if (each.seq or 0) >= (window.gap_before_seq or 0)]
+    listed_from = min((each.seq or 0 for each in (*newest, *after_gap)), default=0)
     found = [each for each in built.account.left_out if each.reason != "not_read"]
     found += [
         LeftOut(each.seq, each.role, tokens.message(each), _reason(each, window))
@@ -114,7 +115,7 @@ def _left_out(history: History, window: Window, built: BuiltContext, tokens: Mod
     ]
     found += [
         LeftOut(each.seq, None, None, _reason(each, window))
-        for each in history.latest(1, before_seq=told_from)
+        for each in history.latest(1, before_seq=listed_from)
         if each.seq not in chosen
     ]
     return sorted(found, key=lambda each: each.seq or 0)

@@ -16,7 +16,7 @@ from ai_agents.attachments.files import Attachments
 from ai_agents.context.compaction import CompactingProvider, notices_of
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.meter import Meter
-from ai_agents.context.side_calls import Purpose, asks_judges
+from ai_agents.context.side_calls import CallPurpose
 from ai_agents.core.exceptions import AIAgentsError, ProviderError, RequestError
 from ai_agents.core.rows import Agent, Notice
 from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
@@ -115,7 +115,7 @@ class Preparation:
         Raises `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`,
         `StorageUnavailable`.
         """
-        await self._contexts.calibrate()
+        await self._contexts.refresh()
         notices: list[Notice] = []
         place, first = await self._first_ready(run, reading, notices)
         notices += [{"code": "tool_missing", "tool": name} for name in first.reading.tools.missing]
@@ -146,15 +146,12 @@ class Preparation:
             notices=notices,
             take_triggers=guarded.take_triggers,
             earlier=first.reading.earlier,
-            needs=partial(_needs, self._auto_title, self._contexts.strategy(agent), first.reading.window),
+            needs=partial(_needs, self._auto_title, self._contexts.requests.strategy(agent), first.reading.window),
         )
 
     async def _guard(self, run: OwnedRun, agent: Agent) -> RunGuards:
-        purpose = Purpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
-        ask = asks_judges(self._database, self._contexts, purpose)
-        configs = agent["guardrails"]
-        into = await self._contexts.ready_guards(configs, "input", ask=ask)
-        return RunGuards(into, self._contexts.guards(configs, "output", ask=ask))
+        purpose = CallPurpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
+        return RunGuards(*await self._contexts.guards.prepare(agent["guardrails"], purpose))
 
     async def _run_tool(self, run: OwnedRun, tools: ToolSet, judge: Judge, call: ToolCallPart) -> ToolResultPart:
         context = ToolContext(run.id, run.thread_id, run.user_id)
@@ -176,7 +173,7 @@ class Preparation:
         try:
             return 0, await self._ready(run, 0, notices, reading)
         except (ProviderError, RequestError):
-            agent = self._contexts.find_agent(run.agent_id, run.agent_version)
+            agent = self._contexts.agents.find(run.agent_id, run.agent_version)
             for place in range(1, 1 + len(agent["fallbacks"] if agent else ())):
                 with suppress(ProviderError, RequestError):
                     return place, await self._ready(run, place, notices)
@@ -188,17 +185,21 @@ class Preparation:
         if reading is None:
             reading = await self._database.read(lambda c: self._read(c, run, place), brief=self._is_brief(run))
         provider, model = reading.provider, reading.model
-        built = contexts.build(reading.agent, reading.window, provider.name, model, tools=reading.tools)
+        built = contexts.requests.build(reading.agent, reading.window, provider.name, model, tools=reading.tools)
         meter = Meter(
             provider.name,
             model,
-            models=contexts.models,
-            tokens=contexts.tokens(provider.name, model),
+            contexts.models.catalogue,
+            contexts.tokens.for_model(provider.name, model),
             input_tokens=built.account.total_tokens,
-            observe=partial(contexts.observe, provider.name, model, built.account.uncalibrated_tokens),
+            estimator=contexts.tokens,
+            uncalibrated_tokens=built.account.uncalibrated_tokens,
         )
-        request = await contexts.fill(built.request)
-        request = await guard_files(request, await contexts.ready_guards(reading.agent["guardrails"], "input"))
+        request = await contexts.requests.load(built.request)
+        purpose = CallPurpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
+        request = await guard_files(
+            request, (await contexts.guards.prepare(reading.agent["guardrails"], purpose)).input
+        )
         notices += notices_of(built.account)
         return _Ready(reading, CompactingProvider(provider, tell=notices.append), request, meter)
 
@@ -223,19 +224,23 @@ class Preparation:
         return provider, lambda: meters[provider.current]
 
     def _read(self, connection: Connection, run: OwnedRun, place: int = 0) -> _Reading:
-        agent = self._contexts.agent(connection, run.agent_id, run.agent_version)
-        provider, model = self._contexts.choose(agent["fallbacks"][place - 1] if place else agent)
+        agent = self._contexts.agents.get(connection, run.agent_id, run.agent_version)
+        provider, model = self._contexts.models.choose(agent["fallbacks"][place - 1] if place else agent)
         history = History(connection, run.thread_id)
-        window = self._contexts.window(history, agent, provider.name, model, self._contexts.strategy(agent))
+        window = self._contexts.requests.read_window(
+            history, agent, provider.name, model, self._contexts.requests.strategy(agent)
+        )
         earlier = tuple(history.run_messages(run.id)) if run.continued else ()
-        return _Reading(agent, window, earlier, provider, model, self._contexts.tools(connection, agent))
+        return _Reading(
+            agent, window, earlier, provider, model, self._contexts.requests.resolve_tools(connection, agent)
+        )
 
     def _is_brief(self, run: OwnedRun) -> bool:
         """Whether little is read for this turn: the log's numbers count the messages, too."""
         if run.reset_seq <= BRIEF:
             return True
-        agent = self._contexts.find_agent(run.agent_id, run.agent_version)
-        return agent is not None and self._contexts.strategy(agent).is_brief
+        agent = self._contexts.agents.find(run.agent_id, run.agent_version)
+        return agent is not None and self._contexts.requests.strategy(agent).is_brief
 
 
 class _Ahead:

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import BlobStore
+from ai_agents.auth.files import Loc
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
-from ai_agents.context.contexts import Contexts
-from ai_agents.context.side_calls import Purpose, asks_judges
+from ai_agents.context.contexts import Contexts, build_contexts
+from ai_agents.context.side_calls import CallPurpose
 from ai_agents.context.view import ContextAsked, StrategyAsked, read_context
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import (
@@ -98,13 +99,13 @@ class AgentRunner:
         self._database = conn.database
         self._executor = conn.executor
         tools = default_registry if tools is None else tools
-        self._contexts = Contexts(
+        self._contexts = build_contexts(
             conn.database,
             provider=provider,
             memory=memory,
             providers=providers,
             tools=tools,
-            models=models or ModelCatalogue(),
+            models=models,
             blobs=blobs,
             judges_fail_open=judges_fail_open,
         )
@@ -239,8 +240,8 @@ class AgentRunner:
             fingerprint=fingerprint,
             is_admin=is_admin,
             attachments=tuple(attachments),
-            check_files=self._contexts.check_files,
-            has_guards=self._contexts.has_input_guards,
+            check_files=self._check_files,
+            has_guards=self._has_guards,
         )
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
@@ -267,12 +268,11 @@ class AgentRunner:
 
     async def _judge(self, asked: Admission, first: JudgeFirst) -> Admission:
         contexts = self._contexts
-        agent = contexts.find_agent(first.agent_id, first.version)
+        agent = contexts.agents.find(first.agent_id, first.version)
         assert agent is not None  # noqa: S101  # it was looked at a moment ago
-        purpose = Purpose(asked.thread_id, first.agent_id, user_id=asked.user_id)
-        ask = asks_judges(self._database, contexts, purpose)
-        guards = await contexts.ready_guards(agent["guardrails"], "input", ask=ask)
-        message = await judge_message(guards, first.parts, contexts.blobs)
+        purpose = CallPurpose(asked.thread_id, first.agent_id, user_id=asked.user_id)
+        guards = (await contexts.guards.prepare(agent["guardrails"], purpose)).input
+        message = await judge_message(guards, first.parts, contexts.requests.blobs)
         verdict = Verdict(first.agent_id, first.version, message)
         return replace(asked, parts=message.parts, attachments=(), verdict=verdict)
 
@@ -281,9 +281,17 @@ class AgentRunner:
 
         Raises `GuardrailBlocked`, `StorageUnavailable`.
         """
-        ask = asks_judges(self._database, self._contexts, Purpose(None, agent["id"], user_id=user_id))
-        guards = await self._contexts.ready_guards(agent["guardrails"], "input", ask=ask)
-        return await judge_message(guards, parts, self._contexts.blobs)
+        purpose = CallPurpose(None, agent["id"], user_id=user_id)
+        guards = (await self._contexts.guards.prepare(agent["guardrails"], purpose)).input
+        return await judge_message(guards, parts, self._contexts.requests.blobs)
+
+    def _check_files(
+        self, connection: Connection, agent_id: str, version: int, files: Sequence[tuple[FilePart, Loc]]
+    ) -> None:
+        self._contexts.requests.check_files(self._contexts.agents.get(connection, agent_id, version), files)
+
+    def _has_guards(self, connection: Connection, agent_id: str, version: int) -> bool:
+        return self._contexts.guards.has_input_guards(self._contexts.agents.get(connection, agent_id, version))
 
     def _admit(self, connection: Connection, asked: Admission) -> tuple[Admitted, Prepare]:
         admitted = admit(connection, asked)
@@ -348,7 +356,7 @@ class AgentRunner:
     async def _with_reason(self, decision: Decision, thread_id: str, run_id: str, reason: str) -> Decision:
         def find(connection: Connection) -> tuple[Agent, str]:
             row = runs.get_row(connection, thread_id, run_id)
-            return self._contexts.agent(connection, row["agent_id"], row["agent_version"]), row["user_id"]
+            return self._contexts.agents.get(connection, row["agent_id"], row["agent_version"]), row["user_id"]
 
         agent, user_id = await self._database.read(find, brief=True)
         judged = await self.judge_input(agent, [TextPart(reason)], user_id=user_id)
@@ -397,7 +405,7 @@ class AgentRunner:
 
         Raises `ThreadNotFound`, `InvalidRequest` for an unknown provider or strategy and where no model is named.
         """
-        await self._contexts.calibrate()
+        await self._contexts.refresh()
         asked = ContextAsked(thread_id, user_id, provider, model, strategy, is_admin=is_admin)
         return await self._database.read(lambda c: read_context(c, self._contexts, asked))
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.contexts import Contexts
-from ai_agents.context.side_calls import Purpose, asks_judges, complete
+from ai_agents.context.side_calls import CallPurpose
 from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
@@ -57,15 +57,15 @@ class Work:
     def choose(self, agent: Agent) -> tuple[Provider, str]:
         """Whom to ask. Raises `ProviderNotConfigured`."""
         if self.model is None:
-            return self.contexts.choose(agent)
+            return self.contexts.models.choose(agent)
         provider, model = self.model
-        return self.contexts.choose({"provider": provider, "model": model})
+        return self.contexts.models.choose({"provider": provider, "model": model})
 
     async def complete(
         self, provider: Provider, request: ModelRequest, *, thread_id: str, agent_id: str
     ) -> ModelResponse:
         """A model's whole response; the call is written down, whatever becomes of it. Raises as the provider does."""
-        return await complete(self.database, self.contexts, provider, request, Purpose(thread_id, agent_id))
+        return await self.contexts.side_calls.complete(provider, request, CallPurpose(thread_id, agent_id))
 
     async def judged(self, agent: Agent, text: str, *, thread_id: str) -> "JudgedText":
         """What may be seen of a text that a job made for an agent's thread: a title or summary never says what its
@@ -74,17 +74,15 @@ class Work:
         # How long an answer may be says nothing of a title or summary.
         wanted = [config for config in agent["guardrails"] if config["type"] != "max_length"]
         configs = [config | {"action": "redact"} for config in wanted]
-        guards = await self.contexts.ready_guards(
-            configs, "output", ask=asks_judges(self.database, self.contexts, Purpose(thread_id, agent["id"]))
-        )
-        if not guards:
+        if not configs:
             return JudgedText(thread_id, text)
+        guards = (await self.contexts.guards.prepare(configs, CallPurpose(thread_id, agent["id"]))).output
         judged = await guards.judge_text(text)
         return JudgedText(thread_id, "" if judged.value == REDACTED else judged.value, judged.triggers)
 
     def strategy(self, agent: Agent) -> MemoryStrategy:
         """The agent's memory."""
-        return self.contexts.strategy(agent)
+        return self.contexts.requests.strategy(agent)
 
 
 def agent_of_thread(connection: Connection, thread_id: str) -> Agent | None:

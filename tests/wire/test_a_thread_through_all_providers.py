@@ -227,18 +227,18 @@ async def test_any_beginning_of_it_by_any_memory_is_accepted_by_any_model(stage:
 
 async def request_for(stage: Stage, through_seq: int, config: JsonObject, *, wire: str, model: str) -> ModelRequest:
     """What a run would send of the thread as it was at this place, had it been the last."""
-    contexts = stage.runner._contexts
+    requests = stage.runner.contexts.requests
     agent = await AgentStore(stage.conn).get(stage.agent_id)
     strategy, provider = strategy_from_config(config), provider_of(wire)
     settings = {"reasoning": "medium"} | ({"api": "responses"} if wire == "responses" else {})
     window = await stage.conn.database.read(
-        lambda c: contexts.window(
+        lambda c: requests.read_window(
             History(c, stage.thread_id, through_seq=through_seq), agent, provider, model, strategy
         )
     )
-    tools = await stage.conn.database.read(lambda c: contexts.tools(c, agent))
-    built = contexts.build({**agent, "settings": settings}, window, provider, model, tools=tools, allow_overflow=True)
-    return await contexts.fill(built.request)
+    tools = await stage.conn.database.read(lambda c: requests.resolve_tools(c, agent))
+    built = requests.build({**agent, "settings": settings}, window, provider, model, tools=tools, allow_overflow=True)
+    return await requests.load(built.request)
 
 
 async def test_a_fork_at_any_place_goes_on_with_any_provider(stage: Stage) -> None:

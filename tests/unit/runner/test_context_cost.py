@@ -65,7 +65,7 @@ def steps_of(connection: Connection, read: Any) -> int:
 async def test_the_windows_of_all_strategies_cost_the_same_in_any_thread(conn: DatabaseHandle) -> None:
     runner = AgentRunner(conn, provider=ScriptedProvider())
     agent = await AgentStore(conn).create(name="assistant")
-    contexts = runner._contexts
+    requests = runner.contexts.requests
     costs: dict[str, list[tuple[int, int]]] = {name: [] for name in STRATEGIES}
     for length in LENGTHS:
         thread_id = str((await ThreadStore(conn).create(agent["id"]))["id"])
@@ -75,8 +75,8 @@ async def test_the_windows_of_all_strategies_cost_the_same_in_any_thread(conn: D
 
             def measure(c: Connection, thread_id: str = thread_id, strategy: Any = strategy) -> tuple[int, int]:
                 history = History(c, thread_id)
-                steps = steps_of(c, lambda: contexts.window(history, agent, "scripted", "scripted", strategy))
-                window = contexts.window(history, agent, "scripted", "scripted", strategy)
+                steps = steps_of(c, lambda: requests.read_window(history, agent, "scripted", "scripted", strategy))
+                window = requests.read_window(history, agent, "scripted", "scripted", strategy)
                 return steps, len(window.messages)
 
             costs[name].append(await conn.database.read(measure))
