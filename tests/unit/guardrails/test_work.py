@@ -71,13 +71,13 @@ def test_characters_that_join_the_one_before_are_looked_at_a_few_times(
     monkeypatch: pytest.MonkeyPatch, text: str, size: int
 ) -> None:
     counter = Counter()
-    continues = folding._continues
+    kind = folding._kind
 
-    def counted(character: str) -> bool:
+    def counted(character: str) -> str:
         counter.characters += 1
-        return continues(character)
+        return kind(character)
 
-    monkeypatch.setattr(folding, "_continues", counted)
+    monkeypatch.setattr(folding, "_kind", counted)
     folded = FoldedText()
     for piece in cut(text, range(0, len(text), size)):
         folded.feed(piece)
