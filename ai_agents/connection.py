@@ -2,7 +2,7 @@
 
 from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.workers.background import InProcessJobs
-from ai_agents.workers.work import parse_model
+from ai_agents.workers.job_context import parse_model
 
 
 async def connect(

@@ -36,8 +36,8 @@ from ai_agents.tools.plugins import load_tools
 from ai_agents.tools.registry import default_registry
 from ai_agents.tools.toolbox import Toolbox
 from ai_agents.workers.background import InProcessJobs
+from ai_agents.workers.job_context import JobContext, parse_model
 from ai_agents.workers.jobs import JobRunner
-from ai_agents.workers.work import Work, parse_model
 from app.job_queue import CeleryJobs, retention_chore
 from app.key_files import admin_key, encryption_keys
 from app.settings import Settings
@@ -136,7 +136,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             auto_title=settings.auto_title,
             judges_fail_open=settings.judge_fails_open,
         )
-        work = Work(conn.database, runner.contexts, parse_model(settings.job_model), attachments)
+        context = JobContext(conn.database, runner.contexts, parse_model(settings.job_model), attachments)
         yield Container(
             settings=settings,
             conn=conn,
@@ -153,7 +153,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             models=models,
             usage=UsageStore(conn),
             jobs=JobStore(conn),
-            job_runner=JobRunner(work, owner=conn.executor.owner),
+            job_runner=JobRunner(context, owner=conn.executor.owner),
             tools=toolbox,
             runner=runner,
             admin_key=key,

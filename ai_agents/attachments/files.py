@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, Extractor, beg
 from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, tell_kind
 from ai_agents.attachments.staging import Received, Receiving
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable
 from ai_agents.core.rows import File, FileRow
 from ai_agents.core.tokens import estimate_text
 from ai_agents.core.types import FilePart
@@ -162,14 +162,20 @@ class Attachments:
         return self.blobs.stream(sha256)
 
     async def delete(self, file_id: str) -> None:
-        """Remove a file, and its bytes if no other file has the same. Raises `FileNotFound`, `Conflict`.
+        """Remove a file, and its bytes if no other file has the same.
 
-        The bytes go before the row does, while nobody can add a file of that content.
+        The bytes go before the row does, while no other process can add a file of that content: a row without bytes
+        can be deleted again, bytes without a row would stay for ever.
+        Raises `FileNotFound`, `Conflict`, `StorageUnavailable`, `BlobMissing`; then the row stays.
         """
         async with self._db.transaction():
             row = await self._db.write(lambda c: files.get_file(c, file_id))
-            if await self._db.write(lambda c: files.delete_file(c, file_id)):
+            is_last = await self._db.write(lambda c: files.delete_file(c, file_id))
+            if is_last:
                 await self.blobs.delete(row["sha256"])
+        if is_last:
+            with suppress(StorageUnavailable):  # a mark that stays does no harm
+                await self.blobs.forget(row["sha256"])
 
 
 def _look(received: Received, filename: str, declared: str | None) -> tuple[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ai_agents.attachments.staging import Received, Staging
-from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable
+from ai_agents.core.exceptions import BlobMissing, InvalidRequest, StorageUnavailable
 from ai_agents.core.ids import new_id
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 256 * 1024
 _TEXT = ".txt"
+# The suffix of the mark that a deleted blob leaves until the file's row is gone.
+_MARK = ".deleted"
 _INCOMING = "incoming"
 
 
@@ -53,7 +55,16 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, sha256: str) -> None:
-        """Remove a blob and its extracted text. Missing ones are ignored."""
+        """Remove a blob and its extracted text, and check that both are gone.
+
+        An empty mark takes the place of the blob until `forget`. If the transaction around `delete` fails, the mark
+        tells the next `delete` that the blob was in this storage. Without a blob and without a mark this may be
+        another storage than the one that has the blob: raises `BlobMissing`.
+        """
+        ...
+
+    async def forget(self, sha256: str) -> None:
+        """Remove the mark that `delete` left. Called once the file's row is gone."""
         ...
 
 
@@ -93,9 +104,10 @@ class DiskStore:
             file.close()
 
     async def delete(self, sha256: str) -> None:
-        path = self._path(sha256)
-        await self._do(path.with_suffix(_TEXT).unlink, missing_ok=True)
-        await self._do(path.unlink, missing_ok=True)
+        await self._do(_remove, self._path(sha256))
+
+    async def forget(self, sha256: str) -> None:
+        await self._do(self._path(sha256).with_suffix(_MARK).unlink, missing_ok=True)
 
     def _path(self, sha256: str) -> Path:
         return self._directory / _key(sha256)
@@ -125,13 +137,7 @@ class ObjectStore:
             await self._objects.put_async(_key(sha256) + _TEXT, text.encode())
 
     async def exists(self, sha256: str) -> bool:
-        try:
-            await self._objects.head_async(_key(sha256))
-        except self._missing:
-            return False
-        except self._errors as error:
-            raise StorageUnavailable from error
-        return True
+        return await self._exists(_key(sha256))
 
     async def read(self, sha256: str) -> bytes:
         with _as_unavailable(*self._errors):
@@ -152,9 +158,32 @@ class ObjectStore:
                 yield bytes(chunk)
 
     async def delete(self, sha256: str) -> None:
-        for key in (_key(sha256) + _TEXT, _key(sha256)):
-            with suppress(*self._missing), _as_unavailable(*self._errors, but=self._missing):
-                await self._objects.delete_async(key)
+        key = _key(sha256)
+        if await self._exists(key):
+            with _as_unavailable(*self._errors):
+                await self._objects.put_async(key + _MARK, b"")
+        elif not await self._exists(key + _MARK):
+            raise BlobMissing
+        for removed in (key + _TEXT, key):
+            await self._delete(removed)
+            if await self._exists(removed):
+                raise StorageUnavailable("The storage of files did not delete a file's content.")
+
+    async def forget(self, sha256: str) -> None:
+        await self._delete(_key(sha256) + _MARK)
+
+    async def _exists(self, key: str) -> bool:
+        try:
+            await self._objects.head_async(key)
+        except self._missing:
+            return False
+        except self._errors as error:
+            raise StorageUnavailable from error
+        return True
+
+    async def _delete(self, key: str) -> None:
+        with suppress(*self._missing), _as_unavailable(*self._errors, but=self._missing):
+            await self._objects.delete_async(key)
 
     async def _get(self, key: str) -> bytes:
         found = await self._objects.get_async(key)
@@ -192,6 +221,21 @@ def _as_unavailable(*errors: type[Exception], but: tuple[type[Exception], ...] =
         raise
     except errors as error:
         raise StorageUnavailable from error
+
+
+def _remove(path: Path) -> None:
+    """Replace a blob and its text by the mark. Raises `BlobMissing` if there is neither blob nor mark."""
+    mark = path.with_suffix(_MARK)
+    if path.exists():
+        mark.touch(mode=0o600)
+        _sync(path.parent)
+    elif not mark.exists():
+        raise BlobMissing
+    for removed in (path.with_suffix(_TEXT), path):
+        removed.unlink(missing_ok=True)
+        if removed.exists():
+            raise StorageUnavailable("The storage of files did not delete a file's content.")
+    _sync(path.parent)
 
 
 def _link(source: Path, target: Path) -> None:

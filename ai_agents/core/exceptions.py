@@ -16,7 +16,7 @@ KeyNotFound · FileNotFound · ToolNotFound · ToolCallNotFound
 │   └── ProviderError            · ProviderRateLimited · ProviderRejected · ProviderTimeout · ProviderTruncated ·
 ProviderNotConfigured · InvalidOutput · ContextExceeded
 └── Unavailable                  try again later
-    └── DatabaseUnavailable · StorageUnavailable · Overloaded · SecondProcess
+    └── DatabaseUnavailable · StorageUnavailable (· BlobMissing) · Overloaded · SecondProcess
 
 Facts are fields; `code` is the contract's stable word. What a model is told of a failed tool is not an error here: see
 `tools`.
@@ -322,6 +322,10 @@ class DatabaseUnavailable(Unavailable):
 
 class StorageUnavailable(Unavailable):
     """The storage of files does not answer, or is full."""
+
+
+class BlobMissing(StorageUnavailable):
+    """The file's content is not in the storage of this process."""
 
 
 class Overloaded(Unavailable):

@@ -1,4 +1,4 @@
-"""Background jobs: rows of an outbox that are carried out after what made them needed."""
+"""Background jobs: rows of an outbox, written with what they follow from and carried out afterwards."""
 
 from ai_agents.workers.queue import queue_summarization, queue_title_generation
 

@@ -1,4 +1,4 @@
-"""Jobs in the process that asks for them: where there is no queue, the outbox is carried out beside the runs."""
+"""Jobs without workers: the process that runs the agents carries out the outbox, too."""
 
 import asyncio
 import logging
@@ -10,18 +10,18 @@ from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import jobs
 from ai_agents.store.database import Database
+from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
-from ai_agents.workers.work import Work
 
 CONCURRENCY = 2
-# Jobs of this process are begun at once; this is for those that wait for another try, or were left by others.
+# Jobs of this process begin at once. The look finds retries, and jobs that other processes left.
 _LOOK_EVERY_S = 2.0
 _PAGE = 50
 _log = logging.getLogger(__name__)
 
 
 class InProcessJobs:
-    """Carries out the jobs of a database, two at a time, oldest first."""
+    """Carries out the jobs of a database, `concurrency` at a time, oldest first."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class InProcessJobs:
         self._model = model
         self._concurrency = concurrency
         self._attachments = attachments
-        self._chores = tuple(periodic_tasks)
+        self._periodic_tasks = tuple(periodic_tasks)
         self._runner: JobRunner | None = None
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
         # Ids that wait here or are being carried out here.
@@ -47,9 +47,9 @@ class InProcessJobs:
         self._draining = False
 
     def offer(self, contexts: Contexts) -> None:
-        """Ask the models that these know of."""
-        work = Work(self._database, contexts, self._model, self._attachments)
-        self._runner = JobRunner(work, owner=self._owner)
+        """Start to carry out jobs, with the models of these contexts."""
+        context = JobContext(self._database, contexts, self._model, self._attachments)
+        self._runner = JobRunner(context, owner=self._owner)
 
     def wake(self, job_ids: Sequence[str]) -> None:
         """Carry out these jobs soon."""
@@ -64,11 +64,11 @@ class InProcessJobs:
             self._tasks.append(asyncio.create_task(self._carry_out(), name="ai-agents-jobs"))
 
     def periodic_tasks(self) -> list[PeriodicTask]:
-        """Looking for jobs that nobody told of."""
-        return [PeriodicTask(_LOOK_EVERY_S, self._look), *self._chores]
+        """Looking for due jobs that this process was not woken for, and the tasks given to the constructor."""
+        return [PeriodicTask(_LOOK_EVERY_S, self._look), *self._periodic_tasks]
 
     async def drain(self, grace_s: float) -> None:
-        """Begin nothing more that is not known here yet; after `grace_s` seconds what is left stays in the outbox."""
+        """Finish the jobs that are known here; what is left after `grace_s` seconds stays in the outbox."""
         self._draining = True
         if self._known and grace_s > 0:
             waiting = asyncio.create_task(self._waiting.join())
@@ -92,8 +92,8 @@ class InProcessJobs:
                     await self._runner.run(job_id)
             except DatabaseUnavailable:
                 _log.warning("database unavailable, a job is tried again later", extra={"job_id": job_id})
-            except Exception:  # noqa: BLE001  # the edge of a task that must not end while the process lives
-                _log.exception("carrying out a job failed", extra={"job_id": job_id})
+            except Exception:  # noqa: BLE001  # the task has to go on for as long as the process does
+                _log.exception("a job could not be carried out", extra={"job_id": job_id})
             finally:
                 self._known.discard(job_id)
                 self._waiting.task_done()

@@ -1,4 +1,4 @@
-"""Asking for background jobs. A job is a row of the outbox, so that it is kept however this process ends."""
+"""Queueing background jobs. A job is a row of the outbox, so that it outlasts this process."""
 
 from typing import Protocol
 
@@ -13,22 +13,22 @@ from ai_agents.store.models import ThreadTable
 
 
 class JobQueue(Protocol):
-    """Where jobs are asked for."""
+    """Where `queue_summarization` and `queue_title_generation` put jobs."""
 
     async def enqueue(self, thread_id: str, kind: str) -> Job:
-        """The job, new or asked for before. Raises `ThreadNotFound`."""
+        """Queue a job; the job, which may be one that was queued before. Raises `ThreadNotFound`."""
         ...
 
 
 class OutboxQueue:
-    """Jobs in the database of a handle."""
+    """The outbox of a database. With a `DatabaseHandle`, its process is woken to carry the jobs out."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._database: Database = conn.database
         self._executor = conn.executor if isinstance(conn, DatabaseHandle) else None
 
     async def enqueue(self, thread_id: str, kind: str) -> Job:
-        """Write the job's row, and see to it that it is carried out."""
+        """See `JobQueue.enqueue`."""
         job = await self._database.write(lambda c: _enqueue(c, thread_id, kind))
         if job["status"] == "queued" and self._executor is not None and self._executor.background is not None:
             self._executor.background.wake([job["id"]])
@@ -39,18 +39,18 @@ _configured: JobQueue | None = None
 
 
 def configure_queue(queue: JobQueue | None) -> None:
-    """Use this queue in the process; None goes back to the outbox of the database that was connected last."""
+    """Use this queue in the whole process; None restores the default, the outbox of the latest `connect`."""
     global _configured  # noqa: PLW0603  # one queue per process is what the public functions promise
     _configured = queue
 
 
 async def queue_summarization(thread_id: str) -> Job:
-    """Ask for a summary of what the thread's memory no longer shows in full. Raises `ThreadNotFound`."""
+    """Queue a summary of the messages that the thread's memory leaves out. Raises `ThreadNotFound`."""
     return await _queue().enqueue(thread_id, "summarize")
 
 
 async def queue_title_generation(thread_id: str) -> Job:
-    """Ask for a title for the thread. Raises `ThreadNotFound`."""
+    """Queue a title for the thread. Raises `ThreadNotFound`."""
     return await _queue().enqueue(thread_id, "title")
 
 

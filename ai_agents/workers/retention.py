@@ -1,32 +1,35 @@
-"""Removing what has been kept for long enough: threads in which nothing happens, files that nothing refers to."""
+"""Retention: idle threads and files without a message are removed after their time."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
 
-from ai_agents.core.exceptions import Conflict, FileNotFound, ThreadNotFound
+from ai_agents.core.exceptions import Conflict, ThreadNotFound
 from ai_agents.core.ids import format_time
 from ai_agents.core.types import JsonObject
 from ai_agents.store import jobs, periodic, thread_log
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import FileTable, JobTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
 from ai_agents.store.threads import delete_thread
-from ai_agents.workers.work import Effect, Work
+from ai_agents.workers.file_removal import FileRemoval
+from ai_agents.workers.job_context import Effect, JobContext
 
 KIND = "retention"
 LOOK_EVERY_S = 60.0
 EVERY_S = 3600.0
 _PAGE = 100
-# The receipts of old retention jobs, and finished jobs of threads, are of no use for longer than this.
+# After this, the receipts of retention jobs are removed.
 _JOBS_KEPT = timedelta(days=30)
 
 
 def request_retention(connection: Connection, periods: Mapping[str, int | None]) -> str | None:
-    """The id of the job that removes what is older than so many days; None where it is not due yet.
+    """The id of the job that removes what is older than its period; None if retention is not due yet.
 
-    `periods`: days for `threads` and `files`, None for ever. The database says in which process it is due.
+    `periods`: days for `threads` and for `files`; None keeps them for ever. Of all processes that ask, one gets the
+    id each hour.
     """
     if not any(periods.values()) or not periodic.take_turn(connection, KIND, every_s=EVERY_S):
         return None
@@ -35,9 +38,12 @@ def request_retention(connection: Connection, periods: Mapping[str, int | None])
     return str(jobs.insert_loose(connection, KIND, KIND, dict(periods))["id"])
 
 
-async def remove_expired(work: Work, job: ClaimedJob) -> Effect:
-    """Remove what the job's periods say; the receipt has `threads` and `files`, how many of each."""
-    removed = {"threads": await _remove_threads(work, job), "files": await _remove_files(work, job)}
+async def remove_expired(context: JobContext, job: ClaimedJob) -> Effect:
+    """Remove what is older than the job's periods; the result counts `threads` and `files`.
+
+    Raises `StorageUnavailable` where the content of a file could not be removed.
+    """
+    removed = {"threads": await _remove_threads(context, job), "files": await _remove_files(context, job)}
 
     def end(connection: Connection) -> JsonObject:
         before = format_time(datetime.now(UTC) - _JOBS_KEPT)
@@ -49,13 +55,13 @@ async def remove_expired(work: Work, job: ClaimedJob) -> Effect:
     return end
 
 
-async def _remove_threads(work: Work, job: ClaimedJob) -> int:
+async def _remove_threads(context: JobContext, job: ClaimedJob) -> int:
     before = _before(job.payload.get("threads"))
     removed, last_id = 0, ""
     while before is not None:
-        ids = await work.database.read(partial(_idle_threads, before=before, after_id=last_id))
+        ids = await context.database.read(partial(_idle_threads, before=before, after_id=last_id))
         for thread_id in ids:
-            removed += await work.database.write(partial(_remove_if_idle, thread_id=thread_id, before=before))
+            removed += await context.database.write(partial(_remove_if_idle, thread_id=thread_id, before=before))
         if not ids:
             break
         last_id = ids[-1]
@@ -78,7 +84,7 @@ def _is_idle(before: str) -> ColumnElement[bool]:
 
 
 def _remove_if_idle(connection: Connection, thread_id: str, before: str) -> bool:
-    """Whether it was still idle, and is gone."""
+    """Remove the thread if it is still idle; whether it was."""
     try:
         thread_log.lock(connection, thread_id)
     except ThreadNotFound:
@@ -90,24 +96,24 @@ def _remove_if_idle(connection: Connection, thread_id: str, before: str) -> bool
     return True
 
 
-async def _remove_files(work: Work, job: ClaimedJob) -> int:
+async def _remove_files(context: JobContext, job: ClaimedJob) -> int:
+    """How many files are gone. Raises `StorageUnavailable` where one could not be removed, after all others."""
     before = _before(job.payload.get("files"))
+    removal = FileRemoval(context.attachments)
     removed, last_id = 0, ""
-    while before is not None and work.attachments is not None:
-        ids = await work.database.read(partial(_loose_files, before=before, after_id=last_id))
+    while before is not None:
+        ids = await context.database.read(partial(_unused_files, before=before, after_id=last_id))
         for file_id in ids:
-            try:
-                await work.attachments.delete(file_id)
-            except (Conflict, FileNotFound):
-                continue
-            removed += 1
+            with suppress(Conflict):  # a message has come to refer to it
+                removed += await removal.remove(file_id)
         if not ids:
             break
         last_id = ids[-1]
+    removal.check()
     return removed
 
 
-def _loose_files(connection: Connection, before: str, after_id: str) -> list[str]:
+def _unused_files(connection: Connection, before: str, after_id: str) -> list[str]:
     referred = exists().where(MessageFileTable.file_id == FileTable.id)
     found = select(FileTable.id).where(FileTable.created_at < before, FileTable.id > after_id, ~referred)
     return list(connection.execute(found.order_by(FileTable.id).limit(_PAGE)).scalars())

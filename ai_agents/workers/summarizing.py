@@ -1,7 +1,7 @@
-"""Summaries: the old one and what was said since become a new one. Messages are never touched.
+"""Summaries: the latest summary and the messages after it become a new summary. Messages are never changed.
 
-Everything after what the summary covers is compacted but for the newest `recent` messages, in whole turns. A long
-stretch is done in several jobs, each of which asks for the next in its own transaction.
+The newest `recent` messages stay outside, and only whole turns are summarized. A long stretch takes several jobs; each
+queues the next in the transaction of its effect.
 """
 
 import re
@@ -18,13 +18,13 @@ from ai_agents.store import jobs, summaries
 from ai_agents.store.history import History
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.workers import transcript
-from ai_agents.workers.work import Effect, Work, agent_of_thread
+from ai_agents.workers.job_context import Effect, JobContext, agent_of_thread
 
-# What is read for one summary: a model with a window of 32,000 tokens takes it, in any language.
+# The most that one summary is made from: it fits a window of 32,000 tokens in any language.
 _MAX_MESSAGES = 400
 _MAX_CHARACTERS = 48_000
 _MAX_TOKENS = 2500
-# No summary of several turns is shorter than this: it is an excuse, or was cut off.
+# A shorter answer is an excuse or was cut off.
 _SHORTEST = 20
 _TASK = (
     "You keep the memory of a long conversation between a user and an assistant. You are given the summary so far, if "
@@ -35,13 +35,13 @@ _TASK = (
 )
 _REMINDER = "Write the new summary of everything above."
 _EXCUSE = re.compile(r"(i'?m sorry|i am sorry|sorry,|i can(no|')t\b|i am unable|i'm unable|as an ai\b)", re.IGNORECASE)
-# How much of a message a summary without a model keeps.
+# Characters of each message in a summary without a model.
 _EXCERPT = 160
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """What is to be compacted: the summary so far, the messages, and whether more of them wait to be."""
+    """What to summarize: the summary so far, the messages after it, and whether more have to follow."""
 
     agent: Agent
     old_text: str
@@ -51,20 +51,21 @@ class _Stretch:
 
     @property
     def covers_through_seq(self) -> int:
-        """What the new summary covers."""
+        """The last message that the new summary covers."""
         return int(self.messages[-1].seq or 0)
 
 
-async def make_summary(work: Work, job: ClaimedJob) -> Effect:
-    """What adds the summary that the job is about. Raises what the provider raises."""
+async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
+    """The effect that adds the job's summary. Raises as the provider does."""
     thread_id = str(job.thread_id)
-    stretch = await work.database.read(lambda c: _read(c, work, thread_id, job.range_key))
+    stretch = await context.database.read(lambda c: _read(c, context, thread_id, job.range_key))
     if stretch is None:
         return lambda _connection: {"written": False, "reason": "There is nothing to compact."}
-    judged = await work.judged(stretch.agent, await _summarized(work, thread_id, stretch), thread_id=thread_id)
+    text = await _summarize(context, thread_id, stretch)
+    judged = await context.judge(stretch.agent, text, thread_id=thread_id)
 
     def write(connection: Connection) -> JsonObject:
-        judged.tell(connection)
+        judged.record(connection)
         if not _is_usable(judged.text):
             return {"written": False, "reason": "The model gave no usable summary."}
         return _write(connection, thread_id, stretch, judged.text)
@@ -72,14 +73,14 @@ async def make_summary(work: Work, job: ClaimedJob) -> Effect:
     return write
 
 
-async def _summarized(work: Work, thread_id: str, stretch: _Stretch) -> str:
-    provider, model = work.choose(stretch.agent)
+async def _summarize(context: JobContext, thread_id: str, stretch: _Stretch) -> str:
+    provider, model = context.choose(stretch.agent)
     if not provider.capabilities(model).instructions:
         return _excerpts(stretch)
     request = _request(model, stretch)
-    response = await work.complete(provider, request, thread_id=thread_id, agent_id=stretch.agent["id"])
-    # What was cut off has lost its end, and what is lost is forgotten.
-    return "" if response.stop_reason in ("max_tokens", "context_exceeded") else transcript.said(response)
+    response = await context.complete(provider, request, thread_id=thread_id, agent_id=stretch.agent["id"])
+    # A cut summary lacks its end, and memory would lack it, too.
+    return "" if response.stop_reason in ("max_tokens", "context_exceeded") else transcript.answer_text(response)
 
 
 def _request(model: str, stretch: _Stretch) -> ModelRequest:
@@ -89,7 +90,7 @@ def _request(model: str, stretch: _Stretch) -> ModelRequest:
 
 
 def _within(text: str) -> str:
-    """Only a single turn can be longer than what is read for one summary; its middle is left out."""
+    """At most `_MAX_CHARACTERS`. Only a single turn can be longer; its middle is left out."""
     if len(text) <= _MAX_CHARACTERS:
         return text
     half = _MAX_CHARACTERS // 2
@@ -101,9 +102,9 @@ def _is_usable(text: str) -> bool:
 
 
 def _excerpts(stretch: _Stretch) -> str:
-    """A summary without a model: the beginnings of what was said, the newest kept where there is no room for all."""
-    said = [line[:_EXCERPT] for line in transcript.lines(stretch.messages)]
-    return "\n".join([*stretch.old_text.splitlines(), *said][-200:])
+    """A summary without a model: the beginning of each message, the newest 200 lines."""
+    lines = [line[:_EXCERPT] for line in transcript.lines(stretch.messages)]
+    return "\n".join([*stretch.old_text.splitlines(), *lines][-200:])
 
 
 def _write(connection: Connection, thread_id: str, stretch: _Stretch, text: str) -> JsonObject:
@@ -122,8 +123,8 @@ def _write(connection: Connection, thread_id: str, stretch: _Stretch, text: str)
     return {"written": True, "covers_through_seq": stretch.covers_through_seq}
 
 
-def _read(connection: Connection, work: Work, thread_id: str, range_key: str) -> _Stretch | None:
-    """What is to be compacted now; None where the range has been, or nothing in it can be."""
+def _read(connection: Connection, context: JobContext, thread_id: str, range_key: str) -> _Stretch | None:
+    """What to summarize now; None if the range is summarized already or holds no whole turn."""
     agent = agent_of_thread(connection, thread_id)
     if agent is None:
         return None
@@ -131,7 +132,7 @@ def _read(connection: Connection, work: Work, thread_id: str, range_key: str) ->
     covers = found.covers_through_seq if found else 0
     if range_key != jobs.range_after(covers):
         return None
-    strategy = work.strategy(agent)
+    strategy = context.strategy(agent)
     kept = (strategy if isinstance(strategy, Summarize) else Summarize()).recent
     most = _MAX_MESSAGES + kept
     messages = History(connection, thread_id).after(covers, limit=most)
@@ -144,12 +145,12 @@ def _read(connection: Connection, work: Work, thread_id: str, range_key: str) ->
 
 
 def _whole_turns(messages: Sequence[ModelMessage], most: int) -> int:
-    """How many of the messages can go, at most `most`, so that what stays begins with a turn."""
+    """How many messages can be summarized, at most `most`, so that the rest begins with a whole turn."""
     return max((start for start in starts_of_turns(messages) if start <= most), default=0)
 
 
 def _readable(messages: Sequence[ModelMessage], end: int) -> int:
-    """How many of the first `end` messages one summary can be made from: whole turns, at least one."""
+    """How many of the first `end` messages fit into one summary: whole turns, at least one."""
     size, reach = 0, 0
     borders = [*[start for start in starts_of_turns(messages[:end]) if start], end]
     for border in borders:

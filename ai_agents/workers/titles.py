@@ -1,4 +1,4 @@
-"""Titles for threads: asked of a model, made presentable, and never in place of a person's."""
+"""Titles for threads: a model is asked and its answer tidied. A title that a person wrote is never replaced."""
 
 import re
 import unicodedata
@@ -15,11 +15,11 @@ from ai_agents.store.jobs import MAX_ATTEMPTS, ClaimedJob
 from ai_agents.store.models import ThreadTable
 from ai_agents.store.threads import set_generated_title
 from ai_agents.workers import transcript
-from ai_agents.workers.work import Effect, Work, agent_of_thread
+from ai_agents.workers.job_context import Effect, JobContext, agent_of_thread
 
 LONGEST = 80
 _SHOWN_MESSAGES = 6
-# What a model that thinks before it answers needs in all; the title itself takes a dozen.
+# Enough for a model that thinks before it answers; the title itself takes a dozen.
 _MAX_TOKENS = 1000
 _TASK = (
     "You name conversations. Answer with a title for the recorded conversation and with nothing else: one line of two "
@@ -35,32 +35,35 @@ _DASHES = "-•\u2013\u2014 "
 _SPACE = re.compile(r"\s+")
 
 
-async def make_title(work: Work, job: ClaimedJob) -> Effect:
-    """What gives the job's thread a title. Raises what the provider raises, but for the last attempt."""
+async def make_title(context: JobContext, job: ClaimedJob) -> Effect:
+    """The effect that gives the job's thread a title.
+
+    Raises the provider's retryable errors; at the last attempt the first words of the thread become its title.
+    """
     thread_id = str(job.thread_id)
-    agent, messages = await work.database.read(lambda c: _read(c, thread_id))
+    agent, messages = await context.database.read(lambda c: _read(c, thread_id))
     if agent is None or not messages:
         return lambda _connection: {"written": False}
-    title = await _asked(work, agent, messages, job) or first_words(messages)
-    judged = await work.judged(agent, title, thread_id=thread_id)
+    title = await _ask_model(context, agent, messages, job) or first_words(messages)
+    judged = await context.judge(agent, title, thread_id=thread_id)
     title = shorten(judged.text)
 
     def write(connection: Connection) -> JsonObject:
-        judged.tell(connection)
+        judged.record(connection)
         return {"written": bool(title) and set_generated_title(connection, thread_id, title)}
 
     return write
 
 
-async def _asked(work: Work, agent: Agent, messages: Sequence[ModelMessage], job: ClaimedJob) -> str:
-    """What the model says; "" where it says nothing usable, or cannot be asked at all."""
+async def _ask_model(context: JobContext, agent: Agent, messages: Sequence[ModelMessage], job: ClaimedJob) -> str:
+    """The model's title; "" if the answer is not usable or the model cannot be asked."""
     try:
-        provider, model = work.choose(agent)
+        provider, model = context.choose(agent)
         if not provider.capabilities(model).instructions:
             return ""
         request = _request(model, messages)
-        response = await work.complete(provider, request, thread_id=str(job.thread_id), agent_id=agent["id"])
-        return tidy(transcript.said(response))
+        response = await context.complete(provider, request, thread_id=str(job.thread_id), agent_id=agent["id"])
+        return tidy(transcript.answer_text(response))
     except AIAgentsError as error:
         if error.retryable and job.attempts < MAX_ATTEMPTS:
             raise
@@ -80,12 +83,15 @@ def _read(connection: Connection, thread_id: str) -> tuple[Agent | None, list[Mo
 
 
 def tidy(text: str) -> str:
-    """The first line of a model's answer as a title: no markup, quotes, labels; at most 80 characters. "" if empty."""
+    """The first line of a model's answer as a title without markup, quotes and labels; "" if nothing is left.
+
+    At most 80 characters.
+    """
     for line in text.splitlines():
         if line.strip().startswith("```"):
             continue
         plain = _TAG.sub("", _LINK.sub(r"\1", line))
-        plain = _MARKUP.sub("", _seen(plain))
+        plain = _MARKUP.sub("", _visible(plain))
         plain = _SPACE.sub(" ", plain).strip().lstrip(_DASHES)
         plain = _LABEL.sub("", plain.strip(_QUOTES + " ")).strip(_QUOTES + " ").rstrip(".。")
         if any(c.isalnum() for c in plain):
@@ -93,8 +99,8 @@ def tidy(text: str) -> str:
     return ""
 
 
-def _seen(text: str) -> str:
-    """The text without what is not seen: it neither parts words nor hides what they say."""
+def _visible(text: str) -> str:
+    """The text without invisible characters: control characters become spaces, format characters go."""
     return "".join(c if c.isprintable() else "" if unicodedata.category(c) == "Cf" else " " for c in text)
 
 
@@ -108,11 +114,11 @@ def shorten(text: str) -> str:
 
 
 def first_words(messages: Sequence[ModelMessage]) -> str:
-    """A title from what the user said first, or from the name of what he attached. "" where there is neither."""
+    """A title from the user's first text, or from the name of the user's first file; "" if there is neither."""
     for message in messages:
         if message.role == "user":
-            said = _SPACE.sub(" ", _seen(text_of(message.parts))).strip()
-            named = said or next((part.filename for part in message.parts if isinstance(part, FilePart)), "")
+            text = _SPACE.sub(" ", _visible(text_of(message.parts))).strip()
+            named = text or next((part.filename for part in message.parts if isinstance(part, FilePart)), "")
             if named:
                 return tidy(named) or shorten(named)
     return ""

@@ -573,3 +573,5 @@ async def test_content_that_is_gone_from_the_storage_is_a_problem_and_not_a_brok
         path.unlink()
 
     check_problem(await alice.get(f"/files/{file['id']}/content"), 503, "overloaded")
+    check_problem(await alice.delete(f"/files/{file['id']}"), 503, "overloaded")
+    assert (await alice.get(f"/files/{file['id']}")).status_code == 200, "it is not said to be gone"

@@ -45,6 +45,13 @@ def test_a_container_runs_what_is_run_without_containers(service: str, command: 
     assert COMPOSE["services"][service]["environment"]["AI_AGENTS_DATABASE_URL"].startswith("postgresql+asyncpg://")
 
 
+def test_the_worker_reaches_the_files_that_the_service_keeps() -> None:
+    api, worker = COMPOSE["services"]["api"], COMPOSE["services"]["worker"]
+
+    assert "var:/srv/var" in api["volumes"]
+    assert worker["volumes"] == api["volumes"]
+
+
 @pytest.mark.parametrize("service", ["api", "worker"])
 def test_nothing_starts_before_the_database_is_migrated(service: str) -> None:
     waits_for = COMPOSE["services"][service]["depends_on"]

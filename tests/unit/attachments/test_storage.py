@@ -13,7 +13,7 @@ from obstore.store import LocalStore, MemoryStore
 
 from ai_agents.attachments.staging import Received
 from ai_agents.attachments.storage import BlobStore, DiskStore, ObjectStore, open_blob_store
-from ai_agents.core.exceptions import FileTooLarge, InvalidRequest, StorageUnavailable
+from ai_agents.core.exceptions import BlobMissing, FileTooLarge, InvalidRequest, StorageUnavailable
 
 CONTENT = b"some bytes" * 100_000
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -66,6 +66,39 @@ async def test_a_text_lies_beside_its_content_and_goes_with_it(blobs: BlobStore)
     await blobs.delete(SHA)  # what is not there is deleted already
     assert not await blobs.exists(SHA)
     assert await blobs.find_text(SHA) is None
+
+
+async def test_a_storage_that_never_held_a_content_does_not_report_it_deleted(blobs: BlobStore) -> None:
+    with pytest.raises(BlobMissing):
+        await blobs.delete(MISSING)
+    await put(blobs)
+    await blobs.delete(SHA)
+    await blobs.forget(SHA)
+    await blobs.forget(SHA)  # a mark that is gone is forgotten already
+    with pytest.raises(BlobMissing):
+        await blobs.delete(SHA)
+
+
+async def test_nothing_is_left_of_a_content_that_was_deleted(blobs: BlobStore, tmp_path: Path) -> None:
+    await put(blobs)
+    await blobs.put_text(SHA, "its text")
+    await blobs.delete(SHA)
+    await blobs.forget(SHA)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    await put(blobs)
+    assert await blobs.read(SHA) == CONTENT
+
+
+async def test_a_bucket_that_keeps_what_it_was_told_to_delete_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def do_nothing(*_arguments: object) -> None: ...
+
+    blobs = ObjectStore(MemoryStore(), tmp_path)
+    await put(blobs)
+    monkeypatch.setattr(MemoryStore, "delete_async", do_nothing)
+    with pytest.raises(StorageUnavailable, match="did not delete"):
+        await blobs.delete(SHA)
 
 
 async def test_content_that_is_not_there_is_said_to_be_unavailable(blobs: BlobStore) -> None:

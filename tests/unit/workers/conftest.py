@@ -16,9 +16,9 @@ from ai_agents.store.jobs import JobStore
 from ai_agents.store.models import JobTable
 from ai_agents.store.summaries import SummaryStore
 from ai_agents.testing import ScriptedProvider
+from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.queue import OutboxQueue
-from ai_agents.workers.work import Work
 
 
 @dataclass
@@ -94,7 +94,7 @@ def make_bench(conn: DatabaseHandle) -> MakeBench:
             ]
         created = await AgentStore(conn).create(name="assistant", **agent)
         thread = await ThreadStore(conn).create(created["id"], messages=said, owner_id="ada")
-        runner = JobRunner(Work(conn.database, contexts), owner="here")
+        runner = JobRunner(JobContext(conn.database, contexts), owner="here")
         return Bench(conn, thread["id"], provider, runner)
 
     return make

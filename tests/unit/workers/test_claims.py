@@ -146,7 +146,7 @@ async def test_a_cancelled_job_is_left_to_others_without_counting_as_an_attempt(
 
 async def test_a_job_that_takes_too_long_fails_with_that_reason(make_bench: MakeBench) -> None:
     bench = await make_bench([asyncio.Event(), "x"], turns=1)
-    runner = JobRunner(bench.runner._work, owner="here", time_s=0.05)
+    runner = JobRunner(bench.runner.context, owner="here", time_s=0.05)
     job_id = await bench.ask_for("title")
     await runner.run(job_id)
     assert "took longer than 0.05 s" in present((await JobStore(bench.conn).get(job_id))["error"])

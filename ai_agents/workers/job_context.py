@@ -1,4 +1,4 @@
-"""What a job's handler is given, and what it gives back."""
+"""What a job's handler works with, and what it returns."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,31 +22,32 @@ from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
 from ai_agents.store.models import AgentTable, ThreadTable
 
-# A job's effect, and what is kept of it as its result. It is written in the transaction that notes the job as done,
-# so that there is both or neither, and may be tried twice: it looks whether it still has to happen.
+# Writes a job's effect and gives the job's result. It runs in the transaction that marks the job as completed, so that
+# there is both or neither. It may run twice, so it first checks whether the effect is still wanted.
 Effect = Callable[[Connection], JsonObject]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedText:
-    """What may be seen of a text for a thread, "" where nothing may, and what guardrails found in it."""
+    """A text for a thread after its agent's guardrails, "" if nothing of it may be shown, and their findings."""
 
     thread_id: str
     text: str
     triggers: tuple[Finding, ...] = ()
 
-    def tell(self, connection: Connection) -> None:
-        """Write down what was found, as part of a job's effect, if the thread is still there."""
+    def record(self, connection: Connection) -> None:
+        """Record the findings in the thread's log, as part of a job's effect. A thread that is gone is skipped."""
         if self.triggers:
             with suppress(ThreadNotFound):
                 thread_log.append(connection, self.thread_id, *trigger_entries(None, self.triggers))
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """The database, the agents' models and memory.
+class JobContext:
+    """What handlers of jobs use.
 
-    `model` is the provider and model that are asked in place of the agent's own; `attachments` is where files are.
+    `model` is the provider and model for titles and summaries; None means the agent's own. `attachments` is None in a
+    process without a storage of files.
     """
 
     database: Database
@@ -55,7 +56,7 @@ class Work:
     attachments: Attachments | None = None
 
     def choose(self, agent: Agent) -> tuple[Provider, str]:
-        """Whom to ask. Raises `ProviderNotConfigured`."""
+        """The provider and model for a job of this agent. Raises `ProviderNotConfigured`."""
         if self.model is None:
             return self.contexts.models.choose(agent)
         provider, model = self.model
@@ -64,14 +65,12 @@ class Work:
     async def complete(
         self, provider: Provider, request: ModelRequest, *, thread_id: str, agent_id: str
     ) -> ModelResponse:
-        """A model's whole response; the call is written down, whatever becomes of it. Raises as the provider does."""
+        """A model's whole response. The call is recorded, also when it fails. Raises as the provider does."""
         return await self.contexts.side_calls.complete(provider, request, CallPurpose(thread_id, agent_id))
 
-    async def judged(self, agent: Agent, text: str, *, thread_id: str) -> "JudgedText":
-        """What may be seen of a text that a job made for an agent's thread: a title or summary never says what its
-        agent must not. What would block an answer is taken out here.
-        """
-        # How long an answer may be says nothing of a title or summary.
+    async def judge(self, agent: Agent, text: str, *, thread_id: str) -> JudgedText:
+        """A title or summary after the output guardrails of its agent; a guardrail that blocks redacts here."""
+        # The longest answer is no measure for a title or summary.
         wanted = [config for config in agent["guardrails"] if config["type"] != "max_length"]
         configs = [config | {"action": "redact"} for config in wanted]
         if not configs:
@@ -81,12 +80,12 @@ class Work:
         return JudgedText(thread_id, "" if judged.value == REDACTED else judged.value, judged.triggers)
 
     def strategy(self, agent: Agent) -> MemoryStrategy:
-        """The agent's memory."""
+        """The agent's memory strategy."""
         return self.contexts.requests.strategy(agent)
 
 
 def agent_of_thread(connection: Connection, thread_id: str) -> Agent | None:
-    """The agent of a thread as it is now, or was when it was deleted; None where the thread is gone."""
+    """The agent of a thread in its latest version, a deleted one too; None if the thread is gone."""
     found = (
         select(AgentTable.id, AgentTable.version)
         .join(ThreadTable, ThreadTable.agent_id == AgentTable.id)
@@ -97,7 +96,7 @@ def agent_of_thread(connection: Connection, thread_id: str) -> Agent | None:
 
 
 def parse_model(name: str | None) -> tuple[str, str] | None:
-    """`provider:model` as the two; None for None."""
+    """`provider:model` as a pair; None for None."""
     if name is None:
         return None
     provider, _, model = name.partition(":")

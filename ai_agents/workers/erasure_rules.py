@@ -1,0 +1,219 @@
+"""What the erasure of a user does with each table. `RULES` is the whole list, and the erasure works through it.
+
+A table that holds a user id or free text needs a rule that names those columns. A test compares `RULES` with the
+tables.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or_, select, update
+
+from ai_agents.core import json
+from ai_agents.core.ids import utc_now
+from ai_agents.store.models import (
+    AdminToolTable,
+    AgentTable,
+    AgentVersionTable,
+    ApiKeyTable,
+    Base,
+    FileTable,
+    IdempotencyKeyTable,
+    JobTable,
+    MessageFileTable,
+    MessageTable,
+    ModelCallTable,
+    RoleAssignmentTable,
+    RunTable,
+    SummaryTable,
+    ThreadEventTable,
+    ThreadTable,
+    TicketTable,
+    TokenRatioTable,
+    ToolCallTable,
+)
+
+ERASED = "[erased]"
+_ERASED_PARTS = [{"type": "text", "text": ERASED}]
+
+
+@dataclass(frozen=True, slots=True)
+class UserInThread:
+    """A user in a thread that somebody else owns. `file_ids` are all files that the user uploaded."""
+
+    user_id: str
+    thread_id: str
+    file_ids: frozenset[str]
+
+
+Count = Mapping[str, int]
+RedactThread = Callable[[Connection, UserInThread], Count]
+RedactAll = Callable[[Connection, str], Count]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is done with one table.
+
+    `columns` are all of its columns that hold a user id, free text or JSON. `deleted_as`: rows whose `user_id` is the
+    user's are deleted, and counted in the receipt under this name. `redact` changes rows of other users that name the
+    user; `redact_thread` does so in one thread that others own. `otherwise` says what becomes of the columns that none
+    of these reaches.
+    """
+
+    table: type[Base]
+    columns: frozenset[str]
+    otherwise: str = ""
+    deleted_as: str | None = None
+    redact: RedactAll | None = None
+    redact_thread: RedactThread | None = None
+
+    def delete_own(self, connection: Connection, user_id: str) -> Count:
+        """Delete the user's rows, if the rule says so; how many there were."""
+        if self.deleted_as is None:
+            return {}
+        table = self.table.__table__
+        deleted = connection.execute(delete(self.table).where(table.c["user_id"] == user_id)).rowcount
+        return {self.deleted_as: deleted}
+
+
+def files_of(connection: Connection, user_id: str) -> list[str]:
+    """Ids of the files that the user uploaded."""
+    found = select(FileTable.id).where(FileTable.user_id == user_id).order_by(FileTable.id)
+    return list(connection.execute(found).scalars())
+
+
+def is_touched_by(user_id: str) -> ColumnElement[bool]:
+    """Whether the user wrote a message, or one of the user's files is attached to it."""
+    attached = exists().where(
+        MessageFileTable.message_id == MessageTable.id,
+        MessageFileTable.file_id == FileTable.id,
+        FileTable.user_id == user_id,
+    )
+    return or_(MessageTable.user_id == user_id, attached)
+
+
+def _redact_messages(connection: Connection, user: UserInThread) -> Count:
+    found = select(MessageTable.id, MessageTable.user_id, MessageTable.parts).where(
+        MessageTable.thread_id == user.thread_id, is_touched_by(user.user_id)
+    )
+    rows = connection.execute(found).all()
+    for row in rows:
+        links = delete(MessageFileTable).where(MessageFileTable.message_id == row.id)
+        if row.user_id == user.user_id:
+            values: dict[str, Any] = {"parts": _ERASED_PARTS, "user_id": None, "meta": {}}
+        else:
+            values = {"parts": _without_files(row.parts, user.file_ids)}
+            links = links.where(MessageFileTable.file_id.in_(user.file_ids))
+        connection.execute(update(MessageTable).where(MessageTable.id == row.id).values(values))
+        connection.execute(links)
+    return {"messages_redacted": len(rows)}
+
+
+def _redact_runs(connection: Connection, user: UserInThread) -> Count:
+    own = (RunTable.thread_id == user.thread_id, RunTable.user_id == user.user_id)
+    return {"runs_redacted": connection.execute(update(RunTable).where(*own).values(user_id=ERASED)).rowcount}
+
+
+def _delete_summaries(connection: Connection, user: UserInThread) -> Count:
+    of_thread = SummaryTable.thread_id == user.thread_id
+    return {"summaries": connection.execute(delete(SummaryTable).where(of_thread)).rowcount}
+
+
+def _redact_log(connection: Connection, user: UserInThread) -> Count:
+    found = select(ThreadEventTable.seq, ThreadEventTable.data).where(ThreadEventTable.thread_id == user.thread_id)
+    for row in connection.execute(found).all():
+        event = json.loads(row.data)
+        redacted = redacted_json(event, user.user_id, user.file_ids)
+        if redacted != event:
+            one = (ThreadEventTable.thread_id == user.thread_id, ThreadEventTable.seq == row.seq)
+            connection.execute(update(ThreadEventTable).where(*one).values(data=json.dumps(redacted)))
+    return {}
+
+
+def _remove_generated_title(connection: Connection, user: UserInThread) -> Count:
+    """Remove a title that a model made of the messages, and mark the thread as changed."""
+    this = update(ThreadTable).where(ThreadTable.id == user.thread_id)
+    connection.execute(this.where(ThreadTable.title_by == "job").values(title=None, title_by=None))
+    connection.execute(this.values(version=ThreadTable.version + 1, updated_at=utc_now()))
+    return {}
+
+
+def _redact_answers(connection: Connection, user_id: str) -> Count:
+    """Take the user out of the answers that are kept for other users' repeated requests."""
+    named = cast(IdempotencyKeyTable.answer, Text).contains(json.dumps(user_id), autoescape=True)
+    found = select(IdempotencyKeyTable.user_id, IdempotencyKeyTable.key, IdempotencyKeyTable.answer).where(named)
+    for row in connection.execute(found).all():
+        one = (IdempotencyKeyTable.user_id == row.user_id, IdempotencyKeyTable.key == row.key)
+        redacted = redacted_json(row.answer, user_id, frozenset())
+        connection.execute(update(IdempotencyKeyTable).where(*one).values(answer=redacted))
+    return {}
+
+
+def redacted_json(value: Any, user_id: str, file_ids: frozenset[str]) -> Any:
+    """An event or answer without what the user wrote: messages, runs, and a thread's summary and title."""
+    if isinstance(value, list):
+        return [redacted_json(item, user_id, file_ids) for item in _without_files(value, file_ids)]
+    if not isinstance(value, dict):
+        return value
+    found = {name: redacted_json(item, user_id, file_ids) for name, item in value.items()}
+    if found.get("user_id") == user_id:
+        found["user_id"] = None if "parts" in found else ERASED
+        if "parts" in found:
+            found |= {"parts": _ERASED_PARTS, "content": ERASED, "metadata": {}}
+    for derived in ("summary", "title"):
+        if isinstance(found.get(derived), str) and ("covers_through_seq" in found or "agent_id" in found):
+            found[derived] = ERASED
+    return found
+
+
+def _without_files(parts: list[Any], file_ids: frozenset[str]) -> list[Any]:
+    return [_ERASED_PARTS[0] if isinstance(part, dict) and part.get("file_id") in file_ids else part for part in parts]
+
+
+_WITH_THREAD = "A thread without another owner is deleted whole; in other threads"
+# Roles come last: what the user alone owns is found by them. Rules of threads are applied in this order, too.
+RULES: tuple[Rule, ...] = (
+    Rule(ApiKeyTable, frozenset({"user_id", "name"}), deleted_as="keys"),
+    Rule(TicketTable, frozenset({"user_id"}), deleted_as="tickets"),
+    Rule(
+        IdempotencyKeyTable,
+        frozenset({"user_id", "key", "answer"}),
+        deleted_as="idempotency_keys",
+        redact=_redact_answers,
+    ),
+    Rule(ModelCallTable, frozenset({"user_id", "provider", "model"}), deleted_as="model_calls"),
+    Rule(
+        MessageTable,
+        frozenset({"user_id", "parts", "metadata", "usage", "cost"}),
+        f"{_WITH_THREAD} what the agents answered stays.",
+        redact_thread=_redact_messages,
+    ),
+    Rule(
+        RunTable,
+        frozenset({"user_id", "usage", "cost", "error", "notices"}),
+        f"{_WITH_THREAD} figures and reasons stay; they quote no message.",
+        redact_thread=_redact_runs,
+    ),
+    Rule(SummaryTable, frozenset({"text"}), redact_thread=_delete_summaries),
+    Rule(ThreadEventTable, frozenset({"data"}), redact_thread=_redact_log),
+    Rule(
+        ToolCallTable,
+        frozenset({"part", "approval"}),
+        f"{_WITH_THREAD} what the agents did stays, and why others approved it.",
+    ),
+    Rule(
+        ThreadTable,
+        frozenset({"title", "metadata"}),
+        f"{_WITH_THREAD} a title and metadata that a person wrote stay: they are the owners'.",
+        redact_thread=_remove_generated_title,
+    ),
+    Rule(AgentTable, frozenset({"name", "spec"}), "Deleted, or emptied where threads of others need it."),
+    Rule(AgentVersionTable, frozenset({"spec"}), "As its agent."),
+    Rule(FileTable, frozenset({"user_id", "filename", "media_type", "facts"}), "Deleted one by one with their bytes."),
+    Rule(JobTable, frozenset({"error", "payload", "result"}), "The user id is removed from the erasure's own jobs."),
+    Rule(AdminToolTable, frozenset({"spec", "sealed_headers", "listing", "approved"}), "Tools are the service's."),
+    Rule(TokenRatioTable, frozenset({"model"}), "Names of models and figures."),
+    Rule(RoleAssignmentTable, frozenset({"user_id"}), deleted_as="roles"),
+)

@@ -1,0 +1,128 @@
+"""Erasing a user: every table has its rule, and what is not seen to be gone is not in the receipt."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import JSON, Column, String, select, update
+
+from ai_agents import Attachments, DatabaseHandle, DiskStore
+from ai_agents.attachments.storage import BlobStore
+from ai_agents.core.types import JsonObject
+from ai_agents.store.jobs import MAX_ATTEMPTS, JobStore
+from ai_agents.store.models import Base, FileTable, JobTable
+from ai_agents.workers.erasure import request_erasure
+from ai_agents.workers.erasure_rules import RULES
+from ai_agents.workers.job_context import JobContext
+from ai_agents.workers.jobs import JobRunner
+from ai_agents.workers.retention import request_retention
+from tests.unit.workers.conftest import Bench, MakeBench
+
+# Ids, hashes, statuses and names of ours fit into this; longer texts may be a person's.
+LONGEST_NAME = 64
+
+
+def may_name_a_user(column: Column[Any]) -> bool:
+    if isinstance(column.type, String):
+        is_free_text = column.type.length is None or column.type.length > LONGEST_NAME
+        return is_free_text or column.name == "user_id"
+    return isinstance(column.type, JSON)
+
+
+@pytest.mark.parametrize("table", Base.metadata.sorted_tables, ids=lambda table: table.name)
+def test_every_column_with_a_user_id_or_text_has_a_rule_of_erasure(table: Any) -> None:
+    ruled = [rule.columns for rule in RULES if rule.table.__table__ is table]
+
+    assert len(ruled) <= 1
+    assert {column.name for column in table.columns if may_name_a_user(column)} == set().union(*ruled)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.table.__tablename__)
+def test_every_rule_does_something_or_says_what_becomes_of_the_columns(rule: Any) -> None:
+    assert rule.deleted_as or rule.redact or rule.redact_thread or rule.otherwise
+
+
+async def run_job(bench: Bench, job: JsonObject, blobs: BlobStore | None) -> JsonObject:
+    """Carry a job out in a process with this storage of files; the job as it is then."""
+    attachments = None if blobs is None else Attachments(bench.conn, blobs)
+    context = JobContext(bench.conn.database, bench.runner.context.contexts, attachments=attachments)
+    await JobRunner(context, owner="here").run(job["id"])
+    return await JobStore(bench.conn).get(job["id"])
+
+
+async def filenames(conn: DatabaseHandle) -> list[str]:
+    found = select(FileTable.filename).order_by(FileTable.filename)
+    return list(await conn.database.read(lambda c: c.execute(found).scalars().all()))
+
+
+async def test_a_process_with_another_folder_of_files_does_not_report_them_gone(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    bench = await make_bench()
+    own = DiskStore(tmp_path / "files")
+    await Attachments(bench.conn, own).add("alice", "a.txt", b"words of alice")
+    await Attachments(bench.conn, own).add("bob", "b.txt", b"words of bob")
+    job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
+
+    failed = await run_job(bench, job, DiskStore(tmp_path / "another"))
+
+    assert (failed["status"], failed["result"]) == ("queued", None), "it is tried again, as other jobs are"
+    assert "1 files could not be removed" in failed["error"]
+    assert "not in the storage of this process" in failed["error"]
+    assert await filenames(bench.conn) == ["a.txt", "b.txt"]
+
+    await bench.hurry(job["id"])
+    done = await run_job(bench, job, own)
+
+    assert done["status"] == "completed"
+    assert done["result"]["removed"]["files"] == 1
+    assert await filenames(bench.conn) == ["b.txt"]
+    assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 1
+
+
+async def test_a_process_without_a_storage_does_not_report_files_gone(make_bench: MakeBench, tmp_path: Path) -> None:
+    bench = await make_bench()
+    await Attachments(bench.conn, DiskStore(tmp_path)).add("alice", "a.txt", b"words of alice")
+    job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
+
+    assert "no storage of files" in (await run_job(bench, job, None))["error"]
+    assert await filenames(bench.conn) == ["a.txt"]
+
+
+async def test_an_erasure_that_never_reaches_the_files_is_given_up_with_its_reason(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    bench = await make_bench()
+    await Attachments(bench.conn, DiskStore(tmp_path / "files")).add("alice", "a.txt", b"words of alice")
+    job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
+    for _ in range(MAX_ATTEMPTS):
+        await bench.hurry(job["id"])
+        job = await run_job(bench, job, DiskStore(tmp_path / "another"))
+
+    assert (job["status"], job["result"]) == ("failed", None)
+    assert "files could not be removed" in job["error"]
+
+    again = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
+    assert again["id"] != job["id"]
+    assert (await run_job(bench, again, DiskStore(tmp_path / "files")))["status"] == "completed"
+    payloads = await bench.conn.database.read(lambda c: c.execute(select(JobTable.payload)).scalars().all())
+    assert "alice" not in str(payloads), "the job that was given up does not name the user any longer, either"
+    await JobStore(bench.conn).retry(job["id"])
+    assert (await run_job(bench, job, None))["result"] == {"removed": {}}
+
+
+@pytest.mark.parametrize("folder", ["files", "another"])
+async def test_retention_counts_only_files_that_are_gone(make_bench: MakeBench, tmp_path: Path, folder: str) -> None:
+    bench = await make_bench()
+    await Attachments(bench.conn, DiskStore(tmp_path / "files")).add("alice", "a.txt", b"of no use")
+    long_ago = update(FileTable).values(created_at="2020-01-01T00:00:00.000000Z")
+    await bench.conn.database.write(lambda c: c.execute(long_ago))
+    job_id = await bench.conn.database.write(lambda c: request_retention(c, {"threads": None, "files": 7}))
+
+    job = await run_job(bench, {"id": job_id}, DiskStore(tmp_path / folder))
+
+    if folder == "files":
+        assert (job["status"], job["result"]) == ("completed", {"threads": 0, "files": 1})
+    else:
+        assert (job["status"], job["result"]) == ("queued", None)
+        assert "files could not be removed" in job["error"]
