@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text, update
 
 from ai_agents.store import jobs
+from ai_agents.store.models import Base, SummaryTable, ThreadTable
+from ai_agents.testing import ScriptedProvider
 from app.cli import main
-from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
+from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
 from tests.support.waiting import eventually
 
 
@@ -116,6 +118,52 @@ async def test_erasing_a_user_removes_what_is_his_everywhere_and_leaves_a_receip
     assert "secret of alice" not in str(told)
     assert "alice" not in str([event for event in log.json()["data"] if event["type"] != "message.completed"])
     assert "alice" not in str((await admin.get("/jobs")).json())
+
+
+async def test_no_table_names_an_erased_user_or_holds_what_the_user_wrote(service: Service) -> None:
+    name, secret = "alice-to-erase", "unforgettable words"
+    admin, alice, bob = await service.admin(), await service.user(name), await service.user("bob")
+    service.container.providers.add(ScriptedProvider(*["Noted."] * 3))
+    model = {"provider": "scripted", "model": "m"}
+    agent = await make_agent(alice, system_prompt=secret, description=secret, **model)
+    own = await make_thread(alice, agent["id"], title=secret, metadata={"about": secret})
+    await say(alice, own["id"], secret)
+    assert (await alice.post("/tickets", json={"thread_id": own["id"]})).status_code == 201
+    upload = {"file": (f"{secret}.txt", secret.encode(), "text/plain")}
+    file = (await alice.post("/files", files=upload, headers={"Idempotency-Key": secret.replace(" ", "-")})).json()
+    bobs_agent = await make_agent(bob, **model)
+    await give_role(bob, "*", "viewer", "agent", bobs_agent["id"])
+    shared = await make_thread(bob, bobs_agent["id"])
+    role = {"user_id": name, "role": "editor", "resource_type": "thread", "resource_id": shared["id"]}
+    await bob.post("/roles", json=role, headers={"Idempotency-Key": "bobs-key"})
+    body = {"content": secret, "attachments": [file["id"]], "metadata": {"about": secret}}
+    assert (await alice.post(f"/threads/{shared['id']}/messages", json=body)).status_code == 201
+    body = {"content": "see this file", "attachments": [file["id"]]}
+    assert (await bob.post(f"/threads/{shared['id']}/messages", json=body)).status_code == 201
+    database = service.container.conn.database
+    await database.write(
+        lambda c: c.execute(
+            insert(SummaryTable).values(
+                thread_id=shared["id"], covers_through_seq=1, number=1, text=secret, created_at=shared["created_at"]
+            )
+        )
+    )
+    await database.write(
+        lambda c: c.execute(
+            update(ThreadTable).where(ThreadTable.id == shared["id"]).values(title=secret, title_by="job")
+        )
+    )
+
+    await admin.delete(f"/users/{name}")
+    job = await eventually(lambda: job_of(admin, "erase_user"))
+
+    assert job["result"]["removed"]["files"] == 1
+    for table in Base.metadata.sorted_tables:
+        rows = await database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]
+        for word in (name, secret, secret.replace(" ", "-"), file["id"]):
+            assert word not in str(rows), table.name
+    messages = (await bob.get(f"/threads/{shared['id']}/messages")).json()["data"]
+    assert [m["content"] for m in messages if m["role"] == "user"][1].startswith("see this file")
 
 
 async def test_everybody_is_not_a_user_to_be_erased(service: Service) -> None:

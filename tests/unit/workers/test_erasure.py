@@ -8,7 +8,7 @@ from sqlalchemy import JSON, Column, String, select, update
 
 from ai_agents import Attachments, DatabaseHandle, DiskStore
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import Job
 from ai_agents.store.jobs import MAX_ATTEMPTS, JobStore
 from ai_agents.store.models import Base, FileTable, JobTable
 from ai_agents.workers.erasure import request_erasure
@@ -42,12 +42,12 @@ def test_every_rule_does_something_or_says_what_becomes_of_the_columns(rule: Any
     assert rule.deleted_as or rule.redact or rule.redact_thread or rule.otherwise
 
 
-async def run_job(bench: Bench, job: JsonObject, blobs: BlobStore | None) -> JsonObject:
+async def run_job(bench: Bench, job_id: str, blobs: BlobStore | None) -> Job:
     """Carry a job out in a process with this storage of files; the job as it is then."""
     attachments = None if blobs is None else Attachments(bench.conn, blobs)
     context = JobContext(bench.conn.database, bench.runner.context.contexts, attachments=attachments)
-    await JobRunner(context, owner="here").run(job["id"])
-    return await JobStore(bench.conn).get(job["id"])
+    await JobRunner(context, owner="here").run(job_id)
+    return await JobStore(bench.conn).get(job_id)
 
 
 async def filenames(conn: DatabaseHandle) -> list[str]:
@@ -64,17 +64,18 @@ async def test_a_process_with_another_folder_of_files_does_not_report_them_gone(
     await Attachments(bench.conn, own).add("bob", "b.txt", b"words of bob")
     job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
 
-    failed = await run_job(bench, job, DiskStore(tmp_path / "another"))
+    failed = await run_job(bench, job["id"], DiskStore(tmp_path / "another"))
 
     assert (failed["status"], failed["result"]) == ("queued", None), "it is tried again, as other jobs are"
-    assert "1 files could not be removed" in failed["error"]
-    assert "not in the storage of this process" in failed["error"]
+    assert "1 files could not be removed" in str(failed["error"])
+    assert "not in the storage of this process" in str(failed["error"])
     assert await filenames(bench.conn) == ["a.txt", "b.txt"]
 
     await bench.hurry(job["id"])
-    done = await run_job(bench, job, own)
+    done = await run_job(bench, job["id"], own)
 
     assert done["status"] == "completed"
+    assert done["result"] is not None
     assert done["result"]["removed"]["files"] == 1
     assert await filenames(bench.conn) == ["b.txt"]
     assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 1
@@ -85,7 +86,7 @@ async def test_a_process_without_a_storage_does_not_report_files_gone(make_bench
     await Attachments(bench.conn, DiskStore(tmp_path)).add("alice", "a.txt", b"words of alice")
     job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
 
-    assert "no storage of files" in (await run_job(bench, job, None))["error"]
+    assert "no storage of files" in str((await run_job(bench, job["id"], None))["error"])
     assert await filenames(bench.conn) == ["a.txt"]
 
 
@@ -97,18 +98,18 @@ async def test_an_erasure_that_never_reaches_the_files_is_given_up_with_its_reas
     job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
     for _ in range(MAX_ATTEMPTS):
         await bench.hurry(job["id"])
-        job = await run_job(bench, job, DiskStore(tmp_path / "another"))
+        job = await run_job(bench, job["id"], DiskStore(tmp_path / "another"))
 
     assert (job["status"], job["result"]) == ("failed", None)
-    assert "files could not be removed" in job["error"]
+    assert "files could not be removed" in str(job["error"])
 
     again = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
     assert again["id"] != job["id"]
-    assert (await run_job(bench, again, DiskStore(tmp_path / "files")))["status"] == "completed"
+    assert (await run_job(bench, again["id"], DiskStore(tmp_path / "files")))["status"] == "completed"
     payloads = await bench.conn.database.read(lambda c: c.execute(select(JobTable.payload)).scalars().all())
     assert "alice" not in str(payloads), "the job that was given up does not name the user any longer, either"
     await JobStore(bench.conn).retry(job["id"])
-    assert (await run_job(bench, job, None))["result"] == {"removed": {}}
+    assert (await run_job(bench, job["id"], None))["result"] == {"removed": {}}
 
 
 @pytest.mark.parametrize("folder", ["files", "another"])
@@ -119,10 +120,10 @@ async def test_retention_counts_only_files_that_are_gone(make_bench: MakeBench, 
     await bench.conn.database.write(lambda c: c.execute(long_ago))
     job_id = await bench.conn.database.write(lambda c: request_retention(c, {"threads": None, "files": 7}))
 
-    job = await run_job(bench, {"id": job_id}, DiskStore(tmp_path / folder))
+    job = await run_job(bench, str(job_id), DiskStore(tmp_path / folder))
 
     if folder == "files":
         assert (job["status"], job["result"]) == ("completed", {"threads": 0, "files": 1})
     else:
         assert (job["status"], job["result"]) == ("queued", None)
-        assert "files could not be removed" in job["error"]
+        assert "files could not be removed" in str(job["error"])
