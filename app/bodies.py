@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from ai_agents.core.types import JsonObject
 from ai_agents.store import idempotency
-from app.problems import InvalidBody, PayloadTooLarge, UnsupportedMediaType, validation_errors
+from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
+from app.problems import validation_errors
 from app.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -69,7 +70,7 @@ def fingerprint(request: Request, *, without: str | None = None) -> str:
 async def read_model(request: Request, model: type[Model]) -> Model:
     """The body as this model.
 
-    Raises `UnsupportedMediaType`, `PayloadTooLarge`, and `InvalidBody` for everything else that is wrong with it.
+    Raises `UnsupportedMediaType`, `PayloadTooLarge`, and `InvalidFields` for everything else that is wrong with it.
     """
     settings: Settings = request.app.state.settings
     _check_media_type(request)
@@ -81,13 +82,13 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         return found
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        raise InvalidBody(validation_errors(details, at=("body",))) from None
+        raise InvalidFields(validation_errors(details, at=("body",))) from None
 
 
 def parse_json(raw: bytes, *, max_depth: int) -> Any:
     """Strict JSON: no NaN, no NUL, no lone surrogate, no integer beyond 64 bits, not nested deeper than `max_depth`.
 
-    Raises `InvalidBody`, which says what is wrong without repeating it.
+    Raises `InvalidFields`, which says what is wrong without repeating it.
     """
     try:
         value = orjson.loads(raw)
@@ -159,12 +160,12 @@ def _is_deeper(value: Any, max_depth: int) -> bool:
     return True
 
 
-def _malformed(reason: str) -> InvalidBody:
-    return InvalidBody([_error(f"is not JSON that is read here: {reason}")])
+def _malformed(reason: str) -> InvalidFields:
+    return InvalidFields([_error(f"is not JSON that is read here: {reason}")])
 
 
-def _too_deep(max_depth: int) -> InvalidBody:
-    return InvalidBody([_error(f"is nested deeper than {max_depth} levels")])
+def _too_deep(max_depth: int) -> InvalidFields:
+    return InvalidFields([_error(f"is nested deeper than {max_depth} levels")])
 
 
 def _error(message: str) -> JsonObject:

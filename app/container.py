@@ -1,7 +1,6 @@
-"""What the service is made of: settings in, open resources out. The one place where they are put together."""
+"""The service's wiring: settings in, open resources out. Nothing is wired anywhere else."""
 
 import asyncio
-import hmac
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,6 @@ from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
-from ai_agents.store import idempotency
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.keys import KeyStore
@@ -38,31 +36,19 @@ from ai_agents.tools.toolbox import Toolbox
 from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.job_context import JobContext, parse_model
 from ai_agents.workers.jobs import JobRunner
-from app.job_queue import CeleryJobs, retention_chore
+from app.job_queue import CeleryJobs, retention_task
 from app.key_files import admin_key, encryption_keys
 from app.settings import Settings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
-# Whose things are those that the admin key makes.
-ADMIN_ID = "admin"
 ECHO = ("echo", "echo")
-# What agents that name no provider get where a key for it is set, in this order of preference.
+# The default provider is the first of these that has a key or an address.
 _DEFAULT_MODELS = {"anthropic": "claude-sonnet-4-20250514", "openai": "gpt-4o", "ollama": "llama3.1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
-    """Who sends a request. `token` is what he proved it with."""
-
-    user_id: str
-    is_admin: bool
-    token: str = field(repr=False)
-    key_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Container:
-    """Everything that a request or a job needs, opened."""
+    """The open resources that requests and jobs need."""
 
     settings: Settings
     conn: DatabaseHandle
@@ -84,34 +70,10 @@ class Container:
     runner: AgentRunner
     admin_key: bytes = field(repr=False)
 
-    async def authenticate(self, token: str) -> Principal | None:
-        """Whose token this is; None for one that is unknown or has expired."""
-        if hmac.compare_digest(token.encode(), self.admin_key):
-            return Principal(ADMIN_ID, is_admin=True, token=token)
-        found = await self.keys.authenticate(token)
-        if found is None:
-            return None
-        return Principal(found["user_id"], is_admin=found["admin"], token=token, key_id=found["key_id"])
-
-    async def admit_by_ticket(self, ticket: str, thread_id: str) -> Principal | None:
-        """Whom a ticket for this thread speaks for; None for one that does not hold, or is for another thread."""
-        found = await self.tickets.use(ticket)
-        if found is None or found["thread_id"] != thread_id:
-            return None
-        return Principal(found["user_id"], is_admin=found["admin"], token=ticket)
-
-    async def is_repeated(self, user: Principal, key: str) -> bool:
-        """Whether this user has used this idempotency key: the request then does nothing new, whatever it says."""
-        return await self.conn.database.read(lambda c: idempotency.exists(c, user.user_id, key))
-
-    async def still_valid(self, user: Principal) -> bool:
-        """Whether the user's token is still good, for what takes longer than a request."""
-        return await self.authenticate(user.token) == user
-
 
 @asynccontextmanager
 async def open_container(settings: Settings) -> AsyncGenerator[Container]:
-    """Everything, open for as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
+    """A container that is open as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
     key = admin_key(settings).encode()
     sealer = Sealer(encryption_keys(settings))
     await asyncio.to_thread(load_tools)
@@ -180,14 +142,14 @@ def _toolbox(settings: Settings, conn: DatabaseHandle, sealer: Sealer) -> Toolbo
 
 
 def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachments) -> Background:
-    """Who carries the jobs out: workers where there is a Redis to reach them by, else this process."""
+    """What runs the jobs: Celery workers if Redis is set, otherwise this process."""
     database = conn.database
 
     def wake(job_ids: Sequence[str]) -> None:
         if conn.executor.background is not None:
             conn.executor.background.wake(job_ids)
 
-    periodic_tasks = [retention_chore(database, settings.retention, wake)] if any(settings.retention.values()) else []
+    periodic_tasks = [retention_task(database, settings.retention, wake)] if any(settings.retention.values()) else []
     if settings.redis_url is not None:
         return CeleryJobs(database, settings.redis_url, periodic_tasks=periodic_tasks)
     model = parse_model(settings.job_model)
@@ -197,9 +159,9 @@ def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachmen
 
 
 def build_providers(settings: Settings) -> ProviderPool:
-    """The providers with their settings; the default is the one set, else the first with a key, else `echo`.
+    """The providers with their settings. The default is the one that is set, or the first with a key, or `echo`.
 
-    Raises `InvalidRequest` where the one set does not exist.
+    Raises `InvalidRequest` if the provider that is set does not exist.
     """
     options: dict[str, dict[str, Any]] = {
         "anthropic": {"api_key": _secret(settings.anthropic_api_key), "base_url": settings.anthropic_base_url},
@@ -211,7 +173,7 @@ def build_providers(settings: Settings) -> ProviderPool:
     default = next((status for status in pool.configured() if status.name == pool.default[0]), None)
     if default is None:
         known = ", ".join(list_providers())
-        raise InvalidRequest(f"AI_AGENTS_DEFAULT_MODEL names a provider that there is not; there are {known}.")
+        raise InvalidRequest(f"AI_AGENTS_DEFAULT_MODEL names an unknown provider; known are {known}.")
     if not default.configured:
         log.warning(
             "the default provider is not configured: agents that name no other cannot answer", name=default.name

@@ -1,7 +1,7 @@
-"""Jobs for Celery: after the commit their ids leave for Redis, and what it or a worker lost is sent again.
+"""Jobs for Celery: after the commit their ids are published to Redis, and ids that were lost are published again.
 
-The rows in the database are the truth. A message is no more than a hint that there is something to do, so that it does
-no harm where it is lost, late, or comes twice.
+The rows in the database are the truth. A message is only a hint that there is work, so a message may be lost, late, or
+arrive twice.
 """
 
 import asyncio
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
 QUEUE = "ai-agents"
 TASK = "worker.run_job"
-# Longer than a worker takes for any job, see its settings: Redis hands out again what is not acknowledged by then, and
-# of all programs on one broker the shortest time counts.
+# Longer than any job takes, see the settings of the worker: Redis delivers a message again that is not acknowledged by
+# then. Of all programs on one broker the shortest of these times counts.
 VISIBILITY_TIMEOUT_S = 2 * (600 + 60)
 SWEEP_EVERY_S = 3.0
-# A job that waits for longer than this was lost on the way, or the workers are busy; then it is known to them twice.
+# A job that waits for longer than this is published again. If the workers were only busy, they get it twice.
 SENT_AGAIN_AFTER_S = 15.0
 _PAGE = 200
 _LAST_SENDING_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-class Sender:
-    """Sends jobs to Celery. One that Redis keeps from it is told of at once, and not tried again here."""
+class JobPublisher:
+    """Publishes jobs to Celery. If Redis does not answer, it logs that and puts the jobs back into the database."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
         self._celery: Celery | None = None
 
     async def send(self, database: Database, job_ids: Sequence[str]) -> None:
-        """Send jobs; those that cannot be sent from here are left to whoever looks next, in this process or another."""
+        """Publish jobs. Jobs that cannot be published are left to the next sweep of this process or of another."""
         if not job_ids:
             return
         try:
             await asyncio.to_thread(self._send, job_ids)
-        except Exception as error:  # noqa: BLE001  # whatever Celery, kombu or redis-py raise
+        except Exception as error:  # noqa: BLE001  # Celery, kombu and redis-py raise many kinds of errors
             _log.warning("jobs could not be sent, trying again later: %s", type(error).__name__)
-            with suppress(DatabaseUnavailable):  # then they are found when they have waited for long enough
+            with suppress(DatabaseUnavailable):  # then a sweep finds them once they have waited long enough
                 await database.write(lambda c: jobs.put_back(c, job_ids))
 
     def _send(self, job_ids: Sequence[str]) -> None:
@@ -63,7 +63,7 @@ class Sender:
         made = Celery("ai-agents", broker=self._redis_url, set_as_current=False)
         made.conf.broker_transport_options = {
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            # A Redis that hangs or is away must not hold anything up.
+            # A Redis that hangs or is down must not block the process.
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
             "max_retries": 0,
@@ -72,35 +72,35 @@ class Sender:
 
 
 async def take_unsent(database: Database) -> list[str]:
-    """Ids of jobs that have to be sent (again) now; of several processes that look, each id goes to one."""
+    """Ids of jobs that must be published now. If several processes ask at once, each id goes to one of them."""
     return await database.write(lambda c: jobs.take_unsent(c, again_after_s=SENT_AGAIN_AFTER_S, limit=_PAGE))
 
 
 class CeleryJobs:
-    """Sends the jobs of a database, as the executor wants to be rid of them."""
+    """Publishes the jobs of a database to Celery. It is the executor's `background` where Redis is set."""
 
     def __init__(self, database: Database, redis_url: str, *, periodic_tasks: Sequence[PeriodicTask] = ()) -> None:
         self._database = database
-        self._sender = Sender(redis_url)
-        self._chores = tuple(periodic_tasks)
+        self._publisher = JobPublisher(redis_url)
+        self._other_tasks = tuple(periodic_tasks)
         self._to_send: dict[str, None] = {}
         self._sending: asyncio.Task[None] | None = None
 
     def offer(self, contexts: Contexts) -> None:
-        """Models are asked by the workers."""
+        """Does nothing: the workers build contexts of their own."""
 
     def wake(self, job_ids: Sequence[str]) -> None:
-        """Send these jobs soon."""
+        """Publish these jobs soon."""
         self._to_send.update(dict.fromkeys(job_ids))
         if self._to_send and (self._sending is None or self._sending.done()):
             self._sending = asyncio.create_task(self._send_all(), name="ai-agents-send-jobs")
 
     def periodic_tasks(self) -> list[PeriodicTask]:
-        """Sending what was lost."""
-        return [PeriodicTask(SWEEP_EVERY_S, self._sweep), *self._chores]
+        """Publishing jobs that were lost, and the tasks that were given."""
+        return [PeriodicTask(SWEEP_EVERY_S, self._sweep), *self._other_tasks]
 
     async def drain(self, grace_s: float) -> None:
-        """Send what is still to be sent."""
+        """Publish the remaining jobs, for at most `grace_s` seconds (but at least two)."""
         if self._sending is not None and not self._sending.done():
             await asyncio.wait({self._sending}, timeout=max(grace_s, _LAST_SENDING_S))
             self._sending.cancel()
@@ -111,11 +111,11 @@ class CeleryJobs:
     async def _send_all(self) -> None:
         while self._to_send:
             job_ids, self._to_send = list(self._to_send), {}
-            await self._sender.send(self._database, job_ids)
+            await self._publisher.send(self._database, job_ids)
 
 
-def retention_chore(database: Database, periods: Mapping[str, int | None], wake: Any) -> PeriodicTask:
-    """Asking for the job that removes what has been kept for long enough, in whichever process comes first."""
+def retention_task(database: Database, periods: Mapping[str, int | None], wake: Any) -> PeriodicTask:
+    """The periodic task that requests the retention job. Of all processes the first one that is due requests it."""
     from ai_agents.workers.retention import LOOK_EVERY_S, request_retention
 
     async def ask() -> None:

@@ -15,9 +15,10 @@ from starlette.routing import Match
 from ai_agents.core.exceptions import AIAgentsError
 from app import console, cross_origin
 from app.container import Container, open_container
+from app.errors import InvalidFields
 from app.middleware import REQUEST_ID, RequestContext
 from app.openapi import build_document
-from app.problems import InvalidBody, problem_of, problem_of_status, validation_errors
+from app.problems import problem_of, problem_of_status, validation_errors
 from app.rates import RequestRates
 from app.routers import (
     agents,
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.begin_drain = lambda: _begin_drain(app)
     app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes)
     # Around the other, so that browsers show pages what goes wrong in there, too.
-    cross_origin.let_in(app, cross_origin.read_origins(settings.cors_origins))
+    cross_origin.allow_origins(app, settings.allowed_origins)
     app.add_exception_handler(AIAgentsError, _on_framework_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
     app.add_exception_handler(HTTPException, _on_http_error)
@@ -152,7 +153,7 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
 
 async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for these
-    return problem_of(InvalidBody(validation_errors(error.errors())), request_id=request.scope[REQUEST_ID])
+    return problem_of(InvalidFields(validation_errors(error.errors())), request_id=request.scope[REQUEST_ID])
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

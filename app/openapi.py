@@ -18,7 +18,7 @@ from pydantic.json_schema import models_json_schema
 from ai_agents.core.events import TERMINAL_EVENTS, EventType
 from app import uploads
 from app.bodies import BODY_MODEL
-from app.dependencies import authenticated, reading
+from app.dependencies import authenticated, thread_reader
 from app.routers.documented import JSON, READ_MODELS, problems
 from app.schemas.common import FilePartIn, Problem, TextPartIn
 from app.uploads import TAKES_FILE
@@ -111,8 +111,8 @@ def _complete(operation: dict[str, Any], path: str, route: APIRoute) -> None:
     answers: dict[str, Any] = operation["responses"]
     codes = ["payload_too_large", "internal"]
     calls = set(_calls(route.dependant))
-    operation["security"] = [{"bearer": []}] if {authenticated, reading} & calls else []
-    if reading in calls:
+    operation["security"] = [{"bearer": []}] if {authenticated, thread_reader} & calls else []
+    if thread_reader in calls:
         operation["security"].append({"ticket": []})
         # A way to authenticate is told as such, not as a parameter.
         operation["parameters"] = [each for each in operation["parameters"] if each["name"] != "ticket"]

@@ -1,7 +1,7 @@
-"""Every error as RFC 9457 problem details. `STATUSES` is the one place where the framework's errors meet HTTP.
+"""Errors as RFC 9457 problem details. Only `STATUSES` gives the framework's errors an HTTP status.
 
-The table is keyed by the contract's stable word, which each error class carries and which a failed run keeps: an error
-that is raised and a run that failed earlier with the same one are answered alike.
+Its keys are the contract's error codes. An error class and the row of a failed run both carry the code, so an error
+that is raised and a run that failed with it are answered alike.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,9 @@ import orjson
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
-from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, InvalidRequest, RequestError, ThreadBusy
+from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, InvalidRequest, ThreadBusy
 from ai_agents.core.types import JsonObject
+from app.errors import InvalidFields, RateLimited
 
 STATUSES: Mapping[str, int] = {
     "invalid_request": 422,
@@ -52,55 +53,14 @@ STATUSES: Mapping[str, int] = {
 }
 _TITLES = {413: "Payload Too Large", 422: "Unprocessable Content"}
 _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 400: "invalid_request"}
-# A client that is told to come back is told when, even where nobody knows better.
+# The `Retry-After` of errors that do not say when to try again.
 _RETRY_AFTER_S = 1
 _MAX_LOC = 100
-# What a run's error may say beside its code and detail.
-_OF_RUNS = ("guardrail", "stage")
-# A body can hold a hundred thousand mistakes; whoever made them needs no list of all.
+# Members of a run's error that its problem repeats.
+_RUN_ERROR_MEMBERS = ("guardrail", "stage")
+# A body can hold a hundred thousand mistakes; the first of them are enough.
 _MAX_ERRORS = 50
 MEDIA_TYPE = "application/problem+json"
-
-
-class Unauthorized(RequestError):
-    """An API key is needed: `Authorization: Bearer <key>`."""
-
-    code = "unauthorized"
-
-
-class PayloadTooLarge(RequestError):
-    """The request is larger than it may be."""
-
-    code = "payload_too_large"
-
-
-class UnsupportedMediaType(RequestError):
-    """Only application/json is read here."""
-
-    code = "unsupported_media_type"
-
-
-class RateLimited(RequestError):
-    """Too many requests. `headers` say which limit it was."""
-
-    code = "rate_limited"
-    retryable = True
-
-    def __init__(
-        self, message: str, *, retry_after_s: float | None = None, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message, retry_after_s=retry_after_s)
-        self.headers = dict(headers or {})
-
-
-class InvalidBody(InvalidRequest):
-    """The request is not as it should be; `errors` says where."""
-
-    def __init__(self, errors: Sequence[JsonObject]) -> None:
-        first, more = errors[0], len(errors) - 1
-        where = ".".join(map(str, first["loc"]))
-        super().__init__(f"{where}: {first['msg']}" + (f" (and {more} more)" if more else ""))
-        self.errors = list(errors)
 
 
 class ProblemResponse(Response):
@@ -110,7 +70,7 @@ class ProblemResponse(Response):
 
 
 def problem(code: str, detail: str, *, request_id: str, **members: Any) -> ProblemResponse:
-    """The answer to an error with this code; `members` are put beside the standard ones."""
+    """The answer to an error with this code. `members` come after the standard members."""
     status = STATUSES.get(code, 500)
     title = _TITLES.get(status) or HTTPStatus(status).phrase
     body = {
@@ -136,18 +96,18 @@ def problem_of(error: AIAgentsError, *, request_id: str) -> ProblemResponse:
 
 
 def problem_of_run(run: Mapping[str, Any], *, request_id: str) -> ProblemResponse:
-    """The answer of a run that failed: the problem that it recorded, with its status and the run's id."""
+    """The answer to the message of a run that failed: the error that the run recorded, and the run's id."""
     error = run["error"] or {}
     code = str(error.get("code", "internal"))
     detail = str(error.get("detail") or "The run failed.")
-    members = {name: error[name] for name in _OF_RUNS if name in error}
+    members = {name: error[name] for name in _RUN_ERROR_MEMBERS if name in error}
     return problem(code, detail, request_id=request_id, run_id=run["id"], **members)
 
 
 def problem_of_status(
     status: int, detail: str, *, request_id: str, headers: Mapping[str, str] | None = None
 ) -> ProblemResponse:
-    """The answer where the web framework itself refused: unknown path, wrong method."""
+    """The answer to what the web framework refuses itself: an unknown path, a wrong method."""
     code = _CODES_OF_STATUSES.get(status, "internal" if status >= 500 else "invalid_request")
     response = problem(code, detail, request_id=request_id)
     response.headers.update(headers or {})
@@ -155,12 +115,12 @@ def problem_of_status(
 
 
 def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, ...] = ()) -> list[JsonObject]:
-    """What pydantic found, as `{loc, msg}`: where and what should be there, never what was."""
+    """The errors that pydantic found, as `{loc, msg}`. They never repeat the value that was sent."""
     return [{"loc": _loc((*at, *detail["loc"])), "msg": _message(detail)} for detail in details[:_MAX_ERRORS]]
 
 
 def _loc(loc: tuple[str | int, ...]) -> list[str | int]:
-    # The name of an unknown field is the client's own text, of any length.
+    # The name of an unknown field comes from the client and can have any length.
     return [part if isinstance(part, int) else part[:_MAX_LOC] for part in loc]
 
 
@@ -172,7 +132,7 @@ def _message(detail: ErrorDetails) -> str:
 
 def _members(error: AIAgentsError) -> JsonObject:
     match error:
-        case InvalidBody():
+        case InvalidFields():
             return {"errors": error.errors}
         case InvalidRequest() if error.loc:
             return {"errors": [{"loc": _loc(("body", *error.loc)), "msg": str(error)}]}

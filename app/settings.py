@@ -4,6 +4,7 @@ One class per concern; `Settings` is all of them together. Provider settings kee
 """
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -13,10 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
 from ai_agents.store.sealing import SHORTEST_KEY
-from app.cross_origin import read_origins
 
 KIB = 1024
 PREFIX = "AI_AGENTS_"
+_ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 class ServerSettings(BaseSettings):
@@ -44,8 +45,15 @@ class ServerSettings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: str) -> str:
-        read_origins(value)
+        for origin in _split(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin, which is like https://example.com in small letters")
         return value
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """The origins of `cors_origins`."""
+        return _split(self.cors_origins)
 
     @field_validator("encryption_key")
     @classmethod
@@ -93,6 +101,11 @@ class ProviderSettings(BaseSettings):
     def model_facts(self) -> dict[str, ModelFacts]:
         """What was set of models."""
         return {} if self.prices is None else read_prices(self.prices)
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas; empty ones do not count."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def read_prices(given: str) -> dict[str, ModelFacts]:

@@ -1,9 +1,8 @@
-"""Uploads: `multipart/form-data` with one field `file`, written to the storage's own folder while it arrives."""
+"""Uploads: `multipart/form-data` with one field `file`, written to the storage's folder while it arrives."""
 
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -12,35 +11,28 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.attachments.staging import Received, Receiving
+from ai_agents.attachments.staging import Receiving
 from ai_agents.core.types import JsonObject
 from ai_agents.store import idempotency
-from app.problems import InvalidBody, PayloadTooLarge, UnsupportedMediaType
+from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
+from app.services.files import Upload
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 MEDIA_TYPE = "multipart/form-data"
 FIELD = "file"
 # By this attribute of a route's function the OpenAPI document knows that it takes a file.
 TAKES_FILE = "__takes_file__"
-# What the form may have around the file: boundaries and headers.
+# How much the form may add to the file: boundaries and headers.
 _FORM_BYTES = 64 * 1024
 _MAX_NAME_SHOWN = 100
-# How browsers and libraries write what cannot stand in a quoted name.
+# How browsers and libraries write characters that a quoted name cannot hold.
 _ESCAPED = re.compile("%(?:0[0-9A-F]|1[0-9A-F]|22|7F)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that has arrived. `declared` is the media type that the client says it has."""
-
-    received: Received
-    filename: str
-    declared: str | None
-
-    def fingerprint(self, request: Request) -> str:
-        """What tells this request from others: form boundaries differ each time, the file does not."""
-        said = "\0".join((self.filename, self.declared or "", self.received.sha256))
-        return idempotency.fingerprint(request.method, request.scope["path"], said.encode())
+def fingerprint(request: Request, upload: Upload) -> str:
+    """A hash of the request for its idempotency key. The form's boundary differs each time, so the file counts."""
+    said = "\0".join((upload.filename, upload.declared or "", upload.received.sha256))
+    return idempotency.fingerprint(request.method, request.scope["path"], said.encode())
 
 
 def takes_file(endpoint: Endpoint) -> Endpoint:
@@ -50,19 +42,20 @@ def takes_file(endpoint: Endpoint) -> Endpoint:
 
 
 @asynccontextmanager
-async def read_upload(request: Request, attachments: Attachments) -> AsyncGenerator[Upload]:
-    """The request's file, for as long as the context lasts.
+async def read_upload(request: Request) -> AsyncGenerator[Upload]:
+    """The file of the request, kept as long as the context lasts.
 
     Raises `UnsupportedMediaType` for another kind of body, `PayloadTooLarge`, `FileTooLarge`, `StorageUnavailable`, and
-    `InvalidBody` for everything else that is wrong with the form.
+    `InvalidFields` for any other mistake in the form.
     """
+    attachments: Attachments = request.app.state.container.attachments
     boundary = _boundary(request)
     limit = attachments.max_bytes + _FORM_BYTES
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise PayloadTooLarge(f"A file may have at most {attachments.max_bytes} bytes.")
     with attachments.receive() as receiving:
-        form = _Form(boundary, receiving)
+        form = _UploadForm(boundary, receiving)
         size = 0
         async for chunk in request.stream():
             size += len(chunk)
@@ -73,8 +66,8 @@ async def read_upload(request: Request, attachments: Attachments) -> AsyncGenera
         yield Upload(await receiving.finish(), filename, media_type)
 
 
-class _Form:
-    """Reads a form piece by piece. The first thing that is wrong with it ends it."""
+class _UploadForm:
+    """Parses a form chunk by chunk. The first mistake in it raises an error."""
 
     def __init__(self, boundary: bytes, receiving: Receiving) -> None:
         self._receiving = receiving
@@ -106,7 +99,7 @@ class _Form:
             raise _broken() from None
 
     def finish(self) -> tuple[str, str | None]:
-        """The file's name and declared type."""
+        """The name of the file and the media type that the client declared. Raises `InvalidFields`."""
         if not self._ended:
             raise _broken()
         if self._filename is None:
@@ -152,10 +145,10 @@ def _decode_name(raw: bytes) -> str:
         raise _wrong("has a name that is not UTF-8", FIELD, "filename") from None
 
 
-def _broken() -> InvalidBody:
-    return InvalidBody([{"loc": ["body"], "msg": "is not multipart/form-data that can be read"}])
+def _broken() -> InvalidFields:
+    return InvalidFields([{"loc": ["body"], "msg": "is not multipart/form-data that can be read"}])
 
 
-def _wrong(message: str, *loc: str) -> InvalidBody:
+def _wrong(message: str, *loc: str) -> InvalidFields:
     error: JsonObject = {"loc": ["body", *loc], "msg": message}
-    return InvalidBody([error])
+    return InvalidFields([error])

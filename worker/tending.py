@@ -15,7 +15,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
 from ai_agents.store import periodic
 from ai_agents.store.database import Database
-from app.job_queue import SWEEP_EVERY_S, Sender, retention_chore, take_unsent
+from app.job_queue import SWEEP_EVERY_S, JobPublisher, retention_task, take_unsent
 from app.settings import Settings
 
 _BEAT_EVERY_S = 5.0
@@ -60,23 +60,23 @@ class Tending:
             await database.close()
 
     def _chores(self, database: Database) -> list[PeriodicTask]:
-        sender = Sender(str(self._settings.redis_url))
+        publisher = JobPublisher(str(self._settings.redis_url))
         asked: list[str] = []
 
         async def beat() -> None:
             await database.write(lambda c: periodic.beat(c, self.worker_id))
 
         async def sweep() -> None:
-            await sender.send(database, await take_unsent(database))
+            await publisher.send(database, await take_unsent(database))
 
         async def send_asked() -> None:
             job_ids = asked.copy()
             asked.clear()
-            await sender.send(database, job_ids)
+            await publisher.send(database, job_ids)
 
         found = [PeriodicTask(_BEAT_EVERY_S, beat), PeriodicTask(SWEEP_EVERY_S, sweep)]
         if any(self._settings.retention.values()):
-            found += [retention_chore(database, self._settings.retention, asked.extend), PeriodicTask(1.0, send_asked)]
+            found += [retention_task(database, self._settings.retention, asked.extend), PeriodicTask(1.0, send_asked)]
         return found
 
 

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.bodies import fingerprint, json_body
-from app.dependencies import IdempotencyKey, IfMatch, OnAgent, Paging, Services, User
+from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnAgent, Paging, User
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.routers.documented import answer, problems
 from app.schemas.agents import AgentPage, AgentRead, CreateAgent, UpdateAgent
-from app.services import agents as service
+from app.services import agents
 from app.services.repeats import create_once
 
 router = APIRouter(tags=["agents"])
@@ -28,15 +28,15 @@ _AGENT = answer(200, AgentRead, "The agent.", headers=("ETag",))
 async def create_agent(
     request: Request,
     user: User,
-    services: Services,
+    container: AppContainer,
     key: IdempotencyKey,
     body: Annotated[CreateAgent, json_body(CreateAgent)],
 ) -> Response:
     """Set up an agent. The user owns it."""
     agent = await create_once(
-        services,
+        container,
         user,
-        lambda: service.create_agent(services, user, body),
+        lambda: agents.create_agent(container, user, body),
         key=key,
         fingerprint=fingerprint(request),
     )
@@ -44,34 +44,34 @@ async def create_agent(
 
 
 @router.get("/agents", responses=answer(200, AgentPage, "Agents."))
-async def list_agents(user: User, services: Services, page: Paging) -> Response:
+async def list_agents(user: User, container: AppContainer, page: Paging) -> Response:
     """The agents that the user may see, newest first."""
-    return JsonResponse(await service.list_agents(services, user, page))
+    return JsonResponse(await agents.list_agents(container, user, page))
 
 
 @router.get("/agents/{agent_id}", responses=_AGENT)
-async def get_agent(agent: OnAgent, services: Services) -> Response:
+async def get_agent(agent: OnAgent, container: AppContainer) -> Response:
     """One agent."""
-    found = await services.agents.get(agent.id)
+    found = await agents.get_agent(container, agent)
     return versioned(found, found["version"])
 
 
 @router.get("/agents/{agent_id}/versions", responses=answer(200, AgentPage, "The agent in each of its versions."))
-async def list_agent_versions(agent: OnAgent, services: Services, page: Paging) -> Response:
+async def list_agent_versions(agent: OnAgent, container: AppContainer, page: Paging) -> Response:
     """What an agent was and is, newest first."""
-    return JsonResponse(await services.agents.list_versions(agent.id, **page.arguments()))
+    return JsonResponse(await agents.list_agent_versions(container, agent, page))
 
 
 @router.patch("/agents/{agent_id}", responses={**_AGENT, **problems("forbidden", "precondition_failed")})
 async def update_agent(
     agent: OnAgent,
     user: User,
-    services: Services,
+    container: AppContainer,
     versions: IfMatch,
     body: Annotated[UpdateAgent, json_body(UpdateAgent)],
 ) -> Response:
     """Change an agent. A change makes its next version; runs that are under way keep theirs."""
-    changed = await service.update_agent(services, user, agent, body, versions=versions)
+    changed = await agents.update_agent(container, user, agent, body, versions=versions)
     return versioned(changed, changed["version"])
 
 
@@ -80,7 +80,7 @@ async def update_agent(
     status_code=204,
     responses={**answer(204, None, "It is gone."), **problems("forbidden", "precondition_failed")},
 )
-async def delete_agent(agent: OnAgent, user: User, services: Services, versions: IfMatch) -> Response:
+async def delete_agent(agent: OnAgent, user: User, container: AppContainer, versions: IfMatch) -> Response:
     """Delete an agent. Its threads stay readable and are not continued."""
-    await service.delete_agent(services, user, agent, versions=versions)
+    await agents.delete_agent(container, user, agent, versions=versions)
     return no_content()

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from app.dependencies import OnThread, Services, User
+from app.dependencies import AppContainer, OnThread, User
 from app.responses import JsonResponse
 from app.routers.documented import answer, problems
 from app.schemas.context import ContextRead
-from app.services import context as service
+from app.services import context
 
 router = APIRouter(tags=["threads"])
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["threads"])
 async def get_context(
     thread: OnThread,
     user: User,
-    services: Services,
+    container: AppContainer,
     provider: Annotated[
         str | None, Query(min_length=1, max_length=64, description="In place of the agent's; it needs no key here.")
     ] = None,
@@ -40,7 +40,7 @@ async def get_context(
     A run's request is made in the same way, with the message that it answers at its end: that one is not there yet,
     and it counts, so that of the last 20 messages 19 are here.
     """
-    found = await service.read_context(
-        services, user, thread.thread_id, provider=provider, model=model, strategy=strategy
+    found = await context.read_context(
+        container, user, thread.thread_id, provider=provider, model=model, strategy=strategy
     )
     return JsonResponse(found)

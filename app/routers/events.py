@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.dependencies import LastEventId, Paging, ReadsStream, Services
+from app.dependencies import AppContainer, LastEventId, Paging, ReadsThread
 from app.responses import JSON, JsonResponse
 from app.routers.documented import answer, problems
 from app.routers.sse import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.schemas.runs import EventPage
-from app.services import events as service
+from app.services import events
 
 router = APIRouter(tags=["events"])
 
@@ -24,8 +24,8 @@ router = APIRouter(tags=["events"])
 )
 async def stream_thread_events(
     request: Request,
-    reads: ReadsStream,
-    services: Services,
+    reader: ReadsThread,
+    container: AppContainer,
     last_event_id: LastEventId,
     page: Paging,
     order: Annotated[Literal["asc", "desc"], Query(description="Of the list: `desc` is newest first.")] = "asc",
@@ -36,9 +36,9 @@ async def stream_thread_events(
     """
     accept = request.headers.get("accept", "").lower()
     if JSON in accept and MEDIA_TYPE not in accept:
-        found = await service.list_events(services, reads.thread.thread_id, page, newest_first=order == "desc")
+        found = await events.list_events(container, reader.thread.thread_id, page, newest_first=order == "desc")
         return JsonResponse(found)
     streams: OpenStreams = request.app.state.streams
-    streams.check(reads.user)
-    reader = await service.read_thread(services, reads, after=last_event_id)
-    return EventStreamResponse(reader, user_id=reads.user.user_id, streams=streams)
+    streams.check(reader.user)
+    stream = await events.read_thread(container, reader, after=last_event_id)
+    return EventStreamResponse(stream, user_id=reader.user.user_id, streams=streams)

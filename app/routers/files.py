@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.dependencies import IdempotencyKey, Services, User
+from app.dependencies import AppContainer, IdempotencyKey, User
 from app.downloads import Download
 from app.responses import JsonResponse, created, no_content
 from app.routers.documented import answer, download, problems
 from app.schemas.files import FileRead
-from app.services import files as service
-from app.uploads import read_upload, takes_file
+from app.services import files
+from app.uploads import fingerprint, read_upload, takes_file
 
 router = APIRouter(tags=["files"])
 
@@ -23,27 +23,27 @@ router = APIRouter(tags=["files"])
     },
 )
 @takes_file
-async def create_file(request: Request, user: User, services: Services, key: IdempotencyKey) -> Response:
+async def create_file(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> Response:
     """Upload a file: a png, jpeg, gif or webp image, a pdf, a docx, or text (plain, markdown, csv, json).
 
     What it is is told from its content. Messages name it by its id.
     """
-    async with read_upload(request, services.attachments) as upload:
-        file = await service.create_file(services, user, upload, key=key, fingerprint=upload.fingerprint(request))
+    async with read_upload(request) as upload:
+        file = await files.create_file(container, user, upload, key=key, fingerprint=fingerprint(request, upload))
     return created(file, f"/files/{file['id']}")
 
 
 @router.get("/files/{file_id}", responses=answer(200, FileRead, "The file."))
-async def get_file(file_id: str, user: User, services: Services) -> Response:
+async def get_file(file_id: str, user: User, container: AppContainer) -> Response:
     """What a file is: one that the user uploaded, or that is attached in a thread that he may read."""
-    return JsonResponse(await service.get_file(services, user, file_id))
+    return JsonResponse(await files.get_file(container, user, file_id))
 
 
 @router.get("/files/{file_id}/content", responses={**download("The file, as a download."), **problems("overloaded")})
-async def get_file_content(file_id: str, user: User, services: Services) -> Response:
+async def get_file_content(file_id: str, user: User, container: AppContainer) -> Response:
     """A file's content."""
-    file = await service.get_file(services, user, file_id)
-    return Download(file, services.attachments.stream(file["sha256"]))
+    file, content = await files.read_content(container, user, file_id)
+    return Download(file, content)
 
 
 @router.delete(
@@ -51,7 +51,7 @@ async def get_file_content(file_id: str, user: User, services: Services) -> Resp
     status_code=204,
     responses={**answer(204, None, "It is gone."), **problems("forbidden", "conflict")},
 )
-async def delete_file(file_id: str, user: User, services: Services) -> Response:
+async def delete_file(file_id: str, user: User, container: AppContainer) -> Response:
     """Delete a file. Only its uploader does, and only as long as no message refers to it."""
-    await service.delete_file(services, user, file_id)
+    await files.delete_file(container, user, file_id)
     return no_content()

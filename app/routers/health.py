@@ -4,10 +4,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ai_agents.core.exceptions import Overloaded
-from app.dependencies import Services
+from app.dependencies import AppContainer
 from app.responses import JsonResponse
 from app.routers.documented import answer, problems
 from app.schemas.catalogue import Health
+from app.services import health
 
 router = APIRouter(tags=["health"])
 _OK = JsonResponse({"status": "ok"})
@@ -22,9 +23,9 @@ async def get_liveness() -> Response:
 @router.get(
     "/readyz", responses={**answer(200, Health, "It is ready."), **problems("overloaded", "database_unavailable")}
 )
-async def get_readiness(request: Request, services: Services) -> Response:
+async def get_readiness(request: Request, container: AppContainer) -> Response:
     """Whether requests can be sent here: the database answers, and the process is not about to stop."""
     if request.app.state.draining is not None:
         raise Overloaded("This process is stopping.")
-    await services.conn.database.ping()
+    await health.check_database(container)
     return _OK

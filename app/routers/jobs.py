@@ -6,12 +6,12 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from ai_agents.core.types import JobStatus
-from app.dependencies import Paging, Services, User
+from app.dependencies import AppContainer, Paging, User
 from app.responses import JsonResponse
 from app.routers.documented import answer, problems
 from app.schemas.common import UserId
 from app.schemas.jobs import JobPage, JobRead
-from app.services import jobs as service
+from app.services import jobs
 
 router = APIRouter(tags=["jobs"])
 
@@ -19,21 +19,21 @@ router = APIRouter(tags=["jobs"])
 @router.get("/jobs", responses={**answer(200, JobPage, "Jobs."), **problems("forbidden", "invalid_cursor")})
 async def list_jobs(
     user: User,
-    services: Services,
+    container: AppContainer,
     page: Paging,
     status: Annotated[JobStatus | None, Query(description="Only those.")] = None,
 ) -> Response:
     """The background jobs and how they went, newest first."""
-    return JsonResponse(await service.list_jobs(services, user, status, page))
+    return JsonResponse(await jobs.list_jobs(container, user, status, page))
 
 
 @router.post(
     "/jobs/{job_id}/retry",
     responses={**answer(200, JobRead, "The job, waiting again."), **problems("forbidden", "not_found", "conflict")},
 )
-async def retry_job(job_id: str, user: User, services: Services) -> Response:
+async def retry_job(job_id: str, user: User, container: AppContainer) -> Response:
     """Let a job that was given up begin anew."""
-    return JsonResponse(await service.retry_job(services, user, job_id))
+    return JsonResponse(await jobs.retry_job(container, user, job_id))
 
 
 @router.delete(
@@ -44,6 +44,6 @@ async def retry_job(job_id: str, user: User, services: Services) -> Response:
         **problems("forbidden", "invalid_request"),
     },
 )
-async def erase_user(user: User, services: Services, user_id: Annotated[UserId, Path()]) -> Response:
+async def erase_user(user: User, container: AppContainer, user_id: Annotated[UserId, Path()]) -> Response:
     """Erase a user: his threads, agents, files, keys and roles, and what he said in the threads of others."""
-    return JsonResponse(await service.erase_user(services, user, user_id), 202)
+    return JsonResponse(await jobs.erase_user(container, user, user_id), 202)

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from ai_agents.core.exceptions import MessageNotFound, RequestError, RunCancelled, ThreadNotFound
+from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.rows import Message, Run
 from app.bodies import documents_body, fingerprint, read_model
-from app.dependencies import IdempotencyKey, OnThread, Paging, Services, User, check_id
+from app.dependencies import AppContainer, IdempotencyKey, OnThread, Paging, User
 from app.middleware import REQUEST_ID
 from app.problems import problem_of_run
 from app.responses import JsonResponse
@@ -16,7 +16,8 @@ from app.routers.documented import answer, problems
 from app.routers.sse import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.schemas.messages import CreateMessage, MessagePage, MessageRead
 from app.schemas.runs import RunRead
-from app.services import messages as service
+from app.services import messages
+from app.services.arguments import check_id
 
 router = APIRouter(tags=["messages"])
 Form = Literal["json", "events", "async"]
@@ -39,7 +40,7 @@ Form = Literal["json", "events", "async"]
 )  # fmt: skip
 @documents_body(CreateMessage)
 async def create_message(
-    request: Request, thread_id: str, user: User, services: Services, key: IdempotencyKey
+    request: Request, thread_id: str, user: User, container: AppContainer, key: IdempotencyKey
 ) -> Response:
     """Send a message and get the agent's answer.
 
@@ -53,8 +54,8 @@ async def create_message(
         streams: OpenStreams = request.app.state.streams
         if form == "events":
             streams.check(user)
-        started = await service.start_run(
-            services,
+        started = await messages.start_run(
+            container,
             user,
             thread_id,
             body,
@@ -63,30 +64,30 @@ async def create_message(
             follow=form == "events",
         )
     except RequestError as error:
-        raise await service.refuse(services, user, thread_id, error) from error
+        raise await messages.error_for(container, user, thread_id, error) from error
     if form == "events":
-        return EventStreamResponse(await services.runner.read_started(started), user_id=user.user_id, streams=streams)
+        return EventStreamResponse(await messages.follow_run(container, started), user_id=user.user_id, streams=streams)
     if form == "async":
         return _accepted(started.run, applied=True)
-    outcome = await service.wait_for_answer(services, started)
+    outcome = await messages.wait_for_answer(container, started)
     return _answer(request, outcome.run, outcome.message)
 
 
 @router.get("/threads/{thread_id}/messages", responses=answer(200, MessagePage, "The thread's history."))
 async def list_messages(
     thread: OnThread,
-    services: Services,
+    container: AppContainer,
     page: Paging,
     order: Annotated[Literal["asc", "desc"], Query(description="`desc`: newest first.")] = "asc",
 ) -> Response:
     """The history of a thread, tool steps included; messages that wait for their turn are not in it yet."""
-    return JsonResponse(await services.messages.list(thread.thread_id, **page.arguments(), order=order))
+    return JsonResponse(await messages.list_messages(container, thread, page, order=order))
 
 
 @router.get("/threads/{thread_id}/messages/{message_id}", responses=answer(200, MessageRead, "The message."))
-async def get_message(thread: OnThread, message_id: str, services: Services) -> Response:
+async def get_message(thread: OnThread, message_id: str, container: AppContainer) -> Response:
     """One message."""
-    return JsonResponse(await services.messages.get(thread.thread_id, check_id(message_id, MessageNotFound)))
+    return JsonResponse(await messages.get_message(container, thread, message_id))
 
 
 def _form(request: Request, body: CreateMessage) -> Form:

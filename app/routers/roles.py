@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from ai_agents.core.types import ResourceType
 from app.bodies import fingerprint, json_body
-from app.dependencies import IdempotencyKey, Paging, Services, User
+from app.dependencies import AppContainer, IdempotencyKey, Paging, User
 from app.responses import JsonResponse, created, no_content
 from app.routers.documented import answer, problems
 from app.schemas.roles import CreateRole, RolePage, RoleRead
-from app.services import roles as service
+from app.services import roles
 from app.services.repeats import create_once
 
 router = APIRouter(tags=["roles"])
@@ -28,13 +28,13 @@ router = APIRouter(tags=["roles"])
 async def assign_role(
     request: Request,
     user: User,
-    services: Services,
+    container: AppContainer,
     key: IdempotencyKey,
     body: Annotated[CreateRole, json_body(CreateRole)],
 ) -> Response:
     """Give a user a role on an agent or a thread, in place of the one that he has there."""
     role = await create_once(
-        services, user, lambda: service.assign_role(services, user, body), key=key, fingerprint=fingerprint(request)
+        container, user, lambda: roles.assign_role(container, user, body), key=key, fingerprint=fingerprint(request)
     )
     return created(role, f"/roles?resource_type={role['resource_type']}&resource_id={role['resource_id']}")
 
@@ -42,13 +42,13 @@ async def assign_role(
 @router.get("/roles", responses={**answer(200, RolePage, "Roles."), **problems("not_found", "forbidden")})
 async def list_roles(
     user: User,
-    services: Services,
+    container: AppContainer,
     page: Paging,
     resource_type: Annotated[ResourceType, Query(description="What they are on.")],
     resource_id: Annotated[str, Query(description="Which one.")],
 ) -> Response:
     """The roles on an agent or a thread, for its owners."""
-    return JsonResponse(await service.list_roles(services, user, resource_type, resource_id, page))
+    return JsonResponse(await roles.list_roles(container, user, resource_type, resource_id, page))
 
 
 @router.delete(
@@ -56,7 +56,7 @@ async def list_roles(
     status_code=204,
     responses={**answer(204, None, "It is gone."), **problems("forbidden", "last_owner")},
 )
-async def remove_role(role_id: str, user: User, services: Services) -> Response:
+async def remove_role(role_id: str, user: User, container: AppContainer) -> Response:
     """Take a role away."""
-    await service.remove_role(services, user, role_id)
+    await roles.remove_role(container, user, role_id)
     return no_content()

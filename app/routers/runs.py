@@ -5,29 +5,27 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ai_agents.core.exceptions import RunNotFound
 from app.bodies import json_body
-from app.dependencies import LastEventId, OnThread, Paging, ReadsStream, Services, User, check_id
+from app.dependencies import AppContainer, LastEventId, OnThread, Paging, ReadsThread, User
 from app.responses import JsonResponse, no_content
 from app.routers.documented import answer, problems
 from app.routers.sse import EventStreamResponse, OpenStreams
 from app.schemas.runs import Approval, RunPage, RunRead
-from app.services import events
-from app.services import runs as service
+from app.services import events, runs
 
 router = APIRouter(tags=["runs"])
 
 
 @router.get("/threads/{thread_id}/runs", responses=answer(200, RunPage, "The thread's runs."))
-async def list_runs(thread: OnThread, services: Services, page: Paging) -> Response:
+async def list_runs(thread: OnThread, container: AppContainer, page: Paging) -> Response:
     """The runs of a thread, newest first."""
-    return JsonResponse(await services.runs.list(thread.thread_id, **page.arguments()))
+    return JsonResponse(await runs.list_runs(container, thread, page))
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}", responses=answer(200, RunRead, "The run."))
-async def get_run(thread: OnThread, run_id: str, services: Services) -> Response:
+async def get_run(thread: OnThread, run_id: str, container: AppContainer) -> Response:
     """One run."""
-    return JsonResponse(await services.runs.get(thread.thread_id, check_id(run_id, RunNotFound)))
+    return JsonResponse(await runs.get_run(container, thread, run_id))
 
 
 @router.get(
@@ -39,25 +37,24 @@ async def get_run(thread: OnThread, run_id: str, services: Services) -> Response
     },
 )
 async def stream_run_events(
-    request: Request, reads: ReadsStream, run_id: str, services: Services, last_event_id: LastEventId
+    request: Request, reader: ReadsThread, run_id: str, container: AppContainer, last_event_id: LastEventId
 ) -> Response:
     """The events of a run from its first, or after the one named; ends with its terminal event."""
     streams: OpenStreams = request.app.state.streams
-    check_id(run_id, RunNotFound)
-    streams.check(reads.user)
-    reader = await events.read_run(services, reads, run_id, after=last_event_id)
-    if reader is None:
+    streams.check(reader.user)
+    stream = await events.read_run(container, reader, run_id, after=last_event_id)
+    if stream is None:
         return no_content()
-    return EventStreamResponse(reader, user_id=reads.user.user_id, streams=streams)
+    return EventStreamResponse(stream, user_id=reader.user.user_id, streams=streams)
 
 
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/cancel",
     responses={**answer(200, RunRead, "The run as it ended."), **problems("forbidden")},
 )
-async def cancel_run(thread: OnThread, run_id: str, user: User, services: Services) -> Response:
+async def cancel_run(thread: OnThread, run_id: str, user: User, container: AppContainer) -> Response:
     """Stop a run. What was said so far is kept; a run that has ended is answered as it is."""
-    return JsonResponse(await service.cancel(services, user, thread, run_id))
+    return JsonResponse(await runs.cancel_run(container, user, thread, run_id))
 
 
 @router.post(
@@ -71,8 +68,8 @@ async def decide_tool_call(
     thread: OnThread,
     run_id: str,
     user: User,
-    services: Services,
+    container: AppContainer,
     body: Annotated[Approval, json_body(Approval)],
 ) -> Response:
     """Say whether a tool call that waits for a person may be made. A call that is refused is told to the model."""
-    return JsonResponse(await service.decide(services, user, thread, run_id, body))
+    return JsonResponse(await runs.decide_tool_call(container, user, thread, run_id, body))

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ai_agents.streams.reader import StreamReader
-from app.container import Principal
-from app.problems import RateLimited
+from app.errors import RateLimited
+from app.services.identity import Principal
 
 MEDIA_TYPE = "text/event-stream"
 _HEADERS = [

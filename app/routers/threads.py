@@ -5,14 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from ai_agents.core.exceptions import MessageNotFound
 from ai_agents.core.rows import Thread
 from app.bodies import fingerprint, json_body
-from app.dependencies import IdempotencyKey, IfMatch, OnThread, Paging, Services, User, check_id
+from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnThread, Paging, User
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.routers.documented import answer, problems
 from app.schemas.threads import CreateThread, ForkThread, ThreadPage, ThreadRead, UpdateThread
-from app.services import threads as service
+from app.services import threads
 from app.services.repeats import create_once
 
 router = APIRouter(tags=["threads"])
@@ -30,16 +29,16 @@ _FIRST = 1
 async def create_thread(
     request: Request,
     user: User,
-    services: Services,
+    container: AppContainer,
     key: IdempotencyKey,
     body: Annotated[CreateThread, json_body(CreateThread)],
 ) -> Response:
     """Begin a conversation with an agent."""
-    judged = await service.judged_beginning(services, user, body, key=key)
+    judged = await threads.judge_thread(container, user, body, key=key)
     thread = await create_once(
-        services,
+        container,
         user,
-        lambda: service.create_thread(services, user, judged),
+        lambda: threads.create_thread(container, user, judged),
         key=key,
         fingerprint=fingerprint(request),
     )
@@ -49,30 +48,30 @@ async def create_thread(
 @router.get("/threads", responses=answer(200, ThreadPage, "Threads."))
 async def list_threads(
     user: User,
-    services: Services,
+    container: AppContainer,
     page: Paging,
     agent_id: Annotated[str | None, Query(description="Only those with this agent.")] = None,
 ) -> Response:
     """The threads that the user may see, newest first."""
-    return JsonResponse(await service.list_threads(services, user, page, agent_id=agent_id))
+    return JsonResponse(await threads.list_threads(container, user, page, agent_id=agent_id))
 
 
 @router.get("/threads/{thread_id}", responses=_THREAD)
-async def get_thread(thread: OnThread, services: Services) -> Response:
+async def get_thread(thread: OnThread, container: AppContainer) -> Response:
     """One thread."""
-    return versioned(*await services.threads.get_with_version(thread.thread_id))
+    return versioned(*await threads.get_thread(container, thread))
 
 
 @router.patch("/threads/{thread_id}", responses={**_THREAD, **problems("forbidden", "precondition_failed")})
 async def update_thread(
     thread: OnThread,
     user: User,
-    services: Services,
+    container: AppContainer,
     versions: IfMatch,
     body: Annotated[UpdateThread, json_body(UpdateThread)],
 ) -> Response:
     """Change a thread's title, summary or metadata."""
-    return versioned(*await service.update_thread(services, user, thread, body, versions=versions))
+    return versioned(*await threads.update_thread(container, user, thread, body, versions=versions))
 
 
 @router.delete(
@@ -80,9 +79,9 @@ async def update_thread(
     status_code=204,
     responses={**answer(204, None, "It is gone."), **problems("forbidden", "precondition_failed")},
 )
-async def delete_thread(thread: OnThread, user: User, services: Services, versions: IfMatch) -> Response:
+async def delete_thread(thread: OnThread, user: User, container: AppContainer, versions: IfMatch) -> Response:
     """Delete a thread with all that is in it: its run is cancelled, its streams end."""
-    await service.delete_thread(services, user, thread, versions=versions)
+    await threads.delete_thread(container, user, thread, versions=versions)
     return no_content()
 
 
@@ -95,16 +94,15 @@ async def fork_thread(
     request: Request,
     thread: OnThread,
     user: User,
-    services: Services,
+    container: AppContainer,
     key: IdempotencyKey,
     body: Annotated[ForkThread, json_body(ForkThread)],
 ) -> Response:
     """A new thread with this one's history up to a message."""
-    message_id = check_id(body.message_id, MessageNotFound)
     forked = await create_once(
-        services,
+        container,
         user,
-        lambda: service.fork_thread(services, user, thread, message_id),
+        lambda: threads.fork_thread(container, user, thread, body.message_id),
         key=key,
         fingerprint=fingerprint(request),
     )

@@ -6,19 +6,19 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.bodies import fingerprint, json_body
-from app.dependencies import IdempotencyKey, Services, User
+from app.dependencies import AppContainer, IdempotencyKey, User
 from app.responses import JsonResponse, created, no_content
 from app.routers.documented import answer, problems
 from app.schemas.tools import ApproveTools, CreateTool, ToolPage
-from app.services import tools as service
+from app.services import tools
 
 router = APIRouter(tags=["catalogue"])
 
 
 @router.get("/tools", responses=answer(200, ToolPage, "Tools."))
-async def list_tools(user: User, services: Services) -> Response:
+async def list_tools(user: User, container: AppContainer) -> Response:
     """The tools that agents may name, by name. An admin sees those, too, that are off."""
-    return JsonResponse(await service.list_tools(services, user))
+    return JsonResponse(await tools.list_tools(container, user))
 
 
 @router.post(
@@ -32,12 +32,12 @@ async def list_tools(user: User, services: Services) -> Response:
 async def create_tool(
     request: Request,
     user: User,
-    services: Services,
+    container: AppContainer,
     key: IdempotencyKey,
     body: Annotated[CreateTool, json_body(CreateTool)],
 ) -> Response:
     """Make a tool of an HTTP call, or add an MCP server and approve what it offers now. For admins."""
-    made = await service.create_tool(services, user, body, key=key, fingerprint=fingerprint(request) if key else "")
+    made = await tools.create_tool(container, user, body, key=key, fingerprint=fingerprint(request) if key else "")
     return created(made, f"/tools/{body.root.name}")
 
 
@@ -49,10 +49,10 @@ async def create_tool(
     },
 )
 async def approve_tools(
-    name: str, user: User, services: Services, body: Annotated[ApproveTools, json_body(ApproveTools)]
+    name: str, user: User, container: AppContainer, body: Annotated[ApproveTools, json_body(ApproveTools)]
 ) -> Response:
     """Approve tools of an MCP server that are new, or have changed: as they were seen, by their digests. For admins."""
-    return JsonResponse(await service.approve_tools(services, user, name, body))
+    return JsonResponse(await tools.approve_tools(container, user, name, body))
 
 
 @router.delete(
@@ -60,7 +60,7 @@ async def approve_tools(
     status_code=204,
     responses={**answer(204, None, "It is gone."), **problems("forbidden", "not_found", "conflict")},
 )
-async def delete_tool(name: str, user: User, services: Services) -> Response:
+async def delete_tool(name: str, user: User, container: AppContainer) -> Response:
     """Delete a tool, or a server with its tools. Agents that name it go on without. For admins."""
-    await service.delete_tool(services, user, name)
+    await tools.delete_tool(container, user, name)
     return no_content()

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from app.dependencies import Paging, Services, User
+from app.dependencies import AppContainer, Paging, User
 from app.responses import JsonResponse
 from app.routers.documented import answer, problems
 from app.schemas.usage import UsagePage
-from app.services import usage as service
+from app.services import usage
 
 router = APIRouter(tags=["usage"])
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["usage"])
 @router.get("/usage", responses={**answer(200, UsagePage, "Sums."), **problems("invalid_request", "invalid_cursor")})
 async def get_usage(
     user: User,
-    services: Services,
+    container: AppContainer,
     page: Paging,
     since: Annotated[
         str | None,
@@ -39,5 +39,5 @@ async def get_usage(
 
     Every call of a model counts when it was made, whatever became of it; deleting a thread takes nothing away.
     """
-    found = await service.sum_usage(services, user, since=since, until=until, group_by=group_by, **page.arguments())
+    found = await usage.sum_usage(container, user, since=since, until=until, group_by=group_by, **page)
     return JsonResponse(found)

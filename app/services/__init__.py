@@ -1,1 +1,1 @@
-"""Use cases, one per function: each asks whether the user may, and then a store or the runner. HTTP stays outside."""
+"""Use cases, one function each: check what the user may do, then call a store or the runner. They know no HTTP."""

@@ -1,4 +1,4 @@
-"""Agents: setting them up."""
+"""Agents: making, reading, changing and deleting them."""
 
 import asyncio
 from typing import Any
@@ -9,57 +9,67 @@ from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
 from ai_agents.core.rows import Agent, Page
 from ai_agents.guardrails.registry import build_guardrails
-from ai_agents.store import agents as store
+from ai_agents.store import agents
 from ai_agents.tools.schema import OutputValidator
-from app.container import Container, Principal
-from app.dependencies import PageOf, VisibleAgent
-from app.schemas import agents as schema
-from app.schemas.agents import AnyAgent, CreateAgent, ToolChoice, UpdateAgent
-from app.services.preconditions import check_version
+from app.container import Container
+from app.schemas.agents import AnyAgent, CreateAgent, Judge, ToolChoice, UpdateAgent
+from app.services.access import VisibleAgent
+from app.services.arguments import PageArguments, check_version
+from app.services.identity import Principal
 
 _MOST_NAMES = 20
 
 
-async def create_agent(services: Container, user: Principal, body: CreateAgent) -> Agent:
+async def create_agent(container: Container, user: Principal, body: CreateAgent) -> Agent:
     """A new agent, owned by the user. Raises `InvalidRequest`."""
-    _check_names(services, body)
+    _check_names(container, body)
     await _check_guardrails(body)
-    await _check_tools(services, body)
-    return await services.agents.create(**_fields(body), owner_id=user.user_id)
+    await _check_tools(container, body)
+    return await container.agents.create(**_fields(body), owner_id=user.user_id)
 
 
-async def list_agents(services: Container, user: Principal, page: PageOf) -> Page[Agent]:
-    """The agents that the user may see; an admin sees all."""
-    return await services.agents.list(user_id=None if user.is_admin else user.user_id, **page.arguments())
+async def list_agents(container: Container, user: Principal, page: PageArguments) -> Page[Agent]:
+    """The agents that the user sees, newest first; an admin sees all. Raises `InvalidCursor`."""
+    return await container.agents.list(user_id=None if user.is_admin else user.user_id, **page)
+
+
+async def get_agent(container: Container, agent: VisibleAgent) -> Agent:
+    """The agent as it is now. Raises `AgentNotFound`."""
+    return await container.agents.get(agent.id)
+
+
+async def list_agent_versions(container: Container, agent: VisibleAgent, page: PageArguments) -> Page[Agent]:
+    """The agent in each of its versions, newest first. Raises `AgentNotFound`, `InvalidCursor`."""
+    return await container.agents.list_versions(agent.id, **page)
 
 
 async def update_agent(
-    services: Container, user: Principal, agent: VisibleAgent, body: UpdateAgent, *, versions: frozenset[int] | None
+    container: Container, user: Principal, agent: VisibleAgent, body: UpdateAgent, *, versions: frozenset[int] | None
 ) -> Agent:
-    """The agent, changed. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
-    _check_names(services, body)
+    """Change the agent. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
+    _check_names(container, body)
     await _check_guardrails(body)
-    await _check_tools(services, body)
+    await _check_tools(container, body)
     _require(user, agent, "update")
     expected = None
     if versions is not None:
-        expected = (await services.agents.get(agent.id))["version"]
+        expected = (await container.agents.get(agent.id))["version"]
         check_version(versions, expected)
-    return await services.agents.update(agent.id, _fields(body), expected_version=expected)
+    return await container.agents.update(agent.id, _fields(body), expected_version=expected)
 
 
 async def delete_agent(
-    services: Container, user: Principal, agent: VisibleAgent, *, versions: frozenset[int] | None
+    container: Container, user: Principal, agent: VisibleAgent, *, versions: frozenset[int] | None
 ) -> None:
-    """Delete it; its threads stay readable. Raises `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
+    """Delete the agent; its threads stay readable. Raises `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
     _require(user, agent, "delete")
 
     def delete(connection: Connection) -> None:
         if versions is not None:
-            check_version(versions, store.get_agent(connection, agent.id, lock=True)["version"])
-        store.delete_agent(connection, agent.id)
+            check_version(versions, agents.get_agent(connection, agent.id, lock=True)["version"])
+        agents.delete_agent(connection, agent.id)
 
-    await services.conn.database.write(delete)
+    await container.conn.database.write(delete)
 
 
 def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
@@ -67,17 +77,17 @@ def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
         raise PermissionDenied(f"Your role on the agent does not allow to {action} it.")
 
 
-def _check_names(services: Container, body: AnyAgent) -> None:
-    """Raises `InvalidRequest` for what does not exist here, or cannot be: a provider, an API, a schema."""
+def _check_names(container: Container, body: AnyAgent) -> None:
+    """Raises `InvalidRequest` for an unknown provider, an API that it does not have, or a bad output schema."""
     if body.output_schema is not None:
         OutputValidator(body.output_schema)
     if body.settings.api is not None and body.provider not in {None, "openai"}:
         raise InvalidRequest("Only the provider openai has several APIs.", loc=("settings", "api"))
-    known = {status.name for status in services.providers.configured()}
+    known = {status.name for status in container.providers.configured()}
     if body.provider is not None and body.provider not in known:
         raise _unknown("provider", known, "provider")
     for number, guardrail in enumerate(body.guardrails):
-        if isinstance(guardrail, schema.Judge) and guardrail.provider not in known:
+        if isinstance(guardrail, Judge) and guardrail.provider not in known:
             raise _unknown("provider", known, "guardrails", number, "provider")
     for number, fallback in enumerate(body.fallbacks):
         if fallback.provider not in known:
@@ -85,20 +95,20 @@ def _check_names(services: Container, body: AnyAgent) -> None:
 
 
 async def _check_guardrails(body: AnyAgent) -> None:
-    """Raises `InvalidRequest` for one that cannot be. Large patterns take a while to compile."""
+    """Raises `InvalidRequest` for a guardrail that cannot be built. In a thread: large patterns compile slowly."""
     if body.guardrails:
         await asyncio.to_thread(build_guardrails, [guardrail.model_dump() for guardrail in body.guardrails])
 
 
-async def _check_tools(services: Container, body: AnyAgent) -> None:
-    """Raises `InvalidRequest` for a tool that there is not, or that is off."""
+async def _check_tools(container: Container, body: AnyAgent) -> None:
+    """Raises `InvalidRequest` for a tool that does not exist or is off."""
     names = [tool.name if isinstance(tool, ToolChoice) else tool for tool in body.tools]
-    if all(services.tools.registry.find(name) is not None for name in names):
+    if all(container.tools.registry.find(name) is not None for name in names):
         return
-    database = services.conn.database
-    missing = (await database.read(lambda c: services.tools.resolve(c, names))).missing
+    database = container.conn.database
+    missing = (await database.read(lambda c: container.tools.resolve(c, names))).missing
     if missing:
-        listed = await database.read(services.tools.list_all)
+        listed = await database.read(container.tools.list_all)
         known = {tool.name for tool in listed if tool.status == "on"}
         raise _unknown("tool", known, "tools", names.index(missing[0]))
 
@@ -109,7 +119,7 @@ def _unknown(kind: str, known: set[str], *loc: str | int) -> InvalidRequest:
 
 
 def _fields(body: AnyAgent) -> dict[str, Any]:
-    """What was sent, as the store keeps it."""
+    """The fields that were sent, as the store takes them."""
     sent = body.model_fields_set
     fields = body.model_dump(include=sent, exclude={"settings", "memory"})
     if "settings" in sent:

@@ -1,4 +1,4 @@
-"""What a model would be sent of a thread, asked for by names in a query."""
+"""What a model would be sent of a thread."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,13 @@ import orjson
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject
-from app.container import Container, Principal
-from app.problems import InvalidBody
+from app.container import Container
+from app.errors import invalid_query
+from app.services.identity import Principal
 
 
 async def read_context(
-    services: Container,
+    container: Container,
     user: Principal,
     thread_id: str,
     *,
@@ -20,9 +21,12 @@ async def read_context(
     model: str | None,
     strategy: str | None,
 ) -> JsonObject:
-    """See `AgentRunner.context`. Raises `ThreadNotFound`, `InvalidBody` for what is not known here."""
+    """The request that a model would get now, see `AgentRunner.context`.
+
+    Raises `ThreadNotFound`, and `InvalidFields` for an unknown provider or strategy.
+    """
     try:
-        return await services.runner.context(
+        return await container.runner.context(
             thread_id,
             user.user_id,
             provider=provider,
@@ -31,17 +35,17 @@ async def read_context(
             is_admin=user.is_admin,
         )
     except InvalidRequest as error:
-        # A strategy's error names the agent's field that it usually comes from.
-        name = "strategy" if error.loc[:1] == ("memory",) else error.loc[0] if error.loc else "strategy"
-        raise InvalidBody([{"loc": ["query", name], "msg": str(error)}]) from error
+        # A strategy's error names the field of an agent, `memory`; here the strategy comes from a parameter.
+        name = "strategy" if not error.loc or error.loc[0] == "memory" else str(error.loc[0])
+        raise invalid_query(name, str(error)) from error
 
 
 def _parse_strategy(strategy: str) -> str | Mapping[str, Any]:
-    """A name, or what an agent's `memory` may be, as JSON. Raises `InvalidBody`."""
+    """The name of a strategy, or the JSON of an agent's `memory`. Raises `InvalidFields`."""
     if not strategy.lstrip().startswith("{"):
         return strategy
     try:
         found: dict[str, Any] = orjson.loads(strategy)
     except ValueError as error:
-        raise InvalidBody([{"loc": ["query", "strategy"], "msg": "should be a name, or an object as JSON"}]) from error
+        raise invalid_query("strategy", "should be a name, or an object as JSON") from error
     return found

@@ -1,27 +1,38 @@
-"""Files: taking them in, showing them and giving them out."""
+"""Files: storing, reading and deleting them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 
+from ai_agents.attachments.staging import Received
 from ai_agents.auth.files import Loc, attach, require_on_file
 from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File
 from ai_agents.core.types import FilePart, TextPart
-from ai_agents.store import files as store
-from app.container import Container, Principal
-from app.dependencies import check_id
+from ai_agents.store.files import to_public
+from app.container import Container
+from app.services.arguments import check_id
+from app.services.identity import Principal
 from app.services.repeats import create_once
-from app.uploads import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that has arrived. `declared` is the media type that the client gave."""
+
+    received: Received
+    filename: str
+    declared: str | None
 
 
 async def create_file(
-    services: Container, user: Principal, upload: Upload, *, key: str | None, fingerprint: str
+    container: Container, user: Principal, upload: Upload, *, key: str | None, fingerprint: str
 ) -> File:
-    """A new file of the user's. Raises `UnsupportedFile`, `InvalidRequest`, `IdempotencyKeyReused`."""
-    attachments = services.attachments
+    """Store a file of the user's. Raises `UnsupportedFile`, `InvalidRequest`, `IdempotencyKeyReused`."""
+    attachments = container.attachments
     inspected = await attachments.inspect(upload.received, upload.filename, declared=upload.declared)
     await attachments.keep(inspected)
     file = await create_once(
-        services,
+        container,
         user,
         lambda: attachments.record(user.user_id, inspected),
         key=key,
@@ -31,26 +42,34 @@ async def create_file(
     return file
 
 
-async def get_file(services: Container, user: Principal, file_id: str) -> File:
+async def get_file(container: Container, user: Principal, file_id: str) -> File:
     """A file that the user may read. Raises `FileNotFound`."""
     check_id(file_id, FileNotFound)
-    row = await services.conn.database.read(lambda c: require_on_file(c, user.user_id, file_id, is_admin=user.is_admin))
-    return store.to_public(row)
+    row = await container.conn.database.read(
+        lambda c: require_on_file(c, user.user_id, file_id, is_admin=user.is_admin)
+    )
+    return to_public(row)
 
 
-async def delete_file(services: Container, user: Principal, file_id: str) -> None:
-    """Delete a file. Raises `FileNotFound`, `PermissionDenied`, `Conflict` where a message refers to it."""
+async def read_content(container: Container, user: Principal, file_id: str) -> tuple[File, AsyncGenerator[bytes]]:
+    """A file that the user may read, and its content. Raises `FileNotFound`; reading raises `StorageUnavailable`."""
+    file = await get_file(container, user, file_id)
+    return file, container.attachments.stream(file["sha256"])
+
+
+async def delete_file(container: Container, user: Principal, file_id: str) -> None:
+    """Delete a file. Raises `FileNotFound`, `PermissionDenied`, and `Conflict` if a message refers to it."""
     check_id(file_id, FileNotFound)
-    await services.conn.database.read(
+    await container.conn.database.read(
         lambda c: require_on_file(c, user.user_id, file_id, to_delete=True, is_admin=user.is_admin)
     )
-    await services.attachments.delete(file_id)
+    await container.attachments.delete(file_id)
 
 
 async def known_files(
-    services: Container, user: Principal, parts: Sequence[tuple[TextPart | FilePart, Loc]]
+    container: Container, user: Principal, parts: Sequence[tuple[TextPart | FilePart, Loc]]
 ) -> tuple[TextPart | FilePart, ...]:
-    """The parts with what is known of their files. Raises `InvalidRequest` for one that is not there for this user."""
+    """The parts with the facts of their files. Raises `InvalidRequest` for a file that the user may not read."""
     if not any(isinstance(part, FilePart) for part, _ in parts):
         return tuple(part for part, _ in parts)
-    return await services.conn.database.write(lambda c: attach(c, user.user_id, parts, is_admin=user.is_admin))
+    return await container.conn.database.write(lambda c: attach(c, user.user_id, parts, is_admin=user.is_admin))

@@ -1,14 +1,21 @@
-"""Sending messages: the main job."""
+"""Messages: sending one runs the agent."""
 
-from ai_agents.core.exceptions import RequestError, ThreadNotFound
+from typing import Literal
+
+from ai_agents.auth.roles import ThreadAccess
+from ai_agents.core.exceptions import MessageNotFound, RequestError, ThreadNotFound
+from ai_agents.core.rows import Message, Page
 from ai_agents.runner.runner import RunResult, Started
-from app.container import Container, Principal
+from ai_agents.streams.reader import StreamReader
+from app.container import Container
 from app.schemas.common import to_parts
 from app.schemas.messages import CreateMessage
+from app.services.arguments import PageArguments, check_id
+from app.services.identity import Principal
 
 
 async def start_run(
-    services: Container,
+    container: Container,
     user: Principal,
     thread_id: str,
     body: CreateMessage,
@@ -17,8 +24,8 @@ async def start_run(
     fingerprint: str,
     follow: bool,
 ) -> Started:
-    """Store the message and begin to answer it. Raises what `AgentRunner.start` raises, and `InvalidRequest`."""
-    return await services.runner.start(
+    """Store the message and start its run. Raises what `AgentRunner.start` raises, and `InvalidRequest`."""
+    return await container.runner.start(
         thread_id,
         user.user_id,
         to_parts(body.content),
@@ -32,17 +39,33 @@ async def start_run(
     )
 
 
-async def refuse(services: Container, user: Principal, thread_id: str, error: RequestError) -> RequestError:
-    """What a request with a bad body gets: that error, or `ThreadNotFound` where its sender may not see the thread.
+async def error_for(container: Container, user: Principal, thread_id: str, error: RequestError) -> RequestError:
+    """The answer to a refused message: the error, or `ThreadNotFound` if the user does not see the thread.
 
-    The thread is looked at only now, when the body is known to be bad: a good one is admitted in a transaction that
-    looks at it anyway.
+    The thread is looked up only for refused messages: the transaction that admits a message does it anyway.
     """
-    if await services.auth.may_see(user.user_id, "thread", thread_id, is_admin=user.is_admin):
+    if await container.auth.may_see(user.user_id, "thread", thread_id, is_admin=user.is_admin):
         return error
     return ThreadNotFound()
 
 
-async def wait_for_answer(services: Container, started: Started) -> RunResult:
-    """The run's end, or its wait for a person."""
-    return await services.runner.wait(started.run["thread_id"], started.run["id"])
+async def follow_run(container: Container, started: Started) -> StreamReader:
+    """A stream of the run's events from its first."""
+    return await container.runner.read_started(started)
+
+
+async def wait_for_answer(container: Container, started: Started) -> RunResult:
+    """The run when it has ended, or when it waits for an approval."""
+    return await container.runner.wait(started.run["thread_id"], started.run["id"])
+
+
+async def list_messages(
+    container: Container, thread: ThreadAccess, page: PageArguments, *, order: Literal["asc", "desc"]
+) -> Page[Message]:
+    """The history of a thread. Raises `InvalidCursor`."""
+    return await container.messages.list(thread.thread_id, **page, order=order)
+
+
+async def get_message(container: Container, thread: ThreadAccess, message_id: str) -> Message:
+    """A message of the thread. Raises `MessageNotFound`."""
+    return await container.messages.get(thread.thread_id, check_id(message_id, MessageNotFound))

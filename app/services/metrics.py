@@ -1,28 +1,28 @@
-"""What there is to measure, in the text form that Prometheus reads."""
+"""Metrics in the text format of Prometheus."""
 
 from datetime import UTC, datetime
 
-from ai_agents.core.exceptions import PermissionDenied
 from ai_agents.core.rows import JobCounts
 from ai_agents.store import periodic
-from app.container import Container, Principal
+from app.container import Container
+from app.services.access import require_admin
+from app.services.identity import Principal
 
 
-async def render_metrics(services: Container, user: Principal, *, open_streams: int) -> str:
-    """Gauges of this process and of the jobs, which all processes share. Raises `PermissionDenied`."""
-    if not user.is_admin:
-        raise PermissionDenied("Only an admin may do this.")
-    jobs = await services.jobs.count()
-    workers = await services.conn.database.read(periodic.count_workers)
+async def render_metrics(container: Container, user: Principal, *, open_streams: int) -> str:
+    """Gauges of this process, and of the jobs of all processes. Raises `PermissionDenied`."""
+    require_admin(user)
+    jobs = await container.jobs.count()
+    workers = await container.conn.database.read(periodic.count_workers)
     lines = [
         "# HELP ai_agents_jobs Background jobs by state; done ones are not counted.",
         "# TYPE ai_agents_jobs gauge",
         *(f'ai_agents_jobs{{status="{status}"}} {jobs[status]}' for status in ("queued", "running", "failed")),
         *_gauge("jobs_oldest_age_seconds", "Age of the oldest job that is not done.", _age_s(jobs)),
         *_gauge("workers", "Workers that were alive a moment ago.", workers),
-        *_gauge("runs_running", "Runs that this process executes.", services.conn.executor.running),
+        *_gauge("runs_running", "Runs that this process executes.", container.conn.executor.running),
         *_gauge("streams_open", "Event streams that this process has open.", open_streams),
-        *_gauge("database_connections_in_use", "Of this process's pool.", services.conn.database.checked_out()),
+        *_gauge("database_connections_in_use", "Of this process's pool.", container.conn.database.checked_out()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,38 +1,44 @@
-"""Creating a thing once, however often the request for it arrives: `Idempotency-Key`."""
+"""Idempotency keys: a request that is repeated with its key creates nothing new."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from ai_agents.store import idempotency
-from app.container import Container, Principal
+from app.container import Container
+from app.services.identity import Principal
 
 AnswerT = TypeVar("AnswerT", bound=Mapping[str, Any])
 
 
-class _WasFirst(Exception):
-    """The same request was first: what this one has done is undone."""
+class _Repeated(Exception):
+    """A request with the same key was committed first: this transaction is rolled back."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         super().__init__()
         self.answer = answer
 
 
+async def is_repeated(container: Container, user: Principal, key: str) -> bool:
+    """Whether this user has used this idempotency key before, for any request."""
+    return await container.conn.database.read(lambda c: idempotency.exists(c, user.user_id, key))
+
+
 async def create_once(
-    services: Container,
+    container: Container,
     user: Principal,
     create: Callable[[], Awaitable[AnswerT]],
     *,
     key: str | None,
     fingerprint: str,
 ) -> AnswerT:
-    """What `create` gives, or gave when this user first sent the request with this key.
+    """The result of `create`, or its first result if this user has sent the request with this key before.
 
-    `create` writes through the stores and nothing else, since it may be undone. Raises `IdempotencyKeyReused`, and
-    what `create` raises; the key stays unused then.
+    `create` may be rolled back, so it writes to the database and nowhere else. Raises `IdempotencyKeyReused`, and what
+    `create` raises: then the key stays unused.
     """
     if key is None:
         return await create()
-    database = services.conn.database
+    database = container.conn.database
     try:
         async with database.transaction():
             found = await database.write(lambda c: idempotency.find(c, user.user_id, key, fingerprint))
@@ -43,7 +49,7 @@ async def create_once(
                 lambda c: idempotency.remember(c, user.user_id, key, fingerprint, answer=answer)
             )
             if first is not None and first.answer is not None:
-                raise _WasFirst(first.answer)
+                raise _Repeated(first.answer)
             return answer
-    except _WasFirst as same:
-        return cast("AnswerT", same.answer)
+    except _Repeated as repeated:
+        return cast("AnswerT", repeated.answer)

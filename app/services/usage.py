@@ -1,19 +1,20 @@
-"""Usage: sums of what one used oneself, for admins of what everybody did."""
+"""Usage and costs of model calls: users see their own, admins see all."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.rows import Page, UsageSum
-from app.container import Container, Principal
-from app.problems import InvalidBody
+from app.container import Container
+from app.errors import invalid_query
+from app.services.identity import Principal
 
-# Sums read every call of their time, so that time has an end.
+# A sum reads every call of its period, so the period is limited.
 MAX_DAYS = 366
 _DEFAULT_DAYS = 30
 
 
 async def sum_usage(
-    services: Container,
+    container: Container,
     user: Principal,
     *,
     since: str | None,
@@ -22,15 +23,15 @@ async def sum_usage(
     limit: int,
     after: str | None,
 ) -> Page[UsageSum]:
-    """A page of sums. Raises `InvalidBody`, `InvalidCursor`."""
+    """A page of sums. Raises `InvalidFields`, `InvalidCursor`."""
     end = datetime.now(UTC) if until is None else _parse("to", until)
     start = _days_before(end, _DEFAULT_DAYS) if since is None else _parse("from", since)
     if start > end:
-        raise _invalid("from", "must not be after `to`")
+        raise invalid_query("from", "must not be after `to`")
     if end - start > timedelta(days=MAX_DAYS):
-        raise _invalid("from", f"must not be more than {MAX_DAYS} days before `to`")
+        raise invalid_query("from", f"must not be more than {MAX_DAYS} days before `to`")
     try:
-        return await services.usage.sums(
+        return await container.usage.sums(
             since=start,
             until=end,
             user_id=None if user.is_admin else user.user_id,
@@ -39,11 +40,11 @@ async def sum_usage(
             after=after,
         )
     except InvalidRequest as error:
-        raise _invalid("group_by", str(error)) from error
+        raise invalid_query("group_by", str(error)) from error
 
 
 def _parse(name: str, value: str) -> datetime:
-    """A day (its beginning in UTC), or a time with its zone."""
+    """A day (its start in UTC), or a time with its zone. Raises `InvalidFields`."""
     try:
         if len(value) == len("2026-11-23"):
             return datetime.combine(date.fromisoformat(value), time(tzinfo=UTC))
@@ -52,7 +53,7 @@ def _parse(name: str, value: str) -> datetime:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise _invalid(name, "should be a day (2026-11-23) or a time with its zone (2026-11-23T12:00:00Z)")
+    raise invalid_query(name, "should be a day (2026-11-23) or a time with its zone (2026-11-23T12:00:00Z)")
 
 
 def _days_before(end: datetime, days: int) -> datetime:
@@ -60,7 +61,3 @@ def _days_before(end: datetime, days: int) -> datetime:
         return end - timedelta(days=days)
     except OverflowError:
         return datetime.min.replace(tzinfo=UTC)
-
-
-def _invalid(name: str, message: str) -> InvalidBody:
-    return InvalidBody([{"loc": ["query", name], "msg": message}])

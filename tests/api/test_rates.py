@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from app.container import Principal
-from app.problems import RateLimited
+from app.errors import RateLimited
 from app.rates import RequestRates
+from app.services.identity import Principal
 from tests.api.service import check_problem, open_service, settings_for
 
 

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from ai_agents.core import exceptions
 from ai_agents.core.exceptions import AIAgentsError
-from app import problems
+from app import errors as app_errors
 from app.main import ROUTERS, create_app
 from app.openapi import build_document, find_body
 from app.problems import MEDIA_TYPE, STATUSES
@@ -104,7 +104,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 
 def errors() -> list[type[AIAgentsError]]:
-    places = (exceptions, problems)
+    places = (exceptions, app_errors)
     found = [each for place in places for each in vars(place).values() if isinstance(each, type)]
     return sorted({each for each in found if issubclass(each, AIAgentsError)}, key=lambda each: each.__name__)
 
