@@ -1,78 +1,73 @@
-"""JSON Schemas of tools' arguments and agents' answers: compiled once, never fetched from anywhere, bounded in size
-and depth.
+"""JSON Schemas of tools' arguments and agents' answers: compiled once, never fetched from anywhere, and bounded.
+
+Schemas and values come from strangers, and a validator does what a schema says. A few lines can make it look at one
+place of a value a million times, or follow references until the stack of the process ends. So what the validator has
+to do is counted first: once for each part of a new schema, and then for each value.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject
-from ai_agents.tools.schema_effort import Effort, TooMuch, measure
 
-MAX_SCHEMA_BYTES = 64 * 1024
-MAX_SCHEMA_DEPTH = 32
-_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
-# Past this a pattern with backtracking gives up, which counts as not matching: about a millisecond.
+_MAX_SCHEMA_BYTES = 64 * 1024
+_MAX_SCHEMA_DEPTH = 32
+_MAX_VALUE_DEPTH = 64
+# Schemas that lead to one another in the same place of a value. Each takes up stack.
+_MAX_CHAIN = 64
+# Counting so much work takes 0.2 s; validating what was counted takes less, but for patterns that backtrack.
+_MAX_WORK = 10_000_000
+_MAX_WORK_OF_PARTS = 4_000_000
+_WORK_OF_SCHEMA, _WORK_OF_PATTERN, _WORK_OF_BACKTRACKING = 50, 20, 5_000
+# A pattern that looks around or back may read a text again and again.
+_BACKTRACKS = re.compile(r"\(\?<?[=!]|\(\?>|\\[1-9k]|[+*?}]\+")
+# A pattern gives up after so much backtracking, about a millisecond, and does not match.
 _MAX_BACKTRACKS = 10_000
-# While a pattern is compiled nothing else runs: a large one takes up to thirty milliseconds, any other half of one.
+# Compiling a pattern holds the interpreter: up to thirty milliseconds for a large one, half of one for any other.
 _MAX_PATTERNS = 256
 _MAX_LARGE_PATTERNS = 8
 _LARGE_PATTERN_BYTES = 64 * 1024
 _MAX_PATTERN_BYTES = 4 * 1024 * 1024
-# A model mends one thing or a few at a time; more would only fill its context.
+# A model corrects one error or a few at a time.
 _MAX_ERRORS = 3
 _MAX_ERROR_CHARACTERS = 200
-_COMPILED = 512
-
-
-_TOO_MUCH = "it is nested too deep, or there is too much of it, to be held against the schema"
-
-
-@dataclass(frozen=True, slots=True)
-class _Schema:
-    """A schema that is ready, and what it costs to hold something against it."""
-
-    validator: jsonschema_rs.Validator
-    effort: Effort
-
-    def faults(self, value: Any) -> str:
-        """What does not fit, as a part of a sentence; empty where all fits."""
-        if not self.effort.allows(value):
-            return _TOO_MUCH
-        return "; ".join(_sentence(error) for error in islice(self.validator.iter_errors(value), _MAX_ERRORS))
+_MAX_COMPILED = 512
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 
 
 class ArgumentsValidator:
-    """Whether arguments fit a schema, and if not, why: one sentence for the model."""
+    """Validates arguments against a schema; an error is one sentence for the model."""
 
     def __init__(self, schema: JsonObject) -> None:
         """Raises `InvalidRequest` for what is not a schema of an object, refers elsewhere, or is too large."""
         self._schema = _read(schema, "The schema of the tool's parameters", ("parameters",))
 
     def find_fault(self, arguments: JsonObject) -> str | None:
-        """What does not fit, with its place in the arguments; None where all fits."""
+        """Return what does not fit, with its place in the arguments; None if all fits."""
         try:
             errors = self._schema.faults(arguments)
-        except ValueError:  # lone surrogates, or nested deeper than anything that is meant
+        except ValueError:  # lone surrogates, or nested very deep
             return "The arguments cannot be read."
         return f"The arguments do not fit the tool's schema: {errors}." if errors else None
 
 
 class OutputValidator:
-    """Whether an answer is the JSON that a schema asks for, and if not, why: one sentence for model and client."""
+    """Validates an answer against a schema; an error is one sentence for model and client."""
 
     def __init__(self, schema: JsonObject) -> None:
         """Raises `InvalidRequest` as `ArgumentsValidator` does: every provider wants an object at the top."""
         self._schema = _read(schema, "The output schema", ("output_schema",))
 
     def find_fault(self, answer: str) -> str | None:
-        """What is wrong with the answer; None where it fits."""
+        """Return what is wrong with the answer; None if it fits."""
         try:
             errors = self._schema.faults(json.loads(answer))
         except ValueError:
@@ -80,66 +75,185 @@ class OutputValidator:
         return f"The answer does not fit the output schema: {errors}." if errors else None
 
 
-def _read(schema: Any, subject: str, loc: tuple[str, ...]) -> _Schema:
+class _RefusedSchema(Exception):
+    """What is wrong with a schema, as the end of a sentence."""
+
+
+class _CompiledSchema:
+    """A schema that is compiled once and used for many values."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        """Raises `_RefusedSchema`."""
+        _check_patterns(schema)
+        self._work = _WorkCounter(schema)
+        self._work.count_parts()
+        options = _pattern_options(_MAX_PATTERN_BYTES)
+        try:
+            self._validator = jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            raise _RefusedSchema(f"is not a JSON Schema ({_cut(str(error).partition(chr(10))[0])})") from error
+
+    def faults(self, value: Any) -> str:
+        """Return what does not fit, as a part of a sentence; empty if all fits. Raises ValueError."""
+        try:
+            self._work.count_value(value)
+        except _RefusedSchema:
+            return "it is nested too deep, or there is too much of it, to be held against the schema"
+        return "; ".join(_sentence(error) for error in islice(self._validator.iter_errors(value), _MAX_ERRORS))
+
+
+class _WorkCounter:
+    """Counts what a validator has to do: applies each schema as the validator does, and does not look at the result.
+
+    Alternatives count as if all of them were tried, and a pattern of names as if it matched every name.
+    """
+
+    def __init__(self, root: JsonObject) -> None:
+        self._root = root
+        names = ("$anchor", "$dynamicAnchor")
+        self._anchors = {
+            part[name]: part for part in _objects(root) for name in names if isinstance(part.get(name), str)
+        }
+
+    def count_parts(self) -> None:
+        """Count what each part of the schema does wherever it is applied. Raises `_RefusedSchema`."""
+        self._count([(part, {}) for part in _objects(self._root)], _MAX_WORK_OF_PARTS)
+
+    def count_value(self, value: Any) -> None:
+        """Count what the schema does to this value. Raises `_RefusedSchema`."""
+        self._count([(self._root, value)], _MAX_WORK)
+
+    def _count(self, pairs: Iterable[tuple[Any, Any]], limit: int) -> None:
+        work = 0
+        stack = [(schema, value, 0, 0) for schema, value in pairs]
+        while stack:
+            schema, value, depth, chain = stack.pop()
+            work += _work_of(schema, value)
+            if work > limit:
+                raise _RefusedSchema("applies too many schemas and patterns")
+            if chain > _MAX_CHAIN:
+                raise _RefusedSchema(f"refers to itself, or has more than {_MAX_CHAIN} references in a row")
+            if depth >= _MAX_VALUE_DEPTH:
+                raise _RefusedSchema("is applied to a value that is nested too deep")
+            for inner, place in self._applied(schema, value):
+                if isinstance(inner, dict):
+                    stack.append((inner, place, depth, chain + 1) if place is value else (inner, place, depth + 1, 0))
+
+    def _applied(self, schema: JsonObject, value: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield what a schema applies: other schemas to the same value, to members of an object, to items of a list."""
+        for keyword, given in schema.items():
+            match keyword:
+                case "$ref" | "$dynamicRef" | "$recursiveRef":
+                    yield self._target(given), value
+                case "not" | "if" | "then" | "else" | "allOf" | "anyOf" | "oneOf":
+                    yield from ((inner, value) for inner in _listed(given))
+                case "dependentSchemas" | "dependencies" if isinstance(given, dict):
+                    yield from ((inner, value) for inner in given.values())
+                case "properties" if isinstance(given, dict) and isinstance(value, dict):
+                    yield from ((given[name], value[name]) for name in given.keys() & value.keys())
+                case "patternProperties" if isinstance(given, dict) and isinstance(value, dict):
+                    yield from ((inner, member) for inner in given.values() for member in value.values())
+                case "additionalProperties" | "unevaluatedProperties" if isinstance(value, dict):
+                    named = schema.get("properties") if keyword == "additionalProperties" else None
+                    yield from ((given, member) for name, member in value.items() if name not in (named or ()))
+                case "items" | "prefixItems" | "additionalItems" | "contains" | "unevaluatedItems":
+                    if isinstance(value, list | tuple):
+                        yield from ((inner, item) for inner in _listed(given) for item in value)
+
+    def _target(self, reference: Any) -> Any:
+        """Return what a reference leads to; None if there is nothing, which is left to the validator."""
+        pointer = unquote(reference.removeprefix("#")) if isinstance(reference, str) else "?"
+        if not pointer.startswith("/"):
+            return self._anchors.get(pointer) if pointer else self._root
+        found: Any = self._root
+        for step in pointer[1:].split("/"):
+            name = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(found, dict):
+                found = found.get(name)
+            elif isinstance(found, list) and name.isdigit() and int(name) < len(found):
+                found = found[int(name)]
+            else:
+                return None
+        return found
+
+
+def _work_of(schema: JsonObject, value: Any) -> int:
+    named = schema.get("patternProperties")
+    patterns = [schema.get("pattern"), *(named if isinstance(named, dict) else ())]
+    work = _WORK_OF_SCHEMA + (len(value) if isinstance(value, dict | list | tuple) else 0)
+    for pattern in patterns:
+        if isinstance(pattern, str):
+            work += _WORK_OF_BACKTRACKING if _BACKTRACKS.search(pattern) else _WORK_OF_PATTERN
+    return work
+
+
+def _listed(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [given]
+
+
+def _read(schema: Any, subject: str, loc: tuple[str, ...]) -> _CompiledSchema:
     try:
         _check_shape(schema)
         text = json.dumps(schema)
-        if len(text.encode()) > MAX_SCHEMA_BYTES:
-            raise _Refused(f"is larger than {MAX_SCHEMA_BYTES} bytes")
+        if len(text.encode()) > _MAX_SCHEMA_BYTES:
+            raise _RefusedSchema(f"is larger than {_MAX_SCHEMA_BYTES} bytes")
         return _compiled(text)
     except TypeError as error:
         raise InvalidRequest(f"{subject} is not JSON.", loc=loc) from error
-    except (_Refused, TooMuch) as error:
+    except _RefusedSchema as error:
         raise InvalidRequest(f"{subject} {error}.", loc=loc) from error
 
 
-class _Refused(Exception):
-    """What is wrong with a schema, as the end of a sentence."""
+@lru_cache(_MAX_COMPILED)
+def _compiled(text: str) -> _CompiledSchema:
+    return _CompiledSchema(json.loads(text))
 
 
 def _check_shape(schema: Any) -> None:
     if not isinstance(schema, dict) or schema.get("type") != "object":
-        raise _Refused('is not of type "object"')
+        raise _RefusedSchema('is not of type "object"')
     for key, value, depth in _walk(schema):
-        if depth > MAX_SCHEMA_DEPTH:
-            raise _Refused(f"is nested deeper than {MAX_SCHEMA_DEPTH} levels")
+        if depth > _MAX_SCHEMA_DEPTH:
+            raise _RefusedSchema(f"is nested deeper than {_MAX_SCHEMA_DEPTH} levels")
         if key in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
-            raise _Refused("refers to another document")
+            raise _RefusedSchema("refers to another document")
         if key == "$id" and isinstance(value, str) and depth > 1:
-            raise _Refused("has a part that is a document of its own ($id)")
+            raise _RefusedSchema("has a part that is a document of its own ($id)")
 
 
 def _check_patterns(schema: JsonObject) -> None:
     patterns: set[str] = set()
-    for key, value, _depth in _walk(schema):
-        if key == "pattern" and isinstance(value, str):
-            patterns.add(value)
-        if key == "patternProperties" and isinstance(value, dict):
-            patterns.update(value)
+    for part in _objects(schema):
+        if isinstance(pattern := part.get("pattern"), str):
+            patterns.add(pattern)
+        if isinstance(named := part.get("patternProperties"), dict):
+            patterns.update(named)
     if len(patterns) > _MAX_PATTERNS:
-        raise _Refused(f"has more than {_MAX_PATTERNS} different patterns")
+        raise _RefusedSchema(f"has more than {_MAX_PATTERNS} different patterns")
     large = 0
     for pattern in patterns:
         large += not _compiles(pattern, _LARGE_PATTERN_BYTES)
         if large > _MAX_LARGE_PATTERNS:
-            raise _Refused(f"has more than {_MAX_LARGE_PATTERNS} large patterns: a repetition is as large as its count")
+            raise _RefusedSchema(
+                f"has more than {_MAX_LARGE_PATTERNS} large patterns: a repetition is as large as its count"
+            )
 
 
 def _compiles(pattern: str, max_bytes: int) -> bool:
-    """Whether it is a pattern that takes no more than this when it is compiled."""
+    """Return whether it is a pattern that takes no more than this when it is compiled."""
     try:
-        jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=_options(max_bytes))
+        jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=_pattern_options(max_bytes))
     except ValueError:
         return False
     return True
 
 
-def _options(max_pattern_bytes: int) -> jsonschema_rs.FancyRegexOptions:
-    return jsonschema_rs.FancyRegexOptions(backtrack_limit=_MAX_BACKTRACKS, size_limit=max_pattern_bytes)
+def _pattern_options(max_bytes: int) -> jsonschema_rs.FancyRegexOptions:
+    return jsonschema_rs.FancyRegexOptions(backtrack_limit=_MAX_BACKTRACKS, size_limit=max_bytes)
 
 
 def _walk(value: Any) -> Iterator[tuple[object, Any, int]]:
-    """Every value within, with its key and depth; without recursion, and no deeper than one level too deep."""
+    """Yield every value within, with its key and depth; without recursion, and no deeper than one level too deep."""
     stack: list[tuple[object, Any, int]] = [(None, value, 0)]
     while stack:
         key, value, depth = stack.pop()
@@ -150,15 +264,8 @@ def _walk(value: Any) -> Iterator[tuple[object, Any, int]]:
             stack.extend((None, inner, depth + 1) for inner in value)
 
 
-@lru_cache(_COMPILED)
-def _compiled(text: str) -> _Schema:
-    schema, options = json.loads(text), _options(_MAX_PATTERN_BYTES)
-    _check_patterns(schema)
-    effort = measure(schema)
-    try:
-        return _Schema(jsonschema_rs.validator_for(schema, offline=True, pattern_options=options), effort)
-    except (ValueError, jsonschema_rs.ReferencingError) as error:
-        raise _Refused(f"is not a JSON Schema ({_cut(str(error).partition(chr(10))[0])})") from error
+def _objects(schema: JsonObject) -> Iterator[JsonObject]:
+    return (value for _key, value, _depth in _walk(schema) if isinstance(value, dict))
 
 
 def _sentence(error: jsonschema_rs.ValidationError) -> str:
