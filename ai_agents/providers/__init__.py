@@ -1,1 +1,1 @@
-"""Large language models behind one stream of events. SDKs are imported only when their provider is used."""
+"""Providers of language models, all behind one stream of events. An SDK is imported when its provider is first used."""

@@ -1,6 +1,6 @@
-"""Builds model events from a provider's pieces, and folds events into the whole response. Pure.
+"""Builds model events from the pieces that a provider sends, and folds events into the whole response. Pure.
 
-There is one fold, so that streamed and whole answers agree: a part's deltas add up to the part that `PartEnd` brings.
+All providers share it, so streamed and whole responses agree: the deltas of a part add up to the part in its `PartEnd`.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -26,26 +26,26 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.lines import clean_json, parse_object
 
-# Arguments nested deeper are no tool's; orjson writes 254 levels, and what holds them adds some.
+# No tool takes deeper arguments. orjson writes 254 levels, and the objects around the arguments need some of them.
 MAX_ARGUMENT_DEPTH = 64
 
 
 class Assembly:
-    """Collects the parts of one response as its events come."""
+    """Collects the parts of one response from its events."""
 
     def __init__(self) -> None:
         self.parts: list[TextPart | ReasoningPart | ToolCallPart] = []
         self.end: ResponseEnd | None = None
 
     def feed(self, event: ModelEvent) -> None:
-        """Take one event; deltas are ignored since `PartEnd` brings the whole part."""
+        """Take one event. Deltas are ignored, since `PartEnd` has the whole part."""
         if isinstance(event, PartEnd):
             self.parts.append(event.part)
         elif isinstance(event, ResponseEnd):
             self.end = event
 
     def response(self) -> ModelResponse:
-        """The whole. Raises `ProviderTruncated` if the terminal event never came."""
+        """The whole response. Raises `ProviderTruncated` where the terminal event is missing."""
         if self.end is None:
             raise ProviderTruncated
         return ModelResponse(
@@ -54,7 +54,7 @@ class Assembly:
 
 
 async def fold(events: AsyncIterator[ModelEvent]) -> ModelResponse:
-    """The response that a stream amounts to. Raises what the stream raises."""
+    """The whole response of a stream. Raises what the stream raises."""
     assembly = Assembly()
     try:
         async for event in events:
@@ -66,7 +66,7 @@ async def fold(events: AsyncIterator[ModelEvent]) -> ModelResponse:
 
 
 def closeable(events: AsyncIterator[ModelEvent]) -> AsyncGenerator[ModelEvent]:
-    """A stream as something that can be closed; most providers' are generators already."""
+    """A stream that has `aclose`. Most providers' streams are generators and have it already."""
     if isinstance(events, AsyncGenerator):
         return events
 
@@ -80,8 +80,8 @@ def closeable(events: AsyncIterator[ModelEvent]) -> AsyncGenerator[ModelEvent]:
 class PartWriter:
     """Writes the events of a response, one part at a time; opening a part ends the one before.
 
-    `events` is what has been written since it was last cleared, `parts` every part that has ended. A text or reasoning
-    part begins with its first character, so that none is ever empty; a reasoning part may have an origin alone.
+    `events` are those written since the caller last cleared the list; `parts` are all parts that have ended. `write`
+    opens a part at its first character, so no text part is empty. A reasoning part may have an origin and no text.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class PartWriter:
         self._origin: Mapping[str, Any] | None = None
 
     def write(self, kind: PartKind, text: str) -> None:
-        """More text of the part of this kind, which is opened if another one is open."""
+        """Add text to the open part, or to a new part where the open one is of another kind."""
         if self.kind != kind:
             if not text:
                 return
@@ -103,7 +103,7 @@ class PartWriter:
             text = self._held + text
             self._held = ""
         if not text.isascii() or "\0" in text:
-            if "\ud800" <= text[-1] <= "\udbff":  # half a character: the other half is in the next piece
+            if "\ud800" <= text[-1] <= "\udbff":  # half a surrogate pair: the other half is in the next piece
                 self._held = text[-1]
                 text = text[:-1]
             text = clean_text(text)
@@ -112,7 +112,7 @@ class PartWriter:
             self.events.append(PartDelta(self._index, kind, text))
 
     def open(self, kind: PartKind, *, origin: Mapping[str, Any] | None = None) -> None:
-        """Begin a part, even if nothing should follow."""
+        """Begin a part, even if no text follows."""
         self.close()
         self._index += 1
         self.kind = kind
@@ -120,7 +120,7 @@ class PartWriter:
         self.events.append(PartStart(self._index, kind))
 
     def close(self, *, origin: Mapping[str, Any] | None = None) -> None:
-        """End the open text or reasoning part, if there is one. `origin` replaces what it was opened with."""
+        """End the open part, if there is one. `origin` replaces the one that the part was opened with."""
         if self.kind is None:
             return
         text = self._end_text()
@@ -130,7 +130,10 @@ class PartWriter:
             self._end(TextPart(text))
 
     def tool_call(self, name: str, raw: str, *, origin: Mapping[str, Any] | None = None, cut: bool = False) -> None:
-        """A whole tool call from the raw JSON of its arguments. `cut`: the model was stopped in the midst of it."""
+        """Write a whole tool call; `raw` is the JSON of its arguments.
+
+        `cut`: the model was stopped while it wrote the call.
+        """
         self.close()
         self._index += 1
         arguments, malformed = parse_arguments(raw, cut=cut)
@@ -156,9 +159,9 @@ class PartWriter:
 
 
 def parse_arguments(raw: str, *, cut: bool = False) -> tuple[JsonObject, str | None]:
-    """The arguments of a tool call and, where they are not a JSON object, the raw text instead.
+    """The arguments of a tool call, and None; or an empty object, and the raw text where it is not a JSON object.
 
-    No text means no arguments, unless the model was `cut` before it could write any.
+    An empty text means no arguments, unless the model was stopped (`cut`) before it wrote any.
     """
     if not raw.strip():
         return ({}, "(cut off)") if cut else ({}, None)
@@ -172,14 +175,14 @@ def parse_arguments(raw: str, *, cut: bool = False) -> tuple[JsonObject, str | N
 
 
 def raw_arguments(arguments: Any) -> str:
-    """The raw JSON of arguments that came parsed, or as the text that they are."""
+    """The JSON of arguments that the provider sent as an object; arguments that are a text already stay as they are."""
     if isinstance(arguments, str):
         return arguments
     if arguments is None:
         return ""
     try:
         return orjson.dumps(clean_json(arguments)).decode()
-    except TypeError:  # nested beyond what can be written
+    except TypeError:  # nested deeper than orjson can write
         return "(unreadable)"
 
 

@@ -1,4 +1,4 @@
-"""Circuit breakers: a model that failed again and again is left alone for a while, where another one can be asked."""
+"""Circuit breakers: a model that failed several times in a row is skipped for a while, if there is another one."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -6,16 +6,16 @@ from time import monotonic
 from ai_agents.core.exceptions import ProviderError, ProviderNotConfigured, ProviderRejected
 from ai_agents.providers.retry import MAX_RETRY_AFTER_S
 
-# Failed calls in a row, each of them tried several times.
+# Failed calls in a row. Each of them was tried several times.
 THRESHOLD = 3
 OPEN_S = 30.0
-# A provider may ask for an hour; it is looked at again earlier.
+# A provider may ask to wait for an hour; it is tried again earlier.
 MAX_OPEN_S = 300.0
 _MAX_BREAKERS = 1000
 
 
 class Breaker:
-    """Of one provider's model. Closed it lets every call through, open none, and after a while one at a time."""
+    """The breaker of one model. Closed, it allows every call; open, none; after a while, one call at a time."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -25,13 +25,13 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether a call would be in vain, as far as is known."""
+        """Whether a call is expected to fail."""
         if self._open_until is None:
             return False
         return self._probing or self._clock() < self._open_until
 
     def begin(self) -> None:
-        """A call is made; where it finds out how things are, no other one does so meanwhile."""
+        """A call begins. On an open breaker it is the one that probes the model."""
         self._probing = self._open_until is not None
 
     def succeed(self) -> None:
@@ -39,22 +39,22 @@ class Breaker:
         self._failures, self._open_until, self._probing = 0, None, False
 
     def fail(self, error: ProviderError) -> None:
-        """The call failed. What the provider refuses says nothing of how it is."""
+        """The call failed. A refused request says nothing about the health of the model."""
         was_open, self._probing = self._open_until is not None, False
         if isinstance(error, ProviderRejected | ProviderNotConfigured):
             return
         self._failures += 1
-        wished_s = error.retry_after_s or 0.0
-        if was_open or self._failures >= THRESHOLD or wished_s > MAX_RETRY_AFTER_S:
-            self._open_until = self._clock() + min(max(OPEN_S, wished_s), MAX_OPEN_S)
+        asked_s = error.retry_after_s or 0.0
+        if was_open or self._failures >= THRESHOLD or asked_s > MAX_RETRY_AFTER_S:
+            self._open_until = self._clock() + min(max(OPEN_S, asked_s), MAX_OPEN_S)
 
     def give_up(self) -> None:
-        """The call ended without a verdict: whoever made it left."""
+        """The call ended without an answer or a failure, because it was cancelled."""
         self._probing = False
 
 
 class Breakers:
-    """The breakers of one process, by provider and model."""
+    """The breakers of one process, by provider and model; the oldest are dropped."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock

@@ -1,6 +1,6 @@
-"""A stand-in for a model: says what it is told, so that everything can be tried without a key. Deterministic.
+"""A stand-in for a model: it repeats what it is told, so that everything can be tried without a key. Deterministic.
 
-Where an answer has to fit a schema, it makes one up that does.
+Where an answer has to fit a schema, it makes one up that fits.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ from ai_agents.providers.rendering import result_text, visible_texts
 NAME = "echo"
 DEFAULT_MODEL = "echo"
 NOTICE = "(This is echo, a stand-in that repeats what it is told. Set a provider's key to talk to a model.)"
-# `/tool calculator {"expression": "6*7"}` asks for a call of that tool, where the agent has it.
-_TOOL_WISH = re.compile(r"/tool\s+(\S+)\s*(.*)", re.DOTALL)
+# `/tool calculator {"expression": "6*7"}` makes it call that tool, if the agent has the tool.
+_TOOL_COMMAND = re.compile(r"/tool\s+(\S+)\s*(.*)", re.DOTALL)
 _WORDS = re.compile(r"\s*\S+\s*$|\s*\S+")
 _CHARACTERS_PER_TOKEN = 4
 
 
 class EchoProvider(Provider):
-    """Streams the last user's text back word by word. `delay_s` is waited before each word."""
+    """Streams the last user's text back word by word, and waits `delay_s` seconds before each word."""
 
     name = NAME
 
@@ -44,17 +44,17 @@ class EchoProvider(Provider):
         self._delay_s = delay_s
 
     def capabilities(self, model: str) -> Capabilities:
-        """It takes every file and repeats its name; it follows no instructions."""
+        """It accepts every file, of which it repeats the name, and follows no instructions."""
         return Capabilities(instructions=False, files=ANY_FILES)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`."""
         writer = PartWriter()
-        wish = _tool_wish(request)
+        command = _tool_command(request)
         words: list[str] = []
         stop_reason: StopReason = "end"
-        if wish is not None:
-            writer.tool_call(*wish)
+        if command is not None:
+            writer.tool_call(*command)
             stop_reason = "tool_use"
         else:
             words = _WORDS.findall(_answer(request))
@@ -73,12 +73,12 @@ class EchoProvider(Provider):
             yield event
 
 
-def _tool_wish(request: ModelRequest) -> tuple[str, str] | None:
-    """The tool that the last message asks for, with its raw arguments, if it is offered."""
+def _tool_command(request: ModelRequest) -> tuple[str, str] | None:
+    """The tool that the last message names in a command, with its raw arguments; None where it is not offered."""
     last = request.messages[-1]
     if last.role != "user":
         return None
-    found = _TOOL_WISH.fullmatch("".join(visible_texts(last.parts)).strip())
+    found = _TOOL_COMMAND.fullmatch("".join(visible_texts(last.parts)).strip())
     if found is None or all(tool.name != found[1] for tool in request.tools):
         return None
     return found[1], found[2]
@@ -104,7 +104,7 @@ def _said(message: ModelMessage) -> str:
 
 
 def _usage(request: ModelRequest, words: list[str]) -> Usage:
-    """A guess, said to be one: echo counts characters, not tokens."""
+    """An estimate from the number of characters, marked as one."""
     sent = orjson.dumps([visible_texts(message.parts) for message in request.messages])
     return Usage(
         input_tokens=len(sent) // _CHARACTERS_PER_TOKEN,

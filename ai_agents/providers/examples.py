@@ -1,10 +1,10 @@
-"""A value that fits a JSON Schema, made up without a model: for a stand-in that has to answer in a form."""
+"""Makes up a value that fits a JSON Schema, for a stand-in that answers without a model."""
 
 from typing import Any
 
 from ai_agents.core.types import JsonObject
 
-# Deeper than this every schema that has an end has ended.
+# No schema that has a finite example needs more.
 _MAX_DEPTH = 16
 _OPTIONAL_DEPTH = 4
 _MAX_VALUES = 1_000
@@ -24,12 +24,12 @@ _OF_FORMATS = {
 
 
 def example_of(schema: JsonObject, text: str) -> Any:
-    """The simplest value that fits, as far as the schema alone tells; strings are `text` where they may be any."""
+    """A simple value that fits the schema, as far as its keywords tell. Free strings are `text`."""
     return _Example(schema, text).value(schema, 0)
 
 
 class _Example:
-    """One value being made, within a bound: a small schema can ask for a very large one."""
+    """Makes one value, within a limit: a small schema can require a very large value."""
 
     def __init__(self, root: JsonObject, text: str) -> None:
         self._root = root
@@ -37,7 +37,7 @@ class _Example:
         self._left = _MAX_VALUES
 
     def value(self, schema: Any, depth: int) -> Any:
-        """What fits a schema within the root."""
+        """A value that fits this part of the schema."""
         self._left -= 1
         if not isinstance(schema, dict) or depth > _MAX_DEPTH or self._left < 0:
             return None

@@ -1,6 +1,6 @@
-"""Bytes as they come from the network, cut into lines, server-sent events and JSON. Pure.
+"""Splits bytes from the network into lines and server-sent events, and reads and writes their JSON. Pure.
 
-However the bytes are split into chunks, what they hold is the same.
+The results do not depend on how the bytes are split into chunks.
 
 Sources: https://html.spec.whatwg.org/multipage/server-sent-events.html (parsing an event stream),
 https://github.com/ndjson/ndjson-spec; read 2026-11-22.
@@ -13,13 +13,13 @@ import orjson
 
 from ai_agents.core.json import clean_text
 
-# No provider sends a line near this; one that never ends must not fill the memory.
+# No provider sends a line near this length. The limit keeps an endless line from filling the memory.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 
 class LineDecoder:
-    """Cuts bytes at LF, for newline-delimited JSON. Lines come without their end; empty ones are left out."""
+    """Splits bytes at LF, for newline-delimited JSON. Gives lines without their LF, and no empty ones."""
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
@@ -30,7 +30,7 @@ class LineDecoder:
         return [line for line in self._split(chunk) if line]
 
     def flush(self) -> list[bytes]:
-        """The last line, where the stream ended without its LF."""
+        """The last line, where the stream ended without an LF."""
         rest = b"".join(self._rest)
         self._rest, self._rest_bytes = [], 0
         return [rest] if rest else []
@@ -55,9 +55,9 @@ class LineDecoder:
 
 
 class SSEDecoder(LineDecoder):
-    """Cuts bytes into server-sent events and gives the data of each that has any.
+    """Splits bytes into server-sent events. Gives the data of each event that has data.
 
-    CR, LF and CRLF end a line. A provider's data says by itself what it is, so names are not needed.
+    CR, LF and CRLF end a line. Event names are ignored: the data of every provider names its own type.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class SSEDecoder(LineDecoder):
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of each event that this chunk completes, its lines joined by LF. Raises as `LineDecoder` does."""
+        """The data of each event that this chunk completes, its lines joined by LF. Raises as in `LineDecoder`."""
         if self._start is not None:
             chunk = self._without_bom(chunk)
         if self._after_cr or b"\r" in chunk:
@@ -78,7 +78,7 @@ class SSEDecoder(LineDecoder):
         return found
 
     def flush(self) -> list[bytes]:
-        """What is left as if a blank line followed: some servers leave out the last one. A cut event stays cut JSON."""
+        """The data of the last event, as some servers leave out the blank line after it. A cut event is not JSON."""
         found: list[bytes] = []
         for line in [*super().flush(), b""]:
             self._take(line, found)
@@ -114,9 +114,9 @@ class SSEDecoder(LineDecoder):
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
-    """A JSON object. Raises ValueError for anything else.
+    """The JSON object in `data`. Raises ValueError for anything else.
 
-    Strings may hold a lone surrogate: some servers cut their text between the two halves of a pair.
+    Strings may hold a lone surrogate: some servers split their text between the two halves of a surrogate pair.
     """
     try:
         value = orjson.loads(data)
@@ -128,12 +128,12 @@ def parse_object(data: bytes) -> dict[str, Any]:
         except RecursionError as error:
             raise ValueError("JSON is nested too deep") from error
     if not isinstance(value, dict):
-        raise ValueError("expected a JSON object")  # noqa: TRY004  # callers catch what is wrong with the data as one
+        raise ValueError("expected a JSON object")  # noqa: TRY004  # callers catch one type of error for all bad data
     return value
 
 
 def encode_body(payload: dict[str, Any]) -> bytes:
-    """A request's JSON. Text that UTF-8 cannot say is cleaned rather than refused."""
+    """The JSON of a request. Text that UTF-8 cannot encode is cleaned, not refused."""
     try:
         return orjson.dumps(payload)
     except TypeError:
@@ -141,7 +141,7 @@ def encode_body(payload: dict[str, Any]) -> bytes:
 
 
 def clean_json(value: Any) -> Any:
-    """The value with every string made safe as `clean_text` does."""
+    """The value with `clean_text` applied to each of its strings."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What every provider's rendering needs: files and results as text, tool names that any API takes, the open turn."""
+"""What all request builders need: files and tool results as text, tool names that every API takes, the current turn."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from ai_agents.core.json import dumps
 from ai_agents.core.types import FilePart, ModelMessage, Part, TextPart, ToolCallPart, ToolDefinition, ToolResultPart
 
-# Anthropic takes 128 characters, OpenAI 64.
+# Anthropic allows 128 characters, OpenAI 64.
 MAX_NAME = 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _CLOSING_MARK = re.compile("</(?=file_content)", re.IGNORECASE)
-# Stands where a user's message holds nothing that can be sent: every API wants one that is not empty.
+# Replaces a user's message in which nothing can be sent. Every API refuses an empty one.
 EMPTY_TEXT = "(empty message)"
 
 
 class ToolNames:
-    """Names of tools as the APIs take them (letters, digits, `_`, `-`), and back: `server/tool` is none of those."""
+    """Translates tool names for the APIs, which allow letters, digits, `_` and `-` (not `server/tool`), and back."""
 
     def __init__(self, tools: Iterable[ToolDefinition]) -> None:
         self._to_wire: dict[str, str] = {}
@@ -26,11 +26,11 @@ class ToolNames:
             self._from_wire[wire] = tool.name
 
     def to_wire(self, name: str) -> str:
-        """The name to send; the history may name tools that are not offered any more."""
+        """The name to send. The history may name tools that are no longer offered."""
         return self._to_wire.get(name) or _plain(name)
 
     def from_wire(self, name: str) -> str:
-        """The tool that the model means by this name; the name itself if there is none."""
+        """The tool that the model means by this name; the name itself where there is no such tool."""
         return self._from_wire.get(name, name)
 
     def _free(self, name: str) -> str:
@@ -44,7 +44,7 @@ class ToolNames:
 
 
 def visible_texts(parts: Iterable[Part]) -> list[str]:
-    """The text and file parts as texts, adjacent text parts as one, without blank ones: APIs refuse those."""
+    """The text and file parts as texts. Adjacent text parts are one. Blank texts are left out: the APIs refuse them."""
     texts: list[str] = []
     text = ""
     for part in parts:
@@ -58,11 +58,11 @@ def visible_texts(parts: Iterable[Part]) -> list[str]:
 
 
 def file_text(part: FilePart) -> str:
-    """A file's name, and where the request holds it the text that is in it, marked off."""
+    """The name of a file and, where the request holds it, its text between marks."""
     name = f"[file: {part.filename} ({part.media_type})]"
     if part.content is None or part.content.form != "text" or not part.content.text.strip():
         return name
-    # A text that quotes the closing mark must not seem to end there.
+    # A text that contains the closing mark must not appear to end there.
     return f"{name}\n<file_content>\n{_CLOSING_MARK.sub('<_/', part.content.text)}\n</file_content>"
 
 
@@ -77,13 +77,13 @@ def tool_results_of(message: ModelMessage) -> list[ToolResultPart]:
 
 
 def result_text(part: ToolResultPart) -> str:
-    """What a tool answered, as a text that is not empty."""
+    """The result of a tool as a text that is not empty."""
     text = part.result if isinstance(part.result, str) else dumps(part.result)
     return text if text.strip() else "(no output)"
 
 
 def turn_start(messages: Sequence[ModelMessage]) -> int:
-    """The index of the first message after the last user's: where the turn under way begins."""
+    """The index after the last user's message, where the current turn begins; 0 where there is none."""
     for index in range(len(messages) - 1, -1, -1):
         if messages[index].role == "user":
             return index + 1

@@ -1,4 +1,4 @@
-"""Trying again before the first token. Nothing that was streamed is ever asked for twice here."""
+"""Tries a request again before its first token. After the first token nothing here asks again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,18 +10,19 @@ from ai_agents.core.exceptions import ProviderError
 
 T = TypeVar("T")
 
-# A wait longer than this is better spent at another provider, or told to the caller with `retry_after_s`.
+# For a longer wait it is better to ask another provider, or to give the caller `retry_after_s`.
 MAX_RETRY_AFTER_S = 20.0
-# All tries together; what is left of patience after that belongs to the fallbacks.
+# All tries together. The fallbacks have what is left of the run's patience.
 MAX_TOTAL_S = 60.0
 _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 8.0
 
 
 async def with_retries(attempt: Callable[[float], Awaitable[T]], *, retries: int, within_s: float | None = None) -> T:
-    """What `attempt` gives, tried `retries` times again where its error is retryable. Raises the last error.
+    """The result of `attempt`, which is tried up to `retries` more times after retryable errors.
 
-    Each try is told how many of the `within_s` seconds are left (None: `MAX_TOTAL_S`); none begins after them.
+    Each try gets the seconds that are left of `within_s` (None: `MAX_TOTAL_S`); none begins later. Raises the last
+    error.
     """
     deadline = monotonic() + (MAX_TOTAL_S if within_s is None else within_s)
     for tried in range(retries + 1):
@@ -36,7 +37,7 @@ async def with_retries(attempt: Callable[[float], Awaitable[T]], *, retries: int
 
 
 def retry_delay_s(error: ProviderError, *, tried: int) -> float | None:
-    """Seconds before the next try: the provider's wish, else doubling with jitter. None if there is to be none."""
+    """Seconds to wait before the next try: as the provider asks, or doubling with jitter. None: do not try again."""
     if not error.retryable:
         return None
     if error.retry_after_s is not None:

@@ -1,7 +1,7 @@
-"""Output schemas as the providers' own forms take them. Pure.
+"""Output schemas in the forms that providers accept. Pure.
 
-A provider compiles a part of JSON Schema only and refuses the rest. What it is given here is narrower than the schema
-or as wide, never one that forbids every answer: the answer is checked against the schema itself afterwards.
+A provider enforces only a part of JSON Schema and refuses the rest. The schema that it is sent may allow less than the
+agent's own, but always some valid answer. The answer itself is checked against the agent's schema afterwards.
 
 Sources, read 2026-11-22: https://platform.claude.com/docs/en/build-with-claude/structured-outputs ("JSON Schema
 limitations"), https://developers.openai.com/api/docs/guides/structured-outputs ("Supported schemas").
@@ -14,7 +14,7 @@ from typing import Any
 from ai_agents.core.json import dumps, loads
 from ai_agents.core.types import JsonObject
 
-# The name that OpenAI wants a schema to have.
+# OpenAI requires a name for each schema.
 SCHEMA_NAME = "answer"
 _INSTRUCTION = (
     "Give your final answer as one JSON value that fits the following JSON Schema, and nothing else: "
@@ -29,7 +29,7 @@ _STRICT_KEYWORDS = frozenset(
 )
 _MAX_STRICT_DEPTH = 10
 _MAX_STRICT_PROPERTIES = 5000
-# Anthropic keeps these as they are; of the other words those that only bound a value are told in the description.
+# Anthropic accepts these as they are. Keywords that only bound a value go into the description.
 _KEPT_KEYWORDS = ("type", "enum", "const", "title", "default")
 _BOUNDS = frozenset(
     {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern"}
@@ -40,23 +40,23 @@ _READ = frozenset({"properties", "required", "additionalProperties", "items", "a
 _MAX_OPTIONAL = 24
 _MAX_UNIONS = 16
 _MAX_DEFINITIONS = 100
-# They are looked at for each request, and an agent's stays the same.
+# Each request needs its schema, and the schema of an agent seldom changes.
 _KEPT_SCHEMAS = 256
 
 
 def schema_instruction(system: str | None, schema: JsonObject) -> str:
-    """The system prompt with the wish for an answer that fits the schema, for models that are only asked for it."""
+    """The system prompt, with a request for an answer that fits the schema: for APIs that do not enforce schemas."""
     wish = _INSTRUCTION.format(dumps(schema))
     return f"{system}\n\n{wish}" if system and system.strip() else wish
 
 
 def is_strict(schema: JsonObject) -> bool:
-    """Whether OpenAI's strict mode takes the schema as it is: every object closed, every property required."""
+    """Whether OpenAI's strict mode accepts the schema: every object is closed, every property required."""
     return _is_strict(dumps(schema))
 
 
 def narrowed(schema: JsonObject) -> JsonObject | None:
-    """The schema as Anthropic compiles it; None where it cannot be said so. It is shared: not to be changed."""
+    """The schema in the form that Anthropic enforces; None where there is none. Callers must not change it."""
     return _narrowed(dumps(schema))
 
 
@@ -83,16 +83,16 @@ def _is_strict(text: str) -> bool:
 def _narrowed(text: str) -> JsonObject | None:
     try:
         return _Narrowing(loads(text)).result
-    except _Unsayable:
+    except _NotEnforceable:
         return None
 
 
-class _Unsayable(Exception):
-    """The schema has no form that the provider compiles."""
+class _NotEnforceable(Exception):
+    """The schema has no form that the provider enforces."""
 
 
 class _Narrowing:
-    """One schema on its way; counts what there may only be so much of."""
+    """Narrows one schema, and counts what the API limits: optional properties and unions."""
 
     def __init__(self, schema: JsonObject) -> None:
         self._optional = 0
@@ -103,17 +103,17 @@ class _Narrowing:
             if word in schema:
                 self.result[word] = {name: self._narrow(inner) for name, inner in _of(schema, word)}
         if self._optional > _MAX_OPTIONAL or self._unions > _MAX_UNIONS:
-            raise _Unsayable
+            raise _NotEnforceable
 
     def _narrow(self, schema: Any) -> JsonObject:
         if not isinstance(schema, dict):
-            raise _Unsayable
+            raise _NotEnforceable
         if "$ref" in schema:
             if schema.keys() - {"$ref", "description", "title"}:
-                raise _Unsayable
+                raise _NotEnforceable
             return {"$ref": schema["$ref"]}
         if schema.keys() - _READ - _BOUNDS - _HARMLESS - set(_KEPT_KEYWORDS):
-            raise _Unsayable
+            raise _NotEnforceable
         found = {word: schema[word] for word in _KEPT_KEYWORDS if word in schema}
         self._describe(schema, found)
         for word in ("anyOf", "oneOf"):
@@ -127,15 +127,15 @@ class _Narrowing:
         if len(_types(schema)) > 1:
             self._unions += 1
         if not found.keys() & {"type", "enum", "const", "anyOf"} or {"anyOf", "properties"} <= found.keys():
-            raise _Unsayable
+            raise _NotEnforceable
         return found
 
     def _close(self, schema: JsonObject, found: JsonObject) -> None:
-        """An object has its named properties and no others."""
+        """Close an object: it has its named properties and no others."""
         properties, required = schema.get("properties") or {}, schema.get("required") or []
         is_map = not properties and schema.get("additionalProperties") is not False
         if is_map or set(required) - properties.keys():
-            raise _Unsayable
+            raise _NotEnforceable
         self._optional += len(properties) - len(required)
         found["properties"] = {name: self._narrow(inner) for name, inner in properties.items()}
         found["required"] = required
@@ -154,16 +154,16 @@ class _Narrowing:
 
 
 def _refuse_recursion(schema: JsonObject) -> None:
-    """Raises `_Unsayable` where a definition leads back to itself, or a reference to no definition of this schema."""
+    """Raises `_NotEnforceable` where a definition refers to itself, or a reference is to an unknown definition."""
     waiting = {
         f"#/{word}/{name}": set(_references(inner)) for word in _DEFINITIONS for name, inner in _of(schema, word)
     }
     if len(waiting) > _MAX_DEFINITIONS or set(_references(schema)) - waiting.keys():
-        raise _Unsayable
+        raise _NotEnforceable
     while waiting:
         settled = {name for name, references in waiting.items() if not references & waiting.keys()}
         if not settled:
-            raise _Unsayable
+            raise _NotEnforceable
         waiting = {name: references for name, references in waiting.items() if name not in settled}
 
 
@@ -183,7 +183,7 @@ def _of(schema: JsonObject, word: str) -> Iterator[tuple[str, Any]]:
 
 
 def _schemas(schema: Any) -> Iterator[tuple[Any, int]]:
-    """The schema and those within it that are schemas, each with its depth; references are not followed."""
+    """The schema and all schemas inside it, each with its depth. References are not followed."""
     stack: list[tuple[Any, int]] = [(schema, 0)]
     while stack:
         inner, depth = stack.pop()
