@@ -121,7 +121,7 @@ class RoleAuth:
 
         Raises `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
         """
-        return await self._db.read(lambda c: roles.get_role(c, user_id, resource_type, resource_id), brief=True)
+        return await self._db.read(lambda c: roles.get_role(c, user_id, resource_type, resource_id))
 
     async def require(self, user_id: str, role: str, resource_type: str, resource_id: str) -> RoleName:
         """The user's role, if it is at least this one.
@@ -146,14 +146,10 @@ class RoleAuth:
         self, user_id: str, thread_id: str, action: ThreadAction = "read", *, is_admin: bool = False
     ) -> ThreadAccess:
         """The user's access to a thread, if it allows the action. Raises `ThreadNotFound`, `PermissionDenied`."""
-        return await self._db.read(
-            lambda c: require_on_thread(c, user_id, action, thread_id, is_admin=is_admin), brief=True
-        )
+        return await self._db.read(lambda c: require_on_thread(c, user_id, action, thread_id, is_admin=is_admin))
 
     async def agent_access(
         self, user_id: str, agent_id: str, action: AgentAction = "read", *, is_admin: bool = False
     ) -> RoleName | None:
         """The user's role on an agent, if it allows the action. Raises `AgentNotFound`, `PermissionDenied`."""
-        return await self._db.read(
-            lambda c: require_on_agent(c, user_id, action, agent_id, is_admin=is_admin), brief=True
-        )
+        return await self._db.read(lambda c: require_on_agent(c, user_id, action, agent_id, is_admin=is_admin))

@@ -131,7 +131,7 @@ class SavedTokenEstimator(TokenEstimator):
         """Load what earlier processes learned, once; save what this process learned since."""
         if not self._loaded:
             self._loaded = True
-            self._know(await self._database.read(load_ratios))
+            self._know(await self._database.read(load_ratios, long=True))
         if unsaved := self.take_unsaved():
             await self._database.write(lambda c: save_ratios(c, unsaved))
 

@@ -295,6 +295,14 @@ class ModelResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSummary:
+    """A summary and the `seq` of the last message that it covers; 0 where it is about what came before them all."""
+
+    text: str
+    covers_through_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogRow:
     """One row of a thread's log. `data` is the event's JSON, one line, as clients get it.
 

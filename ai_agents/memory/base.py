@@ -10,25 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from ai_agents.core.types import ModelMessage
+from ai_agents.core.types import ModelMessage, StoredSummary
 
 Estimate = Callable[[ModelMessage], int]
-# So many messages are read in less time than it takes to have them read by somebody else.
-BRIEF = 64
-
-
-class StoredSummary(Protocol):
-    """What the messages of a thread up to one of them amount to."""
-
-    @property
-    def text(self) -> str:
-        """The summary itself."""
-        ...
-
-    @property
-    def covers_through_seq(self) -> int:
-        """The `seq` of the last message that it covers."""
-        ...
 
 
 class HistoryReader(Protocol):
@@ -92,6 +76,6 @@ class MemoryStrategy(ABC):
         return self
 
     @property
-    def is_brief(self) -> bool:
-        """Whether a window has some dozens of messages at most, however long the thread is."""
-        return False
+    def most_messages(self) -> int | None:
+        """At most how many messages a window has; None where it depends on the thread."""
+        return None

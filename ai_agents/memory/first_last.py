@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ai_agents.core.types import ModelMessage
-from ai_agents.memory.base import BRIEF, HistoryReader, MemoryStrategy, Window
+from ai_agents.memory.base import HistoryReader, MemoryStrategy, Window
 from ai_agents.memory.turns import latest_turns, shrink_to_turn_end, shrink_to_turn_start
 
 
@@ -34,9 +34,9 @@ class FirstLast(MemoryStrategy):
         return Window(opening + tail, gap_before_seq=tail[0].seq if opening else None)
 
     @property
-    def is_brief(self) -> bool:
-        """Unless it was set high."""
-        return self.first + self.last <= BRIEF
+    def most_messages(self) -> int:
+        """Both ends together."""
+        return self.first + self.last
 
 
 def _seq(message: ModelMessage) -> int:

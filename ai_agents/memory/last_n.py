@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ai_agents.memory.base import BRIEF, HistoryReader, MemoryStrategy, Window
+from ai_agents.memory.base import HistoryReader, MemoryStrategy, Window
 from ai_agents.memory.turns import latest_turns
 
 
@@ -19,6 +19,6 @@ class LastN(MemoryStrategy):
         return Window(latest_turns(history, self.n))
 
     @property
-    def is_brief(self) -> bool:
-        """Unless it was set high."""
-        return self.n <= BRIEF
+    def most_messages(self) -> int:
+        """`n`."""
+        return self.n

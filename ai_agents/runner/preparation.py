@@ -1,6 +1,6 @@
 """Making a turn ready: the agent, the part of its history that its memory asks for, its provider and its tools.
 
-One short read, and where it is brief it is part of the admission. Its cost depends on the memory's window, never on the
+One short read, which is part of the admission where it is small. Its cost depends on the memory's window, never on the
 length of the thread.
 """
 
@@ -20,7 +20,7 @@ from ai_agents.context.side_calls import CallPurpose
 from ai_agents.core.exceptions import AIAgentsError, ProviderError, RequestError
 from ai_agents.core.rows import Agent, Notice
 from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
-from ai_agents.memory.base import BRIEF, MemoryStrategy, Window
+from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.summarize import Summarize
 from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
@@ -33,6 +33,7 @@ from ai_agents.runner.turn import Prepare, Prepared
 from ai_agents.store.database import Database
 from ai_agents.store.history import History
 from ai_agents.store.runs import OwnedRun
+from ai_agents.store.transactions import SHORT_WORK_ROWS
 from ai_agents.tools.base import ToolContext
 from ai_agents.tools.executor import Judge, ToolExecutor, find_fault
 from ai_agents.tools.schema import OutputValidator
@@ -102,7 +103,7 @@ class Preparation:
 
         What would fail fails when the run is prepared.
         """
-        if not self._is_brief(run):
+        if self._is_long(run):
             return self
         try:
             return _Ahead(self, run, self._read(connection, run))
@@ -183,7 +184,7 @@ class Preparation:
         """The agent's own model (`place` 0) or a fallback, made ready with the thread as it is now."""
         contexts = self._contexts
         if reading is None:
-            reading = await self._database.read(lambda c: self._read(c, run, place), brief=self._is_brief(run))
+            reading = await self._database.read(lambda c: self._read(c, run, place), long=self._is_long(run))
         provider, model = reading.provider, reading.model
         built = contexts.requests.build(reading.agent, reading.window, provider.name, model, tools=reading.tools)
         meter = Meter(
@@ -235,12 +236,13 @@ class Preparation:
             agent, window, earlier, provider, model, self._contexts.requests.resolve_tools(connection, agent)
         )
 
-    def _is_brief(self, run: OwnedRun) -> bool:
-        """Whether little is read for this turn: the log's numbers count the messages, too."""
-        if run.reset_seq <= BRIEF:
-            return True
+    def _is_long(self, run: OwnedRun) -> bool:
+        """Whether many messages may be read for this turn. A thread has no more of them than its log has rows."""
+        if run.reset_seq <= SHORT_WORK_ROWS:
+            return False
         agent = self._contexts.agents.find(run.agent_id, run.agent_version)
-        return agent is not None and self._contexts.requests.strategy(agent).is_brief
+        most = None if agent is None else self._contexts.requests.strategy(agent).most_messages
+        return most is None or most > SHORT_WORK_ROWS
 
 
 class _Ahead:

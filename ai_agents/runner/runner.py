@@ -261,7 +261,7 @@ class AgentRunner:
             if self._draining or self._executor.successor is None:
                 raise Overloaded("This process is stopping.", retry_after_s=1)
             try:
-                admitted, _ = await self._executor.commit(partial(self._admit, asked=asked), self._begin, brief=True)
+                admitted, _ = await self._executor.commit(partial(self._admit, asked=asked), self._begin)
                 return admitted
             except JudgeFirst as first:
                 asked = await self._judge(asked, first)
@@ -308,7 +308,7 @@ class AgentRunner:
 
     async def find_replayed(self, asked: Admission) -> Admitted | None:
         """The run that this very request made before; for a look ahead of anything that may refuse the request."""
-        return await self._database.read(lambda c: find_replayed(c, asked), brief=True)
+        return await self._database.read(lambda c: find_replayed(c, asked))
 
     async def wait(self, thread_id: str, run_id: str) -> RunResult:
         """The run once it has ended or waits for a person, on whichever process it runs. Raises `RunNotFound`."""
@@ -333,7 +333,7 @@ class AgentRunner:
         return outcome
 
     async def _outcome(self, thread_id: str, run_id: str) -> RunResult | None:
-        return await self._database.read(lambda c: _outcome(c, thread_id, run_id), brief=True)
+        return await self._database.read(lambda c: _outcome(c, thread_id, run_id))
 
     async def decide(
         self, thread_id: str, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None = None
@@ -349,7 +349,7 @@ class AgentRunner:
         if reason:
             decision = await self._with_reason(decision, thread_id, run_id, clean_text(reason))
         decided = await self._executor.commit(
-            lambda c: decide(c, thread_id, run_id, decision, self._executor.successor), self._go_on, brief=True
+            lambda c: decide(c, thread_id, run_id, decision, self._executor.successor), self._go_on
         )
         return decided.run
 
@@ -358,7 +358,7 @@ class AgentRunner:
             row = runs.get_row(connection, thread_id, run_id)
             return self._contexts.agents.get(connection, row["agent_id"], row["agent_version"]), row["user_id"]
 
-        agent, user_id = await self._database.read(find, brief=True)
+        agent, user_id = await self._database.read(find)
         judged = await self.judge_input(agent, [TextPart(reason)], user_id=user_id)
         seen = "".join(part.text for part in judged.parts if isinstance(part, TextPart))
         return replace(decision, reason=seen, triggers=judged.triggers)
@@ -373,7 +373,7 @@ class AgentRunner:
         One that has ended is given as it is. Raises `RunNotFound`.
         """
         asked = await self._executor.commit(
-            lambda c: cancel(c, thread_id, run_id, self._executor.successor), self._begin_next, brief=True
+            lambda c: cancel(c, thread_id, run_id, self._executor.successor), self._begin_next
         )
         if asked.run["status"] in TERMINAL_RUN_STATUSES:
             return asked.run
@@ -407,7 +407,7 @@ class AgentRunner:
         """
         await self._contexts.refresh()
         asked = ContextAsked(thread_id, user_id, provider, model, strategy, is_admin=is_admin)
-        return await self._database.read(lambda c: read_context(c, self._contexts, asked))
+        return await self._database.read(lambda c: read_context(c, self._contexts, asked), long=True)
 
     # Reading along.
 
@@ -432,7 +432,7 @@ class AgentRunner:
 
         Raises `RunNotFound`, `InvalidEventId`.
         """
-        place = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, after), brief=True)
+        place = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, after))
         return None if place is None else self._reader(place, may_read=may_read)
 
     async def read_thread(
@@ -442,7 +442,7 @@ class AgentRunner:
 
         Raises `ThreadNotFound`, `InvalidEventId`.
         """
-        place = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after), brief=True)
+        place = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after))
         return self._reader(place, may_read=may_read)
 
     def _reader(

@@ -32,7 +32,7 @@ class Writes:
         delay_s = _FIRST_DELAY_S
         while True:
             try:
-                return await self._database.write(work, brief=True)
+                return await self._database.write(work)
             except DatabaseUnavailable:
                 self._complain()
             while True:

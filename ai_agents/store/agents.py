@@ -234,7 +234,7 @@ class AgentStore:
 
         `{"data", "next"}`. Raises `InvalidCursor`.
         """
-        return await self._db.read(lambda c: list_agents(c, user_id=user_id, limit=limit, after=after))
+        return await self._db.read(lambda c: list_agents(c, user_id=user_id, limit=limit, after=after), long=True)
 
     async def update(self, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None) -> Agent:
         """The agent with these fields in place of its own, at its next version if that changes anything.
@@ -252,7 +252,7 @@ class AgentStore:
 
         Raises `AgentNotFound`, `InvalidCursor`.
         """
-        return await self._db.read(lambda c: list_versions(c, agent_id, limit=limit, after=after))
+        return await self._db.read(lambda c: list_versions(c, agent_id, limit=limit, after=after), long=True)
 
     async def get_version(self, agent_id: str, version: int) -> Agent:
         """The agent as it was at a version, even if it is deleted now. Raises `AgentNotFound`."""

@@ -1,13 +1,12 @@
 """A database and its short transactions, the same for SQLite and PostgreSQL.
 
-Stores are written as plain functions of a SQLAlchemy `Connection` ("work") and handed to `read` or `write`, each of
-which is one transaction from begin to commit. On SQLite the whole of it runs in one hop to a thread; on PostgreSQL it
-runs on asyncpg.
+Stores are plain functions of a SQLAlchemy `Connection` ("work") that are passed to `read` or `write`, each of which is
+one transaction from begin to commit.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -29,40 +28,9 @@ from sqlalchemy.engine import URL
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import LogRow
 from ai_agents.store.models import SCHEMA_REVISION, Base
+from ai_agents.store.transactions import Backend, JoinWork, PublishRows, Work
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
-Runner = Callable[[Work[Any]], Awaitable[Any]]
-Tell = Callable[[Sequence[LogRow]], None]
-LOG_ROWS = "ai_agents.log_rows"
-VALUE_REFUSED = "A text or number in it cannot be stored."
-
-
-class Backend(Protocol):
-    """What differs between the databases."""
-
-    async def read(self, work: Work[T], *, brief: bool) -> T:
-        """Run the work, which changes nothing. `brief`: see `Database`."""
-        ...
-
-    async def write(self, work: Work[T], tell: Tell, *, brief: bool) -> T:
-        """Run the work and commit; the log rows that it wrote are told of then, before the result is given.
-
-        A caller that is cancelled leaves it to finish, and the rows are told of all the same.
-        """
-        ...
-
-    def begin(self, tell: Tell) -> AbstractAsyncContextManager[Runner]:
-        """One transaction for several pieces of work; commits at the end, rolls back on an error. Tells as `write`."""
-        ...
-
-    def checked_out(self) -> int:
-        """How many connections are in use now."""
-        ...
-
-    async def close(self) -> None:
-        """Close every connection."""
-        ...
 
 
 class HasDatabase(Protocol):
@@ -78,7 +46,7 @@ class HasDatabase(Protocol):
 class _Open:
     database: "Database"
     task: asyncio.Task[Any] | None
-    run: Runner
+    join: JoinWork
 
 
 _open: ContextVar[_Open | None] = ContextVar("ai_agents_open_transaction", default=None)
@@ -87,15 +55,15 @@ _open: ContextVar[_Open | None] = ContextVar("ai_agents_open_transaction", defau
 class Database:
     """Short transactions on one database.
 
-    `after_commit` is called with the log rows of each committed transaction. On SQLite that is in the order of the
-    commits; on PostgreSQL mostly, for two answers of the server may overtake each other: whoever is told minds `seq`.
-    Work is `brief` that touches some dozens of rows by an index, and nothing else: SQLite then spares it a
-    thread, in whose stead the event loop waits for it.
+    `after_commit` is called with the log rows of each committed transaction: on SQLite in the order of the commits, on
+    PostgreSQL in nearly that order, since two answers of the server may overtake each other; `seq` says which is first.
+    Work that may touch more rows than a turn does, a page of a list for one, says that it is `long`: SQLite runs it in
+    a thread, and all other work on the event loop, which saves more than the work itself takes.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = normalize_url(url)
-        self.after_commit: Tell = lambda _rows: None
+        self.after_commit: PublishRows = lambda _rows: None
         self._backend = _backend(self.url, pool_size)
 
     @property
@@ -113,13 +81,13 @@ class Database:
         """Whether this task is within `transaction()`."""
         return self._current() is not None
 
-    async def read(self, work: Work[T], *, brief: bool = False) -> T:
+    async def read(self, work: Work[T], *, long: bool = False) -> T:
         """The result of work that only reads. Raises `DatabaseUnavailable`."""
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
-        return await self._backend.read(work, brief=brief)
+        return await self._backend.read(work, long=long)
 
-    async def write(self, work: Work[T], *, brief: bool = False) -> T:
+    async def write(self, work: Work[T], *, long: bool = False) -> T:
         """The result of work, committed.
 
         The work may run a second time after a lost connection, so it has no other effects. Within `transaction()`
@@ -128,7 +96,7 @@ class Database:
         """
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
-        return await self._backend.write(work, self._tell, brief=brief)
+        return await self._backend.write(work, self._publish, long=long)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
@@ -140,22 +108,22 @@ class Database:
         if self._current() is not None:
             yield
             return
-        async with self._backend.begin(self._tell) as run:
-            token = _open.set(_Open(self, asyncio.current_task(), run))
+        async with self._backend.begin(self._publish) as join:
+            token = _open.set(_Open(self, asyncio.current_task(), join))
             try:
                 yield
             finally:
                 _open.reset(token)
 
-    def _tell(self, rows: Sequence[LogRow]) -> None:
+    def _publish(self, rows: Sequence[LogRow]) -> None:
         if rows:
             self.after_commit(rows)
 
-    def _current(self) -> Runner | None:
+    def _current(self) -> JoinWork | None:
         found = _open.get()
         if found is None or found.database is not self or found.task is not asyncio.current_task():
             return None
-        return found.run
+        return found.join
 
     def checked_out(self) -> int:
         """How many connections are in use now: 0 while nothing is being read or written."""
@@ -163,7 +131,7 @@ class Database:
 
     async def create_all(self) -> None:
         """Make every table that is missing, and stamp an empty database with the schema's revision."""
-        await self.write(_create_all)
+        await self.write(_create_all, long=True)
 
     async def is_empty(self) -> bool:
         """Whether the database has none of our tables."""
@@ -214,32 +182,3 @@ def _create_all(connection: Connection) -> None:
         stamp.create(connection, checkfirst=True)
         connection.execute(delete(stamp))
         connection.execute(insert(stamp).values(version_num=SCHEMA_REVISION))
-
-
-def fresh_rows(connection: Connection) -> list[LogRow]:
-    """An empty list for the log rows of the transaction that begins on this connection."""
-    rows: list[LogRow] = []
-    connection.info[LOG_ROWS] = rows
-    return rows
-
-
-def is_of_the_value(error: BaseException | None) -> bool:
-    """Whether an error is about a value that no database can keep: a lone surrogate, a number too big, no JSON."""
-    return isinstance(error, UnicodeEncodeError | OverflowError | TypeError)
-
-
-def join(connection: Connection, work: Work[T]) -> T:
-    """The result of work as one of several pieces of a transaction: if it raises, it alone is undone."""
-    rows: list[LogRow] = connection.info[LOG_ROWS]
-    noted = len(rows)
-    try:
-        with connection.begin_nested():
-            return work(connection)
-    except BaseException:
-        del rows[noted:]
-        raise
-
-
-def note_rows(connection: Connection, rows: Sequence[LogRow]) -> None:
-    """Remember rows that this transaction wrote, to be told of after its commit."""
-    connection.info[LOG_ROWS].extend(rows)

@@ -6,14 +6,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, literal_column, select
 
 from ai_agents.core.parts import part_from_stored
-from ai_agents.core.types import ModelMessage
+from ai_agents.core.types import ModelMessage, StoredSummary
 from ai_agents.store import summaries
 from ai_agents.store.models import MessageTable
 from ai_agents.store.pages import MAX_SEQ
 from ai_agents.store.statements import prepared
-from ai_agents.store.summaries import StoredSummary
-
-__all__ = ["History", "StoredSummary"]
 
 # `seq <= …` also leaves out messages that still wait for their place.
 _SLICE = (

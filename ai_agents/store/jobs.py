@@ -338,7 +338,7 @@ class JobStore:
 
     async def list(self, *, status: JobStatus | None = None, limit: int = 20, after: str | None = None) -> Page[Job]:
         """Jobs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-        return await self._db.read(lambda c: list_jobs(c, status=status, limit=limit, after=after))
+        return await self._db.read(lambda c: list_jobs(c, status=status, limit=limit, after=after), long=True)
 
     async def retry(self, job_id: str) -> Job:
         """Let a job that was given up begin anew. Raises `JobNotFound`, `Conflict`."""
@@ -346,7 +346,7 @@ class JobStore:
 
     async def count(self) -> JobCounts:
         """`queued`, `running`, `failed`, `oldest_created_at`."""
-        return await self._db.read(count)
+        return await self._db.read(count, long=True)
 
 
 def insert_loose(connection: Connection, kind: str, range_key: str, payload: JsonObject) -> Job:

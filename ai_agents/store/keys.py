@@ -118,7 +118,7 @@ class KeyStore:
 
     async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> Page[Key]:
         """A user's keys (None: all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-        return await self._db.read(lambda c: list_keys(c, user_id=user_id, limit=limit, after=after))
+        return await self._db.read(lambda c: list_keys(c, user_id=user_id, limit=limit, after=after), long=True)
 
     async def delete(self, key_id: str, *, user_id: str | None = None) -> None:
         """Remove a key, of this user where one is given. It is refused from now on. Raises `KeyNotFound`."""
@@ -126,4 +126,4 @@ class KeyStore:
 
     async def authenticate(self, key: str) -> KeyHolder | None:
         """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
-        return await self._db.read(lambda c: authenticate(c, key), brief=True)
+        return await self._db.read(lambda c: authenticate(c, key))

@@ -181,4 +181,6 @@ class MessageStore:
 
         Raises `InvalidCursor`.
         """
-        return await self._db.read(lambda c: list_messages(c, thread_id, limit=limit, after=after, order=order))
+        return await self._db.read(
+            lambda c: list_messages(c, thread_id, limit=limit, after=after, order=order), long=True
+        )

@@ -200,4 +200,4 @@ class UsageStore:
             sentence = f"Usage is grouped by {', '.join(get_args(Group))}."
             raise InvalidRequest(sentence, loc=("group_by",))
         asked = UsageAsked(user_id, since, until, group_by, limit, after)  # type: ignore[arg-type]  # checked above
-        return await self._db.read(lambda c: sum_usage(c, asked))
+        return await self._db.read(lambda c: sum_usage(c, asked), long=True)

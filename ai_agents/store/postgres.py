@@ -18,7 +18,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
 from ai_agents.core.unfinished import Unfinished
-from ai_agents.store.database import VALUE_REFUSED, Runner, Tell, Work, fresh_rows, is_of_the_value, join
+from ai_agents.store.transactions import VALUE_REFUSED, JoinWork, PublishRows, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
 # SQLSTATE classes after which the same request can succeed later: connection lost, transaction rolled back in favour
@@ -50,17 +50,17 @@ class PostgresBackend:
         self._reading = self._engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
         self._unfinished = Unfinished()
 
-    async def read(self, work: Work[T], *, brief: bool) -> T:
+    async def read(self, work: Work[T], *, long: bool) -> T:
         """Run the work. A caller that is cancelled leaves it to finish: that is less work than to stop it."""
         result, _rows = await self._unfinished.to_its_end(self._with_second_try(self._reading, work, commit=False))
         return result
 
-    async def write(self, work: Work[T], tell: Tell, *, brief: bool) -> T:
+    async def write(self, work: Work[T], publish: PublishRows, *, long: bool) -> T:
         """Run the work and commit it."""
 
         async def write() -> T:
             result, rows = await self._with_second_try(self._engine.sync_engine, work, commit=True)
-            tell(rows)
+            publish(rows)
             return result
 
         return await self._unfinished.to_its_end(write())
@@ -81,8 +81,8 @@ class PostgresBackend:
         return await _Attempt(engine, commit=commit).run(work)
 
     @asynccontextmanager
-    async def begin(self, tell: Tell) -> AsyncGenerator[Runner]:
-        """Hold one connection for several pieces of work."""
+    async def begin(self, publish: PublishRows) -> AsyncGenerator[JoinWork]:
+        """Hold one connection for several steps."""
         opening = asyncio.create_task(self._connect())
         # Steps follow one another even where a cancelled task did not wait for one of them.
         turn = asyncio.Lock()
@@ -94,7 +94,7 @@ class PostgresBackend:
 
         async def commit() -> None:
             await step(connection.commit)
-            tell(rows)
+            publish(rows)
 
         async def close() -> None:
             await asyncio.wait([opening])

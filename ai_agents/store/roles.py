@@ -333,4 +333,6 @@ class RoleStore:
         self, resource_type: str, resource_id: str, *, limit: int = 20, after: str | None = None
     ) -> Page[Role]:
         """The roles on a resource, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-        return await self._db.read(lambda c: list_on(c, resource_type, resource_id, limit=limit, after=after))
+        return await self._db.read(
+            lambda c: list_on(c, resource_type, resource_id, limit=limit, after=after), long=True
+        )

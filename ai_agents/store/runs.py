@@ -299,5 +299,6 @@ class RunStore:
         return await self._db.read(
             lambda c: pages.newest_first(
                 c, statement, RunTable.created_at, RunTable.id, limit=limit, after=after, to_dict=to_public
-            )
+            ),
+            long=True,
         )

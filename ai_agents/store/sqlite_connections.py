@@ -1,6 +1,6 @@
-"""Connections to an SQLite file: how they are opened, and those that are held open for one transaction after another.
+"""Connections to an SQLite file: how they are opened, and one that stays open for one transaction after another.
 
-A pooled connection costs more to take and to give back than a brief transaction does.
+To take a pooled connection and give it back costs more than a short transaction does.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from ai_agents.core import json
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
-from ai_agents.store.database import LOG_ROWS, VALUE_REFUSED, Work, fresh_rows, is_of_the_value, join
+from ai_agents.store.transactions import LOG_ROWS, VALUE_REFUSED, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
 # How long another process's write is waited for before the database counts as unavailable.
@@ -25,8 +25,8 @@ _BUSY_TIMEOUT_MS = 15_000
 
 
 @dataclass(kw_only=True, slots=True)
-class Piece:
-    """One of several pieces of work of a transaction: what it gave or how it failed, and the log rows that it wrote."""
+class QueuedWork:
+    """Work that is committed together with other work: its result or its error, and the log rows that it wrote."""
 
     work: Work[Any]
     result: Any = None
@@ -35,9 +35,9 @@ class Piece:
 
 
 class HeldConnection:
-    """A connection that stays open. It is used by one thread at a time, whichever.
+    """A connection that stays open. Any thread may use it, one at a time.
 
-    `begin` is the statement that begins its transactions. `rows` are the log rows of the one that is open.
+    `begin` is the statement that begins its transactions. `rows` are the log rows of the current one.
     """
 
     def __init__(self, engine: Engine, *, begin: str) -> None:
@@ -88,37 +88,37 @@ class HeldConnection:
         self.in_use = True
         self.rows = fresh_rows(self._opened)
 
-    def do_all(self, pieces: Sequence[Piece]) -> None:
-        """Do these in the transaction; one that fails undoes itself alone. If all do, the transaction is over."""
-        for piece in pieces:
-            self._do(piece, alone=len(pieces) == 1)
+    def do_all(self, queued: Sequence[QueuedWork]) -> None:
+        """Do all of this in the transaction. Work that fails is undone alone; if all fails, the transaction is over."""
+        for each in queued:
+            self._do(each, alone=len(queued) == 1)
             if not self._driver.in_transaction:
-                # Some errors, a full disk for one, make the database undo everything.
-                for lost in pieces:
+                # Some errors, such as a full disk, make the database undo everything.
+                for lost in queued:
                     lost.error = lost.error or DatabaseUnavailable()
                 break
-        if all(piece.error for piece in pieces):
+        if all(each.error for each in queued):
             self.rollback()
 
-    def _do(self, piece: Piece, *, alone: bool) -> None:
+    def _do(self, queued: QueuedWork, *, alone: bool) -> None:
         connection, driver = self._opened, self._driver
-        connection.info[LOG_ROWS] = piece.rows
+        connection.info[LOG_ROWS] = queued.rows
         try:
             with translated():
                 if alone:
-                    piece.result = piece.work(connection)
+                    queued.result = queued.work(connection)
                     return
-                driver.execute("SAVEPOINT piece")
-                piece.result = piece.work(connection)
-                driver.execute("RELEASE piece")
-        except BaseException as error:  # noqa: BLE001  # it is raised again where the piece's result is waited for
-            piece.error = error
+                driver.execute("SAVEPOINT queued")
+                queued.result = queued.work(connection)
+                driver.execute("RELEASE queued")
+        except BaseException as error:  # noqa: BLE001  # it is raised again for the caller that waits for the result
+            queued.error = error
             if driver.in_transaction and not alone:
-                driver.execute("ROLLBACK TO piece")
-                driver.execute("RELEASE piece")
+                driver.execute("ROLLBACK TO queued")
+                driver.execute("RELEASE queued")
 
     def join(self, work: Work[T]) -> T:
-        """The result of work that is one of several steps of the transaction."""
+        """The result of work that is one step of the transaction."""
         if not self.in_use:
             raise DatabaseUnavailable("The transaction has ended.")
         with translated():
@@ -165,7 +165,7 @@ class HeldConnection:
 
     @property
     def _opened(self) -> Connection:
-        assert self._connection is not None  # noqa: S101  # nothing is done before `begin`
+        assert self._connection is not None  # noqa: S101  # `begin` comes first
         return self._connection
 
 
@@ -183,7 +183,7 @@ def open_engine(url: URL, *, pool_size: int, in_memory: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(dbapi_connection: Any, _record: Any) -> None:
-        # The driver's own idea of when a transaction begins is switched off: it is said here.
+        # Transactions are begun here, never by the driver.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
@@ -201,7 +201,7 @@ def transact(engine: Engine, work: Work[T]) -> T:
 
 
 def is_busy(error: DatabaseUnavailable) -> bool:
-    """Whether it is another process that has to be waited for."""
+    """Whether another process holds the database."""
     cause = error.__cause__
     found = getattr(cause, "orig", None) or cause
     return getattr(found, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -209,14 +209,14 @@ def is_busy(error: DatabaseUnavailable) -> bool:
 
 @contextmanager
 def translated() -> Generator[None]:
-    """Turns "it is not there now" into `DatabaseUnavailable`, "it cannot keep this value" into `InvalidRequest`.
+    """Turns "not available now" into `DatabaseUnavailable`, "this value cannot be stored" into `InvalidRequest`.
 
     Other errors pass.
     """
     try:
         yield
     except (OperationalError, sqlite3.OperationalError) as error:
-        # The driver's plainest code is for statements that cannot be understood, which waiting does not mend.
+        # The general error code is that of a faulty statement, which will fail again.
         original = error.orig if isinstance(error, OperationalError) else error
         if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise

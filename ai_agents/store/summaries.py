@@ -4,26 +4,16 @@ The one that covers most counts, of several with the same cover the last one wri
 it is what clearing a summary leaves.
 """
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import utc_now
 from ai_agents.core.json import clean_text
+from ai_agents.core.types import StoredSummary
 from ai_agents.store import thread_log
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import SummaryTable, ThreadTable
 from ai_agents.store.pages import MAX_SEQ
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSummary:
-    """A summary and the `seq` through which it stands for the messages; 0 where it is about what came before them."""
-
-    text: str
-    covers_through_seq: int
-
 
 _NEWEST = (
     select(SummaryTable.text, SummaryTable.covers_through_seq, SummaryTable.number)

@@ -14,9 +14,9 @@ from ai_agents.core.events import EventType, event_data
 from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.store.database import note_rows
 from ai_agents.store.models import ThreadEventTable, ThreadTable
 from ai_agents.store.statements import prepared, prepared_insert
+from ai_agents.store.transactions import note_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Thread
 from ai_agents.core.types import FilePart, LogRow
 from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
-from ai_agents.store.database import HasDatabase, note_rows
+from ai_agents.store.database import HasDatabase
 from ai_agents.store.messages import find_message
 from ai_agents.store.models import AgentTable, ThreadTable
 from ai_agents.store.thread_log import Entry
+from ai_agents.store.transactions import note_rows
 
 _COLUMNS = (
     ThreadTable.id,
@@ -298,7 +299,8 @@ class ThreadStore:
                 metadata=metadata,
                 messages=messages,
                 owner_id=owner_id,
-            )
+            ),
+            long=bool(messages),
         )
 
     async def get(self, thread_id: str) -> Thread:
@@ -327,7 +329,7 @@ class ThreadStore:
         `{"data", "next"}`. Raises `InvalidCursor`.
         """
         return await self._db.read(
-            lambda c: list_threads(c, user_id=user_id, agent_id=agent_id, limit=limit, after=after)
+            lambda c: list_threads(c, user_id=user_id, agent_id=agent_id, limit=limit, after=after), long=True
         )
 
     async def update(
@@ -347,11 +349,11 @@ class ThreadStore:
 
     async def delete(self, thread_id: str) -> None:
         """Remove a thread with everything in it: runs, messages, log, roles. Raises `ThreadNotFound`."""
-        await self._db.write(lambda c: delete_thread(c, thread_id))
+        await self._db.write(lambda c: delete_thread(c, thread_id), long=True)
 
     async def fork(self, thread_id: str, message_id: str, *, owner_id: str | None = None) -> Thread:
         """A new thread with the history of this one up to and with a message.
 
         Raises `ThreadNotFound`, `MessageNotFound` (also for one that still waits), `AgentDeleted`.
         """
-        return await self._db.write(lambda c: fork_thread(c, thread_id, message_id, owner_id=owner_id))
+        return await self._db.write(lambda c: fork_thread(c, thread_id, message_id, owner_id=owner_id), long=True)

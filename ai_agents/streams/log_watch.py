@@ -57,7 +57,7 @@ class LogWatch:
 
     async def _look(self, thread_ids: Sequence[str]) -> None:
         try:
-            newest = await self._database.read(lambda c: _newest(c, thread_ids), brief=True)
+            newest = await self._database.read(lambda c: _newest(c, thread_ids))
         except DatabaseUnavailable:
             _log.warning("database unavailable, streams wait for it")
             return

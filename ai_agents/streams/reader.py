@@ -151,9 +151,9 @@ class StreamReader:
         cursor = self._cursor
         try:
             rows = await self._database.read(
-                lambda c: thread_log.list_after(c, cursor.thread_id, cursor.seq, limit=_PAGE), brief=True
+                lambda c: thread_log.list_after(c, cursor.thread_id, cursor.seq, limit=_PAGE)
             )
-            if not rows and not await self._database.read(lambda c: thread_log.exists(c, cursor.thread_id), brief=True):
+            if not rows and not await self._database.read(lambda c: thread_log.exists(c, cursor.thread_id)):
                 return cursor.take_rows(self._channel.rows_after(cursor.seq) or [self._deletion()])
         except DatabaseUnavailable:
             await asyncio.sleep(_RETRY_S)

@@ -82,7 +82,7 @@ class InProcessJobs:
 
     async def _look(self) -> None:
         if not self._draining and self._runner is not None and self._waiting.qsize() < _PAGE:
-            self.wake(await self._database.read(lambda c: jobs.list_due(c, limit=_PAGE), brief=True))
+            self.wake(await self._database.read(lambda c: jobs.list_due(c, limit=_PAGE)))
 
     async def _carry_out(self) -> None:
         while True:

@@ -73,7 +73,7 @@ class _Erasure:
         await self._do_each(partial(_shared_threads, user_id=user_id), partial(_redact_thread, user_id=user_id))
         await self._do_each(partial(_sole_agents, user_id=user_id), _remove_agent)
         removal = FileRemoval(self._context.attachments)
-        for file_id in await self._context.database.read(partial(files_of, user_id=user_id)):
+        for file_id in await self._context.database.read(partial(files_of, user_id=user_id), long=True):
             if await removal.remove(file_id):
                 await self._do(lambda _connection: {"files": 1})
         await self._do(partial(_remove_roles, user_id=user_id))
@@ -95,12 +95,12 @@ class _Erasure:
             jobs.note(connection, self._job, {"user_id": self._user_id, "removed": removed})
             return removed
 
-        self._removed = await self._context.database.write(do)
+        self._removed = await self._context.database.write(do, long=True)
 
     async def _do_each(self, find: Find, step: Callable[[Connection, str], Count]) -> None:
         """The step for each id that is found, in a transaction of its own."""
         last_id = ""
-        while ids := await self._context.database.read(partial(find, after_id=last_id)):
+        while ids := await self._context.database.read(partial(find, after_id=last_id), long=True):
             for found_id in ids:
                 await self._do(lambda c, found_id=found_id: step(c, found_id))  # type: ignore[misc]  # of the default's type
             last_id = ids[-1]

@@ -90,7 +90,7 @@ class JobRunner:
         try:
             async with asyncio.timeout(self._time_s):
                 effect = await self._handler(job.kind)(self.context, job)
-            await self._database.write(lambda c: jobs.finish(c, job, effect(c)))
+            await self._database.write(lambda c: jobs.finish(c, job, effect(c)), long=True)
         except (JobLost, ThreadNotFound, DatabaseUnavailable):
             # The job is gone, or its row cannot be reached: there is nothing to record.
             raise JobLost from None

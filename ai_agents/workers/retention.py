@@ -59,9 +59,11 @@ async def _remove_threads(context: JobContext, job: ClaimedJob) -> int:
     before = _before(job.payload.get("threads"))
     removed, last_id = 0, ""
     while before is not None:
-        ids = await context.database.read(partial(_idle_threads, before=before, after_id=last_id))
+        ids = await context.database.read(partial(_idle_threads, before=before, after_id=last_id), long=True)
         for thread_id in ids:
-            removed += await context.database.write(partial(_remove_if_idle, thread_id=thread_id, before=before))
+            removed += await context.database.write(
+                partial(_remove_if_idle, thread_id=thread_id, before=before), long=True
+            )
         if not ids:
             break
         last_id = ids[-1]
@@ -102,7 +104,7 @@ async def _remove_files(context: JobContext, job: ClaimedJob) -> int:
     removal = FileRemoval(context.attachments)
     removed, last_id = 0, ""
     while before is not None:
-        ids = await context.database.read(partial(_unused_files, before=before, after_id=last_id))
+        ids = await context.database.read(partial(_unused_files, before=before, after_id=last_id), long=True)
         for file_id in ids:
             with suppress(Conflict):  # a message has come to refer to it
                 removed += await removal.remove(file_id)

@@ -58,7 +58,7 @@ class _Stretch:
 async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
     """The effect that adds the job's summary. Raises as the provider does."""
     thread_id = str(job.thread_id)
-    stretch = await context.database.read(lambda c: _read(c, context, thread_id, job.range_key))
+    stretch = await context.database.read(lambda c: _read(c, context, thread_id, job.range_key), long=True)
     if stretch is None:
         return lambda _connection: {"written": False, "reason": "There is nothing to compact."}
     text = await _summarize(context, thread_id, stretch)

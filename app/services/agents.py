@@ -108,7 +108,7 @@ async def _check_tools(container: Container, body: AnyAgent) -> None:
     database = container.conn.database
     missing = (await database.read(lambda c: container.tools.resolve(c, names))).missing
     if missing:
-        listed = await database.read(container.tools.list_all)
+        listed = await database.read(container.tools.list_all, long=True)
         known = {tool.name for tool in listed if tool.status == "on"}
         raise _unknown("tool", known, "tools", names.index(missing[0]))
 

@@ -41,7 +41,7 @@ async def list_events(container: Container, thread_id: str, page: PageArguments,
             return thread_log.list_before(connection, thread_id, seq, limit=page["limit"] + 1)
         return thread_log.list_after(connection, thread_id, seq or 0, limit=page["limit"] + 1)
 
-    rows = await container.conn.database.read(read)
+    rows = await container.conn.database.read(read, long=True)
     shown = rows[: page["limit"]]
     following = f"{shown[-1].seq}-0" if len(rows) > page["limit"] else None
     return {"data": [_to_dict(row) for row in shown], "next": following}

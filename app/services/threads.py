@@ -104,7 +104,7 @@ async def create_thread(container: Container, user: Principal, judged: JudgedThr
         )
         return _record_findings(connection, thread, judged.findings)
 
-    return await container.conn.database.write(create)
+    return await container.conn.database.write(create, long=True)
 
 
 def _record_findings(connection: Connection, thread: Thread, findings: Sequence[Finding]) -> Thread:
@@ -167,7 +167,7 @@ async def delete_thread(
             check_version(versions, threads.get_with_version(connection, thread.thread_id)[1])
         threads.delete_thread(connection, thread.thread_id)
 
-    await container.conn.database.write(delete)
+    await container.conn.database.write(delete, long=True)
 
 
 async def fork_thread(container: Container, user: Principal, thread: ThreadAccess, message_id: str) -> Thread:

@@ -30,7 +30,7 @@ _ADMINS_ONLY = "Only an admin makes, approves and deletes tools."
 
 async def list_tools(container: Container, user: Principal) -> JsonObject:
     """The tools that agents may name; an admin also sees those that are off."""
-    listed = await container.conn.database.read(container.tools.list_all)
+    listed = await container.conn.database.read(container.tools.list_all, long=True)
     return _page([tool for tool in listed if user.is_admin or tool.status == "on"], is_admin=user.is_admin)
 
 

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.context.builder import build_request
-from ai_agents.core.types import ModelMessage, ToolDefinition
+from ai_agents.core.types import ModelMessage, StoredSummary, ToolDefinition
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.providers import anthropic_request
 from tests.fakes.rules import check
 from tests.support.examples import examples
-from tests.unit.memory.histories import ListHistory, Summary, threads
+from tests.unit.memory.histories import ListHistory, threads
 from tests.wire.requests import CALCULATOR, provider_of
 from tests.wire.test_a_thread_through_all_providers import MODELS, TO_WIRE
 
@@ -49,7 +49,7 @@ def test_any_window_of_any_prefix_is_accepted(
     prefix = messages[: data.draw(st.integers(first + 1, len(messages)))]
     covered = data.draw(st.sampled_from([None, *(message.seq for message in prefix)]))
     strategy = strategy_from_config(config)
-    window = strategy.window(ListHistory(prefix, None if covered is None else Summary("They talked.", covered)))
+    window = strategy.window(ListHistory(prefix, None if covered is None else StoredSummary("They talked.", covered)))
 
     built = build_request(
         agent={"system_prompt": "Be brief."},

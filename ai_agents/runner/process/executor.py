@@ -115,7 +115,7 @@ class Executor:
                 run_periodic_tasks(self._chores(), self._sweep_asked), name="ai-agents-periodic"
             )
 
-    async def commit(self, work: Callable[[Connection], T], launch: Callable[[T], None], *, brief: bool = False) -> T:
+    async def commit(self, work: Callable[[Connection], T], launch: Callable[[T], None]) -> T:
         """The result of a write that may make runs ours, once `launch` was called with it.
 
         A caller that is cancelled leaves both to be done: nobody else would run what is ours. It is a transaction of
@@ -125,7 +125,7 @@ class Executor:
             raise InvalidRequest("A run begins in a transaction of its own: leave `transaction()` first.")
 
         async def write() -> T:
-            result = await self._database.write(work, brief=brief)
+            result = await self._database.write(work)
             launch(result)
             return result
 
@@ -250,7 +250,7 @@ class Executor:
     async def _stop_cancelled(self) -> None:
         """Stop what somebody asked another process to cancel; our own requests come at once."""
         if self._running and self._shared:
-            for run_id in await self._database.read(lambda c: runs.list_cancel_requests(c, self.owner), brief=True):
+            for run_id in await self._database.read(lambda c: runs.list_cancel_requests(c, self.owner)):
                 self.stop(run_id, "cancel")
 
     async def _sweep(self) -> None:
@@ -266,11 +266,11 @@ class Executor:
 
     async def _tidy(self) -> None:
         """Remove what has outlived its time."""
-        await self._database.write(lambda c: (idempotency.sweep(c), tickets.sweep(c)))
+        await self._database.write(lambda c: (idempotency.sweep(c), tickets.sweep(c)), long=True)
 
     async def _give_up_waiting(self) -> None:
         """Let runs go on whose person has not spoken in time."""
-        for row in await self._database.read(runs.list_waited_out, brief=True):
+        for row in await self._database.read(runs.list_waited_out):
             await self._give_up_waiting_for(row["id"], row["thread_id"])
 
     async def _give_up_waiting_for(self, run_id: str, thread_id: str) -> None:
@@ -303,9 +303,7 @@ class Executor:
         others_than = self.owner if everything else None
         taken = 1
         while taken and self.successor is not None:
-            abandoned = await self._database.read(
-                lambda c: runs.list_abandoned(c, everything_but=others_than), brief=True
-            )
+            abandoned = await self._database.read(lambda c: runs.list_abandoned(c, everything_but=others_than))
             taken = 0
             for row in abandoned:
                 if row["id"] not in self._running:

@@ -11,14 +11,14 @@ from ai_agents.context.tokens import Calibration, TokenEstimator
 from ai_agents.context.windows import DEFAULT_WINDOW, context_window, input_budget
 from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.parts import text_of
-from ai_agents.core.types import ModelMessage, ModelSettings, ToolDefinition
+from ai_agents.core.types import ModelMessage, ModelSettings, StoredSummary, ToolDefinition
 from ai_agents.memory.base import Window
 from ai_agents.memory.first_last import FirstLast
 from ai_agents.memory.last_n import LastN
 from ai_agents.memory.summarize import Summarize
 from ai_agents.memory.token_window import TokenWindow
 from tests.unit.context.rules import check, messages_of_any_kind
-from tests.unit.memory.histories import ListHistory, Summary, assistant, calls, exchanges, result, threads, user
+from tests.unit.memory.histories import ListHistory, assistant, calls, exchanges, result, threads, user
 
 TOOL = ToolDefinition("calculator", "Calculates.")
 
@@ -54,7 +54,7 @@ def test_any_window_of_any_prefix_becomes_a_request_that_can_be_sent(
 ) -> None:
     prefix = messages[: data.draw(st.integers(1, len(messages)))]
     covered = data.draw(st.sampled_from([None, prefix[len(prefix) // 2].seq]))
-    window = strategy.window(ListHistory(prefix, Summary("Before.", covered) if covered else None))
+    window = strategy.window(ListHistory(prefix, StoredSummary("Before.", covered) if covered else None))
     built = build(window, window_tokens=window_tokens, allow_overflow=True)
     check(built.request.messages)
     check_account(built, window)

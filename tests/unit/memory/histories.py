@@ -5,15 +5,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from ai_agents.core.types import MessageRole, ModelMessage, Part, TextPart, ToolCallPart, ToolResultPart
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A summary as the store gives it."""
-
-    text: str
-    covers_through_seq: int
+from ai_agents.core.types import MessageRole, ModelMessage, Part, StoredSummary, TextPart, ToolCallPart, ToolResultPart
 
 
 @dataclass
@@ -21,7 +13,7 @@ class ListHistory:
     """A thread as a list; `rows_read` is how many messages have been handed out, `queries` how often."""
 
     messages: Sequence[ModelMessage]
-    stored_summary: Summary | None = None
+    stored_summary: StoredSummary | None = None
     rows_read: int = 0
     queries: int = field(default=0)
 
@@ -48,7 +40,7 @@ class ListHistory:
         """No strategy asks for this."""
         raise AssertionError(f"asked for the messages of {run_id}")
 
-    def summary(self) -> Summary | None:
+    def summary(self) -> StoredSummary | None:
         """The newest summary."""
         self.queries += 1
         return self.stored_summary

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ai_agents.core.types import ModelMessage
+from ai_agents.core.types import ModelMessage, StoredSummary
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.first_last import FirstLast
 from ai_agents.memory.last_n import LastN
@@ -11,7 +11,6 @@ from ai_agents.memory.token_window import TokenWindow
 from ai_agents.memory.turns import shrink_to_turn_end, shrink_to_turn_start, starts_of_turns
 from tests.unit.memory.histories import (
     ListHistory,
-    Summary,
     assistant,
     calls,
     exchanges,
@@ -115,7 +114,7 @@ def test_a_token_window_gives_a_newest_turn_that_is_too_long_whole() -> None:
 
 
 def test_summarize_gives_the_summary_and_what_came_after_it() -> None:
-    window = Summarize().window(ListHistory(exchanges(30), Summary("Much was said.", 50)))
+    window = Summarize().window(ListHistory(exchanges(30), StoredSummary("Much was said.", 50)))
     assert seqs(window) == list(range(51, 62))
     assert (window.summary, window.covers_through_seq) == ("Much was said.", 50)
 
@@ -127,12 +126,12 @@ def test_summarize_without_a_summary_gives_everything() -> None:
 
 
 def test_a_summary_that_ends_inside_a_turn_leaves_the_turn_whole() -> None:
-    window = Summarize().window(ListHistory(TOOL_THREAD, Summary("The first turn.", 7)))
+    window = Summarize().window(ListHistory(TOOL_THREAD, StoredSummary("The first turn.", 7)))
     assert seqs(window) == [6, 7, 8, 9, 10]
 
 
 def test_a_summary_of_everything_leaves_the_newest_turn() -> None:
-    assert seqs(Summarize().window(ListHistory(TOOL_THREAD, Summary("All.", 10)))) == [10]
+    assert seqs(Summarize().window(ListHistory(TOOL_THREAD, StoredSummary("All.", 10)))) == [10]
 
 
 def test_summarize_reads_no_further_than_the_model_takes_and_says_so() -> None:
@@ -149,7 +148,7 @@ def test_summarize_reads_no_further_than_the_model_takes_and_says_so() -> None:
 def test_a_window_costs_the_same_in_a_long_thread_as_in_a_short_one(strategy: MemoryStrategy) -> None:
     def cost(turns: int) -> tuple[int, int]:
         messages = exchanges(turns)
-        history = ListHistory(messages, Summary("Before.", seq_of(messages[-1]) - 11))
+        history = ListHistory(messages, StoredSummary("Before.", seq_of(messages[-1]) - 11))
         strategy.window(history)
         return history.rows_read, history.queries
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.core.tokens import estimate_message
-from ai_agents.core.types import ModelMessage, ToolCallPart, ToolResultPart
+from ai_agents.core.types import ModelMessage, StoredSummary, ToolCallPart, ToolResultPart
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.first_last import FirstLast
 from ai_agents.memory.last_n import LastN
@@ -14,7 +14,7 @@ from ai_agents.memory.summarize import Summarize
 from ai_agents.memory.token_window import TokenWindow
 from ai_agents.memory.turns import starts_of_turns
 from tests.support.examples import examples
-from tests.unit.memory.histories import ListHistory, Summary, seq_of, threads
+from tests.unit.memory.histories import ListHistory, seq_of, threads
 
 counts = st.integers(1, 14)
 any_strategy: st.SearchStrategy[MemoryStrategy] = st.one_of(
@@ -29,7 +29,7 @@ any_strategy: st.SearchStrategy[MemoryStrategy] = st.one_of(
 def histories(draw: st.DrawFn) -> ListHistory:
     messages = draw(threads())
     covered = draw(st.one_of(st.none(), st.integers(1, seq_of(messages[-1]))))
-    return ListHistory(messages, Summary("What was said.", covered) if covered else None)
+    return ListHistory(messages, StoredSummary("What was said.", covered) if covered else None)
 
 
 def newest_turn_of(messages: list[ModelMessage]) -> list[ModelMessage]:

@@ -25,9 +25,9 @@ async def test_what_was_acknowledged_stands_whoever_is_cancelled_beside_it(datab
     async def use() -> None:
         kind = chance.random()
         if kind < 0.5:
-            acknowledged.append(await database.write(_count_up(fails=kind < 0.1), brief=chance.random() < 0.7))
+            acknowledged.append(await database.write(_count_up(fails=kind < 0.1), long=chance.random() < 0.7))
         elif kind < 0.8:
-            await database.read(_count, brief=chance.random() < 0.7)
+            await database.read(_count, long=chance.random() < 0.7)
         else:
             async with database.transaction():
                 counted = await database.write(_count_up(fails=False))

@@ -7,10 +7,19 @@ import pytest
 from sqlalchemy import Connection, event
 
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.types import MessageRole, ModelMessage, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.types import (
+    MessageRole,
+    ModelMessage,
+    Part,
+    ReasoningPart,
+    StoredSummary,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
-from ai_agents.store.history import History, StoredSummary
+from ai_agents.store.history import History
 from ai_agents.store.messages import insert_message, insert_messages
 from ai_agents.store.summaries import insert_summary
 from ai_agents.store.threads import ThreadStore

@@ -7,9 +7,10 @@ import pytest
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest, ThreadNotFound
 from ai_agents.core.ids import new_id
+from ai_agents.core.types import StoredSummary
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
-from ai_agents.store.summaries import StoredSummary, SummaryStore
+from ai_agents.store.summaries import SummaryStore
 from ai_agents.store.threads import ThreadStore
 
 

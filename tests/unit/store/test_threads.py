@@ -19,7 +19,17 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import is_id, new_id, utc_now
 from ai_agents.core.rows import Thread
-from ai_agents.core.types import LogRow, MessageRole, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
+from ai_agents.core.types import (
+    LogRow,
+    MessageRole,
+    Part,
+    ReasoningPart,
+    StoredSummary,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    Usage,
+)
 from ai_agents.store import summaries, thread_log
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
@@ -107,7 +117,7 @@ async def test_what_a_thread_starts_from_is_its_first_history_and_log(
     assert [json.loads(row.data)["message"] for row in rows] == messages
     # The summary is of what came before these messages, so that none of them is left out for its sake.
     summary = await database.read(lambda c: summaries.newest(c, thread["id"]))
-    assert summary == summaries.StoredSummary("They met.", 0)
+    assert summary == StoredSummary("They met.", 0)
 
 
 async def test_a_message_that_nobody_can_have_said_makes_no_thread(threads: ThreadStore, agent_id: str) -> None:
@@ -186,7 +196,7 @@ async def test_a_summary_that_a_person_writes_replaces_the_text_and_not_the_cove
     assert (await threads.get(thread_id))["summary"] == "by job"
     assert (await threads.update(thread_id, {"summary": "by hand"}))["summary"] == "by hand"
     newest = await database.read(lambda c: summaries.newest(c, thread_id))
-    assert newest == summaries.StoredSummary("by hand", 2)
+    assert newest == StoredSummary("by hand", 2)
     assert (await threads.update(thread_id, {"summary": None}))["summary"] is None
     assert await database.read(lambda c: summaries.newest(c, thread_id)) is None
 
