@@ -1,1 +1,1 @@
-"""Which messages of a thread a model is shown: strategies, told apart by name, each reading only its window."""
+"""Memory strategies: which messages of a thread a model is sent. Each reads only the rows of its window."""

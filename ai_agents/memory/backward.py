@@ -1,4 +1,4 @@
-"""Walks back from the newest message, page by page, until enough tokens are gathered."""
+"""Reads back from the newest message, page by page, until the tokens are used up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from ai_agents.core.types import ModelMessage
 from ai_agents.memory.base import Estimate, HistoryReader
 from ai_agents.memory.turns import newest_turn, shrink_to_turn_start
 
-# The first page, when nothing is known of the messages' length; later ones are as long as what is missing should be.
+# Messages of the first page, when their length is not known. Later pages are as long as the missing messages should be.
 _FIRST_PAGE = 16
 _MAX_PAGE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Whole turns, ascending; `stopped` says that tokens ran out before messages did."""
+    """Whole turns, ascending. `stopped`: the tokens were used up before all messages were read."""
 
     messages: tuple[ModelMessage, ...]
     stopped: bool
 
 
 def turns_within(history: HistoryReader, *, max_tokens: int, estimate: Estimate, after_seq: int = 0) -> Walk:
-    """The newest whole turns that `max_tokens` hold, of those after `after_seq`; at least the newest turn.
+    """The newest whole turns after `after_seq` that fit into `max_tokens`; at least the newest turn.
 
-    Reads at most a page more than it gives.
+    Reads at most one page more than it returns.
     """
     pages: list[Sequence[ModelMessage]] = []
     kept = tokens = 0
@@ -47,7 +47,7 @@ def turns_within(history: HistoryReader, *, max_tokens: int, estimate: Estimate,
 
 
 def _fitting(page: Sequence[ModelMessage], tokens: int, max_tokens: int, estimate: Estimate) -> tuple[int, int]:
-    """How many of the page's last messages fit, and the tokens gathered with the first that does not."""
+    """How many of the page's last messages fit, and all tokens so far with the first message that does not fit."""
     for count, message in enumerate(reversed(page)):
         tokens += estimate(message)
         if tokens > max_tokens:

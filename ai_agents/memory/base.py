@@ -1,8 +1,8 @@
-"""What a memory strategy is: something that chooses which messages of a thread the model is shown.
+"""The protocol of a memory strategy: it chooses which messages of a thread the model is sent.
 
-A strategy reads through a `HistoryReader`, inside the caller's short transaction, and only the rows that it needs:
-its cost depends on its window, never on the length of the thread. The new message is in the history already, so every
-count includes it.
+A strategy reads through a `HistoryReader`, inside the caller's short transaction, and only the rows that it needs: its
+cost depends on its window, never on the length of the thread. The history includes the new message already, so every
+count does too.
 """
 
 from abc import ABC, abstractmethod
@@ -16,10 +16,10 @@ Estimate = Callable[[ModelMessage], int]
 
 
 class HistoryReader(Protocol):
-    """One thread's messages, read by place. Every sequence is ascending by `seq`, which every message has."""
+    """Reads the messages of one thread. Every message has a `seq`, and every sequence ascends by it."""
 
     def latest(self, limit: int, *, before_seq: int | None = None) -> Sequence[ModelMessage]:
-        """The last `limit` messages, of those before `before_seq` where it is given."""
+        """The last `limit` messages of the thread, or of those before `before_seq`."""
         ...
 
     def first(self, limit: int) -> Sequence[ModelMessage]:
@@ -31,7 +31,7 @@ class HistoryReader(Protocol):
         ...
 
     def turn_start(self, seq: int) -> int:
-        """The `seq` of the last user's message at or before `seq`; without one, a `seq` not after the given one."""
+        """The `seq` of the last user's message at or before `seq`; without one, any number up to `seq`."""
         ...
 
     def run_messages(self, run_id: str) -> Sequence[ModelMessage]:
@@ -45,11 +45,11 @@ class HistoryReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a strategy chose. `messages` ascend and begin with a user's; they are empty only where nobody has spoken.
+    """The messages that a strategy chose. They ascend and begin with a user's message; a new thread has none.
 
-    `summary` stands for what lies at or before `covers_through_seq`. Where messages between two of the window were
-    left out, `gap_before_seq` is the `seq` of the first one after them. `unread_before_seq` is set where older
-    messages belong to the window and were not read, since no model could take them as well.
+    `summary` replaces the messages up to `covers_through_seq`. Where messages between two of the window were left out,
+    `gap_before_seq` is the `seq` of the first message after them. `unread_before_seq` is set where older messages
+    belong to the window but were not read, since no model could take them too.
     """
 
     messages: tuple[ModelMessage, ...]
@@ -66,12 +66,12 @@ class MemoryStrategy(ABC):
 
     @abstractmethod
     def window(self, history: HistoryReader) -> Window:
-        """The window as the thread stands now: whole turns, the newest message among them."""
+        """The window of the thread as it is now: whole turns, with the newest message."""
 
     def fitted(self, *, max_tokens: int, estimate: Estimate) -> "MemoryStrategy":
-        """The same strategy for a model that takes `max_tokens`, as `estimate` counts them.
+        """This strategy for a model that takes `max_tokens`, counted by `estimate`.
 
-        Lets a strategy stop reading where nothing more could be sent, or count as the model's provider does.
+        It lets a strategy count as the model's provider does, and stop reading where nothing more could be sent.
         """
         return self
 

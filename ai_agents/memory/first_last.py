@@ -1,4 +1,4 @@
-"""The beginning of a thread, where its task is often given, and its newest messages."""
+"""The first messages of a thread, where its task is often given, and the newest ones."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ from ai_agents.memory.turns import latest_turns, shrink_to_turn_end, shrink_to_t
 class FirstLast(MemoryStrategy):
     """At most the first `first` and the last `last` messages, in whole turns.
 
-    Where the first turn alone is longer than `first`, only its opening question is kept of it.
+    Of a first turn that is longer than `first`, only the user's message is kept.
     """
 
     name: ClassVar[str] = "first_last"
@@ -20,11 +20,11 @@ class FirstLast(MemoryStrategy):
     last: int = 10
 
     def window(self, history: HistoryReader) -> Window:
-        """The two ends of the thread, or all of it where they meet."""
+        """Both ends of the thread; the whole thread where they meet."""
         tail = latest_turns(history, self.last)
         if not tail or not self.first:
             return Window(tail)
-        # One more than asked for: it tells whether the turn before it has ended.
+        # One more than is kept: it tells whether the turn before it has ended.
         ahead = history.first(self.first + 1)
         head = [message for message in ahead if _seq(message) < _seq(tail[0])]
         if len(head) <= self.first:

@@ -1,4 +1,4 @@
-"""The newest messages."""
+"""The newest messages of a thread."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,13 +9,13 @@ from ai_agents.memory.turns import latest_turns
 
 @dataclass(frozen=True, slots=True)
 class LastN(MemoryStrategy):
-    """At most the last `n` messages, from where a turn begins; the newest turn is whole even if it is longer."""
+    """The whole turns among the last `n` messages; the newest turn is whole even if it is longer."""
 
     name: ClassVar[str] = "last_n"
     n: int = 20
 
     def window(self, history: HistoryReader) -> Window:
-        """The last whole turns within `n` messages."""
+        """The whole turns among the last `n` messages."""
         return Window(latest_turns(history, self.n))
 
     @property

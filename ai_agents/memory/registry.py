@@ -1,4 +1,4 @@
-"""Memory strategies by name, from options as the library takes them or from an agent's `memory` field."""
+"""Memory strategies by name, with options from the caller or from an agent's `memory` field."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from ai_agents.memory.summarize import Summarize
 from ai_agents.memory.token_window import TokenWindow
 
 MemoryFactory = Callable[..., MemoryStrategy]
-# Windows are read whole into memory for every turn; a strategy of tokens is the one for more than this.
+# Each turn reads its whole window into the process's memory. For longer windows there is `token_window`.
 _MOST_MESSAGES = 10_000
 _MOST_TOKENS = 10_000_000
 
@@ -38,9 +38,10 @@ _factories: dict[str, MemoryFactory] = {
 
 
 def register_memory_strategy(name: str, factory: MemoryFactory) -> None:
-    """Make `factory(**options)` known as `name`. It raises `InvalidRequest` for options that it does not take.
+    """Make `get_memory_strategy(name, **options)` return `factory(**options)`.
 
-    Raises `InvalidRequest` for a name that one of the built-in strategies has.
+    The factory raises `InvalidRequest` for options that it does not take. Raises `InvalidRequest` for an empty name or
+    the name of a built-in strategy.
     """
     if not name or name in _RANGES:
         raise InvalidRequest(f"The name {name!r} cannot be given to a memory strategy.", loc=("memory", "strategy"))
@@ -48,12 +49,12 @@ def register_memory_strategy(name: str, factory: MemoryFactory) -> None:
 
 
 def list_memory_strategies() -> list[str]:
-    """The names that `get_memory_strategy` knows, in order."""
+    """The names that `get_memory_strategy` knows, sorted."""
     return sorted(_factories)
 
 
 def get_memory_strategy(name: str, /, **options: Any) -> MemoryStrategy:
-    """The strategy of this name; options that are not given have the strategy's defaults.
+    """The strategy of this name. Options that are missing have the strategy's defaults.
 
     Raises `InvalidRequest` for an unknown name, an unknown option or a value out of range.
     """
@@ -68,7 +69,7 @@ def get_memory_strategy(name: str, /, **options: Any) -> MemoryStrategy:
 
 
 def strategy_from_config(config: Mapping[str, Any]) -> MemoryStrategy:
-    """The strategy that an agent's `memory` field describes, as `{"strategy": "last_n", "n": 20}`.
+    """The strategy that an agent's `memory` field describes, such as `{"strategy": "last_n", "n": 20}`.
 
     Raises `InvalidRequest` as `get_memory_strategy` does.
     """

@@ -1,4 +1,4 @@
-"""A summary of what lies far back, and every message since."""
+"""A summary of the older messages, and every message after it."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -7,17 +7,17 @@ from ai_agents.core.tokens import estimate_message
 from ai_agents.memory.backward import turns_within
 from ai_agents.memory.base import Estimate, HistoryReader, MemoryStrategy, Window
 
-# More than any model takes, so that what is not read could not have been sent either. It bounds the work in a thread
-# that has grown long without a summary.
+# More than any model takes, so messages that are not read could not be sent. It limits the work in a long thread that
+# has no summary yet.
 _MOST_TOKENS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Summarize(MemoryStrategy):
-    """The newest summary and all messages after the last one that it covers, so that none is in neither.
+    """The newest summary and all messages that it does not cover, so every message is in one of the two.
 
-    Whoever writes summaries does so when more than twice `recent` messages lie after the last one, and leaves the
-    newest `recent` as they are; the window itself does not depend on it.
+    A background job writes the next summary when more than twice `recent` messages are not covered, and leaves out the
+    newest `recent`. The window itself does not depend on `recent`.
     """
 
     name: ClassVar[str] = "summarize"
@@ -27,11 +27,11 @@ class Summarize(MemoryStrategy):
 
     @property
     def longest(self) -> int:
-        """How many messages may lie after a summary before the next one is due."""
+        """How many messages may follow a summary before the next one is due."""
         return 2 * self.recent
 
     def window(self, history: HistoryReader) -> Window:
-        """The summary and what came after it, from the beginning of the turn in which the summary ends."""
+        """The summary, and the messages from the beginning of the turn in which the summary ends."""
         summary = history.summary()
         covered = summary.covers_through_seq if summary else 0
         after_seq = _turn_boundary(history, covered) if covered else 0
@@ -44,12 +44,12 @@ class Summarize(MemoryStrategy):
         )
 
     def fitted(self, *, max_tokens: int, estimate: Estimate) -> "Summarize":
-        """Reads no more than the model takes."""
+        """Counts as the model's provider does, and reads no more than the model takes."""
         return replace(self, max_tokens=min(self.max_tokens, max_tokens), estimate=estimate)
 
 
 def _turn_boundary(history: HistoryReader, covered: int) -> int:
-    """The last `seq` at or before `covered` after which a turn begins."""
+    """The last `seq`, at or before `covered`, after which a turn begins."""
     following = history.after(covered, limit=1)
     if not following or following[0].role == "user" or following[0].seq is None:
         return covered

@@ -1,4 +1,4 @@
-"""As many of the newest messages as a number of tokens holds."""
+"""The newest messages that fit into a number of tokens."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -10,7 +10,7 @@ from ai_agents.memory.base import Estimate, HistoryReader, MemoryStrategy, Windo
 
 @dataclass(frozen=True, slots=True)
 class TokenWindow(MemoryStrategy):
-    """The newest whole turns within `max_tokens`; the newest turn is whole even if it is longer."""
+    """The newest whole turns that fit into `max_tokens`; the newest turn is whole even if it is longer."""
 
     name: ClassVar[str] = "token_window"
     max_tokens: int = 100_000

@@ -1,6 +1,6 @@
-"""What may never be torn apart: a turn is a user's message and all that follows it up to the next user's message.
+"""Cuts histories at turns. Here a turn is a user's message and everything up to the next user's message.
 
-A tool call and its result lie in one turn, so whoever cuts only where a turn begins never parts them.
+A tool call and its result are in the same turn, so a cut at the beginning of a turn never separates them.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ def starts_of_turns(messages: Sequence[ModelMessage]) -> list[int]:
 
 
 def shrink_to_turn_start(messages: Sequence[ModelMessage]) -> tuple[ModelMessage, ...]:
-    """The messages from the first beginning of a turn on; none where no turn begins."""
+    """The messages from the first user's message on; none where there is no user's message."""
     for index, message in enumerate(messages):
         if message.role == "user":
             return tuple(messages[index:])
@@ -23,7 +23,7 @@ def shrink_to_turn_start(messages: Sequence[ModelMessage]) -> tuple[ModelMessage
 
 
 def shrink_to_turn_end(messages: Sequence[ModelMessage], following: ModelMessage | None) -> tuple[ModelMessage, ...]:
-    """The messages up to the last end of a turn; `following` is the one that comes after them, None at the end."""
+    """The messages up to the last end of a turn. `following` is the thread's next message, None where there is none."""
     if following is None or following.role == "user":
         return tuple(messages)
     starts = starts_of_turns(messages)
@@ -31,14 +31,14 @@ def shrink_to_turn_end(messages: Sequence[ModelMessage], following: ModelMessage
 
 
 def newest_turn(history: HistoryReader, newest: ModelMessage) -> tuple[ModelMessage, ...]:
-    """The whole turn of the thread's newest message, however long it is."""
+    """The whole turn of the thread's newest message."""
     if newest.role == "user" or newest.seq is None:
         return shrink_to_turn_start((newest,))
     return shrink_to_turn_start(history.after(history.turn_start(newest.seq) - 1))
 
 
 def latest_turns(history: HistoryReader, count: int) -> tuple[ModelMessage, ...]:
-    """The whole turns among the last `count` messages; at least the newest turn, however long it is."""
+    """The whole turns among the last `count` messages; at least the newest turn, even if it is longer."""
     messages = history.latest(count)
     if not messages:
         return ()
