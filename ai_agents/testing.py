@@ -1,15 +1,13 @@
-"""Fakes for tests of programs that use the framework: a provider that says what it is told to, and a queue that only
-remembers.
-"""
+"""Fakes for the tests of programs that use the framework: a provider with scripted answers, and a recording queue."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 from ai_agents.core.exceptions import ProviderError
-from ai_agents.core.ids import new_id, new_tool_call_id
+from ai_agents.core.ids import new_id, new_tool_call_id, utc_now
+from ai_agents.core.rows import Job
 from ai_agents.core.types import (
-    JsonObject,
     ModelEvent,
     ModelRequest,
     PartDelta,
@@ -28,9 +26,8 @@ ScriptedAnswer = str | Sequence[str | ToolCallPart | asyncio.Event] | ProviderEr
 class ScriptedProvider(Provider):
     """Answers each request with the next of its answers, and keeps the requests.
 
-    An answer is a text, or a sequence of text chunks, tool calls and events to wait for; an error in place of an
-    answer, or as
-    the last item of one, is raised. After the last answer it says "(no more answers)".
+    An answer is a text, or a sequence of text chunks, tool calls and events to wait for. An error in place of one,
+    or as its last item, is raised. After the last answer it says "(no more answers)".
     """
 
     name: ClassVar[str] = "scripted"
@@ -45,7 +42,7 @@ class ScriptedProvider(Provider):
         """Play the next answer."""
         self.requests.append(request)
         answer = self.answers.pop(0) if self.answers else "(no more answers)"
-        items = [answer] if isinstance(answer, str | ProviderError) else list(answer)  # type: ignore[call-overload]  # the answers' type says what is in them
+        items = [answer] if isinstance(answer, str | ProviderError) else list(answer)  # type: ignore[call-overload]  # `ScriptedAnswer` says what the items are
         try:
             async for event in self._play(items):
                 yield event
@@ -84,14 +81,23 @@ def tool_call(name: str, **arguments: object) -> ToolCallPart:
 
 
 class InMemoryJobQueue:
-    """Remembers the jobs that were asked for, as `(thread_id, kind)`; give it to
-    `ai_agents.workers.queue.configure_queue`.
-    """
+    """Records the jobs that were requested, as `(thread_id, kind)`. Pass it to `workers.queue.configure_queue`."""
 
     def __init__(self) -> None:
         self.jobs: list[tuple[str, str]] = []
 
-    async def enqueue(self, thread_id: str, kind: str) -> JsonObject:
-        """Remember the job."""
+    async def enqueue(self, thread_id: str, kind: str) -> Job:
+        """Record the job."""
         self.jobs.append((thread_id, kind))
-        return {"id": new_id(), "thread_id": thread_id, "kind": kind, "status": "queued"}
+        return {
+            "id": new_id(),
+            "thread_id": thread_id,
+            "kind": kind,
+            "range_key": "",
+            "status": "queued",
+            "attempts": 0,
+            "error": None,
+            "result": None,
+            "created_at": utc_now(),
+            "finished_at": None,
+        }

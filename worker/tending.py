@@ -13,7 +13,7 @@ from threading import Thread
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
-from ai_agents.store import periodic
+from ai_agents.store import processes
 from ai_agents.store.database import Database
 from app.job_queue import SWEEP_EVERY_S, JobPublisher, retention_task, take_unsent
 from app.settings import Settings
@@ -55,7 +55,7 @@ class Tending:
             await self._stopping.wait()
             periodic_tasks.cancel()
             await asyncio.wait({periodic_tasks})
-            await database.write(lambda c: periodic.say_goodbye(c, self.worker_id))
+            await database.write(lambda c: processes.remove_heartbeat(c, self.worker_id))
         finally:
             await database.close()
 
@@ -64,7 +64,7 @@ class Tending:
         asked: list[str] = []
 
         async def beat() -> None:
-            await database.write(lambda c: periodic.beat(c, self.worker_id))
+            await database.write(lambda c: processes.record_heartbeat(c, self.worker_id))
 
         async def sweep() -> None:
             await publisher.send(database, await take_unsent(database))

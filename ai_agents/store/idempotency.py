@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ai_agents.core.exceptions import IdempotencyKeyReused, InvalidIdempotencyKey
 from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.types import JsonObject
-from ai_agents.store.models import IdempotencyKeyTable, Timestamp
+from ai_agents.store.models import IdempotencyKeyTable, TimestampType
 
 KEPT = timedelta(hours=24)
 _FIND = select(IdempotencyKeyTable.fingerprint, IdempotencyKeyTable.run_id, IdempotencyKeyTable.answer).where(
@@ -28,7 +28,7 @@ def _remember(insert: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | 
     return insert.on_conflict_do_update(
         index_elements=[IdempotencyKeyTable.user_id, IdempotencyKeyTable.key],
         set_=new,
-        where=IdempotencyKeyTable.created_at <= bindparam("oldest", type_=Timestamp),
+        where=IdempotencyKeyTable.created_at <= bindparam("oldest", type_=TimestampType),
     )
 
 

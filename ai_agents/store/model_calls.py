@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import (
+    Cast,
     ColumnElement,
     Connection,
     Integer,
@@ -15,7 +16,6 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy import cast as sql_cast
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time, new_id, utc_now
@@ -136,8 +136,8 @@ _SUMS: tuple[Label[Any], ...] = (
     func.count().label("calls"),
     *(func.sum(getattr(ModelCallTable, name)).label(name) for name in _COUNTS),
     func.sum(ModelCallTable.cost_pico_usd).label("cost"),
-    func.sum(sql_cast(_UNKNOWN, Integer)).label("unpriced_calls"),
-    func.sum(sql_cast(ModelCallTable.estimated, Integer)).label("estimated_calls"),
+    func.sum(Cast(_UNKNOWN, Integer)).label("unpriced_calls"),
+    func.sum(Cast(ModelCallTable.estimated, Integer)).label("estimated_calls"),
 )
 
 

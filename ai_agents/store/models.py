@@ -35,7 +35,7 @@ from ai_agents.core.ids import format_time
 SCHEMA_REVISION = "0005"
 
 
-class Timestamp(TypeDecorator[str]):
+class TimestampType(TypeDecorator[str]):
     """RFC 3339 text in Python; the database's own type where it has one."""
 
     impl = String(32)
@@ -88,9 +88,9 @@ class AgentTable(Base):
     name: Mapped[str] = mapped_column(Text)
     version: Mapped[int] = mapped_column(Integer)
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    updated_at: Mapped[str] = mapped_column(Timestamp)
-    deleted_at: Mapped[str | None] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    updated_at: Mapped[str] = mapped_column(TimestampType)
+    deleted_at: Mapped[str | None] = mapped_column(TimestampType)
 
 
 class AgentVersionTable(Base):
@@ -101,7 +101,7 @@ class AgentVersionTable(Base):
     agent_id: Mapped[str] = mapped_column(ForeignKey("agents.id", ondelete="CASCADE"), primary_key=True)
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class ThreadTable(Base):
@@ -123,8 +123,8 @@ class ThreadTable(Base):
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     last_seq: Mapped[int] = mapped_column(Integer)
     version: Mapped[int] = mapped_column(Integer)
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    updated_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    updated_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class SummaryTable(Base):
@@ -139,7 +139,7 @@ class SummaryTable(Base):
     covers_through_seq: Mapped[int] = mapped_column(Integer, primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     text: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class RunTable(Base):
@@ -201,9 +201,9 @@ class RunTable(Base):
     cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     stop_reason: Mapped[str | None] = mapped_column(String(32))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    started_at: Mapped[str | None] = mapped_column(Timestamp)
-    finished_at: Mapped[str | None] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    started_at: Mapped[str | None] = mapped_column(TimestampType)
+    finished_at: Mapped[str | None] = mapped_column(TimestampType)
     notices: Mapped[list[Any] | None] = mapped_column(JSON)
 
 
@@ -236,7 +236,7 @@ class MessageTable(Base):
     user_id: Mapped[str | None] = mapped_column(Text)
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
     cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
@@ -256,7 +256,7 @@ class FileTable(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class MessageFileTable(Base):
@@ -288,7 +288,7 @@ class ThreadEventTable(Base):
     run_id: Mapped[str | None] = mapped_column(String(36))
     data: Mapped[str] = mapped_column(Text)
     resets: Mapped[bool] = mapped_column(Boolean)
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class ToolCallTable(Base):
@@ -305,9 +305,9 @@ class ToolCallTable(Base):
     position: Mapped[int] = mapped_column(Integer)
     part: Mapped[dict[str, Any]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(16))
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    started_at: Mapped[str | None] = mapped_column(Timestamp)
-    finished_at: Mapped[str | None] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    started_at: Mapped[str | None] = mapped_column(TimestampType)
+    finished_at: Mapped[str | None] = mapped_column(TimestampType)
     approval: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
@@ -328,8 +328,8 @@ class AdminToolTable(Base):
     listing: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     approved: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     version: Mapped[int] = mapped_column(Integer)
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    updated_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    updated_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class RoleAssignmentTable(Base):
@@ -346,7 +346,7 @@ class RoleAssignmentTable(Base):
     role: Mapped[str] = mapped_column(String(16))
     resource_type: Mapped[str] = mapped_column(String(16))
     resource_id: Mapped[str] = mapped_column(String(36))
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class ApiKeyTable(Base):
@@ -361,8 +361,8 @@ class ApiKeyTable(Base):
     prefix: Mapped[str] = mapped_column(String(32))
     secret_hash: Mapped[str] = mapped_column(String(64))
     admin: Mapped[bool] = mapped_column(Boolean)
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    expires_at: Mapped[str | None] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    expires_at: Mapped[str | None] = mapped_column(TimestampType)
 
 
 class TicketTable(Base):
@@ -377,8 +377,8 @@ class TicketTable(Base):
     admin: Mapped[bool] = mapped_column(Boolean)
     key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
     secret_hash: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    expires_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    expires_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class IdempotencyKeyTable(Base):
@@ -392,7 +392,7 @@ class IdempotencyKeyTable(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     run_id: Mapped[str | None] = mapped_column(String(36))
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class JobTable(Base):
@@ -423,8 +423,8 @@ class JobTable(Base):
     status: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int] = mapped_column(Integer)
     error: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    finished_at: Mapped[str | None] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    finished_at: Mapped[str | None] = mapped_column(TimestampType)
     payload: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     fence: Mapped[int] = mapped_column(Integer, server_default="0")
     lease_owner: Mapped[str | None] = mapped_column(String(64))
@@ -449,7 +449,7 @@ class WorkerHeartbeatTable(Base):
     __tablename__ = "worker_heartbeats"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    started_at: Mapped[str] = mapped_column(Timestamp)
+    started_at: Mapped[str] = mapped_column(TimestampType)
     seen_at: Mapped[float] = mapped_column(Float)
 
 
@@ -481,7 +481,7 @@ class ModelCallTable(Base):
     estimated: Mapped[bool] = mapped_column(Boolean)
     cost_pico_usd: Mapped[int | None] = mapped_column(BigInteger)
     outcome: Mapped[str] = mapped_column(String(16))
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(TimestampType)
 
 
 class TokenRatioTable(Base):
@@ -493,4 +493,4 @@ class TokenRatioTable(Base):
     model: Mapped[str] = mapped_column(String(200), primary_key=True)
     ratio: Mapped[float] = mapped_column(Float)
     samples: Mapped[int] = mapped_column(Integer)
-    updated_at: Mapped[str] = mapped_column(Timestamp)
+    updated_at: Mapped[str] = mapped_column(TimestampType)

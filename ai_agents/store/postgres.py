@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, Engine, Pool, text
+from sqlalchemy import Connection, Engine, Pool, exc, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, StatementError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import greenlet_spawn
@@ -76,7 +75,7 @@ class PostgresBackend:
         except DatabaseUnavailable as error:
             unknown = attempt.committing and _sqlstate(error.__cause__) != _ROLLED_BACK
             # What took too long once is not asked for again: the caller has waited enough.
-            if unknown or isinstance(error.__cause__, TimeoutError | PoolTimeout):
+            if unknown or isinstance(error.__cause__, TimeoutError | exc.TimeoutError):
                 raise
         return await _Attempt(engine, commit=commit).run(work)
 
@@ -189,5 +188,5 @@ def _translated() -> Generator[None]:
             raise InvalidRequest(VALUE_REFUSED) from error
         raise
     # The driver's own errors come unwrapped from where a connection is made.
-    except (OSError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, exc.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnavailable from error

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
+    Cast,
     ColumnElement,
     Connection,
     Float,
@@ -19,7 +20,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
@@ -124,7 +124,7 @@ def to_public(row: RunRow) -> Run:
 def database_now(dialect: str) -> ColumnElement[float]:
     """Seconds since 1970 by the database's clock: the one clock that all replicas share."""
     if dialect == "postgresql":
-        return sql_cast(func.extract("epoch", func.clock_timestamp()), Float)
+        return Cast(func.extract("epoch", func.clock_timestamp()), Float)
     return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float)
 
 

@@ -23,21 +23,21 @@ def prepared(statement: S) -> S:
 
     There is no `rowcount`.
     """
-    return cast("S", _Prepared(statement, of_given_columns=False))
+    return cast("S", _PreparedStatement(statement, of_given_columns=False))
 
 
 def prepared_insert(table: type[Base] | Table) -> Insert:
     """An INSERT for `connection.execute` with a row or a list of rows, all of the same columns."""
-    return cast("Insert", _Prepared(insert(table), of_given_columns=True))
+    return cast("Insert", _PreparedStatement(insert(table), of_given_columns=True))
 
 
-class _Prepared:
+class _PreparedStatement:
     """A statement with its compiled form for each dialect that it was executed on, and each choice of columns."""
 
     def __init__(self, statement: Executable, *, of_given_columns: bool) -> None:
         self._statement = statement
         self._of_given_columns = of_given_columns
-        self._compiled: dict[tuple[str, ...], _Compiled] = {}
+        self._compiled: dict[tuple[str, ...], _CompiledStatement] = {}
 
     def _execute_on_connection(
         self, connection: Connection, parameters: Sequence[Mapping[str, Any]], options: Any
@@ -50,13 +50,13 @@ class _Prepared:
         compiled = self._compiled.get(key)
         if compiled is None:
             names = list(parameters[0]) if self._of_given_columns else None
-            compiled = self._compiled[key] = _Compiled(self._statement, dialect, names)
+            compiled = self._compiled[key] = _CompiledStatement(self._statement, dialect, names)
         if not connection.in_transaction():
             connection.begin()
         return compiled.execute(connection, parameters)
 
 
-class _Compiled:
+class _CompiledStatement:
     """A statement as the driver takes it."""
 
     def __init__(self, statement: Executable, dialect: Dialect, column_names: list[str] | None) -> None:

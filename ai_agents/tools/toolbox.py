@@ -17,9 +17,9 @@ from ai_agents.core.exceptions import AIAgentsError, InvalidRequest
 from ai_agents.core.ids import utc_now
 from ai_agents.core.rows import OfferedTool, ToolRow
 from ai_agents.core.types import JsonObject
-from ai_agents.store import tools as store
 from ai_agents.store.database import Database
 from ai_agents.store.sealing import SealBroken, Sealer
+from ai_agents.store.tools import find_tools, list_tools, save_listing
 from ai_agents.tools.http import HttpTool
 from ai_agents.tools.mcp import McpServer, McpTool, RemoteTool
 from ai_agents.tools.outbound import Outbound
@@ -81,9 +81,7 @@ class Toolbox:
     def resolve(self, connection: Connection, wanted: Sequence[Wanted]) -> ToolSet:
         """See `ToolSource.resolve`: in one query, and only where a name is none of the registry's."""
         asked = dict(named(wanted))
-        rows = store.find_tools(
-            connection, {name.partition("/")[0] for name in asked if self.registry.find(name) is None}
-        )
+        rows = find_tools(connection, {name.partition("/")[0] for name in asked if self.registry.find(name) is None})
         tools: dict[str, RegisteredTool] = {}
         approval: set[str] = set()
         missing: list[str] = []
@@ -100,7 +98,7 @@ class Toolbox:
         """Every tool that there is, also those that are off, by name."""
         definitions = [tool.get_definition() for tool in self.registry.list_tools()]
         listed = [Listed(each.name, "python", each.description, each.parameters) for each in definitions]
-        for row in store.list_tools(connection):
+        for row in list_tools(connection):
             listed += list_row(row)
         return sorted(listed, key=lambda each: each.name)
 
@@ -177,7 +175,7 @@ class Toolbox:
 
     async def _keep_listing(self, created_at: str, name: str, listing: Sequence[RemoteTool]) -> None:
         save = partial(
-            store.save_listing,
+            save_listing,
             name=name,
             created_at=created_at,
             offered=[tool.to_dict() for tool in listing],

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
 from ai_agents.core.exceptions import Conflict, ThreadNotFound
 from ai_agents.core.ids import format_time
 from ai_agents.core.types import JsonObject
-from ai_agents.store import jobs, periodic, thread_log
+from ai_agents.store import jobs, processes, thread_log
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import FileTable, JobTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
 from ai_agents.store.threads import delete_thread
@@ -31,7 +31,7 @@ def request_retention(connection: Connection, periods: Mapping[str, int | None])
     `periods`: days for `threads` and for `files`; None keeps them for ever. Of all processes that ask, one gets the
     id each hour.
     """
-    if not any(periods.values()) or not periodic.take_turn(connection, KIND, every_s=EVERY_S):
+    if not any(periods.values()) or not processes.claim_periodic_task(connection, KIND, every_s=EVERY_S):
         return None
     if (waiting := jobs.find_open(connection, KIND, KIND)) is not None:
         return str(waiting["id"])

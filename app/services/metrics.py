@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from ai_agents.core.rows import JobCounts
-from ai_agents.store import periodic
+from ai_agents.store import processes
 from app.container import Container
 from app.services.access import require_admin
 from app.services.identity import Principal
@@ -13,7 +13,7 @@ async def render_metrics(container: Container, user: Principal, *, open_streams:
     """Gauges of this process, and of the jobs of all processes. Raises `PermissionDenied`."""
     require_admin(user)
     jobs = await container.jobs.count()
-    workers = await container.conn.database.read(periodic.count_workers)
+    workers = await container.conn.database.read(processes.count_workers)
     lines = [
         "# HELP ai_agents_jobs Background jobs by state; done ones are not counted.",
         "# TYPE ai_agents_jobs gauge",

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from ai_agents.core.rows import Job, Page
-from ai_agents.store import periodic
+from ai_agents.store import processes
 from app.container import Container, open_container
 from app.settings import Settings
 from tests.present import present
@@ -137,7 +137,7 @@ async def test_a_job_whose_worker_is_killed_is_done_by_another(service: Containe
 
 async def test_a_worker_shows_that_it_is_alive_and_says_goodbye(service: Container, start_worker: Start) -> None:
     worker = start_worker()
-    count = partial(service.conn.database.read, periodic.count_workers)
+    count = partial(service.conn.database.read, processes.count_workers)
     assert await eventually(count) == 1
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, 30) == 0
@@ -148,7 +148,7 @@ async def test_a_worker_that_cannot_have_a_pool_any_more_ends_and_does_not_look_
     service: Container, start_worker: Start
 ) -> None:
     worker = start_worker()
-    count = partial(service.conn.database.read, periodic.count_workers)
+    count = partial(service.conn.database.read, processes.count_workers)
     assert await eventually(count) == 1
 
     # The process that Celery makes pool processes with is among them.

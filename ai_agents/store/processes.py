@@ -1,6 +1,6 @@
-"""What is done again and again by whichever process comes first, and which workers are alive.
+"""What processes share about each other: which of them does a periodic task next, and which workers are alive.
 
-All by the database's clock, the one that all processes share.
+All times are by the database's clock, which all processes share.
 """
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -10,13 +10,13 @@ from ai_agents.core.ids import utc_now
 from ai_agents.store.models import PeriodicTaskTable, WorkerHeartbeatTable
 from ai_agents.store.runs import database_now
 
-# A worker that has not been heard of for this long is taken for dead, and after a day forgotten.
+# A worker without a heartbeat for this long counts as dead. After a day its row is deleted.
 ALIVE_S = 30.0
 _FORGOTTEN_AFTER_S = 86_400.0
 
 
-def take_turn(connection: Connection, name: str, *, every_s: float) -> bool:
-    """Whether it is due, and the caller's to do: of all processes that ask, one is told so every `every_s` seconds."""
+def claim_periodic_task(connection: Connection, name: str, *, every_s: float) -> bool:
+    """Whether the task is due and the caller has claimed it. One process gets it every `every_s` seconds."""
     now = database_now(connection.dialect.name)
     due = update(PeriodicTaskTable).where(PeriodicTaskTable.name == name, PeriodicTaskTable.due_at <= now)
     if connection.execute(due.values(due_at=now + every_s)).rowcount:
@@ -31,8 +31,8 @@ def take_turn(connection: Connection, name: str, *, every_s: float) -> bool:
     return bool(connection.execute(first).rowcount)
 
 
-def beat(connection: Connection, worker_id: str) -> None:
-    """Note that this worker is alive, and forget those that have long been gone."""
+def record_heartbeat(connection: Connection, worker_id: str) -> None:
+    """Record that this worker is alive, and delete workers that have been gone for a day."""
     now = database_now(connection.dialect.name)
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(WorkerHeartbeatTable).values(id=worker_id, started_at=utc_now(), seen_at=now)
@@ -40,8 +40,8 @@ def beat(connection: Connection, worker_id: str) -> None:
     connection.execute(delete(WorkerHeartbeatTable).where(WorkerHeartbeatTable.seen_at < now - _FORGOTTEN_AFTER_S))
 
 
-def say_goodbye(connection: Connection, worker_id: str) -> None:
-    """Forget a worker that stops in order."""
+def remove_heartbeat(connection: Connection, worker_id: str) -> None:
+    """Delete the row of a worker that stops."""
     connection.execute(delete(WorkerHeartbeatTable).where(WorkerHeartbeatTable.id == worker_id))
 
 
