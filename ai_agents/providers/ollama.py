@@ -43,13 +43,14 @@ class OllamaProvider(HTTPProvider):
         return Capabilities(files=ollama_files(model))
 
     def _build(self) -> ProviderTransport:
-        import httpx
+        import httpx2
 
-        client = httpx.AsyncClient(limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100))
+        limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100)
+        client = httpx2.AsyncClient(limits=limits)
         headers = {**client.headers, "content-type": "application/json"}
         if self._api_key:
             headers["authorization"] = f"Bearer {self._api_key}"
-        return ProviderTransport(NAME, httpx, client, base_url=self._base_url, headers=headers)
+        return ProviderTransport(NAME, client, base_url=self._base_url, headers=headers)
 
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> Response:
         payload = to_wire(request, num_ctx=self._num_ctx)

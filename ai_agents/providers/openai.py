@@ -44,8 +44,6 @@ class OpenAIProvider(HTTPProvider):
         return Capabilities(files=openai_files(model))
 
     def _build(self) -> ProviderTransport:
-        # The SDK asks at each request whether httpx is loaded, and fails while another provider is loading it.
-        import httpx  # noqa: F401  # loaded here, it is complete by then
         import openai
 
         no_key = not_configured(NAME, "openai has no API key: pass api_key or set OPENAI_API_KEY.")

@@ -5,11 +5,13 @@ for each request and takes more than twice as long.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.providers.errors import error_from_response, error_from_transport
+
+if TYPE_CHECKING:
+    import httpx2
 
 CONNECT_TIMEOUT_S = 10.0
 # An error body is a few hundred bytes; the sentence that matters stands at its beginning.
@@ -17,7 +19,7 @@ _MAX_ERROR_BYTES = 64 * 1024
 
 
 class Response(Protocol):
-    """A successful HTTP response whose body has not been read. Responses of httpx and of httpx2 both fit."""
+    """A successful HTTP response whose body has not been read."""
 
     @property
     def headers(self) -> Mapping[str, str]: ...
@@ -32,28 +34,27 @@ class Response(Protocol):
 class ProviderTransport:
     """One HTTP client with its connections.
 
-    `library` is the module that `client` comes from: httpx or httpx2. `headers` go with every request.
-    `errors` is what sending a request and reading a response can raise.
+    `headers` go with every request. `errors` is what sending a request and reading a response can raise.
     """
 
     def __init__(
         self,
         provider: str,
-        library: ModuleType,
-        client: Any,
+        client: "httpx2.AsyncClient",
         *,
         base_url: str,
         headers: Mapping[str, str],
         errors: tuple[type[Exception], ...] = (),
     ) -> None:
+        import httpx2
+
         self.provider = provider
-        self.errors = (library.HTTPError, OSError, *errors)
-        self._library = library
+        self.errors: tuple[type[Exception], ...] = (httpx2.HTTPError, OSError, *errors)
         self._client = client
         self._base_url = base_url.rstrip("/")
         # Asked for uncompressed, the body needs one step less per read.
         self._headers = {name.lower(): value for name, value in headers.items()} | {"accept-encoding": "identity"}
-        self._urls: dict[str, Any] = {}
+        self._urls: dict[str, httpx2.URL] = {}
         self._timeouts: dict[float, dict[str, float | None]] = {}
 
     async def post(
@@ -63,7 +64,9 @@ class ProviderTransport:
 
         Raises `ProviderError`.
         """
-        request = self._library.Request(
+        import httpx2
+
+        request = httpx2.Request(
             "POST",
             self._url(path),
             headers={**self._headers, **(headers or {})},
@@ -89,16 +92,20 @@ class ProviderTransport:
         """Close the connections."""
         await self._client.aclose()
 
-    def _url(self, path: str) -> Any:
+    def _url(self, path: str) -> "httpx2.URL":
+        import httpx2
+
         url = self._urls.get(path)
         if url is None:
-            url = self._urls[path] = self._library.URL(self._base_url + path)
+            url = self._urls[path] = httpx2.URL(self._base_url + path)
         return url
 
     def _timeout(self, timeout_s: float) -> dict[str, float | None]:
+        import httpx2
+
         timeout = self._timeouts.get(timeout_s)
         if timeout is None:
-            limits = self._library.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+            limits = httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
             timeout = self._timeouts[timeout_s] = limits.as_dict()
         return timeout
 
@@ -122,12 +129,10 @@ class SDKTransport(ProviderTransport):
 
     def __init__(self, provider: str, sdk: Any, http: Any) -> None:
         import aiohttp
-        import httpx2
 
         headers = {**sdk.default_headers, **sdk.auth_headers}
         super().__init__(
             provider,
-            httpx2,
             http,
             base_url=str(sdk.base_url),
             # The SDK marks a header that is not to be sent with a value that is no text.
