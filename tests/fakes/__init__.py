@@ -1,1 +1,1 @@
-"""Stand-ins for what the project talks to, as real servers."""
+"""Fakes of the servers that the project talks to. Each is a real server on loopback."""

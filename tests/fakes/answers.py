@@ -1,4 +1,4 @@
-"""What a fake provider is to answer, said once for all wire formats."""
+"""The answers of a fake provider, in one form for all wire formats."""
 
 import asyncio
 import itertools
@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import orjson
 
-# A piece of a response: bytes are sent as they are, a number is waited for in seconds, an event is waited for.
+# A piece of a response: bytes to send, a number of seconds to wait, or an event to wait for.
 Piece = bytes | float | asyncio.Event
 End = Literal["clean", "reset", "hang"]
 
 
 @dataclass(frozen=True)
 class Text:
-    """Text in pieces; the model says them one after the other. A number or an event among them is waited for."""
+    """Text in pieces, which are sent in order. A number or an event among them is waited for."""
 
     pieces: Sequence[str | float | asyncio.Event]
 
@@ -30,7 +30,7 @@ class Reasoning:
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call. `arguments` may be raw JSON, which is then sent as it is where the wire format has text for it."""
+    """A tool call. `arguments` may be raw JSON, which is sent unchanged where the wire format has arguments as text."""
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """One response. `stop` is the provider's own word; None is what fits the parts. `end`: how the connection ends."""
+    """One response. `stop` is the provider's own word; None: the word that fits the parts. `end` as in `Raw`."""
 
     parts: Sequence[Text | Reasoning | Call] = ()
     stop: str | None = None
@@ -50,7 +50,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Raw:
-    """A response as bytes. `end`: `clean` as HTTP wants it, `reset` in the midst, `hang` until the client leaves.
+    """A response as bytes. `end`: `clean` as in HTTP, `reset` in the middle, `hang` until the client leaves.
 
     `status` 0 sends no response at all, not even a head.
     """
@@ -72,7 +72,7 @@ def call(name: str, arguments: Mapping[str, Any] | str = "{}", **facts: Any) -> 
 
 
 def split(data: bytes, *places: int) -> list[bytes]:
-    """The bytes cut at these places; without places between all of them."""
+    """The bytes split at these places; without places, into single bytes."""
     bounds = [0, *(places or range(1, len(data))), len(data)]
     return [data[start:end] for start, end in itertools.pairwise(bounds)]
 

@@ -1,4 +1,4 @@
-"""How a broken rule is told, and what the rules of all providers share."""
+"""The error for a broken rule, and the checks that the rules of all providers share."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def only(fields: set[str], given: Mapping[str, Any], where: str = "") -> None:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise `BrokenRule` for a tool's name that is refused, or comes twice."""
+    """Raise `BrokenRule` for a tool's name that is invalid or a duplicate."""
     for name in names:
         if not _TOOL_NAME.fullmatch(name):
             refuse(f"tools: name {name!r} does not match the pattern")
@@ -33,7 +33,7 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def check_json_schema(model: str, form: Mapping[str, Any]) -> None:
-    """Raise `BrokenRule` for a wish for structured output that OpenAI would refuse."""
+    """Raise `BrokenRule` for a form of structured output that OpenAI would refuse."""
     only({"name", "schema", "strict", "description", "type"}, form, "json_schema.")
     if re.match(r"gpt-3|gpt-4(-|$)|deepseek", model):
         refuse("Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.")

@@ -24,13 +24,13 @@ CONTENT_TYPES = {
 
 
 def frames(provider: str, answer: Answer, model: str) -> list[Piece]:
-    """The frames of an answer, and what is waited for between them."""
+    """The frames of an answer, and the waits between them."""
     encode = {"anthropic": _anthropic, "openai": _openai, "responses": frames_responses.frames, "ollama": _ollama}
     return list(encode[provider](answer, model))
 
 
 def error_body(provider: str, status: int, word: str, message: str) -> bytes:
-    """The body of a response that is an error."""
+    """The body of an error response."""
     if provider == "anthropic":
         return orjson.dumps({"type": "error", "error": {"type": word, "message": message}, "request_id": "req_fake"})
     if provider in {"openai", "responses"}:
@@ -77,7 +77,7 @@ def _anthropic_block(index: int, part: Text | Reasoning | Call) -> Iterator[Piec
             deltas = [delta(type="thinking_delta", thinking=piece) for piece in part.pieces]
             deltas.append(delta(type="signature_delta", signature=part.signature))
         case Call():
-            # Every call has the same id here: a client that relied on it would mix them up.
+            # Every call has the same id, so a client that relied on ids would fail.
             block = {"type": "tool_use", "id": "toolu_same", "name": part.name, "input": {}}
             deltas = [delta(type="input_json_delta", partial_json=piece) for piece in ("", *halves(raw(part)))]
     yield _event("content_block_start", {"index": index, "content_block": block})
@@ -151,5 +151,5 @@ def _calls(answer: Answer) -> bool:
 
 
 def is_wait(piece: Piece) -> bool:
-    """Whether a piece is something to wait for."""
+    """Whether a piece is a wait."""
     return isinstance(piece, float | int | asyncio.Event)

@@ -1,4 +1,4 @@
-"""Answers as OpenAI's Responses stream them.
+"""Answers in the wire format of OpenAI's Responses.
 
 Source, read 2026-11-22: https://developers.openai.com/api/reference/resources/responses/streaming-events.
 """
@@ -12,7 +12,7 @@ from tests.fakes.answers import Answer, Call, Piece, Reasoning, Text, halves, ra
 
 
 def frames(answer: Answer, model: str) -> Iterator[Piece]:
-    """The frames of an answer. `stop` is the reason for which the response is incomplete."""
+    """The frames of an answer. `stop` is the reason why the response is incomplete."""
     response = {"id": "resp_fake", "object": "response", "created_at": 1763769600, "model": model, "store": False}
     yield _event("response.created", response=response | {"status": "in_progress", "output": [], "usage": None})
     yield _event("response.in_progress", response=response | {"status": "in_progress", "output": [], "usage": None})
@@ -62,7 +62,7 @@ def _item(index: int, part: Text | Reasoning | Call, *, whole: bool) -> Iterator
             yield _event("response.reasoning_summary_text.done", **at, summary_index=0, text=summary["text"])
             item |= {"summary": [summary], "encrypted_content": part.signature}
         case _:
-            # Every call has the same id here: a client that relied on it would mix them up.
+            # Every call has the same id, so a client that relied on ids would fail.
             item = {"id": f"fc_{index}", "type": "function_call", "call_id": "call_same", "name": part.name}
             yield _event("response.output_item.added", output_index=index, item=item | {"arguments": ""})
             for piece in halves(raw(part)):

@@ -1,4 +1,4 @@
-"""A plain HTTP server on loopback that answers as it is told, byte for byte, and counts who connects."""
+"""A plain HTTP server on loopback. It sends the given bytes and counts its connections."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it came."""
+    """A request as it was received."""
 
     method: str
     target: str
@@ -23,7 +23,7 @@ Answer = Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]
 
 
 class HttpServer:
-    """Answers each path as `answers` says, others with 404."""
+    """Answers the paths in `answers`, and other paths with 404."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -35,15 +35,15 @@ class HttpServer:
 
     @property
     def host(self) -> str:
-        """As an allow-list names it."""
+        """The server in the form of an allow-list."""
         return f"127.0.0.1:{self.port}"
 
     def url(self, path: str = "/") -> str:
-        """The address of a path."""
+        """The URL of a path."""
         return f"http://{self.host}{path}"
 
     def on(self, path: str, answer: Answer | bytes) -> None:
-        """Answer this path with these bytes, or in this way."""
+        """Answer this path with these bytes or this function."""
         if isinstance(answer, bytes):
             raw = answer
 
@@ -97,7 +97,7 @@ async def _read(reader: asyncio.StreamReader) -> Asked:
 def reply(
     body: bytes = b"", *, status: str = "200 OK", kind: str = "text/plain; charset=utf-8", more: str = ""
 ) -> bytes:
-    """A whole answer; `more` are further header lines."""
+    """A whole response; `more` is further header lines."""
     head = (
         f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{more}\r\n"
     )
@@ -105,10 +105,10 @@ def reply(
 
 
 def reply_json(value: object) -> bytes:
-    """A whole answer in JSON."""
+    """A whole response with JSON."""
     return reply(orjson.dumps(value), kind="application/json")
 
 
 def redirect(location: str, status: str = "302 Found") -> bytes:
-    """A whole answer that leads elsewhere."""
+    """A whole response that redirects."""
     return reply(status=status, more=f"location: {location}\r\n")

@@ -1,4 +1,4 @@
-"""Real MCP servers, made with the SDK, on loopback; and servers that only pretend.
+"""Real MCP servers on loopback, made with the SDK, and servers that only imitate one.
 
 In a test:      async with McpFake() as server: server.url
 As a process:   python -m tests.fakes.mcp_servers      (prints its port)
@@ -14,7 +14,7 @@ from mcp.server.mcpserver import MCPServer
 
 
 class McpFake:
-    """An MCP server with some tools; `called` is what was called."""
+    """An MCP server with some tools; `called` lists the calls."""
 
     def __init__(self, *, json_response: bool = False) -> None:
         self.called: list[tuple[str, Any]] = []
@@ -29,16 +29,16 @@ class McpFake:
 
     @property
     def host(self) -> str:
-        """As an allow-list names it."""
+        """The server in the form of an allow-list."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
-        """Where it speaks MCP."""
+        """The URL of its MCP endpoint."""
         return f"http://{self.host}/mcp"
 
     def change(self, name: str, description: str) -> None:
-        """Say something else of a tool."""
+        """Change the description of a tool."""
         self.mcp.remove_tool(name)
         self.mcp.add_tool(self._lookup, name=name, description=description)
 
@@ -64,7 +64,7 @@ class McpFake:
         return "never"
 
     def build(self) -> uvicorn.Server:
-        """The server around it."""
+        """The HTTP server of the MCP server."""
         inner = self.mcp.streamable_http_app(json_response=self._json_response)
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -94,7 +94,7 @@ class McpFake:
 def main() -> None:
     """Serve until the process is ended."""
     fake = McpFake()
-    print(fake.port, flush=True)  # noqa: T201  # whoever started the process reads it
+    print(fake.port, flush=True)  # noqa: T201  # the parent process reads it
     asyncio.run(fake.build()._serve([fake.socket]))
 
 

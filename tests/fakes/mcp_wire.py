@@ -1,4 +1,4 @@
-"""An MCP server by hand, of today's protocol or the one before, for answers that the SDK's servers never give."""
+"""An MCP server without the SDK, in the current protocol or the one before, for answers that the SDK never sends."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ class McpWire:
         http.on("/mcp", self._answer)
 
     def lists(self, *tools: dict[str, Any]) -> None:
-        """List these from now on."""
+        """List these tools from now on."""
         self.listing = lambda _params: {"tools": list(tools)}
 
     async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""A provider that is a real HTTP server and answers as Anthropic, OpenAI and Ollama do, byte for byte.
+"""A real HTTP server that answers like Anthropic, OpenAI and Ollama, byte for byte.
 
 In a test:      async with FakeProviderServer() as fake:
                     fake.script("openai", [say("Hel", "lo"), call("calculator", {"expression": "6*7"})])
@@ -24,7 +24,7 @@ from tests.fakes.answers import Answer, Call, Piece, Raw, Text
 from tests.fakes.frames import CONTENT_TYPES, error_body, frames
 from tests.fakes.rules import BrokenRule, check
 
-# OpenAI's second API is a provider of its own here.
+# OpenAI's second API counts as a provider here.
 PATHS = {
     "/v1/messages": "anthropic",
     "/v1/chat/completions": "openai",
@@ -36,7 +36,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 
 @dataclass
 class Received:
-    """A request that the server got. `left` is set when the client closes its connection before the answer's end."""
+    """A request that the server received. `left` is set when the client disconnects before the end of the answer."""
 
     provider: str
     path: str
@@ -49,7 +49,7 @@ class Received:
 
 
 class FakeProviderServer:
-    """The server. `strict`: requests that break a provider's published rules are answered 400, as it would.
+    """The server. `strict`: a request that breaks the published rules of its provider is answered 400.
 
     `record`: keep what was received. Without both it is cheap enough to be measured against.
     """
@@ -83,11 +83,11 @@ class FakeProviderServer:
         await self._server.wait_closed()
 
     def base_url(self, provider: str) -> str:
-        """The `base_url` that this provider's client wants."""
+        """The `base_url` for the client of this provider."""
         return f"http://127.0.0.1:{self.port}" + ("/v1" if provider in {"openai", "responses"} else "")
 
     def settings(self) -> dict[str, str]:
-        """What makes it every provider of a service."""
+        """The environment in which a service uses it as every provider."""
         return {
             "anthropic_api_key": "made-up",
             "anthropic_base_url": self.base_url("anthropic"),
@@ -97,7 +97,7 @@ class FakeProviderServer:
         }
 
     def script(self, provider: str, answers: Iterable[Answer | Raw]) -> None:
-        """The answers to the next requests to this provider, in order."""
+        """Set the answers to the next requests to this provider, in order."""
         self._scripts[provider].extend(answers)
 
     def received(self, provider: str) -> list[Received]:
@@ -110,11 +110,11 @@ class FakeProviderServer:
         self._open.add(connection)
 
     def closed(self, connection: "Connection") -> None:
-        """A client's connection is gone."""
+        """A client has disconnected."""
         self._open.discard(connection)
 
     def answer_to(self, provider: str, payload: Any) -> Answer | Raw:
-        """The next scripted answer, or the one that this request gets without a script."""
+        """The next scripted answer, or the default answer to this request."""
         if self._scripts[provider]:
             return self._scripts[provider].popleft()
         result = _tool_result(payload)
@@ -125,11 +125,11 @@ class FakeProviderServer:
         return Answer([Text(self._words())], output_tokens=self._tokens)
 
     def is_scripted(self, provider: str) -> bool:
-        """Whether the next answer to this provider's client has been said beforehand."""
+        """Whether a scripted answer is left for this provider."""
         return bool(self._scripts[provider])
 
     def prepared(self, provider: str) -> bytes:
-        """The whole unscripted answer of words as one piece of bytes, HTTP included: made once."""
+        """The whole default answer as bytes, HTTP included; it is built once."""
         if provider not in self._prepared:
             answer = Answer([Text(self._words())], output_tokens=self._tokens)
             pieces = frames(provider, answer, "fake-model")
@@ -142,7 +142,7 @@ class FakeProviderServer:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection: requests one after the other."""
+    """The connection of one client, with one request at a time."""
 
     def __init__(self, server: FakeProviderServer) -> None:
         self._server = server
@@ -240,7 +240,7 @@ class Connection(asyncio.Protocol):
         request.answered.set()
 
     async def _send(self, pieces: list[Piece], *, delay_s: float) -> None:
-        """Send piece by piece, so that a client can read each by itself; delays are kept on the clock."""
+        """Send each piece so that a client can read it alone. Delays do not add up."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         for piece in pieces:
@@ -278,7 +278,7 @@ def _last_user_text(payload: Any) -> str:
 
 
 def _tool_result(payload: Any) -> str | None:
-    """The result that the last message brings, if it brings one."""
+    """The tool result in the last message, if there is one."""
     last = (_messages(payload) or [{}])[-1]
     if last.get("role") == "tool":
         return str(last.get("content"))

@@ -1,4 +1,4 @@
-"""The published rules of each provider's requests. A fake provider answers 400 where one is broken.
+"""The published rules for requests of each provider. A fake provider answers 400 where one is broken.
 
 Sources, read 2026-11-22 (for Anthropic, for Responses and for files see the modules of these):
 https://developers.openai.com/api/reference/resources/chat/subresources/completions/create and

@@ -1,4 +1,4 @@
-"""The published rules of Anthropic's requests.
+"""The published rules for Anthropic's requests.
 
 Sources, read 2026-11-22: https://platform.claude.com/docs/en/api/messages, /docs/en/api/migration-2026-10-21,
 /docs/en/agents-and-tools/tool-use/implement-tool-use, /docs/en/agents-and-tools/tool-use/server-tools (paused turns),
@@ -81,7 +81,7 @@ def _check_output(config: Mapping[str, Any]) -> None:
 
 
 def _check_compiled(schema: Any) -> None:
-    """A schema of structured outputs: objects are closed, bounds and recursion are not compiled."""
+    """Check a schema of structured outputs: objects are closed; bounds and recursion are refused."""
     if isinstance(schema, list):
         for each in schema:
             _check_compiled(each)

@@ -1,4 +1,4 @@
-"""The published rules of files in requests.
+"""The published rules for files in requests.
 
 Sources, read 2026-11-22: https://platform.claude.com/docs/en/build-with-claude/vision and …/pdf-support (kinds, sizes,
 pages), https://platform.claude.com/docs/en/api/messages (blocks); that the 5 MB of an image are those of its base64:
@@ -90,7 +90,7 @@ def check_responses_part(where: str, part: Mapping[str, Any], model: str) -> Non
 
 
 def check_ollama_images(where: str, images: Any, model: str) -> None:
-    """Raise `BrokenRule` for images that Ollama, or this model, would refuse or not see."""
+    """Raise `BrokenRule` for images that Ollama would refuse, or that this model cannot see."""
     if not isinstance(images, list) or not images:
         refuse(f"{where}.images: a list is wanted")
     if not _OLLAMA_SEES.search(model):

@@ -1,4 +1,4 @@
-"""The published rules of OpenAI's Responses, as far as they concern conversations that are sent whole.
+"""The published rules for OpenAI's Responses, for conversations that are sent as a whole.
 
 Sources, read 2026-11-22: https://developers.openai.com/api/reference/resources/responses/methods/create,
 /api/docs/guides/reasoning ("Encrypted reasoning items"), /api/docs/guides/function-calling and

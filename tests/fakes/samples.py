@@ -1,4 +1,4 @@
-"""Small files of every kind that is taken, and of some that are not, made from scratch."""
+"""Small files of every accepted kind, and of some refused ones, built from scratch."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ def chunk(kind: bytes, data: bytes = b"") -> bytes:
 
 
 def png(width: int = 3, height: int = 2, *chunks: bytes) -> bytes:
-    """A PNG that says that it has this size, with further chunks before its pixels."""
+    """A PNG whose header has this size, with further chunks before its pixels."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     rows = b"".join(b"\0" + bytes(min(width, 10)) for _ in range(min(height, 10)))
     pixels = chunk(b"IDAT", zlib.compress(rows))
@@ -25,7 +25,7 @@ def png(width: int = 3, height: int = 2, *chunks: bytes) -> bytes:
 
 
 def jpeg(width: int = 32, height: int = 16, comment: bytes = b"") -> bytes:
-    """The bones of a JPEG: what a reader of its structure sees."""
+    """The structure of a JPEG, without an image."""
     start = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
     said = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment if comment else b""
     frame = b"\xff\xc0" + struct.pack(">HBHHB", 11, 8, height, width, 1) + b"\x01\x11\x00"
@@ -41,7 +41,7 @@ def gif(width: int = 4, height: int = 5) -> bytes:
 
 
 def webp(width: int = 6, height: int = 7) -> bytes:
-    """A lossless WebP, as far as its header goes."""
+    """The header of a lossless WebP."""
     bits = (width - 1) | (height - 1) << 14
     data = b"\x2f" + struct.pack("<I", bits) + b"\0\0\0"
     body = b"WEBP" + b"VP8L" + struct.pack("<I", len(data)) + data
@@ -49,7 +49,7 @@ def webp(width: int = 6, height: int = 7) -> bytes:
 
 
 def pdf(*pages: str | bytes, more: bytes = b"") -> bytes:
-    """A PDF with a page for each text; bytes are a page's content, which is compressed."""
+    """A PDF with a page for each text. Bytes are the content of a page, and are compressed."""
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R " + more + b" >>",
@@ -74,7 +74,7 @@ def pdf(*pages: str | bytes, more: bytes = b"") -> bytes:
 
 
 def docx(*paragraphs: str, body: str | bytes | None = None, types: str = CONTENT_TYPES) -> bytes:
-    """A document of Word with these paragraphs, or with this as its body part."""
+    """A Word document with these paragraphs, or with this body."""
     if body is None:
         said = "".join(f"<w:p><w:r><w:t>{each}</w:t></w:r></w:p>" for each in paragraphs)
         body = f'<?xml version="1.0"?><w:document xmlns:w="{WORD}"><w:body>{said}</w:body></w:document>'

@@ -16,14 +16,14 @@ Connect = Callable[..., Provider]
 
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeProviderServer]:
-    """A provider of all kinds that refuses what they would refuse."""
+    """A server that acts as each provider, and refuses what the provider would refuse."""
     async with FakeProviderServer() as server:
         yield server
 
 
 @pytest.fixture
 async def connect(fake: FakeProviderServer) -> AsyncIterator[Connect]:
-    """`connect(wire, **options)` gives a provider that talks to the fake; it is closed after the test.
+    """`connect(wire, **options)` returns a provider that talks to the fake server. It is closed after the test.
 
     It does not try again unless `max_retries` is given.
     """

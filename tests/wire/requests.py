@@ -1,4 +1,4 @@
-"""Requests that the wire tests send, and how their streams are watched."""
+"""Requests of the wire tests, and a way to watch a stream that fails."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.base import Provider
 
-# The wire formats: the providers, one of which has two.
+# The wire formats. OpenAI has two of them.
 WIRES = ("anthropic", "openai", "responses", "ollama")
 MODELS = {"anthropic": "claude-sonnet-5", "openai": "gpt-4o", "responses": "gpt-5.6-terra", "ollama": "llama3.1"}
 CALCULATOR = ToolDefinition(
@@ -28,7 +28,7 @@ CALCULATOR = ToolDefinition(
 
 
 def provider_of(wire: str) -> str:
-    """The provider that speaks a wire format."""
+    """The provider of a wire format."""
     return "openai" if wire == "responses" else wire
 
 
@@ -43,7 +43,7 @@ def assistant(text: str) -> ModelMessage:
 
 
 def ask(wire: str, *messages: ModelMessage, **facts: Any) -> ModelRequest:
-    """A request to this wire format's usual model; `settings` are given as their fields."""
+    """A request to the usual model of this wire format; `settings` is a dict of its fields."""
     settings = {"api": "responses"} if wire == "responses" else {}
     return ModelRequest(
         model=facts.pop("model", MODELS[wire]),
@@ -56,7 +56,7 @@ def ask(wire: str, *messages: ModelMessage, **facts: Any) -> ModelRequest:
 async def events_until_error(
     provider: Provider, request: ModelRequest, *, at_delta: asyncio.Event | None = None
 ) -> tuple[list[ModelEvent], ProviderError]:
-    """What a stream tells before it fails, and how it fails; `at_delta` is set at its first delta."""
+    """The events of a stream before it fails, and its error. `at_delta` is set at the first delta."""
     events: list[ModelEvent] = []
     try:
         async for event in provider.stream(request):

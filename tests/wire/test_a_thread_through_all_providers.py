@@ -1,4 +1,4 @@
-"""One thread with everything in it, answered by one provider after the other, and every piece of it by every other."""
+"""One thread with every kind of message. All providers answer in it, and each accepts any part of its history."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -62,7 +62,7 @@ CALLS = (Call("calculator", {"expression": "6*7"}), Call("calculator", {"express
 
 
 class Hang(Tool):
-    """Begins, and never ends."""
+    """A tool that begins and never ends."""
 
     name = "hang"
 
@@ -87,20 +87,20 @@ class Stage:
     thread_id: str
 
     async def cast(self, wire: str, *answers: Answer | Raw, **settings: Any) -> None:
-        """Let this wire format answer from now on, so."""
+        """Give the agent a model of this wire format, and script its next answers."""
         settings = {"reasoning": "low", **settings} | ({"api": "responses"} if wire == "responses" else {})
         model = {"provider": provider_of(wire), "model": MODELS[wire][0], "settings": settings}
         await AgentStore(self.conn).update(self.agent_id, model)
         self.fake.script(wire, answers)
 
     async def say(self, wire: str, *answers: Answer | Raw, attachments: tuple[str, ...] = ()) -> Run:
-        """A message, and the run that answers it."""
+        """Send a message and wait for the run that answers it."""
         await self.cast(wire, *answers)
         started = await self.runner.start(self.thread_id, USER, f"To {wire}.", attachments=attachments)
         return (await self.runner.wait(self.thread_id, started.run["id"])).run
 
     async def play(self, files: Attachments) -> None:
-        """Questions, files, parallel calls and reasoning; answers cut and cancelled; runs failed and lost."""
+        """Play questions, files, parallel calls, reasoning, cut and cancelled answers, failed and lost runs."""
         picture = (await files.add(USER, "a.png", samples.png(64, 64)))["id"]
         document = (await files.add(USER, "a.pdf", samples.pdf("Hello")))["id"]
         thinking = Answer([Reasoning(("Let me ", "think.")), Text(("Hello!",))])
@@ -130,12 +130,12 @@ class Stage:
         ]
 
     async def begin(self, wire: str, *answers: Answer) -> str:
-        """A message whose run goes on; the run's id."""
+        """Send a message and return the id of its run, which goes on."""
         await self.cast(wire, *answers)
         return str((await self.runner.start(self.thread_id, USER, f"To {wire}, in vain.")).run["id"])
 
     async def cancel_in_its_words(self, wire: str) -> Run:
-        """A run that is cancelled in the midst of its answer."""
+        """Cancel a run inside its answer."""
         run_id = await self.begin(wire, Answer([Text(("Half ", asyncio.Event()))]))
         reader = await self.runner.read_run(self.thread_id, run_id)
         assert reader is not None
@@ -145,13 +145,13 @@ class Stage:
         return await self.runner.cancel(self.thread_id, run_id)
 
     async def cancel_in_its_tool(self, wire: str, *answers: Answer) -> Run:
-        """A run that is cancelled while its tool is at work."""
+        """Cancel a run while its tool runs."""
         run_id = await self.begin(wire, *answers)
         await self._until_hanging()
         return await self.runner.cancel(self.thread_id, run_id)
 
     async def lose_in_its_tool(self, wire: str, *answers: Answer) -> Run:
-        """A run whose owner is gone while its tool is at work, and which another one ends."""
+        """Lose the owner of a run while its tool runs; another process ends the run."""
         run_id = await self.begin(wire, *answers)
         await self._until_hanging()
         executor = self.conn.executor
@@ -168,7 +168,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    """An agent that has played its part with every provider."""
+    """A thread in which every provider has answered."""
     monkeypatch.setattr(lease, "SWEEP_EVERY_S", 0.05)
     async with FakeProviderServer() as fake:
         options = {"api_key": "a-key", "max_retries": 0}
@@ -207,7 +207,7 @@ async def test_each_request_of_a_thread_that_changes_its_provider_is_accepted(st
     assert {message["status"] for message in messages} == {"completed", "incomplete"}
 
 
-async def test_any_beginning_of_it_by_any_memory_is_accepted_by_any_model(stage: Stage) -> None:
+async def test_any_prefix_of_it_under_any_memory_is_accepted_by_any_model(stage: Stage) -> None:
     messages = await history(stage)
     middle = messages[len(messages) // 2]["seq"]
     assert await SummaryStore(stage.conn).add(
@@ -226,7 +226,7 @@ async def test_any_beginning_of_it_by_any_memory_is_accepted_by_any_model(stage:
 
 
 async def request_for(stage: Stage, through_seq: int, config: JsonObject, *, wire: str, model: str) -> ModelRequest:
-    """What a run would send of the thread as it was at this place, had it been the last."""
+    """The request that a run would send if the thread ended at this message."""
     requests = stage.runner.contexts.requests
     agent = await AgentStore(stage.conn).get(stage.agent_id)
     strategy, provider = strategy_from_config(config), provider_of(wire)
@@ -241,7 +241,7 @@ async def request_for(stage: Stage, through_seq: int, config: JsonObject, *, wir
     return await requests.load(built.request)
 
 
-async def test_a_fork_at_any_place_goes_on_with_any_provider(stage: Stage) -> None:
+async def test_a_fork_at_any_message_works_with_any_provider(stage: Stage) -> None:
     wires = list(TO_WIRE)
     threads = ThreadStore(stage.conn)
     original = stage.thread_id

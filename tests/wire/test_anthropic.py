@@ -1,4 +1,4 @@
-"""Anthropic: what is sent, to the field, and what its own bytes are read as."""
+"""Anthropic: the exact requests, and how its own bytes are parsed."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from tests.wire.requests import CALCULATOR, ask, assistant, events_until_error, 
 NAME = "anthropic"
 
 # The streams of https://platform.claude.com/docs/en/build-with-claude/streaming, read 2026-11-22: "Basic streaming
-# request" and "Streaming request with extended thinking", their words changed; events and fields are as there.
+# request" and "Streaming request with extended thinking", with other words; events and fields are the same.
 PLAIN = b"""event: message_start
 data: {"type":"message_start","message":{"id":"msg_1nZ","type":"message","role":"assistant","content":[],"model":"claude-opus-5-5","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":25,"cache_creation_input_tokens":100,"cache_read_input_tokens":3000,"output_tokens":1,"service_tier":"standard"}}}
 
@@ -153,7 +153,7 @@ async def test_a_plain_stream_is_read(fake: FakeProviderServer, connect: Connect
     assert response.usage == Usage(3125, 15, cached_input_tokens=3000, reasoning_tokens=0, cache_write_tokens=100)
 
 
-async def test_thinking_is_read_with_what_goes_back_with_it(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_thinking_is_read_with_its_signature(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [Raw([THINKING])])
 
     response = await connect(NAME).complete(ask(NAME))
@@ -186,13 +186,13 @@ async def test_thinking_that_is_not_shown_keeps_its_signature(fake: FakeProvider
         ("something_new", "other"),
     ],
 )
-async def test_why_it_stopped_is_told(word: str, stop_reason: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_the_stop_reason_is_read(word: str, stop_reason: str, fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [say("Hi", stop=word)])
 
     assert (await connect(NAME).complete(ask(NAME))).stop_reason == stop_reason
 
 
-async def test_arguments_cut_by_the_limit_are_no_arguments(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_call_cut_by_the_limit_is_malformed(fake: FakeProviderServer, connect: Connect) -> None:
     cut = Answer([Call("calculator", '{"a": 1}'), Call("calculator", '{"expression": "6*')], stop="max_tokens")
     begun = Answer([Call("calculator", "")], stop="max_tokens")
     fake.script(NAME, [cut, begun, call("calculator", "")])
@@ -216,7 +216,7 @@ async def test_arguments_cut_by_the_limit_are_no_arguments(fake: FakeProviderSer
         ("invalid_request_error", ProviderRejected, False),
     ],
 )
-async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
+async def test_an_error_inside_the_stream_comes_after_the_text_before_it(
     word: str, kind: type[ProviderError], retryable: bool, fake: FakeProviderServer, connect: Connect
 ) -> None:
     failure = b'event: error\ndata: {"type": "error", "error": {"type": "%b", "message": "secret"}}\n\n' % word.encode()
@@ -277,7 +277,7 @@ def test_results_are_the_first_blocks_of_one_user_turn() -> None:
     ]
 
 
-def test_turns_alternate_whatever_was_left_empty() -> None:
+def test_roles_alternate_even_where_messages_are_empty() -> None:
     file = FilePart("id", "plan.pdf", "application/pdf", 10)
 
     rendered = messages_of(user("one"), user("two"), assistant(" \n"), ModelMessage("user", (file,)))
@@ -288,11 +288,11 @@ def test_turns_alternate_whatever_was_left_empty() -> None:
     assert messages_of(user(""), assistant("Hi"))[0]["content"][0]["text"] == "(empty message)"
 
 
-def test_an_answer_is_never_left_to_be_continued() -> None:
+def test_a_request_never_ends_with_an_answer() -> None:
     assert [turn["role"] for turn in messages_of(user("one"), assistant("two"))] == ["user", "assistant", "user"]
 
 
-def test_thinking_goes_back_to_the_model_that_made_it_and_to_no_other() -> None:
+def test_thinking_goes_back_to_its_own_model_only() -> None:
     def said(**origin: str) -> ModelMessage:
         thought = ReasoningPart("hm", origin={**ORIGIN, **origin} if origin else None)
         return ModelMessage("assistant", (thought, ToolCallPart("call_1", "calculator", {})))
@@ -319,7 +319,7 @@ def test_a_malformed_call_goes_back_with_no_arguments() -> None:
     assert rendered[1]["content"][0]["input"] == {}
 
 
-def test_a_history_with_tools_names_them_although_none_is_offered() -> None:
+def test_tools_of_the_history_are_named_where_none_is_offered() -> None:
     wish = ModelMessage("assistant", (ToolCallPart("call_1", "files/read", {}),))
     result = ModelMessage("tool", (ToolResultPart("call_1", "files/read", "42"),))
 
@@ -392,9 +392,7 @@ async def test_sampling_is_sent_to_models_that_take_it_in_the_version_that_has_i
     assert anthropic_facts("claude-3-haiku-20240307").thinking == "none"
 
 
-async def test_the_signature_of_the_turn_under_way_survives_the_way_there_and_back(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_the_signature_of_the_current_turn_goes_back(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [Answer([Reasoning(["hm"], signature="c2ln"), Call("calculator", {"expression": "6*7"})])])
     provider = connect(NAME)
     settings = {"reasoning": "low"}
@@ -461,7 +459,7 @@ SERVER_BLOCKS = [
 ]
 
 
-async def test_an_answer_that_pauses_goes_on_as_one(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_paused_answer_and_its_continuation_are_one_answer(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [Raw([PAUSED]), say("High tide is at noon.", input_tokens=60, output_tokens=9)])
 
     events = [event async for event in connect(NAME).stream(ask(NAME))]
@@ -480,7 +478,7 @@ async def test_an_answer_that_pauses_goes_on_as_one(fake: FakeProviderServer, co
     ]
 
 
-async def test_an_answer_may_pause_again_and_again_but_not_for_ever(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_the_number_of_pauses_is_limited(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [Raw([PAUSED])] * (MAX_PAUSES + 1))
 
     response = await connect(NAME).complete(ask(NAME))
@@ -492,7 +490,9 @@ async def test_an_answer_may_pause_again_and_again_but_not_for_ever(fake: FakePr
     assert len(fake.received(NAME)[-1].json["messages"][1]["content"]) == 3 * MAX_PAUSES
 
 
-async def test_a_pause_that_cannot_go_on_fails_after_what_was_said(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_pause_that_cannot_be_continued_fails_after_its_text(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
     fake.script(NAME, [Raw([PAUSED]), Raw([], status=529)])
 
     events, error = await events_until_error(connect(NAME), ask(NAME))
@@ -502,7 +502,7 @@ async def test_a_pause_that_cannot_go_on_fails_after_what_was_said(fake: FakePro
     assert not any(isinstance(event, ResponseEnd) for event in events)
 
 
-async def test_overload_inside_of_a_stream_before_its_first_word_is_tried_again(
+async def test_overload_inside_a_stream_before_its_first_word_is_tried_again(
     fake: FakeProviderServer, connect: Connect
 ) -> None:
     overloaded = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"secret"}}\n\n'
@@ -514,7 +514,7 @@ async def test_overload_inside_of_a_stream_before_its_first_word_is_tried_again(
     assert len(fake.received(NAME)) == 3
 
 
-async def test_what_is_known_of_a_failed_calls_usage_is_told_with_the_error(
+async def test_the_known_usage_of_a_failed_call_comes_with_its_error(
     fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(
@@ -544,7 +544,7 @@ async def test_a_refusal_may_come_without_a_word(fake: FakeProviderServer, conne
     assert (response.parts, response.stop_reason) == ((), "refusal")
 
 
-def test_models_that_are_not_claude_are_told_nothing_of_caches() -> None:
+def test_requests_to_models_that_are_not_claude_have_no_cache_marks() -> None:
     payload = to_wire(ask(NAME, system="Be brief.", tools=(CALCULATOR,), model="another-model"))
 
     assert "cache_control" not in str(payload)

@@ -1,4 +1,4 @@
-"""Whatever a thread holds, what is sent of it keeps the rules of the provider that it is sent to."""
+"""The request for any thread keeps the rules of its provider."""
 
 from dataclasses import replace
 from typing import Any
@@ -67,7 +67,7 @@ ORIGINS = (
     )
     | st.builds(
         lambda model: {"provider": "openai", "model": model, "item": ITEM},
-        st.sampled_from(["o3", "gpt-5", "gpt-6-sol"]),  # others do not think there
+        st.sampled_from(["o3", "gpt-5", "gpt-6-sol"]),  # the only ones that reason there
     )
 )
 SCHEMAS: st.SearchStrategy[JsonObject | None] = st.sampled_from(
@@ -100,7 +100,7 @@ SAID_PARTS = st.builds(TextPart, TEXTS) | st.builds(ReasoningPart, TEXTS, ORIGIN
 
 @st.composite
 def turns(draw: st.DrawFn) -> list[ModelMessage]:
-    """A user's message and what follows it: answers, and calls with their results right after, in one or many."""
+    """A user's message and what follows it: answers, and calls with their results in one or more messages."""
     messages = [ModelMessage("user", tuple(draw(st.lists(PLAIN_PARTS, max_size=3))))]
     for _ in range(draw(st.integers(0, 3))):
         said: list[Part] = list(draw(st.lists(SAID_PARTS, max_size=3)))
@@ -132,7 +132,7 @@ SETTINGS = st.builds(
 
 
 def filled(message: ModelMessage) -> ModelMessage:
-    """The message with what its files hold, as it was planned to be sent."""
+    """The message with the contents of its files, in the planned forms."""
 
     def fill(part: Part) -> Part:
         if not isinstance(part, FilePart) or part.content is None:

@@ -1,4 +1,4 @@
-"""Any beginning of any thread, by any memory and for any size of model, is a request that each provider accepts."""
+"""Each provider accepts any prefix of any thread, under any memory strategy and for a model of any size."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def test_any_window_of_any_prefix_is_accepted(
     data: st.DataObject,
 ) -> None:
     wire, model = asked
-    # A prefix that no user has spoken in yet is not sent to anybody.
+    # A prefix without a user's message is never sent.
     first = next(index for index, message in enumerate(messages) if message.role == "user")
     prefix = messages[: data.draw(st.integers(first + 1, len(messages)))]
     covered = data.draw(st.sampled_from([None, *(message.seq for message in prefix)]))

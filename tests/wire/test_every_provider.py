@@ -81,7 +81,7 @@ async def test_text_arrives_as_it_was_said(name: str, fake: FakeProviderServer, 
     assert (end.usage.input_tokens, end.usage.output_tokens, end.usage.estimated) == (11, 7, False)
 
 
-async def test_a_whole_answer_is_the_streamed_one(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_whole_answer_equals_the_streamed_one(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(name, [EVERYTHING, EVERYTHING])
     provider = connect(name)
 
@@ -114,7 +114,7 @@ async def test_bytes_may_come_one_by_one(name: str, fake: FakeProviderServer, co
     assert at_once.text == "".join(UNICODE)
 
 
-async def test_parallel_calls_are_told_apart_although_the_provider_repeats_ids(
+async def test_parallel_calls_stay_distinct_although_the_provider_repeats_ids(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(name, [EVERYTHING])
@@ -128,7 +128,9 @@ async def test_parallel_calls_are_told_apart_although_the_provider_repeats_ids(
     assert second.arguments == {"expression": "„7“ + 1", "deep": {"list": [1, 2.5, None, True]}}
 
 
-async def test_a_tool_loop_goes_through(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_tool_call_and_its_result_lead_to_an_answer(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
     provider = connect(name)
     question = user("Please calculate six times seven.")
 
@@ -144,7 +146,7 @@ async def test_a_tool_loop_goes_through(name: str, fake: FakeProviderServer, con
     assert [request.refused for request in fake.received(name)] == [None, None]
 
 
-async def test_a_tool_whose_name_the_api_refuses_is_called_all_the_same(
+async def test_a_tool_whose_name_the_api_refuses_can_be_called(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     tools = (replace(CALCULATOR, name="files/read"), replace(CALCULATOR, name="files_read"))
@@ -191,7 +193,7 @@ async def test_a_stream_that_ends_without_its_end_is_an_error(
     assert PartDelta(0, "text", "two") in events
 
 
-async def test_a_stream_cut_in_the_midst_of_its_last_event_is_an_error(
+async def test_a_stream_cut_inside_its_last_event_is_an_error(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     body = bytes_of(name, say("Hello")).rstrip(b"\n")
@@ -205,7 +207,7 @@ async def test_a_stream_cut_in_the_midst_of_its_last_event_is_an_error(
     assert type(error) is ProviderTruncated
 
 
-async def test_a_reset_in_the_midst_keeps_what_came_before(
+async def test_a_reset_inside_the_answer_keeps_the_text_before_it(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     read = asyncio.Event()
@@ -226,7 +228,7 @@ async def test_no_answer_at_all_is_tried_again(name: str, fake: FakeProviderServ
     assert len(fake.received(name)) == 2
 
 
-async def test_a_provider_that_cannot_be_reached_is_worth_another_try(name: str, connect: Connect) -> None:
+async def test_a_provider_that_cannot_be_reached_is_a_retryable_error(name: str, connect: Connect) -> None:
     async with FakeProviderServer() as gone:
         address = gone.base_url(name)
 
@@ -252,7 +254,7 @@ async def test_a_provider_that_cannot_be_reached_is_worth_another_try(name: str,
         (529, ProviderError),
     ],
 )
-async def test_an_error_status_is_told_without_the_providers_text(
+async def test_the_error_of_a_status_does_not_have_the_providers_text(
     name: str, status: int, kind: type[ProviderError], fake: FakeProviderServer, connect: Connect
 ) -> None:
     secret = b'{"error": {"type": "some_error", "code": null, "message": "secret sk-123"}, "type": "error"}'
@@ -268,7 +270,7 @@ async def test_an_error_status_is_told_without_the_providers_text(
         assert error.retry_after_s == 7
 
 
-async def test_an_error_page_instead_of_json_is_no_trouble(
+async def test_an_error_page_instead_of_json_is_understood(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(name, [Raw([b"<html>\xff Bad Gateway"], status=502, headers={"content-type": "text/html"})])
@@ -278,7 +280,7 @@ async def test_an_error_page_instead_of_json_is_no_trouble(
     assert type(error) is ProviderError
 
 
-async def test_a_passing_error_is_not_seen(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_passing_error_does_not_reach_the_caller(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     now = {"retry-after": "0"}
     fake.script(name, [Raw([], status=529, headers=now), Raw([], status=429, headers=now), say("Hello")])
 
@@ -288,7 +290,7 @@ async def test_a_passing_error_is_not_seen(name: str, fake: FakeProviderServer, 
     assert len(fake.received(name)) == 3
 
 
-async def test_a_wait_that_is_too_long_is_told_and_not_waited(
+async def test_a_wait_that_is_too_long_is_reported_and_not_waited(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(name, [Raw([], status=429, headers={"retry-after": "3600"})])
@@ -312,7 +314,7 @@ async def test_a_wait_that_is_too_long_is_told_and_not_waited(
         b"\x00\xff\xfe",
     ],
 )
-async def test_garbage_is_an_error_that_says_so(
+async def test_garbage_is_a_truncated_answer(
     name: str, garbage: bytes, fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(name, [Raw([garbage])])
@@ -349,7 +351,7 @@ async def test_an_answer_that_has_begun_may_take_longer(name: str, fake: FakePro
     assert response.text == "one two"
 
 
-async def test_silence_in_the_midst_has_a_limit(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_silence_inside_the_answer_has_a_limit(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(name, [Raw(first_word(name), end="hang")])
 
     events, error = await events_until_error(connect(name), ask(name, settings={"timeout_s": 0.2}))
@@ -401,9 +403,7 @@ async def test_cancelling_closes_the_upstream_connection(
         await fake.received(name)[0].left.wait()
 
 
-async def test_turns_one_after_the_other_share_a_connection(
-    name: str, fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_successive_requests_share_a_connection(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     provider = connect(name)
 
     for _ in range(5):
@@ -412,7 +412,7 @@ async def test_turns_one_after_the_other_share_a_connection(
     assert fake.connections == 1
 
 
-async def test_many_first_streams_at_once_lose_nothing_and_share_one_client(
+async def test_many_first_streams_at_once_share_one_transport(
     name: str, fake: FakeProviderServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = connect(name)
@@ -426,7 +426,7 @@ async def test_many_first_streams_at_once_lose_nothing_and_share_one_client(
     assert sorted(response.text for response in responses) == sorted(f"answer {n} to somebody" for n in range(40))
 
 
-async def test_what_a_proxy_compressed_is_read(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_an_answer_that_a_proxy_compressed_is_read(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     packed = gzip.compress(bytes_of(name, say("Hello")))
     fake.script(name, [Raw([packed], headers={"content-encoding": "gzip"})])
 
@@ -446,7 +446,7 @@ async def test_unsafe_characters_are_cleaned(name: str, fake: FakeProviderServer
     assert response.text == "a\ufffdb😀c\ufffdd"
 
 
-async def test_a_request_with_characters_that_utf_8_cannot_say_is_sent_cleaned(
+async def test_characters_that_utf_8_cannot_encode_are_cleaned_in_requests(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     await connect(name).complete(ask(name, user("broken \ud83d here")))
@@ -454,7 +454,7 @@ async def test_a_request_with_characters_that_utf_8_cannot_say_is_sent_cleaned(
     assert "broken \ufffd here" in str(fake.received(name)[0].json)
 
 
-async def test_the_default_model_is_taken_where_the_request_names_none(
+async def test_the_default_model_is_used_where_the_request_names_none(
     name: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     response = await connect(name, model=MODELS[name]).complete(ask(name, model=""))
@@ -493,7 +493,7 @@ def test_a_provider_outlives_its_event_loop(name: str) -> None:
     assert asyncio.run(turn(last=False)) == asyncio.run(turn(last=True)) != ""
 
 
-async def test_usage_that_is_not_said_is_not_invented(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_usage_that_is_not_reported_is_unknown(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     silent = {
         "anthropic": b'data: {"type":"message_start","message":{"model":"m"}}\n\n'
         b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"type":"message_stop"}\n\n',

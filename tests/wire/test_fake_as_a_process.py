@@ -1,4 +1,4 @@
-"""The fake provider as measurements and end-to-end tests start it."""
+"""The fake provider as a process of its own, as benchmarks and end-to-end tests start it."""
 
 import signal
 import subprocess
@@ -14,7 +14,7 @@ from tests.wire.requests import CALCULATOR, WIRES, ask, provider_of, user
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """The port of a process that says 50 words."""
+    """The port of a process that answers with 50 words."""
     command = [sys.executable, "-m", "tests.fakes.provider_server", "--port", "0", "--tokens", "50", "--delay-ms", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -24,7 +24,7 @@ def port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("name", WIRES)
-async def test_it_says_so_many_words_and_calculates(name: str, port: int, connect: Connect) -> None:
+async def test_it_answers_with_that_many_words_and_calls_the_calculator(name: str, port: int, connect: Connect) -> None:
     provider = connect(name, base_url=f"http://127.0.0.1:{port}" + ("/v1" if provider_of(name) == "openai" else ""))
     question = user("Please calculate it.")
 

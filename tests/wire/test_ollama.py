@@ -1,4 +1,4 @@
-"""Ollama: what is sent, to the field, and what its own bytes are read as."""
+"""Ollama: the exact requests, and how its own bytes are parsed."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ async def test_thinking_text_and_calls_are_read(fake: FakeProviderServer, connec
         ("load", None, "other"),
     ],
 )
-async def test_why_it_stopped_is_told(
+async def test_the_stop_reason_is_read(
     word: str, max_tokens: int | None, stop_reason: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(NAME, [say("Hi", stop=word, output_tokens=7)])
@@ -100,7 +100,7 @@ async def test_why_it_stopped_is_told(
     assert response.stop_reason == stop_reason
 
 
-async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
+async def test_an_error_inside_the_stream_comes_after_the_text_before_it(
     fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(NAME, [Raw([b'{"message":{"content":"Good day"},"done":false}\n{"error":"secret"}\n'])])
@@ -112,7 +112,7 @@ async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
     assert "secret" not in str(error)
 
 
-async def test_a_model_that_is_not_there_is_refused(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_an_unknown_model_is_refused(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [Raw([b'{"error":"model \\"llama3.1\\" not found"}'], status=404)])
 
     with pytest.raises(ProviderRejected, match="404"):
@@ -125,7 +125,7 @@ async def test_a_key_is_sent_where_there_is_one(fake: FakeProviderServer, connec
     assert fake.requests[0].headers["authorization"] == "Bearer cloud-key"
 
 
-def test_results_name_their_tool_and_thinking_goes_back_in_the_turn_under_way() -> None:
+def test_results_name_their_tool_and_thinking_goes_back_in_the_current_turn() -> None:
     origin = {"provider": "ollama", "model": "llama3.1"}
     said = ModelMessage(
         "assistant", (ReasoningPart("hm", origin=origin), ToolCallPart("call_0", "calculator", {"n": 1}))
@@ -160,7 +160,7 @@ def test_thinking_is_asked_for_in_the_models_own_way(model: str, effort: str | N
     assert ("think" in payload) is (effort is not None)
 
 
-def test_the_context_grows_with_the_request_and_never_beyond_its_limit() -> None:
+def test_the_context_grows_with_the_request_up_to_a_limit() -> None:
     def size(characters: int, **facts: Any) -> Any:
         return to_wire(ask(NAME, user("x" * characters)), **facts)["options"]["num_ctx"]
 
@@ -181,5 +181,5 @@ def test_the_context_grows_with_the_request_and_never_beyond_its_limit() -> None
         ("https://ollama.example/", "https://ollama.example"),
     ],
 )
-def test_an_address_may_be_what_ollama_itself_reads(host: str | None, address: str) -> None:
+def test_an_address_may_have_each_form_of_ollama_host(host: str | None, address: str) -> None:
     assert _address(host) == address

@@ -1,4 +1,4 @@
-"""OpenAI and servers like it: what is sent, to the field, and what their own bytes are read as."""
+"""OpenAI and compatible servers: the exact requests, and how their own bytes are parsed."""
 
 from typing import Any
 
@@ -126,24 +126,24 @@ async def test_a_plain_stream_is_read(fake: FakeProviderServer, connect: Connect
         ("something_new", "other"),
     ],
 )
-async def test_why_it_stopped_is_told(word: str, stop_reason: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_the_stop_reason_is_read(word: str, stop_reason: str, fake: FakeProviderServer, connect: Connect) -> None:
     assert (await answer_to(fake, connect, say("Hi", stop=word))).stop_reason == stop_reason
 
 
-async def test_a_refusal_is_said_and_told(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_refusal_is_text_with_its_own_stop_reason(fake: FakeProviderServer, connect: Connect) -> None:
     response = await answer_to(fake, connect, stream(choice('{"refusal":"I will not."}'), STOP))
 
     assert (response.text, response.stop_reason) == ("I will not.", "refusal")
 
 
-async def test_a_call_that_is_said_to_be_a_plain_stop_is_one(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_call_that_ends_with_the_reason_stop_is_a_call(fake: FakeProviderServer, connect: Connect) -> None:
     response = await answer_to(fake, connect, call("calculator", '{"expression": "1"}', stop="stop"))
 
     assert response.stop_reason == "tool_use"
     assert response.tool_calls[0].arguments == {"expression": "1"}
 
 
-async def test_arguments_cut_by_the_limit_are_no_arguments(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_call_cut_by_the_limit_is_malformed(fake: FakeProviderServer, connect: Connect) -> None:
     cut = await answer_to(fake, connect, Answer([Call("calculator", '{"expression": "6*')], stop="length"))
     begun = await answer_to(fake, connect, Answer([Call("calculator", "")], stop="length"))
 
@@ -151,7 +151,7 @@ async def test_arguments_cut_by_the_limit_are_no_arguments(fake: FakeProviderSer
     assert begun.tool_calls[0].malformed is not None
 
 
-# How servers differ, each as its users report it: https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html,
+# Differences between servers, as their users report them: https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html,
 # https://openrouter.ai/docs/api/reference/streaming, https://api-docs.deepseek.com/guides/reasoning_model,
 # https://ai.google.dev/gemini-api/docs/openai, https://docs.ollama.com/api/openai-compatibility; read 2026-11-22.
 TWO_CALLS = {
@@ -195,7 +195,7 @@ TWO_CALLS = {
 
 
 @pytest.mark.parametrize("pieces", TWO_CALLS.values(), ids=TWO_CALLS.keys())
-async def test_calls_are_told_apart_however_a_server_marks_them(
+async def test_calls_stay_distinct_however_a_server_marks_them(
     pieces: list[str], fake: FakeProviderServer, connect: Connect
 ) -> None:
     response = await answer_to(fake, connect, stream(*map(choice, pieces), choice("{}", '"tool_calls"')))
@@ -230,13 +230,15 @@ async def test_content_may_come_as_parts(fake: FakeProviderServer, connect: Conn
     assert (await answer_to(fake, connect, stream(choice(content), STOP))).text == "Yes"
 
 
-async def test_the_stream_may_end_without_done_once_it_said_why(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_the_stream_may_end_without_done_after_a_finish_reason(
+    fake: FakeProviderServer, connect: Connect
+) -> None:
     response = await answer_to(fake, connect, stream(choice('{"content":"Yes"}'), STOP, done=False))
 
     assert (response.text, response.stop_reason) == ("Yes", "end")
 
 
-async def test_done_is_an_end_although_no_reason_was_said(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_done_ends_a_stream_without_a_finish_reason(fake: FakeProviderServer, connect: Connect) -> None:
     response = await answer_to(fake, connect, stream(choice('{"content":"Yes"}')))
 
     assert (response.text, response.stop_reason) == ("Yes", "other")
@@ -278,7 +280,7 @@ async def test_other_choices_and_strange_chunks_are_left_out(fake: FakeProviderS
         ('{"object":"error","message":"secret","code":400}', ProviderRejected, False),
     ],
 )
-async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
+async def test_an_error_inside_the_stream_comes_after_the_text_before_it(
     failure: str, kind: type[ProviderError], retryable: bool, fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(NAME, [stream(choice('{"content":"Good day"}'), failure)])
@@ -290,7 +292,7 @@ async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
     assert "secret" not in str(error)
 
 
-async def test_a_context_that_is_too_long_is_named_by_its_word(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_context_that_is_too_long_is_recognized_by_its_code(fake: FakeProviderServer, connect: Connect) -> None:
     body = b'{"error":{"message":"secret","type":"invalid_request_error","code":"context_length_exceeded"}}'
     fake.script(NAME, [Raw([body], status=400, headers={"content-type": "application/json"})])
 
@@ -309,7 +311,7 @@ async def test_an_account_without_credit_is_not_asked_again(fake: FakeProviderSe
     assert len(fake.requests) == 1
 
 
-async def test_a_server_of_ones_own_needs_no_key_and_gets_none(
+async def test_another_server_needs_no_key_and_is_sent_none(
     fake: FakeProviderServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-meant-for-openai")
@@ -319,9 +321,7 @@ async def test_a_server_of_ones_own_needs_no_key_and_gets_none(
     assert fake.requests[0].headers["authorization"] == "Bearer none"
 
 
-async def test_an_answer_that_is_not_streamed_is_not_taken_for_a_stream(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_an_answer_that_is_not_streamed_is_an_error(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [Raw([b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'])])
 
     with pytest.raises(ProviderTruncated):
@@ -380,7 +380,9 @@ def test_text_parts_are_one_text_and_files_are_named() -> None:
         ),
     ],
 )
-def test_settings_are_sent_as_the_model_takes_them(model: str, effort: str | None, expected: dict[str, Any]) -> None:
+def test_settings_are_sent_in_the_form_that_the_model_takes(
+    model: str, effort: str | None, expected: dict[str, Any]
+) -> None:
     settings = {
         "max_tokens": 9,
         "temperature": 0.5,
@@ -394,7 +396,7 @@ def test_settings_are_sent_as_the_model_takes_them(model: str, effort: str | Non
     assert {k: v for k, v in payload.items() if k not in {"model", "messages", "stream", "stream_options"}} == expected
 
 
-def test_models_that_cannot_reason_with_tools_here_are_told_not_to() -> None:
+def test_models_that_cannot_reason_with_tools_are_asked_not_to() -> None:
     def effort(model: str, **facts: Any) -> Any:
         return to_wire(ask(NAME, model=model, settings={"reasoning": "high"}, **facts))["reasoning_effort"]
 
@@ -409,9 +411,7 @@ def test_whether_a_model_reasons_is_known_of_openais_own() -> None:
     assert openai_facts("another-model").reasoning is None
 
 
-async def test_what_deepseek_thought_goes_back_wherever_it_called_tools(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_deepseeks_reasoning_goes_back_with_its_tool_calls(fake: FakeProviderServer, connect: Connect) -> None:
     model = "deepseek-reasoner"
     fake.script(NAME, [Answer([Reasoning(["Let me", " see."]), Call("calculator", {"expression": "6*7"})]), say("42")])
     provider = connect(NAME)
@@ -420,7 +420,7 @@ async def test_what_deepseek_thought_goes_back_wherever_it_called_tools(
     thought, wish = asked.parts
     assert isinstance(thought, ReasoningPart)
     assert isinstance(wish, ToolCallPart)
-    # What nobody wants to see is stored without its text.
+    # Reasoning that is not shown is stored without its text.
     said = ModelMessage("assistant", (ReasoningPart("", origin=thought.origin), wish))
     result = ModelMessage("tool", (ToolResultPart(wish.tool_call_id, wish.name, "42"),))
     elsewhere = ModelMessage("assistant", (ToolCallPart("call_2", "calculator", {}),))

@@ -1,4 +1,4 @@
-"""How each provider is asked for an answer that fits a schema."""
+"""Requests for answers that fit a schema, for each provider."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ async def test_every_provider_takes_every_schema(
         ("another-model", CLOSED, False),
     ],
 )
-def test_claude_is_given_the_schema_or_asked_in_words(model: str, schema: dict[str, Any], native: bool) -> None:
+def test_claude_is_sent_the_schema_or_asked_in_words(model: str, schema: dict[str, Any], native: bool) -> None:
     payload = anthropic_request.to_wire(ask("anthropic", model=model, output_schema=schema, system="Be brief."))
 
     assert ("format" in payload.get("output_config", {})) is native
@@ -46,7 +46,7 @@ def test_claude_is_given_the_schema_or_asked_in_words(model: str, schema: dict[s
     assert payload["system"][0]["text"].startswith("Be brief.")
 
 
-def test_effort_and_schema_stand_side_by_side() -> None:
+def test_effort_and_schema_can_be_sent_together() -> None:
     request = ask("anthropic", model="claude-opus-5-5", output_schema=CLOSED, settings={"reasoning": "high"})
 
     form = {"type": "json_schema", "schema": CLOSED}
@@ -54,7 +54,7 @@ def test_effort_and_schema_stand_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("schema, strict", [(CLOSED, True), (BOUND, False)])
-def test_openai_is_strict_where_the_schema_lets_it(schema: dict[str, Any], strict: bool) -> None:
+def test_openai_is_strict_where_the_schema_allows_it(schema: dict[str, Any], strict: bool) -> None:
     chat = openai_chat_request.to_wire(ask("openai", output_schema=schema))
     responses = to_wire(ask("responses", output_schema=schema))
 
@@ -64,14 +64,14 @@ def test_openai_is_strict_where_the_schema_lets_it(schema: dict[str, Any], stric
 
 
 @pytest.mark.parametrize("model", ["gpt-4", "gpt-3.5-turbo", "deepseek-chat"])
-def test_models_of_old_are_asked_in_words(model: str) -> None:
+def test_old_models_are_asked_in_words(model: str) -> None:
     payload = openai_chat_request.to_wire(ask("openai", model=model, output_schema=CLOSED))
 
     assert "response_format" not in payload
     assert "JSON Schema" in payload["messages"][0]["content"]
 
 
-async def test_a_server_that_knows_no_schemas_is_asked_in_words(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_server_without_schemas_is_asked_in_words(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script("openai", [Raw([], status=400), say('{"n": 1}'), say('{"n": 2}')])
     provider = connect("openai")
 
@@ -91,7 +91,7 @@ async def test_what_openai_itself_refuses_is_refused(fake: FakeProviderServer, c
     assert len(fake.requests) == 1
 
 
-def test_ollama_is_bound_to_the_schema_where_it_may_not_call_tools() -> None:
+def test_ollama_is_sent_the_schema_where_no_tools_are_offered() -> None:
     bound = ollama_request.to_wire(ask("ollama", output_schema=CLOSED))
     asked = ollama_request.to_wire(ask("ollama", output_schema=CLOSED, tools=(CALCULATOR,)))
 

@@ -1,4 +1,4 @@
-"""What a turn sends is the beginning of what the next one sends, byte for byte: so that providers' caches hit."""
+"""The request of a turn is the beginning of the next one, byte for byte, so that providers' caches can be used."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,14 +12,14 @@ from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
 from tests.wire.requests import CALCULATOR, WIRES, ask, user
 
-# `]}`: a request's last words, after its last message.
+# The bytes `]}` follow the last message of a request.
 CLOSING = b"]}"
 SETTINGS = {"reasoning": "low", "max_tokens": 4000}
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 
 
 async def turn(provider: Provider, wire: str, history: list[ModelMessage], *, tool: bool, settings: object) -> None:
-    """One turn; what it adds is added to the history."""
+    """Run one turn, and add its messages to the history."""
     asked = await provider.complete(
         ask(wire, *history, system="Be brief.", tools=(CALCULATOR,), settings=settings, output_schema=SCHEMA)
     )
@@ -49,9 +49,9 @@ async def test_a_conversation_only_grows(wire: str, fake: FakeProviderServer, co
     check_prefixes([request.body for request in fake.requests])
 
 
-# Ollama's templates drop what was thought in earlier turns by themselves, so that it is not sent there again.
+# Ollama is missing here: its templates drop the thinking of earlier turns, so it is not sent again.
 @pytest.mark.parametrize("wire", ["anthropic", "openai", "responses"])
-async def test_tools_and_thinking_of_earlier_turns_stay_as_they_were_sent(
+async def test_tools_and_thinking_of_earlier_turns_are_sent_unchanged(
     wire: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     provider = connect(wire)

@@ -1,4 +1,4 @@
-"""OpenAI's Responses: what is sent, to the field, and what its own bytes are read as."""
+"""OpenAI's Responses: the exact requests, and how its own bytes are parsed."""
 
 from typing import Any
 
@@ -137,9 +137,7 @@ async def test_thinking_and_a_call_are_read(fake: FakeProviderServer, connect: C
     assert response.usage == Usage(75, 115, cached_input_tokens=64, reasoning_tokens=90, cache_write_tokens=2)
 
 
-async def test_what_the_model_thought_goes_back_to_it_and_to_no_other(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_reasoning_goes_back_to_its_own_model_only(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [Raw([THINKING_AND_CALLING]), say("42")])
     provider = connect(NAME)
 
@@ -159,7 +157,7 @@ async def test_what_the_model_thought_goes_back_to_it_and_to_no_other(
     assert [item.get("type") for item in elsewhere] == [None, "function_call", "function_call_output"]
 
 
-def test_thinking_that_led_to_nothing_is_left_out() -> None:
+def test_reasoning_without_an_answer_after_it_is_left_out() -> None:
     thought = ReasoningPart("", origin=ORIGIN | {"item": ITEM})
 
     rendered = to_wire(ask(NAME, user(), ModelMessage("assistant", (thought, TextPart(" "))), user()))["input"]
@@ -171,7 +169,7 @@ def test_thinking_that_led_to_nothing_is_left_out() -> None:
     "reason, stop_reason",
     [("max_output_tokens", "max_tokens"), ("content_filter", "refusal"), ("something_new", "other")],
 )
-async def test_why_it_stopped_is_told(
+async def test_the_stop_reason_is_read(
     reason: str, stop_reason: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     fake.script(NAME, [say("Hi", stop=reason), say("Hi")])
@@ -181,7 +179,7 @@ async def test_why_it_stopped_is_told(
     assert (await provider.complete(ask(NAME))).stop_reason == "end"
 
 
-async def test_a_refusal_is_said_and_told(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_refusal_is_text_with_its_own_stop_reason(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(
         NAME,
         [
@@ -199,7 +197,7 @@ async def test_a_refusal_is_said_and_told(fake: FakeProviderServer, connect: Con
     assert (response.text, response.stop_reason) == ("I will not.", "refusal")
 
 
-async def test_arguments_cut_by_the_limit_are_no_arguments(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_call_cut_by_the_limit_is_malformed(fake: FakeProviderServer, connect: Connect) -> None:
     cut = Answer([Call("calculator", '{"a": 1}'), Call("calculator", '{"expression": "6*')], stop="max_output_tokens")
     begun = Answer([Call("calculator", "")], stop="max_output_tokens")
     fake.script(NAME, [cut, begun])
@@ -250,7 +248,7 @@ async def test_parts_keep_their_order(fake: FakeProviderServer, connect: Connect
         ),
     ],
 )
-async def test_an_error_inside_of_the_stream_comes_after_what_was_said(
+async def test_an_error_inside_the_stream_comes_after_the_text_before_it(
     failure: str, kind: type[ProviderError], retryable: bool, fake: FakeProviderServer, connect: Connect
 ) -> None:
     said = '{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Good day"}'
@@ -283,7 +281,7 @@ async def test_a_stream_without_its_end_is_an_error(fake: FakeProviderServer, co
         ("somebodys-model", {"reasoning": "none", "top_p": 0.5}, {"top_p": 0.5}),
     ],
 )  # fmt: skip
-def test_settings_are_sent_as_the_model_takes_them(
+def test_settings_are_sent_in_the_form_that_the_model_takes(
     model: str, settings: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     payload = to_wire(ask(NAME, model=model, settings=settings))

@@ -1,4 +1,4 @@
-"""The fake provider refuses what the real ones refuse: without this, the other wire tests would prove nothing."""
+"""The fake provider refuses what the real ones refuse. Without that, the other wire tests would prove nothing."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def chat(base: dict[str, Any], *messages: dict[str, Any]) -> dict[str, Any]:
                         {"role": "tool", "tool_name": "calculator", "content": "42"})),
     ],
 )  # fmt: skip
-def test_what_is_right_passes(provider: str, payload: dict[str, Any]) -> None:
+def test_a_correct_request_is_accepted(provider: str, payload: dict[str, Any]) -> None:
     check(provider, payload)
 
 
@@ -81,12 +81,12 @@ def test_what_is_right_passes(provider: str, payload: dict[str, Any]) -> None:
         | {"tools": [TOOL], "max_tokens": 5000, "thinking": {"type": "enabled", "budget_tokens": 1024}},
     ],
 )
-def test_anthropic_refuses_what_is_wrong(payload: Any) -> None:
+def test_anthropic_refuses_wrong_requests(payload: Any) -> None:
     with pytest.raises(BrokenRule):
         check("anthropic", payload)
 
 
-def test_anthropics_older_version_takes_sampling_but_not_both_kinds() -> None:
+def test_anthropics_older_version_takes_one_kind_of_sampling() -> None:
     older = {"anthropic-version": "2023-06-01"}
     check("anthropic", ANTHROPIC | {"temperature": 0.5}, older)
     with pytest.raises(BrokenRule):
@@ -121,7 +121,7 @@ def test_anthropics_older_version_takes_sampling_but_not_both_kinds() -> None:
         chat(OPENAI, {"role": "assistant", "tool_calls": [CALL | {"function": {"name": "a", "arguments": "[]"}}]}),
     ],
 )
-def test_openai_refuses_what_is_wrong(payload: Any) -> None:
+def test_openai_refuses_wrong_requests(payload: Any) -> None:
     with pytest.raises(BrokenRule):
         check("openai", payload)
 
@@ -141,7 +141,7 @@ def test_openai_refuses_what_is_wrong(payload: Any) -> None:
         chat(OLLAMA, {"role": "assistant", "content": "", "tool_calls": [{"function": CALL["function"]}]}),
     ],
 )
-def test_ollama_refuses_what_is_wrong(payload: Any) -> None:
+def test_ollama_refuses_wrong_requests(payload: Any) -> None:
     with pytest.raises(BrokenRule):
         check("ollama", payload)
 
@@ -157,7 +157,7 @@ def test_ollama_refuses_what_is_wrong(payload: Any) -> None:
         ("/api/chat", {}, OLLAMA, 200),
     ],
 )
-async def test_the_server_answers_accordingly(
+async def test_the_fake_server_answers_400_to_wrong_requests(
     path: str, headers: dict[str, str], body: Any, status: int, fake: FakeProviderServer
 ) -> None:
     async with httpx.AsyncClient() as client:

@@ -1,4 +1,4 @@
-"""The bytes that providers send mean the same wherever a network cuts them."""
+"""The bytes that providers send mean the same wherever the network splits them."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ async def test_a_stream_may_be_cut_at_every_byte(name: str, fake: FakeProviderSe
     assert without_ids(in_bytes) == without_ids(whole)
 
 
-async def test_a_turn_that_pauses_may_be_cut_at_every_byte(fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_paused_answer_may_be_cut_at_every_byte(fake: FakeProviderServer, connect: Connect) -> None:
     plain, paused = test_anthropic.PLAIN, test_anthropic.PAUSED
     provider = connect("anthropic")
     fake.script("anthropic", [Raw([paused]), Raw([plain]), Raw(list(split(paused))), Raw(list(split(plain)))])

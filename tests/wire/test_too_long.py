@@ -1,4 +1,4 @@
-"""A request that is longer than the model's window, refused as each provider refuses it.
+"""A request that is longer than the model's window, refused in the way of each provider.
 
 Sources of the bodies, read 2026-11-23: https://developers.openai.com/api/docs/guides/error-codes,
 https://github.com/anthropics/claude-code/issues/59696, https://github.com/ollama/ollama/issues/17889.
@@ -22,7 +22,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("provider", BODIES)
-async def test_a_refusal_for_its_length_is_told_from_others_and_not_tried_again(
+async def test_a_refusal_for_length_is_recognized_and_not_tried_again(
     provider: str, fake: FakeProviderServer, connect: Connect
 ) -> None:
     refusal = Raw([BODIES[provider]], status=400, headers={"content-type": "application/json"})
@@ -36,9 +36,7 @@ async def test_a_refusal_for_its_length_is_told_from_others_and_not_tried_again(
     assert "prompt" not in str(caught.value)
 
 
-async def test_an_error_body_that_never_comes_is_not_waited_for_longer_than_any_other(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_waiting_for_an_error_body_has_the_usual_limit(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script("ollama", [Raw([], status=400, headers={"content-type": "application/json"}, end="hang")])
 
     with pytest.raises(ProviderRejected):

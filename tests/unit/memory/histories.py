@@ -1,4 +1,4 @@
-"""Threads for tests: a history in memory that counts what is asked of it, and a generator of threads of every kind."""
+"""Threads for tests: a history in memory that counts its reads, and a generator of all kinds of threads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from ai_agents.core.types import MessageRole, ModelMessage, Part, StoredSummary,
 
 @dataclass
 class ListHistory:
-    """A thread as a list; `rows_read` is how many messages have been handed out, `queries` how often."""
+    """A thread as a list. `rows_read` counts the messages that were returned, `queries` the calls."""
 
     messages: Sequence[ModelMessage]
     stored_summary: StoredSummary | None = None
@@ -18,7 +18,7 @@ class ListHistory:
     queries: int = field(default=0)
 
     def latest(self, limit: int, *, before_seq: int | None = None) -> list[ModelMessage]:
-        """The last `limit` messages before a place."""
+        """The last `limit` messages before this `seq`."""
         assert limit > 0
         return self._give([m for m in self.messages if before_seq is None or seq_of(m) < before_seq][-limit:])
 
@@ -28,16 +28,16 @@ class ListHistory:
         return self._give(list(self.messages[:limit]))
 
     def after(self, seq: int, *, limit: int | None = None) -> list[ModelMessage]:
-        """The messages after a place."""
+        """The messages after this `seq`."""
         return self._give([m for m in self.messages if seq_of(m) > seq][:limit])
 
     def turn_start(self, seq: int) -> int:
-        """The last user's message at or before a place."""
+        """The `seq` of the last user's message up to this `seq`."""
         self.queries += 1
         return max((seq_of(m) for m in self.messages if m.role == "user" and seq_of(m) <= seq), default=seq)
 
     def run_messages(self, run_id: str) -> list[ModelMessage]:
-        """No strategy asks for this."""
+        """The messages of one run; no strategy reads them."""
         raise AssertionError(f"asked for the messages of {run_id}")
 
     def summary(self) -> StoredSummary | None:
@@ -52,7 +52,7 @@ class ListHistory:
 
 
 def seq_of(message: ModelMessage) -> int:
-    """The place of a recorded message."""
+    """The `seq` of a recorded message."""
     assert message.seq is not None
     return message.seq
 
@@ -79,14 +79,14 @@ def result(seq: int, id_: str, value: str = "2") -> ModelMessage:
 
 
 def exchanges(count: int) -> list[ModelMessage]:
-    """So many questions, each answered; the last one is a question again. Numbered from 1 without gaps."""
+    """A thread of this many questions with answers, and one more question. Numbered from 1 without gaps."""
     pairs = [message for turn in range(count) for message in (user(2 * turn + 1), assistant(2 * turn + 2))]
     return [*pairs, user(2 * count + 1)]
 
 
 @st.composite
 def _turn_roles(draw: st.DrawFn) -> list[tuple[MessageRole, list[str]]]:
-    """One turn as roles, each with the ids that it calls or answers."""
+    """One turn: its roles, each with the ids of the calls that it makes or answers."""
     turn: list[tuple[MessageRole, list[str]]] = [("user", [])]
     for number in range(draw(st.integers(0, 3))):
         ids = [f"call_{number}_{position}" for position in range(draw(st.integers(1, 3)))]
@@ -100,7 +100,7 @@ def _turn_roles(draw: st.DrawFn) -> list[tuple[MessageRole, list[str]]]:
 
 @st.composite
 def threads(draw: st.DrawFn, *, max_turns: int = 8) -> list[ModelMessage]:
-    """Threads with tool rounds, failed turns, orphaned calls, sometimes a greeting first. Their `seq` has gaps."""
+    """Threads with tool rounds, failed turns and orphaned calls; some begin with a greeting. Their `seq` has gaps."""
     roles: list[tuple[MessageRole, list[str]]] = []
     for number in range(draw(st.integers(1, max_turns))):
         roles += [(role, [f"t{number}_{id_}" for id_ in ids]) for role, ids in draw(_turn_roles())]

@@ -1,4 +1,4 @@
-"""Strategies by name."""
+"""Memory strategies by name."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from ai_agents.memory.token_window import TokenWindow
 
 
 class Nothing(MemoryStrategy):
-    """Shows the model the last message alone."""
+    """Chooses the last message only."""
 
     name = "nothing"
 
@@ -76,14 +76,14 @@ def test_an_agents_memory_field_and_the_library_call_give_the_same(
         ({"strategy": "token_window", "max_tokens": 0}, ("memory", "max_tokens")),
     ],
 )
-def test_what_no_strategy_takes_is_refused_with_its_place(config: dict[str, Any], loc: tuple[str, ...]) -> None:
+def test_wrong_options_are_refused_with_their_location(config: dict[str, Any], loc: tuple[str, ...]) -> None:
     with pytest.raises(InvalidRequest) as refused:
         strategy_from_config(config)
     assert refused.value.loc == loc
     assert str(refused.value).endswith(".")
 
 
-def test_a_strategy_of_ones_own_is_known_by_its_name() -> None:
+def test_a_registered_strategy_is_known_by_its_name() -> None:
     register_memory_strategy("nothing", Nothing)
     made = strategy_from_config({"strategy": "nothing", "because": "of cost"})
     assert isinstance(made, Nothing)
@@ -91,13 +91,13 @@ def test_a_strategy_of_ones_own_is_known_by_its_name() -> None:
     assert "nothing" in list_memory_strategies()
 
 
-def test_options_that_ones_own_strategy_does_not_take_are_refused() -> None:
+def test_options_that_a_registered_strategy_does_not_take_are_refused() -> None:
     register_memory_strategy("nothing", Nothing)
     with pytest.raises(InvalidRequest, match="because_of"):
         get_memory_strategy("nothing", because_of="cost")
 
 
 @pytest.mark.parametrize("name", ["last_n", ""])
-def test_the_name_of_a_built_in_strategy_stays_its_own(name: str) -> None:
+def test_the_name_of_a_built_in_strategy_cannot_be_registered(name: str) -> None:
     with pytest.raises(InvalidRequest):
         register_memory_strategy(name, Nothing)

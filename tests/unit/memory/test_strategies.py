@@ -1,4 +1,4 @@
-"""Each strategy on threads that are easy to picture."""
+"""Each strategy on small, regular threads."""
 
 import pytest
 
@@ -68,11 +68,11 @@ def test_last_n_gives_a_newest_turn_that_is_longer_than_n_whole() -> None:
     assert seqs(LastN(2).window(ListHistory(TOOL_THREAD[:9]))) == [6, 7, 8, 9]
 
 
-def test_questions_without_an_answer_are_turns_of_their_own() -> None:
+def test_questions_without_an_answer_are_turns_too() -> None:
     assert seqs(LastN(2).window(ListHistory([user(1), user(2), user(3)]))) == [2, 3]
 
 
-def test_first_last_gives_both_ends_and_says_where_the_gap_is() -> None:
+def test_first_last_gives_both_ends_and_the_place_of_the_gap() -> None:
     window = FirstLast(2, 3).window(ListHistory(exchanges(5)))
     assert seqs(window) == [1, 2, 9, 10, 11]
     assert window.gap_before_seq == 9
@@ -94,11 +94,11 @@ def test_of_a_first_turn_that_is_too_long_the_question_is_kept() -> None:
     assert seqs(FirstLast(1, 3).window(ListHistory(exchanges(5)))) == [1, 9, 10, 11]
 
 
-def test_first_may_be_none_at_all() -> None:
+def test_first_may_be_zero() -> None:
     assert FirstLast(0, 3).window(ListHistory(exchanges(5))) == LastN(3).window(ListHistory(exchanges(5)))
 
 
-def test_a_token_window_counts_as_it_is_told_to() -> None:
+def test_a_token_window_uses_the_given_estimate() -> None:
     strategy = TokenWindow(59).fitted(max_tokens=100, estimate=ten_tokens_each)
     assert seqs(strategy.window(ListHistory(exchanges(50)))) == [97, 98, 99, 100, 101]
 
@@ -134,7 +134,7 @@ def test_a_summary_of_everything_leaves_the_newest_turn() -> None:
     assert seqs(Summarize().window(ListHistory(TOOL_THREAD, StoredSummary("All.", 10)))) == [10]
 
 
-def test_summarize_reads_no_further_than_the_model_takes_and_says_so() -> None:
+def test_summarize_reads_only_what_the_model_takes_and_says_where_it_stopped() -> None:
     history = ListHistory(exchanges(1_000))
     window = Summarize().fitted(max_tokens=100, estimate=ten_tokens_each).window(history)
     assert seqs(window) == list(range(1993, 2002))
@@ -157,10 +157,10 @@ def test_a_window_costs_the_same_in_a_long_thread_as_in_a_short_one(strategy: Me
 
 
 @pytest.mark.parametrize("strategy", [LastN(), FirstLast(), TokenWindow(), Summarize()], ids=lambda s: s.name)
-def test_a_thread_in_which_no_user_has_spoken_has_an_empty_window(strategy: MemoryStrategy) -> None:
+def test_a_thread_without_a_users_message_has_an_empty_window(strategy: MemoryStrategy) -> None:
     assert strategy.window(ListHistory([])).messages == ()
     assert strategy.window(ListHistory([assistant(1, "Hello!")])).messages == ()
 
 
-def test_other_strategies_ignore_what_a_model_takes() -> None:
+def test_other_strategies_ignore_the_size_of_the_model() -> None:
     assert LastN(7).fitted(max_tokens=1, estimate=ten_tokens_each) == LastN(7)

@@ -1,4 +1,4 @@
-"""What holds for every strategy, whatever the thread."""
+"""What holds for every strategy and every thread."""
 
 import itertools
 
@@ -62,14 +62,14 @@ def test_the_newest_turn_is_always_inside_and_whole(history: ListHistory, strate
 
 
 @given(histories(), any_strategy)
-def test_a_call_and_its_result_are_never_parted(history: ListHistory, strategy: MemoryStrategy) -> None:
+def test_a_call_and_its_result_are_never_separated(history: ListHistory, strategy: MemoryStrategy) -> None:
     inside = strategy.window(history).messages
     answered = ids_answered(list(history.messages))
     assert ids_answered(inside) == ids_called(inside) & answered
 
 
 @given(histories(), any_strategy)
-def test_only_a_gap_that_the_window_tells_of_parts_two_messages(history: ListHistory, strategy: MemoryStrategy) -> None:
+def test_messages_are_missing_only_at_the_reported_gap(history: ListHistory, strategy: MemoryStrategy) -> None:
     window = strategy.window(history)
     everything = list(history.messages)
     inside = [everything.index(message) for message in window.messages]
@@ -117,7 +117,7 @@ def fits(window: Window, max_tokens: int) -> bool:
 
 
 @given(histories(), st.integers(1, 600))
-def test_a_token_window_holds_what_fits_and_no_turn_less(history: ListHistory, max_tokens: int) -> None:
+def test_a_token_window_has_every_turn_that_fits(history: ListHistory, max_tokens: int) -> None:
     messages = list(history.messages)
     window = TokenWindow(max_tokens).window(history)
     assert fits(window, max_tokens) or list(window.messages) == newest_turn_of(messages)
@@ -131,12 +131,12 @@ def test_a_token_window_holds_what_fits_and_no_turn_less(history: ListHistory, m
 def test_a_token_window_reads_little_more_than_it_gives(messages: list[ModelMessage], max_tokens: int) -> None:
     history = ListHistory(messages)
     window = TokenWindow(max_tokens).window(history)
-    # The first page is read blindly; the messages differ in length by a factor of ten at most, so pages may too.
+    # The length of the first page is a guess. Messages differ in length by a factor of ten at most, so pages may too.
     assert history.rows_read <= 16 + 12 * len(window.messages) + len(newest_turn_of(messages))
 
 
 @given(histories(), counts)
-def test_after_a_summary_no_message_is_in_neither(history: ListHistory, recent: int) -> None:
+def test_every_message_is_in_the_summary_or_in_the_window(history: ListHistory, recent: int) -> None:
     window = Summarize(recent).window(history)
     start = starts_of_turns(history.messages)[0]
     covered = window.covers_through_seq or 0

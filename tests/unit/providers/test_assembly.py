@@ -1,4 +1,4 @@
-"""Pieces into parts, parts into responses."""
+"""Pieces become parts, and parts become responses."""
 
 from collections.abc import AsyncIterator
 
@@ -24,7 +24,7 @@ END = ResponseEnd("end", Usage(input_tokens=1), "some-model")
 
 
 def texts(writer: PartWriter) -> list[tuple[str, str]]:
-    """Per part, what its deltas add up to and what its end says."""
+    """For each part, the text of its deltas and the part in its end."""
     found: dict[int, list[str]] = {}
     ends: list[tuple[str, str]] = []
     for event in writer.events:
@@ -53,7 +53,7 @@ def test_a_part_of_another_kind_ends_the_one_before() -> None:
     ]
 
 
-def test_a_part_without_text_never_begins() -> None:
+def test_a_text_part_without_text_is_not_opened() -> None:
     writer = PartWriter()
     writer.write("text", "")
     writer.close()
@@ -61,7 +61,7 @@ def test_a_part_without_text_never_begins() -> None:
     assert writer.events == []
 
 
-def test_a_character_cut_in_two_arrives_whole() -> None:
+def test_a_surrogate_pair_that_is_split_arrives_whole() -> None:
     writer = PartWriter()
     for piece in ("a\ud83d", "\ude00b", "\ud83d", "", "\ude00"):
         writer.write("text", piece)
@@ -71,7 +71,7 @@ def test_a_character_cut_in_two_arrives_whole() -> None:
 
 
 @given(st.lists(st.text(st.sampled_from("a\0é\ud83d\ude00😀\u2028"), max_size=4), max_size=8))
-def test_deltas_add_up_to_the_part_and_can_be_stored_whatever_was_said(pieces: list[str]) -> None:
+def test_the_deltas_of_any_text_add_up_to_its_part_and_can_be_stored(pieces: list[str]) -> None:
     writer = PartWriter()
     for piece in pieces:
         writer.write("text", piece)
@@ -85,7 +85,7 @@ def test_deltas_add_up_to_the_part_and_can_be_stored_whatever_was_said(pieces: l
     assert len(said) == len("".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
-def test_a_tool_call_has_an_id_of_ours_and_its_own_index() -> None:
+def test_a_tool_call_gets_a_new_id_and_its_own_index() -> None:
     writer = PartWriter()
     writer.write("text", "Let me see.")
     writer.tool_call("calculator", '{"expression": "6*7"}')
@@ -105,11 +105,11 @@ def test_a_tool_call_has_an_id_of_ours_and_its_own_index() -> None:
     "raw",
     ['{"a": 1', "[1, 2]", '"text"', "nonsense", '{"a": NaN}', '{"a": ' * 100 + "1" + "}" * 100],
 )
-def test_arguments_that_are_no_json_object_are_kept_raw(raw: str) -> None:
+def test_arguments_that_are_not_a_json_object_are_kept_raw(raw: str) -> None:
     assert parse_arguments(raw) == ({}, raw)
 
 
-def test_arguments_that_were_cut_before_they_began_are_not_taken_for_none() -> None:
+def test_a_call_cut_before_its_arguments_is_malformed() -> None:
     assert parse_arguments("") == ({}, None)
     assert parse_arguments("", cut=True) == ({}, "(cut off)")
 
@@ -122,7 +122,7 @@ def test_arguments_are_made_safe_to_store() -> None:
     assert parse_arguments('{"a": "\0"') == ({}, '{"a": "\ufffd"')
 
 
-def test_arguments_that_come_parsed_are_written_out() -> None:
+def test_arguments_that_arrive_as_an_object_are_written_as_json() -> None:
     assert raw_arguments({"a": "é\ud83d"}) == '{"a":"é\ufffd"}'
     assert raw_arguments(None) == ""
     assert raw_arguments('{"a":') == '{"a":'
@@ -133,7 +133,7 @@ async def events(*given: ModelEvent) -> AsyncIterator[ModelEvent]:
         yield event
 
 
-async def test_the_fold_of_a_stream_is_its_parts_and_its_end() -> None:
+async def test_a_folded_stream_has_the_parts_and_the_end_of_the_stream() -> None:
     writer = PartWriter()
     writer.write("text", "Hi")
     writer.close()
@@ -144,7 +144,7 @@ async def test_the_fold_of_a_stream_is_its_parts_and_its_end() -> None:
     assert (response.stop_reason, response.usage, response.model) == ("end", Usage(input_tokens=1), "some-model")
 
 
-async def test_a_stream_without_its_end_has_no_fold() -> None:
+async def test_folding_a_stream_without_its_end_fails() -> None:
     with pytest.raises(ProviderTruncated):
         await fold(events(PartStart(0, "text"), PartDelta(0, "text", "Hi")))
 

@@ -1,4 +1,4 @@
-"""A breaker opens after failures in a row, lets one call look, and closes when that is answered."""
+"""A breaker opens after failures in a row, lets one call probe the model, and closes when that call is answered."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_an_answer_between_failures_keeps_it_closed(breaker: Breaker) -> None:
     assert not is_open(breaker)
 
 
-def test_after_a_while_one_call_may_look_how_things_are(breaker: Breaker, clock: Clock) -> None:
+def test_after_a_while_one_call_may_probe_the_model(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, THRESHOLD)
     clock.now += OPEN_S
     assert not is_open(breaker)
@@ -63,7 +63,7 @@ def test_after_a_while_one_call_may_look_how_things_are(breaker: Breaker, clock:
     assert not is_open(breaker)
 
 
-def test_a_look_that_fails_opens_it_again_at_once(breaker: Breaker, clock: Clock) -> None:
+def test_a_probe_that_fails_opens_it_again_at_once(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, THRESHOLD)
     clock.now += OPEN_S
     fail(breaker, 1)
@@ -72,7 +72,7 @@ def test_a_look_that_fails_opens_it_again_at_once(breaker: Breaker, clock: Clock
     assert is_open(breaker)
 
 
-def test_a_look_that_was_cancelled_lets_the_next_one_look(breaker: Breaker, clock: Clock) -> None:
+def test_after_a_cancelled_probe_the_next_call_may_probe(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, THRESHOLD)
     clock.now += OPEN_S
     breaker.begin()
@@ -80,13 +80,13 @@ def test_a_look_that_was_cancelled_lets_the_next_one_look(breaker: Breaker, cloc
     assert not is_open(breaker)
 
 
-def test_what_a_provider_refuses_says_nothing_of_how_it_is(breaker: Breaker) -> None:
+def test_refused_requests_do_not_open_it(breaker: Breaker) -> None:
     fail(breaker, THRESHOLD * 2, ProviderRejected("no such model"))
     assert not is_open(breaker)
 
 
 @pytest.mark.parametrize("wished_s, open_s", [(60.0, 60.0), (86_400.0, MAX_OPEN_S)])
-def test_a_wait_too_long_to_be_waited_opens_it_for_as_long(
+def test_a_long_retry_after_opens_it_for_that_time(
     breaker: Breaker, clock: Clock, wished_s: float, open_s: float
 ) -> None:
     fail(breaker, 1, ProviderRateLimited("slow down", retry_after_s=wished_s))
@@ -96,7 +96,7 @@ def test_a_wait_too_long_to_be_waited_opens_it_for_as_long(
     assert not is_open(breaker)
 
 
-def test_each_model_has_its_own_and_their_number_is_bounded(clock: Clock) -> None:
+def test_each_model_has_its_own_breaker_and_their_number_is_limited(clock: Clock) -> None:
     breakers = Breakers(clock)
     one = breakers.get("a", "m")
     assert breakers.get("a", "m") is one

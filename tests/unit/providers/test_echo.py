@@ -1,4 +1,4 @@
-"""The stand-in for a model."""
+"""The echo provider, a stand-in for a model."""
 
 from ai_agents.core.types import (
     FilePart,
@@ -24,7 +24,7 @@ def request(*messages: ModelMessage, **facts: object) -> ModelRequest:
     return ModelRequest(model="echo", messages=messages, **facts)  # type: ignore[arg-type]  # each test gives few
 
 
-async def test_it_says_what_it_was_told_and_that_it_is_no_model() -> None:
+async def test_it_repeats_the_message_and_says_that_it_is_no_model() -> None:
     response = await EchoProvider().complete(request(user("first"), user("Grüße,\n  zweite Zeile 😀")))
 
     assert response.text == f"echo: Grüße,\n  zweite Zeile 😀\n\n{NOTICE}"
@@ -40,7 +40,7 @@ async def test_it_streams_word_by_word() -> None:
     assert "".join(pieces) == f"echo: one two\n\n{NOTICE}"
 
 
-async def test_it_says_the_same_every_time() -> None:
+async def test_it_answers_the_same_each_time() -> None:
     same = request(user("Hello"))
 
     assert await EchoProvider().complete(same) == await EchoProvider().complete(same)
@@ -77,13 +77,13 @@ async def test_a_tool_that_is_not_offered_is_only_repeated() -> None:
     assert response.stop_reason == "end"
 
 
-async def test_broken_arguments_are_passed_on_as_such() -> None:
+async def test_broken_arguments_make_a_malformed_call() -> None:
     response = await EchoProvider().complete(request(user('/tool calculator {"a":'), tools=(CALCULATOR,)))
 
     assert response.tool_calls[0].malformed == '{"a":'
 
 
-async def test_a_limit_on_tokens_cuts_it_after_so_many_words() -> None:
+async def test_max_tokens_cuts_it_after_that_many_words() -> None:
     response = await EchoProvider().complete(request(user("one two three"), settings=ModelSettings(max_tokens=2)))
 
     assert response.text == "echo: one"

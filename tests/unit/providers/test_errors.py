@@ -1,4 +1,4 @@
-"""Failures of providers in our words, and when they are tried again."""
+"""Failures of providers become the framework's errors, and some are tried again."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -36,7 +36,9 @@ from ai_agents.providers.retry import MAX_RETRY_AFTER_S, retry_delay_s, with_ret
         (529, ProviderError, True),
     ],
 )
-def test_a_status_says_what_a_caller_can_do(status: int, kind: type[ProviderError], retryable: bool) -> None:
+def test_a_status_decides_the_error_and_whether_it_is_retryable(
+    status: int, kind: type[ProviderError], retryable: bool
+) -> None:
     error = error_from_status("openai", status)
 
     assert type(error) is kind
@@ -57,7 +59,7 @@ def test_a_status_says_what_a_caller_can_do(status: int, kind: type[ProviderErro
         (None, ProviderError, True),
     ],
 )
-def test_an_error_inside_of_a_stream_is_told_like_its_status(
+def test_an_error_inside_a_stream_becomes_the_error_of_its_status(
     reported: object, kind: type[ProviderError], retryable: bool
 ) -> None:
     error = error_from_wire("openai", reported)
@@ -78,7 +80,7 @@ def test_an_error_inside_of_a_stream_is_told_like_its_status(
         (413, None, "the request exceeds the model's context window"),
     ],
 )
-def test_a_request_that_is_too_long_is_told_from_other_refusals(status: int, word: str | None, text: str) -> None:
+def test_a_request_that_is_too_long_is_recognized(status: int, word: str | None, text: str) -> None:
     error = error_from_status("openai", status, word=word, text=text)
 
     assert type(error) is ContextExceeded
@@ -97,17 +99,17 @@ def test_a_request_that_is_too_long_is_told_from_other_refusals(status: int, wor
         (413, "request too large: exceeds 32 MB"),
     ],
 )
-def test_other_refusals_are_not_taken_for_it(status: int, text: str) -> None:
+def test_other_refusals_are_not_taken_for_a_request_that_is_too_long(status: int, text: str) -> None:
     assert type(error_from_status("openai", status, text=text)) is not ContextExceeded
 
 
-def test_a_message_has_the_providers_word_but_nothing_that_only_looks_like_one() -> None:
+def test_a_message_has_the_providers_error_word_and_no_other_text() -> None:
     assert "context_length_exceeded" in str(error_from_status("openai", 400, word="context_length_exceeded"))
     assert "secret" not in str(error_from_status("openai", 400, word="your key sk-secret is wrong"))
     assert "memory" not in str(error_from_wire("ollama", "out of memory at 0x1234"))
 
 
-def test_the_time_to_wait_is_read_in_all_its_forms() -> None:
+def test_retry_after_is_read_in_all_its_forms() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
 
     assert retry_after_s({"retry-after": "7"}) == 7
@@ -119,13 +121,13 @@ def test_the_time_to_wait_is_read_in_all_its_forms() -> None:
     assert retry_after_s({}) is None
 
 
-def test_waiting_follows_the_provider_up_to_a_limit() -> None:
+def test_a_wait_is_as_long_as_the_provider_asks_up_to_a_limit() -> None:
     assert retry_delay_s(error_from_status("openai", 429, retry_after_s=3), tried=0) == 3
     assert retry_delay_s(error_from_status("openai", 429, retry_after_s=MAX_RETRY_AFTER_S + 1), tried=0) is None
     assert retry_delay_s(error_from_status("openai", 400), tried=0) is None
 
 
-def test_waiting_doubles_with_some_jitter() -> None:
+def test_waits_double_with_some_jitter() -> None:
     delays = [retry_delay_s(error_from_status("openai", 500), tried=tried) or 0 for tried in range(8)]
 
     assert 0.375 <= delays[0] <= 0.5
@@ -134,7 +136,7 @@ def test_waiting_doubles_with_some_jitter() -> None:
 
 
 class Attempts:
-    """Fails so often, then succeeds."""
+    """Fails this often, then succeeds."""
 
     def __init__(self, failures: int, *, retry_after_s: float = 0.0) -> None:
         self.made = 0
@@ -149,7 +151,7 @@ class Attempts:
         return "done"
 
 
-async def test_a_failure_that_passes_is_not_seen() -> None:
+async def test_a_passing_failure_does_not_reach_the_caller() -> None:
     attempts = Attempts(2)
 
     assert await with_retries(attempts, retries=2) == "done"
@@ -164,7 +166,7 @@ async def test_the_last_failure_is_raised() -> None:
     assert attempts.made == 3
 
 
-async def test_nothing_is_tried_again_when_patience_would_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_tried_again_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "MAX_TOTAL_S", 5.0)
     attempts = Attempts(1, retry_after_s=6.0)
 

@@ -1,4 +1,4 @@
-"""Bytes into lines, events and JSON, whatever pieces they come in."""
+"""Bytes become lines, events and JSON, however they are split."""
 
 import pytest
 from hypothesis import given
@@ -33,22 +33,22 @@ def decode(decoder: LineDecoder, chunks: list[bytes]) -> list[bytes]:
     return found + decoder.flush()
 
 
-def test_events_come_out_the_same_wherever_the_bytes_are_split() -> None:
+def test_events_are_the_same_wherever_the_bytes_are_split() -> None:
     for place in range(1, len(STREAM)):
         assert decode(SSEDecoder(), split(STREAM, place)) == DATA, place
 
 
-def test_events_come_out_the_same_byte_by_byte_and_with_empty_reads_between() -> None:
+def test_events_are_the_same_byte_by_byte_with_empty_reads_between() -> None:
     assert decode(SSEDecoder(), split(STREAM)) == DATA
     assert decode(SSEDecoder(), [piece for byte in split(STREAM) for piece in (byte, b"")]) == DATA
 
 
 @given(st.lists(st.integers(min_value=1, max_value=len(STREAM) - 1), unique=True))
-def test_events_come_out_the_same_in_any_number_of_pieces(places: list[int]) -> None:
+def test_events_are_the_same_in_any_number_of_pieces(places: list[int]) -> None:
     assert decode(SSEDecoder(), split(STREAM, *sorted(places)) if places else [STREAM]) == DATA
 
 
-def test_an_event_is_told_with_its_blank_line_and_not_later() -> None:
+def test_an_event_is_complete_at_its_blank_line() -> None:
     decoder = SSEDecoder()
 
     assert decoder.feed(b"data: one\n") == []
@@ -57,7 +57,7 @@ def test_an_event_is_told_with_its_blank_line_and_not_later() -> None:
     assert decoder.feed(b"\ndata: three\n\n") == [b"three"]
 
 
-def test_an_event_without_its_blank_line_is_told_at_the_end() -> None:
+def test_an_event_without_its_blank_line_is_complete_at_the_end() -> None:
     assert decode(SSEDecoder(), [b"data: [DONE]\n"]) == [b"[DONE]"]
     assert decode(SSEDecoder(), [b"data: [DONE]"]) == [b"[DONE]"]
 
@@ -69,7 +69,7 @@ def test_only_the_first_byte_order_mark_is_left_out() -> None:
     assert decode(SSEDecoder(), [b"data: " + mark + b"\n\n"]) == [mark]
 
 
-def test_json_lines_come_out_the_same_wherever_the_bytes_are_split() -> None:
+def test_json_lines_are_the_same_wherever_the_bytes_are_split() -> None:
     stream = '{"a": "é\u2028"}\r\n\n{"b": 2}\n{"c": 3}'.encode()
     lines = ['{"a": "é\u2028"}\r'.encode(), b'{"b": 2}', b'{"c": 3}']
 
@@ -87,7 +87,7 @@ def test_a_line_that_never_ends_is_refused() -> None:
         decoder.feed(piece)
 
 
-def test_half_a_character_is_kept_for_its_other_half() -> None:
+def test_a_lone_surrogate_is_kept_for_its_other_half() -> None:
     assert parse_object(rb'{"text": "\ud83d"}') == {"text": "\ud83d"}
 
 
@@ -109,6 +109,6 @@ def test_what_is_not_a_json_object_is_refused(data: bytes) -> None:
         parse_object(data)
 
 
-def test_a_request_with_text_that_utf_8_cannot_say_is_cleaned() -> None:
+def test_text_that_utf_8_cannot_encode_is_cleaned_in_requests() -> None:
     assert encode_body({"a": ["x\ud83d", {"\0": "ok"}]}) == '{"a":["x\ufffd",{"\ufffd":"ok"}]}'.encode()
     assert clean_json({"n": 1, "pair": "\ud83d\ude00"}) == {"n": 1, "pair": "😀"}

@@ -1,4 +1,4 @@
-"""Providers by name."""
+"""Providers by name, and the pool of shared instances."""
 
 import subprocess
 import sys
@@ -33,17 +33,17 @@ def test_the_built_in_providers_are_known_by_name() -> None:
     assert provider.model == "claude-sonnet-5"
 
 
-def test_an_unknown_name_says_which_are_known() -> None:
+def test_the_error_for_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ProviderNotConfigured, match="anthropic, echo, ollama, openai"):
         get_provider("skynet")
 
 
-def test_an_unknown_option_is_an_error_of_the_program() -> None:
+def test_an_unknown_option_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="modle"):
         get_provider("echo", modle="echo")
 
 
-def test_a_registered_provider_is_found_and_may_replace_a_built_in_one(own_names: None) -> None:
+def test_a_registered_provider_may_replace_a_built_in_one(own_names: None) -> None:
     class Louder(EchoProvider):
         name = "louder"
 
@@ -56,7 +56,7 @@ def test_a_registered_provider_is_found_and_may_replace_a_built_in_one(own_names
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai"])
-async def test_a_missing_key_is_said_at_the_first_use(
+async def test_a_missing_key_is_reported_at_the_first_use(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path_factory.mktemp("empty")))
@@ -67,7 +67,7 @@ async def test_a_missing_key_is_said_at_the_first_use(
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai", "ollama"])
-async def test_a_missing_model_is_said_at_the_first_use(name: str) -> None:
+async def test_a_missing_model_is_reported_at_the_first_use(name: str) -> None:
     provider = get_provider(name, api_key="key")
 
     with pytest.raises(ProviderNotConfigured, match="needs the name of a model"):
@@ -87,7 +87,7 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
 
 
-async def test_a_pool_gives_one_instance_to_all() -> None:
+async def test_a_pool_shares_one_instance() -> None:
     pool = ProviderPool({"anthropic": {"api_key": "key"}})
 
     assert pool.get("anthropic") is pool.get("anthropic")
@@ -102,7 +102,7 @@ def test_a_pool_does_not_look_for_keys_in_the_environment(monkeypatch: pytest.Mo
         ProviderPool({"openai": {"api_key": None}}).get("openai")
 
 
-def test_a_pool_says_what_can_be_used_and_with_which_model() -> None:
+def test_a_pool_lists_what_can_be_used_and_the_default_models() -> None:
     pool = ProviderPool(
         {"anthropic": {"api_key": ""}, "openai": {"base_url": "http://127.0.0.1:1/v1"}, "ollama": {"model": "qwen3"}},
         default=("openai", "gpt-4o"),
@@ -116,7 +116,7 @@ def test_a_pool_says_what_can_be_used_and_with_which_model() -> None:
     assert found["echo"] == (True, "echo")
 
 
-async def test_a_pool_takes_an_instance_and_closes_it_with_the_others() -> None:
+async def test_a_pool_closes_an_added_instance_with_the_others() -> None:
     closed = []
 
     class Own(EchoProvider):
@@ -135,7 +135,7 @@ async def test_a_pool_takes_an_instance_and_closes_it_with_the_others() -> None:
     assert closed == ["own"]
 
 
-async def test_preparing_what_is_not_configured_does_nothing() -> None:
+async def test_preparing_a_provider_that_is_not_configured_does_nothing() -> None:
     pool = ProviderPool(default=("anthropic", None))
 
     await pool.prepare()

@@ -1,4 +1,4 @@
-"""What every provider's rendering is made of."""
+"""The parts that all request builders share."""
 
 import pytest
 
@@ -15,14 +15,14 @@ from ai_agents.core.types import (
 from ai_agents.providers.rendering import MAX_NAME, ToolNames, result_text, turn_start, visible_texts
 
 
-def test_names_that_the_apis_take_stay_as_they_are() -> None:
+def test_valid_tool_names_stay_as_they_are() -> None:
     names = ToolNames([ToolDefinition("get-weather_2", "")])
 
     assert names.to_wire("get-weather_2") == "get-weather_2"
     assert names.from_wire("get-weather_2") == "get-weather_2"
 
 
-def test_other_names_are_told_apart_and_found_again() -> None:
+def test_other_tool_names_stay_distinct_and_are_translated_back() -> None:
     own = ["a/b", "a_b", "a b", "x" * 90, "x" * 91, "é", "_"]
     names = ToolNames([ToolDefinition(name, "") for name in own])
 
@@ -33,7 +33,7 @@ def test_other_names_are_told_apart_and_found_again() -> None:
     assert [names.from_wire(name) for name in wire] == own
 
 
-def test_a_name_that_nobody_offers_is_kept_as_said_and_sent_as_far_as_it_can_be() -> None:
+def test_the_name_of_a_tool_that_is_not_offered_is_kept() -> None:
     names = ToolNames([])
 
     assert names.from_wire("made up") == "made up"
@@ -49,7 +49,7 @@ def test_text_parts_are_one_text_between_files() -> None:
     assert visible_texts(()) == []
 
 
-def test_a_files_text_is_framed_and_cannot_end_its_frame() -> None:
+def test_a_files_text_stands_between_marks_and_cannot_close_them() -> None:
     file = FilePart("id", "a.txt", "text/plain", 1, content=FileContent("text", text="one </file_content> two"))
 
     assert visible_texts((file,)) == [
@@ -71,11 +71,11 @@ def test_a_files_text_is_framed_and_cannot_end_its_frame() -> None:
         ({"a": ["é"]}, '{"a":["é"]}'),
     ],
 )
-def test_a_result_is_a_text_that_is_not_empty(result: object, text: str) -> None:
+def test_a_tool_result_becomes_a_text_that_is_not_empty(result: object, text: str) -> None:
     assert result_text(ToolResultPart("call_1", "tool", result)) == text
 
 
-def test_the_turn_under_way_begins_after_the_last_users_message() -> None:
+def test_the_current_turn_begins_after_the_last_users_message() -> None:
     roles: tuple[MessageRole, ...] = ("user", "assistant", "user", "assistant", "tool")
     messages = [ModelMessage(role, ()) for role in roles]
 

@@ -1,4 +1,4 @@
-"""Output schemas in the forms that providers compile."""
+"""Output schemas in the forms that providers enforce."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def an_object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": [*properties]}
 
 
-def test_objects_are_closed_and_bounds_are_told_in_words() -> None:
+def test_objects_are_closed_and_bounds_go_into_the_description() -> None:
     schema = an_object(age={"type": ["integer", "null"], "minimum": 0, "description": "In years."}, name=NAME)
 
     assert narrowed(schema) == {
@@ -28,7 +28,7 @@ def test_objects_are_closed_and_bounds_are_told_in_words() -> None:
     }
 
 
-def test_what_is_compiled_already_stays_as_it_is() -> None:
+def test_a_schema_that_fits_already_stays_as_it_is() -> None:
     schema = CLOSED | {
         "properties": {
             "name": {"enum": ["a", "b"]},
@@ -59,19 +59,19 @@ def test_what_is_compiled_already_stays_as_it_is() -> None:
         True,
     ],
 )
-def test_what_cannot_be_compiled_has_no_form(inner: Any) -> None:
+def test_a_schema_that_cannot_be_enforced_has_no_form(inner: Any) -> None:
     assert narrowed(an_object(value=inner) | {"$defs": {"loop": an_object(again={"$ref": "#/$defs/loop"})}}) is None
     assert narrowed(an_object(value=inner)) is None
 
 
-def test_too_many_choices_have_no_form() -> None:
+def test_a_schema_with_too_many_choices_has_no_form() -> None:
     optional = {f"p{number}": NAME for number in range(30)}
 
     assert narrowed({"type": "object", "properties": optional}) is None
     assert narrowed({"type": "object", "properties": optional, "required": [*optional]}) is not None
 
 
-def test_references_that_fan_out_are_refused_in_no_time() -> None:
+def test_references_that_fan_out_are_refused_quickly() -> None:
     definitions = {
         f"d{number}": an_object(a={"$ref": f"#/$defs/d{number + 1}"}, b={"$ref": f"#/$defs/d{number + 1}"})
         for number in range(1000)
@@ -95,10 +95,10 @@ def test_references_that_fan_out_are_refused_in_no_time() -> None:
         (CLOSED | {"allOf": [CLOSED]}, False),
     ],
 )
-def test_strict_is_what_openai_keeps_to_by_itself(schema: dict[str, Any], strict: bool) -> None:
+def test_a_schema_is_strict_where_openai_enforces_it(schema: dict[str, Any], strict: bool) -> None:
     assert is_strict(schema) is strict
 
 
-def test_a_wish_stands_after_the_system_prompt() -> None:
+def test_the_request_for_a_schema_stands_after_the_system_prompt() -> None:
     assert schema_instruction("Be brief.", CLOSED).startswith("Be brief.\n\nGive your final answer as one JSON")
     assert schema_instruction(None, CLOSED).endswith('"additionalProperties":false}')
