@@ -1,1 +1,1 @@
-"""What may go in and come out: patterns that are seen on a stream before a character of theirs leaves, and judges."""
+"""Guardrails: patterns and judges for what may go in and come out, on a stream too."""

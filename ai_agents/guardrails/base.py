@@ -1,4 +1,4 @@
-"""What a guardrail is: something that says where a text is not as it may be."""
+"""What a guardrail is: it finds in a text what may not go in or come out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,44 +8,44 @@ from typing import Literal
 from ai_agents.guardrails.matching import Rule
 from ai_agents.guardrails.patterns import parse
 
-Stage = Literal["input", "output", "both"]
+Stage = Literal["input", "output"]
 Action = Literal["block", "redact"]
-# Where a text is not as it may be: from one code point to before another.
+# A stretch of a text: its first code point, and the one after its last.
 Span = tuple[int, int]
 
 
 class Guardrail(ABC):
-    """Judges whole texts. One object serves all runs at once.
+    """Judges whole texts. One object serves all runs concurrently.
 
-    On a stream nothing of a message leaves before the whole has been judged: where patterns say enough, derive from
+    A stream is held until the message is complete and judged. Where patterns are enough, derive from
     `PatternGuardrail`.
     """
 
     @abstractmethod
     async def check(self, text: str) -> bool | Sequence[Span]:
-        """True where the text is as it may be, else False, or where it is not: the places that a redaction takes out.
+        """True if the text is allowed, False if not, or the stretches that are not allowed and are to be redacted.
 
         An error counts as False.
         """
 
 
 class PatternGuardrail:
-    """Finds patterns, on a stream too: it holds back no more than what could be the beginning of a match.
+    """Finds patterns, on a stream too: it holds back only what could be the beginning of a match.
 
-    `patterns` are texts, upper and lower case being one, or regular expressions between slashes: Python's, without
-    what cannot be run in linear time, and with an end to every repetition.
+    Each pattern is a text, whose case does not matter, or a regular expression between slashes. Its syntax is Python's,
+    without what cannot run in linear time, and every repetition needs an upper limit.
     """
 
     def __init__(self, patterns: Sequence[str] = ()) -> None:
         self.patterns = tuple(patterns)
 
     def rules(self) -> Sequence[Rule]:
-        """What it looks for. Raises `InvalidRequest` for a pattern that cannot be run."""
+        """The rules to search for. Raises `InvalidRequest` for a pattern that cannot run."""
         return [Rule(parse(pattern)) for pattern in self.patterns]
 
 
 class LengthGuardrail:
-    """Knows how long a text may be, in characters."""
+    """Limits the length of a text, in characters."""
 
     def __init__(self, characters: int) -> None:
         self.characters = characters
@@ -56,19 +56,19 @@ AnyGuardrail = Guardrail | PatternGuardrail | LengthGuardrail
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """That a guardrail found something, by its type; on the way `input` or `output`, and what it did."""
+    """A guardrail of this type has found something, at this stage, and did this."""
 
     guardrail: str
-    stage: Literal["input", "output"]
+    stage: Stage
     action: Action
 
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredGuardrail:
-    """A guardrail of an agent: which, where, what it does, and what it looks for where that is patterns."""
+    """A guardrail as an agent configures it. `rules` are empty for one that is no `PatternGuardrail`."""
 
     type: str
-    stage: Stage
+    stages: tuple[Stage, ...]
     action: Action
     guardrail: AnyGuardrail
     rules: tuple[Rule, ...] = ()

@@ -1,4 +1,4 @@
-"""A model that judges texts by a policy."""
+"""A guardrail that asks a model whether a text complies with a policy."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from ai_agents.core import json
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ModelResponse, ModelSettings, TextPart
 from ai_agents.guardrails.base import Guardrail, Span
 
-# Asks a provider of this name; raises `AIAgentsError`.
+# Sends a request to the provider of this name. Raises `AIAgentsError`.
 Ask = Callable[[str, ModelRequest], Awaitable[ModelResponse]]
 _TIMEOUT_S = 30.0
 _MAX_TOKENS = 1000
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class JudgeGuardrail(Guardrail):
-    """Asks a model. One that does not answer, or not with a verdict, allows nothing, unless `fails_open`."""
+    """Asks a model. Without a verdict from it nothing is allowed, unless `fails_open`."""
 
     def __init__(self, provider: str, model: str, policy: str) -> None:
         self.provider = provider
@@ -37,7 +37,7 @@ class JudgeGuardrail(Guardrail):
         self.policy = policy
 
     async def check(self, text: str) -> bool | Sequence[Span]:
-        """Without somebody to ask nothing is allowed."""
+        """Allows nothing: `judge` needs a way to call the model."""
         return False
 
     async def judge(self, text: str, ask: Ask, *, fails_open: bool = False) -> bool:
@@ -46,17 +46,17 @@ class JudgeGuardrail(Guardrail):
             async with asyncio.timeout(_TIMEOUT_S):
                 response = await ask(self.provider, self._request(text))
             return _verdict(response)
-        except Exception as error:  # noqa: BLE001  # whatever a provider raises, it gave no verdict
+        except Exception as error:  # noqa: BLE001  # a provider may raise anything, and then there is no verdict
             facts = {"provider": self.provider, "model": self.model, "reason": str(error) or type(error).__name__}
             _log.warning("a judge gave no verdict", extra=facts)
             return fails_open
 
     def _request(self, text: str) -> ModelRequest:
         number = secrets.token_hex(8)
-        told = ModelMessage("user", (TextPart(f"<text-{number}>\n{text}\n</text-{number}>"),))
+        message = ModelMessage("user", (TextPart(f"<text-{number}>\n{text}\n</text-{number}>"),))
         return ModelRequest(
             self.model,
-            (told,),
+            (message,),
             _TASK.format(policy=self.policy, number=number),
             settings=ModelSettings(max_tokens=_MAX_TOKENS),
             output_schema=_SCHEMA,
@@ -64,7 +64,7 @@ class JudgeGuardrail(Guardrail):
 
 
 def _verdict(response: ModelResponse) -> bool:
-    """Raises ValueError for an answer that is no verdict."""
+    """Whether the answer allows the text. Raises ValueError if it holds no verdict."""
     if response.stop_reason == "refusal":
         raise ValueError("it refused")
     start, end = response.text.find("{"), response.text.rfind("}")

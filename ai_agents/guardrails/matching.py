@@ -1,4 +1,4 @@
-"""Finds the matches of one rule in a text that is still growing, as soon as more text cannot change them."""
+"""Finds the matches of a rule in a text that is still growing, as soon as more text cannot change them."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -7,47 +7,47 @@ from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.folding import FoldedText
-from ai_agents.guardrails.patterns import Node, Pattern, compiled, one_of
+from ai_agents.guardrails.patterns import CompiledPattern, Node, compiled, one_of
 
-# What is held is looked at with each piece that comes; where it is longer than this, when it has grown by one part in
-# so many: else a text in small pieces would take the square of its length.
+# Held text up to this length is searched with each new piece. Longer held text is searched after it has grown by one
+# part in 64: otherwise a text in small pieces would take quadratic time.
 _SHORT, _PATIENCE = 512, 64
-# From here on those that hold little are not made to search what one of them holds.
+# Where one rule holds more than this, the rules are searched for one by one, so that the others skip what it holds.
 _LITTLE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Yes:
-    """What was found is one, up to this place."""
+class Accepted:
+    """The candidate is a match, up to this position."""
 
     end: int
 
 
 @dataclass(frozen=True, slots=True)
-class No:
-    """What was found is none; the next one can begin here at the earliest."""
+class Rejected:
+    """The candidate is no match. The next one begins at this position at the earliest."""
 
     next_start: int
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """What was found goes on up to this place; with `goes_on` more of it may follow, which is asked for from there."""
+class Continuation:
+    """The match continues up to this position. If it `is_open`, more may follow, and `Follow` is called again."""
 
     end: int
-    goes_on: bool = False
+    is_open: bool = False
 
 
-# Whether what a pattern found between two places of a text is what is looked for. It may look at the character before.
-Check = Callable[[str, int, int], Yes | No]
-# How far what was found goes on from a place of a text, and whether there is no more text. What it takes of a text must
-# not depend on how much of it is there by then: either it waits, or more text does not change what it has taken.
-Follow = Callable[[str, int, bool], Rest]
+# Decides whether what a pattern found between two positions of a text is a match. It may look at the character before.
+Check = Callable[[str, int, int], Accepted | Rejected]
+# Says how far a match continues from a position of a text; the last argument says whether the text is complete. The
+# result must not depend on how much text is there: either it waits, or more text does not change what it has taken.
+Follow = Callable[[str, int, bool], Continuation]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern, what else has to be so, and what follows of what was found: that may be of any length."""
+    """A pattern, an optional check of its candidates, and what may follow a match, which may be of any length."""
 
     node: Node
     check: Check | None = None
@@ -55,124 +55,121 @@ class Rule:
 
 
 def is_in_word(text: str, start: int) -> bool:
-    """Whether what begins there is the middle of a word. Only with ASCII: not all writing parts its words."""
+    """Whether the character before this position is a letter or a digit of ASCII: not every script separates words."""
     before = text[start - 1] if start else ""
     return before.isascii() and before.isalnum()
 
 
 class Scanner:
-    """A rule at work. `place` is how far everything is decided; what it found lies before."""
+    """Searches one text for a rule. Everything before `position` is decided."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.place = 0
-        # Whether what was found last goes on.
+        self.position = 0
+        # Whether the last match is still open.
         self.is_inside = False
         self._pattern = compiled(rule.node)
-        self._check = rule.check
 
-    def scan(self, folded: FoldedText, *, final: bool) -> Sequence[tuple[int, int]]:
-        """Matches, from left to right, that are new and certain; with `final` there is no more text."""
+    def scan(self, folded: FoldedText, *, is_final: bool) -> Sequence[tuple[int, int]]:
+        """New matches that are certain, from left to right. `is_final` says that the text is complete."""
         text, base = folded.text, folded.base
-        at, size = self.place - base, len(text)
+        at, size = self.position - base, len(text)
         found: list[tuple[int, int]] = []
         if self.is_inside:
-            at = self._follow(text, at, final, found)
+            at = self._follow(text, at, is_final, found)
         held = -1
         while at > held and not self.is_inside:
-            held = size if final else _held(self._pattern, text, at)
-            at = self._collect(text, at, held, final, found)
-        self.place = base + at
+            held = size if is_final else _held_from(self._pattern, text, at)
+            at = self._collect(text, at, held, is_final, found)
+        self.position = base + at
         return [(base + start, base + end) for start, end in found]
 
-    def _collect(self, text: str, at: int, held: int, final: bool, found: list[tuple[int, int]]) -> int:
-        """Add the matches that begin before `held`; how far all is decided then. That may be beyond `held`, where a
-        match reaches there: what is to be held is another question then.
+    def _collect(self, text: str, at: int, held: int, is_final: bool, found: list[tuple[int, int]]) -> int:
+        """Add the matches that begin before `held`, and return the position up to which everything is decided.
+
+        A match may end after `held`; then the text to hold has to be determined again.
         """
         while at < held and not self.is_inside:
-            match = _search(self._pattern.matches, text, at)
-            if match is None or match[0] >= held:
+            candidate = _search(self._pattern.matches, text, at)
+            if candidate is None or candidate[0] >= held:
                 return held
-            start, end = match
-            checked = Yes(end) if self._check is None else self._check(text, start, end)
-            if isinstance(checked, No):
+            start, end = candidate
+            checked = Accepted(end) if self.rule.check is None else self.rule.check(text, start, end)
+            if isinstance(checked, Rejected):
                 at = max(checked.next_start, start + 1)
-            else:
-                at = checked.end
-                found.append((start, at))
-                if self.rule.follow is not None:
-                    at = self._follow(text, at, final, found)
+                continue
+            at = checked.end
+            found.append((start, at))
+            if self.rule.follow is not None:
+                at = self._follow(text, at, is_final, found)
         return at
 
-    def _follow(self, text: str, at: int, final: bool, found: list[tuple[int, int]]) -> int:
-        rest = Rest(at, goes_on=True)
-        while rest.goes_on:
-            before, rest = rest.end, self.rule.follow(text, rest.end, final)  # type: ignore[misc]  # there is one
-            if rest.end > before:
-                # With the character before, so that nothing leaves between what was found first and this.
-                found.append((before - 1, rest.end))
-            elif rest.goes_on:
+    def _follow(self, text: str, at: int, is_final: bool, found: list[tuple[int, int]]) -> int:
+        assert self.rule.follow is not None  # noqa: S101  # only a match of a rule that has one is followed
+        self.is_inside = True
+        while self.is_inside:
+            rest = self.rule.follow(text, at, is_final)
+            self.is_inside = rest.is_open
+            if rest.end == at:
                 break
-        self.is_inside = rest.goes_on
-        return rest.end
+            # It overlaps the match by one character, so that nothing between them is let out.
+            found.append((at - 1, rest.end))
+            at = rest.end
+        return at
 
 
-class Together:
-    """Several scanners at once, for text in which none of them finds anything: that is, for most.
+class ScannerGroup:
+    """Scanners of one text, which skip together the text in which none of them finds anything: most text."""
 
-    `pattern` is None where they are too large together.
-    """
-
-    def __init__(self, scanners: Sequence[Scanner], pattern: Pattern | None) -> None:
+    def __init__(self, scanners: Sequence[Scanner]) -> None:
         self._scanners = scanners
-        self._pattern = pattern
-        self._seen = 0
+        self._searched = 0
+        # None where the patterns are too large together.
+        self._pattern: CompiledPattern | None = None
+        if len(scanners) > 1:
+            with suppress(InvalidRequest):
+                together = compiled(one_of([scanner.rule.node for scanner in scanners]))
+                self._pattern = together if together.beginnings is not None else None
 
-    def pass_over(self, folded: FoldedText, *, final: bool) -> bool:
-        """Move all of them to where any of them has to hold the text; False where one might find something before."""
-        place = min(scanner.place for scanner in self._scanners)
-        held = self._seen - place
-        if not final and held > _SHORT and (folded.end - self._seen) * _PATIENCE < held:
+    def position(self, folded: FoldedText) -> int:
+        """Everything before it is decided by all scanners."""
+        return min((scanner.position for scanner in self._scanners), default=folded.end)
+
+    def skip(self, folded: FoldedText, *, is_final: bool) -> bool:
+        """Move all scanners to where the text has to be held. False if one of them may find something before."""
+        position = self.position(folded)
+        held = self._searched - position
+        if not is_final and held > _SHORT and (folded.end - self._searched) * _PATIENCE < held:
             return True
-        self._seen = folded.end
+        self._searched = folded.end
         if self._pattern is None or held > _LITTLE or any(scanner.is_inside for scanner in self._scanners):
             return False
-        at, text = place - folded.base, folded.text
-        held = len(text) if final else _held(self._pattern, text, at)
+        at, text = position - folded.base, folded.text
+        held_from = len(text) if is_final else _held_from(self._pattern, text, at)
         found = _search(self._pattern.matches, text, at)
-        if found is not None and found[0] < held:
+        if found is not None and found[0] < held_from:
             return False
         for scanner in self._scanners:
-            scanner.place = max(scanner.place, folded.base + held)
+            scanner.position = max(scanner.position, folded.base + held_from)
         return True
 
 
-def _held(pattern: Pattern, text: str, at: int) -> int:
-    """From where on the text could be the beginning of a match.
+def _held_from(pattern: CompiledPattern, text: str, at: int) -> int:
+    """The position from which the text could be the beginning of a match.
 
-    A match that begins before is certain: were there more of it to come, or an earlier one, it would be held.
+    A match that begins before it is certain: if more of it could come, or an earlier match, the text would be held.
     """
     longest = max(at, len(text) - pattern.window)
     beginning = None if pattern.beginnings is None else _search(pattern.beginnings, text, at)
     return longest if beginning is None else max(longest, beginning[0])
 
 
-def _search(compiled_pattern: Any, text: str, at: int) -> tuple[int, int] | None:
-    """The first match from there on. It is not told more of the text than the character before, nor, where they are
-    the same, characters rather than bytes: it would count them each time.
+def _search(pattern: Any, text: str, at: int) -> tuple[int, int] | None:
+    """The first match from this position on.
+
+    RE2 gets only the text from the character before, and ASCII as bytes: it counts the characters of a str each time.
     """
     before = max(0, at - 1)
     rest = text[before:]
-    found = compiled_pattern.search(rest.encode() if rest.isascii() else rest, at - before)
+    found = pattern.search(rest.encode() if rest.isascii() else rest, at - before)
     return None if found is None else (before + found.start(), before + found.end())
-
-
-def all_of(scanners: Sequence[Scanner]) -> Together | None:
-    """Scanners as one; None where there are none."""
-    if not scanners:
-        return None
-    pattern = None
-    if len(scanners) > 1:
-        with suppress(InvalidRequest):
-            pattern = compiled(one_of([scanner.rule.node for scanner in scanners]))
-    return Together(scanners, None if pattern is None or pattern.beginnings is None else pattern)

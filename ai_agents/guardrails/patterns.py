@@ -1,46 +1,45 @@
-"""Patterns in linear time, whose longest match is known, and whose beginnings can be told.
+"""Patterns that run in linear time, whose longest match is known, and whose matches can be seen to begin.
 
-A regular expression is read with Python's own parser and written anew for RE2, so that what is run is exactly what was
-measured. Beside it stands another one, which finds the beginnings of matches at the end of a text: what a stream has to
-hold back. What stands in a pattern is folded as texts are, so upper and lower case are one.
+Python's own parser reads a regular expression, which is then written anew for RE2: what runs is exactly what was
+measured. A second expression matches the beginnings of matches at the end of a text, which a stream has to hold back.
+Patterns are folded as texts are, so that case does not matter.
 """
 
 import re
+import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import groupby
+from functools import lru_cache, partial
 from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.folding import fold
 
-# RE2's own limit of counted repetitions, nested ones multiplied.
+# RE2's own limit of counted repetitions, with nested ones multiplied.
 _MOST_REPEATS = 1000
 _MAX_MEMORY = 64 * 1024 * 1024
-# A stream is held by as much as its longest match, and each character costs as much as the pattern is long.
+# A stream is held back by up to its longest match, and each character costs time in proportion to the pattern's length.
 LONGEST = 2000
 _ENDLESS = 1 << 40
-# What beginnings take to compile rises with the square of their length: this much takes half a second.
+# The time to compile beginnings grows with the square of their length: this length takes half a second.
 _MAX_BEGINNINGS = 60_000
 _CATEGORIES = {"DIGIT": r"\p{Nd}", "WORD": r"\p{L}\p{N}_", "SPACE": r"\s\x0b\x1c-\x1f\x{85}\p{Z}"}
-_PLACES = {
-    "AT_BEGINNING": "^", "AT_BEGINNING_STRING": r"\A", "AT_END": r"\z", "AT_END_STRING": r"\z",
+_ANCHORS = {
+    "AT_BEGINNING": "^", "AT_BEGINNING_STRING": r"\A", "AT_END": "$", "AT_END_STRING": r"\z",
     "AT_BOUNDARY": r"\b", "AT_NON_BOUNDARY": r"\B",
 }  # fmt: skip
-
-
-class _Refused(Exception):
-    """What is wrong with a pattern, as the end of a sentence."""
+# Whether a match that has one of these is complete may depend on the next character.
+_LOOK_AHEAD = (r"\b", r"\B", r"\z", "$")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A part of a pattern: its source for RE2, that of its proper beginnings, and the length of its matches.
+    """A part of a pattern: its source for RE2, the source of its matches' proper beginnings, and its matches' length.
 
-    Where matches may be longer than `longest`, they are known by as much of them.
+    Where matches may be longer than `longest`, that many characters are enough to recognize one.
     """
 
     source: str
@@ -50,9 +49,11 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
-    """Compiled patterns as one: leftmost-longest, one match after the other. No more characters are held than `window`
-    says: so many where there was no room for `beginnings`, which is None then.
+class CompiledPattern:
+    """A pattern that finds the leftmost of the longest matches.
+
+    `window` is the number of characters that a stream has to hold back at most. It holds back that many where
+    `beginnings` is None, because they were too large.
     """
 
     matches: Any
@@ -61,6 +62,46 @@ class Pattern:
 
 
 _NOTHING = Node("", "", 0, 0)
+
+
+def parse(pattern: str) -> Node:
+    """A literal text, or a regular expression between slashes. Raises `InvalidRequest`."""
+    if len(pattern) > 2 and pattern[0] == pattern[-1] == "/":
+        return regex(pattern[1:-1])
+    node = literal(pattern)
+    if not node.longest:
+        raise InvalidRequest("The pattern has no character that can be seen.")
+    return node
+
+
+def literal(text: str) -> Node:
+    """The text itself, folded."""
+    return _sequence([_character(_escaped(ord(character))) for character in fold(text)])
+
+
+def regex(pattern: str, *, known_by: int = 0) -> Node:
+    """A regular expression in Python's syntax. Raises `InvalidRequest` for one that cannot run on a stream.
+
+    With `known_by` repetitions may be endless, and that many characters have to be enough to recognize a match.
+    """
+    from re import _parser  # type: ignore[attr-defined]  # private, but it alone tells how Python reads an expression
+
+    try:
+        tree = _parser.parse(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise _refusal(f"is not a regular expression ({error})") from None
+    node = _with_flags(_from_tree(tree), added=tree.state.flags & ~re.ASCII)
+    if r"\b" in node.source.lower() and any(ord(each) > 127 and each.isalnum() for each in pattern):
+        raise _refusal(r"has \b beside letters that are not ASCII: it knows only those")
+    if not node.shortest:
+        raise _refusal("matches the empty text")
+    if known_by:
+        return replace(node, longest=known_by)
+    if node.longest >= _ENDLESS:
+        raise _refusal("has no longest match: give *, + and {n,} an end, as in {1,50}")
+    if node.longest > LONGEST:
+        raise _refusal(f"matches texts of more than {LONGEST} characters")
+    return node
 
 
 def one_of(nodes: Sequence[Node]) -> Node:
@@ -75,30 +116,9 @@ def one_of(nodes: Sequence[Node]) -> Node:
     )
 
 
-def literal(text: str) -> Node:
-    """The text itself, as guardrails compare texts."""
-    return _sequence([Node(_escaped(character), "", 1, 1) for character in fold(text)])
-
-
-def regex(pattern: str, *, known_by: int = 0) -> Node:
-    """A regular expression in Python's syntax. Raises `InvalidRequest` for one that cannot be run on a stream.
-
-    With `known_by` its repetitions may be without end: whether a match is one has to be seen by so many characters.
-    """
-    try:
-        node = _parsed(pattern, endless=known_by > 0)
-        if not node.shortest:
-            raise _Refused("matches the empty text")
-        if node.longest > LONGEST and not known_by:
-            raise _Refused(f"matches texts of more than {LONGEST} characters")
-    except _Refused as refused:
-        raise InvalidRequest(f"The pattern {refused}.") from None
-    return replace(node, longest=known_by) if known_by else node
-
-
-# Room for all that the registry keeps: of each of its 512 sets two rules, and one of all of them at each stage.
+# The registry keeps 512 sets of guardrails, each with about two rules and one pattern of all rules at each stage.
 @lru_cache(2048)
-def compiled(node: Node) -> Pattern:
+def compiled(node: Node) -> CompiledPattern:
     """The pattern, ready to run. Raises `InvalidRequest` for one that is too large."""
     import re2
 
@@ -114,240 +134,166 @@ def compiled(node: Node) -> Pattern:
     if len(node.beginnings) <= _MAX_BEGINNINGS:
         with suppress(re2.error):
             beginnings = re2.compile(_group(node.beginnings) + r"\z", options)
-    # Whether a whole match is one may depend on what comes next.
-    looks_ahead = any(place in node.source for place in (r"\b", r"\B", r"\z", "(?m:"))
-    return Pattern(matches, beginnings, node.longest - (not looks_ahead))
+    looks_ahead = any(anchor in node.source for anchor in _LOOK_AHEAD)
+    return CompiledPattern(matches, beginnings, node.longest - (not looks_ahead))
 
 
-def _parsed(pattern: str, *, endless: bool) -> Node:
-    from re import _parser  # type: ignore[attr-defined]  # private, and the only one that tells what Python would match
-
-    try:
-        tree = _parser.parse(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise _Refused(f"is not a regular expression ({error})") from None
-    flags = tree.state.flags
-    writer = _Writer(is_multiline=bool(flags & re.MULTILINE), has_dot_all=bool(flags & re.DOTALL), endless=endless)
-    body = writer.sequence(tree)
-    if r"\b" in body.source.lower() and any(ord(each) > 127 and each.isalnum() for each in pattern):
-        raise _Refused(r"has \b beside letters that are not ASCII: it knows only those")
-    return body
-
-
-class _Writer:
-    """Writes a tree of Python's parser for RE2."""
-
-    def __init__(self, *, is_multiline: bool, has_dot_all: bool, endless: bool) -> None:
-        self._endless = endless
-        self._is_multiline = is_multiline
-        self._has_dot_all = has_dot_all
-
-    def sequence(self, tree: Iterable[tuple[Any, Any]]) -> Node:
-        nodes: list[Node] = []
-        text = ""
-        for operation, argument in tree:
-            if str(operation) == "LITERAL":
-                text += chr(argument)
-                continue
-            nodes += [literal(text), self.node(str(operation), argument)]
-            text = ""
-        return _sequence([node for node in (*nodes, literal(text)) if node is not _NOTHING])
-
-    def node(self, operation: str, argument: Any) -> Node:
-        match operation:
-            case "NOT_LITERAL":
-                return self._set([("NEGATE", None), ("LITERAL", argument)])
-            case "ANY":
-                return _one("(?s:.)" if self._has_dot_all else r"[^\n]")
-            case "IN":
-                return self._set(argument)
-            case "BRANCH":
-                return one_of([self.sequence(branch) for branch in argument[1]])
-            case "SUBPATTERN":
-                return self._subpattern(*argument)
-            case "MAX_REPEAT" | "MIN_REPEAT":
-                return self._repeat(*argument)
-            case "AT":
-                return self._place(str(argument))
-        raise _Refused(f"uses what cannot be run in linear time ({operation.lower()})")
-
-    def _subpattern(self, _group: int | None, added: int, removed: int, tree: Any) -> Node:
-        if removed & re.IGNORECASE or (added | removed) & re.ASCII:
-            raise _Refused("changes flags that cannot be changed here")
-        inner = _Writer(
-            is_multiline=bool((self._is_multiline or added & re.MULTILINE) and not removed & re.MULTILINE),
-            has_dot_all=bool((self._has_dot_all or added & re.DOTALL) and not removed & re.DOTALL),
-            endless=self._endless,
-        )
-        return inner.sequence(tree)
-
-    def _repeat(self, least: int, most: Any, tree: Any) -> Node:
-        without_end = str(most) == "MAXREPEAT"
-        if without_end and not self._endless:
-            raise _Refused("has no longest match: give *, + and {n,} an end, as in {1,50}")
-        if not without_end and most > _MOST_REPEATS:
-            raise _Refused(f"repeats more than {_MOST_REPEATS} times")
-        body = self.sequence(tree)
-        if not body.longest:
-            return body if least else _NOTHING
-        if not most:
-            return _NOTHING
-        repeated = _group(body.source)
-        before = f"{repeated}*" if without_end else f"{repeated}{{0,{most - 1}}}"
-        return Node(
-            f"{repeated}{{{least},{'' if without_end else most}}}",
-            before + (_group(body.beginnings) if body.beginnings else ""),
-            least * body.shortest,
-            _ENDLESS if without_end else most * body.longest,
-        )
-
-    def _place(self, name: str) -> Node:
-        place = _PLACES[name]
-        if self._is_multiline and name in {"AT_BEGINNING", "AT_END"}:
-            place = "(?m:^)" if name == "AT_BEGINNING" else "(?m:$)"
-        elif name == "AT_BEGINNING":
-            place = r"\A"
-        return Node(place, "", 0, 0)
-
-    def _set(self, items: Sequence[tuple[Any, Any]]) -> Node:
-        """A set; what is in it by not being something, or becomes several characters, is an alternative to the rest."""
-        negated = bool(items) and str(items[0][0]) == "NEGATE"
-        members, alternatives = _Members(), list[Node]()
-        for kind, value in ((str(kind), value) for kind, value in items[negated:]):
-            name = str(value).removeprefix("CATEGORY_")
-            if kind == "LITERAL":
-                members.add(chr(value))
-            elif kind == "RANGE":
-                members.add_range(*value)
-            elif name in _CATEGORIES:
-                members.source += _CATEGORIES[name]
-            elif not negated:
-                alternatives.append(_one(f"[^{_CATEGORIES[name.removeprefix('NOT_')]}]"))
-            else:
-                raise _Refused("has a set that leaves out what is not something")
-        if negated:
-            return members.others()
-        alternatives += map(literal, members.expanded)
-        if members.source:
-            alternatives.append(_one(f"[{members.source}]"))
-        if not alternatives:
-            raise _Refused("has a set of characters that cannot be seen")
-        return one_of(alternatives)
-
-
-class _Members:
-    """What is in a set, folded: as one, or as the several characters that it becomes."""
-
-    def __init__(self) -> None:
-        self.source = ""
-        self.expanded: dict[str, None] = {}
-
-    def add(self, character: str) -> None:
-        folded = fold(character)
-        if len(folded) > 1:
-            self.expanded[folded] = None
-        elif folded:
-            self.source += _escaped(folded)
-
-    def add_range(self, first: int, last: int) -> None:
-        """With upper case its lower case. What is compared as other characters stands for those only where there is
-        nothing else in the range, as in `[\u2460-\u2468]`: whoever writes `[\x80-\uffff]` does not mean `a`.
-        """
-        lowered, replaced, has_more = _folded_range(first, last)
-        if has_more:
-            self.source += _range(first, last)
-        self.source += lowered
-        if not (has_more or lowered):
-            for each in replaced:
-                self.add(each)
-
-    def others(self) -> Node:
-        """What is not in the set."""
-        if not self.source and not self.expanded:
-            return _one("(?s:.)")
-        inside = compiled(_one(f"[{self.source}]")).matches if self.source else None
-        for each in self.expanded:
-            if inside is None or not all(map(inside.fullmatch, each)):
-                raise _Refused(f"has a set that leaves out what is compared as several characters ({each})")
-        return _one(f"[^{self.source}]")
-
-
-@lru_cache(1024)
-def _folded_range(first: int, last: int) -> tuple[str, str, bool]:
-    """Of a range the lower case of its upper case, as the source of a set, as far as it lies outside; what is compared
-    as something else; and whether there is more.
-    """
-    lowered, replaced, has_more = list[int](), "", False
-    for start in range(first, last + 1, 256):
-        characters = "".join(map(chr, range(start, min(start + 256, last + 1))))
-        if fold(characters) == characters:
-            has_more = has_more or any(unicodedata.category(each) != "Cn" for each in characters)
+def _from_tree(tree: Iterable[tuple[Any, Any]]) -> Node:
+    """What Python's parser has read. Literals that follow each other are folded as one text."""
+    nodes: list[Node] = []
+    text = ""
+    for operation, argument in tree:
+        if str(operation) == "LITERAL":
+            text += chr(argument)
             continue
-        for each in characters:
-            folded = fold(each)
-            if folded == each:
-                has_more = has_more or unicodedata.category(each) != "Cn"
-            elif len(folded) == 1 and unicodedata.is_normalized("NFKC", each):
-                lowered.append(ord(folded))
-            elif folded:
-                replaced += each
-    outside = sorted({code for code in lowered if not (has_more and first <= code <= last)})
-    return "".join(_range(start, stop) for start, stop in _runs(outside)), replaced, has_more
+        nodes += [literal(text), _from_operation(str(operation), argument)]
+        text = ""
+    return _sequence([node for node in (*nodes, literal(text)) if node is not _NOTHING])
 
 
-def _runs(codes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Sorted numbers as stretches, each from its first to its last."""
-    for _, group in groupby(enumerate(codes), lambda each: each[1] - each[0]):
-        run = [code for _, code in group]
-        yield run[0], run[-1]
+def _from_operation(operation: str, argument: Any) -> Node:
+    match operation:
+        case "NOT_LITERAL":
+            return _set([("NEGATE", None), ("LITERAL", argument)])
+        case "ANY":
+            return _character(".")
+        case "IN":
+            return _set(argument)
+        case "BRANCH":
+            return one_of([_from_tree(branch) for branch in argument[1]])
+        case "SUBPATTERN":
+            _number, added, removed, tree = argument
+            return _with_flags(_from_tree(tree), added, removed)
+        case "MAX_REPEAT" | "MIN_REPEAT":
+            return _repeat(*argument)
+        case "AT":
+            return Node(_ANCHORS[str(argument)], "", 0, 0)
+    raise _refusal(f"uses what cannot be run in linear time ({operation.lower()})")
 
 
-def _range(first: int, last: int) -> str:
-    return f"{_escaped(chr(first))}-{_escaped(chr(last))}"
+def _with_flags(node: Node, added: int, removed: int = 0) -> Node:
+    if removed & re.IGNORECASE or (added | removed) & re.ASCII:
+        raise _refusal("changes flags that cannot be changed here")
+    on = "m" * bool(added & re.MULTILINE) + "s" * bool(added & re.DOTALL)
+    off = "m" * bool(removed & re.MULTILINE) + "s" * bool(removed & re.DOTALL)
+    if not on and not off:
+        return node
+    opened = f"(?{on}-{off}:" if off else f"(?{on}:"
+    return replace(node, source=f"{opened}{node.source})", beginnings=f"{opened}{node.beginnings})")
 
 
-def _one(source: str) -> Node:
-    return Node(source, "", 1, 1)
+def _repeat(least: int, most: Any, tree: Any) -> Node:
+    is_endless = str(most) == "MAXREPEAT"
+    if not is_endless and most > _MOST_REPEATS:
+        raise _refusal(f"repeats more than {_MOST_REPEATS} times")
+    body = _from_tree(tree)
+    if not body.longest:
+        return body if least else _NOTHING
+    if not most:
+        return _NOTHING
+    repeated = _group(body.source)
+    before = f"{repeated}*" if is_endless else f"{repeated}{{0,{most - 1}}}"
+    return Node(
+        f"{repeated}{{{least},{'' if is_endless else most}}}",
+        before + (_group(body.beginnings) if body.beginnings else ""),
+        least * body.shortest,
+        _ENDLESS if is_endless else most * body.longest,
+    )
 
 
 def _sequence(nodes: Sequence[Node]) -> Node:
-    """One after the other; a beginning of it is one of the first, or all of that and one of the rest."""
+    """One after the other. A beginning of it is one of the first node, or all of that and one of the rest."""
     if not nodes:
         return _NOTHING
     if len(nodes) == 1:
         return nodes[0]
     opened = "".join(f"(?:{node.beginnings}|{node.source}" for node in nodes[:-1])
-    beginnings = opened + nodes[-1].beginnings + ")" * (len(nodes) - 1)
     return Node(
         _group("".join(node.source for node in nodes)),
-        beginnings,
+        opened + nodes[-1].beginnings + ")" * (len(nodes) - 1),
         sum(node.shortest for node in nodes),
         sum(node.longest for node in nodes),
     )
+
+
+def _set(items: Sequence[tuple[Any, Any]]) -> Node:
+    """A set of characters. Negated categories, and members that fold to several characters, become alternatives."""
+    is_negated = str(items[0][0]) == "NEGATE"
+    members, several, alternatives = "", dict[str, None](), list[Node]()
+    for kind, value in items[is_negated:]:
+        name = str(value).removeprefix("CATEGORY_")
+        if str(kind) != "CATEGORY":
+            source, expanded = _folded_range(*(value if str(kind) == "RANGE" else (value, value)))
+            members += source
+            several |= dict.fromkeys(expanded)
+        elif name in _CATEGORIES:
+            members += _CATEGORIES[name]
+        elif is_negated:
+            raise _refusal("has a set that leaves out what is not something")
+        else:
+            alternatives.append(_character(f"[^{_CATEGORIES[name.removeprefix('NOT_')]}]"))
+    if not is_negated:
+        alternatives += [*map(literal, several), *([_character(f"[{members}]")] if members else [])]
+        if not alternatives:
+            raise _refusal("has a set of characters that cannot be seen")
+        return one_of(alternatives)
+    inside = compiled(_character(f"[{members}]*")).matches if members else re.compile("")
+    if not inside.fullmatch("".join(several)):
+        raise _refusal(f"has a set that leaves out what is compared as several characters ({', '.join(several)})")
+    return _character(f"[^{members}]" if members else "(?s:.)")
+
+
+@lru_cache(1024)
+def _folded_range(first: int, last: int) -> tuple[str, Sequence[str]]:
+    """A range of characters, folded: as the inside of a set, and those that fold to several characters.
+
+    Upper case stands for its lower case. Other characters stand for what they fold to only where nothing else is in the
+    range, as in `[\u2460-\u2468]`: the author of `[\x80-\uffff]` does not mean `a`.
+    """
+    changes = _changes()
+    changed = dict(changes[bisect_left(changes, (first, "")) : bisect_left(changes, (last + 1, ""))])
+    has_more = any(code not in changed and unicodedata.category(chr(code)) != "Cn" for code in range(first, last + 1))
+    is_normalized = partial(unicodedata.is_normalized, "NFKC")
+    lowered = {folded for code, folded in changed.items() if len(folded) == 1 and is_normalized(chr(code))}
+    found = sorted(lowered if has_more or lowered else set(changed.values()))
+    codes = [ord(each) for each in found if len(each) == 1]
+    if has_more:
+        codes = [code for code in codes if not first <= code <= last]
+        return _source(range(first, last + 1)) + _source(codes), ()
+    return _source(codes), [each for each in found if len(each) > 1]
+
+
+@lru_cache(1)
+def _changes() -> list[tuple[int, str]]:
+    """All characters that folding changes, in order, with what they become."""
+    changes: list[tuple[int, str]] = []
+    for start in range(0, sys.maxunicode, 256):
+        block = "".join(map(chr, range(start, start + 256)))
+        if fold(block) != block:
+            changes += [(ord(each), fold(each)) for each in block if fold(each) != each]
+    return changes
+
+
+def _source(codes: Sequence[int]) -> str:
+    """Sorted characters as the inside of a set."""
+    if len(codes) > 2 and codes[-1] - codes[0] == len(codes) - 1:
+        return f"{_escaped(codes[0])}-{_escaped(codes[-1])}"
+    return "".join(map(_escaped, codes))
+
+
+def _character(source: str) -> Node:
+    return Node(source, "", 1, 1)
 
 
 def _group(source: str) -> str:
     return f"(?:{source})"
 
 
-def _escaped(character: str) -> str:
-    """One character of a pattern, whatever it means to RE2."""
-    code = ord(character)
-    if code < 128 and character.isalnum():
-        return character
-    return f"\\x{{{code:x}}}"
+def _escaped(code: int) -> str:
+    """A character as itself, whatever it means to RE2."""
+    character = chr(code)
+    return character if character.isascii() and character.isalnum() else f"\\x{{{code:x}}}"
 
 
-def is_regex(pattern: str) -> bool:
-    """Whether an element of a blocklist is a regular expression: `/…/`."""
-    return len(pattern) > 2 and pattern[0] == pattern[-1] == "/"
-
-
-def parse(pattern: str) -> Node:
-    """A literal or a `/…/`. Raises `InvalidRequest`."""
-    if is_regex(pattern):
-        return regex(pattern[1:-1])
-    node = literal(pattern)
-    if not node.longest:
-        raise InvalidRequest("The pattern has no character that can be seen.")
-    return node
+def _refusal(reason: str) -> InvalidRequest:
+    return InvalidRequest(f"The pattern {reason}.")

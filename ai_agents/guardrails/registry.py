@@ -1,10 +1,10 @@
-"""Guardrails by the names of their types, from the `guardrails` of an agent."""
+"""The types of guardrails, and the guardrails that an agent configures."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
@@ -17,7 +17,7 @@ from ai_agents.guardrails.base import (
     Stage,
 )
 from ai_agents.guardrails.judge import JudgeGuardrail
-from ai_agents.guardrails.matching import Rule, Scanner, all_of
+from ai_agents.guardrails.matching import Rule, Scanner, ScannerGroup
 from ai_agents.guardrails.patterns import compiled, one_of, parse
 from ai_agents.guardrails.pii import Pii
 from ai_agents.guardrails.secrets import Secrets
@@ -27,7 +27,7 @@ _MOST_PATTERNS = 500
 
 
 class Blocklist(PatternGuardrail):
-    """Finds any of its patterns: of those that begin at one place the longest."""
+    """Finds any of its patterns; of those that begin at the same position the longest."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         super().__init__(patterns)
@@ -35,7 +35,7 @@ class Blocklist(PatternGuardrail):
             raise InvalidRequest(f"A blocklist has 1 to {_MOST_PATTERNS} patterns.", loc=("patterns",))
 
     def rules(self) -> Sequence[Rule]:
-        """All patterns as one."""
+        """One rule for all patterns."""
         nodes = []
         for number, pattern in enumerate(self.patterns):
             try:
@@ -56,10 +56,10 @@ BUILT_IN_GUARDRAILS = frozenset(_factories)
 
 
 def register_guardrail(name: str, factory: GuardrailFactory) -> None:
-    """Make `factory(**options)` known as the type `name`. The options are what an agent's entry holds besides `type`,
-    `stage` and `action`; it gives a `Guardrail` or a `PatternGuardrail`, or raises `InvalidRequest`.
+    """Register a guardrail type. `factory(**options)` returns a `Guardrail` or a `PatternGuardrail`, or raises
+    `InvalidRequest`. The options are the fields of an agent's entry besides `type`, `stage` and `action`.
 
-    Raises `InvalidRequest` for a name that one of the built-in types has.
+    Raises `InvalidRequest` for the name of a built-in type.
     """
     if not name or name in BUILT_IN_GUARDRAILS:
         raise InvalidRequest(f"The name {name!r} cannot be given to a guardrail.", loc=("guardrails", "type"))
@@ -67,48 +67,42 @@ def register_guardrail(name: str, factory: GuardrailFactory) -> None:
     _built.cache_clear()
 
 
-def list_guardrails() -> list[str]:
-    """The types that there are, in order."""
-    return sorted(_factories)
-
-
-def guards_key(configs: Sequence[Mapping[str, Any]], stage: Literal["input", "output"]) -> str | None:
-    """What tells an agent's guardrails at a stage from others; None where there are none."""
-    placed = [config for config in configs if config.get("stage", "both") in {stage, "both"}]
-    return blake2b(json.dumps_sorted(placed).encode(), digest_size=8).hexdigest() if placed else None
+def guards_key(configs: Sequence[Mapping[str, Any]], stage: Stage) -> str | None:
+    """Identifies an agent's guardrails at a stage by their configuration; None if there are none."""
+    of_stage = [config for config in configs if config.get("stage", "both") in {stage, "both"}]
+    return blake2b(json.dumps_sorted(of_stage).encode(), digest_size=8).hexdigest() if of_stage else None
 
 
 def build_guardrails(configs: Sequence[Mapping[str, Any]]) -> tuple[ConfiguredGuardrail, ...]:
-    """What an agent's `guardrails` describe. Raises `InvalidRequest` for what cannot be built, with its place.
+    """The guardrails that an agent configures. Raises `InvalidRequest` for an invalid entry, with its location.
 
-    The first time takes as long as the patterns take to compile: up to a second for the largest.
+    The first call compiles the patterns, which takes up to a second for the largest.
     """
     return _built(json.dumps_sorted(list(configs))) if configs else ()
 
 
 @lru_cache(512)
 def _built(configs: str) -> tuple[ConfiguredGuardrail, ...]:
-    placed = []
+    guardrails = []
     for number, config in enumerate(json.loads(configs)):
         try:
-            placed.append(_place(config))
+            guardrails.append(_build(config))
         except InvalidRequest as error:
             raise InvalidRequest(str(error), loc=("guardrails", number, *error.loc)) from error
-    for stage in ("input", "output"):
-        # Compiled now, and not when the first text is waited for.
-        all_of([Scanner(rule) for each in placed if each.stage in {stage, "both"} for rule in each.rules])
-    return tuple(placed)
+    for stage in get_args(Stage):
+        # Compiles the patterns now, so that the first text does not have to wait.
+        ScannerGroup([Scanner(rule) for each in guardrails if stage in each.stages for rule in each.rules])
+    return tuple(guardrails)
 
 
-def _place(config: Mapping[str, Any]) -> ConfiguredGuardrail:
+def _build(config: Mapping[str, Any]) -> ConfiguredGuardrail:
     name = config.get("type")
     factory = _factories.get(name) if isinstance(name, str) else None
     if factory is None or not isinstance(name, str):
-        raise InvalidRequest(
-            f"There is no guardrail of this type; there are {', '.join(list_guardrails())}.", loc=("type",)
-        )
+        known = ", ".join(sorted(_factories))
+        raise InvalidRequest(f"There is no guardrail of this type; there are {known}.", loc=("type",))
     stage, action = config.get("stage", "both"), config.get("action", "block")
-    if stage not in get_args(Stage) or action not in get_args(Action):
+    if stage not in (*get_args(Stage), "both") or action not in get_args(Action):
         raise InvalidRequest("A guardrail's stage is input, output or both, its action block or redact.")
     options = {key: value for key, value in config.items() if key not in {"type", "stage", "action"}}
     try:
@@ -118,5 +112,6 @@ def _place(config: Mapping[str, Any]) -> ConfiguredGuardrail:
         raise InvalidRequest(f"The guardrail {name} cannot be made: {error}.") from error
     rules = tuple(guardrail.rules()) if isinstance(guardrail, PatternGuardrail) else ()
     for rule in rules:
-        compiled(rule.node)  # what is wrong with a pattern is found now
-    return ConfiguredGuardrail(name, stage, action, guardrail, rules)
+        compiled(rule.node)  # raises for patterns that are too large
+    stages = get_args(Stage) if stage == "both" else (stage,)
+    return ConfiguredGuardrail(name, stages, action, guardrail, rules)

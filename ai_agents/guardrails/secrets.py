@@ -1,14 +1,14 @@
-"""Keys and tokens, by the forms that those who give them out have given them."""
+"""Keys and tokens in the forms that their issuers have given them."""
 
 import re
 from collections.abc import Sequence
 
 from ai_agents.guardrails.base import PatternGuardrail
-from ai_agents.guardrails.matching import No, Rest, Rule, Yes, is_in_word
+from ai_agents.guardrails.matching import Accepted, Continuation, Rejected, Rule, is_in_word
 from ai_agents.guardrails.patterns import regex
 
 _TOKENS = (
-    # Anthropic, OpenAI and those who took over their form.
+    # Anthropic, OpenAI and others that use the same form.
     r"sk-[A-Za-z0-9_-]{20,}",
     # GitHub, GitLab, Slack, npm, Google, Stripe.
     r"gh[opsur]_[A-Za-z0-9]{30,}",
@@ -18,24 +18,24 @@ _TOKENS = (
     r"npm_[A-Za-z0-9]{36}",
     r"AIza[A-Za-z0-9_-]{35}",
     r"[sr]k_(?:live|test)_[A-Za-z0-9]{20,}",
-    # This service's own: API keys, the admin key that it makes itself.
+    # This service's own API keys and generated admin key.
     r"aia_[A-Za-z0-9_-]{22}_[A-Za-z0-9_-]{43}",
     r"admin_[A-Za-z0-9_-]{43}",
 )
-# JSON Web Tokens: a header and claims, which begin with `{"`.
+# JSON Web Tokens: a header and claims, both of which begin with `{"`.
 _JWT = r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{4,}"
-# A token has a digit among so many characters; a header is not longer.
+# A token has a digit among its first 128 characters. A header is at most 1000 characters long.
 _TOKEN_KNOWN_BY, _LONGEST_HEADER = 128, 1000
-# With one character more to see where it ends: \b takes _ for a letter.
+# It may take one more character, because \b treats _ as a letter.
 _AWS = r"(?:AKIA|ASIA)[A-Z0-9]{16}(?:\b|_)"
 _PEM = r"----[- ]BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?(?:-----| ----)"
 
-# What follows is looked for in folded text, where there is no upper case.
+# These expressions run on folded text, which has no upper case.
 _TOKEN_REST = re.compile(r"[a-z0-9_-]*")
 _JWT_REST = re.compile(r"[a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
 _KEY_BORDER = re.compile(r"----[- ](begin|end) [a-z0-9 ]{0,40}private key(?: block)?(?:-----| ----)")
-# A key's lines are longer than words are, but for its last and a checksum. What quotes them stands between: `> `,
-# `\n" + "`.
+# A key's lines are longer than words, except its last line and a checksum. Quoting characters may stand between them:
+# `> `, `\n" + "`.
 _KEY_LINE = re.compile(r"[a-z0-9+/=]{24,}+")
 _QUOTING = r"(?:\\[nrt]|[^a-z0-9]){0,40}+"
 _HEADER = r"(?:proc-type|dek-info|version|comment|charset|hash|messageid|subject): (?:(?!\\[nr])[^\n]){0,200}+"
@@ -46,68 +46,68 @@ _SHORT_LINE = (
 _KEY_BODY = re.compile(
     rf"[a-z0-9+/=]*+(?:(?:{_QUOTING}(?:{_HEADER}|{_KEY_LINE.pattern}))++(?:{_SHORT_LINE}){{0,2}}+)?+"
 )
-# A key begins within so many characters, and ends within so many.
+# The first line of a key starts within 1000 characters of its header, and a key ends within 16000.
 _KEY_BEGINS, _KEY_ENDS = 1000, 16_000
 
 
-def _check_token(text: str, start: int, end: int) -> Yes | No:
-    """Not the end of a longer word, and no words joined by hyphens."""
+def _check_token(text: str, start: int, end: int) -> Accepted | Rejected:
+    """Rejects the end of a longer word, and words joined by hyphens."""
     end = min(end, start + _TOKEN_KNOWN_BY)
-    return Yes(end) if _has_digit(text, start, end) and not is_in_word(text, start) else No(start + 1)
+    return Accepted(end) if _has_digit(text, start, end) and not is_in_word(text, start) else Rejected(start + 1)
 
 
-def _check_jwt(text: str, start: int, end: int) -> Yes | No:
+def _check_jwt(text: str, start: int, end: int) -> Accepted | Rejected:
     header_end = text.index(".", start, end)
     is_header = header_end - start <= _LONGEST_HEADER and _has_digit(text, start, header_end)
-    return Yes(header_end + len(".eyJ")) if is_header and not is_in_word(text, start) else No(start + 1)
+    return Accepted(header_end + len(".eyJ")) if is_header and not is_in_word(text, start) else Rejected(start + 1)
 
 
 def _has_digit(text: str, start: int, end: int) -> bool:
     return any(map(str.isdigit, text[start:end]))
 
 
-def _check_aws(text: str, start: int, end: int) -> Yes | No:
-    """No word: there are many that begin with `asia`."""
+def _check_aws(text: str, start: int, end: int) -> Accepted | Rejected:
+    """Rejects words: many begin with `asia`."""
     end -= text[end - 1] == "_"
     is_word = text.startswith("asia", start) and text[start:end].isalpha()
-    return No(start + 1) if is_word or is_in_word(text, start) else Yes(end)
+    return Rejected(start + 1) if is_word or is_in_word(text, start) else Accepted(end)
 
 
-def _follow_token(text: str, at: int, final: bool) -> Rest:
+def _follow_token(text: str, at: int, is_final: bool) -> Continuation:
     end = _end(_TOKEN_REST, text, at)
-    return Rest(end, goes_on=end == len(text) and not final)
+    return Continuation(end, is_open=end == len(text) and not is_final)
 
 
-def _follow_jwt(text: str, at: int, final: bool) -> Rest:
+def _follow_jwt(text: str, at: int, is_final: bool) -> Continuation:
     end = _end(_JWT_REST, text, at)
-    return Rest(end, goes_on=text[end : end + 2] in {"", "."} and not final)
+    return Continuation(end, is_open=text[end : end + 2] in {"", "."} and not is_final)
 
 
-def _follow_key(text: str, at: int, final: bool) -> Rest:
-    """To the end that belongs to it; where there is none, as far as it looks like a key."""
+def _follow_key(text: str, at: int, is_final: bool) -> Continuation:
+    """Continues to the END line of the key or, if it is missing, as far as the text looks like a key."""
     for stop in (at + _KEY_BEGINS, at + _KEY_ENDS):
         border = _KEY_BORDER.search(text, at, stop)
         if border is not None:
-            return Rest(border.end() if border[1] == "end" else _end(_KEY_BODY, text, at, border.start()))
-        if len(text) < stop and not final:
-            return Rest(at, goes_on=True)
+            return Continuation(border.end() if border[1] == "end" else _end(_KEY_BODY, text, at, border.start()))
+        if len(text) < stop and not is_final:
+            return Continuation(at, is_open=True)
         if _KEY_LINE.search(text, at, at + _KEY_BEGINS) is None:
-            return Rest(_end(_KEY_BODY, text, at, stop))
+            return Continuation(_end(_KEY_BODY, text, at, stop))
     end = _end(_KEY_BODY, text, at, at + _KEY_ENDS)
-    return Rest(end, goes_on=at + _KEY_ENDS - end < _KEY_BEGINS and not final)
+    return Continuation(end, is_open=at + _KEY_ENDS - end < _KEY_BEGINS and not is_final)
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int, stop: int | None = None) -> int:
-    """How far a pattern goes that matches the empty text too."""
+    """Where the match of a pattern ends that also matches the empty text."""
     found = pattern.match(text, start, len(text) if stop is None else stop)
     return start if found is None else found.end()
 
 
 class Secrets(PatternGuardrail):
-    """Finds keys and tokens of well-known forms."""
+    """Finds keys and tokens in well-known forms."""
 
     def rules(self) -> Sequence[Rule]:
-        """One for each form."""
+        """One rule for each form."""
         return [
             Rule(regex("|".join(_TOKENS), known_by=_TOKEN_KNOWN_BY), _check_token, _follow_token),
             Rule(regex(_JWT, known_by=_LONGEST_HEADER + 16), _check_jwt, _follow_jwt),

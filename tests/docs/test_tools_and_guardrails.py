@@ -119,7 +119,7 @@ async def test_the_python_of_the_pages_runs_and_says_what_they_say(
 def test_what_the_pages_show_in_other_languages_is_right() -> None:
     (judge,) = re.findall(r"^```json\n(.*?)^```", GUARDRAILS.read_text(), re.MULTILINE | re.DOTALL)
     (placed,) = build_guardrails([json.loads(judge)])
-    assert (placed.type, placed.stage) == ("judge", "output")
+    assert (placed.type, placed.stages) == ("judge", ("output",))
 
     (project,) = re.findall(r"^```toml\n(.*?)^```", TOOLS.read_text(), re.MULTILINE | re.DOTALL)
     assert list(tomllib.loads(project)["project"]["entry-points"]) == [GROUP]
