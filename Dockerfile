@@ -1,23 +1,27 @@
 # One image for the service, the worker and the migrations: what differs is the command.
 FROM python:3.13-slim AS build
 RUN python -m venv /opt/venv
-WORKDIR /src
+WORKDIR /srv
 # The dependencies change more seldom than the code: their layer comes first. pip compiles what it installs.
 COPY requirements.lock ./
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.lock
+# The service's packages lie beside the framework's, as in a checkout: `ai-agents` looks for them there.
 COPY pyproject.toml README.md LICENSE ./
 COPY ai_agents ai_agents
 COPY app app
 COPY worker worker
 COPY migrations migrations
-RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps -e . \
+    && /opt/venv/bin/python -m compileall -q ai_agents app worker migrations
 
 FROM python:3.13-slim
 COPY --from=build /opt/venv /opt/venv
-# What is written at run time (the SQLite file and the admin key, where they are used) is in /srv/var, and nowhere else.
+COPY --from=build /srv /srv
+# What is written at run time (files, and the SQLite file and made keys, where they are used) is in /srv/var, and nowhere
+# else.
 RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin agents \
     && install -d -o agents -g agents /srv/var
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/srv PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000
 WORKDIR /srv
 USER agents
 VOLUME /srv/var

@@ -1,1 +1,4 @@
-"""The HTTP service, thin over the framework: routers ask services; these ask auth, the stores and the runner."""
+"""The HTTP service of AI Agents, thin over the framework.
+
+Routers ask services; services ask auth, the stores and the runner.
+"""

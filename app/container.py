@@ -14,6 +14,7 @@ from ai_agents.attachments.storage import open_blob_store
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.extras import require
 from ai_agents.providers.registry import ProviderPool, list_providers
 from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.runner.preparation import RunLimits
@@ -151,6 +152,7 @@ def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachmen
 
     periodic_tasks = [retention_task(database, settings.retention, wake)] if any(settings.retention.values()) else []
     if settings.redis_url is not None:
+        require("celery")
         return CeleryJobs(database, settings.redis_url, periodic_tasks=periodic_tasks)
     model = parse_model(settings.job_model)
     return InProcessJobs(

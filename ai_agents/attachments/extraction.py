@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from ai_agents.attachments.kinds import DOCX, PDF
 from ai_agents.core.exceptions import InvalidRequest, Overloaded
+from ai_agents.core.extras import require
 from ai_agents.core.json import clean_text
 
 # Seconds of processor time, and of the clock: with them a document that never ends is refused within 5 s.
@@ -74,6 +75,8 @@ class Extractor:
 
         Raises `InvalidRequest` where it is broken, encrypted or takes too much; `Overloaded` where too many wait.
         """
+        if media_type == PDF:
+            require("pypdf")
         try:
             async with asyncio.timeout(_WAIT_S):
                 await self._turns.acquire()

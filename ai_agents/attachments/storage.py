@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ai_agents.attachments.staging import Received, Staging
 from ai_agents.core.exceptions import BlobMissing, InvalidRequest, StorageUnavailable
+from ai_agents.core.extras import require
 from ai_agents.core.ids import new_id
 
 if TYPE_CHECKING:
@@ -194,14 +195,13 @@ def open_blob_store(directory: Path | str, url: str | None = None) -> BlobStore:
     """An `ObjectStore` for a URL (`s3://bucket/prefix`, `gs://…`, `az://…`), otherwise a `DiskStore`.
 
     With a URL the directory holds staged files only. Credentials come from the environment, as the cloud provider's own
-    tools read them. Raises `InvalidRequest` if the URL cannot be used.
+    tools read them. Raises `InvalidRequest` if the URL cannot be used, `PackageMissing`.
     """
     if not url:
         return DiskStore(directory)
-    try:
-        from obstore.store import from_url
-    except ImportError as error:
-        raise InvalidRequest('Object storage needs the extra: pip install "ai-agents[objects]".') from error
+    require("obstore")
+    from obstore.store import from_url
+
     try:
         objects: Any = from_url(url)
     except Exception as error:

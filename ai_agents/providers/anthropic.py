@@ -6,6 +6,7 @@ The stream is parsed here from its bytes, which takes a fifth of the time of the
 from collections.abc import Mapping
 from typing import Any
 
+from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.anthropic_models import NAME, anthropic_files
 from ai_agents.providers.anthropic_request import headers_to_wire, to_wire
@@ -40,6 +41,7 @@ class AnthropicProvider(HTTPProvider):
         return Capabilities(files=anthropic_files(model))
 
     def _build(self) -> ProviderTransport:
+        require("anthropic")
         import anthropic
 
         no_key = not_configured(NAME, "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.")

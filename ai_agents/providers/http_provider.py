@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ai_agents.core.exceptions import ProviderError, ProviderTimeout
+from ai_agents.core.extras import PackageMissing
 from ai_agents.core.pressure import pressure
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
@@ -96,7 +97,10 @@ class HTTPProvider(Provider):
         if self._transport is None:
             async with self._building:
                 if self._transport is None:
-                    self._transport = await asyncio.to_thread(self._build)
+                    try:
+                        self._transport = await asyncio.to_thread(self._build)
+                    except PackageMissing as error:
+                        raise not_configured(self.name, str(error)) from error
         return self._transport
 
     async def _begin(

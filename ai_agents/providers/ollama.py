@@ -1,5 +1,6 @@
 """Ollama over its own chat API, which tells more than the OpenAI-compatible one."""
 
+from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.http_provider import HTTPProvider
@@ -43,6 +44,7 @@ class OllamaProvider(HTTPProvider):
         return Capabilities(files=ollama_files(model))
 
     def _build(self) -> ProviderTransport:
+        require("httpx2")
         import httpx2
 
         limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100)

@@ -5,6 +5,7 @@ the time of the SDK's own objects.
 """
 
 from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.providers import openai_chat_request, openai_responses_request
 from ai_agents.providers.base import Capabilities
@@ -44,6 +45,7 @@ class OpenAIProvider(HTTPProvider):
         return Capabilities(files=openai_files(model))
 
     def _build(self) -> ProviderTransport:
+        require("openai")
         import openai
 
         no_key = not_configured(NAME, "openai has no API key: pass api_key or set OPENAI_API_KEY.")

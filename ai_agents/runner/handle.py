@@ -7,6 +7,7 @@ from typing import Self
 
 from ai_agents.bus.base import Bus
 from ai_agents.bus.memory import MemoryBus
+from ai_agents.core.extras import require
 from ai_agents.runner.process.executor import Executor
 from ai_agents.store.database import Database
 from ai_agents.streams.log_watch import LogWatch
@@ -65,6 +66,7 @@ async def open_handle(url: str, *, redis_url: str | None = None, pool_size: int 
     database = Database(url, pool_size=pool_size)
     bus: Bus = MemoryBus()
     if redis_url is not None:
+        require("redis")
         from ai_agents.bus.redis import RedisBus
 
         bus = RedisBus(redis_url)

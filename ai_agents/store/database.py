@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.extras import require
 from ai_agents.core.types import LogRow
 from ai_agents.store.models import SCHEMA_REVISION, Base
 from ai_agents.store.transactions import Backend, JoinWork, PublishRows, Work
@@ -166,6 +167,7 @@ def _backend(url: URL, pool_size: int) -> Backend:
         from ai_agents.store.sqlite import SqliteBackend
 
         return SqliteBackend(url, readers=pool_size)
+    require("asyncpg")
     from ai_agents.store.postgres import PostgresBackend
 
     return PostgresBackend(url, pool_size=pool_size)

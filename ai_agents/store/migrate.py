@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.extras import require
 from ai_agents.store.database import normalize_url
 from ai_agents.store.models import SCHEMA_REVISION
 
@@ -32,6 +33,7 @@ def upgrade(url: str, revision: str = "head") -> None:
     Several processes may do so at once: one works, the others wait and find nothing to do.
     Raises `DatabaseUnavailable`, also where a newer version of this program has migrated the database already.
     """
+    require("alembic")
     from alembic import command
 
     _command(url, lambda config: command.upgrade(config, revision))
@@ -39,6 +41,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 def downgrade(url: str, revision: str) -> None:
     """Undo the migrations after `revision`; `base` undoes all, and their data is gone. Raises `DatabaseUnavailable`."""
+    require("alembic")
     from alembic import command
 
     _command(url, lambda config: command.downgrade(config, revision))
@@ -134,6 +137,7 @@ def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
 
 
 async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
+    require("asyncpg")
     import asyncpg
 
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Sealer:
 
     def open(self, sealed: str) -> JsonObject:
         """What was sealed. Raises `SealBroken`."""
+        require("cryptography")
         from cryptography.fernet import InvalidToken
 
         try:
@@ -47,6 +49,7 @@ class Sealer:
 
     @cached_property
     def _fernet(self) -> "MultiFernet":
+        require("cryptography")
         from cryptography.fernet import Fernet, MultiFernet
 
         derived = (hashlib.blake2b(key.encode(), digest_size=32, person=_PURPOSE).digest() for key in self._keys)

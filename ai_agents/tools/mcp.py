@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.extras import is_installed, missing
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import OfferedTool
 from ai_agents.core.types import JsonObject, ToolDefinition
@@ -161,6 +162,8 @@ class McpServer:
     @asynccontextmanager
     async def _within(self, timeout_s: float) -> AsyncGenerator[None]:
         """Errors of any kind as one sentence, and none of them late."""
+        if not is_installed("mcp"):
+            raise ToolError(missing("mcp"))
         try:
             async with asyncio.timeout(timeout_s):
                 yield
