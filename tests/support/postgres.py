@@ -20,6 +20,8 @@ SMALL = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
+    # In the data directory: a server that is killed would leave segments of /dev/shm behind.
+    "dynamic_shared_memory_type": "mmap",
     "shared_buffers": "32MB",
     "autovacuum_naptime": "5min",
     "timezone": "UTC",

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from tests.support.processes import is_running, send_signal, wait_until
 
+# A file system in memory: creating a database in it takes a fifth of the time that a disk takes.
+_MEMORY = Path("/dev/shm")
+_NEEDED_BYTES = 2 * 1024**3
+
 
 class SharedDirectory:
     """A directory that lives as long as a test run. Servers work inside it, by which they are found at the end."""
@@ -21,11 +25,13 @@ class SharedDirectory:
     def create(cls) -> "SharedDirectory":
         """Make one for the run that this process leads, and clear away what killed runs have left."""
         prefix = f"ai-agents-tests-{os.geteuid()}-"
-        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-            leader = left.name.removeprefix(prefix).split("-")[0]
-            if leader.isdigit() and not is_running(int(leader)):
-                cls(left).close()
-        path = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-")).resolve()
+        for place in {Path(tempfile.gettempdir()), _MEMORY}:
+            for left in place.glob(f"{prefix}*"):
+                leader = left.name.removeprefix(prefix).split("-")[0]
+                if leader.isdigit() and not is_running(int(leader)):
+                    cls(left).close()
+        parent = _MEMORY if _has_room(_MEMORY) else None
+        path = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent)).resolve()
         path.chmod(0o711)  # a server that runs as another user must be able to pass
         return cls(path)
 
@@ -56,3 +62,7 @@ class SharedDirectory:
             if directory.is_relative_to(self.path) and int(entry.name) != os.getpid():
                 found.append(int(entry.name))
         return found
+
+
+def _has_room(place: Path) -> bool:
+    return os.access(place, os.W_OK) and shutil.disk_usage(place).free >= _NEEDED_BYTES
