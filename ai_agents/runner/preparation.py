@@ -35,7 +35,7 @@ from ai_agents.store.history import History
 from ai_agents.store.runs import OwnedRun
 from ai_agents.store.transactions import SHORT_WORK_ROWS
 from ai_agents.tools.base import ToolContext
-from ai_agents.tools.executor import Judge, ToolExecutor, find_fault
+from ai_agents.tools.executor import ResultGuard, ToolExecutor, find_fault
 from ai_agents.tools.schema import OutputValidator
 from ai_agents.tools.toolset import ToolSet
 
@@ -154,7 +154,7 @@ class Preparation:
         purpose = CallPurpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
         return RunGuards(*await self._contexts.guards.prepare(agent["guardrails"], purpose))
 
-    async def _run_tool(self, run: OwnedRun, tools: ToolSet, judge: Judge, call: ToolCallPart) -> ToolResultPart:
+    async def _run_tool(self, run: OwnedRun, tools: ToolSet, judge: ResultGuard, call: ToolCallPart) -> ToolResultPart:
         context = ToolContext(run.id, run.thread_id, run.user_id)
         keep = partial(self._keep, run, call.name)
         return await self._executor.run(call, context, tools, judge=judge, keep=keep)

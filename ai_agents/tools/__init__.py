@@ -1,1 +1,1 @@
-"""What a model may call: tools, their registry, and an executor that turns every outcome into a result."""
+"""Tools that a model may call, their registry, and the executor that runs them."""

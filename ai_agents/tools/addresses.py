@@ -1,8 +1,8 @@
-"""Which network addresses are the public Internet's, and which mean this machine or a network behind it."""
+"""Which network addresses belong to the public Internet, and not to this machine or a private network."""
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-# IANA's registries of special purposes. They stand here because Python's versions differ in what they know of them.
+# From IANA's registries of special-purpose addresses. Python's own tables differ from version to version.
 _NOT_PUBLIC = tuple(
     map(
         ip_network,
@@ -13,16 +13,16 @@ _NOT_PUBLIC = tuple(
         ),
     )
 )  # fmt: skip
-# Of IPv6 only this is given out for the Internet at all; of it these are for something else.
+# Of IPv6 only this block is assigned for the Internet; the ranges after it are exceptions within it.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")))
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 
 
 def is_public(address: str) -> bool:
-    """Whether an address, as a number, is one of a machine on the public Internet.
+    """Whether a numeric address is one of a machine on the public Internet.
 
-    Addresses that carry another one within (mapped, translated, tunnelled) are as public as that one is, or not at all.
+    An address that contains another one (mapped, translated, tunnelled) counts as public only if that one does.
     """
     try:
         parsed = ip_address(address)

@@ -1,4 +1,4 @@
-"""What a tool is: a name, a description, a JSON Schema of its arguments, and something to execute."""
+"""The base class of tools: a name, a description, a JSON Schema of the arguments, and a function to execute."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from ai_agents.core.types import ToolDefinition
 class ToolError(Exception):
     """Raised by a tool to tell the model what went wrong.
 
-    Its text is the result that the model reads; of any other exception it learns no more than the kind.
+    The model reads its text as the result. Of any other exception the model is told the type only.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """For whom a tool runs. A tool gets it by naming a parameter of `execute` `context`; a model cannot set it."""
+    """The run that a call belongs to. A tool gets it in a parameter named `context`, which a model cannot set."""
 
     run_id: str
     thread_id: str
@@ -26,8 +26,8 @@ class ToolContext:
 class Tool(ABC):
     """A tool. One object serves all runs at once.
 
-    `retry_safe` says that running a call twice does no harm: a call of such a tool is run again if the process died in
-    the middle of it. `timeout_s` is how long a call may take; None leaves that to the executor.
+    `retry_safe` says that running a call twice does no harm: a call of such a tool is run again if the process dies
+    during the call. `timeout_s` is how long a call may take; None stands for the limit of the executor.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Tool(ABC):
 
     @abstractmethod
     def execute(self, *args: Any, **kwargs: Any) -> Any:
-        """The result for these arguments, a text or other JSON. They are given by keyword and fit the schema.
+        """Return the result for these arguments, a text or other JSON. They are given by keyword and fit the schema.
 
-        `async def` runs in the event loop and must not block it; a plain `def` runs in a thread, where a call that
-        takes too long is left behind and never ended. Raises `ToolError` for what the model should know.
+        `async def` runs in the event loop and must not block it. A plain `def` runs in a thread; a call that takes too
+        long is abandoned there and goes on. Raises `ToolError` for what the model should know.
         """
 
     def get_definition(self) -> ToolDefinition:
-        """What the model is told. Override it to take arguments: as it stands, the tool takes none."""
+        """Return what the model is told about the tool. Override it for a tool with arguments."""
         return ToolDefinition(
             name=self.name,
             description=self.description,

@@ -1,4 +1,4 @@
-"""Runs a model's tool call and makes a result of whatever comes of it; what went wrong is a sentence for the model."""
+"""Runs a model's tool calls. Whatever goes wrong in one becomes a result: a sentence for the model."""
 
 import asyncio
 import inspect
@@ -9,43 +9,38 @@ from typing import Any
 
 from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultPart
 from ai_agents.tools.base import ToolContext, ToolError
-from ai_agents.tools.results import clean_value, cut_text, shown
+from ai_agents.tools.results import clean_value, cut_text, shorten
 from ai_agents.tools.threads import ToolThreads
 from ai_agents.tools.toolset import RegisteredTool, ToolSet
 
-# How long a cancelled tool may take to clean up before it is left to itself.
+# How long a cancelled tool may take to clean up before it is abandoned.
 _CLEANUP_S = 0.5
-_MOST_NAMES = 20
+_MAX_NAMES = 20
 _LONG_TEXT = 64 * 1024
 _log = logging.getLogger(__name__)
-# Looks at a whole result: what may be shown of it. Raises `ToolError` where nothing may be.
-Judge = Callable[[Any], Awaitable[Any]]
-# Makes a file of a whole result; None where that cannot be done.
-Keep = Callable[[str], Awaitable[FilePart | None]]
-
-
-def error_result(call: ToolCallPart, sentence: str) -> ToolResultPart:
-    """The result that tells the model why there is none."""
-    return ToolResultPart(call.tool_call_id, call.name, sentence, is_error=True)
+# Takes a whole result and returns what may be shown of it. Raises `ToolError` if nothing may be.
+ResultGuard = Callable[[Any], Awaitable[Any]]
+# Stores the text of a whole result as a file; returns None if that fails.
+KeepResult = Callable[[str], Awaitable[FilePart | None]]
 
 
 class ToolExecutor:
-    """Runs calls of tools.
+    """Runs tool calls. One executor serves all runs of an event loop.
 
-    `timeout_s` counts for tools that name no limit of their own; `max_result_bytes` is how much of a result the model
-    is shown. One executor serves all runs of an event loop.
+    `timeout_s` applies to tools that have no limit of their own; `max_result_bytes` is how much of a result the model
+    is shown.
     """
 
     def __init__(self, *, timeout_s: float = 30, max_result_bytes: int = 64 * 1024) -> None:
         self._timeout_s = timeout_s
         self._max_result_bytes = max_result_bytes
         self._threads = ToolThreads()
-        self._left_behind: set[asyncio.Task[Any]] = set()
+        self._abandoned: set[asyncio.Task[Any]] = set()
 
     @property
     def abandoned(self) -> int:
-        """How many timed-out or cancelled calls are still going on somewhere."""
-        return self._threads.abandoned + len(self._left_behind)
+        """How many timed-out or cancelled calls are still running."""
+        return self._threads.abandoned + len(self._abandoned)
 
     async def run(
         self,
@@ -53,32 +48,32 @@ class ToolExecutor:
         context: ToolContext,
         tools: ToolSet,
         *,
-        judge: Judge | None = None,
-        keep: Keep | None = None,
+        judge: ResultGuard | None = None,
+        keep: KeepResult | None = None,
     ) -> ToolResultPart:
-        """The result of a call; every fault of the call or the tool is a result with `is_error`.
+        """Return the result of a call; every fault of the call or the tool is a result with `is_error`.
 
-        `judge` sees the whole result before anybody else does; `keep` makes a file of one that is too long to be shown.
+        `judge` gets the whole result before it is cut or stored; `keep` stores one that is too long to be shown.
         Raises only `CancelledError`.
         """
-        value, is_error = await self._outcome(call, context, tools)
+        value, is_error = await self._call(call, context, tools)
         try:
             if judge is not None:
                 value = await judge(value)
         except ToolError as error:
             value, is_error = str(error), True
-        seen = shown(value, max_bytes=self._max_result_bytes)
-        kept = None if keep is None or seen.whole is None else await keep(seen.whole)
-        if kept is not None and seen.whole is not None:
-            text = cut_text(seen.whole, max_bytes=self._max_result_bytes, kept_as=kept.file_id)
+        result = shorten(value, max_bytes=self._max_result_bytes)
+        kept = None if keep is None or result.whole is None else await keep(result.whole)
+        if kept is not None and result.whole is not None:
+            text = cut_text(result.whole, max_bytes=self._max_result_bytes, kept_as=kept.file_id)
             return ToolResultPart(call.tool_call_id, call.name, text, is_error=is_error, kept_as=kept)
-        return ToolResultPart(call.tool_call_id, call.name, seen.value, is_error=is_error)
+        return ToolResultPart(call.tool_call_id, call.name, result.value, is_error=is_error)
 
-    async def _outcome(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:
-        """What came of the call, clean and whole, and whether that is an error."""
+    async def _call(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:
+        """Return the whole result, cleaned, and whether it is an error."""
         found = tools.find(call.name)
         if found is None:
-            return _unknown(call.name, tools), True
+            return _unknown_name(call.name, tools), True
         if (fault := find_fault(found, call)) is not None:
             return fault, True
         try:
@@ -86,13 +81,13 @@ class ToolExecutor:
             return await _cleaned(value), False
         except ToolError as error:
             return clean_value(str(error) or "The tool failed."), True
-        except Exception as error:  # noqa: BLE001  # the edge of a tool call: the model learns the kind alone
+        except Exception as error:  # noqa: BLE001  # the edge of a tool call: the model is told the kind of error only
             _log.exception("tool failed", extra={"tool": call.name, "run_id": context.run_id})
             return f"The tool failed ({type(error).__name__}).", True
 
     async def _within_time(self, found: RegisteredTool, work: Coroutine[Any, Any, Any]) -> Any:
         timeout_s = self._timeout_s if found.tool.timeout_s is None else found.tool.timeout_s
-        # A task of its own: a tool that swallows its cancellation can be left behind.
+        # A task of its own can be abandoned if the tool ignores its cancellation.
         task = asyncio.create_task(work)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
@@ -108,19 +103,19 @@ class ToolExecutor:
 
     async def _stop(self, task: asyncio.Task[Any]) -> None:
         """Cancel the task and give it a moment to clean up."""
-        self._left_behind.add(task)
-        task.add_done_callback(self._came_back)
+        self._abandoned.add(task)
+        task.add_done_callback(self._has_ended)
         task.cancel()
         await asyncio.wait({task}, timeout=_CLEANUP_S)
 
-    def _came_back(self, task: asyncio.Task[Any]) -> None:
-        self._left_behind.discard(task)
+    def _has_ended(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
         if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not complain that nobody did
+            task.exception()  # retrieved here, because asyncio logs exceptions that are never retrieved
 
 
 async def _cleaned(value: Any) -> Any:
-    """The value as `clean_value` makes it; one that may be long is gone through beside the event loop."""
+    """Return the result of `clean_value`; a value that may be large is cleaned in a thread."""
     if isinstance(value, int | float | None) or (isinstance(value, str) and len(value) < _LONG_TEXT):
         return clean_value(value)
     return await asyncio.to_thread(clean_value, value)
@@ -136,12 +131,12 @@ async def _invoke(found: RegisteredTool, arguments: JsonObject, context: ToolCon
         return await value if inspect.isawaitable(value) else value
     except (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:  # asyncio would end the process for some of them, and nobody else expects any
+    except BaseException as error:  # SystemExit and its like would end the process
         raise RuntimeError("the tool tried to end the process") from error
 
 
 def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
-    """Why the call cannot be made, as a sentence for the model; None where it can."""
+    """Return why the call cannot be made, as a sentence for the model; None if it can."""
     if call.malformed is not None:
         return "The arguments were not a JSON object."
     if (fault := found.validator.find_fault(call.arguments)) is not None:
@@ -154,8 +149,8 @@ def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
     return None
 
 
-def _unknown(name: str, tools: ToolSet) -> str:
+def _unknown_name(name: str, tools: ToolSet) -> str:
     sentence = f"There is no tool named {name[:64]!r}."
     if not tools.tools:
         return sentence
-    return f"{sentence} There are: {', '.join(sorted(tools.tools)[:_MOST_NAMES])}."
+    return f"{sentence} There are: {', '.join(sorted(tools.tools)[:_MAX_NAMES])}."

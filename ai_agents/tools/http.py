@@ -1,6 +1,6 @@
-"""Tools that are HTTP calls: an admin says how one is made, a model fills in the parameters.
+"""Tools that are HTTP calls: an admin describes the call, and a model fills in the parameters.
 
-Everything before the first placeholder of the address is fixed: no argument changes whom a call goes to.
+The address is fixed up to its first placeholder, so that no argument can change the server that is called.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_URL = 2000
 _MAX_HEADERS = 32
 _MAX_HEADER = 4096
-# Of an error's text: enough to see what is wrong.
+# Enough of an error's text to see what is wrong.
 _MAX_ERROR = 2000
 _TIMEOUT_S = 30.0
-# Longer answers are read beside the event loop.
+# Longer answers are parsed in a thread.
 _LONG = 64 * 1024
 _MAX_PARSED = 1024 * 1024
 _CHARSETS = re.compile(
@@ -35,12 +35,12 @@ _CHARSETS = re.compile(
     r"|shift_jis(x0213)?|euc_j(p|is_2004|isx0213)|iso2022_jp.*|gb2312|gbk|gb18030|hz|big5(hkscs)?|euc_kr|johab|iso2022_kr"
 )
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]{1,64})\}")
-# Where some server or other has a segment of the path end.
+# Characters at which some servers end a segment of the path.
 _ENDS = re.compile(r"[/\\;?#\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e]*(?<! )")
-# What a client says of itself and of the connection.
-_NOT_TO_BE_SET = frozenset(
+# Headers that describe the connection, and that the client sets itself.
+_RESERVED_HEADERS = frozenset(
     {
         "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
         "proxy-authorization", "proxy-connection", "accept-encoding", "expect",
@@ -49,7 +49,7 @@ _NOT_TO_BE_SET = frozenset(
 
 
 class HttpTool(Tool):
-    """One HTTP call. `spec` is `name`, `description`, `parameters`, `method`, `url`; `headers` are secrets."""
+    """One HTTP call. `spec` has `name`, `description`, `parameters`, `method` and `url`; `headers` are secret."""
 
     def __init__(
         self, spec: Mapping[str, Any], outbound: Outbound, *, headers: Mapping[str, str] | None = None
@@ -67,11 +67,11 @@ class HttpTool(Tool):
         self._prefix = self._url.partition("{")[0]
 
     def get_definition(self) -> ToolDefinition:
-        """As the admin wrote it."""
+        """Return the definition as the admin wrote it."""
         return ToolDefinition(self.name, self.description, self._parameters)
 
     async def execute(self, /, **arguments: Any) -> Any:
-        """The answer: its JSON, or its text. Raises `ToolError` for everything else."""
+        """Return the JSON or the text of the answer. Raises `ToolError` if there is neither, or the call failed."""
         url, content = self._request(arguments)
         headers = self._headers if content is None else {"content-type": "application/json", **self._headers}
         response = await self._outbound.request(
@@ -103,7 +103,7 @@ class HttpTool(Tool):
         if response.cut:
             return f"{seen}\n[The answer is longer; {len(response.body)} bytes of it were read.]"
         is_json = response.media_type == "application/json" or response.media_type.endswith("+json")
-        if is_json and len(text) <= _MAX_PARSED:  # of a longer one only the beginning is shown
+        if is_json and len(text) <= _MAX_PARSED:  # the model is shown only the beginning of a longer one
             try:
                 return self._secrets.hide_in(clean_value(json.loads(text)))
             except ValueError:
@@ -112,7 +112,7 @@ class HttpTool(Tool):
 
 
 def check_http_spec(spec: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-    """Raises `InvalidRequest` for a call that cannot be made, with the place of what is wrong."""
+    """Check the description of a call. Raises `InvalidRequest` with the field that is wrong."""
     if spec["method"] not in METHODS:
         raise InvalidRequest(f"The method is one of {', '.join(METHODS)}.", loc=("method",))
     ArgumentsValidator(spec["parameters"])
@@ -121,17 +121,17 @@ def check_http_spec(spec: Mapping[str, Any], headers: Mapping[str, str]) -> None
 
 
 def check_url(url: str, parameters: Mapping[str, Any] | None = None) -> None:
-    """Raises `InvalidRequest` for an address that a tool cannot have; without `parameters` it has no placeholders."""
+    """Check the address of a tool. Raises `InvalidRequest`. Without `parameters` it may have no placeholders."""
     place = ("url",)
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise InvalidRequest("The address is not one.", loc=place) from None
+        raise InvalidRequest("This is not an address.", loc=place) from None
     if parts.scheme not in {"http", "https"} or not host or len(url) > _MAX_URL or not url.isprintable() or " " in url:
         raise InvalidRequest(f"The address is http or https, with a host, in {_MAX_URL} characters.", loc=place)
     if "@" in parts.netloc or "#" in url:
-        raise InvalidRequest("The address has no user and no fragment in it: secrets go into headers.", loc=place)
+        raise InvalidRequest("The address has no user and no fragment: secrets go into headers.", loc=place)
     fixed = f"{parts.scheme}://{parts.netloc}/"
     if {"{", "}"} & set(parts.netloc) or ("{" in url and not url.startswith(fixed)):
         raise InvalidRequest("Placeholders stand in the path or the query, after the host and a slash.", loc=place)
@@ -146,16 +146,18 @@ def _check_placeholders(url: str, parameters: Mapping[str, Any] | None) -> None:
     required = (parameters or {}).get("required") or []
     for name in _PLACEHOLDER.findall(url):
         if name not in properties or name not in required:
-            raise InvalidRequest(f"The placeholder {name} is no required parameter.", loc=("url",))
+            raise InvalidRequest(f"The placeholder {name} is not a required parameter.", loc=("url",))
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises `InvalidRequest` for headers that cannot be sent."""
+    """Check the headers of a tool. Raises `InvalidRequest`."""
     if len(headers) > _MAX_HEADERS:
         raise InvalidRequest(f"There are at most {_MAX_HEADERS} headers.", loc=("headers",))
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _NOT_TO_BE_SET:
-            raise InvalidRequest("A header has a name of its own that HTTP does not need itself.", loc=("headers",))
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
+            raise InvalidRequest(
+                "A header has a valid name that the connection itself does not need.", loc=("headers",)
+            )
         if not _HEADER_VALUE.fullmatch(value) or len(value) > _MAX_HEADER:
             raise InvalidRequest(
                 f"A header's value is visible ASCII, at most {_MAX_HEADER} characters, with no space at its ends.",
@@ -164,17 +166,17 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def _in_url(name: str, arguments: JsonObject) -> str:
-    """An argument in the place of its placeholder: it cannot end its segment of the path, and does not climb."""
+    """Return an argument as it replaces its placeholder. It cannot leave its segment of the path, nor go up (`..`)."""
     value = arguments.get(name)
     if value is None or isinstance(value, dict | list):
-        raise ToolError(f"The argument {name} stands in the address: it is a text or a number.")
+        raise ToolError(f"The argument {name} is part of the address: it must be a text or a number.")
     text = value if isinstance(value, str) else json.dumps(value)
     plain = text
-    # Some servers unpack what stands in a path, and some of them what came of that.
+    # Some servers decode a path more than once.
     for _ in range(3):
         plain = unquote(plain)
     if not text or any(segment.strip() in {".", ".."} for segment in _ENDS.split(plain)):
-        raise ToolError(f"The argument {name} stands in the address: it is not empty, and has no dots for a segment.")
+        raise ToolError(f"The argument {name} is part of the address: it is not empty, and no segment is `.` or `..`.")
     return quote(text, safe="")
 
 
@@ -187,7 +189,7 @@ def _in_query(name: str, value: Any) -> list[tuple[str, str]]:
 
 
 def _text_of(response: OutboundResponse) -> str | None:
-    """The body as a text; None where it is none."""
+    """Return the body as text; None if it is not text."""
     kind = response.media_type
     is_text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript", "yaml", "x-www-form-urlencoded"))
     if not is_text:
@@ -196,11 +198,11 @@ def _text_of(response: OutboundResponse) -> str | None:
         except UnicodeDecodeError:
             return None
         return None if "\0" in text else text
-    return clean_text(response.body.decode(_known(response.charset or "utf-8"), "replace"))
+    return clean_text(response.body.decode(_safe_charset(response.charset or "utf-8"), "replace"))
 
 
-def _known(charset: str) -> str:
-    """The charset, if it is one that texts are sent in: some of Python's take hours for a few megabytes."""
+def _safe_charset(charset: str) -> str:
+    """Return the charset if texts are sent in it, else UTF-8: some codecs take hours for a few megabytes."""
     try:
         name = codecs.lookup(charset).name
     except (LookupError, ValueError):

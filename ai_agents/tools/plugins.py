@@ -1,6 +1,6 @@
 """Tools of installed packages: the entry-point group `ai_agents.tools`.
 
-An entry point is a tool, a class of tools that takes no arguments, or a callable that gives one or several.
+An entry point is a tool, or a class or function without arguments that returns one tool or several.
 """
 
 import logging
@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 def load_tools(registry: ToolRegistry | None = None) -> list[str]:
-    """Register what installed packages bring, by default for every agent of the process; the tools' names.
+    """Register the tools of installed packages and return their names. By default every agent may name them.
 
-    A package whose tools cannot be loaded or registered is logged and left out: it does not keep others from working.
+    A package whose tools cannot be loaded or registered is logged and left out.
     """
     registry = default_registry if registry is None else registry
     names: list[str] = []
@@ -27,7 +27,7 @@ def load_tools(registry: ToolRegistry | None = None) -> list[str]:
             for tool in _tools_of(point):
                 registry.register(tool)
                 names.append(tool.get_definition().name)
-        except (Exception, SystemExit):  # noqa: BLE001  # somebody else's package: whatever it does, the service starts
+        except (Exception, SystemExit):  # noqa: BLE001  # a broken package must not keep the service from starting
             _log.exception(
                 "the tools of a package could not be loaded", extra={"tool": f"{point.name} = {point.value}"}
             )

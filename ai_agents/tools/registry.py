@@ -1,4 +1,4 @@
-"""The tools that agents may name. There is one registry for the process, and as many others as one makes."""
+"""The registered tools that agents may name: the registry of the process, and registries that a program makes."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.tools.base import Tool
 from ai_agents.tools.calculator import Calculator
-from ai_agents.tools.toolset import RegisteredTool, ToolSet, Wanted, named, prepare_tool
+from ai_agents.tools.toolset import RegisteredTool, ToolReference, ToolSet, approvals_by_name, prepare_tool
 
-# What every provider takes as a name.
+# Names that every provider accepts.
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -23,11 +23,11 @@ class ToolRegistry:
             self.register(tool)
 
     def register(self, tool: Tool, *, replace: bool = False) -> None:
-        """Make a tool known by the name in its definition.
+        """Register a tool under the name in its definition.
 
-        A tool of the same class (by its module and name, so that a notebook's cell may run twice) takes the place of
-        the one before. Raises `InvalidRequest` for another tool's name unless `replace`, for a name that providers do
-        not take, and for a definition that is not usable.
+        It replaces a tool of the same class; classes are compared by module and name, so that a notebook's cell may
+        run twice. Raises `InvalidRequest` for the name of any other tool unless `replace`, for a name that providers
+        refuse, and for a definition that cannot be used.
         """
         if not isinstance(tool, Tool):
             raise InvalidRequest("Register an object of a class derived from Tool.", loc=("tools",))
@@ -40,33 +40,33 @@ class ToolRegistry:
         self._tools[definition.name] = prepare_tool(tool, definition)
 
     def unregister(self, name: str) -> None:
-        """Forget a tool; one that is not known is forgotten already. Raises `InvalidRequest` for the calculator."""
+        """Remove a tool if it is registered. Raises `InvalidRequest` for the calculator."""
         if name == Calculator.name:
             raise InvalidRequest("The calculator is always there.", loc=("tools",))
         self._tools.pop(name, None)
 
     def find(self, name: str) -> RegisteredTool | None:
-        """The tool with this name."""
+        """Return the tool with this name; None if there is none."""
         return self._tools.get(name)
 
     def get(self, name: str) -> Tool:
-        """The tool with this name. Raises `InvalidRequest`."""
+        """Return the tool with this name. Raises `InvalidRequest`."""
         found = self.find(name)
         if found is None:
             raise InvalidRequest(f"There is no tool named {name[:64]!r}.", loc=("tools",))
         return found.tool
 
     def list_tools(self) -> list[Tool]:
-        """All tools, ordered by name."""
+        """Return all tools, ordered by name."""
         return [self._tools[name].tool for name in sorted(self._tools)]
 
-    def resolve(self, connection: Connection, wanted: Sequence[Wanted]) -> ToolSet:
-        """See `ToolSource.resolve`: the tools of this registry alone."""
-        return self.choose(wanted)
+    def resolve(self, connection: Connection, references: Sequence[ToolReference]) -> ToolSet:
+        """See `ToolSource.resolve`. Only tools of this registry are found."""
+        return self.choose(references)
 
-    def choose(self, wanted: Sequence[Wanted]) -> ToolSet:
-        """The tools that an agent's list names, in its order."""
-        asked = dict(named(wanted))
+    def choose(self, references: Sequence[ToolReference]) -> ToolSet:
+        """Return the tools that an agent lists, in its order."""
+        asked = approvals_by_name(references)
         found = {name: tool for name in asked if (tool := self.find(name)) is not None}
         return ToolSet(
             tools=found,
@@ -83,15 +83,15 @@ default_registry = ToolRegistry()
 
 
 def register_tool(tool: Tool, *, replace: bool = False) -> None:
-    """Make a tool known to every agent of this process. Raises as `ToolRegistry.register` does."""
+    """Register a tool for every agent of this process. Raises as `ToolRegistry.register` does."""
     default_registry.register(tool, replace=replace)
 
 
 def get_tool(name: str) -> Tool:
-    """The tool of this process with this name. Raises `InvalidRequest`."""
+    """Return the tool of this process with this name. Raises `InvalidRequest`."""
     return default_registry.get(name)
 
 
 def list_tools() -> list[Tool]:
-    """The tools of this process, ordered by name."""
+    """Return the tools of this process, ordered by name."""
     return default_registry.list_tools()

@@ -1,4 +1,4 @@
-"""Runs plain functions beside the event loop, in threads that can be left behind when they hang."""
+"""Runs plain functions in threads, which can be abandoned when they hang."""
 
 import asyncio
 import contextvars
@@ -10,85 +10,63 @@ from typing import Any
 
 from ai_agents.tools.base import ToolError
 
-Outcome = tuple[Any, BaseException | None]
-
 
 class ToolThreads:
-    """At most `limit` calls at once, each in a daemon thread, so that one that hangs holds up neither others nor exit.
+    """Runs at most `limit` calls at once, each in a daemon thread, which does not delay the end of the process.
 
-    No thread can be ended from outside. One whose caller stopped waiting is abandoned: it frees its place at once and
-    is counted until it ends. A tool of which `max_abandoned` threads hang is refused meanwhile; others go on.
+    A thread cannot be ended from outside. If the caller of one stops waiting, the thread is abandoned: it no longer
+    counts towards `limit`, but is counted until it ends. A tool with `max_abandoned` of them is refused; others go on.
     """
 
     def __init__(self, *, limit: int = 32, max_abandoned: int = 8) -> None:
-        self._places = asyncio.Semaphore(limit)
+        self._limit = asyncio.Semaphore(limit)
         self._max_abandoned = max_abandoned
         self._abandoned: Counter[str] = Counter()
 
     @property
     def abandoned(self) -> int:
-        """How many threads are still running though nobody waits for them."""
+        """How many abandoned threads are still running."""
         return self._abandoned.total()
 
     async def run(self, key: str, function: Callable[[], Any]) -> Any:
-        """What the function returns or raises; `key` is under whose name the thread counts if it is abandoned.
+        """Return what the function returns, or raise what it raises. Abandoned threads are counted per `key`.
 
-        Raises `ToolError` where too many threads of this key hang.
+        Raises `ToolError` if too many threads of this key are abandoned.
         """
-        async with self._places:
+        async with self._limit:
             if self._abandoned[key] >= self._max_abandoned:
                 raise ToolError("The tool is not available now: too many earlier calls have not come back.")
-            call = _Call(function, asyncio.get_running_loop())
-            call.start(f"tool-{key}")
+            ended = _start_thread(f"tool-{key}", function)
             try:
-                value, error = await call.outcome
+                value, error = await asyncio.shield(ended)
             except asyncio.CancelledError:
                 self._abandoned[key] += 1
-                call.when_ended(lambda: self._came_back(key))
+                ended.add_done_callback(lambda _: self._has_ended(key))
                 raise
         if error is not None:
             raise error
         return value
 
-    def _came_back(self, key: str) -> None:
+    def _has_ended(self, key: str) -> None:
         self._abandoned[key] -= 1
         if not self._abandoned[key]:
             del self._abandoned[key]
 
 
-class _Call:
-    """One function in its thread. All but the function runs in the loop."""
+def _start_thread(name: str, function: Callable[[], Any]) -> asyncio.Future[tuple[Any, BaseException | None]]:
+    """Call the function in a thread of its own. The future gets its value or its error."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 
-    def __init__(self, function: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
-        self.outcome: asyncio.Future[Outcome] = loop.create_future()
-        self._loop = loop
-        self._function = function
-        self._ended = False
-        self._callback: Callable[[], None] | None = None
-
-    def start(self, name: str) -> None:
-        context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._work,), name=name, daemon=True).start()
-
-    def when_ended(self, callback: Callable[[], None]) -> None:
-        """Call back once the thread has ended; at once if it has."""
-        if self._ended:
-            callback()
-        else:
-            self._callback = callback
-
-    def _work(self) -> None:
-        outcome: Outcome
+    def work() -> None:
+        outcome: tuple[Any, BaseException | None]
         try:
-            outcome = self._function(), None
-        except BaseException as error:  # noqa: BLE001  # the edge of the thread: whatever it is goes to the one who waits
+            outcome = function(), None
+        except BaseException as error:  # noqa: BLE001  # the edge of the thread: the caller gets every error
             outcome = None, error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._end, outcome)
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(ended.set_result, outcome)
 
-    def _end(self, outcome: Outcome) -> None:
-        self._ended = True
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
-        if self._callback is not None:
-            self._callback()
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), name=name, daemon=True).start()
+    return ended

@@ -1,7 +1,7 @@
-"""All tools that agents may name: those that are registered in the process, and those that admins made.
+"""All tools that agents may name: those that are registered in the process, and those that admins created.
 
-What admins made is read from the database for each run, so that every replica sees a new, changed or deleted tool at
-once. No server is asked for that: it is asked when one of its tools is called.
+The tools of admins are read from the database for each run, so that every replica sees a new, changed or deleted tool
+at once. That needs no request to an MCP server: a server is asked when one of its tools is called.
 """
 
 import logging
@@ -24,40 +24,40 @@ from ai_agents.tools.http import HttpTool
 from ai_agents.tools.mcp import McpServer, McpTool, RemoteTool
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.registry import ToolRegistry
-from ai_agents.tools.toolset import RegisteredTool, ToolSet, Wanted, named, prepare_tool
+from ai_agents.tools.toolset import RegisteredTool, ToolReference, ToolSet, approvals_by_name, prepare_tool
 
-Status = Literal["on", "changed", "unapproved", "gone"]
-# More are not kept ready at once; what is dropped is made again.
-_KEPT = 512
-# How long a server may say nothing in the middle of an exchange; calls end before, by the limit of tools.
+ToolStatus = Literal["on", "changed", "unapproved", "gone"]
+# When a cache is full it is emptied, and its objects are built again when they are needed.
+_MAX_CACHED = 512
+# How long a server may send nothing during an exchange. The time limit of a tool call is usually shorter.
 _SILENCE_S = 60.0
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A tool as the catalogue shows it. `offered` is what its server says of it now, where that is something else."""
+class ListedTool:
+    """A tool as `GET /tools` lists it. `offered` is what its server says of it now, if that was not approved."""
 
     name: str
     type: Literal["python", "http", "mcp"]
     description: str
     parameters: JsonObject
-    status: Status = "on"
+    status: ToolStatus = "on"
     url: str | None = None
     digest: str | None = None
     offered: OfferedTool | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """What a row came to: tools by their full names. A name may be given again: the time tells one from the other."""
+class _BuiltTools:
+    """The tools of one row by their full names. `version` has its time too: a name may be used again."""
 
     version: tuple[str, int]
     tools: Mapping[str, RegisteredTool] = field(default_factory=dict)
 
 
 class Toolbox:
-    """A `ToolSource`. `sealer` opens the headers of admins' tools, `outbound` is how they reach anything."""
+    """A `ToolSource`. `sealer` decrypts the headers of admins' tools, `outbound` sends their requests."""
 
     def __init__(
         self,
@@ -73,42 +73,43 @@ class Toolbox:
         self.sealer = sealer
         self._database = database
         self._mcp_connect_timeout_s = mcp_connect_timeout_s
-        self._made: dict[str, _Made] = {}
+        self._built: dict[str, _BuiltTools] = {}
         self._servers: dict[tuple[str, str, str | None], McpServer] = {}
-        # Databases are read in threads.
+        # Runs are prepared in threads.
         self._lock = threading.Lock()
 
-    def resolve(self, connection: Connection, wanted: Sequence[Wanted]) -> ToolSet:
-        """See `ToolSource.resolve`: in one query, and only where a name is none of the registry's."""
-        asked = dict(named(wanted))
-        rows = find_tools(connection, {name.partition("/")[0] for name in asked if self.registry.find(name) is None})
+    def resolve(self, connection: Connection, references: Sequence[ToolReference]) -> ToolSet:
+        """See `ToolSource.resolve`. Takes one query, and none if all names are in the registry."""
+        approvals = approvals_by_name(references)
+        unregistered = [name for name in approvals if self.registry.find(name) is None]
+        rows = find_tools(connection, {name.partition("/")[0] for name in unregistered})
         tools: dict[str, RegisteredTool] = {}
         approval: set[str] = set()
         missing: list[str] = []
-        for name, waits in asked.items():
+        for name, needs_approval in approvals.items():
             found = self._find(name, rows)
             tools |= found
-            if waits:
+            if needs_approval:
                 approval |= found.keys()
             if not found:
                 missing.append(name)
         return ToolSet(tools, frozenset(approval), tuple(missing))
 
-    def list_all(self, connection: Connection) -> list[Listed]:
-        """Every tool that there is, also those that are off, by name."""
+    def list_all(self, connection: Connection) -> list[ListedTool]:
+        """Return every tool, also those that are off, by name."""
         definitions = [tool.get_definition() for tool in self.registry.list_tools()]
-        listed = [Listed(each.name, "python", each.description, each.parameters) for each in definitions]
+        listed = [ListedTool(each.name, "python", each.description, each.parameters) for each in definitions]
         for row in list_tools(connection):
             listed += list_row(row)
         return sorted(listed, key=lambda each: each.name)
 
     def server(self, name: str, url: str, sealed_headers: str | None) -> McpServer:
-        """The MCP server at this address. Raises `SealBroken`."""
+        """Return the client of the MCP server at this address. Raises `SealBroken`."""
         key = (name, url, sealed_headers)
         with self._lock:
             server = self._servers.get(key)
             if server is None:
-                if len(self._servers) >= _KEPT:
+                if len(self._servers) >= _MAX_CACHED:
                     self._servers.clear()
                 timeout_s = self._mcp_connect_timeout_s
                 headers = self._headers(sealed_headers)
@@ -132,31 +133,31 @@ class Toolbox:
         row = rows.get(server)
         if row is None:
             return {}
-        made = self._make(row).tools
+        tools = self._build(row).tools
         if tool == "*":
-            return dict(made) if row["type"] == "mcp" else {}
-        return {name: made[name]} if name in made else {}
+            return dict(tools) if row["type"] == "mcp" else {}
+        return {name: tools[name]} if name in tools else {}
 
-    def _make(self, row: ToolRow) -> _Made:
+    def _build(self, row: ToolRow) -> _BuiltTools:
         version = (row["created_at"], row["version"])
         with self._lock:
-            made = self._made.get(row["name"])
-        if made is not None and made.version == version:
-            return made
+            built = self._built.get(row["name"])
+        if built is not None and built.version == version:
+            return built
         try:
             tools = self._http(row) if row["type"] == "http" else self._mcp(row)
         except SealBroken:
             _log.error("a tool's headers cannot be opened with this encryption key", extra={"tool": row["name"]})
             tools = {}
-        except InvalidRequest as error:  # kept from when more was allowed
+        except InvalidRequest as error:  # it was created when more was allowed
             _log.error("a tool cannot be offered any more", extra={"tool": row["name"], "reason": str(error)})
             tools = {}
-        made = _Made(version, tools)
+        built = _BuiltTools(version, tools)
         with self._lock:
-            if len(self._made) >= _KEPT:
-                self._made.clear()
-            self._made[row["name"]] = made
-        return made
+            if len(self._built) >= _MAX_CACHED:
+                self._built.clear()
+            self._built[row["name"]] = built
+        return built
 
     def _http(self, row: ToolRow) -> dict[str, RegisteredTool]:
         headers = self._headers(row["sealed_headers"])
@@ -167,7 +168,7 @@ class Toolbox:
         offered = {tool["name"]: tool["digest"] for tool in (row["listing"]["tools"] if row["listing"] else ())}
         tools = {}
         for name, approved in sorted((row["approved"] or {}).items()):
-            # One that was not listed the last time may be back: the server is asked before it is called.
+            # A tool that was missing from the last listing may be back: its server is asked before the call.
             if offered.get(name, approved["digest"]) == approved["digest"]:
                 tool = McpTool(server, RemoteTool(**approved), partial(self._keep_listing, row["created_at"]))
                 tools[tool.name] = prepare_tool(tool)
@@ -183,23 +184,23 @@ class Toolbox:
         )
         try:
             await self._database.write(save)
-        except AIAgentsError:  # it is for the next run to see; the call that asked has seen it
+        except AIAgentsError:  # only later runs use what is stored here
             _log.warning("a server's listing could not be kept", extra={"tool": name}, exc_info=True)
 
 
-def list_row(row: ToolRow) -> list[Listed]:
-    """The tools of an admin's row, by name."""
+def list_row(row: ToolRow) -> list[ListedTool]:
+    """Return the tools of an admin's row, by name."""
     url = row["spec"]["url"]
     if row["type"] == "http":
-        return [Listed(row["name"], "http", row["spec"]["description"], row["spec"]["parameters"], url=url)]
+        return [ListedTool(row["name"], "http", row["spec"]["description"], row["spec"]["parameters"], url=url)]
     approved = row["approved"] or {}
     offered = {tool["name"]: tool for tool in (row["listing"]["tools"] if row["listing"] else ())}
     names = sorted({*approved, *offered})
     return [_list_remote(f"{row['name']}/{name}", url, approved.get(name), offered.get(name)) for name in names]
 
 
-def _list_remote(name: str, url: str, approved: OfferedTool | None, offered: OfferedTool | None) -> Listed:
-    status: Status = "on"
+def _list_remote(name: str, url: str, approved: OfferedTool | None, offered: OfferedTool | None) -> ListedTool:
+    status: ToolStatus = "on"
     if approved is None:
         status = "unapproved"
     elif offered is None:
@@ -209,4 +210,4 @@ def _list_remote(name: str, url: str, approved: OfferedTool | None, offered: Off
     shown = approved or offered
     assert shown is not None  # noqa: S101  # the name comes from one of the two
     news = offered if status == "changed" else None
-    return Listed(name, "mcp", shown["description"], shown["parameters"], status, url, shown["digest"], news)
+    return ListedTool(name, "mcp", shown["description"], shown["parameters"], status, url, shown["digest"], news)

@@ -1,8 +1,8 @@
-"""The tools of one agent: what the names that it lists stand for at the time of a run."""
+"""The tools of one run: what an agent's list of names stands for when the run is prepared."""
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,15 +12,15 @@ from ai_agents.core.types import ToolDefinition
 from ai_agents.tools.base import Tool
 from ai_agents.tools.schema import ArgumentsValidator
 
-# What a tool is named within its server, or among an admin's.
+# Names of a server's tools and of admins' tools.
 TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-# A name, or `{"name", "approval"}`: an element of an agent's `tools`.
-Wanted = str | Mapping[str, Any]
+# An element of an agent's `tools`: a name, or `{"name", "approval"}`.
+ToolReference = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredTool:
-    """A tool with what is worked out once: its definition, its validator, how its `execute` is called."""
+    """A tool with its definition, validator and signature, which are computed once."""
 
     tool: Tool
     definition: ToolDefinition
@@ -31,10 +31,10 @@ class RegisteredTool:
 
 @dataclass(frozen=True, slots=True)
 class ToolSet:
-    """Tools by the names that the model is told, in the order in which it is told of them.
+    """Tools by name, in the order in which the model is told of them.
 
-    `approval` are those that a person has to agree to, call by call; `missing` are names on the agent's list that
-    stand for nothing now.
+    `approval` are the names of tools whose calls a person has to approve; `missing` are names on the agent's list that
+    no tool has now.
     """
 
     tools: Mapping[str, RegisteredTool] = field(default_factory=dict)
@@ -43,33 +43,30 @@ class ToolSet:
 
     @property
     def definitions(self) -> tuple[ToolDefinition, ...]:
-        """What the model is told of them."""
+        """What the model is told about the tools."""
         return tuple(found.definition for found in self.tools.values())
 
     def find(self, name: str) -> RegisteredTool | None:
-        """The tool with this name."""
+        """Return the tool with this name; None if there is none."""
         return self.tools.get(name)
 
 
 class ToolSource(Protocol):
-    """Where agents' tools come from."""
+    """Finds the tools that agents list."""
 
-    def resolve(self, connection: Connection, wanted: Sequence[Wanted]) -> ToolSet:
-        """The tools that an agent's list names. What is not there is missing, and not an error."""
+    def resolve(self, connection: Connection, references: Sequence[ToolReference]) -> ToolSet:
+        """Return the tools that an agent lists. Unknown names are `missing`, not an error."""
         ...
 
 
-def named(wanted: Sequence[Wanted]) -> Iterator[tuple[str, bool]]:
-    """The names on an agent's list, and whether calls of them wait for a person."""
-    for each in wanted:
-        if isinstance(each, str):
-            yield each, False
-        else:
-            yield each["name"], each.get("approval") == "always"
+def approvals_by_name(references: Sequence[ToolReference]) -> dict[str, bool]:
+    """Return the names on an agent's list, and for each whether its calls wait for approval."""
+    entries = [{"name": each} if isinstance(each, str) else each for each in references]
+    return {entry["name"]: entry.get("approval") == "always" for entry in entries}
 
 
 def prepare_tool(tool: Tool, definition: ToolDefinition | None = None) -> RegisteredTool:
-    """A tool, ready to be called. Raises `InvalidRequest` for parameters that are no usable schema."""
+    """Return a tool that is ready to be called. Raises `InvalidRequest` for parameters that are no usable schema."""
     definition = definition or tool.get_definition()
     signature = inspect.signature(tool.execute)
     own = definition.parameters.get("properties")

@@ -17,7 +17,7 @@ from ai_agents.tools.base import ToolError
 from ai_agents.tools.http import check_headers, check_http_spec, check_url
 from ai_agents.tools.mcp import McpServer, RemoteTool
 from ai_agents.tools.outbound import OutboundRefused
-from ai_agents.tools.toolbox import Listed, list_row
+from ai_agents.tools.toolbox import ListedTool, list_row
 from app.container import Container
 from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, CreateTool
 from app.services.access import require_admin
@@ -137,11 +137,11 @@ def _answer(row: ToolRow) -> JsonObject:
     return _page(list_row(row), is_admin=True)
 
 
-def _page(listed: Sequence[Listed], *, is_admin: bool) -> JsonObject:
+def _page(listed: Sequence[ListedTool], *, is_admin: bool) -> JsonObject:
     return {"data": [_to_dict(tool, is_admin=is_admin) for tool in listed], "next": None}
 
 
-def _to_dict(tool: Listed, *, is_admin: bool) -> dict[str, Any]:
+def _to_dict(tool: ListedTool, *, is_admin: bool) -> dict[str, Any]:
     shown = asdict(tool)
     return {
         name: value for name, value in shown.items() if name not in _ADMIN_FIELDS or (is_admin and value is not None)
