@@ -12,11 +12,11 @@ from ai_agents.providers.anthropic_models import NAME, anthropic_files
 from ai_agents.providers.anthropic_request import headers_to_wire, to_wire
 from ai_agents.providers.anthropic_stream import AnthropicParser
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.errors import error_from_response, not_configured
+from ai_agents.providers.errors import error_from_response, error_from_transport, not_configured
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.lines import encode_body
 from ai_agents.providers.response_parser import ResponseParser
-from ai_agents.providers.transport import CONNECT_TIMEOUT_S, ProviderTransport, Response, SDKTransport
+from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport, limits
 
 
 class AnthropicProvider(HTTPProvider):
@@ -62,7 +62,7 @@ class AnthropicProvider(HTTPProvider):
             raise no_key
         return _RenewingTransport(sdk, http)
 
-    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> Response:
+    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         payload = to_wire(request)
         return await transport.post(
             "/v1/messages", encode_body(payload), timeout_s=timeout_s, headers=headers_to_wire(payload)
@@ -81,22 +81,21 @@ class _RenewingTransport(SDKTransport):
 
     async def post(
         self, path: str, content: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
-    ) -> Response:
+    ) -> OpenResponse:
         """As in `ProviderTransport`."""
         import anthropic
         import httpx2
 
-        limits = httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
-        options = {"headers": {"accept-encoding": "identity"} | dict(headers or {}), "timeout": limits}
+        options = {"headers": {"accept-encoding": "identity", **(headers or {})}, "timeout": limits(timeout_s)}
         try:
-            response: Response = await self._sdk.post(
+            response = await self._sdk.post(
                 path, cast_to=httpx2.Response, content=content, options=options, stream=True
             )
         except anthropic.APIStatusError as error:
             failed = error.response
             raise error_from_response(NAME, error.status_code, failed.headers, failed.content) from error
         except anthropic.APIConnectionError as error:
-            raise self.failure(error, timeout_s=timeout_s) from error
+            raise error_from_transport(NAME, error, timeout_s=timeout_s, begun=False) from error
         except anthropic.AnthropicError as error:
             raise not_configured(NAME, "anthropic's credentials cannot be used.") from error
-        return response
+        return self._opened(response, timeout_s=timeout_s)

@@ -14,7 +14,7 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.errors import not_configured
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
-from ai_agents.providers.transport import ProviderTransport, Response
+from ai_agents.providers.transport import OpenResponse, ProviderTransport
 
 DEFAULT_TIMEOUT_S = 60.0
 # After its terminal event a response has only its end left. Reading that frees the connection for the next request.
@@ -25,11 +25,10 @@ _LONGEST_PAUSE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A response under way. `parser` holds its first events; `failure` is the error that came right after them."""
+    """A response whose first events are in `parser`; `failure` is the error that came right after them."""
 
-    response: Response
+    response: OpenResponse
     parser: ResponseParser
-    chunks: AsyncIterator[bytes]
     failure: ProviderError | None
 
 
@@ -61,7 +60,7 @@ class HTTPProvider(Provider):
         before: ResponseParser | None = None
         while True:
             begun = await self._begin(transport, request, before)
-            parser, chunks, failure = begun.parser, begun.chunks, begun.failure
+            response, parser, failure = begun.response, begun.parser, begun.failure
             events = parser.writer.events
             try:
                 while True:
@@ -74,10 +73,12 @@ class HTTPProvider(Provider):
                         break
                     if pause_s := pressure.pause_s(_LONGEST_PAUSE_S):
                         await asyncio.sleep(pause_s)
-                    failure = await self._read(transport, chunks, parser, request)
-                await _drain(transport, chunks)
+                    failure = await _read(response, parser)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_DRAIN_S):
+                        await response.drain()
             finally:
-                await begun.response.aclose()
+                await response.aclose()
             continuation = parser.continuation()
             if continuation is None:
                 return
@@ -126,10 +127,9 @@ class HTTPProvider(Provider):
     ) -> _Begun:
         response = await self._send(transport, request, timeout_s=_timeout_s(request))
         try:
-            chunks = aiter(_body(response))
             failure: ProviderError | None = None
             while not (parser.writer.events or parser.done or failure):
-                failure = await self._read(transport, chunks, parser, request)
+                failure = await _read(response, parser)
                 # The first bytes are here. From now on only silence has a limit: a model may think for long.
                 deadline.reschedule(None)
             if failure is not None and not parser.writer.events:
@@ -137,26 +137,7 @@ class HTTPProvider(Provider):
         except BaseException:
             await response.aclose()
             raise
-        return _Begun(response, parser, chunks, failure)
-
-    async def _read(
-        self, transport: ProviderTransport, chunks: AsyncIterator[bytes], parser: ResponseParser, request: ModelRequest
-    ) -> ProviderError | None:
-        """Read one chunk into the parser.
-
-        A failure is returned with the usage that is known, not raised: the events before it are to be delivered first.
-        """
-        failure: ProviderError | None
-        try:
-            chunk = await anext(chunks, None)
-        except transport.errors as error:
-            failure = transport.failure(error, timeout_s=_timeout_s(request), begun=True)
-            failure.__cause__ = error
-        else:
-            failure = parser.finish() if chunk is None else parser.feed(chunk)
-        if failure is not None:
-            failure.usage = parser.usage()
-        return failure
+        return _Begun(response, parser, failure)
 
     def _with_model(self, request: ModelRequest) -> ModelRequest:
         if request.model:
@@ -174,26 +155,30 @@ class HTTPProvider(Provider):
         """
 
     @abstractmethod
-    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> Response:
-        """Send the request once. Gives the successful response; raises `ProviderError`."""
+    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
+        """Send the request once. Raises `ProviderError`."""
 
     @abstractmethod
     def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
         """A parser for the response to this request. `before` parsed the response that this one continues."""
 
 
-async def _drain(transport: ProviderTransport, chunks: AsyncIterator[bytes]) -> None:
-    with suppress(*transport.errors, TimeoutError):
-        async with asyncio.timeout(_DRAIN_S):
-            while await anext(chunks, None) is not None:
-                pass
+async def _read(response: OpenResponse, parser: ResponseParser) -> ProviderError | None:
+    """Read one chunk into the parser.
+
+    A failure is returned with the usage that is known, not raised: the events before it are to be delivered first.
+    """
+    try:
+        chunk = await response.read()
+    except ProviderError as error:
+        failure: ProviderError | None = error
+    else:
+        failure = parser.finish() if chunk is None else parser.feed(chunk)
+    if failure is not None:
+        failure.usage = parser.usage()
+    return failure
 
 
 def _timeout_s(request: ModelRequest) -> float:
     timeout_s = request.settings.timeout_s
     return DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
-
-
-def _body(response: Response) -> AsyncIterator[bytes]:
-    """The bytes of the body. It is asked for uncompressed, which saves a step per read; a proxy may compress it."""
-    return response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()

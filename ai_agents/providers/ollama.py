@@ -9,7 +9,7 @@ from ai_agents.providers.ollama_models import NAME, ollama_files
 from ai_agents.providers.ollama_request import to_wire
 from ai_agents.providers.ollama_stream import OllamaParser
 from ai_agents.providers.response_parser import ResponseParser
-from ai_agents.providers.transport import ProviderTransport, Response
+from ai_agents.providers.transport import OpenResponse, ProviderTransport
 
 DEFAULT_BASE_URL = "http://localhost:11434"
 DEFAULT_PORT = 11434
@@ -54,7 +54,7 @@ class OllamaProvider(HTTPProvider):
             headers["authorization"] = f"Bearer {self._api_key}"
         return ProviderTransport(NAME, client, base_url=self._base_url, headers=headers)
 
-    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> Response:
+    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         payload = to_wire(request, num_ctx=self._num_ctx)
         return await transport.post("/api/chat", encode_body(payload), timeout_s=timeout_s)
 

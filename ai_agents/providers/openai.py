@@ -16,7 +16,7 @@ from ai_agents.providers.openai_chat_stream import OpenAIChatParser
 from ai_agents.providers.openai_models import NAME, openai_facts, openai_files
 from ai_agents.providers.openai_responses_stream import OpenAIResponsesParser
 from ai_agents.providers.response_parser import ResponseParser
-from ai_agents.providers.transport import ProviderTransport, Response, SDKTransport
+from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport
 
 
 class OpenAIProvider(HTTPProvider):
@@ -67,7 +67,7 @@ class OpenAIProvider(HTTPProvider):
             raise no_key
         return SDKTransport(NAME, sdk, http)
 
-    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> Response:
+    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         if request.settings.api == "responses":
             payload = openai_responses_request.to_wire(request)
             return await transport.post("/responses", encode_body(payload), timeout_s=timeout_s)
@@ -91,6 +91,6 @@ class OpenAIProvider(HTTPProvider):
 
 async def _send_chat(
     transport: ProviderTransport, request: ModelRequest, *, timeout_s: float, schema_enforced: bool
-) -> Response:
+) -> OpenResponse:
     payload: JsonObject = openai_chat_request.to_wire(request, schema_enforced=schema_enforced)
     return await transport.post("/chat/completions", encode_body(payload), timeout_s=timeout_s)

@@ -4,10 +4,10 @@ An SDK gives its client, address and headers once; it does not send the requests
 for each request and takes more than twice as long.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from ai_agents.core.exceptions import ProviderError
 from ai_agents.providers.errors import error_from_response, error_from_transport
 
 if TYPE_CHECKING:
@@ -18,23 +18,45 @@ CONNECT_TIMEOUT_S = 10.0
 _MAX_ERROR_BYTES = 64 * 1024
 
 
-class Response(Protocol):
-    """A successful HTTP response whose body has not been read."""
+class OpenResponse:
+    """A successful response whose body is being read.
 
-    @property
-    def headers(self) -> Mapping[str, str]: ...
+    `errors` is what reading can raise; `timeout_s` is the longest silence between two chunks.
+    """
 
-    def aiter_raw(self) -> AsyncIterator[bytes]: ...
+    def __init__(
+        self, provider: str, response: "httpx2.Response", *, timeout_s: float, errors: tuple[type[Exception], ...]
+    ) -> None:
+        self._provider = provider
+        self._response = response
+        self._timeout_s = timeout_s
+        self._errors = errors
+        # A body that is not compressed needs one step less per chunk. Requests ask for that; a proxy may compress it.
+        is_compressed = "content-encoding" in response.headers
+        self._chunks = aiter(response.aiter_bytes() if is_compressed else response.aiter_raw())
 
-    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+    async def read(self) -> bytes | None:
+        """The next chunk; None at the end. Raises `ProviderTimeout` and `ProviderTruncated`."""
+        try:
+            return await anext(self._chunks, None)
+        except self._errors as error:
+            raise error_from_transport(self._provider, error, timeout_s=self._timeout_s, begun=True) from error
 
-    async def aclose(self) -> None: ...
+    async def drain(self) -> None:
+        """Read the rest and ignore it, so that the connection can be used again."""
+        with suppress(*self._errors):
+            while await anext(self._chunks, None) is not None:
+                pass
+
+    async def aclose(self) -> None:
+        """Close the response; unless its body was read to the end, the connection with it."""
+        await self._response.aclose()
 
 
 class ProviderTransport:
     """One HTTP client with its connections.
 
-    `headers` go with every request. `errors` is what sending a request and reading a response can raise.
+    `headers` go with every request. `errors` is what the client can raise beside httpx2's own errors.
     """
 
     def __init__(
@@ -49,20 +71,19 @@ class ProviderTransport:
         import httpx2
 
         self.provider = provider
-        self.errors: tuple[type[Exception], ...] = (httpx2.HTTPError, OSError, *errors)
         self._client = client
+        self._errors: tuple[type[Exception], ...] = (httpx2.HTTPError, OSError, *errors)
         self._base_url = base_url.rstrip("/")
-        # Asked for uncompressed, the body needs one step less per read.
         self._headers = {name.lower(): value for name, value in headers.items()} | {"accept-encoding": "identity"}
         self._urls: dict[str, httpx2.URL] = {}
         self._timeouts: dict[float, dict[str, float | None]] = {}
 
     async def post(
         self, path: str, content: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        """The successful response to this request, its body unread. `headers` have lower-case names.
+    ) -> OpenResponse:
+        """The successful response to this request. `headers` have lower-case names.
 
-        Raises `ProviderError`.
+        `timeout_s` is the longest silence. Raises `ProviderError`.
         """
         import httpx2
 
@@ -75,22 +96,20 @@ class ProviderTransport:
         )
         try:
             response = await self._client.send(request, stream=True)
-        except self.errors as error:
-            raise self.failure(error, timeout_s=timeout_s) from error
+        except self._errors as error:
+            raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=False) from error
         if response.is_success:
-            found: Response = response
-            return found
+            return self._opened(response, timeout_s=timeout_s)
         raise error_from_response(
             self.provider, response.status_code, response.headers, await self._error_body(response)
         )
 
-    def failure(self, error: Exception, *, timeout_s: float, begun: bool = False) -> ProviderError:
-        """The error for a connection that failed. `begun`: part of the response had arrived."""
-        return error_from_transport(self.provider, error, timeout_s=timeout_s, begun=begun)
-
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    def _opened(self, response: "httpx2.Response", *, timeout_s: float) -> OpenResponse:
+        return OpenResponse(self.provider, response, timeout_s=timeout_s, errors=self._errors)
 
     def _url(self, path: str) -> "httpx2.URL":
         import httpx2
@@ -101,15 +120,12 @@ class ProviderTransport:
         return url
 
     def _timeout(self, timeout_s: float) -> dict[str, float | None]:
-        import httpx2
-
         timeout = self._timeouts.get(timeout_s)
         if timeout is None:
-            limits = httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
-            timeout = self._timeouts[timeout_s] = limits.as_dict()
+            timeout = self._timeouts[timeout_s] = limits(timeout_s).as_dict()
         return timeout
 
-    async def _error_body(self, response: Any) -> bytes:
+    async def _error_body(self, response: "httpx2.Response") -> bytes:
         """The beginning of the body of a failed response; empty where it cannot be read."""
         body = b""
         try:
@@ -117,7 +133,7 @@ class ProviderTransport:
                 body += chunk
                 if len(body) >= _MAX_ERROR_BYTES:
                     break
-        except self.errors:
+        except self._errors:
             return b""  # the status says enough
         finally:
             await response.aclose()
@@ -127,7 +143,7 @@ class ProviderTransport:
 class SDKTransport(ProviderTransport):
     """The connections, address and headers of an SDK's client; `http` is the HTTP client that the SDK was given."""
 
-    def __init__(self, provider: str, sdk: Any, http: Any) -> None:
+    def __init__(self, provider: str, sdk: Any, http: "httpx2.AsyncClient") -> None:
         import aiohttp
 
         headers = {**sdk.default_headers, **sdk.auth_headers}
@@ -139,3 +155,10 @@ class SDKTransport(ProviderTransport):
             headers={name: value for name, value in headers.items() if isinstance(value, str)},
             errors=(aiohttp.ClientError,),
         )
+
+
+def limits(timeout_s: float) -> "httpx2.Timeout":
+    """The time limits of a request whose longest silence is `timeout_s`."""
+    import httpx2
+
+    return httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
