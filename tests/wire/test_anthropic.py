@@ -1,10 +1,12 @@
 """Anthropic: the exact requests, and how its own bytes are parsed."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ai_agents.core.exceptions import ProviderError, ProviderRejected
+from ai_agents.core.json import dumps
 from ai_agents.core.types import (
     FilePart,
     ModelMessage,
@@ -20,6 +22,7 @@ from ai_agents.core.types import (
 from ai_agents.providers.anthropic_models import anthropic_facts
 from ai_agents.providers.anthropic_request import to_wire
 from ai_agents.providers.anthropic_stream import MAX_PAUSES
+from ai_agents.providers.registry import get_provider
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
@@ -548,3 +551,27 @@ def test_requests_to_models_that_are_not_claude_have_no_cache_marks() -> None:
     payload = to_wire(ask(NAME, system="Be brief.", tools=(CALCULATOR,), model="another-model"))
 
     assert "cache_control" not in str(payload)
+
+
+async def test_credentials_of_a_profile_are_used(
+    fake: FakeProviderServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path))
+    for folder, content in (
+        ("configs", {"authentication": {"type": "user_oauth"}}),
+        ("credentials", {"type": "oauth_token", "access_token": "a-token", "expires_at": 4_102_444_800}),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "default.json").write_text(dumps(content))
+        (tmp_path / folder / "default.json").chmod(0o600)
+    provider = get_provider(NAME, base_url=fake.base_url(NAME), max_retries=0)
+    fake.script(NAME, [say("Hello"), Raw([], status=401)])
+
+    assert (await provider.complete(ask(NAME))).text == "Hello"
+    with pytest.raises(ProviderRejected, match="401"):
+        await provider.complete(ask(NAME))
+
+    assert {request.headers["authorization"] for request in fake.requests} == {"Bearer a-token"}
+    await provider.aclose()
