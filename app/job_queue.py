@@ -15,6 +15,7 @@ from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import jobs
 from ai_agents.store.database import Database
+from ai_agents.workers.retention import LOOK_EVERY_S, request_retention
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -24,7 +25,7 @@ TASK = "worker.run_job"
 # Longer than any job takes, see the settings of the worker: Redis delivers a message again that is not acknowledged by
 # then. Of all programs on one broker the shortest of these times counts.
 VISIBILITY_TIMEOUT_S = 2 * (600 + 60)
-SWEEP_EVERY_S = 3.0
+_SWEEP_EVERY_S = 3.0
 # A job that waits for longer than this is published again. If the workers were only busy, they get it twice.
 SENT_AGAIN_AFTER_S = 15.0
 _PAGE = 200
@@ -97,7 +98,7 @@ class CeleryJobs:
 
     def periodic_tasks(self) -> list[PeriodicTask]:
         """Publishing jobs that were lost, and the tasks that were given."""
-        return [PeriodicTask(SWEEP_EVERY_S, self._sweep), *self._other_tasks]
+        return [PeriodicTask(_SWEEP_EVERY_S, self._sweep), *self._other_tasks]
 
     async def drain(self, grace_s: float) -> None:
         """Publish the remaining jobs, for at most `grace_s` seconds (but at least two)."""
@@ -116,7 +117,6 @@ class CeleryJobs:
 
 def retention_task(database: Database, periods: Mapping[str, int | None], wake: Any) -> PeriodicTask:
     """The periodic task that requests the retention job. Of all processes the first one that is due requests it."""
-    from ai_agents.workers.retention import LOOK_EVERY_S, request_retention
 
     async def ask() -> None:
         try:

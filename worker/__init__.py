@@ -1,1 +1,1 @@
-"""The Celery process: it runs background jobs where there is a Redis to queue them in."""
+"""The Celery worker, which carries out background jobs where the service has a Redis."""

@@ -1,4 +1,4 @@
-"""Celery's settings. Celery imports this module by name, in the worker and again in each process of its pool."""
+"""Celery's settings. Celery imports this module by name, in the worker and in each process of its pool."""
 
 import sys
 
@@ -14,35 +14,35 @@ def _redis_url(settings: Settings) -> str:
 
 
 _settings = Settings()
-# Celery kills the process of a job that its own limit did not end.
+# Celery kills the process of a job that does not end at its own limit.
 _hard_time_limit_s = JOB_TIME_LIMIT_S + 60
-# Redis hands a message that is not acknowledged by then to another worker, so it must outlast the longest job.
+# After this time Redis gives a message that is not acknowledged to another worker, so it is longer than any job.
 _visibility_timeout_s = VISIBILITY_TIMEOUT_S
 
 broker_url = _redis_url(_settings)
 broker_connection_retry_on_startup = True
-broker_connection_max_retries = None  # a worker outlasts any absence of Redis
+broker_connection_max_retries = None  # a worker waits for Redis as long as it takes
 broker_transport_options = {
     "visibility_timeout": _visibility_timeout_s,
-    # A killed worker's jobs are looked for every 10 s, where the default is every 100 s.
+    # Look for the jobs of killed workers every 10 s. The default is 100 s.
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
 }
-# The timeout stands in three places, and the shortest counts.
+# Celery reads the timeout in three places, and the shortest one counts.
 result_backend_transport_options = broker_transport_options
 visibility_timeout = _visibility_timeout_s
 
 accept_content = ["json"]
 task_serializer = "json"
 task_default_queue = QUEUE
-task_ignore_result = True  # what became of a job is a row of the database
+task_ignore_result = True  # the result of a job is in the database
 task_time_limit = _hard_time_limit_s
 task_acks_late = True
 task_acks_on_timeout = True
 task_reject_on_worker_lost = True
-task_retry_on_worker_lost = True  # without it, a job that kills its process is handed out again for ever
+task_retry_on_worker_lost = True  # without it, a job that kills its process is delivered again for ever
 
 worker_concurrency = _settings.worker_concurrency
-worker_prefetch_multiplier = 1  # a long job must not hold back others that a free process could do
+worker_prefetch_multiplier = 1  # a long job must not keep messages that a free process could take
 worker_max_tasks_per_child = 200
 worker_pool_start_method = "spawn"  # a fork would inherit locks and sockets of the parent's threads

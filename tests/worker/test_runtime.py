@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from redis.asyncio import Redis
 
 from app.settings import Settings
 from tests.support.redis_server import RedisServer
@@ -13,26 +14,26 @@ async def loop_id() -> int:
     return id(asyncio.get_running_loop())
 
 
-def test_every_job_runs_on_the_same_loop(redis_server: RedisServer) -> None:
-    runtime = Runtime(Settings(redis_url=redis_server.url))
+def test_every_job_runs_on_the_same_loop() -> None:
+    runtime = Runtime(Settings())
     assert runtime.run(loop_id()) == runtime.run(loop_id())
     runtime.close()
 
 
 def test_a_connection_opened_by_one_job_serves_the_next(redis_server: RedisServer) -> None:
-    runtime = Runtime(Settings(redis_url=redis_server.url))
+    runtime = Runtime(Settings())
+    client = Redis.from_url(redis_server.url)
 
     async def connection_id() -> int:
-        return await runtime.redis.client_id()
+        return await client.client_id()
 
     assert runtime.run(connection_id()) == runtime.run(connection_id())
+    runtime.run(client.aclose())
     runtime.close()
 
 
-def test_a_job_that_takes_too_long_is_cancelled_and_cleans_up_before_its_error_is_told(
-    redis_server: RedisServer,
-) -> None:
-    runtime = Runtime(Settings(redis_url=redis_server.url))
+def test_a_job_that_takes_too_long_is_cancelled_and_cleans_up_before_its_error_is_raised() -> None:
+    runtime = Runtime(Settings())
     cleaned_up = []
 
     async def endless() -> None:

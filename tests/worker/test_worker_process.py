@@ -19,7 +19,7 @@ from tests.support.redis_server import RedisServer
 QUEUE = "ai-agents"
 
 WORKER = [str(Path(sys.executable).with_name("ai-agents")), "worker"]
-STUCK_WORKER = [sys.executable, "-c", "from tests.worker.stuck_worker import main; main()"]
+PROBED_WORKER = [sys.executable, "-c", "from tests.worker.probed_worker import main; main()"]
 
 Start = Callable[[list[str]], subprocess.Popen[bytes]]
 
@@ -63,15 +63,15 @@ def answer(server: RedisServer, key: str) -> bytes:
 
 
 def ping(server: RedisServer, token: str) -> dict[str, int]:
-    queue(server, "worker.ping", token)
-    told: dict[str, int] = json.loads(answer(server, f"ai-agents:ping:{token}"))
+    queue(server, "tests.ping", token)
+    told: dict[str, int] = json.loads(answer(server, f"tests:ping:{token}"))
     return told
 
 
 def test_jobs_share_the_loop_of_their_pool_process_and_sigterm_ends_them_all(
     start: Start, redis_server: RedisServer
 ) -> None:
-    worker = start(WORKER)
+    worker = start(PROBED_WORKER)
     first = ping(redis_server, "first")
     second = ping(redis_server, "second")
 
@@ -87,15 +87,15 @@ def test_jobs_share_the_loop_of_their_pool_process_and_sigterm_ends_them_all(
 
 
 def test_a_job_queued_before_the_worker_starts_is_done_by_it(start: Start, redis_server: RedisServer) -> None:
-    queue(redis_server, "worker.ping", "early")
+    queue(redis_server, "tests.ping", "early")
 
-    worker = start(WORKER)
+    worker = start(PROBED_WORKER)
 
-    assert json.loads(answer(redis_server, "ai-agents:ping:early"))["pid"] in children_of(worker.pid)
+    assert json.loads(answer(redis_server, "tests:ping:early"))["pid"] in children_of(worker.pid)
 
 
 def test_a_job_that_outlasts_the_grace_time_goes_back_into_the_queue(start: Start, redis_server: RedisServer) -> None:
-    worker = start(STUCK_WORKER)
+    worker = start(PROBED_WORKER)
     queue(redis_server, "tests.stuck", "at-it")
     pool_process = int(answer(redis_server, "at-it"))
 
