@@ -1,4 +1,4 @@
-"""Who may do what on which resource; one place decides."""
+"""Rights: who may do what on which resource."""
 
 from ai_agents.auth.roles import RoleAuth, ThreadAccess
 

@@ -1,4 +1,4 @@
-"""Who may read a file: its uploader, and whoever may read a thread in which it is attached. Its uploader deletes it."""
+"""Rights on files. The uploader may read and delete a file; readers of a thread may read the files in it."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def require_on_file(
 ) -> FileRow:
     """The file's row, if the user may read it (or delete it).
 
-    Raises `FileNotFound` where he may not read it, `PermissionDenied` where not delete it.
+    Raises `FileNotFound` if they may not read it, `PermissionDenied` if they may read but not delete it.
     """
     row = files.get_file(connection, file_id, reader_id=None if is_admin else user_id)
     if to_delete and not is_admin and row["user_id"] != user_id:
@@ -32,10 +32,10 @@ def attach(
     *,
     is_admin: bool = False,
 ) -> tuple[TextPart | FilePart, ...]:
-    """A message's parts with what is known of their files in place of what the sender says of them.
+    """A message's parts, with the stored facts about their files in place of what the sender says.
 
-    Each part comes with its place in the request. The files stay until the transaction's end.
-    Raises `InvalidRequest`, which names the place of a file that is not there for this user.
+    Each part comes with its place in the request. The files cannot be deleted before the transaction has ended.
+    Raises `InvalidRequest` with the place of a file that does not exist or that this user may not read.
     """
     asked = files.file_ids_of(part for part, _ in parts)
     found = files.hold_files(connection, asked, reader_id=None if is_admin else user_id)

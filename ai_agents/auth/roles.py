@@ -1,7 +1,7 @@
-"""What the roles owner > editor > viewer allow on agents and threads. Every right of the framework is decided here.
+"""What the roles owner > editor > viewer allow on agents and threads. All rights on them are decided here.
 
-Not allowed to see a thing is `NotFound`, as if there were none; allowed to see but not to do is `PermissionDenied`.
-An admin is above all roles: whoever knows that the user is one says so with `is_admin`.
+A user who may not see a resource gets `NotFound`, as if it did not exist; one who may see it but not do this gets
+`PermissionDenied`. Admins may do everything: callers that know that a user is an admin pass `is_admin`.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _ON_THREAD: Mapping[ThreadAction, RoleName] = {
     "delete": "owner",
     "manage_roles": "owner",
 }
-# What makes the thread's agent speak, or a new thread of it, also takes a role on the agent.
+# Actions that need a role on the thread's agent, too.
 _ON_ITS_AGENT: Mapping[ThreadAction, RoleName] = {"send": "viewer", "fork": "viewer"}
 _ON_AGENT: Mapping[AgentAction, RoleName] = {
     "read": "viewer",
@@ -47,23 +47,23 @@ def can(role: RoleName | None, needed: RoleName) -> bool:
 
 
 def may_on_thread(action: ThreadAction, thread_role: RoleName | None, agent_role: RoleName | None = None) -> bool:
-    """Whether somebody with these roles on a thread and on its agent may do this."""
+    """Whether a user with these roles on a thread and on its agent may do this."""
     on_agent = _ON_ITS_AGENT.get(action)
     return can(thread_role, _ON_THREAD[action]) and (on_agent is None or can(agent_role, on_agent))
 
 
 def may_on_agent(action: AgentAction, role: RoleName | None) -> bool:
-    """Whether somebody with this role on an agent may do this."""
+    """Whether a user with this role on an agent may do this."""
     return can(role, _ON_AGENT[action])
 
 
 def may_send(thread_role: RoleName | None, agent_role: RoleName | None) -> bool:
-    """Whether somebody with these roles may send a message."""
+    """Whether a user with these roles may send a message."""
     return may_on_thread("send", thread_role, agent_role)
 
 
 def access(connection: Connection, user_id: str, *, thread_id: str) -> ThreadAccess | None:
-    """What a user is in a thread and on its agent, in one statement; None if there is no such thread."""
+    """A user's roles on a thread and its agent, in one statement; None if there is no such thread."""
     return roles.find_thread_roles(connection, user_id, thread_id)
 
 
@@ -72,7 +72,7 @@ def require_on_thread(
 ) -> ThreadAccess:
     """The user's access to a thread, if it allows the action.
 
-    Raises `ThreadNotFound` where the user may not see the thread, `PermissionDenied` where not do this.
+    Raises `ThreadNotFound` if the user may not see the thread, `PermissionDenied` if they may not do this.
     """
     found = access(connection, user_id, thread_id=thread_id)
     if found is None or not (is_admin or may_on_thread("read", found.thread_role)):
@@ -91,7 +91,7 @@ def require_on_agent(
 ) -> RoleName | None:
     """The user's role on an agent, if it allows the action.
 
-    Raises `AgentNotFound` where the user may not see the agent, `PermissionDenied` where not do this.
+    Raises `AgentNotFound` if the user may not see the agent, `PermissionDenied` if they may not do this.
     """
     role = roles.get_role(connection, user_id, "agent", agent_id)
     if not (is_admin or may_on_agent("read", role)):
@@ -102,13 +102,13 @@ def require_on_agent(
 
 
 class RoleAuth:
-    """Roles of users on agents and threads: gives them, and asks for them."""
+    """Assigns roles on agents and threads, and checks them."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
     async def assign_role(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
-        """Give a user (`*`: every user) a role, in place of the one that he has there; the role.
+        """Give a user (`*`: every user) a role, which replaces their role there. Returns the role.
 
         Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
         """
@@ -117,7 +117,7 @@ class RoleAuth:
         )
 
     async def role_of(self, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:
-        """The better of a user's own role and everybody's; None if there is neither.
+        """The stronger of the user's own role and that of every user; None if there is neither.
 
         Raises `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
         """
@@ -136,7 +136,7 @@ class RoleAuth:
         return found
 
     async def may_see(self, user_id: str, resource_type: str, resource_id: str, *, is_admin: bool = False) -> bool:
-        """Whether there is such a thing and the user may know of it."""
+        """Whether the resource exists and the user may see it."""
         try:
             return await self.role_of(user_id, resource_type, resource_id) is not None or is_admin
         except (AgentNotFound, ThreadNotFound):

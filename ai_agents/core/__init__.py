@@ -1,1 +1,1 @@
-"""Types, events and errors that every room of the framework shares; nothing here does I/O."""
+"""Types, events and errors that the whole framework shares. Nothing here does I/O."""

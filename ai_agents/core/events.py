@@ -1,10 +1,12 @@
-"""What happens in a thread, as objects. Order within one run:
+"""The events of a thread. Their order within one run:
 
-run.queued? run.started (message.started (reasoning.delta | message.delta)* message.completed (tool.started*
-tool.completed*)?)*
-run.completed | run.failed | run.cancelled;   run.retrying and run.waiting may come between, thread.* at any time.
+    run.queued?
+    run.started
+    (message.started (reasoning.delta | message.delta)* message.completed (tool.started* tool.completed*)?)*
+    run.completed | run.failed | run.cancelled
 
-`str(event)` is the event's text: that of a `message.delta`, else nothing, so that printing a stream prints the answer.
+`run.retrying` and `run.waiting` may come between; `thread.*` may come at any time. `str(event)` is the text of a
+`message.delta` and empty for other events, so that printing a stream prints the answer.
 """
 
 from collections.abc import Mapping
@@ -38,7 +40,7 @@ TERMINAL_EVENTS: frozenset[str] = frozenset({"run.completed", "run.cancelled", "
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `id` is opaque and resumes a stream; `data` is exactly what an SSE client gets as JSON."""
+    """One event. `id` is opaque and resumes a stream; `data` is what an SSE client gets as JSON."""
 
     type: EventType
     id: str
@@ -49,18 +51,18 @@ class Event:
 
     @property
     def thread_id(self) -> str:
-        """The thread it happened in."""
+        """The event's thread."""
         return str(self.data["thread_id"])
 
     @property
     def run_id(self) -> str | None:
-        """The run it belongs to; None for what happens to the thread itself."""
+        """The event's run; None for an event of the thread itself."""
         value = self.data.get("run_id")
         return None if value is None else str(value)
 
     @property
     def message(self) -> Message | None:
-        """The whole message that a `message.completed` brings, or the user's in a `run.started`."""
+        """The message of a `message.completed`, or the user's message of a `run.started`."""
         found = self.data.get("message") or self.data.get("user_message")
         return cast("Message", dict(found)) if found else None
 

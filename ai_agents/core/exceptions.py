@@ -1,25 +1,32 @@
-"""Every error of the framework. What a caller does next decides the branch.
+"""Every error of the framework. The branch says what a caller does next.
 
 AIAgentsError
-├── RequestError                 fix the request, then try again
-│   ├── InvalidRequest           · UnsupportedAttachment
+├── RequestError                    change the request, then try again
+│   ├── InvalidRequest
+│   │   └── UnsupportedAttachment
+│   ├── NotFound
+│   │   ├── AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound
+│   │   └── KeyNotFound · FileNotFound · ToolNotFound · ToolCallNotFound · JobNotFound
+│   ├── Conflict
+│   │   └── ThreadBusy · LastOwner · AgentDeleted
+│   ├── PermissionDenied · PreconditionFailed
+│   ├── InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── FileTooLarge · UnsupportedFile
-│   ├── NotFound                 · AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound ·
-KeyNotFound · FileNotFound · ToolNotFound · ToolCallNotFound
-│   ├── PermissionDenied
-│   ├── PreconditionFailed · InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
-│   ├── Conflict                 · ThreadBusy · LastOwner · AgentDeleted
 │   ├── GuardrailBlocked · ContextOverflow
-│   └── QueueFull                (later)
-├── RunError                     the run ended without an answer
+│   └── QueueFull                   the one of them that may work later unchanged
+├── RunError                        the run ended without an answer
 │   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
-│   └── ProviderError            · ProviderRateLimited · ProviderRejected · ProviderTimeout · ProviderTruncated ·
-ProviderNotConfigured · InvalidOutput · ContextExceeded
-└── Unavailable                  try again later
-    └── DatabaseUnavailable · StorageUnavailable (· BlobMissing) · Overloaded · SecondProcess
+│   └── ProviderError
+│       ├── ProviderRateLimited · ProviderTimeout · ProviderTruncated · ProviderNotConfigured · InvalidOutput
+│       └── ProviderRejected
+│           └── ContextExceeded
+└── Unavailable                     try again later
+    ├── DatabaseUnavailable · Overloaded · SecondProcess
+    └── StorageUnavailable
+        └── BlobMissing
 
-Facts are fields; `code` is the contract's stable word. What a model is told of a failed tool is not an error here: see
-`tools`.
+Facts about an error are fields; `code` is the stable word of the HTTP contract. What a model is told about a failed
+tool is another type: `tools.base.ToolError`.
 """
 
 from typing import ClassVar
@@ -70,7 +77,7 @@ class UnsupportedFile(RequestError):
 
 
 class NotFound(RequestError):
-    """There is no such thing, or it is not for this user to see."""
+    """There is no such thing, or this user may not see it."""
 
     code = "not_found"
 
@@ -109,6 +116,10 @@ class ToolNotFound(NotFound):
 
 class ToolCallNotFound(NotFound):
     """There is no such tool call."""
+
+
+class JobNotFound(NotFound):
+    """There is no such job."""
 
 
 class PermissionDenied(RequestError):
@@ -230,9 +241,9 @@ class ToolLoopLimit(RunError):
 
 
 class ProviderError(RunError):
-    """The provider failed. `provider` is its name; `retryable` is per case.
+    """The provider failed. `provider` is its name; an instance may be `retryable` where its class is not.
 
-    `usage` is what it said of the call's tokens before it failed, None where it said nothing.
+    `usage` is what it reported of the call's tokens before it failed, None where it reported nothing.
     """
 
     code = "provider_error"
@@ -250,11 +261,11 @@ class ProviderError(RunError):
         self.provider = provider
         self.usage = usage
         if retryable is not None:
-            self.retryable = retryable  # type: ignore[misc]  # the class says what is usual, the instance what is so
+            self.retryable = retryable  # type: ignore[misc]  # the class has the default, an instance may differ
 
     @property
     def reason(self) -> str:
-        """Why an answer was void, in a word: what `run.retrying` tells."""
+        """Why an answer was void, as one word: the `reason` of `run.retrying`."""
         return self.code
 
 
@@ -285,7 +296,7 @@ class ProviderTimeout(ProviderError):
 
 
 class ProviderTruncated(ProviderError):
-    """The provider's stream ended without its end."""
+    """The provider's stream ended too early."""
 
     code = "provider_truncated"
     retryable = True
@@ -353,7 +364,7 @@ _BY_CODE: dict[str, type[RunError]] = {
 
 
 def run_error(problem: Problem) -> AIAgentsError:
-    """The error that a run failed with, from the problem that it keeps; a `RunError` for a code of no run's own."""
+    """The error that a run failed with, from the problem that is stored with it; a `RunError` for any other code."""
     kind = _BY_CODE.get(problem["code"])
     if kind is not None:
         return kind(problem["detail"])

@@ -1,4 +1,4 @@
-"""Identifiers and times, in the forms that the contract gives them."""
+"""Identifiers and times in the forms that clients see."""
 
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ def new_tool_call_id() -> str:
 
 
 def is_id(value: str) -> bool:
-    """Whether the value has the canonical form of our ids, whatever it may name."""
+    """Whether the value has the canonical form of an id."""
     try:
         return str(UUID(value)) == value
     except ValueError:
@@ -32,5 +32,5 @@ def utc_now() -> str:
 
 
 def format_time(time: datetime) -> str:
-    """A time in `TIME_FORMAT`, years before 1000 with their leading zeros, without which they would not sort."""
+    """A time in `TIME_FORMAT`. Years before 1000 get their leading zeros, so that times sort as text."""
     return time.astimezone(UTC).strftime(TIME_FORMAT).rjust(27, "0")

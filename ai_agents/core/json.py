@@ -1,4 +1,4 @@
-"""JSON at the speed that streams need, and text made safe for every store and client."""
+"""JSON, fast enough for streams, and text that every database and client accepts."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import orjson
 
 
 def dumps(value: Any) -> str:
-    """One line of JSON. Raises TypeError for what JSON cannot say (integers beyond 64 bits, lone surrogates …)."""
+    """One line of JSON. Raises TypeError for values that are not JSON: integers beyond 64 bits, lone surrogates …"""
     return orjson.dumps(value).decode()
 
 
@@ -16,7 +16,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def clean_text(text: str) -> str:
-    """The text without NUL and lone surrogates, which PostgreSQL and UTF-8 refuse; both become U+FFFD."""
+    """The text with U+FFFD in place of NUL and lone surrogates, which PostgreSQL and UTF-8 refuse."""
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     if text.isascii():

@@ -1,4 +1,4 @@
-"""Money: exact amounts in US dollars, and the form that clients see."""
+"""Exact amounts in US dollars, and the form that clients see."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -10,8 +10,8 @@ _PICO = Decimal("1E-12")
 def cost_to_dict(usd: Decimal | None, *, estimated: bool = False) -> Money | None:
     """The form that clients see: `{"currency": "USD", "amount": "0.00123"}`; None where the cost is not known.
 
-    The amount is a text, since it is exact: no exponent, no zeros at its end. `estimated` is there only where it is
-    true: the tokens were counted here.
+    The amount is text, since it is exact: no exponent, no trailing zeros. `estimated` is present only where it is true:
+    the tokens were counted here.
     """
     if usd is None:
         return None

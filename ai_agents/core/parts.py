@@ -1,4 +1,4 @@
-"""Parts as JSON: whole for the store, without what is a provider's own for clients."""
+"""Parts as JSON: whole in the database, without their private fields for clients."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -10,7 +10,7 @@ _PRIVATE = ("origin", "malformed", "facts")
 
 
 def part_to_public(part: Part) -> PublicPart:
-    """The part as clients see it (contract: a message's `parts`)."""
+    """The part as clients see it."""
     match part:
         case TextPart():
             return {"type": "text", "text": part.text}
@@ -42,7 +42,7 @@ def part_to_public(part: Part) -> PublicPart:
 
 
 def part_to_stored(part: Part) -> JsonObject:
-    """The part as the database keeps it: public form plus the provider's own fields where there are any."""
+    """The part as it is stored: its public form and its private fields."""
     private = {name: value for name in _PRIVATE if (value := getattr(part, name, None)) is not None}
     return {**part_to_public(part), **private}
 
@@ -53,7 +53,7 @@ def stored_to_public(row: Mapping[str, Any]) -> PublicPart:
 
 
 def part_from_stored(row: Mapping[str, Any]) -> Part:
-    """The inverse of `part_to_stored`. Raises ValueError for a type that this version does not know."""
+    """The inverse of `part_to_stored`. Raises ValueError for an unknown type."""
     fields = {name: value for name, value in row.items() if name != "type"}
     match row.get("type"):
         case "text":

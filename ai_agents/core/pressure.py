@@ -1,17 +1,17 @@
-"""How busy this process's event loop is, told by how late it does what is due.
+"""How busy this process's event loop is, measured by how late it does what is due.
 
-A token that is passed on alone costs several times what it costs among others. While there is time, each is passed on
-as it comes; where the loop falls behind, whoever passes text on pauses and takes more of it at once, so that what is
-new, a first token or a request, does not wait behind all that text.
+A token that is sent alone costs several times what it costs in a batch. While there is time, each token is sent as it
+arrives. When the event loop falls behind, the senders of text pause and send more at once, so that new work, a first
+token or a request, does not wait behind all that text.
 """
 
 import time
 
-# Later than this is late: a busy loop takes a few milliseconds for a round.
+# More than this is late: a busy event loop takes a few milliseconds for one round.
 _CALM_S = 0.003
 _PAUSE_PER_LATENESS = 12.0
 _WEIGHT = 0.1
-# What was measured so long ago says nothing of now.
+# An older measurement says nothing about now.
 _FRESH_S = 0.25
 
 
@@ -23,7 +23,7 @@ class Pressure:
         self._noted = float("-inf")
 
     def note(self, due: float) -> None:
-        """Something that was due then, by `time.monotonic`, is done now."""
+        """Record that something is done now that was due then, by `time.monotonic`."""
         now = time.monotonic()
         lateness_s = max(now - due, 0.0)
         weight = _WEIGHT if now - self._noted < _FRESH_S else 1.0
@@ -31,7 +31,7 @@ class Pressure:
         self._noted = now
 
     def pause_s(self, longest_s: float) -> float:
-        """How long to let text gather before it is passed on; 0 while the loop keeps up."""
+        """How long to collect text before it is sent; 0 while the event loop keeps up."""
         late_s = self._lateness_s - _CALM_S
         if late_s <= 0 or time.monotonic() - self._noted >= _FRESH_S:
             return 0.0

@@ -1,7 +1,7 @@
-"""How many tokens a text is likely to be, told from its bytes alone: no vocabulary, no network, 4 µs per kB.
+"""Estimates how many tokens a text has, from its bytes alone: no vocabulary, no network, 4 µs per kB.
 
 Each byte has a weight by its class. The weights are a least-squares fit against OpenAI's o200k vocabulary on prose,
-code, JSON and thirteen languages; the total of each is met within 15 %, random base64 is told a third too low.
+code, JSON and thirteen languages. The total of each is met within 15 %; random base64 is estimated a third too low.
 `context.tokens` corrects the estimate by what a model's provider reports.
 """
 
@@ -20,24 +20,24 @@ from ai_agents.core.types import (
     ToolResultPart,
 )
 
-# What the providers' chat formats put around a message, and around a call or a result within it.
+# What the providers' chat formats add to a message, and to a call or a result within it.
 _MESSAGE_TOKENS = 4
 _CALL_TOKENS = 10
-# What Claude counts for pictures, the others no more: a token for 750 pixels, of what is left of it within this edge.
+# What Claude counts for an image, once it is scaled down to this edge: a token for 750 pixels. Others count no more.
 # https://platform.claude.com/docs/en/build-with-claude/vision, read 2026-11-22
 _IMAGE_EDGE = 1_568
 _PIXELS_PER_TOKEN = 750
 _IMAGE_TOKENS = 1_600
 _MIN_IMAGE_TOKENS = 85
-# Other files of which nothing is known count as the text that may be drawn from them, up to a bound.
+# Any other file counts as the text that may be extracted from it, up to a bound.
 _BYTES_PER_FILE_TOKEN = 4
 _MAX_FILE_TOKENS = 50_000
-# A file's name and type, and the marks around its text.
+# A file's name and type, and the markers around its text.
 _NAMED_FILE_TOKENS = 30
 
-# Hundredths of a token per byte. In UTF-8 the first byte of a character tells its script; the ones that follow are 0.
+# Hundredths of a token per byte. In UTF-8 the first byte of a character shows its script; the others count 0.
 _CLASSES: tuple[tuple[Iterable[int], int], ...] = (
-    (range(0x21, 0x7F), 48),  # signs that are not named below
+    (range(0x21, 0x7F), 48),  # characters that are not listed below
     (range(0x61, 0x7B), 26),
     (range(0x41, 0x5B), 40),
     (range(0x30, 0x3A), 110),
@@ -64,7 +64,7 @@ _WEIGHTS = _weights()
 
 
 def estimate_text(text: str) -> int:
-    """Tokens of a text; at least 1 where there is any."""
+    """Tokens of a text; at least 1 unless it is empty."""
     if not text:
         return 0
     return 1 + sum(text.encode("utf-8", "surrogatepass").translate(_WEIGHTS)) // 100
@@ -95,7 +95,7 @@ def estimate_part(part: Part) -> int:
 
 
 def _estimate_content(part: FilePart) -> int:
-    """Tokens of a file beside its name. Where it is not said how it is sent, documents count as their text."""
+    """Tokens of a file without its name. Until it is decided how a document is sent, it counts as its text."""
     form = None if part.content is None else part.content.form
     facts = part.facts or {}
     if form == "name":
@@ -105,7 +105,7 @@ def _estimate_content(part: FilePart) -> int:
     text: int | None = facts.get("text_tokens")
     if text is None:
         text = min(part.size_bytes // _BYTES_PER_FILE_TOKEN, _MAX_FILE_TOKENS)
-    # A document that is sent as it is comes with a picture of each page.
+    # A provider makes an image of each page of a document that is sent as data.
     return text + facts.get("pages", 0) * _IMAGE_TOKENS if form == "data" else text
 
 
@@ -117,10 +117,10 @@ def _estimate_image(width: int | None, height: int | None) -> int:
 
 
 def estimate_message(message: ModelMessage) -> int:
-    """Tokens of a message with what a chat format puts around it."""
+    """Tokens of a message, with what a chat format adds to it."""
     return _MESSAGE_TOKENS + sum(map(estimate_part, message.parts))
 
 
 def estimate_tool(tool: ToolDefinition) -> int:
-    """Tokens of what a model is told of a tool."""
+    """Tokens of a tool's definition."""
     return _CALL_TOKENS + estimate_text(f"{tool.name} {tool.description}") + estimate_json(tool.parameters)

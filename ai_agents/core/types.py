@@ -1,8 +1,7 @@
-"""Messages, parts, usage and what passes between the runner and a provider. All values are frozen.
+"""Messages, parts, usage, and what the runner and a provider exchange. All values are frozen.
 
-Parts form one union, told apart by `type`:  TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
-Model events come per part in this order:    PartStart, PartDelta (any number), PartEnd; after the last part one
-ResponseEnd
+Parts are one union, told apart by `type`: TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart.
+Order of model events: per part PartStart, any number of PartDelta, PartEnd; after the last part one ResponseEnd.
 """
 
 from collections.abc import Mapping
@@ -36,7 +35,7 @@ TERMINAL_RUN_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cance
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A piece of a message's text; a message's content is its text parts joined without anything between."""
+    """Text. A message's content is its text parts, joined without a separator."""
 
     text: str
     type: Literal["text"] = "text"
@@ -44,10 +43,10 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """What a request holds of a file: its `data` as they are, the `text` drawn from it, or no more than its name.
+    """What a request contains of a file: its `data`, the `text` extracted from it, or only its name.
 
-    It is there while a request is made and sent, and is never stored. The bytes and the text come last, when it is
-    known which files are sent.
+    It exists while a request is built and sent, and is never stored. Bytes and text are read last, when it is known
+    which files are sent.
     """
 
     form: Literal["data", "text", "name"]
@@ -59,9 +58,9 @@ class FileContent:
 class FilePart:
     """A reference to a stored file.
 
-    `facts` is what is known of its content (`sha256`; `width`, `height`; `pages`; `text_tokens`), and what guardrails
-    said of its text (`clean_for`, those that found nothing in it; `hidden`, where some did), stored with the part and
-    not shown to clients. `content` is what a request holds of it, None as long as nobody has looked.
+    `facts` is what is known about its content (`sha256`; `width`, `height`; `pages`; `text_tokens`), and what
+    guardrails said about its text (`clean_for`: those that found nothing; `hidden`: one found something). It is stored
+    with the part and not shown to clients. `content` is what a request contains of it, None until that is decided.
     """
 
     file_id: str
@@ -75,10 +74,10 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """What a model thought aloud.
+    """A model's reasoning.
 
-    `origin` is what that provider wants back with it (`provider`, `model`, `signature` …); it is stored and never
-    shown to clients.
+    `origin` is what the provider wants back with it (`provider`, `model`, `signature` …). It is stored and never shown
+    to clients.
     """
 
     text: str
@@ -88,10 +87,10 @@ class ReasoningPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
-    """A model's wish to call a tool. `tool_call_id` is made here: providers repeat theirs or have none.
+    """A tool call that the model asks for. `tool_call_id` is made here: some providers repeat theirs or have none.
 
-    `malformed` holds the raw arguments where they were not a JSON object; such a call is answered with an error,
-    never run.
+    `malformed` holds the raw arguments where they are not a JSON object. Such a call is answered with an error and
+    never made.
     """
 
     tool_call_id: str
@@ -104,10 +103,10 @@ class ToolCallPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolResultPart:
-    """What a tool answered. `result` is JSON: a string for most tools.
+    """A tool's result, as JSON; a string for most tools.
 
-    `kept_as` is the file that has all of a result of which only a part is shown; it stands beside this part in the
-    message, and not in it.
+    `kept_as` is the file with the whole of a result that is too long to be shown. In the message it is a part of its
+    own.
     """
 
     tool_call_id: str
@@ -136,10 +135,10 @@ class TokenCounts(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more model calls. None means that the provider did not say; `estimated` that we counted.
+    """Tokens of one or more model calls. None: the provider did not say. `estimated`: they were counted here.
 
-    Cached and cache-written tokens are among the input, reasoning tokens among the output. What was written to a cache
-    is here for its price, and is not shown.
+    Cached and cache-written tokens are part of the input, reasoning tokens part of the output. Tokens written to a
+    cache are here for their price, and are not shown.
     """
 
     input_tokens: int | None = None
@@ -150,7 +149,7 @@ class Usage:
     cache_write_tokens: int | None = None
 
     def __add__(self, other: "Usage") -> "Usage":
-        """The sum; a figure is None only where neither side knows it."""
+        """The sum. A figure is None only if it is None on both sides."""
 
         def add(a: int | None, b: int | None) -> int | None:
             return b if a is None else a if b is None else a + b
@@ -165,7 +164,7 @@ class Usage:
         )
 
     def to_dict(self) -> TokenCounts:
-        """The form that clients see: the four counts, and `estimated` only where it is true."""
+        """As clients see it: the four counts, and `estimated` only where it is true."""
         counts: TokenCounts = {
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
@@ -184,7 +183,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """What a model is told of a tool. `parameters` is a JSON Schema of type object."""
+    """What a model is told about a tool. `parameters` is a JSON Schema of type object."""
 
     name: str
     description: str
@@ -193,10 +192,7 @@ class ToolDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ModelMessage:
-    """One message as the context holds it, before a provider's own form.
-
-    `seq` is its place in the thread, None while unrecorded.
-    """
+    """A message of a request, in no provider's form. `seq` is its place in the thread, None before it is recorded."""
 
     role: MessageRole
     parts: tuple[Part, ...]
@@ -205,9 +201,9 @@ class ModelMessage:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """How a model is asked. None leaves the choice to the provider; `timeout_s` is seconds without a byte.
+    """Settings of a model call. None leaves the choice to the provider; `timeout_s` is seconds without a byte.
 
-    `api` is which of its APIs, for providers that have several.
+    `api` names one of the provider's APIs, where it has several.
     """
 
     temperature: float | None = None
@@ -223,8 +219,8 @@ class ModelSettings:
 class ModelRequest:
     """Everything that one model call needs, in no provider's form.
 
-    `messages` begin with a user's; every tool call in them has its result in the tool messages right after.
-    `output_schema` is a JSON Schema that the answer's text is to fit, as JSON; the provider does what it can for that.
+    `messages` begin with a user's message; the result of each tool call is in the tool messages right after it.
+    `output_schema` is a JSON Schema for the answer's text, which is JSON then, as far as the provider can enforce it.
     `start_within_s` is how long all tries together may take until the answer begins; None leaves it to the provider.
     """
 
@@ -239,7 +235,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class PartStart:
-    """A part begins; `index` counts from 0 within the response."""
+    """A part begins. `index` counts from 0 within the response."""
 
     index: int
     kind: PartKind
@@ -247,7 +243,7 @@ class PartStart:
 
 @dataclass(frozen=True, slots=True)
 class PartDelta:
-    """More of a part: its text, or for a tool call the raw JSON of its arguments."""
+    """More of a part: text, or raw JSON of a tool call's arguments."""
 
     index: int
     kind: PartKind
@@ -256,7 +252,7 @@ class PartDelta:
 
 @dataclass(frozen=True, slots=True)
 class PartEnd:
-    """A part is whole."""
+    """A part is complete."""
 
     index: int
     part: TextPart | ReasoningPart | ToolCallPart
@@ -264,7 +260,7 @@ class PartEnd:
 
 @dataclass(frozen=True, slots=True)
 class ResponseEnd:
-    """The provider's own terminal event arrived: exactly one, last."""
+    """The provider's own terminal event arrived. There is exactly one, and it comes last."""
 
     stop_reason: StopReason
     usage: Usage
@@ -276,7 +272,7 @@ ModelEvent = PartStart | PartDelta | PartEnd | ResponseEnd
 
 @dataclass(frozen=True, slots=True)
 class ModelResponse:
-    """A whole answer: the fold of a stream of model events."""
+    """A whole answer, made of a stream of model events."""
 
     parts: tuple[TextPart | ReasoningPart | ToolCallPart, ...]
     stop_reason: StopReason
@@ -290,7 +286,7 @@ class ModelResponse:
 
     @property
     def tool_calls(self) -> tuple[ToolCallPart, ...]:
-        """The tool calls, in the order asked for."""
+        """The tool calls, in the model's order."""
         return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
 
 
@@ -304,9 +300,9 @@ class StoredSummary:
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One row of a thread's log. `data` is the event's JSON, one line, as clients get it.
+    """A row of a thread's log. `data` is the event's JSON in one line, as clients get it.
 
-    `resets` says that the position of the message in progress starts again at 0 here.
+    `resets`: after this row, the position in the message in progress starts at 0 again.
     """
 
     thread_id: str

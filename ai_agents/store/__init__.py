@@ -1,1 +1,1 @@
-"""What is kept, and how: models, short transactions, one file per resource. No access rules here."""
+"""The database: tables, short transactions, and one file per resource. It does not check rights."""

@@ -1,4 +1,4 @@
-"""Agents and their versions. An agent's row is what it is now; each version is a row that never changes."""
+"""Agents and their versions. An agent's row says what it is now; the row of a version never changes."""
 
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -16,7 +16,7 @@ from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import AgentTable, AgentVersionTable
 from ai_agents.store.roles import EVERYBODY
 
-# What an agent is made of, with what stands where nothing is said. The order is that of the contract.
+# The fields of an agent and their defaults, in the order in which clients see them.
 DEFAULTS: Mapping[str, Any] = {
     "name": None,
     "description": None,
@@ -46,9 +46,9 @@ _GET_VERSION = _VERSIONS.where(
 
 
 def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id: str | None) -> Agent:
-    """Write an agent, its first version, and the role of its owner, or of everybody where it has none; the agent.
+    """Write an agent, its first version, and its owner's role; without an owner, every user becomes a viewer.
 
-    Raises `InvalidRequest`.
+    Returns the agent. Raises `InvalidRequest`.
     """
     spec = _complete({}, fields)
     agent_id, now = new_id(), utc_now()
@@ -63,7 +63,7 @@ def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id:
 
 
 def find_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> Agent | None:
-    """An agent that is not deleted; with `lock` nobody else changes it until this transaction ends."""
+    """An agent that is not deleted. With `lock`, other transactions wait until this one ends before they change it."""
     statement = _GET.with_for_update() if lock else _GET
     row = connection.execute(statement, {"agent_id": agent_id}).mappings().one_or_none()
     return None if row is None else to_public(row)
@@ -78,7 +78,7 @@ def get_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> A
 
 
 def get_version(connection: Connection, agent_id: str, version: int) -> Agent:
-    """The agent as it was at a version, even if it is deleted now. Raises `AgentNotFound`."""
+    """The agent as it was at this version, even if it is deleted now. Raises `AgentNotFound`."""
     row = connection.execute(_GET_VERSION, {"agent_id": agent_id, "version": version}).mappings().one_or_none()
     if row is None:
         raise AgentNotFound
@@ -88,13 +88,13 @@ def get_version(connection: Connection, agent_id: str, version: int) -> Agent:
 def update_agent(
     connection: Connection, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
 ) -> Agent:
-    """Put these fields in place of the agent's own, as its next version; nothing new where they say the same.
+    """Replace these fields of the agent, as its next version. Without a difference there is no new version.
 
-    Raises `AgentNotFound`, `PreconditionFailed` where the agent is at another version, `InvalidRequest`.
+    Raises `AgentNotFound`, `PreconditionFailed` if the agent is at another version, `InvalidRequest`.
     """
     found = get_agent(connection, agent_id, lock=True)
     if expected_version is not None and found["version"] != expected_version:
-        raise PreconditionFailed(f"The agent is at version {found['version']} by now.")
+        raise PreconditionFailed(f"The agent is at version {found['version']} now.")
     old = {name: value for name, value in found.items() if name in DEFAULTS}
     spec = _complete(old, changes)
     if json.dumps_sorted(spec) == json.dumps_sorted(old):
@@ -148,7 +148,7 @@ def list_versions(connection: Connection, agent_id: str, *, limit: int, after: s
 
 
 def to_public(row: Mapping[Any, Any]) -> Agent:
-    """A row of agents or of their versions as clients see it."""
+    """The row of an agent or of a version, as clients see it."""
     spec = row["spec"]
     # A version that was written before a field was added lacks it.
     fields = {name: spec[name] if name in spec else copy(default) for name, default in DEFAULTS.items()}
@@ -157,7 +157,7 @@ def to_public(row: Mapping[Any, Any]) -> Agent:
 
 
 def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject:
-    """The whole spec after the changes, in the contract's order. Raises `InvalidRequest`."""
+    """The whole spec after the changes, in the order of `DEFAULTS`. Raises `InvalidRequest`."""
     unknown = changes.keys() - DEFAULTS.keys()
     if unknown:
         raise InvalidRequest("An agent has no such field.", loc=(min(unknown),))
@@ -166,7 +166,7 @@ def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject
         raise InvalidRequest("An agent has a name.", loc=("name",))
     complete["name"] = json.clean_text(complete["name"])
     try:
-        # As it will be read from the database: tuples are lists, and nothing is shared with the caller.
+        # As it will be read from the database: with lists for tuples, and nothing shared with the caller.
         whole: JsonObject = json.loads(json.dumps(complete))
     except TypeError as error:
         raise InvalidRequest("An agent's fields are JSON.") from error
@@ -179,7 +179,7 @@ def _insert_version(connection: Connection, row: Mapping[str, Any]) -> None:
 
 
 class AgentStore:
-    """Agents as clients read and write them; who may do that is not asked here."""
+    """Agents as clients read and write them. It does not check rights."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
@@ -201,7 +201,7 @@ class AgentStore:
         metadata: Mapping[str, Any] | None = None,
         owner_id: str | None = None,
     ) -> Agent:
-        """A new agent at version 1. Its owner is `owner_id`; without one everybody (`*`) is its viewer.
+        """A new agent at version 1, owned by `owner_id`; without an owner every user (`*`) is a viewer.
 
         Raises `InvalidRequest`.
         """
@@ -230,16 +230,16 @@ class AgentStore:
         return await self._db.read(lambda c: find_agent(c, agent_id))
 
     async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> Page[Agent]:
-        """Agents that the user has a role on, himself or with everybody (None: all agents), newest first.
+        """Agents on which the user, or every user, has a role (None: all agents), newest first.
 
         `{"data", "next"}`. Raises `InvalidCursor`.
         """
         return await self._db.read(lambda c: list_agents(c, user_id=user_id, limit=limit, after=after), long=True)
 
     async def update(self, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None) -> Agent:
-        """The agent with these fields in place of its own, at its next version if that changes anything.
+        """Replace these fields of the agent; it gets its next version if that changes anything.
 
-        Raises `AgentNotFound`, `PreconditionFailed` where the agent is at another version, `InvalidRequest`.
+        Raises `AgentNotFound`, `PreconditionFailed` if the agent is at another version, `InvalidRequest`.
         """
         return await self._db.write(lambda c: update_agent(c, agent_id, changes, expected_version=expected_version))
 
@@ -255,5 +255,5 @@ class AgentStore:
         return await self._db.read(lambda c: list_versions(c, agent_id, limit=limit, after=after), long=True)
 
     async def get_version(self, agent_id: str, version: int) -> Agent:
-        """The agent as it was at a version, even if it is deleted now. Raises `AgentNotFound`."""
+        """The agent as it was at this version, even if it is deleted now. Raises `AgentNotFound`."""
         return await self._db.read(lambda c: get_version(c, agent_id, version))

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class HasDatabase(Protocol):
-    """Whatever brings a database along: a `Database` itself or the handle of `connect`."""
+    """Has a database: a `Database` itself, or the handle that `connect` returns."""
 
     @property
     def database(self) -> "Database":
@@ -69,7 +69,7 @@ class Database:
 
     @property
     def database(self) -> "Database":
-        """Itself, so that stores take a database as well as a handle."""
+        """Itself, so that stores accept a database as well as a handle."""
         return self
 
     @property
@@ -85,26 +85,26 @@ class Database:
     async def read(self, work: Work[T], *, long: bool = False) -> T:
         """The result of work that only reads. Raises `DatabaseUnavailable`."""
         if (current := self._current()) is not None:
-            return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
+            return await current(work)  # type: ignore[no-any-return]  # a step returns what its work returns
         return await self._backend.read(work, long=long)
 
     async def write(self, work: Work[T], *, long: bool = False) -> T:
         """The result of work, committed.
 
-        The work may run a second time after a lost connection, so it has no other effects. Within `transaction()`
-        of the same task it joins that one instead. A caller that is cancelled leaves it to finish.
+        The work may run a second time after a lost connection, so it has no other effects. Within `transaction()` of
+        the same task it is a step of that one. If the caller is cancelled, it still finishes.
         Raises `DatabaseUnavailable`.
         """
         if (current := self._current()) is not None:
-            return await current(work)  # type: ignore[no-any-return]  # the runner gives what the work gives
+            return await current(work)  # type: ignore[no-any-return]  # a step returns what its work returns
         return await self._backend.write(work, self._publish, long=long)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
-        """One transaction around several store calls of this task; an inner one joins the outer.
+        """One transaction around several store calls of this task. An inner one joins the outer one.
 
-        A store call that raises undoes what it did itself and nothing else. Calls by other tasks, those started here
-        too, are not part of it; on SQLite they wait for its end, so it must not wait for them.
+        A store call that raises undoes only what it did itself. Calls by other tasks, also by those started here, are
+        not part of it. On SQLite they wait until it ends, so it must not wait for them.
         """
         if self._current() is not None:
             yield
@@ -131,11 +131,11 @@ class Database:
         return self._backend.checked_out()
 
     async def create_all(self) -> None:
-        """Make every table that is missing, and stamp an empty database with the schema's revision."""
+        """Create every missing table, and stamp an empty database with the schema's revision."""
         await self.write(_create_all, long=True)
 
     async def is_empty(self) -> bool:
-        """Whether the database has none of our tables."""
+        """Whether the database has no tables of this program."""
         return await self.read(lambda c: not c.dialect.has_table(c, "threads"))
 
     async def ping(self) -> None:
@@ -177,7 +177,7 @@ def _create_all(connection: Connection) -> None:
     empty = not connection.dialect.has_table(connection, "threads")
     Base.metadata.create_all(connection)
     if empty:
-        # Alembic's own table, in its own form: a database made here is migrated onward like any other.
+        # Alembic's own table, so that later migrations apply to a database that was created here.
         version = Column("version_num", String(32), nullable=False)
         key = PrimaryKeyConstraint("version_num", name="alembic_version_pkc")
         stamp = Table("alembic_version", MetaData(), version, key)

@@ -1,4 +1,4 @@
-"""Files as rows: who uploaded what, and which messages refer to it. Their bytes are in the blob storage."""
+"""Rows of files: who uploaded them, and which messages refer to them. Their bytes are in the blob store."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -25,7 +25,7 @@ _COLUMNS = (
     FileTable.created_at,
 )
 _FIND = select(*_COLUMNS).where(FileTable.id == bindparam("file_id"))
-# Any role on a thread lets one read it, and with it what is attached in it.
+# A role on a thread lets a user read the thread and its attachments.
 _READABLE_BY = or_(
     FileTable.user_id == bindparam("reader_id"),
     exists().where(
@@ -36,7 +36,7 @@ _READABLE_BY = or_(
     ),
 )
 _FIND_READABLE = _FIND.where(_READABLE_BY)
-# Held until the transaction's end: nobody deletes a file between the look at it and the message that refers to it.
+# Locked until the end of the transaction, so that no file is deleted before the message that refers to it is written.
 _LIST = select(*_COLUMNS).where(FileTable.id.in_(bindparam("file_ids", expanding=True))).order_by(FileTable.id)
 _HOLD = _LIST.with_for_update(read=True, key_share=True)
 _HOLD_READABLE = _LIST.where(_READABLE_BY).with_for_update(read=True, key_share=True)
@@ -53,7 +53,7 @@ def insert_file(
     sha256: str,
     facts: Mapping[str, Any],
 ) -> FileRow:
-    """Write a file of this user's; the row."""
+    """Write a file of this user. Returns its row."""
     row: FileRow = {
         "id": new_id(),
         "user_id": user_id,
@@ -69,7 +69,7 @@ def insert_file(
 
 
 def get_file(connection: Connection, file_id: str, *, reader_id: str | None = None) -> FileRow:
-    """A file's row. With `reader_id`, only if this user uploaded it or may read a thread in which it is attached.
+    """A file's row. With `reader_id`, only if this user uploaded it or may read a thread with it.
 
     Raises `FileNotFound`.
     """
@@ -86,9 +86,9 @@ def get_file(connection: Connection, file_id: str, *, reader_id: str | None = No
 def hold_files(
     connection: Connection, file_ids: Collection[str], *, reader_id: str | None = None
 ) -> dict[str, FilePart]:
-    """Those of these files that there are (that this user may read), each as the part that a message refers to it by.
+    """The existing files among these (with `reader_id`: that this user may read), as message parts, by id.
 
-    They cannot be deleted until the transaction has ended.
+    They cannot be deleted before the transaction has ended.
     """
     if not file_ids:
         return {}
@@ -101,9 +101,9 @@ def hold_files(
 
 
 def delete_file(connection: Connection, file_id: str) -> bool:
-    """Remove a file's row; whether its content is no other file's, so that the bytes can go as well.
+    """Delete a file's row. Returns whether no other file has its content, so that the blob can be deleted, too.
 
-    Raises `FileNotFound`, `Conflict` where a message refers to it.
+    Raises `FileNotFound`, `Conflict` if a message refers to it.
     """
     row = connection.execute(_FIND.with_for_update(), {"file_id": file_id}).mappings().one_or_none()
     if row is None:
@@ -118,9 +118,9 @@ def delete_file(connection: Connection, file_id: str) -> bool:
 
 
 def lock_content(connection: Connection, sha256: str) -> None:
-    """Wait for whoever adds or removes a file of this content, until the transaction's end.
+    """Keep others from adding or deleting a file of this content until the transaction ends.
 
-    On SQLite there is one writer anyway.
+    SQLite has only one writer, so nothing needs to be done there.
     """
     if connection.dialect.name == "postgresql":
         key = int.from_bytes(bytes.fromhex(sha256[:16]), signed=True)
@@ -128,7 +128,7 @@ def lock_content(connection: Connection, sha256: str) -> None:
 
 
 def link_messages(connection: Connection, messages: Iterable[tuple[str, str, Sequence[Mapping[str, Any]]]]) -> None:
-    """Note which files messages refer to: for each its id, its thread's id and its parts in their stored form."""
+    """Record which files messages refer to. A message is given as its id, its thread's id and its stored parts."""
     links = {
         (message_id, part["file_id"]): {"message_id": message_id, "file_id": part["file_id"], "thread_id": thread_id}
         for message_id, thread_id, parts in messages
@@ -140,12 +140,12 @@ def link_messages(connection: Connection, messages: Iterable[tuple[str, str, Seq
 
 
 def file_ids_of(parts: Iterable[Part]) -> list[str]:
-    """The ids of the files that parts refer to, each once, in their order."""
+    """The ids of the files in these parts, in their order, each once."""
     return list(dict.fromkeys(part.file_id for part in parts if isinstance(part, FilePart)))
 
 
 def to_part(row: Mapping[Any, Any]) -> FilePart:
-    """A file as a message refers to it."""
+    """A file as a part of a message."""
     return FilePart(
         row["id"],
         row["filename"],
@@ -156,7 +156,7 @@ def to_part(row: Mapping[Any, Any]) -> FilePart:
 
 
 def to_public(row: FileRow) -> File:
-    """A row of `files` as clients see it."""
+    """The row of a file, as clients see it."""
     return {
         "id": row["id"],
         "filename": row["filename"],
@@ -167,11 +167,11 @@ def to_public(row: FileRow) -> File:
 
 
 class FileStore:
-    """Files as clients see them. `attachments.Attachments` adds and removes them together with their bytes."""
+    """Files as clients see them. `attachments.Attachments` adds and deletes them together with their bytes."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
     async def get(self, file_id: str) -> File:
-        """One file: `id`, `filename`, `media_type`, `size_bytes`, `sha256`. Raises `FileNotFound`."""
+        """One file. Raises `FileNotFound`."""
         return to_public(await self._db.read(lambda c: get_file(c, file_id)))

@@ -1,4 +1,4 @@
-"""A thread's messages as memory strategies read them: each question reads only the rows of its answer, by an index."""
+"""A thread's messages, for memory strategies. Each method reads only the rows that it returns, by an index."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from ai_agents.store.models import MessageTable
 from ai_agents.store.pages import MAX_SEQ
 from ai_agents.store.statements import prepared
 
-# `seq <= …` also leaves out messages that still wait for their place.
+# `seq <= …` also leaves out queued messages.
 _SLICE = (
     select(MessageTable.role, MessageTable.parts, MessageTable.seq)
     .where(
@@ -28,7 +28,7 @@ _TURN_START = prepared(
     select(MessageTable.seq)
     .where(
         MessageTable.thread_id == bindparam("thread_id"),
-        # Literally, as the partial index says it: a parameter's value is not known when the index is chosen.
+        # A literal, as in the partial index: a parameter's value is not known when the index is chosen.
         MessageTable.role == literal_column("'user'"),
         MessageTable.seq <= bindparam("through_seq"),
     )
@@ -43,9 +43,9 @@ _OF_RUN = prepared(
 
 
 class History:
-    """One thread's messages through `through_seq` (None: all), read within the caller's transaction.
+    """A thread's messages up to and including `through_seq` (None: all), read within the caller's transaction.
 
-    Messages come ascending by `seq`; those that still wait for their turn are not among them.
+    Messages ascend by `seq`. Queued messages are not among them.
     """
 
     def __init__(self, connection: Connection, thread_id: str, *, through_seq: int | None = None) -> None:
@@ -54,7 +54,7 @@ class History:
         self._through_seq = MAX_SEQ if through_seq is None else through_seq
 
     def latest(self, limit: int, *, before_seq: int | None = None) -> list[ModelMessage]:
-        """The last `limit` messages, of those before `before_seq` where it is given."""
+        """The last `limit` messages; with `before_seq`, of those before it."""
         through = self._through_seq if before_seq is None else min(self._through_seq, before_seq - 1)
         found = self._slice(_FROM_NEWEST, through_seq=through, count=limit)
         found.reverse()
@@ -70,7 +70,7 @@ class History:
         return self._slice(_FROM_OLDEST, after_seq=seq, through_seq=self._through_seq, count=count)
 
     def turn_start(self, seq: int) -> int:
-        """The `seq` of the last user's message at or before `seq`: where its turn begins. Without one, `seq`."""
+        """The `seq` of the last user message at or before `seq`, where its turn begins; without one, `seq` itself."""
         values = {"thread_id": self._thread_id, "through_seq": min(seq, self._through_seq)}
         found: int | None = self._connection.execute(_TURN_START, values).scalar_one_or_none()
         return seq if found is None else found
@@ -81,7 +81,7 @@ class History:
         return _to_messages(self._connection.execute(_OF_RUN, values))
 
     def summary(self) -> StoredSummary | None:
-        """The summary that counts, of those that cover nothing beyond this history."""
+        """The summary that counts, among those that cover nothing after this history."""
         return summaries.newest(self._connection, self._thread_id, through_seq=self._through_seq)
 
     def _slice(self, statement: Any, *, through_seq: int, count: int, after_seq: int = 0) -> list[ModelMessage]:

@@ -1,4 +1,4 @@
-"""Idempotency keys: what a request with a key led to, so that the same request again leads to nothing new."""
+"""Idempotency keys: what a request with a key led to, so that its repetition does not do it again."""
 
 import hashlib
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _FIND = select(IdempotencyKeyTable.fingerprint, IdempotencyKeyTable.run_id, Idem
 
 
 def _remember(insert: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
-    """Write a key unless it is there. One that has outlived its time and was not swept yet is as good as none."""
+    """Write a key unless it exists. An expired key that is not deleted yet is replaced."""
     new = {name: insert.excluded[name] for name in ("fingerprint", "run_id", "answer", "created_at")}
     return insert.on_conflict_do_update(
         index_elements=[IdempotencyKeyTable.user_id, IdempotencyKeyTable.key],
@@ -40,7 +40,7 @@ _REMEMBER = {
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What the request with a key led to: a run, or an answer given at once."""
+    """What the request with a key led to: a run, or a whole answer."""
 
     run_id: str | None
     answer: JsonObject | None
@@ -54,7 +54,7 @@ def checked_key(key: str) -> str:
 
 
 def fingerprint(method: str, path: str, body: bytes) -> str:
-    """What tells requests apart: 64 hex digits, the same for the same method, path and body."""
+    """64 hex digits that are the same for the same method, path and body."""
     digest = hashlib.sha256(f"{method.upper()} {path}\n".encode("utf-8", "surrogatepass"))
     digest.update(body)
     return digest.hexdigest()
@@ -71,7 +71,7 @@ def find(connection: Connection, user_id: str, key: str, fingerprint: str) -> Re
 
 
 def exists(connection: Connection, user_id: str, key: str) -> bool:
-    """Whether the user has used this key, for whatever request."""
+    """Whether the user has used this key for any request."""
     found = connection.execute(_FIND, {"user_id": user_id, "key": key, "oldest": _oldest()})
     return found.one_or_none() is not None
 
@@ -85,10 +85,10 @@ def remember(
     run_id: str | None = None,
     answer: Mapping[str, Any] | None = None,
 ) -> Remembered | None:
-    """Keep what the request led to, in the transaction that does it.
+    """Store what the request led to, in the transaction that does it. Waits for a transaction with the same key.
 
-    Where the same request was first (the other's transaction is waited for), what that one led to; else None.
-    Raises `IdempotencyKeyReused`. In both cases the caller has to undo what it did.
+    Returns None, or what the same request led to if that was first. Raises `IdempotencyKeyReused`. In these two cases
+    the caller undoes what it did.
     """
     values = {
         "user_id": user_id,
@@ -105,7 +105,7 @@ def remember(
 
 
 def sweep(connection: Connection, older_than: str | None = None) -> int:
-    """Forget keys that were made before a time (by default the 24 h that they are kept); how many that were."""
+    """Delete keys that are older than this time (by default, 24 hours ago). Returns how many."""
     statement = delete(IdempotencyKeyTable).where(IdempotencyKeyTable.created_at <= (older_than or _oldest()))
     return connection.execute(statement).rowcount
 

@@ -1,4 +1,4 @@
-"""What a thread starts from: messages that its maker gave, or the history of the thread that it is forked from.
+"""A new thread's initial messages: from the request that creates it, or from the thread that it is forked from.
 
 They become rows `message.completed` of the new log, numbered from 1, and belong to no run.
 """
@@ -21,7 +21,7 @@ from ai_agents.store.thread_log import Entry
 
 # Messages per statement: enough to make a round trip cheap, few enough to be small.
 _BATCH = 500
-# Which parts a role can have, and the types of their fields; no other field may come from outside.
+# Which parts a role can have, and the fields of each part that a request may contain, with their types.
 _PARTS: Mapping[str, tuple[type[Part], ...]] = {
     "user": (TextPart, FilePart),
     "assistant": (TextPart, ReasoningPart, ToolCallPart),
@@ -35,13 +35,13 @@ _FIELDS: Mapping[type[Part], Mapping[str, type]] = {
     ToolResultPart: {"tool_call_id": str, "name": str, "result": object, "is_error": bool},
 }
 
-# A file may be named by its id alone.
+# A request may name a file by its id alone.
 _UNKNOWN_FILE = {"filename": "", "media_type": "", "size_bytes": 0}
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
-    """One message that a thread starts from. `parts` are in their stored form; `from_seq` is its place elsewhere."""
+class MessageDraft:
+    """An initial message. `parts` are in their stored form; `from_seq` is its place in the thread that was forked."""
 
     role: str
     parts: Sequence[JsonObject]
@@ -58,19 +58,19 @@ def from_messages(
     *,
     user_id: str | None,
     known_files: Mapping[str, FilePart] | None = None,
-) -> list[Beginning]:
+) -> list[MessageDraft]:
     """Messages as a client gives them: `{"role", "content"}`, content a text or parts, and perhaps `metadata`.
 
-    `user_id` is who said what users say. Of a file only its `file_id` counts, whoever may read it: the rest is as in
-    `known_files`, else as the file has it. Raises `InvalidRequest`, which names the place.
+    `user_id` is the author of the user messages. Of a file only the `file_id` is used, without a check of rights; the
+    rest comes from `known_files` or from the stored file. Raises `InvalidRequest`, which names the place.
     """
     now = utc_now()
     found = [_from_message(message, ("messages", index), user_id, now) for index, message in enumerate(messages)]
     return _with_files(connection, found, known_files or {})
 
 
-def from_history(connection: Connection, thread_id: str, *, through_seq: int) -> list[Beginning]:
-    """The messages of a thread through one of them, as they are, whoever said them and when."""
+def from_history(connection: Connection, thread_id: str, *, through_seq: int) -> list[MessageDraft]:
+    """The messages of a thread up to and including `through_seq`, unchanged."""
     statement = (
         select(
             MessageTable.role,
@@ -84,12 +84,12 @@ def from_history(connection: Connection, thread_id: str, *, through_seq: int) ->
         .where(MessageTable.thread_id == thread_id, MessageTable.seq <= through_seq)
         .order_by(MessageTable.seq)
     )
-    return [Beginning(**row) for row in connection.execute(statement).mappings()]
+    return [MessageDraft(**row) for row in connection.execute(statement).mappings()]
 
 
-def insert(connection: Connection, thread_id: str, beginning: Sequence[Beginning]) -> None:
-    """Write the messages and the log rows that tell of them, from number 1 on."""
-    for start in range(0, len(beginning), _BATCH):
+def insert(connection: Connection, thread_id: str, drafts: Sequence[MessageDraft]) -> None:
+    """Write the messages and their log rows, numbered from 1."""
+    for start in range(0, len(drafts), _BATCH):
         rows = [
             {
                 "id": new_id(),
@@ -105,7 +105,7 @@ def insert(connection: Connection, thread_id: str, beginning: Sequence[Beginning
                 "metadata": dict(message.metadata),
                 "created_at": message.created_at,
             }
-            for seq, message in enumerate(beginning[start : start + _BATCH], start + 1)
+            for seq, message in enumerate(drafts[start : start + _BATCH], start + 1)
         ]
         told = [
             Entry("message.completed", facts={"message": public}, resets=True)
@@ -114,24 +114,28 @@ def insert(connection: Connection, thread_id: str, beginning: Sequence[Beginning
         thread_log.write(connection, thread_id, start + 1, told)
 
 
-def _with_files(connection: Connection, beginning: list[Beginning], given: Mapping[str, FilePart]) -> list[Beginning]:
-    """The messages with what is known of the files in them in place of what their maker says of them."""
-    asked = {part["file_id"] for message in beginning for part in message.parts if part["type"] == "file"}
+def _with_files(
+    connection: Connection, drafts: list[MessageDraft], given: Mapping[str, FilePart]
+) -> list[MessageDraft]:
+    """The messages, with the stored facts about their files in place of what the request says."""
+    asked = {part["file_id"] for message in drafts for part in message.parts if part["type"] == "file"}
     if not asked:
-        return beginning
+        return drafts
     held = files.hold_files(connection, asked)
     known = {file_id: part_to_stored(given.get(file_id, part)) for file_id, part in held.items()}
-    for number, message in enumerate(beginning):
+    for number, message in enumerate(drafts):
         for index, part in enumerate(message.parts):
             if part["type"] == "file" and part["file_id"] not in known:
                 raise InvalidRequest("There is no such file.", loc=("messages", number, "content", index, "file_id"))
     return [
         replace(message, parts=[known[part["file_id"]] if part["type"] == "file" else part for part in message.parts])
-        for message in beginning
+        for message in drafts
     ]
 
 
-def _from_message(message: Mapping[str, Any], loc: tuple[str | int, ...], user_id: str | None, now: str) -> Beginning:
+def _from_message(
+    message: Mapping[str, Any], loc: tuple[str | int, ...], user_id: str | None, now: str
+) -> MessageDraft:
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or role not in _PARTS:
         raise InvalidRequest("A message's role is user, assistant or tool.", loc=(*loc, "role"))
@@ -140,11 +144,11 @@ def _from_message(message: Mapping[str, Any], loc: tuple[str | int, ...], user_i
         raise InvalidRequest("A message's content is a text or parts, and not empty.", loc=(*loc, "content"))
     parts = [_checked_part(part, role, (*loc, "content", index)) for index, part in enumerate(given)]
     metadata = message.get("metadata") or {}
-    return Beginning(role, parts, user_id if role == "user" else None, metadata, now)
+    return MessageDraft(role, parts, user_id if role == "user" else None, metadata, now)
 
 
 def _checked_part(given: Any, role: str, loc: tuple[str | int, ...]) -> JsonObject:
-    """The part as it is stored, made safe for every database. Raises `InvalidRequest`."""
+    """The part in its stored form, which every database accepts. Raises `InvalidRequest`."""
     if isinstance(given, Mapping) and given.get("type") == "file":
         given = {**_UNKNOWN_FILE, **given}
     try:

@@ -1,8 +1,8 @@
-"""The outbox: one row for each piece of background work, however often it is asked for.
+"""The outbox: one row for each background job, however often it is requested.
 
-A job is written in the transaction that makes it needed. Whoever carries it out claims it first, under a lease by the
-database's clock, and each of his writes is fenced: of several who were told of the same job one does it, and what one
-that was thought dead still writes has no effect.
+A job is written in the transaction that makes it necessary. A process claims it before it does it, under a lease by the
+database's clock, and every write of a claim checks the job's fence. So one process does the job even if a queue told
+several, and a process that was thought dead cannot write any more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ai_agents.core.exceptions import Conflict, NotFound
+from ai_agents.core.exceptions import Conflict, JobNotFound
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Job, JobCounts, Page
 from ai_agents.core.types import JobStatus, JsonObject
@@ -37,12 +37,12 @@ from ai_agents.store.runs import database_now
 MAX_ATTEMPTS = 5
 # A thread has one title.
 TITLE_RANGE = "title"
-# How long after its first failure a job is tried again; each further time waits twice as long.
+# How long after its first failure a job is tried again. Each further wait is twice as long.
 _BACKOFF_S = 2.0
 _LONGEST_BACKOFF_S = 300.0
 _LOST = f"The process that did it was lost {MAX_ATTEMPTS} times."
 _JOBS = cast(Table, JobTable.__table__)
-# What a job is when it has been asked for and nobody has begun it.
+# A job that was requested and not begun.
 _ANEW = {
     "status": "queued",
     "attempts": 0,
@@ -55,17 +55,13 @@ _ANEW = {
 }
 
 
-class JobNotFound(NotFound):
-    """There is no such job."""
-
-
 class JobLost(Exception):
-    """The job has been claimed by somebody else, or is gone: whoever gets this writes nothing more for it."""
+    """Another process has claimed the job, or it is deleted. This process writes nothing more for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job as the one who carries it out holds it. `attempts` counts this one."""
+    """A job as the process sees it that does it. `attempts` includes this one."""
 
     id: str
     thread_id: str | None
@@ -78,13 +74,13 @@ class ClaimedJob:
 
 @cache
 def _enqueue(dialect: str) -> Any:
-    """Built once: turns run it. `sent_at` is now, since whoever commits sends the job at once or carries it out."""
+    """Built once, since turns run it. `sent_at` is now: after the commit, this process sends the job or does it."""
     names = ("id", "thread_id", "kind", "range_key", "payload", "created_at")
     values: dict[str, Any] = {name: bindparam(f"b_{name}", type_=_JOBS.c[name].type) for name in names}
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(_JOBS).values(
         **values, status="queued", attempts=0, fence=0, due_at=0.0, sent_at=database_now(dialect)
     )
-    # What was done once is done again where it is needed again; what is still to be done, or was given up, stays.
+    # A completed job is begun again. One that is open or has failed stays as it is.
     return statement.on_conflict_do_update(
         index_elements=["thread_id", "kind", "range_key"],
         set_={**_ANEW, "sent_at": statement.excluded.sent_at},
@@ -95,7 +91,7 @@ def _enqueue(dialect: str) -> Any:
 def request(
     connection: Connection, thread_id: str | None, kind: str, range_key: str, *, payload: JsonObject | None = None
 ) -> str | None:
-    """Write a job that is needed; its id. None where it waits, runs or was given up already."""
+    """Write a job that is needed. Returns its id, or None if it is queued, running or failed already."""
     values = {
         "b_id": new_id(),
         "b_thread_id": thread_id,
@@ -109,14 +105,14 @@ def request(
 
 
 def enqueue(connection: Connection, thread_id: str, kind: str, range_key: str) -> Job:
-    """The job for this thread, kind and range: a new one, or the one that was asked for before."""
+    """The job for this thread, kind and range: a new one, or the one that exists."""
     request(connection, thread_id, kind, range_key)
     found = select(_JOBS).where(JobTable.thread_id == thread_id, JobTable.kind == kind, JobTable.range_key == range_key)
     return to_public(connection.execute(found).mappings().one())
 
 
 def range_after(covers_through_seq: int) -> str:
-    """The range of a summary that goes on from one that covers so much: one is made from there, then the next."""
+    """The range of a job that summarizes what lies after this `seq`, which the newest summary covers."""
     return f"after-{covers_through_seq}"
 
 
@@ -136,19 +132,19 @@ def to_public(row: Mapping[Any, Any]) -> Job:
     }
 
 
-# Carrying out.
+# Doing jobs.
 
 
 def _is_due(now: ColumnElement[float]) -> ColumnElement[bool]:
-    """Whether a job can be claimed now: it waits and its time has come, or its process let the lease run out."""
+    """Whether a job can be claimed now: it is queued and due, or it runs under a lease that has expired."""
     abandoned = and_(_JOBS.c.status == "running", _JOBS.c.lease_expires_at < now)
     return or_(and_(_JOBS.c.status == "queued", _JOBS.c.due_at <= now), abandoned)
 
 
 def claim(connection: Connection, job_id: str, *, owner: str, lease_s: float) -> ClaimedJob | None:
-    """Become the one who carries the job out; None where it is done, somebody else's, not due yet, or gone.
+    """Claim a job; None if it is done, claimed by another process, not due yet, or deleted.
 
-    One whose process was lost for the last time is given up instead.
+    A job whose process was lost too often fails instead.
     """
     now = database_now(connection.dialect.name)
     values = {
@@ -170,7 +166,7 @@ def claim(connection: Connection, job_id: str, *, owner: str, lease_s: float) ->
 
 
 def list_due(connection: Connection, *, limit: int, untried: bool = False) -> list[str]:
-    """Ids of jobs that can be claimed now, oldest first; with `untried` only those that nobody has begun yet."""
+    """Ids of jobs that can be claimed now, oldest first; with `untried`, only those that were never begun."""
     statement = select(_JOBS.c.id).where(_is_due(database_now(connection.dialect.name)))
     if untried:
         statement = statement.where(_JOBS.c.attempts == 0)
@@ -178,27 +174,24 @@ def list_due(connection: Connection, *, limit: int, untried: bool = False) -> li
 
 
 def renew(connection: Connection, job: ClaimedJob, *, lease_s: float) -> None:
-    """Hold on to a claim. Raises `JobLost`."""
+    """Renew the lease of a claim. Raises `JobLost`."""
     _write(connection, job, {"lease_expires_at": database_now(connection.dialect.name) + lease_s})
 
 
 def note(connection: Connection, job: ClaimedJob, payload: JsonObject) -> None:
-    """Keep how far a job of several transactions has come, in each of them. Raises `JobLost`."""
+    """Record the progress of a job in each of its transactions. Raises `JobLost`."""
     _write(connection, job, {"payload": payload})
 
 
 def finish(connection: Connection, job: ClaimedJob, result: JsonObject | None) -> None:
-    """Note that the job is done, in the transaction of its effect, so that there is both or neither.
-
-    Raises `JobLost`.
-    """
+    """Record that the job is done, in the same transaction as its effect. Raises `JobLost`."""
     _write(connection, job, _ended("completed", result=result, error=None))
 
 
 def fail(connection: Connection, job: ClaimedJob, reason: str, *, retryable: bool = True) -> bool:
-    """Note that the job failed: it is tried again later, or after its last attempt given up; whether it was given up.
+    """Record that an attempt failed. The job is tried again later, or fails for good after its last attempt.
 
-    Raises `JobLost`.
+    Returns whether it failed for good. Raises `JobLost`.
     """
     if not retryable or job.attempts >= MAX_ATTEMPTS:
         _park(connection, job, reason, attempts=job.attempts)
@@ -210,7 +203,7 @@ def fail(connection: Connection, job: ClaimedJob, reason: str, *, retryable: boo
 
 
 def give_back(connection: Connection, job: ClaimedJob) -> None:
-    """Leave the job to another process, as if it had not been begun here. Raises `JobLost`."""
+    """Return the job to the queue, as if it had not been begun here. Raises `JobLost`."""
     _write(connection, job, {**_released(), "due_at": 0.0, "attempts": job.attempts - 1})
 
 
@@ -231,7 +224,7 @@ def _park(connection: Connection, job: ClaimedJob, reason: str, *, attempts: int
 
 
 def _released() -> JsonObject:
-    """Nobody's, and nobody was told of it."""
+    """Without an owner, and not sent to a queue."""
     return {"status": "queued", "lease_owner": None, "lease_expires_at": None, "sent_at": None}
 
 
@@ -256,9 +249,9 @@ def _write(connection: Connection, job: ClaimedJob, values: Mapping[str, Any]) -
 
 
 def take_unsent(connection: Connection, *, again_after_s: float, limit: int) -> list[str]:
-    """Ids of due jobs that no queue was told of, or so long ago that it must have lost them; they count as sent now.
+    """Ids of due jobs that were not sent to a queue, or so long ago that the queue must have lost them.
 
-    Of several processes that ask at once, each id goes to one.
+    They count as sent from now on. If several processes ask at once, each id goes to one of them.
     """
     now = database_now(connection.dialect.name)
     waiting = (_is_due(now), or_(_JOBS.c.sent_at.is_(None), _JOBS.c.sent_at < now - again_after_s))
@@ -270,11 +263,11 @@ def take_unsent(connection: Connection, *, again_after_s: float, limit: int) -> 
 
 
 def put_back(connection: Connection, job_ids: Sequence[str]) -> None:
-    """The queue was not told of these after all: whoever looks next takes them."""
+    """Mark these jobs as not sent, so that the next process that looks takes them."""
     connection.execute(update(_JOBS).where(_JOBS.c.id.in_(job_ids)).values(sent_at=None))
 
 
-# Looking after.
+# For operators.
 
 
 def list_jobs(connection: Connection, *, status: JobStatus | None, limit: int, after: str | None) -> Page[Job]:
@@ -294,9 +287,9 @@ def get_job(connection: Connection, job_id: str) -> Job:
 
 
 def retry(connection: Connection, job_id: str, *, send_now: bool = True) -> Job:
-    """Let a job that was given up begin anew; the job. Without `send_now` it is left to be found by who looks.
+    """Begin a failed job again. Returns the job. Without `send_now`, the next process that looks for jobs takes it.
 
-    Raises `JobNotFound`, `Conflict` where it was not given up.
+    Raises `JobNotFound`, `Conflict` if it has not failed.
     """
     values = {**_ANEW, "sent_at": database_now(connection.dialect.name) if send_now else None}
     statement = update(_JOBS).where(_JOBS.c.id == job_id, _JOBS.c.status == "failed").values(values)
@@ -307,13 +300,13 @@ def retry(connection: Connection, job_id: str, *, send_now: bool = True) -> Job:
 
 
 def list_failed(connection: Connection) -> list[str]:
-    """Ids of all jobs that were given up, oldest first."""
+    """Ids of all failed jobs, oldest first."""
     found = select(_JOBS.c.id).where(_JOBS.c.status == "failed").order_by(_JOBS.c.created_at)
     return list(connection.execute(found).scalars())
 
 
 def count(connection: Connection) -> JobCounts:
-    """How many are `queued`, `running`, `failed`; `oldest_created_at`: when the oldest of the first two was made."""
+    """How many jobs there are of each status that is not `completed`."""
     found = select(_JOBS.c.status, func.count(), func.min(_JOBS.c.created_at)).group_by(_JOBS.c.status)
     rows = connection.execute(found.where(_JOBS.c.status.in_(("queued", "running", "failed")))).all()
     counts = {status: number for status, number, _ in rows}
@@ -327,7 +320,7 @@ def count(connection: Connection) -> JobCounts:
 
 
 class JobStore:
-    """Jobs as an operator sees them."""
+    """Jobs, for operators."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
@@ -341,16 +334,16 @@ class JobStore:
         return await self._db.read(lambda c: list_jobs(c, status=status, limit=limit, after=after), long=True)
 
     async def retry(self, job_id: str) -> Job:
-        """Let a job that was given up begin anew. Raises `JobNotFound`, `Conflict`."""
+        """Begin a failed job again. Raises `JobNotFound`, `Conflict`."""
         return await self._db.write(lambda c: retry(c, job_id))
 
     async def count(self) -> JobCounts:
-        """`queued`, `running`, `failed`, `oldest_created_at`."""
+        """How many jobs there are of each status that is not `completed`."""
         return await self._db.read(count, long=True)
 
 
 def insert_loose(connection: Connection, kind: str, range_key: str, payload: JsonObject) -> Job:
-    """Write a job of no thread; the job."""
+    """Write a job that belongs to no thread. Returns the job."""
     values = {
         "id": new_id(),
         "kind": kind,
@@ -365,7 +358,7 @@ def insert_loose(connection: Connection, kind: str, range_key: str, payload: Jso
 
 
 def find_open(connection: Connection, kind: str, range_key: str) -> Job | None:
-    """A job of no thread of this kind and range that is not done yet."""
+    """A job of this kind and range that belongs to no thread and is not done yet."""
     found = select(_JOBS).where(
         _JOBS.c.thread_id.is_(None), _JOBS.c.kind == kind, _JOBS.c.range_key == range_key, _JOBS.c.finished_at.is_(None)
     )

@@ -1,4 +1,4 @@
-"""API keys: secrets that speak for a user."""
+"""API keys: secrets that authenticate a user."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -36,7 +36,7 @@ _FIND = prepared(
 def create_key(
     connection: Connection, user_id: str, name: str, *, expires_at: str | None = None, admin: bool = False
 ) -> NewKey:
-    """Write a key; it as clients see it, with the key itself as `key`, which nobody sees again.
+    """Write a key and return it as clients see it, with the key itself as `key`, which is shown only this once.
 
     `expires_at` is RFC 3339 with an offset. Raises `InvalidRequest`.
     """
@@ -57,7 +57,7 @@ def create_key(
 
 
 def authenticate(connection: Connection, key: str) -> KeyHolder | None:
-    """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
+    """The holder of this key; None if it is not valid."""
     key_id = id_of(key, _SCHEME)
     if key_id is None:
         return None
@@ -84,7 +84,7 @@ def _to_key(row: Mapping[Any, Any]) -> Key:
 
 
 def delete_key(connection: Connection, key_id: str, *, user_id: str | None) -> None:
-    """Remove a key, of this user where one is given. Raises `KeyNotFound`."""
+    """Delete a key; with `user_id`, only a key of this user. Raises `KeyNotFound`."""
     statement = delete(ApiKeyTable).where(ApiKeyTable.id == key_id)
     if user_id is not None:
         statement = statement.where(ApiKeyTable.user_id == user_id)
@@ -105,7 +105,7 @@ def _to_utc(text: str) -> str:
 
 
 class KeyStore:
-    """API keys as clients make, list and delete them, and as requests bring them."""
+    """API keys: clients create, list and delete them, and requests are authenticated by them."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
@@ -113,7 +113,7 @@ class KeyStore:
     async def create(
         self, user_id: str, name: str = "", *, expires_at: str | None = None, admin: bool = False
     ) -> NewKey:
-        """A new key for a user, with the key itself as `key`, this once. Raises `InvalidRequest`."""
+        """A new key for a user, with the key itself as `key`, shown only this once. Raises `InvalidRequest`."""
         return await self._db.write(lambda c: create_key(c, user_id, name, expires_at=expires_at, admin=admin))
 
     async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> Page[Key]:
@@ -121,9 +121,9 @@ class KeyStore:
         return await self._db.read(lambda c: list_keys(c, user_id=user_id, limit=limit, after=after), long=True)
 
     async def delete(self, key_id: str, *, user_id: str | None = None) -> None:
-        """Remove a key, of this user where one is given. It is refused from now on. Raises `KeyNotFound`."""
+        """Delete a key, which is refused from now on; with `user_id`, only a key of this user. Raises `KeyNotFound`."""
         await self._db.write(lambda c: delete_key(c, key_id, user_id=user_id))
 
     async def authenticate(self, key: str) -> KeyHolder | None:
-        """Whom the key speaks for: `user_id`, `admin`, `key_id`. None for a key that does not hold."""
+        """The holder of this key; None if it is not valid."""
         return await self._db.read(lambda c: authenticate(c, key))

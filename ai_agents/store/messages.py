@@ -1,4 +1,4 @@
-"""Messages: what was said in a thread, by whom, and in which order."""
+"""Messages: what was said in a thread, who said it, and in which order."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -67,9 +67,9 @@ def insert_message(
     created_at: str,
     cost: Money | None = None,
 ) -> Message:
-    """Write a message; it as clients see it. `seq` is None while it waits for its turn.
+    """Write a message and return it as clients see it. `seq` is None for a queued message.
 
-    The files that it refers to have to be there.
+    The files that it refers to must exist.
     """
     stored = [part_to_stored(part) for part in parts]
     row = {
@@ -92,14 +92,14 @@ def insert_message(
 
 
 def insert_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """Write whole rows of `messages` at once; them as clients see them."""
+    """Write whole rows of `messages` at once. Returns them as clients see them."""
     connection.execute(_INSERT, rows)
     files.link_messages(connection, ((row["id"], row["thread_id"], row["parts"]) for row in rows))
     return [to_public(row) for row in rows]
 
 
 def place_message(connection: Connection, message_id: str, seq: int) -> Message:
-    """Give a message that waited its place in the history; it as clients see it. Raises `MessageNotFound`."""
+    """Give a queued message its place in the history. Returns it as clients see it. Raises `MessageNotFound`."""
     row = connection.execute(_PLACE, {"message_id": message_id, "new_seq": seq}).mappings().one_or_none()
     if row is None:
         raise MessageNotFound
@@ -113,7 +113,7 @@ def find_message(connection: Connection, thread_id: str, message_id: str) -> Mes
 
 
 def find_last_answer(connection: Connection, run_id: str) -> Message | None:
-    """The last thing that the assistant said in a run."""
+    """The assistant's last message of a run."""
     row = connection.execute(_LAST_ANSWER, {"run_id": run_id}).mappings().one_or_none()
     return None if row is None else to_public(row)
 
@@ -121,7 +121,7 @@ def find_last_answer(connection: Connection, run_id: str) -> Message | None:
 def list_messages(
     connection: Connection, thread_id: str, *, limit: int, after: str | None, order: Order = "asc"
 ) -> Page[Message]:
-    """A page of a thread's history; messages that still wait are not in it. Raises `InvalidCursor`."""
+    """A page of a thread's history, without queued messages. Raises `InvalidCursor`."""
     statement, end = (_OLDEST_FIRST, 0) if order == "asc" else (_NEWEST_FIRST, pages.MAX_SEQ)
     seen = end if after is None else pages.decode_number_cursor(after)
     values = {"thread_id": thread_id, "seen": seen, "count": limit + 1}
@@ -130,7 +130,7 @@ def list_messages(
 
 
 def to_public(row: Mapping[Any, Any]) -> Message:
-    """A row of `messages` as clients see it."""
+    """The row of a message, as clients see it."""
     parts = [stored_to_public(part) for part in row["parts"]]
     return {
         "id": row["id"],
@@ -150,7 +150,7 @@ def to_public(row: Mapping[Any, Any]) -> Message:
 
 
 def _text_of(part: PublicPart) -> str:
-    """What a part adds to the content: its text, or what a tool answered."""
+    """What a part adds to the content: its text, or a tool's result."""
     match part["type"]:
         case "text":
             return part["text"]
@@ -162,13 +162,13 @@ def _text_of(part: PublicPart) -> str:
 
 
 class MessageStore:
-    """Messages as clients read them. They are written by runs, or with the thread."""
+    """Messages as clients read them. Runs write them, and the creation of a thread."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
     async def get(self, thread_id: str, message_id: str) -> Message:
-        """One message of a thread, even if it still waits. Raises `MessageNotFound`."""
+        """One message of a thread, also a queued one. Raises `MessageNotFound`."""
         found = await self._db.read(lambda c: find_message(c, thread_id, message_id))
         if found is None:
             raise MessageNotFound

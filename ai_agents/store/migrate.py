@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this version, on SQLite and PostgreSQL alike, whoever else does so at once."""
+"""Migrates a database to the schema of this version, on SQLite and PostgreSQL; several processes may do so at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 T = TypeVar("T")
-# Any number that nobody else locks in the same database: the letters "aiag".
+# The key of an advisory lock, which no other program should use: the letters "aiag".
 _LOCK = 0x61696167
-# One process at a time migrates a SQLite file; this is how long the others wait for it.
+# How long a process waits for another one that migrates the same SQLite file.
 _SQLITE_BUSY_S = 120
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Apply the migrations that are missing, all or none. May be called with an event loop running in this thread.
+    """Apply the missing migrations, all or none. An event loop may be running in this thread.
 
-    Several processes may do so at once: one works, the others wait and find nothing to do.
-    Raises `DatabaseUnavailable`, also where a newer version of this program has migrated the database already.
+    If several processes do so at once, one of them works, and the others wait and find nothing to do.
+    Raises `DatabaseUnavailable`, also if a newer version of this program has migrated the database.
     """
     require("alembic")
     from alembic import command
@@ -40,7 +40,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Undo the migrations after `revision`; `base` undoes all, and their data is gone. Raises `DatabaseUnavailable`."""
+    """Undo the migrations after `revision` (`base`: all) and delete their data. Raises `DatabaseUnavailable`."""
     require("alembic")
     from alembic import command
 
@@ -48,17 +48,17 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def current(url: str) -> str | None:
-    """The revision that the database is at; None where it has none of our tables. Raises `DatabaseUnavailable`."""
+    """The database's revision; None if it has no tables of this program. Raises `DatabaseUnavailable`."""
     return run_on(url, _current, alone=False)
 
 
 def is_current(url: str) -> bool:
-    """Whether nothing is to be migrated. Cheap: it asks the database one question. Raises `DatabaseUnavailable`."""
+    """Whether no migration is missing; it takes one query. Raises `DatabaseUnavailable`."""
     return current(url) == SCHEMA_REVISION
 
 
 def config_for(connection: Connection) -> "Config":
-    """Alembic's configuration to work on this connection with our migrations."""
+    """Alembic's configuration for our migrations on this connection."""
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
@@ -67,22 +67,22 @@ def config_for(connection: Connection) -> "Config":
 
 
 def migrations_directory() -> Path:
-    """Where the migrations are: within the package once it is installed from a wheel, beside it in a checkout."""
+    """Where the migrations are: inside the package if it was installed from a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "migrations"
     return inside if (inside / "env.py").exists() else package.parent / "migrations"
 
 
 def run_on(url: str, work: Callable[[Connection], T], *, alone: bool = True) -> T:
-    """The result of work on a connection of its own; the work commits.
+    """The result of work on a new connection. The work commits.
 
-    With `alone` it begins when nobody else's such work is under way. Raises `DatabaseUnavailable`.
+    With `alone`, it waits until no other process does such work. Raises `DatabaseUnavailable`.
     """
     parsed = normalize_url(url)
     try:
         if parsed.get_backend_name() == "sqlite":
             return _on_sqlite(parsed, work, alone=alone)
-        # A thread of its own, since the caller's may have a running event loop.
+        # In a new thread, since the caller's may have a running event loop.
         with ThreadPoolExecutor(1, thread_name_prefix="migrate") as thread:
             return thread.submit(asyncio.run, _on_postgres(parsed, work, alone=alone)).result()
     except DBAPIError as error:
@@ -120,13 +120,13 @@ def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
 
     @event.listens_for(engine, "connect")
     def prepare(dbapi_connection: Any, _record: Any) -> None:
-        # Left to itself the driver commits before DDL. Foreign keys stay unchecked, SQLite's default: a table that is
-        # made anew for a change is dropped on the way, which must not delete what refers to it.
+        # By default the driver commits before DDL. Foreign keys stay unchecked, SQLite's default: a migration that
+        # replaces a table drops it, which must not delete the rows that refer to it.
         dbapi_connection.isolation_level = None
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # Taken at once: two that first read the revision and then write would both have work to do.
+        # Locked from the beginning: two processes that first read the revision would both migrate.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if alone else "BEGIN")
 
     try:
@@ -144,11 +144,11 @@ async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool
     try:
         async with engine.connect() as connection:
             if alone:
-                # Of the session, not the transaction: it outlasts the work's commits and ends with the connection.
+                # A lock of the session: it outlasts the work's commits and ends with the connection.
                 await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
                 await connection.commit()
             return await connection.run_sync(work)
-    except asyncpg.PostgresError as error:  # unwrapped, from where the connection is made
+    except asyncpg.PostgresError as error:  # opening a connection raises the driver's own error
         raise DatabaseUnavailable(f"The database cannot be opened: {error}.") from error
     finally:
         await engine.dispose()

@@ -1,4 +1,4 @@
-"""The ledger: what each call of a model used and cost, aborted ones included, and sums of it."""
+"""Model calls: what each of them used and cost, aborted ones included, and sums of that."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import ModelCallTable
 from ai_agents.store.statements import prepared_insert
 
-# `lost`: its process died, and nobody knows how far it came.
+# `lost`: its process died, and it is not known how far it came.
 CallStatus = Literal["completed", "failed", "cancelled", "lost"]
 Group = Literal["agent", "model", "user", "day"]
 _INSERT = prepared_insert(ModelCallTable)
@@ -36,7 +36,7 @@ _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_to
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One call of a model. `cost` is in US dollars, None where it is not known."""
+    """A model call. `cost` is in US dollars, None where it is not known."""
 
     provider: str
     model: str
@@ -59,7 +59,7 @@ def insert_call(
     agent_id: str | None,
     user_id: str | None,
 ) -> None:
-    """Write a call down. `user_id` is on whose behalf it was made; without a run it was made for the service."""
+    """Record a call. `user_id` is the user for whom it was made; without a run it was made for the service."""
     usage = call.usage
     row = {
         "id": call.id,
@@ -83,7 +83,7 @@ def insert_call(
 
 
 def exists(connection: Connection, call_id: str) -> bool:
-    """Whether a call has been written down."""
+    """Whether a call is recorded."""
     return (
         connection.execute(select(ModelCallTable.id).where(ModelCallTable.id == call_id)).scalar_one_or_none()
         is not None
@@ -91,13 +91,13 @@ def exists(connection: Connection, call_id: str) -> bool:
 
 
 def delete_of_user(connection: Connection, user_id: str) -> int:
-    """Forget every call that was made on a user's behalf; how many there were."""
+    """Delete every call that was made for a user. Returns how many."""
     return connection.execute(delete(ModelCallTable).where(ModelCallTable.user_id == user_id)).rowcount
 
 
 @dataclass(frozen=True, slots=True)
 class UsageAsked:
-    """Whose calls (None: everybody's), from when on, until before when, and by what their sums are parted."""
+    """Which calls to sum: of which user (None: all), from `since` until before `until`, and how to group them."""
 
     user_id: str | None
     since: datetime
@@ -108,9 +108,9 @@ class UsageAsked:
 
 
 def sum_usage(connection: Connection, asked: UsageAsked) -> Page[UsageSum]:
-    """A page of sums, `{"data", "next"}`, in the order of what they are parted by; without any, one sum.
+    """A page of sums in the order of their groups; without groups, one sum.
 
-    Reads the calls of that time, by an index. Raises `InvalidCursor`.
+    Reads the calls of that time by an index. Raises `InvalidCursor`.
     """
     keys = _keys(asked.group_by, connection.dialect.name)
     statement = select(*keys.values(), *_SUMS).where(
@@ -118,7 +118,7 @@ def sum_usage(connection: Connection, asked: UsageAsked) -> Page[UsageSum]:
     )
     if asked.user_id is not None:
         statement = statement.where(ModelCallTable.user_id == asked.user_id)
-    # All sums are worked out for each page, so that a place in their order costs no more than the keys of the last one.
+    # All sums are computed for each page, so an offset costs no more than a cursor of keys would.
     place = 0 if asked.after is None else pages.decode_number_cursor(asked.after)
     if keys:
         columns = [key.element for key in keys.values()]
@@ -142,7 +142,7 @@ _SUMS: tuple[Label[Any], ...] = (
 
 
 def _keys(group_by: Sequence[Group], dialect: str) -> dict[str, Label[Any]]:
-    """What the sums are parted by."""
+    """The columns by which the sums are grouped."""
     columns: dict[Group, dict[str, ColumnElement[Any]]] = {
         "agent": {"agent_id": ModelCallTable.agent_id.expression},
         "model": {"provider": ModelCallTable.provider.expression, "model": ModelCallTable.model.expression},
@@ -191,9 +191,8 @@ class UsageStore:
     ) -> Page[UsageSum]:
         """The sums of a time, `since` included and `until` not, of one user or (None) of all: `{"data", "next"}`.
 
-        `group_by` has some of `agent`, `model`, `user`, `day`; without any there is one sum. Of each: `calls`, `usage`,
-        `cost` of the calls whose price is known (None where none is), and `unpriced_calls`, how many others there were.
-        Days are those of UTC. Raises `InvalidRequest`, `InvalidCursor`.
+        `group_by` has some of `agent`, `model`, `user`, `day`; without any there is one sum. Days are in UTC.
+        Raises `InvalidRequest`, `InvalidCursor`.
         """
         unknown = [each for each in group_by if each not in get_args(Group)]
         if unknown:

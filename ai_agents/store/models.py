@@ -1,9 +1,8 @@
-"""The tables. Statements are written against these classes; rows leave the store as plain dicts.
+"""The tables. Statements are written against these classes; rows leave the store as the dicts of `core.rows`.
 
-JSON columns are PostgreSQL's `json`, not `jsonb`: the order of keys is kept, so that a history renders to the same
-bytes each time.
-Times are RFC 3339 texts with six decimals in Python; PostgreSQL keeps them as timestamptz, SQLite as that text, which
-sorts.
+JSON columns are PostgreSQL's `json`, not `jsonb`: it keeps the order of keys, so that a history renders to the same
+bytes each time. Times are RFC 3339 texts with six decimals in Python. PostgreSQL stores them as timestamptz, SQLite as
+that text, which sorts as the times do.
 """
 
 from datetime import datetime
@@ -31,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from ai_agents.core.ids import format_time
 
-# The newest migration; a database made by `create_all` is stamped with it, and a test holds it against migrations/.
+# The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
 SCHEMA_REVISION = "0005"
 
 
@@ -48,20 +47,20 @@ class TimestampType(TypeDecorator[str]):
         return dialect.type_descriptor(String(32))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
-        """Text to what the driver takes."""
+        """The text as the driver takes it."""
         if value is None or dialect.name != "postgresql":
             return value
         return datetime.fromisoformat(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # the base class's signature
-        """What the driver gives to text."""
+        """What the driver returns, as text."""
         if isinstance(value, datetime):
             return format_time(value)
         return None if value is None else str(value)
 
 
 class Base(DeclarativeBase):
-    """Names constraints the same way everywhere, so that migrations can name them too."""
+    """Constraints have the same names everywhere, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={
@@ -79,7 +78,7 @@ def _id() -> Mapped[str]:
 
 
 class AgentTable(Base):
-    """An agent as it is now. A deleted one stays, so that its threads can say what answered them."""
+    """An agent as it is now. A deleted agent keeps its row, so that its threads can be read."""
 
     __tablename__ = "agents"
     __table_args__ = (Index("ix_agents_created_at_id", "created_at", "id"),)
@@ -94,7 +93,7 @@ class AgentTable(Base):
 
 
 class AgentVersionTable(Base):
-    """One immutable version of an agent: `spec` holds every field but id, version and times."""
+    """One immutable version of an agent. `spec` holds every field except id, version and times."""
 
     __tablename__ = "agent_versions"
 
@@ -105,9 +104,9 @@ class AgentVersionTable(Base):
 
 
 class ThreadTable(Base):
-    """A conversation. `last_seq` is its log's newest row; raising it is what orders writers.
+    """A thread. `last_seq` is the number of its log's newest row; raising it puts writers in order.
 
-    `title_by` says who wrote the title (`user` or `job`); `version` feeds the ETag.
+    `title_by` says who wrote the title, `user` or `job`; `version` becomes the ETag.
     """
 
     __tablename__ = "threads"
@@ -128,10 +127,7 @@ class ThreadTable(Base):
 
 
 class SummaryTable(Base):
-    """What a thread's messages up to `covers_through_seq` amount to.
-
-    The one that covers most counts; none is ever changed.
-    """
+    """A summary of a thread's messages up to `covers_through_seq`. The one that covers most counts."""
 
     __tablename__ = "summaries"
 
@@ -143,13 +139,12 @@ class SummaryTable(Base):
 
 
 class RunTable(Base):
-    """One turn being answered. The partial unique index is what allows a thread only one active run.
+    """A run. A partial unique index allows a thread only one active run.
 
     `fence` rises with each owner, and every write of an owner checks it. `message_id` is the id of the message in
-    progress,
-    stored before its first delta leaves. `lease_expires_at` is in seconds of the database's clock since 1970.
-    For a run that waits for a person it is when nobody is waited for any longer.
-    `queue_position` orders waiting runs: the lowest is next. `notices` are what the run has to say of how it went.
+    progress, stored before its first delta is sent. `lease_expires_at` is in seconds of the database's clock since
+    1970; for a run that waits for a person it is the deadline of the approval. Of queued runs, the one with the lowest
+    `queue_position` is next. `notices` tell the client what happened on the way.
     """
 
     __tablename__ = "runs"
@@ -208,10 +203,7 @@ class RunTable(Base):
 
 
 class MessageTable(Base):
-    """One message.
-
-    `seq` is that of the log row that tells of it; a queued one has none yet. Never changed by memory.
-    """
+    """A message. `seq` is that of its log row, null while the message is queued. Memory strategies never change it."""
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -241,9 +233,9 @@ class MessageTable(Base):
 
 
 class FileTable(Base):
-    """An uploaded file; its bytes are in the blob storage under `sha256`, shared with files of the same content.
+    """An uploaded file. Files with the same content share one blob, which is stored under `sha256`.
 
-    `facts` is what is known of the content without reading it: see `attachments.files`.
+    `facts` is what is known about the content without reading it: see `attachments.files`.
     """
 
     __tablename__ = "files"
@@ -260,9 +252,9 @@ class FileTable(Base):
 
 
 class MessageFileTable(Base):
-    """That a message refers to a file: whoever may read the message's thread may read the file, and it stays.
+    """A message's reference to a file. It keeps the file, and lets the readers of the message's thread read it.
 
-    `thread_id` is the message's own, kept here so that one index answers who may read a file.
+    `thread_id` is that of the message, repeated here so that one index answers who may read a file.
     """
 
     __tablename__ = "message_files"
@@ -274,9 +266,9 @@ class MessageFileTable(Base):
 
 
 class ThreadEventTable(Base):
-    """One row of a thread's log, append-only. `data` is the event's JSON line as clients get it.
+    """A row of a thread's log, which only grows. `data` is the event's JSON in one line, as clients get it.
 
-    `resets` says that the position in the message in progress starts again at 0 with this row.
+    `resets`: after this row, the position in the message in progress starts at 0 again.
     """
 
     __tablename__ = "thread_events"
@@ -292,10 +284,10 @@ class ThreadEventTable(Base):
 
 
 class ToolCallTable(Base):
-    """The journal of one tool call.
+    """The state of a tool call.
 
-    `status` is `waiting` for a person, `approved` or `refused` by him, `started`, `finished`, or `unknown` where a
-    crash hid how it ended. `approval` is what was decided of a call that waited: `{"approved", "reason"}`.
+    `status` is `waiting` (for a person), `approved`, `refused`, `started`, `finished`, or `unknown` where a crash hid
+    how it ended. `approval` is a person's decision: `{"approved", "reason"}`.
     """
 
     __tablename__ = "tool_calls"
@@ -314,9 +306,9 @@ class ToolCallTable(Base):
 class AdminToolTable(Base):
     """A tool that an admin made: an HTTP call, or an MCP server with all of its tools.
 
-    `spec` is what may be shown of it, `sealed_headers` the encrypted rest. Of a server, `listing` is what it offered
-    when it was last asked, `{"tools": [{"name", "description", "parameters", "digest"}], "listed_at"}`, and `approved`
-    what an admin has agreed to, by name in the same form. `version` rises with each change.
+    `spec` is the part that may be shown, `sealed_headers` the encrypted rest. For a server, `listing` is what it
+    offered when it was last asked, and `approved` what an admin has approved, by name: see `core.rows.ToolRow`.
+    `version` rises with each change.
     """
 
     __tablename__ = "tools"
@@ -333,7 +325,7 @@ class AdminToolTable(Base):
 
 
 class RoleAssignmentTable(Base):
-    """One user's role on one agent or thread; user `*` is everybody who is authenticated."""
+    """A user's role on an agent or a thread. The user `*` stands for every authenticated user."""
 
     __tablename__ = "roles"
     __table_args__ = (
@@ -350,7 +342,7 @@ class RoleAssignmentTable(Base):
 
 
 class ApiKeyTable(Base):
-    """An API key: only the hash of its secret is kept."""
+    """An API key. Only the hash of its secret is stored."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index("ix_api_keys_user_id", "user_id"),)
@@ -366,7 +358,7 @@ class ApiKeyTable(Base):
 
 
 class TicketTable(Base):
-    """Lets a browser read one thread's streams for a while, as long as the key that it was made with is good."""
+    """A ticket lets a browser read one thread's streams for a while, as long as the key that made it is valid."""
 
     __tablename__ = "tickets"
     __table_args__ = (Index("ix_tickets_expires_at", "expires_at"),)
@@ -382,7 +374,7 @@ class TicketTable(Base):
 
 
 class IdempotencyKeyTable(Base):
-    """What was answered to a request with this key: the run that it made, or the whole answer."""
+    """The answer to a request with this key: the run that it made, or the whole answer."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
@@ -396,11 +388,11 @@ class IdempotencyKeyTable(Base):
 
 
 class JobTable(Base):
-    """The outbox: work to be done in the background, written with what makes it needed.
+    """The outbox: background jobs, each written in the transaction that makes it necessary.
 
-    One per thread, kind and range. `status` is `queued`, `running`, `completed` or `failed`; `fence` rises with each
-    claim, and what a claim writes is checked against it. `lease_expires_at`, `due_at` and `sent_at` are in seconds of
-    the database's clock since 1970: how long the claim holds, when the job may be begun, when a queue was last told.
+    There is one per thread, kind and range. `fence` rises with each claim, and every write of a claim checks it. Times
+    in seconds of the database's clock since 1970: `lease_expires_at` is how long the claim holds, `due_at` when the job
+    may begin, `sent_at` when it was last sent to a queue.
     """
 
     __tablename__ = "jobs"
@@ -435,7 +427,7 @@ class JobTable(Base):
 
 
 class PeriodicTaskTable(Base):
-    """When something that is done again and again is next due, by the database's clock: whoever moves it on does it."""
+    """When a periodic task is next due, by the database's clock. The process that moves `due_at` on does the task."""
 
     __tablename__ = "periodic_tasks"
 
@@ -444,7 +436,7 @@ class PeriodicTaskTable(Base):
 
 
 class WorkerHeartbeatTable(Base):
-    """That a worker's process is alive: `seen_at` is in seconds of the database's clock since 1970."""
+    """A worker process that is alive. `seen_at` is in seconds of the database's clock since 1970."""
 
     __tablename__ = "worker_heartbeats"
 
@@ -454,10 +446,10 @@ class WorkerHeartbeatTable(Base):
 
 
 class ModelCallTable(Base):
-    """One call of a model: what it used, what it cost, how it went. It outlives its thread, but not its user.
+    """A model call: its tokens, its cost and how it ended. The row outlives its thread, but not its user's erasure.
 
     `cost_pico_usd` is in millionths of a millionth of a US dollar, so that sums are exact; null where it is not known.
-    A call for no run (a summary, a title) has no `run_id`.
+    A call that belongs to no run (for a summary, a title) has no `run_id`.
     """
 
     __tablename__ = "model_calls"
@@ -485,7 +477,7 @@ class ModelCallTable(Base):
 
 
 class TokenRatioTable(Base):
-    """How many tokens a model reports for each one that the estimator counts: a moving average."""
+    """How many tokens a model reports per token that the estimator counts, as a moving average."""
 
     __tablename__ = "token_ratios"
 

@@ -1,6 +1,6 @@
-"""Lists in pages. A cursor holds the keys of the last item seen, so that a page costs the same wherever it is.
+"""Lists in pages. A cursor holds the keys of the last item of a page, so that every page costs the same.
 
-To a client a cursor is opaque; one that was not made here is refused, never guessed at.
+To clients a cursor is opaque. One that was not made here is refused.
 """
 
 import base64
@@ -21,7 +21,7 @@ from ai_agents.core.rows import Page
 Row = Mapping[Any, Any]
 RowT = TypeVar("RowT", bound=Row)
 ItemT = TypeVar("ItemT")
-# Ours are under a hundred characters; a longer one need not be decoded to be known as foreign.
+# Cursors have less than a hundred characters, so a longer text is none.
 _MAX_LENGTH = 200
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 MAX_SEQ = 2**31 - 1
@@ -33,7 +33,7 @@ def encode_cursor(*keys: str | int) -> str:
 
 
 def decode_time_cursor(cursor: str) -> tuple[str, str]:
-    """The creation time and id that a cursor stands for. Raises `InvalidCursor`."""
+    """The creation time and id in a cursor. Raises `InvalidCursor`."""
     keys = _decode(cursor)
     if (
         len(keys) == 2
@@ -47,7 +47,7 @@ def decode_time_cursor(cursor: str) -> tuple[str, str]:
 
 
 def decode_number_cursor(cursor: str) -> int:
-    """The number (a `seq`, a version) that a cursor stands for. Raises `InvalidCursor`."""
+    """The number (a `seq`, a version) in a cursor. Raises `InvalidCursor`."""
     keys = _decode(cursor)
     if len(keys) == 1 and type(keys[0]) is int and 0 <= keys[0] <= MAX_SEQ:
         return keys[0]
@@ -57,7 +57,7 @@ def decode_number_cursor(cursor: str) -> int:
 def to_page(
     rows: Sequence[RowT], *, limit: int, cursor: Callable[[RowT], str], to_dict: Callable[[RowT], ItemT]
 ) -> Page[ItemT]:
-    """`{"data", "next"}` of rows of which one more than `limit` was asked for: it says that there is a next page."""
+    """A page of rows. The query asked for one more than `limit`: that row says that there is a next page."""
     shown = rows[:limit]
     return {"data": [to_dict(row) for row in shown], "next": cursor(shown[-1]) if len(rows) > limit else None}
 
@@ -72,7 +72,7 @@ def newest_first(
     after: str | None,
     to_dict: Callable[[Any], ItemT],
 ) -> Page[ItemT]:
-    """A page of the statement's rows, which have `created_at` and `id`. Raises `InvalidCursor`."""
+    """A page of the statement's rows, newest first. They have `created_at` and `id`. Raises `InvalidCursor`."""
     if after is not None:
         statement = statement.where(tuple_(created_at, id) < decode_time_cursor(after))
     rows = connection.execute(statement.order_by(created_at.desc(), id.desc()).limit(limit + 1)).mappings().all()

@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg: work runs on a pooled connection that is given back at its commit."""
+"""PostgreSQL through asyncpg. Work runs on a pooled connection, which is returned after the commit."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -20,12 +20,12 @@ from ai_agents.core.unfinished import Unfinished
 from ai_agents.store.transactions import VALUE_REFUSED, JoinWork, PublishRows, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
-# SQLSTATE classes after which the same request can succeed later: connection lost, transaction rolled back in favour
-# of another, out of resources, operator's stop.
+# SQLSTATE classes after which the same request can succeed later: connection lost, transaction rolled back because of
+# another one, out of resources, stopped by an operator.
 _PASSING = ("08", "40", "53", "57")
 _ROLLED_BACK = "40"
 _BAD_VALUE = "22"
-# A statement here reads or writes a few rows through an index; one that takes this long will not come back.
+# Statements read or write a few rows by an index, so one that takes this long will not finish.
 _STATEMENT_TIMEOUT_S = 30
 
 
@@ -41,16 +41,16 @@ class PostgresBackend:
             pool_use_lifo=True,
             json_serializer=json.dumps,
             json_deserializer=json.loads,
-            hide_parameters=True,  # they hold what users said, and errors are logged
+            hide_parameters=True,  # they contain users' texts, and errors are logged
             connect_args={"timeout": 10, "command_timeout": _STATEMENT_TIMEOUT_S},
         )
-        # Each statement of ours sees what is committed when it begins, in a transaction as outside of one: reads do
-        # without, which saves them two round trips.
+        # A statement sees what is committed when it begins, with or without a transaction. So reads have none, which
+        # saves two round trips.
         self._reading = self._engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
         self._unfinished = Unfinished()
 
     async def read(self, work: Work[T], *, long: bool) -> T:
-        """Run the work. A caller that is cancelled leaves it to finish: that is less work than to stop it."""
+        """Run the work. If the caller is cancelled, it still finishes, which costs less than to stop it."""
         result, _rows = await self._unfinished.to_its_end(self._with_second_try(self._reading, work, commit=False))
         return result
 
@@ -65,16 +65,16 @@ class PostgresBackend:
         return await self._unfinished.to_its_end(write())
 
     async def _with_second_try(self, engine: Engine, work: Work[T], *, commit: bool) -> tuple[T, list[LogRow]]:
-        """After a restart of the server every pooled connection is dead and the first to be used finds out.
+        """Try the work again after a lost connection: a restart of the server kills all pooled connections.
 
-        The work is tried again unless it was the commit that brought no answer: then nobody knows whether it happened.
+        It is not tried again if the commit brought no answer, since it may have happened.
         """
         attempt = _Attempt(engine, commit=commit)
         try:
             return await attempt.run(work)
         except DatabaseUnavailable as error:
             unknown = attempt.committing and _sqlstate(error.__cause__) != _ROLLED_BACK
-            # What took too long once is not asked for again: the caller has waited enough.
+            # After a timeout there is no second try: the caller has waited long enough.
             if unknown or isinstance(error.__cause__, TimeoutError | exc.TimeoutError):
                 raise
         return await _Attempt(engine, commit=commit).run(work)
@@ -83,7 +83,7 @@ class PostgresBackend:
     async def begin(self, publish: PublishRows) -> AsyncGenerator[JoinWork]:
         """Hold one connection for several steps."""
         opening = asyncio.create_task(self._connect())
-        # Steps follow one another even where a cancelled task did not wait for one of them.
+        # One step at a time, even if a cancelled task did not wait for the one before.
         turn = asyncio.Lock()
 
         async def step(function: Callable[..., T], *arguments: Any) -> T:
@@ -109,7 +109,7 @@ class PostgresBackend:
             await self._unfinished.to_its_end(close())
 
     async def _connect(self) -> Connection:
-        """A connection that answers; a dead one is replaced, for a transaction in steps has no second try later."""
+        """A connection that answers. A dead one is replaced: a transaction in steps cannot be tried again later."""
 
         def connect() -> Connection:
             connection = self._engine.sync_engine.connect()
@@ -133,14 +133,14 @@ class PostgresBackend:
         return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def close(self) -> None:
-        """Wait for work under way, then close the pool."""
+        """Wait for work in progress, then close the pool."""
         while self._unfinished:
             await self._unfinished.wait()
         await self._engine.dispose()
 
 
 class _Attempt:
-    """One try at a transaction. `committing` says how far it came: the commit has been sent."""
+    """One try at a transaction. `committing`: the commit has been sent."""
 
     def __init__(self, engine: Engine, *, commit: bool) -> None:
         self.committing = False
@@ -148,7 +148,7 @@ class _Attempt:
         self._commit = commit
 
     async def run(self, work: Work[T]) -> tuple[T, list[LogRow]]:
-        """What the work gives, and the log rows that it wrote. Raises `DatabaseUnavailable`."""
+        """The result of the work and the log rows that it wrote. Raises `DatabaseUnavailable`."""
         with _translated():
             # One switch to the driver's coroutines and back for the whole transaction, not one for each of its steps.
             return await greenlet_spawn(self._transact, work)
@@ -164,14 +164,14 @@ class _Attempt:
 
 
 def _sqlstate(error: BaseException | None) -> str:
-    """The class of the server's answer; empty where it gave none."""
+    """The SQLSTATE class of the server's answer; empty if there was none."""
     original = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(original, "sqlstate", None) or "")[:2]
 
 
 @contextmanager
 def _translated() -> Generator[None]:
-    """Turns "it is not there now" into `DatabaseUnavailable`, "it cannot keep this value" into `InvalidRequest`.
+    """Turns "not available now" into `DatabaseUnavailable`, "this value cannot be stored" into `InvalidRequest`.
 
     Other errors pass.
     """
@@ -187,6 +187,6 @@ def _translated() -> Generator[None]:
         if is_of_the_value(error.orig):
             raise InvalidRequest(VALUE_REFUSED) from error
         raise
-    # The driver's own errors come unwrapped from where a connection is made.
+    # Opening a connection raises the driver's own errors.
     except (OSError, exc.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DatabaseUnavailable from error

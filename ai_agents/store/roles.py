@@ -1,4 +1,4 @@
-"""Rows that say which role a user has on an agent or a thread. What a role allows is said in `ai_agents.auth`."""
+"""Rows that say which role a user has on an agent or a thread. `ai_agents.auth` decides what a role allows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from ai_agents.store.models import AgentTable, RoleAssignmentTable, RunTable, Th
 from ai_agents.store.statements import prepared
 
 EVERYBODY = "*"
-# From the weakest up: the place in this line is what roles are compared by.
+# From the weakest to the strongest. Roles are compared by their place here.
 RANKS: tuple[RoleName, ...] = ("viewer", "editor", "owner")
 _COLUMNS = (
     RoleAssignmentTable.id,
@@ -44,9 +44,9 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ThreadRoles:
-    """What a user is in a thread and on its agent, his own role or everybody's, and which agent that is now.
+    """A user's roles on a thread and on its agent, and the agent as it is now.
 
-    `active_run_id` is the run that holds the thread: running, or waiting for a person.
+    `active_run_id` is the thread's run that is running, or waiting for a person.
     """
 
     thread_id: str
@@ -59,7 +59,7 @@ class ThreadRoles:
 
 
 def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[str]) -> Any:
-    """The highest rank (from 1) of the user or of everybody on a resource; NULL for none."""
+    """The highest rank (from 1) that the user or every user has on a resource; NULL for none."""
     rank = case({role: number for number, role in enumerate(RANKS, 1)}, value=RoleAssignmentTable.role)
     return (
         select(func.max(rank))
@@ -74,7 +74,7 @@ def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[s
 
 _ACTIVE_RUN = (
     select(RunTable.id)
-    # Literally, as the partial index says it.
+    # Literals, as in the partial index.
     .where(
         RunTable.thread_id == ThreadTable.id,
         RunTable.status.in_((literal_column("'running'"), literal_column("'waiting'"))),
@@ -108,7 +108,7 @@ _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
 
 
 def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> ThreadRoles | None:
-    """Everything that decides whether a user may use a thread, in one statement; None if there is no such thread."""
+    """All that decides what a user may do with a thread, in one statement; None if there is no such thread."""
     row = connection.execute(_THREAD_ROLES, {"user_id": user_id, "thread_id": thread_id}).one_or_none()
     if row is None:
         return None
@@ -124,7 +124,7 @@ def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> T
 
 
 def get_role(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:
-    """The better of a user's own role and everybody's; None if there is neither.
+    """The stronger of the user's own role and that of every user; None if there is neither.
 
     Raises `AgentNotFound` (also for a deleted agent), `ThreadNotFound`, `InvalidRequest` for another type.
     """
@@ -136,7 +136,7 @@ def get_role(connection: Connection, user_id: str, resource_type: str, resource_
 
 
 def assign(connection: Connection, *, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
-    """Give a user a role, in place of the one that he has there; the role.
+    """Give a user a role, which replaces their role there. Returns the role.
 
     Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
     """
@@ -155,7 +155,7 @@ def assign(connection: Connection, *, user_id: str, role: str, resource_type: st
 def insert_role(
     connection: Connection, *, user_id: str, role: RoleName, resource_type: ResourceType, resource_id: str
 ) -> Role:
-    """Write the role of a user who has none there yet; the role. For a resource that this transaction makes."""
+    """Write the role of a user on a resource that this transaction creates. Returns the role."""
     row: Role = {
         "id": new_id(),
         "user_id": user_id,
@@ -177,10 +177,10 @@ def get(connection: Connection, role_id: str) -> Role:
 
 
 def remove(connection: Connection, role_id: str) -> Role:
-    """Take a role away; what it was. Raises `RoleNotFound`, `LastOwner`."""
+    """Delete a role. Returns what it was. Raises `RoleNotFound`, `LastOwner`."""
     found = get(connection, role_id)
     _lock_resource(connection, found["resource_type"], found["resource_id"])
-    found = get(connection, role_id)  # as it is now that nobody else can change it
+    found = get(connection, role_id)  # again, now that other transactions cannot change it
     if found["role"] == "owner":
         _check_another_owner(connection, found)
     connection.execute(delete(RoleAssignmentTable).where(RoleAssignmentTable.id == role_id))
@@ -188,7 +188,7 @@ def remove(connection: Connection, role_id: str) -> Role:
 
 
 def remove_all(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
-    """Take away every role on something that ceases to be."""
+    """Delete every role on a resource that is being deleted."""
     connection.execute(
         delete(RoleAssignmentTable).where(
             RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
@@ -223,10 +223,10 @@ def newest_visible(
     before_id: str | None,
     limit: int,
 ) -> Select[*tuple[Any, ...]]:
-    """Ids of the newest `limit` resources that the user has a role on, himself or with everybody.
+    """Ids of the newest `limit` resources on which the user, or every user, has a role.
 
-    Ids are UUIDv7 and so are in the order of creation. Each of the two sorts of role is read along its index only as
-    far as the page needs, whatever the number of a user's or of all resources.
+    Ids are UUIDv7, so they are in the order of creation. The user's roles and those of every user are each read along
+    an index, only as far as the page needs.
     """
 
     def along(role_of: str) -> Select[*tuple[Any, ...]]:
@@ -242,14 +242,14 @@ def newest_visible(
             .order_by(RoleAssignmentTable.resource_id.desc())
             .limit(limit)
         )
-        # As subqueries, since a LIMIT may not stand within a UNION on every database.
+        # As subqueries, since not every database allows a LIMIT within a UNION.
         return select(statement.subquery().c.resource_id)
 
     return select(union(along(user_id), along(EVERYBODY)).subquery().c.resource_id)
 
 
 def checked_type(resource_type: str) -> ResourceType:
-    """The type itself. Raises `InvalidRequest` for one that has no roles."""
+    """The type itself. Raises `InvalidRequest` for any other than agent and thread."""
     for known in get_args(ResourceType):
         if resource_type == known:
             return known  # type: ignore[no-any-return]  # an argument of the Literal is one of its values
@@ -269,7 +269,7 @@ def _checked_role(user_id: str, role: str) -> RoleName:
 
 
 def _lock_resource(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
-    """Let nobody else change roles on the resource until this transaction ends: its owners are counted."""
+    """Keep other transactions from changing roles on the resource, whose owners are counted here."""
     of_agent = select(AgentTable.id).where(AgentTable.id == resource_id, AgentTable.deleted_at.is_(None))
     of_thread = select(ThreadTable.id).where(ThreadTable.id == resource_id)
     statement = of_agent if resource_type == "agent" else of_thread
@@ -307,13 +307,13 @@ def _of_rank(rank: int | None) -> RoleName | None:
 
 
 class RoleStore:
-    """Role rows as clients read and write them; who may do that is not asked here."""
+    """Roles as clients read and write them. It does not check rights."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
     async def assign(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
-        """Give a user a role, in place of the one that he has there; the role.
+        """Give a user a role, which replaces their role there. Returns the role.
 
         Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
         """
@@ -326,7 +326,7 @@ class RoleStore:
         return await self._db.read(lambda c: get(c, role_id))
 
     async def remove(self, role_id: str) -> Role:
-        """Take a role away; what it was. Raises `RoleNotFound`, `LastOwner`."""
+        """Delete a role. Returns what it was. Raises `RoleNotFound`, `LastOwner`."""
         return await self._db.write(lambda c: remove(c, role_id))
 
     async def list(

@@ -1,4 +1,4 @@
-"""Runs: who answers a turn, under which lease, and how it went. Every write of an owner is fenced."""
+"""Runs: which process executes them, under which lease, and how they end. Every write of an owner checks the fence."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from ai_agents.store.statements import prepared
 
 _RUNS = cast(Table, RunTable.__table__)
 _OF_THREAD = select(_RUNS).where(_RUNS.c.thread_id == bindparam("b_thread"))
-# A status literally, as the partial indexes say it: a parameter's value is not known when the index is chosen.
+# Statuses are literals, as in the partial indexes: a parameter's value is not known when the index is chosen.
 _STATUS: dict[str, ColumnElement[str]] = {
     status: literal_column(f"'{status}'", String) for status in ("queued", "running", "waiting")
 }
@@ -48,21 +48,21 @@ _OWNED = (
 )
 
 
-# How many abandoned runs are looked at in one go.
+# How many abandoned runs are read at once.
 ABANDONED_PAGE = 20
 
 
 class LeaseLost(Exception):
-    """The run has another owner by now, has ended, or is gone: whoever gets this stops without a further write."""
+    """The run has another owner, has ended, or is deleted. Its former owner stops and writes nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedRun:
-    """A run as its owner holds it. `reset_seq` is the newest row of the log that reset positions for it; `continued`
-    says that an earlier owner may have recorded steps of it.
+    """A run as its owner sees it. `reset_seq` is the newest log row of it that reset positions; `continued` says that
+    an earlier owner may have recorded steps.
 
-    `cost` is that of its model calls so far, in US dollars: None as soon as that of one is not known. `notices` are
-    what it had to say when it last began to wait for a person.
+    `cost` is that of its model calls so far, in US dollars; None once one of them has no known cost. `notices` are
+    those of the time before it last began to wait for a person.
     """
 
     id: str
@@ -81,7 +81,7 @@ class OwnedRun:
 
 
 def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedRun:
-    """The owner's view of a row of `runs`."""
+    """The owner's view of a run's row."""
     return OwnedRun(
         id=row["id"],
         thread_id=row["thread_id"],
@@ -122,7 +122,7 @@ def to_public(row: RunRow) -> Run:
 
 
 def database_now(dialect: str) -> ColumnElement[float]:
-    """Seconds since 1970 by the database's clock: the one clock that all replicas share."""
+    """Seconds since 1970 by the database's clock, which all replicas share."""
     if dialect == "postgresql":
         return Cast(func.extract("epoch", func.clock_timestamp()), Float)
     return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float)
@@ -130,7 +130,7 @@ def database_now(dialect: str) -> ColumnElement[float]:
 
 @lru_cache(maxsize=64)
 def _assignments(dialect: str, names: frozenset[str]) -> dict[str, Any]:
-    """What `.values()` takes for these columns; `lease_s` is a lease of so many seconds from now (None: none)."""
+    """The argument of `.values()` for these columns. `lease_s` is a lease of so many seconds from now; None: none."""
     values: dict[str, Any] = {name: bindparam(f"v_{name}", type_=_RUNS.c[name].type) for name in names - {"lease_s"}}
     if "lease_s" in names:
         values["lease_expires_at"] = database_now(dialect) + bindparam("v_lease_s", type_=Float)
@@ -155,7 +155,7 @@ def _parameters(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def insert_run(connection: Connection, values: Mapping[str, Any]) -> RunRow:
-    """Write a new run; the whole row. `lease_s` among the values is a lease of so many seconds from now."""
+    """Write a new run and return its row. `lease_s` among the values is a lease of so many seconds from now."""
     statement = _insert(connection.dialect.name, frozenset(values))
     return cast("RunRow", connection.execute(statement, _parameters(values)).mappings().one())
 
@@ -166,17 +166,17 @@ def find_active(connection: Connection, thread_id: str) -> RunRow | None:
 
 
 def list_queued(connection: Connection, thread_id: str) -> list[RunRow]:
-    """Runs that wait for the thread, the next one first."""
+    """The thread's queued runs, the next one first."""
     return cast("list[RunRow]", list(connection.execute(_QUEUED, {"b_thread": thread_id}).mappings()))
 
 
 def find_next_queued(connection: Connection, thread_id: str) -> RunRow | None:
-    """The run whose turn it is once the active one ends."""
+    """The queued run that starts when the active one ends."""
     return cast("RunRow | None", connection.execute(_NEXT_QUEUED, {"b_thread": thread_id}).mappings().one_or_none())
 
 
 def update_owned(connection: Connection, run: OwnedRun, values: Mapping[str, Any]) -> RunRow:
-    """Change a run that is still ours; the whole row. Raises `LeaseLost`."""
+    """Update a run that this owner still holds. Returns its row. Raises `LeaseLost`."""
     statement = _update(connection.dialect.name, frozenset(values), None)
     parameters = {**_parameters(values), "b_id": run.id, "b_fence": run.fence}
     row = connection.execute(statement, parameters).mappings().one_or_none()
@@ -188,7 +188,7 @@ def update_owned(connection: Connection, run: OwnedRun, values: Mapping[str, Any
 def update_unowned(
     connection: Connection, run_id: str, statuses: tuple[RunStatus, ...], values: Mapping[str, Any]
 ) -> RunRow | None:
-    """Change a run that nobody executes, if it is in one of these statuses; None if it is not."""
+    """Update a run without an owner if it is in one of these statuses. Returns its row, or None if it is not."""
     statement = _update(connection.dialect.name, frozenset(values), statuses)
     return cast(
         "RunRow | None", connection.execute(statement, {**_parameters(values), "b_id": run_id}).mappings().one_or_none()
@@ -209,12 +209,12 @@ def find_row(connection: Connection, *conditions: ColumnElement[bool]) -> RunRow
 
 
 def request_cancel(connection: Connection, run_id: str) -> None:
-    """Ask whoever owns the run to stop it."""
+    """Ask the run's owner to stop it."""
     connection.execute(update(RunTable).where(RunTable.id == run_id).values(cancel_requested=True))
 
 
 def renew_leases(connection: Connection, owner: str, run_ids: Collection[str], lease_s: float) -> set[str]:
-    """Hold on to those of these runs that are running and this owner's; their ids."""
+    """Renew the leases of those of these runs that still run and belong to this owner. Returns their ids."""
     statement = (
         update(RunTable)
         .where(RunTable.id.in_(run_ids), RunTable.lease_owner == owner, RunTable.status == "running")
@@ -225,7 +225,7 @@ def renew_leases(connection: Connection, owner: str, run_ids: Collection[str], l
 
 
 def list_cancel_requests(connection: Connection, owner: str) -> list[str]:
-    """Ids of this owner's runs that somebody wants cancelled."""
+    """Ids of this owner's runs that are to be cancelled."""
     statement = select(RunTable.id).where(
         RunTable.lease_owner == owner, RunTable.status == "running", RunTable.cancel_requested
     )
@@ -233,9 +233,7 @@ def list_cancel_requests(connection: Connection, owner: str) -> list[str]:
 
 
 def list_abandoned(connection: Connection, *, everything_but: str | None = None) -> list[RunKey]:
-    """Running runs whose lease ran out, oldest first; with `everything_but`, those of every other owner whatever
-    their lease.
-    """
+    """Running runs whose lease has expired, oldest first; with `everything_but`, all runs of other owners than this."""
     statement = select(RunTable.id, RunTable.thread_id).where(RunTable.status == "running")
     if everything_but is None:
         statement = statement.where(RunTable.lease_expires_at < database_now(connection.dialect.name))
@@ -246,14 +244,14 @@ def list_abandoned(connection: Connection, *, everything_but: str | None = None)
 
 
 def list_waited_out(connection: Connection) -> list[RunKey]:
-    """Runs that nobody is waited for any longer, oldest first."""
+    """Runs whose approval deadline has passed, oldest first."""
     statement = select(RunTable.id, RunTable.thread_id).where(*_waited_out(connection))
     found = connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE))
     return cast("list[RunKey]", list(found.mappings()))
 
 
 def has_waited_out(connection: Connection, run_id: str) -> bool:
-    """Whether nobody is waited for any longer in this run."""
+    """Whether the run waits and its approval deadline has passed."""
     statement = select(RunTable.id).where(RunTable.id == run_id, *_waited_out(connection))
     return connection.execute(statement).scalar_one_or_none() is not None
 
@@ -263,12 +261,12 @@ def _waited_out(connection: Connection) -> tuple[ColumnElement[bool], ...]:
 
 
 def exists(connection: Connection, run_id: str) -> bool:
-    """Whether there still is such a run."""
+    """Whether the run exists."""
     return connection.execute(select(RunTable.id).where(RunTable.id == run_id)).scalar_one_or_none() is not None
 
 
 def is_owned(connection: Connection, run: OwnedRun) -> bool:
-    """Whether the run is still running under this fence."""
+    """Whether the run still runs under this fence."""
     statement = select(RunTable.id).where(
         RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running"
     )
@@ -276,7 +274,7 @@ def is_owned(connection: Connection, run: OwnedRun) -> bool:
 
 
 def expire_leases(connection: Connection, owner: str) -> None:
-    """Give up every lease of this owner, so that others take its runs over at once."""
+    """Let every lease of this owner expire, so that other processes take its runs over at once."""
     statement = (
         update(RunTable).where(RunTable.lease_owner == owner, RunTable.status == "running").values(lease_expires_at=0.0)
     )

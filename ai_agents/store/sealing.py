@@ -1,4 +1,4 @@
-"""Secrets at rest: what the database keeps of them can be read with a key that the database does not have."""
+"""Secrets at rest: they are encrypted in the database, with a key that is not in the database."""
 
 import base64
 import hashlib
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
 SHORTEST_KEY = 16
-# What the derived keys are for: of the same text another purpose makes other keys.
+# Part of the derivation, so that keys for another purpose would be different.
 _PURPOSE = b"sealed headers"
 
 
 class SealBroken(Exception):
-    """It was sealed with another key, or is no seal at all."""
+    """The text was sealed with another key, or is not sealed."""
 
 
 class Sealer:
-    """Seals with the first key, and opens what any of them has sealed."""
+    """Encrypts with the first key, and decrypts what any of the keys has encrypted."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         """Raises `InvalidRequest` for a key that is too short."""
@@ -33,11 +33,11 @@ class Sealer:
         self._keys = tuple(keys)
 
     def seal(self, secret: Mapping[str, str]) -> str:
-        """A text that says nothing of what is in it."""
+        """The secret, encrypted."""
         return self._fernet.encrypt(json.dumps(dict(secret)).encode()).decode()
 
     def open(self, sealed: str) -> JsonObject:
-        """What was sealed. Raises `SealBroken`."""
+        """The decrypted secret. Raises `SealBroken`."""
         require("cryptography")
         from cryptography.fernet import InvalidToken
 

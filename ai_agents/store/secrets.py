@@ -1,6 +1,6 @@
-"""Secrets that are given out once, as `<scheme><id>_<secret>`: the id finds the row, which keeps a hash of the secret.
+"""Secrets that are shown once, as `<scheme><id>_<secret>`. The id finds the row, which has a hash of the secret.
 
-The secret has 256 random bits, so a plain SHA-256 is enough: there is nothing in it to be guessed.
+The secret has 256 random bits and cannot be guessed, so a plain SHA-256 is enough.
 """
 
 import base64
@@ -18,7 +18,7 @@ _SECRET_LENGTH = 43
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A secret that was just made: `text` is what is given out, `prefix` its beginning without the secret itself."""
+    """A new secret. `text` is what the user gets; `prefix` is its beginning, without the secret itself."""
 
     id: str
     prefix: str
@@ -27,14 +27,14 @@ class NewSecret:
 
 
 def make_secret(scheme: str) -> NewSecret:
-    """A new one; `scheme` tells what kind it is, as `aia_`."""
+    """A new secret. `scheme` shows its kind, such as `aia_`."""
     new, secret = new_id(), secrets.token_urlsafe(32)
     prefix = scheme + base64.urlsafe_b64encode(UUID(new).bytes).decode().rstrip("=")
     return NewSecret(new, prefix, f"{prefix}_{secret}", _hash(secret))
 
 
 def id_of(text: str, scheme: str) -> str | None:
-    """The id that a well-formed secret names."""
+    """The id in a secret; None if the text is not well-formed."""
     prefix_length = len(scheme) + _ID_LENGTH
     if len(text) != prefix_length + 1 + _SECRET_LENGTH or not text.isascii():
         return None
@@ -45,14 +45,14 @@ def id_of(text: str, scheme: str) -> str | None:
         decoded = base64.b64decode(encoded + "==", altchars=b"-_", validate=True)
     except ValueError:
         return None
-    # The last character has bits to spare: only one of its forms is the text that was given out.
+    # The last character has unused bits: only one of its forms is the text that was shown.
     if base64.urlsafe_b64encode(decoded).decode().rstrip("=") != encoded:
         return None
     return str(UUID(bytes=decoded))
 
 
 def matches(text: str, secret_hash: str) -> bool:
-    """Whether a well-formed secret is the one with this hash."""
+    """Whether a well-formed secret has this hash."""
     return hmac.compare_digest(secret_hash, _hash(text[-_SECRET_LENGTH:]))
 
 

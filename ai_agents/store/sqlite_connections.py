@@ -177,7 +177,7 @@ def open_engine(url: URL, *, pool_size: int, in_memory: bool) -> Engine:
         connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
         json_serializer=json.dumps,
         json_deserializer=json.loads,
-        hide_parameters=True,  # they hold what users said, and errors are logged
+        hide_parameters=True,  # they contain users' texts, and errors are logged
         **pool,
     )
 

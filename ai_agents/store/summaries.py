@@ -1,7 +1,7 @@
-"""Summaries: rows that say what a thread's messages up to one of them amount to. None is ever changed.
+"""Summaries of a thread's messages up to one of them. Their rows never change.
 
-The one that covers most counts, of several with the same cover the last one written. An empty text stands for none:
-it is what clearing a summary leaves.
+The summary that covers most counts; of several that cover the same, the last one. An empty text means no summary: it is
+what remains when a summary is cleared.
 """
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -35,7 +35,7 @@ TEXT_OF_NEWEST = (
 
 
 def newest(connection: Connection, thread_id: str, *, through_seq: int = MAX_SEQ) -> StoredSummary | None:
-    """The summary that counts, of those that cover nothing beyond `through_seq`."""
+    """The summary that counts, among those that cover nothing after `through_seq`."""
     row = connection.execute(_NEWEST, {"thread_id": thread_id, "through_seq": through_seq}).one_or_none()
     return StoredSummary(row.text, row.covers_through_seq) if row is not None and row.text else None
 
@@ -49,11 +49,11 @@ def add(
     expected_covers: int,
     expected_text: str | None = None,
 ) -> bool:
-    """Add a summary, if the one that counts still is the one that it was made from; whether it was added.
+    """Add a summary if the one that counts is still the one from which it was made. Returns whether it was added.
 
-    `expected_covers` is what that one covers, 0 where there was none; `expected_text` is its text, "" where there was
-    none and None where that does not matter. The log tells of it as `context.compacted`.
-    Raises `ThreadNotFound`, `InvalidRequest` for an empty text or a cover beyond the log.
+    `expected_covers` is what that one covers, 0 if there was none; `expected_text` is its text, "" if there was none,
+    None if the text does not matter. Writes the log row `context.compacted`.
+    Raises `ThreadNotFound`, `InvalidRequest` for an empty text or for a summary that covers more than the log has.
     """
     text = clean_text(text).strip()
     if not text:
@@ -78,7 +78,7 @@ def add(
 
 
 def replace_text(connection: Connection, thread_id: str, text: str) -> None:
-    """Put another text in place of the summary that counts; "" clears it. The caller holds the thread's lock."""
+    """Replace the text of the summary that counts; "" clears it. The caller holds the thread's lock."""
     row = connection.execute(_NEWEST, {"thread_id": thread_id, "through_seq": MAX_SEQ}).one_or_none()
     covers, number = (row.covers_through_seq, row.number + 1) if row is not None else (0, 1)
     insert_summary(connection, thread_id, text, covers_through_seq=covers, number=number)
@@ -87,7 +87,7 @@ def replace_text(connection: Connection, thread_id: str, text: str) -> None:
 def insert_summary(
     connection: Connection, thread_id: str, text: str, *, covers_through_seq: int, number: int = 1
 ) -> None:
-    """Write a summary's row, and nothing else."""
+    """Write only a summary's row."""
     row = {
         "thread_id": thread_id,
         "covers_through_seq": covers_through_seq,
@@ -99,7 +99,7 @@ def insert_summary(
 
 
 class SummaryStore:
-    """Summaries as jobs read and write them."""
+    """Summaries, for jobs."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
@@ -109,7 +109,7 @@ class SummaryStore:
         return await self._db.read(lambda c: newest(c, thread_id))
 
     async def add(self, thread_id: str, text: str, *, covers_through_seq: int, expected_covers: int) -> bool:
-        """Add a summary, if the one that counts still covers `expected_covers` (0: none); whether it was added.
+        """Add a summary if the one that counts still covers `expected_covers` (0: none). Returns whether it was added.
 
         Raises `ThreadNotFound`, `InvalidRequest`.
         """

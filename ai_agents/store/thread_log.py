@@ -1,7 +1,4 @@
-"""The thread's log: append-only rows, numbered without gaps, written in the transaction of what they tell of.
-
-It lives in the store since not only runs write it: a title, a deletion and a summary do too.
-"""
+"""The thread's log: append-only rows, numbered without gaps, each written in the transaction of what it reports."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -21,7 +18,7 @@ from ai_agents.store.transactions import note_rows
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row to be: its event and the facts it brings besides the common keys."""
+    """A row to be written: its event, and the event's own facts besides the common keys."""
 
     type: EventType
     run_id: str | None = None
@@ -64,7 +61,7 @@ def lock(connection: Connection, thread_id: str) -> None:
 
 
 def reserve(connection: Connection, thread_id: str, count: int) -> int:
-    """Take the next `count` numbers; the first of them. Locks the thread, so writers of one thread follow one another.
+    """Reserve the next `count` numbers. Returns the first one. Locks the thread for other writers.
 
     Raises `ThreadNotFound`.
     """
@@ -75,7 +72,7 @@ def reserve(connection: Connection, thread_id: str, count: int) -> int:
 
 
 def give_back(connection: Connection, thread_id: str, count: int) -> None:
-    """Undo a reservation of this transaction, the last one of it."""
+    """Undo the last reservation of this transaction."""
     connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": -count})
 
 
@@ -88,7 +85,7 @@ def reserve_and_see(connection: Connection, thread_id: str, count: int) -> tuple
 
 
 def write(connection: Connection, thread_id: str, first_seq: int, entries: Sequence[Entry]) -> None:
-    """Write entries under numbers that were reserved in this transaction."""
+    """Write entries under numbers that this transaction has reserved."""
     now = utc_now()
     rows = [
         LogRow(
@@ -107,7 +104,7 @@ def write(connection: Connection, thread_id: str, first_seq: int, entries: Seque
 
 
 def append(connection: Connection, thread_id: str, *entries: Entry) -> int:
-    """Reserve numbers for the entries and write them; the first number. Raises `ThreadNotFound`."""
+    """Reserve numbers for the entries and write them. Returns the first number. Raises `ThreadNotFound`."""
     first = reserve(connection, thread_id, len(entries))
     write(connection, thread_id, first, entries)
     return first
@@ -116,21 +113,21 @@ def append(connection: Connection, thread_id: str, *entries: Entry) -> int:
 def list_after(
     connection: Connection, thread_id: str, seq: int, *, run_id: str | None = None, limit: int = 200
 ) -> list[LogRow]:
-    """Rows after `seq` in order, at most `limit`; with `run_id` only that run's."""
+    """Rows after `seq`, oldest first, at most `limit`; with `run_id`, only that run's."""
     values = {"b_thread": thread_id, "b_seq": seq, "b_limit": limit, "b_run": run_id}
     found = connection.execute(_AFTER if run_id is None else _AFTER_OF_RUN, values)
     return [_from_row(row) for row in found.mappings()]
 
 
 def list_before(connection: Connection, thread_id: str, seq: int | None, *, limit: int) -> list[LogRow]:
-    """Rows before `seq` (None: from the end), newest first."""
+    """Rows before `seq` (None: all), newest first."""
     statement = _OF_THREAD if seq is None else _OF_THREAD.where(_EVENTS.c.seq < seq)
     statement = statement.order_by(_EVENTS.c.seq.desc()).limit(limit)
     return [_from_row(row) for row in connection.execute(statement, {"b_thread": thread_id}).mappings()]
 
 
 def exists(connection: Connection, thread_id: str) -> bool:
-    """Whether the thread is there."""
+    """Whether the thread exists."""
     return (
         connection.execute(select(ThreadTable.id).where(ThreadTable.id == thread_id)).scalar_one_or_none() is not None
     )

@@ -1,4 +1,4 @@
-"""Threads: their own few fields, how they begin, and how they end. What happens in them is in the log."""
+"""Threads: their own fields, and how they are created and deleted. What happens in a thread is in its log."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,21 +51,21 @@ def create_thread(
     known_files: Mapping[str, FilePart] | None = None,
     owner_id: str | None = None,
 ) -> Thread:
-    """Write a thread with its owner's role and the messages that it starts from; the thread.
+    """Write a thread with its owner's role and its initial messages. Returns the thread.
 
-    A summary given here is of what came before these messages, so it covers none of them. `known_files` are files in
-    the messages of which more is known than the files themselves say.
+    A `summary` is about what came before these messages, so it covers none of them. `known_files` are files of the
+    messages about which more is known than is stored with the files.
     Raises `AgentNotFound` (also for a deleted agent), `InvalidRequest`.
     """
     agent = select(AgentTable.id).where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
     if connection.execute(agent).one_or_none() is None:
         raise AgentNotFound
     title, summary = _checked_text(title, "title"), _checked_text(summary, "summary")
-    beginning = initial_messages.from_messages(connection, messages, user_id=owner_id, known_files=known_files)
+    drafts = initial_messages.from_messages(connection, messages, user_id=owner_id, known_files=known_files)
     thread_id = insert_thread(
         connection,
         {"agent_id": agent_id, "title": title, "title_by": title and "user", "metadata": dict(metadata or {})},
-        beginning,
+        drafts,
         owner_id=owner_id,
     )
     if summary:
@@ -76,16 +76,16 @@ def create_thread(
 def insert_thread(
     connection: Connection,
     values: Mapping[str, Any],
-    beginning: Sequence[initial_messages.Beginning],
+    drafts: Sequence[initial_messages.MessageDraft],
     *,
     owner_id: str | None,
 ) -> str:
-    """Write a new thread, its owner's role and its first messages with their log; its id."""
+    """Write a new thread, its owner's role, and its initial messages with their log rows. Returns its id."""
     thread_id, now = new_id(), utc_now()
     row = {
         "id": thread_id,
         **values,
-        "last_seq": len(beginning),
+        "last_seq": len(drafts),
         "version": 1,
         "created_at": now,
         "updated_at": now,
@@ -93,7 +93,7 @@ def insert_thread(
     connection.execute(insert(ThreadTable), row)
     if owner_id is not None:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="thread", resource_id=thread_id)
-    initial_messages.insert(connection, thread_id, beginning)
+    initial_messages.insert(connection, thread_id, drafts)
     return thread_id
 
 
@@ -119,7 +119,7 @@ def get_thread(connection: Connection, thread_id: str) -> Thread:
 def list_threads(
     connection: Connection, *, user_id: str | None, agent_id: str | None, limit: int, after: str | None
 ) -> Page[Thread]:
-    """A page of the threads that a user has a role on (None: of all), newest first. Raises `InvalidCursor`."""
+    """A page of the threads on which a user has a role (None: of all), newest first. Raises `InvalidCursor`."""
     conditions = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
     statement = select(*_COLUMNS)
     if user_id is None:
@@ -138,10 +138,10 @@ def list_threads(
 def update_thread(
     connection: Connection, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
 ) -> tuple[Thread, int]:
-    """Put these of `title`, `summary`, `metadata` in place of the thread's own, and log it if that changes anything.
+    """Replace these of `title`, `summary`, `metadata`, and write a log row if that changes anything.
 
-    Gives the thread as clients see it, and its version.
-    Raises `ThreadNotFound`, `PreconditionFailed` where the thread is at another version, `InvalidRequest`.
+    Returns the thread as clients see it, and its version.
+    Raises `ThreadNotFound`, `PreconditionFailed` if the thread is at another version, `InvalidRequest`.
     """
     unknown = changes.keys() - set(_CHANGEABLE)
     if unknown:
@@ -149,7 +149,7 @@ def update_thread(
     thread_log.lock(connection, thread_id)
     thread, version = get_with_version(connection, thread_id)
     if expected_version is not None and version != expected_version:
-        raise PreconditionFailed(f"The thread is at version {version} by now.")
+        raise PreconditionFailed(f"The thread is at version {version} now.")
     values = _changed_values(connection, thread, changes)
     if values is None:
         return thread, version
@@ -161,7 +161,7 @@ def update_thread(
 
 
 def set_generated_title(connection: Connection, thread_id: str, title: str) -> bool:
-    """Give a thread that has no title one that a job made; whether it was given. A person's title stays.
+    """Give a thread without a title this one, which a job made. A person's title stays. Returns whether it was set.
 
     Raises `ThreadNotFound`.
     """
@@ -176,11 +176,11 @@ def set_generated_title(connection: Connection, thread_id: str, title: str) -> b
 
 
 def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owner_id: str | None) -> Thread:
-    """Write a new thread with the history of this one up to and with a message; the new thread.
+    """Write a new thread with the history of this one up to and including a message. Returns the new thread.
 
-    Raises `ThreadNotFound`, `MessageNotFound` (also for a message that still waits), `AgentDeleted`.
+    Raises `ThreadNotFound`, `MessageNotFound` (also for a queued message), `AgentDeleted`.
     """
-    # Nobody deletes it meanwhile; messages may be added, but what lies before one of them never changes.
+    # The lock keeps the thread. Messages may be added meanwhile, but the history before a message never changes.
     source = select(
         ThreadTable.agent_id, ThreadTable.title, ThreadTable.title_by, ThreadTable.meta, AgentTable.deleted_at
     ).join(AgentTable)
@@ -193,12 +193,12 @@ def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owne
         raise MessageNotFound
     if thread["deleted_at"] is not None:
         raise AgentDeleted
-    beginning = initial_messages.from_history(connection, thread_id, through_seq=message["seq"])
+    drafts = initial_messages.from_history(connection, thread_id, through_seq=message["seq"])
     values = {name: thread[name] for name in ("agent_id", "title", "title_by", "metadata")}
-    new_thread_id = insert_thread(connection, values, beginning, owner_id=owner_id)
+    new_thread_id = insert_thread(connection, values, drafts, owner_id=owner_id)
     if (summary := summaries.newest(connection, thread_id, through_seq=message["seq"])) is not None:
-        # The copies are numbered anew, without what lay between the messages.
-        covered = sum(1 for copied in beginning if copied.from_seq <= summary.covers_through_seq)
+        # The copies have new numbers, without the log rows between the messages.
+        covered = sum(1 for copied in drafts if copied.from_seq <= summary.covers_through_seq)
         summaries.insert_summary(connection, new_thread_id, summary.text, covers_through_seq=covered)
     return get_thread(connection, new_thread_id)
 
@@ -206,13 +206,13 @@ def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owne
 def delete_thread(connection: Connection, thread_id: str) -> None:
     """Remove a thread with everything in it. Raises `ThreadNotFound`.
 
-    Its log goes too, so `thread.deleted` is told to whoever listens now and is no row.
+    Its log goes too, so `thread.deleted` is published to the readers and is no row.
     """
     thread_log.lock(connection, thread_id)
     row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one()
     roles.remove_all(connection, "thread", thread_id)
     connection.execute(delete(ThreadTable).where(ThreadTable.id == thread_id))
-    told = LogRow(
+    deleted = LogRow(
         thread_id=thread_id,
         seq=row["last_seq"] + 1,
         type="thread.deleted",
@@ -221,11 +221,11 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
         resets=False,
         created_at=utc_now(),
     )
-    note_rows(connection, [told])
+    note_rows(connection, [deleted])
 
 
 def to_public(row: Mapping[Any, Any]) -> Thread:
-    """A row of threads, with its summary, as clients see it."""
+    """The row of a thread, with its summary, as clients see it."""
     return {
         "id": row["id"],
         "agent_id": row["agent_id"],
@@ -240,7 +240,7 @@ def to_public(row: Mapping[Any, Any]) -> Thread:
 def _changed_values(
     connection: Connection, thread: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Columns to be written; None where nothing changes. A summary's row is written here."""
+    """The columns to update; None if nothing changes. Writes the row of a new summary."""
     wanted = {name: value if name == "metadata" else _checked_text(value, name) for name, value in changes.items()}
     differing = {name: value for name, value in wanted.items() if _differs(value, thread[name])}
     if not differing:
@@ -248,7 +248,7 @@ def _changed_values(
     if "summary" in differing:
         summaries.replace_text(connection, thread["id"], differing.pop("summary") or "")
     if "title" in differing:
-        # Without a title the thread is open to one by a job again.
+        # A job may give a title again to a thread without one.
         differing["title_by"] = differing["title"] and "user"
     return differing
 
@@ -261,7 +261,7 @@ def _differs(one: Any, other: Any) -> bool:
 
 
 def _checked_text(text: Any, name: str) -> str | None:
-    """The text as it can be kept; None for an empty one. Raises `InvalidRequest`."""
+    """The text as it can be stored; None for an empty one. Raises `InvalidRequest`."""
     if text is None:
         return None
     if not isinstance(text, str):
@@ -270,7 +270,7 @@ def _checked_text(text: Any, name: str) -> str | None:
 
 
 class ThreadStore:
-    """Threads as clients read and write them; who may do that is not asked here."""
+    """Threads as clients read and write them. It does not check rights."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
@@ -285,10 +285,10 @@ class ThreadStore:
         messages: Sequence[Mapping[str, Any]] = (),
         owner_id: str | None = None,
     ) -> Thread:
-        """A new thread. `messages` are what it starts from: `{"role", "content"}`, content a text or parts.
+        """A new thread. Initial `messages` are `{"role", "content"}`, with text or parts as content.
 
-        A summary given here is of what came before these messages. `owner_id` becomes the thread's owner and is who
-        said what users say in it. Raises `AgentNotFound`, `InvalidRequest`.
+        A `summary` is about what came before these messages. `owner_id` becomes the thread's owner, and the author of
+        the user messages. Raises `AgentNotFound`, `InvalidRequest`.
         """
         return await self._db.write(
             lambda c: create_thread(
@@ -324,7 +324,7 @@ class ThreadStore:
         limit: int = 20,
         after: str | None = None,
     ) -> Page[Thread]:
-        """Threads that the user has a role on, himself or with everybody (None: all threads), newest first.
+        """Threads on which the user, or every user, has a role (None: all threads), newest first.
 
         `{"data", "next"}`. Raises `InvalidCursor`.
         """
@@ -335,16 +335,16 @@ class ThreadStore:
     async def update(
         self, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
     ) -> Thread:
-        """The thread with these of `title`, `summary`, `metadata` in place of its own.
+        """Replace these of `title`, `summary`, `metadata`. Returns the thread.
 
-        Raises `ThreadNotFound`, `PreconditionFailed` where the thread is at another version, `InvalidRequest`.
+        Raises `ThreadNotFound`, `PreconditionFailed` if the thread is at another version, `InvalidRequest`.
         """
         return (await self.update_with_version(thread_id, changes, expected_version=expected_version))[0]
 
     async def update_with_version(
         self, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
     ) -> tuple[Thread, int]:
-        """As `update`, with the version that the thread is at after it."""
+        """As `update`, and the thread's version after it."""
         return await self._db.write(lambda c: update_thread(c, thread_id, changes, expected_version=expected_version))
 
     async def delete(self, thread_id: str) -> None:
@@ -352,8 +352,8 @@ class ThreadStore:
         await self._db.write(lambda c: delete_thread(c, thread_id), long=True)
 
     async def fork(self, thread_id: str, message_id: str, *, owner_id: str | None = None) -> Thread:
-        """A new thread with the history of this one up to and with a message.
+        """A new thread with the history of this one up to and including a message.
 
-        Raises `ThreadNotFound`, `MessageNotFound` (also for one that still waits), `AgentDeleted`.
+        Raises `ThreadNotFound`, `MessageNotFound` (also for a queued message), `AgentDeleted`.
         """
         return await self._db.write(lambda c: fork_thread(c, thread_id, message_id, owner_id=owner_id), long=True)

@@ -1,4 +1,4 @@
-"""Tickets: what a browser's EventSource, which cannot send a key, shows to read one thread's streams."""
+"""Tickets: they let a browser's EventSource, which cannot send a key, read one thread's streams."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ from ai_agents.store.models import ApiKeyTable, TicketTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 
 _SCHEME = "tkt_"
-# Each use makes a ticket good for this much longer …
+# Each use extends a ticket by this …
 _USE = timedelta(minutes=10)
 # … until it is this old.
 _LONGEST = timedelta(hours=24)
@@ -32,7 +32,7 @@ _EXTEND = update(TicketTable).where(TicketTable.id == bindparam("ticket_id")).va
 
 
 def create_ticket(connection: Connection, thread_id: str, user_id: str, *, admin: bool, key_id: str | None) -> Ticket:
-    """Write a ticket: `{"ticket", "expires_at"}`. It goes with the key and with the thread."""
+    """Write a ticket. It is deleted with its key and with its thread."""
     now = datetime.now(UTC)
     secret = make_secret(_SCHEME)
     expires_at = (now + _USE).strftime(TIME_FORMAT)
@@ -51,7 +51,7 @@ def create_ticket(connection: Connection, thread_id: str, user_id: str, *, admin
 
 
 def use_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
-    """Whom a ticket speaks for, `user_id, admin, thread_id`, and make it last; None for one that does not hold."""
+    """The holder of this ticket, which is extended; None if it is not valid."""
     ticket_id = id_of(ticket, _SCHEME)
     if ticket_id is None:
         return None
@@ -68,20 +68,20 @@ def use_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
 
 
 def sweep(connection: Connection) -> int:
-    """Forget tickets that hold no more; how many."""
+    """Delete expired tickets. Returns how many."""
     return connection.execute(delete(TicketTable).where(TicketTable.expires_at <= utc_now())).rowcount
 
 
 class TicketStore:
-    """Tickets as clients make and show them."""
+    """Tickets: clients create and use them."""
 
     def __init__(self, conn: HasDatabase) -> None:
         self._db = conn.database
 
     async def create(self, thread_id: str, user_id: str, *, admin: bool = False, key_id: str | None = None) -> Ticket:
-        """A new ticket, this once: `{"ticket", "expires_at"}`."""
+        """A new ticket, which is shown only this once."""
         return await self._db.write(lambda c: create_ticket(c, thread_id, user_id, admin=admin, key_id=key_id))
 
     async def use(self, ticket: str) -> TicketHolder | None:
-        """Whom the ticket speaks for, `user_id, admin, thread_id`; None for one that does not hold."""
+        """The holder of this ticket, which is extended; None if it is not valid."""
         return await self._db.write(lambda c: use_ticket(c, ticket))

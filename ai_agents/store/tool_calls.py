@@ -1,6 +1,6 @@
-"""The journal of tool calls: what was asked for, what waits for a person, what began, how it ended.
+"""The state of tool calls: requested, waiting for a person, started, ended.
 
-It is what a successor knows after a crash.
+After a crash, this is all that the run's next owner knows about them.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,24 +10,22 @@ from sqlalchemy import Connection, insert, select, update
 
 from ai_agents.core.ids import utc_now
 from ai_agents.core.parts import part_from_stored, part_to_stored
-from ai_agents.core.types import JsonObject, ToolCallPart
+from ai_agents.core.types import JsonObject, ToolCallPart, ToolCallStatus
 from ai_agents.store.models import ToolCallTable
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call without a result: it waits for a person, was approved by one, or has started."""
+    """A call without a result: it waits for a person, is approved, or has started."""
 
     call: ToolCallPart
-    status: str
+    status: ToolCallStatus
 
 
 def insert_calls(
     connection: Connection, run_id: str, calls: Sequence[ToolCallPart], *, waiting: Collection[str] = ()
 ) -> None:
-    """Note that these calls begin now, in the transaction after which they do; those in `waiting`, by their ids, wait
-    for a person instead.
-    """
+    """Record that these calls are about to start, and that those with ids in `waiting` wait for a person."""
     now = utc_now()
     connection.execute(
         insert(ToolCallTable),
@@ -47,7 +45,7 @@ def insert_calls(
 
 
 def start_approved(connection: Connection, run_id: str) -> list[ToolCallPart]:
-    """Note that the approved calls begin now; them, in the order asked for."""
+    """Record that the approved calls start now. Returns them, in the model's order."""
     approved = [each.call for each in list_open(connection, run_id) if each.status == "approved"]
     if approved:
         statement = update(ToolCallTable).where(ToolCallTable.run_id == run_id, ToolCallTable.status == "approved")
@@ -56,7 +54,7 @@ def start_approved(connection: Connection, run_id: str) -> list[ToolCallPart]:
 
 
 def decide(connection: Connection, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None) -> bool:
-    """Note what was said of a call that waits; False if it does not."""
+    """Record the decision on a waiting call; False if it does not wait."""
     statement = (
         update(ToolCallTable)
         .where(
@@ -69,8 +67,8 @@ def decide(connection: Connection, run_id: str, tool_call_id: str, *, approved: 
     return connection.execute(statement).rowcount == 1
 
 
-def finish(connection: Connection, run_id: str, tool_call_id: str, *, status: str = "finished") -> bool:
-    """Note how a call ended (`finished`, `refused` or `unknown`); False if that was noted before."""
+def finish(connection: Connection, run_id: str, tool_call_id: str, *, status: ToolCallStatus = "finished") -> bool:
+    """Record how a call ended (`finished`, `refused` or `unknown`); False if that is recorded already."""
     statement = (
         update(ToolCallTable)
         .where(
@@ -93,7 +91,7 @@ def find(connection: Connection, run_id: str, tool_call_id: str) -> ToolCallPart
 
 
 def list_open(connection: Connection, run_id: str) -> list[OpenCall]:
-    """Calls that have no result, in the order asked for."""
+    """The calls without a result, in the model's order."""
     statement = (
         select(ToolCallTable.part, ToolCallTable.status)
         .where(ToolCallTable.run_id == run_id, ToolCallTable.finished_at.is_(None))
@@ -104,5 +102,5 @@ def list_open(connection: Connection, run_id: str) -> list[OpenCall]:
 
 def _to_call(stored: JsonObject) -> ToolCallPart:
     part = part_from_stored(stored)
-    assert isinstance(part, ToolCallPart)  # noqa: S101  # nothing else is written here
+    assert isinstance(part, ToolCallPart)  # noqa: S101  # no other part is written here
     return part

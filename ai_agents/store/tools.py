@@ -1,4 +1,4 @@
-"""Tools that admins made: HTTP calls, and MCP servers with what they offered and what of it was agreed to."""
+"""Tools that admins made: HTTP calls, and MCP servers with the tools that they offered and those that are approved."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
@@ -34,9 +34,9 @@ def create_tool(
     sealed_headers: str | None,
     offered: Sequence[OfferedTool] | None = None,
 ) -> ToolRow:
-    """Write a tool; its row. What a server offers as it is added has been agreed to with it.
+    """Write a tool and return its row. The tools that a new server offers are approved with it.
 
-    Raises `Conflict` where there is one of this name.
+    Raises `Conflict` if there is a tool of this name.
     """
     now = utc_now()
     row: dict[str, Any] = {
@@ -62,7 +62,7 @@ def _to_row(row: Mapping[Any, Any]) -> ToolRow:
 
 
 def find_tools(connection: Connection, names: Collection[str]) -> dict[str, ToolRow]:
-    """The rows of those of these names that there are."""
+    """The rows of the existing tools among these names, by name."""
     if not names:
         return {}
     found = connection.execute(_FIND, {"names": sorted(names)}).mappings()
@@ -97,9 +97,9 @@ def save_listing(
     listed_at: str,
     approved: Mapping[str, OfferedTool] | None = None,
 ) -> ToolRow:
-    """Keep what a server offered at a time, unless a later listing is there, and what of it is agreed to now.
+    """Store what a server offered at this time, unless a later listing is stored, and what is newly approved of it.
 
-    The row. Raises `ToolNotFound`, also where another server has been given the name since.
+    Returns the row. Raises `ToolNotFound`, also if another server has this name now.
     """
     place = (AdminToolTable.name == name, AdminToolTable.created_at == created_at)
     row = connection.execute(select(*_COLUMNS).where(*place).with_for_update()).mappings().one_or_none()

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import InvalidRequest, JobNotFound
 from ai_agents.core.rows import Job, Page
 from ai_agents.core.types import JobStatus
-from ai_agents.store.jobs import JobNotFound
 from ai_agents.workers.erasure import request_erasure
 from app.container import Container
 from app.services.access import require_admin

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from ai_agents.core.exceptions import Conflict, ProviderRejected, ProviderTimeout
+from ai_agents.core.exceptions import Conflict, JobNotFound, ProviderRejected, ProviderTimeout
 from ai_agents.store import jobs
-from ai_agents.store.jobs import MAX_ATTEMPTS, JobLost, JobNotFound, JobStore
+from ai_agents.store.jobs import MAX_ATTEMPTS, JobLost, JobStore
 from ai_agents.workers.jobs import JobRunner
 from app.job_queue import CeleryJobs
 from tests.present import present
