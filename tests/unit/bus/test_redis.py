@@ -22,8 +22,8 @@ async def replicas(redis_server: RedisServer) -> AsyncIterator[tuple[Replica, Re
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(Replica(redis_server.url))
         other = await stack.enter_async_context(Replica(redis_server.url))
-        assert one.bus.is_up
-        assert other.bus.is_up
+        assert one.bus.is_connected
+        assert other.bus.is_connected
         yield one, other
 
 
@@ -34,8 +34,9 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
         yield connection
 
 
-def mirrors(client: redis.Redis) -> list[bytes]:
-    return list(client.scan_iter("aia:text:*"))
+def published(client: redis.Redis) -> int:
+    """How many messages were published so far."""
+    return int(client.info("commandstats").get("cmdstat_publish", {}).get("calls", 0))
 
 
 def heard_channels(client: redis.Redis) -> list[bytes]:
@@ -60,11 +61,12 @@ async def test_a_reader_that_comes_late_gets_the_text_so_far_and_follows_from_th
     replicas: tuple[Replica, Replica], client: redis.Redis
 ) -> None:
     one, other = replicas
+    before = published(client)
     writer = one.write()
     for number in range(30):
         writer.say(f"{number} ")
         await asyncio.sleep(0)
-    await eventually(lambda: mirrors(client) != [], what="the mirror")
+    await eventually(lambda: published(client) > before, what="the first text")
     follower = other.read()
     await follower.has(writer)
     writer.say("and more")
@@ -114,9 +116,7 @@ async def test_rows_reach_readers_and_listeners_of_both_replicas_once(replicas: 
     assert here.channel.rows_after(0) == heard
 
 
-async def test_a_message_that_is_recorded_ends_everywhere_and_leaves_nothing_in_redis(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
+async def test_a_message_that_is_recorded_ends_everywhere(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     follower = other.read()
     await follower.is_heard()
@@ -126,30 +126,50 @@ async def test_a_message_that_is_recorded_ends_everywhere_and_leaves_nothing_in_
     one.bus.publish([row(2, "message.completed", run="run", resets=True)])
     assert writer.channel.progress is None
     await eventually(lambda: follower.text == "nothing", what="the end of the message")
-    await eventually(lambda: mirrors(client) == [], what="the mirror to be dropped")
 
 
-async def test_a_run_that_leaves_this_process_takes_its_mirror_along(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
-    one, _ = replicas
-    writer = one.write()
+async def test_nothing_is_stored_in_redis(replicas: tuple[Replica, Replica], client: redis.Redis) -> None:
+    one, other = replicas
+    writer, follower = one.write(), other.read()
     writer.say("text")
-    await eventually(lambda: mirrors(client) != [], what="the mirror")
-    writer.leave()
-    await eventually(lambda: mirrors(client) == [], what="the mirror to be dropped")
+    one.bus.publish([row(2)])
+    await follower.has(writer)
+    assert client.keys("aia:*") == []
 
 
-async def test_a_mirror_does_not_outlive_a_killed_process_for_long(
+async def test_text_that_no_other_process_reads_is_published_once_and_again_when_one_asks_for_it(
     replicas: tuple[Replica, Replica], client: redis.Redis
 ) -> None:
-    one, _ = replicas
-    one.write().say("text")
-    await eventually(lambda: mirrors(client) != [], what="the mirror")
-    assert 0 < int(client.ttl(mirrors(client)[0])) <= 300
+    one, other = replicas
+    before = published(client)
+    writer, reader = one.write(), one.read()
+    await reader.is_heard()
+    for number in range(20):
+        writer.say(f"{number} ")
+        await asyncio.sleep(0.005)
+    one.bus.request_sweep()
+    await eventually(lambda: published(client) >= before + 2, what="the sweep")
+    assert published(client) == before + 2
+    follower = other.read()
+    await follower.has(writer)
+    writer.say("and more")
+    await follower.has(writer)
 
 
-async def test_a_process_that_was_thought_dead_does_not_write_over_its_successors_mirror(
+async def test_a_reader_of_a_thread_gets_the_text_of_every_message_in_it(replicas: tuple[Replica, Replica]) -> None:
+    one, other = replicas
+    follower = other.read()
+    await follower.is_heard()
+    for seq, replica in enumerate((one, one, other, one), start=1):
+        writer = replica.write(base_seq=seq)
+        writer.say(f"message {seq}")
+        await follower.has(writer)
+        replica.bus.publish([row(seq + 1, "message.completed", run="run", resets=True)])
+        writer.leave()
+        await eventually(lambda: follower.text == "nothing", what="the end of the message")
+
+
+async def test_a_process_that_was_thought_dead_does_not_write_over_its_successors_text(
     replicas: tuple[Replica, Replica],
 ) -> None:
     one, other = replicas
@@ -225,7 +245,6 @@ async def test_two_hundred_threads_are_followed_over_one_connection(
         follower.leave()
         writer.leave()
     await eventually(lambda: heard_channels(client) == [], what="the subscriptions to end")
-    await eventually(lambda: mirrors(client) == [], what="the mirrors to be dropped")
 
 
 async def test_a_short_turn_that_is_read_where_it_runs_asks_nothing_of_redis(

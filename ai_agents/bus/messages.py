@@ -1,0 +1,85 @@
+"""The messages that processes send each other through Redis, as JSON: log rows, text in progress, and requests.
+
+Each message begins with the name of the process that sent it, so that a process recognizes its own without parsing
+them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ai_agents.bus.progress import TextInProgress, TextKind
+from ai_agents.core import json
+from ai_agents.core.types import LogRow
+
+
+class TextUpdate(NamedTuple):
+    """A stretch of a message's text that begins at position `start`; 1 is the first code point."""
+
+    base_seq: int
+    fence: int
+    run_id: str
+    message_id: str
+    start: int
+    segments: list[tuple[TextKind, str]]
+
+
+class MessageWriter:
+    """Writes the messages of one process. All of them begin with `mark`."""
+
+    def __init__(self, process: str) -> None:
+        self.mark = b'{"from":"%b",' % process.encode()
+
+    def rows(self, rows: Sequence[LogRow]) -> bytes:
+        """Committed rows of one thread."""
+        return self._message(rows=list(rows))
+
+    def text(self, progress: TextInProgress, start: int) -> bytes:
+        """The text from position `start` on."""
+        text = (progress.base_seq, progress.fence, progress.run_id, progress.message_id)
+        segments = [(segment.kind, segment.text) for segment in progress.since(start)]
+        return self._message(text=text, start=start, segments=segments)
+
+    def ask(self, thread_ids: Sequence[str]) -> bytes:
+        """Asks the processes that write text in these threads to publish it again from its start."""
+        return self._message(ask=thread_ids)
+
+    def cancel(self, run_id: str) -> bytes:
+        """Asks the owner of the run to look at its cancel flag."""
+        return self._message(cancel=run_id)
+
+    def sweep(self) -> bytes:
+        """Says that there are runs to take over."""
+        return self._message(sweep=True)
+
+    def look(self) -> bytes:
+        """Says that this process failed to publish something, so that readers have to look at their logs."""
+        return self._message(look=True)
+
+    def _message(self, **fields: Any) -> bytes:
+        return self.mark + json.dumps(fields).encode()[1:]
+
+
+def read(message: bytes) -> dict[str, Any]:
+    """The fields of a message. Raises ValueError for anything else than a JSON object."""
+    fields = json.loads(message)
+    if isinstance(fields, dict):
+        return fields
+    raise ValueError("not a message of the bus")
+
+
+def read_rows(fields: dict[str, Any]) -> list[LogRow]:
+    """The rows of a message. Raises ValueError for another form, which another version may have."""
+    try:
+        return [LogRow(**row) for row in fields["rows"]]
+    except TypeError as error:
+        raise ValueError("rows of another version") from error
+
+
+def read_text(fields: dict[str, Any]) -> TextUpdate:
+    """The text of a message. Raises ValueError for another form, which another version may have."""
+    try:
+        base_seq, fence, run_id, message_id = fields["text"]
+        segments = [(kind, text) for kind, text in fields["segments"]]
+        return TextUpdate(base_seq, fence, run_id, message_id, fields["start"], segments)
+    except (KeyError, TypeError) as error:
+        raise ValueError("text of another version") from error
