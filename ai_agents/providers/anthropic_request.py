@@ -188,7 +188,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
                         "input": part.arguments,
                     }
                 )
-            case FilePart() if (file := file_to_wire(part)) is not None:
+            case FilePart() if (file := _file_to_wire(part)) is not None:
                 blocks.append(file)
             case _:
                 blocks += [{"type": "text", "text": text} for text in visible_texts([part])]
@@ -211,7 +211,7 @@ def _reasoning_part_to_wire(text: str, origin: Mapping[str, Any], model: str) ->
     return []
 
 
-def file_to_wire(part: FilePart) -> JsonObject | None:
+def _file_to_wire(part: FilePart) -> JsonObject | None:
     """An image or document block; None for a file that goes by its name or as text."""
     if is_image(part):
         return {"type": "image", "source": _source_to_wire(part)}

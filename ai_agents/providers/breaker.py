@@ -11,7 +11,7 @@ THRESHOLD = 3
 OPEN_S = 30.0
 # A provider may ask to wait for an hour; it is tried again earlier.
 MAX_OPEN_S = 300.0
-_MAX_BREAKERS = 1000
+MAX_BREAKERS = 1000
 
 
 class Breaker:
@@ -65,7 +65,7 @@ class Breakers:
         key = (provider, model)
         breaker = self._breakers.get(key)
         if breaker is None:
-            if len(self._breakers) >= _MAX_BREAKERS:
+            if len(self._breakers) >= MAX_BREAKERS:
                 del self._breakers[next(iter(self._breakers))]
             breaker = self._breakers[key] = Breaker(self._clock)
         return breaker

@@ -35,7 +35,7 @@ class OllamaProvider(HTTPProvider):
         max_retries: int = 2,
     ) -> None:
         super().__init__(model=model, max_retries=max_retries)
-        self._base_url = _address(base_url)
+        self._base_url = base_url_from(base_url)
         self._api_key = api_key
         self._num_ctx = num_ctx
 
@@ -62,7 +62,7 @@ class OllamaProvider(HTTPProvider):
         return OllamaParser(request)
 
 
-def _address(host: str | None) -> str:
+def base_url_from(host: str | None) -> str:
     """The base URL for a value of `OLLAMA_HOST`. A server listens at `0.0.0.0`, a client calls it at `127.0.0.1`."""
     if not host or not host.strip():
         return DEFAULT_BASE_URL

@@ -102,7 +102,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
         ]
     text = "\n\n".join(visible_texts(message.parts))
     if message.role == "user":
-        with_files = parts_with_files(message, file_to_wire, text_type="text")
+        with_files = parts_with_files(message, _file_to_wire, text_type="text")
         return [{"role": "user", "content": with_files or text or EMPTY_TEXT}]
     rendered: JsonObject = {"role": "assistant"}
     if text:
@@ -142,7 +142,7 @@ def _is_own(origin: Mapping[str, Any], model: str) -> bool:
     return origin.get("provider") == NAME and origin.get("model") == model and REASONING_CONTENT in origin
 
 
-def file_to_wire(part: FilePart) -> JsonObject | None:
+def _file_to_wire(part: FilePart) -> JsonObject | None:
     """A part of a user's message; None for a file that goes by its name or as text."""
     if is_image(part):
         return {"type": "image_url", "image_url": {"url": data_url(part)}}

@@ -98,7 +98,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
             for part in tool_results_of(message)
         ]
     if message.role == "user":
-        with_files = parts_with_files(message, file_to_wire, text_type="input_text")
+        with_files = parts_with_files(message, _file_to_wire, text_type="input_text")
         text = "\n\n".join(visible_texts(message.parts))
         return [{"role": "user", "content": with_files or [{"type": "input_text", "text": text or EMPTY_TEXT}]}]
     items: list[JsonObject] = []
@@ -124,7 +124,7 @@ def _reasoning_part_to_wire(origin: Mapping[str, Any], model: str) -> list[JsonO
     return [origin["item"]] if is_own else []
 
 
-def file_to_wire(part: FilePart) -> JsonObject | None:
+def _file_to_wire(part: FilePart) -> JsonObject | None:
     """A part of a user's message; None for a file that goes by its name or as text."""
     if is_image(part):
         return {"type": "input_image", "image_url": data_url(part)}

@@ -20,6 +20,8 @@ _BUILT_IN = {
 _registered: dict[str, ProviderFactory] = {}
 # A provider needs one of these options before it can be used; the others need none.
 _NEEDED_OPTIONS = {"anthropic": ("api_key",), "openai": ("api_key", "base_url")}
+# Providers with one model only.
+_ONLY_MODELS = {"echo": "echo"}
 
 
 def get_provider(name: str, **options: Any) -> Provider:
@@ -94,7 +96,7 @@ class ProviderPool:
             return self._providers[name].model
         default_name, default_model = self.default
         model: str | None = self._options.get(name, {}).get("model")
-        return model or (default_model if name == default_name else "echo" if name == "echo" else None)
+        return model or (default_model if name == default_name else _ONLY_MODELS.get(name))
 
     def configured(self) -> list[ProviderStatus]:
         """Every known provider, by name, and whether it can be used."""

@@ -18,13 +18,12 @@ _FIRST_BACKOFF_S = 0.5
 _MAX_BACKOFF_S = 8.0
 
 
-async def with_retries(attempt: Callable[[float], Awaitable[T]], *, retries: int, within_s: float | None = None) -> T:
+async def with_retries(attempt: Callable[[float], Awaitable[T]], *, retries: int, within_s: float) -> T:
     """The result of `attempt`, which is tried up to `retries` more times after retryable errors.
 
-    Each try gets the seconds that are left of `within_s` (None: `MAX_TOTAL_S`); none begins later. Raises the last
-    error.
+    Each try gets the seconds that are left of `within_s`; none begins later. Raises the last error.
     """
-    deadline = monotonic() + (MAX_TOTAL_S if within_s is None else within_s)
+    deadline = monotonic() + within_s
     for tried in range(retries + 1):
         try:
             return await attempt(max(0.0, deadline - monotonic()))

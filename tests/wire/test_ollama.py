@@ -6,7 +6,7 @@ import pytest
 
 from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.types import ModelMessage, PartDelta, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
-from ai_agents.providers.ollama import _address
+from ai_agents.providers.ollama import base_url_from
 from ai_agents.providers.ollama_request import to_wire
 from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
@@ -182,4 +182,4 @@ def test_the_context_grows_with_the_request_up_to_a_limit() -> None:
     ],
 )
 def test_an_address_may_have_each_form_of_ollama_host(host: str | None, address: str) -> None:
-    assert _address(host) == address
+    assert base_url_from(host) == address

@@ -3,7 +3,7 @@
 import pytest
 
 from ai_agents.core.exceptions import ProviderError, ProviderRateLimited, ProviderRejected
-from ai_agents.providers.breaker import MAX_OPEN_S, OPEN_S, THRESHOLD, Breaker, Breakers
+from ai_agents.providers.breaker import MAX_BREAKERS, MAX_OPEN_S, OPEN_S, THRESHOLD, Breaker, Breakers
 
 DOWN = ProviderError("down", retryable=True)
 
@@ -101,6 +101,6 @@ def test_each_model_has_its_own_breaker_and_their_number_is_limited(clock: Clock
     one = breakers.get("a", "m")
     assert breakers.get("a", "m") is one
     assert breakers.get("a", "n") is not one
-    for number in range(2000):
-        breakers.get("a", str(number))
-    assert len(breakers._breakers) == 1000
+    others = [breakers.get("a", str(number)) for number in range(MAX_BREAKERS)]
+    assert breakers.get("a", str(MAX_BREAKERS - 1)) is others[-1]
+    assert breakers.get("a", "m") is not one
