@@ -11,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.attachments.staging import Receiving
+from ai_agents.attachments.staging import IncomingFile
 from ai_agents.core.types import JsonObject
 from ai_agents.store import idempotency
 from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
@@ -31,7 +31,7 @@ _ESCAPED = re.compile("%(?:0[0-9A-F]|1[0-9A-F]|22|7F)", re.IGNORECASE)
 
 def fingerprint(request: Request, upload: Upload) -> str:
     """A hash of the request for its idempotency key. The form's boundary differs each time, so the file counts."""
-    said = "\0".join((upload.filename, upload.declared or "", upload.received.sha256))
+    said = "\0".join((upload.filename, upload.declared or "", upload.staged.sha256))
     return idempotency.fingerprint(request.method, request.scope["path"], said.encode())
 
 
@@ -54,8 +54,8 @@ async def read_upload(request: Request) -> AsyncGenerator[Upload]:
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise PayloadTooLarge(f"A file may have at most {attachments.max_bytes} bytes.")
-    with attachments.receive() as receiving:
-        form = _UploadForm(boundary, receiving)
+    with attachments.receive() as incoming:
+        form = _UploadForm(boundary, incoming)
         size = 0
         async for chunk in request.stream():
             size += len(chunk)
@@ -63,14 +63,14 @@ async def read_upload(request: Request) -> AsyncGenerator[Upload]:
                 raise PayloadTooLarge(f"A file may have at most {attachments.max_bytes} bytes.")
             form.feed(chunk)
         filename, media_type = form.finish()
-        yield Upload(await receiving.finish(), filename, media_type)
+        yield Upload(await incoming.finish(), filename, media_type)
 
 
 class _UploadForm:
     """Parses a form chunk by chunk. The first mistake in it raises an error."""
 
-    def __init__(self, boundary: bytes, receiving: Receiving) -> None:
-        self._receiving = receiving
+    def __init__(self, boundary: bytes, incoming: IncomingFile) -> None:
+        self._incoming = incoming
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         self._headers: dict[bytes, bytes] = {}
         self._filename: str | None = None
@@ -85,7 +85,7 @@ class _UploadForm:
                     "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
                     "on_header_end": self._end_header,
                     "on_headers_finished": self._begin_part,
-                    "on_part_data": lambda data, start, end: receiving.write(memoryview(data)[start:end]),
+                    "on_part_data": lambda data, start, end: incoming.write(memoryview(data)[start:end]),
                     "on_end": self._end,
                 },
             )

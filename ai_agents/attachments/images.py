@@ -1,6 +1,6 @@
-"""Pictures looked at from outside: where they end and how large they would be, from their structure alone.
+"""Reads the size of an image and where its bytes end, from its structure alone: nothing is decompressed.
 
-Nothing is decompressed. A picture is refused where its structure is broken, or where it is over and the bytes go on.
+An image is refused if its structure is broken, or if other bytes follow its end.
 Sources: https://www.w3.org/TR/png-3/, https://www.w3.org/Graphics/JPEG/itu-t81.pdf (annex B),
 https://www.w3.org/Graphics/GIF/spec-gif89a.txt, https://developers.google.com/speed/webp/docs/riff_container, all read
 2026-11-22.
@@ -9,58 +9,54 @@ https://www.w3.org/Graphics/GIF/spec-gif89a.txt, https://developers.google.com/s
 import re
 import struct
 from collections.abc import Callable
-from mmap import mmap
 from typing import NamedTuple
 
-Data = bytes | mmap
-# Chunks, segments or blocks that a picture may have: far more than any writer makes of 20 MiB, few enough to walk.
-_MAX_PIECES = 300_000
-# What careless writers leave at the end.
+from ai_agents.attachments.staging import Data
+
+# The most chunks, segments or blocks in an image: far more than any writer makes of 20 MiB, and quick to walk.
+_MAX_CHUNKS = 300_000
+# What some writers leave at the end.
 _PADDING = b"\0\r\n\t "
-# What cameras put behind a JPEG: further pictures, a film, notes of their own with this at their end.
-_CAMERAS_NOTES = b"SEFT"
 _MAX_PADDING = 4096
+# Cameras put more images, a video, or their own notes after a JPEG. The notes end with this.
+_CAMERA_NOTES = b"SEFT"
 _SIZED_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
-# Within a scan every 0xFF is followed by 0 or a restart mark until the next segment begins.
+# Within a scan every 0xFF is followed by 0 or by a restart marker, until the next segment begins.
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class Malformed(ValueError):
-    """It begins like a picture of this kind and is none."""
+    """The data begins like an image of this kind and is none."""
 
 
-class Picture(NamedTuple):
-    """How large a picture is, in pixels, and where its bytes end."""
+class Image(NamedTuple):
+    """The size of an image in pixels, 0 if there are no pixels, and where its bytes end."""
 
     width: int
     height: int
     end: int
 
 
-def read_png(data: Data) -> Picture:
-    """The size in its header. Raises `Malformed`."""
+def _read_png(data: Data) -> Image:
+    """The size is in its header."""
     width, height = struct.unpack_from(">II", data, 16) if data[12:16] == b"IHDR" else (0, 0)
     at, has_pixels = 8, False
-    for _ in range(_MAX_PIECES):
+    for _ in range(_MAX_CHUNKS):
         length, kind = struct.unpack_from(">I4s", data, at)
-        if length > 0x7FFFFFFF or not kind.isalpha():
-            break
-        has_pixels = has_pixels or kind == b"IDAT"
         at += 12 + length
-        if at > len(data):
-            break
+        has_pixels = has_pixels or kind == b"IDAT"
         if kind == b"IEND":
-            if not has_pixels:
-                break
-            return Picture(width, height, at)
+            return Image(width * has_pixels, height, at)
+        if not kind.isalpha():
+            break
     raise Malformed
 
 
-def read_jpeg(data: Data) -> Picture:
-    """The size in its frame header. Raises `Malformed`."""
-    at, size, scanned = 2, (0, 0), False
-    for _ in range(_MAX_PIECES):
+def _read_jpeg(data: Data) -> Image:
+    """The size is in its frame headers: the largest counts."""
+    at, width, height, has_pixels = 2, 0, 0, False
+    for _ in range(_MAX_CHUNKS):
         if data[at] != 0xFF:
             break
         marker = data[at + 1]
@@ -69,18 +65,16 @@ def read_jpeg(data: Data) -> Picture:
             continue
         at += 2
         if marker == 0xD9:
-            if not scanned:
-                break
-            return Picture(*size, at)
+            return Image(width * has_pixels, height, at)
         if marker in _STANDALONE:
             continue
         (length,) = struct.unpack_from(">H", data, at)
         if marker in _SIZED_FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 3)
-            size = (max(size[0], width), max(size[1], height))
+            frame_height, frame_width = struct.unpack_from(">HH", data, at + 3)
+            width, height = max(width, frame_width), max(height, frame_height)
         at += length
         if marker == 0xDA:
-            scanned = True
+            has_pixels = True
             following = _AFTER_SCAN.search(data, at)
             if following is None:
                 break
@@ -88,56 +82,46 @@ def read_jpeg(data: Data) -> Picture:
     raise Malformed
 
 
-def read_gif(data: Data) -> Picture:
-    """The size of its screen, or of its largest frame. Raises `Malformed`."""
+def _read_gif(data: Data) -> Image:
+    """The size is that of its screen, or of its largest frame."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    at = 13 + _colors(flags)
-    has_pixels, pieces = False, 0
-    while pieces < _MAX_PIECES:
-        introducer = data[at]
-        if introducer == 0x3B:
-            if not has_pixels:
-                break
-            return Picture(width, height, at + 1)
-        if introducer == 0x2C:
-            frame_width, frame_height, frame_flags = struct.unpack_from("<HHB", data, at + 5)
+    at, has_pixels, in_blocks = 13 + _color_table_bytes(flags), False, False
+    for _ in range(_MAX_CHUNKS):
+        first = data[at]
+        if in_blocks:
+            at, in_blocks = at + 1 + first, first > 0
+        elif first == 0x2C:
+            frame_width, frame_height, flags = struct.unpack_from("<HHB", data, at + 5)
             width, height, has_pixels = max(width, frame_width), max(height, frame_height), True
-            at += 11 + _colors(frame_flags)
-        elif introducer == 0x21:
-            at += 2
+            at, in_blocks = at + 11 + _color_table_bytes(flags), True
+        elif first == 0x21:
+            at, in_blocks = at + 2, True
+        elif first == 0x3B:
+            return Image(width * has_pixels, height, at + 1)
         else:
             break
-        while (length := data[at]) and pieces < _MAX_PIECES:
-            at += 1 + length
-            pieces += 1
-        at += 1
-        pieces += 1
     raise Malformed
 
 
-def read_webp(data: Data) -> Picture:
-    """The larger of the sizes that its canvas and its bitstream tell. Raises `Malformed`."""
-    (length,) = struct.unpack_from("<I", data, 4)
-    end = 8 + length
-    at, width, height, has_pixels = 12, 0, 0, False
-    for _ in range(_MAX_PIECES):
-        if at == end or at + 1 == end:
-            break
-        kind, size = struct.unpack_from("<4sI", data, at)
-        found = _webp_size(data, kind, at + 8)
-        width, height = max(width, found[0]), max(height, found[1])
-        has_pixels = has_pixels or kind in {b"VP8 ", b"VP8L", b"ANMF"}
-        at += 8 + size + size % 2
-        if at > end + 1:
-            raise Malformed
-    if end > len(data) or not has_pixels:
-        raise Malformed
-    return Picture(width, height, end)
-
-
-def _colors(flags: int) -> int:
-    """The length of a GIF's color table."""
+def _color_table_bytes(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _read_webp(data: Data) -> Image:
+    """The size is the larger of those of its canvas and of its bitstream."""
+    end = 8 + int.from_bytes(data[4:8], "little")
+    at, width, height, has_pixels = 12, 0, 0, False
+    for _ in range(_MAX_CHUNKS):
+        if at in {end - 1, end}:
+            return Image(width * has_pixels, height, end)
+        if at > end:
+            break
+        kind, length = struct.unpack_from("<4sI", data, at)
+        chunk_width, chunk_height = _webp_size(data, kind, at + 8)
+        width, height = max(width, chunk_width), max(height, chunk_height)
+        has_pixels = has_pixels or kind in {b"VP8 ", b"VP8L", b"ANMF"}
+        at += 8 + length + length % 2
+    raise Malformed
 
 
 def _webp_size(data: Data, kind: bytes, at: int) -> tuple[int, int]:
@@ -152,39 +136,39 @@ def _webp_size(data: Data, kind: bytes, at: int) -> tuple[int, int]:
     return 0, 0
 
 
-_READERS: tuple[tuple[re.Pattern[bytes], str, Callable[[Data], Picture]], ...] = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png", read_png),
-    (re.compile(rb"\xff\xd8\xff"), "image/jpeg", read_jpeg),
-    (re.compile(rb"GIF8[79]a"), "image/gif", read_gif),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp", read_webp),
+_READERS: tuple[tuple[re.Pattern[bytes], str, Callable[[Data], Image]], ...] = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png", _read_png),
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg", _read_jpeg),
+    (re.compile(rb"GIF8[79]a"), "image/gif", _read_gif),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp", _read_webp),
 )
 
 
-def find_picture(data: Data) -> tuple[str, Picture] | None:
-    """The media type and the measures of a picture; None where the data does not begin like one.
+def find_image(data: Data) -> tuple[str, Image] | None:
+    """The media type and the size of an image; None if the data does not begin like one.
 
-    Raises `Malformed` where it begins like one and is broken, has no size, or goes on after its end. Only behind a JPEG
-    more may come, as cameras put further pictures and films there.
+    Raises `Malformed` if it begins like an image and is broken, has no pixels, or if other bytes follow its end.
     """
-    found = next((each for each in _READERS if each[0].match(data)), None)
-    if found is None:
-        return None
-    _, media_type, read = found
-    try:
-        picture = read(data)
-    except (struct.error, IndexError) as error:
-        raise Malformed from error
-    may_follow = _is_padding(data, picture.end) or (media_type == "image/jpeg" and _is_cameras(data, picture.end))
-    if not may_follow or picture.width < 1 or picture.height < 1:
-        raise Malformed
-    return media_type, picture
+    for beginning, media_type, read in _READERS:
+        if not beginning.match(data):
+            continue
+        try:
+            image = read(data)
+        except (struct.error, IndexError) as error:
+            raise Malformed from error
+        width, height, end = image
+        may_follow = _is_padding(data, end) or (media_type == "image/jpeg" and _is_from_camera(data, end))
+        if end > len(data) or not may_follow or not width or not height:
+            raise Malformed
+        return media_type, image
+    return None
 
 
 def _is_padding(data: Data, start: int) -> bool:
     return len(data) - start <= _MAX_PADDING and not data[start:].strip(_PADDING)
 
 
-def _is_cameras(data: Data, start: int) -> bool:
+def _is_from_camera(data: Data, start: int) -> bool:
     begins = data[start : start + _MAX_PADDING].lstrip(_PADDING[:1])
-    # Before the name of a film's first box stands its length, whose zeros may be gone by now.
-    return begins[:3] == b"\xff\xd8\xff" or b"ftyp" in begins[:8] or data[-4:] == _CAMERAS_NOTES
+    # Before the name of a video's first box stands its length, whose leading zeros are stripped.
+    return begins[:3] == b"\xff\xd8\xff" or b"ftyp" in begins[:8] or data[-4:] == _CAMERA_NOTES

@@ -1,6 +1,6 @@
-"""Files on their way in: written to a folder of their own while they arrive, under names of ours, gone when done with.
+"""Staged files: each upload is written to a directory of its own under a generated name, and removed afterwards.
 
-Nothing of what a client calls a file gets near the disk.
+A client's file name is never used as a path.
 """
 
 import asyncio
@@ -17,34 +17,46 @@ from typing import BinaryIO
 from ai_agents.core.exceptions import FileTooLarge, StorageUnavailable
 from ai_agents.core.ids import new_id
 
-# What lies here longer than any upload takes was left by a process that died.
+# An upload takes less time. An older file was left by a process that crashed.
 _LEFT_OVER_S = 6 * 3600
 
 
+class FileView(mmap):
+    """The content of a file, which `zipfile` can read: before Python 3.13 `mmap` lacks this method."""
+
+    def seekable(self) -> bool:
+        """Whether it can be read at any position."""
+        return True
+
+
+# The content of a file, in memory or mapped.
+Data = bytes | FileView
+
+
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A file that has arrived whole, for as long as it is staged. `sha256` is 64 hex digits."""
+class StagedFile:
+    """A complete upload while it is staged. `sha256` is 64 hex digits."""
 
     path: Path
     sha256: str
     size_bytes: int
 
     def open(self) -> BinaryIO:
-        """The file, at its beginning."""
+        """Open the file for reading."""
         return self.path.open("rb")
 
     @contextmanager
-    def view(self) -> Generator[mmap | bytes]:
-        """Its content, without reading it all into memory."""
+    def view(self) -> Generator[Data]:
+        """The content, which is not read into memory as a whole."""
         if not self.size_bytes:
             yield b""
             return
-        with self.open() as file, mmap(file.fileno(), 0, access=ACCESS_READ) as view:
+        with self.open() as file, FileView(file.fileno(), 0, access=ACCESS_READ) as view:
             yield view
 
 
-class Receiving:
-    """A file as it arrives."""
+class IncomingFile:
+    """A file that is being uploaded."""
 
     def __init__(self, path: Path, file: BinaryIO, *, max_bytes: int) -> None:
         self._path = path
@@ -53,9 +65,9 @@ class Receiving:
         self._hash = hashlib.sha256()
         self._size_bytes = 0
 
-    def write(self, piece: bytes | memoryview) -> None:
-        """Take another piece. Raises `FileTooLarge`, `StorageUnavailable`."""
-        with memoryview(piece) as view:
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append a chunk. Raises `FileTooLarge`, `StorageUnavailable`."""
+        with memoryview(chunk) as view:
             self._size_bytes += view.nbytes
             if self._size_bytes > self._max_bytes:
                 raise FileTooLarge(f"The file is larger than {self._max_bytes} bytes.")
@@ -65,24 +77,24 @@ class Receiving:
             except OSError as error:
                 raise StorageUnavailable from error
 
-    async def finish(self) -> Received:
-        """The file, safe on the disk. Raises `StorageUnavailable`."""
+    async def finish(self) -> StagedFile:
+        """Sync the file to the disk. Raises `StorageUnavailable`."""
         try:
-            await asyncio.to_thread(_settle, self._file)
+            await asyncio.to_thread(_sync, self._file)
         except OSError as error:
             raise StorageUnavailable from error
-        return Received(self._path, self._hash.hexdigest(), self._size_bytes)
+        return StagedFile(self._path, self._hash.hexdigest(), self._size_bytes)
 
 
 class Staging:
-    """The folder in which files arrive. It is made when the first one does."""
+    """The directory for uploads. It is created with the first upload."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     @contextmanager
-    def receive(self, *, max_bytes: int) -> Iterator[Receiving]:
-        """A place for one file; what is in it is removed at the end. Raises `StorageUnavailable`."""
+    def receive(self, *, max_bytes: int) -> Iterator[IncomingFile]:
+        """Begin an upload. Its file is removed at the end of the context. Raises `StorageUnavailable`."""
         path = self._directory / new_id()
         try:
             for directory in (self._directory.parent, self._directory):
@@ -92,18 +104,18 @@ class Staging:
             raise StorageUnavailable from error
         try:
             with file:
-                yield Receiving(path, file, max_bytes=max_bytes)
+                yield IncomingFile(path, file, max_bytes=max_bytes)
         finally:
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove what processes that died have left behind."""
+        """Remove files that crashed processes have left behind."""
         oldest = time.time() - _LEFT_OVER_S
         for path in self._directory.glob("*") if self._directory.is_dir() else ():
             if path.is_file() and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
 
 
-def _settle(file: BinaryIO) -> None:
+def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())

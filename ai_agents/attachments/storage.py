@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ai_agents.attachments.staging import Received, Staging
+from ai_agents.attachments.staging import StagedFile, Staging
 from ai_agents.core.exceptions import BlobMissing, InvalidRequest, StorageUnavailable
 from ai_agents.core.extras import require
 from ai_agents.core.ids import new_id
@@ -31,7 +31,7 @@ class BlobStore(Protocol):
 
     staging: Staging
 
-    async def put(self, received: Received) -> None:
+    async def put(self, staged: StagedFile) -> None:
         """Store the bytes of a staged file, atomically. An existing blob stays as it is."""
         ...
 
@@ -76,8 +76,8 @@ class DiskStore:
         self._directory = Path(directory)
         self.staging = Staging(self._directory / _INCOMING)
 
-    async def put(self, received: Received) -> None:
-        await self._do(_link, received.path, self._path(received.sha256))
+    async def put(self, staged: StagedFile) -> None:
+        await self._do(_link, staged.path, self._path(staged.sha256))
 
     async def put_text(self, sha256: str, text: str) -> None:
         await self._do(_replace, self._path(sha256).with_suffix(_TEXT), text.encode())
@@ -129,9 +129,9 @@ class ObjectStore:
         self._missing = (NotFoundError, FileNotFoundError)
         self.staging = Staging(Path(directory) / _INCOMING)
 
-    async def put(self, received: Received) -> None:
+    async def put(self, staged: StagedFile) -> None:
         with _as_unavailable(*self._errors):
-            await self._objects.put_async(_key(received.sha256), received.path)
+            await self._objects.put_async(_key(staged.sha256), staged.path)
 
     async def put_text(self, sha256: str, text: str) -> None:
         with _as_unavailable(*self._errors):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from ai_agents.attachments.staging import Received
+from ai_agents.attachments.staging import StagedFile
 from ai_agents.auth.files import Loc, attach, require_on_file
 from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File
@@ -19,7 +19,7 @@ from app.services.repeats import create_once
 class Upload:
     """A file that has arrived. `declared` is the media type that the client gave."""
 
-    received: Received
+    staged: StagedFile
     filename: str
     declared: str | None
 
@@ -29,7 +29,7 @@ async def create_file(
 ) -> File:
     """Store a file of the user's. Raises `UnsupportedFile`, `InvalidRequest`, `IdempotencyKeyReused`."""
     attachments = container.attachments
-    inspected = await attachments.inspect(upload.received, upload.filename, declared=upload.declared)
+    inspected = await attachments.inspect(upload.staged, upload.filename, declared=upload.declared)
     await attachments.keep(inspected)
     file = await create_once(
         container,

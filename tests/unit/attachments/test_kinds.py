@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.attachments.images import Malformed, find_picture
-from ai_agents.attachments.kinds import DOCX, IMAGES, MAX_PIXELS, PDF, TEXTS, tell_kind
+from ai_agents.attachments.images import Malformed, find_image
+from ai_agents.attachments.kinds import DOCX, IMAGES, MAX_PIXELS, PDF, TEXTS, detect_kind
 from ai_agents.core.exceptions import InvalidRequest, UnsupportedFile
 from tests.fakes import samples
 
@@ -23,7 +23,7 @@ PICTURES = {
 def test_a_picture_is_told_with_its_size_whatever_it_is_called(media_type: str) -> None:
     data, width, height = PICTURES[media_type]
     for name, declared in (("a", None), ("a.png", "image/jpeg"), ("a.webp", "application/octet-stream")):
-        kind = tell_kind(data, filename=name, declared=declared)
+        kind = detect_kind(data, filename=name, declared=declared)
         assert kind.media_type == media_type
         assert kind.facts == {"width": width, "height": height}
 
@@ -34,17 +34,17 @@ def test_a_picture_that_ends_early_or_goes_on_is_none(media_type: str) -> None:
     for length in range(13, len(data)):
         if data[:length] != data.rstrip(b"\0"):
             with pytest.raises(UnsupportedFile):
-                tell_kind(data[:length], filename="a")
+                detect_kind(data[:length], filename="a")
     with pytest.raises(UnsupportedFile):
-        tell_kind(data + b"and more", filename="a")
-    assert tell_kind(data + b"\0\0\r\n", filename="a").media_type == media_type
+        detect_kind(data + b"and more", filename="a")
+    assert detect_kind(data + b"\0\0\r\n", filename="a").media_type == media_type
 
 
 def test_what_cameras_put_behind_a_photograph_is_let_be() -> None:
     photograph = samples.jpeg()
     film = struct.pack(">I", 24) + b"ftypmp42" + bytes(12)
     for more in (samples.jpeg(8, 8), b"\0" * 100 + samples.jpeg(8, 8), film, b"notes of the camera's own SEFT"):
-        assert tell_kind(photograph + more, filename="a.jpg").facts == {"width": 32, "height": 16}
+        assert detect_kind(photograph + more, filename="a.jpg").facts == {"width": 32, "height": 16}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_cameras_put_behind_a_photograph_is_let_be() -> None:
 )
 def test_a_picture_of_too_many_pixels_is_refused_with_the_limit(data: bytes) -> None:
     with pytest.raises(InvalidRequest, match=str(MAX_PIXELS)) as refused:
-        tell_kind(data, filename="a")
+        detect_kind(data, filename="a")
     assert refused.value.loc == ("file",)
 
 
@@ -68,7 +68,7 @@ def test_a_large_frame_in_a_small_gif_counts() -> None:
     small = samples.gif(4, 5)
     frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 65_535, 65_535, 0) + b"\x02\x02\x4c\x01\x00"
     with pytest.raises(InvalidRequest):
-        tell_kind(small[:-1] + frame + b";", filename="a.gif")
+        detect_kind(small[:-1] + frame + b";", filename="a.gif")
 
 
 @given(st.sampled_from([data for data, _, _ in PICTURES.values()]), st.data())
@@ -77,7 +77,7 @@ def test_no_damage_to_a_picture_makes_the_reader_fail(data: bytes, draw: st.Data
     for _ in range(draw.draw(st.integers(1, 4))):
         damaged[draw.draw(st.integers(0, len(damaged) - 1))] = draw.draw(st.integers(0, 255))
     try:
-        found = find_picture(bytes(damaged))
+        found = find_image(bytes(damaged))
     except Malformed:
         return
     assert found is None or (found[0] in IMAGES and found[1].width > 0 and found[1].height > 0)
@@ -86,7 +86,7 @@ def test_no_damage_to_a_picture_makes_the_reader_fail(data: bytes, draw: st.Data
 @given(st.binary(max_size=200), st.sampled_from(["a.png", "a.txt", "a.docx", "a", "a.md"]))
 def test_any_bytes_are_one_kind_or_refused(data: bytes, name: str) -> None:
     try:
-        kind = tell_kind(data, filename=name)
+        kind = detect_kind(data, filename=name)
     except (UnsupportedFile, InvalidRequest):
         return
     assert kind.media_type in {*IMAGES, *TEXTS, PDF, DOCX}
@@ -117,7 +117,7 @@ def test_any_bytes_are_one_kind_or_refused(data: bytes, name: str) -> None:
 def test_names_and_declared_types_choose_among_texts_only(
     name: str, declared: str | None, data: bytes, media_type: str
 ) -> None:
-    assert tell_kind(data, filename=name, declared=declared).media_type == media_type
+    assert detect_kind(data, filename=name, declared=declared).media_type == media_type
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_names_and_declared_types_choose_among_texts_only(
 )
 def test_content_that_is_not_what_it_is_said_to_be_is_refused(name: str, declared: str | None, data: bytes) -> None:
     with pytest.raises(UnsupportedFile):
-        tell_kind(data, filename=name, declared=declared)
+        detect_kind(data, filename=name, declared=declared)
 
 
 def test_a_document_that_would_unpack_to_too_much_is_refused_without_unpacking_it() -> None:
@@ -151,11 +151,22 @@ def test_a_document_that_would_unpack_to_too_much_is_refused_without_unpacking_i
     lying = bytearray(bomb)
     lying[where + 24 : where + 28] = struct.pack("<I", 1 << 30)
     with pytest.raises(InvalidRequest, match="unpacks"):
-        tell_kind(bytes(lying), filename="a.docx")
+        detect_kind(bytes(lying), filename="a.docx")
 
 
 def test_an_archive_with_more_parts_than_a_document_has_is_refused() -> None:
     parts: dict[str, str | bytes] = {f"word/{number}": b"" for number in range(10_001)}
     parts |= {"[Content_Types].xml": samples.CONTENT_TYPES, "word/document.xml": "<a/>"}
     with pytest.raises(UnsupportedFile):
-        tell_kind(samples.archive(parts), filename="a.docx")
+        detect_kind(samples.archive(parts), filename="a.docx")
+
+
+def test_an_archive_that_states_the_number_of_its_parts_elsewhere_is_refused() -> None:
+    document = samples.docx("x")
+    end = document.rindex(b"PK\x05\x06")
+    start, length = document.index(b"PK\x01\x02"), end - document.index(b"PK\x01\x02")
+    count = struct.unpack_from("<H", document, end + 10)[0]
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, length, start)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    with pytest.raises(UnsupportedFile, match="too many parts"):
+        detect_kind(document[:end] + record + locator + document[end:], filename="a.docx")

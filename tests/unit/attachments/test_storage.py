@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
-from ai_agents.attachments.staging import Received
+from ai_agents.attachments.staging import StagedFile
 from ai_agents.attachments.storage import BlobStore, DiskStore, ObjectStore, open_blob_store
 from ai_agents.core.exceptions import BlobMissing, FileTooLarge, InvalidRequest, StorageUnavailable
 
@@ -30,7 +30,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     return ObjectStore(LocalStore(tmp_path / "bucket", mkdir=True), tmp_path / "files")
 
 
-async def put(blobs: BlobStore, content: bytes = CONTENT) -> Received:
+async def put(blobs: BlobStore, content: bytes = CONTENT) -> StagedFile:
     """Let this content arrive and be kept."""
     with blobs.staging.receive(max_bytes=len(content)) as receiving:
         for start in range(0, len(content), 65_536):
