@@ -156,11 +156,11 @@ def error_from_transport(provider: str, error: BaseException, *, timeout_s: floa
             return ProviderTimeout(f"{provider} was silent for {timeout_s:g} s.", provider=provider)
         cause = cause.__cause__ or cause.__context__
     if begun:
-        return truncated(provider, "broke off its stream")
+        return truncated(provider, "lost the connection during its answer")
     return ProviderError(f"{provider} cannot be reached.", provider=provider, retryable=True)
 
 
-def truncated(provider: str, how: str = "ended its stream without its end") -> ProviderTruncated:
+def truncated(provider: str, how: str = "ended its answer too early") -> ProviderTruncated:
     """The error for an answer that began and has no valid end."""
     return ProviderTruncated(f"{provider} {how}.", provider=provider)
 

@@ -70,5 +70,5 @@ class ResponseParser(ABC):
                 return error
             except (ValueError, TypeError, KeyError, AttributeError, IndexError):
                 # The object has a shape that this wire format does not have.
-                return truncated(self.provider, "sent something that is not part of its stream")
+                return truncated(self.provider, "sent data that is not in its format")
         return None
