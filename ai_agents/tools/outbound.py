@@ -1,13 +1,13 @@
-"""The one HTTP client for addresses that a user, a model or a remote description has a say in.
+"""The HTTP client for addresses that users, models or remote descriptions have a say in.
 
-An address is checked where it is connected to: a name is looked up once, and the connection goes to the very address
-that was found to be public. So it does not matter how an address is written, where a redirect leads, or what a name
-server says the next time.
+An address is checked where the connection is made: a name is looked up once, and the connection goes to an address
+that was found to be public. So the check holds however an address is written, wherever a redirect leads, and whatever
+a name server says the next time.
 """
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +18,6 @@ from weakref import WeakValueDictionary
 
 from ai_agents.tools.addresses import is_public
 from ai_agents.tools.base import ToolError
-from ai_agents.tools.outbound_transport import FindAddresses, guarded_transport
 
 if TYPE_CHECKING:
     import httpx2
@@ -40,7 +39,7 @@ class OutboundFailed(ToolError):
 
 @dataclass(frozen=True, slots=True)
 class OutboundResponse:
-    """An answer. `body` is as much of it as may be read; `cut` says that there was more."""
+    """An answer. `body` is cut off at the limit of what is read; then `cut` is true."""
 
     status: int
     media_type: str
@@ -50,9 +49,9 @@ class OutboundResponse:
 
 
 class Outbound:
-    """A guarded client. `allow` names hosts, `host` or `host:port`, that may be on this machine or a private network.
+    """A guarded client. `allow` names hosts (`host` or `host:port`) that may be on this machine or a private network.
 
-    Nothing is taken from the environment, no cookie is kept, and no header is sent but those that are given.
+    It takes nothing from the environment, keeps no cookies, and sends no headers but those that it is given.
     `max_bytes` is how much of an answer is read.
     """
 
@@ -63,7 +62,7 @@ class Outbound:
         max_bytes: int = 10 * 1024 * 1024,
         connect_timeout_s: float = 5.0,
         max_redirects: int = 3,
-        resolve: FindAddresses | None = None,
+        resolve: Callable[[str, int], Awaitable[list[str]]] | None = None,
     ) -> None:
         self.max_bytes = max_bytes
         self._allow = frozenset(entry.strip().lower().rstrip(".") for entry in allow if entry.strip())
@@ -81,10 +80,10 @@ class Outbound:
         content: bytes | None = None,
         timeout_s: float = 30.0,
     ) -> OutboundResponse:
-        """The answer to a request, its body within `timeout_s` too. Raises `OutboundRefused`, `OutboundFailed`."""
+        """Send a request and read its answer, all within `timeout_s`. Raises `OutboundRefused`, `OutboundFailed`."""
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._follow(_Request(method, _parsed(url), dict(headers or {}), content))
+                return await self._follow(_OutboundRequest(method, _parsed(url), dict(headers or {}), content))
         except TimeoutError:
             raise OutboundFailed(f"The server did not answer within {timeout_s:g} s.") from None
 
@@ -96,16 +95,18 @@ class Outbound:
         max_bytes: float = inf,
         max_values: float = inf,
     ) -> "httpx2.AsyncClient":
-        """A client for a library that brings its own protocol: guarded in the same way, and it follows no redirects.
+        """Return a client of its own connections for a library with its own protocol. It follows no redirects.
 
-        Its connections are its own; `timeout_s` is seconds without a byte. An answer of more than `max_bytes`, or of
-        JSON with more than `max_values` lists and objects, breaks off with an error.
+        It is guarded in the same way. `timeout_s` is seconds without a byte. An answer of more than `max_bytes`, or of
+        JSON with more than `max_values` lists and objects, breaks off with a `ToolError`.
         """
         import httpx2
 
+        from ai_agents.tools.outbound_transport import GuardedTransport
+
         return httpx2.AsyncClient(
-            transport=guarded_transport(self.addresses, max_bytes=max_bytes, max_values=max_values),
-            # Unpacked, a short answer can be a long one: answers are taken as they are.
+            transport=GuardedTransport(self.addresses, max_bytes=max_bytes, max_values=max_values),
+            # A short compressed answer can be a long one.
             headers={"user-agent": _USER_AGENT, "accept-encoding": "identity", **(headers or {})},
             timeout=httpx2.Timeout(timeout_s, connect=self._connect_timeout_s),
             trust_env=False,
@@ -114,14 +115,17 @@ class Outbound:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        # Whoever is cancelled in here has begun to close all of it.
+        # Taken out first: a second call must not close them again, even if this one is cancelled.
         if lookups := self.__dict__.pop("_lookups", None):
             lookups.shutdown(wait=False)
         if client := self.__dict__.pop("_client", None):
             await client.aclose()
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Where this host may be connected to. Raises `OutboundRefused`, OSError, also where it takes too long."""
+        """Return the addresses that this host may be connected to.
+
+        Raises `OutboundRefused`, and OSError if the name is not known; TimeoutError is one.
+        """
         name = host.lower().rstrip(".")
         bracketed = f"[{name}]" if ":" in name else name
         async with asyncio.timeout(self._connect_timeout_s):
@@ -139,14 +143,14 @@ class Outbound:
 
     @cached_property
     def _lookups(self) -> ThreadPoolExecutor:
-        # Name servers that do not answer hold up other names, and nothing else.
+        # Threads of their own: name servers that do not answer must not hold up other work.
         return ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="lookup")
 
     @cached_property
     def _client(self) -> "httpx2.AsyncClient":
         return self.client()
 
-    async def _follow(self, request: "_Request") -> OutboundResponse:
+    async def _follow(self, request: "_OutboundRequest") -> OutboundResponse:
         for _ in range(self._max_redirects + 1):
             async with self._share(request), self._sent(request) as response:
                 location = response.headers.get("location")
@@ -155,13 +159,12 @@ class Outbound:
                 request = _redirected(request, response.status_code, location)
         raise OutboundFailed(f"The server redirected more than {self._max_redirects} times.")
 
-    def _share(self, request: "_Request") -> asyncio.Semaphore:
-        # Held by whoever waits for it or has it, and gone with the last of them.
-        origin = (request.url.scheme, request.url.host, request.url.port)
-        return self._shares.setdefault(origin, asyncio.Semaphore(_MAX_OF_ONE_ORIGIN))
+    def _share(self, request: "_OutboundRequest") -> asyncio.Semaphore:
+        # The requests that wait for it or hold it keep it alive; it goes with the last of them.
+        return self._shares.setdefault(request.origin, asyncio.Semaphore(_MAX_OF_ONE_ORIGIN))
 
     @asynccontextmanager
-    async def _sent(self, request: "_Request") -> AsyncIterator["httpx2.Response"]:
+    async def _sent(self, request: "_OutboundRequest") -> AsyncIterator["httpx2.Response"]:
         import httpx2
 
         client = self._client
@@ -184,8 +187,8 @@ class Outbound:
 
         body, cut = bytearray(), False
         try:
-            async for piece in response.aiter_bytes(64 * 1024):
-                body += piece[: self.max_bytes - len(body)]
+            async for chunk in response.aiter_bytes(64 * 1024):
+                body += chunk[: self.max_bytes - len(body)]
                 if len(body) >= self.max_bytes:
                     cut = True
                     break
@@ -210,27 +213,32 @@ def _parsed(url: str) -> "httpx2.URL":
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class _OutboundRequest:
     method: str
     url: "httpx2.URL"
     headers: Mapping[str, str]
     content: bytes | None
 
+    @property
+    def origin(self) -> tuple[str, str, int | None]:
+        return self.url.scheme, self.url.host, self.url.port
 
-def _redirected(request: _Request, status: int, location: str) -> _Request:
-    """What is sent to where a redirect leads. To another origin nothing goes that was meant for the first."""
+
+def _redirected(request: _OutboundRequest, status: int, location: str) -> _OutboundRequest:
+    """Return the request that follows a redirect. To another origin it carries no headers and no content."""
     import httpx2
 
     try:
         target = _parsed(str(request.url.join(location)))
     except httpx2.InvalidURL:
-        raise OutboundFailed("The server redirected to what is not an address.") from None
+        raise OutboundFailed("The server redirected to something that is not an address.") from None
     if request.url.scheme == "https" and target.scheme != "https":
         raise OutboundRefused("The server redirected to an address without encryption.")
     if status == 303 or (status in {301, 302} and request.method == "POST"):
-        request = _Request("GET", request.url, request.headers, None)
-    if (request.url.scheme, request.url.host, request.url.port) == (target.scheme, target.host, target.port):
-        return replace(request, url=target)
+        request = replace(request, method="GET", content=None)
+    redirected = replace(request, url=target)
+    if redirected.origin == request.origin:
+        return redirected
     if request.method not in {"GET", "HEAD"}:
-        raise OutboundRefused("The server redirected what was sent to it to another one.")
-    return _Request(request.method, target, {}, None)
+        raise OutboundRefused("The server redirected a request with content to another server.")
+    return _OutboundRequest(request.method, target, {}, None)

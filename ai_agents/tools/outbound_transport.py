@@ -1,122 +1,122 @@
-"""The way that outbound requests take: connections to checked addresses alone, and answers that end."""
+"""The transport of outbound requests: it connects to checked addresses only, and limits the length of answers.
+
+Loaded with httpx2 when the first request is made. It uses the public interfaces of httpx2 and httpcore2 alone:
+httpx2's own transport takes no network backend.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import httpcore2
+import httpx2
 
 from ai_agents.core.unfinished import Unfinished
 from ai_agents.tools.base import ToolError
 
-if TYPE_CHECKING:
-    import httpx2
-
-# Where a host may be connected to, at a port; raises `ToolError` where it may not.
+# Returns the addresses that a host may be connected to at a port. Raises `ToolError` if there are none.
 FindAddresses = Callable[[str, int], Awaitable[list[str]]]
 _MAX_CONNECTIONS = 400
-# So many pieces may come at once, as small as they are, before the event loop gets to do something else.
-_MOST_PIECES = 256
+# After so many chunks that arrived at once, however small, the event loop may do something else.
+_MAX_CHUNKS_AT_ONCE = 256
 
 
-def guarded_transport(addresses: FindAddresses, *, max_bytes: float, max_values: float) -> "httpx2.AsyncBaseTransport":
-    """httpx2's own transport, but for the connections: a network behind a guard, through public interfaces alone."""
-    import httpcore2
-    import httpx2
+class GuardedTransport(httpx2.AsyncBaseTransport):
+    """Sends requests through a pool of guarded connections.
 
-    class Body(httpx2.AsyncByteStream):
-        """An answer's body, no longer than it may be."""
+    An answer of more than `max_bytes`, or of JSON with more than `max_values` lists and objects, breaks off.
+    """
 
-        def __init__(self, stream: Any) -> None:
-            self._stream = stream
+    def __init__(self, addresses: FindAddresses, *, max_bytes: float, max_values: float) -> None:
+        self._max_bytes = max_bytes
+        self._max_values = max_values
+        self._closing = Unfinished()
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            max_connections=_MAX_CONNECTIONS,
+            max_keepalive_connections=20,
+            keepalive_expiry=5.0,
+            network_backend=_GuardedNetwork(addresses, self._closing),
+        )
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            read = opened = pieces = 0
-            with _as_httpx():
-                async for piece in self._stream:
-                    pieces += 1
-                    if pieces % _MOST_PIECES == 0:
-                        await asyncio.sleep(0)
-                    read += len(piece)
-                    opened += piece.count(b"{") + piece.count(b"[")
-                    # A protocol's stream may not go on for ever. Who reads a single answer stops before that.
-                    if read > max_bytes or opened > max_values:
-                        raise ToolError("The server answered more than can be read.")
-                    yield piece
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request. Raises the errors of httpx2, and `ToolError` for an address that is not allowed."""
+        url = httpcore2.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
+        )
+        sent = httpcore2.Request(
+            request.method,
+            url,
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _errors_of_httpx2():
+            answer = await self._pool.handle_async_request(sent)
+        response = httpx2.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_BoundedBody(answer.stream, max_bytes=self._max_bytes, max_values=self._max_values),
+            extensions=answer.extensions,
+        )
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            await response.aclose()  # gives the connection back to the pool
+            raise httpx2.RemoteProtocolError("the answer is compressed, though the request asked for none that is")
+        return response
 
-        async def aclose(self) -> None:
-            await self._stream.aclose()
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+        await self._closing.wait()
 
-    class Guarded(httpx2.AsyncBaseTransport):
-        """Sends requests through a pool of guarded connections."""
 
-        def __init__(self) -> None:
-            self._closing = Unfinished()
-            self._pool = httpcore2.AsyncConnectionPool(
-                ssl_context=httpx2.create_ssl_context(trust_env=False),
-                max_connections=_MAX_CONNECTIONS,
-                max_keepalive_connections=20,
-                keepalive_expiry=5.0,
-                network_backend=_network(addresses, self._closing),
-            )
+class _BoundedBody(httpx2.AsyncByteStream):
+    """The body of an answer. Raises `ToolError` when it becomes too long."""
 
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            url = httpcore2.URL(
-                scheme=request.url.raw_scheme,
-                host=request.url.raw_host,
-                port=request.url.port,
-                target=request.url.raw_path,
-            )
-            asked = httpcore2.Request(
-                request.method,
-                url,
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-            with _as_httpx():
-                answered = await self._pool.handle_async_request(asked)
-            response = httpx2.Response(
-                answered.status,
-                headers=answered.headers,
-                stream=Body(answered.stream),
-                extensions=answered.extensions,
-            )
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                await response.aclose()  # nobody else gives its connection back
-                raise httpx2.RemoteProtocolError("the answer is packed, though none was asked for that is")
-            return response
+    def __init__(self, stream: Any, *, max_bytes: float, max_values: float) -> None:
+        self._stream = stream
+        self._max_bytes = max_bytes
+        self._max_values = max_values
 
-        async def aclose(self) -> None:
-            await self._pool.aclose()
-            await self._closing.wait()
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = values = chunks = 0
+        with _errors_of_httpx2():
+            async for chunk in self._stream:
+                chunks += 1
+                if chunks % _MAX_CHUNKS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                read += len(chunk)
+                values += chunk.count(b"{") + chunk.count(b"[")
+                if read > self._max_bytes or values > self._max_values:
+                    raise ToolError("The server answered more than can be read.")
+                yield chunk
 
-    return Guarded()
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 @contextmanager
-def _as_httpx() -> Generator[None]:
-    """Errors of the pool as those of the client: whoever uses it knows only these."""
-    import httpcore2
-    import httpx2
-
+def _errors_of_httpx2() -> Generator[None]:
+    """Turn errors of httpcore2 into those of httpx2, which have the same names."""
     try:
         yield
-    except httpcore2.ConnectTimeout as error:
-        raise httpx2.ConnectTimeout(str(error)) from error
-    except httpcore2.TimeoutException as error:
-        raise httpx2.ReadTimeout(str(error)) from error
-    except httpcore2.ConnectError as error:
-        raise httpx2.ConnectError(str(error)) from error
-    except httpcore2.NetworkError as error:
-        raise httpx2.ReadError(str(error)) from error
-    except (httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
-        raise httpx2.RemoteProtocolError(str(error)) from error
+    except (
+        httpcore2.TimeoutException,
+        httpcore2.NetworkError,
+        httpcore2.ProtocolError,
+        httpcore2.UnsupportedProtocol,
+    ) as error:
+        raise getattr(httpx2, type(error).__name__, httpx2.TransportError)(str(error)) from error
 
 
-class _Connection:
-    """A network stream that closes without a wait, among those that are `closing`.
+class _GuardedStream:
+    """A network stream whose `aclose` does not wait; `closing` has those that are being closed.
 
-    A pool that is cancelled while it waits for that keeps the request for ever, and closes nothing else.
+    If the pool is cancelled while it waits for a stream to close, it keeps the request for ever.
     """
 
     def __init__(self, stream: Any, closing: Unfinished) -> None:
@@ -126,38 +126,37 @@ class _Connection:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    async def start_tls(self, *args: Any, **options: Any) -> "_Connection":
+    async def start_tls(self, *args: Any, **options: Any) -> "_GuardedStream":
         try:
-            return _Connection(await self._stream.start_tls(*args, **options), self._closing)
+            return _GuardedStream(await self._stream.start_tls(*args, **options), self._closing)
         except BaseException:
-            await self.aclose()  # the pool does not know of it yet
+            await self.aclose()  # the pool does not have this stream yet
             raise
 
     async def aclose(self) -> None:
         self._closing.begin(self._stream.aclose())
 
 
-def _network(addresses: FindAddresses, closing: Unfinished) -> Any:
-    import httpcore2
+class _GuardedNetwork(httpcore2.AnyIOBackend):
+    """Connects to the addresses that were checked, in their order."""
 
-    class Guard(httpcore2.AnyIOBackend):
-        """Connects to what was checked, and to nothing else."""
+    def __init__(self, addresses: FindAddresses, closing: Unfinished) -> None:
+        self._addresses = addresses
+        self._closing = closing
 
-        async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
+    async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> Any:
+        try:
+            found = await self._addresses(host, port)
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout("the name was not found in time") from error
+        except OSError as error:
+            raise httpcore2.ConnectError("the name is not known") from error
+        for address in found[:-1]:
             try:
-                found = await addresses(host, port)
-            except TimeoutError as error:
-                raise httpcore2.ConnectTimeout("the name was not found in time") from error
-            except OSError as error:
-                raise httpcore2.ConnectError("the name is not known") from error
-            for address in found[:-1]:
-                try:
-                    return _Connection(await super().connect_tcp(address, port, *args, **options), closing)
-                except httpcore2.NetworkError:
-                    continue
-            return _Connection(await super().connect_tcp(found[-1], port, *args, **options), closing)
+                return _GuardedStream(await super().connect_tcp(address, port, *args, **options), self._closing)
+            except httpcore2.NetworkError:
+                continue
+        return _GuardedStream(await super().connect_tcp(found[-1], port, *args, **options), self._closing)
 
-        async def connect_unix_socket(self, *args: Any, **options: Any) -> Any:
-            raise ToolError("A socket of this machine may not be connected to.")
-
-    return Guard()
+    async def connect_unix_socket(self, *args: Any, **options: Any) -> Any:
+        raise ToolError("A socket of this machine may not be connected to.")
