@@ -1,4 +1,4 @@
-"""One exchange with an MCP server, through the official SDK: it ends in time, and in a sentence where it fails."""
+"""One exchange with an MCP server through the official SDK, and its failures as sentences for a model."""
 
 import asyncio
 import logging
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import httpx2
     from mcp import Client
 
-_FAREWELL_S = 1.0
+_END_SESSION_S = 1.0
 _SESSION = "mcp-session-id"
-# Where the SDK logs what servers say.
+# The SDK's loggers that log what servers say.
 _LOGGERS = (
     "client",
     "mcp.client.caching",
@@ -29,48 +29,48 @@ _LOGGERS = (
 _exchanging: ContextVar[bool] = ContextVar("ai_agents_exchanging", default=False)
 
 
-class _Silence(logging.Filter):
-    """Keeps what is logged within an exchange out of the log: a server may say again what it was sent in secret."""
+class _DuringExchanges(logging.Filter):
+    """Drops what is logged during an exchange: a server may repeat the secret headers that it was sent."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not _exchanging.get()
 
 
-_silence = _Silence()
+_during_exchanges = _DuringExchanges()
 
 
 @asynccontextmanager
 async def exchange(
     url: str, http: "httpx2.AsyncClient", *, mode: str, connect_timeout_s: float
 ) -> "AsyncGenerator[Client]":
-    """A client that is connected. It closes `http`, which is for this exchange alone."""
+    """Connect to a server. Closes `http`, which must not be used for anything else."""
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_silence)
+        logging.getLogger(name).addFilter(_during_exchanges)
     _exchanging.set(True)
-    farewell = _Farewell(url)
-    http.event_hooks = {"request": [], "response": [farewell.note]}
+    session = _LegacySession(url)
+    http.event_hooks = {"request": [], "response": [session.note]}
     try:
         async with http:
             try:
                 async with AsyncExitStack() as stack:
-                    # The SDK's own farewell waits for as long as the server takes to answer it.
+                    # To end the session, the SDK would wait for the server's answer, however long that takes.
                     transport = streamable_http_client(url, http_client=http, terminate_on_close=False)
                     client = Client(transport, mode=mode, cache=None)
                     async with asyncio.timeout(connect_timeout_s):
                         await stack.enter_async_context(client)
-                    farewell.version = client.protocol_version
+                    session.version = client.protocol_version
                     yield client
             finally:
-                await farewell.say(http)
+                await session.end(http)
     finally:
         _exchanging.set(False)
 
 
-class _Farewell:
-    """Tells a server of the older versions that its session is over, so that it need not keep it."""
+class _LegacySession:
+    """The session that a server of the older versions keeps until it is told that the session is over."""
 
     def __init__(self, url: str) -> None:
         self.version: str | None = None
@@ -78,23 +78,23 @@ class _Farewell:
         self._session_id: str | None = None
 
     async def note(self, response: "httpx2.Response") -> None:
-        """Take note of the session."""
+        """Take the session's id from a response."""
         self._session_id = response.headers.get(_SESSION, self._session_id)
 
-    async def say(self, http: "httpx2.AsyncClient") -> None:
-        """Say it, and do not wait for what comes back."""
+    async def end(self, http: "httpx2.AsyncClient") -> None:
+        """Tell the server, if it has a session. Whether that succeeds does not matter."""
         import httpx2
 
         if self._session_id is None:
             return
         headers = {_SESSION: self._session_id} | ({"mcp-protocol-version": self.version} if self.version else {})
         with suppress(httpx2.HTTPError, OSError, ToolError):  # TimeoutError is an OSError
-            async with asyncio.timeout(_FAREWELL_S), http.stream("DELETE", self._url, headers=headers):
+            async with asyncio.timeout(_END_SESSION_S), http.stream("DELETE", self._url, headers=headers):
                 pass
 
 
 def explain(server: str, error: BaseException) -> BaseException:
-    """What went wrong with a server, as a `ToolError` for a model; what is no fault of the server's is as it was."""
+    """Return the `ToolError` for an exception of an exchange; a cancellation or the end of the process as it is."""
     import httpx2
     from mcp.shared.exceptions import MCPError
     from pydantic import ValidationError

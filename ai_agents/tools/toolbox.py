@@ -21,7 +21,7 @@ from ai_agents.store.database import Database
 from ai_agents.store.sealing import SealBroken, Sealer
 from ai_agents.store.tools import find_tools, list_tools, save_listing
 from ai_agents.tools.http import HttpTool
-from ai_agents.tools.mcp import McpServer, McpTool, RemoteTool
+from ai_agents.tools.mcp import McpServer, McpTool
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.registry import ToolRegistry
 from ai_agents.tools.toolset import RegisteredTool, ToolReference, ToolSet, approvals_by_name, prepare_tool
@@ -29,8 +29,6 @@ from ai_agents.tools.toolset import RegisteredTool, ToolReference, ToolSet, appr
 ToolStatus = Literal["on", "changed", "unapproved", "gone"]
 # When a cache is full it is emptied, and its objects are built again when they are needed.
 _MAX_CACHED = 512
-# How long a server may send nothing during an exchange. The time limit of a tool call is usually shorter.
-_SILENCE_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -111,10 +109,8 @@ class Toolbox:
             if server is None:
                 if len(self._servers) >= _MAX_CACHED:
                     self._servers.clear()
-                timeout_s = self._mcp_connect_timeout_s
-                headers = self._headers(sealed_headers)
-                opener = partial(self.outbound.client, headers=headers, timeout_s=_SILENCE_S)
-                server = McpServer(name, url, opener, headers=headers, connect_timeout_s=timeout_s)
+                headers, timeout_s = self._headers(sealed_headers), self._mcp_connect_timeout_s
+                server = McpServer(name, url, self.outbound, headers=headers, connect_timeout_s=timeout_s)
                 self._servers[key] = server
         return server
 
@@ -170,16 +166,16 @@ class Toolbox:
         for name, approved in sorted((row["approved"] or {}).items()):
             # A tool that was missing from the last listing may be back: its server is asked before the call.
             if offered.get(name, approved["digest"]) == approved["digest"]:
-                tool = McpTool(server, RemoteTool(**approved), partial(self._keep_listing, row["created_at"]))
+                tool = McpTool(server, approved, partial(self._keep_listing, row["created_at"]))
                 tools[tool.name] = prepare_tool(tool)
         return tools
 
-    async def _keep_listing(self, created_at: str, name: str, listing: Sequence[RemoteTool]) -> None:
+    async def _keep_listing(self, created_at: str, name: str, listing: Sequence[OfferedTool]) -> None:
         save = partial(
             save_listing,
             name=name,
             created_at=created_at,
-            offered=[tool.to_dict() for tool in listing],
+            offered=listing,
             listed_at=utc_now(),
         )
         try:

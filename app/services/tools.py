@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from ai_agents.core.exceptions import Conflict, InvalidRequest
 from ai_agents.core.ids import utc_now
-from ai_agents.core.rows import ToolRow
+from ai_agents.core.rows import OfferedTool, ToolRow
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools
 from ai_agents.store.sealing import SealBroken
 from ai_agents.tools.base import ToolError
 from ai_agents.tools.http import check_headers, check_http_spec, check_url
-from ai_agents.tools.mcp import McpServer, RemoteTool
+from ai_agents.tools.mcp import McpServer
 from ai_agents.tools.outbound import OutboundRefused
 from ai_agents.tools.toolbox import ListedTool, list_row
 from app.container import Container
@@ -59,7 +59,7 @@ async def create_tool(
                 type=made.type,
                 spec=spec,
                 sealed_headers=sealed,
-                offered=None if offered is None else [tool.to_dict() for tool in offered],
+                offered=offered,
             )
         )
         return _answer(row)
@@ -82,7 +82,7 @@ async def approve_tools(container: Container, user: Principal, name: str, body: 
         raise Conflict("Its headers cannot be opened with this encryption key: it has to be made again.") from error
     listing = await _list_offered(server)
     listed_at = utc_now()
-    offered = {tool.name: tool.to_dict() for tool in listing}
+    offered = {tool["name"]: tool for tool in listing}
     approved = {}
     for tool in body.tools:
         now = offered.get(tool.name)
@@ -126,7 +126,7 @@ async def _check_spec(container: Container, made: CreateHttpTool | CreateMcpServ
         raise InvalidRequest(str(error), loc=("url",)) from error
 
 
-async def _list_offered(server: McpServer) -> Sequence[RemoteTool]:
+async def _list_offered(server: McpServer) -> Sequence[OfferedTool]:
     try:
         return await server.list_tools()
     except ToolError as error:

@@ -5,16 +5,16 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 from typing import Any
 
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError as McpToolError
 
+from ai_agents.core.rows import OfferedTool
 from ai_agents.core.types import ToolCallPart
 from ai_agents.tools.base import ToolContext, ToolError
 from ai_agents.tools.executor import ToolExecutor
-from ai_agents.tools.mcp import McpServer, McpTool, RemoteTool
+from ai_agents.tools.mcp import McpServer, McpTool
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.toolset import ToolSet, prepare_tool
 from tests.fakes.http_server import Asked, HttpServer, redirect, reply
@@ -36,36 +36,34 @@ async def pretender() -> AsyncIterator[HttpServer]:
 
 
 def server_at(url: str, host: str, **options: Any) -> McpServer:
-    outbound = Outbound([host])
-    headers = {"x-api-key": KEY}
-    return McpServer("shop", url, partial(outbound.client, headers=headers), headers=headers, **options)
+    return McpServer("shop", url, Outbound([host]), headers={"x-api-key": KEY}, **options)
 
 
 def server_of(fake: McpFake, **options: Any) -> McpServer:
     return server_at(fake.url, fake.host, **options)
 
 
-async def ignore(_name: str, _listing: Sequence[RemoteTool]) -> None:
+async def ignore(_name: str, _listing: Sequence[OfferedTool]) -> None:
     """Nobody keeps the listing."""
 
 
 def left_behind(before: set[asyncio.Task[Any]]) -> list[str]:
-    """Where tasks of the client's stand that were not there before; the server's, in this process, do not count."""
+    """Where tasks of the client stand that were not there before; the server's, in this process, do not count."""
     stacks = ["".join(map(str, task.get_stack())) for task in asyncio.all_tasks() - before]
     return [stack for stack in stacks if "/mcp/client/" in stack or "/ai_agents/" in stack]
 
 
-async def approved(fake: McpFake, name: str = "lookup") -> RemoteTool:
-    return next(tool for tool in await server_of(fake).list_tools() if tool.name == name)
+async def approved(fake: McpFake, name: str = "lookup") -> OfferedTool:
+    return next(tool for tool in await server_of(fake).list_tools() if tool["name"] == name)
 
 
 async def test_tools_are_listed_as_the_server_describes_them(fake: McpFake) -> None:
-    tools = {tool.name: tool for tool in await server_of(fake).list_tools()}
+    tools = {tool["name"]: tool for tool in await server_of(fake).list_tools()}
     assert set(tools) == {"lookup", "long", "fail", "hang"}
-    assert tools["lookup"].description == "Looks an article up."
-    assert tools["lookup"].parameters["required"] == ["article"]
-    again = {tool.name: tool.digest for tool in await server_of(fake).list_tools()}
-    assert again == {name: tool.digest for name, tool in tools.items()}
+    assert tools["lookup"]["description"] == "Looks an article up."
+    assert tools["lookup"]["parameters"]["required"] == ["article"]
+    again = {tool["name"]: tool["digest"] for tool in await server_of(fake).list_tools()}
+    assert again == {name: tool["digest"] for name, tool in tools.items()}
 
 
 async def test_a_tool_is_called_with_the_servers_secret_and_nothing_else_of_ours(fake: McpFake) -> None:
@@ -79,9 +77,9 @@ async def test_a_tool_is_called_with_the_servers_secret_and_nothing_else_of_ours
 
 
 async def test_calls_at_the_same_time_share_one_listing(fake: McpFake) -> None:
-    listings: list[Sequence[RemoteTool]] = []
+    listings: list[Sequence[OfferedTool]] = []
 
-    async def keep(_name: str, listing: Sequence[RemoteTool]) -> None:
+    async def keep(_name: str, listing: Sequence[OfferedTool]) -> None:
         listings.append(listing)
 
     tool = McpTool(server_of(fake), await approved(fake), keep)
@@ -233,7 +231,7 @@ async def test_what_cannot_be_offered_is_left_out_and_logged(fake: McpFake, capl
     fake.mcp.add_tool(plain, name="a" * 65, description="Its name is too long.")
     fake.mcp.add_tool(plain, name="wordy", description="w" * 9000)
     with caplog.at_level(logging.WARNING, "ai_agents.tools.mcp"):
-        assert {tool.name for tool in await server_of(fake).list_tools()} == {"lookup", "long", "fail", "hang"}
+        assert {tool["name"] for tool in await server_of(fake).list_tools()} == {"lookup", "long", "fail", "hang"}
     (told,) = caplog.records
     assert vars(told)["tools"] == 2
 

@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import pytest
 
 from ai_agents.tools.base import ToolError
-from ai_agents.tools.mcp import McpServer, McpTool, RemoteTool
+from ai_agents.tools.mcp import McpServer, McpTool
 from ai_agents.tools.outbound import Outbound
 from tests.fakes.http_server import HttpServer
 from tests.fakes.mcp_wire import LEGACY, MODERN, TOOL, McpWire
@@ -36,10 +35,7 @@ def server(http: HttpServer) -> McpServer:
 
 
 def new_server(http: HttpServer, **options: Any) -> McpServer:
-    headers = {"x-api-key": KEY}
-    return McpServer(
-        "shop", http.url("/mcp"), partial(Outbound([http.host]).client, headers=headers), headers=headers, **options
-    )
+    return McpServer("shop", http.url("/mcp"), Outbound([http.host]), headers={"x-api-key": KEY}, **options)
 
 
 async def approve(server: McpServer) -> McpTool:
@@ -109,7 +105,7 @@ async def test_a_listing_without_end_is_refused(wire: McpWire, server: McpServer
 
 async def test_pages_without_end_are_not_followed_without_end(wire: McpWire, server: McpServer) -> None:
     wire.listing = lambda _params: {"tools": [TOOL], "nextCursor": "again"}
-    assert [tool.name for tool in await server.list_tools()] == ["pay"]
+    assert [tool["name"] for tool in await server.list_tools()] == ["pay"]
     assert wire.methods.count("tools/list") == 20
 
 
@@ -150,7 +146,7 @@ async def test_what_was_approved_elsewhere_counts_here_at_once(
     old = await approve(server)
     wire.lists(TOOL | {"description": "Pays twice."})
     approved = await approve(new_server(http))
-    tool = McpTool(server, RemoteTool(**approved._approved.to_dict()), ignore)
+    tool = McpTool(server, approved._approved, ignore)
     assert await tool.execute() == "paid"
     with pytest.raises(ToolError, match="changed since it was approved"):
         await old.execute()
