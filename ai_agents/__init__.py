@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ai_agents.providers.base import Provider
     from ai_agents.providers.registry import ProviderPool, get_provider, register_provider
     from ai_agents.runner.handle import DatabaseHandle
-    from ai_agents.runner.preparation import RunLimits
+    from ai_agents.runner.prepared_turn import RunLimits
     from ai_agents.runner.runner import AgentRunner
     from ai_agents.store.agents import AgentStore
     from ai_agents.store.files import FileStore
@@ -57,7 +57,7 @@ _HOMES = {
     "ObjectStore": "attachments.storage",
     "ProviderPool": "providers.registry",
     "RoleAuth": "auth.roles",
-    "RunLimits": "runner.preparation",
+    "RunLimits": "runner.prepared_turn",
     "RunStore": "store.runs",
     "ThreadStore": "store.threads",
     "Tool": "tools.base",

@@ -1,24 +1,23 @@
-"""A provider that finds a request too long is asked once more with about half of it: the oldest turns are left out."""
+"""Leaving out the oldest turns of a request, and the notices that say so."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 from ai_agents.context.builder import ContextAccount
 from ai_agents.core.exceptions import ContextExceeded
 from ai_agents.core.rows import Notice
 from ai_agents.core.tokens import estimate_message
-from ai_agents.core.types import ModelEvent, ModelRequest
+from ai_agents.core.types import ModelRequest
 from ai_agents.memory.turns import starts_of_turns
-from ai_agents.providers.assembly import closeable
-from ai_agents.providers.base import Capabilities, Provider
+from ai_agents.providers.base import Provider
+from ai_agents.providers.fallback import BegunStream, begin_stream
 
 
 def notices_of(account: ContextAccount) -> list[Notice]:
-    """What a run has to say of a request that does not hold all that its memory chose."""
+    """The notice of a request without some of the messages that the memory chose; none where all of them fit."""
     left_out = [each.seq or 0 for each in account.left_out if each.reason == "token_budget"]
-    # Everything before this one.
+    # Each stands for all messages before it.
     unread = [each.seq or 0 for each in account.left_out if each.reason == "not_read"]
     if not left_out and not unread:
         return []
@@ -26,50 +25,38 @@ def notices_of(account: ContextAccount) -> list[Notice]:
     return [_notice(None if unread else len(left_out), through, "window")]
 
 
-def carry_on(earlier: Sequence[Notice], now: Sequence[Notice]) -> tuple[Notice, ...]:
-    """What a run had to say before it waited, and what it has to say since; of what recurs, only the newest."""
-    recurring = {_subject(each) for each in now}
-    return (*(each for each in earlier if _subject(each) not in recurring), *now)
+def merge_notices(earlier: Sequence[Notice], now: Sequence[Notice]) -> tuple[Notice, ...]:
+    """The notices from before a run waited, and those since; of two about the same subject, the newer one."""
+    newer = {_subject(each) for each in now}
+    return (*(each for each in earlier if _subject(each) not in newer), *now)
 
 
-class CompactingProvider(Provider):
-    """A provider for one run. What it has left out once it leaves out of the run's later requests, too.
+class CompactingModel:
+    """A model of one run, with its request. A provider that finds the request too long is asked once more with half.
 
-    The requests of a run begin alike; later ones have more at their end. `tell` is told of what was left out.
+    The requests of a run share their beginning, so that what was left out once stays out. Each omission is added to
+    `notices`.
     """
 
-    name: ClassVar[str] = "compacting"
-
-    def __init__(self, provider: Provider, *, tell: Callable[[Notice], None]) -> None:
-        super().__init__(model=provider.model)
+    def __init__(self, provider: Provider, request: ModelRequest, notices: list[Notice]) -> None:
+        self.request = request
         self._provider = provider
-        self._tell = tell
+        self._notices = notices
         self._left_out: tuple[int, int] | None = None
 
-    def capabilities(self, model: str) -> Capabilities:
-        """Those of the provider behind it."""
-        return self._provider.capabilities(model)
-
-    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
-        """The provider's stream. Raises `ContextExceeded` where there is nothing left to leave out."""
-        while True:
-            begun = False
-            try:
-                async with aclosing(closeable(self._provider.stream(self._shortened(request)))) as events:
-                    async for event in events:
-                        begun = True
-                        yield event
-                return
-            except ContextExceeded:
-                if begun or self._left_out is not None:
-                    raise
-                found = oldest_half(request)
-                if found is None:
-                    raise
-                self._left_out = found
-                start, end = found
-                seqs = [message.seq or 0 for message in request.messages[start:end]]
-                self._tell(_notice(end - start, max(seqs), "provider"))
+    async def begin(self, request: ModelRequest) -> BegunStream:
+        """Begin to stream a response. Raises `ContextExceeded` where nothing more can be left out."""
+        try:
+            return await begin_stream(self._provider, self._shortened(request))
+        except ContextExceeded:
+            found = oldest_half(request) if self._left_out is None else None
+            if found is None:
+                raise
+        self._left_out = found
+        start, end = found
+        seqs = [message.seq or 0 for message in request.messages[start:end]]
+        self._notices.append(_notice(end - start, max(seqs), "provider"))
+        return await begin_stream(self._provider, self._shortened(request))
 
     def _shortened(self, request: ModelRequest) -> ModelRequest:
         if self._left_out is None:
@@ -79,9 +66,9 @@ class CompactingProvider(Provider):
 
 
 def oldest_half(request: ModelRequest) -> tuple[int, int] | None:
-    """Which messages to leave out, from the first index to before the second, so that about half remains.
+    """The messages to leave out so that about half remains: the first index, and the index after the last one.
 
-    Whole turns, the oldest first; never the newest, and not the summary. None where there is no other.
+    They are whole turns, oldest first; the newest turn and the summary always stay. None where nothing can be left out.
     """
     messages = request.messages
     starts = [start for start in starts_of_turns(messages) if messages[start].seq is not None]

@@ -1,6 +1,6 @@
-"""Runs that wait for a person: how one begins to wait, what is said of its calls, and how it goes on.
+"""Runs that wait for approvals: how a run begins to wait, how its calls are decided, and how it goes on.
 
-A waiting run is a row and nothing else: no process owns it. Its lease is how long it waits.
+A waiting run is only a row: no process owns it. Its lease says how long it waits.
 """
 
 from collections.abc import Sequence
@@ -12,36 +12,39 @@ from ai_agents.core.exceptions import Conflict, ToolCallNotFound
 from ai_agents.core.rows import Notice, Run, RunRow
 from ai_agents.core.types import ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
-from ai_agents.runner.recording import Successor, insert_result, started_call_entry, trigger_entries
+from ai_agents.runner.follow_up import NO_FOLLOW_UP, FollowUp
+from ai_agents.runner.ownership import NewLease
+from ai_agents.runner.recording import finding_entries, insert_result, started_call_entry
 from ai_agents.store import pages, runs, thread_log, tool_calls
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
 _REFUSED = "A person refused this call"
-_WAITED_OUT = "The call was not made: nobody agreed to it in time."
+_EXPIRED = "The call was not made: nobody agreed to it in time."
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person says of one call. `reason` is told to the model; `triggers` is what guardrails found in it."""
+    """A person's decision on one call. The model is told the `reason`; guardrails found `findings` in it."""
 
     tool_call_id: str
     approved: bool
     reason: str | None = None
-    triggers: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The run as it is now, and, where nothing waits any more, the run as it goes on here."""
+    """The run after a decision. To follow up: the run, where no call waits any more and it goes on here."""
 
     run: Run
-    resumed: OwnedRun | None = None
+    follow_up: FollowUp = NO_FOLLOW_UP
 
 
 def record_waiting(connection: Connection, run: OwnedRun, *, wait_s: float, notices: Sequence[Notice]) -> bool:
-    """Let the run wait for what is said of its calls; False where somebody wants it cancelled. `notices` are what it
-    has to say so far. Raises `LeaseLost`.
+    """Let the run wait for its approvals; False where its cancellation was requested. `notices` are those so far.
+
+    Raises `LeaseLost`.
     """
     thread_log.lock(connection, run.thread_id)
     if runs.get_row(connection, run.thread_id, run.id)["cancel_requested"]:
@@ -57,10 +60,8 @@ def record_waiting(connection: Connection, run: OwnedRun, *, wait_s: float, noti
     return True
 
 
-def decide(
-    connection: Connection, thread_id: str, run_id: str, decision: Decision, successor: Successor | None
-) -> Decided:
-    """Note a decision; the last one lets the run go on, in the successor's process.
+def decide(connection: Connection, thread_id: str, run_id: str, decision: Decision, lease: NewLease | None) -> Decided:
+    """Record a decision. After the last one the run goes on, under `lease`.
 
     Raises `ThreadNotFound`, `RunNotFound`, `ToolCallNotFound`, `Conflict` for a call that does not wait (any more).
     """
@@ -73,17 +74,17 @@ def decide(
         connection, run_id, call.tool_call_id, approved=decision.approved, reason=decision.reason
     ):
         raise Conflict("This call does not wait for an approval, or not any more.")
-    if decision.triggers:
-        thread_log.append(connection, thread_id, *trigger_entries(run_id, decision.triggers))
+    if decision.findings:
+        thread_log.append(connection, thread_id, *finding_entries(run_id, decision.findings))
     if not decision.approved:
         reason = f": {decision.reason}" if decision.reason else "."
         _refuse(connection, thread_id, run_id, call, _REFUSED + reason)
-    return _go_on(connection, row, successor)
+    return _resume(connection, row, lease)
 
 
-def give_up_waiting(connection: Connection, run_id: str, thread_id: str, successor: Successor | None) -> Decided | None:
-    """Refuse whatever nobody has decided in time, and let the run go on; None where it does not wait any more, or
-    waits for something else by now.
+def expire_approvals(connection: Connection, run_id: str, thread_id: str, lease: NewLease | None) -> Decided | None:
+    """Refuse the calls whose approval deadline has passed, and let the run go on; None where it does not wait, or not
+    for these calls.
     """
     thread_log.lock(connection, thread_id)
     if not runs.has_waited_out(connection, run_id):
@@ -91,12 +92,12 @@ def give_up_waiting(connection: Connection, run_id: str, thread_id: str, success
     row = runs.get_row(connection, thread_id, run_id)
     for each in tool_calls.list_open(connection, run_id):
         if each.status == "waiting":
-            _refuse(connection, thread_id, run_id, each.call, _WAITED_OUT)
-    return _go_on(connection, row, successor)
+            _refuse(connection, thread_id, run_id, each.call, _EXPIRED)
+    return _resume(connection, row, lease)
 
 
 def start_approved(connection: Connection, run: OwnedRun) -> list[ToolCallPart]:
-    """Note that the calls that a person agreed to begin now; them. Raises `LeaseLost`."""
+    """Record that the approved calls begin; the calls. Raises `LeaseLost`."""
     calls = tool_calls.start_approved(connection, run.id)
     if calls:
         first = thread_log.reserve(connection, run.thread_id, len(calls))
@@ -111,18 +112,18 @@ def _refuse(connection: Connection, thread_id: str, run_id: str, call: ToolCallP
     insert_result(connection, thread_id, run_id, result, seq=seq, status="refused")
 
 
-def _go_on(connection: Connection, row: RunRow, successor: Successor | None) -> Decided:
+def _resume(connection: Connection, row: RunRow, lease: NewLease | None) -> Decided:
     if any(each.status == "waiting" for each in tool_calls.list_open(connection, row["id"])):
         return Decided(runs.to_public(row))
     values = {
         "status": "running",
-        "lease_owner": successor.owner if successor else None,
-        # A lease that has run out already is one that anybody may take over.
-        "lease_s": successor.lease_s if successor else -1.0,
+        "lease_owner": lease.owner if lease else None,
+        # Without a lease that holds, any process may take the run over.
+        "lease_s": lease.lease_s if lease else -1.0,
         "fence": row["fence"] + 1,
     }
     resumed = runs.update_unowned(connection, row["id"], ("waiting",), values)
     assert resumed is not None  # noqa: S101  # the thread is locked since it was seen to wait
     reset_seq = thread_log.last_reset(connection, row["thread_id"], pages.MAX_SEQ)
     owned = owned_run(resumed, reset_seq=reset_seq, continued=True)
-    return Decided(runs.to_public(resumed), owned if successor else None)
+    return Decided(runs.to_public(resumed), FollowUp(owned, "resumed") if lease else NO_FOLLOW_UP)

@@ -9,6 +9,7 @@ from ai_agents.bus.base import Bus
 from ai_agents.bus.memory import MemoryBus
 from ai_agents.core.extras import require
 from ai_agents.runner.process.executor import Executor
+from ai_agents.runner.process.timing import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
 from ai_agents.streams.log_watch import LogWatch
 
@@ -23,10 +24,10 @@ class DatabaseHandle:
     to get one.
     """
 
-    def __init__(self, database: Database, bus: Bus, *, shared: bool) -> None:
+    def __init__(self, database: Database, bus: Bus, *, shared: bool, timing: Timing = DEFAULT_TIMING) -> None:
         self.database = database
         self.bus = bus
-        self.executor = Executor(database, bus, shared=shared)
+        self.executor = Executor(database, bus, shared=shared, timing=timing)
         self.log_watch = LogWatch(database)
         database.after_commit = bus.publish
 
@@ -56,7 +57,9 @@ class DatabaseHandle:
         await self.close()
 
 
-async def open_handle(url: str, *, redis_url: str | None = None, pool_size: int = 10) -> DatabaseHandle:
+async def open_handle(
+    url: str, *, redis_url: str | None = None, pool_size: int = 10, timing: Timing = DEFAULT_TIMING
+) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
     With `redis_url` any number of processes may run agents on it, else only this one.
@@ -73,7 +76,7 @@ async def open_handle(url: str, *, redis_url: str | None = None, pool_size: int 
     if database.dialect == "sqlite" and await database.is_empty():
         await database.create_all()
     await bus.open()
-    _latest = DatabaseHandle(database, bus, shared=redis_url is not None)
+    _latest = DatabaseHandle(database, bus, shared=redis_url is not None, timing=timing)
     return _latest
 
 

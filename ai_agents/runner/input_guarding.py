@@ -14,16 +14,6 @@ from ai_agents.guardrails.guards import Guards, JudgedValue
 _MOST_PLACES = 1000
 
 
-class JudgeFirst(Exception):
-    """The message cannot be let in before this version of the agent's guardrails has judged it."""
-
-    def __init__(self, agent_id: str, version: int, parts: Sequence[TextPart | FilePart]) -> None:
-        super().__init__()
-        self.agent_id = agent_id
-        self.version = version
-        self.parts = parts
-
-
 @dataclass(frozen=True, slots=True)
 class JudgedMessage:
     """A message as it may be let in: its parts, its files as they are referred to then (by their ids), and what was
@@ -99,10 +89,13 @@ def _allowed(guards: Guards, judged: JudgedValue) -> JudgedValue:
     return judged
 
 
+def has_text_files(request: ModelRequest) -> bool:
+    """Whether the request holds texts of files."""
+    return any(_is_text(part) for message in request.messages for part in message.parts)
+
+
 async def guard_files(request: ModelRequest, guards: Guards) -> ModelRequest:
-    """The request without what may not be seen of the texts of its files: what was noted, and what patterns find."""
-    if not any(_is_text(part) for message in request.messages for part in message.parts):
-        return request
+    """The request without the parts of its files' texts that the input guardrails forbid: noted ones and patterns."""
     return await asyncio.to_thread(_guarded, request, guards)
 
 

@@ -23,13 +23,17 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.guardrails.base import Finding
+from ai_agents.runner.follow_up import FollowUp
+from ai_agents.runner.ownership import NewLease
 from ai_agents.store import jobs, runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message
 from ai_agents.store.model_calls import CallRecord, insert_call
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
-# What is said of a call that has no result when its run is stopped, and how it counts, by how far it had come.
+# How often a run is tried before it fails.
+MAX_ATTEMPTS = 3
+# The result and status of a call without a result when its run stops, by the call's status before.
 _STOPPED: Mapping[str, tuple[str, ToolCallStatus]] = {
     "waiting": ("The call was not made: the run was stopped before a person had agreed to it.", "refused"),
     "approved": ("The call was not made: a person had agreed to it, but the run was stopped first.", "refused"),
@@ -39,7 +43,7 @@ _STOPPED: Mapping[str, tuple[str, ToolCallStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An assistant's message to be recorded under the run's `message_id`, and the call that it comes from."""
+    """An assistant's message, recorded under the run's `message_id`, and the model call that gave it."""
 
     parts: Sequence[Part]
     call: CallRecord
@@ -47,8 +51,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How a run ends: its status, why, and what it still said; `call` is a last one that left nothing to record."""
+class RunEnding:
+    """How a run ends: its status, why, and its last message. `call` is a last model call that left no message."""
 
     status: RunStatus
     stop_reason: str | None = None
@@ -56,13 +60,14 @@ class Ending:
     answer: Answer | None = None
     call: CallRecord | None = None
     notices: tuple[Notice, ...] = ()
-    triggers: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """What a completed run makes needed in the background: a title where the thread has none, and a summary of what
-    lies after `summarize_after`.
+class NeededJobs:
+    """The background jobs that a completed run makes necessary.
+
+    `title`: a title, where the thread has none; `summarize_after`: a summary of the messages after this `seq`.
     """
 
     title: bool = False
@@ -70,24 +75,15 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Successor:
-    """Who takes the thread's next run: a process and the length of its lease."""
+class EndedRun:
+    """A run that has ended, and its last message where it has one.
 
-    owner: str
-    lease_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What was recorded: the run, the message that the ending brought, the run that starts now in its place.
-
-    `jobs` are the ids of background jobs that became needed and nobody has been told of.
+    To follow up: the next run of the queue, and the background jobs that became necessary.
     """
 
     run: Run
     message: Message | None
-    next_run: OwnedRun | None
-    jobs: tuple[str, ...] = ()
+    follow_up: FollowUp
 
 
 def record_step(
@@ -97,24 +93,24 @@ def record_step(
     calls: Sequence[ToolCallPart],
     *,
     waiting: Collection[str] = (),
-    triggers: Sequence[Finding] = (),
+    findings: Sequence[Finding] = (),
 ) -> OwnedRun:
     """Record an assistant's message that calls tools, and that the calls begin, but for those in `waiting`, which wait
-    for a person; the run with its next message's id. `triggers` are what guardrails found in the message.
+    for a person; the run with its next message's id. `findings` are what guardrails found in the message.
 
     Raises `LeaseLost`.
     """
     started = [call for call in calls if call.tool_call_id not in waiting]
-    first = thread_log.reserve(connection, run.thread_id, len(triggers) + 1 + len(started))
-    seq = first + len(triggers)
-    used = _charged(run, answer.call)
+    first = thread_log.reserve(connection, run.thread_id, len(findings) + 1 + len(started))
+    seq = first + len(findings)
+    used = _with_call(run, answer.call)
     next_message_id = new_id()
-    runs.update_owned(connection, run, {"message_id": next_message_id} | _spent(used))
-    _note_call(connection, run, answer.call)
+    runs.update_owned(connection, run, {"message_id": next_message_id} | _usage_values(used))
+    _insert_call(connection, run, answer.call)
     message = _insert_answer(connection, run, answer, seq=seq)
     tool_calls.insert_calls(connection, run.id, calls, waiting=waiting)
     entries = [
-        *trigger_entries(run.id, triggers),
+        *finding_entries(run.id, findings),
         _completed_entry(run, message),
         *(started_call_entry(run.id, call) for call in started),
     ]
@@ -128,31 +124,31 @@ def record_result(
     result: ToolResultPart,
     *,
     status: ToolCallStatus = "finished",
-    triggers: Sequence[Finding] = (),
+    findings: Sequence[Finding] = (),
 ) -> bool:
     """Record how a tool call ended, and what guardrails found in its result; always True. Raises `LeaseLost`."""
-    first = thread_log.reserve(connection, run.thread_id, len(triggers) + 1)
-    seq = first + len(triggers)
+    first = thread_log.reserve(connection, run.thread_id, len(findings) + 1)
+    seq = first + len(findings)
     runs.update_owned(connection, run, {"fence": run.fence})
-    if triggers:
-        thread_log.write(connection, run.thread_id, first, trigger_entries(run.id, triggers))
+    if findings:
+        thread_log.write(connection, run.thread_id, first, finding_entries(run.id, findings))
     insert_result(connection, run.thread_id, run.id, result, seq=seq, status=status)
     return True
 
 
 def record_lost(connection: Connection, run: OwnedRun, call: CallRecord) -> OwnedRun:
     """Record a call that ended with the process that made it. Raises `LeaseLost`."""
-    used = _charged(run, call)
-    runs.update_owned(connection, run, _spent(used))
-    _note_call(connection, run, call)
+    used = _with_call(run, call)
+    runs.update_owned(connection, run, _usage_values(used))
+    _insert_call(connection, run, call)
     return used
 
 
-def note_of_deleted(connection: Connection, run: OwnedRun, call: CallRecord) -> bool:
+def record_call_of_deleted_run(connection: Connection, run: OwnedRun, call: CallRecord) -> bool:
     """Write down the call of a run that is gone with its thread; whether it is."""
     if runs.exists(connection, run.id):
         return False
-    _note_call(connection, run, call)
+    _insert_call(connection, run, call)
     return True
 
 
@@ -161,49 +157,51 @@ def record_retry(connection: Connection, run: OwnedRun, reason: str, call: CallR
     attempt = run.attempt + 1
     next_message_id = new_id()
     seq = thread_log.reserve(connection, run.thread_id, 1)
-    values = {"attempt": attempt, "message_id": next_message_id} | _spent(_charged(run, call))
+    values = {"attempt": attempt, "message_id": next_message_id} | _usage_values(_with_call(run, call))
     row = runs.update_owned(connection, run, values)
-    _note_call(connection, run, call)
+    _insert_call(connection, run, call)
     facts = {"attempt": attempt, "reason": reason, "discard": [run.message_id]}
     thread_log.write(connection, run.thread_id, seq, [Entry("run.retrying", run.id, facts, resets=True)])
     return owned_run(row, reset_seq=seq)
 
 
 def end_owned(
-    connection: Connection, run: OwnedRun, ending: Ending, successor: Successor | None, needs: Needs | None = None
-) -> Ended:
+    connection: Connection, run: OwnedRun, ending: RunEnding, lease: NewLease | None, needed: NeededJobs | None = None
+) -> EndedRun:
     """Record the last message and the terminal event, ask for the jobs that the run makes needed, and start the next
     queued run. Raises `LeaseLost`.
     """
     if ending.status != "completed":
         thread_log.lock(connection, run.thread_id)
         _stop_calls(connection, run.thread_id, run.id)
-    found = trigger_entries(run.id, ending.triggers)
+    found = finding_entries(run.id, ending.findings)
     first, titled = thread_log.reserve_and_see(connection, run.thread_id, len(found) + (2 if ending.answer else 1))
     call = ending.answer.call if ending.answer else ending.call
-    used = run if call is None else _charged(run, call)
-    row = runs.update_owned(connection, run, _terminal_values(ending) | _spent(used))
+    used = run if call is None else _with_call(run, call)
+    row = runs.update_owned(connection, run, _terminal_values(ending) | _usage_values(used))
     if call is not None:
-        _note_call(connection, run, call)
+        _insert_call(connection, run, call)
     message = _insert_answer(connection, run, ending.answer, seq=first + len(found)) if ending.answer else None
     discard = [] if message else [run.message_id]
     entries = [*found, _completed_entry(run, message)] if message else found
     entries.append(_terminal_entry(row, discard=discard, resets=True))
     thread_log.write(connection, run.thread_id, first, entries)
-    return Ended(
+    return EndedRun(
         run=runs.to_public(row),
         message=message,
-        next_run=start_next(connection, run.thread_id, successor),
-        jobs=_request_jobs(connection, run.thread_id, needs, titled=titled) if needs and message else (),
+        follow_up=FollowUp(
+            start_next(connection, run.thread_id, lease),
+            job_ids=_request_jobs(connection, run.thread_id, needed, titled=titled) if needed and message else (),
+        ),
     )
 
 
-def _request_jobs(connection: Connection, thread_id: str, needs: Needs, *, titled: bool) -> tuple[str, ...]:
+def _request_jobs(connection: Connection, thread_id: str, needed: NeededJobs, *, titled: bool) -> tuple[str, ...]:
     asked: list[str | None] = []
-    if needs.title and not titled:
+    if needed.title and not titled:
         asked.append(jobs.request(connection, thread_id, "title", jobs.TITLE_RANGE))
-    if needs.summarize_after is not None:
-        asked.append(jobs.request(connection, thread_id, "summarize", jobs.range_after(needs.summarize_after)))
+    if needed.summarize_after is not None:
+        asked.append(jobs.request(connection, thread_id, "summarize", jobs.range_after(needed.summarize_after)))
     return tuple(job_id for job_id in asked if job_id is not None)
 
 
@@ -212,7 +210,7 @@ def end_unowned(connection: Connection, row: RunRow) -> Run | None:
 
     A queued run's message never gets a place in the history. The caller holds the thread's lock.
     """
-    ending = Ending("cancelled")
+    ending = RunEnding("cancelled")
     ended = runs.update_unowned(connection, row["id"], (row["status"],), _terminal_values(ending))
     if ended is None:
         return None
@@ -222,7 +220,7 @@ def end_unowned(connection: Connection, row: RunRow) -> Run | None:
     return runs.to_public(ended)
 
 
-def start_next(connection: Connection, thread_id: str, successor: Successor | None) -> OwnedRun | None:
+def start_next(connection: Connection, thread_id: str, lease: NewLease | None) -> OwnedRun | None:
     """Let the queue's head begin: its message takes its place in the history now.
 
     Without a successor the run starts with no owner, and whoever looks for abandoned runs takes it.
@@ -236,9 +234,9 @@ def start_next(connection: Connection, thread_id: str, successor: Successor | No
         ("queued",),
         {
             "status": "running",
-            "lease_owner": successor.owner if successor else None,
-            # A lease that has run out already is one that anybody may take over.
-            "lease_s": successor.lease_s if successor else -1.0,
+            "lease_owner": lease.owner if lease else None,
+            # Without a lease that holds, any process may take the run over.
+            "lease_s": lease.lease_s if lease else -1.0,
             "fence": waiting["fence"] + 1,
             "queue_position": None,
             "started_at": utc_now(),
@@ -249,14 +247,14 @@ def start_next(connection: Connection, thread_id: str, successor: Successor | No
     seq = thread_log.reserve(connection, thread_id, 1)
     message = place_message(connection, row["user_message_id"], seq)
     thread_log.write(connection, thread_id, seq, [started_entry(row, message)])
-    return owned_run(row, reset_seq=seq) if successor else None
+    return owned_run(row, reset_seq=seq) if lease else None
 
 
-def trigger_entries(run_id: str | None, triggers: Sequence[Finding]) -> list[Entry]:
+def finding_entries(run_id: str | None, findings: Sequence[Finding]) -> list[Entry]:
     """The log rows `guardrail.triggered`."""
     return [
         Entry("guardrail.triggered", run_id, {"guardrail": each.guardrail, "stage": each.stage, "action": each.action})
-        for each in triggers
+        for each in findings
     ]
 
 
@@ -265,24 +263,24 @@ def started_entry(row: RunRow, user_message: Message) -> Entry:
     return Entry("run.started", row["id"], {"attempt": row["attempt"], "user_message": user_message}, resets=True)
 
 
-def _charged(run: OwnedRun, call: CallRecord) -> OwnedRun:
+def _with_call(run: OwnedRun, call: CallRecord) -> OwnedRun:
     """The run with what a call of it used and cost."""
     cost = None if run.cost is None or call.cost is None else run.cost + call.cost
     return replace(run, usage=run.usage + call.usage, cost=cost)
 
 
-def _spent(run: OwnedRun) -> JsonObject:
+def _usage_values(run: OwnedRun) -> JsonObject:
     """What the run has used so far, as columns. A run that has called no model has no cost, rather than one of 0."""
     nothing = run.usage == Usage()
     cost = None if nothing else cost_to_dict(run.cost, estimated=run.usage.estimated)
     return {"usage": run.usage.to_dict(), "cost": cost}
 
 
-def _note_call(connection: Connection, run: OwnedRun, call: CallRecord) -> None:
+def _insert_call(connection: Connection, run: OwnedRun, call: CallRecord) -> None:
     insert_call(connection, call, run_id=run.id, thread_id=run.thread_id, agent_id=run.agent_id, user_id=run.user_id)
 
 
-def _terminal_values(ending: Ending) -> JsonObject:
+def _terminal_values(ending: RunEnding) -> JsonObject:
     notices = {"notices": list(ending.notices)} if ending.notices else {}
     return notices | {
         "status": ending.status,

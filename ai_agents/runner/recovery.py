@@ -1,6 +1,6 @@
-"""After a commit whose answer was lost nobody knows whether it happened; these look, so that nothing is recorded twice.
+"""After a commit whose answer was lost, these functions look whether it happened, so that nothing is recorded twice.
 
-Each gives what the recording would have given, or None where it did not happen.
+Each returns what the recording would have returned, or None where the commit did not happen.
 """
 
 from collections.abc import Collection
@@ -9,7 +9,8 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from ai_agents.core.types import ToolCallPart
-from ai_agents.runner.recording import Ended
+from ai_agents.runner.follow_up import FollowUp
+from ai_agents.runner.recording import EndedRun
 from ai_agents.store import model_calls, runs, tool_calls
 from ai_agents.store.messages import find_message
 from ai_agents.store.models import MessageTable, RunTable, ThreadEventTable, ToolCallTable
@@ -17,7 +18,7 @@ from ai_agents.store.runs import OwnedRun, owned_run
 
 
 def find_next_step(connection: Connection, run: OwnedRun) -> OwnedRun | None:
-    """The run as `record_step` or `record_retry` left it: it has another message in progress by now."""
+    """The run as `record_step` or `record_retry` left it: its message in progress is another one."""
     row = runs.find_row(connection, RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running")
     if row is None:
         raise runs.LeaseLost
@@ -37,7 +38,7 @@ def find_noted(connection: Connection, run: OwnedRun, call_id: str) -> OwnedRun 
 
 
 def result_is_recorded(connection: Connection, run: OwnedRun, tool_call_id: str) -> bool:
-    """Whether `record_result` went through."""
+    """Whether `record_result` was committed."""
     statement = select(ToolCallTable.finished_at).where(
         ToolCallTable.run_id == run.id, ToolCallTable.tool_call_id == tool_call_id
     )
@@ -45,7 +46,7 @@ def result_is_recorded(connection: Connection, run: OwnedRun, tool_call_id: str)
 
 
 def is_waiting(connection: Connection, run: OwnedRun) -> bool:
-    """Whether `record_waiting` went through, and nobody has decided since."""
+    """Whether `record_waiting` was committed, and the run still waits."""
     statement = select(RunTable.id).where(
         RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "waiting"
     )
@@ -53,7 +54,7 @@ def is_waiting(connection: Connection, run: OwnedRun) -> bool:
 
 
 def find_started(connection: Connection, run: OwnedRun, *, besides: Collection[str]) -> list[ToolCallPart] | None:
-    """The approved calls that `start_approved` let begin, but for those that had begun before, by their ids."""
+    """The calls that `start_approved` began; `besides` are the ids of calls that had begun before."""
     open_calls = tool_calls.list_open(connection, run.id)
     if any(each.status == "approved" for each in open_calls):
         return None
@@ -61,8 +62,8 @@ def find_started(connection: Connection, run: OwnedRun, *, besides: Collection[s
     return [call for call in started if call.tool_call_id not in besides]
 
 
-def find_ended(connection: Connection, run: OwnedRun, owner: str) -> Ended | None:
-    """What `end_owned` recorded, with the run that it let start here."""
+def find_ended(connection: Connection, run: OwnedRun, owner: str) -> EndedRun | None:
+    """What `end_owned` recorded, with the next run of the queue if that started here."""
     row = runs.find_row(
         connection, RunTable.id == run.id, RunTable.fence == run.fence, RunTable.finished_at.is_not(None)
     )
@@ -73,4 +74,5 @@ def find_ended(connection: Connection, run: OwnedRun, owner: str) -> Ended | Non
     if active is not None and active["lease_owner"] == owner and active["status"] == "running":
         placed = select(MessageTable.seq).where(MessageTable.id == active["user_message_id"])
         next_run = owned_run(active, reset_seq=connection.execute(placed).scalar_one() or 0)
-    return Ended(runs.to_public(row), find_message(connection, run.thread_id, run.message_id), next_run)
+    message = find_message(connection, run.thread_id, run.message_id)
+    return EndedRun(runs.to_public(row), message, FollowUp(next_run))

@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.auth.files import Loc
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.contexts import Contexts, build_contexts
@@ -30,14 +28,14 @@ from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, JsonObject, Te
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
-from ai_agents.runner.admission import Admission, Admitted, OnBusy, admit, find_replayed
-from ai_agents.runner.approvals import Decided, Decision, decide
-from ai_agents.runner.cancellation import CancelAsked, cancel
+from ai_agents.runner.admission import AdmissionRequest, Admitted, Admitter, NeedsVerdict, OnBusy
+from ai_agents.runner.approvals import Decision, decide
+from ai_agents.runner.cancellation import cancel
 from ai_agents.runner.handle import DatabaseHandle
-from ai_agents.runner.input_guarding import JudgedMessage, JudgeFirst, Verdict, judge_message
-from ai_agents.runner.preparation import Preparation, RunLimits
-from ai_agents.runner.process.lease import LEASE_S
-from ai_agents.runner.turn import Prepare
+from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message
+from ai_agents.runner.ownership import NewLease
+from ai_agents.runner.preparation import TurnPreparer
+from ai_agents.runner.prepared_turn import RunLimits
 from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
 from ai_agents.streams.cursor import Cursor
@@ -109,13 +107,14 @@ class AgentRunner:
             blobs=blobs,
             judges_fail_open=judges_fail_open,
         )
-        self._prepare = Preparation(
+        self._preparer = TurnPreparer(
             conn.database,
             self._contexts,
             limits=limits or RunLimits(),
             attachments=None if blobs is None else Attachments(conn, blobs),
             auto_title=auto_title,
         )
+        self._admitter = Admitter(self._preparer.reader)
         if conn.executor.background is not None:
             conn.executor.background.offer(self._contexts)
         self._readers: set[StreamReader] = set()
@@ -228,87 +227,67 @@ class AgentRunner:
         `SecondProcess`, `DatabaseUnavailable`.
         """
         await self.open()
-        asked = Admission(
+        request = AdmissionRequest(
             thread_id=thread_id,
             user_id=user_id,
             parts=_parts(content, attachments),
-            owner=self._executor.owner,
-            lease_s=LEASE_S,
             metadata=dict(metadata or {}),
             on_busy=on_busy,
             idempotency_key=idempotency_key,
             fingerprint=fingerprint,
             is_admin=is_admin,
             attachments=tuple(attachments),
-            check_files=self._check_files,
-            has_guards=self._has_guards,
         )
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
         try:
-            admitted = await self._judge_and_admit(asked)
+            admitted = await self._admit(request)
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
-            if follow and admitted.owned is not None:
-                place = cursor_at_start(admitted.owned)
-                started = replace(started, reader=self._reader(place, behind=False))
+            if follow and admitted.follow_up.run is not None:
+                cursor = cursor_at_start(admitted.follow_up.run)
+                started = replace(started, reader=self._reader(cursor, behind=False))
         finally:
             self.conn.bus.release(channel)
         return started
 
-    async def _judge_and_admit(self, asked: Admission) -> Admitted:
-        """Let the message in, once this version of the agent's guardrails has judged it, where there are some."""
+    async def _admit(self, request: AdmissionRequest) -> Admitted:
+        """Admit the message; an agent's input guardrails judge it first, between two transactions."""
         while True:
-            if self._draining or self._executor.successor is None:
+            lease = self._executor.lease
+            if self._draining or lease is None:
                 raise Overloaded("This process is stopping.", retry_after_s=1)
-            try:
-                admitted, _ = await self._executor.commit(partial(self._admit, asked=asked), self._begin)
-                return admitted
-            except JudgeFirst as first:
-                asked = await self._judge(asked, first)
+            result = await self._try_to_admit(request, lease)
+            if isinstance(result, Admitted):
+                return result
+            message = await self._judge(result.agent, result.parts, request.thread_id, request.user_id)
+            verdict = Verdict(result.agent["id"], result.agent["version"], message)
+            request = replace(request, parts=message.parts, attachments=(), verdict=verdict)
 
-    async def _judge(self, asked: Admission, first: JudgeFirst) -> Admission:
-        contexts = self._contexts
-        agent = contexts.agents.find(first.agent_id, first.version)
-        assert agent is not None  # noqa: S101  # it was looked at a moment ago
-        purpose = CallPurpose(asked.thread_id, first.agent_id, user_id=asked.user_id)
-        guards = (await contexts.guards.prepare(agent["guardrails"], purpose)).input
-        message = await judge_message(guards, first.parts, contexts.requests.blobs)
-        verdict = Verdict(first.agent_id, first.version, message)
-        return replace(asked, parts=message.parts, attachments=(), verdict=verdict)
+    async def _try_to_admit(self, request: AdmissionRequest, lease: NewLease) -> Admitted | NeedsVerdict:
+        def work(connection: Connection) -> Admitted:
+            result = self._admitter.admit(connection, request, lease)
+            if isinstance(result, NeedsVerdict):
+                raise _RollBack(result)
+            return result
+
+        try:
+            return await self._executor.commit(work, self._preparer)
+        except _RollBack as undone:
+            return undone.result
 
     async def judge_input(self, agent: Agent, parts: Sequence[TextPart | FilePart], *, user_id: str) -> JudgedMessage:
-        """What may be let in of what somebody gives an agent's thread otherwise than as a message that is answered.
+        """The allowed form of text and files that reach an agent's thread without being a message for it.
 
         Raises `GuardrailBlocked`, `StorageUnavailable`.
         """
-        purpose = CallPurpose(None, agent["id"], user_id=user_id)
-        guards = (await self._contexts.guards.prepare(agent["guardrails"], purpose)).input
-        return await judge_message(guards, parts, self._contexts.requests.blobs)
+        return await self._judge(agent, parts, None, user_id)
 
-    def _check_files(
-        self, connection: Connection, agent_id: str, version: int, files: Sequence[tuple[FilePart, Loc]]
-    ) -> None:
-        self._contexts.requests.check_files(self._contexts.agents.get(connection, agent_id, version), files)
-
-    def _has_guards(self, connection: Connection, agent_id: str, version: int) -> bool:
-        return self._contexts.guards.has_input_guards(self._contexts.agents.get(connection, agent_id, version))
-
-    def _admit(self, connection: Connection, asked: Admission) -> tuple[Admitted, Prepare]:
-        admitted = admit(connection, asked)
-        if admitted.owned is None:
-            return admitted, self._prepare
-        return admitted, self._prepare.ahead(connection, admitted.owned)
-
-    def _begin(self, let_in: tuple[Admitted, Prepare]) -> None:
-        admitted, prepare = let_in
-        if admitted.owned is not None:
-            self._executor.launch(admitted.owned, prepare=prepare)
-        if admitted.interrupts is not None:
-            self.conn.bus.request_cancel(admitted.interrupts)
-
-    async def find_replayed(self, asked: Admission) -> Admitted | None:
-        """The run that this very request made before; for a look ahead of anything that may refuse the request."""
-        return await self._database.read(lambda c: find_replayed(c, asked))
+    async def _judge(
+        self, agent: Agent, parts: Sequence[TextPart | FilePart], thread_id: str | None, user_id: str
+    ) -> JudgedMessage:
+        purpose = CallPurpose(thread_id, agent["id"], user_id=user_id)
+        guards = await self._contexts.guards.prepare(agent["guardrails"], purpose)
+        return await judge_message(guards.input, parts, self._contexts.requests.blobs)
 
     async def wait(self, thread_id: str, run_id: str) -> RunResult:
         """The run once it has ended or waits for a person, on whichever process it runs. Raises `RunNotFound`."""
@@ -349,7 +328,7 @@ class AgentRunner:
         if reason:
             decision = await self._with_reason(decision, thread_id, run_id, clean_text(reason))
         decided = await self._executor.commit(
-            lambda c: decide(c, thread_id, run_id, decision, self._executor.successor), self._go_on
+            lambda c: decide(c, thread_id, run_id, decision, self._executor.lease), self._preparer
         )
         return decided.run
 
@@ -361,11 +340,7 @@ class AgentRunner:
         agent, user_id = await self._database.read(find)
         judged = await self.judge_input(agent, [TextPart(reason)], user_id=user_id)
         seen = "".join(part.text for part in judged.parts if isinstance(part, TextPart))
-        return replace(decision, reason=seen, triggers=judged.triggers)
-
-    def _go_on(self, decided: Decided) -> None:
-        if decided.resumed is not None:
-            self._executor.launch(decided.resumed, prepare=self._prepare, origin="waited")
+        return replace(decision, reason=seen, findings=judged.triggers)
 
     async def cancel(self, thread_id: str, run_id: str) -> Run:
         """Stop a run, wherever it runs; the run as it ended.
@@ -373,16 +348,12 @@ class AgentRunner:
         One that has ended is given as it is. Raises `RunNotFound`.
         """
         asked = await self._executor.commit(
-            lambda c: cancel(c, thread_id, run_id, self._executor.successor), self._begin_next
+            lambda c: cancel(c, thread_id, run_id, self._executor.lease), self._preparer
         )
         if asked.run["status"] in TERMINAL_RUN_STATUSES:
             return asked.run
         self.conn.bus.request_cancel(run_id)
         return (await self.wait(thread_id, run_id)).run
-
-    def _begin_next(self, asked: CancelAsked) -> None:
-        if asked.next_run is not None:
-            self._executor.launch(asked.next_run, prepare=self._prepare)
 
     async def context(
         self,
@@ -467,7 +438,7 @@ class AgentRunner:
 
         Raises `SecondProcess` where another process runs agents on the same database and there is no Redis.
         """
-        await self._executor.open(self._prepare)
+        await self._executor.open(self._preparer)
 
     async def drain(self, grace_s: float = 10.0) -> None:
         """Take no new messages and end the streams; runs under way here, and their readers, get `grace_s`
@@ -482,6 +453,14 @@ class AgentRunner:
         await self._executor.drain(grace_s)
         for reader in list(self._readers):
             reader.end()
+
+
+class _RollBack(Exception):
+    """Undoes the transaction of an admission that needs a verdict first, and carries its result out of it."""
+
+    def __init__(self, result: NeedsVerdict) -> None:
+        super().__init__()
+        self.result = result
 
 
 def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | FilePart, ...]:

@@ -16,7 +16,7 @@ from ai_agents.guardrails.base import Finding
 from ai_agents.guardrails.stream import REDACTED
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
-from ai_agents.runner.recording import trigger_entries
+from ai_agents.runner.recording import finding_entries
 from ai_agents.store import thread_log
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
@@ -39,7 +39,7 @@ class JudgedText:
         """Record the findings in the thread's log, as part of a job's effect. A thread that is gone is skipped."""
         if self.triggers:
             with suppress(ThreadNotFound):
-                thread_log.append(connection, self.thread_id, *trigger_entries(None, self.triggers))
+                thread_log.append(connection, self.thread_id, *finding_entries(None, self.triggers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Agent, Page, Thread
 from ai_agents.core.types import FilePart, TextPart
 from ai_agents.guardrails.base import Finding
-from ai_agents.runner.recording import trigger_entries
+from ai_agents.runner.recording import finding_entries
 from ai_agents.store import thread_log, threads
 from app.container import Container
 from app.schemas.common import from_parts, to_parts
@@ -111,7 +111,7 @@ def _record_findings(connection: Connection, thread: Thread, findings: Sequence[
     """Record in the thread's log what guardrails found; the thread after that."""
     if not findings:
         return thread
-    thread_log.append(connection, thread["id"], *trigger_entries(None, findings))
+    thread_log.append(connection, thread["id"], *finding_entries(None, findings))
     return threads.get_thread(connection, thread["id"])
 
 

@@ -187,7 +187,7 @@ async def test_idle_threads_and_files_that_nothing_refers_to_are_removed_after_t
         )
         files = text(f"UPDATE files SET created_at = {long_ago} WHERE filename = 'old.txt'")
         await service.container.conn.database.write(lambda c: (c.execute(threads), c.execute(files)))
-        service.container.conn.executor._sweep_asked.set()  # the periodic_tasks come round now, not in a minute
+        service.container.conn.executor.request_sweep()  # the periodic_tasks come round now, not in a minute
         job = await eventually(lambda: job_of(admin, "retention"))
 
         assert job["result"] == {"threads": 1, "files": 1}

@@ -8,13 +8,14 @@ prints what every task waits for.
 import asyncio
 import os
 import signal
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from ai_agents import Tool, ToolDefinition, register_tool
-from ai_agents.runner import runner
-from ai_agents.runner.process import lease
-from app import cli
+from ai_agents.runner.handle import open_handle
+from ai_agents.runner.process.timing import Timing
+from app import cli, container
 
 
 class Bump(Tool):
@@ -43,11 +44,10 @@ class Bump(Tool):
 
 def shorten_leases(lease_s: float) -> None:
     """Leases of so many seconds, renewed and looked for as often within one as the product does."""
-    by = lease_s / lease.LEASE_S
-    lease.RENEW_EVERY_S *= by
-    lease.SWEEP_EVERY_S *= by
-    lease.LEASE_S = lease_s
-    runner.LEASE_S = lease_s  # type: ignore[attr-defined]  # it has taken the name over
+    usual = Timing()
+    by = lease_s / usual.lease_s
+    timing = Timing(lease_s=lease_s, renew_every_s=usual.renew_every_s * by, sweep_every_s=usual.sweep_every_s * by)
+    setattr(container, "open_handle", partial(open_handle, timing=timing))  # noqa: B010  # no setting of the service
 
 
 def print_tasks(*_: object) -> None:

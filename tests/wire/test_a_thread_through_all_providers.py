@@ -25,7 +25,7 @@ from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.providers import anthropic_request, ollama_request, openai_chat_request, openai_responses_request
 from ai_agents.runner.handle import open_handle
-from ai_agents.runner.process import lease
+from ai_agents.runner.process.timing import Timing
 from ai_agents.store import runs
 from ai_agents.store.history import History
 from ai_agents.store.summaries import SummaryStore
@@ -167,16 +167,15 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def stage(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     """A thread in which every provider has answered."""
-    monkeypatch.setattr(lease, "SWEEP_EVERY_S", 0.05)
     async with FakeProviderServer() as fake:
         options = {"api_key": "a-key", "max_retries": 0}
         pool = ProviderPool(
             {name: {"base_url": fake.base_url(name), **options} for name in ("anthropic", "openai")}
             | {"ollama": {"base_url": fake.base_url("ollama"), "max_retries": 0}}
         )
-        conn = await open_handle(sqlite_url)
+        conn = await open_handle(sqlite_url, timing=Timing(sweep_every_s=0.05))
         hang = Hang()
         tools = ToolRegistry([hang])
         runner = AgentRunner(conn, providers=pool, tools=tools, blobs=DiskStore(tmp_path / "files"))

@@ -1,12 +1,11 @@
-"""The runs of this process: their tasks, their leases, and the runs of others that it takes over."""
+"""The runs of this process: their tasks, their leases, and runs that it takes over from lost processes."""
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -14,29 +13,33 @@ from sqlalchemy import Connection
 from ai_agents.bus.base import Bus, Channel
 from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
-from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
 from ai_agents.core.unfinished import Unfinished
-from ai_agents.runner import approvals
-from ai_agents.runner.process import lease
+from ai_agents.runner.approvals import expire_approvals
+from ai_agents.runner.follow_up import FollowUp, HasFollowUp
+from ai_agents.runner.ownership import NewLease, ProcessOwner
+from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
-from ai_agents.runner.recording import Ended, Successor
-from ai_agents.runner.turn import MAX_ATTEMPTS, Origin, Prepare, StopKind, Turn
+from ai_agents.runner.process.sole_process import sole_process
+from ai_agents.runner.process.takeover import take_over
+from ai_agents.runner.process.timing import DEFAULT_TIMING, Timing
+from ai_agents.runner.recording import EndedRun
+from ai_agents.runner.turn import StopKind, Turn
 from ai_agents.store import idempotency, runs, tickets
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
-T = TypeVar("T")
+T = TypeVar("T", bound=HasFollowUp | None)
 _log = logging.getLogger(__name__)
-# What does not need longer than a moment gets this long while the process stops.
-_AT_THE_END_S = 5.0
+# How long short tasks get to end while the process stops.
+_LAST_MOMENT_S = 5.0
 
 
 class Background(Protocol):
-    """What becomes of background jobs: this process carries them out, or tells a queue of them."""
+    """The background jobs of this process: it carries them out, or sends them to a queue."""
 
     def offer(self, contexts: Contexts) -> None:
-        """Here are the agents' models and memory; the last runner's are used."""
+        """Take the agents' models and memory; those of the last runner are used."""
         ...
 
     def wake(self, job_ids: Sequence[str]) -> None:
@@ -44,144 +47,151 @@ class Background(Protocol):
         ...
 
     def periodic_tasks(self) -> list[PeriodicTask]:
-        """What is to be done again and again."""
+        """What has to be done again and again."""
         ...
 
     async def drain(self, grace_s: float) -> None:
-        """Begin nothing more; what is under way gets `grace_s` seconds, and is then left to others."""
+        """Begin nothing more; jobs under way get `grace_s` seconds, and are then left to other processes."""
         ...
 
 
 @dataclass(slots=True)
-class _Running:
+class _RunningTurn:
     turn: Turn
     channel: Channel
-    task: asyncio.Task[None]
-    ended: asyncio.Future[Ended | None]
+    task: asyncio.Task[EndedRun | None]
+    ended: asyncio.Future[EndedRun | None]
 
 
 class Executor:
-    """Runs turns as tasks of this process, never of a request.
+    """Executes runs as tasks of this process, never of a request.
 
-    `shared` says that other processes run agents on the same database; else this one makes sure that it is alone.
+    `shared` says that other processes run agents on the same database; otherwise a lock ensures that this is the only
+    one.
     """
 
-    def __init__(self, database: Database, bus: Bus, *, shared: bool) -> None:
+    def __init__(self, database: Database, bus: Bus, *, shared: bool, timing: Timing = DEFAULT_TIMING) -> None:
         self.background: Background | None = None
-        self.owner = f"{socket.gethostname()[:20]}-{os.getpid()}-{new_id()[-8:]}"
+        self.process_owner = ProcessOwner(timing.lease_s)
         self._database = database
         self._bus = bus
         self._shared = shared
-        self._sole = None if shared else lease.sole_process(database)
-        self._running: dict[str, _Running] = {}
+        self._timing = timing
+        self._sole = None if shared else sole_process(database)
+        self._running: dict[str, _RunningTurn] = {}
         self._unfinished = Unfinished()
-        self._prepare: Prepare | None = None
-        self._tending: asyncio.Task[None] | None = None
-        self._sweep_asked = asyncio.Event()
+        self._preparer: TurnPreparer | None = None
+        self._periodic: asyncio.Task[None] | None = None
+        self._sweep_requested = asyncio.Event()
         self._opening = asyncio.Lock()
-        self._draining = False
 
     @property
-    def successor(self) -> Successor | None:
-        """This process as the owner of a run to come; None while it is stopping."""
-        return None if self._draining else Successor(self.owner, lease.LEASE_S)
+    def owner(self) -> str:
+        """The name under which this process owns runs and jobs."""
+        return self.process_owner.name
+
+    @property
+    def lease(self) -> NewLease | None:
+        """The lease of a run that begins here; None while the process stops."""
+        return self.process_owner.lease
 
     @property
     def running(self) -> int:
         """How many runs are under way here."""
         return len(self._running)
 
-    async def open(self, prepare: Prepare) -> None:
-        """Begin to run turns: claim the database where that has to be, take over what was left, keep leases alive.
+    async def open(self, preparer: TurnPreparer) -> None:
+        """Begin to execute runs: take the lock where one is needed, take over abandoned runs, renew leases.
 
-        `prepare` makes turns ready, those of others too. Raises `SecondProcess`, `DatabaseUnavailable`.
+        `preparer` prepares the turns of runs that are taken over. Raises `SecondProcess`, `DatabaseUnavailable`.
         """
-        self._prepare = prepare
-        if self._tending is None:
+        self._preparer = preparer
+        if self._periodic is None:
             await self._unfinished.to_its_end(self._open())
 
     async def _open(self) -> None:
         async with self._opening:
-            if self._tending is not None:
+            if self._periodic is not None:
                 return
             if self._sole is not None:
                 await self._sole.acquire()
-                # Nobody else can be alive here, so what others own is abandoned, whatever their leases say.
-                await self._take_over(everything=True)
+                # No other process can be alive, so that all runs of others are abandoned, whatever their leases say.
+                await self.take_over_abandoned(expired_only=False)
             self._bus.listen(self._on_rows)
             self._bus.listen_cancel(self._on_cancel)
-            self._bus.listen_sweep(self._sweep_asked.set)
-            self._tending = asyncio.create_task(
-                run_periodic_tasks(self._chores(), self._sweep_asked), name="ai-agents-periodic"
+            self._bus.listen_sweep(self.request_sweep)
+            self._periodic = asyncio.create_task(
+                run_periodic_tasks(self._periodic_tasks(), self._sweep_requested), name="ai-agents-periodic"
             )
 
-    async def commit(self, work: Callable[[Connection], T], launch: Callable[[T], None]) -> T:
-        """The result of a write that may make runs ours, once `launch` was called with it.
+    async def commit(self, work: Callable[[Connection], T], preparer: TurnPreparer | None = None) -> T:
+        """The result of a write in a transaction of its own, once it is followed up.
 
-        A caller that is cancelled leaves both to be done: nobody else would run what is ours. It is a transaction of
-        its own. Raises `DatabaseUnavailable`, after which nobody knows: what was committed is taken over in time.
+        A cancelled caller stops neither the write nor its follow-up: no other process would execute the run. After
+        `DatabaseUnavailable` it is unknown whether the commit happened; a run that was committed is taken over in time.
         """
         if self._database.in_transaction:
             raise InvalidRequest("A run begins in a transaction of its own: leave `transaction()` first.")
 
         async def write() -> T:
             result = await self._database.write(work)
-            launch(result)
+            if result is not None:
+                self.follow_up(result.follow_up, preparer)
             return result
 
         return await self._unfinished.to_its_end(write())
 
-    def launch(self, run: OwnedRun, *, prepare: Prepare | None = None, origin: Origin = "new") -> None:
-        """Run a turn that this process owns, prepared as its runner wants it; without one, as the last runner does."""
-        prepare = prepare or self._prepare
-        if prepare is None:
+    def follow_up(self, what: FollowUp, preparer: TurnPreparer | None = None) -> None:
+        """Do what a committed transaction made necessary. Without `preparer` the last runner's prepares the run."""
+        if what.job_ids and self.background is not None:
+            self.background.wake(what.job_ids)
+        if what.run is not None:
+            self._launch(what.run, what, preparer)
+        if what.cancel_run_id is not None:
+            self._bus.request_cancel(what.cancel_run_id)
+
+    def _launch(self, run: OwnedRun, what: FollowUp, preparer: TurnPreparer | None) -> None:
+        preparer = preparer or self._preparer
+        if preparer is None:
             raise Overloaded("This process is not ready to run agents.")
         running = self._running.get(run.id)
         if running is not None and running.turn.run.fence >= run.fence:
-            return  # its lease ran out before this, and the sweep was quicker
+            return  # its lease expired before this, and the sweep has launched it already
         channel = self._bus.hold(run.thread_id)
         channel.own()
         turn = Turn(
             run,
             database=self._database,
             channel=channel,
-            prepare=prepare,
-            successor=lambda: self.successor,
-            owner=self.owner,
-            origin=origin,
+            preparer=preparer,
+            owner=self.process_owner,
+            origin=what.origin,
+            inputs=what.inputs,
         )
-        ended: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._execute(turn, channel, ended), name=f"run-{run.id}")
-        self._running[run.id] = _Running(turn, channel, task, ended)
+        ended: asyncio.Future[EndedRun | None] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(turn.execute(), name=f"run-{run.id}")
+        running = self._running[run.id] = _RunningTurn(turn, channel, task, ended)
+        task.add_done_callback(partial(self._on_end, running))
 
-    async def _execute(self, turn: Turn, channel: Channel, ended: asyncio.Future[Ended | None]) -> None:
-        run_id = turn.run.id
-        result: Ended | None = None
-        try:
-            result = await turn.execute()
-        except Exception:  # noqa: BLE001  # the edge of a task: its lease runs out, and the run is taken over
-            _log.exception("a run's end could not be recorded", extra={"run_id": run_id})
-        finally:
-            running = self._running.get(run_id)
-            if running is not None and running.turn is turn:
-                del self._running[run_id]
-            if not ended.done():
-                ended.set_result(result)
-            channel.disown()
-            self._bus.release(channel)
-        self.follow_up(result, prepare=turn.prepare)
+    def _on_end(self, running: _RunningTurn, task: asyncio.Task[EndedRun | None]) -> None:
+        run_id = running.turn.run.id
+        result: EndedRun | None = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its lease expires, and the run is taken over.
+            _log.error("a run's end could not be recorded", exc_info=error, extra={"run_id": run_id})
+        elif not task.cancelled():
+            result = task.result()
+        if self._running.get(run_id) is running:
+            del self._running[run_id]
+        if not running.ended.done():
+            running.ended.set_result(result)
+        running.channel.disown()
+        self._bus.release(running.channel)
+        if result is not None:
+            self.follow_up(result.follow_up, running.turn.preparer)
 
-    def follow_up(self, ended: Ended | None, *, prepare: Prepare | None = None) -> None:
-        """See to the jobs that a run made needed, and run the next of the queue, where its end let that start here."""
-        if ended is None:
-            return
-        if ended.jobs and self.background is not None:
-            self.background.wake(ended.jobs)
-        if ended.next_run is not None:
-            self.launch(ended.next_run, prepare=prepare)
-
-    def find_ended(self, run_id: str) -> asyncio.Future[Ended | None] | None:
-        """The future ending of a run that is under way here; its result is None where another process ends it."""
+    def find_ended(self, run_id: str) -> asyncio.Future[EndedRun | None] | None:
+        """The future ending of a run that is under way here; its result is None where another process ends the run."""
         running = self._running.get(run_id)
         return None if running is None else running.ended
 
@@ -189,34 +199,30 @@ class Executor:
         """Stop a run that is under way here; a second call changes nothing."""
         running = self._running.get(run_id)
         if running is not None and running.turn.stopped is None:
-            running.turn.stopped = kind
+            running.turn.stop(kind)
             if running.turn.begun:
                 running.task.cancel()
 
     async def drain(self, grace_s: float) -> None:
         """Take no new runs, give those under way `grace_s` seconds, and hand the rest over at once.
 
-        Background jobs get what is then left of the time.
+        Background jobs get the rest of that time.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
-        self._draining = True
-        # What is committed now may still begin here.
-        await self._unfinished.wait(_AT_THE_END_S)
-        tasks = {running.task for running in self._running.values()}
-        if tasks and grace_s > 0:
-            await asyncio.wait(tasks, timeout=grace_s)
+        self.process_owner.accepts_runs = False
+        # Writes under way may still begin runs here.
+        await self._unfinished.wait(_LAST_MOMENT_S)
+        await self._wait_for_runs(grace_s)
         for run_id in list(self._running):
             self.stop(run_id, "hand_over")
-        tasks = {running.task for running in self._running.values()}
-        if tasks:
-            await asyncio.wait(tasks, timeout=_AT_THE_END_S)
+        await self._wait_for_runs(_LAST_MOMENT_S)
         if self.background is not None:
             await self.background.drain(grace_s)
-        if self._tending is not None:
-            self._tending.cancel()
-            await asyncio.wait({self._tending})
-            self._tending = None
+        if self._periodic is not None:
+            self._periodic.cancel()
+            await asyncio.wait({self._periodic})
+            self._periodic = None
             with suppress(DatabaseUnavailable):
                 await self._database.write(lambda c: runs.expire_leases(c, self.owner))
                 self._bus.request_sweep()
@@ -225,7 +231,12 @@ class Executor:
         if self._sole is not None:
             await self._sole.release()
 
-    # What goes on beside the runs.
+    async def _wait_for_runs(self, timeout_s: float) -> None:
+        tasks = {running.task for running in self._running.values()}
+        if tasks and timeout_s > 0:
+            await asyncio.wait(tasks, timeout=timeout_s)
+
+    # Events of other processes.
 
     def _on_rows(self, rows: Sequence[LogRow]) -> None:
         for row in rows:
@@ -237,97 +248,90 @@ class Executor:
     def _on_cancel(self, run_id: str) -> None:
         self.stop(run_id, "cancel")
 
-    def _chores(self) -> list[PeriodicTask]:
+    # Periodic tasks.
+
+    def _periodic_tasks(self) -> list[PeriodicTask]:
+        timing = self._timing
         return [
-            PeriodicTask(lease.CANCEL_POLL_S, self._stop_cancelled),
-            PeriodicTask(lease.RENEW_EVERY_S, self._renew),
-            PeriodicTask(lease.SWEEP_EVERY_S, self._sweep),
-            PeriodicTask(lease.TIDY_EVERY_S, self._tidy),
-            PeriodicTask(lease.WAITED_OUT_EVERY_S, self._give_up_waiting),
+            PeriodicTask(timing.cancel_poll_s, self._stop_cancelled),
+            PeriodicTask(timing.renew_every_s, self.renew_leases),
+            PeriodicTask(timing.sweep_every_s, self._sweep),
+            PeriodicTask(timing.tidy_every_s, self._tidy),
+            PeriodicTask(timing.expire_every_s, self.expire_approvals),
             *(self.background.periodic_tasks() if self.background is not None else ()),
         ]
 
     async def _stop_cancelled(self) -> None:
-        """Stop what somebody asked another process to cancel; our own requests come at once."""
+        """Stop runs whose cancellation another process requested; requests of this process come at once."""
         if self._running and self._shared:
             for run_id in await self._database.read(lambda c: runs.list_cancel_requests(c, self.owner)):
                 self.stop(run_id, "cancel")
 
     async def _sweep(self) -> None:
-        """Take over what was abandoned, if this process may."""
         if self._sole is not None:
             try:
                 await self._sole.keep()
             except SecondProcess:
-                # Another process took the place while the database was away: what runs here goes on, that is all.
-                self._draining = True
+                # Another process took the lock while the database was away. Runs under way here go on.
+                self.process_owner.accepts_runs = False
                 _log.critical("another process runs agents on this database; this one takes no more messages")
-        await self._take_over(everything=False)
+        await self.take_over_abandoned()
 
     async def _tidy(self) -> None:
-        """Remove what has outlived its time."""
+        """Remove expired idempotency keys and tickets."""
         await self._database.write(lambda c: (idempotency.sweep(c), tickets.sweep(c)), long=True)
 
-    async def _give_up_waiting(self) -> None:
-        """Let runs go on whose person has not spoken in time."""
+    async def expire_approvals(self) -> None:
+        """Let runs go on whose approval deadline has passed."""
         for row in await self._database.read(runs.list_waited_out):
-            await self._give_up_waiting_for(row["id"], row["thread_id"])
+            await self.expire_approvals_of(row["id"], row["thread_id"])
 
-    async def _give_up_waiting_for(self, run_id: str, thread_id: str) -> None:
-        def go_on(decided: approvals.Decided | None) -> None:
-            if decided is not None and decided.resumed is not None:
-                self.launch(decided.resumed, origin="waited")
-
+    async def expire_approvals_of(self, run_id: str, thread_id: str) -> None:
+        """Let a run go on if its approval deadline has passed."""
         with suppress(ThreadNotFound):
-            await self.commit(lambda c: approvals.give_up_waiting(c, run_id, thread_id, self.successor), go_on)
+            await self.commit(lambda c: expire_approvals(c, run_id, thread_id, self.lease))
 
-    async def _renew(self) -> None:
-        """Hold on to what is executed here, and to nothing else: the lease of any other run of ours has to run out."""
+    def request_sweep(self) -> None:
+        """Let all periodic tasks run now."""
+        self._sweep_requested.set()
+
+    async def renew_leases(self) -> None:
+        """Renew the leases of the runs that are executed here, and only those: any other run has to be taken over."""
         mine = set(self._running)
         if not mine:
             return
-        held = await self._database.write(lambda c: runs.renew_leases(c, self.owner, mine, lease.LEASE_S))
+        lease_s = self._timing.lease_s
+        held = await self._database.write(lambda c: runs.renew_leases(c, self.owner, mine, lease_s))
         for run_id in mine - held:
             running = self._running.get(run_id)
             if running is not None and not running.task.done():
                 await self._stop_if_lost(run_id, running.turn.run)
 
     async def _stop_if_lost(self, run_id: str, run: OwnedRun) -> None:
-        """A run that ended between the two looks is not lost; one that has another fence, or is gone, is."""
+        """Stop a run that has another fence by now, or is gone. One that has just ended is not lost."""
         still = await self._database.read(lambda c: runs.is_owned(c, run))
         if not still:
             self.stop(run_id, "lease_lost")
 
-    async def _take_over(self, *, everything: bool) -> None:
-        """Take every abandoned run, page by page until a page brings none."""
-        others_than = self.owner if everything else None
+    async def take_over_abandoned(self, *, expired_only: bool = True) -> None:
+        """Take over all abandoned runs, page by page. Without `expired_only` all runs of other processes count."""
+        other_than = None if expired_only else self.owner
         taken = 1
-        while taken and self.successor is not None:
-            abandoned = await self._database.read(lambda c: runs.list_abandoned(c, everything_but=others_than))
+        while taken and self.lease is not None:
+            abandoned = await self._database.read(lambda c: runs.list_abandoned(c, everything_but=other_than))
             taken = 0
             for row in abandoned:
                 if row["id"] not in self._running:
-                    taken += await self._take_over_one(row["id"], row["thread_id"], everything=everything)
+                    taken += await self._take_over_one(row["id"], row["thread_id"], expired_only=expired_only)
 
-    async def _take_over_one(self, run_id: str, thread_id: str, *, everything: bool) -> bool:
-        successor = self.successor
-        if successor is None:
+    async def _take_over_one(self, run_id: str, thread_id: str, *, expired_only: bool) -> bool:
+        lease = self.lease
+        if lease is None:
             return False
-
-        def go_on(taken: lease.Taken | Ended | None) -> None:
-            if isinstance(taken, lease.Taken):
-                _log.info("run taken over", extra={"run_id": run_id, "attempt": taken.run.attempt})
-                self.launch(taken.run, origin="lost" if taken.lost else "waited")
-            else:
-                self.follow_up(taken)
-
         try:
-            taken = await self.commit(
-                lambda c: lease.take_over(
-                    c, run_id, thread_id, successor, max_attempts=MAX_ATTEMPTS, expired_only=not everything
-                ),
-                go_on,
-            )
+            taken = await self.commit(lambda c: take_over(c, run_id, thread_id, lease, expired_only=expired_only))
         except ThreadNotFound:
             return False
+        if taken is not None:
+            _log.info("run taken over", extra={"run_id": run_id})
         return taken is not None

@@ -14,9 +14,9 @@ from ai_agents.core.exceptions import (
     ProviderTruncated,
 )
 from ai_agents.core.types import ModelMessage, ModelRequest, PartDelta, TextPart
-from ai_agents.providers.base import Provider
+from ai_agents.providers.assembly import Assembly
 from ai_agents.providers.breaker import THRESHOLD, Breakers
-from ai_agents.providers.fallback import Candidate, FallbackProvider
+from ai_agents.providers.fallback import BegunStream, Candidate, FallbackChain, begin_stream
 from ai_agents.testing import ScriptedProvider
 
 DOWN = ProviderError("It is down.", retryable=True)
@@ -32,23 +32,46 @@ REQUEST = ModelRequest("model-0", (said("Hello"),))
 def candidates(*asked: ScriptedProvider | Exception) -> list[Candidate]:
     """Candidates named by their number; an exception stands for one that cannot be opened."""
 
-    def make(number: int, provider: ScriptedProvider | Exception) -> Candidate:
-        async def open_it() -> tuple[Provider, ModelRequest]:
-            if isinstance(provider, Exception):
-                raise provider
-            return provider, ModelRequest(f"model-{number}", (said(f"Hello, {number}"),))
-
-        return Candidate("scripted", f"model-{number}", open_it)
-
-    return [make(number, provider) for number, provider in enumerate(asked)]
+    return [ScriptedCandidate(number, provider) for number, provider in enumerate(asked)]
 
 
-def fallback(*asked: ScriptedProvider | Exception, breakers: Breakers | None = None) -> FallbackProvider:
-    return FallbackProvider(candidates(*asked), breakers or Breakers())
+class ScriptedModel:
+    """A scripted provider with its own form of the conversation."""
+
+    def __init__(self, provider: ScriptedProvider, request: ModelRequest) -> None:
+        self.provider = provider
+        self.request = request
+
+    async def begin(self, request: ModelRequest) -> BegunStream:
+        return await begin_stream(self.provider, request)
 
 
-async def ask(provider: FallbackProvider, request: ModelRequest = REQUEST) -> str:
-    return (await provider.complete(request)).text
+class ScriptedCandidate(Candidate):
+    """A scripted model, or an exception that is raised where it is opened."""
+
+    def __init__(self, number: int, provider: ScriptedProvider | Exception) -> None:
+        super().__init__("scripted", f"model-{number}")
+        self.scripted = provider
+        self.own = ModelRequest(f"model-{number}", (said(f"Hello, {number}"),))
+
+    async def open(self) -> ScriptedModel:
+        if isinstance(self.scripted, Exception):
+            raise self.scripted
+        return ScriptedModel(self.scripted, self.own)
+
+
+def fallback(*asked: ScriptedProvider | Exception, breakers: Breakers | None = None) -> FallbackChain[Candidate]:
+    return FallbackChain(candidates(*asked), breakers or Breakers())
+
+
+async def ask(chain: FallbackChain[Candidate], request: ModelRequest = REQUEST) -> str:
+    """The text of one answer."""
+    assembly = Assembly()
+    async with await chain.begin(request) as answer:
+        assembly.feed(answer.first)
+        async for event in answer.rest:
+            assembly.feed(event)
+        return assembly.response().text
 
 
 @pytest.mark.parametrize(
@@ -61,7 +84,7 @@ async def test_the_next_one_is_asked_where_the_first_does_not_begin(failure: Pro
     provider = fallback(first, second, third)
 
     assert await ask(provider) == "Hello."
-    assert provider.answering.model == "model-1"
+    assert provider.current.model == "model-1"
     assert second.requests[0].messages == (said("Hello, 1"),)
     assert not third.requests
 
@@ -92,8 +115,9 @@ async def test_an_answer_that_breaks_off_is_not_followed_by_anothers() -> None:
     seen: list[str] = []
 
     async def watch() -> None:
-        async for event in provider.stream(REQUEST):
-            seen.extend([event.text] if isinstance(event, PartDelta) else [])
+        async with await provider.begin(REQUEST) as answer:
+            async for event in answer.rest:
+                seen.extend([event.text] if isinstance(event, PartDelta) else [])
 
     with pytest.raises(ProviderError):
         await watch()
@@ -180,6 +204,6 @@ def shares(requests: Sequence[ModelRequest]) -> float | None:
 async def test_all_share_the_time_until_the_first_token() -> None:
     asked = [ScriptedProvider(DOWN), ScriptedProvider(DOWN), ScriptedProvider("Hello.")]
 
-    await ask(FallbackProvider(candidates(*asked), Breakers(), patience_s=40.0))
+    await ask(FallbackChain(candidates(*asked), Breakers(), patience_s=40.0))
 
     assert [shares(each.requests) for each in asked] == pytest.approx([20.0, 20.0, 40.0], abs=1.0)

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, ToolRegistry, connect
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, RunLimits, ThreadStore, ToolRegistry, connect
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.providers import retry
+from ai_agents.runner.handle import open_handle
+from ai_agents.runner.process.timing import Timing
 from ai_agents.testing import ScriptedProvider
+from ai_agents.workers.background import InProcessJobs
 from tests.fakes.provider_server import FakeProviderServer
 from tests.unit.runner.failing import Thread, make_thread
 
@@ -31,9 +34,16 @@ MakeTalk = Callable[..., Awaitable[Talk]]
 
 
 @pytest.fixture
-async def conn(database_url: str) -> AsyncIterator[DatabaseHandle]:
+def timing() -> Timing:
+    """How often the process does what; a test may override it."""
+    return Timing()
+
+
+@pytest.fixture
+async def conn(database_url: str, timing: Timing) -> AsyncIterator[DatabaseHandle]:
     """A handle on a fresh database."""
-    handle = await connect(database_url)
+    handle = await open_handle(database_url, timing=timing)
+    handle.executor.background = InProcessJobs(handle.database, owner=handle.executor.owner)
     yield handle
     await handle.close(grace_s=0)
 
@@ -43,10 +53,14 @@ def make_talk(conn: DatabaseHandle) -> MakeTalk:
     """Make a thread whose agent gives these answers."""
 
     async def make(
-        *answers: object, tools: ToolRegistry | None = None, models: ModelCatalogue | None = None, **agent: object
+        *answers: object,
+        tools: ToolRegistry | None = None,
+        models: ModelCatalogue | None = None,
+        limits: RunLimits | None = None,
+        **agent: object,
     ) -> Talk:
         provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
-        runner = AgentRunner(conn, provider=provider, tools=tools, models=models)
+        runner = AgentRunner(conn, provider=provider, tools=tools, models=models, limits=limits)
         names = [tool.name for tool in tools.list_tools()] if tools else []
         created = await AgentStore(conn).create(name="assistant", tools=names, **agent)  # type: ignore[arg-type]  # fields pass through
         thread = await ThreadStore(conn).create(agent_id=created["id"], owner_id=USER)

@@ -12,7 +12,6 @@ from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, Run
 from ai_agents.core.exceptions import Conflict, ContextExceeded, GuardrailBlocked, ThreadBusy, ToolCallNotFound
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition
-from ai_agents.runner.process.executor import Executor
 from ai_agents.store import runs
 from ai_agents.store.models import ModelCallTable, RunTable
 from ai_agents.testing import ScriptedProvider, tool_call
@@ -297,7 +296,7 @@ async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: 
     await desk.say(run, second, approved=True)
     async with conn.transaction():
         await conn.database.write(lambda c: c.execute(update(RunTable).values(lease_expires_at=0.0)))
-    await conn.executor._give_up_waiting()
+    await conn.executor.expire_approvals()
     assert (await desk.wait(run["id"]))["status"] == "completed"
     assert desk.pay.paid == {"Bob": 1}
     assert (await desk.results())[first.tool_call_id][1]
@@ -311,7 +310,7 @@ async def test_a_wait_that_begins_as_an_earlier_one_is_given_up_is_left_alone(co
     [waited_out] = await conn.database.read(runs.list_waited_out)
     await desk.say(run, first, approved=True)
     assert (await desk.wait(run["id"]))["status"] == "waiting"
-    await conn.executor._give_up_waiting_for(waited_out["id"], waited_out["thread_id"])
+    await conn.executor.expire_approvals_of(waited_out["id"], waited_out["thread_id"])
     await desk.say(run, second, approved=True)
     assert (await desk.wait(run["id"]))["status"] == "completed"
     assert desk.pay.paid == {"Ada": 1, "Bob": 1}
@@ -327,7 +326,7 @@ async def test_a_run_waits_as_long_as_it_was_told(conn: DatabaseHandle) -> None:
         ).one()
     )
     assert row.lease_owner is None
-    await conn.executor._give_up_waiting()
+    await conn.executor.expire_approvals()
     assert (await desk.runner.wait(desk.thread_id, run["id"])).run["status"] == "waiting"
 
 
@@ -358,33 +357,29 @@ async def test_a_cancellation_that_comes_as_the_run_begins_to_wait_wins(conn: Da
     assert (await desk.wait(started.run["id"]))["status"] == "cancelled"
 
 
-async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_next(
-    conn: DatabaseHandle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_next(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
-    with monkeypatch.context() as stopping:
-        stopping.setattr(Executor, "successor", property(lambda _self: None))
-        assert (await desk.say(run, call, approved=True))["status"] == "running"
+    conn.executor.process_owner.accepts_runs = False
+    assert (await desk.say(run, call, approved=True))["status"] == "running"
+    conn.executor.process_owner.accepts_runs = True
     assert desk.pay.paid.total() == 0
-    await conn.executor._take_over(everything=False)
+    await conn.executor.take_over_abandoned()
     run = await desk.wait(run["id"])
     assert (run["status"], run["attempt"], desk.pay.paid["Ada"]) == ("completed", 1, 1)
 
 
-async def test_no_call_is_written_down_as_lost_where_nobody_was_at_work(
-    conn: DatabaseHandle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_call_is_written_down_as_lost_where_nobody_was_at_work(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Then not.")
     run = await desk.ask()
     # Its first owner had died before it waited.
     await conn.database.write(lambda c: c.execute(update(RunTable).values(attempt=2)))
-    with monkeypatch.context() as stopping:
-        stopping.setattr(Executor, "successor", property(lambda _self: None))
-        await desk.say(run, call, approved=False)
-    await conn.executor._take_over(everything=False)
+    conn.executor.process_owner.accepts_runs = False
+    await desk.say(run, call, approved=False)
+    conn.executor.process_owner.accepts_runs = True
+    await conn.executor.take_over_abandoned()
     run = await desk.wait(run["id"])
     assert (run["status"], run["attempt"]) == ("completed", 2)
     outcomes = await conn.database.read(lambda c: c.execute(select(ModelCallTable.outcome)).scalars().all())

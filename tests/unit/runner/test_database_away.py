@@ -6,7 +6,7 @@ import pytest
 
 from ai_agents import MessageStore, RunStore, ToolRegistry
 from ai_agents.core.exceptions import DatabaseUnavailable
-from ai_agents.runner.preparation import Preparation
+from ai_agents.runner.inputs import InputReader
 from ai_agents.testing import tool_call
 from tests.unit.runner.conftest import USER, MakeTalk
 
@@ -29,7 +29,7 @@ async def test_a_run_goes_on_when_the_database_is_there_again(
         return await original(*arguments, **options)
 
     # As where the window is long: a short one is read with the admission.
-    monkeypatch.setattr(Preparation, "ahead", lambda preparation, _connection, _run: preparation)
+    monkeypatch.setattr(InputReader, "read_early", lambda _reader, _connection, _run: None)
     started = await talk.runner.start(talk.thread_id, USER, "6*7?")
     monkeypatch.setattr(talk.conn.database, method, fail_at_first)
     ended = talk.conn.executor.find_ended(started.run["id"])

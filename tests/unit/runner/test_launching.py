@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, RunStore, ThreadStore
 from ai_agents.core.exceptions import Conflict, DatabaseUnavailable, InvalidRequest
 from ai_agents.core.rows import Run
-from ai_agents.runner.process import lease
+from ai_agents.runner.process.timing import Timing
 from ai_agents.runner.runner import Started
 from ai_agents.store.models import RunTable
 from ai_agents.testing import ScriptedProvider, tool_call
@@ -89,13 +89,8 @@ async def another_run(conn: DatabaseHandle) -> Run:
     return (await runner.start(thread["id"], USER, "Go on.")).run
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases of a fraction of a second, so that a takeover does not take ten."""
-    monkeypatch.setattr(lease, "LEASE_S", 0.4)
-    monkeypatch.setattr("ai_agents.runner.runner.LEASE_S", 0.4)
-    monkeypatch.setattr(lease, "RENEW_EVERY_S", 0.1)
-    monkeypatch.setattr(lease, "SWEEP_EVERY_S", 0.1)
+# Leases of a fraction of a second, so that a takeover does not take ten.
+hasty = pytest.mark.parametrize("timing", [Timing(lease_s=0.4, renew_every_s=0.1, sweep_every_s=0.1)], ids=["hasty"])
 
 
 async def test_whenever_a_sender_goes_away_what_was_let_in_is_answered(make_talk: MakeTalk) -> None:
@@ -157,7 +152,7 @@ async def test_the_queue_goes_on_if_whoever_cancels_goes_away_as_that_is_committ
     assert [each["status"] for each in ended] == ["completed", "cancelled"]
 
 
-@pytest.mark.usefixtures("hasty")
+@hasty
 async def test_a_message_whose_commit_brought_no_answer_is_answered_while_another_run_goes_on(
     make_talk: MakeTalk,
 ) -> None:
@@ -169,7 +164,7 @@ async def test_a_message_whose_commit_brought_no_answer_is_answered_while_anothe
     assert talk.conn.executor.find_ended(other["id"]) is not None
 
 
-@pytest.mark.usefixtures("hasty")
+@hasty
 async def test_an_approval_whose_commit_brought_no_answer_counts_while_another_run_goes_on(
     conn: DatabaseHandle,
 ) -> None:
@@ -183,7 +178,7 @@ async def test_an_approval_whose_commit_brought_no_answer_counts_while_another_r
     assert conn.executor.find_ended(other["id"]) is not None
 
 
-@pytest.mark.usefixtures("hasty")
+@hasty
 async def test_a_run_whose_commit_brought_no_answer_can_be_cancelled(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call])
@@ -204,13 +199,13 @@ async def test_a_run_that_is_taken_over_before_its_owner_here_hears_of_it_is_run
         talk.conn.database.write = original  # type: ignore[method-assign]  # once
         result = await original(*arguments, **options)
         await original(lambda c: c.execute(update(RunTable).values(lease_expires_at=0.0)))
-        await executor._take_over(everything=False)
+        await executor.take_over_abandoned()
         return result
 
     talk.conn.database.write = write  # type: ignore[method-assign]  # the answer takes longer than a lease
     run = (await talk.runner.start(talk.thread_id, USER, "Hello!")).run
     assert executor.running == 1
-    await executor._renew()
+    await executor.renew_leases()
     async with asyncio.timeout(SOON_S):
         cancelled = await talk.runner.cancel(talk.thread_id, run["id"])
     assert (cancelled["status"], cancelled["attempt"]) == ("cancelled", 2)

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from ai_agents import DatabaseHandle, MessageStore, RoleAuth, RunStore, ThreadStore, Tool, ToolDefinition, ToolRegistry
+from ai_agents import (
+    DatabaseHandle,
+    MessageStore,
+    RoleAuth,
+    RunLimits,
+    RunStore,
+    ThreadStore,
+    Tool,
+    ToolDefinition,
+    ToolRegistry,
+)
 from ai_agents.core.exceptions import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -343,9 +353,8 @@ async def test_no_connection_is_held_while_the_model_answers(make_talk: MakeTalk
     assert talk.conn.database.checked_out() == 0
 
 
-async def test_a_run_that_takes_too_long_fails(conn: DatabaseHandle, make_talk: MakeTalk) -> None:
-    talk = await make_talk(["Hel", asyncio.Event()], settings={})
-    talk.runner._prepare._limits = talk.runner._prepare._limits.__class__(run_time_s=0.05)  # no other way in
+async def test_a_run_that_takes_too_long_fails(make_talk: MakeTalk) -> None:
+    talk = await make_talk(["Hel", asyncio.Event()], limits=RunLimits(run_time_s=0.05))
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     outcome = await talk.runner.wait(talk.thread_id, started.run["id"])
     assert (outcome.run["status"], present(outcome.run["error"])["code"]) == ("failed", "provider_timeout")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from ai_agents.bus.memory import MemoryBus
 from ai_agents.core.exceptions import SecondProcess
 from ai_agents.core.rows import Run
 from ai_agents.runner.handle import open_handle
-from ai_agents.runner.process import lease
+from ai_agents.runner.process.sole_process import sole_process
+from ai_agents.runner.process.timing import Timing
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.models import ModelCallTable
@@ -35,21 +37,21 @@ class DeafBus(MemoryBus):
 class Process:
     """A runner with connections of its own, as another process would have; `die` is what `kill -9` leaves behind."""
 
-    def __init__(self, url: str, *answers: object, tools: ToolRegistry | None = None) -> None:
+    def __init__(self, url: str, *answers: object, tools: ToolRegistry | None = None, timing: Timing) -> None:
         self.provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
-        self.conn = DatabaseHandle(Database(url), DeafBus(), shared=True)
+        self.conn = DatabaseHandle(Database(url), DeafBus(), shared=True, timing=timing)
         self.runner = AgentRunner(self.conn, provider=self.provider, tools=tools)
 
     async def die(self) -> None:
         executor = self.conn.executor
-        tending = executor._tending
+        periodic = executor._periodic
         tasks = [running.task for running in executor._running.values()]
         for running in executor._running.values():
             running.turn.stopped = "lease_lost"
-        for task in [*tasks, *([tending] if tending else [])]:
+        for task in [*tasks, *([periodic] if periodic else [])]:
             task.cancel()
-        await asyncio.gather(*tasks, *([tending] if tending else []), return_exceptions=True)
-        executor._tending = None
+        await asyncio.gather(*tasks, *([periodic] if periodic else []), return_exceptions=True)
+        executor._periodic = None
 
     async def thread(self, tools: ToolRegistry | None = None) -> str:
         names = [tool.name for tool in tools.list_tools()] if tools else []
@@ -67,14 +69,8 @@ class Process:
 StartProcess = Callable[..., Process]
 
 
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases of a second, so that a takeover does not take ten."""
-    monkeypatch.setattr(lease, "LEASE_S", 1.0)
-    monkeypatch.setattr("ai_agents.runner.runner.LEASE_S", 1.0)
-    monkeypatch.setattr(lease, "RENEW_EVERY_S", 0.1)
-    monkeypatch.setattr(lease, "SWEEP_EVERY_S", 0.1)
-    monkeypatch.setattr(lease, "CANCEL_POLL_S", 0.05)
+# Leases of a second, so that a takeover does not take ten.
+HASTY = Timing(lease_s=1.0, renew_every_s=0.1, sweep_every_s=0.1, cancel_poll_s=0.05)
 
 
 @pytest.fixture
@@ -82,8 +78,8 @@ async def start(database_url: str) -> AsyncIterator[StartProcess]:
     """Start processes on one database."""
     made: list[Process] = []
 
-    def make(*answers: object, tools: ToolRegistry | None = None) -> Process:
-        made.append(Process(database_url, *answers, tools=tools))
+    def make(*answers: object, tools: ToolRegistry | None = None, timing: Timing = HASTY) -> Process:
+        made.append(Process(database_url, *answers, tools=tools, timing=timing))
         return made[-1]
 
     yield make
@@ -202,12 +198,11 @@ async def test_a_call_under_way_is_run_again_only_if_that_is_safe(start: StartPr
 
 async def test_an_owner_that_was_thought_dead_cannot_write_any_more(start: StartProcess) -> None:
     go_on = asyncio.Event()
-    one, two = start(["I was away", go_on]), start("I answered instead")
+    # It renews no lease in time: as if the process had been stopped for a while.
+    one = start(["I was away", go_on], timing=replace(HASTY, renew_every_s=3600.0))
+    two = start("I answered instead")
     thread_id = await one.thread()
     run = (await one.runner.start(thread_id, USER, "Hello!")).run
-    tending = one.conn.executor._tending
-    assert tending is not None
-    tending.cancel()  # no renewals: as if the process had been stopped for a while
     await two.runner.open()
     assert (await two.ended(thread_id, run["id"]))["status"] == "completed"
     go_on.set()
@@ -246,10 +241,9 @@ async def test_a_cancelled_run_whose_process_died_ends_cancelled_and_lets_the_ne
     assert (await RunStore(two.conn).get(thread_id, run["id"]))["status"] == "cancelled"
 
 
-async def test_stopping_hands_runs_over_at_once(start: StartProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "LEASE_S", 60.0)
-    monkeypatch.setattr("ai_agents.runner.runner.LEASE_S", 60.0)
-    one, two = start(["Half", asyncio.Event()]), start("Whole")
+async def test_stopping_hands_runs_over_at_once(start: StartProcess) -> None:
+    one = start(["Half", asyncio.Event()], timing=replace(HASTY, lease_s=60.0))
+    two = start("Whole", timing=replace(HASTY, lease_s=60.0))
     thread_id = await one.thread()
     run = (await one.runner.start(thread_id, USER, "Hello!")).run
     await two.runner.open()
@@ -272,8 +266,8 @@ async def test_a_second_process_without_redis_is_refused(database_url: str) -> N
 
 async def test_the_right_to_be_alone_is_taken_again_after_the_database_restarts(postgresql_url: str) -> None:
     """A lost session loses its lock; whoever held it sees to it before another process comes."""
-    lock = lease.sole_process(Database(postgresql_url))
-    other = lease.sole_process(Database(postgresql_url))
+    lock = sole_process(Database(postgresql_url))
+    other = sole_process(Database(postgresql_url))
     await lock.acquire()
     database = Database(postgresql_url)
     kill = (

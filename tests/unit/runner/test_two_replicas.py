@@ -13,7 +13,7 @@ import pytest
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, ThreadStore
 from ai_agents.core.events import TERMINAL_EVENTS, Event
 from ai_agents.runner.handle import open_handle
-from ai_agents.runner.process import lease
+from ai_agents.runner.process.timing import Timing
 from ai_agents.testing import ScriptedProvider
 from tests.support.redis_server import RedisServer
 
@@ -37,8 +37,9 @@ class Replicas:
         self._redis_url = redis_url
         self.started: list[Replica] = []
 
-    async def start(self, *answers: object) -> Replica:
-        replica = Replica(await open_handle(self._database_url, redis_url=self._redis_url), *answers)
+    async def start(self, *answers: object, timing: Timing | None = None) -> Replica:
+        conn = await open_handle(self._database_url, redis_url=self._redis_url, timing=timing or Timing())
+        replica = Replica(conn, *answers)
         await replica.runner.open()
         self.started.append(replica)
         return replica
@@ -139,12 +140,10 @@ async def test_a_run_is_read_on_the_other_replica_as_it_speaks(replicas: Replica
     assert client.events[-1].type == "run.completed"
 
 
-async def test_a_run_is_cancelled_from_the_other_replica_at_once(
-    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_run_is_cancelled_from_the_other_replica_at_once(replicas: Replicas) -> None:
     """Without being told, its owner would look for cancellations a minute later."""
-    monkeypatch.setattr(lease, "CANCEL_POLL_S", 60.0)
-    one, other = await replicas.start(["Hello", asyncio.Event()]), await replicas.start()
+    one = await replicas.start(["Hello", asyncio.Event()], timing=Timing(cancel_poll_s=60.0))
+    other = await replicas.start()
     thread_id, run_id = await begin_run(one)
     client = Client()
     reading = asyncio.create_task(read_on(other, thread_id, run_id, client))
@@ -158,12 +157,11 @@ async def test_a_run_is_cancelled_from_the_other_replica_at_once(
     assert list(client.said.values()) == ["Hello"]
 
 
-async def test_a_process_that_stops_hands_its_runs_over_at_once(
-    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_process_that_stops_hands_its_runs_over_at_once(replicas: Replicas) -> None:
     """Without being told, the other would look for abandoned runs a minute later."""
-    monkeypatch.setattr(lease, "SWEEP_EVERY_S", 60.0)
-    one, other = await replicas.start(["void", asyncio.Event()]), await replicas.start("whole")
+    rarely = Timing(sweep_every_s=60.0)
+    one = await replicas.start(["void", asyncio.Event()], timing=rarely)
+    other = await replicas.start("whole", timing=rarely)
     thread_id, run_id = await begin_run(one)
     client = Client()
     reading = asyncio.create_task(read_on(other, thread_id, run_id, client))
