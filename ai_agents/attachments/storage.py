@@ -5,11 +5,11 @@ A document's extracted text is stored beside its bytes.
 
 import asyncio
 import os
-import shutil
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ai_agents.attachments.staging import StagedFile, Staging
 from ai_agents.core.exceptions import BlobMissing, InvalidRequest, StorageUnavailable
@@ -26,34 +26,51 @@ _MARK = ".deleted"
 _INCOMING = "incoming"
 
 
-class BlobStore(Protocol):
-    """Blobs and extracted texts by SHA-256. Every method may raise `StorageUnavailable`."""
+class BlobStore(ABC):
+    """Blobs and extracted texts by SHA-256. Every method may raise `StorageUnavailable`.
 
-    staging: Staging
+    A subclass stores bytes under keys. `directory` is the local directory for staged files.
+    """
+
+    # What the methods of a subclass raise, and which of it means that there is nothing under a key.
+    _errors: tuple[type[Exception], ...] = (OSError,)
+    _missing: tuple[type[Exception], ...] = (FileNotFoundError,)
+
+    def __init__(self, directory: Path | str) -> None:
+        self.staging = Staging(Path(directory) / _INCOMING)
 
     async def put(self, staged: StagedFile) -> None:
-        """Store the bytes of a staged file, atomically. An existing blob stays as it is."""
-        ...
+        """Store the bytes of a staged file, atomically. An existing blob may stay as it is."""
+        with self._translated_errors():
+            await self._write_file(_key(staged.sha256), staged.path)
 
     async def put_text(self, sha256: str, text: str) -> None:
         """Store the extracted text of a blob, replacing an earlier one."""
-        ...
+        with self._translated_errors():
+            await self._write(_key(sha256) + _TEXT, text.encode())
 
     async def exists(self, sha256: str) -> bool:
         """Whether the blob is stored."""
-        ...
+        with self._translated_errors():
+            return await self._exists(_key(sha256))
 
     async def read(self, sha256: str) -> bytes:
         """The bytes of a blob. A missing blob raises `StorageUnavailable` too."""
-        ...
+        with self._translated_errors():
+            return await self._read(_key(sha256))
 
     async def find_text(self, sha256: str) -> str | None:
         """The extracted text of a blob; None if there is none."""
-        ...
+        with self._translated_errors(), suppress(*self._missing):
+            return (await self._read(_key(sha256) + _TEXT)).decode()
+        return None
 
-    def stream(self, sha256: str) -> AsyncGenerator[bytes]:
+    async def stream(self, sha256: str) -> AsyncGenerator[bytes]:
         """The bytes of a blob in chunks. Raises what `read` raises, before the first chunk."""
-        ...
+        with self._translated_errors():
+            async with aclosing(self._stream(_key(sha256))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
 
     async def delete(self, sha256: str) -> None:
         """Remove a blob and its extracted text, and check that both are gone.
@@ -62,133 +79,113 @@ class BlobStore(Protocol):
         tells the next `delete` that the blob was in this storage. Without a blob and without a mark this may be
         another storage than the one that has the blob: raises `BlobMissing`.
         """
-        ...
+        key = _key(sha256)
+        with self._translated_errors():
+            if await self._exists(key):
+                await self._write(key + _MARK, b"")
+            elif not await self._exists(key + _MARK):
+                raise BlobMissing
+            for removed in (key + _TEXT, key):
+                await self._remove(removed)
+                if await self._exists(removed):
+                    raise StorageUnavailable("The storage of files did not delete a file's content.")
 
     async def forget(self, sha256: str) -> None:
         """Remove the mark that `delete` left. Called once the file's row is gone."""
-        ...
+        with self._translated_errors():
+            await self._remove(_key(sha256) + _MARK)
+
+    @contextmanager
+    def _translated_errors(self) -> Generator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise StorageUnavailable from error
+
+    @abstractmethod
+    async def _write_file(self, key: str, path: Path) -> None: ...
+
+    @abstractmethod
+    async def _write(self, key: str, content: bytes) -> None: ...
+
+    @abstractmethod
+    async def _exists(self, key: str) -> bool: ...
+
+    @abstractmethod
+    async def _read(self, key: str) -> bytes: ...
+
+    @abstractmethod
+    def _stream(self, key: str) -> AsyncGenerator[bytes]: ...
+
+    @abstractmethod
+    async def _remove(self, key: str) -> None:
+        """A missing key is ignored."""
 
 
-class DiskStore:
+class DiskStore(BlobStore):
     """Blobs in a directory, each at `ab/abcd…`. A hard link makes a blob appear atomically."""
 
     def __init__(self, directory: Path | str) -> None:
+        super().__init__(directory)
         self._directory = Path(directory)
-        self.staging = Staging(self._directory / _INCOMING)
 
-    async def put(self, staged: StagedFile) -> None:
-        await self._do(_link, staged.path, self._path(staged.sha256))
+    async def _write_file(self, key: str, path: Path) -> None:
+        await asyncio.to_thread(_link, path, self._directory / key)
 
-    async def put_text(self, sha256: str, text: str) -> None:
-        await self._do(_replace, self._path(sha256).with_suffix(_TEXT), text.encode())
+    async def _write(self, key: str, content: bytes) -> None:
+        await asyncio.to_thread(_replace, self._directory / key, content)
 
-    async def exists(self, sha256: str) -> bool:
-        return bool(await self._do(self._path(sha256).is_file))
+    async def _exists(self, key: str) -> bool:
+        return await asyncio.to_thread((self._directory / key).is_file)
 
-    async def read(self, sha256: str) -> bytes:
-        return bytes(await self._do(self._path(sha256).read_bytes))
+    async def _read(self, key: str) -> bytes:
+        return await asyncio.to_thread((self._directory / key).read_bytes)
 
-    async def find_text(self, sha256: str) -> str | None:
-        try:
-            return await asyncio.to_thread(self._path(sha256).with_suffix(_TEXT).read_text, "utf-8")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageUnavailable from error
-
-    async def stream(self, sha256: str) -> AsyncGenerator[bytes]:
-        file = await self._do(self._path(sha256).open, "rb")
-        try:
-            while chunk := await self._do(file.read, _CHUNK_BYTES):
+    async def _stream(self, key: str) -> AsyncGenerator[bytes]:
+        file = await asyncio.to_thread((self._directory / key).open, "rb")
+        with file:
+            while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
                 yield chunk
-        finally:
-            file.close()
 
-    async def delete(self, sha256: str) -> None:
-        await self._do(_remove, self._path(sha256))
-
-    async def forget(self, sha256: str) -> None:
-        await self._do(self._path(sha256).with_suffix(_MARK).unlink, missing_ok=True)
-
-    def _path(self, sha256: str) -> Path:
-        return self._directory / _key(sha256)
-
-    async def _do(self, function: Any, *arguments: Any, **options: Any) -> Any:
-        with _as_unavailable(OSError):
-            return await asyncio.to_thread(function, *arguments, **options)
+    async def _remove(self, key: str) -> None:
+        await asyncio.to_thread(_unlink, self._directory / key)
 
 
-class ObjectStore:
-    """Blobs in a store of `obstore`, for example a bucket. `directory` is the local directory for staged files."""
+class ObjectStore(BlobStore):
+    """Blobs in a store of `obstore`, for example a bucket."""
 
     def __init__(self, objects: "obstore.store.ObjectStore", directory: Path | str) -> None:
         from obstore.exceptions import BaseError, NotFoundError
 
+        super().__init__(directory)
         self._objects: Any = objects
         self._errors = (BaseError, OSError)
         self._missing = (NotFoundError, FileNotFoundError)
-        self.staging = Staging(Path(directory) / _INCOMING)
 
-    async def put(self, staged: StagedFile) -> None:
-        with _as_unavailable(*self._errors):
-            await self._objects.put_async(_key(staged.sha256), staged.path)
+    async def _write_file(self, key: str, path: Path) -> None:
+        await self._objects.put_async(key, path)
 
-    async def put_text(self, sha256: str, text: str) -> None:
-        with _as_unavailable(*self._errors):
-            await self._objects.put_async(_key(sha256) + _TEXT, text.encode())
-
-    async def exists(self, sha256: str) -> bool:
-        return await self._exists(_key(sha256))
-
-    async def read(self, sha256: str) -> bytes:
-        with _as_unavailable(*self._errors):
-            return await self._get(_key(sha256))
-
-    async def find_text(self, sha256: str) -> str | None:
-        try:
-            return (await self._get(_key(sha256) + _TEXT)).decode()
-        except self._missing:
-            return None
-        except self._errors as error:
-            raise StorageUnavailable from error
-
-    async def stream(self, sha256: str) -> AsyncGenerator[bytes]:
-        with _as_unavailable(*self._errors):
-            found = await self._objects.get_async(_key(sha256))
-            async for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
-                yield bytes(chunk)
-
-    async def delete(self, sha256: str) -> None:
-        key = _key(sha256)
-        if await self._exists(key):
-            with _as_unavailable(*self._errors):
-                await self._objects.put_async(key + _MARK, b"")
-        elif not await self._exists(key + _MARK):
-            raise BlobMissing
-        for removed in (key + _TEXT, key):
-            await self._delete(removed)
-            if await self._exists(removed):
-                raise StorageUnavailable("The storage of files did not delete a file's content.")
-
-    async def forget(self, sha256: str) -> None:
-        await self._delete(_key(sha256) + _MARK)
+    async def _write(self, key: str, content: bytes) -> None:
+        await self._objects.put_async(key, content)
 
     async def _exists(self, key: str) -> bool:
-        try:
+        with suppress(*self._missing):
             await self._objects.head_async(key)
-        except self._missing:
-            return False
-        except self._errors as error:
-            raise StorageUnavailable from error
-        return True
+            return True
+        return False
 
-    async def _delete(self, key: str) -> None:
-        with suppress(*self._missing), _as_unavailable(*self._errors, but=self._missing):
-            await self._objects.delete_async(key)
-
-    async def _get(self, key: str) -> bytes:
+    async def _read(self, key: str) -> bytes:
         found = await self._objects.get_async(key)
         return bytes(await found.bytes_async())
+
+    async def _stream(self, key: str) -> AsyncGenerator[bytes]:
+        found = await self._objects.get_async(key)
+        async for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
+            yield bytes(chunk)
+
+    async def _remove(self, key: str) -> None:
+        with suppress(*self._missing):
+            await self._objects.delete_async(key)
 
 
 def open_blob_store(directory: Path | str, url: str | None = None) -> BlobStore:
@@ -213,31 +210,6 @@ def _key(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}"
 
 
-@contextmanager
-def _as_unavailable(*errors: type[Exception], but: tuple[type[Exception], ...] = ()) -> Generator[None]:
-    try:
-        yield
-    except but:
-        raise
-    except errors as error:
-        raise StorageUnavailable from error
-
-
-def _remove(path: Path) -> None:
-    """Replace a blob and its text by the mark. Raises `BlobMissing` if there is neither blob nor mark."""
-    mark = path.with_suffix(_MARK)
-    if path.exists():
-        mark.touch(mode=0o600)
-        _sync(path.parent)
-    elif not mark.exists():
-        raise BlobMissing
-    for removed in (path.with_suffix(_TEXT), path):
-        removed.unlink(missing_ok=True)
-        if removed.exists():
-            raise StorageUnavailable("The storage of files did not delete a file's content.")
-    _sync(path.parent)
-
-
 def _link(source: Path, target: Path) -> None:
     """Make a synced file appear under a second name, unless that name exists."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -246,13 +218,7 @@ def _link(source: Path, target: Path) -> None:
     except FileExistsError:
         return
     except OSError:  # a file system without links
-        draft = source.with_name(new_id())
-        try:
-            shutil.copyfile(source, draft)
-            _sync(draft)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        _replace(target, source.read_bytes())
     _sync(target.parent)
 
 
@@ -266,6 +232,12 @@ def _replace(target: Path, content: bytes) -> None:
     finally:
         draft.unlink(missing_ok=True)
     _sync(target.parent)
+
+
+def _unlink(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()
+        _sync(path.parent)
 
 
 def _sync(path: Path) -> None:
