@@ -1,8 +1,8 @@
-# One image for the service, the worker and the migrations: what differs is the command.
+# One image for the service, the worker and the migrations: only the command differs.
 FROM python:3.13-slim AS build
 RUN python -m venv /opt/venv
 WORKDIR /srv
-# The dependencies change more seldom than the code: their layer comes first. pip compiles what it installs.
+# Dependencies change less often than the code, so their layer comes first. pip compiles them to bytecode.
 COPY requirements.lock ./
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.lock
 # The service's packages lie beside the framework's, as in a checkout: `ai-agents` looks for them there.
@@ -17,8 +17,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-de
 FROM python:3.13-slim
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv /srv
-# What is written at run time (files, and the SQLite file and made keys, where they are used) is in /srv/var, and nowhere
-# else.
+# The only directory that is written at run time: uploaded files, and the SQLite database and keys if they are used.
 RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin agents \
     && install -d -o agents -g agents /srv/var
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/srv PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000

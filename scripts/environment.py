@@ -1,7 +1,7 @@
-"""Make `.venv`: the locked dependencies and this project, ready to run; a second call finds nothing to do.
+"""Make `.venv` with the locked dependencies and this project. A second call finds nothing to do.
 
-Runs on the standard library of any Python >= 3.11, before there is anything else. A stamp in `.venv` says what was
-installed from; it is written last, so that an install that was cut short is done again, from the beginning.
+Runs on the standard library of any Python >= 3.11. A stamp in `.venv` is a hash of what was installed; it is written
+last, so that an interrupted install starts again from the beginning.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
 
 
 def main(kind: str, *, only_check: bool = False) -> None:
-    """Bring the environment of `kind` (`run` or `dev`) up to date, or exit with 1 where it is not."""
+    """Bring the environment of `kind` (`run` or `dev`) up to date; with `only_check`, exit with 1 if it is not."""
     if kind not in LOCKS:
         sys.exit(f"unknown environment {kind!r}: one of {', '.join(LOCKS)}")
     if only_check:
@@ -33,7 +33,7 @@ def main(kind: str, *, only_check: bool = False) -> None:
 
 
 def _is_current(kind: str) -> bool:
-    # The development environment holds everything that a run needs, so callers ask for that one, too.
+    # The `dev` environment holds everything of `run`, so callers also check that one.
     stamp = _stamp(kind)
     return PYTHON.exists() and stamp.is_file() and stamp.read_text() == _fingerprint(kind)
 
@@ -57,7 +57,7 @@ def _stamp(kind: str) -> Path:
 
 
 def _fingerprint(kind: str) -> str:
-    """What an environment of `kind` is made from. The place counts too: a copied environment points at its original."""
+    """A hash of what an environment of `kind` is made from, and of its path: a copy points at the original."""
     made_from = [ROOT / "pyproject.toml", *(ROOT / lock for lock in sorted({LOCKS["run"], LOCKS[kind]}))]
     digest = hashlib.sha256(str(ROOT).encode())
     for path in made_from:
@@ -66,7 +66,7 @@ def _fingerprint(kind: str) -> str:
 
 
 def _works() -> bool:
-    """Whether `.venv` holds a Python that starts, is new enough and was made for this place."""
+    """Whether `.venv` holds a Python that starts, is new enough and was made for this path."""
     probe = "import sys; sys.exit(sys.version_info < (3, 11) or sys.prefix != sys.argv[1])"
     placed = VENV / "bin" / "pip"
     if not PYTHON.exists() or (placed.exists() and str(VENV).encode() not in placed.read_bytes()[:500]):
@@ -77,14 +77,14 @@ def _works() -> bool:
 def _create() -> None:
     shutil.rmtree(VENV, ignore_errors=True)
     create = [sys.executable, "-m", "venv", str(VENV)]
-    # Some systems part pip from Python's own means to install it; then the system's pip has to do, or uv.
+    # Some systems ship Python without ensurepip; then uv or the system's pip installs into the environment.
     if not _run(*create, quiet=True) and not _run(*create, "--clear", "--without-pip"):
         shutil.rmtree(VENV, ignore_errors=True)
         sys.exit(f"{sys.executable} cannot make a virtual environment (see above).")
 
 
 def _pip(*arguments: str) -> None:
-    """Install with uv where there is one, else with pip; after it, too: uv does not read pip's settings."""
+    """Install with uv if there is one, otherwise or if uv fails with pip: uv does not read pip's settings."""
     uv = shutil.which("uv")
     if uv and _run(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(PYTHON), *arguments):
         return
