@@ -1,10 +1,11 @@
 """Erasing a user, step by step. What was removed is counted in the receipt; what could not be removed fails the job.
 
-The user's keys go first, so that the user adds nothing meanwhile. Threads and agents that have no other owner are
-removed whole. In threads of others, the user's messages are replaced in the messages and in the log, whose rows stay;
-what was made from them, summaries and generated titles, is removed. `erasure_rules` says it for each table.
+The user's keys go first, so that the user adds nothing meanwhile. Threads and agents without another owner are removed
+whole. In threads of others, the user's messages become `[erased]`, in the log too, whose rows stay; summaries and
+generated titles are removed. `erasure_rules` has the rule for each table.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,6 +23,7 @@ from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import (
     AgentTable,
     AgentVersionTable,
+    Base,
     JobTable,
     MessageTable,
     RoleAssignmentTable,
@@ -35,6 +37,7 @@ from ai_agents.workers.job_context import Effect, JobContext
 
 KIND = "erase_user"
 _PAGE = 100
+_LOOK_AGAIN_S = 1.0
 Step = Callable[[Connection], Count]
 Find = Callable[..., list[str]]
 
@@ -49,7 +52,8 @@ def request_erasure(connection: Connection, user_id: str) -> Job:
 async def erase_user(context: JobContext, job: ClaimedJob) -> Effect:
     """Erase the user of the job. The job's payload counts what an earlier attempt removed.
 
-    Raises `StorageUnavailable` where the content of a file could not be removed; everything else is removed by then.
+    Waits for runs of the user that are executed now. Raises `StorageUnavailable` if the bytes of a file could not be
+    removed; everything else is removed by then.
     """
     if "user_id" not in job.payload:
         return lambda _connection: {"removed": {}}  # a later job has erased the user and emptied this one
@@ -66,9 +70,12 @@ class _Erasure:
         self._removed: dict[str, int] = dict(job.payload["removed"])
 
     async def run(self) -> Effect:
-        """All steps, in an order in which each finds what it needs."""
+        """Run all steps. Roles are removed last, since they tell what the user alone owns."""
         user_id = self._user_id
-        await self._do(partial(_remove_access, user_id=user_id))
+        await self._do(partial(_remove_own, user_id=user_id, but=RoleAssignmentTable))
+        # A process that executes a run of the user records the user's model calls until the run ends.
+        while await self._context.database.read(partial(_has_active_run, user_id=user_id)):  # noqa: ASYNC110  # of any process
+            await asyncio.sleep(_LOOK_AGAIN_S)
         await self._do_each(partial(_sole_threads, user_id=user_id), partial(_remove_thread, user_id=user_id))
         await self._do_each(partial(_shared_threads, user_id=user_id), partial(_redact_thread, user_id=user_id))
         await self._do_each(partial(_sole_agents, user_id=user_id), _remove_agent)
@@ -76,13 +83,13 @@ class _Erasure:
         for file_id in await self._context.database.read(partial(files_of, user_id=user_id), long=True):
             if await removal.remove(file_id):
                 await self._do(lambda _connection: {"files": 1})
-        await self._do(partial(_remove_roles, user_id=user_id))
+        # Again, for what those runs added.
+        await self._do(partial(_remove_own, user_id=user_id))
         removal.check()
         return self._end
 
     def _end(self, connection: Connection) -> JsonObject:
         """The receipt. No job names the user any longer: neither this one nor an earlier one that was given up."""
-        jobs.note(connection, self._job, {})
         same = (JobTable.kind == KIND, JobTable.range_key == self._job.range_key)
         connection.execute(update(JobTable).where(*same).values(payload={}))
         return {"removed": self._removed}
@@ -106,19 +113,20 @@ class _Erasure:
             last_id = ids[-1]
 
 
-def _remove_access(connection: Connection, user_id: str) -> Count:
-    """Delete the user's keys and all other rows of the user's own; only the roles are still needed."""
+def _remove_own(connection: Connection, user_id: str, but: type[Base] | None = None) -> Count:
+    """Delete the user's own rows in all tables but one, keys first, and redact rows of others that name the user."""
     removed: dict[str, int] = {}
     for rule in RULES:
-        if rule.table is not RoleAssignmentTable:
+        if rule.table is not but:
             removed |= rule.delete_own(connection, user_id)
         if rule.redact is not None:
             removed |= rule.redact(connection, user_id)
     return removed
 
 
-def _remove_roles(connection: Connection, user_id: str) -> Count:
-    return next(rule for rule in RULES if rule.table is RoleAssignmentTable).delete_own(connection, user_id)
+def _has_active_run(connection: Connection, user_id: str) -> bool:
+    active = exists().where(RunTable.user_id == user_id, RunTable.status == "running")
+    return bool(connection.execute(select(active)).scalar())
 
 
 def _is_sole_owner(resource_type: str, resource_id: InstrumentedAttribute[str], user_id: str) -> ColumnElement[bool]:

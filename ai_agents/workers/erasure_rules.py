@@ -40,7 +40,7 @@ _ERASED_PARTS = [{"type": "text", "text": ERASED}]
 
 @dataclass(frozen=True, slots=True)
 class UserInThread:
-    """A user in a thread that somebody else owns. `file_ids` are all files that the user uploaded."""
+    """A user in a thread that another user owns. `file_ids` are all files that the user uploaded."""
 
     user_id: str
     thread_id: str
@@ -54,12 +54,11 @@ RedactAll = Callable[[Connection, str], Count]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is done with one table.
+    """What the erasure does with one table.
 
-    `columns` are all of its columns that hold a user id, free text or JSON. `deleted_as`: rows whose `user_id` is the
-    user's are deleted, and counted in the receipt under this name. `redact` changes rows of other users that name the
-    user; `redact_thread` does so in one thread that others own. `otherwise` says what becomes of the columns that none
-    of these reaches.
+    `columns` are all columns that hold a user id, free text or JSON. With `deleted_as`, the user's own rows are deleted
+    and counted in the receipt under that name. `redact` changes rows of other users that name the user, and
+    `redact_thread` rows of one thread that others own. `otherwise` says what happens to columns that these leave.
     """
 
     table: type[Base]
@@ -173,7 +172,7 @@ def _without_files(parts: list[Any], file_ids: frozenset[str]) -> list[Any]:
 
 
 _WITH_THREAD = "A thread without another owner is deleted whole; in other threads"
-# Roles come last: what the user alone owns is found by them. Rules of threads are applied in this order, too.
+# The erasure applies the rules in this order.
 RULES: tuple[Rule, ...] = (
     Rule(ApiKeyTable, frozenset({"user_id", "name"}), deleted_as="keys"),
     Rule(TicketTable, frozenset({"user_id"}), deleted_as="tickets"),

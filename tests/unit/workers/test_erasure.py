@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, String, select, update
+from sqlalchemy import JSON, Column, String, insert, select, update
 
 from ai_agents import Attachments, DatabaseHandle, DiskStore
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.rows import Job
 from ai_agents.store.jobs import MAX_ATTEMPTS, JobStore
-from ai_agents.store.models import Base, FileTable, JobTable
+from ai_agents.store.models import Base, FileTable, JobTable, RunTable
 from ai_agents.workers.erasure import request_erasure
 from ai_agents.workers.erasure_rules import RULES
 from ai_agents.workers.job_context import JobContext
@@ -88,6 +88,24 @@ async def test_a_process_without_a_storage_does_not_report_files_gone(make_bench
 
     assert "no storage of files" in str((await run_job(bench, job["id"], None))["error"])
     assert await filenames(bench.conn) == ["a.txt"]
+
+
+async def test_a_run_of_the_user_ends_before_the_user_is_erased(make_bench: MakeBench) -> None:
+    bench = await make_bench(turns=1)
+    now = "2026-01-01T00:00:00.000000Z"
+    run = {"id": "r", "thread_id": bench.thread_id, "agent_id": "a", "agent_version": 1, "user_id": "alice"}
+    run |= {"status": "running", "attempt": 1, "user_message_id": "m", "fence": 1, "cancel_requested": False}
+    await bench.conn.database.write(lambda c: c.execute(insert(RunTable).values(**run, created_at=now)))
+    job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
+
+    await JobRunner(bench.runner.context, owner="here", time_s=0.2).run(job["id"])
+    assert "took longer" in str((await JobStore(bench.conn).get(job["id"]))["error"])
+
+    await bench.conn.database.write(lambda c: c.execute(update(RunTable).values(status="completed")))
+    await bench.hurry(job["id"])
+    done = await run_job(bench, job["id"], None)
+    assert done["result"] is not None
+    assert done["result"]["removed"]["runs_redacted"] == 1
 
 
 async def test_an_erasure_that_never_reaches_the_files_is_given_up_with_its_reason(
