@@ -24,7 +24,7 @@ format: ## format the code and fix what can be fixed automatically
 
 openapi: ## write openapi.yaml from the code
 	@scripts/environment dev
-	@.venv/bin/python -m app.openapi
+	@.venv/bin/python -m scripts.write_openapi
 
 soak: ## the fault tests in full (make test runs a sample of them)
 	@scripts/environment dev

@@ -1,12 +1,11 @@
-"""JSON bodies, read by a dependency of our own.
+"""JSON bodies: strict, and read by a dependency.
 
-FastAPI reads a declared body before any dependency runs, and the contract wants authentication and visibility first:
-`Annotated[CreateThread, json_body(CreateThread)]`, placed after those dependencies, reads it when its turn has come.
+FastAPI reads a declared body before any dependency runs, but the contract checks the key and the thing of the path
+first. `Annotated[CreateThread, json_body(CreateThread)]` after those dependencies reads the body after them.
 """
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import orjson
@@ -20,48 +19,40 @@ from app.problems import validation_errors
 from app.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 MEDIA_TYPE = "application/json"
-# By this attribute of a route's function, or of a dependency of it, the OpenAPI document finds the body's model.
-BODY_MODEL = "__body_model__"
 _PARSED = "parsed_body"
-# What can hide something that orjson lets pass: an escaped NUL, an integer too long for 64 bits. Rarely true.
+# Matches bodies that may hold what orjson accepts and the contract does not: a NUL, an integer beyond 64 bits. Rare.
 _SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
 _SORTED = orjson.OPT_SORT_KEYS
 _MAX_INTEGER = 2**63 - 1
 _MIN_INTEGER = -(2**63)
 
 
+class JsonBody:
+    """A dependency that gives the request's body as this model."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
+
+    async def __call__(self, request: Request) -> BaseModel:
+        return await read_model(request, self.model)
+
+
 def json_body(model: type[BaseModel]) -> Any:
-    """A dependency that gives the request's body as this model. The OpenAPI document finds the model through it."""
-
-    async def read(request: Request) -> BaseModel:
-        return await read_model(request, model)
-
-    setattr(read, BODY_MODEL, model)
-    return Depends(read)
-
-
-def documents_body(model: type[BaseModel]) -> Callable[[Endpoint], Endpoint]:
-    """Marks a route that calls `read_model` itself."""
-
-    def mark(endpoint: Endpoint) -> Endpoint:
-        setattr(endpoint, BODY_MODEL, model)
-        return endpoint
-
-    return mark
+    """The body as this model: `Annotated[CreateThread, json_body(CreateThread)]`."""
+    return Depends(JsonBody(model))
 
 
 def parsed_body(request: Request) -> JsonObject:
-    """The body's JSON as it was sent, once it has been read as a model."""
+    """The JSON of the body as it was sent. The body must have been read as a model before."""
     parsed: JsonObject = request.scope[_PARSED]
     return parsed
 
 
 def fingerprint(request: Request, *, without: str | None = None) -> str:
-    """What tells this request from others: its method, path and body, the body's fields in any order.
+    """A hash of method, path and body for idempotency keys. The order of the body's fields does not matter.
 
-    `without` names a field that says nothing of what is to be done.
+    `without` names a field that does not count.
     """
     sent = {name: value for name, value in parsed_body(request).items() if name != without}
     return idempotency.fingerprint(request.method, request.scope["path"], orjson.dumps(sent, option=_SORTED))
@@ -70,7 +61,7 @@ def fingerprint(request: Request, *, without: str | None = None) -> str:
 async def read_model(request: Request, model: type[Model]) -> Model:
     """The body as this model.
 
-    Raises `UnsupportedMediaType`, `PayloadTooLarge`, and `InvalidFields` for everything else that is wrong with it.
+    Raises `UnsupportedMediaType`, `PayloadTooLarge`, and `InvalidFields` for any other mistake in it.
     """
     settings: Settings = request.app.state.settings
     _check_media_type(request)
@@ -88,16 +79,16 @@ async def read_model(request: Request, model: type[Model]) -> Model:
 def parse_json(raw: bytes, *, max_depth: int) -> Any:
     """Strict JSON: no NaN, no NUL, no lone surrogate, no integer beyond 64 bits, not nested deeper than `max_depth`.
 
-    Raises `InvalidFields`, which says what is wrong without repeating it.
+    Raises `InvalidFields`, which never repeats the value.
     """
     try:
         value = orjson.loads(raw)
         if _SUSPICIOUS.search(raw):
-            # Slow, and so only then: orjson reads an integer that is too long as a float.
+            # The slow parser: orjson reads an integer that is too long as a float.
             json.loads(raw, parse_int=_integer)
             _refuse_nul(value)
     except ValueError as error:
-        # orjson's sentence tells what it met and where, in its own words.
+        # The message of orjson says what it found and where.
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise _malformed(reason) from None
     except RecursionError:

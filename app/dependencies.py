@@ -7,6 +7,9 @@ each route names first the user, then the thing (404 if the user does not see it
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security import APIKeyQuery
+from fastapi.security.base import SecurityBase
 
 from ai_agents.auth.roles import ThreadAccess
 from ai_agents.core.exceptions import InvalidEventId
@@ -31,16 +34,22 @@ async def container_of(request: Request) -> Container:
 AppContainer = Annotated[Container, Depends(container_of)]
 
 
-async def authenticated(request: Request) -> Principal:
-    """The user whose API key the request carries. Raises `Unauthorized`, `RateLimited`."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthorized
-    found = await authenticate(request.app.state.container, token.strip())
-    if found is None:
-        raise Unauthorized("This API key is not known here, or has expired.")
-    await _count_request(request, found)
-    return found
+class ApiKey(SecurityBase):
+    """The user whose API key the request carries. FastAPI documents it as a security scheme."""
+
+    model = HTTPBearer(bearerFormat="API key")
+    scheme_name = "bearer"
+
+    async def __call__(self, request: Request) -> Principal:
+        """Raises `Unauthorized`, `RateLimited`."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized
+        found = await authenticate(request.app.state.container, token.strip())
+        if found is None:
+            raise Unauthorized("This API key is not known here, or has expired.")
+        await _count_request(request, found)
+        return found
 
 
 async def _count_request(request: Request, user: Principal) -> None:
@@ -52,6 +61,20 @@ async def _count_request(request: Request, user: Principal) -> None:
         key = request.headers.get("idempotency-key")
         if key is None or not await is_repeated(request.app.state.container, user, key):
             raise
+
+
+authenticated = ApiKey()
+
+
+class OptionalApiKey(SecurityBase):
+    """The same where a request may carry a ticket instead: None for a request without an API key."""
+
+    model = ApiKey.model
+    scheme_name = ApiKey.scheme_name
+
+    async def __call__(self, request: Request) -> Principal | None:
+        """Raises `Unauthorized`, `RateLimited`."""
+        return await authenticated(request) if "authorization" in request.headers else None
 
 
 User = Annotated[Principal, Depends(authenticated)]
@@ -67,27 +90,29 @@ async def visible_thread(thread_id: str, user: User, container: AppContainer) ->
     return await see_thread(container, user, thread_id)
 
 
+_TICKET = APIKeyQuery(name="ticket", scheme_name="ticket", description="From `POST /tickets`.", auto_error=False)
+
+
 async def thread_reader(
     request: Request,
     thread_id: str,
     container: AppContainer,
-    ticket: Annotated[
-        str | None, Query(description="In place of a key, for a browser's EventSource: see `POST /tickets`.")
-    ] = None,
+    user: Annotated[Principal | None, Depends(OptionalApiKey())],
+    ticket: Annotated[str | None, Depends(_TICKET)],
 ) -> ThreadReader:
     """The user who reads the streams of the thread of the path: by API key, or by a ticket for the thread.
 
     Each use of a ticket checks its user again, as each use of a key does. Raises `Unauthorized`, `ThreadNotFound`.
     """
-    if ticket is None or "authorization" in request.headers:
-        user = await authenticated(request)
-    else:
-        found = await authenticate_ticket(container, ticket, thread_id)
-        if found is None:
+    by_ticket = user is None
+    if user is None:
+        if ticket is None:
+            raise Unauthorized
+        user = await authenticate_ticket(container, ticket, thread_id)
+        if user is None:
             raise Unauthorized("This ticket has expired, or is for another thread.")
-        await _count_request(request, found)
-        user = found
-    return ThreadReader(user, await see_thread(container, user, thread_id), by_ticket=user.token == ticket)
+        await _count_request(request, user)
+    return ThreadReader(user, await see_thread(container, user, thread_id), by_ticket=by_ticket)
 
 
 OnAgent = Annotated[VisibleAgent, Depends(visible_agent)]

@@ -13,11 +13,10 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ai_agents.core.exceptions import AIAgentsError
-from app import console, cross_origin
+from app import console, cross_origin, openapi
 from app.container import Container, open_container
 from app.errors import InvalidFields
 from app.middleware import REQUEST_ID, RequestContext
-from app.openapi import build_document
 from app.problems import problem_of, problem_of_status, validation_errors
 from app.rates import RequestRates
 from app.routers import (
@@ -69,6 +68,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="AI Agents",
         version=version("ai-agents"),
+        summary="Agents that answer, remember and use tools, on any provider.",
+        description=openapi.DESCRIPTION,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        openapi_tags=[{"name": name, "description": text} for name, text in openapi.TAGS.items()],
+        servers=[{"url": "/", "description": "This service"}],
+        separate_input_output_schemas=False,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -92,7 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     app.include_router(console.router, include_in_schema=False)
-    app.openapi = lambda: build_document(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    openapi.describe(app)
     return app
 
 

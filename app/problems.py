@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, InvalidRequest, ThreadBusy
 from ai_agents.core.types import JsonObject
-from app.errors import InvalidFields, RateLimited
+from app.errors import MAX_ERRORS, MAX_LOC_PARTS, InvalidFields, RateLimited
 
 STATUSES: Mapping[str, int] = {
     "invalid_request": 422,
@@ -55,11 +55,9 @@ _TITLES = {413: "Payload Too Large", 422: "Unprocessable Content"}
 _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 400: "invalid_request"}
 # The `Retry-After` of errors that do not say when to try again.
 _RETRY_AFTER_S = 1
-_MAX_LOC = 100
+_MAX_NAME = 100
 # Members of a run's error that its problem repeats.
 _RUN_ERROR_MEMBERS = ("guardrail", "stage")
-# A body can hold a hundred thousand mistakes; the first of them are enough.
-_MAX_ERRORS = 50
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -116,12 +114,12 @@ def problem_of_status(
 
 def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, ...] = ()) -> list[JsonObject]:
     """The errors that pydantic found, as `{loc, msg}`. They never repeat the value that was sent."""
-    return [{"loc": _loc((*at, *detail["loc"])), "msg": _message(detail)} for detail in details[:_MAX_ERRORS]]
+    return [{"loc": _loc((*at, *detail["loc"])), "msg": _message(detail)} for detail in details[:MAX_ERRORS]]
 
 
 def _loc(loc: tuple[str | int, ...]) -> list[str | int]:
     # The name of an unknown field comes from the client and can have any length.
-    return [part if isinstance(part, int) else part[:_MAX_LOC] for part in loc]
+    return [part if isinstance(part, int) else part[:_MAX_NAME] for part in loc[:MAX_LOC_PARTS]]
 
 
 def _message(detail: ErrorDetails) -> str:

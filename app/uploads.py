@@ -1,9 +1,8 @@
 """Uploads: `multipart/form-data` with one field `file`, written to the storage's folder while it arrives."""
 
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from fastapi import Request
@@ -17,11 +16,8 @@ from ai_agents.store import idempotency
 from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
 from app.services.files import Upload
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 MEDIA_TYPE = "multipart/form-data"
 FIELD = "file"
-# By this attribute of a route's function the OpenAPI document knows that it takes a file.
-TAKES_FILE = "__takes_file__"
 # How much the form may add to the file: boundaries and headers.
 _FORM_BYTES = 64 * 1024
 _MAX_NAME_SHOWN = 100
@@ -33,12 +29,6 @@ def fingerprint(request: Request, upload: Upload) -> str:
     """A hash of the request for its idempotency key. The form's boundary differs each time, so the file counts."""
     said = "\0".join((upload.filename, upload.declared or "", upload.staged.sha256))
     return idempotency.fingerprint(request.method, request.scope["path"], said.encode())
-
-
-def takes_file(endpoint: Endpoint) -> Endpoint:
-    """Marks a route that reads an upload."""
-    setattr(endpoint, TAKES_FILE, True)
-    return endpoint
 
 
 @asynccontextmanager

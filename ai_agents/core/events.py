@@ -16,12 +16,10 @@ from typing import Any, Literal, cast
 from ai_agents.core.rows import Message
 from ai_agents.core.types import JsonObject
 
-EventType = Literal[
+# Events that are rows of a thread's log.
+LastingEventType = Literal[
     "run.queued",
     "run.started",
-    "message.started",
-    "message.delta",
-    "reasoning.delta",
     "message.completed",
     "tool.started",
     "tool.completed",
@@ -35,6 +33,7 @@ EventType = Literal[
     "thread.updated",
     "thread.deleted",
 ]
+EventType = Literal[LastingEventType, "message.started", "message.delta", "reasoning.delta"]
 TERMINAL_EVENTS: frozenset[str] = frozenset({"run.completed", "run.cancelled", "run.failed"})
 
 

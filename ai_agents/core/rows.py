@@ -7,6 +7,7 @@ clients do not see. Times are RFC 3339 in UTC. A value is `JsonObject` only wher
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 
 from ai_agents.core.types import (
+    JobKind,
     JobStatus,
     JsonObject,
     MessageRole,
@@ -14,6 +15,7 @@ from ai_agents.core.types import (
     ResourceType,
     RoleName,
     RunStatus,
+    StopReason,
     TokenCounts,
 )
 
@@ -184,7 +186,7 @@ class Run(TypedDict):
     attempt: int
     usage: TokenCounts | None
     cost: Money | None
-    stop_reason: str | None
+    stop_reason: StopReason | None
     notices: list[Notice]
     error: Problem | None
     created_at: str
@@ -211,7 +213,7 @@ class RunRow(TypedDict):
     cancel_requested: bool
     usage: TokenCounts | None
     cost: Money | None
-    stop_reason: str | None
+    stop_reason: StopReason | None
     error: Problem | None
     created_at: str
     started_at: str | None
@@ -231,7 +233,7 @@ class Job(TypedDict):
 
     id: str
     thread_id: str | None
-    kind: str
+    kind: JobKind
     range_key: str
     status: JobStatus
     attempts: int

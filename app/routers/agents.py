@@ -8,22 +8,21 @@ from starlette.responses import Response
 from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnAgent, Paging, User
 from app.responses import JsonResponse, created, etag, no_content, versioned
-from app.routers.documented import answer, problems
+from app.routers.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.schemas.agents import AgentPage, AgentRead, CreateAgent, UpdateAgent
 from app.services import agents
 from app.services.repeats import create_once
 
 router = APIRouter(tags=["agents"])
-_AGENT = answer(200, AgentRead, "The agent.", headers=("ETag",))
 
 
 @router.post(
     "/agents",
     status_code=201,
-    responses={
-        **answer(201, AgentRead, "The new agent.", headers=("Location", "ETag")),
-        **problems("invalid_request", "idempotency_key_reused"),
-    },
+    response_model=AgentRead,
+    response_description="The new agent.",
+    responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE)},
+    openapi_extra=json_request(CreateAgent),
 )
 async def create_agent(
     request: Request,
@@ -32,7 +31,7 @@ async def create_agent(
     key: IdempotencyKey,
     body: Annotated[CreateAgent, json_body(CreateAgent)],
 ) -> Response:
-    """Set up an agent. The user owns it."""
+    """Create an agent. The user owns it."""
     agent = await create_once(
         container,
         user,
@@ -43,26 +42,42 @@ async def create_agent(
     return created(agent, f"/agents/{agent['id']}", etag(agent["version"]))
 
 
-@router.get("/agents", responses=answer(200, AgentPage, "Agents."))
+@router.get("/agents", response_model=AgentPage, response_description="Agents.", responses=failures(*USER, *PAGE))
 async def list_agents(user: User, container: AppContainer, page: Paging) -> Response:
-    """The agents that the user may see, newest first."""
+    """The agents that the user sees, newest first."""
     return JsonResponse(await agents.list_agents(container, user, page))
 
 
-@router.get("/agents/{agent_id}", responses=_AGENT)
+@router.get(
+    "/agents/{agent_id}",
+    response_model=AgentRead,
+    response_description="The agent.",
+    responses={200: headers("ETag"), **failures(*USER, "not_found")},
+)
 async def get_agent(agent: OnAgent, container: AppContainer) -> Response:
     """One agent."""
     found = await agents.get_agent(container, agent)
     return versioned(found, found["version"])
 
 
-@router.get("/agents/{agent_id}/versions", responses=answer(200, AgentPage, "The agent in each of its versions."))
+@router.get(
+    "/agents/{agent_id}/versions",
+    response_model=AgentPage,
+    response_description="The agent in each of its versions.",
+    responses=failures(*USER, *PAGE, "not_found"),
+)
 async def list_agent_versions(agent: OnAgent, container: AppContainer, page: Paging) -> Response:
-    """What an agent was and is, newest first."""
+    """The versions of an agent, newest first."""
     return JsonResponse(await agents.list_agent_versions(container, agent, page))
 
 
-@router.patch("/agents/{agent_id}", responses={**_AGENT, **problems("forbidden", "precondition_failed")})
+@router.patch(
+    "/agents/{agent_id}",
+    response_model=AgentRead,
+    response_description="The agent.",
+    responses={200: headers("ETag"), **failures(*USER, *BODY, "not_found", "forbidden", "precondition_failed")},
+    openapi_extra=json_request(UpdateAgent),
+)
 async def update_agent(
     agent: OnAgent,
     user: User,
@@ -70,7 +85,7 @@ async def update_agent(
     versions: IfMatch,
     body: Annotated[UpdateAgent, json_body(UpdateAgent)],
 ) -> Response:
-    """Change an agent. A change makes its next version; runs that are under way keep theirs."""
+    """Change an agent. A change makes its next version; active runs keep the version that they started with."""
     changed = await agents.update_agent(container, user, agent, body, versions=versions)
     return versioned(changed, changed["version"])
 
@@ -78,9 +93,10 @@ async def update_agent(
 @router.delete(
     "/agents/{agent_id}",
     status_code=204,
-    responses={**answer(204, None, "It is gone."), **problems("forbidden", "precondition_failed")},
+    response_description="The agent is deleted.",
+    responses=failures(*USER, "not_found", "forbidden", "precondition_failed"),
 )
 async def delete_agent(agent: OnAgent, user: User, container: AppContainer, versions: IfMatch) -> Response:
-    """Delete an agent. Its threads stay readable and are not continued."""
+    """Delete an agent. Its threads stay readable, and take no more messages."""
     await agents.delete_agent(container, user, agent, versions=versions)
     return no_content()

@@ -1,4 +1,4 @@
-"""What a model would be sent of a thread now."""
+"""What a model would get of a thread now."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.dependencies import AppContainer, OnThread, User
 from app.responses import JsonResponse
-from app.routers.documented import answer, problems
+from app.routers.described import USER, failures
 from app.schemas.context import ContextRead
 from app.services import context
 
@@ -16,29 +16,33 @@ router = APIRouter(tags=["threads"])
 
 @router.get(
     "/threads/{thread_id}/context",
-    responses={**answer(200, ContextRead, "What the model would be sent."), **problems("invalid_request")},
+    response_model=ContextRead,
+    response_description="What the model would get.",
+    responses=failures(*USER, "invalid_request", "not_found"),
 )
 async def get_context(
     thread: OnThread,
     user: User,
     container: AppContainer,
     provider: Annotated[
-        str | None, Query(min_length=1, max_length=64, description="In place of the agent's; it needs no key here.")
+        str | None, Query(min_length=1, max_length=64, description="Instead of the agent's provider; needs no key.")
     ] = None,
-    model: Annotated[str | None, Query(min_length=1, max_length=200, description="In place of the agent's.")] = None,
+    model: Annotated[
+        str | None, Query(min_length=1, max_length=200, description="Instead of the agent's model.")
+    ] = None,
     strategy: Annotated[
         str | None,
         Query(
             min_length=1,
             max_length=2000,
-            description='In place of the agent\'s: a name, or as JSON: `{"strategy": "last_n", "n": 4}`.',
+            description='Instead of the agent\'s memory: a name, or JSON: `{"strategy": "last_n", "n": 4}`.',
         ),
     ] = None,
 ) -> Response:
-    """What the model would be sent if it were asked now, what is left out of it, and why.
+    """What the model would get if it were called now, what is left out of it, and why.
 
-    A run's request is made in the same way, with the message that it answers at its end: that one is not there yet,
-    and it counts, so that of the last 20 messages 19 are here.
+    A run's request is built in the same way, with the new message at its end. That message is not in this answer yet,
+    but it counts: of the last 20 messages, 19 are here.
     """
     found = await context.read_context(
         container, user, thread.thread_id, provider=provider, model=model, strategy=strategy

@@ -1,4 +1,4 @@
-"""What happens in a thread."""
+"""Events of a thread."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.dependencies import AppContainer, LastEventId, Paging, ReadsThread
 from app.responses import JSON, JsonResponse
-from app.routers.documented import answer, problems
+from app.routers.described import EVENTS, PAGE, USER, failures
 from app.routers.sse import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.schemas.runs import EventPage
 from app.services import events
@@ -17,10 +17,9 @@ router = APIRouter(tags=["events"])
 
 @router.get(
     "/threads/{thread_id}/events",
-    responses={
-        **answer(200, EventPage, "Events as they happen, or the log as a list.", events=True),
-        **problems("invalid_event_id", "rate_limited"),
-    },
+    response_model=EventPage,
+    response_description="Events as they happen, or the log as a list.",
+    responses={200: {"content": EVENTS}, **failures(*USER, *PAGE, "invalid_event_id", "not_found")},
 )
 async def stream_thread_events(
     request: Request,
@@ -30,7 +29,7 @@ async def stream_thread_events(
     page: Paging,
     order: Annotated[Literal["asc", "desc"], Query(description="Of the list: `desc` is newest first.")] = "asc",
 ) -> Response:
-    """Everything that happens in a thread from now on, or after the event named, whoever causes it.
+    """All events of a thread from now on, or after the event named.
 
     With `Accept: application/json`: the thread's log as a list, where `after` is an event's id.
     """

@@ -3,45 +3,62 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
 from app.dependencies import AppContainer, IdempotencyKey, User
 from app.downloads import Download
 from app.responses import JsonResponse, created, no_content
-from app.routers.documented import answer, download, problems
+from app.routers.described import BODY, ONCE, USER, failures, file_request, headers
 from app.schemas.files import FileRead
 from app.services import files
-from app.uploads import fingerprint, read_upload, takes_file
+from app.uploads import fingerprint, read_upload
 
 router = APIRouter(tags=["files"])
+_CONTENT = {
+    media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in (*IMAGES, PDF, DOCX, *TEXTS)
+}
 
 
 @router.post(
     "/files",
     status_code=201,
-    responses={
-        **answer(201, FileRead, "The new file.", headers=("Location",)),
-        **problems("idempotency_key_reused", "overloaded"),
-    },
+    response_model=FileRead,
+    response_description="The new file.",
+    responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "overloaded")},
+    openapi_extra=file_request(),
 )
-@takes_file
 async def create_file(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> Response:
     """Upload a file: a png, jpeg, gif or webp image, a pdf, a docx, or text (plain, markdown, csv, json).
 
-    What it is is told from its content. Messages name it by its id.
+    The service tells its type from its content. Messages refer to it by its id.
     """
     async with read_upload(request) as upload:
         file = await files.create_file(container, user, upload, key=key, fingerprint=fingerprint(request, upload))
     return created(file, f"/files/{file['id']}")
 
 
-@router.get("/files/{file_id}", responses=answer(200, FileRead, "The file."))
+@router.get(
+    "/files/{file_id}",
+    response_model=FileRead,
+    response_description="The file.",
+    responses=failures(*USER, "not_found"),
+)
 async def get_file(file_id: str, user: User, container: AppContainer) -> Response:
-    """What a file is: one that the user uploaded, or that is attached in a thread that he may read."""
+    """The facts of a file that the user uploaded, or that is attached in a thread that they see."""
     return JsonResponse(await files.get_file(container, user, file_id))
 
 
-@router.get("/files/{file_id}/content", responses={**download("The file, as a download."), **problems("overloaded")})
+@router.get(
+    "/files/{file_id}/content",
+    response_class=Download,
+    status_code=200,
+    response_description="The file, as a download.",
+    responses={
+        200: {"content": _CONTENT, **headers("Content-Disposition")},
+        **failures(*USER, "not_found", "overloaded"),
+    },
+)
 async def get_file_content(file_id: str, user: User, container: AppContainer) -> Response:
-    """A file's content."""
+    """The content of a file."""
     file, content = await files.read_content(container, user, file_id)
     return Download(file, content)
 
@@ -49,9 +66,10 @@ async def get_file_content(file_id: str, user: User, container: AppContainer) ->
 @router.delete(
     "/files/{file_id}",
     status_code=204,
-    responses={**answer(204, None, "It is gone."), **problems("forbidden", "conflict")},
+    response_description="The file is deleted.",
+    responses=failures(*USER, "not_found", "forbidden", "conflict"),
 )
 async def delete_file(file_id: str, user: User, container: AppContainer) -> Response:
-    """Delete a file. Only its uploader does, and only as long as no message refers to it."""
+    """Delete a file. Only its uploader may, and only while no message refers to it."""
     await files.delete_file(container, user, file_id)
     return no_content()

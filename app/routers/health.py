@@ -1,4 +1,4 @@
-"""How the service is, for whatever watches over it. Open to everybody."""
+"""The state of the service, for whatever monitors it. Open to everyone."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -6,7 +6,7 @@ from starlette.responses import Response
 from ai_agents.core.exceptions import Overloaded
 from app.dependencies import AppContainer
 from app.responses import JsonResponse
-from app.routers.documented import answer, problems
+from app.routers.described import failures
 from app.schemas.catalogue import Health
 from app.services import health
 
@@ -14,17 +14,20 @@ router = APIRouter(tags=["health"])
 _OK = JsonResponse({"status": "ok"})
 
 
-@router.get("/livez", responses=answer(200, Health, "The process answers."))
+@router.get("/livez", response_model=Health, response_description="The process answers.", responses=failures())
 async def get_liveness() -> Response:
-    """Whether the process is alive. Asks nothing else."""
+    """Whether the process is alive. Nothing else is checked."""
     return _OK
 
 
 @router.get(
-    "/readyz", responses={**answer(200, Health, "It is ready."), **problems("overloaded", "database_unavailable")}
+    "/readyz",
+    response_model=Health,
+    response_description="The service is ready.",
+    responses=failures("overloaded", "database_unavailable"),
 )
 async def get_readiness(request: Request, container: AppContainer) -> Response:
-    """Whether requests can be sent here: the database answers, and the process is not about to stop."""
+    """Whether requests can be sent here: the database answers, and the process is not stopping."""
     if request.app.state.draining is not None:
         raise Overloaded("This process is stopping.")
     await health.check_database(container)

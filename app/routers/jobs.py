@@ -1,4 +1,4 @@
-"""Background jobs, and the one that erases a user; for admins."""
+"""Background jobs, and the job that erases a user. For admins."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from starlette.responses import Response
 from ai_agents.core.types import JobStatus
 from app.dependencies import AppContainer, Paging, User
 from app.responses import JsonResponse
-from app.routers.documented import answer, problems
+from app.routers.described import PAGE, USER, failures
 from app.schemas.common import UserId
 from app.schemas.jobs import JobPage, JobRead
 from app.services import jobs
@@ -16,34 +16,37 @@ from app.services import jobs
 router = APIRouter(tags=["jobs"])
 
 
-@router.get("/jobs", responses={**answer(200, JobPage, "Jobs."), **problems("forbidden", "invalid_cursor")})
+@router.get(
+    "/jobs", response_model=JobPage, response_description="Jobs.", responses=failures(*USER, *PAGE, "forbidden")
+)
 async def list_jobs(
     user: User,
     container: AppContainer,
     page: Paging,
-    status: Annotated[JobStatus | None, Query(description="Only those.")] = None,
+    status: Annotated[JobStatus | None, Query(description="Only jobs with this status.")] = None,
 ) -> Response:
-    """The background jobs and how they went, newest first."""
+    """The background jobs and their results, newest first."""
     return JsonResponse(await jobs.list_jobs(container, user, status, page))
 
 
 @router.post(
     "/jobs/{job_id}/retry",
-    responses={**answer(200, JobRead, "The job, waiting again."), **problems("forbidden", "not_found", "conflict")},
+    response_model=JobRead,
+    response_description="The job, queued again.",
+    responses=failures(*USER, "forbidden", "not_found", "conflict"),
 )
 async def retry_job(job_id: str, user: User, container: AppContainer) -> Response:
-    """Let a job that was given up begin anew."""
+    """Start a failed job again."""
     return JsonResponse(await jobs.retry_job(container, user, job_id))
 
 
 @router.delete(
     "/users/{user_id}",
     status_code=202,
-    responses={
-        **answer(202, JobRead, "The job whose result will be the receipt."),
-        **problems("forbidden", "invalid_request"),
-    },
+    response_model=JobRead,
+    response_description="The job. Its result will be the receipt.",
+    responses=failures(*USER, "forbidden", "not_found", "invalid_request"),
 )
 async def erase_user(user: User, container: AppContainer, user_id: Annotated[UserId, Path()]) -> Response:
-    """Erase a user: his threads, agents, files, keys and roles, and what he said in the threads of others."""
+    """Erase a user: their threads, agents, files, keys and roles, and what they said in the threads of others."""
     return JsonResponse(await jobs.erase_user(container, user, user_id), 202)

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from app.bodies import json_body
 from app.dependencies import AppContainer, Paging, User
 from app.responses import JsonResponse, created, no_content
-from app.routers.documented import answer, problems
-from app.schemas.keys import CreateKey, KeyPage, NewKey
+from app.routers.described import BODY, PAGE, USER, failures, json_request
+from app.schemas.keys import CreateKey, KeyPage, NewKeyRead
 from app.services import keys
 
 router = APIRouter(tags=["keys"])
@@ -18,22 +18,30 @@ router = APIRouter(tags=["keys"])
 @router.post(
     "/keys",
     status_code=201,
-    responses={**answer(201, NewKey, "The new key; `key` is shown this once."), **problems("forbidden")},
+    response_model=NewKeyRead,
+    response_description="The new key. `key` is shown only in this answer.",
+    responses=failures(*USER, *BODY, "forbidden"),
+    openapi_extra=json_request(CreateKey),
 )
 async def create_key(user: User, container: AppContainer, body: Annotated[CreateKey, json_body(CreateKey)]) -> Response:
-    """Make an API key: an admin for anybody, others for themselves."""
+    """Create an API key. Users create keys for themselves, an admin for any user."""
     key = await keys.create_key(container, user, body)
     return created(key, f"/keys/{key['id']}")
 
 
-@router.get("/keys", responses=answer(200, KeyPage, "Keys."))
+@router.get("/keys", response_model=KeyPage, response_description="Keys.", responses=failures(*USER, *PAGE))
 async def list_keys(user: User, container: AppContainer, page: Paging) -> Response:
-    """The user's API keys, newest first, without their secrets; an admin sees all."""
+    """The user's API keys, newest first, without their secrets. An admin sees all keys."""
     return JsonResponse(await keys.list_keys(container, user, page))
 
 
-@router.delete("/keys/{key_id}", status_code=204, responses=answer(204, None, "It is gone."))
+@router.delete(
+    "/keys/{key_id}",
+    status_code=204,
+    response_description="The key is deleted.",
+    responses=failures(*USER, "not_found"),
+)
 async def delete_key(key_id: str, user: User, container: AppContainer) -> Response:
-    """Delete an API key. Requests with it are refused from now on."""
+    """Delete an API key. It stops working at once."""
     await keys.delete_key(container, user, key_id)
     return no_content()

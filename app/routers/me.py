@@ -1,17 +1,17 @@
-"""Who one is."""
+"""The user who asks."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from app.dependencies import User
 from app.responses import JsonResponse
-from app.routers.documented import answer
+from app.routers.described import USER, failures
 from app.schemas.keys import Me
 
 router = APIRouter(tags=["keys"])
 
 
-@router.get("/me", responses=answer(200, Me, "The user."))
+@router.get("/me", response_model=Me, response_description="The user.", responses=failures(*USER))
 async def get_me(user: User) -> Response:
-    """Whom the request's key belongs to."""
+    """The user whose key the request carries."""
     return JsonResponse({"user_id": user.user_id, "admin": user.is_admin})

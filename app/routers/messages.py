@@ -2,17 +2,17 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.rows import Message, Run
-from app.bodies import documents_body, fingerprint, read_model
+from app.bodies import fingerprint, read_model
 from app.dependencies import AppContainer, IdempotencyKey, OnThread, Paging, User
 from app.middleware import REQUEST_ID
 from app.problems import problem_of_run
 from app.responses import JsonResponse
-from app.routers.documented import answer, problems
+from app.routers.described import BODY, EVENTS, ONCE, PAGE, USER, failures, headers, json_request
 from app.routers.sse import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.schemas.messages import CreateMessage, MessagePage, MessageRead
 from app.schemas.runs import RunRead
@@ -20,37 +20,51 @@ from app.services import messages
 from app.services.arguments import check_id
 
 router = APIRouter(tags=["messages"])
-Form = Literal["json", "events", "async"]
+AnswerForm = Literal["json", "events", "async"]
 
 
 @router.post(
     "/threads/{thread_id}/messages",
     status_code=201,
+    response_model=MessageRead,
+    response_description="The assistant's message.",
     responses={
-        **answer(200, None, "The run's events, to its last.", events=True),
-        **answer(201, MessageRead, "The assistant's message.", headers=("Location",)),
-        **answer(202, RunRead, "The run, under way or waiting.", headers=("Location", "Preference-Applied")),
-        **problems(
-            "forbidden", "thread_busy", "agent_deleted", "run_cancelled", "invalid_request", "idempotency_key_reused",
-            "guardrail_blocked", "context_overflow", "tool_loop_limit", "queue_full", "rate_limited",
-            "provider_rate_limited", "provider_error", "provider_rejected", "provider_truncated", "provider_timeout",
-            "provider_not_configured", "run_interrupted", "overloaded", "database_unavailable",
+        200: {"description": "The run's events, to its last.", "content": EVENTS},
+        201: headers("Location"),
+        202: {
+            "model": RunRead,
+            "description": "The run, active or waiting for approval.",
+            **headers("Location", "Preference-Applied"),
+        },
+        **failures(
+            *USER, *BODY, *ONCE, "not_found", "forbidden", "thread_busy", "agent_deleted", "run_cancelled",
+            "guardrail_blocked", "context_overflow", "tool_loop_limit", "queue_full", "provider_rate_limited",
+            "provider_error", "provider_rejected", "provider_truncated", "provider_timeout",
+            "provider_not_configured", "run_interrupted", "overloaded",
         ),
     },
+    openapi_extra=json_request(CreateMessage),
 )  # fmt: skip
-@documents_body(CreateMessage)
 async def create_message(
-    request: Request, thread_id: str, user: User, container: AppContainer, key: IdempotencyKey
+    request: Request,
+    thread_id: str,
+    user: User,
+    container: AppContainer,
+    key: IdempotencyKey,
+    prefer: Annotated[
+        str | None, Header(alias="Prefer", description="`respond-async`: answer at once, with the run.")
+    ] = None,
 ) -> Response:
     """Send a message and get the agent's answer.
 
-    The answer is waited for; with `Accept: text/event-stream` or `"stream": true` it comes as events while it is
-    made; with `Prefer: respond-async` the run is answered at once. The run goes on if the client leaves.
+    The request waits for the answer. With `Accept: text/event-stream` or `"stream": true` the answer comes as events
+    while the agent writes it. With `Prefer: respond-async` the request returns the run at once. The run goes on if the
+    client leaves.
     """
     check_id(thread_id, ThreadNotFound)
     try:
         body = await read_model(request, CreateMessage)
-        form = _form(request, body)
+        form = _form(request, body, prefer)
         streams: OpenStreams = request.app.state.streams
         if form == "events":
             streams.check(user)
@@ -69,32 +83,42 @@ async def create_message(
         return EventStreamResponse(await messages.follow_run(container, started), user_id=user.user_id, streams=streams)
     if form == "async":
         return _accepted(started.run, applied=True)
-    outcome = await messages.wait_for_answer(container, started)
-    return _answer(request, outcome.run, outcome.message)
+    result = await messages.wait_for_answer(container, started)
+    return _answer(request, result.run, result.message)
 
 
-@router.get("/threads/{thread_id}/messages", responses=answer(200, MessagePage, "The thread's history."))
+@router.get(
+    "/threads/{thread_id}/messages",
+    response_model=MessagePage,
+    response_description="The thread's history.",
+    responses=failures(*USER, *PAGE, "not_found"),
+)
 async def list_messages(
     thread: OnThread,
     container: AppContainer,
     page: Paging,
     order: Annotated[Literal["asc", "desc"], Query(description="`desc`: newest first.")] = "asc",
 ) -> Response:
-    """The history of a thread, tool steps included; messages that wait for their turn are not in it yet."""
+    """The history of a thread, including tool calls and their results. Queued messages are not in it yet."""
     return JsonResponse(await messages.list_messages(container, thread, page, order=order))
 
 
-@router.get("/threads/{thread_id}/messages/{message_id}", responses=answer(200, MessageRead, "The message."))
+@router.get(
+    "/threads/{thread_id}/messages/{message_id}",
+    response_model=MessageRead,
+    response_description="The message.",
+    responses=failures(*USER, "not_found"),
+)
 async def get_message(thread: OnThread, message_id: str, container: AppContainer) -> Response:
     """One message."""
     return JsonResponse(await messages.get_message(container, thread, message_id))
 
 
-def _form(request: Request, body: CreateMessage) -> Form:
-    """How the client wants to be answered."""
+def _form(request: Request, body: CreateMessage, prefer: str | None) -> AnswerForm:
+    """The form of the answer that the client asks for."""
     if body.stream or MEDIA_TYPE in request.headers.get("accept", "").lower():
         return "events"
-    preferences = request.headers.get("prefer", "").lower().replace(";", ",").split(",")
+    preferences = () if prefer is None else prefer.lower().replace(";", ",").split(",")
     return "async" if "respond-async" in (each.strip() for each in preferences) else "json"
 
 
@@ -108,7 +132,7 @@ def _accepted(run: Run, *, applied: bool) -> Response:
 
 
 def _answer(request: Request, run: Run, message: Message | None) -> Response:
-    """What became of the run, as the answer to the message that began it."""
+    """The answer to a message whose run has ended or waits for approval. Raises `RunCancelled`."""
     if run["status"] == "failed":
         return problem_of_run(run, request_id=request.scope[REQUEST_ID])
     if run["status"] == "waiting":

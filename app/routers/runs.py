@@ -1,4 +1,4 @@
-"""Runs of a thread: how its messages were answered, and their events."""
+"""Runs of a thread, and their events."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.bodies import json_body
 from app.dependencies import AppContainer, LastEventId, OnThread, Paging, ReadsThread, User
 from app.responses import JsonResponse, no_content
-from app.routers.documented import answer, problems
+from app.routers.described import BODY, EVENTS, PAGE, USER, failures, json_request
 from app.routers.sse import EventStreamResponse, OpenStreams
 from app.schemas.runs import Approval, RunPage, RunRead
 from app.services import events, runs
@@ -16,13 +16,23 @@ from app.services import events, runs
 router = APIRouter(tags=["runs"])
 
 
-@router.get("/threads/{thread_id}/runs", responses=answer(200, RunPage, "The thread's runs."))
+@router.get(
+    "/threads/{thread_id}/runs",
+    response_model=RunPage,
+    response_description="The thread's runs.",
+    responses=failures(*USER, *PAGE, "not_found"),
+)
 async def list_runs(thread: OnThread, container: AppContainer, page: Paging) -> Response:
     """The runs of a thread, newest first."""
     return JsonResponse(await runs.list_runs(container, thread, page))
 
 
-@router.get("/threads/{thread_id}/runs/{run_id}", responses=answer(200, RunRead, "The run."))
+@router.get(
+    "/threads/{thread_id}/runs/{run_id}",
+    response_model=RunRead,
+    response_description="The run.",
+    responses=failures(*USER, "not_found"),
+)
 async def get_run(thread: OnThread, run_id: str, container: AppContainer) -> Response:
     """One run."""
     return JsonResponse(await runs.get_run(container, thread, run_id))
@@ -30,16 +40,19 @@ async def get_run(thread: OnThread, run_id: str, container: AppContainer) -> Res
 
 @router.get(
     "/threads/{thread_id}/runs/{run_id}/events",
+    response_class=EventStreamResponse,
+    status_code=200,
+    response_description="The run's events, to its last.",
     responses={
-        **answer(200, None, "The run's events, to its last.", events=True),
-        **answer(204, None, "The last event has been sent already."),
-        **problems("invalid_event_id", "rate_limited"),
+        200: {"content": EVENTS},
+        204: {"description": "The client has the last event already."},
+        **failures(*USER, "invalid_request", "invalid_event_id", "not_found"),
     },
 )
 async def stream_run_events(
     request: Request, reader: ReadsThread, run_id: str, container: AppContainer, last_event_id: LastEventId
 ) -> Response:
-    """The events of a run from its first, or after the one named; ends with its terminal event."""
+    """The events of a run from its first, or after the one named. The stream ends with the run's terminal event."""
     streams: OpenStreams = request.app.state.streams
     streams.check(reader.user)
     stream = await events.read_run(container, reader, run_id, after=last_event_id)
@@ -50,19 +63,21 @@ async def stream_run_events(
 
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/cancel",
-    responses={**answer(200, RunRead, "The run as it ended."), **problems("forbidden")},
+    response_model=RunRead,
+    response_description="The run as it ended.",
+    responses=failures(*USER, "not_found", "forbidden"),
 )
 async def cancel_run(thread: OnThread, run_id: str, user: User, container: AppContainer) -> Response:
-    """Stop a run. What was said so far is kept; a run that has ended is answered as it is."""
+    """Cancel a run. Its text so far is kept. A run that has ended stays as it is."""
     return JsonResponse(await runs.cancel_run(container, user, thread, run_id))
 
 
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/approvals",
-    responses={
-        **answer(200, RunRead, "The run: it goes on once nothing waits any more."),
-        **problems("forbidden", "conflict", "guardrail_blocked", "overloaded"),
-    },
+    response_model=RunRead,
+    response_description="The run. It goes on when no tool call waits for approval.",
+    responses=failures(*USER, *BODY, "not_found", "forbidden", "conflict", "guardrail_blocked", "overloaded"),
+    openapi_extra=json_request(Approval),
 )
 async def decide_tool_call(
     thread: OnThread,
@@ -71,5 +86,5 @@ async def decide_tool_call(
     container: AppContainer,
     body: Annotated[Approval, json_body(Approval)],
 ) -> Response:
-    """Say whether a tool call that waits for a person may be made. A call that is refused is told to the model."""
+    """Approve or refuse a tool call that waits for a person. The model is told of a refusal."""
     return JsonResponse(await runs.decide_tool_call(container, user, thread, run_id, body))

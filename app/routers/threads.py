@@ -9,22 +9,25 @@ from ai_agents.core.rows import Thread
 from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnThread, Paging, User
 from app.responses import JsonResponse, created, etag, no_content, versioned
-from app.routers.documented import answer, problems
+from app.routers.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.schemas.threads import CreateThread, ForkThread, ThreadPage, ThreadRead, UpdateThread
 from app.services import threads
 from app.services.repeats import create_once
 
 router = APIRouter(tags=["threads"])
-_CREATED = answer(201, ThreadRead, "The new thread.", headers=("Location", "ETag"))
-_THREAD = answer(200, ThreadRead, "The thread.", headers=("ETag",))
-# A new thread has not been changed yet.
-_FIRST = 1
+_FIRST_VERSION = 1
 
 
 @router.post(
     "/threads",
     status_code=201,
-    responses={**_CREATED, **problems("not_found", "idempotency_key_reused", "guardrail_blocked")},
+    response_model=ThreadRead,
+    response_description="The new thread.",
+    responses={
+        201: headers("Location", "ETag"),
+        **failures(*USER, *BODY, *ONCE, "not_found", "guardrail_blocked"),
+    },
+    openapi_extra=json_request(CreateThread),
 )
 async def create_thread(
     request: Request,
@@ -33,7 +36,7 @@ async def create_thread(
     key: IdempotencyKey,
     body: Annotated[CreateThread, json_body(CreateThread)],
 ) -> Response:
-    """Begin a conversation with an agent."""
+    """Start a conversation with an agent."""
     judged = await threads.judge_thread(container, user, body, key=key)
     thread = await create_once(
         container,
@@ -45,24 +48,35 @@ async def create_thread(
     return _created(thread)
 
 
-@router.get("/threads", responses=answer(200, ThreadPage, "Threads."))
+@router.get("/threads", response_model=ThreadPage, response_description="Threads.", responses=failures(*USER, *PAGE))
 async def list_threads(
     user: User,
     container: AppContainer,
     page: Paging,
-    agent_id: Annotated[str | None, Query(description="Only those with this agent.")] = None,
+    agent_id: Annotated[str | None, Query(description="Only threads with this agent.")] = None,
 ) -> Response:
-    """The threads that the user may see, newest first."""
+    """The threads that the user sees, newest first."""
     return JsonResponse(await threads.list_threads(container, user, page, agent_id=agent_id))
 
 
-@router.get("/threads/{thread_id}", responses=_THREAD)
+@router.get(
+    "/threads/{thread_id}",
+    response_model=ThreadRead,
+    response_description="The thread.",
+    responses={200: headers("ETag"), **failures(*USER, "not_found")},
+)
 async def get_thread(thread: OnThread, container: AppContainer) -> Response:
     """One thread."""
     return versioned(*await threads.get_thread(container, thread))
 
 
-@router.patch("/threads/{thread_id}", responses={**_THREAD, **problems("forbidden", "precondition_failed")})
+@router.patch(
+    "/threads/{thread_id}",
+    response_model=ThreadRead,
+    response_description="The thread.",
+    responses={200: headers("ETag"), **failures(*USER, *BODY, "not_found", "forbidden", "precondition_failed")},
+    openapi_extra=json_request(UpdateThread),
+)
 async def update_thread(
     thread: OnThread,
     user: User,
@@ -77,10 +91,11 @@ async def update_thread(
 @router.delete(
     "/threads/{thread_id}",
     status_code=204,
-    responses={**answer(204, None, "It is gone."), **problems("forbidden", "precondition_failed")},
+    response_description="The thread is deleted.",
+    responses=failures(*USER, "not_found", "forbidden", "precondition_failed"),
 )
 async def delete_thread(thread: OnThread, user: User, container: AppContainer, versions: IfMatch) -> Response:
-    """Delete a thread with all that is in it: its run is cancelled, its streams end."""
+    """Delete a thread and everything in it. Its run is cancelled and its streams end."""
     await threads.delete_thread(container, user, thread, versions=versions)
     return no_content()
 
@@ -88,7 +103,13 @@ async def delete_thread(thread: OnThread, user: User, container: AppContainer, v
 @router.post(
     "/threads/{thread_id}/fork",
     status_code=201,
-    responses={**_CREATED, **problems("forbidden", "agent_deleted", "idempotency_key_reused")},
+    response_model=ThreadRead,
+    response_description="The new thread.",
+    responses={
+        201: headers("Location", "ETag"),
+        **failures(*USER, *BODY, *ONCE, "not_found", "forbidden", "agent_deleted"),
+    },
+    openapi_extra=json_request(ForkThread),
 )
 async def fork_thread(
     request: Request,
@@ -98,7 +119,7 @@ async def fork_thread(
     key: IdempotencyKey,
     body: Annotated[ForkThread, json_body(ForkThread)],
 ) -> Response:
-    """A new thread with this one's history up to a message."""
+    """Create a thread with this thread's history up to a message."""
     forked = await create_once(
         container,
         user,
@@ -110,4 +131,4 @@ async def fork_thread(
 
 
 def _created(thread: Thread) -> Response:
-    return created(thread, f"/threads/{thread['id']}", etag(_FIRST))
+    return created(thread, f"/threads/{thread['id']}", etag(_FIRST_VERSION))

@@ -8,26 +8,26 @@ from starlette.responses import Response
 from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, User
 from app.responses import JsonResponse, created, no_content
-from app.routers.documented import answer, problems
+from app.routers.described import BODY, ONCE, USER, failures, headers, json_request
 from app.schemas.tools import ApproveTools, CreateTool, ToolPage
 from app.services import tools
 
 router = APIRouter(tags=["catalogue"])
 
 
-@router.get("/tools", responses=answer(200, ToolPage, "Tools."))
+@router.get("/tools", response_model=ToolPage, response_description="Tools.", responses=failures(*USER))
 async def list_tools(user: User, container: AppContainer) -> Response:
-    """The tools that agents may name, by name. An admin sees those, too, that are off."""
+    """The tools that agents may name, by name. An admin also sees tools that are off."""
     return JsonResponse(await tools.list_tools(container, user))
 
 
 @router.post(
     "/tools",
     status_code=201,
-    responses={
-        **answer(201, ToolPage, "The tool, or the server's tools.", headers=("Location",)),
-        **problems("forbidden", "invalid_request", "conflict", "idempotency_key_reused"),
-    },
+    response_model=ToolPage,
+    response_description="The tool, or the server's tools.",
+    responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "forbidden", "conflict")},
+    openapi_extra=json_request(CreateTool),
 )
 async def create_tool(
     request: Request,
@@ -36,31 +36,32 @@ async def create_tool(
     key: IdempotencyKey,
     body: Annotated[CreateTool, json_body(CreateTool)],
 ) -> Response:
-    """Make a tool of an HTTP call, or add an MCP server and approve what it offers now. For admins."""
+    """Create a tool that makes an HTTP request, or add an MCP server and approve its tools. For admins."""
     made = await tools.create_tool(container, user, body, key=key, fingerprint=fingerprint(request) if key else "")
     return created(made, f"/tools/{body.root.name}")
 
 
 @router.post(
     "/tools/{name}/approve",
-    responses={
-        **answer(200, ToolPage, "The server's tools."),
-        **problems("forbidden", "not_found", "invalid_request", "conflict"),
-    },
+    response_model=ToolPage,
+    response_description="The server's tools.",
+    responses=failures(*USER, *BODY, "forbidden", "not_found", "conflict"),
+    openapi_extra=json_request(ApproveTools),
 )
 async def approve_tools(
     name: str, user: User, container: AppContainer, body: Annotated[ApproveTools, json_body(ApproveTools)]
 ) -> Response:
-    """Approve tools of an MCP server that are new, or have changed: as they were seen, by their digests. For admins."""
+    """Approve tools of an MCP server that are new or have changed, by the digests that you have seen. For admins."""
     return JsonResponse(await tools.approve_tools(container, user, name, body))
 
 
 @router.delete(
     "/tools/{name}",
     status_code=204,
-    responses={**answer(204, None, "It is gone."), **problems("forbidden", "not_found", "conflict")},
+    response_description="The tool is deleted.",
+    responses=failures(*USER, "forbidden", "not_found", "conflict"),
 )
 async def delete_tool(name: str, user: User, container: AppContainer) -> Response:
-    """Delete a tool, or a server with its tools. Agents that name it go on without. For admins."""
+    """Delete a tool, or a server and its tools. Agents that name it go on without it. For admins."""
     await tools.delete_tool(container, user, name)
     return no_content()

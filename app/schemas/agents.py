@@ -1,4 +1,4 @@
-"""Agents: how one is set up."""
+"""Agents: their settings, tools, memory, guardrails and fallbacks."""
 
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
@@ -8,67 +8,78 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS
 from ai_agents.memory.registry import BUILT_IN_STRATEGIES, strategy_from_config
-from app.schemas.common import Id, Line, LongText, Metadata, Page, Read, Strict, Timestamp
+from app.schemas.common import DateTime, Id, Line, LongText, Metadata, Read, ReadPage, Strict
 
-ProviderName = Annotated[str, Field(min_length=1, max_length=64)]
-ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_TOOLS = 128
+ProviderNameIn = Annotated[str, Field(min_length=1, max_length=64)]
+ModelNameIn = Annotated[str, Field(min_length=1, max_length=200)]
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*./-]{1,128}$")]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class AgentSettings(Strict):
-    """How the model is asked. What is left out is for the provider to choose."""
+    """The model's settings. The provider chooses what is left out."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: Tokens | None = None
     stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=16)] | None = None
     reasoning: Literal["none", "low", "medium", "high"] | None = None
-    on_cut: Literal["retry", "keep"] | None = Field(None, description="What becomes of an answer cut in mid-stream.")
-    api: Literal["chat", "responses"] | None = Field(None, description="Which of its APIs; the provider openai only.")
+    on_cut: Literal["retry", "keep"] | None = Field(
+        None, description="What happens to an answer that is cut in mid-stream."
+    )
+    api: Literal["chat", "responses"] | None = Field(None, description="Which API of the provider openai.")
     timeout_s: Annotated[float, Field(gt=0, le=600)] | None = Field(None, description="Seconds without a byte.")
     tool_rounds: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
 class ToolChoice(Strict):
-    """A tool, and whether a person has to agree to each call."""
+    """A tool, and whether a person must approve each call."""
 
     name: ToolName
     approval: Literal["never", "always"] = "never"
 
 
-class LastN(Strict):
+class LastNConfig(Strict):
     """The last `n` messages."""
+
+    model_config = ConfigDict(title="LastN")
 
     strategy: Literal["last_n"]
     n: Count = 20
 
 
-class FirstLast(Strict):
+class FirstLastConfig(Strict):
     """The first and the last messages."""
+
+    model_config = ConfigDict(title="FirstLast")
 
     strategy: Literal["first_last"]
     first: Annotated[int, Field(ge=0, le=10_000)] = 2
     last: Count = 10
 
 
-class Summarize(Strict):
+class SummarizeConfig(Strict):
     """A summary, and every message after it."""
+
+    model_config = ConfigDict(title="Summarize")
 
     strategy: Literal["summarize"]
     recent: Count = 10
 
 
-class TokenWindow(Strict):
-    """As many of the last messages as have this many tokens."""
+class TokenWindowConfig(Strict):
+    """As many of the last messages as fit into this many tokens."""
+
+    model_config = ConfigDict(title="TokenWindow")
 
     strategy: Literal["token_window"]
     max_tokens: Tokens = 100_000
 
 
 class OtherMemory(BaseModel):
-    """A strategy that was registered under this name, with its own options."""
+    """A strategy that was registered under this name, with options of its own."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -84,7 +95,7 @@ class OtherMemory(BaseModel):
 
 
 def _by(field: str, built_in: Collection[str]) -> Discriminator:
-    """Chooses by a field: the type that is built in, else what stands for everybody's own."""
+    """Choose the model by this field: the built-in one, or the model that stands for every registered one."""
 
     def tag_of(value: Any) -> str:
         name = value.get(field) if isinstance(value, Mapping) else getattr(value, field, None)
@@ -93,11 +104,11 @@ def _by(field: str, built_in: Collection[str]) -> Discriminator:
     return Discriminator(tag_of)
 
 
-Memory = Annotated[
-    Annotated[LastN, Tag("last_n")]
-    | Annotated[FirstLast, Tag("first_last")]
-    | Annotated[Summarize, Tag("summarize")]
-    | Annotated[TokenWindow, Tag("token_window")]
+MemoryConfig = Annotated[
+    Annotated[LastNConfig, Tag("last_n")]
+    | Annotated[FirstLastConfig, Tag("first_last")]
+    | Annotated[SummarizeConfig, Tag("summarize")]
+    | Annotated[TokenWindowConfig, Tag("token_window")]
     | Annotated[OtherMemory, Tag("other")],
     _by("strategy", BUILT_IN_STRATEGIES),
 ]
@@ -108,46 +119,56 @@ class _Guardrail(Strict):
     action: Literal["block", "redact"] = "block"
 
 
-class Blocklist(_Guardrail):
+class BlocklistConfig(_Guardrail):
     """Texts that must not occur; `/…/` is a regular expression."""
+
+    model_config = ConfigDict(title="Blocklist")
 
     type: Literal["blocklist"]
     patterns: Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(min_length=1, max_length=500)]
 
 
-class Pii(_Guardrail):
-    """Data that belongs to a person."""
+class PiiConfig(_Guardrail):
+    """Personal data."""
+
+    model_config = ConfigDict(title="Pii")
 
     type: Literal["pii"]
-    kinds: Annotated[list[Literal["email", "phone", "card", "iban", "ip"]], Field(min_length=1)] = [
+    kinds: Annotated[list[Literal["email", "phone", "card", "iban", "ip"]], Field(min_length=1, max_length=5)] = [
         "email", "phone", "card", "iban", "ip",
     ]  # fmt: skip
 
 
-class Secrets(_Guardrail):
+class SecretsConfig(_Guardrail):
     """Keys and tokens."""
+
+    model_config = ConfigDict(title="Secrets")
 
     type: Literal["secrets"]
 
 
-class MaxLength(_Guardrail):
+class MaxLengthConfig(_Guardrail):
     """Texts that are too long."""
+
+    model_config = ConfigDict(title="MaxLength")
 
     type: Literal["max_length"]
     characters: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class Judge(_Guardrail):
+class JudgeConfig(_Guardrail):
     """A model that judges by a policy."""
 
+    model_config = ConfigDict(title="Judge")
+
     type: Literal["judge"]
-    provider: ProviderName
-    model: ModelName
+    provider: ProviderNameIn
+    model: ModelNameIn
     policy: Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
 class OtherGuardrail(BaseModel):
-    """A guardrail that was registered under this type, with its own options."""
+    """A guardrail that was registered under this type, with options of its own."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -156,22 +177,22 @@ class OtherGuardrail(BaseModel):
     action: Literal["block", "redact"] = "block"
 
 
-Guardrail = Annotated[
-    Annotated[Blocklist, Tag("blocklist")]
-    | Annotated[Pii, Tag("pii")]
-    | Annotated[Secrets, Tag("secrets")]
-    | Annotated[MaxLength, Tag("max_length")]
-    | Annotated[Judge, Tag("judge")]
+GuardrailConfig = Annotated[
+    Annotated[BlocklistConfig, Tag("blocklist")]
+    | Annotated[PiiConfig, Tag("pii")]
+    | Annotated[SecretsConfig, Tag("secrets")]
+    | Annotated[MaxLengthConfig, Tag("max_length")]
+    | Annotated[JudgeConfig, Tag("judge")]
     | Annotated[OtherGuardrail, Tag("other")],
     _by("type", BUILT_IN_GUARDRAILS),
 ]
 
 
 class Fallback(Strict):
-    """Who is asked when those before cannot answer."""
+    """A model that is asked when the ones before it cannot answer."""
 
-    provider: ProviderName
-    model: ModelName
+    provider: ProviderNameIn
+    model: ModelNameIn
 
 
 def _once_each(tools: list[str | ToolChoice]) -> list[str | ToolChoice]:
@@ -181,23 +202,23 @@ def _once_each(tools: list[str | ToolChoice]) -> list[str | ToolChoice]:
     return tools
 
 
-Tools = Annotated[list[ToolName | ToolChoice], Field(max_length=128), AfterValidator(_once_each)]
-Guardrails = Annotated[list[Guardrail], Field(max_length=32)]
+Tools = Annotated[list[ToolName | ToolChoice], Field(max_length=MAX_TOOLS), AfterValidator(_once_each)]
+Guardrails = Annotated[list[GuardrailConfig], Field(max_length=32)]
 Fallbacks = Annotated[list[Fallback], Field(max_length=8)]
 Description = Annotated[str, Field(max_length=2000)]
 
 
 class CreateAgent(Strict):
-    """Only `name` is needed; provider and model are the service's default unless they are named."""
+    """Only `name` is needed. Without a provider and a model the agent uses the service's default."""
 
     name: Line
     description: Description | None = None
     system_prompt: LongText | None = None
-    provider: ProviderName | None = None
-    model: ModelName | None = None
+    provider: ProviderNameIn | None = None
+    model: ModelNameIn | None = None
     settings: AgentSettings = AgentSettings()
     tools: Tools = []
-    memory: Memory | None = None
+    memory: MemoryConfig | None = None
     guardrails: Guardrails = []
     fallbacks: Fallbacks = []
     output_schema: dict[str, Any] | None = None
@@ -205,16 +226,16 @@ class CreateAgent(Strict):
 
 
 class UpdateAgent(Strict):
-    """What is left out stays; what is given replaces the whole field. A change makes a new version."""
+    """Fields that are left out stay; a field that is given is replaced as a whole. A change makes a new version."""
 
     name: Line = ""
     description: Description | None = None
     system_prompt: LongText | None = None
-    provider: ProviderName | None = None
-    model: ModelName | None = None
+    provider: ProviderNameIn | None = None
+    model: ModelNameIn | None = None
     settings: AgentSettings = AgentSettings()
     tools: Tools = []
-    memory: Memory | None = None
+    memory: MemoryConfig | None = None
     guardrails: Guardrails = []
     fallbacks: Fallbacks = []
     output_schema: dict[str, Any] | None = None
@@ -234,16 +255,16 @@ class AgentRead(Read):
     provider: str | None
     model: str | None
     settings: AgentSettings
-    tools: list[str | ToolChoice]
-    memory: Memory | None
-    guardrails: list[Guardrail]
-    fallbacks: list[Fallback]
+    tools: Annotated[list[str | ToolChoice], Field(max_length=MAX_TOOLS)]
+    memory: MemoryConfig | None
+    guardrails: Guardrails
+    fallbacks: Fallbacks
     output_schema: dict[str, Any] | None
     metadata: dict[str, Any]
     version: int
-    created_at: Timestamp
-    updated_at: Timestamp
+    created_at: DateTime
+    updated_at: DateTime
 
 
-class AgentPage(Page[AgentRead]):
+class AgentPage(ReadPage[AgentRead]):
     """Agents, newest first; of one agent, its versions, newest first."""

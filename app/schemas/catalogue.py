@@ -1,26 +1,26 @@
-"""What agents can be made of here, and how the service is."""
+"""The providers that agents may name, and the state of the service."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from app.schemas.common import Page, Read
+from app.schemas.common import Read, ReadPage
 
 
 class ProviderRead(Read):
     """A provider that agents may name."""
 
     name: str
-    configured: bool = Field(description="Whether it has what it needs, a key for one.")
+    configured: bool = Field(description="Whether it has what it needs, such as a key.")
     default_model: str | None
-    default: bool = Field(description="Whether agents that name no provider have this one.")
+    default: bool = Field(description="Whether agents that name no provider use this one.")
 
 
-class ProviderPage(Page[ProviderRead]):
+class ProviderPage(ReadPage[ProviderRead]):
     """Providers, by name."""
 
 
 class Health(Read):
-    """How it is."""
+    """The state of the service."""
 
     status: Literal["ok"]

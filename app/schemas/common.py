@@ -1,4 +1,4 @@
-"""What the resources' models share: strictness, texts, metadata, content, and the models of lists and problems."""
+"""What the resources' models share: strictness, texts, metadata, content, lists and problems."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -16,20 +16,22 @@ from pydantic import (
 )
 
 from ai_agents.core.types import FilePart, TextPart
+from app.errors import MAX_ERRORS, MAX_LOC_PARTS, ProblemCode
 from app.settings import Settings
 
-_DEFAULTS = Settings.model_fields
-MAX_CONTENT: int = _DEFAULTS["max_content_characters"].default
+MAX_CONTENT: int = Settings.model_fields["max_content_characters"].default
+MAX_PARTS = 1000
+MAX_PAGE = 100
 
 
 class Strict(BaseModel):
-    """A request's object: unknown fields are refused, and a value is taken as it is, never converted."""
+    """An object of a request: unknown fields are refused, and values are never converted to another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Read(BaseModel):
-    """An answer's object. Answers are not made from it: it describes them in the OpenAPI document."""
+    """An object of an answer. It describes answers in the OpenAPI document; answers are not made from it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
@@ -59,13 +61,14 @@ def _check_line(value: str) -> str:
 
 
 Metadata = Annotated[
-    dict[str, Any], AfterValidator(_check_metadata), Field(description="Yours; at most 16 KiB as JSON.")
+    dict[str, Any], AfterValidator(_check_metadata), Field(description="Your own data; at most 16 KiB as JSON.")
 ]
 LongText = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_CONTENT})]
-# A name or a title: one line that says something.
+# A name or a title: one line with at least one visible character.
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_line)]
 UserId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_check_line)]
 Id = Annotated[str, Field(max_length=100, description="A UUIDv7, in lower case.")]
+DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class TextPartIn(Strict):
@@ -99,8 +102,9 @@ def _check_content(value: list[PartIn], info: ValidationInfo) -> list[PartIn]:
     return value
 
 
-Content = Annotated[
+ContentIn = Annotated[
     list[PartIn],
+    Field(max_length=MAX_PARTS),
     BeforeValidator(_as_parts),
     AfterValidator(_check_content),
     WithJsonSchema(
@@ -110,6 +114,7 @@ Content = Annotated[
                 {
                     "type": "array",
                     "minItems": 1,
+                    "maxItems": MAX_PARTS,
                     "items": {
                         "oneOf": [
                             {"$ref": "#/components/schemas/TextPartIn"},
@@ -124,14 +129,14 @@ Content = Annotated[
 
 
 def to_parts(content: list[PartIn]) -> list[TextPart | FilePart]:
-    """The content as the framework takes it; of a file it asks for no more than the id."""
+    """The content as the framework takes it. Of a file the framework needs only the id."""
     return [
         TextPart(part.text) if isinstance(part, TextPartIn) else FilePart(part.file_id, "", "", 0) for part in content
     ]
 
 
 def from_parts(parts: Sequence[TextPart | FilePart]) -> list[PartIn]:
-    """The other way round."""
+    """The inverse of `to_parts`."""
     return [
         TextPartIn(type="text", text=part.text)
         if isinstance(part, TextPart)
@@ -143,38 +148,42 @@ def from_parts(parts: Sequence[TextPart | FilePart]) -> list[PartIn]:
 ItemT = TypeVar("ItemT")
 
 
-class Page(Read, Generic[ItemT]):
+class ReadPage(Read, Generic[ItemT]):
     """One page of a list."""
 
-    data: list[ItemT]
+    data: Annotated[list[ItemT], Field(max_length=MAX_PAGE)]
     next: str | None = Field(description="The cursor for `?after=` of the next page; null on the last one.")
 
 
 class FieldError(Read):
-    """One thing that is wrong with a request."""
+    """One mistake in a request."""
 
-    loc: list[str | int] = Field(description="Where: `body`, `query` or `header`, then the way to the field.")
+    loc: Annotated[list[str | int], Field(max_length=MAX_LOC_PARTS)] = Field(
+        description="Where: `body`, `query` or `header`, then the path to the field."
+    )
     msg: str
 
 
-class Problem(Read):
-    """What went wrong (RFC 9457). Some problems have further members: `run_id`, for one."""
+class ProblemRead(Read):
+    """What went wrong (RFC 9457). Some problems have further members, such as `run_id`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(title="Problem", extra="allow")
 
     type: str
     title: str
     status: int
     detail: str
-    code: str = Field(description="A stable word for what went wrong.")
+    code: ProblemCode = Field(description="A stable word for what went wrong.")
     request_id: str
-    errors: list[FieldError] | None = Field(
+    errors: Annotated[list[FieldError], Field(max_length=MAX_ERRORS)] | None = Field(
         None, description="For `invalid_request`: what is wrong, without the value."
     )
 
 
-class Usage(Read):
-    """Tokens. Null where the provider does not say; `estimated` is there, and true, where they were counted here."""
+class TokenUsage(Read):
+    """Tokens. Null where the provider does not say; `estimated` is true where the service counted them itself."""
+
+    model_config = ConfigDict(title="Usage")
 
     input_tokens: int | None
     output_tokens: int | None
@@ -184,11 +193,8 @@ class Usage(Read):
 
 
 class Cost(Read):
-    """What model calls cost. `estimated` is there, and true, where their tokens were counted here."""
+    """What model calls cost. `estimated` is true where the service counted their tokens itself."""
 
     currency: Literal["USD"]
     amount: str = Field(description="Exact, as a decimal number.", examples=["0.00123"])
     estimated: bool | None = None
-
-
-Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

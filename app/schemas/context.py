@@ -1,27 +1,28 @@
-"""What a model would be sent of a thread."""
+"""What a model would get of a thread."""
 
 from typing import Any, Literal
 
 from pydantic import Field
 
+from ai_agents.core.types import MessageRole
 from app.schemas.common import Read
-from app.schemas.messages import Part
+from app.schemas.messages import PartRead
 
 
 class ContextMessage(Read):
     """A message as the model would get it."""
 
     seq: int | None = Field(
-        description="Its place in the thread; null for what is in no thread: the summary, the note where messages "
-        "between two others are left out, a result for a tool call that has none."
+        description="Its number in the thread's log; null for what is not in the thread: the summary, the note that "
+        "messages were left out, and the result that stands in for a missing one."
     )
-    role: Literal["user", "assistant", "tool"]
-    parts: list[Part]
+    role: MessageRole
+    parts: list[PartRead]
     tokens: int
 
 
 class ContextTool(Read):
-    """A tool that the model would be told of."""
+    """A tool that the model would get."""
 
     name: str
     description: str
@@ -29,35 +30,34 @@ class ContextTool(Read):
 
 
 class ContextTokens(Read):
-    """What the request costs. It fits where `total` is at most `budget`; the rest of `window` is for the answer."""
+    """The size of the request. It fits if `total` is at most `budget`; the rest of `window` is for the answer."""
 
     total: int = Field(description="System prompt, tools, summary and messages.")
-    method: str = Field(description="How they were counted: `estimate`, or `calibrated estimate`.")
-    budget: int = Field(description="How many the request may have, so that the answer still has its room.")
-    window: int = Field(description="How many the model takes, request and answer together.")
+    method: Literal["estimate", "calibrated estimate"] = Field(description="How the tokens were counted.")
+    budget: int = Field(description="How many the request may have, so that there is room for the answer.")
+    window: int = Field(description="How many request and answer may have together.")
 
 
 class LeftOutMessage(Read):
-    """A message that would not be sent. Without a role it stands for all before it that are not told of otherwise."""
+    """A message that would not be sent. Without a role it stands for all earlier messages that are not listed."""
 
     seq: int
-    role: Literal["user", "assistant", "tool"] | None
+    role: MessageRole | None
     tokens: int | None
     reason: Literal["strategy", "summarized", "token_budget", "not_sendable"] = Field(
-        description="The memory does not choose it; the summary stands for it; it does not fit; it has nothing that "
-        "can be sent."
+        description="The memory does not choose it; the summary covers it; it does not fit; it has nothing to send."
     )
 
 
 class ContextRead(Read):
-    """What the model would be sent now, before the next message."""
+    """What the model would get now, before the next message."""
 
     provider: str
     model: str
     strategy: str
-    system: str | None = Field(description="Null for those who may not see the agent, too.")
-    summary: str | None = Field(description="It is sent as the first message.")
+    system: str | None = Field(description="Null also for users who do not see the agent.")
+    summary: str | None = Field(description="Sent as the first message.")
     messages: list[ContextMessage]
-    tools: list[ContextTool] | None = Field(description="Null for those who may not see the agent.")
+    tools: list[ContextTool] | None = Field(description="Null for users who do not see the agent.")
     tokens: ContextTokens
     left_out: list[LeftOutMessage]

@@ -1,16 +1,16 @@
-"""API keys, and who one is by them."""
+"""API keys, and the user whom a key identifies."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from ai_agents.core.ids import TIME_FORMAT
-from app.schemas.common import Id, Page, Read, Strict, Timestamp, UserId
+from app.schemas.common import DateTime, Id, Read, ReadPage, Strict, UserId
 
 
 def _to_utc(value: str) -> str:
-    """A time in RFC 3339 as the database keeps it: UTC with six decimals."""
+    """A time in RFC 3339, as the database stores it: UTC with six decimals."""
     try:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None or len(value) < len("2026-01-01T00:00Z"):
@@ -30,7 +30,7 @@ def _one_user(value: str) -> str:
 
 
 class CreateKey(Strict):
-    """A key for a user; for the user who asks, unless another one is named."""
+    """A key for a user. Without `user_id` it is for the user who asks."""
 
     user_id: Annotated[UserId, AfterValidator(_one_user)] | None = None
     name: Annotated[str, Field(max_length=200)] = ""
@@ -48,22 +48,24 @@ class KeyRead(Read):
     name: str
     prefix: str = Field(description="How the key begins, to tell keys apart.")
     admin: bool
-    created_at: Timestamp
-    expires_at: Timestamp | None
+    created_at: DateTime
+    expires_at: DateTime | None
 
 
-class NewKey(KeyRead):
+class NewKeyRead(KeyRead):
     """An API key with its secret, which is shown this once."""
+
+    model_config = ConfigDict(title="NewKey")
 
     key: str
 
 
-class KeyPage(Page[KeyRead]):
+class KeyPage(ReadPage[KeyRead]):
     """API keys, newest first."""
 
 
 class Me(Read):
-    """Whom the request's key belongs to."""
+    """The user whose key the request carries."""
 
     user_id: str
     admin: bool

@@ -2,30 +2,37 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import ConfigDict, Discriminator, Field
 
-from app.schemas.common import Content, Cost, Id, Metadata, Page, Read, Strict, Timestamp, Usage
+from ai_agents.core.types import MessageRole, MessageStatus
+from app.schemas.common import ContentIn, Cost, DateTime, Id, Metadata, Read, ReadPage, Strict, TokenUsage
 
 
 class CreateMessage(Strict):
     """A user's message; the agent answers it."""
 
-    content: Content
+    content: ContentIn
     attachments: Annotated[list[Id], Field(max_length=32)] = []
     stream: bool = Field(False, description="Answer with the run's events, as `Accept: text/event-stream` does.")
-    on_busy: Literal["reject", "queue", "interrupt"] = Field("reject", description="If a run is under way here.")
+    on_busy: Literal["reject", "queue", "interrupt"] = Field(
+        "reject", description="What to do if a run is active in the thread."
+    )
     metadata: Metadata = {}
 
 
-class TextPart(Read):
+class TextPartRead(Read):
     """Text."""
+
+    model_config = ConfigDict(title="TextPart")
 
     type: Literal["text"]
     text: str
 
 
-class FilePart(Read):
+class FilePartRead(Read):
     """A file."""
+
+    model_config = ConfigDict(title="FilePart")
 
     type: Literal["file"]
     file_id: Id
@@ -34,15 +41,19 @@ class FilePart(Read):
     size_bytes: int
 
 
-class ReasoningPart(Read):
-    """What the model thought aloud."""
+class ReasoningPartRead(Read):
+    """The model's reasoning."""
+
+    model_config = ConfigDict(title="ReasoningPart")
 
     type: Literal["reasoning"]
     text: str
 
 
-class ToolCallPart(Read):
-    """The model's wish to call a tool."""
+class ToolCallPartRead(Read):
+    """A tool call that the model asks for."""
+
+    model_config = ConfigDict(title="ToolCallPart")
 
     type: Literal["tool_call"]
     tool_call_id: str
@@ -50,8 +61,10 @@ class ToolCallPart(Read):
     arguments: dict[str, Any]
 
 
-class ToolResultPart(Read):
-    """What a tool answered."""
+class ToolResultPartRead(Read):
+    """The result of a tool call."""
+
+    model_config = ConfigDict(title="ToolResultPart")
 
     type: Literal["tool_result"]
     tool_call_id: str
@@ -60,7 +73,9 @@ class ToolResultPart(Read):
     is_error: bool
 
 
-Part = Annotated[TextPart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart, Discriminator("type")]
+PartRead = Annotated[
+    TextPartRead | FilePartRead | ReasoningPartRead | ToolCallPartRead | ToolResultPartRead, Discriminator("type")
+]
 
 
 class MessageRead(Read):
@@ -69,17 +84,17 @@ class MessageRead(Read):
     id: Id
     thread_id: Id
     run_id: Id | None
-    seq: int | None = Field(description="Its place in the thread's log; null while it waits for its turn.")
-    role: Literal["user", "assistant", "tool"]
+    seq: int | None = Field(description="Its number in the thread's log; null while it is queued.")
+    role: MessageRole
     content: str
-    parts: list[Part]
-    status: Literal["completed", "incomplete", "queued"]
+    parts: list[PartRead]
+    status: MessageStatus
     user_id: str | None
-    usage: Usage | None
-    cost: Cost | None = Field(description="Of the model call that it comes from; null where no price is known.")
+    usage: TokenUsage | None
+    cost: Cost | None = Field(description="Cost of the model call that made it; null if its price is not known.")
     metadata: dict[str, Any]
-    created_at: Timestamp
+    created_at: DateTime
 
 
-class MessagePage(Page[MessageRead]):
+class MessagePage(ReadPage[MessageRead]):
     """Messages, oldest first unless asked otherwise."""

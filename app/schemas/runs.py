@@ -1,85 +1,91 @@
-"""Runs: how a message was, or is being, answered."""
+"""Runs: how messages are answered, and the events of threads as a list."""
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import ConfigDict, Discriminator, Field
 
-from app.schemas.common import Cost, Id, Page, Read, Strict, Timestamp, Usage
+from ai_agents.core.events import LastingEventType
+from ai_agents.core.types import RunStatus, StopReason
+from app.schemas.common import Cost, DateTime, Id, Read, ReadPage, Strict, TokenUsage
 
 
-class RunError(Read):
-    """Why a run failed: a problem, without what belongs to one request."""
+class RunErrorRead(Read):
+    """Why a run failed: a problem without the members that belong to one request."""
 
-    model_config = {"extra": "allow"}
+    model_config = ConfigDict(title="RunError", extra="allow")
 
     code: str
     detail: str
 
 
-class ContextLeftOut(Read):
-    """The oldest turns that the memory chose did not fit the model, so they were not sent to it."""
+class ContextLeftOutRead(Read):
+    """The oldest turns that the memory chose did not fit the model, so they were not sent."""
+
+    model_config = ConfigDict(title="ContextLeftOut")
 
     code: Literal["context_left_out"]
-    messages: int | None = Field(description="How many; null where so many were left out that they were not counted.")
-    through_seq: int | None = Field(description="The place of the newest of them.")
+    messages: int | None = Field(description="How many; null if there were too many to count.")
+    through_seq: int | None = Field(description="The `seq` of the newest of them.")
     reason: Literal["window", "provider"] = Field(
-        description="Known before it was asked, or because the provider refused the request as too long."
+        description="The service knew it before the call, or the provider refused the request as too long."
     )
 
 
-class ToolMissing(Read):
-    """A tool that the agent names is not there (any more), or off until an admin approves it: the run did without."""
+class ToolMissingRead(Read):
+    """A tool that the agent names does not exist, or is off until an admin approves it. The run went on without it."""
+
+    model_config = ConfigDict(title="ToolMissing")
 
     code: Literal["tool_missing"]
     tool: str
 
 
-RunNotice = Annotated[ContextLeftOut | ToolMissing, Discriminator("code")]
+RunNotice = Annotated[ContextLeftOutRead | ToolMissingRead, Discriminator("code")]
 
 
 class RunRead(Read):
-    """One turn of a thread."""
+    """How one message of a thread is answered."""
 
     id: Id
     thread_id: Id
     agent_id: Id
     agent_version: int
     user_id: str
-    status: Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
+    status: RunStatus
     attempt: int
-    usage: Usage | None
-    cost: Cost | None = Field(description="Of all its model calls; null where there was none, or no price is known.")
-    stop_reason: str | None
-    notices: list[RunNotice] = Field(description="What happened on the way.")
-    error: RunError | None
-    created_at: Timestamp
-    started_at: Timestamp | None
-    finished_at: Timestamp | None
+    usage: TokenUsage | None
+    cost: Cost | None = Field(description="Cost of all its model calls; null if there was none, or no price is known.")
+    stop_reason: StopReason | None
+    notices: list[RunNotice] = Field(description="What happened during the run that the user should know.")
+    error: RunErrorRead | None
+    created_at: DateTime
+    started_at: DateTime | None
+    finished_at: DateTime | None
 
 
-class RunPage(Page[RunRead]):
+class RunPage(ReadPage[RunRead]):
     """Runs, newest first."""
 
 
 class Approval(Strict):
-    """What a person says of a tool call that waits."""
+    """A person's decision on a tool call that waits for approval."""
 
     tool_call_id: Annotated[str, Field(min_length=1, max_length=64)]
     approved: bool
-    reason: Annotated[str, Field(max_length=2000)] | None = Field(None, description="Told to the model.")
+    reason: Annotated[str, Field(max_length=2000)] | None = Field(None, description="The model gets it, too.")
 
 
 class LogEvent(Read):
-    """One row of a thread's log; further members are the event's own."""
+    """One row of a thread's log. Its further members are those of the event of this type."""
 
     model_config = {"extra": "allow"}
 
     seq: int
-    type: str = Field(description="One of the event types that streams have, those that last.")
-    created_at: Timestamp
+    type: LastingEventType = Field(description="The types of events that are stored.")
+    created_at: DateTime
     thread_id: Id
     run_id: Id | None = None
 
 
-class EventPage(Page[LogEvent]):
+class EventPage(ReadPage[LogEvent]):
     """Events, oldest first unless asked otherwise."""

@@ -4,14 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.schemas.common import Content, Id, Line, LongText, Metadata, Page, Read, Strict, Timestamp
+from app.schemas.common import ContentIn, DateTime, Id, Line, LongText, Metadata, Read, ReadPage, Strict
 
 
 class InitialMessage(Strict):
-    """A message to start from."""
+    """A message that the thread starts with."""
 
     role: Literal["user", "assistant"]
-    content: Content
+    content: ContentIn
     metadata: Metadata = {}
 
 
@@ -26,7 +26,7 @@ class CreateThread(Strict):
 
 
 class UpdateThread(Strict):
-    """What is left out stays."""
+    """Fields that are left out stay."""
 
     title: Line | None = None
     summary: LongText | None = None
@@ -34,7 +34,7 @@ class UpdateThread(Strict):
 
 
 class ForkThread(Strict):
-    """Up to which message the new thread has the old one's history."""
+    """The last message of the history that the new thread gets."""
 
     message_id: Id
 
@@ -47,9 +47,9 @@ class ThreadRead(Read):
     title: str | None
     summary: str | None
     metadata: dict[str, Any]
-    created_at: Timestamp
-    updated_at: Timestamp
+    created_at: DateTime
+    updated_at: DateTime
 
 
-class ThreadPage(Page[ThreadRead]):
+class ThreadPage(ReadPage[ThreadRead]):
     """Threads, newest first."""

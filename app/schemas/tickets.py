@@ -1,6 +1,6 @@
 """Tickets."""
 
-from app.schemas.common import Id, Read, Strict, Timestamp
+from app.schemas.common import DateTime, Id, Read, Strict
 
 
 class CreateTicket(Strict):
@@ -10,7 +10,7 @@ class CreateTicket(Strict):
 
 
 class TicketRead(Read):
-    """A ticket, which is shown this once."""
+    """A ticket. It is shown only in this answer."""
 
     ticket: str
-    expires_at: Timestamp
+    expires_at: DateTime

@@ -1,10 +1,10 @@
-"""Tools: those that agents may name, and those that admins make."""
+"""Tools: the ones that agents may name, and the ones that admins make."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, RootModel
+from pydantic import ConfigDict, Discriminator, Field, RootModel
 
-from app.schemas.common import Page, Read, Strict
+from app.schemas.common import Read, ReadPage, Strict
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Headers = Annotated[
@@ -15,8 +15,9 @@ Url = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class CreateHttpTool(Strict):
-    """A tool that is an HTTP call. Parameters go where `{parameter}` stands in the address, else into the query (GET,
-    DELETE) or into the body, as JSON.
+    """A tool that makes an HTTP request.
+
+    Parameters replace `{parameter}` in the address. Others go into the query (GET, DELETE) or into the body as JSON.
     """
 
     type: Literal["http"]
@@ -32,7 +33,7 @@ class CreateHttpTool(Strict):
 
 
 class CreateMcpServer(Strict):
-    """An MCP server (streamable HTTP). Its tools are named `name/tool`; what it offers now is approved with it."""
+    """An MCP server (streamable HTTP). Its tools are named `name/tool`. The tools that it offers now are approved."""
 
     type: Literal["mcp"]
     name: Name
@@ -45,20 +46,22 @@ class CreateTool(RootModel[Annotated[CreateHttpTool | CreateMcpServer, Discrimin
 
 
 class ApprovedTool(Strict):
-    """A server's tool as it was seen."""
+    """A tool of a server, as the admin has seen it."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, description="Within the server.")]
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ApproveTools(Strict):
-    """Which of a server's tools are approved, as they are now."""
+    """The tools of a server that the admin approves."""
 
     tools: Annotated[list[ApprovedTool], Field(min_length=1, max_length=256)]
 
 
-class OfferedTool(Read):
-    """What a server says of a tool now."""
+class OfferedToolRead(Read):
+    """A tool as its server offers it now."""
+
+    model_config = ConfigDict(title="OfferedTool")
 
     name: str
     description: str
@@ -67,19 +70,23 @@ class OfferedTool(Read):
 
 
 class ToolRead(Read):
-    """A tool that agents may name. The last three are for admins."""
+    """A tool that agents may name. Only admins see the last three fields."""
 
     name: str
     type: Literal["python", "http", "mcp"]
     description: str
     parameters: dict[str, Any] = Field(description="A JSON Schema.")
     status: Literal["on", "changed", "unapproved", "gone"] = Field(
-        description="Of an MCP server's tool: `on`; not the one that was approved; new; not offered any more."
+        description="`changed`, `unapproved`, `gone`: the MCP server changed the tool, added it, or offers it no more."
     )
-    url: str | None = Field(None, description="Of what an admin made.")
-    digest: str | None = Field(None, description="Of all that its server says of a tool.")
-    offered: OfferedTool | None = Field(None, description="What the server says of it now, where that has changed.")
+    url: str | None = Field(None, description="The address of a tool or server that an admin made.")
+    digest: str | None = Field(None, description="A hash of all that the server says about the tool.")
+    offered: OfferedToolRead | None = Field(
+        None, description="The tool as the server offers it now, if that has changed."
+    )
 
 
-class ToolPage(Page[ToolRead]):
-    """Tools, by name."""
+class ToolPage(ReadPage[ToolRead]):
+    """All tools, by name."""
+
+    data: list[ToolRead]

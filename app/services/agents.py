@@ -12,7 +12,7 @@ from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents
 from ai_agents.tools.schema import OutputValidator
 from app.container import Container
-from app.schemas.agents import AnyAgent, CreateAgent, Judge, ToolChoice, UpdateAgent
+from app.schemas.agents import AnyAgent, CreateAgent, JudgeConfig, ToolChoice, UpdateAgent
 from app.services.access import VisibleAgent
 from app.services.arguments import PageArguments, check_version
 from app.services.identity import Principal
@@ -87,7 +87,7 @@ def _check_names(container: Container, body: AnyAgent) -> None:
     if body.provider is not None and body.provider not in known:
         raise _unknown("provider", known, "provider")
     for number, guardrail in enumerate(body.guardrails):
-        if isinstance(guardrail, Judge) and guardrail.provider not in known:
+        if isinstance(guardrail, JudgeConfig) and guardrail.provider not in known:
             raise _unknown("provider", known, "guardrails", number, "provider")
     for number, fallback in enumerate(body.fallbacks):
         if fallback.provider not in known:

@@ -14,6 +14,7 @@ from app.container import Container
 from app.main import create_app
 from app.server import Server, build_server
 from app.settings import Settings
+from tests.api.declared import check_answer, check_event
 from tests.api.service import ADMIN_KEY, make_agent, make_thread
 
 TIMEOUT_S = 20
@@ -57,7 +58,13 @@ class Live:
 
     async def _client(self, key: str) -> httpx.AsyncClient:
         headers = {"authorization": f"Bearer {key}"}
-        client = httpx.AsyncClient(base_url=self.server.address, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        client = httpx.AsyncClient(
+            base_url=self.server.address,
+            headers=headers,
+            timeout=TIMEOUT_S,
+            trust_env=False,
+            event_hooks={"response": [check_answer]},
+        )
         return await self._clients.enter_async_context(client)
 
     async def scripted_thread(
@@ -98,7 +105,9 @@ async def events_of(response: httpx.Response) -> AsyncIterator[SentEvent]:
         elif name == "event":
             event = value
         elif name == "data":
-            yield SentEvent(event_id, event, json.loads(value))
+            sent = SentEvent(event_id, event, json.loads(value))
+            check_event(sent.data)
+            yield sent
 
 
 async def read_all(client: httpx.AsyncClient, path: str, **headers: str) -> list[SentEvent]:

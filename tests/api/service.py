@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from app.container import Container
 from app.main import create_app
 from app.settings import Settings
+from tests.api.declared import check_answer
 
 ADMIN_KEY = "admin-key-of-the-tests"
 JSON = {"content-type": "application/json"}
@@ -49,7 +50,8 @@ class Service:
 
     async def _client(self, headers: Mapping[str, str]) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app)
-        client = httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers)
+        hooks = {"response": [check_answer]}
+        client = httpx.AsyncClient(transport=transport, base_url="http://service", headers=headers, event_hooks=hooks)
         return await self._clients.enter_async_context(client)
 
 

@@ -2,19 +2,21 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from fastapi.routing import APIRoute
 
+from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
 from ai_agents.core import exceptions
+from ai_agents.core.events import TERMINAL_EVENTS, EventType, LastingEventType
 from ai_agents.core.exceptions import AIAgentsError
 from app import errors as app_errors
+from app.bodies import JsonBody
 from app.main import ROUTERS, create_app
-from app.openapi import build_document, find_body
 from app.problems import MEDIA_TYPE, STATUSES
-from app.uploads import TAKES_FILE
+from app.routers.described import UPLOAD
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = {"/livez", "/readyz"}
@@ -22,7 +24,7 @@ OPEN = {"/livez", "/readyz"}
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return build_document(create_app())
+    return create_app().openapi()
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -62,6 +64,14 @@ def test_every_error_is_told_of_as_a_problem(document: dict[str, Any]) -> None:
             assert "404" in errors, (path, method)
         if "requestBody" in told:
             assert {"415", "422"} <= set(errors), (path, method)
+        parameters = {each["name"] for each in told.get("parameters", []) if each["in"] in ("query", "header")}
+        if parameters - {"If-Match", "Prefer", "Idempotency-Key", "Last-Event-ID"}:
+            assert "422" in errors, (path, method)
+        if "after" in parameters:
+            assert "`invalid_cursor`" in errors["400"]["description"], (path, method)
+        if "Idempotency-Key" in parameters:
+            assert "`invalid_idempotency_key`" in errors["400"]["description"], (path, method)
+            assert "`idempotency_key_reused`" in errors["422"]["description"], (path, method)
 
 
 def test_every_answer_that_succeeds_has_a_form(document: dict[str, Any]) -> None:
@@ -78,15 +88,70 @@ def test_every_parameter_of_a_path_is_told_of(document: dict[str, Any]) -> None:
         assert named == set(re.findall(r"{(\w+)}", path)), (path, method)
 
 
+# These routes read their body themselves, when they have looked at something else.
+READ_LATER: dict[str, dict[str, Any]] = {
+    "create_message": {"$ref": "#/components/schemas/CreateMessage"},
+    "create_file": UPLOAD,
+}
+
+
+def body_read_by(route: APIRoute) -> dict[str, Any] | None:
+    """The schema of the body that the route's dependencies read."""
+    calls = [each.call for each in route.dependant.dependencies]
+    models = [call.model for call in calls if isinstance(call, JsonBody)]
+    return {"$ref": f"#/components/schemas/{models[0].__name__}"} if models else READ_LATER.get(route.name)
+
+
 def test_every_body_is_told_of(document: dict[str, Any]) -> None:
     for module in ROUTERS:
         for route in module.router.routes:
             assert isinstance(route, APIRoute)
-            model = find_body(route)
             for method in route.methods or ():
-                told = document["paths"][route.path][method.lower()]
-                takes_file = hasattr(route.endpoint, TAKES_FILE)
-                assert ("requestBody" in told) == (model is not None or takes_file), route.path
+                told = document["paths"][route.path][method.lower()].get("requestBody", {"content": {}})
+                schemas = [each["schema"] for each in told["content"].values()]
+                assert schemas == [body for body in [body_read_by(route)] if body is not None], route.path
+
+
+def test_every_event_has_a_model_that_says_its_type(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    told = schemas["Event"]["discriminator"]["mapping"]
+
+    types = {name: schemas[reference.rsplit("/", 1)[-1]]["properties"]["type"] for name, reference in told.items()}
+
+    assert {name: kind["const"] for name, kind in types.items()} == {name: name for name in get_args(EventType)}
+    assert {each["$ref"] for each in schemas["Event"]["oneOf"]} == set(told.values())
+    assert set(schemas["Event"]["x-terminal"]) == TERMINAL_EVENTS
+    assert set(schemas["LogEvent"]["properties"]["type"]["enum"]) == set(get_args(LastingEventType))
+
+
+def test_streams_downloads_and_figures_say_their_media_types(document: dict[str, Any]) -> None:
+    paths = document["paths"]
+    answered = {
+        name: set(paths[path]["get"]["responses"]["200"]["content"])
+        for name, path in {
+            "run": "/threads/{thread_id}/runs/{run_id}/events",
+            "thread": "/threads/{thread_id}/events",
+            "file": "/files/{file_id}/content",
+            "metrics": "/metrics",
+        }.items()
+    }
+
+    assert answered == {
+        "run": {"text/event-stream"},
+        "thread": {"text/event-stream", "application/json"},
+        "file": {*IMAGES, PDF, DOCX, *TEXTS},
+        "metrics": {"text/plain"},
+    }
+
+
+def test_a_way_to_prefer_an_answer_is_a_parameter(document: dict[str, Any]) -> None:
+    told = document["paths"]["/threads/{thread_id}/messages"]["post"]["parameters"]
+
+    assert ("header", "Prefer") in {(each["in"], each["name"]) for each in told}
+
+
+def test_the_document_holds_the_codes_that_have_a_status(document: dict[str, Any]) -> None:
+    assert set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == set(STATUSES)
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from app.schemas import common
 from app.schemas.agents import AgentRead
 from app.schemas.files import FileRead
 from app.schemas.jobs import JobRead
-from app.schemas.keys import KeyRead, NewKey
+from app.schemas.keys import KeyRead, NewKeyRead
 from app.schemas.messages import MessageRead
 from app.schemas.roles import RoleRead
 from app.schemas.runs import RunRead
@@ -35,7 +35,7 @@ DESCRIBED: list[tuple[Any, type[BaseModel]]] = [
     (rows.Job, JobRead),
     (rows.File, FileRead),
     (rows.Key, KeyRead),
-    (rows.NewKey, NewKey),
+    (rows.NewKey, NewKeyRead),
     (rows.Role, RoleRead),
     (rows.Ticket, TicketRead),
     (rows.UsageSum, UsageRead),
@@ -107,7 +107,7 @@ def test_what_the_service_documents_is_what_the_stores_return(row: Any, model: t
         assert flat(shape(returned)) == expected, name
 
 
-@pytest.mark.parametrize("row,model", [(TokenCounts, common.Usage), (rows.Money, common.Cost)])
+@pytest.mark.parametrize("row,model", [(TokenCounts, common.TokenUsage), (rows.Money, common.Cost)])
 def test_counts_and_amounts_are_documented_as_they_are(row: Any, model: type[BaseModel]) -> None:
     assert get_type_hints(row).keys() == model.model_fields.keys()
     assert row.__optional_keys__ == {name for name, field in model.model_fields.items() if not field.is_required()}

@@ -1,0 +1,60 @@
+"""Real answers against openapi.yaml: every client of the API tests looks whether an answer is one that is declared."""
+
+import re
+from functools import cache
+from typing import Any
+
+import httpx
+import jsonschema_rs
+
+from app.main import create_app
+from app.problems import MEDIA_TYPE as PROBLEM
+
+JSON_TYPES = ("application/json", PROBLEM)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The service's own description."""
+    return create_app().openapi()
+
+
+@cache
+def validator_of(reference: str) -> Any:
+    """What checks JSON by a component of the description."""
+    return jsonschema_rs.validator_for({"$ref": reference, "components": document()["components"]})
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    paths = document()["paths"].items()
+    return [(re.compile(re.sub(r"{\w+}", "[^/]+", path)), operations) for path, operations in sorted(paths)]
+
+
+async def check_answer(response: httpx.Response) -> None:
+    """Assert that status, media type and JSON of an answer are declared by its operation."""
+    method, path = response.request.method.lower(), response.request.url.path
+    operation = next((each for pattern, each in _patterns() if pattern.fullmatch(path)), {}).get(method)
+    media_type = response.headers.get("content-type", "").partition(";")[0]
+    if operation is None:
+        reference = "#/components/schemas/Problem" if media_type == PROBLEM else None
+    else:
+        answer = operation["responses"].get(str(response.status_code))
+        assert answer is not None, f"{method} {path} does not declare {response.status_code}"
+        content = answer.get("content", {})
+        assert media_type in content or not (content or media_type), f"{method} {path} does not declare {media_type}"
+        reference = content.get(media_type, {}).get("schema", {}).get("$ref")
+    if reference is not None and media_type in JSON_TYPES:
+        await response.aread()
+        check_json(reference, response.json())
+
+
+def check_event(data: dict[str, Any]) -> None:
+    """Assert that the data of a server-sent event is declared for its type."""
+    check_json("#/components/schemas/Event", data)
+
+
+def check_json(reference: str, value: Any) -> None:
+    """Assert that a value is what a component of the description says."""
+    errors = [f"{list(error.instance_path)}: {error.message}" for error in validator_of(reference).iter_errors(value)]
+    assert not errors, f"not a {reference}: {errors[:3]} in {value}"
