@@ -1,4 +1,4 @@
-"""A terminal client: it talks to a running service over HTTP and prints the answer as it comes."""
+"""A terminal client: it talks to a running service over HTTP and prints answers as they arrive."""
 
 import json
 import sys
@@ -11,12 +11,12 @@ _AGENT = "assistant"
 
 
 class ChatError(Exception):
-    """The service refused, or is not there. The message is for the person at the terminal."""
+    """The service refused a request, or does not answer. The message is for the person at the terminal."""
 
 
 def chat(url: str, *, key: str, agent_id: str | None, thread_id: str | None) -> None:
-    """Read lines from the terminal, send each, print the answers; ends with the input. Raises `ChatError`."""
-    timeout = httpx.Timeout(10.0, read=None)  # an answer may think for as long as the service lets it
+    """Send each line of the terminal as a message and print the answer, until the input ends. Raises `ChatError`."""
+    timeout = httpx.Timeout(10.0, read=None)  # an answer takes as long as the service lets it
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=timeout) as client:
         try:
             thread_id = thread_id or _new_thread(client, agent_id or _find_agent(client))
@@ -49,7 +49,7 @@ def _new_thread(client: httpx.Client, agent_id: str) -> str:
 
 
 def _send(client: httpx.Client, thread_id: str, content: str) -> None:
-    """Print one answer. A connection that breaks is taken up again where it stopped."""
+    """Send a message and print the answer. If the connection breaks, the stream is resumed."""
     path, last_id = f"/threads/{thread_id}/messages", None
     request = client.build_request("POST", path, json={"content": content, "stream": True})
     while True:
@@ -72,7 +72,7 @@ def _send(client: httpx.Client, thread_id: str, content: str) -> None:
 
 
 def _show(event: dict[str, Any]) -> bool:
-    """Print what an event says; whether it was the last."""
+    """Print an event; whether it was the last one."""
     match event["type"]:
         case "message.delta":
             print(event["text"], end="", flush=True)
@@ -88,7 +88,7 @@ def _show(event: dict[str, Any]) -> bool:
 
 
 def _events(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
-    """`(id, data)` of each event. Only what this service sends is understood: one line of data per event."""
+    """`(id, data)` of each event. The service sends one line of data per event; this reads nothing else."""
     event_id = ""
     for line in response.iter_lines():
         name, _, value = line.partition(": ")

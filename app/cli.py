@@ -1,6 +1,6 @@
 """The command line: `ai-agents serve`, `worker`, `migrate`, `keys create`, `jobs list`, `jobs retry`, `chat`.
 
-What a command needs is imported when it runs, so that each starts as quickly as it can.
+Each command imports what it needs when it runs, so that every command starts quickly.
 """
 
 import argparse
@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     jobs = commands.add_parser("jobs", help="background jobs").add_subparsers(required=True, metavar="command")
     listing = jobs.add_parser("list", help="jobs that failed or wait, and why")
     listing.set_defaults(run=_list_jobs)
-    again = jobs.add_parser("retry", help="let jobs that were given up begin anew")
-    again.add_argument("job", nargs="*", help="their ids; without any, all of them")
+    again = jobs.add_parser("retry", help="start failed jobs again")
+    again.add_argument("job", nargs="*", help="their ids; without any, all failed jobs")
     again.set_defaults(run=_retry_jobs)
 
     chat = commands.add_parser("chat", help="talk to an agent of a running service")
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings() -> "Settings":
-    """The settings; a mistake in them ends the program with a sentence that does not repeat the value."""
+    """The settings. A mistake in them ends the program with a message that does not repeat the value."""
     from pydantic import ValidationError
 
     from app.settings import PREFIX, Settings
@@ -101,8 +101,8 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _announce(settings: "Settings", address: str) -> None:
-    """Where everything is, once the service listens."""
-    _keep_what_was_made()
+    """Print the addresses of the service, and where its admin key is."""
+    _tune_garbage_collection()
     where = "AI_AGENTS_ADMIN_KEY" if settings.admin_key is not None else str(settings.admin_key_file.absolute())
     lines = (
         f"AI Agents on {address}",
@@ -113,10 +113,10 @@ def _announce(settings: "Settings", address: str) -> None:
     print("\n".join(lines), flush=True)
 
 
-def _keep_what_was_made() -> None:
-    """Spare the garbage collector what the process keeps anyway, and let it look seldom.
+def _tune_garbage_collection() -> None:
+    """Exclude the objects of the start from garbage collection, and collect rarely.
 
-    A turn makes thousands of objects and next to no cycles.
+    A turn makes thousands of objects and almost no reference cycles.
     """
     gc.collect()
     gc.freeze()
@@ -154,7 +154,7 @@ def _create_key(arguments: argparse.Namespace) -> None:
 
     settings = _settings()
     try:
-        # What is no user's name for the API is none here.
+        # The same rules for names as in the API.
         CreateKey(user_id=arguments.user, name=arguments.name)
     except ValidationError as error:
         sys.exit(f"This key cannot be made: {error.errors()[0]['msg'].removeprefix('Value error, ')}.")
@@ -182,7 +182,7 @@ def _list_jobs(_arguments: argparse.Namespace) -> None:
 
 
 async def _open_jobs(settings: "Settings") -> "list[Job]":
-    """The newest jobs of each status but `completed`."""
+    """The newest jobs that failed, run or are queued."""
     from ai_agents.store.database import Database
     from ai_agents.store.jobs import JobStore
 
@@ -201,14 +201,14 @@ def _retry_jobs(arguments: argparse.Namespace) -> None:
     from ai_agents.core.exceptions import AIAgentsError
 
     try:
-        retried = asyncio.run(_begin_anew(_settings(), arguments.job))
+        retried = asyncio.run(_restart_jobs(_settings(), arguments.job))
     except AIAgentsError as error:
         sys.exit(str(error))
     print(f"{retried} to be done again.")
 
 
-async def _begin_anew(settings: "Settings", job_ids: Sequence[str]) -> int:
-    """How many jobs begin anew: those with these ids, else all that were given up. Raises `AIAgentsError`."""
+async def _restart_jobs(settings: "Settings", job_ids: Sequence[str]) -> int:
+    """Start the jobs with these ids again, or all failed ones; how many. Raises `AIAgentsError`."""
     from ai_agents.store import jobs
     from ai_agents.store.database import Database
 

@@ -1,4 +1,4 @@
-"""Files given out: as downloads, never as something that a browser would show or run."""
+"""Files as downloads that a browser never shows or runs."""
 
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -13,9 +13,9 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9 ._()+-]")
 
 
 class Download(Response):
-    """A file's content in pieces. Where the first one cannot be had, nothing has been said yet: it is a problem."""
+    """The content of a file in chunks. If the first chunk cannot be read, the answer is a problem."""
 
-    def __init__(self, file: Mapping[str, Any], pieces: AsyncGenerator[bytes]) -> None:
+    def __init__(self, file: Mapping[str, Any], chunks: AsyncGenerator[bytes]) -> None:
         super().__init__(
             media_type=file["media_type"],
             headers={
@@ -26,20 +26,20 @@ class Download(Response):
                 "cache-control": "private, no-cache",
             },
         )
-        self._pieces = pieces
+        self._chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        async with aclosing(self._pieces) as pieces:
-            first = await anext(pieces, b"")
+        async with aclosing(self._chunks) as chunks:
+            first = await anext(chunks, b"")
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": first, "more_body": True})
-            async for piece in pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def disposition(filename: str) -> str:
-    """`attachment` with the name in the form that every client knows, and in the one that can say it (RFC 6266)."""
+    """`attachment` with the filename as ASCII for old clients, and as UTF-8 (RFC 6266)."""
     plain = _NOT_PLAIN.sub("_", filename)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"

@@ -1,4 +1,4 @@
-"""Keys that are set, or else made at the first start and kept where only their owner reads them."""
+"""Keys from the settings, or made at the first start and stored in files that only their owner can read."""
 
 import os
 import secrets
@@ -8,21 +8,21 @@ from app.settings import Settings
 
 
 def admin_key(settings: Settings) -> str:
-    """Who has this may do everything."""
+    """The admin key, which may do everything."""
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()
     return _kept(settings.admin_key_file, "admin_")
 
 
 def encryption_keys(settings: Settings) -> list[str]:
-    """What seals the secrets in the database: the first one does, and all of them open."""
+    """The keys for secrets in the database: the first one seals, all of them open."""
     if settings.encryption_key is not None:
         return [key.strip() for key in settings.encryption_key.get_secret_value().split(",") if key.strip()]
     return [_kept(settings.encryption_key_file, "enc_")]
 
 
 def _kept(path: Path, prefix: str) -> str:
-    """Makes and keeps one where there is none; of several processes that do so at once, all get the same."""
+    """The key in this file, which is made if it does not exist. Processes that start at once get the same key."""
     if not path.exists():
         _make(path, prefix)
     return path.read_text().strip()
@@ -30,7 +30,7 @@ def _kept(path: Path, prefix: str) -> str:
 
 def _make(path: Path, prefix: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and then linked, so that nobody reads a file that is not whole, and no key replaces another.
+    # Written to another file and then linked: readers never see half a file, and no key replaces another.
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

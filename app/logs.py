@@ -1,4 +1,4 @@
-"""Logs: one line of JSON per event on stderr, our own and those of the libraries alike, with the request's id."""
+"""Logs: one line of JSON per event on stderr, with the request's id, for the service and its libraries."""
 
 import logging
 import sys
@@ -13,16 +13,16 @@ _SHARED: list[structlog.types.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     structlog.processors.format_exc_info,
 ]
-# What the framework says beside a message; libraries add facts of their own, which are for their own formatters.
+# The extra fields that the framework logs. Extra fields of libraries are left out.
 _FACTS = {"attempt", "channel", "job_id", "kind", "reason", "run_id", "server", "thread_id", "tool", "tools"}
-# HTTP clients that tell of every request at `info`: one line more for each call of a model, at a twentieth of its cost.
-_TALKATIVE = ("httpx", "httpx2")
-# They log what is sent, headers too.
-_INDISCREET = ("httpcore", "httpcore2")
+# HTTP clients that log every request at `info`: a line for each model call, at a twentieth of the cost of a turn.
+_VERBOSE = ("httpx", "httpx2")
+# Libraries that log headers, and so keys.
+_LEAKING = ("httpcore", "httpcore2")
 
 
 def configure(level: str) -> None:
-    """Send every log of the process through one chain. Levels below `level` cost next to nothing."""
+    """Send all logs of the process through one chain. Levels below `level` cost almost nothing."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer(serializer=_to_bytes)],
@@ -39,9 +39,9 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(level=number, handlers=[handler], force=True)
-    for name in _TALKATIVE:
+    for name in _VERBOSE:
         logging.getLogger(name).setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
-    for name in _INDISCREET:
+    for name in _LEAKING:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
     logging.captureWarnings(capture=True)
 

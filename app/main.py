@@ -1,4 +1,4 @@
-"""The application: routers, errors and the resources that live as long as it does."""
+"""The application: its routers, error handlers, and the resources that are open as long as it runs."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -63,7 +63,7 @@ ROUTERS = (
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The service, ready for a server; its database and connections are opened when that one starts it."""
+    """The service, ready for a server. Its database and connections are opened when the server starts it."""
     settings = settings or Settings()
     app = FastAPI(
         title="AI Agents",
@@ -79,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
-        # Nobody collects them here, and they cost each request more than its routing does.
+        # The service exports none of these, and they cost each request more than its routing.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.settings = settings
@@ -89,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)
     app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes)
-    # Around the other, so that browsers show pages what goes wrong in there, too.
+    # Added last, it is outermost, so that pages can read problems of the other middleware, too.
     cross_origin.allow_origins(app, settings.allowed_origins)
     app.add_exception_handler(AIAgentsError, _on_framework_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
@@ -108,7 +108,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
             container = await opened.enter_async_context(open_container(app.state.settings))
             await container.runner.open()
         except AIAgentsError as error:
-            # The server only tells that the start failed; whoever began it may want to say why.
+            # The server only reports that the start failed; the command line prints why.
             app.state.refusal = str(error)
             raise
         app.state.container = container
@@ -122,14 +122,14 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 
 async def _load_provider(container: Container) -> None:
-    """Load the default provider's SDK and the prices beside the first requests, not within the first message."""
-    with suppress(AIAgentsError):  # the run that needs the provider tells of it
+    """Load the default provider's SDK and the prices now, so that the first message does not wait for them."""
+    with suppress(AIAgentsError):  # a run that needs the provider reports the error
         await container.providers.prepare()
     await container.models.load()
 
 
 def _begin_drain(app: FastAPI) -> asyncio.Task[None]:
-    """Take no more work, let runs end, then end the streams; once, however often it is asked for."""
+    """Stop taking work, let runs end, then end the streams. Later calls return the same task."""
     if app.state.draining is None:
         app.state.draining = asyncio.create_task(_drain(app), name="drain")
     task: asyncio.Task[None] = app.state.draining
@@ -151,7 +151,7 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AIAgentsError)  # noqa: S101  # registered for these
     response = problem_of(error, request_id=request.scope[REQUEST_ID])
     if response.status_code in (429, 503) and "ticket" in request.query_params:
-        # Any status but 200 ends an EventSource for good: it is told to come back instead.
+        # Any status but 200 ends an EventSource for ever, so it gets a stream that says when to retry.
         return come_back_later()
     return response
 
@@ -162,7 +162,7 @@ async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    """What the web framework refuses. `Allow` names what all routes of the path take, not only those of the first."""
+    """The answer to what the web framework refuses. `Allow` names the methods of all routes of the path."""
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for these
     headers = dict(error.headers or {})
     detail = str(error.detail)

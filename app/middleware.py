@@ -1,4 +1,4 @@
-"""What every request passes on its way in and out. Pure ASGI: nothing here buffers, starts tasks or reads the body."""
+"""The middleware of every request. Pure ASGI: it buffers nothing, starts no tasks and does not read the body."""
 
 import re
 import sys
@@ -13,16 +13,16 @@ from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id
 from app.problems import problem
 
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 REQUEST_ID = "request_id"
 USER_ID = "user_id"
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 
 class RequestContext:
-    """Names each request, refuses headers without end, logs each answer, and turns what nobody caught into a problem.
+    """Gives each request an id, limits the size of its headers, logs its answer, and turns unexpected errors into 500.
 
-    The access log has the path and no query: a query may carry a ticket.
+    The access log has the path without the query: a query may carry a ticket.
     """
 
     def __init__(self, app: ASGIApp, *, max_header_bytes: int) -> None:
@@ -31,7 +31,7 @@ class RequestContext:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, _in_a_sentence(send))
+            await self._app(scope, receive, _with_short_errors(send))
             return
         began = time.perf_counter()
         headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
@@ -46,7 +46,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # A new message: the one given may be a constant that all answers of a kind share.
+                # A new message, because the given one may be a constant that several answers share.
                 message = {**message, "headers": [*message.get("headers", ()), id_header]}
             await send(message)
 
@@ -56,10 +56,10 @@ class RequestContext:
             else:
                 await self._app(scope, receive, send_named)
         except ClientDisconnect:
-            status = 499  # it went before its request was whole: nobody is there to be answered
+            status = 499  # the client left before its request was complete and gets no answer
         except Exception:
             if status:
-                # The answer has begun and cannot be taken back. The server cuts the connection and logs the error.
+                # The answer has begun. The server cuts the connection and logs the error.
                 raise
             log.exception("unexpected error")
             answer = problem("internal", "Something went wrong here. It has been logged.", request_id=request_id)
@@ -79,22 +79,22 @@ class RequestContext:
         await problem("payload_too_large", detail, request_id=scope[REQUEST_ID])(scope, receive, send)
 
 
-def _in_a_sentence(send: Send) -> Send:
-    """A start that the service refuses is told as the error says it: an operator can do nothing with its traceback."""
+def _with_short_errors(send: Send) -> Send:
+    """Report a refused start by the message of its error: its traceback does not help the operator."""
 
-    async def send_in_a_sentence(message: Message) -> None:
-        error = sys.exception()  # the one that the framework is about to describe
+    async def send_short(message: Message) -> None:
+        error = sys.exception()  # the error that the web framework is about to report
         if message["type"] == "lifespan.startup.failed" and isinstance(error, AIAgentsError):
             message["message"] = str(error)
         await send(message)
 
-    return send_in_a_sentence
+    return send_short
 
 
 def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:
-    """The client's own id if it can stand in a log and a header as it is, else a new one."""
+    """The client's id if it is safe in logs and headers, else a new id."""
     for name, value in headers:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+        if name == b"x-request-id" and _SAFE_ID.fullmatch(value):
             return value.decode()
     return new_id()
 

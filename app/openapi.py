@@ -53,7 +53,7 @@ TAGS = {
     "runs": "How messages are answered.",
     "events": "What happens in a thread, as it happens.",
     "roles": "Who may do what on an agent or a thread.",
-    "keys": "API keys, and the user whom a key identifies.",
+    "keys": "API keys, and the user that a key identifies.",
     "usage": "What models were used for, and what that cost.",
     "jobs": "What is done in the background: titles, summaries, erasing a user. For admins.",
     "catalogue": "The providers and tools that agents may name.",

@@ -1,4 +1,4 @@
-"""Answers made of dicts: JSON bytes built once, without a second pass through models that describe them."""
+"""Answers made of dicts. They are not validated or serialised by the models that describe them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ class JsonResponse(Response):
 
 
 def created(resource: Mapping[str, Any], location: str, tag: str | None = None) -> JsonResponse:
-    """201, with where the new thing is, and its ETag where it has versions."""
+    """201, with the address of the new thing, and its ETag if it has versions."""
     headers = {"location": location} | ({} if tag is None else {"etag": tag})
     return JsonResponse(resource, 201, headers=headers)
 
@@ -31,7 +31,7 @@ def versioned(resource: Mapping[str, Any], version: int) -> JsonResponse:
 
 
 def etag(version: int) -> str:
-    """A strong entity tag: the number that each change raises."""
+    """A strong entity tag: the version number in quotes."""
     return f'"{version}"'
 
 

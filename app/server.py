@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, told to let go of open streams when the process is asked to stop."""
+"""The HTTP server: uvicorn, which ends open streams when the process must stop."""
 
 import asyncio
 import signal
@@ -11,12 +11,12 @@ from fastapi import FastAPI
 
 from app.settings import Settings
 
-# What ending streams and closing connections takes after the runs' grace.
+# The time for ending streams and closing connections, after the runs' grace.
 _CLOSING_S = 10
 
 
 class Server(uvicorn.Server):
-    """Tells the application the moment that a signal comes: a stream that is left open would keep the process alive."""
+    """Tells the application at once when a signal arrives: an open stream would keep the process alive."""
 
     def __init__(self, config: uvicorn.Config, *, on_exit: Callable[[], None]) -> None:
         super().__init__(config)
@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
         self.announce: Callable[[str], None] = lambda _address: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, listen, and say where."""
+        """Start the application, listen, and announce the address."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
@@ -34,25 +34,25 @@ class Server(uvicorn.Server):
 
     @property
     def address(self) -> str:
-        """Where it listens, once it does."""
+        """The address that it listens on, after `startup`."""
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; a second SIGINT stops at once. The signal is not passed on: to stop in order is a success."""
+        """Begin to stop; a second SIGINT stops at once. The signal is not raised again: this is a success."""
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.stop()
 
     def stop(self) -> None:
-        """Begin to stop. May be called from any thread."""
+        """Begin to stop. Any thread may call it."""
         self.should_exit = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._on_exit)
 
 
 def build_server(app: FastAPI, settings: Settings, *, host: str | None = None, port: int | None = None) -> Server:
-    """A server for this application, on its settings' address unless another is given. Port 0 takes a free one."""
+    """A server for the application. Host and port default to the settings; port 0 takes a free one."""
     config = uvicorn.Config(
         app,
         host=host or settings.host,
@@ -60,10 +60,10 @@ def build_server(app: FastAPI, settings: Settings, *, host: str | None = None, p
         http="httptools",
         ws="none",
         lifespan="on",
-        log_config=None,  # logs.py has configured them
-        access_log=False,  # the middleware writes it
+        log_config=None,  # app/logs.py configures the logs
+        access_log=False,  # the middleware logs requests
         server_header=False,
-        timeout_keep_alive=65,  # longer than proxies keep an idle connection, so that it is they who close it
+        timeout_keep_alive=65,  # longer than proxies keep idle connections, so that the proxy closes them
         timeout_graceful_shutdown=round(settings.shutdown_grace_s + _CLOSING_S),
     )
     return Server(config, on_exit=app.state.begin_drain)

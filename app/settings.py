@@ -1,6 +1,6 @@
-"""What can be set from outside: environment variables with the prefix `AI_AGENTS_`, or a `.env` file. Read only here.
+"""The settings: environment variables with the prefix `AI_AGENTS_`, or a `.env` file. Nothing else reads them.
 
-One class per concern; `Settings` is all of them together. Provider settings keep the names that their SDKs read.
+One class per concern; `Settings` has all of them. Provider settings keep the names that their SDKs read.
 """
 
 import json
@@ -21,15 +21,15 @@ _ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?"
 
 
 class ServerSettings(BaseSettings):
-    """Where the service listens, what it keeps beside its database, and how it stops."""
+    """Where the service listens, where its own files are, and how it stops."""
 
     host: str = Field("127.0.0.1", validation_alias=AliasChoices(f"{PREFIX}HOST", "HOST"))
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices(f"{PREFIX}PORT", "PORT"))
-    var_dir: Path = Field(Path("var"), description="The admin key that was made here, and the default database.")
-    admin_key: SecretStr | None = Field(None, description="Without one, it is made at the first start.")
+    var_dir: Path = Field(Path("var"), description="The folder of the generated keys and the default database.")
+    admin_key: SecretStr | None = Field(None, description="If it is not set, it is made at the first start.")
     encryption_key: SecretStr | None = Field(
         None,
-        description="Seals secrets in the database; several, newest first, with commas. Else made like the admin key.",
+        description="Seals secrets in the database. Several: newest first, with commas. Default: a generated key.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_grace_s: float = Field(10.0, ge=0, description="How long runs may go on after SIGTERM.")
@@ -64,21 +64,25 @@ class ServerSettings(BaseSettings):
 
 
 class DatabaseSettings(BaseSettings):
-    """Where things are kept, and what tells other processes of them."""
+    """The database, Redis, and where files are stored."""
 
-    database_url: str | None = Field(None, description="SQLite in the var directory, or `postgresql+asyncpg://…`.")
+    database_url: str | None = Field(None, description="`postgresql+asyncpg://…`. Default: SQLite in `var_dir`.")
     database_pool_size: int = Field(10, ge=1, le=500)
     redis_url: str | None = None
-    files_dir: Path | None = Field(None, description="Uploaded files; else a folder in the var directory.")
-    files_url: str | None = Field(None, description="A bucket for them instead: `s3://bucket/prefix`, `gs://…`.")
-    worker_concurrency: int | None = Field(None, ge=1, description="Jobs that a worker does at once; else one a core.")
+    files_dir: Path | None = Field(None, description="The folder of uploaded files. Default: a folder in `var_dir`.")
+    files_url: str | None = Field(
+        None, description="A bucket for uploaded files instead: `s3://bucket/prefix`, `gs://…`."
+    )
+    worker_concurrency: int | None = Field(
+        None, ge=1, description="Jobs that a worker runs at once. Default: one per core."
+    )
 
 
 class ProviderSettings(BaseSettings):
-    """Which models there are."""
+    """The providers and their models."""
 
     default_model: str | None = Field(
-        None, pattern=r"^[^:\s]+:\S+$", description="`provider:model`; otherwise that of the first provider with a key."
+        None, pattern=r"^[^:\s]+:\S+$", description="`provider:model`. Default: the first provider with a key."
     )
     anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
     anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
@@ -88,7 +92,9 @@ class ProviderSettings(BaseSettings):
     prices: str | None = Field(
         None, description="Prices and windows of models, as JSON or as the path of a JSON or TOML file."
     )
-    echo_delay_s: float = Field(0.02, ge=0, le=10, description="Before each word of the stand-in, so that it streams.")
+    echo_delay_s: float = Field(
+        0.02, ge=0, le=10, description="The pause of `echo` before each word, so that it streams."
+    )
 
     @field_validator("prices")
     @classmethod
@@ -99,17 +105,17 @@ class ProviderSettings(BaseSettings):
 
     @property
     def model_facts(self) -> dict[str, ModelFacts]:
-        """What was set of models."""
+        """The facts of models in `prices`."""
         return {} if self.prices is None else read_prices(self.prices)
 
 
 def _split(text: str) -> list[str]:
-    """The parts between commas; empty ones do not count."""
+    """The parts between commas, without empty ones."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def read_prices(given: str) -> dict[str, ModelFacts]:
-    """What is given as JSON, or in the JSON or TOML file of this path. Raises ValueError."""
+    """The facts of models in this JSON, or in the JSON or TOML file at this path. Raises `ValueError`."""
     try:
         text = given if given.lstrip().startswith("{") else Path(given).read_text()
         found = tomllib.loads(text) if given.endswith(".toml") else json.loads(text)
@@ -121,61 +127,65 @@ def read_prices(given: str) -> dict[str, ModelFacts]:
 
 
 class RequestLimits(BaseSettings):
-    """How much a request may bring."""
+    """Limits of requests and users."""
 
     max_body_bytes: int = Field(1024 * KIB, ge=KIB)
     max_content_characters: int = Field(100_000, ge=1)
     max_metadata_bytes: int = Field(16 * KIB, ge=2)
-    max_file_bytes: int = Field(20 * 1024 * KIB, ge=KIB, description="Of an uploaded file.")
+    max_file_bytes: int = Field(20 * 1024 * KIB, ge=KIB, description="The size of an uploaded file.")
     max_json_depth: int = Field(32, ge=4, le=500)
     max_header_bytes: int = Field(32 * KIB, ge=KIB)
-    max_requests_per_minute: int = Field(600, ge=1, description="Of one user, per process; admins are not counted.")
-    max_streams_per_user: int = Field(50, ge=1, description="Streams that a user may have open at once, per process.")
+    max_requests_per_minute: int = Field(600, ge=1, description="Per user and process; admins are not counted.")
+    max_streams_per_user: int = Field(50, ge=1, description="Open streams per user and process.")
 
 
 class RunSettings(BaseSettings):
-    """How far a run may go."""
+    """Limits of runs."""
 
     run_timeout_s: float = Field(600.0, gt=0)
     tool_timeout_s: float = Field(30.0, gt=0)
     tool_rounds: int = Field(10, ge=1)
-    judge_fails_open: bool = Field(
-        False, description="Whether a guardrail's judge that is down lets everything through."
-    )
-    approval_timeout_s: float = Field(86_400.0, gt=0, description="How long a run waits for a person.")
+    judge_fails_open: bool = Field(False, description="Whether texts pass when a guardrail's judge does not answer.")
+    approval_timeout_s: float = Field(86_400.0, gt=0, description="How long a run waits for an approval.")
     max_tool_result_bytes: int = Field(64 * KIB, ge=KIB)
 
 
 class OutboundSettings(BaseSettings):
-    """Whom the tools of admins may reach."""
+    """Limits of the requests that admins' tools make."""
 
-    outbound_allow: str = Field("", description="Hosts that may be private: `host` or `host:port`, with commas.")
-    outbound_max_bytes: int = Field(10 * 1024 * KIB, ge=KIB, description="Of an answer.")
+    outbound_allow: str = Field(
+        "", description="Private hosts that tools may reach: `host` or `host:port`, with commas."
+    )
+    outbound_max_bytes: int = Field(10 * 1024 * KIB, ge=KIB, description="The size of an answer.")
     mcp_connect_timeout_s: float = Field(5.0, gt=0)
 
 
 class JobSettings(BaseSettings):
-    """What is done in the background, and how long things are kept."""
+    """Background jobs, and how long data is kept."""
 
     auto_title: bool = Field(True, description="A thread without a title gets one after its first exchange.")
     job_model: str | None = Field(
-        None, pattern=r"^[^:\s]+:\S+$", description="`provider:model` for titles and summaries; else the agent's own."
+        None,
+        pattern=r"^[^:\s]+:\S+$",
+        description="`provider:model` for titles and summaries. Default: the agent's model.",
     )
-    retain_threads_days: int | None = Field(None, ge=1, description="Threads idle for longer are deleted; else none.")
+    retain_threads_days: int | None = Field(
+        None, ge=1, description="Threads that are idle for longer are deleted. Default: never."
+    )
     retain_files_days: int | None = Field(
-        None, ge=1, description="Files that no message refers to are deleted after this; else none."
+        None, ge=1, description="Files that no message refers to are deleted after this time. Default: never."
     )
 
     @property
     def retention(self) -> dict[str, int | None]:
-        """How many days things are kept, by what they are; None: for ever."""
+        """How many days threads and files are kept; None means for ever."""
         return {"threads": self.retain_threads_days, "files": self.retain_files_days}
 
 
 class Settings(
     ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits, RunSettings, OutboundSettings, JobSettings
 ):
-    """Everything that can be set. An empty variable counts as one that is not there."""
+    """All settings. An empty variable counts as not set."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
@@ -183,20 +193,20 @@ class Settings(
 
     @property
     def database(self) -> str:
-        """The database's address: the one that was set, else a file of ours."""
+        """The address of the database: `database_url`, or an SQLite file in `var_dir`."""
         return self.database_url or f"sqlite:///{self.var_dir / 'ai-agents.db'}"
 
     @property
     def files(self) -> Path:
-        """The folder of uploaded files, or of those that arrive where a bucket keeps them."""
+        """The folder of uploaded files. With a bucket it holds only files that are still arriving."""
         return self.files_dir or self.var_dir / "files"
 
     @property
     def encryption_key_file(self) -> Path:
-        """Where a made encryption key is kept."""
+        """The file of the generated encryption key."""
         return self.var_dir / "encryption.key"
 
     @property
     def admin_key_file(self) -> Path:
-        """Where a made admin key is kept."""
+        """The file of the generated admin key."""
         return self.var_dir / "admin.key"

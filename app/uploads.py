@@ -60,7 +60,6 @@ class _UploadForm:
     """Parses a form chunk by chunk. The first mistake in it raises an error."""
 
     def __init__(self, boundary: bytes, incoming: IncomingFile) -> None:
-        self._incoming = incoming
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         self._headers: dict[bytes, bytes] = {}
         self._filename: str | None = None

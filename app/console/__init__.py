@@ -1,4 +1,4 @@
-"""The pages: a first page, and the API's operations, told from /openapi.json. They load nothing from elsewhere."""
+"""The pages: a start page, and the operations of the API from /openapi.json. They load nothing from other hosts."""
 
 from pathlib import Path
 
@@ -30,23 +30,23 @@ _ASSETS = {"docs.js": _page("docs.js", "text/javascript"), "style.css": _page("s
 
 @router.get("/")
 async def get_page() -> Response:
-    """The first page."""
+    """The start page."""
     return _INDEX
 
 
 @router.get("/docs")
 async def get_docs() -> Response:
-    """The operations of the API."""
+    """The page with the operations of the API."""
     return _DOCS
 
 
 @router.get("/assets/docs.js")
 async def get_docs_script() -> Response:
-    """What fills the page of operations."""
+    """The script of the page with the operations."""
     return _ASSETS["docs.js"]
 
 
 @router.get("/assets/style.css")
 async def get_style() -> Response:
-    """How the pages look."""
+    """The style sheet of the pages."""
     return _ASSETS["style.css"]

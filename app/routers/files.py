@@ -29,7 +29,7 @@ _CONTENT = {
 async def create_file(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> Response:
     """Upload a file: a png, jpeg, gif or webp image, a pdf, a docx, or text (plain, markdown, csv, json).
 
-    The service tells its type from its content. Messages refer to it by its id.
+    The service finds its type from its content. Messages refer to it by its id.
     """
     async with read_upload(request) as upload:
         file = await files.create_file(container, user, upload, key=key, fingerprint=fingerprint(request, upload))

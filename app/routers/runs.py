@@ -86,5 +86,5 @@ async def decide_tool_call(
     container: AppContainer,
     body: Annotated[Approval, json_body(Approval)],
 ) -> Response:
-    """Approve or refuse a tool call that waits for a person. The model is told of a refusal."""
+    """Approve or refuse a tool call that waits for a person. The model gets a refusal as the result of the call."""
     return JsonResponse(await runs.decide_tool_call(container, user, thread, run_id, body))

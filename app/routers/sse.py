@@ -1,8 +1,8 @@
-"""Event streams as answers. What they bring is framed by the framework; here it goes out, and ends when it should.
+"""Event streams as answers. The framework frames the events; this module sends them and ends the stream.
 
-A stream ends: with its source · when the client is gone, noticed also while a write to it is blocked · when the process
-stops (cleanly, so that the client comes back with its last id). It holds no database connection, and two tasks: the
-request's own and one that waits for the client's leaving.
+A stream ends when its source ends, when the client leaves (also while a write is blocked), and when the process stops
+(cleanly, so that the client resumes with its last id). It holds no database connection and two tasks: the task of the
+request, and one that waits for the client to leave.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _START = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
-# A source that always has more must not keep the loop from everybody else.
+# A source that always has more must not block the event loop.
 _CHUNKS_WITHOUT_PAUSE = 32
 
 
 def come_back_later() -> Response:
-    """An event stream that ends at once, and says to open it again in some seconds."""
+    """An event stream that ends at once and tells the client to open it again in five seconds."""
     return Response(b"retry: 5000\n\n", headers={name.decode(): value.decode() for name, value in _HEADERS})
 
 
 class OpenStreams:
-    """The streams that this process has open: how many each user has, and their common end."""
+    """The open streams of this process. It counts them per user, and ends them all."""
 
     def __init__(self, *, per_user: int) -> None:
         self._per_user = per_user
@@ -46,31 +46,31 @@ class OpenStreams:
         return len(self._open)
 
     def check(self, user: Principal) -> None:
-        """Raises `RateLimited` where the user has as many streams as one may have; an admin may have any number."""
+        """Raises `RateLimited` for a user with too many open streams. Admins have no limit."""
         if not user.is_admin and self._users[user.user_id] >= self._per_user:
             raise RateLimited(f"There are {self._per_user} streams open already, which is the limit for one user.")
 
     def add(self, stream: "EventStreamResponse") -> None:
-        """Count a stream in."""
+        """Add an open stream."""
         self._open.add(stream)
         self._users[stream.user_id] += 1
 
     def discard(self, stream: "EventStreamResponse") -> None:
-        """Count it out."""
+        """Remove a stream that has ended."""
         self._open.discard(stream)
         self._users[stream.user_id] -= 1
         if not self._users[stream.user_id]:
             del self._users[stream.user_id]
 
     def close(self) -> None:
-        """End all streams, and those still to come as soon as they have begun."""
+        """End all streams. Streams that begin later end after their first frame."""
         self.closing = True
         for stream in list(self._open):
             stream.end()
 
 
 class EventStreamResponse(Response):
-    """One open stream: what a reader brings, framed. Errors before the first frame are still ordinary answers."""
+    """One open stream: the frames of a reader. An error before the first frame is an ordinary answer."""
 
     media_type = MEDIA_TYPE
 
@@ -83,9 +83,9 @@ class EventStreamResponse(Response):
         self._ended = False
 
     def end(self) -> None:
-        """End the stream between two frames. Does nothing to one that is over."""
+        """End the stream between two frames. Does nothing if it has ended."""
         if self._task is not None and not self._ended:
-            # It waits for its source or for the client: the cancellation reaches it exactly there.
+            # The task waits for its source or for the client, so the cancellation never cuts a frame.
             self._ended = True
             self._task.cancel()
 
@@ -112,7 +112,7 @@ class EventStreamResponse(Response):
                     raise
                 self._task.uncancel()
             finally:
-                # From here on nobody cancels this task: it would hit whoever called us.
+                # From here on `end` must not cancel this task: the cancellation would reach the caller.
                 self._task = None
                 watcher.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.config import JsonDict
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS
@@ -78,12 +79,17 @@ class TokenWindowConfig(Strict):
     max_tokens: Tokens = 100_000
 
 
+def _none_of(built_in: Collection[str]) -> JsonDict:
+    """Without this in the schema, a built-in type would match two branches of its `oneOf`."""
+    return {"not": {"enum": [*sorted(built_in)]}}
+
+
 class OtherMemory(BaseModel):
     """A strategy that was registered under this name, with options of its own."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    strategy: Annotated[str, Field(min_length=1, max_length=64)]
+    strategy: Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=_none_of(BUILT_IN_STRATEGIES))]
 
     @model_validator(mode="after")
     def _can_be_made(self) -> Self:
@@ -172,7 +178,7 @@ class OtherGuardrail(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    type: Annotated[str, Field(min_length=1, max_length=64)]
+    type: Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=_none_of(BUILT_IN_GUARDRAILS))]
     stage: Literal["input", "output", "both"] = "both"
     action: Literal["block", "redact"] = "block"
 

@@ -4,7 +4,7 @@ from app.schemas.common import Id, Read
 
 
 class FileRead(Read):
-    """A file. Its type is told from its content."""
+    """A file. The service finds its type from its content."""
 
     id: Id
     filename: str

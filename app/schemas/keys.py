@@ -1,4 +1,4 @@
-"""API keys, and the user whom a key identifies."""
+"""API keys, and the user that a key identifies."""
 
 from datetime import UTC, datetime
 from typing import Annotated
