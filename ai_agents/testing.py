@@ -8,6 +8,7 @@ from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.ids import new_id, new_tool_call_id, utc_now
 from ai_agents.core.rows import Job
 from ai_agents.core.types import (
+    JobKind,
     ModelEvent,
     ModelRequest,
     PartDelta,
@@ -86,7 +87,7 @@ class InMemoryJobQueue:
     def __init__(self) -> None:
         self.jobs: list[tuple[str, str]] = []
 
-    async def enqueue(self, thread_id: str, kind: str) -> Job:
+    async def enqueue(self, thread_id: str, kind: JobKind) -> Job:
         """Record the job."""
         self.jobs.append((thread_id, kind))
         return {

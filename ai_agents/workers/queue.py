@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from ai_agents.core.exceptions import InvalidRequest, ThreadNotFound
 from ai_agents.core.rows import Job
+from ai_agents.core.types import JobKind
 from ai_agents.runner.handle import DatabaseHandle, latest_connection
 from ai_agents.store import jobs, summaries
 from ai_agents.store.database import Database, HasDatabase
@@ -15,7 +16,7 @@ from ai_agents.store.models import ThreadTable
 class JobQueue(Protocol):
     """Where `queue_summarization` and `queue_title_generation` put jobs."""
 
-    async def enqueue(self, thread_id: str, kind: str) -> Job:
+    async def enqueue(self, thread_id: str, kind: JobKind) -> Job:
         """Queue a job; the job, which may be one that was queued before. Raises `ThreadNotFound`."""
         ...
 
@@ -27,7 +28,7 @@ class OutboxQueue:
         self._database: Database = conn.database
         self._executor = conn.executor if isinstance(conn, DatabaseHandle) else None
 
-    async def enqueue(self, thread_id: str, kind: str) -> Job:
+    async def enqueue(self, thread_id: str, kind: JobKind) -> Job:
         """See `JobQueue.enqueue`."""
         job = await self._database.write(lambda c: _enqueue(c, thread_id, kind))
         if job["status"] == "queued" and self._executor is not None and self._executor.background is not None:

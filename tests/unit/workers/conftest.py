@@ -10,6 +10,7 @@ from sqlalchemy import update
 from ai_agents import AgentStore, DatabaseHandle, MessageStore, ThreadStore, ToolRegistry
 from ai_agents.context.contexts import build_contexts
 from ai_agents.core.rows import Job, Thread
+from ai_agents.core.types import JobKind
 from ai_agents.runner.handle import open_handle
 from ai_agents.store import jobs
 from ai_agents.store.jobs import JobStore
@@ -30,11 +31,11 @@ class Bench:
     provider: ScriptedProvider
     runner: JobRunner
 
-    async def ask_for(self, kind: str) -> str:
+    async def ask_for(self, kind: JobKind) -> str:
         """Ask for a job; its id."""
         return str((await OutboxQueue(self.conn.database).enqueue(self.thread_id, kind))["id"])
 
-    async def do(self, kind: str) -> Job:
+    async def do(self, kind: JobKind) -> Job:
         """Ask for a job and carry it out; the job as it ended."""
         job_id = await self.ask_for(kind)
         await self.runner.run(job_id)

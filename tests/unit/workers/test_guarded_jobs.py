@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ai_agents.core import json
+from ai_agents.core.types import JobKind
 from ai_agents.store import thread_log
 from ai_agents.store.summaries import SummaryStore
 from tests.present import present
@@ -56,7 +57,7 @@ async def test_a_summary_has_no_forbidden_word(make_bench: MakeBench, action: st
 
 
 @pytest.mark.parametrize("kind", ["title", "summarize"])
-async def test_what_is_found_is_told_in_the_threads_log(make_bench: MakeBench, kind: str) -> None:
+async def test_what_is_found_is_told_in_the_threads_log(make_bench: MakeBench, kind: JobKind) -> None:
     said = "The user asked for the secret of the plan."
     memory = {"strategy": "summarize", "recent": 2}
     bench = await make_bench(said, turns=4, guardrails=guardrails("block"), memory=memory)
