@@ -150,7 +150,8 @@ class _Attempt:
     async def run(self, work: Work[T]) -> tuple[T, list[LogRow]]:
         """The result of the work and the log rows that it wrote. Raises `DatabaseUnavailable`."""
         with _translated():
-            # One switch to the driver's coroutines and back for the whole transaction, not one for each of its steps.
+            # One switch to the driver's coroutines for the whole transaction. The documented `AsyncConnection.run_sync`
+            # needs two more, to connect and to close: 25 µs of processor time, which is 4 % of a short transaction.
             return await greenlet_spawn(self._transact, work)
 
     def _transact(self, work: Work[T]) -> tuple[T, list[LogRow]]:

@@ -1,7 +1,10 @@
-"""Statements that every turn runs, compiled once and handed to the driver.
+"""Statements that every turn runs, compiled once and passed to the driver.
 
-SQLAlchemy looks a statement up in its cache, gathers its parameters and describes its result anew each time it is
-executed, which takes several times what SQLite does, and as much processor time as a round trip to PostgreSQL.
+Each time a statement is executed, SQLAlchemy looks it up in its cache, collects its parameters and describes its
+result. That takes several times as long as SQLite does, and as much processor time as a round trip to PostgreSQL. To
+read a run takes 33 µs that way, 24 µs with `exec_driver_sql`, and 8 µs here; a turn of 2 ms has about 20 statements. So
+two hooks of SQLAlchemy that are not public are used here, and nowhere else: the one by which `Connection.execute` calls
+a statement, and the one that turns an error of the driver into one of SQLAlchemy and drops a lost connection.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,20 +22,17 @@ Processor = Callable[[Any], Any] | None
 
 
 def prepared(statement: S) -> S:
-    """The statement for `connection.execute`, its parameters by name as ever; nothing can be added to it any more.
-
-    There is no `rowcount`.
-    """
+    """The statement, for `connection.execute` with parameters by name. It cannot be extended, and has no `rowcount`."""
     return cast("S", _PreparedStatement(statement, of_given_columns=False))
 
 
 def prepared_insert(table: type[Base] | Table) -> Insert:
-    """An INSERT for `connection.execute` with a row or a list of rows, all of the same columns."""
+    """An INSERT for `connection.execute` with a row, or with a list of rows that have the same columns."""
     return cast("Insert", _PreparedStatement(insert(table), of_given_columns=True))
 
 
 class _PreparedStatement:
-    """A statement with its compiled form for each dialect that it was executed on, and each choice of columns."""
+    """A statement with its compiled form for each dialect and each choice of columns with which it was executed."""
 
     def __init__(self, statement: Executable, *, of_given_columns: bool) -> None:
         self._statement = statement
@@ -42,7 +42,7 @@ class _PreparedStatement:
     def _execute_on_connection(
         self, connection: Connection, parameters: Sequence[Mapping[str, Any]], options: Any
     ) -> Result[Any]:
-        """What `Connection.execute` calls. Where somebody listens to statements, they go the way that he listens on."""
+        """Called by `Connection.execute`. If anything listens to statements, SQLAlchemy executes it itself."""
         if connection.dispatch.before_cursor_execute:
             return self._statement._execute_on_connection(connection, parameters, options)
         dialect = connection.dialect
@@ -57,7 +57,7 @@ class _PreparedStatement:
 
 
 class _CompiledStatement:
-    """A statement as the driver takes it."""
+    """A statement in the form that the driver takes."""
 
     def __init__(self, statement: Executable, dialect: Dialect, column_names: list[str] | None) -> None:
         compiled = cast(
@@ -75,11 +75,11 @@ class _CompiledStatement:
         self._dialect = dialect
         self._columns = list(getattr(statement, "exported_columns", ()))
         self._names = SimpleResultMetaData([getattr(column, "name", "") for column in self._columns])
-        # By the column's place; known with the first result, which says what types the database has.
+        # By the column's place. They are known with the first result, which has the database's types.
         self._processors: list[tuple[int, Callable[[Any], Any]]] | None = None
 
     def execute(self, connection: Connection, parameters: Sequence[Mapping[str, Any]]) -> Result[Any]:
-        """The rows that it gives."""
+        """Execute it. The result has its rows."""
         cursor = None
         values: Any = None
         try:
@@ -92,8 +92,8 @@ class _CompiledStatement:
                 cursor.execute(self._sql, values)
             rows = self._rows(cursor) if self._columns else []
             cursor.close()
-        except Exception as error:  # noqa: BLE001  # raised again as the library's own, a lost connection put aside
-            connection._handle_dbapi_exception(error, self._sql, values, cursor, None)  # nothing public does it
+        except Exception as error:  # noqa: BLE001  # raised again as an error of SQLAlchemy
+            connection._handle_dbapi_exception(error, self._sql, values, cursor, None)
         return IteratorResult(self._names, iter(rows))
 
     def _values(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
