@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied, ThreadNotFound
+from ai_agents.core.exceptions import AgentNotFound, PermissionDenied, ThreadNotFound
 from ai_agents.core.rows import Role
 from ai_agents.core.types import RoleName
 from ai_agents.store import roles
@@ -122,18 +122,6 @@ class RoleAuth:
         Raises `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
         """
         return await self._db.read(lambda c: roles.get_role(c, user_id, resource_type, resource_id))
-
-    async def require(self, user_id: str, role: str, resource_type: str, resource_id: str) -> RoleName:
-        """The user's role, if it is at least this one.
-
-        Raises `PermissionDenied`, `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
-        """
-        if role not in RANKS:
-            raise InvalidRequest("A role is one of owner, editor, viewer.", loc=("role",))
-        found = await self.role_of(user_id, resource_type, resource_id)
-        if found is None or not can(found, role):
-            raise PermissionDenied(f"This needs the role {role} on the {resource_type}.")
-        return found
 
     async def may_see(self, user_id: str, resource_type: str, resource_id: str, *, is_admin: bool = False) -> bool:
         """Whether the resource exists and the user may see it."""

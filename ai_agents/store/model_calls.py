@@ -12,7 +12,6 @@ from sqlalchemy import (
     Connection,
     Integer,
     Label,
-    delete,
     func,
     select,
 )
@@ -88,11 +87,6 @@ def exists(connection: Connection, call_id: str) -> bool:
         connection.execute(select(ModelCallTable.id).where(ModelCallTable.id == call_id)).scalar_one_or_none()
         is not None
     )
-
-
-def delete_of_user(connection: Connection, user_id: str) -> int:
-    """Delete every call that was made for a user. Returns how many."""
-    return connection.execute(delete(ModelCallTable).where(ModelCallTable.user_id == user_id)).rowcount
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from ai_agents.core.parts import part_to_public
-from ai_agents.store.summaries import SummaryStore
 from ai_agents.testing import ScriptedProvider
 from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread
+from tests.support.summaries import SummaryStore
 
 
 def said(count: int) -> list[dict[str, str]]:

@@ -28,11 +28,11 @@ from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process.timing import Timing
 from ai_agents.store import runs
 from ai_agents.store.history import History
-from ai_agents.store.summaries import SummaryStore
 from tests.fakes import samples
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, Text, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.fakes.rules import check
+from tests.support.summaries import SummaryStore
 from tests.wire.requests import provider_of
 
 USER = "ada"

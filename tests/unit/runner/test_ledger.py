@@ -14,9 +14,9 @@ from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
 from ai_agents.core.rows import Money, Run
 from ai_agents.core.types import ModelEvent, ModelRequest, ResponseEnd, Usage
-from ai_agents.store import model_calls
 from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
+from ai_agents.workers.erasure_rules import RULES
 from tests.present import present
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 from tests.unit.runner.test_runner import until_asked, until_text
@@ -164,7 +164,8 @@ async def test_the_ledger_outlives_its_thread_but_not_its_user(make_talk: MakeTa
     await ThreadStore(talk.conn).delete(talk.thread_id)
     assert [call["user_id"] for call in await calls(talk.conn)] == [USER]
 
-    assert await talk.conn.database.write(lambda c: model_calls.delete_of_user(c, USER)) == 1
+    rule = next(rule for rule in RULES if rule.table is ModelCallTable)
+    assert await talk.conn.database.write(lambda c: rule.delete_own(c, USER)) == {"model_calls": 1}
     assert await calls(talk.conn) == []
 
 

@@ -10,8 +10,8 @@ from ai_agents.core.ids import new_id
 from ai_agents.core.types import StoredSummary
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
-from ai_agents.store.summaries import SummaryStore
 from ai_agents.store.threads import ThreadStore
+from tests.support.summaries import SummaryStore
 
 
 @pytest.fixture

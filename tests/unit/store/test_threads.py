@@ -38,6 +38,7 @@ from ai_agents.store.models import Base, RunTable
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.thread_log import Entry
 from ai_agents.store.threads import ThreadStore
+from tests.support.summaries import SummaryStore
 
 IMPOSSIBLE: tuple[dict[str, Any], ...] = (
     {},
@@ -192,7 +193,7 @@ async def test_a_summary_that_a_person_writes_replaces_the_text_and_not_the_cove
 ) -> None:
     messages = [{"role": "user", "content": str(n)} for n in range(3)]
     thread_id = (await threads.create(agent_id, messages=messages))["id"]
-    await summaries.SummaryStore(database).add(thread_id, "by job", covers_through_seq=2, expected_covers=0)
+    await SummaryStore(database).add(thread_id, "by job", covers_through_seq=2, expected_covers=0)
     assert (await threads.get(thread_id))["summary"] == "by job"
     assert (await threads.update(thread_id, {"summary": "by hand"}))["summary"] == "by hand"
     newest = await database.read(lambda c: summaries.newest(c, thread_id))
@@ -315,7 +316,7 @@ async def test_a_fork_takes_the_summary_that_covers_no_more_than_was_copied(
 ) -> None:
     await database.write(lambda c: _converse(c, thread_id))
     messages = (await MessageStore(database).list(thread_id))["data"]
-    store = summaries.SummaryStore(database)
+    store = SummaryStore(database)
     # In the source rows lie between the messages; in the fork they are numbered without.
     assert [message["seq"] for message in messages] == [2, 4, 6, 8, 10]
     assert await store.add(thread_id, "short", covers_through_seq=3, expected_covers=0)

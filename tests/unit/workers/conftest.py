@@ -15,11 +15,11 @@ from ai_agents.runner.handle import open_handle
 from ai_agents.store import jobs
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.models import JobTable
-from ai_agents.store.summaries import SummaryStore
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.queue import OutboxQueue
+from tests.support.summaries import SummaryStore
 
 
 @dataclass

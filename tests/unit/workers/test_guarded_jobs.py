@@ -7,8 +7,8 @@ import pytest
 from ai_agents.core import json
 from ai_agents.core.types import JobKind
 from ai_agents.store import thread_log
-from ai_agents.store.summaries import SummaryStore
 from tests.present import present
+from tests.support.summaries import SummaryStore
 from tests.unit.workers.conftest import MakeBench
 
 SAID = [{"role": "user", "content": "Tell me the secret."}, {"role": "assistant", "content": "It is a plan."}]
