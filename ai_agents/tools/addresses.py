@@ -16,7 +16,7 @@ _NOT_PUBLIC = tuple(
 # Of IPv6 only this block is assigned for the Internet; the ranges after it are exceptions within it.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")))
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
@@ -38,6 +38,6 @@ def _is_public_6(address: IPv6Address) -> bool:
         return False
     if address.ipv4_mapped is not None:
         return is_public(str(address.ipv4_mapped))
-    if address in _NAT64[0]:
+    if address in _NAT64:
         return is_public(str(IPv4Address(int(address) & 0xFFFF_FFFF)))
     return address in _GLOBAL_UNICAST and not any(address in network for network in _NOT_PUBLIC_6)

@@ -196,6 +196,7 @@ def _checked(value: Number) -> Number:
 
 
 def _divide(a: Number, b: Number) -> Number:
+    """Return the quotient, as an integer if it is one of integers. The parser has refused a divisor of zero."""
     if isinstance(a, int) and isinstance(b, int) and a % b == 0:
         return a // b
     return Decimal(a) / b

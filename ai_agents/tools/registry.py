@@ -85,13 +85,3 @@ default_registry = ToolRegistry()
 def register_tool(tool: Tool, *, replace: bool = False) -> None:
     """Register a tool for every agent of this process. Raises as `ToolRegistry.register` does."""
     default_registry.register(tool, replace=replace)
-
-
-def get_tool(name: str) -> Tool:
-    """Return the tool of this process with this name. Raises `InvalidRequest`."""
-    return default_registry.get(name)
-
-
-def list_tools() -> list[Tool]:
-    """Return the tools of this process, ordered by name."""
-    return default_registry.list_tools()

@@ -8,7 +8,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import ToolDefinition
 from ai_agents.tools import registry
 from ai_agents.tools.base import Tool
-from ai_agents.tools.registry import ToolRegistry, get_tool, list_tools, register_tool
+from ai_agents.tools.registry import ToolRegistry, register_tool
 
 
 class Plain(Tool):
@@ -47,8 +47,8 @@ def process_registry(monkeypatch: pytest.MonkeyPatch) -> ToolRegistry:
 
 
 def test_the_calculator_is_always_there(process_registry: ToolRegistry) -> None:
-    assert get_tool("calculator").name == "calculator"
-    assert [tool.name for tool in list_tools()] == ["calculator"]
+    assert process_registry.get("calculator").name == "calculator"
+    assert [tool.name for tool in process_registry.list_tools()] == ["calculator"]
     with pytest.raises(InvalidRequest):
         process_registry.unregister("calculator")
 
@@ -56,8 +56,8 @@ def test_the_calculator_is_always_there(process_registry: ToolRegistry) -> None:
 def test_a_registered_tool_is_found_by_its_name(process_registry: ToolRegistry) -> None:
     tool = Plain()
     register_tool(tool)
-    assert get_tool("plain") is tool
-    assert [tool.name for tool in list_tools()] == ["calculator", "plain"]
+    assert process_registry.get("plain") is tool
+    assert [tool.name for tool in process_registry.list_tools()] == ["calculator", "plain"]
     process_registry.unregister("plain")
     process_registry.unregister("plain")
     assert process_registry.find("plain") is None
