@@ -1,1 +1,1 @@
-"""Previews and wake-ups between whoever runs an agent and whoever reads along. Nothing here may not be lost."""
+"""Previews and wake-ups, from the processes that run agents to the readers of their threads. All of it may be lost."""

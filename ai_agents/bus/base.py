@@ -1,7 +1,7 @@
 """A thread's channel in this process, and what a bus does with channels.
 
-Readers hold no queue: a reader is a place in the log and in the text (`seq`, `position`), and takes what lies beyond
-it when it is woken. So a slow reader costs nothing but its place, and is caught up with one larger piece.
+Readers have no queue. A reader knows how far it has come in the log and in the text, and takes what lies beyond when it
+is woken. So a slow reader costs no memory, and catches up with one larger delta.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ from ai_agents.bus.progress import TextInProgress
 from ai_agents.core.pressure import pressure
 from ai_agents.core.types import LogRow
 
-# Enough for every row of an ordinary turn; a reader further behind reads the log.
-_KEPT_ROWS = 128
+# Enough for the rows of an ordinary turn; a reader that is further behind reads the log.
+_MAX_ROWS = 128
 # Text that comes ten times a second still flows.
-_LONGEST_PAUSE_S = 0.1
+_MAX_PAUSE_S = 0.1
 
 
 class Channel:
-    """What this process knows of a thread beyond its log: the newest rows and the text in progress.
+    """What this process knows of a thread without asking the database: its newest log rows and the text in progress.
 
-    `live` says that whatever happens in the thread is told here at once; where it is not, readers poll the log.
-    `missed` counts the times that something may have happened without being told: readers then look at the log once.
+    `live` says that all that happens in the thread arrives here at once; otherwise readers poll the log.
+    `missed` counts the times that something may not have arrived; readers then look at the log once.
     """
 
     __slots__ = (
@@ -47,19 +47,17 @@ class Channel:
         self.live = True
         self.missed = 0
         self.holders = 0
-        self._rows: deque[LogRow] = deque(maxlen=_KEPT_ROWS)
+        self._rows: deque[LogRow] = deque(maxlen=_MAX_ROWS)
         self._wakers: set[Callable[[], None]] = set()
-        # The wake-up to come, when it is due, and whether it lets text gather until then.
+        # The next wake-up, when it is due, and whether text gathers until then.
         self._scheduled: asyncio.Handle | None = None
         self._due = 0.0
         self._gathering = False
-        # Whether readers were woken for text of the message in progress.
+        # Whether readers were woken for the text of the message in progress before.
         self._shown = False
 
     def add_rows(self, rows: Sequence[LogRow]) -> None:
-        """Take note of rows that were committed; a gap or a late one empties the memory, and the log is read
-        instead.
-        """
+        """Keep committed rows. One that comes late is left out; a gap drops the rows before it: they are in the log."""
         for row in rows:
             progress = self.progress
             if progress is not None and row.resets and row.seq > progress.base_seq and row.run_id == progress.run_id:
@@ -72,7 +70,7 @@ class Channel:
         self.touch()
 
     def rows_after(self, seq: int) -> list[LogRow] | None:
-        """The known rows after `seq`; None where some are missing here and the log has to be read."""
+        """The kept rows after `seq`; None where some are missing and the log has to be read."""
         rows = self._rows
         if not rows or rows[-1].seq <= seq:
             return []
@@ -81,38 +79,33 @@ class Channel:
         return [row for row in rows if row.seq > seq]
 
     def miss(self) -> None:
-        """Something may have happened that was not told here."""
+        """Say that something may have happened in the thread that did not arrive here."""
         self.missed += 1
         self.touch()
 
     def own(self) -> None:
-        """A run of this thread is executed in this process from now on: its text comes from here, whatever others say.
-
-        Given back with `disown` as often as it was called.
-        """
+        """Say that a run of this thread is executed in this process from now on; `disown` ends that."""
 
     def disown(self) -> None:
-        """One run fewer."""
+        """Say that a run of this thread is no longer executed in this process."""
 
     def begin(self, progress: TextInProgress) -> None:
-        """A message begins; its writer appends to `progress` and calls `touch_text`."""
+        """Begin a message; its writer appends to `progress` and calls `touch_text`."""
         self.progress = progress
         self._shown = False
         self.touch()
 
     def touch(self) -> None:
-        """Wake the readers once this turn of the event loop is over: what one read from the network brought
-        goes out as one.
-        """
+        """Wake the readers after this turn of the event loop: what one network read brought goes out together."""
         if self._scheduled is not None and self._gathering:
             self._scheduled.cancel()
             self._scheduled = None
         self._schedule(0.0)
 
     def touch_text(self) -> None:
-        """The same for more text: the first of a message at once, the rest when the event loop has time for it."""
+        """Wake the readers for more text: after this turn for a message's first, later while the event loop is busy."""
         if self._scheduled is None:
-            self._schedule(pressure.pause_s(_LONGEST_PAUSE_S) if self._shown else 0.0)
+            self._schedule(pressure.pause_s(_MAX_PAUSE_S) if self._shown else 0.0)
             self._shown = True
 
     def _schedule(self, pause_s: float) -> None:
@@ -130,24 +123,24 @@ class Channel:
             waker()
 
     def attach(self, waker: Callable[[], None]) -> None:
-        """Call `waker` whenever there is something new."""
+        """Add a reader: `waker` is called whenever there is something new."""
         self._wakers.add(waker)
 
     def detach(self, waker: Callable[[], None]) -> None:
-        """Stop calling it."""
+        """Remove a reader."""
         self._wakers.discard(waker)
 
     @property
     def readers(self) -> int:
-        """How many are attached."""
+        """How many readers are attached."""
         return len(self._wakers)
 
 
 class Bus(Protocol):
-    """Brings the channels of one thread together, in one process or across many."""
+    """Keeps the channels of a thread in step, within one process or across many."""
 
     def hold(self, thread_id: str) -> Channel:
-        """The thread's channel, kept until it is released as often as it was held."""
+        """The thread's channel, which is kept until it was released as often as it was held."""
         ...
 
     def release(self, channel: Channel) -> None:
@@ -155,33 +148,33 @@ class Bus(Protocol):
         ...
 
     def publish(self, rows: Sequence[LogRow]) -> None:
-        """Tell everybody of committed rows."""
+        """Bring committed rows to the channels and listeners of all processes."""
         ...
 
     def listen(self, listener: Callable[[Sequence[LogRow]], None]) -> None:
-        """Call the listener with every row that is published, by whomever."""
+        """Call the listener with the rows that any process publishes."""
         ...
 
     def request_cancel(self, run_id: str) -> None:
-        """Tell the owner of the run, wherever it is, to look at its cancel flag now."""
+        """Tell the owner of the run, in whichever process, to look at its cancel flag now."""
         ...
 
     def listen_cancel(self, listener: Callable[[str], None]) -> None:
-        """Call the listener with the id of each run whose cancellation is asked for."""
+        """Call the listener with the id of each run that any process asks to cancel."""
         ...
 
     def request_sweep(self) -> None:
-        """Tell the other processes that there are runs to be taken over now."""
+        """Tell the other processes that there are runs to take over now."""
         ...
 
     def listen_sweep(self, listener: Callable[[], None]) -> None:
-        """Call the listener whenever another process asks for that."""
+        """Call the listener whenever another process requests a sweep."""
         ...
 
     async def open(self) -> None:
-        """Connect, where there is something to connect to."""
+        """Connect, where there is a server."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Disconnect and drop all channels."""
         ...

@@ -1,4 +1,4 @@
-"""The bus of one process."""
+"""The bus of a single process."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ from ai_agents.core.types import LogRow
 
 
 class MemoryBus:
-    """Channels in a dictionary; whoever publishes is in the same process as whoever reads."""
+    """Keeps the channels in a dictionary: writers and readers are in the same process."""
 
     def __init__(self) -> None:
         self._channels: dict[str, Channel] = {}
@@ -15,7 +15,7 @@ class MemoryBus:
         self._cancel_listeners: list[Callable[[str], None]] = []
 
     def hold(self, thread_id: str) -> Channel:
-        """The thread's channel, made if nobody has it."""
+        """The thread's channel, made if there is none."""
         channel = self._channels.get(thread_id)
         if channel is None:
             channel = self._channels[thread_id] = Channel(thread_id)
@@ -23,13 +23,13 @@ class MemoryBus:
         return channel
 
     def release(self, channel: Channel) -> None:
-        """The last to release it drops it."""
+        """Give a hold back; a channel without holders is dropped."""
         channel.holders -= 1
         if channel.holders <= 0:
             self._channels.pop(channel.thread_id, None)
 
     def publish(self, rows: Sequence[LogRow]) -> None:
-        """Hand the rows to the channels that somebody holds."""
+        """Give the rows to the channels of their threads, and to the listeners."""
         for thread_id in {row.thread_id for row in rows}:
             channel = self._channels.get(thread_id)
             if channel is not None:
@@ -38,27 +38,27 @@ class MemoryBus:
             listener(rows)
 
     def listen(self, listener: Callable[[Sequence[LogRow]], None]) -> None:
-        """Call the listener with every published row."""
+        """Call the listener with all published rows."""
         self._listeners.append(listener)
 
     def request_cancel(self, run_id: str) -> None:
-        """Everybody who may own the run is in this process."""
+        """Call the cancel listeners; the run's owner is in this process."""
         for listener in self._cancel_listeners:
             listener(run_id)
 
     def listen_cancel(self, listener: Callable[[str], None]) -> None:
-        """Call the listener with the id of each run to be cancelled."""
+        """Call the listener with the id of each run to cancel."""
         self._cancel_listeners.append(listener)
 
     def request_sweep(self) -> None:
-        """There is no other process to take anything over."""
+        """Do nothing: there is no other process."""
 
     def listen_sweep(self, listener: Callable[[], None]) -> None:
-        """Nobody ever asks."""
+        """Do nothing: there is no other process."""
 
     async def open(self) -> None:
-        """There is nothing to connect to."""
+        """Do nothing: there is nothing to connect to."""
 
     async def close(self) -> None:
-        """Readers end with the process."""
+        """Drop all channels."""
         self._channels.clear()

@@ -1,4 +1,4 @@
-"""The text of one message while it is being written: the one buffer that every reader is served from."""
+"""The text of one message while it is being written: one buffer, which all its readers share."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -8,11 +8,8 @@ TextKind = Literal["text", "reasoning"]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of text of one kind.
-
-    `offset` is where it begins in the message's text (or reasoning), in code points.
-    """
+class TextSegment:
+    """A stretch of text of one kind. `offset` counts the code points of its kind before it."""
 
     kind: TextKind
     offset: int
@@ -20,12 +17,11 @@ class Piece:
 
 
 class TextInProgress:
-    """What a message's deltas have said so far.
+    """What the deltas of a message have added up to so far.
 
     `position` counts 1 for the message's start and 1 for each code point, of text and reasoning together.
-    `base_seq` is the
-    newest row of the log that reset positions when the message began: a reader beyond a later one has no use for this.
-    `fence` names the owner of the run who writes it.
+    `base_seq` is the newest log row that reset positions when the message began; a later row that does voids the text.
+    `fence` is the fencing number of the run's owner, which writes the text.
     """
 
     __slots__ = (
@@ -65,14 +61,14 @@ class TextInProgress:
         self._lengths[kind] += length
         self.position += length
 
-    def since(self, position: int) -> list[Piece]:
-        """Everything from `position` on, neighbours of one kind joined; 0 and 1 both mean from the first code point."""
+    def since(self, position: int) -> list[TextSegment]:
+        """The text from `position` on, adjacent text of one kind joined; 0 and 1 both mean the first code point."""
         position = max(position, 1)
         if position >= self.position:
             return []
         first = bisect_right(self._starts, position) - 1
         skip = position - self._starts[first]
-        pieces: list[Piece] = []
+        segments: list[TextSegment] = []
         at = first
         count = len(self._texts)
         while at < count:
@@ -81,7 +77,7 @@ class TextInProgress:
             while end < count and self._kinds[end] == kind:
                 end += 1
             text = self._texts[at] if end == at + 1 else "".join(self._texts[at:end])
-            pieces.append(Piece(kind, self._offsets[at] + skip, text[skip:] if skip else text))
+            segments.append(TextSegment(kind, self._offsets[at] + skip, text[skip:] if skip else text))
             skip = 0
             at = end
-        return pieces
+        return segments

@@ -11,7 +11,7 @@ from ai_agents.core.extras import require
 from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.process.timing import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
-from ai_agents.streams.log_watch import LogWatch
+from ai_agents.streams.reader import StreamReaders
 
 # The handle whose outbox `queue_title_generation` and `queue_summarization` use: the one connected last.
 _latest: "DatabaseHandle | None" = None
@@ -28,7 +28,7 @@ class DatabaseHandle:
         self.database = database
         self.bus = bus
         self.executor = Executor(database, bus, shared=shared, timing=timing)
-        self.log_watch = LogWatch(database)
+        self.readers = StreamReaders(database, bus)
         database.after_commit = bus.publish
 
     @asynccontextmanager
@@ -44,7 +44,7 @@ class DatabaseHandle:
     async def close(self, *, grace_s: float = 10.0) -> None:
         """Let the runs under way end, for `grace_s` seconds at most, and close everything."""
         await self.executor.drain(grace_s)
-        await self.log_watch.stop()
+        await self.readers.stop()
         await self.bus.close()
         await self.database.close()
 

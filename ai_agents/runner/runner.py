@@ -38,7 +38,6 @@ from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.prepared_turn import RunLimits
 from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
-from ai_agents.streams.cursor import Cursor
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.resume import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.tools.registry import default_registry
@@ -117,7 +116,6 @@ class AgentRunner:
         self._admitter = Admitter(self._preparer.reader)
         if conn.executor.background is not None:
             conn.executor.background.offer(self._contexts)
-        self._readers: set[StreamReader] = set()
         self._draining = False
 
     @property
@@ -245,7 +243,7 @@ class AgentRunner:
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
             if follow and admitted.follow_up.run is not None:
                 cursor = cursor_at_start(admitted.follow_up.run)
-                started = replace(started, reader=self._reader(cursor, behind=False))
+                started = replace(started, reader=self.conn.readers.open(cursor, behind=False))
         finally:
             self.conn.bus.release(channel)
         return started
@@ -404,7 +402,7 @@ class AgentRunner:
         Raises `RunNotFound`, `InvalidEventId`.
         """
         place = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, after))
-        return None if place is None else self._reader(place, may_read=may_read)
+        return None if place is None else self.conn.readers.open(place, may_read=may_read)
 
     async def read_thread(
         self, thread_id: str, *, after: str | None = None, may_read: Callable[[], Awaitable[bool]] | None = None
@@ -414,22 +412,7 @@ class AgentRunner:
         Raises `ThreadNotFound`, `InvalidEventId`.
         """
         place = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after))
-        return self._reader(place, may_read=may_read)
-
-    def _reader(
-        self, place: Cursor, *, behind: bool = True, may_read: Callable[[], Awaitable[bool]] | None = None
-    ) -> StreamReader:
-        reader = StreamReader(
-            self._database,
-            self.conn.bus,
-            self.conn.log_watch,
-            place,
-            behind=behind,
-            may_read=may_read,
-            on_close=self._readers.discard,
-        )
-        self._readers.add(reader)
-        return reader
+        return self.conn.readers.open(place, may_read=may_read)
 
     # The process.
 
@@ -447,11 +430,11 @@ class AgentRunner:
         A stream ends cleanly where it is, and its last id resumes it elsewhere.
         """
         self._draining = True
-        for reader in list(self._readers):
+        for reader in self.conn.readers:
             if reader.run_id is None or self._executor.find_ended(reader.run_id) is None:
                 reader.end()
         await self._executor.drain(grace_s)
-        for reader in list(self._readers):
+        for reader in self.conn.readers:
             reader.end()
 
 

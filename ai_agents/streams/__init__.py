@@ -1,1 +1,1 @@
-"""Following a thread: what a reader has been sent, and what it is sent next."""
+"""Following a thread: readers, and the cursors that say what they were sent."""

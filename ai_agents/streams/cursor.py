@@ -1,26 +1,25 @@
-"""Where a reader is in a stream, and what it gets next: rows of the log and the text in progress, each once.
+"""What a stream's reader was sent, and what it is sent next: log rows and the text in progress, each of them once.
 
-An event's id is `<seq>-<position>`: the last row before or at it, and how much of the message in progress had been
-sent by then.
+An event's id is `<seq>-<position>`: the newest row sent so far, and how much of the message in progress was sent.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ai_agents.bus.progress import Piece, TextInProgress
+from ai_agents.bus.progress import TextInProgress, TextSegment
 from ai_agents.core import json
 from ai_agents.core.events import TERMINAL_EVENTS, EventType, event_data
 from ai_agents.core.exceptions import InvalidEventId
 from ai_agents.core.types import LogRow
 
-# 15 digits hold every number that a database or a clock here can produce, and stay exact in JavaScript.
+# 15 digits hold every number that a database or a clock produces here, and are exact in JavaScript.
 _EVENT_ID = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event to be sent: its name, id and JSON line."""
+    """An event to send: its type, its id and its data as one line of JSON."""
 
     type: EventType
     id: str
@@ -28,7 +27,7 @@ class Frame:
 
 
 def parse_event_id(event_id: str) -> tuple[int, int]:
-    """`(seq, position)`. Raises `InvalidEventId`."""
+    """`(seq, position)` of an event id. Raises `InvalidEventId`."""
     match = _EVENT_ID.fullmatch(event_id)
     if match is None:
         raise InvalidEventId
@@ -36,10 +35,11 @@ def parse_event_id(event_id: str) -> tuple[int, int]:
 
 
 class Cursor:
-    """A reader's cursor in the stream of a thread, or of one run of it.
+    """How far a reader has come in the stream of a thread, or of one of its runs.
 
-    `seq` is the newest row that was looked at; ids name the newest row that was sent (in a run's stream, of that run).
-    `reset_seq` is the newest row known to have reset positions: the text of a message that began before it is over.
+    `seq` is the newest row that it has passed, and `position` how much of the message in progress it was sent.
+    `_sent_seq` is the newest row that it was sent; a run's stream passes the rows of other runs without sending them.
+    `reset_seq` is the newest row known to reset positions: the text of a message that began before it is void.
     """
 
     __slots__ = ("_sent_seq", "ended", "position", "reset_seq", "run_id", "seq", "thread_id")
@@ -56,7 +56,7 @@ class Cursor:
         self._sent_seq = sent_seq
 
     def take_rows(self, rows: Sequence[LogRow]) -> list[Frame]:
-        """Move past these rows (ascending, the next ones); the frames to send for them."""
+        """Pass these rows, which are the next ones in ascending order; the frames to send for them."""
         frames: list[Frame] = []
         for row in rows:
             if self.ended:
@@ -75,11 +75,10 @@ class Cursor:
         return frames
 
     def take_text(self, progress: TextInProgress | None) -> list[Frame]:
-        """Move to the end of the text in progress; the frames for what was not sent of it yet.
+        """Move to the end of the text in progress; the frames for the part that was not sent yet.
 
-        Nothing while rows before it are still to come, while it belongs to another run or to a message that is
-        over, and while it
-        is shorter than what this reader already has (a mirror that lags behind, or a process that died).
+        There are none while rows before the text are still to come, where the text belongs to another run or to a void
+        message, and where it is shorter than what was sent (another process has it only in part, or its writer died).
         """
         if (
             progress is None
@@ -99,18 +98,19 @@ class Cursor:
         frames.extend(self._deltas(progress.since(self.position), progress.run_id, progress.message_id))
         return frames
 
-    def _deltas(self, pieces: Sequence[Piece], run_id: str | None, message_id: str) -> list[Frame]:
+    def _deltas(self, segments: Sequence[TextSegment], run_id: str | None, message_id: str) -> list[Frame]:
+        """The frames of these segments, which are the next ones to send."""
         frames: list[Frame] = []
-        for piece in pieces:
-            self.position += len(piece.text)
-            event_type: EventType = "message.delta" if piece.kind == "text" else "reasoning.delta"
-            facts = {"message_id": message_id, "text": piece.text, "offset": piece.offset}
+        for segment in segments:
+            self.position += len(segment.text)
+            event_type: EventType = "message.delta" if segment.kind == "text" else "reasoning.delta"
+            facts = {"message_id": message_id, "text": segment.text, "offset": segment.offset}
             data = json.dumps(event_data(event_type, self.thread_id, run_id, facts))
             frames.append(Frame(event_type, f"{self._sent_seq}-{self.position}", data))
         return frames
 
     def _rest_of(self, row: LogRow) -> list[Frame]:
-        """Whoever has part of a message gets the rest as deltas before the whole, so that deltas always add up."""
+        """Deltas with the rest of a recorded message of which a part was sent, so that deltas always add up."""
         message = json.loads(row.data)["message"]
         if message["role"] != "assistant":
             return []

@@ -1,13 +1,13 @@
-"""A reader of a stream: waits for its channel, catches up from the log where that does not reach, frames what is new.
+"""Readers of streams: each waits for its channel, takes what is new from it or from the log, and frames it.
 
-It holds no database connection and no queue; what it misses while it is slow it takes at once afterwards.
+A reader holds no database connection and no queue. What comes while it is slow it takes in one go afterwards.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import suppress
 
-from ai_agents.bus.base import Bus, Channel
+from ai_agents.bus.base import Bus
 from ai_agents.core import json
 from ai_agents.core.events import Event, event_data
 from ai_agents.core.exceptions import DatabaseUnavailable
@@ -19,43 +19,64 @@ from ai_agents.streams.cursor import Cursor, Frame
 from ai_agents.streams.log_watch import LogWatch
 from ai_agents.streams.sse import HEARTBEAT, PRELUDE, frame
 
-HEARTBEAT_S = 15.0
 # How soon a database that was away is asked again.
 _RETRY_S = 0.5
-_PAGE = 200
+_ROWS_PER_QUERY = 200
+
+
+class StreamReaders:
+    """The open readers of a process. Each gives a sign of life after `heartbeat_s` seconds without events."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self.heartbeat_s = 15.0
+        self.database = database
+        self.bus = bus
+        self.log_watch = LogWatch(database)
+        self._open: set[StreamReader] = set()
+
+    def __iter__(self) -> Iterator["StreamReader"]:
+        return iter(tuple(self._open))
+
+    def open(
+        self, cursor: Cursor, *, behind: bool = True, may_read: Callable[[], Awaitable[bool]] | None = None
+    ) -> "StreamReader":
+        """A reader from this cursor on.
+
+        `behind` says that the log may hold rows after the cursor that the thread's channel does not know.
+        `may_read` is asked at each heartbeat whether the right to read still stands; the stream ends where it does not.
+        """
+        reader = StreamReader(self, cursor, behind=behind, may_read=may_read)
+        self._open.add(reader)
+        return reader
+
+    def discard(self, reader: "StreamReader") -> None:
+        """Forget a reader that was closed."""
+        self._open.discard(reader)
+
+    async def stop(self) -> None:
+        """End all readers, and stop watching the log."""
+        for reader in self:
+            reader.end()
+        await self.log_watch.stop()
 
 
 class StreamReader:
-    """One reader of a thread's or a run's stream.
-
-    `may_read` is asked every 15 s whether the reader still has the right to; when it says no, the stream ends.
-    """
+    """A reader of the stream of a thread or of a run. `StreamReaders.open` makes it."""
 
     def __init__(
-        self,
-        database: Database,
-        bus: Bus,
-        watch: LogWatch,
-        cursor: Cursor,
-        *,
-        behind: bool = True,
-        may_read: Callable[[], Awaitable[bool]] | None = None,
-        on_close: Callable[["StreamReader"], None] = lambda _reader: None,
+        self, readers: StreamReaders, cursor: Cursor, *, behind: bool, may_read: Callable[[], Awaitable[bool]] | None
     ) -> None:
-        self._database = database
-        self._bus = bus
-        self._watch = watch
+        self._readers = readers
         self._cursor = cursor
         self._may_read = may_read
-        self._on_close = on_close
-        self._channel: Channel = bus.hold(cursor.thread_id)
+        self._channel = readers.bus.hold(cursor.thread_id)
         self._channel.attach(self._wake)
         self._missed = self._channel.missed
         self._waiting: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        # Rows that were written before the channel was held are known only to the log.
+        # The log has to be read: rows may be missing in the channel.
         self._behind = behind
-        # Woken while not waiting: what that was about may have come after the last look.
+        # The channel woke the reader while it was not waiting, possibly for something after its last look.
         self._woken = False
         self._closed = False
         self._released = False
@@ -66,12 +87,12 @@ class StreamReader:
         return self._cursor.run_id
 
     def end(self) -> None:
-        """Let the stream end cleanly where it is; its last id resumes it elsewhere."""
+        """Let the stream end cleanly where it is; its last id resumes it, on any process."""
         self._closed = True
         self._wake()
 
     def close(self) -> None:
-        """Let go of the channel."""
+        """End the stream, and release the channel."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -79,16 +100,17 @@ class StreamReader:
         if not self._released:
             self._released = True
             self._channel.detach(self._wake)
-            self._bus.release(self._channel)
-            self._on_close(self)
+            self._readers.bus.release(self._channel)
+            self._readers.discard(self)
         self._wake()
 
     async def frames(self) -> AsyncGenerator[list[Frame]]:
-        """What is new, as it comes; an empty list about every 15 s while nothing does.
+        """What is new, as it comes; an empty list at each heartbeat.
 
         Ends after the run's terminal event, with the thread, when the right to read is lost, and on `end()`.
         """
         loop = asyncio.get_running_loop()
+        heartbeat_s = self._readers.heartbeat_s
         last_sent = loop.time()
         try:
             while not self._closed:
@@ -100,9 +122,9 @@ class StreamReader:
                     continue
                 if self._cursor.ended:
                     return
-                await self._wait(HEARTBEAT_S - (loop.time() - last_sent))
-                if loop.time() - last_sent >= HEARTBEAT_S:
-                    if not await self._still_allowed():
+                await self._wait(heartbeat_s - (loop.time() - last_sent))
+                if loop.time() - last_sent >= heartbeat_s:
+                    if not await self._still_may_read():
                         return
                     self._behind = True
                     yield []
@@ -111,7 +133,7 @@ class StreamReader:
             self.close()
 
     async def events(self) -> AsyncGenerator[Event]:
-        """The same as objects."""
+        """The frames as objects; heartbeats are left out."""
         frames = self.frames()
         try:
             async for batch in frames:
@@ -121,7 +143,7 @@ class StreamReader:
             await frames.aclose()
 
     async def sse(self) -> AsyncGenerator[bytes]:
-        """The same as the bytes of an event stream, one chunk for all that came at once."""
+        """The frames as bytes of an event stream; frames that come together are one chunk."""
         yield PRELUDE
         frames = self.frames()
         try:
@@ -131,6 +153,7 @@ class StreamReader:
             await frames.aclose()
 
     async def _take(self) -> list[Frame]:
+        """The frames for all that is new: rows from the channel, or from the log where some are missing, then text."""
         if self._missed != self._channel.missed:
             self._missed = self._channel.missed
             self._behind = True
@@ -138,7 +161,7 @@ class StreamReader:
         if rows is None:
             frames = await self._read_log()
             if self._behind:
-                # There is more, or the database was away: nobody will wake us for that.
+                # There are more rows, or the database was away: no wake-up comes for those.
                 self._woken = True
                 return frames
         else:
@@ -147,30 +170,30 @@ class StreamReader:
         return frames + text if frames else text
 
     async def _read_log(self) -> list[Frame]:
-        """Rows from the database; while it is away they are waited for, as they are not lost with it."""
-        cursor = self._cursor
+        """The frames for the next rows of the log. While the database is away there are none, and the reader waits."""
+        cursor, database = self._cursor, self._readers.database
         try:
-            rows = await self._database.read(
-                lambda c: thread_log.list_after(c, cursor.thread_id, cursor.seq, limit=_PAGE)
+            rows = await database.read(
+                lambda c: thread_log.list_after(c, cursor.thread_id, cursor.seq, limit=_ROWS_PER_QUERY)
             )
-            if not rows and not await self._database.read(lambda c: thread_log.exists(c, cursor.thread_id)):
+            if not rows and not await database.read(lambda c: thread_log.exists(c, cursor.thread_id)):
                 return cursor.take_rows(self._channel.rows_after(cursor.seq) or [self._deletion()])
         except DatabaseUnavailable:
             await asyncio.sleep(_RETRY_S)
             self._behind = True
             return []
-        self._behind = len(rows) == _PAGE
+        self._behind = len(rows) == _ROWS_PER_QUERY
         return cursor.take_rows(rows)
 
     def _deletion(self) -> LogRow:
-        """The row that a thread's deletion took along, for a reader who was not told of it in time."""
+        """A row that says that the thread was deleted, for a reader that missed the published one."""
         cursor = self._cursor
         data = json.dumps(event_data("thread.deleted", cursor.thread_id, None, {"thread": {"id": cursor.thread_id}}))
         return LogRow(
             cursor.thread_id, cursor.seq + 1, "thread.deleted", None, data, resets=False, created_at=utc_now()
         )
 
-    async def _still_allowed(self) -> bool:
+    async def _still_may_read(self) -> bool:
         if self._may_read is None:
             return True
         with suppress(DatabaseUnavailable):
@@ -184,9 +207,9 @@ class StreamReader:
             waiting.set_result(None)
 
     async def _wait(self, longest_s: float) -> None:
-        """Until the channel has news, or it is time to look."""
+        """Return when the channel has something new, or after about `longest_s` seconds."""
         if not self._channel.live:
-            self._watch.watch(self._channel)
+            self._readers.log_watch.watch(self._channel)
         if self._woken:
             return
         loop = asyncio.get_running_loop()

@@ -4,7 +4,6 @@ import asyncio
 import socket
 from pathlib import Path
 
-import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.routers.sse import OpenStreams
@@ -224,8 +223,8 @@ async def test_a_process_that_stops_takes_no_new_messages(live: Live) -> None:
         assert [event async for event in events_of(stream)] == []
 
 
-async def test_a_stream_ends_when_the_right_to_read_it_is_lost(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ai_agents.streams.reader.HEARTBEAT_S", 0.05)
+async def test_a_stream_ends_when_the_right_to_read_it_is_lost(live: Live) -> None:
+    live.container.conn.readers.heartbeat_s = 0.05
     alice, bob = await live.user("alice"), await live.user("bob")
     thread = await live.scripted_thread(alice)
     await give_role(alice, "bob", "viewer", "thread", thread["id"])

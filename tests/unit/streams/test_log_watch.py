@@ -1,14 +1,11 @@
-"""Readers on a process that nobody tells of anything: one query serves them all."""
+"""Readers on a process that hears nothing from others: one query serves them all."""
 
 import asyncio
 from collections.abc import Sequence
 
-import pytest
-from sqlalchemy import Connection
-
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore
 from ai_agents.store.database import Database
-from ai_agents.streams import log_watch
+from ai_agents.streams.log_watch import LogWatch
 from ai_agents.streams.reader import StreamReader
 from ai_agents.testing import ScriptedProvider
 from tests.unit.runner.test_takeover import DeafBus
@@ -16,19 +13,24 @@ from tests.unit.runner.test_takeover import DeafBus
 USER = "ada"
 
 
+class CountingLogWatch(LogWatch):
+    """Notes which threads each query asks about."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.queries: list[set[str]] = []
+
+    async def find_newest(self, thread_ids: Sequence[str]) -> dict[str, int]:
+        self.queries.append(set(thread_ids))
+        return await super().find_newest(thread_ids)
+
+
 async def test_two_hundred_readers_cost_one_query_and_see_what_happens(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
 ) -> None:
-    monkeypatch.setattr(log_watch, "POLL_S", 0.05)
-    looks: list[set[str]] = []
-    newest = log_watch._newest
-
-    def counted(connection: Connection, thread_ids: Sequence[str]) -> dict[str, int]:
-        looks.append(set(thread_ids))
-        return newest(connection, thread_ids)
-
-    monkeypatch.setattr(log_watch, "_newest", counted)
     conn = DatabaseHandle(Database(database_url), DeafBus(), shared=True)
+    watch = conn.readers.log_watch = CountingLogWatch(conn.database)
+    watch.poll_s = 0.05
     runner = AgentRunner(conn, provider=ScriptedProvider())
     store = ThreadStore(conn)
     agent = await AgentStore(conn).create(name="assistant")
@@ -42,9 +44,9 @@ async def test_two_hundred_readers_cost_one_query_and_see_what_happens(
 
     following = [asyncio.create_task(follow(reader)) for reader in readers]
     async with asyncio.timeout(10):
-        while len(looks) < 3:
+        while len(watch.queries) < 3:
             await asyncio.sleep(0.02)
-    assert looks[-1] == {thread["id"] for thread in threads}, "one query about all of them"
+    assert watch.queries[-1] == {thread["id"] for thread in threads}, "one query about all of them"
     # As another process would: nothing in this one hears of it.
     elsewhere = DatabaseHandle(Database(database_url), DeafBus(), shared=True)
     await ThreadStore(elsewhere).update(threads[0]["id"], {"title": "Seen"})
