@@ -1,4 +1,4 @@
-"""One model after the other, until one begins to answer."""
+"""One model after another is asked until one begins to answer."""
 
 import asyncio
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ async def ask(chain: FallbackChain[Candidate], request: ModelRequest = REQUEST) 
     [DOWN, ProviderRejected("no key"), ProviderTruncated("cut before its first word")],
     ids=["down", "refused", "cut"],
 )
-async def test_the_next_one_is_asked_where_the_first_does_not_begin(failure: ProviderError) -> None:
+async def test_the_next_model_is_asked_where_the_first_does_not_begin(failure: ProviderError) -> None:
     first, second, third = ScriptedProvider(failure), ScriptedProvider("Hello."), ScriptedProvider()
     provider = fallback(first, second, third)
 
@@ -90,16 +90,16 @@ async def test_the_next_one_is_asked_where_the_first_does_not_begin(failure: Pro
 
 
 @pytest.mark.parametrize("error", [ProviderNotConfigured("no key"), ContextOverflow("too long")])
-async def test_one_that_cannot_be_opened_is_passed_over(error: Exception) -> None:
+async def test_a_candidate_that_cannot_be_opened_is_skipped(error: Exception) -> None:
     assert await ask(fallback(error, ScriptedProvider("Hello."))) == "Hello."
 
 
-async def test_a_failure_that_is_nobodys_is_not_passed_over() -> None:
+async def test_an_error_that_is_not_the_models_is_raised() -> None:
     with pytest.raises(DatabaseUnavailable):
         await ask(fallback(DatabaseUnavailable(), ScriptedProvider("Hello.")))
 
 
-async def test_where_none_answers_the_first_error_tells_of_all() -> None:
+async def test_where_no_model_answers_the_first_error_includes_the_others() -> None:
     provider = fallback(ScriptedProvider(DOWN), ScriptedProvider(ProviderRejected("No key.")))
 
     with pytest.raises(
@@ -109,7 +109,7 @@ async def test_where_none_answers_the_first_error_tells_of_all() -> None:
     assert caught.value.retryable
 
 
-async def test_an_answer_that_breaks_off_is_not_followed_by_anothers() -> None:
+async def test_a_cut_answer_is_not_continued_by_the_next_model() -> None:
     first, second = ScriptedProvider(["Half", DOWN]), ScriptedProvider("Whole")
     provider = fallback(first, second)
     seen: list[str] = []
@@ -125,7 +125,7 @@ async def test_an_answer_that_breaks_off_is_not_followed_by_anothers() -> None:
     assert not second.requests
 
 
-async def test_whoever_breaks_off_twice_is_not_asked_a_third_time() -> None:
+async def test_a_model_whose_answers_were_cut_twice_is_not_asked_again() -> None:
     first, second = ScriptedProvider(["Half", DOWN], ["Half", DOWN]), ScriptedProvider("Whole")
     provider = fallback(first, second)
 
@@ -136,7 +136,7 @@ async def test_whoever_breaks_off_twice_is_not_asked_a_third_time() -> None:
     assert len(first.requests) == 2
 
 
-async def test_later_rounds_go_to_whoever_answered_and_bring_what_was_added() -> None:
+async def test_later_rounds_go_to_the_model_that_answered_with_the_new_messages() -> None:
     first, second = ScriptedProvider(DOWN), ScriptedProvider("one", "two")
     provider = fallback(first, second)
     longer = ModelRequest("model-0", (*REQUEST.messages, said("more")))
@@ -149,7 +149,7 @@ async def test_later_rounds_go_to_whoever_answered_and_bring_what_was_added() ->
     assert second.requests[1].model == "model-1"
 
 
-async def test_one_that_comes_in_late_is_not_told_twice_what_it_was_opened_with() -> None:
+async def test_a_model_opened_late_is_not_sent_the_same_messages_twice() -> None:
     first, second = ScriptedProvider("one", DOWN), ScriptedProvider("two", "three")
     provider = fallback(first, second)
     longer = ModelRequest("model-0", (*REQUEST.messages, said("more")))
@@ -164,7 +164,7 @@ async def test_one_that_comes_in_late_is_not_told_twice_what_it_was_opened_with(
     ]
 
 
-async def test_an_open_breaker_sends_to_the_next_at_once() -> None:
+async def test_a_model_with_an_open_breaker_is_skipped() -> None:
     breakers = Breakers()
     first = ScriptedProvider(*[DOWN] * THRESHOLD)
 
@@ -173,7 +173,7 @@ async def test_an_open_breaker_sends_to_the_next_at_once() -> None:
     assert len(first.requests) == THRESHOLD
 
 
-async def test_an_open_breaker_stops_nobody_who_has_no_other_choice() -> None:
+async def test_a_single_model_is_asked_although_its_breaker_is_open() -> None:
     breakers = Breakers()
     for _ in range(THRESHOLD):
         with pytest.raises(ProviderError):
@@ -183,7 +183,7 @@ async def test_an_open_breaker_stops_nobody_who_has_no_other_choice() -> None:
     assert not breakers.get("scripted", "model-0").is_open
 
 
-async def test_a_call_that_was_cancelled_is_no_failure() -> None:
+async def test_a_cancelled_call_is_no_failure() -> None:
     breakers = Breakers()
     first = ScriptedProvider([asyncio.Event()])
     asking = asyncio.create_task(ask(fallback(first, breakers=breakers)))
@@ -201,7 +201,7 @@ def shares(requests: Sequence[ModelRequest]) -> float | None:
     return requests[0].start_within_s
 
 
-async def test_all_share_the_time_until_the_first_token() -> None:
+async def test_all_models_share_the_time_until_the_first_token() -> None:
     asked = [ScriptedProvider(DOWN), ScriptedProvider(DOWN), ScriptedProvider("Hello.")]
 
     await ask(FallbackChain(candidates(*asked), Breakers(), patience_s=40.0))
