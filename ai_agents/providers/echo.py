@@ -14,8 +14,11 @@ from ai_agents.core.types import (
     ModelEvent,
     ModelMessage,
     ModelRequest,
+    PartDelta,
+    PartEnd,
+    PartStart,
     ResponseEnd,
-    StopReason,
+    TextPart,
     ToolResultPart,
     Usage,
 )
@@ -49,28 +52,26 @@ class EchoProvider(Provider):
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`."""
-        writer = PartWriter()
+        model = request.model or DEFAULT_MODEL
         command = _tool_command(request)
-        words: list[str] = []
-        stop_reason: StopReason = "end"
         if command is not None:
+            writer = PartWriter()
             writer.tool_call(*command)
-            stop_reason = "tool_use"
-        else:
-            words = _WORDS.findall(_answer(request))
-            if request.settings.max_tokens is not None and len(words) > request.settings.max_tokens:
-                words = words[: request.settings.max_tokens]
-                stop_reason = "max_tokens"
-        for word in words:
-            await asyncio.sleep(self._delay_s)
-            writer.write("text", word)
             for event in writer.events:
                 yield event
-            writer.events.clear()
-        writer.close()
-        writer.events.append(ResponseEnd(stop_reason, _usage(request, words), request.model or DEFAULT_MODEL))
-        for event in writer.events:
-            yield event
+            yield ResponseEnd("tool_use", _usage(request, []), model)
+            return
+        words = _WORDS.findall(_answer(request))
+        limit = request.settings.max_tokens
+        said = words if limit is None else words[:limit]
+        for index, word in enumerate(said):
+            await asyncio.sleep(self._delay_s)
+            if index == 0:
+                yield PartStart(0, "text")
+            yield PartDelta(0, "text", word)
+        if said:
+            yield PartEnd(0, TextPart("".join(said)))
+        yield ResponseEnd("end" if said == words else "max_tokens", _usage(request, said), model)
 
 
 def _tool_command(request: ModelRequest) -> tuple[str, str] | None:
