@@ -1,1 +1,1 @@
-"""Files that are sent along with messages: told what they are, kept, read, and formatted for each model."""
+"""Files that messages refer to: what kind they are, where they are stored, their text, and how a model gets them."""

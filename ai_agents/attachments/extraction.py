@@ -1,7 +1,6 @@
-"""The text of PDFs and of Word's documents, read in a process that may take so much time and memory and no more.
+"""Extracts the text of PDFs and Word documents in a separate process with limits of time and memory.
 
-The process sees the document as its standard input and nothing of this one: no environment, no other file. It can write
-to no file.
+That process gets the document on its standard input. It has no environment and no other file, and cannot write files.
 """
 
 import asyncio
@@ -19,20 +18,20 @@ from ai_agents.core.exceptions import InvalidRequest, Overloaded
 from ai_agents.core.extras import require
 from ai_agents.core.json import clean_text
 
-# Seconds of processor time, and of the clock: with them a document that never ends is refused within 5 s.
+# Processor time, and elapsed time. So an endless document is refused within 5 s.
 TIME_LIMIT_S = 3
 _WALL_LIMIT_S = 3.5
 MEMORY_LIMIT_BYTES = 512 << 20
-# About 250 000 tokens: more than most models take.
+# About 250,000 tokens, which is more than most models take.
 MAX_TEXT_CHARACTERS = 1 << 20
-# Four bytes are the most that a character has in UTF-8.
+# A character has at most four bytes in UTF-8.
 _MAX_TEXT_BYTES = 4 * MAX_TEXT_CHARACTERS
-# At once in one process, however many are uploaded at once.
+# Readers at the same time in one service process.
 _PARALLEL = 2
 _WAIT_S = 30
 _PROGRAM = Path(__file__).with_name("reader.py")
 _KINDS = {PDF: "pdf", DOCX: "docx"}
-# JSON's longest way to say a character, twice for one beyond 16 bits.
+# A character takes at most 12 bytes in JSON: two escape sequences for one beyond 16 bits.
 _MAX_OUTPUT = 12 * MAX_TEXT_CHARACTERS + 4096
 _REASONS = {
     "malformed": "The file cannot be read: it is broken.",
@@ -44,7 +43,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document's text; empty where it has none, as a scan. `pages` only of PDFs; `cut` where there was more."""
+    """The text of a document, empty for a scan. `pages` is None except for PDFs. `cut` if there was more text."""
 
     text: str
     pages: int | None
@@ -52,18 +51,18 @@ class Extracted:
 
 
 def has_text_to_extract(media_type: str) -> bool:
-    """Whether files of this type are documents whose text has to be drawn from them."""
+    """Whether files of this type are documents whose text has to be extracted."""
     return media_type in _KINDS
 
 
 def beginning_of(content: bytes | mmap) -> str:
-    """As much of a text's content as is sent to a model."""
+    """The part of a text file that is sent to a model."""
     text = bytes(content[:_MAX_TEXT_BYTES]).decode("utf-8-sig", "ignore")
     return clean_text(text[:MAX_TEXT_CHARACTERS])
 
 
 class Extractor:
-    """Runs readers, a few at once."""
+    """Runs reader processes, a few at the same time."""
 
     def __init__(self, *, time_limit_s: int = TIME_LIMIT_S, memory_limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self._time_limit_s = time_limit_s
@@ -71,9 +70,9 @@ class Extractor:
         self._turns = asyncio.Semaphore(_PARALLEL)
 
     async def extract(self, file: BinaryIO, media_type: str) -> Extracted:
-        """The text of a document, which `file` is at the beginning of.
+        """The text of a document. `file` is at its beginning.
 
-        Raises `InvalidRequest` where it is broken, encrypted or takes too much; `Overloaded` where too many wait.
+        Raises `InvalidRequest` if it is broken, encrypted or exceeds a limit, and `Overloaded` if too many wait.
         """
         if media_type == PDF:
             require("pypdf")
@@ -112,7 +111,7 @@ class Extractor:
 
 
 async def _read_to_end(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None  # noqa: S101  # it was asked for
+    assert process.stdout is not None  # noqa: S101  # stdout is a pipe
     output = bytearray()
     while piece := await process.stdout.read(1 << 16):
         output += piece
@@ -127,7 +126,7 @@ def _read_output(status: int, output: bytes) -> Extracted:
     try:
         found: dict[str, Any] = json.loads(output)
     except ValueError:
-        raise _refusal("too_large") from None  # it had no memory left to say so
+        raise _refusal("too_large") from None  # the process had no memory left to report it
     if "error" in found:
         raise _refusal(found["error"])
     return Extracted(clean_text(found["text"]), found["pages"], found["cut"])

@@ -1,22 +1,23 @@
-"""How a message's files go to a model: as they are, as the text that is in them, or by their names.
+"""How the files of messages are sent to a model: as they are, as their text, or by their names.
 
-First it is planned for a whole window, from what is known of each file; then the bytes and texts are read of what is
-sent, and of nothing else. Both depend on the history and the model alone, so that a request begins as the one before.
+First the forms are planned for a whole window, from the facts of each file. Then the bytes and texts of the files that
+are sent are read. Both depend only on the history and the model, so that a request begins like the previous one.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, beginning_of, has_text_to_extract
 from ai_agents.attachments.kinds import IMAGES, TEXTS
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.exceptions import UnsupportedAttachment
-from ai_agents.core.types import FileContent, FilePart, ModelMessage, Part
+from ai_agents.core.types import FileContent, FilePart, ModelMessage
 from ai_agents.providers.files import FileRules
 
 Loc = tuple[str | int, ...]
-# Read from the storage at once.
+# How many files are read from the storage at the same time.
 _PARALLEL = 4
 _NAME = FileContent("name")
 _TEXT = FileContent("text")
@@ -26,7 +27,7 @@ _CUT = "\n[The rest of the file is left out: it is too long.]"
 
 @dataclass(slots=True)
 class _Budget:
-    """What one request may still take of files as they are."""
+    """How many files one request can still take as they are."""
 
     rules: FileRules
     images: int
@@ -38,7 +39,7 @@ class _Budget:
         return cls(rules, rules.max_images, rules.max_pages, rules.max_total_bytes)
 
     def take(self, part: FilePart) -> str | None:
-        """Count a file in; where it cannot go as it is, why."""
+        """Count a file that is sent as it is. If that is not possible, return the reason."""
         rules, facts = self.rules, part.facts or {}
         is_image = part.media_type in IMAGES
         if not rules.takes(part.media_type):
@@ -61,9 +62,9 @@ class _Budget:
 
 
 def check_files(files: Iterable[tuple[FilePart, Loc]], rules: FileRules) -> None:
-    """Raises `UnsupportedAttachment` for the first of a message's files that the model can be given in no form.
+    """Raises `UnsupportedAttachment` for the first file of a message that the model cannot take in any form.
 
-    It names the file, and its place in the request.
+    Each file comes with its location in the request.
     """
     budget = _Budget.of(rules)
     for part, loc in files:
@@ -73,11 +74,11 @@ def check_files(files: Iterable[tuple[FilePart, Loc]], rules: FileRules) -> None
 def plan_files(
     messages: Sequence[ModelMessage], rules: FileRules, *, strict: bool = True, guarded_by: str | None = None
 ) -> tuple[ModelMessage, ...]:
-    """The messages, each of their files with the form in which it goes to the model.
+    """The messages, with the form in which each file is sent.
 
-    The newest come first where not all can go. What the model cannot be given goes by its name; if `strict`, the files
-    of the last user's message raise `UnsupportedAttachment` instead. `guarded_by` names what guardrails judge texts:
-    a document in which those have not looked for everything goes as its text.
+    If the model cannot take all files, the newest have priority. A file that it cannot take is sent by its name; with
+    `strict` it raises `UnsupportedAttachment` if it is in the last user message. `guarded_by` is the key of the
+    guardrails that judge texts: a document that they have not judged, or not allowed, is sent as its text.
     """
     if not any(isinstance(part, FilePart) for message in messages for part in message.parts):
         return tuple(messages)
@@ -85,61 +86,63 @@ def plan_files(
     newest = max((index for index, message in enumerate(messages) if strict and message.role == "user"), default=-1)
     planned = list(messages)
     for index in range(len(messages) - 1, -1, -1):
-        message = messages[index]
-        if any(isinstance(part, FilePart) for part in message.parts):
-            parts = _planned(message.parts, budget, guarded_by, required=index == newest)
-            planned[index] = replace(message, parts=parts)
+        content_of = partial(_planned, budget=budget, guarded_by=guarded_by, is_required=index == newest)
+        planned[index] = _with_contents(messages[index], content_of)
     return tuple(planned)
 
 
 async def load_files(messages: Sequence[ModelMessage], blobs: BlobStore | None) -> tuple[ModelMessage, ...]:
-    """The messages with the bytes and texts of their files. Without a storage they go by their names.
+    """The messages, with the bytes and texts of their files. Without a storage the files are sent by their names.
 
     Raises `StorageUnavailable`.
     """
-    wanted = {
-        (part.facts["sha256"], part.content.form): part
-        for message in messages
-        for part in message.parts
-        if isinstance(part, FilePart) and part.content and part.content.form != "name" and part.facts
-    }
-    if not wanted:
-        return tuple(messages)
+    parts = [part for message in messages for part in message.parts if isinstance(part, FilePart)]
+    wanted = {_load_key(part): part for part in parts if part.content and part.content.form != "name" and part.facts}
     found: dict[tuple[str, str], FileContent] = {}
     if blobs is not None:
-        turns = asyncio.Semaphore(_PARALLEL)
+        limit = asyncio.Semaphore(_PARALLEL)
 
-        async def load(key: tuple[str, str], part: FilePart) -> None:
-            async with turns:
-                found[key] = await _load(part, blobs, sha256=key[0], form=key[1])
+        async def load(part: FilePart, form: str) -> FileContent:
+            async with limit:
+                return await _load(part, blobs, form)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for key, part in wanted.items():
-                    group.create_task(load(key, part))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
-    return tuple(_with_content(message, found) for message in messages)
+        contents = await asyncio.gather(*(load(part, form) for (_, form), part in wanted.items()))
+        found = dict(zip(wanted, contents, strict=True))
+    return tuple(_with_contents(message, lambda part: found.get(_load_key(part), _NAME)) for message in messages)
 
 
-def _planned(parts: Sequence[Part], budget: _Budget, guarded_by: str | None, *, required: bool) -> tuple[Part, ...]:
-    planned: list[Part] = []
-    for part in parts:
-        if not isinstance(part, FilePart):
-            planned.append(part)
-            continue
-        try:
-            content = _TEXT if _is_for_guards(part, guarded_by) else _form(part, budget)
-        except UnsupportedAttachment:
-            if required:
-                raise
-            content = _NAME
-        planned.append(replace(part, content=content))
-    return tuple(planned)
+async def read_text(part: FilePart, blobs: BlobStore | None) -> str:
+    """The text of a file that a model may receive; "" if there is none. Raises `StorageUnavailable`."""
+    is_text = part.media_type in TEXTS or has_text_to_extract(part.media_type)
+    if blobs is None or not is_text or not part.facts:
+        return ""
+    return (await _load(part, blobs, "text")).text
+
+
+def _with_contents(message: ModelMessage, content_of: Callable[[FilePart], FileContent]) -> ModelMessage:
+    if not any(isinstance(part, FilePart) for part in message.parts):
+        return message
+    return replace(
+        message,
+        parts=tuple(
+            replace(part, content=content_of(part)) if isinstance(part, FilePart) else part for part in message.parts
+        ),
+    )
+
+
+def _planned(part: FilePart, *, budget: _Budget, guarded_by: str | None, is_required: bool) -> FileContent:
+    if _is_withheld(part, guarded_by):
+        return _TEXT
+    try:
+        return _form(part, budget)
+    except UnsupportedAttachment:
+        if is_required:
+            raise
+        return _NAME
 
 
 def _form(part: FilePart, budget: _Budget, loc: Loc = ()) -> FileContent:
-    """As it is where the model takes it so, else as its text. Raises `UnsupportedAttachment`."""
+    """As it is if the model takes it, otherwise as its text. Raises `UnsupportedAttachment`."""
     if part.media_type in TEXTS:
         return _TEXT
     reason = budget.take(part)
@@ -152,45 +155,26 @@ def _form(part: FilePart, budget: _Budget, loc: Loc = ()) -> FileContent:
     raise UnsupportedAttachment(f"{part.filename} cannot be sent: {reason}.", loc=loc)
 
 
-def _is_for_guards(part: FilePart, guarded_by: str | None) -> bool:
-    """Whether only what guardrails leave of a document's text may be sent: they found something in it, or it was not
-    they who looked. One without text, a scan for one, shows them nothing.
+def _is_withheld(part: FilePart, guarded_by: str | None) -> bool:
+    """Whether only the redacted text of a document may be sent: guardrails found something in it, or these guardrails
+    have not judged it. A document without text, for example a scan, is not judged.
     """
     facts = part.facts or {}
     is_clean = "hidden" not in facts and (guarded_by is None or facts.get("clean_for") == guarded_by)
     return not is_clean and has_text_to_extract(part.media_type) and bool(facts.get("text_tokens"))
 
 
-async def read_text(part: FilePart, blobs: BlobStore | None) -> str:
-    """The text that a model may be shown of a file; "" where there is none. Raises `StorageUnavailable`."""
-    is_text = part.media_type in TEXTS or has_text_to_extract(part.media_type)
-    if blobs is None or not is_text or not part.facts:
-        return ""
-    return (await _load(part, blobs, sha256=part.facts["sha256"], form="text")).text
+def _load_key(part: FilePart) -> tuple[str, str]:
+    return (part.facts or {}).get("sha256", ""), "name" if part.content is None else part.content.form
 
 
-async def _load(part: FilePart, blobs: BlobStore, *, sha256: str, form: str) -> FileContent:
+async def _load(part: FilePart, blobs: BlobStore, form: str) -> FileContent:
+    facts = part.facts or {}
     if form == "data":
-        return FileContent("data", data=await blobs.read(sha256))
+        return FileContent("data", data=await blobs.read(facts["sha256"]))
     if has_text_to_extract(part.media_type):
-        drawn = await blobs.find_text(sha256)
-        if drawn is None:
-            return _NAME
-        text, cut = drawn, bool((part.facts or {}).get("cut"))
+        text, is_cut = await blobs.find_text(facts["sha256"]), bool(facts.get("cut"))
     else:
-        content = await blobs.read(sha256)
-        text = beginning_of(content)
-        cut = len(text) >= MAX_TEXT_CHARACTERS
-    return FileContent("text", text=text + _CUT if cut else text)
-
-
-def _with_content(message: ModelMessage, found: dict[tuple[str, str], FileContent]) -> ModelMessage:
-    if not any(isinstance(part, FilePart) for part in message.parts):
-        return message
-    parts = tuple(_filled(part, found) if isinstance(part, FilePart) else part for part in message.parts)
-    return replace(message, parts=parts)
-
-
-def _filled(part: FilePart, found: dict[tuple[str, str], FileContent]) -> FilePart:
-    form = "name" if part.content is None else part.content.form
-    return replace(part, content=found.get(((part.facts or {}).get("sha256", ""), form), _NAME))
+        text = beginning_of(await blobs.read(facts["sha256"]))
+        is_cut = len(text) >= MAX_TEXT_CHARACTERS
+    return _NAME if text is None else FileContent("text", text=text + _CUT if is_cut else text)

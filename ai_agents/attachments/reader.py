@@ -1,8 +1,9 @@
-"""Reads the text of one document. It is a program of its own, started by `extraction` for each document: whatever the
-document does to it, this process alone is ended.
+"""Reads the text of one document. `extraction` runs this program in a new process for each document, so that a hostile
+document can end only that process.
 
-Usage: reader.py <pdf|docx> <bytes of memory> <seconds of processor time> <characters of text>, the document as standard
-input. Prints one JSON object, `{"text", "pages", "cut"}` or `{"error"}`: `malformed`, `encrypted` or `too_large`.
+Usage: reader.py <pdf|docx> <bytes of memory> <seconds of processor time> <characters of text>, with the document on
+standard input. Prints one JSON object: `{"text", "pages", "cut"}`, or `{"error"}` with `malformed`, `encrypted` or
+`too_large`.
 """
 
 import json
@@ -15,23 +16,23 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 from xml.parsers import expat
 
-# What a page or a part may unpack to; those of real documents have a hundredth of it.
+# The most that a page or a part may unpack to. Real ones unpack to a hundredth of it.
 MAX_UNPACKED = 48 << 20
-_PIECE = 64 * 1024
-# After it no further page is begun, so that a long document gives as many as there was time for.
+_CHUNK_BYTES = 64 * 1024
+# No page is begun after this time, so that a long document gives the pages that there was time for.
 _TIME_FOR_PAGES_S = 2.0
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
-# ISO 29500 in its strict form.
+# The strict form of ISO 29500.
 _STRICT_WORD = "http://purl.oclc.org/ooxml/wordprocessingml/main "
 _BREAKS = {"p": "\n", "tr": "\n", "br": "\n", "cr": "\n", "tab": "\t", "tc": "\t"}
 
 
-class Refused(Exception):
-    """The document gives no text; the word says why."""
+class Unreadable(Exception):
+    """The text cannot be extracted. The message is the error that `main` prints; it prints `malformed` for others."""
 
 
-class Text:
-    """Text as it is gathered, up to a length."""
+class TextCollector:
+    """Collects text up to a length."""
 
     def __init__(self, limit: int) -> None:
         self._pieces: list[str] = []
@@ -48,10 +49,10 @@ class Text:
         return "".join(self._pieces).strip()
 
 
-def read_pdf(file: BinaryIO, text: Text) -> int:
-    """Add the text of its pages; how many it has. Raises `Refused`."""
+def read_pdf(file: BinaryIO, text: TextCollector) -> int:
+    """Add the text of all pages, and return their number. Raises `Unreadable`."""
     from pypdf import PdfReader, overwrite_configuration
-    from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError, PyPdfError
+    from pypdf.errors import DependencyError, FileNotDecryptedError, LimitReachedError
 
     overwrite_configuration(
         zlib_maximum_output_length=MAX_UNPACKED,
@@ -59,14 +60,14 @@ def read_pdf(file: BinaryIO, text: Text) -> int:
         run_length_maximum_output_length=MAX_UNPACKED,
         brotli_maximum_output_length=MAX_UNPACKED,
         array_based_stream_maximum_output_length=MAX_UNPACKED,
-        jbig2dec_binary=None,  # no further process
+        jbig2dec_binary=None,  # starts no other process
         disable_legacy_handling=True,
     )
     last_begin = time.monotonic() + _TIME_FOR_PAGES_S
     try:
         reader = PdfReader(file)
         if reader.is_encrypted and not reader.decrypt(""):
-            raise Refused("encrypted")
+            raise Unreadable("encrypted")
         pages = len(reader.pages)
         readable = 0
         for number in range(pages):
@@ -75,32 +76,30 @@ def read_pdf(file: BinaryIO, text: Text) -> int:
                 break
             readable += _add_page(reader, number, text)
     except LimitReachedError as error:
-        raise Refused("too_large") from error
+        raise Unreadable("too_large") from error
     except (DependencyError, FileNotDecryptedError) as error:
-        raise Refused("encrypted") from error
-    except PyPdfError as error:
-        raise Refused("malformed") from error
+        raise Unreadable("encrypted") from error
     if not readable:
-        raise Refused("too_large" if text.cut else "malformed")
+        raise Unreadable("too_large" if text.cut else "malformed")
     return pages
 
 
-def _add_page(reader: Any, number: int, text: Text) -> bool:
-    """Whether the page could be read. One that is broken does not spoil the others."""
+def _add_page(reader: Any, number: int, text: TextCollector) -> bool:
+    """Add the text of a page. Returns whether it could be read: a broken page does not affect the others."""
     from pypdf.errors import LimitReachedError
 
     try:
-        said = reader.pages[number].extract_text()
+        page_text = reader.pages[number].extract_text()
     except (LimitReachedError, MemoryError):
         raise
     except Exception:  # noqa: BLE001  # a broken page makes the library fail in any way
         return False
-    text.add(f"{said.strip()}\n\n")
+    text.add(f"{page_text.strip()}\n\n")
     return True
 
 
-def read_docx(file: BinaryIO, text: Text) -> None:
-    """Add the text of the document's body, its paragraphs and rows as lines. Raises `Refused`."""
+def read_docx(file: BinaryIO, text: TextCollector) -> None:
+    """Add the text of the document's body, with paragraphs and rows as lines. Raises `Unreadable`."""
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     inside, cells = False, 0
@@ -125,30 +124,28 @@ def read_docx(file: BinaryIO, text: Text) -> None:
             text.add(data)
 
     def refuse(*_declared: Any) -> NoReturn:
-        raise Refused("malformed")  # documents declare nothing; what does is made to grow
+        raise Unreadable("malformed")  # only hostile documents declare entities, which expand
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
     try:
-        for piece in _body(file):
-            parser.Parse(piece)
+        for chunk in _body(file):
+            parser.Parse(chunk)
             if text.cut:
                 return
         parser.Parse(b"", True)
-    except (expat.ExpatError, zipfile.BadZipFile, NotImplementedError, KeyError, EOFError, OSError) as error:
-        raise Refused("malformed") from error
-    except RuntimeError as error:  # what zipfile says of a password
-        raise Refused("encrypted") from error
+    except RuntimeError as error:  # zipfile raises it for a password, and its subclass for an unknown compression
+        raise Unreadable("malformed" if isinstance(error, NotImplementedError) else "encrypted") from error
 
 
 def _body(file: BinaryIO) -> Iterator[bytes]:
     unpacked = 0
     with zipfile.ZipFile(file) as archive, archive.open("word/document.xml") as body:
-        while piece := body.read(_PIECE):
-            unpacked += len(piece)
+        while chunk := body.read(_CHUNK_BYTES):
+            unpacked += len(chunk)
             if unpacked > MAX_UNPACKED:
-                raise Refused("too_large")
-            yield piece
+                raise Unreadable("too_large")
+            yield chunk
 
 
 def _tag(name: str) -> str:
@@ -156,7 +153,7 @@ def _tag(name: str) -> str:
 
 
 def _limit(memory_bytes: int, time_s: int) -> None:
-    """Bound what this process may take, before it looks at the document."""
+    """Set the limits of this process, before it reads the document."""
     for what, most in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, time_s),
@@ -167,24 +164,24 @@ def _limit(memory_bytes: int, time_s: int) -> None:
 
 
 def main(kind: str, memory_bytes: int, time_s: int, characters: int) -> None:
-    """Read the document and print what is found."""
+    """Read the document and print the result."""
     logging.disable()
-    text = Text(characters)
+    text = TextCollector(characters)
     pages: int | None = None
     try:
         if kind == "pdf":
-            import pypdf  # noqa: F401  # while there is time: a busy machine takes a while to load it
+            import pypdf  # noqa: F401  # before the time limit starts: loading is slow on a busy machine
         _limit(memory_bytes, time_s + int(time.process_time()))
         if kind == "pdf":
             pages = read_pdf(sys.stdin.buffer, text)
         else:
             read_docx(sys.stdin.buffer, text)
         found: dict[str, Any] = {"text": str(text), "pages": pages, "cut": text.cut}
-    except Refused as refused:
-        found = {"error": str(refused)}
+    except Unreadable as error:
+        found = {"error": str(error)}
     except MemoryError:
         found = {"error": "too_large"}
-    except Exception:  # noqa: BLE001  # the edge of this process: what the libraries did not expect is a broken file
+    except Exception:  # noqa: BLE001  # libraries raise anything for a broken file
         found = {"error": "malformed"}
     sys.stdout.buffer.write(json.dumps(found, ensure_ascii=True).encode())
 
