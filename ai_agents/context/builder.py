@@ -16,7 +16,15 @@ from ai_agents.context.tokens import SAFETY_MARGIN, ModelTokens, TokenEstimator
 from ai_agents.context.windows import context_window, input_budget
 from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.tokens import estimate_json, estimate_message, estimate_text, estimate_tool
-from ai_agents.core.types import MessageRole, ModelMessage, ModelRequest, ModelSettings, TextPart, ToolDefinition
+from ai_agents.core.types import (
+    CountingMethod,
+    MessageRole,
+    ModelMessage,
+    ModelRequest,
+    ModelSettings,
+    TextPart,
+    ToolDefinition,
+)
 from ai_agents.memory.base import Window
 from ai_agents.memory.turns import starts_of_turns
 
@@ -71,7 +79,7 @@ class ContextAccount:
     uncalibrated_tokens: int
     window_tokens: int
     budget_tokens: int
-    method: str
+    method: CountingMethod
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.ids import utc_now
 from ai_agents.core.tokens import estimate_message, estimate_text, estimate_tool
-from ai_agents.core.types import ModelMessage, ToolDefinition
+from ai_agents.core.types import CountingMethod, ModelMessage, ToolDefinition
 from ai_agents.store.database import Database
 from ai_agents.store.models import TokenRatioTable
 
@@ -52,7 +52,7 @@ class ModelTokens:
         return self.calibration.ratio
 
     @property
-    def method(self) -> str:
+    def method(self) -> CountingMethod:
         """How the counts are made, in a word."""
         return "calibrated estimate" if self.calibration.samples else "estimate"
 

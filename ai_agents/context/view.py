@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -12,8 +12,8 @@ from ai_agents.context.contexts import Contexts
 from ai_agents.context.requests import RequestBuilder
 from ai_agents.context.tokens import ModelTokens
 from ai_agents.core.parts import part_to_public
-from ai_agents.core.rows import Agent
-from ai_agents.core.types import JsonObject, ModelMessage
+from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, ViewedMessage, ViewedTool
+from ai_agents.core.types import ModelMessage
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.store.history import History
@@ -36,7 +36,7 @@ class ContextAsked:
     is_admin: bool = False
 
 
-def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked) -> JsonObject:
+def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked) -> ContextView:
     """See `AgentRunner.context`."""
     access = require_on_thread(connection, asked.user_id, "read", asked.thread_id, is_admin=asked.is_admin)
     agent = contexts.agents.get(connection, access.agent_id, access.agent_version)
@@ -63,7 +63,7 @@ def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked
             "budget": built.account.budget_tokens,
             "window": built.account.window_tokens,
         },
-        "left_out": [asdict(each) for each in left_out],
+        "left_out": [cast("LeftOutMessage", asdict(each)) for each in left_out],
     }
 
 
@@ -79,7 +79,7 @@ def _strategy(requests: RequestBuilder, agent: Agent, asked: StrategyAsked) -> M
             return strategy_from_config(asked)
 
 
-def _messages(built: BuiltContext) -> list[JsonObject]:
+def _messages(built: BuiltContext) -> list[ViewedMessage]:
     return [
         {
             "seq": message.seq,
@@ -91,7 +91,7 @@ def _messages(built: BuiltContext) -> list[JsonObject]:
     ]
 
 
-def _tools(built: BuiltContext) -> list[JsonObject]:
+def _tools(built: BuiltContext) -> list[ViewedTool]:
     return [
         {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
         for tool in built.request.tools

@@ -7,6 +7,7 @@ clients do not see. Times are RFC 3339 in UTC. A value is `JsonObject` only wher
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 
 from ai_agents.core.types import (
+    CountingMethod,
     JobKind,
     JobStatus,
     JsonObject,
@@ -221,6 +222,33 @@ class RunRow(TypedDict):
     notices: list[Notice] | None
 
 
+class RunValues(TypedDict, total=False):
+    """Columns of a run that are written. `lease_s` is a lease of so many seconds from now, None for none."""
+
+    id: str
+    thread_id: str
+    agent_id: str
+    agent_version: int
+    user_id: str
+    status: RunStatus
+    attempt: int
+    user_message_id: str
+    message_id: str | None
+    queue_position: int | None
+    fence: int
+    lease_owner: str | None
+    lease_s: float | None
+    cancel_requested: bool
+    usage: TokenCounts
+    cost: Money | None
+    stop_reason: str | None
+    error: Problem | None
+    created_at: str
+    started_at: str
+    finished_at: str
+    notices: list[Notice]
+
+
 class RunKey(TypedDict):
     """Which run it is, and in which thread."""
 
@@ -361,7 +389,7 @@ class ToolListing(TypedDict):
 
 
 class ToolRow(TypedDict):
-    """A tool that an admin made; see `store.models.AdminToolTable`. The last one's time of change is not read."""
+    """A tool that an admin made, without `updated_at`; see `store.models.AdminToolTable`."""
 
     name: str
     type: Literal["http", "mcp"]
@@ -371,3 +399,52 @@ class ToolRow(TypedDict):
     approved: dict[str, OfferedTool] | None
     version: int
     created_at: str
+
+
+class ViewedMessage(TypedDict):
+    """A message as the model would get it. `seq` is None for what is not in the thread, such as the summary."""
+
+    seq: int | None
+    role: MessageRole
+    parts: list[PublicPart]
+    tokens: int
+
+
+class ViewedTool(TypedDict):
+    """A tool that the model would get. `parameters` is a JSON Schema."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+
+
+class ViewedTokens(TypedDict):
+    """The size of a request: `total` fits if it is at most `budget`; the rest of `window` is for the answer."""
+
+    total: int
+    method: CountingMethod
+    budget: int
+    window: int
+
+
+class LeftOutMessage(TypedDict):
+    """A message that would not be sent. Without a role it stands for all earlier messages that are not listed."""
+
+    seq: int
+    role: MessageRole | None
+    tokens: int | None
+    reason: Literal["strategy", "summarized", "token_budget", "not_sendable"]
+
+
+class ContextView(TypedDict):
+    """What the model would get now. `system` and `tools` are None for users who may not see the agent."""
+
+    provider: str
+    model: str
+    strategy: str
+    system: str | None
+    summary: str | None
+    messages: list[ViewedMessage]
+    tools: list[ViewedTool] | None
+    tokens: ViewedTokens
+    left_out: list[LeftOutMessage]

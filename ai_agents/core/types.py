@@ -31,6 +31,7 @@ StopReason = Literal[
     "other",
 ]
 ReasoningEffort = Literal["none", "low", "medium", "high"]
+CountingMethod = Literal["estimate", "calibrated estimate"]
 TERMINAL_RUN_STATUSES: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 
 

@@ -20,7 +20,7 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Agent, Message, Run, RunRow
+from ai_agents.core.rows import Agent, Message, Run, RunRow, RunValues
 from ai_agents.core.types import FilePart, TextPart
 from ai_agents.runner.follow_up import NO_FOLLOW_UP, FollowUp
 from ai_agents.runner.input_guarding import Verdict
@@ -156,7 +156,12 @@ class Admitter:
         self, connection: Connection, request: AdmissionRequest, new: "_NewRun", lease: NewLease, *, seq: int
     ) -> Admitted:
         message = _insert_user_message(connection, request, new, seq=seq)
-        state = {"status": "running", "lease_owner": lease.owner, "lease_s": lease.lease_s, "started_at": new.now}
+        state: RunValues = {
+            "status": "running",
+            "lease_owner": lease.owner,
+            "lease_s": lease.lease_s,
+            "started_at": new.now,
+        }
         row = _insert_run(connection, request, new, state)
         thread_log.write(connection, request.thread_id, seq, [started_entry(row, message)])
         _record_findings(connection, request, new.run_id)
@@ -250,8 +255,8 @@ def _insert_user_message(
     )
 
 
-def _insert_run(connection: Connection, request: AdmissionRequest, new: _NewRun, state: Mapping[str, Any]) -> RunRow:
-    values: dict[str, Any] = {
+def _insert_run(connection: Connection, request: AdmissionRequest, new: _NewRun, state: RunValues) -> RunRow:
+    values: RunValues = {
         "id": new.run_id,
         "thread_id": request.thread_id,
         "agent_id": new.agent_id,

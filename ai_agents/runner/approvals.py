@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import Conflict, ToolCallNotFound
-from ai_agents.core.rows import Notice, Run, RunRow
+from ai_agents.core.rows import Notice, Run, RunRow, RunValues
 from ai_agents.core.types import ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.follow_up import NO_FOLLOW_UP, FollowUp
@@ -49,7 +49,7 @@ def record_waiting(connection: Connection, run: OwnedRun, *, wait_s: float, noti
     thread_log.lock(connection, run.thread_id)
     if runs.get_row(connection, run.thread_id, run.id)["cancel_requested"]:
         return False
-    values = {"status": "waiting", "lease_owner": None, "lease_s": wait_s, "notices": list(notices)}
+    values: RunValues = {"status": "waiting", "lease_owner": None, "lease_s": wait_s, "notices": list(notices)}
     runs.update_owned(connection, run, values)
     approvals = [
         {"tool_call_id": each.call.tool_call_id, "name": each.call.name, "arguments": each.call.arguments}
@@ -115,7 +115,7 @@ def _refuse(connection: Connection, thread_id: str, run_id: str, call: ToolCallP
 def _resume(connection: Connection, row: RunRow, lease: NewLease | None) -> Decided:
     if any(each.status == "waiting" for each in tool_calls.list_open(connection, row["id"])):
         return Decided(runs.to_public(row))
-    values = {
+    values: RunValues = {
         "status": "running",
         "lease_owner": lease.owner if lease else None,
         # Without a lease that holds, any process may take the run over.

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.money import cost_to_dict
-from ai_agents.core.rows import Message, Notice, Problem, Run, RunRow
+from ai_agents.core.rows import Message, Notice, Problem, Run, RunRow, RunValues
 from ai_agents.core.types import (
     JsonObject,
     MessageStatus,
@@ -105,7 +105,7 @@ def record_step(
     seq = first + len(findings)
     used = _with_call(run, answer.call)
     next_message_id = new_id()
-    runs.update_owned(connection, run, {"message_id": next_message_id} | _usage_values(used))
+    runs.update_owned(connection, run, {"message_id": next_message_id, **_usage_values(used)})
     _insert_call(connection, run, answer.call)
     message = _insert_answer(connection, run, answer, seq=seq)
     tool_calls.insert_calls(connection, run.id, calls, waiting=waiting)
@@ -157,7 +157,7 @@ def record_retry(connection: Connection, run: OwnedRun, reason: str, call: CallR
     attempt = run.attempt + 1
     next_message_id = new_id()
     seq = thread_log.reserve(connection, run.thread_id, 1)
-    values = {"attempt": attempt, "message_id": next_message_id} | _usage_values(_with_call(run, call))
+    values: RunValues = {"attempt": attempt, "message_id": next_message_id, **_usage_values(_with_call(run, call))}
     row = runs.update_owned(connection, run, values)
     _insert_call(connection, run, call)
     facts = {"attempt": attempt, "reason": reason, "discard": [run.message_id]}
@@ -178,7 +178,7 @@ def end_owned(
     first, titled = thread_log.reserve_and_see(connection, run.thread_id, len(found) + (2 if ending.answer else 1))
     call = ending.answer.call if ending.answer else ending.call
     used = run if call is None else _with_call(run, call)
-    row = runs.update_owned(connection, run, _terminal_values(ending) | _usage_values(used))
+    row = runs.update_owned(connection, run, {**_terminal_values(ending), **_usage_values(used)})
     if call is not None:
         _insert_call(connection, run, call)
     message = _insert_answer(connection, run, ending.answer, seq=first + len(found)) if ending.answer else None
@@ -269,7 +269,7 @@ def _with_call(run: OwnedRun, call: CallRecord) -> OwnedRun:
     return replace(run, usage=run.usage + call.usage, cost=cost)
 
 
-def _usage_values(run: OwnedRun) -> JsonObject:
+def _usage_values(run: OwnedRun) -> RunValues:
     """What the run has used so far, as columns. A run that has called no model has no cost, rather than one of 0."""
     nothing = run.usage == Usage()
     cost = None if nothing else cost_to_dict(run.cost, estimated=run.usage.estimated)
@@ -280,9 +280,8 @@ def _insert_call(connection: Connection, run: OwnedRun, call: CallRecord) -> Non
     insert_call(connection, call, run_id=run.id, thread_id=run.thread_id, agent_id=run.agent_id, user_id=run.user_id)
 
 
-def _terminal_values(ending: RunEnding) -> JsonObject:
-    notices = {"notices": list(ending.notices)} if ending.notices else {}
-    return notices | {
+def _terminal_values(ending: RunEnding) -> RunValues:
+    values: RunValues = {
         "status": ending.status,
         "stop_reason": ending.stop_reason,
         "error": ending.error,
@@ -292,6 +291,9 @@ def _terminal_values(ending: RunEnding) -> JsonObject:
         "message_id": None,
         "queue_position": None,
     }
+    if ending.notices:
+        values["notices"] = list(ending.notices)
+    return values
 
 
 def _terminal_entry(row: RunRow, *, discard: Sequence[str], resets: bool) -> Entry:

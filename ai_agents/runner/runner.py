@@ -23,8 +23,8 @@ from ai_agents.core.exceptions import (
     run_error,
 )
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import Agent, Message, Run
-from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, JsonObject, TextPart
+from ai_agents.core.rows import Agent, ContextView, Message, Run
+from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
@@ -362,7 +362,7 @@ class AgentRunner:
         model: str | None = None,
         strategy: StrategyAsked = None,
         is_admin: bool = False,
-    ) -> JsonObject:
+    ) -> ContextView:
         """What the model would be sent if it were asked now: `provider, model, strategy, system, summary, messages,
         tools, tokens, left_out`. A provider, model or strategy that is given stands in for the agent's own.
 

@@ -1,6 +1,6 @@
 """Runs: which process executes them, under which lease, and how they end. Every write of an owner checks the fence."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -24,7 +24,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.money import cost_from_dict
-from ai_agents.core.rows import Notice, Page, Run, RunKey, RunRow
+from ai_agents.core.rows import Notice, Page, Run, RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase
@@ -150,11 +150,11 @@ def _update(dialect: str, names: frozenset[str], statuses: tuple[RunStatus, ...]
     return prepared(update(_RUNS).where(*guard).values(**_assignments(dialect, names)).returning(_RUNS))
 
 
-def _parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(values: RunValues) -> dict[str, Any]:
     return {f"v_{name}": value for name, value in values.items()}
 
 
-def insert_run(connection: Connection, values: Mapping[str, Any]) -> RunRow:
+def insert_run(connection: Connection, values: RunValues) -> RunRow:
     """Write a new run and return its row. `lease_s` among the values is a lease of so many seconds from now."""
     statement = _insert(connection.dialect.name, frozenset(values))
     return cast("RunRow", connection.execute(statement, _parameters(values)).mappings().one())
@@ -175,7 +175,7 @@ def find_next_queued(connection: Connection, thread_id: str) -> RunRow | None:
     return cast("RunRow | None", connection.execute(_NEXT_QUEUED, {"b_thread": thread_id}).mappings().one_or_none())
 
 
-def update_owned(connection: Connection, run: OwnedRun, values: Mapping[str, Any]) -> RunRow:
+def update_owned(connection: Connection, run: OwnedRun, values: RunValues) -> RunRow:
     """Update a run that this owner still holds. Returns its row. Raises `LeaseLost`."""
     statement = _update(connection.dialect.name, frozenset(values), None)
     parameters = {**_parameters(values), "b_id": run.id, "b_fence": run.fence}
@@ -186,7 +186,7 @@ def update_owned(connection: Connection, run: OwnedRun, values: Mapping[str, Any
 
 
 def update_unowned(
-    connection: Connection, run_id: str, statuses: tuple[RunStatus, ...], values: Mapping[str, Any]
+    connection: Connection, run_id: str, statuses: tuple[RunStatus, ...], values: RunValues
 ) -> RunRow | None:
     """Update a run without an owner if it is in one of these statuses. Returns its row, or None if it is not."""
     statement = _update(connection.dialect.name, frozenset(values), statuses)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.core.types import JsonObject
+from ai_agents.core.rows import ContextView
 from app.container import Container
 from app.errors import invalid_query
 from app.services.identity import Principal
@@ -20,7 +20,7 @@ async def read_context(
     provider: str | None,
     model: str | None,
     strategy: str | None,
-) -> JsonObject:
+) -> ContextView:
     """The request that a model would get now, see `AgentRunner.context`.
 
     Raises `ThreadNotFound`, and `InvalidFields` for an unknown provider or strategy.

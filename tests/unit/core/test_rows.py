@@ -16,6 +16,7 @@ from ai_agents.core.types import TokenCounts
 from ai_agents.store import models
 from app.schemas import common
 from app.schemas.agents import AgentRead
+from app.schemas.context import ContextMessage, ContextRead, ContextTokens, ContextTool, LeftOutMessage
 from app.schemas.files import FileRead
 from app.schemas.jobs import JobRead
 from app.schemas.keys import KeyRead, NewKeyRead
@@ -39,6 +40,11 @@ DESCRIBED: list[tuple[Any, type[BaseModel]]] = [
     (rows.Role, RoleRead),
     (rows.Ticket, TicketRead),
     (rows.UsageSum, UsageRead),
+    (rows.ContextView, ContextRead),
+    (rows.ViewedMessage, ContextMessage),
+    (rows.ViewedTool, ContextTool),
+    (rows.ViewedTokens, ContextTokens),
+    (rows.LeftOutMessage, LeftOutMessage),
 ]
 OF_TABLE: list[tuple[Any, type[models.Base]]] = [
     (rows.RunRow, models.RunTable),
@@ -122,6 +128,12 @@ def test_a_whole_row_has_the_columns_of_its_table(row: Any, model: type[models.B
     assert {name for name, hint in hints.items() if NoneType in get_args(hint)} == {
         name for name, column in table.columns.items() if column.nullable
     }
+
+
+def test_what_is_written_to_a_run_are_columns_of_its_table() -> None:
+    written = get_type_hints(rows.RunValues).keys()
+    assert written - {"lease_s"} == get_type_hints(rows.RunRow).keys() - {"lease_expires_at"}
+    assert rows.RunValues.__required_keys__ == frozenset()
 
 
 async def test_programs_are_checked(tmp_path: Path) -> None:
