@@ -44,8 +44,6 @@ _MAX_ERROR_CHARACTERS = 1000
 # shorter.
 _SILENCE_S = 60.0
 _CALL_S = 300.0
-# If a tool is not as it was approved, its server is asked again, but not more often than this.
-_ASKED_AGAIN_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -56,8 +54,11 @@ OnListing = Callable[[str, Sequence[OfferedTool]], Awaitable[None]]
 class McpServer:
     """The client of one server. `headers` are sent with every request, and are secret.
 
-    A listing is fresh for `fresh_s` seconds in this process. Whatever a server does, a call ends within its time limit,
-    and every failure is a `ToolError`.
+    A listing is used for `fresh_s` seconds, and for `recheck_s` where a tool in it is not as it was approved.
+    Whatever a server does, a call ends within its time limit, and every failure is a `ToolError`.
+
+    `listed_at` is the time of the last listing on the monotonic clock; `mode` is the version of MCP that the server
+    speaks, kept so that not every call has to find it out.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class McpServer:
         connect_timeout_s: float = 5.0,
         list_timeout_s: float = 10.0,
         fresh_s: float = 60.0,
+        recheck_s: float = 1.0,
     ) -> None:
         self.name = name
         self._url = url
@@ -79,11 +81,11 @@ class McpServer:
         self._connect_timeout_s = connect_timeout_s
         self._list_timeout_s = list_timeout_s
         self._fresh_s = fresh_s
+        self._recheck_s = min(fresh_s, recheck_s)
         self._listing: dict[str, OfferedTool] = {}
-        self._listed_at = float("-inf")
+        self.listed_at = float("-inf")
         self._asking = asyncio.Lock()
-        # The version of MCP that the server speaks, so that not every call has to find it out.
-        self._mode: str = "auto"
+        self.mode = "auto"
 
     async def list_tools(self) -> list[OfferedTool]:
         """Return the tools that the server offers now, without those that no model can be told. Raises `ToolError`."""
@@ -99,7 +101,7 @@ class McpServer:
                         break
             found = await asyncio.to_thread(self._offered, listed)
         self._listing = {tool["name"]: tool for tool in found}
-        self._listed_at = time.monotonic()
+        self.listed_at = time.monotonic()
         return found
 
     async def find_current(self, approved: OfferedTool, on_listing: OnListing) -> OfferedTool | None:
@@ -111,9 +113,7 @@ class McpServer:
             current = self._listing.get(approved["name"])
             as_approved = current is not None and current["digest"] == approved["digest"]
             # Since this process asked, another may have seen the tool change, and an admin may have approved it.
-            if time.monotonic() - self._listed_at > (
-                self._fresh_s if as_approved else min(self._fresh_s, _ASKED_AGAIN_S)
-            ):
+            if time.monotonic() - self.listed_at > (self._fresh_s if as_approved else self._recheck_s):
                 await on_listing(self.name, await self.list_tools())
         return self._listing.get(approved["name"])
 
@@ -136,10 +136,10 @@ class McpServer:
         http = self._outbound.client(
             headers=self._headers, timeout_s=_SILENCE_S, max_bytes=max_bytes, max_values=_MAX_VALUES
         )
-        opening = exchange(self._url, http, mode=self._mode, connect_timeout_s=self._connect_timeout_s)
+        opening = exchange(self._url, http, mode=self.mode, connect_timeout_s=self._connect_timeout_s)
         async with opening as client:
             version = client.protocol_version
-            self._mode = version if version in MODERN_PROTOCOL_VERSIONS else "legacy"
+            self.mode = version if version in MODERN_PROTOCOL_VERSIONS else "legacy"
             yield client, http
 
     @asynccontextmanager
@@ -151,7 +151,7 @@ class McpServer:
             async with asyncio.timeout(timeout_s):
                 yield
         except BaseException as error:
-            self._mode = "auto"  # the server may have been replaced by one of another version
+            self.mode = "auto"  # the server may have been replaced by one of another version
             explained = explain(self.name, error)
             if not isinstance(explained, ToolError):
                 raise

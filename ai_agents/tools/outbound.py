@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _USER_AGENT = "ai-agents"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# A server that does not answer must not take all connections.
-_MAX_OF_ONE_ORIGIN = 50
 _MAX_LOOKUPS = 8
 
 
@@ -52,7 +50,8 @@ class Outbound:
     """A guarded client. `allow` names hosts (`host` or `host:port`) that may be on this machine or a private network.
 
     It takes nothing from the environment, keeps no cookies, and sends no headers but those that it is given.
-    `max_bytes` is how much of an answer is read.
+    `max_bytes` is how much of an answer is read. A server that does not answer cannot take all connections: one origin
+    has at most `max_connections_per_origin`.
     """
 
     def __init__(
@@ -62,12 +61,16 @@ class Outbound:
         max_bytes: int = 10 * 1024 * 1024,
         connect_timeout_s: float = 5.0,
         max_redirects: int = 3,
+        max_connections: int = 400,
+        max_connections_per_origin: int = 50,
         resolve: Callable[[str, int], Awaitable[list[str]]] | None = None,
     ) -> None:
         self.max_bytes = max_bytes
         self._allow = frozenset(entry.strip().lower().rstrip(".") for entry in allow if entry.strip())
         self._connect_timeout_s = connect_timeout_s
         self._max_redirects = max_redirects
+        self._max_connections = max_connections
+        self._max_connections_per_origin = max_connections_per_origin
         self._resolve = resolve or self._look_up
         self._shares: WeakValueDictionary[tuple[str, str, int | None], asyncio.Semaphore] = WeakValueDictionary()
 
@@ -104,8 +107,11 @@ class Outbound:
 
         from ai_agents.tools.outbound_transport import GuardedTransport
 
+        transport = GuardedTransport(
+            self.addresses, max_connections=self._max_connections, max_bytes=max_bytes, max_values=max_values
+        )
         return httpx2.AsyncClient(
-            transport=GuardedTransport(self.addresses, max_bytes=max_bytes, max_values=max_values),
+            transport=transport,
             # A short compressed answer can be a long one.
             headers={"user-agent": _USER_AGENT, "accept-encoding": "identity", **(headers or {})},
             timeout=httpx2.Timeout(timeout_s, connect=self._connect_timeout_s),
@@ -161,7 +167,7 @@ class Outbound:
 
     def _share(self, request: "_OutboundRequest") -> asyncio.Semaphore:
         # The requests that wait for it or hold it keep it alive; it goes with the last of them.
-        return self._shares.setdefault(request.origin, asyncio.Semaphore(_MAX_OF_ONE_ORIGIN))
+        return self._shares.setdefault(request.origin, asyncio.Semaphore(self._max_connections_per_origin))
 
     @asynccontextmanager
     async def _sent(self, request: "_OutboundRequest") -> AsyncIterator["httpx2.Response"]:

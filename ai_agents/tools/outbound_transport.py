@@ -17,7 +17,6 @@ from ai_agents.tools.base import ToolError
 
 # Returns the addresses that a host may be connected to at a port. Raises `ToolError` if there are none.
 FindAddresses = Callable[[str, int], Awaitable[list[str]]]
-_MAX_CONNECTIONS = 400
 # After so many chunks that arrived at once, however small, the event loop may do something else.
 _MAX_CHUNKS_AT_ONCE = 256
 
@@ -28,13 +27,13 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     An answer of more than `max_bytes`, or of JSON with more than `max_values` lists and objects, breaks off.
     """
 
-    def __init__(self, addresses: FindAddresses, *, max_bytes: float, max_values: float) -> None:
+    def __init__(self, addresses: FindAddresses, *, max_connections: int, max_bytes: float, max_values: float) -> None:
         self._max_bytes = max_bytes
         self._max_values = max_values
         self._closing = Unfinished()
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpx2.create_ssl_context(trust_env=False),
-            max_connections=_MAX_CONNECTIONS,
+            max_connections=max_connections,
             max_keepalive_connections=20,
             keepalive_expiry=5.0,
             network_backend=_GuardedNetwork(addresses, self._closing),

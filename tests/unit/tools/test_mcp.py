@@ -90,10 +90,10 @@ async def test_calls_at_the_same_time_share_one_listing(fake: McpFake) -> None:
 
 async def test_the_handshake_of_older_versions_is_spoken_too(fake: McpFake) -> None:
     server = server_of(fake)
-    server._mode = "legacy"
+    server.mode = "legacy"
     assert len(await server.list_tools()) == 4
     assert await server.call("lookup", {"article": "pen"}) == {"article": "pen", "price": 7}
-    assert server._mode == "legacy"
+    assert server.mode == "legacy"
 
 
 async def test_a_tool_that_says_something_else_of_itself_is_off_until_it_is_approved_again(fake: McpFake) -> None:

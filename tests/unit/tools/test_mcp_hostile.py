@@ -139,14 +139,12 @@ async def test_arguments_that_a_server_wants_as_headers_are_sent_so(
     assert http.asked[-1].headers["mcp-param-region"] == "eu"
 
 
-async def test_what_was_approved_elsewhere_counts_here_at_once(
-    wire: McpWire, server: McpServer, http: HttpServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ai_agents.tools.mcp._ASKED_AGAIN_S", 0.0)
+async def test_what_was_approved_elsewhere_counts_here_at_once(wire: McpWire, http: HttpServer) -> None:
+    server = new_server(http, recheck_s=0)
     old = await approve(server)
     wire.lists(TOOL | {"description": "Pays twice."})
-    approved = await approve(new_server(http))
-    tool = McpTool(server, approved._approved, ignore)
+    (approved,) = await new_server(http).list_tools()
+    tool = McpTool(server, approved, ignore)
     assert await tool.execute() == "paid"
     with pytest.raises(ToolError, match="changed since it was approved"):
         await old.execute()

@@ -37,13 +37,9 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[httpcore2.AsyncConnectionPool
 
 
 @pytest.fixture
-async def outbound(
-    monkeypatch: pytest.MonkeyPatch, pools: list[httpcore2.AsyncConnectionPool]
-) -> AsyncIterator[Outbound]:
+async def outbound(pools: list[httpcore2.AsyncConnectionPool]) -> AsyncIterator[Outbound]:
     """One connection is all that it has. In the end its pools hold no request and none that is in use."""
-    monkeypatch.setattr("ai_agents.tools.outbound_transport._MAX_CONNECTIONS", 1)
-    monkeypatch.setattr("ai_agents.tools.outbound._MAX_OF_ONE_ORIGIN", 1)
-    opened = Outbound(["127.0.0.1"])
+    opened = Outbound(["127.0.0.1"], max_connections=1, max_connections_per_origin=1)
     yield opened
     for pool in pools:
         assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
