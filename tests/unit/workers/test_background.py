@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import cast
 
 import pytest
 
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, connect
-from ai_agents.core.rows import Job
 from ai_agents.runner.handle import open_handle as connect_without_jobs
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.thread_log import list_after
-from ai_agents.testing import ScriptedProvider
+from ai_agents.testing import InMemoryJobQueue, ScriptedProvider
 from ai_agents.workers import queue_summarization, queue_title_generation
 from ai_agents.workers.queue import configure_queue
 from tests.support.waiting import eventually
@@ -92,22 +90,8 @@ async def test_jobs_that_are_asked_for_are_carried_out_here(conn: DatabaseHandle
     assert (await ThreadStore(conn).get(thread["id"]))["title"] == "A title"
 
 
-class RecordingQueue:
-    """A queue that records what it is asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-
-    async def enqueue(self, thread_id: str, kind: str) -> Job:
-        """Record it; a job as the outbox gives one."""
-        self.asked.append((thread_id, kind))
-        times = {"created_at": "2026-01-01T00:00:00.000000Z", "finished_at": None}
-        job = {"id": "1", "thread_id": thread_id, "kind": kind, "range_key": kind, "status": "queued", "attempts": 0}
-        return cast(Job, job | times | {"error": None, "result": None})
-
-
 async def test_a_configured_queue_gets_the_jobs_in_place_of_the_outbox(conn: DatabaseHandle) -> None:
-    queue = RecordingQueue()
+    queue = InMemoryJobQueue()
     thread_id = await new_thread(conn)
     configure_queue(queue)
     try:
@@ -116,7 +100,7 @@ async def test_a_configured_queue_gets_the_jobs_in_place_of_the_outbox(conn: Dat
     finally:
         configure_queue(None)
 
-    assert queue.asked == [(thread_id, "title"), (thread_id, "summarize")]
+    assert queue.jobs == [(thread_id, "title"), (thread_id, "summarize")]
     assert (await JobStore(conn).list())["data"] == []
 
 
