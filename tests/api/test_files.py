@@ -1,4 +1,4 @@
-"""Files: uploaded, read by whom they may be read by, sent along with messages, deleted; and hostile ones refused."""
+"""Files: uploading, reading, attaching and deleting them, and refusing hostile ones."""
 
 import asyncio
 import resource
@@ -82,7 +82,7 @@ def files_in(request: ModelRequest) -> list[FilePart]:
     ],
     ids=lambda value: None if isinstance(value, bytes) else str(value),
 )
-async def test_each_kind_is_told_from_its_content(
+async def test_a_files_kind_is_detected_from_its_content(
     small_service: Service, name: str, content: bytes, media_type: str
 ) -> None:
     alice = await small_service.user("alice")
@@ -99,7 +99,7 @@ async def test_each_kind_is_told_from_its_content(
     assert given.content == content
 
 
-async def test_content_is_served_as_a_download_that_no_browser_takes_for_anything_else(small_service: Service) -> None:
+async def test_content_is_served_as_a_download_that_browsers_do_not_sniff(small_service: Service) -> None:
     alice = await small_service.user("alice")
     file = await uploaded(alice, b"x", 'a "b" ä.txt')
 
@@ -163,7 +163,7 @@ async def test_twenty_equal_uploads_at_once_with_one_key_make_one_file(service: 
 # Who may do what.
 
 
-async def test_nobody_without_a_key_sends_or_reads_files(service: Service, alice: httpx.AsyncClient) -> None:
+async def test_files_need_a_key(service: Service, alice: httpx.AsyncClient) -> None:
     anonymous = await service.anonymous()
     file = await uploaded(alice)
 
@@ -173,7 +173,7 @@ async def test_nobody_without_a_key_sends_or_reads_files(service: Service, alice
     check_problem(await anonymous.delete(f"/files/{file['id']}"), 401, "unauthorized")
 
 
-async def test_a_strangers_file_is_as_if_there_were_none(
+async def test_a_file_of_another_user_is_not_found(
     service: Service, alice: httpx.AsyncClient, bob: httpx.AsyncClient
 ) -> None:
     file = await uploaded(alice)
@@ -190,7 +190,7 @@ async def test_a_strangers_file_is_as_if_there_were_none(
     assert (await alice.get(f"/files/{file['id']}")).status_code == 200
 
 
-async def test_readers_of_a_thread_read_its_files_and_do_not_delete_them(
+async def test_readers_of_a_thread_read_its_files_but_do_not_delete_them(
     service: Service, alice: httpx.AsyncClient, bob: httpx.AsyncClient
 ) -> None:
     file = await uploaded(alice, samples.png(), "a.png")
@@ -269,7 +269,7 @@ async def test_a_file_alone_is_a_message(alice: httpx.AsyncClient) -> None:
     assert "[file: a.txt (text/plain)]" in answer.json()["content"]
 
 
-async def test_a_file_that_the_sender_may_not_read_is_named_by_its_place_and_nothing_is_stored(
+async def test_an_unreadable_attachment_is_named_and_nothing_is_stored(
     alice: httpx.AsyncClient, bob: httpx.AsyncClient
 ) -> None:
     others = await uploaded(alice)
@@ -290,9 +290,7 @@ async def test_a_file_that_the_sender_may_not_read_is_named_by_its_place_and_not
     assert (await bob.delete(f"/files/{own['id']}")).status_code == 204
 
 
-async def test_a_thread_that_may_not_be_seen_is_404_whatever_files_are_named(
-    alice: httpx.AsyncClient, bob: httpx.AsyncClient
-) -> None:
+async def test_an_invisible_thread_is_404_for_any_attachment(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     thread = await make_thread(alice)
 
     answer = await bob.post(f"/threads/{thread['id']}/messages", json={"content": "Look", "attachments": [NOBODYS_ID]})
@@ -300,7 +298,7 @@ async def test_a_thread_that_may_not_be_seen_is_404_whatever_files_are_named(
     check_problem(answer, 404, "not_found")
 
 
-async def test_a_file_that_the_model_cannot_take_is_named_before_anything_is_sent(
+async def test_a_file_that_the_model_cannot_take_is_refused_before_the_call(
     service: Service, alice: httpx.AsyncClient
 ) -> None:
     provider = ScriptedProvider("never said")
@@ -321,7 +319,7 @@ async def test_a_file_that_the_model_cannot_take_is_named_before_anything_is_sen
     assert (await alice.get(f"/threads/{thread['id']}/messages")).json()["data"] == []
 
 
-async def test_a_model_that_takes_no_documents_is_given_their_text(service: Service, alice: httpx.AsyncClient) -> None:
+async def test_a_model_without_documents_gets_their_text(service: Service, alice: httpx.AsyncClient) -> None:
     provider = ScriptedProvider("Read.")
     service.container.providers.add(provider)
     agent = await make_agent(alice, provider="scripted", model="m")
@@ -341,7 +339,7 @@ async def test_a_model_that_takes_no_documents_is_given_their_text(service: Serv
     assert texts == ["Page one\n\nPage two", "First & last\nSecond"]
 
 
-async def test_a_thread_goes_on_with_a_model_that_cannot_take_the_files_of_earlier_turns(
+async def test_a_model_without_files_gets_the_names_of_earlier_files(
     service: Service, alice: httpx.AsyncClient
 ) -> None:
     thread = await make_thread(alice)
@@ -523,7 +521,7 @@ async def test_a_bad_form_is_refused_and_nothing_is_kept(
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/x-www-form-urlencoded", "text/plain", ""])
-async def test_a_body_that_is_no_form_is_unsupported(fenced: Service, media_type: str) -> None:
+async def test_a_body_that_is_not_a_form_is_unsupported(fenced: Service, media_type: str) -> None:
     alice = await fenced.user("alice")
 
     response = await alice.post(
@@ -533,9 +531,7 @@ async def test_a_body_that_is_no_form_is_unsupported(fenced: Service, media_type
     check_problem(response, 415, "unsupported_media_type")
 
 
-async def test_a_file_beyond_the_limit_is_refused_said_or_unsaid_how_long_it_is(
-    sqlite_url: str, tmp_path: Path
-) -> None:
+async def test_a_file_beyond_the_limit_is_refused_with_and_without_a_length(sqlite_url: str, tmp_path: Path) -> None:
     async with open_service(settings_for(sqlite_url, tmp_path, max_file_bytes=100_000)) as service:
         alice = await service.user("alice")
 
@@ -564,9 +560,7 @@ async def test_a_key_of_a_refused_upload_stays_unused(small_service: Service) ->
     assert (await upload(alice, b"a", **key)).status_code == 201
 
 
-async def test_content_that_is_gone_from_the_storage_is_a_problem_and_not_a_broken_answer(
-    small_service: Service, tmp_path: Path
-) -> None:
+async def test_a_missing_blob_is_a_problem_for_reading_and_deleting(small_service: Service, tmp_path: Path) -> None:
     alice = await small_service.user("alice")
     file = await uploaded(alice)
     for path in kept_in(tmp_path / "files"):

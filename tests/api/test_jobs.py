@@ -1,4 +1,4 @@
-"""Background jobs by HTTP: titles that come by themselves, and what an admin sees and does."""
+"""Background jobs over HTTP: automatic titles, and what an admin sees and does."""
 
 import asyncio
 from pathlib import Path
@@ -54,7 +54,7 @@ async def test_jobs_are_for_admins(service: Service) -> None:
         assert (response.status_code, response.json()["code"]) == (403, "forbidden"), path
 
 
-async def test_a_job_that_was_given_up_is_seen_and_begins_anew(service: Service) -> None:
+async def test_a_given_up_job_is_listed_and_starts_again(service: Service) -> None:
     admin = await service.admin()
     thread = await make_thread(admin)
     rows = text(
@@ -73,7 +73,7 @@ async def test_a_job_that_was_given_up_is_seen_and_begins_anew(service: Service)
     assert (await admin.post("/jobs/none/retry")).status_code == 404
 
 
-async def test_erasing_a_user_removes_what_is_his_everywhere_and_leaves_a_receipt(service: Service) -> None:
+async def test_erasing_a_user_removes_everything_and_leaves_a_receipt(service: Service) -> None:
     admin, alice, bob = await service.admin(), await service.user("alice"), await service.user("bob")
     shared_agent = await make_agent(bob)
     await bob.post(
@@ -120,7 +120,7 @@ async def test_erasing_a_user_removes_what_is_his_everywhere_and_leaves_a_receip
     assert "alice" not in str((await admin.get("/jobs")).json())
 
 
-async def test_no_table_names_an_erased_user_or_holds_what_the_user_wrote(service: Service) -> None:
+async def test_no_table_names_an_erased_user_or_quotes_them(service: Service) -> None:
     name, secret = "alice-to-erase", "unforgettable words"
     admin, alice, bob = await service.admin(), await service.user(name), await service.user("bob")
     service.container.providers.add(ScriptedProvider(*["Noted."] * 3))
@@ -166,13 +166,11 @@ async def test_no_table_names_an_erased_user_or_holds_what_the_user_wrote(servic
     assert [m["content"] for m in messages if m["role"] == "user"][1].startswith("see this file")
 
 
-async def test_everybody_is_not_a_user_to_be_erased(service: Service) -> None:
+async def test_the_user_that_means_everybody_cannot_be_erased(service: Service) -> None:
     assert (await (await service.admin()).delete("/users/*")).status_code == 422
 
 
-async def test_idle_threads_and_files_that_nothing_refers_to_are_removed_after_their_time(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_idle_threads_and_unused_files_are_removed(database_url: str, tmp_path: Path) -> None:
     settings = settings_for(database_url, tmp_path, retain_threads_days=30, retain_files_days=7)
     async with open_service(settings) as service:
         admin = await service.admin()
@@ -195,7 +193,7 @@ async def test_idle_threads_and_files_that_nothing_refers_to_are_removed_after_t
         assert left == {active["id"], fresh["id"]}
 
 
-def test_the_command_line_shows_failed_jobs_and_lets_them_begin_anew(
+def test_the_command_line_lists_failed_jobs_and_retries_them(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

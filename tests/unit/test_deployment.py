@@ -1,4 +1,4 @@
-"""The files that start the service elsewhere say what the code says."""
+"""The files for deployment agree with the code."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ def variables_of(name: str) -> set[str]:
     return {str(alias)} if alias else {f"AI_AGENTS_{name.upper()}"}
 
 
-def test_the_example_of_an_env_file_names_every_setting_and_nothing_else() -> None:
+def test_env_example_names_every_setting() -> None:
     text = (ROOT / ".env.example").read_text()
     shown = set(re.findall(r"^# ([A-Z][A-Z_]+)=", text, re.MULTILINE))
     variables = [variables_of(name) for name in Settings.model_fields]
@@ -33,14 +33,14 @@ def test_the_example_of_an_env_file_names_every_setting_and_nothing_else() -> No
     assert shown - set().union(*variables) == OF_COMPOSE
 
 
-def test_the_example_of_an_env_file_changes_nothing_until_it_is_edited() -> None:
+def test_env_example_sets_nothing_until_it_is_edited() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
 
     assert [line for line in lines if line and not line.startswith("#")] == []
 
 
 @pytest.mark.parametrize("service, command", [("api", "serve"), ("worker", "worker"), ("migrate", "migrate")])
-def test_a_container_runs_what_is_run_without_containers(service: str, command: str) -> None:
+def test_a_container_runs_the_command_of_the_checkout(service: str, command: str) -> None:
     assert COMPOSE["services"][service]["command"] == ["ai-agents", command]
     assert COMPOSE["services"][service]["environment"]["AI_AGENTS_DATABASE_URL"].startswith("postgresql+asyncpg://")
 
@@ -65,7 +65,7 @@ def test_only_exact_versions_are_locked() -> None:
         assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[A-Za-z0-9.+!]+", line)] == []
 
 
-def test_what_runs_is_the_same_with_and_without_the_tools_of_development() -> None:
+def test_both_locks_have_the_same_versions() -> None:
     run, dev = (set((ROOT / lock).read_text().splitlines()) for lock in ("requirements.lock", "requirements-dev.lock"))
 
     assert run <= dev

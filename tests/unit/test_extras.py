@@ -79,13 +79,13 @@ def modules_of(requirements: list[str]) -> set[str]:
     return {module for module, owners in by_module if set(map(normal, owners)) & installed}
 
 
-def test_what_a_sentence_says_to_install_is_what_the_project_requires() -> None:
+def test_errors_name_the_requirements_of_the_project() -> None:
     known = {*BASE, *(requirement for extra in EXTRAS.values() for requirement in extra)}
 
     assert {requirement for _, requirement in PACKAGES.values()} <= known
 
 
-def test_the_framework_imports_nothing_but_its_base_and_what_a_sentence_is_there_for() -> None:
+def test_the_framework_imports_its_base_and_known_extras_only() -> None:
     imported = roots_of_imports(ROOT / "ai_agents")
 
     known = {Requirement(text).name.replace("-", "_") for text in BASE} - {"google_re2"} | {"re2", "aiohttp"}
@@ -93,15 +93,13 @@ def test_the_framework_imports_nothing_but_its_base_and_what_a_sentence_is_there
     assert set(WITH_OTHERS.values()) <= {*PACKAGES, *known}
 
 
-def test_nothing_is_installed_for_the_service_that_the_base_or_the_framework_does_not_know() -> None:
+def test_the_service_extra_repeats_nothing_of_the_base() -> None:
     service = {Requirement(text).name for text in EXTRAS["service"]}
 
     assert service.isdisjoint({Requirement(text).name for text in BASE})
 
 
-async def test_a_database_or_bus_without_its_driver_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_a_missing_driver_of_database_or_redis_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
     hide(monkeypatch, "asyncpg", "redis", "alembic")
     monkeypatch.delitem(sys.modules, "ai_agents.store.postgres", raising=False)
@@ -115,7 +113,7 @@ async def test_a_database_or_bus_without_its_driver_says_what_to_install(
         upgrade(url)
 
 
-async def test_storage_documents_and_secrets_without_their_package_say_what_to_install(
+async def test_a_missing_package_for_buckets_pdfs_or_secrets_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hide(monkeypatch, "obstore", "pypdf", "cryptography")
@@ -145,7 +143,7 @@ async def test_a_provider_without_its_package_is_not_configured(
     assert raised.value.provider == name
 
 
-async def test_prices_are_unknown_where_their_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_prices_are_unknown_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
     hide(monkeypatch, "genai_prices")
 
     await ModelCatalogue().load()
@@ -162,7 +160,7 @@ async def test_a_service_with_redis_and_without_celery_does_not_start(
             pass
 
 
-async def test_a_request_that_needs_a_missing_package_is_a_problem_that_says_what_to_install(
+async def test_a_request_that_needs_a_missing_package_is_a_problem(
     monkeypatch: pytest.MonkeyPatch, sqlite_url: str, tmp_path: Path
 ) -> None:
     async with open_service(settings_for(sqlite_url, tmp_path, outbound_allow="127.0.0.1:9")) as service:

@@ -1,4 +1,4 @@
-"""What is installed elsewhere: the wheel, and the image's commands in a folder laid out as the image is."""
+"""What is installed without a checkout: the wheel, and the image's commands in a folder laid out as the image is."""
 
 import json
 import os
@@ -191,7 +191,7 @@ def test_the_image_runs_its_commands_as_they_are_written(
         wait_until(lambda: image.run(healthy).returncode == 0, what="the worker to be healthy")
 
 
-def test_the_image_migrates_and_serves_sqlite_with_nothing_set(wheel: Path, tmp_path: Path) -> None:
+def test_the_image_migrates_sqlite_without_settings(wheel: Path, tmp_path: Path) -> None:
     image = Image(tmp_path, wheel)
 
     assert image.run(["ai-agents", "migrate"]).stdout == "The database is up to date.\n"

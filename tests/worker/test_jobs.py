@@ -1,4 +1,4 @@
-"""Jobs of a service with Redis: carried out by real workers, whatever happens to those and to Redis."""
+"""Jobs of a service with Redis, carried out by real workers that are killed or cut off."""
 
 import asyncio
 import os
@@ -60,7 +60,7 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 async def service(redis_server: RedisServer, postgresql_url: str, tmp_path: Path) -> AsyncIterator[Container]:
-    """What the service is made of, taking part as its process would."""
+    """The container of a service that runs agents."""
     settings = Settings(
         database_url=postgresql_url,
         redis_url=redis_server.url,
@@ -88,9 +88,7 @@ def results(page: Page[Job]) -> list[object]:
     return [present(job["result"])["written"] for job in page["data"]]
 
 
-async def test_a_worker_titles_and_summarizes_and_open_streams_hear_of_it(
-    service: Container, start_worker: Start
-) -> None:
+async def test_open_streams_get_the_titles_and_summaries_of_a_worker(service: Container, start_worker: Start) -> None:
     start_worker()
     thread_id = await new_thread(service, memory={"strategy": "summarize", "recent": 2})
     reader = await service.runner.read_thread(thread_id)
@@ -110,7 +108,7 @@ async def test_a_worker_titles_and_summarizes_and_open_streams_hear_of_it(
     assert results(await service.jobs.list()) == [True, True]
 
 
-async def test_a_job_that_redis_forgot_is_sent_again(
+async def test_a_job_that_redis_lost_is_published_again(
     service: Container, start_worker: Start, redis_server: RedisServer
 ) -> None:
     thread_id = await new_thread(service)
@@ -124,7 +122,7 @@ async def test_a_job_that_redis_forgot_is_sent_again(
     assert (await service.threads.get(thread_id))["title"] == "Hello!"
 
 
-async def test_a_job_whose_worker_is_killed_is_done_by_another(service: Container, start_worker: Start) -> None:
+async def test_a_job_of_a_killed_worker_is_done_by_another(service: Container, start_worker: Start) -> None:
     thread_id = await new_thread(service)
     await service.runner.run(thread_id, "ada", "Hello!")
     (job,) = (await service.jobs.list())["data"]
@@ -135,7 +133,7 @@ async def test_a_job_whose_worker_is_killed_is_done_by_another(service: Containe
     assert (await service.jobs.get(job["id"]))["attempts"] == 2
 
 
-async def test_a_worker_shows_that_it_is_alive_and_says_goodbye(service: Container, start_worker: Start) -> None:
+async def test_a_worker_has_a_heartbeat_until_it_stops(service: Container, start_worker: Start) -> None:
     worker = start_worker()
     count = partial(service.conn.database.read, processes.count_workers)
     assert await eventually(count) == 1
@@ -144,9 +142,7 @@ async def test_a_worker_shows_that_it_is_alive_and_says_goodbye(service: Contain
     assert await count() == 0
 
 
-async def test_a_worker_that_cannot_have_a_pool_any_more_ends_and_does_not_look_alive(
-    service: Container, start_worker: Start
-) -> None:
+async def test_a_worker_without_its_pool_ends_and_has_no_heartbeat(service: Container, start_worker: Start) -> None:
     worker = start_worker()
     count = partial(service.conn.database.read, processes.count_workers)
     assert await eventually(count) == 1
@@ -155,5 +151,5 @@ async def test_a_worker_that_cannot_have_a_pool_any_more_ends_and_does_not_look_
     for pid in children_of(worker.pid):
         os.kill(pid, signal.SIGKILL)
 
-    assert await asyncio.to_thread(worker.wait, 30) != 0, "whoever watches over workers starts another for it"
+    assert await asyncio.to_thread(worker.wait, 30) != 0, "a supervisor starts another worker then"
     assert await count() == 0

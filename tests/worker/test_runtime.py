@@ -32,7 +32,7 @@ def test_a_connection_opened_by_one_job_serves_the_next(redis_server: RedisServe
     runtime.close()
 
 
-def test_a_job_that_takes_too_long_is_cancelled_and_cleans_up_before_its_error_is_raised() -> None:
+def test_a_job_that_takes_too_long_cleans_up_before_its_error_is_raised() -> None:
     runtime = Runtime(Settings())
     cleaned_up = []
 
@@ -51,6 +51,6 @@ def test_a_job_that_takes_too_long_is_cancelled_and_cleans_up_before_its_error_i
     runtime.close()
 
 
-def test_there_is_no_runtime_outside_of_the_pool() -> None:
+def test_a_process_outside_of_the_pool_has_no_runtime() -> None:
     with pytest.raises(RuntimeError, match="none of it"):
         current()

@@ -68,9 +68,7 @@ def ping(server: RedisServer, token: str) -> dict[str, int]:
     return told
 
 
-def test_jobs_share_the_loop_of_their_pool_process_and_sigterm_ends_them_all(
-    start: Start, redis_server: RedisServer
-) -> None:
+def test_jobs_share_one_loop_and_sigterm_ends_all_processes(start: Start, redis_server: RedisServer) -> None:
     worker = start(PROBED_WORKER)
     first = ping(redis_server, "first")
     second = ping(redis_server, "second")
@@ -108,7 +106,7 @@ def test_a_job_that_outlasts_the_grace_time_goes_back_into_the_queue(start: Star
         assert connection.hlen("unacked") == 0
 
 
-def test_a_worker_without_redis_ends_with_a_sentence_that_says_why(tmp_path: Path) -> None:
+def test_a_worker_without_redis_ends_with_an_error(tmp_path: Path) -> None:
     ended = subprocess.run(
         WORKER, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=30, check=False
     )

@@ -1,4 +1,4 @@
-"""A thread with something said in it, and whoever carries out its jobs, on both databases."""
+"""A thread with messages, and a runner of its jobs, on both databases."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -32,23 +32,23 @@ class Bench:
     runner: JobRunner
 
     async def ask_for(self, kind: JobKind) -> str:
-        """Ask for a job; its id."""
+        """Queue a job; its id."""
         return str((await OutboxQueue(self.conn.database).enqueue(self.thread_id, kind))["id"])
 
     async def do(self, kind: JobKind) -> Job:
-        """Ask for a job and carry it out; the job as it ended."""
+        """Queue a job and run it; the job afterwards."""
         job_id = await self.ask_for(kind)
         await self.runner.run(job_id)
         return await JobStore(self.conn).get(job_id)
 
     async def hurry(self, job_id: str) -> None:
-        """Let the time come at which a failed job is tried again."""
+        """Make a failed job due now."""
         await self.conn.database.write(
             lambda c: c.execute(update(JobTable).where(JobTable.id == job_id).values(due_at=0.0))
         )
 
     async def abandon(self, job_id: str) -> None:
-        """Let the process that carries a job out be lost."""
+        """Let the lease of a running job expire, as if its process were lost."""
         values = {"lease_expires_at": 0.0}
         await self.conn.database.write(
             lambda c: c.execute(update(JobTable).where(JobTable.id == job_id).values(values))
@@ -59,12 +59,12 @@ class Bench:
         return await ThreadStore(self.conn).get(self.thread_id)
 
     async def covers(self) -> int:
-        """How far the summary that counts goes; 0 without one."""
+        """The last message that the newest summary covers; 0 without a summary."""
         found = await SummaryStore(self.conn).newest(self.thread_id)
         return found.covers_through_seq if found else 0
 
     async def contents(self) -> list[str]:
-        """What every message says."""
+        """The contents of all messages."""
         page = await MessageStore(self.conn).list(self.thread_id, limit=100)
         return [message["content"] for message in page["data"]]
 
@@ -82,7 +82,7 @@ async def conn(database_url: str) -> AsyncIterator[DatabaseHandle]:
 
 @pytest.fixture
 def make_bench(conn: DatabaseHandle) -> MakeBench:
-    """Make a thread that begins with these messages, and a provider that gives these answers."""
+    """Make a thread with these messages, and a provider with these answers."""
 
     async def make(*answers: object, messages: Any = (), turns: int = 0, **agent: Any) -> Bench:
         provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through

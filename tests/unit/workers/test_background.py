@@ -1,4 +1,4 @@
-"""The library alone: jobs are carried out beside the runs of the process that asks for them."""
+"""Jobs in the process that runs the agents, as with the library alone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, connect
-from ai_agents.runner.handle import open_handle as connect_without_jobs
+from ai_agents.runner.handle import open_handle
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.thread_log import list_after
 from ai_agents.testing import InMemoryJobQueue, ScriptedProvider
@@ -35,7 +35,7 @@ async def done(conn: DatabaseHandle, count: int) -> bool:
     return len(page["data"]) == count
 
 
-async def test_a_thread_gets_its_title_and_its_summary_by_itself_and_once(conn: DatabaseHandle) -> None:
+async def test_a_thread_gets_one_title_and_one_summary_without_being_asked(conn: DatabaseHandle) -> None:
     provider = ScriptedProvider("a1", "A title", "a2", "a3", SUMMARY, "a4")
     runner = AgentRunner(conn, provider=provider, auto_title=True)
     thread_id = await new_thread(conn, memory={"strategy": "summarize", "recent": 2})
@@ -59,7 +59,7 @@ async def test_a_thread_gets_its_title_and_its_summary_by_itself_and_once(conn: 
     assert types.count("thread.updated") == types.count("context.compacted") == 1
 
 
-async def test_an_open_stream_of_the_thread_hears_of_the_title(conn: DatabaseHandle) -> None:
+async def test_an_open_stream_gets_the_event_of_a_new_title(conn: DatabaseHandle) -> None:
     runner = AgentRunner(conn, provider=ScriptedProvider("an answer", "A title"), auto_title=True)
     thread_id = await new_thread(conn)
     reader = await runner.read_thread(thread_id)
@@ -71,7 +71,7 @@ async def test_an_open_stream_of_the_thread_hears_of_the_title(conn: DatabaseHan
                 break
 
 
-async def test_a_failed_run_makes_no_title_needed(conn: DatabaseHandle) -> None:
+async def test_a_failed_run_queues_no_title(conn: DatabaseHandle) -> None:
     runner = AgentRunner(conn, auto_title=True)
     thread_id = await new_thread(conn)
     with pytest.raises(Exception, match="provider"):
@@ -79,7 +79,7 @@ async def test_a_failed_run_makes_no_title_needed(conn: DatabaseHandle) -> None:
     assert (await JobStore(conn).list())["data"] == []
 
 
-async def test_jobs_that_are_asked_for_are_carried_out_here(conn: DatabaseHandle) -> None:
+async def test_queued_jobs_run_in_this_process(conn: DatabaseHandle) -> None:
     AgentRunner(conn, provider=ScriptedProvider("A title"))
     thread = await ThreadStore(conn).create(
         (await AgentStore(conn).create(name="assistant"))["id"], messages=[{"role": "user", "content": "Hello!"}]
@@ -90,7 +90,7 @@ async def test_jobs_that_are_asked_for_are_carried_out_here(conn: DatabaseHandle
     assert (await ThreadStore(conn).get(thread["id"]))["title"] == "A title"
 
 
-async def test_a_configured_queue_gets_the_jobs_in_place_of_the_outbox(conn: DatabaseHandle) -> None:
+async def test_a_configured_queue_replaces_the_outbox(conn: DatabaseHandle) -> None:
     queue = InMemoryJobQueue()
     thread_id = await new_thread(conn)
     configure_queue(queue)
@@ -104,9 +104,9 @@ async def test_a_configured_queue_gets_the_jobs_in_place_of_the_outbox(conn: Dat
     assert (await JobStore(conn).list())["data"] == []
 
 
-async def test_what_another_process_left_is_found(conn: DatabaseHandle, database_url: str) -> None:
+async def test_a_job_that_another_process_left_is_found(conn: DatabaseHandle, database_url: str) -> None:
     thread_id = await new_thread(conn)
-    async with await connect_without_jobs(database_url) as other:
+    async with await open_handle(database_url) as other:
         await ThreadStore(other).update(thread_id, {"metadata": {"by": "another"}})
         await queue_title_generation(thread_id)
     runner = AgentRunner(conn, provider=ScriptedProvider())
@@ -114,17 +114,17 @@ async def test_what_another_process_left_is_found(conn: DatabaseHandle, database
     await eventually(lambda: done(conn, 1))
 
 
-async def test_closing_waits_for_the_jobs_under_way(database_url: str) -> None:
+async def test_closing_waits_for_running_jobs(database_url: str) -> None:
     conn = await connect(database_url)
     runner = AgentRunner(conn, provider=ScriptedProvider("an answer", "A title"), auto_title=True)
     thread_id = await new_thread(conn)
     await runner.run(thread_id, "ada", "Hello!")
     await conn.close()
-    async with await connect_without_jobs(database_url) as again:
+    async with await open_handle(database_url) as again:
         assert (await ThreadStore(again).get(thread_id))["title"] == "A title"
 
 
-async def test_closing_without_patience_leaves_the_job_to_the_next_process(database_url: str) -> None:
+async def test_closing_without_grace_leaves_the_job_to_the_next_process(database_url: str) -> None:
     never = asyncio.Event()
     conn = await connect(database_url)
     provider = ScriptedProvider("an answer", [never, "x"])
@@ -134,6 +134,6 @@ async def test_closing_without_patience_leaves_the_job_to_the_next_process(datab
     while len(provider.requests) < 2:
         await asyncio.sleep(0)
     await conn.close(grace_s=0)
-    async with await connect_without_jobs(database_url) as again:
+    async with await open_handle(database_url) as again:
         (job,) = (await JobStore(again).list())["data"]
         assert (job["status"], job["attempts"]) == ("queued", 0)

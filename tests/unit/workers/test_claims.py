@@ -1,4 +1,4 @@
-"""One effect of each job, however often it is asked for, delivered, interrupted and late."""
+"""Each job has one effect, however often it is queued, delivered, interrupted or late."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from tests.unit.workers.conftest import MakeBench, claim
 LONG_ENOUGH = "Ada asked a number of questions, and each of them was answered."
 
 
-async def test_a_job_that_is_asked_for_again_is_the_same_job(make_bench: MakeBench) -> None:
+async def test_a_job_queued_twice_is_one_job(make_bench: MakeBench) -> None:
     bench = await make_bench(turns=1)
     assert await bench.ask_for("title") == await bench.ask_for("title")
 
@@ -32,21 +32,21 @@ async def test_a_job_delivered_five_times_has_one_effect(make_bench: MakeBench) 
     assert (await bench.thread())["title"] == "A title"
 
 
-async def test_a_job_delivered_after_it_was_done_does_nothing(make_bench: MakeBench) -> None:
+async def test_a_completed_job_delivered_again_does_nothing(make_bench: MakeBench) -> None:
     bench = await make_bench("A title", turns=1)
     job = await bench.do("title")
     assert job["status"] == "completed"
     assert not await bench.runner.run(job["id"])
 
 
-async def test_a_job_held_by_another_process_is_left_to_it(make_bench: MakeBench) -> None:
+async def test_a_job_claimed_by_another_process_is_left_to_it(make_bench: MakeBench) -> None:
     bench = await make_bench(turns=1)
     job_id = await bench.ask_for("title")
     assert await claim(bench, job_id) is not None
     assert not await bench.runner.run(job_id)
 
 
-async def test_a_job_whose_process_was_lost_is_done_by_the_next(make_bench: MakeBench) -> None:
+async def test_a_job_of_a_lost_process_is_done_by_the_next(make_bench: MakeBench) -> None:
     bench = await make_bench("A title", turns=1)
     job_id = await bench.ask_for("title")
     assert await claim(bench, job_id) is not None
@@ -56,7 +56,7 @@ async def test_a_job_whose_process_was_lost_is_done_by_the_next(make_bench: Make
     assert (await bench.thread())["title"] == "A title"
 
 
-async def test_one_that_was_thought_dead_cannot_write_after_its_successor(make_bench: MakeBench) -> None:
+async def test_a_process_that_lost_its_claim_cannot_write(make_bench: MakeBench) -> None:
     bench = await make_bench("A title", turns=1)
     job_id = await bench.ask_for("title")
     former = await claim(bench, job_id)
@@ -75,7 +75,7 @@ async def test_one_that_was_thought_dead_cannot_write_after_its_successor(make_b
     assert (await JobStore(bench.conn).get(job_id))["status"] == "completed"
 
 
-async def test_a_failed_job_waits_and_is_given_up_after_five_attempts_with_its_reason(make_bench: MakeBench) -> None:
+async def test_a_failing_job_is_retried_and_given_up_after_five_attempts(make_bench: MakeBench) -> None:
     bench = await make_bench(*[ProviderTimeout("It is away.")] * MAX_ATTEMPTS, turns=30)
     job_id = await bench.ask_for("summarize")
     for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -90,7 +90,7 @@ async def test_a_failed_job_waits_and_is_given_up_after_five_attempts_with_its_r
     assert not await bench.runner.run(job_id)
 
 
-async def test_a_job_that_takes_its_process_with_it_is_given_up_too(make_bench: MakeBench) -> None:
+async def test_a_job_that_crashes_its_process_is_given_up(make_bench: MakeBench) -> None:
     bench = await make_bench(turns=1)
     job_id = await bench.ask_for("title")
     for _ in range(MAX_ATTEMPTS):
@@ -103,7 +103,7 @@ async def test_a_job_that_takes_its_process_with_it_is_given_up_too(make_bench: 
     assert "lost" in present(job["error"])
 
 
-async def test_a_poison_job_does_not_keep_the_others_from_being_done(make_bench: MakeBench) -> None:
+async def test_a_failing_job_does_not_block_other_jobs(make_bench: MakeBench) -> None:
     poisoned = await make_bench(*[ProviderRejected("No.")] * 9, turns=30)
     healthy = await make_bench(LONG_ENOUGH, turns=30)
     job_id = await poisoned.ask_for("summarize")
@@ -111,7 +111,7 @@ async def test_a_poison_job_does_not_keep_the_others_from_being_done(make_bench:
     assert present((await healthy.do("summarize"))["result"])["written"]
 
 
-async def test_a_job_that_was_given_up_begins_anew_when_somebody_says_so(make_bench: MakeBench) -> None:
+async def test_a_given_up_job_starts_again_on_request(make_bench: MakeBench) -> None:
     bench = await make_bench(*[ProviderTimeout()] * MAX_ATTEMPTS, LONG_ENOUGH, turns=30)
     job_id = await bench.ask_for("summarize")
     for _ in range(MAX_ATTEMPTS):
@@ -129,7 +129,7 @@ async def test_a_job_that_was_given_up_begins_anew_when_somebody_says_so(make_be
         await store.retry("00000000-0000-7000-8000-000000000000")
 
 
-async def test_a_cancelled_job_is_left_to_others_without_counting_as_an_attempt(make_bench: MakeBench) -> None:
+async def test_a_cancelled_job_counts_no_attempt(make_bench: MakeBench) -> None:
     never = asyncio.Event()
     bench = await make_bench([never, "x"], "A title", turns=1)
     job_id = await bench.ask_for("title")
@@ -152,7 +152,7 @@ async def test_a_job_that_takes_too_long_fails_with_that_reason(make_bench: Make
     assert "took longer than 0.05 s" in present((await JobStore(bench.conn).get(job_id))["error"])
 
 
-async def test_jobs_that_wait_are_done_beside_the_one_that_was_sent_but_not_those_that_failed(
+async def test_other_due_jobs_run_beside_a_job_unless_they_failed_before(
     make_bench: MakeBench,
 ) -> None:
     benches = [await make_bench("A title", turns=1) for _ in range(3)]
@@ -167,7 +167,7 @@ async def test_jobs_that_wait_are_done_beside_the_one_that_was_sent_but_not_thos
     assert [(await store.get(job_id))["status"] for job_id in ids] == ["completed", "completed", "running"]
 
 
-async def test_a_job_that_no_queue_heard_of_is_sent_once_by_whoever_looks(make_bench: MakeBench) -> None:
+async def test_an_unpublished_job_is_published_once(make_bench: MakeBench) -> None:
     bench = await make_bench(turns=1)
     job_id = await bench.ask_for("title")
     write = bench.conn.database.write
@@ -177,7 +177,7 @@ async def test_a_job_that_no_queue_heard_of_is_sent_once_by_whoever_looks(make_b
     assert await write(lambda c: jobs.take_unsent(c, again_after_s=60, limit=9)) == []
 
 
-async def test_jobs_that_one_process_cannot_send_are_left_to_the_next(make_bench: MakeBench) -> None:
+async def test_jobs_that_one_process_cannot_publish_are_left_to_another(make_bench: MakeBench) -> None:
     bench = await make_bench(turns=1)
     job_id = await bench.ask_for("title")
     database = bench.conn.database
@@ -190,7 +190,7 @@ async def test_jobs_that_one_process_cannot_send_are_left_to_the_next(make_bench
     assert await eventually(taken) == [job_id]
 
 
-async def test_jobs_are_counted_by_what_becomes_of_them(make_bench: MakeBench) -> None:
+async def test_jobs_are_counted_by_status(make_bench: MakeBench) -> None:
     bench = await make_bench(turns=1)
     store = JobStore(bench.conn)
     assert await store.count() == {"queued": 0, "running": 0, "failed": 0, "oldest_created_at": None}

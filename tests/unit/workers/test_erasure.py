@@ -38,7 +38,7 @@ def test_every_column_with_a_user_id_or_text_has_a_rule_of_erasure(table: Any) -
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.table.__tablename__)
-def test_every_rule_does_something_or_says_what_becomes_of_the_columns(rule: Any) -> None:
+def test_every_rule_of_erasure_acts_or_says_why_not(rule: Any) -> None:
     assert rule.deleted_as or rule.redact or rule.redact_thread or rule.otherwise
 
 
@@ -55,7 +55,7 @@ async def filenames(conn: DatabaseHandle) -> list[str]:
     return list(await conn.database.read(lambda c: c.execute(found).scalars().all()))
 
 
-async def test_a_process_with_another_folder_of_files_does_not_report_them_gone(
+async def test_a_process_with_another_folder_does_not_report_files_erased(
     make_bench: MakeBench, tmp_path: Path
 ) -> None:
     bench = await make_bench()
@@ -81,7 +81,7 @@ async def test_a_process_with_another_folder_of_files_does_not_report_them_gone(
     assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 1
 
 
-async def test_a_process_without_a_storage_does_not_report_files_gone(make_bench: MakeBench, tmp_path: Path) -> None:
+async def test_a_process_without_a_storage_does_not_report_files_erased(make_bench: MakeBench, tmp_path: Path) -> None:
     bench = await make_bench()
     await Attachments(bench.conn, DiskStore(tmp_path)).add("alice", "a.txt", b"words of alice")
     job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
@@ -108,9 +108,7 @@ async def test_a_run_of_the_user_ends_before_the_user_is_erased(make_bench: Make
     assert done["result"]["removed"]["runs_redacted"] == 1
 
 
-async def test_an_erasure_that_never_reaches_the_files_is_given_up_with_its_reason(
-    make_bench: MakeBench, tmp_path: Path
-) -> None:
+async def test_an_erasure_that_never_reaches_the_files_is_given_up(make_bench: MakeBench, tmp_path: Path) -> None:
     bench = await make_bench()
     await Attachments(bench.conn, DiskStore(tmp_path / "files")).add("alice", "a.txt", b"words of alice")
     job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))

@@ -26,19 +26,19 @@ async def test_a_title_has_no_forbidden_word(make_bench: MakeBench, action: str)
     assert (await bench.thread())["title"] == f"The {R} plan"
 
 
-async def test_the_users_own_words_are_no_way_around_it(make_bench: MakeBench) -> None:
+async def test_a_title_made_of_the_users_words_is_judged_too(make_bench: MakeBench) -> None:
     bench = await make_bench("", messages=SAID, guardrails=guardrails("redact"))
     await bench.do("title")
     assert (await bench.thread())["title"] == f"Tell me the {R}"
 
 
-async def test_a_title_of_nothing_but_a_forbidden_word_is_none(make_bench: MakeBench) -> None:
+async def test_a_title_that_is_only_a_forbidden_word_is_not_written(make_bench: MakeBench) -> None:
     bench = await make_bench("Secret", messages=SAID, guardrails=guardrails("redact"))
     assert (await bench.do("title"))["result"] == {"written": False}
     assert (await bench.thread())["title"] is None
 
 
-async def test_a_judge_that_cannot_be_asked_leaves_a_thread_without_a_title(make_bench: MakeBench) -> None:
+async def test_a_failing_judge_leaves_a_thread_without_a_title(make_bench: MakeBench) -> None:
     judge = {"type": "judge", "provider": "nobody", "model": "m", "policy": "Be kind.", "stage": "output"}
     bench = await make_bench("A plan", messages=SAID, guardrails=[judge])
     assert (await bench.do("title"))["result"] == {"written": False}
@@ -57,7 +57,7 @@ async def test_a_summary_has_no_forbidden_word(make_bench: MakeBench, action: st
 
 
 @pytest.mark.parametrize("kind", ["title", "summarize"])
-async def test_what_is_found_is_told_in_the_threads_log(make_bench: MakeBench, kind: JobKind) -> None:
+async def test_findings_in_a_title_are_recorded_in_the_log(make_bench: MakeBench, kind: JobKind) -> None:
     said = "The user asked for the secret of the plan."
     memory = {"strategy": "summarize", "recent": 2}
     bench = await make_bench(said, turns=4, guardrails=guardrails("block"), memory=memory)
@@ -67,7 +67,7 @@ async def test_what_is_found_is_told_in_the_threads_log(make_bench: MakeBench, k
     assert [(each["guardrail"], each["stage"], each["action"]) for each in told] == [("blocklist", "output", "redact")]
 
 
-async def test_how_long_an_answer_may_be_says_nothing_of_a_summary(make_bench: MakeBench) -> None:
+async def test_max_length_does_not_limit_a_summary(make_bench: MakeBench) -> None:
     memory = {"strategy": "summarize", "recent": 2}
     short = {"type": "max_length", "characters": 10, "action": "redact"}
     bench = await make_bench("The user and the assistant made a plan.", turns=4, guardrails=[short], memory=memory)

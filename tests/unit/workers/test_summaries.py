@@ -1,4 +1,4 @@
-"""Summaries: nothing said is in neither the summary nor the window, whatever happens meanwhile."""
+"""Summaries: every message is in the summary or in the window, whatever happens meanwhile."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ async def window(bench: Bench) -> list[str]:
     return [text_of(message.parts) for message in chosen.messages]
 
 
-async def test_everything_but_the_recent_messages_is_compacted_and_the_log_says_so(make_bench: MakeBench) -> None:
+async def test_older_messages_are_summarized_and_the_log_says_so(make_bench: MakeBench) -> None:
     bench = await make_bench(SUMMARY, turns=30, memory=MEMORY)
     before = await bench.contents()
     job = await bench.do("summarize")
@@ -40,7 +40,7 @@ async def test_everything_but_the_recent_messages_is_compacted_and_the_log_says_
     assert await bench.contents() == before
 
 
-async def test_the_next_summary_is_made_of_the_old_one_and_what_was_said_since(make_bench: MakeBench) -> None:
+async def test_the_next_summary_is_made_from_the_last_one_and_newer_messages(make_bench: MakeBench) -> None:
     bench = await make_bench(SUMMARY, turns=30, memory=MEMORY)
     await bench.do("summarize")
     bench.provider.answers += ["answer 31", "A summary of all that was said before."]
@@ -55,7 +55,7 @@ async def test_the_next_summary_is_made_of_the_old_one_and_what_was_said_since(m
     assert (await bench.thread())["summary"] == "A summary of all that was said before."
 
 
-async def test_messages_sent_while_a_summary_is_written_are_all_in_the_next_context(make_bench: MakeBench) -> None:
+async def test_messages_sent_during_a_summary_are_in_the_next_context(make_bench: MakeBench) -> None:
     gate = asyncio.Event()
     bench = await make_bench([gate, SUMMARY], turns=30, memory=MEMORY)
     doing = asyncio.create_task(bench.do("summarize"))
@@ -81,7 +81,7 @@ async def test_an_empty_refused_or_too_short_summary_changes_nothing(make_bench:
     assert len(await window(bench)) == 60
 
 
-async def test_a_summary_that_a_person_writes_meanwhile_stays(make_bench: MakeBench) -> None:
+async def test_a_summary_written_by_a_person_meanwhile_stays(make_bench: MakeBench) -> None:
     gate = asyncio.Event()
     bench = await make_bench([gate, SUMMARY], turns=30, memory=MEMORY)
     doing = asyncio.create_task(bench.do("summarize"))
@@ -93,7 +93,7 @@ async def test_a_summary_that_a_person_writes_meanwhile_stays(make_bench: MakeBe
     assert (await bench.thread())["summary"] == "Mine"
 
 
-async def test_a_job_for_a_stretch_that_has_been_compacted_does_nothing(make_bench: MakeBench) -> None:
+async def test_a_job_for_a_summarized_range_does_nothing(make_bench: MakeBench) -> None:
     bench = await make_bench(SUMMARY, "A second summary that nobody needs.", turns=30, memory=MEMORY)
     job = await bench.do("summarize")
     await bench.conn.database.write(
@@ -110,7 +110,7 @@ async def test_a_short_thread_is_not_summarized(make_bench: MakeBench) -> None:
     assert bench.provider.requests == []
 
 
-async def test_a_long_stretch_is_done_in_several_jobs(make_bench: MakeBench) -> None:
+async def test_a_long_thread_is_summarized_in_several_jobs(make_bench: MakeBench) -> None:
     said = [
         message
         for number in range(20)
@@ -129,7 +129,7 @@ async def test_a_long_stretch_is_done_in_several_jobs(make_bench: MakeBench) -> 
     assert await bench.covers() == 30
 
 
-def test_tool_steps_and_attachments_are_represented() -> None:
+def test_a_transcript_shows_tool_calls_and_attachments() -> None:
     shown = lines(
         [
             ModelMessage("user", (FilePart("1", "plan.pdf", "application/pdf", 9),)),
