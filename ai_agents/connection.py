@@ -10,8 +10,8 @@ async def connect(
 ) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
-    With `redis_url` any number of processes may run agents on it, else only this one. Titles and summaries are made
-    beside the runs of this process, by `job_model` (`provider:model`), else by the agents' own models.
+    With `redis_url` any number of processes may run agents on the database, else only this one. This process also makes
+    titles and summaries, with `job_model` (`provider:model`), else with the agents' own models.
     Raises `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not answer.
     """
     conn = await open_handle(url, redis_url=redis_url, pool_size=pool_size)

@@ -1,14 +1,14 @@
-"""From an agent and a window of its thread to one request for a model, and an account of what is in it and what is not.
+"""Builds a request from an agent and a window of its thread, and an account of what it holds and leaves out. Pure.
 
-Pure. The order of a request is the one that providers' caches reward: what changes least comes first. A summary is
-told as a user's words, marked off and called what it is: it was written from what users and tools said, and the system
-prompt is no place for that.
+What changes least comes first, so that providers' caches work. The summary is sent as a marked user message, not in the
+system prompt: its text comes from users and tools.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 from typing import Any, Literal, NamedTuple
 
 from ai_agents.context.repair import repair
@@ -40,7 +40,7 @@ _GAP = "[Part of the conversation is left out here.]"
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A message of the request; `seq` is None for what no row of the thread stands behind."""
+    """A message of the request; `seq` is None for a message that is not stored in the thread."""
 
     seq: int | None
     role: MessageRole
@@ -51,10 +51,10 @@ class Counted:
 class LeftOut:
     """A message that is not in the request.
 
-    Of the window: `token_budget`: it did not fit. `not_sendable`: empty, or a result without its call. `not_read`:
-    everything before this `seq`, since none of it could have fitted; its role and tokens are not known.
-    Of the rest of the thread, which an account does not tell of: `strategy`: the memory did not choose it.
-    `summarized`: the summary stands for it.
+    Messages of the window: `token_budget`: it did not fit. `not_sendable`: empty, or a result without its call.
+    `not_read`: all messages before this `seq`, since none of them could fit; role and tokens are unknown.
+    Other messages, which are not in an account: `strategy`: the memory did not choose it. `summarized`: the summary
+    covers it.
     """
 
     seq: int | None
@@ -65,10 +65,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class ContextAccount:
-    """What a request costs. `messages` are those of the request, one for one; `total_tokens` are all of its tokens.
+    """The tokens of a request. `messages` are those of the request, in order; `total_tokens` counts everything in it.
 
-    `uncalibrated_tokens` is what `TokenEstimator.observe` wants to hear next to the provider's count. `budget_tokens`
-    is what the request may have so that the answer, too, fits `window_tokens`.
+    `TokenEstimator.observe` compares `uncalibrated_tokens` with the provider's count. A request of at most
+    `budget_tokens` leaves room for the answer in `window_tokens`.
     """
 
     messages: tuple[Counted, ...]
@@ -101,11 +101,11 @@ def build_request(
     window_tokens: int | None = None,
     allow_overflow: bool = False,
 ) -> BuiltContext:
-    """The request for this model, which takes `window_tokens` (None: as many as `context_window` says).
+    """The request for this model, which takes `window_tokens` (None: the number of `context_window`).
 
-    Of the agent's fields `system_prompt`, `settings` and `output_schema` are looked at; the schema counts as a tool.
+    It uses the agent's `system_prompt`, `settings` and `output_schema`; the schema counts as a tool.
 
-    Where the window holds more than the model does, its turns are left out, oldest first; the newest turn never is.
+    Where the window does not fit, turns are left out, oldest first; the newest turn always stays.
     Raises `ContextOverflow` if that turn alone is longer than the model's window, unless `allow_overflow`.
     """
     tokens = (estimator or TokenEstimator()).for_model(provider, model)
@@ -118,10 +118,11 @@ def build_request(
     if schema is not None:
         tools_cost += estimate_json(schema)
     summary = [_sized(message) for message in _summary(window)]
+    ratio = tokens.ratio
     fixed = system_cost + tools_cost + _cost(summary)
     turns = _turns([_sized(message) for message in repair(window.messages)], window)
-    kept = _fitting(turns, budget / tokens.ratio - fixed)
-    smallest = tokens.calibrated(fixed + (turns[-1].cost if turns else 0))
+    kept = _fitting(turns, budget / ratio - fixed)
+    smallest = _calibrated(fixed + (turns[-1].cost if turns else 0), ratio)
     if smallest > size and not allow_overflow:
         raise ContextOverflow(f"The newest turn has about {smallest} tokens; {model} takes {size}.")
     messages = [*summary, *_with_gap(kept)]
@@ -129,11 +130,11 @@ def build_request(
     request = ModelRequest(model, sent, system, tuple(tools), settings, output_schema=schema)
     uncalibrated = system_cost + tools_cost + _cost(messages)
     account = ContextAccount(
-        messages=tuple(Counted(each.seq, each.role, tokens.calibrated(cost)) for each, cost in messages),
+        messages=tuple(Counted(each.seq, each.role, _calibrated(cost, ratio)) for each, cost in messages),
         left_out=_left_out(window, turns, kept, tokens),
-        system_tokens=tokens.calibrated(system_cost),
-        tools_tokens=tokens.calibrated(tools_cost),
-        total_tokens=tokens.calibrated(uncalibrated),
+        system_tokens=_calibrated(system_cost, ratio),
+        tools_tokens=_calibrated(tools_cost, ratio),
+        total_tokens=_calibrated(uncalibrated, ratio),
         uncalibrated_tokens=uncalibrated,
         window_tokens=size,
         budget_tokens=budget,
@@ -143,7 +144,7 @@ def build_request(
 
 
 def model_settings(agent: Mapping[str, Any]) -> ModelSettings:
-    """How an agent wants its model to be asked; what it does not say is left to the provider."""
+    """The agent's settings for its model; the provider decides on those that are not set."""
     settings = agent.get("settings") or {}
     stop = settings.get("stop") or ()
     return ModelSettings(
@@ -168,13 +169,18 @@ def _sized(message: ModelMessage) -> _Sized:
     return _Sized(message, estimate_message(message))
 
 
+def _calibrated(estimated: int, ratio: float) -> int:
+    """The expected tokens, as `ModelTokens.calibrated` counts them."""
+    return ceil(estimated * ratio)
+
+
 def _cost(messages: Iterable[_Sized]) -> int:
     return sum(sized.cost for sized in messages)
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """A turn with its cost. `opening`: the strategy keeps it because it lies before the window's gap."""
+class _HistoryTurn:
+    """A turn with its cost. `opening`: it lies before the window's gap."""
 
     messages: tuple[_Sized, ...]
     cost: int
@@ -189,15 +195,15 @@ def _summary(window: Window) -> list[ModelMessage]:
     return [ModelMessage("user", (TextPart(text),))]
 
 
-def _turns(messages: Sequence[_Sized], window: Window) -> list[_Turn]:
+def _turns(messages: Sequence[_Sized], window: Window) -> list[_HistoryTurn]:
     starts = starts_of_turns([sized.message for sized in messages])
     pieces = [tuple(messages[start:end]) for start, end in pairwise([*starts, len(messages)])]
     gap = window.gap_before_seq or 0
-    return [_Turn(piece, _cost(piece), (piece[0].message.seq or gap) < gap) for piece in pieces]
+    return [_HistoryTurn(piece, _cost(piece), (piece[0].message.seq or gap) < gap) for piece in pieces]
 
 
-def _fitting(turns: Sequence[_Turn], budget: float) -> list[_Turn]:
-    """The turns without as many as it takes: from the oldest on, the window's opening ones last, the newest never."""
+def _fitting(turns: Sequence[_HistoryTurn], budget: float) -> list[_HistoryTurn]:
+    """The turns that fit. The oldest are left out first, those of the window's opening last, the newest never."""
     excess = sum(turn.cost for turn in turns) - budget
     dropped: set[int] = set()
     for index in sorted(range(len(turns) - 1), key=lambda index: turns[index].opening):
@@ -208,8 +214,8 @@ def _fitting(turns: Sequence[_Turn], budget: float) -> list[_Turn]:
     return [turn for index, turn in enumerate(turns) if index not in dropped]
 
 
-def _with_gap(kept: Sequence[_Turn]) -> Iterator[_Sized]:
-    """The messages of the turns; where the window's opening ends, the model is told that something is missing."""
+def _with_gap(kept: Sequence[_HistoryTurn]) -> Iterator[_Sized]:
+    """The messages of the turns, with a note to the model where the window has its gap."""
     for index, turn in enumerate(kept):
         if index and kept[index - 1].opening and not turn.opening:
             yield _sized(ModelMessage("user", (TextPart(_GAP),)))
@@ -217,7 +223,7 @@ def _with_gap(kept: Sequence[_Turn]) -> Iterator[_Sized]:
 
 
 def _left_out(
-    window: Window, turns: Sequence[_Turn], kept: Sequence[_Turn], tokens: ModelTokens
+    window: Window, turns: Sequence[_HistoryTurn], kept: Sequence[_HistoryTurn], tokens: ModelTokens
 ) -> tuple[LeftOut, ...]:
     unread = window.unread_before_seq
     found = [] if unread is None else [LeftOut(unread, None, None, "not_read")]
@@ -229,5 +235,5 @@ def _left_out(
     return tuple(found)
 
 
-def _seqs(turns: Iterable[_Turn]) -> set[int | None]:
+def _seqs(turns: Iterable[_HistoryTurn]) -> set[int | None]:
     return {sized.message.seq for turn in turns for sized in turn.messages}

@@ -1,7 +1,7 @@
-"""What is known of models: how much they take, and what they cost.
+"""Windows and prices of models.
 
-What was set here comes first, then what `genai-prices` knows where it is installed, then for windows a table of ours. A
-price that nobody knows is unknown, never nothing.
+Facts that were set come first, then those of `genai-prices` if it is installed, then a table of windows. An unknown
+price is None, never 0.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from ai_agents.core.types import Usage
 _MILLION = Decimal(1_000_000)
 # Prices are kept for as many models as a service has in use.
 _KEPT = 500
-# Whoever runs these knows what they cost.
+# They run on machines of their users, so that no list has their prices.
 _NOT_LISTED = frozenset({"ollama", "echo"})
 _loading = Lock()
 
@@ -64,10 +64,10 @@ class ModelCatalogue:
         facts = dict(overrides or {})
         self._prices = {name: each.price for name, each in facts.items() if each.price is not None}
         self._windows = {name: each.window for name, each in facts.items() if each.window is not None}
-        self._listed = lru_cache(_KEPT)(_find_listed)
+        self._listed = lru_cache(_KEPT)(_find_priced_model)
 
     async def load(self) -> None:
-        """Load the list beside the event loop, which would else wait tenths of a second where it is first needed."""
+        """Load the list in a thread, since it takes tenths of a second."""
         if not _snapshot.cache_info().currsize:
             await asyncio.to_thread(_load_once)
 
@@ -81,9 +81,9 @@ class ModelCatalogue:
     def cost(self, provider: str, models: Iterable[str], usage: Usage) -> Decimal | None:
         """What one call cost in US dollars; None where that is not known.
 
-        `models` are the names that the model goes by, such as the one asked for and the one that answered: the first
-        that has a price counts. A figure that the provider left out makes the cost unknown, one that could not be
-        counted here (of a call that was lost with its process) does not.
+        `models` are the model's names, such as the requested one and the one that answered: the first one with a price
+        counts. A figure that the provider left out makes the cost unknown; an estimated usage may lack output tokens
+        (of a call that was lost with its process).
         """
         if usage.input_tokens is None or (usage.output_tokens is None and not usage.estimated):
             return None
@@ -96,7 +96,7 @@ class ModelCatalogue:
                 return listed.cost(usage)
         return None
 
-    def _find(self, provider: str, model: str) -> "_Listed | None":
+    def _find(self, provider: str, model: str) -> "_PricedModel | None":
         return None if provider in _NOT_LISTED else self._listed(provider, model)
 
 
@@ -138,8 +138,8 @@ def _parse_price(name: str, which: str, value: Any) -> Decimal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
-    """A model of the list. Its prices may depend on the time and on how much is sent, so the list works them out."""
+class _PricedModel:
+    """A model of the list. The list computes its prices, since they may depend on the time and on the request."""
 
     provider: Any = field(repr=False)
     model: Any = field(repr=False)
@@ -165,18 +165,18 @@ class _Listed:
         return total
 
 
-def _find_listed(provider: str, model: str) -> _Listed | None:
+def _find_priced_model(provider: str, model: str) -> _PricedModel | None:
     snapshot = _snapshot()
     if snapshot is None:
         return None
     try:
-        return _Listed(*snapshot.find_provider_model(model, None, provider, None))
+        return _PricedModel(*snapshot.find_provider_model(model, None, provider, None))
     except LookupError:
         return None
 
 
 def _load_once() -> None:
-    # Calls that begin together would else each read it, on a thread of its own.
+    # Otherwise calls that begin together would each read it, in a thread of their own.
     with _loading:
         _snapshot()
 

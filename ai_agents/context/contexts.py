@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.context.agents import AgentCache
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.guards import AgentGuards
-from ai_agents.context.models import ModelSelector
+from ai_agents.context.models import AgentCache, ModelSelector
 from ai_agents.context.requests import RequestBuilder
 from ai_agents.context.side_calls import SideCalls
 from ai_agents.context.tokens import SavedTokenEstimator

@@ -1,4 +1,4 @@
-"""Makes any piece of any history one that every provider accepts. The history itself is never changed.
+"""Repairs any part of a history for a request, so that every provider accepts it. The history itself is not changed.
 
 Afterwards the first message is a user's; no message is empty; right after an assistant's message that calls tools
 stands one tool message per call, in the order of the calls; every `tool_call_id` is unique; there are no other tool

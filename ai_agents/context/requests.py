@@ -82,7 +82,7 @@ class RequestBuilder:
             window.messages,
             self._models.file_rules(provider, model),
             strict=not allow_overflow,
-            guarded_by=guards_key(agent["guardrails"], "input"),
+            guarded_by=guards_key(agent["guardrails"], "input") if agent["guardrails"] else None,
         )
         return build_request(
             agent=agent,

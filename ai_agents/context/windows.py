@@ -1,4 +1,4 @@
-"""How long a model's window is. A small table, since what matters is not to send too much: the unknown is taken small.
+"""Windows of models: a small table. Unknown models get a small window, so that not too much is sent.
 
 Operators add to it with `overrides`: `{"openai:my-finetune": 32768, "ollama:": 16384}`; the longest prefix wins.
 """
@@ -10,8 +10,7 @@ from ai_agents.core.types import ModelSettings
 
 T = TypeVar("T")
 DEFAULT_WINDOW = 128_000
-# As documented by the providers, read 2026-11-22. Ollama's is what its provider here asks for at most, on models that
-# take as much.
+# As documented by the providers, read 2026-11-22. Ollama's is the most that its provider here requests.
 _WINDOWS: Mapping[str, int] = {
     "anthropic:": 200_000,
     "anthropic:claude-instant": 100_000,
@@ -37,7 +36,7 @@ _WINDOWS: Mapping[str, int] = {
     "ollama:gemma": 8_192,
     "ollama:gemma3": 32_768,
 }
-# Where an agent sets no limit, room for as much as the providers are asked for then.
+# The room for an answer where an agent sets no limit; providers are sent this limit then.
 _ANSWER_TOKENS = 32_000
 
 

@@ -107,7 +107,7 @@ class Admitter:
         agent = self._agents.get(connection, found.agent_id, found.agent_version)
         if files:
             self._check_files(agent, request.parts, placed)
-        if self._guards.has_input_guards(agent):
+        if agent["guardrails"] and self._guards.has_input_guards(agent):
             verdict = request.verdict
             if verdict is None or not verdict.is_of(agent["id"], agent["version"]):
                 return NeedsVerdict(agent, request.parts)
@@ -232,8 +232,8 @@ def _enqueue(connection: Connection, request: AdmissionRequest, new: _NewRun, qu
 
 
 def _record_findings(connection: Connection, request: AdmissionRequest, run_id: str) -> None:
-    if request.verdict is not None and request.verdict.message.triggers:
-        thread_log.append(connection, request.thread_id, *finding_entries(run_id, request.verdict.message.triggers))
+    if request.verdict is not None and request.verdict.message.findings:
+        thread_log.append(connection, request.thread_id, *finding_entries(run_id, request.verdict.message.findings))
 
 
 def _insert_user_message(

@@ -1,4 +1,4 @@
-"""`connect`: a handle on a database, with the channels and the runs that this process has on it."""
+"""The handle on a database, with its channels and the runs of this process."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,15 +13,14 @@ from ai_agents.runner.process.timing import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
 from ai_agents.streams.reader import StreamReaders
 
-# The handle whose outbox `queue_title_generation` and `queue_summarization` use: the one connected last.
+# The newest handle; `queue_title_generation` and `queue_summarization` use its outbox.
 _latest: "DatabaseHandle | None" = None
 
 
 class DatabaseHandle:
-    """A handle on a database.
+    """A handle on a database; `connect` opens one.
 
-    It borrows a pooled connection for each short transaction and holds none while a model answers. Use `connect`
-    to get one.
+    It borrows a pooled connection for each short transaction and holds none while a model answers.
     """
 
     def __init__(self, database: Database, bus: Bus, *, shared: bool, timing: Timing = DEFAULT_TIMING) -> None:
@@ -62,10 +61,10 @@ async def open_handle(
 ) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
-    With `redis_url` any number of processes may run agents on it, else only this one.
+    With `redis_url` any number of processes may run agents on the database, else only this one.
     Raises `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not answer.
     """
-    global _latest  # noqa: PLW0603  # the library's documented default: the last handle made is the process's
+    global _latest  # noqa: PLW0603  # documented: the newest handle is the default one
     database = Database(url, pool_size=pool_size)
     bus: Bus = MemoryBus()
     if redis_url is not None:
@@ -81,5 +80,5 @@ async def open_handle(
 
 
 def latest_connection() -> DatabaseHandle | None:
-    """The handle that was connected last in this process."""
+    """The newest handle of this process."""
     return _latest

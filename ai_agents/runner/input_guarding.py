@@ -1,4 +1,4 @@
-"""What comes in passes the agent's input guardrails before it is let in: texts, the names and texts of files."""
+"""Input guardrails: they judge a message before its admission: its texts, the names and texts of its files."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,45 +10,43 @@ from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelReque
 from ai_agents.guardrails.base import Finding, Span
 from ai_agents.guardrails.guards import Guards, JudgedValue
 
-# Kept with the message, of one file.
-_MOST_PLACES = 1000
+# How many places of a file's text are stored as hidden.
+_MAX_SPANS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedMessage:
-    """A message as it may be let in: its parts, its files as they are referred to then (by their ids), and what was
-    found in it.
-    """
+    """The allowed form of a message: its parts, its files by their ids, and what guardrails found in it."""
 
     parts: tuple[TextPart | FilePart, ...]
     files: Mapping[str, FilePart] = field(default_factory=dict)
-    triggers: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def as_judged(self, part: TextPart | FilePart) -> TextPart | FilePart:
-        """The part as the message refers to it."""
+        """The part in its allowed form."""
         return self.files.get(part.file_id, part) if isinstance(part, FilePart) else part
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A message as this version of this agent's guardrails let it in."""
+    """The allowed form of a message, as this version of an agent judges it."""
 
     agent_id: str
     version: int
     message: JudgedMessage
 
     def is_of(self, agent_id: str, version: int) -> bool:
-        """Whether it was spoken for this agent as it is."""
+        """Whether this version of this agent made it."""
         return (self.agent_id, self.version) == (agent_id, version)
 
 
 async def judge_message(
     guards: Guards, message: Sequence[TextPart | FilePart], blobs: BlobStore | None
 ) -> JudgedMessage:
-    """What may be let in. Its texts are read as one. Raises `GuardrailBlocked`, `StorageUnavailable`."""
+    """The allowed form of a message; its texts are judged as one. Raises `GuardrailBlocked`, `StorageUnavailable`."""
     texts = [part.text for part in message if isinstance(part, TextPart)]
     judged = _allowed(guards, await guards.judge_texts(texts))
-    triggers = dict.fromkeys(judged.triggers)
+    findings = dict.fromkeys(judged.triggers)
     seen = iter(judged.value)
     parts: list[TextPart | FilePart] = []
     for part in message:
@@ -56,14 +54,14 @@ async def judge_message(
             parts.append(TextPart(next(seen)))
         else:
             file, found = await _judge_file(guards, part, blobs)
-            triggers |= dict.fromkeys(found)
+            findings |= dict.fromkeys(found)
             parts.append(file)
     files = {part.file_id: part for part in parts if isinstance(part, FilePart)}
-    return JudgedMessage(tuple(parts), files, tuple(triggers))
+    return JudgedMessage(tuple(parts), files, tuple(findings))
 
 
 async def _judge_file(guards: Guards, part: FilePart, blobs: BlobStore | None) -> tuple[FilePart, tuple[Finding, ...]]:
-    """The file stays as it is: it is noted what of its text models may not see, or that they may see all of it."""
+    """The file with a note which places of its text are hidden from models, or that none is. Its bytes stay."""
     name = _allowed(guards, await guards.judge_text(part.filename))
     text = await read_text(part, blobs)
     content = _allowed(guards, await guards.judge_text(text))
@@ -76,11 +74,11 @@ async def _judge_file(guards: Guards, part: FilePart, blobs: BlobStore | None) -
 
 
 def _bounded(spans: Sequence[Span]) -> list[Span]:
-    """The places in order; of very many the last goes on to the end of all."""
-    places = sorted(spans)
-    if len(places) <= _MOST_PLACES:
-        return places
-    return [*places[: _MOST_PLACES - 1], (places[_MOST_PLACES - 1][0], max(stop for _, stop in places))]
+    """The spans in order; beyond the limit the last one covers all the rest."""
+    ordered = sorted(spans)
+    if len(ordered) <= _MAX_SPANS:
+        return ordered
+    return [*ordered[: _MAX_SPANS - 1], (ordered[_MAX_SPANS - 1][0], max(stop for _, stop in ordered))]
 
 
 def _allowed(guards: Guards, judged: JudgedValue) -> JudgedValue:

@@ -16,14 +16,12 @@ class NewLease:
 
 
 class ProcessOwner:
-    """This process as an owner of runs. `accepts_runs` becomes False when it stops."""
+    """This process as an owner of runs. `lease` is for runs that begin here; it is None while the process stops."""
 
     def __init__(self, lease_s: float) -> None:
         self.name = f"{socket.gethostname()[:20]}-{os.getpid()}-{new_id()[-8:]}"
-        self.accepts_runs = True
-        self._lease = NewLease(self.name, lease_s)
+        self.lease: NewLease | None = NewLease(self.name, lease_s)
 
-    @property
-    def lease(self) -> NewLease | None:
-        """The lease of a run that begins here; None while the process stops."""
-        return self._lease if self.accepts_runs else None
+    def refuse_runs(self) -> None:
+        """Own no further runs: the process stops."""
+        self.lease = None

@@ -11,8 +11,7 @@ from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import FallbackChain
 from ai_agents.runner.guarding import RunGuards
 from ai_agents.runner.inputs import InputReader, TurnInputs
-from ai_agents.runner.models import TurnModel, purpose_of
-from ai_agents.runner.prepared_turn import PreparedTurn, RunLimits
+from ai_agents.runner.prepared_turn import PreparedTurn, RunLimits, TurnModel, purpose_of
 from ai_agents.runner.tool_calls import ToolCaller
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun

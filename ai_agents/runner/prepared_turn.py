@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ai_agents.context.compaction import CompactingModel, notices_of
 from ai_agents.context.meter import Meter
-from ai_agents.core.rows import Notice
+from ai_agents.context.side_calls import CallPurpose
+from ai_agents.core.rows import Agent, ModelName, Notice
 from ai_agents.core.types import ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.memory.summarize import Summarize
-from ai_agents.providers.fallback import FallbackChain
+from ai_agents.providers.fallback import Candidate, FallbackChain
 from ai_agents.runner.guarding import AnswerGuard, RunGuards
-from ai_agents.runner.inputs import TurnInputs
-from ai_agents.runner.models import TurnModel
+from ai_agents.runner.input_guarding import guard_files, has_text_files
+from ai_agents.runner.inputs import InputReader, TurnInputs
 from ai_agents.runner.recording import NeededJobs
 from ai_agents.runner.tool_calls import ToolCaller
+from ai_agents.store.runs import OwnedRun
 from ai_agents.tools.executor import find_fault
 from ai_agents.tools.schema import OutputValidator
 
@@ -32,6 +35,64 @@ class RunLimits:
     identical_calls: int = 3
     run_time_s: float = 600.0
     approval_s: float = 86_400.0
+
+
+class TurnModel(Candidate):
+    """One of the agent's models in one run: its own (`place` 0) or a fallback.
+
+    `meter` counts its calls once it is prepared. What its request leaves out is added to `notices`.
+    """
+
+    meter: Meter
+
+    def __init__(
+        self, reader: InputReader, run: OwnedRun, place: int, *, name: ModelName, notices: list[Notice]
+    ) -> None:
+        super().__init__(name["provider"], name["model"])
+        self._reader = reader
+        self._run = run
+        self._place = place
+        self._notices = notices
+        self._opened: CompactingModel | None = None
+
+    async def open(self) -> CompactingModel:
+        """The model with its request, for the thread as it is now. Raises what `prepare` and the reader raise."""
+        if self._opened is None:
+            return await self.prepare(await self._reader.fetch(self._run, self._place))
+        return self._opened
+
+    async def prepare(self, inputs: TurnInputs) -> CompactingModel:
+        """Build the request.
+
+        Raises `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`, `StorageUnavailable`.
+        """
+        contexts = self._reader.contexts
+        agent, provider, model = inputs.agent, inputs.provider, inputs.model
+        built = contexts.requests.build(agent, inputs.window, provider.name, model, tools=inputs.tools)
+        self.meter = Meter(
+            provider.name,
+            model,
+            contexts.models.catalogue,
+            contexts.tokens.for_model(provider.name, model),
+            input_tokens=built.account.total_tokens,
+            estimator=contexts.tokens,
+            uncalibrated_tokens=built.account.uncalibrated_tokens,
+        )
+        request = await self._guarded(agent, await contexts.requests.load(built.request))
+        self._notices += notices_of(built.account)
+        self._opened = CompactingModel(provider, request, self._notices)
+        return self._opened
+
+    async def _guarded(self, agent: Agent, request: ModelRequest) -> ModelRequest:
+        if not has_text_files(request):
+            return request
+        guards = await self._reader.contexts.guards.prepare(agent["guardrails"], purpose_of(self._run))
+        return await guard_files(request, guards.input)
+
+
+def purpose_of(run: OwnedRun) -> CallPurpose:
+    """What side calls of a run are made for."""
+    return CallPurpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
 
 
 class PreparedTurn:

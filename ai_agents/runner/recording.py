@@ -1,7 +1,7 @@
-"""What a run writes: each function is one step's part of a transaction, and every one of them is fenced.
+"""What a run writes to the database: each function writes one step, within a transaction of the caller.
 
-A thread's writers are ordered by its lock, which `thread_log.reserve` takes; the run's fence is checked in the same
-transaction.
+The thread's lock, which `thread_log.reserve` takes, orders the writers of a thread. The run's fence is checked in the
+same transaction.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -95,10 +95,9 @@ def record_step(
     waiting: Collection[str] = (),
     findings: Sequence[Finding] = (),
 ) -> OwnedRun:
-    """Record an assistant's message that calls tools, and that the calls begin, but for those in `waiting`, which wait
-    for a person; the run with its next message's id. `findings` are what guardrails found in the message.
+    """Record an assistant's message that calls tools, and that the calls begin, except those in `waiting`.
 
-    Raises `LeaseLost`.
+    Returns the run with the id of its next message. Guardrails found `findings` in the message. Raises `LeaseLost`.
     """
     started = [call for call in calls if call.tool_call_id not in waiting]
     first = thread_log.reserve(connection, run.thread_id, len(findings) + 1 + len(started))
@@ -137,7 +136,7 @@ def record_result(
 
 
 def record_lost(connection: Connection, run: OwnedRun, call: CallRecord) -> OwnedRun:
-    """Record a call that ended with the process that made it. Raises `LeaseLost`."""
+    """Record a model call that was under way when its process died. Raises `LeaseLost`."""
     used = _with_call(run, call)
     runs.update_owned(connection, run, _usage_values(used))
     _insert_call(connection, run, call)
@@ -145,7 +144,7 @@ def record_lost(connection: Connection, run: OwnedRun, call: CallRecord) -> Owne
 
 
 def record_call_of_deleted_run(connection: Connection, run: OwnedRun, call: CallRecord) -> bool:
-    """Write down the call of a run that is gone with its thread; whether it is."""
+    """Record a model call of a run that was deleted with its thread; False where the run still exists."""
     if runs.exists(connection, run.id):
         return False
     _insert_call(connection, run, call)
@@ -153,7 +152,7 @@ def record_call_of_deleted_run(connection: Connection, run: OwnedRun, call: Call
 
 
 def record_retry(connection: Connection, run: OwnedRun, reason: str, call: CallRecord) -> OwnedRun:
-    """Void the message in progress, whose call is over, and begin the next attempt. Raises `LeaseLost`."""
+    """Void the message in progress, record its model call, and begin the next attempt. Raises `LeaseLost`."""
     attempt = run.attempt + 1
     next_message_id = new_id()
     seq = thread_log.reserve(connection, run.thread_id, 1)
@@ -168,8 +167,9 @@ def record_retry(connection: Connection, run: OwnedRun, reason: str, call: CallR
 def end_owned(
     connection: Connection, run: OwnedRun, ending: RunEnding, lease: NewLease | None, needed: NeededJobs | None = None
 ) -> EndedRun:
-    """Record the last message and the terminal event, ask for the jobs that the run makes needed, and start the next
-    queued run. Raises `LeaseLost`.
+    """Record the last message and the terminal event, request the needed jobs, and start the next queued run.
+
+    Raises `LeaseLost`.
     """
     if ending.status != "completed":
         thread_log.lock(connection, run.thread_id)
@@ -206,7 +206,7 @@ def _request_jobs(connection: Connection, thread_id: str, needed: NeededJobs, *,
 
 
 def end_unowned(connection: Connection, row: RunRow) -> Run | None:
-    """Cancel a run that nobody executes (queued, or waiting for a person); None if it is not so any more.
+    """Cancel a run without an owner (queued, or waiting for approvals); None if its status has changed.
 
     A queued run's message never gets a place in the history. The caller holds the thread's lock.
     """
@@ -221,9 +221,9 @@ def end_unowned(connection: Connection, row: RunRow) -> Run | None:
 
 
 def start_next(connection: Connection, thread_id: str, lease: NewLease | None) -> OwnedRun | None:
-    """Let the queue's head begin: its message takes its place in the history now.
+    """Start the first run of the queue: its message gets its place in the history now.
 
-    Without a successor the run starts with no owner, and whoever looks for abandoned runs takes it.
+    Without `lease` the run starts without an owner, and the next process that sweeps takes it over.
     """
     waiting = runs.find_next_queued(connection, thread_id)
     if waiting is None:
@@ -259,18 +259,18 @@ def finding_entries(run_id: str | None, findings: Sequence[Finding]) -> list[Ent
 
 
 def started_entry(row: RunRow, user_message: Message) -> Entry:
-    """The log row `run.started`; its number is the user's message's place."""
+    """The log row `run.started`; its number is the `seq` of the user's message."""
     return Entry("run.started", row["id"], {"attempt": row["attempt"], "user_message": user_message}, resets=True)
 
 
 def _with_call(run: OwnedRun, call: CallRecord) -> OwnedRun:
-    """The run with what a call of it used and cost."""
+    """The run with the usage and cost of one more model call."""
     cost = None if run.cost is None or call.cost is None else run.cost + call.cost
     return replace(run, usage=run.usage + call.usage, cost=cost)
 
 
 def _usage_values(run: OwnedRun) -> RunValues:
-    """What the run has used so far, as columns. A run that has called no model has no cost, rather than one of 0."""
+    """The run's usage and cost so far, as columns. A run that has called no model has no cost, rather than 0."""
     nothing = run.usage == Usage()
     cost = None if nothing else cost_to_dict(run.cost, estimated=run.usage.estimated)
     return {"usage": run.usage.to_dict(), "cost": cost}

@@ -1,4 +1,4 @@
-"""AgentRunner: lets a message into a thread, has the agent answer it, and tells whoever reads along."""
+"""AgentRunner: admits a message to a thread, runs the agent, and lets readers follow."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ Content = str | Sequence[TextPart | FilePart]
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A message that was let in: its run, and the message itself (None for a replay)."""
+    """An admitted message: its run, and the message itself (None for a replay)."""
 
     run: Run
     user_message: Message | None
@@ -67,13 +67,13 @@ class RunResult:
 class AgentRunner:
     """Runs agents in threads.
 
-    `provider` and `memory` are defaults: what an agent names for itself wins. `providers` is where the agent's own
-    provider comes from; `tools` are the tools that agents may name, by default those of `register_tool`; `models` is
-    what is known of models' windows and prices; `blobs` is where the bytes of attachments are: without it none can be
-    sent, and of tools' results too long to be shown the rest is lost.
-    What lets a run begin is a transaction of its own, and refused within `conn.transaction()`.
-    With `auto_title` a thread without a title gets one in the background after its first exchange. A guardrail's judge
-    that cannot be asked allows nothing, unless `judges_fail_open`.
+    `provider` and `memory` are defaults: an agent's own provider and memory win. The agent's own provider comes from
+    `providers`. `tools` are the tools that agents may name, by default those of `register_tool`. `models` knows windows
+    and prices of models. `blobs` stores the bytes of attachments: without it none can be sent, and the rest of long
+    tool results is lost.
+    Methods that start a run use a transaction of their own, and are refused within `conn.transaction()`.
+    With `auto_title` a thread without a title gets one in the background after its first exchange. A judge that cannot
+    be asked allows nothing, unless `judges_fail_open`.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class AgentRunner:
 
     @property
     def contexts(self) -> Contexts:
-        """The models, the memory and the agents that this runner knows of."""
+        """The parts that make requests for this runner's models."""
         return self._contexts
 
     # The main job.
@@ -214,10 +214,10 @@ class AgentRunner:
         is_admin: bool = False,
         follow: bool = False,
     ) -> Started:
-        """Store a message and begin to answer it, without waiting for the answer. With `follow` there is a reader that
-        has missed nothing. `attachments` are ids of files, which come after the content.
+        """Store a message and begin to answer it, without waiting for the answer.
 
-        A caller that is cancelled may leave a run behind, which goes on as any other.
+        With `follow` the result has a reader of the run from its first event. `attachments` are ids of files, which
+        come after the content. If the caller is cancelled, the run may go on.
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
         `GuardrailBlocked`, `InvalidRequest` for empty content and for files that the user may not read,
@@ -299,7 +299,7 @@ class AgentRunner:
             events = reader.events()
             try:
                 async for event in events:
-                    # It may be one of an earlier wait, that is over.
+                    # The event may be from an earlier wait that is over.
                     if event.type == "run.waiting" and (now := await self._outcome(thread_id, run_id)) is not None:
                         return now
             finally:
@@ -315,11 +315,11 @@ class AgentRunner:
     async def decide(
         self, thread_id: str, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None = None
     ) -> Run:
-        """Say of a tool call that waits whether it may be made; the run, which goes on when this was the last one.
+        """Approve or refuse a waiting tool call; the run, which goes on after the last decision.
 
-        `reason` is told to the model, and passes the agent's guardrails as what users say does.
-        Raises `ThreadNotFound`, `RunNotFound`, `ToolCallNotFound`, `Conflict` for a call that does not wait, or not any
-        more, `GuardrailBlocked`. Who may decide is not asked here.
+        The model is told the `reason`, which passes the agent's input guardrails first. Roles are not checked here.
+        Raises `ThreadNotFound`, `RunNotFound`, `ToolCallNotFound`, `Conflict` for a call that does not wait (any more),
+        `GuardrailBlocked`.
         """
         await self.open()
         decision = Decision(tool_call_id, approved=approved)
@@ -338,18 +338,15 @@ class AgentRunner:
         agent, user_id = await self._database.read(find)
         judged = await self.judge_input(agent, [TextPart(reason)], user_id=user_id)
         seen = "".join(part.text for part in judged.parts if isinstance(part, TextPart))
-        return replace(decision, reason=seen, findings=judged.triggers)
+        return replace(decision, reason=seen, findings=judged.findings)
 
     async def cancel(self, thread_id: str, run_id: str) -> Run:
-        """Stop a run, wherever it runs; the run as it ended.
-
-        One that has ended is given as it is. Raises `RunNotFound`.
-        """
-        asked = await self._executor.commit(
+        """Stop a run on whichever process it runs; the run as it ended. Raises `RunNotFound`."""
+        requested = await self._executor.commit(
             lambda c: cancel(c, thread_id, run_id, self._executor.lease), self._preparer
         )
-        if asked.run["status"] in TERMINAL_RUN_STATUSES:
-            return asked.run
+        if requested.run["status"] in TERMINAL_RUN_STATUSES:
+            return requested.run
         self.conn.bus.request_cancel(run_id)
         return (await self.wait(thread_id, run_id)).run
 
@@ -363,13 +360,13 @@ class AgentRunner:
         strategy: StrategyAsked = None,
         is_admin: bool = False,
     ) -> ContextView:
-        """What the model would be sent if it were asked now: `provider, model, strategy, system, summary, messages,
-        tools, tokens, left_out`. A provider, model or strategy that is given stands in for the agent's own.
+        """What the model would be sent now: `provider, model, strategy, system, summary, messages, tools, tokens,
+        left_out`. A given provider, model or strategy replaces the agent's own.
 
-        It comes about as a run's request does, so it is that request, but for one thing: a run has a new message at
-        its end. That one is not there yet, and it counts: the last 20 messages with it are 19 of those that are here.
-        A message whose `seq` is null is in no thread: the summary, a gap's note, a result for a call that has none.
-        `system` and `tools` are null for those who may not see the agent. Nothing is left out for a window that is too
+        It is built like a run's request. But a run's new message is missing here, and it counts: a window of 20
+        messages holds 19 of the messages here.
+        A message with a null `seq` is not stored: the summary, a gap's note, a result for a call without one.
+        `system` and `tools` are null for users who may not see the agent. Nothing is left out for a window that is too
         small for the newest turn: then `tokens.total` is more than `tokens.window`, and a run would fail.
 
         Raises `ThreadNotFound`, `InvalidRequest` for an unknown provider or strategy and where no model is named.
@@ -378,7 +375,7 @@ class AgentRunner:
         asked = ContextAsked(thread_id, user_id, provider, model, strategy, is_admin=is_admin)
         return await self._database.read(lambda c: read_context(c, self._contexts, asked), long=True)
 
-    # Reading along.
+    # Following runs and threads.
 
     async def read_started(self, started: Started) -> StreamReader:
         """A reader of the run from its first event."""
@@ -397,37 +394,36 @@ class AgentRunner:
         after: str | None = None,
         may_read: Callable[[], Awaitable[bool]] | None = None,
     ) -> StreamReader | None:
-        """A reader of a run's events from its first, or after an event id; None where its last has been sent already.
+        """A reader of a run's events, from the first one or after an event id; None where that was the last event.
 
         Raises `RunNotFound`, `InvalidEventId`.
         """
-        place = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, after))
-        return None if place is None else self.conn.readers.open(place, may_read=may_read)
+        cursor = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, after))
+        return None if cursor is None else self.conn.readers.open(cursor, may_read=may_read)
 
     async def read_thread(
         self, thread_id: str, *, after: str | None = None, may_read: Callable[[], Awaitable[bool]] | None = None
     ) -> StreamReader:
-        """A reader of all that happens in a thread from now on, or after an event id.
+        """A reader of all events of a thread from now on, or after an event id.
 
         Raises `ThreadNotFound`, `InvalidEventId`.
         """
-        place = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after))
-        return self.conn.readers.open(place, may_read=may_read)
+        cursor = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after))
+        return self.conn.readers.open(cursor, may_read=may_read)
 
     # The process.
 
     async def open(self) -> None:
-        """Begin to take part: keep leases, take over what others left. `start` does it when it is first called.
+        """Begin to execute runs: renew leases, take over abandoned runs. The first `start` does it, too.
 
         Raises `SecondProcess` where another process runs agents on the same database and there is no Redis.
         """
         await self._executor.open(self._preparer)
 
     async def drain(self, grace_s: float = 10.0) -> None:
-        """Take no new messages and end the streams; runs under way here, and their readers, get `grace_s`
-        seconds first.
+        """Take no new messages, and end the streams. Runs under way here and their readers get `grace_s` seconds first.
 
-        A stream ends cleanly where it is, and its last id resumes it elsewhere.
+        A stream that ends can be resumed on another process with its last event id.
         """
         self._draining = True
         for reader in self.conn.readers:
@@ -455,7 +451,7 @@ def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | Fil
 
 
 def _outcome(connection: Connection, thread_id: str, run_id: str) -> RunResult | None:
-    """What there is to be told of a run that has ended or waits; None while it goes on."""
+    """The result of a run that has ended or waits; None while it goes on."""
     run = runs.to_public(runs.get_row(connection, thread_id, run_id))
     if run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
         return None

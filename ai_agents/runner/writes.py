@@ -1,4 +1,4 @@
-"""The writes of one run: each is written to its end, whatever happens to the task that asked for it meanwhile."""
+"""The writes of one run: each goes on to its end, even if its task is cancelled meanwhile."""
 
 import asyncio
 import logging
@@ -17,8 +17,9 @@ _log = logging.getLogger(__name__)
 
 
 class Writes:
-    """Writes and reads that wait for the database. `is_stopped` says that the run was stopped on purpose: then a
-    cancellation of its task is no reason to leave a write alone.
+    """Writes and reads that wait until the database is there.
+
+    `is_stopped` tells whether this process stopped the run on purpose: then a cancellation does not end a write.
     """
 
     def __init__(self, database: Database, run_id: str, *, is_stopped: Callable[[], bool]) -> None:
@@ -28,13 +29,13 @@ class Writes:
         self._under_way: asyncio.Future[Any] | None = None
 
     async def record(self, work: Callable[[Connection], T], find_recorded: Callable[[Connection], T | None]) -> T:
-        """Write until it is written. After a lost answer the database is asked whether it happened."""
+        """Write until it is committed. `find_recorded` looks whether a commit happened whose answer was lost."""
         delay_s = _FIRST_DELAY_S
         while True:
             try:
                 return await self._database.write(work)
             except DatabaseUnavailable:
-                self._complain()
+                self._log_unavailable()
             while True:
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
@@ -47,18 +48,18 @@ class Writes:
                 break
 
     async def once_available(self, read: Callable[[], Awaitable[T]]) -> T:
-        """What was read, once the database is there: a run waits for it as for a slow model, and does not fail."""
+        """The result of a read, once the database is there: a run waits for it as for a slow model."""
         delay_s = _FIRST_DELAY_S
         while True:
             try:
                 return await read()
             except DatabaseUnavailable:
-                self._complain()
+                self._log_unavailable()
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
 
     async def to_the_end(self, writing: Coroutine[Any, Any, T]) -> T:
-        """Finish writing even if this task is cancelled meanwhile; the cancellation travels on after."""
+        """Finish writing even if this task is cancelled meanwhile; then raise the cancellation."""
         task = self._under_way = asyncio.ensure_future(writing)
         try:
             return await asyncio.shield(task)
@@ -67,7 +68,7 @@ class Writes:
             raise
 
     async def finish(self) -> None:
-        """Wait for a write under way, however often this task is cancelled."""
+        """Wait for a write under way, even if this task is cancelled again and again."""
         while self._under_way is not None and not self._under_way.done():
             try:
                 await asyncio.wait({self._under_way})
@@ -76,7 +77,7 @@ class Writes:
                     raise
 
     async def last(self, writing: Coroutine[Any, Any, T]) -> T:
-        """Finish writing, whoever cancels this task; a cancellation that was no stop travels on after."""
+        """Finish writing even if this task is cancelled meanwhile; then raise a cancellation that was no stop."""
         task: asyncio.Future[T] = asyncio.ensure_future(writing)
         self._under_way = task
         foreign: asyncio.CancelledError | None = None
@@ -89,5 +90,5 @@ class Writes:
             raise foreign
         return task.result()
 
-    def _complain(self) -> None:
+    def _log_unavailable(self) -> None:
         _log.warning("database unavailable, trying again", extra={"run_id": self._run_id})

@@ -53,7 +53,7 @@ async def judge_thread(container: Container, user: Principal, body: CreateThread
         judged = await container.runner.judge_input(agent, parts, user_id=user.user_id)
         messages.append(message.model_copy(update={"content": from_parts(judged.parts)}))
         files |= judged.files
-        findings |= dict.fromkeys(judged.triggers)
+        findings |= dict.fromkeys(judged.findings)
     summary = body.summary
     if summary:
         summary, found = await _judged_text(container, user, agent, summary)
@@ -68,7 +68,7 @@ async def _judged_text(
     judged = await container.runner.judge_input(agent, [TextPart(text)], user_id=user.user_id)
     (part,) = judged.parts
     assert isinstance(part, TextPart)  # noqa: S101  # guardrails change the text of a part, never its type
-    return part.text, judged.triggers
+    return part.text, judged.findings
 
 
 def _located_parts(message: InitialMessage, number: int) -> list[tuple[TextPart | FilePart, Loc]]:

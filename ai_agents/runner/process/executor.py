@@ -210,7 +210,7 @@ class Executor:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
-        self.process_owner.accepts_runs = False
+        self.process_owner.refuse_runs()
         # Writes under way may still begin runs here.
         await self._unfinished.wait(_LAST_MOMENT_S)
         await self._wait_for_runs(grace_s)
@@ -273,7 +273,7 @@ class Executor:
                 await self._sole.keep()
             except SecondProcess:
                 # Another process took the lock while the database was away. Runs under way here go on.
-                self.process_owner.accepts_runs = False
+                self.process_owner.refuse_runs()
                 _log.critical("another process runs agents on this database; this one takes no more messages")
         await self.take_over_abandoned()
 

@@ -1,4 +1,4 @@
-"""What a process does again and again beside its runs: each task at its own pace, one at a time, whatever fails."""
+"""Periodic tasks of a process: each at its own pace, one at a time. A failure of one stops none."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class PeriodicTask:
-    """Something to be done every `every_s` seconds; `due_at` is the loop's time of the next."""
+    """A task that runs every `every_s` seconds; `due_at` is the event loop's time of its next run."""
 
     every_s: float
     do: Callable[[], Awaitable[None]]
@@ -21,7 +21,7 @@ class PeriodicTask:
 
 
 async def run_periodic_tasks(periodic_tasks: Sequence[PeriodicTask], hurry: asyncio.Event) -> None:
-    """Do each when it is due, and all of them at once when `hurry` is set, until cancelled."""
+    """Run each task when it is due, and all of them when `hurry` is set, until cancelled."""
     loop = asyncio.get_running_loop()
     for task in periodic_tasks:
         task.due_at = loop.time() + task.every_s

@@ -361,9 +361,11 @@ async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_ne
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
-    conn.executor.process_owner.accepts_runs = False
+    owner = conn.executor.process_owner
+    lease = owner.lease
+    owner.refuse_runs()
     assert (await desk.say(run, call, approved=True))["status"] == "running"
-    conn.executor.process_owner.accepts_runs = True
+    owner.lease = lease
     assert desk.pay.paid.total() == 0
     await conn.executor.take_over_abandoned()
     run = await desk.wait(run["id"])
@@ -376,9 +378,11 @@ async def test_no_call_is_written_down_as_lost_where_nobody_was_at_work(conn: Da
     run = await desk.ask()
     # Its first owner had died before it waited.
     await conn.database.write(lambda c: c.execute(update(RunTable).values(attempt=2)))
-    conn.executor.process_owner.accepts_runs = False
+    owner = conn.executor.process_owner
+    lease = owner.lease
+    owner.refuse_runs()
     await desk.say(run, call, approved=False)
-    conn.executor.process_owner.accepts_runs = True
+    owner.lease = lease
     await conn.executor.take_over_abandoned()
     run = await desk.wait(run["id"])
     assert (run["status"], run["attempt"]) == ("completed", 2)

@@ -81,7 +81,7 @@ async def test_what_a_guardrail_for_whole_texts_redacts_is_never_sent(conn: Data
 async def test_very_many_places_are_kept_as_few(
     conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(input_guarding, "_MOST_PLACES", 3)
+    monkeypatch.setattr(input_guarding, "_MAX_SPANS", 3)
     stage = await Stage(conn, "Read.", blobs=blobs).open(NAMES)
     sent = await attached(conn, blobs, stage, b"Ada b Ada d Ada f Ada h", "notes.txt")
     assert sent.text == f"{R} b {R} d {R} h"
