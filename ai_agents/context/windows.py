@@ -1,6 +1,6 @@
-"""Windows of models: a small table. Unknown models get a small window, so that not too much is sent.
+"""Windows of models: a small table by prefixes of their names. Unknown models get a small window.
 
-Operators add to it with `overrides`: `{"openai:my-finetune": 32768, "ollama:": 16384}`; the longest prefix wins.
+`ModelCatalogue` puts the facts that operators set before this table.
 """
 
 from collections.abc import Mapping
@@ -40,9 +40,9 @@ _WINDOWS: Mapping[str, int] = {
 _ANSWER_TOKENS = 32_000
 
 
-def context_window(provider: str, model: str, overrides: Mapping[str, int] | None = None) -> int:
+def context_window(provider: str, model: str) -> int:
     """Tokens that the model takes, question and answer together."""
-    found = longest_prefix({**_WINDOWS, **(overrides or {})}, provider, model)
+    found = longest_prefix(_WINDOWS, provider, model)
     return DEFAULT_WINDOW if found is None else found
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.context.builder import BuiltContext, LeftOut, build_request, model_settings
+from ai_agents.context.catalogue import ModelCatalogue, ModelFacts
 from ai_agents.context.tokens import Calibration, TokenEstimator
 from ai_agents.context.windows import DEFAULT_WINDOW, context_window, input_budget
 from ai_agents.core.exceptions import ContextOverflow
@@ -209,10 +210,10 @@ def test_windows_are_found_by_the_longest_prefix(provider: str, model: str, toke
 
 
 def test_operators_know_their_models_better() -> None:
-    overrides = {"openai:gpt-4o": 64_000, "mine:": 1_000}
-    assert context_window("openai", "gpt-4o-mini", overrides) == 64_000
-    assert context_window("openai", "gpt-4", overrides) == 8_192
-    assert context_window("mine", "anything", overrides) == 1_000
+    models = ModelCatalogue({"openai:gpt-4o": ModelFacts(window=64_000), "mine:": ModelFacts(window=1_000)})
+    assert models.window("openai", "gpt-4o-mini") == 64_000
+    assert models.window("openai", "gpt-4") == 8_192
+    assert models.window("mine", "anything") == 1_000
 
 
 def test_room_is_left_for_the_answer() -> None:
