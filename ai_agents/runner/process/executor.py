@@ -79,7 +79,7 @@ class Executor:
         self._timing = timing
         self._sole = None if shared else sole_process(database)
         self._running: dict[str, _RunningTurn] = {}
-        self._unfinished = Unfinished()
+        self.commits = Unfinished()
         self._preparer: TurnPreparer | None = None
         self._periodic: asyncio.Task[None] | None = None
         self._sweep_requested = asyncio.Event()
@@ -107,7 +107,7 @@ class Executor:
         """
         self._preparer = preparer
         if self._periodic is None:
-            await self._unfinished.to_its_end(self._open())
+            await self.commits.to_its_end(self._open())
 
     async def _open(self) -> None:
         async with self._opening:
@@ -139,7 +139,7 @@ class Executor:
                 self.follow_up(result.follow_up, preparer)
             return result
 
-        return await self._unfinished.to_its_end(write())
+        return await self.commits.to_its_end(write())
 
     def follow_up(self, what: FollowUp, preparer: TurnPreparer | None = None) -> None:
         """Do what a committed transaction made necessary. Without `preparer` the last runner's prepares the run."""
@@ -212,7 +212,7 @@ class Executor:
         deadline = loop.time() + grace_s
         self.process_owner.refuse_runs()
         # Writes under way may still begin runs here.
-        await self._unfinished.wait(_LAST_MOMENT_S)
+        await self.commits.wait(_LAST_MOMENT_S)
         await self._wait_for_runs(grace_s)
         for run_id in list(self._running):
             self.stop(run_id, "hand_over")

@@ -35,7 +35,7 @@ async def go_away(conn: DatabaseHandle, call: Call, after_rounds: int) -> None:
         await asyncio.sleep(0)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
-    await conn.executor._unfinished.wait()
+    await conn.executor.commits.wait()
 
 
 async def go_away_after_the_commit(conn: DatabaseHandle, call: Call) -> None:
