@@ -16,6 +16,8 @@ from app.problems import problem
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 REQUEST_ID = "request_id"
 USER_ID = "user_id"
+# The server's own `send`. Streams send their chunks with it, since this middleware changes only the start of an answer.
+SERVER_SEND = "server_send"
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 
@@ -38,6 +40,7 @@ class RequestContext:
         request_id = _request_id(headers)
         id_header = (b"x-request-id", request_id.encode())
         scope[REQUEST_ID] = request_id
+        scope[SERVER_SEND] = send
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 0

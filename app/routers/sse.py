@@ -1,8 +1,8 @@
 """Event streams as answers. The framework frames the events; this module sends them and ends the stream.
 
 A stream ends when its source ends, when the client leaves (also while a write is blocked), and when the process stops
-(cleanly, so that the client resumes with its last id). It holds no database connection and two tasks: the task of the
-request, and one that waits for the client to leave.
+(cleanly, so that the client resumes with its last id). It holds no database connection and two tasks: the request's
+task, which waits for the client to leave, and one that sends.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from ai_agents.streams.reader import StreamReader
 from app.errors import RateLimited
+from app.middleware import SERVER_SEND
 from app.services.identity import Principal
 
 MEDIA_TYPE = "text/event-stream"
@@ -79,48 +80,56 @@ class EventStreamResponse(Response):
         self.user_id = user_id
         self._reader = reader
         self._streams = streams
-        self._task: asyncio.Task[None] | None = None
-        self._ended = False
+        self._pumping: asyncio.Task[None] | None = None
 
     def end(self) -> None:
         """End the stream between two frames. Does nothing if it has ended."""
-        if self._task is not None and not self._ended:
+        if self._pumping is not None:
             # The task waits for its source or for the client, so the cancellation never cuts a frame.
-            self._ended = True
-            self._task.cancel()
+            self._pumping.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._streams.add(self)
         try:
             async with aclosing(self._reader.sse()) as chunks:
-                await self._serve(chunks, receive, send)
+                first = await anext(chunks, b"")
+                await send(_START)
+                await send({"type": "http.response.body", "body": first, "more_body": True})
+                if not self._streams.closing:
+                    await self._serve(chunks, receive, scope.get(SERVER_SEND, send))
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._reader.close()
             self._streams.discard(self)
 
     async def _serve(self, chunks: AsyncGenerator[bytes], receive: Receive, send: Send) -> None:
-        first = await anext(chunks, b"")
-        await send(_START)
-        await send({"type": "http.response.body", "body": first, "more_body": True})
-        if not self._streams.closing:
-            self._task = asyncio.current_task()
-            watcher = asyncio.create_task(self._watch(receive))
-            try:
-                await _pump(chunks, send)
-            except asyncio.CancelledError:
-                if not self._ended or self._task is None:
-                    raise
-                self._task.uncancel()
-            finally:
-                # From here on `end` must not cancel this task: the cancellation would reach the caller.
-                self._task = None
-                watcher.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        """Send the chunks until they end, the client leaves, or `end` is called. Raises the error of their source.
 
-    async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.end()
+        A task of its own sends them: a chunk then wakes that task alone, and not the whole chain of the request's
+        callers. The request's task waits for the client to leave, until the other task is done.
+        """
+        request_task = asyncio.current_task()
+        assert request_task is not None  # noqa: S101  # a server runs each request in a task
+        waiting = True
+
+        def stop_waiting(_pumping: object) -> None:
+            if waiting:
+                request_task.cancel()
+
+        pumping = self._pumping = asyncio.create_task(_pump(chunks, send))
+        pumping.add_done_callback(stop_waiting)
+        try:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        except asyncio.CancelledError:
+            if not pumping.done() or request_task.uncancel():
+                raise
+        finally:
+            waiting = False
+            pumping.cancel()
+            await asyncio.wait({pumping})
+        if not pumping.cancelled():
+            pumping.result()
 
 
 async def _pump(chunks: AsyncGenerator[bytes], send: Send) -> None:

@@ -15,7 +15,7 @@ MAX_TOOLS = 128
 ProviderNameIn = Annotated[str, Field(min_length=1, max_length=64)]
 ModelNameIn = Annotated[str, Field(min_length=1, max_length=200)]
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*./-]{1,128}$")]
-Count = Annotated[int, Field(ge=1, le=10_000)]
+MessageCount = Annotated[int, Field(ge=1, le=10_000)]
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -48,7 +48,7 @@ class LastNConfig(Strict):
     model_config = ConfigDict(title="LastN")
 
     strategy: Literal["last_n"]
-    n: Count = 20
+    n: MessageCount = 20
 
 
 class FirstLastConfig(Strict):
@@ -58,7 +58,7 @@ class FirstLastConfig(Strict):
 
     strategy: Literal["first_last"]
     first: Annotated[int, Field(ge=0, le=10_000)] = 2
-    last: Count = 10
+    last: MessageCount = 10
 
 
 class SummarizeConfig(Strict):
@@ -67,7 +67,7 @@ class SummarizeConfig(Strict):
     model_config = ConfigDict(title="Summarize")
 
     strategy: Literal["summarize"]
-    recent: Count = 10
+    recent: MessageCount = 10
 
 
 class TokenWindowConfig(Strict):
