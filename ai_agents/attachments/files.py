@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ class Attachments:
         with self.receive() as incoming:
             incoming.write(content)
             inspected = await self.inspect(await incoming.finish(), filename, declared=declared)
-            return files.to_public(await self._keep_and_insert(user_id, inspected))
+            return files.to_public(await self._store(user_id, inspected))
 
     async def add_text(self, user_id: str, filename: str, text: str) -> FilePart:
         """Add a file of plain text, without inspecting it. Returns the part by which a message refers to it.
@@ -87,19 +87,18 @@ class Attachments:
             await asyncio.to_thread(lambda: incoming.write(text.encode()))
             facts = {"text_tokens": await asyncio.to_thread(estimate_text, text[:MAX_TEXT_CHARACTERS])}
             inspected = InspectedFile(await incoming.finish(), filename, PLAIN_TEXT, facts)
-            return files.to_part(await self._keep_and_insert(user_id, inspected))
+            return files.to_part(await self._store(user_id, inspected))
 
-    async def _keep_and_insert(self, user_id: str, inspected: InspectedFile) -> FileRow:
+    async def _store(self, user_id: str, inspected: InspectedFile) -> FileRow:
+        """Store the bytes and write the row. `keep` says why the bytes are stored twice."""
         await self.keep(inspected)
         row = await self._insert(user_id, inspected)
         await self.keep(inspected)
         return row
 
-    @contextmanager
-    def receive(self) -> Generator[IncomingFile]:
+    def receive(self) -> AbstractContextManager[IncomingFile]:
         """Begin an upload; see `Staging.receive`. Writing to it raises `FileTooLarge`, `StorageUnavailable`."""
-        with self.blobs.staging.receive(max_bytes=self.max_bytes) as incoming:
-            yield incoming
+        return self.blobs.staging.receive(max_bytes=self.max_bytes)
 
     async def inspect(self, staged: StagedFile, filename: str, *, declared: str | None = None) -> InspectedFile:
         """Determine what a file is. `declared` is the media type that the client states.

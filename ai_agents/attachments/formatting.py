@@ -13,10 +13,9 @@ from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, beginning_of, 
 from ai_agents.attachments.kinds import IMAGES, TEXTS
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.exceptions import UnsupportedAttachment
-from ai_agents.core.types import FileContent, FilePart, ModelMessage
+from ai_agents.core.types import FileContent, FilePart, Loc, ModelMessage
 from ai_agents.providers.files import FileRules
 
-Loc = tuple[str | int, ...]
 # How many files are read from the storage at the same time.
 _PARALLEL = 4
 _NAME = FileContent("name")

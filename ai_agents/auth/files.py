@@ -6,10 +6,8 @@ from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
 from ai_agents.core.rows import FileRow
-from ai_agents.core.types import FilePart, TextPart
+from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.store import files
-
-Loc = tuple[str | int, ...]
 
 
 def require_on_file(

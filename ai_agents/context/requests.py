@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from ai_agents.attachments.formatting import Loc, check_files, load_files, plan_files
+from ai_agents.attachments.formatting import check_files, load_files, plan_files
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
 from ai_agents.context.models import ModelSelector
@@ -13,7 +13,7 @@ from ai_agents.context.tokens import SavedTokenEstimator
 from ai_agents.context.windows import input_budget
 from ai_agents.core.exceptions import ProviderNotConfigured, UnsupportedAttachment
 from ai_agents.core.rows import Agent
-from ai_agents.core.types import FilePart, ModelRequest
+from ai_agents.core.types import FilePart, Loc, ModelRequest
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config

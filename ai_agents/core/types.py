@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
 JsonObject = dict[str, Any]
+# A location in a request: names and indexes, from the outside in.
+Loc = tuple[str | int, ...]
 MessageRole = Literal["user", "assistant", "tool"]
 MessageStatus = Literal["completed", "incomplete", "queued"]
 RunStatus = Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]

@@ -142,7 +142,7 @@ class Guards:
                 judged = JudgedValue(REDACTED)
         return JudgedValue(judged.value, tuple(triggers))
 
-    def blocked(self, guardrail: ConfiguredGuardrail) -> GuardrailBlocked:
+    def blocked_error(self, guardrail: ConfiguredGuardrail) -> GuardrailBlocked:
         """The error for a blocked text. It does not say what was found."""
         sentence = f"The guardrail {guardrail.type} does not allow this {self.stage}."
         return GuardrailBlocked(sentence, guardrail=guardrail.type, stage=self.stage)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from ai_agents.auth.files import Loc, attach
+from ai_agents.auth.files import attach
 from ai_agents.auth.roles import ThreadAccess, access, may_send
 from ai_agents.core.exceptions import (
     AgentDeleted,
@@ -21,7 +21,7 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Agent, Message, Run, RunRow, RunValues
-from ai_agents.core.types import FilePart, TextPart
+from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.runner.follow_up import NO_FOLLOW_UP, FollowUp
 from ai_agents.runner.input_guarding import Verdict
 from ai_agents.runner.inputs import InputReader

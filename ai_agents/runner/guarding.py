@@ -142,7 +142,7 @@ class AnswerGuard:
     def raise_if_blocked(self) -> None:
         """Raises `GuardrailBlocked` if a guardrail does not allow the answer."""
         if self._blocked_by is not None:
-            raise self._guards.blocked(self._blocked_by)
+            raise self._guards.blocked_error(self._blocked_by)
 
     def _take(self) -> list[ModelEvent]:
         """The events that may leave by now. Parts end in order, but text does not wait for the part before it."""

@@ -83,7 +83,7 @@ def _bounded(spans: Sequence[Span]) -> list[Span]:
 
 def _allowed(guards: Guards, judged: JudgedValue) -> JudgedValue:
     if judged.blocked_by is not None:
-        raise guards.blocked(judged.blocked_by)
+        raise guards.blocked_error(judged.blocked_by)
     return judged
 
 

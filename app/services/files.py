@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from ai_agents.attachments.staging import StagedFile
-from ai_agents.auth.files import Loc, attach, require_on_file
+from ai_agents.auth.files import attach, require_on_file
 from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File
-from ai_agents.core.types import FilePart, TextPart
+from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.store.files import to_public
 from app.container import Container
 from app.services.arguments import check_id

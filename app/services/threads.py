@@ -6,12 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ai_agents.auth.files import Loc
 from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, MessageNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Agent, Page, Thread
-from ai_agents.core.types import FilePart, TextPart
+from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import thread_log, threads

@@ -71,6 +71,22 @@ def test_a_large_frame_in_a_small_gif_counts() -> None:
         detect_kind(small[:-1] + frame + b";", filename="a.gif")
 
 
+def test_a_webp_has_the_larger_of_its_canvas_and_its_bitstream() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return kind + struct.pack("<I", len(data)) + data
+
+    def webp(*chunks: bytes) -> bytes:
+        body = b"WEBP" + b"".join(chunks)
+        return b"RIFF" + struct.pack("<I", len(body)) + body
+
+    bitstream = chunk(b"VP8 ", bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", 9, 5) + bytes(2))
+    canvas = chunk(b"VP8X", bytes(4) + (7).to_bytes(3, "little") + (5).to_bytes(3, "little"))
+    assert detect_kind(webp(bitstream), filename="a").facts == {"width": 9, "height": 5}
+    assert detect_kind(webp(canvas, bitstream), filename="a").facts == {"width": 9, "height": 6}
+    with pytest.raises(UnsupportedFile):
+        detect_kind(webp(canvas), filename="a")
+
+
 @given(st.sampled_from([data for data, _, _ in PICTURES.values()]), st.data())
 def test_no_damage_to_a_picture_makes_the_reader_fail(data: bytes, draw: st.DataObject) -> None:
     damaged = bytearray(data)
