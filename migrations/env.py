@@ -1,6 +1,6 @@
-"""Alembic's entry: applies migrations on the connection that `ai_agents.store.migrate` hands over.
+"""Alembic's entry point: applies migrations on the connection that `ai_agents.store.migrate` passes.
 
-Called by the `alembic` command itself there is none; it opens the database named by `-x url=…`.
+The `alembic` command passes none; then the database of `-x url=…` is opened.
 """
 
 from typing import Any
@@ -17,9 +17,9 @@ def _migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        # SQLite cannot alter most of a table in place: there a changed one is made anew and filled.
+        # SQLite can alter little of a table in place, so a changed table is created anew and filled.
         render_as_batch=connection.dialect.name == "sqlite",
-        # Both databases can undo DDL, so a migration that fails leaves nothing behind.
+        # Both databases can roll back DDL, so a failed migration leaves nothing behind.
         transactional_ddl=True,
     )
     with context.begin_transaction():

@@ -1,4 +1,4 @@
-"""The first schema: agents, threads with their logs, runs, and who may use what."""
+"""The first schema: agents, threads with their logs, runs, roles and keys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# The order in which they refer to one another.
+# Each table refers only to those before it.
 _TABLES = (
     "agents",
     "agent_versions",
@@ -28,7 +28,7 @@ _TABLES = (
 
 
 def upgrade() -> None:
-    """Go to this revision."""
+    """Migrate to this revision."""
     _create_agents()
     _create_threads()
     _create_runs()
@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to an empty database."""
+    """Return to an empty database."""
     for table in reversed(_TABLES):
         op.drop_table(table)
 
@@ -49,7 +49,7 @@ def _id(name: str = "id", *, nullable: bool = False) -> sa.Column[str]:
 
 
 def _time(name: str, *, nullable: bool = False) -> sa.Column[object]:
-    # RFC 3339 text where the database has no such type.
+    # RFC 3339 text on a database without such a type.
     return sa.Column(name, sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite"), nullable=nullable)
 
 

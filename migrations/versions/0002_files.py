@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Go to this revision."""
+    """Migrate to this revision."""
     op.create_table(
         "files",
         sa.Column("id", sa.String(36), nullable=False),
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
-        # RFC 3339 text where the database has no such type.
+        # RFC 3339 text on a database without such a type.
         sa.Column("created_at", sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_files"),
     )
@@ -39,6 +39,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to the first schema; what files there are stays in the blob storage."""
+    """Return to the first schema. The blobs of files stay in the blob store."""
     op.drop_table("message_files")
     op.drop_table("files")

@@ -1,4 +1,4 @@
-"""What model calls used and cost; what a message cost; what a run has to say of how it went."""
+"""Tokens and costs of model calls, costs of messages, and notices of runs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Go to this revision."""
+    """Migrate to this revision."""
     op.create_table(
         "model_calls",
         sa.Column("id", sa.String(36), nullable=False),
@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("estimated", sa.Boolean(), nullable=False),
         sa.Column("cost_pico_usd", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.String(16), nullable=False),
-        # RFC 3339 text where the database has no such type.
+        # RFC 3339 text on a database without such a type.
         sa.Column("created_at", sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_model_calls"),
     )
@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to a schema in which nothing is known of costs."""
+    """Return to a schema without costs."""
     op.drop_column("runs", "notices")
     op.drop_column("messages", "cost")
     op.drop_table("model_calls")

@@ -1,4 +1,4 @@
-"""Jobs that are claimed, sent and tried again; what is done periodically; which workers are alive."""
+"""Jobs that are claimed, sent and tried again; periodic tasks; heartbeats of workers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ _OPEN = sa.text("status IN ('queued', 'running')")
 
 
 def upgrade() -> None:
-    """Go to this revision."""
+    """Migrate to this revision."""
     with op.batch_alter_table("jobs") as jobs:
         jobs.alter_column("thread_id", existing_type=sa.String(36), nullable=True)
         jobs.add_column(sa.Column("payload", sa.JSON(), nullable=True))
@@ -33,7 +33,7 @@ def upgrade() -> None:
     op.create_table(
         "worker_heartbeats",
         sa.Column("id", sa.String(64), nullable=False),
-        # RFC 3339 text where the database has no such type.
+        # RFC 3339 text on a database without such a type.
         sa.Column("started_at", sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite"), nullable=False),
         sa.Column("seen_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_worker_heartbeats"),
@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to jobs that nobody carries out; those that are of no thread are gone."""
+    """Return to jobs without claims. Jobs that belong to no thread are deleted."""
     op.drop_table("worker_heartbeats")
     op.drop_table("periodic_tasks")
     op.drop_index("ix_jobs_due", "jobs")

@@ -1,4 +1,4 @@
-"""Tools that admins make; calls that wait for a person, and what he said."""
+"""Tools that admins make; calls that wait for a person, and the decisions on them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,8 +12,8 @@ _WAITING = sa.text("status = 'waiting'")
 
 
 def upgrade() -> None:
-    """Go to this revision."""
-    # RFC 3339 text where the database has no such type.
+    """Migrate to this revision."""
+    # RFC 3339 text on a database without such a type.
     timestamp = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
     op.create_table(
         "tools",
@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to tools that are registered in the process alone, and runs that wait for nobody."""
+    """Return to tools that only the process registers, and to runs without approvals."""
     op.drop_index("ix_runs_waiting", "runs")
     op.drop_column("tool_calls", "approval")
     op.drop_table("tools")

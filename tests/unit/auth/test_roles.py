@@ -1,4 +1,4 @@
-"""Rights: the contract's table, cell by cell, and what a caller is told who has none."""
+"""Rights: each cell of the table of rights, and the errors that users without a right get."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from ai_agents.store.database import Database
 from ai_agents.store.threads import ThreadStore
 
 ROLES: tuple[RoleName | None, ...] = (None, "viewer", "editor", "owner")
-# Contract, "Who may do what": from which role on a thread, and whether viewer on the agent is needed as well.
+# The weakest role on a thread that may do this, and whether the user must also be a viewer of the agent.
 THREAD_RIGHTS: dict[ThreadAction, tuple[RoleName, bool]] = {
     "read": ("viewer", False),
     "send": ("editor", True),
@@ -46,7 +46,7 @@ AGENT_RIGHTS: dict[AgentAction, RoleName] = {
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database, once of each kind."""
+    """A database, once on SQLite and once on PostgreSQL."""
     made = Database(database_url)
     yield made
     await made.close()
@@ -54,13 +54,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def agent_id(database: Database) -> str:
-    """An agent of `owner`; nobody else has a role on it."""
+    """An agent of `owner`. No other user has a role on it."""
     return str((await AgentStore(database).create("a", owner_id="owner"))["id"])
 
 
 @pytest.fixture
 async def thread_id(database: Database, agent_id: str) -> str:
-    """A thread on it, of `owner`."""
+    """A thread of `owner` with this agent."""
     return str((await ThreadStore(database).create(agent_id, owner_id="owner"))["id"])
 
 

@@ -1,4 +1,4 @@
-"""Amounts of money: exact, and as clients see them."""
+"""Amounts of money are exact, also in the form that clients see."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""How busy the event loop is, and what waits for it when it is."""
+"""How busy the event loop is, and how long senders pause then."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ def test_what_was_long_ago_says_nothing_of_now(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop has fallen behind, and stays so."""
+    """The event loop has fallen behind, and stays so."""
     monkeypatch.setattr(Pressure, "pause_s", lambda _pressure, longest_s: longest_s)
 
 

@@ -1,4 +1,4 @@
-"""Databases of both kinds, and something in them."""
+"""Databases of both kinds, with an agent and a thread."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from ai_agents.store.threads import ThreadStore
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database, once of each kind."""
+    """A database, once on SQLite and once on PostgreSQL."""
     made = Database(database_url)
     yield made
     await made.close()
@@ -19,23 +19,23 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def agents(database: Database) -> AgentStore:
-    """The agents in it."""
+    """The agents of the database."""
     return AgentStore(database)
 
 
 @pytest.fixture
 def threads(database: Database) -> ThreadStore:
-    """The threads in it."""
+    """The threads of the database."""
     return ThreadStore(database)
 
 
 @pytest.fixture
 async def agent_id(agents: AgentStore) -> str:
-    """An agent that everybody may use."""
+    """An agent that every user may use."""
     return str((await agents.create("assistant"))["id"])
 
 
 @pytest.fixture
 async def thread_id(threads: ThreadStore, agent_id: str) -> str:
-    """A thread with nothing in it."""
+    """An empty thread."""
     return str((await threads.create(agent_id))["id"])

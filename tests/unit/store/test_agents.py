@@ -1,4 +1,4 @@
-"""Agents: what they are made of, how versions come to be, who sees them in a list."""
+"""Agents: their fields, their versions, and who sees them in a list."""
 
 import asyncio
 from typing import Any
@@ -162,7 +162,7 @@ async def test_an_agent_that_never_was_is_not_found(agents: AgentStore) -> None:
         assert await agents.find(absent) is None
 
 
-async def test_a_list_shows_what_a_user_has_a_role_on_newest_first(agents: AgentStore, database: Database) -> None:
+async def test_a_list_has_the_agents_on_which_the_user_has_a_role(agents: AgentStore, database: Database) -> None:
     mine = await agents.create("mine", owner_id="ann")
     hers = await agents.create("hers", owner_id="bea")
     free = await agents.create("free")
@@ -186,7 +186,7 @@ async def test_pages_follow_one_another_without_gap_or_repetition(agents: AgentS
             page = await agents.list(user_id, limit=3, after=after)
             seen += [agent["id"] for agent in page["data"]]
             after = page["next"]
-            await agents.create("newer", owner_id="ann")  # is before the first page, so never on a later one
+            await agents.create("newer", owner_id="ann")  # newer than the first page, so on no later page
         assert seen[:7] == [agent["id"] for agent in reversed(made)]
 
 

@@ -1,4 +1,4 @@
-"""Writers and readers that are cancelled anywhere, again and again: nothing that was acknowledged is lost or undone."""
+"""Writers and readers are cancelled at random: nothing that was acknowledged is lost or undone."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ ROUNDS, TASKS = 12, 20
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_what_was_acknowledged_stands_whoever_is_cancelled_beside_it(database: Database, seed: int) -> None:
+async def test_acknowledged_writes_survive_the_cancellation_of_others(database: Database, seed: int) -> None:
     await database.write(_insert_counter)
     chance = random.Random(seed)
     acknowledged: list[int] = []
@@ -49,10 +49,10 @@ async def test_what_was_acknowledged_stands_whoever_is_cancelled_beside_it(datab
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 assert result is None or isinstance(result, asyncio.CancelledError | InvalidRequest)
         last = await database.write(_count_up(fails=False))
-    # Each counted what nobody else had: none was overwritten, and none of those acknowledged was undone.
+    # Each number was counted once, so no write was overwritten and no acknowledged one was undone.
     assert len(set(acknowledged)) == len(acknowledged) > TASKS
     assert last > max(acknowledged)
-    # What a cancelled task has begun finishes by itself.
+    # What a cancelled task has begun still finishes.
     await eventually(lambda: database.checked_out() == 0, what="the connections")
 
 

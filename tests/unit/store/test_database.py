@@ -1,4 +1,4 @@
-"""Short transactions: what they hold, what they undo, and what they survive, on both databases."""
+"""Short transactions on both databases: what they undo, what they publish, and what they survive."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ async def test_sixteen_writers_lose_no_update(database: Database) -> None:
 
 
 async def test_work_that_raises_leaves_nothing_and_tells_of_nothing(database: Database, thread_id: str) -> None:
-    told = _listen(database)
+    published = _listen(database)
 
     def work(connection: Connection) -> None:
         thread_log.append(connection, thread_id, Entry("thread.updated"))
@@ -45,48 +45,48 @@ async def test_work_that_raises_leaves_nothing_and_tells_of_nothing(database: Da
 
     with pytest.raises(InvalidRequest):
         await database.write(work)
-    assert told == []
+    assert published == []
     assert await database.read(lambda c: thread_log.list_after(c, thread_id, 0)) == []
 
 
 async def test_rows_of_the_log_are_told_of_after_their_commit(database: Database, thread_id: str) -> None:
-    told = _listen(database)
+    published = _listen(database)
     await asyncio.gather(*(database.write(lambda c: _append(c, thread_id)) for _ in range(8)))
     # The answers of PostgreSQL to two commits may overtake each other.
-    in_order = told if database.dialect == "sqlite" else sorted(told, key=lambda row: row.seq)
+    in_order = published if database.dialect == "sqlite" else sorted(published, key=lambda row: row.seq)
     assert [row.seq for row in in_order] == list(range(1, 9))
     assert in_order == await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
 
 
 async def test_a_transaction_holds_several_calls_together(database: Database, thread_id: str) -> None:
-    told = _listen(database)
+    published = _listen(database)
     async with database.transaction():
         await database.write(lambda c: _append(c, thread_id))
         async with database.transaction():
             await database.write(lambda c: _append(c, thread_id))
         assert [row.seq for row in await database.read(lambda c: thread_log.list_after(c, thread_id, 0))] == [1, 2]
-        assert told == []
-    assert [row.seq for row in told] == [1, 2]
+        assert published == []
+    assert [row.seq for row in published] == [1, 2]
     assert database.checked_out() == 0
 
 
 async def test_a_transaction_that_raises_undoes_all_of_its_calls(database: Database, thread_id: str) -> None:
-    told = _listen(database)
+    published = _listen(database)
 
     async def use() -> None:
         async with database.transaction():
             await database.write(lambda c: _append(c, thread_id))
-            raise FileNotFoundError  # not the database's fault, whatever its base class
+            raise FileNotFoundError  # an OSError, but not an error of the database
 
     with pytest.raises(FileNotFoundError):
         await use()
-    assert told == []
+    assert published == []
     assert await database.read(lambda c: thread_log.list_after(c, thread_id, 0)) == []
     assert database.checked_out() == 0
 
 
-async def test_a_call_that_fails_inside_a_transaction_undoes_only_itself(database: Database, thread_id: str) -> None:
-    told = _listen(database)
+async def test_a_failed_call_within_a_transaction_undoes_only_itself(database: Database, thread_id: str) -> None:
+    published = _listen(database)
 
     def half(connection: Connection) -> None:
         _append(connection, thread_id)
@@ -97,8 +97,8 @@ async def test_a_call_that_fails_inside_a_transaction_undoes_only_itself(databas
         with pytest.raises(ThreadNotFound):
             await database.write(half)
         await database.write(lambda c: _append(c, thread_id))
-    assert [row.seq for row in told] == [1, 2]
-    assert told == await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
+    assert [row.seq for row in published] == [1, 2]
+    assert published == await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
 
 
 async def test_other_tasks_are_not_part_of_a_transaction(database: Database, thread_id: str) -> None:
@@ -118,9 +118,9 @@ async def test_other_tasks_are_not_part_of_a_transaction(database: Database, thr
     assert await database.read(lambda c: thread_log.list_after(c, thread_id, 0)) == []
 
 
-async def test_a_write_whose_caller_is_cancelled_is_finished_and_told_of(database: Database, thread_id: str) -> None:
-    told: asyncio.Queue[Sequence[LogRow]] = asyncio.Queue()
-    database.after_commit = told.put_nowait
+async def test_a_write_of_a_cancelled_caller_finishes_and_is_published(database: Database, thread_id: str) -> None:
+    published: asyncio.Queue[Sequence[LogRow]] = asyncio.Queue()
+    database.after_commit = published.put_nowait
     begun = threading.Event()
 
     def work(connection: Connection) -> None:
@@ -134,7 +134,7 @@ async def test_a_write_whose_caller_is_cancelled_is_finished_and_told_of(databas
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        rows = await told.get()
+        rows = await published.get()
     assert rows == await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
     assert len(rows) == 1
 
@@ -161,7 +161,7 @@ async def test_cancelling_at_any_point_leaves_the_database_usable(database: Data
             await database.write(lambda c: _append(c, thread_id))
             rows = await database.read(lambda c: thread_log.list_after(c, thread_id, 0))
             assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
-            # A cancelled reader leaves its reading to finish by itself.
+            # The read of a cancelled caller still finishes.
             await eventually(lambda: database.checked_out() == 0, what="the connections")
 
 
@@ -261,7 +261,7 @@ async def test_a_file_that_cannot_be_opened_is_said_to_be_unavailable(tmp_path: 
     await database.close()
 
 
-async def test_connections_that_a_restart_of_the_server_cut_are_replaced(shared_directory: SharedDirectory) -> None:
+async def test_connections_cut_by_a_restart_of_the_server_are_replaced(shared_directory: SharedDirectory) -> None:
     server = PostgresServer(shared_directory.path / f"restarted-{os.getpid()}")
     server.start()
     uses = (_use_write, _use_read, _use_transaction)
@@ -270,7 +270,7 @@ async def test_connections_that_a_restart_of_the_server_cut_are_replaced(shared_
     await database.write(_insert_counter)
     async with asyncio.timeout(60):
         for use in uses:
-            # Several at once, so that more than one dead connection lies in the pool.
+            # Several at once, so that the pool has more than one dead connection.
             await asyncio.gather(*(database.read(_take_a_while) for _ in range(4)))
             server.restart()
             await use(database)
@@ -296,7 +296,7 @@ async def test_two_transactions_that_wait_for_each_other_both_succeed(postgresql
         def work(connection: Connection) -> None:
             tries.append(one)
             _append(connection, one)
-            # Long enough for the other to hold its own first; the server then finds the circle and ends one of them.
+            # Long enough for the other one to lock its first row. The server then finds the deadlock and ends one of them.
             connection.execute(text("SELECT pg_sleep(0.2)"))
             _append(connection, other)
 
@@ -325,13 +325,13 @@ async def _use_transaction(database: Database) -> None:
 
 
 def _listen(database: Database) -> list[LogRow]:
-    told: list[LogRow] = []
+    published: list[LogRow] = []
 
     def tell(rows: Sequence[LogRow]) -> None:
-        told.extend(rows)
+        published.extend(rows)
 
     database.after_commit = tell
-    return told
+    return published
 
 
 def _append(connection: Connection, thread_id: str) -> int:
@@ -354,7 +354,7 @@ def _insert_counter(connection: Connection) -> None:
 
 
 def _increment(connection: Connection) -> None:
-    """Read, then write what was read and one: what loses updates unless writers follow one another."""
+    """Read a number, then write it plus one, which loses updates unless writers wait for each other."""
     samples = connection.execute(select(TokenRatioTable.samples).with_for_update()).scalar_one()
     connection.execute(update(TokenRatioTable).values(samples=samples + 1))
 

@@ -1,4 +1,4 @@
-"""Files as rows: their public form, who may read them, and that they stay while a message refers to them."""
+"""Rows of files: their public form, who may read them, and that they stay while a message refers to them."""
 
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ SHA = "ab" * 32
 
 
 async def add(database: Database, user_id: str = "ann", sha256: str = SHA) -> str:
-    """A file of this user's; its id."""
+    """The id of a file of this user."""
     facts: dict[str, Any] = {"width": 2, "height": 3}
     row = await database.write(
         lambda c: files.insert_file(
@@ -30,7 +30,7 @@ async def add(database: Database, user_id: str = "ann", sha256: str = SHA) -> st
 
 
 async def refer(threads: ThreadStore, agent_id: str, file_id: str, owner_id: str = "ann") -> str:
-    """A thread of this user's with a message that refers to the file; its id."""
+    """The id of a thread of this user, with a message that refers to the file."""
     message = {"role": "user", "content": [{"type": "file", "file_id": file_id}]}
     return str((await threads.create(agent_id, messages=[message], owner_id=owner_id))["id"])
 
@@ -67,7 +67,7 @@ async def test_whoever_may_read_a_thread_reads_the_files_in_it_until_he_may_not(
     thread_id = await refer(threads, agent_id, file_id)
     other_thread = await threads.create(agent_id, owner_id="bob")
     roles = RoleStore(database)
-    with pytest.raises(FileNotFound):  # a role on another thread is no use
+    with pytest.raises(FileNotFound):  # a role on another thread does not help
         await database.read(lambda c: require_on_file(c, "bob", file_id))
     role = await roles.assign(reader, "viewer", "thread", thread_id)
     assert await database.read(lambda c: require_on_file(c, "bob", file_id))

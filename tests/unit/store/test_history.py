@@ -1,4 +1,4 @@
-"""History as memory reads it: the right rows, and no more of them looked at than the answer has."""
+"""History as memory strategies read it: the right rows, and no more rows read than returned."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ RUN = new_id()
 
 @pytest.fixture
 async def spoken(database: Database, thread_id: str) -> str:
-    """A thread of two turns and a message that waits; between the messages lie other rows of the log."""
+    """A thread of two turns and a queued message, with other log rows between the messages."""
     said: list[tuple[int | None, MessageRole, list[Part], str | None]] = [
         (2, "user", [TextPart("1+1?")], RUN),
         (3, "assistant", [ReasoningPart("hm", {"signature": "s"}), ToolCallPart("c", "calc", {"b": 1, "a": 2})], RUN),
@@ -105,7 +105,7 @@ async def test_parts_come_back_whole_with_what_is_the_providers_own(database: Da
     assert list(call.arguments) == ["b", "a"]
 
 
-async def test_the_summary_that_covers_most_counts_and_of_equals_the_last(database: Database, spoken: str) -> None:
+async def test_the_summary_that_covers_most_counts_or_the_last_of_equals(database: Database, spoken: str) -> None:
     async def summary(through_seq: int | None = None) -> StoredSummary | None:
         return await database.read(lambda c: History(c, spoken, through_seq=through_seq).summary())
 
@@ -135,7 +135,7 @@ async def test_no_question_looks_at_more_than_its_answer(sqlite_url: str) -> Non
     for statement, plan in plans:
         assert "USING" in plan, (statement, plan)
         assert "INDEX" in plan, (statement, plan)
-        # A scan reads a table; a tree sorts what an index did not bring in order.
+        # A scan reads a whole table; a tree sorts rows that no index put in order.
         assert "SCAN" not in plan, (statement, plan)
         assert "B-TREE" not in plan, (statement, plan)
     assert len(plans) == 7
@@ -189,7 +189,7 @@ def _fill(connection: Connection, thread_id: str, run_id: str, count: int = 300)
 
 
 def _plans(connection: Connection, thread_id: str, run_id: str) -> list[tuple[str, str]]:
-    """Every statement that the questions run, and how SQLite goes about it."""
+    """Every statement that the methods run, with SQLite's plan for it."""
     seen: list[tuple[str, Any]] = []
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -206,7 +206,7 @@ def _plans(connection: Connection, thread_id: str, run_id: str) -> list[tuple[st
 
 
 def _steps(connection: Connection, thread_id: str, count: int) -> dict[str, int]:
-    """How many instructions of SQLite's machine each question takes, in tens."""
+    """How many tens of instructions of SQLite's machine each method takes."""
     driver: Any = connection.connection.driver_connection
     counted: dict[str, int] = {}
     for name, ask in _questions(History(connection, thread_id), new_id(), count).items():

@@ -1,4 +1,4 @@
-"""Idempotency keys: the same request again leads to nothing new."""
+"""Idempotency keys: a repeated request does nothing new."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""API keys: shown once, found by their id, valid only whole, in time and until deleted."""
+"""API keys: shown once, found by their id, valid until they expire or are deleted."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ from ai_agents.store.models import ApiKeyTable
 
 @pytest.fixture
 def keys(database: Database) -> KeyStore:
-    """The keys in the database."""
+    """The keys of the database."""
     return KeyStore(database)
 
 

@@ -1,4 +1,4 @@
-"""Migrations: from empty to the schema of the models and back, on both databases, by many at once."""
+"""Migrations on both databases: from empty to the schema of the models and back, by several processes at once."""
 
 import asyncio
 import itertools
@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database, once of each kind."""
+    """An empty database, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'new' / 'empty.db'}"
         return
@@ -63,7 +63,7 @@ async def test_tables_made_at_once_are_those_that_the_migrations_make(
     assert await database.is_empty()
     await database.create_all()
     assert not await database.is_empty()
-    await database.create_all()  # makes only what is missing
+    await database.create_all()  # creates only what is missing
     await database.close()
     assert migrate.is_current(empty_url)
     assert migrate.run_on(empty_url, _schema) == migrate.run_on(migrated_url, _schema)
@@ -135,7 +135,7 @@ def test_the_alembic_command_finds_the_migrations_and_the_database(sqlite_url: s
 
 
 def _schema(connection: Connection) -> dict[str, Any]:
-    """Everything that the database tells of its tables, in an order of its own."""
+    """All that the database says about its tables, in a fixed order."""
     seen = inspect(connection)
 
     def indexes(table: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Cursors: what a list gave out brings one on, anything else is refused."""
+"""Cursors: those of a list lead to its next page, all others are refused."""
 
 import base64
 

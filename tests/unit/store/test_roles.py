@@ -1,4 +1,4 @@
-"""Role rows: one for each user and resource, never without an owner where there was one."""
+"""Rows of roles: one per user and resource, and a resource keeps an owner once it has one."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ from ai_agents.store.threads import ThreadStore
 
 @pytest.fixture
 def store(database: Database) -> RoleStore:
-    """The roles in the database."""
+    """The roles of the database."""
     return RoleStore(database)
 
 

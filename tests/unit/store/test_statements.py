@@ -1,4 +1,4 @@
-"""Statements that are compiled once give what the library's own way gives, on both databases."""
+"""Prepared statements give the same results as SQLAlchemy's own way, on both databases."""
 
 from typing import Any
 
@@ -34,7 +34,9 @@ def _agent(name: str) -> dict[str, Any]:
     [(prepared, prepared_insert(AgentTable)), (lambda statement: statement, insert(AgentTable))],
     ids=["prepared", "plain"],
 )
-async def test_rows_go_in_and_come_back_alike_either_way(database: Database, prepare: Any, insertion: Any) -> None:
+async def test_prepared_statements_give_the_same_rows_as_plain_ones(
+    database: Database, prepare: Any, insertion: Any
+) -> None:
     one, other = _agent("one"), _agent("other")
     del other["deleted_at"]
 
@@ -43,13 +45,13 @@ async def test_rows_go_in_and_come_back_alike_either_way(database: Database, pre
         connection.execute(insertion, other)
         connection.execute(insertion, [_agent("third"), _agent("fourth")])
         renamed = connection.execute(prepare(_RENAME), {"agent_id": other["id"], "new_name": "zwei"}).one()
-        nobody = connection.execute(prepare(_RENAME), {"agent_id": new_id(), "new_name": "x"}).one_or_none()
+        none = connection.execute(prepare(_RENAME), {"agent_id": new_id(), "new_name": "x"}).one_or_none()
         names = connection.execute(prepare(_OF_TWO_NAMES), {"one": "one", "other": "zwei"}).scalars().all()
-        return renamed, nobody, names, connection.execute(prepare(_FIND), {"agent_id": one["id"]}).mappings().one()
+        return renamed, none, names, connection.execute(prepare(_FIND), {"agent_id": one["id"]}).mappings().one()
 
-    renamed, nobody, names, found = await database.write(work)
+    renamed, none, names, found = await database.write(work)
     assert (renamed.id, renamed.name, renamed.created_at) == (other["id"], "zwei", other["created_at"])
-    assert nobody is None
+    assert none is None
     assert names == ["one", "zwei"]
     assert dict(found) == one
     assert list(found["spec"]) == ["b", "a"]

@@ -1,4 +1,4 @@
-"""Summaries: added only to what they were made from, and told of."""
+"""Summaries: added only to the summary that they were made from, and logged."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from tests.support.summaries import SummaryStore
 
 @pytest.fixture
 def store(database: Database) -> SummaryStore:
-    """The summaries in the database."""
+    """The summaries of the database."""
     return SummaryStore(database)
 
 

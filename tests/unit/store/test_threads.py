@@ -1,4 +1,4 @@
-"""Threads: how they begin, change, fork and end."""
+"""Threads: how they are created, changed, forked and deleted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -116,7 +116,7 @@ async def test_what_a_thread_starts_from_is_its_first_history_and_log(
         (seq, "message.completed", None, True) for seq in (1, 2, 3)
     ]
     assert [json.loads(row.data)["message"] for row in rows] == messages
-    # The summary is of what came before these messages, so that none of them is left out for its sake.
+    # The summary is about what came before these messages, so it replaces none of them.
     summary = await database.read(lambda c: summaries.newest(c, thread["id"]))
     assert summary == StoredSummary("They met.", 0)
 
@@ -171,7 +171,7 @@ async def test_what_a_thread_cannot_become_is_refused(threads: ThreadStore, thre
     assert await threads.get_with_version(thread_id) == before
 
 
-async def test_a_change_of_another_version_than_the_expected_is_refused(threads: ThreadStore, thread_id: str) -> None:
+async def test_a_change_of_an_unexpected_version_is_refused(threads: ThreadStore, thread_id: str) -> None:
     await threads.update(thread_id, {"title": "one"}, expected_version=1)
     with pytest.raises(PreconditionFailed):
         await threads.update(thread_id, {"title": "two"}, expected_version=1)
@@ -209,15 +209,15 @@ async def test_a_deleted_thread_leaves_nothing_and_its_listeners_are_told(
     before = await database.read(_count_all)
     thread = await threads.create(agent_id, owner_id="ann", summary="s", messages=[{"role": "user", "content": "x"}])
     await database.write(lambda c: _insert_run(c, thread["id"], agent_id))
-    told: list[LogRow] = []
+    published: list[LogRow] = []
 
     def tell(rows: Sequence[LogRow]) -> None:
-        told.extend(rows)
+        published.extend(rows)
 
     database.after_commit = tell
     await threads.delete(thread["id"])
     assert await database.read(_count_all) == before
-    (row,) = told
+    (row,) = published
     assert (row.thread_id, row.seq, row.type) == (thread["id"], 2, "thread.deleted")
     assert json.loads(row.data) == {"type": "thread.deleted", "thread_id": thread["id"], "thread": thread}
     assert await threads.get(kept["id"]) == kept
@@ -297,7 +297,7 @@ async def test_a_fork_has_the_history_up_to_the_message_and_nothing_else(
     assert [row.seq for row in rows] == [1, 2, 3, 4]
     roles = (await RoleStore(database).list("thread", fork["id"]))["data"]
     assert [(role["user_id"], role["role"]) for role in roles] == [("bea", "owner")]
-    # Going on in it leaves the source as it was.
+    # New messages in the fork leave the source as it was.
     assert await database.write(lambda c: thread_log.append(c, fork["id"], Entry("thread.updated"))) == 5
     assert (await store.list(source["id"]))["data"] == old
 
@@ -317,7 +317,7 @@ async def test_a_fork_takes_the_summary_that_covers_no_more_than_was_copied(
     await database.write(lambda c: _converse(c, thread_id))
     messages = (await MessageStore(database).list(thread_id))["data"]
     store = SummaryStore(database)
-    # In the source rows lie between the messages; in the fork they are numbered without.
+    # The source has other rows between the messages; the numbers of the fork have no gaps.
     assert [message["seq"] for message in messages] == [2, 4, 6, 8, 10]
     assert await store.add(thread_id, "short", covers_through_seq=3, expected_covers=0)
     assert await store.add(thread_id, "long", covers_through_seq=8, expected_covers=3)
@@ -364,7 +364,7 @@ async def _log(database: Database, thread_id: str) -> list[LogRow]:
 
 
 def _converse(connection: Connection, thread_id: str) -> str:
-    """A turn with a tool call and the next question, each message after another row; the id of the turn's answer."""
+    """Write a turn with a tool call, and the next question, each after another log row. Returns the answer's id."""
     call = ToolCallPart("c1", "calculator", {"e": "1"}, origin={"provider": "p"})
     said: list[tuple[MessageRole, list[Part]]] = [
         ("user", [TextPart("1+1?")]),
