@@ -296,7 +296,7 @@ async def test_two_transactions_that_wait_for_each_other_both_succeed(postgresql
         def work(connection: Connection) -> None:
             tries.append(one)
             _append(connection, one)
-            # Long enough for the other one to lock its first row. The server then finds the deadlock and ends one of them.
+            # Long enough for the other one to lock its first row. The server then ends one of the two.
             connection.execute(text("SELECT pg_sleep(0.2)"))
             _append(connection, other)
 

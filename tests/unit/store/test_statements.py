@@ -34,9 +34,7 @@ def _agent(name: str) -> dict[str, Any]:
     [(prepared, prepared_insert(AgentTable)), (lambda statement: statement, insert(AgentTable))],
     ids=["prepared", "plain"],
 )
-async def test_prepared_statements_give_the_same_rows_as_plain_ones(
-    database: Database, prepare: Any, insertion: Any
-) -> None:
+async def test_prepared_statements_give_the_same_rows(database: Database, prepare: Any, insertion: Any) -> None:
     one, other = _agent("one"), _agent("other")
     del other["deleted_at"]
 
