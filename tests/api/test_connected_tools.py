@@ -1,4 +1,4 @@
-"""A real MCP server and a real HTTP API, used by a model of each wire format; and all that can go wrong with them."""
+"""A real MCP server and a real HTTP API, used by a model of each wire format, and their failures."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ async def open_thread(alice: httpx.AsyncClient, wire: str, **fields: Any) -> str
 
 
 async def ask(alice: httpx.AsyncClient, thread_id: str) -> tuple[httpx.Response, list[tuple[Any, bool]]]:
-    """The answer to a message, and what each tool call in the thread came to, in the order in which they ended."""
+    """The answer to a message, and the results of the thread's tool calls in the order in which they ended."""
     async with asyncio.timeout(30):
         response = await alice.post(f"/threads/{thread_id}/messages", json={"content": "Go."}, timeout=30)
     history = (await alice.get(f"/threads/{thread_id}/messages?limit=100")).json()["data"]
@@ -96,7 +96,7 @@ async def test_a_model_of_any_wire_format_calls_both_at_once(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_what_a_tool_returns_never_speaks_as_the_system(
+async def test_a_tools_result_is_never_sent_as_a_system_message(
     service: Service, fake: FakeProviderServer, http: HttpServer, wire: str
 ) -> None:
     alice = await service.user("alice")
@@ -113,7 +113,7 @@ async def test_what_a_tool_returns_never_speaks_as_the_system(
 
 
 def _places(value: Any, text: str, roles: tuple[str, ...] = ()) -> Any:
-    """Under which roles and fields of the request's JSON a text stands."""
+    """The roles and fields of the request's JSON that contain a text."""
     if isinstance(value, str):
         if text in value:
             yield roles
@@ -162,7 +162,7 @@ FAULTS: dict[str, tuple[Call, Any, str, bool]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_whatever_a_tool_does_is_one_clear_result_and_the_thread_goes_on(
+async def test_any_failure_of_a_tool_is_one_result_and_the_thread_goes_on(
     service: Service, fake: FakeProviderServer, http: HttpServer, fault: str
 ) -> None:
     wanted, answer, sentence, fails = FAULTS[fault]
@@ -180,7 +180,7 @@ async def test_whatever_a_tool_does_is_one_clear_result_and_the_thread_goes_on(
     assert not [request.refused for request in fake.requests if request.refused]
 
 
-async def test_endless_and_repeating_calls_come_to_an_end(
+async def test_endless_and_repeated_calls_are_stopped(
     service: Service, fake: FakeProviderServer, http: HttpServer
 ) -> None:
     alice = await service.user("alice")
@@ -189,7 +189,7 @@ async def test_endless_and_repeating_calls_come_to_an_end(
     thread_id = await open_thread(alice, "openai", settings={"tool_rounds": 5})
     response, results = await ask(alice, thread_id)
     assert (response.status_code, response.json()["code"]) == (422, "tool_loop_limit")
-    # Made three times; after that the model is told to use what it has.
+    # It is made three times; then the model is told to use what it has.
     assert len(http.asked) == 3
     assert [is_error for _, is_error in results] == [False, False, False, True, True]
     assert (await ask(alice, thread_id))[0].json()["content"] == "Fine again."

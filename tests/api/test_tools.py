@@ -1,4 +1,4 @@
-"""Tools that admins make, from the request to a run that uses them."""
+"""Tools that admins create, from the request to a run that uses them."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.fakes.http_server import HttpServer, reply_json
 from tests.fakes.mcp_servers import McpFake
 from tests.fakes.mcp_wire import TOOL, McpWire
 
-SECRET = "a-header-that-nobody-may-see"
+SECRET = "a-header-that-must-not-be-seen"
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def shop(mcp: McpFake, **changes: Any) -> dict[str, Any]:
 async def use(
     service: Service, user: httpx.AsyncClient, tools: list[Any], name: str, **arguments: Any
 ) -> dict[str, Any]:
-    """What a run's tool call came to, and the run's notices."""
+    """The result of a run's tool call, and the run's notices."""
     service.container.providers.add(ScriptedProvider([tool_call(name, **arguments)], "Done."))
     agent = await make_agent(user, provider="scripted", tools=tools)
     thread = await make_thread(user, agent["id"])
@@ -67,7 +67,7 @@ async def names_of(client: httpx.AsyncClient) -> list[str]:
     return [tool["name"] for tool in (await client.get("/tools")).json()["data"]]
 
 
-async def test_an_http_tool_is_made_and_used(service: Service, http: HttpServer) -> None:
+async def test_an_http_tool_is_created_and_used(service: Service, http: HttpServer) -> None:
     admin, alice = await service.admin(), await service.user("alice")
     response = await admin.post("/tools", json=order_tool(http))
     assert (response.status_code, response.headers["location"]) == (201, "/tools/orders")
@@ -92,9 +92,7 @@ async def test_a_servers_tools_are_added_and_used(service: Service, mcp: McpFake
     assert all(headers["x-key"] == SECRET for headers in mcp.headers)
 
 
-async def test_everybody_sees_the_tools_and_nobody_their_secrets(
-    service: Service, http: HttpServer, mcp: McpFake
-) -> None:
+async def test_all_users_see_the_tools_and_none_sees_secrets(service: Service, http: HttpServer, mcp: McpFake) -> None:
     admin, alice = await service.admin(), await service.user("alice")
     for body in (order_tool(http), shop(mcp)):
         answered = await admin.post("/tools", json=body, headers={"idempotency-key": body["name"]})
@@ -149,7 +147,7 @@ async def test_with_another_key_a_servers_tools_cannot_be_approved(
         check_problem(await (await service.admin()).post("/tools/shop/approve", json=approve), 409, "conflict")
 
 
-async def test_a_tool_kept_from_when_more_was_allowed_is_missing_and_everything_else_works(
+async def test_a_stored_tool_that_is_no_longer_valid_is_missing_and_everything_else_works(
     service: Service, http: HttpServer
 ) -> None:
     admin = await service.admin()
@@ -162,7 +160,7 @@ async def test_a_tool_kept_from_when_more_was_allowed_is_missing_and_everything_
     assert (await use(service, admin, ["calculator"], "calculator", expression="6 * 7"))["result"] == "42"
 
 
-async def test_only_admins_make_approve_and_delete(service: Service, http: HttpServer, mcp: McpFake) -> None:
+async def test_only_admins_create_approve_and_delete_tools(service: Service, http: HttpServer, mcp: McpFake) -> None:
     alice, anonymous = await service.user("alice"), await service.anonymous()
     approve = {"tools": [{"name": "lookup", "digest": "0" * 64}]}
     for client, status, code in ((alice, 403, "forbidden"), (anonymous, 401, "unauthorized")):
@@ -186,13 +184,13 @@ async def test_only_admins_make_approve_and_delete(service: Service, http: HttpS
     ],
     ids=str,
 )  # fmt: skip
-async def test_a_wrong_tool_is_refused(small_service: Service, http: HttpServer, changes: dict[str, Any]) -> None:
+async def test_an_invalid_tool_is_refused(small_service: Service, http: HttpServer, changes: dict[str, Any]) -> None:
     admin = await small_service.admin()
     body = order_tool(http, url="https://x.example/{id}") | changes
     check_problem(await admin.post("/tools", json=body), 422, "invalid_request")
 
 
-async def test_a_name_is_given_once(service: Service, http: HttpServer, mcp: McpFake) -> None:
+async def test_a_name_is_used_once(service: Service, http: HttpServer, mcp: McpFake) -> None:
     admin = await service.admin()
     assert (await admin.post("/tools", json=order_tool(http))).status_code == 201
     check_problem(await admin.post("/tools", json=order_tool(http)), 409, "conflict")
@@ -202,7 +200,7 @@ async def test_a_name_is_given_once(service: Service, http: HttpServer, mcp: Mcp
     check_problem(await admin.delete("/tools/nothing"), 404, "not_found")
 
 
-async def test_the_same_request_twice_makes_one_tool(service: Service, http: HttpServer, mcp: McpFake) -> None:
+async def test_repeating_a_request_creates_one_tool(service: Service, http: HttpServer, mcp: McpFake) -> None:
     admin = await service.admin()
     for body in (order_tool(http), shop(mcp)):
         headers = {"idempotency-key": f"make-{body['name']}"}
@@ -216,7 +214,9 @@ async def test_the_same_request_twice_makes_one_tool(service: Service, http: Htt
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/mcp", "{http}/v1/orders/7", "{http}/nothing"])
-async def test_what_is_no_server_is_refused_with_a_sentence(service: Service, http: HttpServer, url: str) -> None:
+async def test_an_address_without_a_server_is_refused_with_a_sentence(
+    service: Service, http: HttpServer, url: str
+) -> None:
     admin = await service.admin()
     body = {"type": "mcp", "name": "shop", "url": url.format(http=http.url("")), "headers": {"x": SECRET}}
     problem = check_problem(await admin.post("/tools", json=body), 422, "invalid_request")
@@ -224,7 +224,7 @@ async def test_what_is_no_server_is_refused_with_a_sentence(service: Service, ht
     assert SECRET not in str(problem)
 
 
-async def test_a_tool_that_was_not_there_for_a_while_comes_back_by_itself(service: Service, http: HttpServer) -> None:
+async def test_a_tool_that_was_not_listed_for_a_while_comes_back_by_itself(service: Service, http: HttpServer) -> None:
     admin = await service.admin()
     wire = McpWire(http)
     made = await admin.post("/tools", json={"type": "mcp", "name": "bank", "url": http.url("/mcp")})
@@ -241,7 +241,7 @@ async def test_a_tool_that_was_not_there_for_a_while_comes_back_by_itself(servic
     assert [tool["status"] for tool in (await admin.get("/tools")).json()["data"] if tool["type"] == "mcp"] == ["on"]
 
 
-async def test_what_a_deleted_server_says_is_not_taken_for_its_namesakes(service: Service, http: HttpServer) -> None:
+async def test_the_listing_of_a_deleted_server_is_not_used_for_its_namesake(service: Service, http: HttpServer) -> None:
     admin = await service.admin()
     McpWire(http).lists(TOOL | {"description": "Another."})
     body = {"type": "mcp", "name": "bank", "url": http.url("/mcp")}
@@ -260,7 +260,7 @@ async def test_what_a_deleted_server_says_is_not_taken_for_its_namesakes(service
     assert (listed["status"], listed["description"]) == ("on", "Pays.")
 
 
-async def test_a_tool_that_changed_is_off_until_it_is_approved_as_it_is_now(service: Service, mcp: McpFake) -> None:
+async def test_a_changed_tool_is_off_until_it_is_approved_again(service: Service, mcp: McpFake) -> None:
     admin, alice = await service.admin(), await service.user("alice")
     await admin.post("/tools", json=shop(mcp))
     tools = ["shop/lookup"]
@@ -271,7 +271,7 @@ async def test_a_tool_that_changed_is_off_until_it_is_approved_as_it_is_now(serv
     server.listed_at = float("-inf")  # a minute later
     used = await use(service, alice, tools, "shop/lookup", article="pen")
     assert used["result"] == "The tool has changed since it was approved; it is off until it is approved again."
-    # From then on it is off for everybody, and nobody but an admin sees what it says of itself now.
+    # From then on it is off for all users, and only an admin sees its new description.
     assert "shop/lookup" not in await names_of(alice)
     assert "passwords" not in (await alice.get("/tools")).text
     refused = await alice.post("/agents", json={"name": "a", "tools": tools})
@@ -290,7 +290,7 @@ async def test_a_tool_that_changed_is_off_until_it_is_approved_as_it_is_now(serv
     assert not (await use(service, alice, tools, "shop/lookup", article="pen"))["is_error"]
 
 
-async def test_approving_is_refused_for_what_is_no_server_or_not_there(service: Service, http: HttpServer) -> None:
+async def test_only_tools_of_an_existing_server_can_be_approved(service: Service, http: HttpServer) -> None:
     admin = await service.admin()
     await admin.post("/tools", json=order_tool(http))
     body = {"tools": [{"name": "lookup", "digest": "0" * 64}]}
@@ -301,7 +301,7 @@ async def test_approving_is_refused_for_what_is_no_server_or_not_there(service: 
         check_problem(await admin.post("/tools/orders/approve", json=wrong), 422, "invalid_request")
 
 
-async def test_agents_of_a_deleted_tool_go_on_without_it_and_say_so(service: Service, http: HttpServer) -> None:
+async def test_agents_go_on_without_a_deleted_tool_and_say_so(service: Service, http: HttpServer) -> None:
     admin, alice = await service.admin(), await service.user("alice")
     await admin.post("/tools", json=order_tool(http))
     agent = await make_agent(alice, tools=["orders", "calculator"])
@@ -312,7 +312,7 @@ async def test_agents_of_a_deleted_tool_go_on_without_it_and_say_so(service: Ser
     assert (run["status"], run["notices"]) == ("completed", [{"code": "tool_missing", "tool": "orders"}])
 
 
-async def test_a_dead_server_is_a_result_and_never_a_hung_run(service: Service, mcp: McpFake) -> None:
+async def test_a_dead_server_gives_an_error_result(service: Service, mcp: McpFake) -> None:
     admin, alice = await service.admin(), await service.user("alice")
     await admin.post("/tools", json=shop(mcp))
     await mcp.__aexit__()
@@ -321,7 +321,7 @@ async def test_a_dead_server_is_a_result_and_never_a_hung_run(service: Service, 
     assert used == {"result": "The server shop could not be reached (ConnectError).", "is_error": True, "notices": []}
 
 
-async def test_every_replica_knows_of_a_tool_at_once(
+async def test_every_replica_sees_a_new_tool_at_once(
     postgresql_url: str, tmp_path: Path, http: HttpServer, redis_server: Any
 ) -> None:
     settings = settings_for(

@@ -1,4 +1,4 @@
-"""What the calculator works out, and what it refuses quickly."""
+"""The results of the calculator, and expressions that it refuses quickly."""
 
 import time
 from decimal import Decimal
@@ -53,7 +53,7 @@ from ai_agents.tools.calculator import MAX_CHARACTERS, Calculator, evaluate
         ("3 \u00d7 4 \u00f7 2 \u2212 1", "5"),
     ],
 )
-def test_arithmetic_reads_as_people_write_it(expression: str, value: str) -> None:
+def test_arithmetic_is_read_as_people_write_it(expression: str, value: str) -> None:
     assert evaluate(expression) == value
 
 
@@ -152,7 +152,7 @@ def test_functions_and_constants(expression: str, value: str) -> None:
         ("1\0", "Unexpected character"),
     ],
 )
-def test_what_cannot_be_worked_out_is_told_in_a_sentence_and_at_once(expression: str, sentence: str) -> None:
+def test_an_expression_without_a_value_is_refused_at_once_with_a_sentence(expression: str, sentence: str) -> None:
     began = time.perf_counter()
     with pytest.raises(ToolError) as fault:
         evaluate(expression)
@@ -174,7 +174,7 @@ whole_numbers = st.integers(-(10**12), 10**12)
 
 
 @given(whole_numbers, whole_numbers, st.sampled_from(["+", "-", "*", "//", "%"]))
-def test_whole_numbers_are_what_python_makes_of_them(a: int, b: int, operator: str) -> None:
+def test_whole_numbers_have_the_results_of_python(a: int, b: int, operator: str) -> None:
     if operator in ("//", "%") and b == 0:
         return
     python = {"+": a + b, "-": a - b, "*": a * b, "//": b and a // b, "%": b and a % b}
@@ -199,7 +199,7 @@ def test_any_text_gives_a_number_or_a_sentence(text: str) -> None:
     assert sentence[-1:] in ("", ".")
 
 
-async def test_the_tool_answers_with_text_and_fails_with_a_sentence_for_the_model() -> None:
+async def test_the_tool_returns_text_and_fails_with_a_sentence() -> None:
     assert await Calculator().execute(expression="6*7") == "42"
     with pytest.raises(ToolError, match=r"Division by zero\."):
         await Calculator().execute(expression="1/0")

@@ -1,4 +1,4 @@
-"""What becomes of a model's call: always a result, whatever the call or the tool does."""
+"""Every call of a model has a result, whatever the call or the tool does."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ CONTEXT = ToolContext(run_id="run", thread_id="thread", user_id="user")
 
 
 class Given(Tool):
-    """Takes any arguments and does what it is given to do."""
+    """Takes any arguments and calls the given function."""
 
     name = "given"
 
@@ -68,7 +68,7 @@ class Search(Tool):
 
 
 class WhoAmI(Tool):
-    """A tool that wants to know for whom it runs."""
+    """A tool that uses its context."""
 
     name = "who_am_i"
 
@@ -105,7 +105,7 @@ def failed(sentence: str, name: str = "given") -> ToolResultPart:
 
 @pytest.fixture
 def release() -> Iterator[threading.Event]:
-    """What hanging tools wait for: it lets them go at the end."""
+    """The event that hanging tools wait for; it is set at the end of the test."""
     event = threading.Event()
     yield event
     event.set()
@@ -121,19 +121,19 @@ async def test_the_calculator_can_be_called() -> None:
     assert result == ToolResultPart("call_1", "calculator", "0.3")
 
 
-async def test_an_unknown_tool_is_told_to_the_model() -> None:
+async def test_an_unknown_tool_is_an_error_for_the_model() -> None:
     assert await run(name="crystal_ball") == failed(
         "There is no tool named 'crystal_ball'. There are: calculator.", "crystal_ball"
     )
 
 
-async def test_a_tool_that_the_agent_does_not_have_is_as_good_as_unknown() -> None:
+async def test_a_tool_that_the_agent_does_not_list_is_unknown() -> None:
     only = ToolRegistry([Search()]).choose(["calculator"])
     result = await ToolExecutor().run(call("search", {"query": "x"}), CONTEXT, only)
     assert result == failed("There is no tool named 'search'. There are: calculator.", "search")
 
 
-async def test_arguments_that_were_no_object_are_told_to_the_model() -> None:
+async def test_arguments_that_are_not_an_object_are_an_error_for_the_model() -> None:
     result = await ToolExecutor().run(call("search", {}, malformed='{"query": '), CONTEXT, offered(Search()))
     assert result == failed("The arguments were not a JSON object.", "search")
 
@@ -149,14 +149,14 @@ async def test_arguments_that_were_no_object_are_told_to_the_model() -> None:
         ({"query": ["x" * 100_000]}, "at $.query:"),
     ],
 )
-async def test_arguments_that_do_not_fit_are_told_with_their_place(arguments: dict[str, Any], where: str) -> None:
+async def test_arguments_that_do_not_fit_are_an_error_with_their_place(arguments: dict[str, Any], where: str) -> None:
     result = await run(Search(), arguments=arguments)
     assert result.is_error
     assert where in result.result
     assert len(result.result) < 700
 
 
-async def test_arguments_that_the_function_does_not_take_are_told_to_the_model() -> None:
+async def test_arguments_that_the_function_does_not_take_are_an_error_for_the_model() -> None:
     class TakesOne(Given):
         def execute(self, one: int) -> int:  # type: ignore[override]  # the schema of its parent says nothing of it
             return one
@@ -179,7 +179,7 @@ async def test_what_a_tool_raises_on_purpose_is_the_result() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("key sk-secret"), RecursionError("sk-secret"), TimeoutError("sk-secret")])
-async def test_of_any_other_exception_the_model_learns_only_the_kind(
+async def test_the_model_is_told_only_the_type_of_any_other_exception(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
@@ -191,12 +191,12 @@ async def test_of_any_other_exception_the_model_learns_only_the_kind(
     assert "sk-secret" in caplog.text
 
 
-async def test_an_exception_that_python_gives_a_meaning_is_a_failure_like_any_other() -> None:
+async def test_exceptions_with_a_meaning_in_python_are_failures_like_others() -> None:
     assert (await run(Given(lambda: next(iter(()))))).is_error
 
 
 class OfItsOwn(BaseException):
-    """Nothing that anybody expects."""
+    """An exception that is not derived from `Exception`."""
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), OfItsOwn(), BaseExceptionGroup("", [OfItsOwn()])], ids=repr)
@@ -231,7 +231,7 @@ async def test_a_tool_names_its_own_time_limit() -> None:
     assert await run(tool, timeout_s=3600) == failed("The tool did not finish within 0.01 s.")
 
 
-async def test_a_tool_that_ignores_its_cancellation_is_left_behind_and_counted() -> None:
+async def test_a_tool_that_ignores_its_cancellation_is_abandoned_and_counted() -> None:
     let_go = asyncio.Event()
     gone = asyncio.Event()
 
@@ -242,7 +242,7 @@ async def test_a_tool_that_ignores_its_cancellation_is_left_behind_and_counted()
             except asyncio.CancelledError:
                 continue
         gone.set()
-        raise ValueError("nobody hears this")
+        raise ValueError("not retrieved by the caller")
 
     executor, tools = ToolExecutor(), offered(GivenAsync(ignore, timeout_s=0.01))
     assert (await executor.run(call("given", {}), CONTEXT, tools)).is_error
@@ -301,7 +301,7 @@ async def test_more_calls_than_threads_wait_for_their_turn(release: threading.Ev
     assert threads.abandoned == 0
 
 
-async def test_a_plain_function_may_give_something_to_await() -> None:
+async def test_a_plain_function_may_return_an_awaitable() -> None:
     async def later() -> str:
         return "later"
 
@@ -311,7 +311,7 @@ async def test_a_plain_function_may_give_something_to_await() -> None:
     assert (await run(Given(begin))).result == "later"
 
 
-async def test_a_cancelled_run_cancels_the_tool_and_travels_on() -> None:
+async def test_cancelling_a_run_cancels_its_tool() -> None:
     began, cleaned = asyncio.Event(), asyncio.Event()
 
     async def hang() -> None:
@@ -360,7 +360,7 @@ class Point:
         ({"k\0": "\ud800"}, {"k\ufffd": "\ufffd"}),
     ],
 )
-async def test_results_are_json_that_everybody_takes(value: Any, result: Any) -> None:
+async def test_results_become_json_that_every_client_accepts(value: Any, result: Any) -> None:
     part = await run(returning(value))
     assert (part.result, part.is_error) == (result, False)
     assert json.loads(json.dumps(part.result)) == result
@@ -401,5 +401,5 @@ async def test_a_long_result_is_cut_between_characters_and_says_so(value: Any) -
 
 
 @pytest.mark.parametrize("value", ["x" * 1_000, "\u20ac" * 333, ["y" * 996]])
-async def test_a_result_of_just_the_limit_is_whole(value: Any) -> None:
+async def test_a_result_of_exactly_the_limit_is_not_cut(value: Any) -> None:
     assert (await run(returning(value), max_result_bytes=1_000)).result == value

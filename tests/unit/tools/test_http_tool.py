@@ -1,4 +1,4 @@
-"""Tools that are HTTP calls: where arguments go, and what becomes of any answer."""
+"""Tools that are HTTP calls: where their arguments go, and what a model is told of each answer."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from ai_agents.tools.http import HttpTool, check_http_spec
 from ai_agents.tools.outbound import Outbound
 from tests.fakes.http_server import Asked, HttpServer, reply, reply_json
 
-KEY = "a-key-that-nobody-may-see"
+KEY = "a-key-that-must-not-be-seen"
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_arguments_go_into_the_path_and_the_query(server: HttpServer, outb
     assert asked.headers["x-key"] == KEY
 
 
-async def test_arguments_of_others_go_into_the_body(server: HttpServer, outbound: Outbound) -> None:
+async def test_arguments_of_other_methods_go_into_the_body(server: HttpServer, outbound: Outbound) -> None:
     server.on("/v1/7", reply(status="204 No Content"))
     tool = HttpTool(spec(server.url("/v1/{id}"), "POST", "id"), outbound)
     assert await tool.execute(id=7, q="x", self=None) == "(status 204, no content)"
@@ -82,7 +82,9 @@ async def test_arguments_of_others_go_into_the_body(server: HttpServer, outbound
     ],
     ids=repr,
 )
-async def test_no_argument_climbs_out_of_the_fixed_address(server: HttpServer, outbound: Outbound, value: Any) -> None:
+async def test_no_argument_leaves_the_fixed_part_of_the_address(
+    server: HttpServer, outbound: Outbound, value: Any
+) -> None:
     tool = HttpTool(spec(server.url("/v1/{id}/x"), "GET", "id"), outbound)
     with pytest.raises(ToolError):
         await tool.execute(id=value)
@@ -90,7 +92,9 @@ async def test_no_argument_climbs_out_of_the_fixed_address(server: HttpServer, o
 
 
 @pytest.mark.parametrize("value", ["@evil.example", "//evil.example", ":80", "#x", "?x", "\\evil", "a\r\nHost: evil"])
-async def test_no_argument_changes_whom_a_call_goes_to(server: HttpServer, outbound: Outbound, value: str) -> None:
+async def test_no_argument_changes_the_server_that_is_called(
+    server: HttpServer, outbound: Outbound, value: str
+) -> None:
     tool = HttpTool(spec(server.url("/{id}"), "GET", "id"), outbound)
     with pytest.raises(ToolError, match="404"):
         await tool.execute(id=value)
@@ -144,7 +148,7 @@ async def not_http(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         (dying, "broke off"), (not_http, "could not be reached"),
     ],
 )  # fmt: skip
-async def test_anything_else_is_one_clear_error(
+async def test_any_other_answer_is_one_clear_error(
     server: HttpServer, outbound: Outbound, raw: Any, sentence: str
 ) -> None:
     server.on("/", raw)
@@ -152,15 +156,13 @@ async def test_anything_else_is_one_clear_error(
         await HttpTool(spec(server.url()), outbound).execute()
 
 
-async def test_ten_megabytes_are_cut_and_said_so(server: HttpServer, outbound: Outbound) -> None:
+async def test_an_answer_of_ten_megabytes_is_cut_with_a_note(server: HttpServer, outbound: Outbound) -> None:
     server.on("/", reply(b"x" * 10_000_000))
     answer = await HttpTool(spec(server.url()), outbound).execute()
     assert answer == "x" * 500_000 + "\n[The answer is longer; 500000 bytes of it were read.]"
 
 
-async def test_a_server_that_says_what_it_was_sent_does_not_tell_the_model(
-    server: HttpServer, outbound: Outbound
-) -> None:
+async def test_secrets_that_a_server_repeats_are_hidden_from_the_model(server: HttpServer, outbound: Outbound) -> None:
     async def echo(asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(reply(str(asked.headers).encode(), status="400 Bad"))
 
@@ -173,7 +175,7 @@ async def test_a_server_that_says_what_it_was_sent_does_not_tell_the_model(
     assert "[redacted]" in str(told.value)
 
 
-def test_only_what_reads_may_be_run_again() -> None:
+def test_only_get_may_be_run_again() -> None:
     outbound = Outbound()
     assert HttpTool(spec("https://example.com/"), outbound).retry_safe
     assert not HttpTool(spec("https://example.com/", "POST"), outbound).retry_safe
@@ -194,7 +196,7 @@ def test_only_what_reads_may_be_run_again() -> None:
         "http://e\n.com/",
     ],
 )  # fmt: skip
-def test_an_address_that_cannot_be_fixed_is_refused(url: str) -> None:
+def test_an_address_that_a_tool_cannot_have_is_refused(url: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_http_spec(spec(url, "GET", "id"), {})
     assert refused.value.loc == ("url",)
@@ -212,7 +214,7 @@ def test_headers_that_cannot_be_sent_are_refused(headers: dict[str, str]) -> Non
     assert refused.value.loc == ("headers",)
 
 
-def test_what_is_right_is_taken() -> None:
+def test_a_valid_description_is_accepted() -> None:
     check_http_spec(spec("https://api.example.com:8443/v1/{id}?a={id}", "PATCH", "id"), {"Authorization": "Bearer x y"})
     with pytest.raises(InvalidRequest):
         check_http_spec(spec("https://example.com/", "TRACE"), {})
@@ -247,14 +249,12 @@ async def test_a_secret_is_found_as_servers_write_it(
 
 
 @pytest.mark.parametrize("charset", ["punycode", "idna", "undefined", "unicode_escape", "utf-7", "base64", "nonsense"])
-async def test_a_charset_that_texts_are_not_sent_in_is_not_read(
-    server: HttpServer, outbound: Outbound, charset: str
-) -> None:
+async def test_a_charset_that_is_not_for_texts_is_ignored(server: HttpServer, outbound: Outbound, charset: str) -> None:
     server.on("/", reply(b"a-b" * 100_000, kind=f"text/plain; charset={charset}"))
     assert await HttpTool(spec(server.url()), outbound).execute() == "a-b" * 100_000
 
 
-async def test_texts_of_other_charsets_are_read(server: HttpServer, outbound: Outbound) -> None:
+async def test_texts_in_other_charsets_are_decoded(server: HttpServer, outbound: Outbound) -> None:
     tool = HttpTool(spec(server.url()), outbound)
     for charset in ("latin-1", "windows-1252", "utf-16-le", "shift_jis", "gb18030", "koi8-r", "iso-8859-15"):
         text = "\u0434\u0430" if charset in {"koi8-r", "gb18030", "shift_jis", "utf-16-le"} else "f\xfcr"
@@ -262,7 +262,7 @@ async def test_texts_of_other_charsets_are_read(server: HttpServer, outbound: Ou
         assert await tool.execute() == text
 
 
-async def test_json_that_is_too_long_to_be_shown_is_not_taken_apart(server: HttpServer) -> None:
+async def test_json_that_is_too_long_to_be_shown_is_not_parsed(server: HttpServer) -> None:
     opened = Outbound([server.host])
     server.on("/", reply(b"[" + b"[]," * 400_000 + b"[]]", kind="application/json"))
     answer = await HttpTool(spec(server.url()), opened).execute()
@@ -274,7 +274,7 @@ async def test_json_that_is_too_long_to_be_shown_is_not_taken_apart(server: Http
 @pytest.mark.parametrize(
     "url,target", [("/?", "/?q=x"), ("/?a=1", "/?a=1&q=x"), ("/?a=1&", "/?a=1&q=x"), ("/", "/?q=x")]
 )
-async def test_a_query_goes_on_where_the_address_has_one(
+async def test_a_query_is_added_to_one_in_the_address(
     server: HttpServer, outbound: Outbound, url: str, target: str
 ) -> None:
     server.on("/", reply_json({}))

@@ -1,4 +1,4 @@
-"""Tools of real MCP servers, and of servers that only pretend to be one."""
+"""Tools of real MCP servers, and of servers that do not speak MCP."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ from ai_agents.tools.toolset import ToolSet, prepare_tool
 from tests.fakes.http_server import Asked, HttpServer, redirect, reply
 from tests.fakes.mcp_servers import McpFake
 
-KEY = "a-key-that-nobody-may-see"
+KEY = "a-key-that-must-not-be-seen"
 
 
 @pytest.fixture(params=["events", "json"])
@@ -44,11 +44,11 @@ def server_of(fake: McpFake, **options: Any) -> McpServer:
 
 
 async def ignore(_name: str, _listing: Sequence[OfferedTool]) -> None:
-    """Nobody keeps the listing."""
+    """The listing is not stored."""
 
 
-def left_behind(before: set[asyncio.Task[Any]]) -> list[str]:
-    """Where tasks of the client stand that were not there before; the server's, in this process, do not count."""
+def remaining_tasks(before: set[asyncio.Task[Any]]) -> list[str]:
+    """The stacks of the client's tasks that were not there before; the server runs in this process, too."""
     stacks = ["".join(map(str, task.get_stack())) for task in asyncio.all_tasks() - before]
     return [stack for stack in stacks if "/mcp/client/" in stack or "/ai_agents/" in stack]
 
@@ -66,7 +66,7 @@ async def test_tools_are_listed_as_the_server_describes_them(fake: McpFake) -> N
     assert again == {name: tool["digest"] for name, tool in tools.items()}
 
 
-async def test_a_tool_is_called_with_the_servers_secret_and_nothing_else_of_ours(fake: McpFake) -> None:
+async def test_a_tool_is_called_with_the_servers_secret_alone(fake: McpFake) -> None:
     tool = McpTool(server_of(fake), await approved(fake), ignore)
     assert tool.name == "shop/lookup"
     assert await tool.execute(article="pen", count=2) == {"article": "pen", "price": 14}
@@ -76,7 +76,7 @@ async def test_a_tool_is_called_with_the_servers_secret_and_nothing_else_of_ours
     assert KEY not in repr(tool) + repr(vars(tool))
 
 
-async def test_calls_at_the_same_time_share_one_listing(fake: McpFake) -> None:
+async def test_concurrent_calls_share_one_listing(fake: McpFake) -> None:
     listings: list[Sequence[OfferedTool]] = []
 
     async def keep(_name: str, listing: Sequence[OfferedTool]) -> None:
@@ -88,7 +88,7 @@ async def test_calls_at_the_same_time_share_one_listing(fake: McpFake) -> None:
     assert len(listings) == 1
 
 
-async def test_the_handshake_of_older_versions_is_spoken_too(fake: McpFake) -> None:
+async def test_servers_of_older_versions_are_supported(fake: McpFake) -> None:
     server = server_of(fake)
     server.mode = "legacy"
     assert len(await server.list_tools()) == 4
@@ -96,7 +96,7 @@ async def test_the_handshake_of_older_versions_is_spoken_too(fake: McpFake) -> N
     assert server.mode == "legacy"
 
 
-async def test_a_tool_that_says_something_else_of_itself_is_off_until_it_is_approved_again(fake: McpFake) -> None:
+async def test_a_tool_whose_description_changed_is_off_until_it_is_approved_again(fake: McpFake) -> None:
     server = server_of(fake, fresh_s=0.0)
     tool = McpTool(server, await approved(fake), ignore)
     assert (await tool.execute(article="pen"))["price"] == 7
@@ -111,7 +111,7 @@ async def test_a_tool_that_says_something_else_of_itself_is_off_until_it_is_appr
         await tool.execute(article="pen")
 
 
-async def test_errors_and_long_answers_are_what_they_are(fake: McpFake) -> None:
+async def test_errors_and_long_answers_are_passed_on(fake: McpFake) -> None:
     server = server_of(fake)
     with pytest.raises(ToolError, match="Error executing tool fail"):
         await server.call("fail", {})
@@ -122,8 +122,8 @@ async def test_errors_and_long_answers_are_what_they_are(fake: McpFake) -> None:
     assert await server.call("long", {"characters": 2_000_000}) == "x" * 2_000_000
 
 
-async def test_arguments_of_any_names_get_through(fake: McpFake) -> None:
-    """The server finds them too many; none is taken for a parameter of ours."""
+async def test_arguments_may_have_any_names(fake: McpFake) -> None:
+    """The server refuses them; none is taken for a parameter of `execute`."""
     tool = McpTool(server_of(fake), await approved(fake), ignore)
     prepared = prepare_tool(tool)
     assert not prepared.takes_context
@@ -139,10 +139,10 @@ async def test_a_call_that_hangs_ends_in_time_and_leaves_nothing_behind(fake: Mc
     with pytest.raises(ToolError, match="did not answer in time"):
         await server.call("hang", {}, timeout_s=0.3)
     assert time.monotonic() - began < 5
-    assert left_behind(before) == []
+    assert remaining_tasks(before) == []
 
 
-async def test_a_cancelled_call_is_over_at_once_and_the_cancellation_travels_on(fake: McpFake) -> None:
+async def test_a_cancelled_call_ends_at_once(fake: McpFake) -> None:
     server = server_of(fake)
     calling = asyncio.create_task(server.call("hang", {}))
     async with asyncio.timeout(10):
@@ -160,7 +160,7 @@ async def test_a_dead_server_is_one_clear_error() -> None:
         await server.list_tools()
 
 
-async def test_a_server_that_may_not_be_reached_is_refused(fake: McpFake) -> None:
+async def test_a_server_at_a_private_address_is_refused(fake: McpFake) -> None:
     server = server_at(fake.url, "127.0.0.1:1")
     with pytest.raises(ToolError, match="not one of the public Internet"):
         await server.list_tools()
@@ -212,7 +212,7 @@ OTHER_ID = b'{"jsonrpc": "2.0", "id": 999, "result": {"tools": []}}'
         "500", "away",
     ],
 )  # fmt: skip
-async def test_a_server_that_only_pretends_is_one_clear_error_in_time(pretender: HttpServer, answer: Any) -> None:
+async def test_a_server_that_does_not_speak_mcp_is_one_clear_error_in_time(pretender: HttpServer, answer: Any) -> None:
     pretender.on("/mcp", answer)
     server = server_at(pretender.url("/mcp"), pretender.host, connect_timeout_s=0.5, list_timeout_s=1.0)
     before = asyncio.all_tasks()
@@ -221,10 +221,12 @@ async def test_a_server_that_only_pretends_is_one_clear_error_in_time(pretender:
         await server.list_tools()
     assert time.monotonic() - began < 5
     assert str(told.value).startswith("The server shop ")
-    assert left_behind(before) == []
+    assert remaining_tasks(before) == []
 
 
-async def test_what_cannot_be_offered_is_left_out_and_logged(fake: McpFake, caplog: pytest.LogCaptureFixture) -> None:
+async def test_tools_that_cannot_be_offered_are_left_out_and_logged(
+    fake: McpFake, caplog: pytest.LogCaptureFixture
+) -> None:
     async def plain() -> str:
         return ""
 
@@ -236,7 +238,7 @@ async def test_what_cannot_be_offered_is_left_out_and_logged(fake: McpFake, capl
     assert vars(told)["tools"] == 2
 
 
-async def test_a_server_that_says_its_secret_does_not_tell_the_model(fake: McpFake) -> None:
+async def test_a_secret_that_a_server_repeats_is_hidden_from_the_model(fake: McpFake) -> None:
     async def tell(again: str) -> dict[str, str]:
         return {"you sent": again}
 

@@ -1,4 +1,4 @@
-"""Requests to addresses that others have a say in: none reaches a private network, however it is put."""
+"""Requests to addresses from outside: none reaches a private network, however the address is written."""
 
 import _socket
 import asyncio
@@ -27,7 +27,7 @@ assert len(set(SPELLINGS)) >= 40
 
 
 async def numeric(host: str, port: int) -> list[str]:
-    """Addresses as the system reads them, without asking a name server. `localhost` is what it always is."""
+    """Resolve numeric addresses and `localhost` as the system does, without a name server."""
     if host.lower().rstrip(".") == "localhost":
         return ["127.0.0.1", "::1"]
     found = _socket.getaddrinfo(host.rstrip("."), port, 0, _socket.SOCK_STREAM, 0, _socket.AI_NUMERICHOST)
@@ -43,7 +43,7 @@ async def server() -> AsyncIterator[HttpServer]:
 
 @pytest.fixture
 async def target() -> AsyncIterator[HttpServer]:
-    """What nobody may reach."""
+    """A server that must not be reached."""
     async with HttpServer() as opened:
         opened.on("/", reply(b"you are in"))
         yield opened
@@ -86,7 +86,7 @@ async def test_no_name_leads_to_a_private_address(target: HttpServer, address: s
 
 
 async def test_the_connection_goes_to_the_address_that_was_checked(server: HttpServer) -> None:
-    """It is not looked up again, so that a name server that says something else the next time changes nothing."""
+    """The name is not looked up again, so that a name server that changes its answer has no effect."""
     asked: list[str] = []
 
     async def resolve(host: str, port: int) -> list[str]:
@@ -101,7 +101,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked(server: HttpS
 
 
 @pytest.mark.parametrize("allowed", ["{host}", "127.0.0.1", "LOCALHOST"])
-async def test_an_allow_list_opens_the_hosts_that_it_names(server: HttpServer, allowed: str) -> None:
+async def test_hosts_on_the_allow_list_can_be_reached(server: HttpServer, allowed: str) -> None:
     outbound = Outbound([allowed.format(host=server.host)], resolve=numeric)
     name = "localhost" if allowed == "LOCALHOST" else "127.0.0.1"
     assert (await outbound.request("GET", f"http://{name}:{server.port}/")).body == b"you are in"
@@ -110,7 +110,7 @@ async def test_an_allow_list_opens_the_hosts_that_it_names(server: HttpServer, a
     await outbound.aclose()
 
 
-async def test_an_allowed_port_opens_no_other(server: HttpServer, target: HttpServer) -> None:
+async def test_an_allowed_port_allows_no_other_port(server: HttpServer, target: HttpServer) -> None:
     outbound = Outbound([server.host], resolve=numeric)
     with pytest.raises(OutboundRefused):
         await outbound.request("GET", target.url())
@@ -120,7 +120,7 @@ async def test_an_allowed_port_opens_no_other(server: HttpServer, target: HttpSe
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "ftp://example.com/", "//example.com", "", "http://", "http://[::1", "javascript:1"]
 )
-async def test_only_http_is_spoken(url: str) -> None:
+async def test_only_http_and_https_are_allowed(url: str) -> None:
     with pytest.raises((OutboundRefused, OutboundFailed)):
         await Outbound(resolve=numeric).request("GET", url)
 
@@ -131,14 +131,14 @@ async def test_only_http_is_spoken(url: str) -> None:
      ("::ffff:93.184.215.14", True),
      ("nonsense", False), ("", False), ("2001:db8::1", False), ("192.88.99.1", False), ("240.0.0.1", False)],
 )  # fmt: skip
-def test_public_addresses_are_told_from_others(address: str, public: bool) -> None:
+def test_public_addresses_are_distinguished_from_others(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
 # Redirects.
 
 
-async def test_redirects_are_followed_so_far_and_no_further(server: HttpServer) -> None:
+async def test_redirects_are_followed_up_to_a_limit(server: HttpServer) -> None:
     outbound = Outbound([server.host], resolve=numeric)
     server.on("/1", redirect("/2"))
     server.on("/2", redirect(server.url("/")))
@@ -149,7 +149,9 @@ async def test_redirects_are_followed_so_far_and_no_further(server: HttpServer) 
     await outbound.aclose()
 
 
-async def test_another_origin_gets_neither_headers_nor_bodies(server: HttpServer, target: HttpServer) -> None:
+async def test_a_redirect_to_another_origin_carries_no_headers_and_no_body(
+    server: HttpServer, target: HttpServer
+) -> None:
     outbound = Outbound([server.host, target.host], resolve=numeric)
     server.on("/away", redirect(target.url(), "307 Temporary Redirect"))
     headers = {"authorization": "Bearer of-the-first", "x-api-key": "of-the-first"}
@@ -165,7 +167,7 @@ async def test_another_origin_gets_neither_headers_nor_bodies(server: HttpServer
 # What is sent, and what is not.
 
 
-async def test_nothing_comes_from_the_environment_and_no_cookie_stays(
+async def test_nothing_comes_from_the_environment_and_no_cookie_is_kept(
     server: HttpServer, target: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
@@ -205,7 +207,7 @@ async def dying(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
 
 
-async def test_no_more_is_read_than_may_be(server: HttpServer) -> None:
+async def test_no_more_is_read_than_the_limit(server: HttpServer) -> None:
     outbound = Outbound([server.host], resolve=numeric, max_bytes=200_000)
     server.on("/endless", endless)
     response = await outbound.request("GET", server.url("/endless"), timeout_s=10)
@@ -224,7 +226,7 @@ async def test_a_server_that_is_slow_or_dies_is_one_clear_error(server: HttpServ
     await outbound.aclose()
 
 
-async def test_what_is_packed_is_not_unpacked(server: HttpServer) -> None:
+async def test_a_compressed_answer_is_refused(server: HttpServer) -> None:
     outbound = Outbound([server.host], resolve=numeric)
     bomb = gzip.compress(b"0" * 50_000_000)
     server.on("/", reply(bomb, more="content-encoding: gzip\r\n"))
@@ -233,7 +235,7 @@ async def test_what_is_packed_is_not_unpacked(server: HttpServer) -> None:
     await outbound.aclose()
 
 
-async def test_packed_answers_give_their_connections_back(server: HttpServer, target: HttpServer) -> None:
+async def test_compressed_answers_give_their_connections_back(server: HttpServer, target: HttpServer) -> None:
     server.on("/", reply(gzip.compress(b"x"), more="content-encoding: gzip\r\n"))
     outbound = Outbound([server.host, target.host])
     for _ in range(410):
@@ -242,7 +244,7 @@ async def test_packed_answers_give_their_connections_back(server: HttpServer, ta
     assert (await outbound.request("GET", target.url(), timeout_s=5)).body == b"you are in"
 
 
-async def test_a_server_that_is_silent_holds_up_no_other(server: HttpServer, target: HttpServer) -> None:
+async def test_a_silent_server_delays_no_other_server(server: HttpServer, target: HttpServer) -> None:
     server.on("/", silent)
     outbound = Outbound([server.host, target.host])
     waiting = [asyncio.create_task(outbound.request("GET", server.url())) for _ in range(500)]
@@ -268,7 +270,7 @@ async def test_a_name_that_is_not_found_in_time_is_one_clear_error(server: HttpS
         await outbound.request("GET", "http://slow.example/", timeout_s=20)
 
 
-async def test_an_answer_in_single_bytes_leaves_the_event_loop_to_others(server: HttpServer) -> None:
+async def test_an_answer_in_single_bytes_does_not_block_the_event_loop(server: HttpServer) -> None:
     async def crumbs(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
 

@@ -1,4 +1,4 @@
-"""Whoever gives a request up gives its connection back, whichever turn of the event loop that happens in."""
+"""A cancelled request gives its connection back, whenever it is cancelled."""
 
 import asyncio
 import gzip
@@ -24,7 +24,7 @@ async def server() -> AsyncIterator[HttpServer]:
 
 @pytest.fixture
 def pools(monkeypatch: pytest.MonkeyPatch) -> list[httpcore2.AsyncConnectionPool]:
-    """Those that are opened."""
+    """The connection pools that are opened."""
     opened: list[httpcore2.AsyncConnectionPool] = []
 
     class Noted(httpcore2.AsyncConnectionPool):
@@ -38,7 +38,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[httpcore2.AsyncConnectionPool
 
 @pytest.fixture
 async def outbound(pools: list[httpcore2.AsyncConnectionPool]) -> AsyncIterator[Outbound]:
-    """One connection is all that it has. In the end its pools hold no request and none that is in use."""
+    """A client with one connection. At the end its pools have no requests and no connections in use."""
     opened = Outbound(["127.0.0.1"], max_connections=1, max_connections_per_origin=1)
     yield opened
     for pool in pools:
@@ -70,7 +70,7 @@ ANSWERS: dict[str, Answer | bytes] = {
 
 
 async def cancelled_in_every_turn(work: Callable[[], Awaitable[Any]], *, again_after: int | None) -> int:
-    """Do the work, cancelled one turn later each time, until it is done before that. How often it was cancelled."""
+    """Repeat the work, cancelled one turn of the loop later each time, until it ends first; return how often."""
     for turns in count():
         task = asyncio.ensure_future(work())
         for _ in range(turns):
@@ -89,7 +89,7 @@ async def cancelled_in_every_turn(work: Callable[[], Awaitable[Any]], *, again_a
 
 @pytest.mark.parametrize("again_after", [None, 1, 2])
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-async def test_a_request_that_is_cancelled_in_any_turn_gives_its_connection_back(
+async def test_a_request_cancelled_at_any_point_gives_its_connection_back(
     server: HttpServer, outbound: Outbound, answer: Answer | bytes, again_after: int | None
 ) -> None:
     server.on("/answer", answer)
@@ -100,7 +100,7 @@ async def test_a_request_that_is_cancelled_in_any_turn_gives_its_connection_back
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-async def test_a_client_gives_connections_back_in_the_same_way(
+async def test_a_client_gives_connections_back_too(
     server: HttpServer, outbound: Outbound, answer: Answer | bytes
 ) -> None:
     server.on("/answer", answer)
@@ -115,7 +115,7 @@ async def test_a_client_gives_connections_back_in_the_same_way(
 
 
 class Keeping:
-    """A server that keeps connections, counts those that are open, and answers where it is `speaking`."""
+    """A server that keeps connections open, counts them, and answers if it is `speaking`."""
 
     def __init__(self, *, speaking: bool = True) -> None:
         self.open = 0
@@ -169,7 +169,7 @@ async def test_a_client_whose_closing_is_cancelled_has_closed_all_its_connection
 
 
 @pytest.mark.parametrize("keeping", [False], indirect=True)
-async def test_a_connection_is_closed_whose_encryption_is_not_agreed_on_in_time(keeping: Keeping) -> None:
+async def test_a_connection_whose_tls_handshake_times_out_is_closed(keeping: Keeping) -> None:
     outbound = Outbound(["127.0.0.1"])
     with pytest.raises(OutboundFailed, match=r"within 0\.2 s"):
         await outbound.request("GET", f"https://127.0.0.1:{keeping.port}/", timeout_s=0.2)
@@ -177,7 +177,7 @@ async def test_a_connection_is_closed_whose_encryption_is_not_agreed_on_in_time(
     await outbound.aclose()
 
 
-async def test_what_is_closed_has_no_connection_open(keeping: Keeping) -> None:
+async def test_a_closed_client_has_no_open_connections(keeping: Keeping) -> None:
     outbound = Outbound(["127.0.0.1"])
     await outbound.request("GET", f"http://127.0.0.1:{keeping.port}/")
     await outbound.aclose()

@@ -56,7 +56,7 @@ no_module = games_of_skill:tool
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A distribution, installed as pip leaves one."""
+    """An installed distribution, as pip installs one."""
     (tmp_path / "games_of_chance.py").write_text(MODULE)
     info = tmp_path / "games_of_chance-1.0.dist-info"
     info.mkdir()
@@ -72,7 +72,7 @@ def test_an_installed_package_adds_its_tools(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.ERROR):
         assert sorted(load_tools(registry)) == ["card", "coin", "dice"]
     assert [tool.name for tool in registry.list_tools()] == ["calculator", "card", "coin", "dice"]
-    # Each of the others is told of by its name, and keeps nobody from working.
+    # Each broken one is logged by its name, and the others still work.
     told = sorted(getattr(record, "tool", "").partition(" ")[0] for record in caplog.records)
     assert told == ["broken", "leaving", "missing", "no_module", "no_tool"]
 

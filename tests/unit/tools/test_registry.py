@@ -1,4 +1,4 @@
-"""Which tools there are, and what is refused as one."""
+"""Registering tools, and the tools that are refused."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class Plain(Tool):
 
 
 class Defined(Tool):
-    """A tool with the definition that it is given."""
+    """A tool with the given definition."""
 
     def __init__(self, name: str = "defined", parameters: dict[str, Any] | None = None) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class Defined(Tool):
 
 
 class OtherDefined(Defined):
-    """Another tool, perhaps of the same name."""
+    """Another class of tools, for the same name."""
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_tool_without_a_definition_of_its_own_takes_no_arguments() -> None:
     assert definition.parameters == {"type": "object", "properties": {}, "additionalProperties": False}
 
 
-def test_an_unknown_tool_is_a_wrong_request() -> None:
+def test_an_unknown_tool_is_an_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match="no tool named 'crystal_ball'") as refused:
         ToolRegistry().get("crystal_ball")
     assert refused.value.loc == ("tools",)
@@ -100,7 +100,7 @@ def test_a_name_that_some_provider_refuses_is_refused(name: str) -> None:
         ToolRegistry([Defined(name)])
 
 
-def test_something_else_than_a_tool_is_refused() -> None:
+def test_an_object_that_is_not_a_tool_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="derived from Tool"):
         ToolRegistry().register(Plain)  # type: ignore[arg-type]  # the mistake is the test
 

@@ -1,4 +1,4 @@
-"""Schemas that tools, servers and agents bring: those that would hold everything up are refused."""
+"""Schemas of tools, servers and agents: those that take too long to apply are refused."""
 
 import json
 import time
@@ -28,7 +28,7 @@ def test_patterns_that_take_long_to_compile_are_refused(patterns: list[str], why
             ArgumentsValidator(schema)
 
 
-def test_ordinary_patterns_are_taken() -> None:
+def test_ordinary_patterns_are_accepted() -> None:
     patterns = [r"^\p{L}{1,50}$", "^.{0,500}$", r"^[\w.+-]+@[\w-]+\.[\w.-]+$"]
     patterns += [f"^{number}[a-f0-9]{{32}}$" for number in range(200)]
     named = {f"p{number}": {"type": "string", "pattern": pattern} for number, pattern in enumerate(patterns)}
@@ -44,7 +44,7 @@ def doubling(depth: int) -> JsonObject:
 
 
 def chained(length: int) -> JsonObject:
-    """A way to itself, a level deeper, over so many references."""
+    """A schema that refers to itself, one level deeper, over so many references."""
     defs: JsonObject = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(length)}
     defs[f"d{length}"] = {"properties": {"a": {"$ref": "#/$defs/d0"}}}
     return {"type": "object", "$ref": "#/$defs/d0", "$defs": defs}
@@ -62,7 +62,7 @@ def chained(length: int) -> JsonObject:
     ],
     ids=["doubling", "chained", "itself", "round", "document", "anchor"],
 )  # fmt: skip
-def test_a_schema_that_nobody_could_work_through_is_refused(schema: JsonObject, why: str) -> None:
+def test_a_schema_that_takes_too_long_to_apply_is_refused(schema: JsonObject, why: str) -> None:
     for kind in (ArgumentsValidator, OutputValidator):
         with pytest.raises(InvalidRequest, match=why):
             kind(schema)
@@ -118,7 +118,7 @@ def nested(depth: int, **inner: object) -> JsonObject:
     ],
     ids=["tree", "wrong_tree", "json", "deep", "too_deep", "twice", "twice_too_deep", "chained", "chained_too_deep"],
 )
-def test_what_can_be_worked_through_is(schema: JsonObject, value: JsonObject, fits: bool) -> None:
+def test_values_are_validated_unless_that_takes_too_long(schema: JsonObject, value: JsonObject, fits: bool) -> None:
     assert (ArgumentsValidator(schema).find_fault(value) is None) is fits
     assert (OutputValidator(schema).find_fault(json.dumps(value)) is None) is fits
 
@@ -133,7 +133,7 @@ def test_what_can_be_worked_through_is(schema: JsonObject, value: JsonObject, fi
     ),
     max_leaves=12,
 ), st.data())  # fmt: skip
-def test_whatever_is_allowed_is_done_in_time(inner: object, data: st.DataObject) -> None:
+def test_no_validation_takes_long(inner: object, data: st.DataObject) -> None:
     schema = {
         "type": "object",
         "allOf": [inner],

@@ -46,7 +46,7 @@ def test_a_value_that_repeats_itself_is_hidden_from_a_long_text(unit: str, lengt
     assert secret not in seen
 
 
-def test_what_a_value_only_begins_with_stays() -> None:
+def test_the_beginning_of_a_value_is_not_hidden() -> None:
     text = ("a" * 3900 + "b") * 100
     assert hide(text, "a" * 4000) == text
 
@@ -64,9 +64,7 @@ header_values = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), m
 
 
 @given(secrets=st.lists(header_values, min_size=1, max_size=4), around=st.text(), written=st.sampled_from(WRITTEN))
-def test_no_value_is_left_whatever_it_is_and_whatever_stands_around_it(
-    secrets: list[str], around: str, written: object
-) -> None:
+def test_every_value_is_hidden_in_any_text(secrets: list[str], around: str, written: object) -> None:
     forms = [written(secret) for secret in secrets]  # type: ignore[operator]
     seen = hide(around.join(["", *forms, ""]), *secrets).replace(HIDDEN, "\n")
     assert not any(form in seen for form in forms)
@@ -78,7 +76,7 @@ def test_a_key_is_found_with_its_scheme_and_without_it(key: str) -> None:
     assert hide(f"it was token {key}.", f"Bearer {key}") == f"it was token {HIDDEN}."
 
 
-def test_each_text_of_a_value_is_looked_through() -> None:
+def test_each_text_of_a_json_value_is_searched() -> None:
     secrets = SecretHeaders({"x-key": KEY, "x-other": "12345678"})
     value = {KEY: [quote(KEY), 7, {"a": "12345678"}, "fine"], "b": None}
     assert secrets.hide_in(value) == {HIDDEN: [HIDDEN, 7, {"a": HIDDEN}, "fine"], "b": None}
