@@ -1,4 +1,4 @@
-"""What every provider demands of a history, checked to the letter; and histories that break all of it."""
+"""The rules of all providers for a history, as a check; and histories that break them."""
 
 from collections.abc import Sequence
 

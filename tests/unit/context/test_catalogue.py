@@ -1,4 +1,4 @@
-"""What models cost and take: what was set, what is listed, and what nobody knows."""
+"""Prices and windows of models: set, listed and unknown ones."""
 
 import asyncio
 import sys
@@ -32,7 +32,7 @@ def test_a_price_that_was_set_counts_tokens_by_the_million() -> None:
     assert PRICE.cost(Usage(input_tokens=1, output_tokens=0)) == Decimal("0.0000025")
 
 
-def test_cached_and_written_tokens_are_of_the_input_and_have_their_own_price() -> None:
+def test_cached_and_cache_written_tokens_are_input_with_their_own_prices() -> None:
     usage = Usage(input_tokens=1_000_000, output_tokens=0, cached_input_tokens=600_000, cache_write_tokens=300_000)
     own = ModelPrice(Decimal(10), Decimal(0), cached_input=Decimal(1), cache_write=Decimal(20))
 
@@ -57,7 +57,7 @@ def test_the_longest_prefix_wins_for_prices_and_windows_each_by_itself() -> None
     ]
 
 
-def test_what_was_set_wins_over_what_is_listed() -> None:
+def test_set_facts_win_over_listed_ones() -> None:
     usual, set_here = ModelCatalogue(), ModelCatalogue({"openai:gpt-4o": ModelFacts(PRICE, 5)})
 
     assert usual.cost("openai", ["gpt-4o"], USAGE) == Decimal("3.5")
@@ -67,7 +67,7 @@ def test_what_was_set_wins_over_what_is_listed() -> None:
     assert doubled.cost("openai", ["gpt-4o"], USAGE) == 7
 
 
-def test_the_list_knows_cheaper_tokens_from_the_cache() -> None:
+def test_the_list_has_prices_of_cached_tokens() -> None:
     cached = Usage(input_tokens=1_000_000, output_tokens=0, cached_input_tokens=1_000_000)
 
     models = ModelCatalogue()
@@ -87,11 +87,11 @@ def test_the_first_name_with_a_price_counts() -> None:
 @pytest.mark.parametrize(
     "provider, model", [("ollama", "llama3.1"), ("openai", "my-model"), ("mine", "gpt-4o"), ("echo", "echo")]
 )
-def test_a_price_that_nobody_knows_is_unknown(provider: str, model: str) -> None:
+def test_a_missing_price_is_unknown(provider: str, model: str) -> None:
     assert ModelCatalogue().cost(provider, [model], USAGE) is None
 
 
-def test_nothing_used_costs_nothing_and_unknown_figures_cost_nobody_knows_what() -> None:
+def test_no_tokens_cost_nothing_and_unknown_figures_make_the_cost_unknown() -> None:
     models = ModelCatalogue({"mine:": ModelFacts(PRICE)})
 
     assert models.cost("mine", ["m"], Usage(input_tokens=0, output_tokens=0)) == 0
@@ -100,7 +100,7 @@ def test_nothing_used_costs_nothing_and_unknown_figures_cost_nobody_knows_what()
     assert models.cost("mine", ["m"], Usage(input_tokens=2, estimated=True)) == Decimal("0.000005")
 
 
-def test_figures_that_contradict_each_other_cost_nobody_knows_what() -> None:
+def test_contradictory_figures_make_the_cost_unknown() -> None:
     usage = Usage(input_tokens=1, output_tokens=1, cached_input_tokens=1_000)
 
     assert ModelCatalogue().cost("openai", ["gpt-4o"], usage) is None
@@ -108,7 +108,7 @@ def test_figures_that_contradict_each_other_cost_nobody_knows_what() -> None:
 
 
 @pytest.mark.usefixtures("unlisted")
-async def test_without_the_list_there_is_what_was_set_and_a_small_table_of_windows() -> None:
+async def test_without_the_list_set_facts_and_the_table_of_windows_count() -> None:
     models = ModelCatalogue({"mine:": ModelFacts(PRICE)})
     await models.load()
 
@@ -133,7 +133,7 @@ async def test_calls_that_begin_together_load_the_list_once(monkeypatch: pytest.
     assert loads != [threading.main_thread().name]
 
 
-def test_facts_are_read_as_they_are_written_down() -> None:
+def test_facts_are_parsed() -> None:
     given = {
         "openai:mine": {"input": 0.1, "output": "10", "cached_input": 0, "window": 32_768},
         "ollama:": {"window": 9},
@@ -162,6 +162,6 @@ def test_facts_are_read_as_they_are_written_down() -> None:
         {"a:b": {"window": "large"}},
     ],
 )
-def test_facts_that_make_no_sense_are_refused(given: Any) -> None:
+def test_invalid_facts_are_refused(given: Any) -> None:
     with pytest.raises(ValueError, match=r"a:b|provider:model"):
         parse_facts(given)

@@ -1,4 +1,4 @@
-"""Any piece of any history becomes one that every provider accepts."""
+"""Any part of any history becomes one that every provider accepts."""
 
 import time
 
@@ -25,7 +25,7 @@ def test_any_prefix_of_any_thread_can_be_sent(messages: list[ModelMessage], data
 
 
 @given(threads(), st.data())
-def test_any_piece_of_any_thread_can_be_sent(messages: list[ModelMessage], data: st.DataObject) -> None:
+def test_any_part_of_any_thread_can_be_sent(messages: list[ModelMessage], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(messages)))
     check(repair(messages[start : data.draw(st.integers(start, len(messages)))]))
 
@@ -42,7 +42,7 @@ def test_repairing_twice_changes_nothing_more(messages: list[ModelMessage]) -> N
 
 
 @given(threads())
-def test_only_what_is_missing_is_added_to_a_thread(messages: list[ModelMessage]) -> None:
+def test_only_missing_results_are_added(messages: list[ModelMessage]) -> None:
     starts_with_user = messages if messages[0].role == "user" else messages[1:]
     repaired = repair(messages)
     assert [message for message in repaired if message.seq is not None] == starts_with_user
@@ -53,7 +53,7 @@ def test_a_sound_history_stays_as_it_is() -> None:
     assert repair(sound) == sound
 
 
-def test_a_call_without_a_result_is_answered_with_what_happened() -> None:
+def test_a_call_without_a_result_gets_one_that_says_so() -> None:
     assert repair([user(1), calls(2, "a", "b"), result(3, "b"), user(4)]) == [
         user(1),
         calls(2, "a", "b"),
@@ -81,12 +81,12 @@ def test_results_without_a_call_are_dropped() -> None:
     ]
 
 
-def test_several_results_in_one_message_are_parted() -> None:
+def test_several_results_in_one_message_become_several_messages() -> None:
     both = ModelMessage("tool", (*result(3, "b").parts, *result(3, "a").parts), 3)
     assert repair([user(1), calls(2, "a", "b"), both]) == [user(1), calls(2, "a", "b"), result(3, "a"), result(3, "b")]
 
 
-def test_what_comes_before_the_first_question_is_dropped() -> None:
+def test_messages_before_the_first_user_message_are_dropped() -> None:
     assert repair([assistant(1, "Hello!"), calls(2, "a"), result(3, "a"), user(4)]) == [user(4)]
     assert repair([assistant(1)]) == []
 
@@ -104,13 +104,13 @@ def test_blank_text_beside_a_call_goes_and_blank_text_within_text_stays() -> Non
     assert kept.parts == (TextPart("one"), TextPart(" "), TextPart("two"))
 
 
-def test_reasoning_stays_with_what_was_said_after_it() -> None:
+def test_reasoning_stays_with_the_text_after_it() -> None:
     signed = ReasoningPart("", {"provider": "anthropic", "signature": "s"})
     said = ModelMessage("assistant", (signed, ReasoningPart(""), TextPart("Yes.")), 2)
     assert repair([user(1), said])[1].parts == (signed, TextPart("Yes."))
 
 
-def test_an_answer_that_was_cut_stays() -> None:
+def test_an_incomplete_answer_stays() -> None:
     cut = [user(1), assistant(2, "The answer is"), user(3)]
     assert repair(cut) == cut
 
@@ -119,7 +119,7 @@ def test_a_message_that_comes_twice_is_sent_once() -> None:
     assert repair([user(1), assistant(2), user(1), assistant(2), user(3)]) == [user(1), assistant(2), user(3)]
 
 
-def test_repeated_ids_are_told_apart_and_results_stay_with_their_calls() -> None:
+def test_repeated_ids_become_unique_and_results_stay_with_their_calls() -> None:
     messages = [
         user(1),
         calls(2, "a"),

@@ -107,7 +107,7 @@ def test_an_unknown_model_is_counted_as_estimated() -> None:
     assert tokens.method == "estimate"
 
 
-def test_reports_draw_the_ratio_to_what_is_true() -> None:
+def test_reports_move_the_ratio_to_the_true_value() -> None:
     estimator = TokenEstimator()
     for _ in range(20):
         estimator.observe("anthropic", "claude", 1_000, 1_300)
@@ -124,7 +124,7 @@ def test_the_first_report_counts_half() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(-5, 10**6), st.one_of(st.none(), st.integers(-5, 10**9))), max_size=40))
-def test_no_report_drives_a_ratio_out_of_reason(reports: list[tuple[int, int | None]]) -> None:
+def test_no_report_moves_a_ratio_beyond_its_limits(reports: list[tuple[int, int | None]]) -> None:
     estimator = TokenEstimator()
     for estimated, reported in reports:
         estimator.observe("openai", "gpt", estimated, reported)
@@ -135,15 +135,13 @@ def test_no_report_drives_a_ratio_out_of_reason(reports: list[tuple[int, int | N
     "provider, model, estimated, reported",
     [("p", "m", 1_000, None), ("p", "m", 1_000, 0), ("p", "m", 100, 900), ("p" * 65, "m", 1_000, 1_300)],
 )
-def test_reports_that_tell_nothing_are_passed_over(
-    provider: str, model: str, estimated: int, reported: int | None
-) -> None:
+def test_useless_reports_are_ignored(provider: str, model: str, estimated: int, reported: int | None) -> None:
     estimator = TokenEstimator()
     estimator.observe(provider, model, estimated, reported)
     assert estimator.take_unsaved() == []
 
 
-def test_models_that_were_not_heard_of_for_long_are_forgotten() -> None:
+def test_the_oldest_models_are_forgotten() -> None:
     estimator = TokenEstimator()
     for number in range(1_000):
         estimator.observe("p", f"model-{number}", 1_000, 1_300)
@@ -154,7 +152,7 @@ def test_models_that_were_not_heard_of_for_long_are_forgotten() -> None:
     assert estimator.for_model("p", "one-more").ratio > 1.1
 
 
-def test_only_what_has_moved_is_to_be_saved() -> None:
+def test_only_changed_ratios_have_to_be_saved() -> None:
     estimator = TokenEstimator()
     estimator.observe("p", "m", 1_000, 1_300)
     assert [known.model for known in estimator.take_unsaved()] == ["m"]

@@ -1,4 +1,4 @@
-"""A thread to talk in, on both databases, and a provider that says what it is told."""
+"""A thread to talk in, on both databases, and a provider with scripted answers."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -71,7 +71,7 @@ def make_talk(conn: DatabaseHandle) -> MakeTalk:
 
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeProviderServer]:
-    """A provider of all kinds that refuses what they would refuse."""
+    """A fake of all providers that refuses what they would refuse."""
     async with FakeProviderServer() as server:
         yield server
 

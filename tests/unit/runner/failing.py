@@ -27,7 +27,7 @@ from tests.wire.requests import MODELS, provider_of
 
 USER = "ada"
 QUESTION = "Hello!"
-# What a provider says that one refuses to answer, in its own word; `None` where there is none.
+# Each provider's word for a refusal; None where it has none.
 REFUSED = {"anthropic": "refusal", "openai": "content_filter", "responses": "content_filter", "ollama": None}
 CUT = {"anthropic": "max_tokens", "openai": "length", "responses": "max_output_tokens", "ollama": None}
 
@@ -105,7 +105,7 @@ async def make_thread(
 
 
 def status(number: int, **headers: str) -> Raw:
-    """A response that is an error, with a body that nobody is to see."""
+    """An error response, with a body that must not be shown."""
     secret = b'{"type":"error","error":{"type":"some_error","code":null,"message":"secret sk-123"}}'
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return Raw([secret], status=number, headers={"content-type": "application/json"} | names)

@@ -21,7 +21,7 @@ def blocklist(*patterns: str, stage: str = "output", action: str = "redact") -> 
 
 
 class Say(Tool):
-    """Says what it is made to say."""
+    """Returns a given result."""
 
     name = "say"
 

@@ -1,4 +1,4 @@
-"""Runs that wait for a person: nobody owns them meanwhile, and each call is made or refused as he says."""
+"""Runs that wait for approvals: they have no owner meanwhile, and each call is made or refused as decided."""
 
 import asyncio
 from collections import Counter
@@ -23,7 +23,7 @@ TIMEOUT_S = 20
 
 
 class Pay(Tool):
-    """Counts what was paid to whom."""
+    """Counts payments by recipient."""
 
     name = "pay"
 
@@ -77,7 +77,7 @@ class Desk:
             return [(event.type, event.data) async for event in reader.events()]
 
     async def results(self) -> dict[str, Any]:
-        """What each call in the thread came to."""
+        """The result of each call in the thread."""
         history = await MessageStore(self.conn).list(self.thread_id, limit=100)
         parts = [part for message in history["data"] for part in message["parts"] if part["type"] == "tool_result"]
         return {part["tool_call_id"]: (part["result"], part["is_error"]) for part in parts}
@@ -107,7 +107,7 @@ async def test_a_run_waits_until_its_call_is_approved_and_then_goes_on(conn: Dat
     ]  # fmt: skip
 
 
-async def test_the_event_tells_what_is_to_be_decided(conn: DatabaseHandle) -> None:
+async def test_the_event_lists_the_calls_to_be_decided(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
@@ -132,7 +132,7 @@ async def test_a_refused_call_is_told_to_the_model_with_the_reason(conn: Databas
 
 
 @pytest.mark.parametrize("action", ["redact", "block"])
-async def test_a_reason_passes_the_guardrails_as_what_users_say_does(conn: DatabaseHandle, action: str) -> None:
+async def test_a_reason_passes_the_input_guardrails(conn: DatabaseHandle, action: str) -> None:
     call = tool_call("pay", to="Bob")
     rule = {"type": "blocklist", "patterns": ["secret"], "stage": "input", "action": action}
     desk = await open_desk(conn, [call], "As you wish.", guardrails=[rule])
@@ -207,7 +207,7 @@ async def test_decisions_at_the_same_moment_count_once(conn: DatabaseHandle) -> 
     assert desk.pay.paid == {"Ada": 1}
 
 
-async def test_nobody_is_asked_about_a_call_that_cannot_be_made(conn: DatabaseHandle) -> None:
+async def test_a_call_that_cannot_be_made_needs_no_approval(conn: DatabaseHandle) -> None:
     wrong = tool_call("pay", whom="Ada")
     malformed = ToolCallPart("call_malformed", "pay", {}, malformed="{")
     desk = await open_desk(conn, [wrong, malformed, tool_call("steal")], "Sorry.")
@@ -215,7 +215,7 @@ async def test_nobody_is_asked_about_a_call_that_cannot_be_made(conn: DatabaseHa
     assert all(is_error for _, is_error in (await desk.results()).values())
 
 
-async def test_a_call_that_was_made_too_often_is_not_asked_about_again(conn: DatabaseHandle) -> None:
+async def test_a_call_that_was_made_too_often_needs_no_approval(conn: DatabaseHandle) -> None:
     calls = [tool_call("pay", to="Ada") for _ in range(4)]
     desk = await open_desk(conn, *([call] for call in calls), "Enough.")
     run = await desk.ask()
@@ -226,7 +226,7 @@ async def test_a_call_that_was_made_too_often_is_not_asked_about_again(conn: Dat
     assert (run["status"], desk.pay.paid["Ada"]) == ("completed", 3)
 
 
-async def test_a_call_is_not_asked_about_more_often_in_one_message_than_in_several(conn: DatabaseHandle) -> None:
+async def test_repeated_calls_in_one_message_need_no_more_approvals_than_in_several(conn: DatabaseHandle) -> None:
     calls = [tool_call("pay", to="Ada") for _ in range(6)]
     desk = await open_desk(conn, calls, "Enough.")
     run = await desk.ask()
@@ -255,7 +255,7 @@ async def test_while_a_run_waits_the_thread_is_busy_and_an_interrupt_denies_what
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-async def test_of_a_call_that_was_agreed_to_and_not_made_nobody_says_that_it_was_not_agreed_to(
+async def test_the_result_of_an_approved_call_that_was_not_made_says_that_it_was_approved(
     conn: DatabaseHandle, interrupted: bool
 ) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
@@ -289,7 +289,7 @@ async def test_a_waiting_run_can_be_cancelled_and_the_queue_goes_on(conn: Databa
     assert desk.pay.paid.total() == 0
 
 
-async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: DatabaseHandle) -> None:
+async def test_calls_without_a_decision_in_time_are_refused_and_the_run_goes_on(conn: DatabaseHandle) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first, second], "Then not.")
     run = await desk.ask()
@@ -302,7 +302,7 @@ async def test_what_nobody_decides_in_time_is_refused_and_the_run_goes_on(conn: 
     assert (await desk.results())[first.tool_call_id][1]
 
 
-async def test_a_wait_that_begins_as_an_earlier_one_is_given_up_is_left_alone(conn: DatabaseHandle) -> None:
+async def test_a_wait_that_begins_while_an_earlier_one_expires_is_left_alone(conn: DatabaseHandle) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first], [second], "Paid.")
     run = await desk.ask()
@@ -316,7 +316,7 @@ async def test_a_wait_that_begins_as_an_earlier_one_is_given_up_is_left_alone(co
     assert desk.pay.paid == {"Ada": 1, "Bob": 1}
 
 
-async def test_a_run_waits_as_long_as_it_was_told(conn: DatabaseHandle) -> None:
+async def test_a_run_waits_as_long_as_its_limit_says(conn: DatabaseHandle) -> None:
     desk = await open_desk(conn, [tool_call("pay", to="Ada")])
     desk.runner = desk.new_runner(approval_s=1000.0)
     run = await desk.ask()
@@ -357,7 +357,7 @@ async def test_a_cancellation_that_comes_as_the_run_begins_to_wait_wins(conn: Da
     assert (await desk.wait(started.run["id"]))["status"] == "cancelled"
 
 
-async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_next(conn: DatabaseHandle) -> None:
+async def test_an_approval_given_to_a_stopping_process_takes_effect_in_the_next_one(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
@@ -372,7 +372,7 @@ async def test_an_approval_given_to_a_process_that_stops_is_acted_upon_by_the_ne
     assert (run["status"], run["attempt"], desk.pay.paid["Ada"]) == ("completed", 1, 1)
 
 
-async def test_no_call_is_written_down_as_lost_where_nobody_was_at_work(conn: DatabaseHandle) -> None:
+async def test_no_call_is_recorded_as_lost_where_no_process_had_begun(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Then not.")
     run = await desk.ask()
@@ -398,7 +398,7 @@ async def ask_without_a_tool(desk: Desk) -> Run:
     return await desk.ask()
 
 
-async def test_a_waiting_run_says_which_tools_it_does_without_and_says_it_once_at_its_end(conn: DatabaseHandle) -> None:
+async def test_a_waiting_run_has_a_notice_of_missing_tools_and_the_ended_run_has_it_once(conn: DatabaseHandle) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first], [second], "Paid.")
     missing = [{"code": "tool_missing", "tool": "gone"}]
@@ -410,7 +410,7 @@ async def test_a_waiting_run_says_which_tools_it_does_without_and_says_it_once_a
     assert (run["status"], run["notices"]) == ("completed", missing)
 
 
-async def test_a_run_that_is_cancelled_while_it_waits_has_said_what_it_did_without(conn: DatabaseHandle) -> None:
+async def test_a_run_that_is_cancelled_while_it_waits_keeps_its_notices(conn: DatabaseHandle) -> None:
     desk = await open_desk(conn, [tool_call("pay", to="Ada")])
     run = await ask_without_a_tool(desk)
     cancelled = await desk.runner.cancel(desk.thread_id, run["id"])
@@ -418,9 +418,7 @@ async def test_a_run_that_is_cancelled_while_it_waits_has_said_what_it_did_witho
 
 
 @pytest.mark.parametrize("again", [False, True])
-async def test_what_was_left_out_before_a_run_waited_is_still_told_of_at_its_end(
-    conn: DatabaseHandle, again: bool
-) -> None:
+async def test_notices_from_before_a_wait_are_in_the_ended_run(conn: DatabaseHandle, again: bool) -> None:
     too_long = ContextExceeded("too long", provider="scripted")
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, "One.", "Two.", "Three.", too_long, [call], *([too_long] if again else []), "Paid.")
@@ -433,13 +431,13 @@ async def test_what_was_left_out_before_a_run_waited_is_still_told_of_at_its_end
     await desk.say(run, call, approved=True)
     run = await desk.wait(run["id"])
     assert run["status"] == "completed"
-    # What recurs is told of once, as it was in the end.
+    # Of recurring notices only the last one is kept.
     assert [notice["messages"] for notice in run["notices"] if notice["code"] == "context_left_out"] == [
         6 if again else 4
     ]
 
 
-async def test_the_usage_of_a_run_that_waited_is_that_of_all_its_calls(conn: DatabaseHandle) -> None:
+async def test_the_usage_of_a_run_that_waited_sums_all_its_calls(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()

@@ -83,7 +83,7 @@ async def test_a_file_may_be_a_part_of_the_content_by_its_id_alone(
     assert part.content.text == "Remember this."
 
 
-async def test_nothing_is_sent_of_what_cannot_be(conn: DatabaseHandle, attachments: Attachments) -> None:
+async def test_a_message_with_an_unsupported_file_is_not_sent(conn: DatabaseHandle, attachments: Attachments) -> None:
     thread_id = await make_thread(conn)
     picture = await attachments.add(USER, "square.png", PICTURE)
     others = await attachments.add("bob", "square.png", PICTURE)

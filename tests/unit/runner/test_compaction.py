@@ -1,4 +1,4 @@
-"""What does not fit is left out, once more if the provider finds a request too long; the run says so."""
+"""Turns that do not fit are left out, again if the provider finds a request too long; the run has a notice of it."""
 
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,7 @@ def too_long() -> ContextExceeded:
 
 
 async def with_history(talk: Talk, turns: int) -> None:
-    """Give the talk another thread, in which so much has been said."""
+    """Give the talk another thread with this many turns."""
     said = [{"role": role, "content": f"{role} {turn}"} for turn in range(turns) for role in ("user", "assistant")]
     agent_id = (await ThreadStore(talk.conn).get(talk.thread_id))["agent_id"]
     talk.thread_id = (await ThreadStore(talk.conn).create(agent_id, messages=said, owner_id=USER))["id"]
@@ -79,7 +79,7 @@ async def test_the_newest_turn_is_never_left_out(make_talk: MakeTalk) -> None:
     assert (await newest_run(talk))["notices"] == []
 
 
-async def test_what_was_left_out_once_is_left_out_of_the_runs_later_requests(make_talk: MakeTalk) -> None:
+async def test_omitted_turns_stay_out_of_the_runs_later_requests(make_talk: MakeTalk) -> None:
     talk = await make_talk(too_long(), [tool_call("calculator", expression="1+1")], "2", tools=ToolRegistry())
     await with_history(talk, 4)
 
@@ -91,7 +91,7 @@ async def test_what_was_left_out_once_is_left_out_of_the_runs_later_requests(mak
     assert len((await newest_run(talk))["notices"]) == 1
 
 
-async def test_a_request_that_becomes_too_long_on_the_way_is_shortened_then(make_talk: MakeTalk) -> None:
+async def test_a_request_that_grows_too_long_in_a_later_round_is_shortened(make_talk: MakeTalk) -> None:
     talk = await make_talk([tool_call("calculator", expression="1+1")], too_long(), "2", tools=ToolRegistry())
     await with_history(talk, 4)
 
@@ -102,7 +102,7 @@ async def test_a_request_that_becomes_too_long_on_the_way_is_shortened_then(make
     assert [message.role for message in shortened.messages[-3:]] == ["user", "assistant", "tool"]
 
 
-async def test_what_is_known_not_to_fit_is_not_sent_and_the_run_says_so(make_talk: MakeTalk) -> None:
+async def test_turns_that_do_not_fit_are_not_sent_and_the_run_has_a_notice(make_talk: MakeTalk) -> None:
     small = ModelCatalogue({"scripted:": ModelFacts(ModelPrice(Decimal(1), Decimal(1)), window=200)})
     talk = await make_talk("Fine.", models=small, memory={"strategy": "last_n", "n": 100})
     await with_history(talk, 30)
@@ -117,7 +117,7 @@ async def test_what_is_known_not_to_fit_is_not_sent_and_the_run_says_so(make_tal
     ]
 
 
-async def test_what_was_not_even_read_is_told_of_without_a_number(make_talk: MakeTalk) -> None:
+async def test_the_notice_of_unread_messages_has_no_number(make_talk: MakeTalk) -> None:
     small = ModelCatalogue({"scripted:": ModelFacts(window=200)})
     talk = await make_talk("Fine.", models=small, memory={"strategy": "summarize", "recent": 1000})
     await with_history(talk, 300)
@@ -130,7 +130,7 @@ async def test_what_was_not_even_read_is_told_of_without_a_number(make_talk: Mak
     assert notice["through_seq"] == first - 1
 
 
-async def test_what_the_memory_does_not_choose_is_not_told_of(make_talk: MakeTalk) -> None:
+async def test_messages_that_the_memory_does_not_choose_cause_no_notice(make_talk: MakeTalk) -> None:
     talk = await make_talk("Fine.", memory={"strategy": "last_n", "n": 3})
     await with_history(talk, 30)
 
@@ -140,9 +140,7 @@ async def test_what_the_memory_does_not_choose_is_not_told_of(make_talk: MakeTal
 
 
 @given(threads(max_turns=12), st.booleans())
-def test_of_any_request_whole_turns_are_left_out_from_the_oldest_on(
-    messages: list[ModelMessage], summary: bool
-) -> None:
+def test_any_request_loses_whole_turns_oldest_first(messages: list[ModelMessage], summary: bool) -> None:
     first = [ModelMessage("user", (TextPart("The summary."),))] if summary else []
     users = [seq_of(message) for message in messages if message.role == "user"]
     messages = [message for message in messages if seq_of(message) >= users[0]]

@@ -1,4 +1,4 @@
-"""What a turn reads costs the same in a thread of ten messages and in one of a hundred thousand."""
+"""Reading for a turn costs the same in a thread of ten messages and in one of a hundred thousand."""
 
 from collections.abc import AsyncIterator
 from functools import partial

@@ -106,7 +106,7 @@ PASSING: dict[str, Script] = {
 
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("name", PASSING)
-async def test_a_failure_that_passes_leaves_nothing_behind(
+async def test_a_passing_failure_leaves_no_trace(
     name: str, wire: str, fake: FakeProviderServer, open_thread: OpenThread
 ) -> None:
     fake.script(wire, [*PASSING[name](wire), say("A whole ", "answer.")])
@@ -120,7 +120,9 @@ async def test_a_failure_that_passes_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_a_reset_anywhere_is_made_good(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
+async def test_a_reset_at_any_place_is_recovered_from(
+    wire: str, fake: FakeProviderServer, open_thread: OpenThread
+) -> None:
     answer = say("Grüße, ", "世界 ", "😀.")
     data = body(wire, answer)
     thread = await open_thread(wire)
@@ -166,7 +168,7 @@ async def test_an_empty_answer_is_an_empty_message(
 
 @pytest.mark.parametrize("wire", [wire for wire, word in REFUSED.items() if word])
 @pytest.mark.parametrize("said", [(), ("I will not.",)], ids=["without a word", "with words"])
-async def test_a_refusal_is_an_answer_that_says_so(
+async def test_a_refusal_is_an_answer_with_its_stop_reason(
     said: tuple[str, ...], wire: str, fake: FakeProviderServer, open_thread: OpenThread
 ) -> None:
     fake.script(wire, [say(*said, stop=REFUSED[wire])])
@@ -199,9 +201,7 @@ async def test_arguments_cut_by_the_limit_are_answered_and_not_run(
     assert [request.refused for request in fake.requests] == [None, None]
 
 
-async def test_what_failed_models_have_used_is_counted_with_the_rest(
-    fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_the_usage_of_failed_models_is_counted(fake: FakeProviderServer, open_thread: OpenThread) -> None:
     fake.script("anthropic", [Raw(begun("anthropic"), end="reset"), say("Whole.", input_tokens=11, output_tokens=7)])
     thread = await open_thread("anthropic")
 

@@ -55,7 +55,7 @@ def blobs(tmp_path: Path) -> DiskStore:
 
 
 @pytest.mark.parametrize("action", ["block", "redact"])
-async def test_patterns_are_found_in_them(conn: DatabaseHandle, blobs: DiskStore, action: str) -> None:
+async def test_patterns_are_found_in_files(conn: DatabaseHandle, blobs: DiskStore, action: str) -> None:
     stage = await Stage(conn, "Read.", blobs=blobs).open(blocklist("secret", stage="input", action=action))
     if action == "block":
         with pytest.raises(GuardrailBlocked):
@@ -64,7 +64,9 @@ async def test_patterns_are_found_in_them(conn: DatabaseHandle, blobs: DiskStore
     assert (await attached(conn, blobs, stage, b"the secret is here", "notes.txt")).text == f"the {R} is here"
 
 
-async def test_what_a_guardrail_for_whole_texts_redacts_is_never_sent(conn: DatabaseHandle, blobs: DiskStore) -> None:
+async def test_places_that_a_whole_text_guardrail_redacts_are_never_sent(
+    conn: DatabaseHandle, blobs: DiskStore
+) -> None:
     stage = await Stage(conn, "Read.", "Again.", "And again.", blobs=blobs).open(NAMES, blocklist("x", stage="input"))
     sent = await attached(conn, blobs, stage, b"Ada and x and Ada", "notes.txt")
     assert sent.text == f"{R} and {R} and {R}"
@@ -78,7 +80,7 @@ async def test_what_a_guardrail_for_whole_texts_redacts_is_never_sent(conn: Data
     assert last_content(stage).text == f"{R} and x and {R}"
 
 
-async def test_very_many_places_are_kept_as_few(
+async def test_very_many_hidden_places_are_stored_as_few(
     conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(input_guarding, "_MAX_SPANS", 3)
@@ -95,7 +97,7 @@ class TakesDocuments(ScriptedProvider):
         return Capabilities(files=openai_files("gpt-4o"))
 
 
-async def test_a_document_goes_as_it_is_where_these_guardrails_have_looked_at_all_of_it(
+async def test_a_document_is_sent_as_it_is_if_these_guardrails_have_judged_all_of_it(
     conn: DatabaseHandle, blobs: DiskStore
 ) -> None:
     stage = Stage(conn, "Read.", "Again.", blobs=blobs, provider=TakesDocuments)
@@ -109,7 +111,7 @@ async def test_a_document_goes_as_it_is_where_these_guardrails_have_looked_at_al
     assert (last_content(stage).form, last_content(stage).text.strip()) == ("text", f"Nothing but {R}.")
 
 
-async def test_a_document_that_is_longer_than_what_is_looked_at_goes_as_its_text(
+async def test_a_document_that_was_judged_in_part_is_sent_as_text(
     conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extraction, "MAX_TEXT_CHARACTERS", 20)
@@ -121,12 +123,14 @@ async def test_a_document_that_is_longer_than_what_is_looked_at_goes_as_its_text
     assert "secret" not in sent.text
 
 
-async def test_a_document_of_an_agent_without_guardrails_goes_as_it_is(conn: DatabaseHandle, blobs: DiskStore) -> None:
+async def test_a_document_of_an_agent_without_guardrails_is_sent_as_it_is(
+    conn: DatabaseHandle, blobs: DiskStore
+) -> None:
     stage = await Stage(conn, "Read.", blobs=blobs, provider=TakesDocuments).open()
     assert (await attached(conn, blobs, stage, pdf("A secret."), "paper.pdf")).form == "data"
 
 
-async def test_a_document_in_which_something_was_found_goes_as_its_text(conn: DatabaseHandle, blobs: DiskStore) -> None:
+async def test_a_document_with_a_finding_is_sent_as_text(conn: DatabaseHandle, blobs: DiskStore) -> None:
     stage = await Stage(conn, "Read.", blobs=blobs, provider=TakesDocuments).open(NAMES)
     sent = await attached(conn, blobs, stage, pdf("Ada was here."), "paper.pdf")
     assert (sent.form, sent.text.strip()) == ("text", f"{R} was here.")

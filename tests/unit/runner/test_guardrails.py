@@ -1,4 +1,4 @@
-"""Guardrails in runs: of what comes in, what goes out, what tools answer, what jobs write."""
+"""Guardrails in runs: on messages, answers, results of tools, and texts of jobs."""
 
 import asyncio
 from pathlib import Path
@@ -62,7 +62,7 @@ async def test_text_is_shown_as_it_comes_and_not_at_the_end(conn: DatabaseHandle
     assert said == "All of this is fine, and so is the rest."
 
 
-async def test_a_block_ends_the_run_and_keeps_what_was_rightly_said(conn: DatabaseHandle) -> None:
+async def test_a_block_ends_the_run_and_keeps_the_allowed_text(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, list("Well, the secret is out.")).open(blocklist("secret", action="block"))
     said, kinds, last = await stream_of(stage)
     assert said == "Well, the "
@@ -87,7 +87,7 @@ async def test_a_block_before_any_text_leaves_no_message(conn: DatabaseHandle) -
     assert (await stage.ask())["status"] == "completed"
 
 
-async def test_what_is_held_is_dropped_when_the_run_is_cancelled(conn: DatabaseHandle) -> None:
+async def test_held_text_is_dropped_when_the_run_is_cancelled(conn: DatabaseHandle) -> None:
     gate = asyncio.Event()
     stage = await Stage(conn, ["The word is secr", gate]).open(blocklist("secret"))
     started = await stage.runner.start(stage.thread_id, USER, "Go.", follow=True)
@@ -103,7 +103,7 @@ async def test_what_is_held_is_dropped_when_the_run_is_cancelled(conn: DatabaseH
     assert (message["status"], message["content"]) == ("incomplete", "The word is ")
 
 
-async def test_an_answer_that_breaks_off_while_it_is_held_is_asked_for_again(conn: DatabaseHandle) -> None:
+async def test_a_held_answer_that_breaks_off_is_requested_again(conn: DatabaseHandle) -> None:
     broken = ["secre", ProviderError("cut", retryable=True)]
     stage = await Stage(conn, broken, "All is well.").open(blocklist("secret"))
     run = await stage.ask()
@@ -130,7 +130,7 @@ async def test_a_blocked_argument_is_never_run(conn: DatabaseHandle) -> None:
     await stage.nowhere("secret")
 
 
-async def test_the_name_of_a_tool_that_there_is_not_is_a_text_like_any_other(conn: DatabaseHandle) -> None:
+async def test_the_name_of_an_unknown_tool_is_judged_like_text(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, [tool_call("secret_tool")], "Done.").open(blocklist("secret"))
     assert (await stage.ask())["status"] == "completed"
     await stage.nowhere("secret")
@@ -183,7 +183,7 @@ async def test_a_message_that_is_blocked_is_not_stored(conn: DatabaseHandle) -> 
     assert stage.provider.requests == []
 
 
-async def test_a_message_is_redacted_before_anybody_sees_it(conn: DatabaseHandle) -> None:
+async def test_a_message_is_redacted_before_it_is_stored_or_sent(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, "Noted.").open({"type": "pii", "stage": "input", "action": "redact"})
     run = await stage.ask("I am ada@example.com.")
     assert (await stage.history())[0]["content"] == f"I am {R}."
@@ -198,7 +198,7 @@ async def test_a_stranger_learns_nothing_of_guardrails(conn: DatabaseHandle) -> 
         await stage.runner.start(stage.thread_id, "bob", "a secret")
 
 
-async def test_a_repeated_message_is_given_its_run_whatever_the_guardrails_say_now(conn: DatabaseHandle) -> None:
+async def test_a_replayed_message_returns_its_run_even_if_guardrails_block_it_now(conn: DatabaseHandle) -> None:
     stage = await Stage(conn, "Noted.").open()
     first = await stage.runner.start(stage.thread_id, USER, "a secret", idempotency_key="k", fingerprint="f")
     await stage.runner.wait(stage.thread_id, first.run["id"])
@@ -210,7 +210,7 @@ async def test_a_repeated_message_is_given_its_run_whatever_the_guardrails_say_n
         await stage.ask("a secret")
 
 
-async def test_a_judge_holds_a_message_until_it_has_spoken(conn: DatabaseHandle) -> None:
+async def test_a_judge_holds_an_answer_until_its_verdict(conn: DatabaseHandle) -> None:
     judge = ScriptedProvider('{"allowed": true, "reason": "fine"}', '{"allowed": false, "reason": "not"}')
     judge.name = "judge"  # type: ignore[misc]  # a provider of its own beside the agent's
     guardrail = {"type": "judge", "provider": "judge", "model": "j", "policy": "Be kind.", "stage": "output"}
@@ -262,7 +262,7 @@ async def test_reasoning_that_is_shown_is_judged(conn: DatabaseHandle) -> None:
     await stage.nowhere("signature")
 
 
-async def test_what_a_provider_wants_back_says_nothing_forbidden_either(conn: DatabaseHandle) -> None:
+async def test_stored_origins_hold_no_forbidden_text(conn: DatabaseHandle) -> None:
     said = {"provider": "scripted", "reasoning_content": "the secret plan", "signature": "secret"}
     kept = {"provider": "scripted", "reasoning_content": "a plan", "signature": "it may say secret"}
     calls = [ToolCallPart("call_1", "say", {}, origin=said), ToolCallPart("call_2", "say", {}, origin=kept)]
@@ -275,7 +275,7 @@ async def test_what_a_provider_wants_back_says_nothing_forbidden_either(conn: Da
     assert "the secret plan" not in str(stored)
 
 
-async def test_what_guardrails_found_is_told_of_an_answer_that_is_cut_short_too(conn: DatabaseHandle) -> None:
+async def test_findings_in_a_cancelled_answer_are_recorded(conn: DatabaseHandle) -> None:
     gate = asyncio.Event()
     stage = await Stage(conn, ["The secret is out, and ", gate]).open(blocklist("secret"))
     started = await stage.runner.start(stage.thread_id, USER, "Go.", follow=True)
@@ -289,7 +289,7 @@ async def test_what_guardrails_found_is_told_of_an_answer_that_is_cut_short_too(
     assert kinds[-3:] == ["guardrail.triggered", "message.completed", "run.cancelled"]
 
 
-async def test_what_guardrails_found_is_told_of_an_answer_that_broke_off_and_is_kept(conn: DatabaseHandle) -> None:
+async def test_findings_in_a_kept_answer_that_broke_off_are_recorded(conn: DatabaseHandle) -> None:
     broken = ["The secret is out.", ProviderError("cut", retryable=True)]
     stage = await Stage(conn, broken).open(blocklist("secret"), settings={"on_cut": "keep"})
     _, kinds, last = await stream_of(stage)
@@ -297,14 +297,14 @@ async def test_what_guardrails_found_is_told_of_an_answer_that_broke_off_and_is_
     assert kinds[-3:] == ["guardrail.triggered", "message.completed", "run.completed"]
 
 
-async def test_what_was_found_in_an_answer_that_is_void_is_not_told(conn: DatabaseHandle) -> None:
+async def test_findings_in_a_void_answer_are_not_recorded(conn: DatabaseHandle) -> None:
     broken = ["The secret is out.", ProviderError("cut", retryable=True)]
     stage = await Stage(conn, broken, "All is well.").open(blocklist("secret"))
     _, kinds, _ = await stream_of(stage)
     assert "guardrail.triggered" not in kinds
 
 
-async def test_reasoning_does_not_wait_for_text_before_it_that_is_held(conn: DatabaseHandle) -> None:
+async def test_reasoning_does_not_wait_for_held_text_before_it(conn: DatabaseHandle) -> None:
     from ai_agents.core.types import PartDelta, PartEnd, PartStart, ResponseEnd, Usage
 
     gate = asyncio.Event()
@@ -354,7 +354,7 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required":
     ],
 )
 @pytest.mark.parametrize("action", ["redact", "block"])
-async def test_structured_output_is_judged_by_what_it_says(conn: DatabaseHandle, source: str, action: str) -> None:
+async def test_structured_output_is_judged_by_its_values(conn: DatabaseHandle, source: str, action: str) -> None:
     word = blocklist("/\\bsecret\\b/", action=action)
     stage = await Stage(conn, list(source), '{"a": "better"}', '{"a": "better"}').open(word, output_schema=SCHEMA)
     said, _, last = await stream_of(stage)
@@ -371,7 +371,7 @@ async def test_structured_output_is_judged_by_what_it_says(conn: DatabaseHandle,
     await stage.nowhere("secret")
 
 
-async def test_of_structured_output_nothing_is_shown_that_its_value_does_not_say(conn: DatabaseHandle) -> None:
+async def test_text_outside_the_value_of_structured_output_is_not_shown(conn: DatabaseHandle) -> None:
     source = '{"a": "s\\u0065cret", "a": "fine"}'
     stage = await Stage(conn, list(source)).open(blocklist("secret", action="block"), output_schema=SCHEMA)
     said, _, _ = await stream_of(stage)
@@ -387,7 +387,7 @@ async def test_structured_output_without_a_finding_is_as_the_model_wrote_it(conn
     assert (await stage.history())[-1]["content"] == source
 
 
-async def test_a_tool_call_that_cannot_be_read_is_judged_by_what_it_says(conn: DatabaseHandle) -> None:
+async def test_a_malformed_tool_call_is_judged_as_text(conn: DatabaseHandle) -> None:
     call = ToolCallPart("call_1", "say", {}, malformed='{"what": "s\\u0065cret"')
     stage = await Stage(conn, [call], "Done.").open(blocklist("secret"))
     await stage.ask()

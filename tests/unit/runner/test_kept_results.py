@@ -1,4 +1,4 @@
-"""What a tool says beyond what the model is shown: kept as a file, beside the result."""
+"""Long results of tools: the model is shown a part, and all of it is kept as a file."""
 
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,7 @@ async def parts_of_tool(conn: DatabaseHandle, thread_id: str) -> list[Any]:
     return next(message["parts"] for message in history["data"] if message["role"] == "tool")
 
 
-async def test_all_of_a_long_result_is_kept_as_a_file_and_the_result_says_so(
-    conn: DatabaseHandle, tmp_path: Path
-) -> None:
+async def test_a_long_result_is_kept_as_a_file_and_the_result_says_so(conn: DatabaseHandle, tmp_path: Path) -> None:
     blobs = DiskStore(tmp_path / "files")
     stage = Stage(conn, blobs, Page())
     result, file = await stage.run()
@@ -68,7 +66,7 @@ async def test_all_of_a_long_result_is_kept_as_a_file_and_the_result_says_so(
     assert (await blobs.read(row["sha256"])).decode() == LONG
 
 
-async def test_the_model_is_sent_what_it_is_shown_and_not_the_file(conn: DatabaseHandle, tmp_path: Path) -> None:
+async def test_the_model_is_sent_the_cut_result_and_not_the_file(conn: DatabaseHandle, tmp_path: Path) -> None:
     stage = Stage(conn, DiskStore(tmp_path / "files"), Page())
     result, _ = await stage.run()
     (sent,) = stage.provider.requests[1].messages[-1].parts
@@ -106,7 +104,7 @@ async def test_without_a_storage_the_rest_is_lost_and_the_result_says_that_it_wa
     assert result["result"].endswith("characters are shown.]")
 
 
-async def test_an_agents_tool_that_is_not_there_is_told_of_in_the_run(conn: DatabaseHandle) -> None:
+async def test_the_run_has_a_notice_of_a_missing_tool(conn: DatabaseHandle) -> None:
     runner = AgentRunner(conn, provider=ScriptedProvider("Without it, then."))
     agent = await AgentStore(conn).create(name="reader", tools=["gone", "calculator"])
     thread = await ThreadStore(conn).create(agent_id=agent["id"], owner_id=USER)

@@ -1,6 +1,4 @@
-"""What is committed as a run of this process is run by it, whatever becomes of whoever asked for it; else it is taken
-over.
-"""
+"""A committed run is executed by this process even if its caller leaves; otherwise it is taken over."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -93,7 +91,7 @@ async def another_run(conn: DatabaseHandle) -> Run:
 hasty = pytest.mark.parametrize("timing", [Timing(lease_s=0.4, renew_every_s=0.1, sweep_every_s=0.1)], ids=["hasty"])
 
 
-async def test_whenever_a_sender_goes_away_what_was_let_in_is_answered(make_talk: MakeTalk) -> None:
+async def test_an_admitted_message_is_answered_whenever_its_sender_leaves(make_talk: MakeTalk) -> None:
     talk = await make_talk(*("Hello." for _ in ROUNDS))
 
     def send() -> Coroutine[Any, Any, Started]:
@@ -106,7 +104,7 @@ async def test_whenever_a_sender_goes_away_what_was_let_in_is_answered(make_talk
     assert {(run["status"], run["attempt"]) for run in ended} == {("completed", 1)}
 
 
-async def test_a_sender_who_goes_away_as_his_message_is_committed_is_answered(make_talk: MakeTalk) -> None:
+async def test_a_message_is_answered_if_its_sender_leaves_during_the_commit(make_talk: MakeTalk) -> None:
     talk = await make_talk("Hello.")
     await talk.runner.open()
     await go_away_after_the_commit(talk.conn, lambda: talk.runner.start(talk.thread_id, USER, "Hello!", follow=True))
@@ -114,7 +112,7 @@ async def test_a_sender_who_goes_away_as_his_message_is_committed_is_answered(ma
     assert (run["status"], run["attempt"]) == ("completed", 1)
 
 
-async def test_whenever_somebody_who_approves_goes_away_the_run_goes_on(conn: DatabaseHandle) -> None:
+async def test_an_approved_run_goes_on_whenever_the_approver_leaves(conn: DatabaseHandle) -> None:
     calls = [tool_call("pay", to=str(rounds)) for rounds in ROUNDS]
     desk = await open_desk(conn, *(answer for call in calls for answer in ([call], "Paid.")))
     for rounds, call in zip(ROUNDS, calls, strict=True):
@@ -134,7 +132,7 @@ async def test_whenever_somebody_who_approves_goes_away_the_run_goes_on(conn: Da
     assert desk.pay.paid == {str(rounds): 1 for rounds in ROUNDS}
 
 
-async def test_the_run_goes_on_if_whoever_approves_goes_away_as_that_is_committed(conn: DatabaseHandle) -> None:
+async def test_an_approved_run_goes_on_if_the_approver_leaves_during_the_commit(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     run = await desk.ask()
@@ -143,7 +141,7 @@ async def test_the_run_goes_on_if_whoever_approves_goes_away_as_that_is_committe
     assert (run["status"], run["attempt"], desk.pay.paid["Ada"]) == ("completed", 1, 1)
 
 
-async def test_the_queue_goes_on_if_whoever_cancels_goes_away_as_that_is_committed(conn: DatabaseHandle) -> None:
+async def test_the_queue_goes_on_if_the_caller_of_cancel_leaves_during_the_commit(conn: DatabaseHandle) -> None:
     desk = await open_desk(conn, [tool_call("pay", to="Ada")], "Next.")
     run = await desk.ask()
     await desk.runner.start(desk.thread_id, USER, "Later.", on_busy="queue")
@@ -153,7 +151,7 @@ async def test_the_queue_goes_on_if_whoever_cancels_goes_away_as_that_is_committ
 
 
 @hasty
-async def test_a_message_whose_commit_brought_no_answer_is_answered_while_another_run_goes_on(
+async def test_a_message_whose_commit_was_not_acknowledged_is_answered(
     make_talk: MakeTalk,
 ) -> None:
     talk = await make_talk("Hello.")
@@ -165,7 +163,7 @@ async def test_a_message_whose_commit_brought_no_answer_is_answered_while_anothe
 
 
 @hasty
-async def test_an_approval_whose_commit_brought_no_answer_counts_while_another_run_goes_on(
+async def test_an_approval_whose_commit_was_not_acknowledged_counts(
     conn: DatabaseHandle,
 ) -> None:
     call = tool_call("pay", to="Ada")
@@ -179,7 +177,7 @@ async def test_an_approval_whose_commit_brought_no_answer_counts_while_another_r
 
 
 @hasty
-async def test_a_run_whose_commit_brought_no_answer_can_be_cancelled(conn: DatabaseHandle) -> None:
+async def test_a_run_whose_commit_was_not_acknowledged_can_be_cancelled(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call])
     await another_run(conn)
@@ -190,7 +188,7 @@ async def test_a_run_whose_commit_brought_no_answer_can_be_cancelled(conn: Datab
     assert desk.pay.paid.total() == 0
 
 
-async def test_a_run_that_is_taken_over_before_its_owner_here_hears_of_it_is_run_once(make_talk: MakeTalk) -> None:
+async def test_a_run_that_the_sweep_takes_over_before_its_commit_returns_is_executed_once(make_talk: MakeTalk) -> None:
     talk = await make_talk(["Hello", asyncio.Event()], "never asked")
     await talk.runner.open()
     executor, original = talk.conn.executor, talk.conn.database.write
@@ -212,7 +210,7 @@ async def test_a_run_that_is_taken_over_before_its_owner_here_hears_of_it_is_run
     assert len(talk.provider.requests) <= 1
 
 
-async def test_what_is_committed_as_the_process_stops_is_handed_over(make_talk: MakeTalk) -> None:
+async def test_a_run_that_is_committed_while_the_process_stops_is_handed_over(make_talk: MakeTalk) -> None:
     talk = await make_talk(["Half", asyncio.Event()])
     await talk.runner.open()
     original, committed, go_on = talk.conn.database.write, asyncio.Event(), asyncio.Event()
@@ -236,7 +234,7 @@ async def test_what_is_committed_as_the_process_stops_is_handed_over(make_talk: 
     assert expires_at == 0.0
 
 
-async def test_an_opening_that_found_the_database_away_can_be_tried_again(make_talk: MakeTalk) -> None:
+async def test_opening_can_be_repeated_after_the_database_was_away(make_talk: MakeTalk) -> None:
     talk = await make_talk("Hello.")
     original = talk.conn.database.read
 
@@ -250,7 +248,7 @@ async def test_an_opening_that_found_the_database_away_can_be_tried_again(make_t
     assert (await talk.runner.run(talk.thread_id, USER, "Hello!"))["content"] == "Hello."
 
 
-async def test_a_run_cannot_begin_within_somebody_elses_transaction(make_talk: MakeTalk) -> None:
+async def test_a_run_cannot_begin_within_another_transaction(make_talk: MakeTalk) -> None:
     talk = await make_talk("Hello.")
     async with talk.conn.transaction():
         with pytest.raises(InvalidRequest, match="transaction of its own"):

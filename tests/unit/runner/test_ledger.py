@@ -1,4 +1,4 @@
-"""Each model call is written down with what it used and cost, whatever became of it, its run and its thread."""
+"""Each model call is recorded with its usage and cost, even if it, its run or its thread is gone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -54,7 +54,7 @@ async def test_an_answer_costs_what_its_call_cost(make_talk: MakeTalk) -> None:
     assert call["estimated"] is False
 
 
-async def test_without_a_price_the_cost_is_not_known_and_never_nothing(make_talk: MakeTalk) -> None:
+async def test_without_a_price_the_cost_is_unknown_and_not_zero(make_talk: MakeTalk) -> None:
     talk = await make_talk([tool_call("calculator", expression="1+1")], "2", tools=ToolRegistry())
 
     answer = await talk.runner.run(talk.thread_id, USER, "1+1?")
@@ -77,7 +77,7 @@ async def test_every_round_with_tools_is_a_call_and_the_run_costs_their_sum(make
     assert costs == [None, {"currency": "USD", "amount": "0.00002"}, None, {"currency": "USD", "amount": "0.00002"}]
 
 
-async def test_a_cancelled_call_is_written_down_as_it_is_estimated(make_talk: MakeTalk) -> None:
+async def test_a_cancelled_call_is_recorded_with_estimated_usage(make_talk: MakeTalk) -> None:
     talk = await make_talk(["A word or two", asyncio.Event()], models=PRICED)
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     await until_text(talk, started.run["id"], "A word or two")
@@ -93,7 +93,7 @@ async def test_a_cancelled_call_is_written_down_as_it_is_estimated(make_talk: Ma
     assert Decimal(present(run["cost"])["amount"]) * 10**12 == call["cost_pico_usd"]
 
 
-async def test_a_call_that_is_cancelled_before_its_first_word_is_written_down_too(make_talk: MakeTalk) -> None:
+async def test_a_call_that_is_cancelled_before_its_first_word_is_recorded(make_talk: MakeTalk) -> None:
     talk = await make_talk([asyncio.Event()])
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     await until_asked(talk)
@@ -104,7 +104,7 @@ async def test_a_call_that_is_cancelled_before_its_first_word_is_written_down_to
     assert (call["outcome"], call["estimated"], call["output_tokens"]) == ("cancelled", True, 0)
 
 
-async def test_a_call_that_was_cut_and_tried_again_is_written_down_twice(make_talk: MakeTalk) -> None:
+async def test_a_call_that_was_cut_and_repeated_is_recorded_twice(make_talk: MakeTalk) -> None:
     talk = await make_talk(["Half an", ProviderTruncated("cut", provider="scripted")], "A whole answer.", models=PRICED)
 
     answer = await talk.runner.run(talk.thread_id, USER, "Hello!")
@@ -123,7 +123,7 @@ async def test_a_call_that_was_cut_and_tried_again_is_written_down_twice(make_ta
     assert answer["cost"] == {"currency": "USD", "amount": "0.00002"}
 
 
-async def test_what_a_provider_says_of_a_failed_call_is_kept(make_talk: MakeTalk) -> None:
+async def test_the_usage_that_a_provider_reports_of_a_failed_call_is_recorded(make_talk: MakeTalk) -> None:
     reported = Usage(input_tokens=700, output_tokens=1, cached_input_tokens=600)
     error = ProviderTruncated("cut", provider="scripted", usage=reported, retryable=False)
     talk = await make_talk(["Half an answer of several words", error], models=PRICED)
@@ -169,7 +169,7 @@ async def test_the_ledger_outlives_its_thread_but_not_its_user(make_talk: MakeTa
     assert await calls(talk.conn) == []
 
 
-async def test_a_call_under_way_when_its_thread_is_deleted_is_written_down(make_talk: MakeTalk) -> None:
+async def test_a_call_under_way_when_its_thread_is_deleted_is_recorded(make_talk: MakeTalk) -> None:
     talk = await make_talk(["A word or two", asyncio.Event()], models=PRICED)
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     await until_text(talk, started.run["id"], "A word or two")
@@ -196,7 +196,7 @@ class _Boaster(ScriptedProvider):
 
 
 @pytest.mark.parametrize("figure", ["12", -1, 10**30, True, 1.5, {}])
-async def test_figures_that_are_none_are_not_written_down(make_talk: MakeTalk, figure: Any) -> None:
+async def test_impossible_figures_are_not_recorded(make_talk: MakeTalk, figure: Any) -> None:
     talk = await make_talk()
     provider = _Boaster(Usage(figure, figure, figure, figure, cache_write_tokens=figure))
     runner = AgentRunner(talk.conn, provider=provider, models=PRICED)

@@ -22,7 +22,7 @@ SCHEMA = {
 }
 
 
-async def test_an_answer_that_fits_is_the_answer(make_talk: MakeTalk) -> None:
+async def test_an_answer_that_fits_the_schema_ends_the_run(make_talk: MakeTalk) -> None:
     talk = await make_talk('{"n": 42}', output_schema=SCHEMA)
 
     answer = await talk.runner.run(talk.thread_id, USER, "How many?")
@@ -71,7 +71,7 @@ async def test_three_answers_that_do_not_fit_fail_the_run(make_talk: MakeTalk) -
     assert len(talk.provider.requests) == 3
 
 
-async def test_tools_are_called_before_the_answer_and_not_for_its_form(make_talk: MakeTalk) -> None:
+async def test_tools_are_not_offered_for_the_correction_of_an_answer(make_talk: MakeTalk) -> None:
     talk = await make_talk(
         ["Let me see.", tool_call("calculator", expression="6*7")],
         "It is 42.",
@@ -95,7 +95,7 @@ async def test_a_cut_answer_is_never_kept_in_place_of_one_that_fits(make_talk: M
     assert (answer["content"], answer["status"]) == ('{"n": 42}', "completed")
 
 
-async def test_a_schema_that_is_none_fails_the_run_and_says_so(make_talk: MakeTalk) -> None:
+async def test_an_invalid_schema_fails_the_run(make_talk: MakeTalk) -> None:
     talk = await make_talk("anything", output_schema={"type": "array"})
 
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
@@ -112,7 +112,7 @@ def test_an_invalid_output_is_a_failure_of_the_provider() -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_every_provider_is_asked_again_in_its_own_form(
+async def test_the_correction_reaches_every_provider_in_its_own_form(
     wire: str, fake: FakeProviderServer, open_thread: OpenThread
 ) -> None:
     fake.script(wire, [say("It is 42."), Raw(begun(wire), end="reset"), say('{"n": 42}')])

@@ -170,7 +170,7 @@ async def test_a_reader_that_leaves_does_not_stop_the_run(make_talk: MakeTalk) -
     assert outcome.message["content"] == "Hello"
 
 
-async def test_what_was_told_last_is_stored_before_it_is_told(make_talk: MakeTalk) -> None:
+async def test_the_terminal_event_is_stored_before_it_is_published(make_talk: MakeTalk) -> None:
     talk = await make_talk("Hello")
     stream = talk.runner.stream(talk.thread_id, USER, "Hello!")
     first = await anext(stream)
@@ -179,7 +179,7 @@ async def test_what_was_told_last_is_stored_before_it_is_told(make_talk: MakeTal
     assert page["data"][0]["id"] == first.data["user_message"]["id"]
 
 
-async def test_cancelling_keeps_what_was_said(make_talk: MakeTalk) -> None:
+async def test_cancelling_keeps_the_text_so_far(make_talk: MakeTalk) -> None:
     talk = await make_talk(["Partial", asyncio.Event()])
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     await until_text(talk, started.run["id"], "Partial")
@@ -242,7 +242,7 @@ async def test_a_busy_thread_rejects(make_talk: MakeTalk) -> None:
     assert len(await history(talk)) == 1
 
 
-async def test_queued_messages_run_in_order_and_take_their_place_when_they_start(make_talk: MakeTalk) -> None:
+async def test_queued_messages_run_in_order_and_get_their_seq_when_they_start(make_talk: MakeTalk) -> None:
     go = asyncio.Event()
     talk = await make_talk([go, "zero"], *(f"answer {number}" for number in range(5)))
     await talk.runner.start(talk.thread_id, USER, "question zero")
@@ -264,7 +264,7 @@ async def test_more_than_a_hundred_waiting_are_refused(make_talk: MakeTalk) -> N
         await talk.runner.start(talk.thread_id, USER, "one too many", on_busy="queue")
 
 
-async def test_interrupting_cancels_what_runs_and_what_waits(make_talk: MakeTalk) -> None:
+async def test_interrupting_cancels_running_and_queued_runs(make_talk: MakeTalk) -> None:
     talk = await make_talk(["Cut he", asyncio.Event()], "new answer")
     running = await talk.runner.start(talk.thread_id, USER, "old")
     queued = await talk.runner.start(talk.thread_id, USER, "never asked", on_busy="queue")
@@ -360,7 +360,7 @@ async def test_a_run_that_takes_too_long_fails(make_talk: MakeTalk) -> None:
     assert (outcome.run["status"], present(outcome.run["error"])["code"]) == ("failed", "provider_timeout")
 
 
-async def test_a_tool_of_ones_own_gets_its_arguments(make_talk: MakeTalk) -> None:
+async def test_a_registered_tool_gets_its_arguments(make_talk: MakeTalk) -> None:
     class Shout(Tool):
         name = "shout"
         description = "Says it louder"

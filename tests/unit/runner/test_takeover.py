@@ -26,7 +26,7 @@ USER = "ada"
 
 
 class DeafBus(MemoryBus):
-    """What is left of the bus between processes while Redis is away: nobody hears of the others."""
+    """The bus while Redis is away: a process hears nothing of the others."""
 
     def hold(self, thread_id: str) -> Channel:
         channel = super().hold(thread_id)
@@ -93,7 +93,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_the_call_that_died_with_its_process_is_written_down_as_lost(start: StartProcess) -> None:
+async def test_a_model_call_that_died_with_its_process_is_recorded_as_lost(start: StartProcess) -> None:
     one, two = start(["Half an", asyncio.Event()]), start("A whole answer.")
     thread_id = await one.thread()
     run = (await one.runner.start(thread_id, USER, "Hello!")).run
@@ -174,7 +174,7 @@ class Counter(Tool):
 
 
 @pytest.mark.parametrize("retry_safe", [True, False])
-async def test_a_call_under_way_is_run_again_only_if_that_is_safe(start: StartProcess, retry_safe: bool) -> None:
+async def test_a_begun_tool_call_is_made_again_only_if_it_is_retry_safe(start: StartProcess, retry_safe: bool) -> None:
     counter = Counter(retry_safe=retry_safe)
     tools = ToolRegistry([counter])
     one, two = start([tool_call("count")], tools=tools), start("done", tools=tools)
@@ -196,7 +196,7 @@ async def test_a_call_under_way_is_run_again_only_if_that_is_safe(start: StartPr
     assert [row.type for row in rows].count("tool.completed") == 1
 
 
-async def test_an_owner_that_was_thought_dead_cannot_write_any_more(start: StartProcess) -> None:
+async def test_an_owner_whose_lease_expired_cannot_write_any_more(start: StartProcess) -> None:
     go_on = asyncio.Event()
     # It renews no lease in time: as if the process had been stopped for a while.
     one = start(["I was away", go_on], timing=replace(HASTY, renew_every_s=3600.0))
@@ -214,7 +214,7 @@ async def test_an_owner_that_was_thought_dead_cannot_write_any_more(start: Start
     assert [message["content"] for message in await two.history(thread_id)] == ["Hello!", "I answered instead"]
 
 
-async def test_a_cancel_asked_of_another_process_stops_the_run(start: StartProcess) -> None:
+async def test_a_cancellation_on_another_process_stops_the_run(start: StartProcess) -> None:
     one, two = start(["Some text", asyncio.Event()]), start()
     thread_id = await one.thread()
     run = (await one.runner.start(thread_id, USER, "Hello!")).run
@@ -264,8 +264,8 @@ async def test_a_second_process_without_redis_is_refused(database_url: str) -> N
         await second.close()
 
 
-async def test_the_right_to_be_alone_is_taken_again_after_the_database_restarts(postgresql_url: str) -> None:
-    """A lost session loses its lock; whoever held it sees to it before another process comes."""
+async def test_the_lock_of_the_sole_process_is_taken_again_after_the_database_restarts(postgresql_url: str) -> None:
+    """A lost session loses its lock; its holder takes it again before another process does."""
     lock = sole_process(Database(postgresql_url))
     other = sole_process(Database(postgresql_url))
     await lock.acquire()

@@ -21,7 +21,7 @@ USER = "ada"
 
 
 class Replica:
-    """One process of the service, with a provider that says what it is told."""
+    """One process of the service, with a provider with scripted answers."""
 
     def __init__(self, conn: DatabaseHandle, *answers: object) -> None:
         self.conn = conn
@@ -47,7 +47,7 @@ class Replicas:
 
 @pytest.fixture
 def server(server_directory: Path) -> Iterator[RedisServer]:
-    """A Redis to be mistreated."""
+    """A Redis that the test may stop."""
     server = RedisServer(server_directory / "redis")
     server.start()
     yield server
@@ -127,7 +127,7 @@ class Client:
         assert sum(event.type in TERMINAL_EVENTS for event in self.events) == 1
 
 
-async def test_a_run_is_read_on_the_other_replica_as_it_speaks(replicas: Replicas) -> None:
+async def test_a_run_is_streamed_on_the_other_replica(replicas: Replicas) -> None:
     goes_on = asyncio.Event()
     one, other = await replicas.start(["Hel", "lo ", goes_on, "world", "!"]), await replicas.start()
     thread_id, run_id = await begin_run(one)
@@ -211,7 +211,7 @@ async def test_a_stream_cut_again_and_again_is_resumed_on_either_replica_while_r
     assert list(client.said.values()) == ["".join(f"{number} añ🙂 " for number in range(40))]
 
 
-async def test_forbidden_text_is_nowhere_on_any_replica_wherever_it_is_cut(replicas: Replicas) -> None:
+async def test_forbidden_text_is_on_no_replica_wherever_the_stream_is_cut(replicas: Replicas) -> None:
     """Streamed on the one, resumed on the other in the middle of it, fetched: for each place between two characters."""
     text, seen = "The word is ba\u200bnana, yes.", "The word is [redacted], yes."
     guardrails = [{"type": "blocklist", "patterns": ["banana"], "action": "redact", "stage": "output"}]
