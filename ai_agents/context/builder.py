@@ -11,9 +11,9 @@ from itertools import pairwise
 from math import ceil
 from typing import Any, Literal, NamedTuple
 
+from ai_agents.context.catalogue import context_window, input_budget
 from ai_agents.context.repair import repair
 from ai_agents.context.tokens import SAFETY_MARGIN, ModelTokens, TokenEstimator
-from ai_agents.context.windows import context_window, input_budget
 from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.tokens import estimate_json, estimate_message, estimate_text, estimate_tool
 from ai_agents.core.types import (
@@ -117,10 +117,10 @@ def build_request(
     schema = agent.get("output_schema")
     if schema is not None:
         tools_cost += estimate_json(schema)
-    summary = [_sized(message) for message in _summary(window)]
+    summary = _sized(_summary(window))
     ratio = tokens.ratio
     fixed = system_cost + tools_cost + _cost(summary)
-    turns = _turns([_sized(message) for message in repair(window.messages)], window)
+    turns = _turns(_sized(repair(window.messages)), window)
     kept = _fitting(turns, budget / ratio - fixed)
     smallest = _calibrated(fixed + (turns[-1].cost if turns else 0), ratio)
     if smallest > size and not allow_overflow:
@@ -165,8 +165,8 @@ class _Sized(NamedTuple):
     cost: int
 
 
-def _sized(message: ModelMessage) -> _Sized:
-    return _Sized(message, estimate_message(message))
+def _sized(messages: Sequence[ModelMessage]) -> list[_Sized]:
+    return list(map(_Sized, messages, map(estimate_message, messages)))
 
 
 def _calibrated(estimated: int, ratio: float) -> int:
@@ -218,7 +218,7 @@ def _with_gap(kept: Sequence[_HistoryTurn]) -> Iterator[_Sized]:
     """The messages of the turns, with a note to the model where the window has its gap."""
     for index, turn in enumerate(kept):
         if index and kept[index - 1].opening and not turn.opening:
-            yield _sized(ModelMessage("user", (TextPart(_GAP),)))
+            yield from _sized([ModelMessage("user", (TextPart(_GAP),))])
         yield from turn.messages
 
 

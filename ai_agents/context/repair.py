@@ -8,7 +8,6 @@ messages.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ai_agents.core.parts import text_of
 from ai_agents.core.types import (
     FilePart,
     ModelMessage,
@@ -100,7 +99,7 @@ def _without_nothing(message: ModelMessage) -> ModelMessage | None:
 
     Reasoning alone is nothing: a provider other than its own is not sent it.
     """
-    blank = not text_of(message.parts).strip()
+    blank = all(not part.text.strip() for part in message.parts if isinstance(part, TextPart))
     parts = tuple(part for part in message.parts if _says_something(part, message.role, blank=blank))
     if all(isinstance(part, ReasoningPart) for part in parts):
         return None

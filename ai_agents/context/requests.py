@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from ai_agents.attachments.formatting import check_files, load_files, plan_files
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
+from ai_agents.context.catalogue import input_budget
 from ai_agents.context.models import ModelSelector
 from ai_agents.context.tokens import SavedTokenEstimator
-from ai_agents.context.windows import input_budget
 from ai_agents.core.exceptions import ProviderNotConfigured, UnsupportedAttachment
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import FilePart, Loc, ModelRequest

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.context.builder import BuiltContext, LeftOut, build_request, model_settings
-from ai_agents.context.catalogue import ModelCatalogue, ModelFacts
+from ai_agents.context.catalogue import DEFAULT_WINDOW, ModelCatalogue, ModelFacts, context_window, input_budget
 from ai_agents.context.tokens import Calibration, TokenEstimator
-from ai_agents.context.windows import DEFAULT_WINDOW, context_window, input_budget
 from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.parts import text_of
 from ai_agents.core.types import ModelMessage, ModelSettings, StoredSummary, ToolDefinition

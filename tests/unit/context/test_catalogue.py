@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ai_agents.context import catalogue
-from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice, parse_facts
-from ai_agents.context.windows import DEFAULT_WINDOW
+from ai_agents.context.catalogue import DEFAULT_WINDOW, ModelCatalogue, ModelFacts, ModelPrice, parse_facts
 from ai_agents.core.types import Usage
 
 USAGE = Usage(input_tokens=1_000_000, output_tokens=100_000)
