@@ -9,9 +9,11 @@ https://www.w3.org/Graphics/GIF/spec-gif89a.txt, https://developers.google.com/s
 import re
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from ai_agents.attachments.staging import Data
+from ai_agents.core.exceptions import UnsupportedFile
 
 # The most chunks, segments or blocks in an image: far more than any writer makes of 20 MiB, and quick to walk.
 _MAX_CHUNKS = 300_000
@@ -26,10 +28,6 @@ _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
-class Malformed(ValueError):
-    """The data begins like an image of this kind and is none."""
-
-
 class Image(NamedTuple):
     """The size of an image in pixels, 0 if there are no pixels, and where its bytes end."""
 
@@ -38,7 +36,7 @@ class Image(NamedTuple):
     end: int
 
 
-def _read_png(data: Data) -> Image:
+def _read_png(data: Data) -> Image | None:
     """The size is in its header."""
     width, height = struct.unpack_from(">II", data, 16) if data[12:16] == b"IHDR" else (0, 0)
     at, has_pixels = 8, False
@@ -50,10 +48,10 @@ def _read_png(data: Data) -> Image:
             return Image(width * has_pixels, height, at)
         if not kind.isalpha():
             break
-    raise Malformed
+    return None
 
 
-def _read_jpeg(data: Data) -> Image:
+def _read_jpeg(data: Data) -> Image | None:
     """The size is in its frame headers: the largest counts."""
     at, width, height, has_pixels = 2, 0, 0, False
     for _ in range(_MAX_CHUNKS):
@@ -79,10 +77,10 @@ def _read_jpeg(data: Data) -> Image:
             if following is None:
                 break
             at = following.start()
-    raise Malformed
+    return None
 
 
-def _read_gif(data: Data) -> Image:
+def _read_gif(data: Data) -> Image | None:
     """The size is that of its screen, or of its largest frame."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     at, has_pixels, in_blocks = 13 + _color_table_bytes(flags), False, False
@@ -100,14 +98,14 @@ def _read_gif(data: Data) -> Image:
             return Image(width * has_pixels, height, at + 1)
         else:
             break
-    raise Malformed
+    return None
 
 
 def _color_table_bytes(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _read_webp(data: Data) -> Image:
+def _read_webp(data: Data) -> Image | None:
     """The size is the larger of those of its canvas and of its bitstream."""
     end = 8 + int.from_bytes(data[4:8], "little")
     at, width, height, has_pixels = 12, 0, 0, False
@@ -121,7 +119,7 @@ def _read_webp(data: Data) -> Image:
         width, height = max(width, chunk_width), max(height, chunk_height)
         has_pixels = has_pixels or kind in {b"VP8 ", b"VP8L", b"ANMF"}
         at += 8 + length + length % 2
-    raise Malformed
+    return None
 
 
 def _webp_size(data: Data, kind: bytes, at: int) -> tuple[int, int]:
@@ -136,7 +134,7 @@ def _webp_size(data: Data, kind: bytes, at: int) -> tuple[int, int]:
     return 0, 0
 
 
-_READERS: tuple[tuple[re.Pattern[bytes], str, Callable[[Data], Image]], ...] = (
+_READERS: tuple[tuple[re.Pattern[bytes], str, Callable[[Data], Image | None]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png", _read_png),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg", _read_jpeg),
     (re.compile(rb"GIF8[79]a"), "image/gif", _read_gif),
@@ -147,21 +145,22 @@ _READERS: tuple[tuple[re.Pattern[bytes], str, Callable[[Data], Image]], ...] = (
 def find_image(data: Data) -> tuple[str, Image] | None:
     """The media type and the size of an image; None if the data does not begin like one.
 
-    Raises `Malformed` if it begins like an image and is broken, has no pixels, or if other bytes follow its end.
+    Raises `UnsupportedFile` if it begins like an image and is broken, has no pixels, or if other bytes follow its end.
     """
     for beginning, media_type, read in _READERS:
-        if not beginning.match(data):
-            continue
-        try:
-            image = read(data)
-        except (struct.error, IndexError) as error:
-            raise Malformed from error
-        width, height, end = image
-        may_follow = _is_padding(data, end) or (media_type == "image/jpeg" and _is_from_camera(data, end))
-        if end > len(data) or not may_follow or not width or not height:
-            raise Malformed
-        return media_type, image
+        if beginning.match(data):
+            with suppress(struct.error, IndexError):
+                image = read(data)
+                if image is not None and _is_complete(data, image, may_continue=media_type == "image/jpeg"):
+                    return media_type, image
+            raise UnsupportedFile("The image is broken, or other data follows it.")
     return None
+
+
+def _is_complete(data: Data, image: Image, *, may_continue: bool) -> bool:
+    if not image.width or not image.height or image.end > len(data):
+        return False
+    return _is_padding(data, image.end) or (may_continue and _is_from_camera(data, image.end))
 
 
 def _is_padding(data: Data, start: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ai_agents.attachments.images import Malformed, find_image
+from ai_agents.attachments.images import find_image
 from ai_agents.attachments.staging import Data
 from ai_agents.core.exceptions import InvalidRequest, UnsupportedFile
 
@@ -24,7 +24,7 @@ TEXTS = (PLAIN_TEXT, "text/markdown", "text/csv", "application/json")
 # The largest photographs have 200 megapixels. Larger images are made to fill the memory.
 MAX_PIXELS = 200_000_000
 MAX_EDGE = 32_000
-_TAKEN = "png, jpeg, gif and webp images, pdf, docx, and text (plain, markdown, csv, json)"
+_ACCEPTED = "png, jpeg, gif and webp images, pdf, docx, and text (plain, markdown, csv, json)"
 
 # The file extensions of each family. A name or a declared type contradicts the content only in another family.
 _EXTENSIONS: Mapping[str, set[str]] = {
@@ -78,18 +78,18 @@ def detect_kind(data: Data, *, filename: str, declared: str | None = None) -> Fi
     extension = PurePosixPath(filename).suffix.lstrip(".").lower()
     declared = (declared or "").partition(";")[0].strip().lower()
     if extension in _ACTIVE_EXTENSIONS or declared in _ACTIVE_TYPES:
-        raise _unsupported("Pages and drawings that a browser would run are not taken")
+        raise _unsupported("Pages and drawings that a browser would run are not accepted")
     kind = _image(data) or _document(data) or FileKind(_text_type(data, extension, declared))
     said = {family for family, extensions in _EXTENSIONS.items() if extension in extensions}
     if declared.startswith(("image/", "text/")) or declared in {PDF, DOCX, *TEXTS}:
         said.add(_family_of(declared))
     if said - {_family_of(kind.media_type)}:
-        raise UnsupportedFile(f"The file is not what it is said to be: its content is {kind.media_type}.")
+        raise UnsupportedFile(f"The name or the declared type contradicts the content, which is {kind.media_type}.")
     return kind
 
 
 def _unsupported(reason: str) -> UnsupportedFile:
-    return UnsupportedFile(f"{reason}: {_TAKEN} are.")
+    return UnsupportedFile(f"{reason}. Accepted are {_ACCEPTED}.")
 
 
 def _family_of(media_type: str) -> str:
@@ -99,10 +99,7 @@ def _family_of(media_type: str) -> str:
 
 
 def _image(data: Data) -> FileKind | None:
-    try:
-        found = find_image(data)
-    except Malformed:
-        raise UnsupportedFile("The image is broken, or other data follows it.") from None
+    found = find_image(data)
     if found is None:
         return None
     media_type, image = found
@@ -151,7 +148,7 @@ def _check_docx(data: Data) -> None:
     """Raises `UnsupportedFile` for an archive that is no Word document, `InvalidRequest` for one that unpacks to too
     much.
     """
-    no_document = _unsupported("Archives are not taken")
+    no_document = _unsupported("Archives are not accepted")
     directory = _archive_at_end(data)
     if directory is None:
         raise no_document
@@ -176,12 +173,12 @@ def _check_docx(data: Data) -> None:
 
 def _text_type(data: Data, extension: str, declared: str) -> str:
     if not _is_utf8(data):
-        raise _unsupported("Files of this kind are not taken")
+        raise _unsupported("Files of this kind are not accepted")
     head = bytes(data[:_HEAD])
     begins = head[_BEFORE_TAG.match(head).end() :]  # type: ignore[union-attr]  # it matches the empty text, too
     is_markdown = extension in {"md", "markdown"} or declared == "text/markdown"
     if _PAGE.match(begins) or (_TAG.match(begins) and not is_markdown):
-        raise _unsupported("HTML, SVG and XML are not taken")
+        raise _unsupported("HTML, SVG and XML are not accepted")
     if is_markdown:
         return "text/markdown"
     if extension == "csv" or declared == "text/csv":

@@ -92,13 +92,13 @@ def regex(pattern: str, *, known_by: int = 0) -> Node:
         raise _refusal(f"is not a regular expression ({error})") from None
     node = _with_flags(_from_tree(tree), added=tree.state.flags & ~re.ASCII)
     if r"\b" in node.source.lower() and any(ord(each) > 127 and each.isalnum() for each in pattern):
-        raise _refusal(r"has \b beside letters that are not ASCII: it knows only those")
+        raise _refusal(r"has \b and letters that are not ASCII, which \b does not know")
     if not node.shortest:
         raise _refusal("matches the empty text")
     if known_by:
         return replace(node, longest=known_by)
     if node.longest >= _ENDLESS:
-        raise _refusal("has no longest match: give *, + and {n,} an end, as in {1,50}")
+        raise _refusal("has no longest match: limit *, + and {n,}, for example with {1,50}")
     if node.longest > LONGEST:
         raise _refusal(f"matches texts of more than {LONGEST} characters")
     return node
@@ -168,7 +168,7 @@ def _from_operation(operation: str, argument: Any) -> Node:
             return _repeat(*argument)
         case "AT":
             return Node(_ANCHORS[str(argument)], "", 0, 0)
-    raise _refusal(f"uses what cannot be run in linear time ({operation.lower()})")
+    raise _refusal(f"uses a construct that cannot run in linear time ({operation.lower()})")
 
 
 def _with_flags(node: Node, added: int, removed: int = 0) -> Node:
@@ -229,7 +229,7 @@ def _set(items: Sequence[tuple[Any, Any]]) -> Node:
         elif name in _CATEGORIES:
             members += _CATEGORIES[name]
         elif is_negated:
-            raise _refusal("has a set that leaves out what is not something")
+            raise _refusal("has a negated category in a negated set")
         else:
             alternatives.append(_character(f"[^{_CATEGORIES[name.removeprefix('NOT_')]}]"))
     if not is_negated:
@@ -239,7 +239,7 @@ def _set(items: Sequence[tuple[Any, Any]]) -> Node:
         return one_of(alternatives)
     inside = compiled(_character(f"[{members}]*")).matches if members else re.compile("")
     if not inside.fullmatch("".join(several)):
-        raise _refusal(f"has a set that leaves out what is compared as several characters ({', '.join(several)})")
+        raise _refusal(f"has a negated set with what is compared as several characters ({', '.join(several)})")
     return _character(f"[^{members}]" if members else "(?s:.)")
 
 
