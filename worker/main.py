@@ -27,11 +27,30 @@ def _limit_shutdown(how: str, **_: object) -> None:
         limit.start()
 
 
+def _refuse_missing_packages() -> None:
+    """End the process, with the reason, where every job would fail for a package that is not installed."""
+    # Imported here: each health check imports this module.
+    from ai_agents.attachments.storage import open_blob_store
+    from ai_agents.core.exceptions import InvalidRequest
+    from ai_agents.core.extras import require
+    from ai_agents.store.database import normalize_url
+    from app.settings import Settings
+
+    settings = Settings()
+    try:
+        open_blob_store(settings.files, settings.files_url)
+        if normalize_url(settings.database).get_backend_name() == "postgresql":
+            require("asyncpg")
+    except InvalidRequest as error:
+        sys.exit(str(error))
+
+
 def run() -> None:
     """Take jobs until SIGTERM, then give running jobs `GRACE_S` seconds.
 
     Ends the process, with a status other than 0 after an error. Celery's own command line drops that status.
     """
+    _refuse_missing_packages()
     worker = celery.Worker(loglevel="INFO", without_gossip=True, without_mingle=True)
     worker.start()
     sys.exit(worker.exitcode)

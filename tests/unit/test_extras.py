@@ -188,10 +188,11 @@ async def test_a_request_that_needs_a_missing_package_is_a_problem(
         ("serve", "fastapi", "The service needs the package fastapi, which is not installed"),
         ("serve", "pydantic_settings", "The service needs the package pydantic_settings, which is not installed"),
         (
-            "migrate",
-            "alembic",
-            'Migrating a database needs the package alembic, which is not installed: pip install "al',
+            "worker",
+            "obstore",
+            "Keeping files in a bucket needs the package obstore, which is not installed: pip install",
         ),
+        ("migrate", "alembic", "Migrating a database needs the package alembic, which is not installed: pip install"),
     ],
 )
 def test_a_command_without_a_package_ends_with_a_sentence(
@@ -199,7 +200,11 @@ def test_a_command_without_a_package_ends_with_a_sentence(
 ) -> None:
     program = "import sys; sys.modules[sys.argv.pop()] = None; from ai_agents.cli import main; main()"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AI_AGENTS_")}
-    settings = {"PYTHONPATH": str(ROOT), "AI_AGENTS_REDIS_URL": "redis://localhost:1"}
+    settings = {
+        "PYTHONPATH": str(ROOT),
+        "AI_AGENTS_REDIS_URL": "redis://localhost:1",
+        "AI_AGENTS_FILES_URL": "s3://bucket/prefix",
+    }
 
     ended = subprocess.run(
         [sys.executable, "-c", program, command, package],
