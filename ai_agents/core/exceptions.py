@@ -3,7 +3,7 @@
 AIAgentsError
 ├── RequestError                    change the request, then try again
 │   ├── InvalidRequest
-│   │   └── UnsupportedAttachment
+│   │   └── UnsupportedAttachment · PackageMissing
 │   ├── NotFound
 │   │   ├── AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound
 │   │   └── KeyNotFound · FileNotFound · ToolNotFound · ToolCallNotFound · JobNotFound
@@ -13,7 +13,7 @@ AIAgentsError
 │   ├── InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── FileTooLarge · UnsupportedFile
 │   ├── GuardrailBlocked · ContextOverflow
-│   └── QueueFull                   the one of them that may work later unchanged
+│   └── QueueFull                   may work later without a change
 ├── RunError                        the run ended without an answer
 │   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
 │   └── ProviderError
@@ -62,6 +62,10 @@ class InvalidRequest(RequestError):
 
 class UnsupportedAttachment(InvalidRequest):
     """The model cannot take this file."""
+
+
+class PackageMissing(InvalidRequest):
+    """A package that this needs is not installed."""
 
 
 class FileTooLarge(RequestError):

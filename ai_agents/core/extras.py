@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import PackageMissing
 
 # By import name: what needs the package, and the requirement as pyproject.toml has it.
 PACKAGES: Mapping[str, tuple[str, str]] = {
@@ -19,10 +19,6 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "pypdf": ("Reading PDF files", "pypdf>=7.1,<8"),
     "redis": ("Redis", "redis>=8.1,<9"),
 }
-
-
-class PackageMissing(InvalidRequest):
-    """A package that this needs is not installed."""
 
 
 def is_installed(module: str) -> bool:

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ai_agents.core.exceptions import ProviderError, ProviderTimeout
-from ai_agents.core.extras import PackageMissing
+from ai_agents.core.exceptions import PackageMissing, ProviderError, ProviderTimeout
 from ai_agents.core.pressure import pressure
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider

@@ -77,6 +77,11 @@ def _id() -> Mapped[str]:
     return mapped_column(String(36), primary_key=True)
 
 
+def _partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of only those rows that fit the condition, on both databases."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
 class AgentTable(Base):
     """An agent as it is now. A deleted agent keeps its row, so that its threads can be read."""
 
@@ -149,33 +154,13 @@ class RunTable(Base):
 
     __tablename__ = "runs"
     __table_args__ = (
-        Index(
-            "uq_runs_one_active_per_thread",
-            "thread_id",
-            unique=True,
-            sqlite_where=text("status IN ('running', 'waiting')"),
-            postgresql_where=text("status IN ('running', 'waiting')"),
+        _partial_index(
+            "uq_runs_one_active_per_thread", "thread_id", where="status IN ('running', 'waiting')", unique=True
         ),
         Index("ix_runs_thread_id_created_at_id", "thread_id", "created_at", "id"),
-        Index(
-            "ix_runs_lease",
-            "lease_expires_at",
-            sqlite_where=text("status = 'running'"),
-            postgresql_where=text("status = 'running'"),
-        ),
-        Index(
-            "ix_runs_waiting",
-            "lease_expires_at",
-            sqlite_where=text("status = 'waiting'"),
-            postgresql_where=text("status = 'waiting'"),
-        ),
-        Index(
-            "ix_runs_queue",
-            "thread_id",
-            "queue_position",
-            sqlite_where=text("status = 'queued'"),
-            postgresql_where=text("status = 'queued'"),
-        ),
+        _partial_index("ix_runs_lease", "lease_expires_at", where="status = 'running'"),
+        _partial_index("ix_runs_waiting", "lease_expires_at", where="status = 'waiting'"),
+        _partial_index("ix_runs_queue", "thread_id", "queue_position", where="status = 'queued'"),
     )
 
     id: Mapped[str] = _id()
@@ -208,13 +193,7 @@ class MessageTable(Base):
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("thread_id", "seq"),
-        Index(
-            "ix_messages_turn_starts",
-            "thread_id",
-            "seq",
-            sqlite_where=text("role = 'user'"),
-            postgresql_where=text("role = 'user'"),
-        ),
+        _partial_index("ix_messages_turn_starts", "thread_id", "seq", where="role = 'user'"),
         Index("ix_messages_run_id_seq", "run_id", "seq"),
     )
 
@@ -400,12 +379,7 @@ class JobTable(Base):
         UniqueConstraint("thread_id", "kind", "range_key"),
         Index("ix_jobs_status_created_at", "status", "created_at"),
         Index("ix_jobs_created_at_id", "created_at", "id"),
-        Index(
-            "ix_jobs_due",
-            "due_at",
-            sqlite_where=text("status IN ('queued', 'running')"),
-            postgresql_where=text("status IN ('queued', 'running')"),
-        ),
+        _partial_index("ix_jobs_due", "due_at", where="status IN ('queued', 'running')"),
     )
 
     id: Mapped[str] = _id()

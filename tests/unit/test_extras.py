@@ -20,8 +20,8 @@ from ai_agents.attachments.extraction import Extractor
 from ai_agents.attachments.kinds import PDF
 from ai_agents.attachments.storage import open_blob_store
 from ai_agents.context.catalogue import ModelCatalogue
-from ai_agents.core.exceptions import ProviderNotConfigured
-from ai_agents.core.extras import PACKAGES, PackageMissing
+from ai_agents.core.exceptions import PackageMissing, ProviderNotConfigured
+from ai_agents.core.extras import PACKAGES
 from ai_agents.runner.handle import open_handle
 from ai_agents.store.migrate import upgrade
 from ai_agents.store.sealing import Sealer
