@@ -76,7 +76,7 @@ class OutputValidator:
 
 
 class _RefusedSchema(Exception):
-    """What is wrong with a schema, as the end of a sentence."""
+    """Raised for a schema that is refused. Its text is the end of a sentence."""
 
 
 class _CompiledSchema:
@@ -156,6 +156,8 @@ class _WorkCounter:
                 case "additionalProperties" | "unevaluatedProperties" if isinstance(value, dict):
                     named = schema.get("properties") if keyword == "additionalProperties" else None
                     yield from ((given, member) for name, member in value.items() if name not in (named or ()))
+                case "propertyNames" if isinstance(value, dict):
+                    yield from ((given, name) for name in value)
                 case "items" | "prefixItems" | "additionalItems" | "contains" | "unevaluatedItems":
                     if isinstance(value, list | tuple):
                         yield from ((inner, item) for inner in _listed(given) for item in value)

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 _HIDDEN = "[redacted]"
 # Many answers contain a shorter value by chance.
 _SHORTEST = 8
-# JSON writers differ in what they escape besides backslash and quote: nothing, as PHP does, as Go does, as .NET does.
+# Besides backslash and quote, JSON writers escape nothing, the slash (PHP), `&<>` (Go) or most signs (.NET).
 _JSON_ESCAPES = tuple(
     str.maketrans({"\\": "\\\\", '"': '\\"'} | more)
     for more in (

@@ -96,6 +96,14 @@ ANY_JSON: JsonObject = {
 }
 
 
+# Each name of a member is held against 2,000 schemas.
+NAMES: JsonObject = {
+    "type": "object",
+    "propertyNames": {"$ref": "#/$defs/d0"},
+    "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(9)} | {"d9": {"type": "string"}},
+}
+
+
 def nested(depth: int, **inner: object) -> JsonObject:
     value: JsonObject = dict(inner)
     for _ in range(depth - 1):
@@ -115,8 +123,22 @@ def nested(depth: int, **inner: object) -> JsonObject:
         (TWICE, nested(60), False),
         (chained(20), nested(60), True),
         (chained(20), nested(200), False),
+        (NAMES, {f"n{number}": 1 for number in range(5)}, True),
+        (NAMES, {f"n{number}": 1 for number in range(500)}, False),
     ],
-    ids=["tree", "wrong_tree", "json", "deep", "too_deep", "twice", "twice_too_deep", "chained", "chained_too_deep"],
+    ids=[
+        "tree",
+        "wrong_tree",
+        "json",
+        "deep",
+        "too_deep",
+        "twice",
+        "twice_too_deep",
+        "chained",
+        "chained_too_deep",
+        "names",
+        "too_many_names",
+    ],
 )
 def test_values_are_validated_unless_that_takes_too_long(schema: JsonObject, value: JsonObject, fits: bool) -> None:
     assert (ArgumentsValidator(schema).find_fault(value) is None) is fits
