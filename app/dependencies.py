@@ -53,7 +53,7 @@ class ApiKey(SecurityBase):
 
 
 async def _count_request(request: Request, user: Principal) -> None:
-    """Count a request of the user. Raises `RateLimited`, but not for a repeated idempotency key."""
+    """Name the user in the access log and count the request. Raises `RateLimited`, except for a repeated one."""
     request.scope[USER_ID] = user.user_id
     try:
         request.app.state.rates.check(user)

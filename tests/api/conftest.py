@@ -14,14 +14,14 @@ from tests.fakes.mcp_servers import McpFake
 
 @pytest.fixture
 async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """A service on an empty database, of each kind in turn."""
+    """A service on an empty database, once for each kind of database."""
     async with open_service(settings_for(database_url, tmp_path)) as opened:
         yield opened
 
 
 @pytest.fixture
 async def small_service(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """A service on SQLite, for what does not depend on the database."""
+    """A service on SQLite, for tests that do not depend on the database."""
     async with open_service(settings_for(sqlite_url, tmp_path)) as opened:
         yield opened
 
@@ -40,20 +40,20 @@ async def alice(service: Service) -> httpx.AsyncClient:
 
 @pytest.fixture
 async def bob(service: Service) -> httpx.AsyncClient:
-    """Another user, a stranger to what the first one has."""
+    """Another user, without a role on what the first one has."""
     return await service.user("bob")
 
 
 @pytest.fixture
 async def live(database_url: str, tmp_path: Path) -> AsyncIterator[Live]:
-    """A served service on an empty database, of each kind in turn."""
+    """A service behind a server on an empty database, once for each kind of database."""
     async with serve(settings_for(database_url, tmp_path)) as served:
         yield served
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpServer]:
-    """An HTTP API that others' tools are made of."""
+    """An HTTP API that tools of admins call."""
     async with HttpServer() as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""Real answers against openapi.yaml: every client of the API tests looks whether an answer is one that is declared."""
+"""Real answers against openapi.yaml: every client of the API tests checks each answer that it gets."""
 
 import re
 from functools import cache
@@ -15,13 +15,13 @@ JSON_TYPES = ("application/json", PROBLEM)
 
 @cache
 def document() -> dict[str, Any]:
-    """The service's own description."""
+    """The OpenAPI document of the service."""
     return create_app().openapi()
 
 
 @cache
 def validator_of(reference: str) -> Any:
-    """What checks JSON by a component of the description."""
+    """A validator for a component of the document."""
     return jsonschema_rs.validator_for({"$ref": reference, "components": document()["components"]})
 
 
@@ -32,7 +32,7 @@ def _patterns() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
 
 
 async def check_answer(response: httpx.Response) -> None:
-    """Assert that status, media type and JSON of an answer are declared by its operation."""
+    """Assert that the operation declares the status, the media type and the JSON of its answer."""
     method, path = response.request.method.lower(), response.request.url.path
     operation = next((each for pattern, each in _patterns() if pattern.fullmatch(path)), {}).get(method)
     media_type = response.headers.get("content-type", "").partition(";")[0]
@@ -50,11 +50,11 @@ async def check_answer(response: httpx.Response) -> None:
 
 
 def check_event(data: dict[str, Any]) -> None:
-    """Assert that the data of a server-sent event is declared for its type."""
+    """Assert that the data of a server-sent event fits the schema of its type."""
     check_json("#/components/schemas/Event", data)
 
 
 def check_json(reference: str, value: Any) -> None:
-    """Assert that a value is what a component of the description says."""
+    """Assert that a value fits a component of the document."""
     errors = [f"{list(error.instance_path)}: {error.message}" for error in validator_of(reference).iter_errors(value)]
     assert not errors, f"not a {reference}: {errors[:3]} in {value}"

@@ -1,4 +1,4 @@
-"""The service behind its real server, for streams: clients without a server get an answer only when it is whole."""
+"""The service behind its real server, for streams: without one, clients get answers only when they are complete."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ class SentEvent:
 
 
 class Live:
-    """A served application, and its users."""
+    """An application behind a server, and its users."""
 
     def __init__(self, server: Server, clients: AsyncExitStack, serving: asyncio.Task[None]) -> None:
         self.server = server
@@ -44,7 +44,7 @@ class Live:
 
     @property
     def container(self) -> Container:
-        """What the application is made of."""
+        """The container of the application."""
         container: Container = self.app.state.container
         return container
 
@@ -96,7 +96,7 @@ async def serve(settings: Settings) -> AsyncGenerator[Live]:
 
 
 async def events_of(response: httpx.Response) -> AsyncIterator[SentEvent]:
-    """The events of a stream, as they come."""
+    """The events of a stream, as they arrive."""
     event_id = event = ""
     async for line in response.aiter_lines():
         name, _, value = line.partition(": ")
@@ -111,7 +111,7 @@ async def events_of(response: httpx.Response) -> AsyncIterator[SentEvent]:
 
 
 async def read_all(client: httpx.AsyncClient, path: str, **headers: str) -> list[SentEvent]:
-    """The events of a stream that ends by itself."""
+    """All events of a stream that ends by itself."""
     async with client.stream("GET", path, headers=headers) as response:
         assert response.status_code == 200, await response.aread()
         return [event async for event in events_of(response)]
@@ -127,5 +127,5 @@ async def next_of(events: AsyncIterator[SentEvent], kind: str) -> SentEvent:
 
 
 def text_of(events: list[SentEvent]) -> str:
-    """What the deltas add up to."""
+    """The text of all deltas."""
     return "".join(event.data["text"] for event in events if event.event == "message.delta")

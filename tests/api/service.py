@@ -15,12 +15,12 @@ from tests.api.declared import check_answer
 
 ADMIN_KEY = "admin-key-of-the-tests"
 JSON = {"content-type": "application/json"}
-# The form of an id, and nobody's.
-NOBODYS_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+# A valid id that belongs to nothing.
+UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 class Service:
-    """An application that is open, without a server around it. Streams need a server: see `tests/api/live.py`."""
+    """An open application without a server. Streams need a server: see `tests/api/live.py`."""
 
     def __init__(self, app: FastAPI, clients: AsyncExitStack) -> None:
         self.app = app
@@ -29,7 +29,7 @@ class Service:
 
     @property
     def container(self) -> Container:
-        """What the application is made of."""
+        """The container of the application."""
         container: Container = self.app.state.container
         return container
 
@@ -56,7 +56,7 @@ class Service:
 
 
 def settings_for(database_url: str, directory: Path, **changes: Any) -> Settings:
-    """Settings of a service of its own. Only tests of titles want threads to get them by themselves."""
+    """Settings for one test. Threads get no automatic titles, which only the tests of titles need."""
     usual: dict[str, Any] = {
         "database_url": database_url,
         "var_dir": directory,
@@ -85,7 +85,7 @@ async def make_agent(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]
 
 
 async def make_thread(client: httpx.AsyncClient, agent_id: str | None = None, **fields: Any) -> dict[str, Any]:
-    """A new thread of the client's user, with an agent of his unless one is named."""
+    """A new thread of the client's user, with a new agent unless one is given."""
     agent_id = agent_id or (await make_agent(client))["id"]
     response = await client.post("/threads", json={"agent_id": agent_id} | fields)
     assert response.status_code == 201, response.text
@@ -94,19 +94,19 @@ async def make_thread(client: httpx.AsyncClient, agent_id: str | None = None, **
 
 
 async def give_role(client: httpx.AsyncClient, user_id: str, role: str, resource_type: str, resource_id: str) -> None:
-    """Let the client's user assign a role."""
+    """Assign a role as the client's user."""
     body = {"user_id": user_id, "role": role, "resource_type": resource_type, "resource_id": resource_id}
     response = await client.post("/roles", json=body)
     assert response.status_code == 201, response.text
 
 
 def raw_header(name: str, value: str) -> dict[bytes, bytes]:
-    """A header with characters that clients do not send by themselves."""
+    """A header with characters that HTTP clients refuse to send."""
     return {name.encode(): value.encode("latin-1")}
 
 
 def check_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Assert that the response is this problem, in the contract's form; the problem."""
+    """Assert that the response is this problem, in the form of the contract; the problem."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()

@@ -1,4 +1,4 @@
-"""Who gets at what: the same rules on every route, whatever routes there are."""
+"""Access: the same rules on every route, for all routes that exist."""
 
 import re
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 
 from app import bodies
 from app.main import ROUTERS
-from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread, raw_header
+from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread, raw_header
 
 OPEN = {"/livez", "/readyz"}
-# The answers to what is not there and to what is not for one to see are compared byte by byte.
+# Answers about things that do not exist and that the user may not see are compared byte by byte.
 SAME_REQUEST = {"x-request-id": "the-same-one"}
 
 
@@ -38,8 +38,8 @@ WITH_BODY = [
 
 
 def fill(path: str, **ids: str) -> str:
-    """The path with these ids, and nobody's id for the others."""
-    return re.sub(r"{(\w+)}", lambda match: ids.get(match[1], NOBODYS_ID), path)
+    """The path with these ids, and an unknown id for the others."""
+    return re.sub(r"{(\w+)}", lambda match: ids.get(match[1], UNKNOWN_ID), path)
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str, content: bytes = b"not even JSON") -> httpx.Response:

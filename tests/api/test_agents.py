@@ -1,4 +1,4 @@
-"""Agents: setting up, versions, and who may change them."""
+"""Agents: creating them, their versions, and who may change them."""
 
 from datetime import datetime
 
@@ -171,7 +171,7 @@ async def test_a_refused_request_leaves_its_key_unused(service: Service) -> None
 
 
 class _Newest(MemoryStrategy):
-    """The newest question alone."""
+    """Only the newest question."""
 
     name = "newest"
 

@@ -1,4 +1,4 @@
-"""Tool calls that wait for a person, as clients see them."""
+"""Tool calls that wait for approval, as clients see them."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ from ai_agents.core.types import ToolCallPart
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.api.live import TIMEOUT_S, events_of, next_of, serve
 from tests.api.service import (
-    NOBODYS_ID,
+    UNKNOWN_ID,
     Service,
     check_problem,
     give_role,
@@ -25,7 +25,7 @@ TOOLS = [{"name": "calculator", "approval": "always"}]
 
 
 class Waiting:
-    """A thread of alice's with a run that waits for one call."""
+    """A thread of alice with a run that waits for approval of one call."""
 
     def __init__(
         self, alice: httpx.AsyncClient, thread: dict[str, Any], run: dict[str, Any], call: ToolCallPart
@@ -53,7 +53,7 @@ async def begin(service: Service) -> Waiting:
 
 
 async def ended(waiting: Waiting) -> dict[str, Any]:
-    """The run at its end: its stream closes then."""
+    """The run after its stream has ended."""
     path = f"/threads/{waiting.thread['id']}/runs/{waiting.run['id']}"
     async with asyncio.timeout(TIMEOUT_S):
         while (run := (await waiting.alice.get(path)).json())["status"] == "running":
@@ -111,7 +111,7 @@ async def test_a_wrong_body_is_refused(small_service: Service, body: Any) -> Non
 
 async def test_unknown_runs_and_calls_are_not_found(small_service: Service) -> None:
     waiting = await begin(small_service)
-    elsewhere = waiting.path.replace(waiting.run["id"], NOBODYS_ID)
+    elsewhere = waiting.path.replace(waiting.run["id"], UNKNOWN_ID)
     check_problem(await waiting.alice.post(elsewhere, json=waiting.yes), 404, "not_found")
     unknown = waiting.yes | {"tool_call_id": "call_of_nobody"}
     check_problem(await waiting.alice.post(waiting.path, json=unknown), 404, "not_found")

@@ -1,4 +1,4 @@
-"""What clients send that they should not: always a problem with its code, never a failure of ours."""
+"""Bad input: it always answers a problem with its code, never a 5xx."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.service import (
     JSON,
-    NOBODYS_ID,
+    UNKNOWN_ID,
     Service,
     check_problem,
     make_agent,
@@ -90,7 +90,7 @@ BAD_CONTENTS = {
     "a part of an unknown type": '[{"type": "image", "url": "x"}]',
     "a tool's result": '[{"type": "tool_result", "tool_call_id": "x", "name": "x", "result": "x", "is_error": false}]',
     "a part with more": '[{"type": "text", "text": "x", "role": "system"}]',
-    "an unknown file": f'[{{"type": "text", "text": "x"}}, {{"type": "file", "file_id": "{NOBODYS_ID}"}}]',
+    "an unknown file": f'[{{"type": "text", "text": "x"}}, {{"type": "file", "file_id": "{UNKNOWN_ID}"}}]',
     "too long": '"' + "x" * 100_001 + '"',
     "too long in parts": '[{"type": "text", "text": "'
     + "x" * 60_000
@@ -223,7 +223,7 @@ async def test_an_unknown_path_is_not_found(small_service: Service, path: str) -
 @pytest.mark.parametrize(
     "method, path, allowed",
     [
-        ("PUT", f"/agents/{NOBODYS_ID}", "DELETE, GET, PATCH"),
+        ("PUT", f"/agents/{UNKNOWN_ID}", "DELETE, GET, PATCH"),
         ("DELETE", "/threads", "GET, POST"),
         ("POST", "/livez", "GET"),
     ],
@@ -237,7 +237,7 @@ async def test_a_wrong_method_is_told_the_right_ones(
     assert response.headers["allow"] == allowed
 
 
-IDS = ["%00", "a%00b", "%ff", "null", "1", "x" * 5000, "%F0%9F%98%80", "' OR 1=1 --", NOBODYS_ID.upper()]
+IDS = ["%00", "a%00b", "%ff", "null", "1", "x" * 5000, "%F0%9F%98%80", "' OR 1=1 --", UNKNOWN_ID.upper()]
 
 
 async def test_an_id_of_no_form_is_not_found(service: Service) -> None:
@@ -289,7 +289,7 @@ async def test_threads_of_an_unknown_agent_are_none(service: Service) -> None:
     alice = await service.user("alice")
     await make_thread(alice)
 
-    for agent_id in ("x", "%00", NOBODYS_ID, "%ff"):
+    for agent_id in ("x", "%00", UNKNOWN_ID, "%ff"):
         assert (await alice.get(f"/threads?agent_id={agent_id}")).json() == {"data": [], "next": None}
 
 

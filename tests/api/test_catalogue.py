@@ -1,4 +1,4 @@
-"""What agents can be made of, and how the service is."""
+"""Providers and tools that agents may name, and the state of the service."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a model would be sent of a thread, as `GET /threads/{id}/context` tells it."""
+"""`GET /threads/{id}/context`: what a model would get of a thread."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import pytest
 
 from ai_agents.core.parts import part_to_public
 from ai_agents.testing import ScriptedProvider
-from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread
+from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread
 from tests.support.summaries import SummaryStore
 
 
@@ -42,7 +42,7 @@ async def test_it_is_what_a_run_sends(service: Service, alice: httpx.AsyncClient
     assert (await alice.post(f"/threads/{thread['id']}/messages", json={"content": "And you?"})).status_code == 201
     [request] = provider.requests
 
-    # The thread as it was when the run read it: its answer had not been given yet.
+    # The thread as the run read it, without the answer.
     forked = (await alice.get(f"/threads/{thread['id']}/messages", params={"order": "desc"})).json()["data"][1]
     fork = (await alice.post(f"/threads/{thread['id']}/fork", json={"message_id": forked["id"]})).json()
     context = await context_of(alice, fork)
@@ -192,7 +192,7 @@ async def test_without_a_key_or_a_thread_there_is_nothing_to_see(small_service: 
     thread = await make_thread(alice)
 
     check_problem(await anonymous.get(f"/threads/{thread['id']}/context"), 401, "unauthorized")
-    check_problem(await alice.get(f"/threads/{NOBODYS_ID}/context?provider=nobody"), 404, "not_found")
+    check_problem(await alice.get(f"/threads/{UNKNOWN_ID}/context?provider=nobody"), 404, "not_found")
 
 
 async def test_a_deleted_agents_thread_still_has_its_context(small_service: Service) -> None:

@@ -1,4 +1,4 @@
-"""Pages of other origins: let in where the operator names their origin, and nowhere else."""
+"""Pages of other origins may call the service only if the operator names their origin."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What happens in threads: streams of it, and the log as a list; how streams begin and end."""
+"""Events of threads: as streams and as a list, and how streams begin and end."""
 
 import asyncio
 import socket
@@ -77,7 +77,7 @@ async def test_the_log_is_a_list_for_those_who_ask_for_json(live: Live) -> None:
 
 
 def is_full(connection: object) -> bool:
-    """Whether the server has more for this connection than its reader takes."""
+    """Whether the server has bytes for this connection that its reader does not take."""
     assert isinstance(connection, HttpToolsProtocol)
     return connection.flow.write_paused
 
@@ -105,7 +105,7 @@ async def test_each_stream_has_an_id_of_its_own(live: Live) -> None:
 
 
 async def test_a_reader_that_stops_reading_and_leaves_is_let_go_of(live: Live) -> None:
-    """Its connection is full, so that the stream waits for it when it goes."""
+    """Its connection is full, so that the stream is blocked when the client leaves."""
     alice = await live.user("alice")
     text = "x" * 100_000
     thread = await live.scripted_thread(alice, *([text] * 200))
@@ -196,7 +196,7 @@ async def test_an_idle_stream_ends_cleanly_with_its_process_and_goes_on_in_the_n
             await alice.patch(path, json={"title": "One"})
             seen = await next_of(stream, "thread.updated")
             live.server.stop()
-            assert [event async for event in stream] == []  # no error: the body is whole
+            assert [event async for event in stream] == []  # no error: the body is complete
         await asyncio.wait_for(live.serving, TIMEOUT_S)
 
     async with serve(settings_for(database_url, tmp_path)) as live:

@@ -1,4 +1,4 @@
-"""One conversation through every provider, tools included, and one that changes its provider at each step."""
+"""One conversation with tools through every provider, and one that changes its provider at each step."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,14 +14,14 @@ MODELS = {"anthropic": "claude-sonnet-4-20250514", "openai": "gpt-4o", "ollama":
 
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeProviderServer]:
-    """A server that speaks as all three do, and refuses what they would."""
+    """A server that speaks the protocols of all three providers, and refuses what they refuse."""
     async with FakeProviderServer() as server:
         yield server
 
 
 @pytest.fixture
 async def provided(fake: FakeProviderServer, database_url: str, tmp_path: Path) -> AsyncIterator[Live]:
-    """A service whose providers are that server."""
+    """A service whose providers all call that server."""
     settings = settings_for(
         database_url,
         tmp_path,
@@ -32,7 +32,7 @@ async def provided(fake: FakeProviderServer, database_url: str, tmp_path: Path) 
 
 
 def question(provider: str) -> str:
-    """What makes each of them call the calculator."""
+    """The messages that make each provider call the calculator."""
     return '/tool calculator {"expression": "6*7"}' if provider == "echo" else "Please calculate 6*7"
 
 

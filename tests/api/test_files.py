@@ -15,7 +15,7 @@ from ai_agents.providers.base import Capabilities
 from ai_agents.providers.files import ANY_FILES
 from ai_agents.testing import ScriptedProvider
 from tests.api.service import (
-    NOBODYS_ID,
+    UNKNOWN_ID,
     Service,
     check_problem,
     give_role,
@@ -46,12 +46,12 @@ async def uploaded(client: httpx.AsyncClient, content: bytes = b"Hello", name: s
 
 
 class SeeingProvider(ScriptedProvider):
-    """A provider whose models take every file, and which keeps what it is asked."""
+    """A provider whose models accept every file, and which records its requests."""
 
     name = "scripted"
 
     def capabilities(self, model: str) -> Capabilities:
-        """Everything."""
+        """All files."""
         return Capabilities(files=ANY_FILES)
 
 
@@ -160,7 +160,7 @@ async def test_twenty_equal_uploads_at_once_with_one_key_make_one_file(service: 
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
-# Who may do what.
+# Access.
 
 
 async def test_files_need_a_key(service: Service, alice: httpx.AsyncClient) -> None:
@@ -178,7 +178,7 @@ async def test_a_file_of_another_user_is_not_found(
 ) -> None:
     file = await uploaded(alice)
 
-    for file_id in (file["id"], NOBODYS_ID, "no-id"):
+    for file_id in (file["id"], UNKNOWN_ID, "no-id"):
         answers = [
             await bob.get(f"/files/{file_id}"),
             await bob.get(f"/files/{file_id}/content"),
@@ -276,7 +276,7 @@ async def test_an_unreadable_attachment_is_named_and_nothing_is_stored(
     own = await uploaded(bob)
     thread = await make_thread(bob)
 
-    for missing in (others["id"], NOBODYS_ID, "no-id"):
+    for missing in (others["id"], UNKNOWN_ID, "no-id"):
         attached = await bob.post(
             f"/threads/{thread['id']}/messages", json={"content": "Look", "attachments": [own["id"], missing]}
         )
@@ -293,7 +293,7 @@ async def test_an_unreadable_attachment_is_named_and_nothing_is_stored(
 async def test_an_invisible_thread_is_404_for_any_attachment(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     thread = await make_thread(alice)
 
-    answer = await bob.post(f"/threads/{thread['id']}/messages", json={"content": "Look", "attachments": [NOBODYS_ID]})
+    answer = await bob.post(f"/threads/{thread['id']}/messages", json={"content": "Look", "attachments": [UNKNOWN_ID]})
 
     check_problem(answer, 404, "not_found")
 
@@ -432,7 +432,7 @@ HOSTILE_FILES: dict[str, tuple[str, bytes]] = {
 
 @pytest.fixture
 async def fenced(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """A service whose every file should be in one folder."""
+    """A service that stores all its files in one folder."""
     async with open_service(settings_for(sqlite_url, tmp_path / "var")) as opened:
         yield opened
 

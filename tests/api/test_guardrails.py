@@ -1,4 +1,4 @@
-"""Guardrails as clients meet them."""
+"""Guardrails as clients see them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from ai_agents.core.types import FilePart
 from ai_agents.testing import ScriptedProvider
 from tests.api.live import Live, events_of, text_of
-from tests.api.service import NOBODYS_ID, Service, check_problem, make_agent, make_thread
+from tests.api.service import UNKNOWN_ID, Service, check_problem, make_agent, make_thread
 
 R = "[redacted]"
 
@@ -36,7 +36,7 @@ async def test_a_message_that_is_not_allowed_is_a_problem_and_nothing_is_stored(
         assert (problem["guardrail"], problem["stage"]) == ("blocklist", "input")
         assert "secret" not in refused.text
     assert (await alice.get(path)).json()["data"] == []
-    # The key was left unused.
+    # The key is still unused.
     assert (await alice.post(path, json={"content": "fine"}, headers=headers)).status_code == 201
 
 
@@ -58,7 +58,7 @@ async def test_an_answer_that_is_not_allowed_is_a_problem_with_its_run(service: 
 async def test_who_may_not_see_a_thread_learns_nothing_of_its_rules(service: Service) -> None:
     _, thread = await open_thread(service, guardrails=[rule()])
     bob = await service.user("bob")
-    unknown = await bob.post(f"/threads/{NOBODYS_ID}/messages", json={"content": "a secret"})
+    unknown = await bob.post(f"/threads/{UNKNOWN_ID}/messages", json={"content": "a secret"})
     seen = await bob.post(f"/threads/{thread}/messages", json={"content": "a secret"})
     assert check_problem(seen, 404, "not_found") | {"request_id": ""} == unknown.json() | {"request_id": ""}
 
@@ -103,7 +103,7 @@ async def test_files_that_a_thread_begins_with_pass_the_input_guardrails_too(ser
         assert isinstance(sent, FilePart)
         assert sent.content is not None
         assert sent.content.text == text.decode().replace("secret", R)
-    nobodys = [{"role": "user", "content": [{"type": "file", "file_id": NOBODYS_ID}]}]
+    nobodys = [{"role": "user", "content": [{"type": "file", "file_id": UNKNOWN_ID}]}]
     refused = await alice.post("/threads", json={"agent_id": redacts["id"], "messages": nobodys})
     assert check_problem(refused, 422, "invalid_request")["errors"][0]["loc"] == [
         "body", "messages", 0, "content", 0, "file_id",

@@ -1,4 +1,4 @@
-"""Background jobs over HTTP: automatic titles, and what an admin sees and does."""
+"""Background jobs over HTTP: automatic titles, and the routes for admins."""
 
 import asyncio
 from pathlib import Path
@@ -185,7 +185,7 @@ async def test_idle_threads_and_unused_files_are_removed(database_url: str, tmp_
         )
         files = text(f"UPDATE files SET created_at = {long_ago} WHERE filename = 'old.txt'")
         await service.container.conn.database.write(lambda c: (c.execute(threads), c.execute(files)))
-        service.container.conn.executor.request_sweep()  # the periodic_tasks come round now, not in a minute
+        service.container.conn.executor.request_sweep()  # the periodic tasks run now, not in a minute
         job = await eventually(lambda: job_of(admin, "retention"))
 
         assert job["result"] == {"threads": 1, "files": 1}

@@ -1,10 +1,10 @@
-"""API keys, and who one is by them."""
+"""API keys, and the user that a key identifies."""
 
 import asyncio
 
 import pytest
 
-from tests.api.service import NOBODYS_ID, Service, check_problem
+from tests.api.service import UNKNOWN_ID, Service, check_problem
 
 
 async def test_an_admin_makes_keys_for_anybody(service: Service) -> None:
@@ -49,7 +49,7 @@ async def test_keys_of_others_are_neither_listed_nor_deleted(service: Service) -
     assert {key["user_id"] for key in mine} == {"alice"}
     unseen = await bob.delete(f"/keys/{mine[0]['id']}", headers=same)
     check_problem(unseen, 404, "not_found")
-    assert unseen.content == (await bob.delete(f"/keys/{NOBODYS_ID}", headers=same)).content
+    assert unseen.content == (await bob.delete(f"/keys/{UNKNOWN_ID}", headers=same)).content
     assert (await alice.get("/me")).status_code == 200
 
 

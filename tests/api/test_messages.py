@@ -8,7 +8,7 @@ import pytest
 from ai_agents.core.exceptions import ProviderError, ProviderRateLimited, ProviderRejected, ProviderTimeout
 from ai_agents.testing import tool_call
 from tests.api.live import Live, events_of, next_of, read_all, text_of
-from tests.api.service import NOBODYS_ID, check_problem, give_role, make_agent, make_thread
+from tests.api.service import UNKNOWN_ID, check_problem, give_role, make_agent, make_thread
 
 
 async def test_a_message_is_answered_with_the_assistants(live: Live) -> None:
@@ -291,5 +291,5 @@ async def test_a_message_of_another_thread_is_none_of_this(live: Live) -> None:
     other = await make_thread(alice, one["agent_id"])
     message = (await alice.get(f"/threads/{one['id']}/messages")).json()["data"][0]
 
-    for message_id in (message["id"], NOBODYS_ID, "x"):
+    for message_id in (message["id"], UNKNOWN_ID, "x"):
         check_problem(await alice.get(f"/threads/{other['id']}/messages/{message_id}"), 404, "not_found")

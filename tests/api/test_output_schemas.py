@@ -1,4 +1,4 @@
-"""Agents whose answers have a form, and those that speak OpenAI's other API."""
+"""Agents with an output schema, and agents that use OpenAI's Responses API."""
 
 import json
 

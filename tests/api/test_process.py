@@ -1,4 +1,4 @@
-"""The command line as an operator uses it: real processes, their output, their signals."""
+"""The command line as an operator uses it: real processes, their output and their signals."""
 
 import os
 import re
@@ -22,7 +22,7 @@ SERVICE = re.compile(r"AI Agents on (http://\S+)")
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment without settings of the service and of providers, and with these."""
+    """The environment of this process with these settings, and no other settings of the service or of providers."""
     foreign = ("AI_AGENTS_", "ANTHROPIC_", "OPENAI_", "OLLAMA_", "HOST", "PORT")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**inherited, "PYTHONPATH": str(ROOT), **settings}
@@ -37,7 +37,7 @@ def run(*arguments: str, cwd: Path, given: str = "", **settings: str) -> subproc
 
 @contextmanager
 def serving(directory: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A running service, and where it listens."""
+    """A running service and its address."""
     with (
         (directory / "service.log").open("a") as log,
         subprocess.Popen(

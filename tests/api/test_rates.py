@@ -1,4 +1,4 @@
-"""A user may send so many requests a minute; an admin any number, and a repeated request is answered all the same."""
+"""Users have a limit of requests per minute; admins and repeated requests have none."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""Roles: assigned, listed and taken away by owners."""
+"""Roles: owners assign, list and remove them."""
 
 import pytest
 
-from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread
+from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread
 
 
 def on(thread_id: str, **fields: str) -> dict[str, str]:
@@ -90,7 +90,7 @@ async def test_a_role_nobody_has_looks_like_one_that_is_not_for_me(service: Serv
 
     unseen = await bob.delete(f"/roles/{role['id']}", headers=same)
 
-    assert unseen.content == (await bob.delete(f"/roles/{NOBODYS_ID}", headers=same)).content
+    assert unseen.content == (await bob.delete(f"/roles/{UNKNOWN_ID}", headers=same)).content
     assert unseen.content == (await bob.delete("/roles/%00", headers=same)).content
 
 
@@ -115,6 +115,6 @@ async def test_roles_of_nothing_are_not_found(service: Service) -> None:
     alice = await service.user("alice")
 
     for resource_type in ("agent", "thread"):
-        for resource_id in (NOBODYS_ID, "x", "%00"):
+        for resource_id in (UNKNOWN_ID, "x", "%00"):
             query = f"resource_type={resource_type}&resource_id={resource_id}"
             check_problem(await alice.get(f"/roles?{query}"), 404, "not_found")

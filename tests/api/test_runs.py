@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.api.live import Live, events_of, next_of, read_all, text_of
-from tests.api.service import NOBODYS_ID, check_problem, give_role
+from tests.api.service import UNKNOWN_ID, check_problem, give_role
 
 
 async def test_runs_are_listed_newest_first(live: Live) -> None:
@@ -62,7 +62,7 @@ async def test_an_unknown_run_is_not_found(live: Live) -> None:
     alice = await live.user("alice")
     thread = await live.scripted_thread(alice)
 
-    for run_id in (NOBODYS_ID, "x", "%00"):
+    for run_id in (UNKNOWN_ID, "x", "%00"):
         path = f"/threads/{thread['id']}/runs/{run_id}"
         check_problem(await alice.get(path), 404, "not_found")
         check_problem(await alice.get(f"{path}/events"), 404, "not_found")

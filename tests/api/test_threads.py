@@ -1,8 +1,8 @@
-"""Threads: beginning, changing, forking, deleting, and who may."""
+"""Threads: creating, changing, forking and deleting them, and who may."""
 
 import pytest
 
-from tests.api.service import NOBODYS_ID, Service, check_problem, give_role, make_agent, make_thread
+from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread
 
 
 async def test_a_thread_begins_with_an_agent_that_one_may_see(service: Service) -> None:
@@ -21,7 +21,7 @@ async def test_a_thread_begins_with_an_agent_that_one_may_see(service: Service) 
     assert fetched.headers["etag"] == response.headers["etag"]
     same = {"x-request-id": "same"}
     unseen = await bob.post("/threads", json=body, headers=same)
-    missing = await bob.post("/threads", json=body | {"agent_id": NOBODYS_ID}, headers=same)
+    missing = await bob.post("/threads", json=body | {"agent_id": UNKNOWN_ID}, headers=same)
     check_problem(unseen, 404, "not_found")
     assert unseen.content == missing.content
     check_problem(await bob.post("/threads", json=body | {"agent_id": "x"}), 404, "not_found")
@@ -62,7 +62,7 @@ async def test_title_and_metadata_can_be_changed(service: Service) -> None:
 
     assert (renamed.json()["title"], renamed.json()["metadata"]) == ("New", {"a": 1})
     assert (untitled.json()["title"], untitled.json()["metadata"]) == (None, {})
-    for body in ({"title": ""}, {"title": "x" * 201}, {"title": "a\nb"}, {"agent_id": NOBODYS_ID}, {"metadata": None}):
+    for body in ({"title": ""}, {"title": "x" * 201}, {"title": "a\nb"}, {"agent_id": UNKNOWN_ID}, {"metadata": None}):
         check_problem(await alice.patch(path, json=body), 422, "invalid_request")
 
 
@@ -138,7 +138,7 @@ async def test_forking_twice_with_one_key_makes_one_thread(service: Service) -> 
     assert len((await alice.get("/threads")).json()["data"]) == 2
 
 
-@pytest.mark.parametrize("message_id", [NOBODYS_ID, "x"])
+@pytest.mark.parametrize("message_id", [UNKNOWN_ID, "x"])
 async def test_a_fork_at_an_unknown_message_is_not_found(service: Service, message_id: str) -> None:
     alice = await service.user("alice")
     thread = await make_thread(alice)

@@ -1,4 +1,4 @@
-"""Tickets: a browser reads one thread's streams without a key, for as long as its user may."""
+"""Tickets: a browser reads one thread's streams without a key, as long as its user may read the thread."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import pytest
 from ai_agents.core.ids import TIME_FORMAT
 from ai_agents.store import tickets
 from tests.api.live import Live, events_of, next_of
-from tests.api.service import NOBODYS_ID, check_problem, give_role
+from tests.api.service import UNKNOWN_ID, check_problem, give_role
 
 
 async def make_ticket(client: httpx.AsyncClient, thread_id: str) -> str:
@@ -47,7 +47,7 @@ async def test_nobody_gets_a_ticket_for_a_thread_that_he_may_not_see(live: Live)
     alice, mallory = await live.user("alice"), await live.user("mallory")
     thread = await live.scripted_thread(alice, "Hello!")
     hidden = await mallory.post("/tickets", json={"thread_id": thread["id"]})
-    nothing = await mallory.post("/tickets", json={"thread_id": NOBODYS_ID})
+    nothing = await mallory.post("/tickets", json={"thread_id": UNKNOWN_ID})
     check_problem(hidden, 404, "not_found")
     assert {**hidden.json(), "request_id": ""} == {**nothing.json(), "request_id": ""}
     check_problem(

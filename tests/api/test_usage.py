@@ -1,4 +1,4 @@
-"""`GET /usage`: what models were used for, and what that cost."""
+"""`GET /usage`: usage and costs of model calls."""
 
 import json
 from collections.abc import AsyncIterator
@@ -26,14 +26,14 @@ PRICES = json.dumps({"scripted:": {"input": 1, "output": "2"}})
 
 @pytest.fixture
 async def priced(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """A service in which a scripted provider has a price."""
+    """A service with a scripted provider that has a price."""
     async with open_service(settings_for(database_url, tmp_path, prices=PRICES)) as opened:
         opened.container.providers.add(ScriptedProvider())
         yield opened
 
 
 async def talk(client: httpx.AsyncClient, *, messages: int = 1, **agent: Any) -> dict[str, Any]:
-    """Let an agent of the client's user answer so many messages; the thread."""
+    """Let an agent of the client's user answer this many messages; the thread."""
     made = await make_agent(client, provider="scripted", **agent)
     thread = await make_thread(client, made["id"])
     for _ in range(messages):
@@ -52,7 +52,7 @@ async def usage(client: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]
 
 
 async def note(service: Service, **facts: Any) -> None:
-    """Write a call down as if it had been made then."""
+    """Record a call as if it had been made at this time."""
     row = {
         "id": new_id(),
         "provider": "scripted",

@@ -1,1 +1,1 @@
-"""The service against what it says of itself."""
+"""The service against its own description."""

@@ -1,4 +1,4 @@
-"""What import-linter cannot see of the layers: that routers hand the container on and use nothing in it."""
+"""A rule of the layers that import-linter cannot check: routers pass the container on and use nothing in it."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""openapi.yaml against the application, and the application's routes against what it says of them."""
+"""openapi.yaml against the application, and the routes of the application against openapi.yaml."""
 
 import re
 from pathlib import Path
