@@ -53,7 +53,7 @@ RedactAll = Callable[[Connection, str], Count]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ErasureRule:
     """What the erasure does with one table.
 
     `columns` are all columns that hold a user id, free text or JSON. With `deleted_as`, the user's own rows are deleted
@@ -173,46 +173,52 @@ def _without_files(parts: list[Any], file_ids: frozenset[str]) -> list[Any]:
 
 _WITH_THREAD = "A thread without another owner is deleted whole; in other threads"
 # The erasure applies the rules in this order.
-RULES: tuple[Rule, ...] = (
-    Rule(ApiKeyTable, frozenset({"user_id", "name"}), deleted_as="keys"),
-    Rule(TicketTable, frozenset({"user_id"}), deleted_as="tickets"),
-    Rule(
+RULES: tuple[ErasureRule, ...] = (
+    ErasureRule(ApiKeyTable, frozenset({"user_id", "name"}), deleted_as="keys"),
+    ErasureRule(TicketTable, frozenset({"user_id"}), deleted_as="tickets"),
+    ErasureRule(
         IdempotencyKeyTable,
         frozenset({"user_id", "key", "answer"}),
         deleted_as="idempotency_keys",
         redact=_redact_answers,
     ),
-    Rule(ModelCallTable, frozenset({"user_id", "provider", "model"}), deleted_as="model_calls"),
-    Rule(
+    ErasureRule(ModelCallTable, frozenset({"user_id", "provider", "model"}), deleted_as="model_calls"),
+    ErasureRule(
         MessageTable,
         frozenset({"user_id", "parts", "metadata", "usage", "cost"}),
         f"{_WITH_THREAD} what the agents answered stays.",
         redact_thread=_redact_messages,
     ),
-    Rule(
+    ErasureRule(
         RunTable,
         frozenset({"user_id", "usage", "cost", "error", "notices"}),
         f"{_WITH_THREAD} figures and reasons stay; they quote no message.",
         redact_thread=_redact_runs,
     ),
-    Rule(SummaryTable, frozenset({"text"}), redact_thread=_delete_summaries),
-    Rule(ThreadEventTable, frozenset({"data"}), redact_thread=_redact_log),
-    Rule(
+    ErasureRule(SummaryTable, frozenset({"text"}), redact_thread=_delete_summaries),
+    ErasureRule(ThreadEventTable, frozenset({"data"}), redact_thread=_redact_log),
+    ErasureRule(
         ToolCallTable,
         frozenset({"part", "approval"}),
         f"{_WITH_THREAD} what the agents did stays, and why others approved it.",
     ),
-    Rule(
+    ErasureRule(
         ThreadTable,
         frozenset({"title", "metadata"}),
         f"{_WITH_THREAD} a title and metadata that a person wrote stay: they are the owners'.",
         redact_thread=_remove_generated_title,
     ),
-    Rule(AgentTable, frozenset({"name", "spec"}), "Deleted, or emptied where threads of others need it."),
-    Rule(AgentVersionTable, frozenset({"spec"}), "As its agent."),
-    Rule(FileTable, frozenset({"user_id", "filename", "media_type", "facts"}), "Deleted one by one with their bytes."),
-    Rule(JobTable, frozenset({"error", "payload", "result"}), "The user id is removed from the erasure's own jobs."),
-    Rule(AdminToolTable, frozenset({"spec", "sealed_headers", "listing", "approved"}), "Tools are the service's."),
-    Rule(TokenRatioTable, frozenset({"model"}), "Names of models and figures."),
-    Rule(RoleAssignmentTable, frozenset({"user_id"}), deleted_as="roles"),
+    ErasureRule(AgentTable, frozenset({"name", "spec"}), "Deleted, or emptied where threads of others need it."),
+    ErasureRule(AgentVersionTable, frozenset({"spec"}), "As its agent."),
+    ErasureRule(
+        FileTable, frozenset({"user_id", "filename", "media_type", "facts"}), "Deleted one by one with their bytes."
+    ),
+    ErasureRule(
+        JobTable, frozenset({"error", "payload", "result"}), "The user id is removed from the erasure's own jobs."
+    ),
+    ErasureRule(
+        AdminToolTable, frozenset({"spec", "sealed_headers", "listing", "approved"}), "Tools are the service's."
+    ),
+    ErasureRule(TokenRatioTable, frozenset({"model"}), "Names of models and figures."),
+    ErasureRule(RoleAssignmentTable, frozenset({"user_id"}), deleted_as="roles"),
 )
