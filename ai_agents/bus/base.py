@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ai_agents.bus.progress import TextInProgress
 from ai_agents.core.pressure import pressure
@@ -26,20 +25,6 @@ class Channel:
     `live` says that all that happens in the thread arrives here at once; otherwise readers poll the log.
     `missed` counts the times that something may not have arrived; readers then look at the log once.
     """
-
-    __slots__ = (
-        "_due",
-        "_gathering",
-        "_rows",
-        "_scheduled",
-        "_shown",
-        "_wakers",
-        "holders",
-        "live",
-        "missed",
-        "progress",
-        "thread_id",
-    )
 
     def __init__(self, thread_id: str) -> None:
         self.thread_id = thread_id
@@ -136,45 +121,75 @@ class Channel:
         return len(self._wakers)
 
 
-class Bus(Protocol):
-    """Keeps the channels of a thread in step, within one process or across many."""
+class Bus:
+    """The channels of a process, and its listeners. By itself it is the bus of a single process.
+
+    Nothing that passes through a bus lasts; all of it may be lost.
+    """
+
+    def __init__(self) -> None:
+        self._channels: dict[str, Channel] = {}
+        self._listeners: list[Callable[[Sequence[LogRow]], None]] = []
+        self._cancel_listeners: list[Callable[[str], None]] = []
+        self._sweep_listeners: list[Callable[[], None]] = []
 
     def hold(self, thread_id: str) -> Channel:
         """The thread's channel, which is kept until it was released as often as it was held."""
-        ...
+        channel = self._channels.get(thread_id)
+        if channel is None:
+            channel = self._channels[thread_id] = self._make_channel(thread_id)
+        channel.holders += 1
+        return channel
+
+    def _make_channel(self, thread_id: str) -> Channel:
+        return Channel(thread_id)
 
     def release(self, channel: Channel) -> None:
         """Give a hold back."""
-        ...
+        channel.holders -= 1
+        if channel.holders <= 0:
+            self._channels.pop(channel.thread_id, None)
 
     def publish(self, rows: Sequence[LogRow]) -> None:
-        """Bring committed rows to the channels and listeners of all processes."""
-        ...
+        """Bring committed rows to the channels and the listeners of all processes."""
+        by_thread: dict[str, list[LogRow]] = {}
+        for row in rows:
+            by_thread.setdefault(row.thread_id, []).append(row)
+        for thread_id, its_rows in by_thread.items():
+            self._publish_in_thread(thread_id, its_rows)
+        for listener in self._listeners:
+            listener(rows)
+
+    def _publish_in_thread(self, thread_id: str, rows: Sequence[LogRow]) -> None:
+        channel = self._channels.get(thread_id)
+        if channel is not None:
+            channel.add_rows(rows)
 
     def listen(self, listener: Callable[[Sequence[LogRow]], None]) -> None:
-        """Call the listener with the rows that any process publishes."""
-        ...
+        """Call the listener with all rows published here, those of threads that are read here, and each thread's
+        last one.
+        """
+        self._listeners.append(listener)
 
     def request_cancel(self, run_id: str) -> None:
         """Tell the owner of the run, in whichever process, to look at its cancel flag now."""
-        ...
+        for listener in self._cancel_listeners:
+            listener(run_id)
 
     def listen_cancel(self, listener: Callable[[str], None]) -> None:
         """Call the listener with the id of each run that any process asks to cancel."""
-        ...
+        self._cancel_listeners.append(listener)
 
     def request_sweep(self) -> None:
         """Tell the other processes that there are runs to take over now."""
-        ...
 
     def listen_sweep(self, listener: Callable[[], None]) -> None:
         """Call the listener whenever another process requests a sweep."""
-        ...
+        self._sweep_listeners.append(listener)
 
     async def open(self) -> None:
         """Connect, where there is a server."""
-        ...
 
     async def close(self) -> None:
         """Disconnect and drop all channels."""
-        ...
+        self._channels.clear()

@@ -4,7 +4,6 @@ Each message begins with the name of the process that sent it, so that a process
 them.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ai_agents.bus.progress import TextInProgress, TextKind
@@ -29,34 +28,20 @@ class MessageWriter:
     def __init__(self, process: str) -> None:
         self.mark = b'{"from":"%b",' % process.encode()
 
-    def rows(self, rows: Sequence[LogRow]) -> bytes:
-        """Committed rows of one thread."""
-        return self._message(rows=list(rows))
+    def write(self, **fields: Any) -> bytes:
+        """A message of one field.
 
-    def text(self, progress: TextInProgress, start: int) -> bytes:
+        `rows`: committed rows of one thread. `cancel`: the id of a run, whose owner should look at its cancel flag.
+        `sweep`: there are runs to take over. `ask`: ids of threads, whose text in progress should be published again
+        from its start. `look`: this process failed to publish something, so readers should look at their logs.
+        """
+        return self.mark + json.dumps(fields).encode()[1:]
+
+    def write_text(self, progress: TextInProgress, start: int) -> bytes:
         """The text from position `start` on."""
         text = (progress.base_seq, progress.fence, progress.run_id, progress.message_id)
         segments = [(segment.kind, segment.text) for segment in progress.since(start)]
-        return self._message(text=text, start=start, segments=segments)
-
-    def ask(self, thread_ids: Sequence[str]) -> bytes:
-        """Asks the processes that write text in these threads to publish it again from its start."""
-        return self._message(ask=thread_ids)
-
-    def cancel(self, run_id: str) -> bytes:
-        """Asks the owner of the run to look at its cancel flag."""
-        return self._message(cancel=run_id)
-
-    def sweep(self) -> bytes:
-        """Says that there are runs to take over."""
-        return self._message(sweep=True)
-
-    def look(self) -> bytes:
-        """Says that this process failed to publish something, so that readers have to look at their logs."""
-        return self._message(look=True)
-
-    def _message(self, **fields: Any) -> bytes:
-        return self.mark + json.dumps(fields).encode()[1:]
+        return self.write(text=text, start=start, segments=segments)
 
 
 def read(message: bytes) -> dict[str, Any]:

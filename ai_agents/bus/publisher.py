@@ -6,9 +6,9 @@ from collections import deque
 from contextlib import suppress
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from ai_agents.bus.messages import MessageWriter
+from ai_agents.bus.progress import TextInProgress
 from ai_agents.bus.shared_channel import SharedChannel
 
 # The shortest time between two batches. Rows wake readers; text is read by people.
@@ -30,8 +30,6 @@ local listeners = {}
 for i = 1, #ARGV, 2 do listeners[#listeners + 1] = redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end
 return listeners
 """
-# What redis-py raises while Redis is away. uvloop raises RuntimeError for a connection that was closed just now.
-UNAVAILABLE = (RedisError, OSError, RuntimeError)
 _log = logging.getLogger(__name__)
 
 
@@ -45,10 +43,9 @@ class Publisher:
         self._queue: deque[tuple[bytes, bytes]] = deque()
         self._texts: dict[bytes, SharedChannel] = {}
         self._asks: set[str] = set()
-        # Something could not be published: the next batch asks all processes to look at their logs.
+        # Something could not be published. The next batch asks all processes to look at their logs; that covers all
+        # messages up to then.
         self._lost = False
-        # Redis is away: that request will cover the messages of until then.
-        self._dropping = False
         self._failing = False
         self._due = asyncio.Event()
         self._idle = asyncio.Event()
@@ -60,12 +57,12 @@ class Publisher:
 
     def publish(self, channel: bytes, message: bytes) -> None:
         """Publish a message. While Redis is away it is dropped, and all processes look at their logs afterwards."""
-        if self._dropping:
+        if self._lost:
             return
-        if len(self._queue) >= _MAX_QUEUED:
+        self._queue.append((channel, message))
+        if len(self._queue) > _MAX_QUEUED:
             self._queue.clear()
             self._lost = True
-        self._queue.append((channel, message))
         self._schedule(_ROWS_EVERY_S)
 
     def publish_text(self, name: bytes, channel: SharedChannel) -> None:
@@ -87,19 +84,15 @@ class Publisher:
             self._last_batch_at = asyncio.get_running_loop().time()
             try:
                 await self._publish_batch()
-            except UNAVAILABLE as error:
+            except Exception as error:  # noqa: BLE001  # the edge of a task that must not end while the process lives
                 self._fail(error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _MAX_PAUSE_S)
-            except Exception:  # noqa: BLE001  # the edge of a task that must not end while the process lives
-                _log.exception("publishing to other processes failed")
-                self._fail(None)
-                await asyncio.sleep(_MAX_PAUSE_S)
             else:
                 pause_s = _FIRST_PAUSE_S
                 if self._failing:
                     self._failing = False
-                    _log.info("Redis answers again")
+                    _log.info("publishing works again")
 
     async def finish(self, timeout_s: float) -> None:
         """Return when everything is published, or cannot be."""
@@ -132,23 +125,22 @@ class Publisher:
     async def _publish_batch(self) -> None:
         arguments: list[bytes] = []
         if self._lost:
-            arguments += (self._control, self._messages.look())
-            # What happens after that request has to be published again.
-            self._lost = self._dropping = False
+            arguments += (self._control, self._messages.write(look=True))
+            self._lost = False
         asks, self._asks = self._asks, set()
         if asks:
-            arguments += (self._control, self._messages.ask(tuple(asks)))
+            arguments += (self._control, self._messages.write(ask=tuple(asks)))
         self._take_queued(arguments)
         first_text = len(arguments) // 2
-        channels = self._take_texts(arguments)
+        texts = self._take_texts(arguments)
         if arguments:
             try:
                 listeners: list[int] = await self._publish_all(args=arguments)
             except BaseException:
                 self._asks |= asks
                 raise
-            for channel, count in zip(channels, listeners[first_text:], strict=True):
-                channel.note_listeners(count)
+            for (channel, progress), count in zip(texts, listeners[first_text:], strict=True):
+                channel.note_listeners(progress, count)
         if self._queue or self._texts:
             self._due.set()
         else:
@@ -162,26 +154,26 @@ class Publisher:
             count += 1
             size += len(message)
 
-    def _take_texts(self, arguments: list[bytes]) -> list[SharedChannel]:
-        """Add text to the batch; the channels that it comes from."""
-        channels: list[SharedChannel] = []
+    def _take_texts(self, arguments: list[bytes]) -> list[tuple[SharedChannel, TextInProgress]]:
+        """Add text to the batch; the channels and the messages that it comes from."""
+        texts: list[tuple[SharedChannel, TextInProgress]] = []
         size = 0
-        while self._texts and len(channels) < _BATCH_MESSAGES and size < _BATCH_BYTES:
+        while self._texts and len(texts) < _BATCH_MESSAGES and size < _BATCH_BYTES:
             name = next(iter(self._texts))
             channel = self._texts.pop(name)
             unpublished = channel.take_unpublished()
             if unpublished is not None:
-                message = self._messages.text(*unpublished)
+                message = self._messages.write_text(*unpublished)
                 arguments += (name, message)
-                channels.append(channel)
+                texts.append((channel, unpublished[0]))
                 size += len(message)
-        self._text_every_s = min(max(_TEXT_EVERY_S, len(channels) * _PER_CHANNEL_S), _TEXT_AT_MOST_EVERY_S)
-        return channels
+        self._text_every_s = min(max(_TEXT_EVERY_S, len(texts) * _PER_CHANNEL_S), _TEXT_AT_MOST_EVERY_S)
+        return texts
 
-    def _fail(self, error: Exception | None) -> None:
+    def _fail(self, error: Exception) -> None:
         if not self._failing:
-            _log.warning("Redis does not answer; other processes see what happens here later", exc_info=error)
-        self._failing = self._lost = self._dropping = True
+            _log.warning("publishing failed; other processes see later what happens here", exc_info=error)
+        self._failing = self._lost = True
         self._queue.clear()
         self._due.set()
         self._idle.set()

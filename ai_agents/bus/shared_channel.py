@@ -20,15 +20,12 @@ class ChannelObserver(Protocol):
 
     def publish_text(self, channel: "SharedChannel") -> None:
         """The channel has text for other processes."""
-        ...
 
     def ask_for_text(self, channel: "SharedChannel") -> None:
         """The channel has missed a part of the text."""
-        ...
 
     def update_subscription(self, channel: "SharedChannel") -> None:
         """The channel's first reader came, its last one left, or a run of its thread began or ended here."""
-        ...
 
 
 class SharedChannel(Channel):
@@ -36,21 +33,6 @@ class SharedChannel(Channel):
 
     While a run of the thread is executed here, `live` does not depend on Redis: what this process knows is the truth.
     """
-
-    __slots__ = (
-        "_connected",
-        "_has_listeners",
-        "_observer",
-        "_outgoing",
-        "_owners",
-        "_published",
-        "_reset_seq",
-        "ask_again_at",
-        "is_queued",
-        "is_subscribed",
-        "is_wanted",
-        "subscription_timer",
-    )
 
     def __init__(self, thread_id: str, observer: ChannelObserver, *, connected: bool) -> None:
         super().__init__(thread_id)
@@ -69,7 +51,8 @@ class SharedChannel(Channel):
         self.is_queued = False
         # Whether this process wants to hear what others publish on the channel, and whether Redis has confirmed that.
         self.is_wanted = self.is_subscribed = False
-        self.subscription_timer: asyncio.TimerHandle | None = None
+        # The next change of that wish.
+        self.timer: asyncio.TimerHandle | None = None
         self.ask_again_at = 0.0
 
     @property
@@ -122,6 +105,12 @@ class SharedChannel(Channel):
         if not self._wakers:
             self._observer.update_subscription(self)
 
+    def stop_timer(self) -> None:
+        """Leave the subscription as it is."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
     # Publishing the text that is written here.
 
     def begin(self, progress: TextInProgress) -> None:
@@ -156,12 +145,12 @@ class SharedChannel(Channel):
         start, self._published = self._published, progress.position
         return progress, max(start, 1)
 
-    def note_listeners(self, count: int) -> None:
-        """Take note of how many processes the text was delivered to.
+    def note_listeners(self, progress: TextInProgress, count: int) -> None:
+        """Take note of how many processes the first text of a message was delivered to.
 
-        Where only this one listens, the rest of the message is not published until another one asks for it.
+        Where only this one listens, the rest is not published until another one asks for it.
         """
-        if self._has_listeners is None:
+        if progress is self._outgoing and self._has_listeners is None:
             self._has_listeners = count > self.is_subscribed
 
     def publish_again(self) -> None:

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 from ai_agents.bus.base import Bus
-from ai_agents.bus.memory import MemoryBus
 from ai_agents.core.extras import require
 from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.process.timing import DEFAULT_TIMING, Timing
@@ -66,7 +65,7 @@ async def open_handle(
     """
     global _latest  # noqa: PLW0603  # documented: the newest handle is the default one
     database = Database(url, pool_size=pool_size)
-    bus: Bus = MemoryBus()
+    bus = Bus()
     if redis_url is not None:
         require("redis")
         from ai_agents.bus.redis import RedisBus

@@ -17,6 +17,13 @@ class Replica:
         self.url = url
         self.bus = RedisBus(url)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it hears other replicas."""
+        channel = self.bus.hold("any thread")
+        self.bus.release(channel)
+        return channel.live
+
     async def __aenter__(self) -> Self:
         await self.bus.open()
         return self

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from ai_agents.bus.base import Channel
-from ai_agents.bus.memory import MemoryBus
+from ai_agents.bus.base import Bus, Channel
 from ai_agents.core.types import LogRow
 from tests.unit.bus.threads import message_begun, row
 
@@ -85,7 +84,7 @@ async def test_a_reader_that_left_is_not_woken() -> None:
 
 
 async def test_everybody_who_holds_a_thread_has_the_same_channel_until_the_last_lets_go() -> None:
-    bus = MemoryBus()
+    bus = Bus()
     one, other = bus.hold("thread"), bus.hold("thread")
     assert one is other
     bus.release(one)
@@ -96,7 +95,7 @@ async def test_everybody_who_holds_a_thread_has_the_same_channel_until_the_last_
 
 
 async def test_listeners_in_the_process_hear_of_rows_and_cancellations() -> None:
-    bus = MemoryBus()
+    bus = Bus()
     rows: list[LogRow] = []
     cancelled: list[str] = []
     bus.listen(rows.extend)

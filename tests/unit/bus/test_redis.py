@@ -22,8 +22,8 @@ async def replicas(redis_server: RedisServer) -> AsyncIterator[tuple[Replica, Re
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(Replica(redis_server.url))
         other = await stack.enter_async_context(Replica(redis_server.url))
-        assert one.bus.is_connected
-        assert other.bus.is_connected
+        assert one.is_connected
+        assert other.is_connected
         yield one, other
 
 

@@ -41,7 +41,7 @@ def make_channel() -> tuple[SharedChannel, Observer]:
 def next_update(channel: SharedChannel) -> TextUpdate | None:
     """What the writer of the channel would publish now."""
     unpublished = channel.take_unpublished()
-    return None if unpublished is None else messages.read_text(messages.read(WRITER.text(*unpublished)))
+    return None if unpublished is None else messages.read_text(messages.read(WRITER.write_text(*unpublished)))
 
 
 def published(channel: SharedChannel) -> TextUpdate:
@@ -135,18 +135,31 @@ async def test_a_channel_is_queued_once_until_its_text_is_taken() -> None:
 
 async def test_text_that_only_this_process_hears_is_not_published_until_another_asks_for_it() -> None:
     channel, observer = make_channel()
-    channel.begin(message_begun())
+    progress = message_begun()
+    channel.begin(progress)
     published(channel)
     channel.is_subscribed = True
-    channel.note_listeners(1)
+    channel.note_listeners(progress, 1)
     write(channel, "unheard ")
     assert observer.texts == 1
     channel.publish_again()
     write(channel, "heard")
     assert observer.texts == 2
     assert published(channel).segments == [("text", "unheard heard")]
-    channel.note_listeners(1)
+    channel.note_listeners(progress, 1)
     write(channel, ", to the end")
+    assert observer.texts == 3
+
+
+async def test_a_message_whose_listeners_are_not_known_yet_is_published() -> None:
+    channel, observer = make_channel()
+    earlier = message_begun(1)
+    channel.begin(earlier)
+    published(channel)
+    channel.begin(message_begun(2))
+    channel.note_listeners(earlier, 0)
+    published(channel)
+    write(channel, "text")
     assert observer.texts == 3
 
 

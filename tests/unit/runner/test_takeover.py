@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, RunStore, ThreadStore, Tool, ToolRegistry
-from ai_agents.bus.base import Channel
-from ai_agents.bus.memory import MemoryBus
+from ai_agents.bus.base import Bus, Channel
 from ai_agents.core.exceptions import SecondProcess
 from ai_agents.core.rows import Run
 from ai_agents.runner.handle import open_handle
@@ -25,7 +24,7 @@ from tests.present import present
 USER = "ada"
 
 
-class DeafBus(MemoryBus):
+class DeafBus(Bus):
     """The bus while Redis is away: a process hears nothing of the others."""
 
     def hold(self, thread_id: str) -> Channel:

@@ -193,7 +193,7 @@ def test_a_message_starts_once_and_its_deltas_say_where_they_begin() -> None:
     ]
 
 
-def test_a_reader_beyond_what_a_mirror_has_waits() -> None:
+def test_a_reader_that_was_sent_more_than_the_text_has_waits() -> None:
     assert place(position=10).take_text(text("short")) == []
 
 
