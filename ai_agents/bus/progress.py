@@ -24,19 +24,6 @@ class TextInProgress:
     `fence` is the fencing number of the run's owner, which writes the text.
     """
 
-    __slots__ = (
-        "_kinds",
-        "_lengths",
-        "_offsets",
-        "_starts",
-        "_texts",
-        "base_seq",
-        "fence",
-        "message_id",
-        "position",
-        "run_id",
-    )
-
     def __init__(self, *, run_id: str, fence: int, message_id: str, base_seq: int) -> None:
         self.run_id = run_id
         self.fence = fence

@@ -1,4 +1,4 @@
-"""Connections that are cut anywhere: wherever it resumes, a reader gets every event once, to the character."""
+"""Connections that are cut anywhere: wherever a reader resumes, it gets each event once, to the character."""
 
 import asyncio
 import random
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.soak
 CUTS = amount(sample=60, all_of_it=500)
 
 
-class Spoiled:
-    """The two processes seen through a network that cuts each connection somewhere, until it has had enough."""
+class CuttingProxies:
+    """Proxies before the two processes, which cut each connection at some byte, `CUTS` times together."""
 
     def __init__(self, pair: Cluster, rng: random.Random) -> None:
         self.left = CUTS
@@ -27,25 +27,25 @@ class Spoiled:
         self._rng = rng
 
     def choose(self) -> Fault:
-        """Anywhere from within the answer's head to some events further on."""
+        """A cut between the first byte of the answer and some events later."""
         self.left -= 1
         return Fault(cut_after=self._rng.randint(1, self._rng.choice((400, 900, 3000)))) if self.left >= 0 else Fault()
 
     @property
     def addresses(self) -> list[str]:
-        """Where the two processes are reached."""
+        """The addresses of the proxies."""
         return [f"http://127.0.0.1:{proxy.port}" for proxy in self.proxies]
 
     def read(self, thread_id: str, run_id: str | None, told: Told, *, after: str | None = None) -> EventSource:
-        """A reader that resumes on the one process and the other in turn."""
+        """A reader that resumes on the two processes in turn."""
         path = f"/threads/{thread_id}" + (f"/runs/{run_id}" if run_id else "") + "/events"
         return EventSource(self._pair.session, self.addresses, path, told, after=after)
 
 
 @pytest.fixture
-async def spoiled(pair: Cluster, rng: random.Random) -> AsyncIterator[Spoiled]:
-    """A spoiled way to the two processes."""
-    network = Spoiled(pair, rng)
+async def cutting(pair: Cluster, rng: random.Random) -> AsyncIterator[CuttingProxies]:
+    """Proxies before the two processes."""
+    network = CuttingProxies(pair, rng)
     async with AsyncExitStack() as proxies:
         for replica in pair.replicas:
             network.proxies.append(await proxies.enter_async_context(TcpProxy(replica.port, network.choose)))
@@ -53,38 +53,38 @@ async def spoiled(pair: Cluster, rng: random.Random) -> AsyncIterator[Spoiled]:
 
 
 async def flush_now_and_then(redis: RedisServer, rng: random.Random) -> None:
-    """Let Redis forget everything, again and again."""
+    """Empty Redis again and again, until cancelled."""
     while True:
         await asyncio.sleep(rng.uniform(0.05, 0.8))
         await asyncio.to_thread(redis.flush)
 
 
 async def rename(pair: Cluster, thread_id: str, number: int) -> None:
-    """Write rows into the log in the middle of a message: they leave its text where it is."""
+    """Write rows into the log during a message, which leave its text alone."""
     for part in range(5):
         await asyncio.sleep(0.15)
         at = pair.replicas[(number + part) % 2]
         (await pair.call(at, "PATCH", f"/threads/{thread_id}", {"title": f"Title {number}.{part}"})).ok()
 
 
-async def test_a_stream_cut_at_any_byte_is_told_whole(
-    pair: Cluster, spoiled: Spoiled, redis_server: RedisServer, rng: random.Random
+async def test_a_stream_that_is_cut_at_any_byte_is_resumed_without_loss(
+    pair: Cluster, cutting: CuttingProxies, redis_server: RedisServer, rng: random.Random
 ) -> None:
     one, two = pair.replicas
     thread_id = await pair.make_thread(one)
     flushing = asyncio.create_task(flush_now_and_then(redis_server, rng))
     whole = pair.follow(one, thread_id)
     thread_told = Told()
-    reading_thread = asyncio.create_task(spoiled.read(thread_id, None, thread_told, after="0-0").run())
+    reading_thread = asyncio.create_task(cutting.read(thread_id, None, thread_told, after="0-0").run())
     cuts = number = 0
     try:
-        while spoiled.left > 0:
+        while cutting.left > 0:
             number += 1
             at = (one, two)[number % 2]
             wish = f"call=safe_bump key=cut{number} " if number % 3 == 0 else ""
             run = await pair.send(at, thread_id, f"{wish}words={rng.randint(60, 120)} pause=0.015")
             told = Told(run_id=run["id"])
-            source = spoiled.read(thread_id, run["id"], told)
+            source = cutting.read(thread_id, run["id"], told)
             renaming = asyncio.create_task(rename(pair, thread_id, number))
             await source.run()
             await renaming
@@ -96,13 +96,13 @@ async def test_a_stream_cut_at_any_byte_is_told_whole(
             assert [(row.seq, row.type) for row in told.rows] == [(row["seq"], row["type"]) for row in log]
             answers = [m for m in await pair.history(one, thread_id) if m["role"] == "assistant"]
             assert {message["id"]: message["content"] for message in answers} == told.contents
-        # What was shown is what was recorded, or `take` had failed. Who is never cut is shown all of it; who is cut may
-        # have been away while a message was spoken.
+        # `take` fails where deltas differ from what was recorded. A reader that was never cut got the deltas of all
+        # messages; one that was cut may have missed those of some.
         assert whole.cuts == 0
         assert all((message_id, "text") in whole.told.texts for message_id in whole.told.contents)
     finally:
         flushing.cancel()
         reading_thread.cancel()
         await asyncio.gather(flushing, reading_thread, return_exceptions=True)
-    assert sum(proxy.cuts for proxy in spoiled.proxies) > CUTS * 0.8
+    assert sum(proxy.cuts for proxy in cutting.proxies) > CUTS * 0.8
     assert cuts > CUTS * 0.1

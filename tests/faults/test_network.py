@@ -24,7 +24,7 @@ _CUT_AFTER_BYTES = (700, 20_000)
 
 @dataclass
 class Network:
-    """The ways from the service to its servers."""
+    """The proxies between the service and its servers."""
 
     to_database: TcpProxy
     to_redis: TcpProxy
@@ -33,7 +33,7 @@ class Network:
 
 @pytest.fixture
 async def network(server_directory: Path, postgresql_url: str, redis_server: RedisServer) -> AsyncIterator[Network]:
-    """Two processes that reach their servers through networks which can be spoiled."""
+    """Two processes that reach their servers through proxies."""
     database = urlsplit(postgresql_url)
     assert database.port is not None
     async with TcpProxy(database.port) as to_database, TcpProxy(redis_server.port) as to_redis:
@@ -43,15 +43,15 @@ async def network(server_directory: Path, postgresql_url: str, redis_server: Red
             yield Network(to_database, to_redis, cluster)
 
 
-class Spoiler:
-    """Spoils the one network or the other for a while, and lets it recover."""
+class Disturber:
+    """Disturbs one of the two networks for a while, and lets it recover."""
 
     def __init__(self, network: Network, rng: random.Random) -> None:
         self._network = network
         self._rng = rng
 
-    async def spoil(self, times: int) -> None:
-        """Spoil so many times."""
+    async def disturb(self, times: int) -> None:
+        """Disturb a network, so many times."""
         troubles = [self._cut, self._refuse, self._delay, self._silence, self._cut]
         for number in range(times):
             await asyncio.sleep(self._rng.uniform(0.1, 0.8))
@@ -82,8 +82,8 @@ class Spoiler:
         await asyncio.sleep(self._rng.uniform(0.1, 3))
 
 
-async def test_nothing_acknowledged_is_lost_doubled_or_stuck_whatever_becomes_of_the_network(
+async def test_nothing_acknowledged_is_lost_doubled_or_stuck_whatever_happens_to_the_network(
     network: Network, rng: random.Random
 ) -> None:
-    await talk_through(network.cluster, Spoiler(network, rng).spoil(TROUBLES), threads=THREADS, rng=rng)
-    assert network.to_database.cuts + network.to_redis.cuts > 0, "no connection was spoiled"
+    await talk_through(network.cluster, Disturber(network, rng).disturb(TROUBLES), threads=THREADS, rng=rng)
+    assert network.to_database.cuts + network.to_redis.cuts > 0, "no connection was cut"

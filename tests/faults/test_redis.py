@@ -1,4 +1,4 @@
-"""Redis dies, comes back, forgets everything or stops answering: streams go on, and nothing is wrong in them."""
+"""Streams go on, and stay correct, while Redis is killed, restarted, emptied or stopped."""
 
 import asyncio
 import os
@@ -16,38 +16,38 @@ Harm = Callable[[RedisServer], Awaitable[None]]
 
 
 async def kill(server: RedisServer) -> None:
-    """For good, as far as the stream is concerned."""
+    """Kill it for the rest of the stream."""
     server.kill()
 
 
 async def restart(server: RedisServer) -> None:
-    """Gone and back, empty."""
+    """Kill it, and start it again empty."""
     server.kill()
     await asyncio.sleep(0.4)
     await asyncio.to_thread(server.start)
 
 
 async def flush(server: RedisServer) -> None:
-    """Emptied, again and again."""
+    """Empty it ten times."""
     for _ in range(10):
         await asyncio.to_thread(server.flush)
         await asyncio.sleep(0.1)
 
 
 async def stop_for_a_while(server: RedisServer) -> None:
-    """Silent, with its connections open."""
+    """Stop it for some seconds, with its connections open."""
     os.kill(server.pid, signal.SIGSTOP)
     await asyncio.sleep(2.5)
     os.kill(server.pid, signal.SIGCONT)
 
 
 async def stop_for_good(server: RedisServer) -> None:
-    """Silent to the end of the stream."""
+    """Stop it for the rest of the stream, with its connections open."""
     os.kill(server.pid, signal.SIGSTOP)
 
 
 @pytest.mark.parametrize("harm", [kill, restart, flush, stop_for_a_while, stop_for_good])
-async def test_streams_go_on_whatever_becomes_of_redis(pair: Cluster, redis_server: RedisServer, harm: Harm) -> None:
+async def test_streams_go_on_whatever_happens_to_redis(pair: Cluster, redis_server: RedisServer, harm: Harm) -> None:
     one, two = pair.replicas
     threads = [await pair.make_thread(at) for at in (one, two)]
     runs = [await pair.send(at, t, "words=150 pause=0.02") for at, t in zip((one, two), threads, strict=True)]
@@ -81,7 +81,7 @@ async def test_streams_go_on_whatever_becomes_of_redis(pair: Cluster, redis_serv
         await pair.check_log(two, thread_id)
 
 
-async def test_processes_start_and_answer_without_redis_being_there(pair: Cluster, redis_server: RedisServer) -> None:
+async def test_processes_start_and_answer_without_redis(pair: Cluster, redis_server: RedisServer) -> None:
     one, two = pair.replicas
     redis_server.kill()
     one.kill()

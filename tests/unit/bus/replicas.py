@@ -11,7 +11,7 @@ from tests.unit.bus.threads import message_begun, text_of
 
 
 class Replica:
-    """A process of the service, as far as its bus goes."""
+    """The bus of one process of the service."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -43,7 +43,7 @@ class Replica:
 
 
 class Writer:
-    """A run that says something."""
+    """A run that writes text."""
 
     def __init__(self, bus: RedisBus, thread_id: str, progress: TextInProgress) -> None:
         self.progress = progress
@@ -78,7 +78,7 @@ class Follower:
         return text_of(self.channel.progress)
 
     async def has(self, writer: Writer) -> None:
-        """Wait until all that was written is here."""
+        """Wait until this reader has all text that was written."""
         await eventually(
             lambda: self.text == text_of(writer.progress),
             what=f"{text_of(writer.progress)[-60:]!r}",
@@ -91,7 +91,7 @@ class Follower:
         await eventually(lambda: not self.channel.live, what="the channel to be cut off")
 
     async def is_heard(self) -> None:
-        """Wait until the thread's channel is listened to."""
+        """Wait until the thread's channel is subscribed."""
         await eventually(lambda: self.channel.missed > 0, what="the subscription")
 
     def leave(self) -> None:

@@ -1,4 +1,4 @@
-"""What a process knows of a thread, and the bus of one process."""
+"""The channel of a thread, and the bus of a single process."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ def seqs(rows: list[LogRow] | None) -> list[int] | None:
     return None if rows is None else [each.seq for each in rows]
 
 
-async def test_known_rows_are_given_from_any_place_among_them() -> None:
+async def test_kept_rows_are_given_after_any_of_them() -> None:
     channel = Channel("thread")
     channel.add_rows([row(4), row(5), row(6)])
     assert seqs(channel.rows_after(3)) == [4, 5, 6]
@@ -19,13 +19,13 @@ async def test_known_rows_are_given_from_any_place_among_them() -> None:
     assert seqs(channel.rows_after(6)) == []
 
 
-async def test_a_reader_further_back_than_the_known_rows_is_sent_to_the_log() -> None:
+async def test_a_reader_further_behind_than_the_kept_rows_reads_the_log() -> None:
     channel = Channel("thread")
     channel.add_rows([row(4)])
     assert channel.rows_after(2) is None
 
 
-async def test_a_gap_sends_readers_before_it_to_the_log() -> None:
+async def test_readers_before_a_gap_read_the_log() -> None:
     channel = Channel("thread")
     channel.add_rows([row(1), row(2), row(4)])
     assert channel.rows_after(2) is None
@@ -49,14 +49,14 @@ async def test_a_row_that_ends_the_message_ends_its_text_even_if_it_comes_late()
     assert channel.progress is None
 
 
-async def test_rows_beside_the_message_leave_its_text() -> None:
+async def test_other_rows_leave_the_text_of_a_message() -> None:
     channel = Channel("thread")
     channel.begin(message_begun(1))
     channel.add_rows([row(2, "tool.completed", run="run"), row(3, "run.cancelled", run="other", resets=True)])
     assert channel.progress is not None
 
 
-async def test_readers_are_woken_once_for_all_that_comes_in_one_go() -> None:
+async def test_readers_are_woken_once_for_what_comes_in_one_turn_of_the_loop() -> None:
     channel = Channel("thread")
     woken = []
     channel.attach(lambda: woken.append(1))
@@ -83,7 +83,7 @@ async def test_a_reader_that_left_is_not_woken() -> None:
     assert woken == []
 
 
-async def test_everybody_who_holds_a_thread_has_the_same_channel_until_the_last_lets_go() -> None:
+async def test_holders_of_a_thread_share_its_channel_until_the_last_releases_it() -> None:
     bus = Bus()
     one, other = bus.hold("thread"), bus.hold("thread")
     assert one is other

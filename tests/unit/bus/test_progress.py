@@ -1,4 +1,4 @@
-"""The buffer that every reader of a message in progress is served from."""
+"""The buffer with the text of a message in progress, which all its readers share."""
 
 from itertools import pairwise
 
@@ -23,9 +23,9 @@ def test_positions_count_the_start_and_each_code_point() -> None:
     assert progress.position == 1 + 2 + 1
 
 
-def test_pieces_of_one_kind_are_joined_and_keep_their_place_in_their_kind() -> None:
-    pieces = written([("text", "ab"), ("text", "c"), ("reasoning", "x"), ("text", "d")]).since(1)
-    assert [(piece.kind, piece.offset, piece.text) for piece in pieces] == [
+def test_adjacent_text_of_one_kind_is_joined_and_keeps_its_offset() -> None:
+    segments = written([("text", "ab"), ("text", "c"), ("reasoning", "x"), ("text", "d")]).since(1)
+    assert [(segment.kind, segment.offset, segment.text) for segment in segments] == [
         ("text", 0, "abc"),
         ("reasoning", 0, "x"),
         ("text", 3, "d"),
@@ -40,10 +40,10 @@ def test_what_follows_any_position_is_exactly_the_rest(
     points = [(kind, point) for kind, text in writings for point in text]
     position = data.draw(st.integers(0, progress.position + 2))
 
-    pieces = progress.since(position)
+    segments = progress.since(position)
 
-    assert [(piece.kind, point) for piece in pieces for point in piece.text] == points[max(position - 1, 0) :]
-    for piece in pieces:
-        whole = "".join(point for kind, point in points if kind == piece.kind)
-        assert whole[piece.offset : piece.offset + len(piece.text)] == piece.text
-    assert all(one.kind != other.kind for one, other in pairwise(pieces))
+    assert [(segment.kind, point) for segment in segments for point in segment.text] == points[max(position - 1, 0) :]
+    for segment in segments:
+        whole = "".join(point for kind, point in points if kind == segment.kind)
+        assert whole[segment.offset : segment.offset + len(segment.text)] == segment.text
+    assert all(one.kind != other.kind for one, other in pairwise(segments))

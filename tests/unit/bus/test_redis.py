@@ -1,4 +1,4 @@
-"""Two replicas on a Redis that is well: who hears what."""
+"""Two replicas on one Redis: what each hears of the other."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -82,7 +82,7 @@ async def test_a_reader_that_comes_again_finds_what_was_written_meanwhile(
     writer.say("before ")
     await first.has(writer)
     first.leave()
-    await eventually(lambda: heard_channels(client) == [], what="nobody to listen")
+    await eventually(lambda: heard_channels(client) == [], what="the subscription to end")
     writer.say("meanwhile ")
     again = other.read()
     await again.has(writer)
@@ -186,7 +186,7 @@ async def test_a_process_that_was_thought_dead_does_not_write_over_its_successor
         await late.read().has(successor)
 
 
-async def test_cancellations_and_calls_for_a_sweep_reach_the_other_processes(
+async def test_requests_to_cancel_and_to_sweep_reach_the_other_processes(
     replicas: tuple[Replica, Replica],
 ) -> None:
     one, other = replicas
@@ -275,7 +275,7 @@ async def test_a_reader_where_the_run_is_hears_of_others_rows_too(replicas: tupl
     await eventually(lambda: reader.channel.rows_after(1) == [row(2)], what="the row")
 
 
-async def test_what_a_process_tells_does_not_come_back_to_it(replicas: tuple[Replica, Replica]) -> None:
+async def test_a_process_ignores_its_own_messages(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     writer, reader, follower = one.write(), one.read(), other.read()
     await reader.is_heard()
@@ -290,7 +290,7 @@ async def test_what_a_process_tells_does_not_come_back_to_it(replicas: tuple[Rep
     assert heard == [row(2)]
 
 
-async def test_a_message_of_another_kind_is_passed_over_and_the_log_looked_at(
+async def test_after_a_message_that_is_not_understood_readers_look_at_the_log(
     replicas: tuple[Replica, Replica], client: redis.Redis
 ) -> None:
     one, other = replicas
@@ -312,7 +312,7 @@ async def test_a_message_of_another_kind_is_passed_over_and_the_log_looked_at(
     await follower.has(writer)
 
 
-async def test_closing_sends_what_was_told_last_and_leaves_no_task(redis_server: RedisServer) -> None:
+async def test_closing_publishes_what_is_left_and_leaves_no_task(redis_server: RedisServer) -> None:
     async with Replica(redis_server.url) as other:
         heard: list[str] = []
         other.bus.listen_sweep(lambda: heard.append("sweep"))

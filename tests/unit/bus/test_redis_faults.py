@@ -1,4 +1,4 @@
-"""Two replicas on a Redis that is flushed, cut off, stopped, killed or full: nobody fails, and no text is lost."""
+"""Two replicas on a Redis that is flushed, cut off, stopped, killed or full: nothing fails, and no text is lost."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from tests.unit.bus.threads import row, text_of
 
 @pytest.fixture
 def server(server_directory: Path) -> Iterator[RedisServer]:
-    """A Redis to be mistreated."""
+    """A Redis for this test alone, which stops, kills or fills it."""
     server = RedisServer(server_directory / "redis")
     server.start()
     yield server
@@ -45,7 +45,7 @@ async def begun(one: Replica, other: Replica) -> tuple[Writer, Follower]:
     return writer, follower
 
 
-async def test_a_flush_in_mid_stream_costs_neither_followers_nor_late_readers_anything(
+async def test_a_flush_during_a_stream_loses_nothing_for_followers_and_late_readers(
     replicas: tuple[Replica, Replica], server: RedisServer
 ) -> None:
     one, other = replicas
@@ -58,7 +58,7 @@ async def test_a_flush_in_mid_stream_costs_neither_followers_nor_late_readers_an
         await third.read().has(writer)
 
 
-async def test_a_flush_while_the_model_is_silent_is_made_good_within_seconds(
+async def test_a_flush_while_the_model_is_silent_loses_nothing_for_late_readers(
     replicas: tuple[Replica, Replica], server: RedisServer
 ) -> None:
     one, other = replicas
@@ -111,10 +111,10 @@ async def test_a_restart_in_mid_stream_is_bridged(replicas: tuple[Replica, Repli
     await follower.has(writer)
 
 
-async def test_a_process_that_could_not_tell_of_rows_makes_everybody_look_at_their_logs(
+async def test_after_a_process_failed_to_publish_rows_readers_look_at_the_log(
     replicas: tuple[Replica, Replica], server: RedisServer
 ) -> None:
-    """Rows that were told while only the teller was cut off from Redis."""
+    """Only the writer is cut off from Redis while it publishes."""
     one, other = replicas
     follower = other.read()
     await follower.is_heard()
@@ -141,7 +141,7 @@ async def test_a_kill_under_load_loses_no_text(replicas: tuple[Replica, Replica]
         await follower.has(writer)
 
 
-async def test_a_redis_that_hangs_makes_nobody_wait(replicas: tuple[Replica, Replica], server: RedisServer) -> None:
+async def test_a_redis_that_hangs_delays_no_caller(replicas: tuple[Replica, Replica], server: RedisServer) -> None:
     one, other = replicas
     writer, follower = await begun(one, other)
     send_signal(server.pid, signal.SIGSTOP)
@@ -213,7 +213,7 @@ async def test_the_end_of_a_message_during_an_outage_is_seen_afterwards(
         await third.read().has(next_writer)
 
 
-async def test_a_full_redis_still_carries_what_is_told(replicas: tuple[Replica, Replica], server: RedisServer) -> None:
+async def test_a_full_redis_still_carries_rows_and_text(replicas: tuple[Replica, Replica], server: RedisServer) -> None:
     one, other = replicas
     writer, follower = await begun(one, other)
     with redis.Redis(port=server.port) as client:

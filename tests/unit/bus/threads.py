@@ -14,7 +14,7 @@ def row(
 
 
 def message_begun(base_seq: int = 1, *, fence: int = 1, run: str = "run") -> TextInProgress:
-    """The text of a message of which nothing has been said yet."""
+    """The text of a message that has just begun."""
     return TextInProgress(run_id=run, fence=fence, message_id=f"message-{base_seq}-{fence}", base_seq=base_seq)
 
 
@@ -22,4 +22,4 @@ def text_of(progress: TextInProgress | None) -> str:
     """All its text, each kind marked where it begins; `nothing` where there is no message."""
     if progress is None:
         return "nothing"
-    return "".join(f"<{piece.kind}>{piece.text}" for piece in progress.since(1))
+    return "".join(f"<{segment.kind}>{segment.text}" for segment in progress.since(1))

@@ -1,4 +1,4 @@
-"""A reader's place: every row once and in order, and text that is exact, however rows and text reach the reader."""
+"""A cursor sends each row once and in order, and text exactly, in whichever order rows and text reach the reader."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -99,19 +99,19 @@ class Reader:
         self.thread = thread
         self.run_id = run_id
         self.frames: list[Frame] = []
-        self._place = self._at(0, 0)
+        self._cursor = self._at(0, 0)
 
     def take_rows(self, count: int) -> None:
-        seq = self._place.seq
-        self.frames += self._place.take_rows(self.thread.rows[seq : seq + count])
+        seq = self._cursor.seq
+        self.frames += self._cursor.take_rows(self.thread.rows[seq : seq + count])
 
     def take_text(self, state: int) -> None:
-        self.frames += self._place.take_text(self.thread.texts[state])
+        self.frames += self._cursor.take_text(self.thread.texts[state])
 
     def cut(self, lost: int) -> None:
         """The connection breaks; the last frames have not arrived."""
         del self.frames[len(self.frames) - lost :]
-        self._place = self._at(*parse_event_id(self.frames[-1].id)) if self.frames else self._at(0, 0)
+        self._cursor = self._at(*parse_event_id(self.frames[-1].id)) if self.frames else self._at(0, 0)
 
     def finish(self) -> None:
         self.take_rows(len(self.thread.rows))
@@ -148,7 +148,7 @@ PREVIEWS = ("message.started", "message.delta", "reasoning.delta")
 
 
 def assert_texts_are_exact(frames: Sequence[Frame]) -> None:
-    """Deltas follow one another without gap or overlap, and whoever has any of a message has all of it."""
+    """Deltas follow one another without gap or overlap, and a reader that has a part of a message has all of it."""
     said: dict[str, dict[str, str]] = {}
     for frame in frames:
         data = json.loads(frame.data)
@@ -170,7 +170,7 @@ def assert_texts_are_exact(frames: Sequence[Frame]) -> None:
     assert said == {}
 
 
-def place(seq: int = 1, position: int = 0, *, run_id: str | None = None) -> Cursor:
+def cursor_at(seq: int = 1, position: int = 0, *, run_id: str | None = None) -> Cursor:
     return Cursor("thread", run_id, seq=seq, position=position, sent_seq=seq, reset_seq=1)
 
 
@@ -181,11 +181,11 @@ def text(content: str, *, base_seq: int = 1, run_id: str = RUN) -> TextInProgres
 
 
 def test_a_message_starts_once_and_its_deltas_say_where_they_begin() -> None:
-    here = place()
+    cursor = cursor_at()
     progress = text("añ🙂")
-    frames = here.take_text(progress)
+    frames = cursor.take_text(progress)
     progress.append("text", "b")
-    frames += here.take_text(progress)
+    frames += cursor.take_text(progress)
     assert [(frame.type, frame.id, json.loads(frame.data).get("offset")) for frame in frames] == [
         ("message.started", "1-1", None),
         ("message.delta", "1-4", 0),
@@ -194,34 +194,34 @@ def test_a_message_starts_once_and_its_deltas_say_where_they_begin() -> None:
 
 
 def test_a_reader_that_was_sent_more_than_the_text_has_waits() -> None:
-    assert place(position=10).take_text(text("short")) == []
+    assert cursor_at(position=10).take_text(text("short")) == []
 
 
 def test_text_waits_for_the_rows_before_it() -> None:
-    assert place(seq=1).take_text(text("ahead", base_seq=2)) == []
+    assert cursor_at(seq=1).take_text(text("ahead", base_seq=2)) == []
 
 
 def test_the_text_of_another_run_is_not_sent_in_a_runs_stream() -> None:
-    assert place(run_id=RUN).take_text(text("foreign", run_id=OTHER_RUN)) == []
+    assert cursor_at(run_id=RUN).take_text(text("foreign", run_id=OTHER_RUN)) == []
 
 
 def test_a_runs_stream_ends_with_its_terminal_row_and_sends_nothing_after() -> None:
     thread = Thread()
     thread.append("run.failed", resets=True)
     thread.append("thread.updated", run=None)
-    here = place(seq=0, run_id=RUN)
-    frames = here.take_rows(thread.rows)
+    cursor = cursor_at(seq=0, run_id=RUN)
+    frames = cursor.take_rows(thread.rows)
     assert [frame.type for frame in frames] == ["run.started", "run.failed"]
-    assert here.ended
-    assert here.take_text(text("late", base_seq=3)) == []
+    assert cursor.ended
+    assert cursor.take_text(text("late", base_seq=3)) == []
 
 
 def test_a_runs_stream_ends_with_its_thread() -> None:
     thread = Thread()
     thread.append("thread.deleted", run=None)
-    here = place(seq=0, run_id=RUN)
-    here.take_rows(thread.rows)
-    assert here.ended
+    cursor = cursor_at(seq=0, run_id=RUN)
+    cursor.take_rows(thread.rows)
+    assert cursor.ended
 
 
 @pytest.mark.parametrize(
