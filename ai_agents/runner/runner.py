@@ -12,28 +12,21 @@ from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.contexts import Contexts, build_contexts
-from ai_agents.context.side_calls import CallPurpose
 from ai_agents.context.view import ContextAsked, StrategyAsked, read_context
 from ai_agents.core.events import Event
-from ai_agents.core.exceptions import (
-    InvalidRequest,
-    Overloaded,
-    RunCancelled,
-    RunNotFound,
-    run_error,
-)
+from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Agent, ContextView, Message, Run
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
-from ai_agents.runner.admission import AdmissionRequest, Admitted, Admitter, NeedsVerdict, OnBusy
+from ai_agents.runner.admission import AdmissionRequest, OnBusy
 from ai_agents.runner.approvals import Decision, decide
 from ai_agents.runner.cancellation import cancel
 from ai_agents.runner.handle import DatabaseHandle
-from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message
-from ai_agents.runner.ownership import NewLease
+from ai_agents.runner.input_guarding import JudgedMessage
+from ai_agents.runner.message_admission import MessageAdmission
 from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.prepared_turn import RunLimits
 from ai_agents.store import runs
@@ -96,7 +89,7 @@ class AgentRunner:
         self._database = conn.database
         self._executor = conn.executor
         tools = default_registry if tools is None else tools
-        self._contexts = build_contexts(
+        self.contexts = build_contexts(
             conn.database,
             provider=provider,
             memory=memory,
@@ -108,20 +101,14 @@ class AgentRunner:
         )
         self._preparer = TurnPreparer(
             conn.database,
-            self._contexts,
+            self.contexts,
             limits=limits or RunLimits(),
             attachments=None if blobs is None else Attachments(conn, blobs),
             auto_title=auto_title,
         )
-        self._admitter = Admitter(self._preparer.reader)
+        self._admission = MessageAdmission(conn.executor, self._preparer, self.contexts)
         if conn.executor.background is not None:
-            conn.executor.background.offer(self._contexts)
-        self._draining = False
-
-    @property
-    def contexts(self) -> Contexts:
-        """The parts that make requests for this runner's models."""
-        return self._contexts
+            conn.executor.background.offer(self.contexts)
 
     # The main job.
 
@@ -239,7 +226,7 @@ class AgentRunner:
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
         try:
-            admitted = await self._admit(request)
+            admitted = await self._admission.admit(request)
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
             if follow and admitted.follow_up.run is not None:
                 cursor = cursor_at_start(admitted.follow_up.run)
@@ -248,44 +235,12 @@ class AgentRunner:
             self.conn.bus.release(channel)
         return started
 
-    async def _admit(self, request: AdmissionRequest) -> Admitted:
-        """Admit the message; an agent's input guardrails judge it first, between two transactions."""
-        while True:
-            lease = self._executor.lease
-            if self._draining or lease is None:
-                raise Overloaded("This process is stopping.", retry_after_s=1)
-            result = await self._try_to_admit(request, lease)
-            if isinstance(result, Admitted):
-                return result
-            message = await self._judge(result.agent, result.parts, request.thread_id, request.user_id)
-            verdict = Verdict(result.agent["id"], result.agent["version"], message)
-            request = replace(request, parts=message.parts, attachments=(), verdict=verdict)
-
-    async def _try_to_admit(self, request: AdmissionRequest, lease: NewLease) -> Admitted | NeedsVerdict:
-        def work(connection: Connection) -> Admitted:
-            result = self._admitter.admit(connection, request, lease)
-            if isinstance(result, NeedsVerdict):
-                raise _RollBack(result)
-            return result
-
-        try:
-            return await self._executor.commit(work, self._preparer)
-        except _RollBack as undone:
-            return undone.result
-
     async def judge_input(self, agent: Agent, parts: Sequence[TextPart | FilePart], *, user_id: str) -> JudgedMessage:
-        """The allowed form of text and files that reach an agent's thread without being a message for it.
+        """The allowed form of text and files that get into an agent's thread without being answered.
 
         Raises `GuardrailBlocked`, `StorageUnavailable`.
         """
-        return await self._judge(agent, parts, None, user_id)
-
-    async def _judge(
-        self, agent: Agent, parts: Sequence[TextPart | FilePart], thread_id: str | None, user_id: str
-    ) -> JudgedMessage:
-        purpose = CallPurpose(thread_id, agent["id"], user_id=user_id)
-        guards = await self._contexts.guards.prepare(agent["guardrails"], purpose)
-        return await judge_message(guards.input, parts, self._contexts.requests.blobs)
+        return await self._admission.judge(agent, parts, user_id)
 
     async def wait(self, thread_id: str, run_id: str) -> RunResult:
         """The run once it has ended or waits for a person, on whichever process it runs. Raises `RunNotFound`."""
@@ -333,7 +288,7 @@ class AgentRunner:
     async def _with_reason(self, decision: Decision, thread_id: str, run_id: str, reason: str) -> Decision:
         def find(connection: Connection) -> tuple[Agent, str]:
             row = runs.get_row(connection, thread_id, run_id)
-            return self._contexts.agents.get(connection, row["agent_id"], row["agent_version"]), row["user_id"]
+            return self.contexts.agents.get(connection, row["agent_id"], row["agent_version"]), row["user_id"]
 
         agent, user_id = await self._database.read(find)
         judged = await self.judge_input(agent, [TextPart(reason)], user_id=user_id)
@@ -371,9 +326,9 @@ class AgentRunner:
 
         Raises `ThreadNotFound`, `InvalidRequest` for an unknown provider or strategy and where no model is named.
         """
-        await self._contexts.refresh()
+        await self.contexts.refresh()
         asked = ContextAsked(thread_id, user_id, provider, model, strategy, is_admin=is_admin)
-        return await self._database.read(lambda c: read_context(c, self._contexts, asked), long=True)
+        return await self._database.read(lambda c: read_context(c, self.contexts, asked), long=True)
 
     # Following runs and threads.
 
@@ -425,21 +380,12 @@ class AgentRunner:
 
         A stream that ends can be resumed on another process with its last event id.
         """
-        self._draining = True
         for reader in self.conn.readers:
             if reader.run_id is None or self._executor.find_ended(reader.run_id) is None:
                 reader.end()
         await self._executor.drain(grace_s)
         for reader in self.conn.readers:
             reader.end()
-
-
-class _RollBack(Exception):
-    """Undoes the transaction of an admission that needs a verdict first, and carries its result out of it."""
-
-    def __init__(self, result: NeedsVerdict) -> None:
-        super().__init__()
-        self.result = result
 
 
 def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | FilePart, ...]:
