@@ -108,7 +108,6 @@ class PreparedTurn:
         models: FallbackChain[TurnModel],
         request: ModelRequest,
         tool_caller: ToolCaller,
-        guards: RunGuards | None,
         *,
         limits: RunLimits,
         strategy: MemoryStrategy,
@@ -127,7 +126,7 @@ class PreparedTurn:
         self._validator = None if schema is None else OutputValidator(schema)
         self._tools = inputs.tools
         self._tool_caller = tool_caller
-        self._guards = guards
+        self._guards: RunGuards | None = tool_caller.guards
         self._window = inputs.window
         self._strategy = strategy
         self._auto_title = auto_title
@@ -163,7 +162,7 @@ class PreparedTurn:
 
     async def run_tool(self, call: ToolCallPart) -> ToolResultPart:
         """The result of a tool call; a failure is a result, too."""
-        return await self._tool_caller.run(call, self._tools, self._guards)
+        return await self._tool_caller.run(call, self._tools)
 
     def take_findings(self) -> tuple[Finding, ...]:
         """What guardrails found since the last call."""

@@ -11,7 +11,7 @@ from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
-from ai_agents.context.contexts import Contexts, build_contexts
+from ai_agents.context.contexts import build_contexts
 from ai_agents.context.view import ContextAsked, StrategyAsked, read_context
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error

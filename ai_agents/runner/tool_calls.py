@@ -18,29 +18,29 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ToolCaller:
-    """Runs the tool calls of one run. Without `attachments` the rest of a long result is lost."""
+    """Runs the tool calls of one run, and handles their results. Without `attachments` long results are not kept."""
 
     owned: OwnedRun
     executor: ToolExecutor
     attachments: Attachments | None
+    guards: RunGuards | None
 
-    async def run(self, call: ToolCallPart, tools: ToolSet, guards: RunGuards | None) -> ToolResultPart:
+    async def run(self, call: ToolCallPart, tools: ToolSet) -> ToolResultPart:
         """The result of a call; a failure is a result, too."""
         context = ToolContext(self.owned.id, self.owned.thread_id, self.owned.user_id)
+        return await self.executor.run(call, context, tools, handler=self)
 
-        async def keep(text: str) -> FilePart | None:
-            return await self._keep(call.name, text)
+    async def judge_result(self, value: Any) -> Any:
+        """The allowed part of a result. Raises `ToolError` for a blocked one."""
+        return value if self.guards is None else await self.guards.judge_result(value)
 
-        judge = None if guards is None else guards.judge_result
-        return await self.executor.run(call, context, tools, judge=judge, keep=keep)
-
-    async def _keep(self, tool: str, text: str) -> FilePart | None:
+    async def keep_result(self, tool: str, text: str) -> FilePart | None:
         """A file of the user with a tool's whole result; None where it cannot be stored."""
         if self.attachments is None:
             return None
         try:
             return await self.attachments.add_text(self.owned.user_id, f"{tool.replace('/', '-')[:64]}.txt", text)
         except AIAgentsError:
-            facts: dict[str, Any] = {"run_id": self.owned.id, "tool": tool}
+            facts = {"run_id": self.owned.id, "tool": tool}
             _log.warning("a tool's result could not be kept", exc_info=True, extra=facts)
             return None

@@ -3,9 +3,9 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultPart
 from ai_agents.tools.base import ToolContext, ToolError
@@ -18,10 +18,18 @@ _CLEANUP_S = 0.5
 _MAX_NAMES = 20
 _LONG_TEXT = 64 * 1024
 _log = logging.getLogger(__name__)
-# Takes a whole result and returns what may be shown of it. Raises `ToolError` if nothing may be.
-ResultGuard = Callable[[Any], Awaitable[Any]]
-# Stores the text of a whole result as a file; returns None if that fails.
-KeepResult = Callable[[str], Awaitable[FilePart | None]]
+
+
+class ResultHandler(Protocol):
+    """Gets the whole results of tools before the model is shown a part of them."""
+
+    async def judge_result(self, value: Any) -> Any:
+        """Return what may be shown of a result. Raises `ToolError` if nothing may be."""
+        ...
+
+    async def keep_result(self, tool: str, text: str) -> FilePart | None:
+        """Store the text of a result that is too long to be shown; return None if that fails."""
+        ...
 
 
 class ToolExecutor:
@@ -48,22 +56,20 @@ class ToolExecutor:
         context: ToolContext,
         tools: ToolSet,
         *,
-        judge: ResultGuard | None = None,
-        keep: KeepResult | None = None,
+        handler: ResultHandler | None = None,
     ) -> ToolResultPart:
         """Return the result of a call; every fault of the call or the tool is a result with `is_error`.
 
-        `judge` gets the whole result before it is cut or stored; `keep` stores one that is too long to be shown.
         Raises only `CancelledError`.
         """
         value, is_error = await self._call(call, context, tools)
         try:
-            if judge is not None:
-                value = await judge(value)
+            if handler is not None:
+                value = await handler.judge_result(value)
         except ToolError as error:
             value, is_error = str(error), True
         result = shorten(value, max_bytes=self._max_result_bytes)
-        kept = None if keep is None or result.whole is None else await keep(result.whole)
+        kept = None if handler is None or result.whole is None else await handler.keep_result(call.name, result.whole)
         if kept is not None and result.whole is not None:
             text = cut_text(result.whole, max_bytes=self._max_result_bytes, kept_as=kept.file_id)
             return ToolResultPart(call.tool_call_id, call.name, text, is_error=is_error, kept_as=kept)
