@@ -66,6 +66,23 @@ class Agent(TypedDict):
     updated_at: str
 
 
+class AgentChanges(TypedDict, total=False):
+    """Fields of an agent that are replaced."""
+
+    name: str
+    description: str | None
+    system_prompt: str | None
+    provider: str | None
+    model: str | None
+    settings: JsonObject
+    tools: list[str | JsonObject]
+    memory: JsonObject | None
+    guardrails: list[JsonObject]
+    fallbacks: list[ModelName]
+    output_schema: JsonObject | None
+    metadata: JsonObject
+
+
 class Thread(TypedDict):
     """A thread. `summary` is the one that counts now."""
 
@@ -76,6 +93,14 @@ class Thread(TypedDict):
     metadata: JsonObject
     created_at: str
     updated_at: str
+
+
+class ThreadChanges(TypedDict, total=False):
+    """Fields of a thread that are replaced."""
+
+    title: str | None
+    summary: str | None
+    metadata: JsonObject
 
 
 class PublicTextPart(TypedDict):

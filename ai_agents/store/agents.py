@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from ai_agents.core import json
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Agent, Page
+from ai_agents.core.rows import Agent, AgentChanges, Page
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages, roles
 from ai_agents.store.database import HasDatabase
@@ -86,7 +86,7 @@ def get_version(connection: Connection, agent_id: str, version: int) -> Agent:
 
 
 def update_agent(
-    connection: Connection, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+    connection: Connection, agent_id: str, changes: AgentChanges, *, expected_version: int | None = None
 ) -> Agent:
     """Replace these fields of the agent, as its next version. Without a difference there is no new version.
 
@@ -236,7 +236,7 @@ class AgentStore:
         """
         return await self._db.read(lambda c: list_agents(c, user_id=user_id, limit=limit, after=after), long=True)
 
-    async def update(self, agent_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None) -> Agent:
+    async def update(self, agent_id: str, changes: AgentChanges, *, expected_version: int | None = None) -> Agent:
         """Replace these fields of the agent; it gets its next version if that changes anything.
 
         Raises `AgentNotFound`, `PreconditionFailed` if the agent is at another version, `InvalidRequest`.

@@ -16,7 +16,7 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Page, Thread
+from ai_agents.core.rows import Page, Thread, ThreadChanges
 from ai_agents.core.types import FilePart, LogRow
 from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
 from ai_agents.store.database import HasDatabase
@@ -136,7 +136,7 @@ def list_threads(
 
 
 def update_thread(
-    connection: Connection, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+    connection: Connection, thread_id: str, changes: ThreadChanges, *, expected_version: int | None = None
 ) -> tuple[Thread, int]:
     """Replace these of `title`, `summary`, `metadata`, and write a log row if that changes anything.
 
@@ -332,9 +332,7 @@ class ThreadStore:
             lambda c: list_threads(c, user_id=user_id, agent_id=agent_id, limit=limit, after=after), long=True
         )
 
-    async def update(
-        self, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
-    ) -> Thread:
+    async def update(self, thread_id: str, changes: ThreadChanges, *, expected_version: int | None = None) -> Thread:
         """Replace these of `title`, `summary`, `metadata`. Returns the thread.
 
         Raises `ThreadNotFound`, `PreconditionFailed` if the thread is at another version, `InvalidRequest`.
@@ -342,7 +340,7 @@ class ThreadStore:
         return (await self.update_with_version(thread_id, changes, expected_version=expected_version))[0]
 
     async def update_with_version(
-        self, thread_id: str, changes: Mapping[str, Any], *, expected_version: int | None = None
+        self, thread_id: str, changes: ThreadChanges, *, expected_version: int | None = None
     ) -> tuple[Thread, int]:
         """As `update`, and the thread's version after it."""
         return await self._db.write(lambda c: update_thread(c, thread_id, changes, expected_version=expected_version))

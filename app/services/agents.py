@@ -1,13 +1,13 @@
 """Agents: making, reading, changing and deleting them."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
-from ai_agents.core.rows import Agent, Page
+from ai_agents.core.rows import Agent, AgentChanges, Page
 from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents
 from ai_agents.tools.schema import OutputValidator
@@ -55,7 +55,7 @@ async def update_agent(
     if versions is not None:
         expected = (await container.agents.get(agent.id))["version"]
         check_version(versions, expected)
-    return await container.agents.update(agent.id, _fields(body), expected_version=expected)
+    return await container.agents.update(agent.id, cast("AgentChanges", _fields(body)), expected_version=expected)
 
 
 async def delete_agent(

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, MessageNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
-from ai_agents.core.rows import Agent, Page, Thread
+from ai_agents.core.rows import Agent, Page, Thread, ThreadChanges
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
@@ -137,10 +137,11 @@ async def update_thread(
     Raises `PermissionDenied`, `PreconditionFailed`, `ThreadNotFound`, `GuardrailBlocked`.
     """
     _require(user, thread, "update")
-    changes: dict[str, Any] = body.model_dump(include=body.model_fields_set)
+    changes = cast("ThreadChanges", body.model_dump(include=body.model_fields_set))
     findings: tuple[Finding, ...] = ()
-    if changes.get("summary") and (agent := await container.agents.find(thread.agent_id)) is not None:
-        changes["summary"], findings = await _judged_text(container, user, agent, changes["summary"])
+    summary = changes.get("summary")
+    if summary and (agent := await container.agents.find(thread.agent_id)) is not None:
+        changes["summary"], findings = await _judged_text(container, user, agent, summary)
 
     def change(connection: Connection) -> tuple[Thread, int]:
         expected = None

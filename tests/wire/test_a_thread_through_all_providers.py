@@ -20,7 +20,7 @@ from ai_agents import (
 )
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import DiskStore
-from ai_agents.core.rows import Run
+from ai_agents.core.rows import AgentChanges, Run
 from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.providers import anthropic_request, ollama_request, openai_chat_request, openai_responses_request
@@ -89,7 +89,7 @@ class Stage:
     async def cast(self, wire: str, *answers: Answer | Raw, **settings: Any) -> None:
         """Give the agent a model of this wire format, and script its next answers."""
         settings = {"reasoning": "low", **settings} | ({"api": "responses"} if wire == "responses" else {})
-        model = {"provider": provider_of(wire), "model": MODELS[wire][0], "settings": settings}
+        model: AgentChanges = {"provider": provider_of(wire), "model": MODELS[wire][0], "settings": settings}
         await AgentStore(self.conn).update(self.agent_id, model)
         self.fake.script(wire, answers)
 

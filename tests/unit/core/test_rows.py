@@ -14,6 +14,7 @@ from sqlalchemy import Table, inspect
 from ai_agents.core import rows
 from ai_agents.core.types import TokenCounts
 from ai_agents.store import models
+from ai_agents.store.agents import DEFAULTS
 from app.schemas import common
 from app.schemas.agents import AgentRead
 from app.schemas.context import ContextMessage, ContextRead, ContextTokens, ContextTool, LeftOutMessage
@@ -128,6 +129,12 @@ def test_a_whole_row_has_the_columns_of_its_table(row: Any, model: type[models.B
     assert {name for name, hint in hints.items() if NoneType in get_args(hint)} == {
         name for name, column in table.columns.items() if column.nullable
     }
+
+
+def test_what_can_be_changed_are_fields() -> None:
+    assert list(get_type_hints(rows.AgentChanges)) == list(DEFAULTS)
+    for changes, row in ((rows.AgentChanges, rows.Agent), (rows.ThreadChanges, rows.Thread)):
+        assert get_type_hints(changes).items() <= get_type_hints(row).items()
 
 
 def test_what_is_written_to_a_run_are_columns_of_its_table() -> None:

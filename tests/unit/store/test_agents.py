@@ -7,6 +7,7 @@ import pytest
 
 from ai_agents.core.exceptions import AgentNotFound, InvalidCursor, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import is_id, new_id
+from ai_agents.core.rows import AgentChanges
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.roles import RoleStore
@@ -83,7 +84,7 @@ async def test_a_change_makes_the_next_version_and_leaves_the_old_one_as_it_was(
 
 async def test_a_change_that_changes_nothing_makes_no_version(agents: AgentStore) -> None:
     agent = await agents.create("a", metadata={"x": 1, "y": 2})
-    changes: tuple[dict[str, Any], ...] = ({}, {"name": "a"}, {"metadata": {"y": 2, "x": 1}}, {"description": None})
+    changes: tuple[AgentChanges, ...] = ({}, {"name": "a"}, {"metadata": {"y": 2, "x": 1}}, {"description": None})
     for change in changes:
         assert await agents.update(agent["id"], change) == agent
     assert len((await agents.list_versions(agent["id"]))["data"]) == 1
@@ -96,7 +97,7 @@ async def test_what_python_takes_for_equal_but_json_does_not_is_a_change(agents:
 
 async def test_what_an_agent_cannot_become_is_refused(agents: AgentStore) -> None:
     agent = await agents.create("a")
-    changes: tuple[dict[str, Any], ...] = ({"id": "x"}, {"version": 7}, {"name": ""}, {"name": None})
+    changes: tuple[Any, ...] = ({"id": "x"}, {"version": 7}, {"name": ""}, {"name": None})
     for change in changes:
         with pytest.raises(InvalidRequest):
             await agents.update(agent["id"], change)
@@ -114,7 +115,8 @@ async def test_a_change_of_another_version_than_the_expected_is_refused(agents: 
 async def test_changes_at_once_each_make_a_version_and_lose_nothing(agents: AgentStore) -> None:
     agent = await agents.create("a")
     names = ["description", "system_prompt", "provider", "model"]
-    await asyncio.gather(*(agents.update(agent["id"], {name: name}) for name in names))
+    changes: list[Any] = [{name: name} for name in names]
+    await asyncio.gather(*(agents.update(agent["id"], change) for change in changes))
     now = await agents.get(agent["id"])
     assert now["version"] == 5
     assert [now["description"], now["system_prompt"], now["provider"], now["model"]] == names

@@ -18,7 +18,7 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import is_id, new_id, utc_now
-from ai_agents.core.rows import Thread
+from ai_agents.core.rows import Thread, ThreadChanges
 from ai_agents.core.types import (
     LogRow,
     MessageRole,
@@ -155,7 +155,7 @@ async def test_a_change_that_changes_nothing_leaves_no_trace(
     threads: ThreadStore, database: Database, agent_id: str
 ) -> None:
     thread = await threads.create(agent_id, title="T", metadata={"a": 1, "b": 2})
-    changes: tuple[dict[str, Any], ...] = ({}, {"title": "T"}, {"metadata": {"b": 2, "a": 1}}, {"summary": None})
+    changes: tuple[ThreadChanges, ...] = ({}, {"title": "T"}, {"metadata": {"b": 2, "a": 1}}, {"summary": None})
     for change in changes:
         assert await threads.update(thread["id"], change) == thread
     assert await threads.get_with_version(thread["id"]) == (thread, 1)
@@ -164,7 +164,7 @@ async def test_a_change_that_changes_nothing_leaves_no_trace(
 
 async def test_what_a_thread_cannot_become_is_refused(threads: ThreadStore, thread_id: str) -> None:
     before = await threads.get_with_version(thread_id)
-    changes: tuple[dict[str, Any], ...] = ({"agent_id": "x"}, {"version": 2}, {"title": 7}, {"metadata": {"x": 2**70}})
+    changes: tuple[Any, ...] = ({"agent_id": "x"}, {"version": 2}, {"title": 7}, {"metadata": {"x": 2**70}})
     for change in changes:
         with pytest.raises(InvalidRequest):
             await threads.update(thread_id, change)
