@@ -167,6 +167,23 @@ class Message(TypedDict):
     created_at: str
 
 
+class MessageRow(TypedDict):
+    """Every column of a message, with `parts` in their stored form; see `store.models.MessageTable`."""
+
+    id: str
+    thread_id: str
+    run_id: str | None
+    seq: int | None
+    role: MessageRole
+    parts: list[JsonObject]
+    status: MessageStatus
+    user_id: str | None
+    usage: TokenCounts | None
+    metadata: JsonObject
+    created_at: str
+    cost: Money | None
+
+
 class Problem(TypedDict):
     """Why a run failed. `guardrail` and `stage` are present where a guardrail blocked it."""
 

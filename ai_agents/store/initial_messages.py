@@ -13,7 +13,18 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.parts import part_from_stored, part_to_stored
-from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.rows import MessageRow
+from ai_agents.core.types import (
+    FilePart,
+    JsonObject,
+    MessageRole,
+    MessageStatus,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from ai_agents.store import files, thread_log
 from ai_agents.store.messages import insert_messages
 from ai_agents.store.models import MessageTable
@@ -22,7 +33,7 @@ from ai_agents.store.thread_log import Entry
 # Messages per statement: enough to make a round trip cheap, few enough to be small.
 _BATCH = 500
 # Which parts a role can have, and the fields of each part that a request may contain, with their types.
-_PARTS: Mapping[str, tuple[type[Part], ...]] = {
+_PARTS: Mapping[MessageRole, tuple[type[Part], ...]] = {
     "user": (TextPart, FilePart),
     "assistant": (TextPart, ReasoningPart, ToolCallPart),
     "tool": (ToolResultPart,),
@@ -43,12 +54,12 @@ _UNKNOWN_FILE = {"filename": "", "media_type": "", "size_bytes": 0}
 class MessageDraft:
     """An initial message. `parts` are in their stored form; `from_seq` is its place in the thread that was forked."""
 
-    role: str
+    role: MessageRole
     parts: Sequence[JsonObject]
     user_id: str | None
     metadata: Mapping[str, Any]
     created_at: str
-    status: str = "completed"
+    status: MessageStatus = "completed"
     from_seq: int = 0
 
 
@@ -90,7 +101,7 @@ def from_history(connection: Connection, thread_id: str, *, through_seq: int) ->
 def insert(connection: Connection, thread_id: str, drafts: Sequence[MessageDraft]) -> None:
     """Write the messages and their log rows, numbered from 1."""
     for start in range(0, len(drafts), _BATCH):
-        rows = [
+        rows: list[MessageRow] = [
             {
                 "id": new_id(),
                 "thread_id": thread_id,
@@ -136,8 +147,9 @@ def _with_files(
 def _from_message(
     message: Mapping[str, Any], loc: tuple[str | int, ...], user_id: str | None, now: str
 ) -> MessageDraft:
-    role, content = message.get("role"), message.get("content")
-    if not isinstance(role, str) or role not in _PARTS:
+    role = next((known for known in _PARTS if known == message.get("role")), None)
+    content = message.get("content")
+    if role is None:
         raise InvalidRequest("A message's role is user, assistant or tool.", loc=(*loc, "role"))
     given = [{"type": "text", "text": content}] if isinstance(content, str) else content
     if not isinstance(given, Sequence) or not given or content == "":
@@ -147,7 +159,7 @@ def _from_message(
     return MessageDraft(role, parts, user_id if role == "user" else None, metadata, now)
 
 
-def _checked_part(given: Any, role: str, loc: tuple[str | int, ...]) -> JsonObject:
+def _checked_part(given: Any, role: MessageRole, loc: tuple[str | int, ...]) -> JsonObject:
     """The part in its stored form, which every database accepts. Raises `InvalidRequest`."""
     if isinstance(given, Mapping) and given.get("type") == "file":
         given = {**_UNKNOWN_FILE, **given}

@@ -1,14 +1,14 @@
 """Messages: what was said in a thread, who said it, and in which order."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
 from ai_agents.core.parts import part_to_stored, stored_to_public
-from ai_agents.core.rows import Message, Money, Page, PublicPart
+from ai_agents.core.rows import Message, MessageRow, Money, Page, PublicPart
 from ai_agents.core.types import MessageRole, MessageStatus, Part, Usage
 from ai_agents.store import files, pages
 from ai_agents.store.database import HasDatabase
@@ -72,7 +72,7 @@ def insert_message(
     The files that it refers to must exist.
     """
     stored = [part_to_stored(part) for part in parts]
-    row = {
+    row: MessageRow = {
         "id": message_id,
         "thread_id": thread_id,
         "run_id": run_id,
@@ -91,7 +91,7 @@ def insert_message(
     return to_public(row)
 
 
-def insert_messages(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Message]:
+def insert_messages(connection: Connection, rows: Sequence[MessageRow]) -> list[Message]:
     """Write whole rows of `messages` at once. Returns them as clients see them."""
     connection.execute(_INSERT, rows)
     files.link_messages(connection, ((row["id"], row["thread_id"], row["parts"]) for row in rows))
@@ -103,19 +103,19 @@ def place_message(connection: Connection, message_id: str, seq: int) -> Message:
     row = connection.execute(_PLACE, {"message_id": message_id, "new_seq": seq}).mappings().one_or_none()
     if row is None:
         raise MessageNotFound
-    return to_public(row)
+    return to_public(cast("MessageRow", row))
 
 
 def find_message(connection: Connection, thread_id: str, message_id: str) -> Message | None:
     """A message of this thread as clients see it."""
     row = connection.execute(_FIND, {"message_id": message_id, "thread_id": thread_id}).mappings().one_or_none()
-    return None if row is None else to_public(row)
+    return None if row is None else to_public(cast("MessageRow", row))
 
 
 def find_last_answer(connection: Connection, run_id: str) -> Message | None:
     """The assistant's last message of a run."""
     row = connection.execute(_LAST_ANSWER, {"run_id": run_id}).mappings().one_or_none()
-    return None if row is None else to_public(row)
+    return None if row is None else to_public(cast("MessageRow", row))
 
 
 def list_messages(
@@ -125,11 +125,11 @@ def list_messages(
     statement, end = (_OLDEST_FIRST, 0) if order == "asc" else (_NEWEST_FIRST, pages.MAX_SEQ)
     seen = end if after is None else pages.decode_number_cursor(after)
     values = {"thread_id": thread_id, "seen": seen, "count": limit + 1}
-    rows = connection.execute(statement, values).mappings().all()
-    return pages.to_page(rows, limit=limit, cursor=lambda row: pages.encode_cursor(row["seq"]), to_dict=to_public)
+    rows = cast("Sequence[MessageRow]", connection.execute(statement, values).mappings().all())
+    return pages.to_page(rows, limit=limit, cursor=lambda row: pages.encode_cursor(row["seq"] or 0), to_dict=to_public)
 
 
-def to_public(row: Mapping[Any, Any]) -> Message:
+def to_public(row: MessageRow) -> Message:
     """The row of a message, as clients see it."""
     parts = [stored_to_public(part) for part in row["parts"]]
     return {

@@ -50,6 +50,7 @@ DESCRIBED: list[tuple[Any, type[BaseModel]]] = [
 OF_TABLE: list[tuple[Any, type[models.Base]]] = [
     (rows.RunRow, models.RunTable),
     (rows.FileRow, models.FileTable),
+    (rows.MessageRow, models.MessageTable),
     (rows.Role, models.RoleAssignmentTable),
 ]
 PROGRAM = """

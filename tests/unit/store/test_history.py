@@ -170,7 +170,7 @@ def _questions(history: History, run_id: str, end: int) -> dict[str, Callable[[]
 
 def _fill(connection: Connection, thread_id: str, run_id: str, count: int = 300) -> None:
     row: dict[str, Any] = {"thread_id": thread_id, "status": "completed", "user_id": None, "usage": None, "cost": None}
-    rows = [
+    rows: list[Any] = [
         row
         | {
             "id": new_id(),

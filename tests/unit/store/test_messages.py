@@ -1,5 +1,7 @@
 """Messages: their public form, their place in the history, and their list."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Connection
 
@@ -101,10 +103,11 @@ async def test_a_message_has_every_field_of_the_contract_in_its_order(database: 
 )
 def test_the_content_of_a_tool_message_is_what_the_tool_answered(result: object, content: str) -> None:
     stored = {"type": "tool_result", "tool_call_id": "c", "name": "n", "result": result, "is_error": False}
-    row = dict.fromkeys(
+    row: Any = dict.fromkeys(
         ("id", "thread_id", "run_id", "seq", "role", "status", "user_id", "usage", "cost", "metadata", "created_at")
     )
-    assert to_public({**row, "parts": [stored]})["content"] == content
+    row["parts"] = [stored]
+    assert to_public(row)["content"] == content
 
 
 async def test_a_message_that_waits_is_found_but_not_listed_until_it_has_its_place(
