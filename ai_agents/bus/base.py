@@ -24,6 +24,7 @@ class Channel:
 
     `live` says that all that happens in the thread arrives here at once; otherwise readers poll the log.
     `missed` counts the times that something may not have arrived; readers then look at the log once.
+    `newest_seq` is the number of the newest row that arrived, 0 if none did.
     """
 
     def __init__(self, thread_id: str) -> None:
@@ -31,6 +32,7 @@ class Channel:
         self.progress: TextInProgress | None = None
         self.live = True
         self.missed = 0
+        self.newest_seq = 0
         self.holders = 0
         self._rows: deque[LogRow] = deque(maxlen=_MAX_ROWS)
         self._wakers: set[Callable[[], None]] = set()
@@ -52,6 +54,7 @@ class Channel:
                     continue
                 self._rows.clear()
             self._rows.append(row)
+            self.newest_seq = row.seq
         self.touch()
 
     def rows_after(self, seq: int) -> list[LogRow] | None:

@@ -130,7 +130,7 @@ class FallbackChain(Generic[CandidateT]):
 
     def __init__(self, candidates: Sequence[CandidateT], breakers: Breakers, *, patience_s: float = PATIENCE_S) -> None:
         self._candidates = candidates
-        self._breakers = breakers
+        self._breakers = [breakers.get(candidate.provider, candidate.model) for candidate in candidates]
         self._patience_s = patience_s
         self._opened: dict[int, _Opened] = {}
         self._cuts: Counter[int] = Counter()
@@ -161,7 +161,7 @@ class FallbackChain(Generic[CandidateT]):
                 continue
             # A candidate with another one after it gets half of the time that is left.
             own = opened.extended(request, start_within_s=left_s if place == len(order) else left_s / 2)
-            breaker = self._breakers.get(candidate.provider, candidate.model)
+            breaker = self._breakers[index]
             breaker.begin()
             begun = False
             try:
@@ -188,12 +188,8 @@ class FallbackChain(Generic[CandidateT]):
         order = [*range(self._current, count), *range(self._current)]
         if self._cuts[self._current] >= _MAX_CUTS:
             order = [*order[1:], order[0]]
-        closed = [index for index in order if not self._is_open(index)]
+        closed = [index for index in order if not self._breakers[index].is_open]
         return closed or order
-
-    def _is_open(self, index: int) -> bool:
-        candidate = self._candidates[index]
-        return self._breakers.get(candidate.provider, candidate.model).is_open
 
     async def _open(self, index: int, request: ModelRequest) -> _Opened:
         opened = self._opened.get(index)

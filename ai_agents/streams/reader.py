@@ -119,9 +119,9 @@ class StreamReader:
                 if frames:
                     yield frames
                     last_sent = loop.time()
-                    continue
                 if self._cursor.ended:
                     return
+                # Returns at once if something came since the look.
                 await self._wait(heartbeat_s - (loop.time() - last_sent))
                 if loop.time() - last_sent >= heartbeat_s:
                     if not await self._still_may_read():
@@ -157,7 +157,11 @@ class StreamReader:
         if self._missed != self._channel.missed:
             self._missed = self._channel.missed
             self._behind = True
-        rows = None if self._behind else self._channel.rows_after(self._cursor.seq)
+        rows: list[LogRow] | None = []
+        if self._behind:
+            rows = None
+        elif self._channel.newest_seq > self._cursor.seq:
+            rows = self._channel.rows_after(self._cursor.seq)
         if rows is None:
             frames = await self._read_log()
             if self._behind:
