@@ -150,8 +150,12 @@ class Bus:
     def release(self, channel: Channel) -> None:
         """Give a hold back."""
         channel.holders -= 1
-        if channel.holders <= 0:
-            self._channels.pop(channel.thread_id, None)
+        self._drop_unused(channel.thread_id)
+
+    def _drop_unused(self, thread_id: str) -> None:
+        channel = self._channels.get(thread_id)
+        if channel is not None and channel.holders <= 0:
+            del self._channels[thread_id]
 
     def publish(self, rows: Sequence[LogRow]) -> None:
         """Bring committed rows to the channels and the listeners of all processes."""

@@ -36,9 +36,9 @@ _log = logging.getLogger(__name__)
 class Publisher:
     """Publishes rows, text and requests. Its callers never wait, and none of its errors reaches them."""
 
-    def __init__(self, client: Redis, messages: MessageWriter, *, control: bytes) -> None:
+    def __init__(self, client: Redis, writer: MessageWriter, *, control: bytes) -> None:
         self._publish_all = client.register_script(_PUBLISH_ALL)
-        self._messages = messages
+        self._writer = writer
         self._control = control
         self._queue: deque[tuple[bytes, bytes]] = deque()
         self._texts: dict[bytes, SharedChannel] = {}
@@ -125,11 +125,11 @@ class Publisher:
     async def _publish_batch(self) -> None:
         arguments: list[bytes] = []
         if self._lost:
-            arguments += (self._control, self._messages.write(look=True))
+            arguments += (self._control, self._writer.write(look=True))
             self._lost = False
         asks, self._asks = self._asks, set()
         if asks:
-            arguments += (self._control, self._messages.write(ask=tuple(asks)))
+            arguments += (self._control, self._writer.write(ask=tuple(asks)))
         self._take_queued(arguments)
         first_text = len(arguments) // 2
         texts = self._take_texts(arguments)
@@ -163,7 +163,7 @@ class Publisher:
             channel = self._texts.pop(name)
             unpublished = channel.take_unpublished()
             if unpublished is not None:
-                message = self._messages.write_text(*unpublished)
+                message = self._writer.write_text(*unpublished)
                 arguments += (name, message)
                 texts.append((channel, unpublished[0]))
                 size += len(message)

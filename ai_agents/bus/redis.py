@@ -67,8 +67,8 @@ class RedisBus(Bus):
         database = int(self._client.connection_pool.connection_kwargs.get("db") or 0)
         self._control = b"aia:%d:control" % database
         self._thread_prefix = b"aia:%d:thread:" % database
-        self._messages = MessageWriter(new_id())
-        self._publisher = Publisher(self._client, self._messages, control=self._control)
+        self._writer = MessageWriter(new_id())
+        self._publisher = Publisher(self._client, self._writer, control=self._control)
         self._subscriber = Subscriber(self._client, self, control=self._control)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -107,14 +107,9 @@ class RedisBus(Bus):
     def _make_channel(self, thread_id: str) -> Channel:
         return SharedChannel(thread_id, self, connected=self._subscriber.is_connected)
 
-    def release(self, channel: Channel) -> None:
-        """Give a hold back; a channel is kept as long as it is subscribed."""
-        channel.holders -= 1
-        self._drop_unused(channel.thread_id)
-
     def _drop_unused(self, thread_id: str) -> None:
         channel = self._channels.get(thread_id)
-        if channel is not None and channel.holders <= 0 and not channel.is_wanted:
+        if channel is not None and not channel.is_wanted and channel.holders <= 0:
             channel.stop_timer()
             del self._channels[thread_id]
 
@@ -156,16 +151,16 @@ class RedisBus(Bus):
     def _publish_in_thread(self, thread_id: str, rows: Sequence[LogRow]) -> None:
         super()._publish_in_thread(thread_id, rows)
         ends = any(row.type == "thread.deleted" for row in rows)
-        self._publisher.publish(self._control if ends else self._name(thread_id), self._messages.write(rows=rows))
+        self._publisher.publish(self._control if ends else self._name(thread_id), self._writer.write(rows=rows))
 
     def request_cancel(self, run_id: str) -> None:
         """Tell the owner of the run, in whichever process, to look at its cancel flag now."""
         super().request_cancel(run_id)
-        self._publisher.publish(self._control, self._messages.write(cancel=run_id))
+        self._publisher.publish(self._control, self._writer.write(cancel=run_id))
 
     def request_sweep(self) -> None:
         """Tell the other processes that there are runs to take over now."""
-        self._publisher.publish(self._control, self._messages.write(sweep=True))
+        self._publisher.publish(self._control, self._writer.write(sweep=True))
 
     # Hearing.
 
@@ -184,7 +179,7 @@ class RedisBus(Bus):
 
     def on_message(self, name: bytes, message: bytes) -> None:
         """Take a message of another process; this process's own are ignored."""
-        if message.startswith(self._messages.mark):
+        if message.startswith(self._writer.mark):
             return
         channel = self._find_channel(name)
         try:

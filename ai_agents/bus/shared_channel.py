@@ -51,7 +51,7 @@ class SharedChannel(Channel):
         self.is_queued = False
         # Whether this process wants to hear what others publish on the channel, and whether Redis has confirmed that.
         self.is_wanted = self.is_subscribed = False
-        # The next change of that wish.
+        # Fires when `is_wanted` has to change.
         self.timer: asyncio.TimerHandle | None = None
         self.ask_again_at = 0.0
 
@@ -61,13 +61,13 @@ class SharedChannel(Channel):
         return self._owners > 0
 
     def own(self) -> None:
-        """A run begins here."""
+        """Say that a run of this thread is executed in this process from now on."""
         self._owners += 1
         self.live = True
         self._observer.update_subscription(self)
 
     def disown(self) -> None:
-        """A run ends here, or goes on elsewhere."""
+        """Say that a run of this thread is no longer executed in this process."""
         self._owners -= 1
         if not self._owners:
             self._outgoing = None
@@ -94,19 +94,19 @@ class SharedChannel(Channel):
             self.touch()
 
     def attach(self, waker: Callable[[], None]) -> None:
-        """Call `waker` whenever there is something new; the first one makes the bus subscribe."""
+        """Add a reader; the first one makes the bus subscribe."""
         super().attach(waker)
         if len(self._wakers) == 1:
             self._observer.update_subscription(self)
 
     def detach(self, waker: Callable[[], None]) -> None:
-        """Stop calling it."""
+        """Remove a reader; the last one makes the bus unsubscribe."""
         super().detach(waker)
         if not self._wakers:
             self._observer.update_subscription(self)
 
     def stop_timer(self) -> None:
-        """Leave the subscription as it is."""
+        """Cancel the change of `is_wanted` to come, if any."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -114,7 +114,7 @@ class SharedChannel(Channel):
     # Publishing the text that is written here.
 
     def begin(self, progress: TextInProgress) -> None:
-        """A message begins here."""
+        """Begin a message that is written here."""
         self._outgoing = progress
         self._published = 0
         self._has_listeners = None
@@ -162,7 +162,7 @@ class SharedChannel(Channel):
     # Following text that is written elsewhere.
 
     def add_rows(self, rows: Sequence[LogRow]) -> None:
-        """Take note of committed rows."""
+        """Keep committed rows, and ignore text of messages that they end."""
         for row in rows:
             if row.resets and row.seq > self._reset_seq:
                 self._reset_seq = row.seq

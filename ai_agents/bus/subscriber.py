@@ -14,7 +14,7 @@ _MAX_PAUSE_S = 2.0
 _log = logging.getLogger(__name__)
 
 
-class Hearing(Protocol):
+class SubscriberObserver(Protocol):
     """What a subscriber calls."""
 
     def on_connection(self, *, connected: bool) -> None:
@@ -33,9 +33,9 @@ class Subscriber:
     `client` must not connect again by itself: what was published meanwhile would be missed without notice.
     """
 
-    def __init__(self, client: Redis, hearing: Hearing, *, control: bytes) -> None:
+    def __init__(self, client: Redis, observer: SubscriberObserver, *, control: bytes) -> None:
         self._client = client
-        self._hearing = hearing
+        self._observer = observer
         self._control = control
         self._wanted: set[bytes] = {control}
         self._changed = asyncio.Event()
@@ -62,7 +62,7 @@ class Subscriber:
             if self.is_connected:
                 self.is_connected = False
                 pause_s, warned = _FIRST_PAUSE_S, False
-                self._hearing.on_connection(connected=False)
+                self._observer.on_connection(connected=False)
             if not warned:
                 warned = True
                 _log.warning("not connected to Redis; streams of other processes' runs are slower", exc_info=error)
@@ -113,7 +113,7 @@ class Subscriber:
                     raise TimeoutError("Redis is silent")
                 await pubsub.ping()
             elif heard[0] == b"message":
-                self._hearing.on_message(heard[1], heard[2])
+                self._observer.on_message(heard[1], heard[2])
             else:
                 await pubsub.handle_message(heard)  # type: ignore[no-untyped-call]  # redis-py's gap
                 if heard[0] == b"subscribe":
@@ -122,9 +122,9 @@ class Subscriber:
 
     def _on_subscribed(self, channel: bytes) -> None:
         if channel != self._control:
-            self._hearing.on_subscribed(channel)
+            self._observer.on_subscribed(channel)
         elif not self.is_connected:
             self.is_connected = True
             self.tried.set()
             _log.info("connected to Redis")
-            self._hearing.on_connection(connected=True)
+            self._observer.on_connection(connected=True)

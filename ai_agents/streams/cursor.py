@@ -5,25 +5,16 @@ An event's id is `<seq>-<position>`: the newest row sent so far, and how much of
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ai_agents.bus.progress import TextInProgress, TextSegment
 from ai_agents.core import json
 from ai_agents.core.events import TERMINAL_EVENTS, EventType, event_data
 from ai_agents.core.exceptions import InvalidEventId
 from ai_agents.core.types import LogRow
+from ai_agents.streams.sse import Frame
 
 # 15 digits hold every number that a database or a clock produces here, and are exact in JavaScript.
 _EVENT_ID = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """An event to send: its type, its id and its data as one line of JSON."""
-
-    type: EventType
-    id: str
-    data: str
 
 
 def parse_event_id(event_id: str) -> tuple[int, int]:

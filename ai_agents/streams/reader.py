@@ -15,9 +15,9 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
-from ai_agents.streams.cursor import Cursor, Frame
+from ai_agents.streams.cursor import Cursor
 from ai_agents.streams.log_watch import LogWatch
-from ai_agents.streams.sse import HEARTBEAT, PRELUDE, frame
+from ai_agents.streams.sse import HEARTBEAT, PRELUDE, Frame
 
 # How soon a database that was away is asked again.
 _RETRY_S = 0.5
@@ -148,7 +148,7 @@ class StreamReader:
         frames = self.frames()
         try:
             async for batch in frames:
-                yield "".join([frame(each.type, each.id, each.data) for each in batch]).encode() if batch else HEARTBEAT
+                yield "".join([each.to_sse() for each in batch]).encode() if batch else HEARTBEAT
         finally:
             await frames.aclose()
 

@@ -1,22 +1,31 @@
-"""Frames: events as the bytes of a server-sent event stream."""
+"""Frames: events as text of a server-sent event stream."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from ai_agents.core import json
-from ai_agents.core.events import Event
+from ai_agents.core.events import Event, EventType
 
 # The first bytes of every stream: how soon a browser reconnects, and a comment that makes proxies pass the headers on.
 PRELUDE = b"retry: 1000\n: ok\n\n"
 HEARTBEAT = b": ping\n\n"
 
 
-def frame(event_type: str, event_id: str, data: str) -> str:
-    """One event as text of the stream; `data` is one line of JSON."""
-    return f"event: {event_type}\nid: {event_id}\ndata: {data}\n\n"
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An event to send: its type, its id and its data as one line of JSON."""
+
+    type: EventType
+    id: str
+    data: str
+
+    def to_sse(self) -> str:
+        """The frame as text of the stream."""
+        return f"event: {self.type}\nid: {self.id}\ndata: {self.data}\n\n"
 
 
 async def stream_as_sse(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
     """The frames of the events of `AgentRunner.stream`, for a `text/event-stream` response."""
     yield PRELUDE
     async for event in events:
-        yield frame(event.type, event.id, json.dumps(dict(event.data))).encode()
+        yield Frame(event.type, event.id, json.dumps(dict(event.data))).to_sse().encode()

@@ -275,6 +275,16 @@ async def test_a_reader_where_the_run_is_hears_of_others_rows_too(replicas: tupl
     await eventually(lambda: reader.channel.rows_after(1) == [row(2)], what="the row")
 
 
+async def test_a_reader_of_a_run_that_leaves_the_process_hears_of_others(replicas: tuple[Replica, Replica]) -> None:
+    one, other = replicas
+    reader = one.read()
+    one.write().leave()
+    await reader.is_heard()
+    writer = other.write(fence=2)
+    writer.say("goes on elsewhere")
+    await reader.has(writer)
+
+
 async def test_a_process_ignores_its_own_messages(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     writer, reader, follower = one.write(), one.read(), other.read()

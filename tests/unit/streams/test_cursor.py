@@ -12,7 +12,8 @@ from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
 from ai_agents.core.exceptions import InvalidEventId
 from ai_agents.core.types import JsonObject, LogRow
-from ai_agents.streams.cursor import Cursor, Frame, parse_event_id
+from ai_agents.streams.cursor import Cursor, parse_event_id
+from ai_agents.streams.sse import Frame
 
 RUN, OTHER_RUN = "run", "other-run"
 
