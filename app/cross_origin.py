@@ -4,24 +4,8 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 _METHODS = ("GET", "POST", "PATCH", "DELETE")
-_REQUEST_HEADERS = (
-    "authorization",
-    "content-type",
-    "idempotency-key",
-    "if-match",
-    "last-event-id",
-    "prefer",
-    "x-request-id",
-)
-_RESPONSE_HEADERS = (
-    "content-disposition",
-    "etag",
-    "location",
-    "ratelimit",
-    "ratelimit-policy",
-    "retry-after",
-    "x-request-id",
-)
+_ACCEPTED = ("authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "prefer", "x-request-id")
+_EXPOSED = ("content-disposition", "etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
 # How long browsers may keep the answer to a preflight request.
 _PREFLIGHT_S = 7200
 
@@ -36,7 +20,7 @@ def allow_origins(app: FastAPI, origins: list[str]) -> None:
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=_METHODS,
-            allow_headers=_REQUEST_HEADERS,
-            expose_headers=_RESPONSE_HEADERS,
+            allow_headers=_ACCEPTED,
+            expose_headers=_EXPOSED,
             max_age=_PREFLIGHT_S,
         )

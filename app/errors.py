@@ -1,47 +1,10 @@
 """Errors of the service itself, beside those of the framework. `app/problems.py` says how they are answered."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from ai_agents.core.exceptions import InvalidRequest, RequestError
 from ai_agents.core.types import JsonObject
 
-# The codes of all problems; `app.problems.STATUSES` gives each its status.
-ProblemCode = Literal[
-    "invalid_request",
-    "not_found",
-    "unauthorized",
-    "forbidden",
-    "precondition_failed",
-    "invalid_cursor",
-    "invalid_event_id",
-    "invalid_idempotency_key",
-    "method_not_allowed",
-    "payload_too_large",
-    "unsupported_media_type",
-    "rate_limited",
-    "queue_full",
-    "budget_exceeded",
-    "thread_busy",
-    "last_owner",
-    "agent_deleted",
-    "run_cancelled",
-    "conflict",
-    "idempotency_key_reused",
-    "guardrail_blocked",
-    "context_overflow",
-    "tool_loop_limit",
-    "provider_rate_limited",
-    "provider_rejected",
-    "provider_error",
-    "provider_truncated",
-    "provider_timeout",
-    "provider_not_configured",
-    "run_interrupted",
-    "overloaded",
-    "database_unavailable",
-    "internal",
-]
 # A body can hold a hundred thousand mistakes; the first of them are enough.
 MAX_ERRORS = 50
 MAX_LOC_PARTS = 32

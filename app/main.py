@@ -16,6 +16,7 @@ from ai_agents.core.exceptions import AIAgentsError
 from app import console, cross_origin, openapi
 from app.container import Container, open_container
 from app.errors import InvalidFields
+from app.event_streams import OpenStreams, come_back_later
 from app.middleware import REQUEST_ID, RequestContext
 from app.problems import problem_of, problem_of_status, validation_errors
 from app.rates import RequestRates
@@ -38,7 +39,6 @@ from app.routers import (
     tools,
     usage,
 )
-from app.routers.sse import OpenStreams, come_back_later
 from app.settings import Settings
 
 ROUTERS = (

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.routers.described import REF
+from app.described import REF
+from app.problems import STATUSES
 from app.schemas.agents import CreateAgent, UpdateAgent
 from app.schemas.common import FilePartIn, ProblemRead, TextPartIn
 from app.schemas.events import StreamEvent
@@ -106,8 +107,10 @@ def _restore_defaults(schema: dict[str, Any]) -> None:
 
 
 def _schemas() -> dict[str, Any]:
+    """The schemas of `MODELS`, and of the models in them."""
     models: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in MODELS]
     schemas: dict[str, Any] = models_json_schema(models, ref_template=REF)[1]["$defs"]
+    schemas["ProblemRead"]["properties"]["code"]["enum"] = list(STATUSES)
     return schemas
 
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.dependencies import AppContainer, OnThread, User
+from app.described import USER, failures
 from app.responses import JsonResponse
-from app.routers.described import USER, failures
 from app.schemas.context import ContextRead
 from app.services import context
 

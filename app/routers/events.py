@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.dependencies import AppContainer, LastEventId, Paging, ReadsThread
+from app.described import EVENTS, PAGE, USER, failures
+from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.responses import JSON, JsonResponse
-from app.routers.described import EVENTS, PAGE, USER, failures
-from app.routers.sse import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.schemas.runs import EventPage
 from app.services import events
 

@@ -5,9 +5,9 @@ from starlette.responses import Response
 
 from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
 from app.dependencies import AppContainer, IdempotencyKey, User
+from app.described import BODY, ONCE, USER, failures, file_request, headers
 from app.downloads import Download
 from app.responses import JsonResponse, created, no_content
-from app.routers.described import BODY, ONCE, USER, failures, file_request, headers
 from app.schemas.files import FileRead
 from app.services import files
 from app.uploads import fingerprint, read_upload

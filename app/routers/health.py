@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from ai_agents.core.exceptions import Overloaded
 from app.dependencies import AppContainer
+from app.described import failures
 from app.responses import JsonResponse
-from app.routers.described import failures
 from app.schemas.catalogue import Health
 from app.services import health
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from ai_agents.core.types import JobStatus
 from app.dependencies import AppContainer, Paging, User
+from app.described import PAGE, USER, failures
 from app.responses import JsonResponse
-from app.routers.described import PAGE, USER, failures
 from app.schemas.common import UserId
 from app.schemas.jobs import JobPage, JobRead
 from app.services import jobs

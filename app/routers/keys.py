@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from app.bodies import json_body
 from app.dependencies import AppContainer, Paging, User
+from app.described import BODY, PAGE, USER, failures, json_request
 from app.responses import JsonResponse, created, no_content
-from app.routers.described import BODY, PAGE, USER, failures, json_request
 from app.schemas.keys import CreateKey, KeyPage, NewKeyRead
 from app.services import keys
 

@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from app.dependencies import User
+from app.described import USER, failures
 from app.responses import JsonResponse
-from app.routers.described import USER, failures
 from app.schemas.keys import Me
 
 router = APIRouter(tags=["keys"])

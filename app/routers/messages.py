@@ -9,11 +9,11 @@ from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.rows import Message, Run
 from app.bodies import fingerprint, read_model
 from app.dependencies import AppContainer, IdempotencyKey, OnThread, Paging, User
+from app.described import BODY, EVENTS, ONCE, PAGE, USER, failures, headers, json_request
+from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
 from app.problems import problem_of_run
 from app.responses import JsonResponse
-from app.routers.described import BODY, EVENTS, ONCE, PAGE, USER, failures, headers, json_request
-from app.routers.sse import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.schemas.messages import CreateMessage, MessagePage, MessageRead
 from app.schemas.runs import RunRead
 from app.services import messages

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.dependencies import AppContainer, User
-from app.routers.described import USER, failures
+from app.described import USER, failures
 from app.services import metrics
 
 router = APIRouter(tags=["health"])

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from app.dependencies import AppContainer, authenticated
+from app.described import USER, failures
 from app.responses import JsonResponse
-from app.routers.described import USER, failures
 from app.schemas.catalogue import ProviderPage
 from app.services import providers
 

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from ai_agents.core.types import ResourceType
 from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, Paging, User
+from app.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.responses import JsonResponse, created, no_content
-from app.routers.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.schemas.roles import CreateRole, RolePage, RoleRead
 from app.services import roles
 from app.services.repeats import create_once

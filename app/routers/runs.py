@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from app.bodies import json_body
 from app.dependencies import AppContainer, LastEventId, OnThread, Paging, ReadsThread, User
+from app.described import BODY, EVENTS, PAGE, USER, failures, json_request
+from app.event_streams import EventStreamResponse, OpenStreams
 from app.responses import JsonResponse, no_content
-from app.routers.described import BODY, EVENTS, PAGE, USER, failures, json_request
-from app.routers.sse import EventStreamResponse, OpenStreams
 from app.schemas.runs import Approval, RunPage, RunRead
 from app.services import events, runs
 

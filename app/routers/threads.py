@@ -8,8 +8,8 @@ from starlette.responses import Response
 from ai_agents.core.rows import Thread
 from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnThread, Paging, User
+from app.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.responses import JsonResponse, created, etag, no_content, versioned
-from app.routers.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.schemas.threads import CreateThread, ForkThread, ThreadPage, ThreadRead, UpdateThread
 from app.services import threads
 from app.services.repeats import create_once

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from app.bodies import json_body
 from app.dependencies import AppContainer, User
+from app.described import BODY, USER, failures, json_request
 from app.responses import JsonResponse
-from app.routers.described import BODY, USER, failures, json_request
 from app.schemas.tickets import CreateTicket, TicketRead
 from app.services import tickets
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, User
+from app.described import BODY, ONCE, USER, failures, headers, json_request
 from app.responses import JsonResponse, created, no_content
-from app.routers.described import BODY, ONCE, USER, failures, headers, json_request
 from app.schemas.tools import ApproveTools, CreateTool, ToolPage
 from app.services import tools
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.dependencies import AppContainer, Paging, User
+from app.described import PAGE, USER, failures
 from app.responses import JsonResponse
-from app.routers.described import PAGE, USER, failures
 from app.schemas.usage import UsagePage
 from app.services import usage
 

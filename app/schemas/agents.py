@@ -214,25 +214,8 @@ Fallbacks = Annotated[list[Fallback], Field(max_length=8)]
 Description = Annotated[str, Field(max_length=2000)]
 
 
-class CreateAgent(Strict):
-    """Only `name` is needed. Without a provider and a model the agent uses the service's default."""
-
-    name: Line
-    description: Description | None = None
-    system_prompt: LongText | None = None
-    provider: ProviderNameIn | None = None
-    model: ModelNameIn | None = None
-    settings: AgentSettings = AgentSettings()
-    tools: Tools = []
-    memory: MemoryConfig | None = None
-    guardrails: Guardrails = []
-    fallbacks: Fallbacks = []
-    output_schema: dict[str, Any] | None = None
-    metadata: Metadata = {}
-
-
-class UpdateAgent(Strict):
-    """Fields that are left out stay; a field that is given is replaced as a whole. A change makes a new version."""
+class AgentFields(Strict):
+    """What a client can set of an agent."""
 
     name: Line = ""
     description: Description | None = None
@@ -248,7 +231,14 @@ class UpdateAgent(Strict):
     metadata: Metadata = {}
 
 
-AnyAgent = CreateAgent | UpdateAgent
+class CreateAgent(AgentFields):
+    """Only `name` is needed. Without a provider and a model the agent uses the service's default."""
+
+    name: Line
+
+
+class UpdateAgent(AgentFields):
+    """Fields that are left out stay; a field that is given is replaced as a whole. A change makes a new version."""
 
 
 class AgentRead(Read):

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from ai_agents.core.types import FilePart, TextPart
-from app.errors import MAX_ERRORS, MAX_LOC_PARTS, ProblemCode
+from app.errors import MAX_ERRORS, MAX_LOC_PARTS
 from app.settings import Settings
 
 MAX_CONTENT: int = Settings.model_fields["max_content_characters"].default
@@ -173,7 +173,7 @@ class ProblemRead(Read):
     title: str
     status: int
     detail: str
-    code: ProblemCode = Field(description="A stable word for what went wrong.")
+    code: str = Field(description="A stable word for what went wrong.")
     request_id: str
     errors: Annotated[list[FieldError], Field(max_length=MAX_ERRORS)] | None = Field(
         None, description="For `invalid_request`: what is wrong, without the value."

@@ -12,7 +12,7 @@ from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents
 from ai_agents.tools.schema import OutputValidator
 from app.container import Container
-from app.schemas.agents import AnyAgent, CreateAgent, JudgeConfig, ToolChoice, UpdateAgent
+from app.schemas.agents import AgentFields, CreateAgent, JudgeConfig, ToolChoice, UpdateAgent
 from app.services.access import VisibleAgent
 from app.services.arguments import PageArguments, check_version
 from app.services.identity import Principal
@@ -77,7 +77,7 @@ def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
         raise PermissionDenied(f"Your role on the agent does not allow to {action} it.")
 
 
-def _check_names(container: Container, body: AnyAgent) -> None:
+def _check_names(container: Container, body: AgentFields) -> None:
     """Raises `InvalidRequest` for an unknown provider, an API that it does not have, or a bad output schema."""
     if body.output_schema is not None:
         OutputValidator(body.output_schema)
@@ -94,13 +94,13 @@ def _check_names(container: Container, body: AnyAgent) -> None:
             raise _unknown("provider", known, "fallbacks", number, "provider")
 
 
-async def _check_guardrails(body: AnyAgent) -> None:
+async def _check_guardrails(body: AgentFields) -> None:
     """Raises `InvalidRequest` for a guardrail that cannot be built. In a thread: large patterns compile slowly."""
     if body.guardrails:
         await asyncio.to_thread(build_guardrails, [guardrail.model_dump() for guardrail in body.guardrails])
 
 
-async def _check_tools(container: Container, body: AnyAgent) -> None:
+async def _check_tools(container: Container, body: AgentFields) -> None:
     """Raises `InvalidRequest` for a tool that does not exist or is off."""
     names = [tool.name if isinstance(tool, ToolChoice) else tool for tool in body.tools]
     if all(container.tools.registry.find(name) is not None for name in names):
@@ -118,7 +118,7 @@ def _unknown(kind: str, known: set[str], *loc: str | int) -> InvalidRequest:
     return InvalidRequest(f"There is no {kind} of this name; there are {some}.", loc=loc)
 
 
-def _fields(body: AnyAgent) -> dict[str, Any]:
+def _fields(body: AgentFields) -> dict[str, Any]:
     """The fields that were sent, as the store takes them."""
     sent = body.model_fields_set
     fields = body.model_dump(include=sent, exclude={"settings", "memory"})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.routers.sse import OpenStreams
+from app.event_streams import OpenStreams
 from tests.api.live import TIMEOUT_S, Live, events_of, next_of, serve, text_of
 from tests.api.service import check_problem, give_role, settings_for
 from tests.support.waiting import eventually

@@ -14,9 +14,9 @@ from ai_agents.core.events import TERMINAL_EVENTS, EventType, LastingEventType
 from ai_agents.core.exceptions import AIAgentsError
 from app import errors as app_errors
 from app.bodies import JsonBody
+from app.described import UPLOAD
 from app.main import ROUTERS, create_app
 from app.problems import MEDIA_TYPE, STATUSES
-from app.routers.described import UPLOAD
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = {"/livez", "/readyz"}
