@@ -6,7 +6,7 @@ from contextlib import suppress
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import ProviderError, RequestError
-from ai_agents.core.rows import Agent, Notice
+from ai_agents.core.rows import Agent, ModelName, Notice
 from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import FallbackChain
 from ai_agents.runner.guarding import RunGuards
@@ -46,13 +46,13 @@ class TurnPreparer:
         """
         await self._contexts.refresh()
         notices: list[Notice] = []
-        place, first, inputs = await self._first_model(run, inputs, notices)
-        agent = inputs.agent
-        notices += [{"code": "tool_missing", "tool": name} for name in inputs.tools.missing]
+        first = await self._first_model(run, inputs, notices)
+        agent = first.inputs.agent
+        notices += [{"code": "tool_missing", "tool": name} for name in first.inputs.tools.missing]
         opened = await first.open()
         return PreparedTurn(
-            inputs,
-            FallbackChain([first, *self._fallbacks(run, agent, place, notices)], self._breakers),
+            first.inputs,
+            FallbackChain([first, *self._fallbacks_after(first, run, notices)], self._breakers),
             opened.request,
             ToolCaller(run, self._executor, self._attachments, await self._guards(run, agent)),
             limits=self._limits,
@@ -61,39 +61,28 @@ class TurnPreparer:
             notices=notices,
         )
 
-    async def _first_model(
-        self, run: OwnedRun, inputs: TurnInputs | None, notices: list[Notice]
-    ) -> tuple[int, TurnModel, TurnInputs]:
-        """The place of the first model that can be prepared, the model and its inputs.
-
-        Raises the error of the agent's own model where none can.
-        """
+    async def _first_model(self, run: OwnedRun, inputs: TurnInputs | None, notices: list[Notice]) -> TurnModel:
+        """The first model that can be prepared. Raises the error of the agent's own model where none can."""
         try:
-            return 0, *await self._prepare_model(run, 0, inputs or await self.reader.fetch(run), notices)
+            return await self._prepared_model(run, 0, inputs or await self.reader.fetch(run), notices)
         except (ProviderError, RequestError):
             agent = self._contexts.agents.find(run.agent_id, run.agent_version)
             for place in range(1, 1 + len(agent["fallbacks"] if agent else ())):
                 with suppress(ProviderError, RequestError):
-                    return place, *await self._prepare_model(run, place, await self.reader.fetch(run, place), notices)
+                    return await self._prepared_model(run, place, await self.reader.fetch(run, place), notices)
             raise
 
-    async def _prepare_model(
-        self, run: OwnedRun, place: int, inputs: TurnInputs, notices: list[Notice]
-    ) -> tuple[TurnModel, TurnInputs]:
-        model = TurnModel(
-            self.reader,
-            run,
-            place,
-            name={"provider": inputs.provider.name, "model": inputs.model},
-            notices=notices,
-        )
+    async def _prepared_model(self, run: OwnedRun, place: int, inputs: TurnInputs, notices: list[Notice]) -> TurnModel:
+        name: ModelName = {"provider": inputs.provider.name, "model": inputs.model}
+        model = TurnModel(self.reader, run, place, name=name, notices=notices)
         await model.prepare(inputs)
-        return model, inputs
+        return model
 
-    def _fallbacks(self, run: OwnedRun, agent: Agent, after: int, notices: list[Notice]) -> Sequence[TurnModel]:
+    def _fallbacks_after(self, first: TurnModel, run: OwnedRun, notices: list[Notice]) -> Sequence[TurnModel]:
+        names = first.inputs.agent["fallbacks"][first.place :]
         return [
             TurnModel(self.reader, run, place, name=name, notices=notices)
-            for place, name in enumerate(agent["fallbacks"][after:], start=after + 1)
+            for place, name in enumerate(names, start=first.place + 1)
         ]
 
     async def _guards(self, run: OwnedRun, agent: Agent) -> RunGuards | None:

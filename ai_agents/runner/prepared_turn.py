@@ -40,25 +40,27 @@ class RunLimits:
 class TurnModel(Candidate):
     """One of the agent's models in one run: its own (`place` 0) or a fallback.
 
-    `meter` counts its calls once it is prepared. What its request leaves out is added to `notices`.
+    `inputs` and `meter`, which counts its calls, are there once it is prepared. What its request leaves out is added to
+    `notices`.
     """
 
+    inputs: TurnInputs
     meter: Meter
 
     def __init__(
         self, reader: InputReader, run: OwnedRun, place: int, *, name: ModelName, notices: list[Notice]
     ) -> None:
         super().__init__(name["provider"], name["model"])
+        self.place = place
         self._reader = reader
         self._run = run
-        self._place = place
         self._notices = notices
         self._opened: CompactingModel | None = None
 
     async def open(self) -> CompactingModel:
         """The model with its request, for the thread as it is now. Raises what `prepare` and the reader raise."""
         if self._opened is None:
-            return await self.prepare(await self._reader.fetch(self._run, self._place))
+            return await self.prepare(await self._reader.fetch(self._run, self.place))
         return self._opened
 
     async def prepare(self, inputs: TurnInputs) -> CompactingModel:
@@ -66,6 +68,7 @@ class TurnModel(Candidate):
 
         Raises `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`, `StorageUnavailable`.
         """
+        self.inputs = inputs
         contexts = self._reader.contexts
         agent, provider, model = inputs.agent, inputs.provider, inputs.model
         built = contexts.requests.build(agent, inputs.window, provider.name, model, tools=inputs.tools)
