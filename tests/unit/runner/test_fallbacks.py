@@ -47,7 +47,7 @@ async def test_fallbacks_are_tried_in_order_and_the_run_tells_of_all(
     detail = present(outcome.run["error"])["detail"]
     assert detail.startswith("anthropic failed (529, some_error).")
     assert "openai:gpt-4o: openai refused the request (401, some_error)." in detail
-    assert "ollama:llama3.1: ollama refused the request (404)." in detail
+    assert "ollama:llama3.1: ollama refused the request (404, some_error)." in detail
     assert (await thread.ask()).run["status"] == "completed"
 
 
