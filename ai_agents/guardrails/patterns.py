@@ -270,7 +270,7 @@ def _changes() -> list[tuple[int, str]]:
     for start in range(0, sys.maxunicode, 256):
         block = "".join(map(chr, range(start, start + 256)))
         if fold(block) != block:
-            changes += [(ord(each), fold(each)) for each in block if fold(each) != each]
+            changes += [(ord(each), folded) for each in block if (folded := fold(each)) != each]
     return changes
 
 
