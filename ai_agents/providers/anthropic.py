@@ -8,9 +8,8 @@ from typing import Any
 
 from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
+from ai_agents.providers.anthropic_messages import AnthropicParser, headers_to_wire, to_wire
 from ai_agents.providers.anthropic_models import NAME, anthropic_files
-from ai_agents.providers.anthropic_request import headers_to_wire, to_wire
-from ai_agents.providers.anthropic_stream import AnthropicParser
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.errors import error_from_response, error_from_transport, not_configured
 from ai_agents.providers.http_provider import HTTPProvider
@@ -24,20 +23,7 @@ class AnthropicProvider(HTTPProvider):
 
     name = NAME
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        model: str | None = None,
-        base_url: str | None = None,
-        max_retries: int = 2,
-    ) -> None:
-        super().__init__(model=model, max_retries=max_retries)
-        self._api_key = api_key
-        self._base_url = base_url
-
     def capabilities(self, model: str) -> Capabilities:
-        """What this model can be used for."""
         return Capabilities(files=anthropic_files(model))
 
     def _build(self) -> ProviderTransport:
@@ -64,9 +50,8 @@ class AnthropicProvider(HTTPProvider):
 
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         payload = to_wire(request)
-        return await transport.post(
-            "/v1/messages", encode_body(payload), timeout_s=timeout_s, headers=headers_to_wire(payload)
-        )
+        headers = headers_to_wire(payload)
+        return await transport.post("/v1/messages", encode_body(payload), timeout_s=timeout_s, headers=headers)
 
     def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
         return AnthropicParser(request, before=before if isinstance(before, AnthropicParser) else None)
@@ -82,7 +67,6 @@ class _RenewingTransport(SDKTransport):
     async def post(
         self, path: str, content: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> OpenResponse:
-        """As in `ProviderTransport`."""
         import anthropic
         import httpx2
 

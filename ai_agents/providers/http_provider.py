@@ -3,8 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ai_agents.core.exceptions import PackageMissing, ProviderError, ProviderTimeout
 from ai_agents.core.pressure import pressure
@@ -16,19 +15,10 @@ from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
 from ai_agents.providers.transport import OpenResponse, ProviderTransport
 
 DEFAULT_TIMEOUT_S = 60.0
-# After its terminal event a response has only its end left. Reading that frees the connection for the next request.
-_DRAIN_S = 0.5
 # While the event loop is overloaded, a stream is still read at least this often.
 _LONGEST_PAUSE_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A response whose first events are in `parser`; `failure` is the error that came right after them."""
-
-    response: OpenResponse
-    parser: ResponseParser
-    failure: ProviderError | None
+# A response, the parser that has its first events, and the error that came right after them.
+_Begun = tuple[OpenResponse, ResponseParser, ProviderError | None]
 
 
 class HTTPProvider(Provider):
@@ -36,11 +26,21 @@ class HTTPProvider(Provider):
 
     The transport is built on first use, once per event loop, and all requests share its connections.
     `max_retries` counts the tries after the first one; a request is tried again only before its answer begins.
+    `settings.timeout_s` of a request is the longest silence in seconds; None means 60.
     """
 
-    def __init__(self, *, model: str | None, max_retries: int) -> None:
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        max_retries: int = 2,
+    ) -> None:
         super().__init__(model=model)
         self.max_retries = max_retries
+        self._api_key = api_key
+        self._base_url = base_url
         self._transport: ProviderTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._building = asyncio.Lock()
@@ -50,16 +50,11 @@ class HTTPProvider(Provider):
         await self._ready_transport()
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
-        """Stream one response; see `Provider.stream`.
-
-        `settings.timeout_s` is the longest silence in seconds; None means 60.
-        """
         request = self._with_model(request)
         transport = await self._ready_transport()
         before: ResponseParser | None = None
         while True:
-            begun = await self._begin(transport, request, before)
-            response, parser, failure = begun.response, begun.parser, begun.failure
+            response, parser, failure = await self._begin(transport, request, before)
             events = parser.writer.events
             try:
                 while True:
@@ -72,10 +67,8 @@ class HTTPProvider(Provider):
                         break
                     if pause_s := pressure.pause_s(_LONGEST_PAUSE_S):
                         await asyncio.sleep(pause_s)
-                    failure = await _read(response, parser)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_DRAIN_S):
-                        await response.drain()
+                    failure = await response.read_into(parser)
+                await response.drain()
             finally:
                 await response.aclose()
             continuation = parser.continuation()
@@ -128,7 +121,7 @@ class HTTPProvider(Provider):
         try:
             failure: ProviderError | None = None
             while not (parser.writer.events or parser.done or failure):
-                failure = await _read(response, parser)
+                failure = await response.read_into(parser)
                 # The first bytes are here. From now on only silence has a limit: a model may think for long.
                 deadline.reschedule(None)
             if failure is not None and not parser.writer.events:
@@ -136,7 +129,7 @@ class HTTPProvider(Provider):
         except BaseException:
             await response.aclose()
             raise
-        return _Begun(response, parser, failure)
+        return response, parser, failure
 
     def _with_model(self, request: ModelRequest) -> ModelRequest:
         if request.model:
@@ -160,22 +153,6 @@ class HTTPProvider(Provider):
     @abstractmethod
     def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
         """A parser for the response to this request. `before` parsed the response that this one continues."""
-
-
-async def _read(response: OpenResponse, parser: ResponseParser) -> ProviderError | None:
-    """Read one chunk into the parser.
-
-    A failure is returned with the usage that is known, not raised: the events before it are to be delivered first.
-    """
-    try:
-        chunk = await response.read()
-    except ProviderError as error:
-        failure: ProviderError | None = error
-    else:
-        failure = parser.finish() if chunk is None else parser.feed(chunk)
-    if failure is not None:
-        failure.usage = parser.usage()
-    return failure
 
 
 def _timeout_s(request: ModelRequest) -> float:

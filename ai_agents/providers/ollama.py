@@ -5,9 +5,7 @@ from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.lines import encode_body
-from ai_agents.providers.ollama_models import NAME, ollama_files
-from ai_agents.providers.ollama_request import to_wire
-from ai_agents.providers.ollama_stream import OllamaParser
+from ai_agents.providers.ollama_chat import NAME, OllamaParser, ollama_files, to_wire
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.transport import OpenResponse, ProviderTransport
 
@@ -34,13 +32,10 @@ class OllamaProvider(HTTPProvider):
         num_ctx: int | None = None,
         max_retries: int = 2,
     ) -> None:
-        super().__init__(model=model, max_retries=max_retries)
-        self._base_url = base_url_from(base_url)
-        self._api_key = api_key
+        super().__init__(model=model, api_key=api_key, base_url=base_url, max_retries=max_retries)
         self._num_ctx = num_ctx
 
     def capabilities(self, model: str) -> Capabilities:
-        """What this model can be used for, as far as its name tells."""
         return Capabilities(files=ollama_files(model))
 
     def _build(self) -> ProviderTransport:
@@ -52,7 +47,7 @@ class OllamaProvider(HTTPProvider):
         headers = {**client.headers, "content-type": "application/json"}
         if self._api_key:
             headers["authorization"] = f"Bearer {self._api_key}"
-        return ProviderTransport(NAME, client, base_url=self._base_url, headers=headers)
+        return ProviderTransport(NAME, client, base_url=base_url_from(self._base_url), headers=headers)
 
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         payload = to_wire(request, num_ctx=self._num_ctx)

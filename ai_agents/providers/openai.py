@@ -4,17 +4,17 @@ The SDK provides credentials, address and connections. The stream is parsed here
 the time of the SDK's own objects.
 """
 
+from functools import cached_property
+
 from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject, ModelRequest
-from ai_agents.providers import openai_chat_request, openai_responses_request
+from ai_agents.providers import openai_chat, openai_responses
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.errors import not_configured
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.lines import encode_body
-from ai_agents.providers.openai_chat_stream import OpenAIChatParser
 from ai_agents.providers.openai_models import NAME, openai_facts, openai_files
-from ai_agents.providers.openai_responses_stream import OpenAIResponsesParser
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport
 
@@ -27,21 +27,12 @@ class OpenAIProvider(HTTPProvider):
 
     name = NAME
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        model: str | None = None,
-        base_url: str | None = None,
-        max_retries: int = 2,
-    ) -> None:
-        super().__init__(model=model, max_retries=max_retries)
-        self._api_key = api_key
-        self._base_url = base_url
-        self._without_schemas: set[str] = set()
+    @cached_property
+    def _without_schemas(self) -> set[str]:
+        """The models that turned out not to take an output schema."""
+        return set()
 
     def capabilities(self, model: str) -> Capabilities:
-        """What this model can be used for."""
         return Capabilities(files=openai_files(model))
 
     def _build(self) -> ProviderTransport:
@@ -69,7 +60,7 @@ class OpenAIProvider(HTTPProvider):
 
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         if request.settings.api == "responses":
-            payload = openai_responses_request.to_wire(request)
+            payload = openai_responses.to_wire(request)
             return await transport.post("/responses", encode_body(payload), timeout_s=timeout_s)
         facts = openai_facts(request.model)
         enforced = facts.schema and request.model not in self._without_schemas
@@ -85,12 +76,12 @@ class OpenAIProvider(HTTPProvider):
 
     def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
         if request.settings.api == "responses":
-            return OpenAIResponsesParser(request)
-        return OpenAIChatParser(request)
+            return openai_responses.OpenAIResponsesParser(request)
+        return openai_chat.OpenAIChatParser(request)
 
 
 async def _send_chat(
     transport: ProviderTransport, request: ModelRequest, *, timeout_s: float, schema_enforced: bool
 ) -> OpenResponse:
-    payload: JsonObject = openai_chat_request.to_wire(request, schema_enforced=schema_enforced)
+    payload: JsonObject = openai_chat.to_wire(request, schema_enforced=schema_enforced)
     return await transport.post("/chat/completions", encode_body(payload), timeout_s=timeout_s)

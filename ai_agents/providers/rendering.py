@@ -1,10 +1,22 @@
-"""What all request builders need: files and tool results as text, tool names that every API takes, the current turn."""
+"""What all wire formats need: files and tool results as text, tool names that every API takes, the current turn."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ai_agents.core.json import dumps
-from ai_agents.core.types import FilePart, ModelMessage, Part, TextPart, ToolCallPart, ToolDefinition, ToolResultPart
+from ai_agents.core.types import (
+    FilePart,
+    JsonObject,
+    ModelMessage,
+    ModelRequest,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolDefinition,
+    ToolResultPart,
+)
 
 # Anthropic allows 128 characters, OpenAI 64.
 MAX_NAME = 64
@@ -74,6 +86,32 @@ def tool_calls_of(message: ModelMessage) -> list[ToolCallPart]:
 def tool_results_of(message: ModelMessage) -> list[ToolResultPart]:
     """The tool results of a message, in order."""
     return [part for part in message.parts if isinstance(part, ToolResultPart)]
+
+
+def functions_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
+    """The tools in the form of OpenAI's Chat Completions, which Ollama takes too."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": names.to_wire(tool.name),
+                "description": tool.description,
+                "parameters": tool.parameters,
+            },
+        }
+        for tool in request.tools
+    ]
+
+
+def own_origin(part: ReasoningPart, provider: str, model: str | None) -> Mapping[str, Any]:
+    """What the provider wants back with this reasoning; empty unless the same model made it."""
+    origin = part.origin or {}
+    return origin if (origin.get("provider"), origin.get("model")) == (provider, model) else {}
+
+
+def without_none(settings: JsonObject) -> JsonObject:
+    """The settings that have a value."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def result_text(part: ToolResultPart) -> str:

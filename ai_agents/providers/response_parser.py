@@ -1,26 +1,34 @@
 """Turns the bytes of one response into model events. Pure: it reads nothing and waits for nothing."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from ai_agents.core.exceptions import ProviderError
-from ai_agents.core.types import ModelRequest, Usage
+from ai_agents.core.json import clean_text
+from ai_agents.core.types import JsonObject, ModelRequest, ResponseEnd, StopReason, Usage
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.errors import truncated
-from ai_agents.providers.lines import LineDecoder, parse_object
+from ai_agents.providers.lines import LineDecoder, SSEDecoder, parse_object
+from ai_agents.providers.rendering import ToolNames
 
 
 class ResponseParser(ABC):
     """Parses the stream of one response, however its bytes are split into chunks.
 
-    A wire format's parser implements `read`, and sets `done` at the terminal event. The events are in `writer.events`.
+    A wire format's parser implements `read`, and calls `end` at the terminal event. The events are in `writer.events`.
+    `model` is the model that answers: the one that was asked for, until the response names another one.
     """
 
-    def __init__(self, provider: str, decoder: LineDecoder) -> None:
-        self.provider = provider
+    provider: ClassVar[str]
+    decoder: ClassVar[type[LineDecoder]] = SSEDecoder
+
+    def __init__(self, request: ModelRequest) -> None:
+        self.request = request
+        self.model = request.model
         self.writer = PartWriter()
         self.done = False
-        self._decoder = decoder
+        self._decoder = self.decoder()
+        self._names = ToolNames(request.tools)
 
     def feed(self, chunk: bytes) -> ProviderError | None:
         """Write the events of this chunk.
@@ -40,7 +48,7 @@ class ResponseParser(ABC):
         return None if self.done else truncated(self.provider)
 
     @abstractmethod
-    def read(self, event: dict[str, Any]) -> None:
+    def read(self, event: JsonObject) -> None:
         """Write the events for one JSON object of the stream. Raises `ProviderError` where it reports a failure."""
 
     def read_marker(self, data: bytes) -> bool:
@@ -57,6 +65,20 @@ class ResponseParser(ABC):
     def continuation(self) -> ModelRequest | None:
         """The request that makes the provider go on where it paused; None where the response is complete."""
         return None
+
+    def origin(self, **facts: Any) -> JsonObject:
+        """The `origin` of a reasoning part: the model that was asked, and what the provider wants back."""
+        return {"provider": self.provider, "model": self.request.model, **facts}
+
+    def write_call(self, name: str, raw: str, *, cut: bool = False) -> None:
+        """Write a whole call of the tool that the provider knows by this name."""
+        self.writer.tool_call(self._names.from_wire(clean_text(name)), raw, cut=cut)
+
+    def end(self, stop_reason: StopReason, usage: Usage) -> None:
+        """End the open part and the response."""
+        self.writer.close()
+        self.writer.events.append(ResponseEnd(stop_reason, usage, clean_text(self.model)))
+        self.done = True
 
     def _read_all(self, datas: list[bytes]) -> ProviderError | None:
         for data in datas:

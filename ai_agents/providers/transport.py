@@ -4,11 +4,15 @@ An SDK gives its client, address and headers once; it does not send the requests
 for each request and takes more than twice as long.
 """
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ai_agents.core.exceptions import ProviderError
 from ai_agents.providers.errors import error_from_response, error_from_transport
+from ai_agents.providers.response_parser import ResponseParser
 
 if TYPE_CHECKING:
     import httpx2
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10.0
 # An error body is a few hundred bytes; the sentence that matters stands at its beginning.
 _MAX_ERROR_BYTES = 64 * 1024
+# After its terminal event a response has only its end left. Reading that frees the connection for the next request.
+_DRAIN_S = 0.5
 
 
 class OpenResponse:
@@ -35,18 +41,29 @@ class OpenResponse:
         is_compressed = "content-encoding" in response.headers
         self._chunks = aiter(response.aiter_bytes() if is_compressed else response.aiter_raw())
 
-    async def read(self) -> bytes | None:
-        """The next chunk; None at the end. Raises `ProviderTimeout` and `ProviderTruncated`."""
+    async def read_into(self, parser: ResponseParser) -> ProviderError | None:
+        """Read one chunk into the parser.
+
+        A failure is returned with the usage that is known, not raised: the events before it are to be delivered first.
+        """
+        failure: ProviderError | None
         try:
-            return await anext(self._chunks, None)
+            chunk = await anext(self._chunks, None)
         except self._errors as error:
-            raise error_from_transport(self._provider, error, timeout_s=self._timeout_s, begun=True) from error
+            failure = error_from_transport(self._provider, error, timeout_s=self._timeout_s, begun=True)
+            failure.__cause__ = error
+        else:
+            failure = parser.finish() if chunk is None else parser.feed(chunk)
+        if failure is not None:
+            failure.usage = parser.usage()
+        return failure
 
     async def drain(self) -> None:
         """Read the rest and ignore it, so that the connection can be used again."""
-        with suppress(*self._errors):
-            while await anext(self._chunks, None) is not None:
-                pass
+        with suppress(*self._errors, TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                while await anext(self._chunks, None) is not None:
+                    pass
 
     async def aclose(self) -> None:
         """Close the response; unless its body was read to the end, the connection with it."""
@@ -75,8 +92,6 @@ class ProviderTransport:
         self._errors: tuple[type[Exception], ...] = (httpx2.HTTPError, OSError, *errors)
         self._base_url = base_url.rstrip("/")
         self._headers = {name.lower(): value for name, value in headers.items()} | {"accept-encoding": "identity"}
-        self._urls: dict[str, httpx2.URL] = {}
-        self._timeouts: dict[float, dict[str, float | None]] = {}
 
     async def post(
         self, path: str, content: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
@@ -89,10 +104,10 @@ class ProviderTransport:
 
         request = httpx2.Request(
             "POST",
-            self._url(path),
+            _url(self._base_url + path),
             headers={**self._headers, **(headers or {})},
             content=content,
-            extensions={"timeout": self._timeout(timeout_s)},
+            extensions={"timeout": limits(timeout_s).as_dict()},
         )
         try:
             response = await self._client.send(request, stream=True)
@@ -100,9 +115,8 @@ class ProviderTransport:
             raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=False) from error
         if response.is_success:
             return self._opened(response, timeout_s=timeout_s)
-        raise error_from_response(
-            self.provider, response.status_code, response.headers, await self._error_body(response)
-        )
+        body = await self._error_body(response)
+        raise error_from_response(self.provider, response.status_code, response.headers, body)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -111,30 +125,15 @@ class ProviderTransport:
     def _opened(self, response: "httpx2.Response", *, timeout_s: float) -> OpenResponse:
         return OpenResponse(self.provider, response, timeout_s=timeout_s, errors=self._errors)
 
-    def _url(self, path: str) -> "httpx2.URL":
-        import httpx2
-
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = httpx2.URL(self._base_url + path)
-        return url
-
-    def _timeout(self, timeout_s: float) -> dict[str, float | None]:
-        timeout = self._timeouts.get(timeout_s)
-        if timeout is None:
-            timeout = self._timeouts[timeout_s] = limits(timeout_s).as_dict()
-        return timeout
-
     async def _error_body(self, response: "httpx2.Response") -> bytes:
-        """The beginning of the body of a failed response; empty where it cannot be read."""
+        """The beginning of the body of a failed response, as far as it can be read: the status says enough."""
         body = b""
         try:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) >= _MAX_ERROR_BYTES:
-                    break
-        except self._errors:
-            return b""  # the status says enough
+            with suppress(*self._errors):
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) >= _MAX_ERROR_BYTES:
+                        break
         finally:
             await response.aclose()
         return body
@@ -157,6 +156,14 @@ class SDKTransport(ProviderTransport):
         )
 
 
+@lru_cache
+def _url(text: str) -> "httpx2.URL":
+    import httpx2
+
+    return httpx2.URL(text)
+
+
+@lru_cache
 def limits(timeout_s: float) -> "httpx2.Timeout":
     """The time limits of a request whose longest silence is `timeout_s`."""
     import httpx2

@@ -24,7 +24,7 @@ from ai_agents.core.types import (
     TextPart,
     Usage,
 )
-from ai_agents.providers import anthropic_request, ollama_request, openai_chat_request
+from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat
 from ai_agents.providers.base import Provider
 from ai_agents.store import thread_log
 from ai_agents.store.sqlite_connections import HeldConnection
@@ -84,10 +84,10 @@ class StrictProvider(Provider):
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`."""
-        payload = anthropic_request.to_wire(request)
-        check("anthropic", payload, anthropic_request.headers_to_wire(payload))
-        check("openai", openai_chat_request.to_wire(request))
-        check("ollama", ollama_request.to_wire(request))
+        payload = anthropic_messages.to_wire(request)
+        check("anthropic", payload, anthropic_messages.headers_to_wire(payload))
+        check("openai", openai_chat.to_wire(request))
+        check("ollama", ollama_chat.to_wire(request))
         await asyncio.sleep(0)
         last = request.messages[-1]
         text = "".join(part.text for part in last.parts if isinstance(part, TextPart))

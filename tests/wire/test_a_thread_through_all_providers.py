@@ -23,7 +23,7 @@ from ai_agents.attachments.storage import DiskStore
 from ai_agents.core.rows import AgentChanges, Run
 from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.memory.registry import strategy_from_config
-from ai_agents.providers import anthropic_request, ollama_request, openai_chat_request, openai_responses_request
+from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat, openai_responses
 from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process.timing import Timing
 from ai_agents.store import runs
@@ -53,10 +53,10 @@ STRATEGIES: tuple[dict[str, Any], ...] = (
     {"strategy": "token_window", "max_tokens": 100_000},
 )
 TO_WIRE: dict[str, Callable[[ModelRequest], JsonObject]] = {
-    "anthropic": anthropic_request.to_wire,
-    "openai": openai_chat_request.to_wire,
-    "responses": openai_responses_request.to_wire,
-    "ollama": ollama_request.to_wire,
+    "anthropic": anthropic_messages.to_wire,
+    "openai": openai_chat.to_wire,
+    "responses": openai_responses.to_wire,
+    "ollama": ollama_chat.to_wire,
 }
 CALLS = (Call("calculator", {"expression": "6*7"}), Call("calculator", {"expression": "1/0"}))
 
@@ -219,7 +219,7 @@ async def test_any_prefix_of_it_under_any_memory_is_accepted_by_any_model(stage:
                 for model in models:
                     request = await request_for(stage, message["seq"], config, wire=wire, model=model)
                     payload = TO_WIRE[wire](request)
-                    check(wire, payload, anthropic_request.headers_to_wire(payload) if wire == "anthropic" else None)
+                    check(wire, payload, anthropic_messages.headers_to_wire(payload) if wire == "anthropic" else None)
                     windows += 1
     assert windows == len(messages) * len(STRATEGIES) * sum(map(len, MODELS.values()))
 

@@ -19,9 +19,8 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
+from ai_agents.providers.anthropic_messages import MAX_PAUSES, to_wire
 from ai_agents.providers.anthropic_models import anthropic_facts
-from ai_agents.providers.anthropic_request import to_wire
-from ai_agents.providers.anthropic_stream import MAX_PAUSES
 from ai_agents.providers.registry import get_provider
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
 from tests.fakes.provider_server import FakeProviderServer

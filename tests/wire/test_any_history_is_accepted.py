@@ -21,7 +21,7 @@ from ai_agents.core.types import (
     ToolDefinition,
     ToolResultPart,
 )
-from ai_agents.providers import anthropic_request, ollama_request, openai_chat_request, openai_responses_request
+from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat, openai_responses
 from ai_agents.providers.registry import built_in_capabilities
 from tests.fakes import samples
 from tests.fakes.rules import check
@@ -161,27 +161,27 @@ def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
 @given(requests("anthropic"))
 @examples(300)
 def test_anthropic_accepts_any_history(request: ModelRequest) -> None:
-    payload = anthropic_request.to_wire(request)
+    payload = anthropic_messages.to_wire(request)
 
-    check("anthropic", payload, anthropic_request.headers_to_wire(payload))
+    check("anthropic", payload, anthropic_messages.headers_to_wire(payload))
 
 
 @given(requests("openai"))
 @examples(200)
 def test_openai_accepts_any_history(request: ModelRequest) -> None:
-    check("openai", openai_chat_request.to_wire(request))
+    check("openai", openai_chat.to_wire(request))
 
 
 @given(requests("openai"))
 @examples(200)
 def test_responses_accept_any_history(request: ModelRequest) -> None:
-    check("responses", openai_responses_request.to_wire(request))
+    check("responses", openai_responses.to_wire(request))
 
 
 @given(requests("ollama"))
 @examples(200)
 def test_ollama_accepts_any_history(request: ModelRequest) -> None:
-    check("ollama", ollama_request.to_wire(request))
+    check("ollama", ollama_chat.to_wire(request))
 
 
 @pytest.mark.parametrize("provider", MODELS)
@@ -194,9 +194,9 @@ def test_any_prefix_of_a_thread_is_accepted(provider: str) -> None:
         ModelMessage("user", (TextPart("three"),)),
     )
     render = {
-        "anthropic": anthropic_request.to_wire,
-        "openai": openai_chat_request.to_wire,
-        "ollama": ollama_request.to_wire,
+        "anthropic": anthropic_messages.to_wire,
+        "openai": openai_chat.to_wire,
+        "ollama": ollama_chat.to_wire,
     }[provider]
 
     for length in range(1, len(thread) + 1):

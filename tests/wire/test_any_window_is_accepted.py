@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ai_agents.context.builder import build_request
 from ai_agents.core.types import ModelMessage, StoredSummary, ToolDefinition
 from ai_agents.memory.registry import strategy_from_config
-from ai_agents.providers import anthropic_request
+from ai_agents.providers import anthropic_messages
 from tests.fakes.rules import check
 from tests.support.examples import examples
 from tests.unit.memory.histories import ListHistory, threads
@@ -62,4 +62,4 @@ def test_any_window_of_any_prefix_is_accepted(
     )
 
     payload = TO_WIRE[wire](built.request)
-    check(wire, payload, anthropic_request.headers_to_wire(payload) if wire == "anthropic" else None)
+    check(wire, payload, anthropic_messages.headers_to_wire(payload) if wire == "anthropic" else None)

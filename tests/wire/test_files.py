@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, TextPart
-from ai_agents.providers import anthropic_request, ollama_request, openai_chat_request, openai_responses_request
+from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat, openai_responses
 from ai_agents.providers.anthropic_models import anthropic_files
 from ai_agents.providers.files import ANY_FILES, NO_FILES, PDF
-from ai_agents.providers.ollama_models import ollama_files
+from ai_agents.providers.ollama_chat import ollama_files
 from ai_agents.providers.openai_models import openai_files
 from ai_agents.providers.registry import built_in_capabilities, get_provider
 from tests.fakes import samples
@@ -37,10 +37,10 @@ def payload_of(api: str, *messages: ModelMessage) -> dict[str, Any]:
     """The request for these messages, checked by the rules."""
     request = ModelRequest(SEEING[api], messages)
     render = {
-        "anthropic": anthropic_request.to_wire,
-        "openai": openai_chat_request.to_wire,
-        "responses": openai_responses_request.to_wire,
-        "ollama": ollama_request.to_wire,
+        "anthropic": anthropic_messages.to_wire,
+        "openai": openai_chat.to_wire,
+        "responses": openai_responses.to_wire,
+        "ollama": ollama_chat.to_wire,
     }[api]
     payload: dict[str, Any] = render(request)
     check(api, payload)
@@ -111,7 +111,7 @@ def test_ollama_is_sent_images_apart_from_the_text() -> None:
 
 def test_the_bytes_of_a_picture_do_not_enlarge_ollamas_context() -> None:
     large = FileContent("data", data=samples.png() + bytes(10_000_000))
-    payload = ollama_request.to_wire(ModelRequest("llava", (ModelMessage("user", (replace(IMAGE, content=large),)),)))
+    payload = ollama_chat.to_wire(ModelRequest("llava", (ModelMessage("user", (replace(IMAGE, content=large),)),)))
     assert payload["options"]["num_ctx"] == 8192
 
 

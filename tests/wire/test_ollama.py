@@ -7,7 +7,7 @@ import pytest
 from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.types import ModelMessage, PartDelta, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
 from ai_agents.providers.ollama import base_url_from
-from ai_agents.providers.ollama_request import to_wire
+from ai_agents.providers.ollama_chat import to_wire
 from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect

@@ -22,7 +22,7 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
-from ai_agents.providers.openai_chat_request import to_wire
+from ai_agents.providers.openai_chat import to_wire
 from ai_agents.providers.openai_models import openai_facts
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
 from tests.fakes.provider_server import FakeProviderServer

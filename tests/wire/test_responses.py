@@ -15,7 +15,7 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
-from ai_agents.providers.openai_responses_request import to_wire
+from ai_agents.providers.openai_responses import to_wire
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, Text, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect

@@ -1,20 +1,48 @@
-"""Builds requests of Ollama's chat API: https://docs.ollama.com/api/chat, read 2026-11-22."""
+"""Ollama's chat API: which files its models accept, requests, and the parser of its streams.
 
-from ai_agents.core.types import FilePart, JsonObject, ModelMessage, ModelRequest, ModelSettings, ReasoningPart
-from ai_agents.providers.files import encoded, is_image
-from ai_agents.providers.lines import encode_body
-from ai_agents.providers.ollama_models import NAME
+Sources, read 2026-11-22: https://docs.ollama.com/api/chat, …/api/streaming and …/capabilities/vision.
+"""
+
+import re
+
+from ai_agents.core.types import (
+    FilePart,
+    JsonObject,
+    ModelMessage,
+    ModelRequest,
+    ModelSettings,
+    ReasoningPart,
+    StopReason,
+    Usage,
+)
+from ai_agents.providers.assembly import raw_arguments
+from ai_agents.providers.errors import error_from_wire
+from ai_agents.providers.files import NO_FILES, FileRules, encoded, is_image
+from ai_agents.providers.lines import LineDecoder, encode_body
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
+    functions_to_wire,
+    own_origin,
     result_text,
     tool_calls_of,
     tool_results_of,
     turn_start,
     visible_texts,
+    without_none,
 )
+from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import schema_instruction
 
+NAME = "ollama"
+# The models that Ollama's library lists as able to see (https://ollama.com/search?c=vision). The server knows it only
+# of models that it has, and only when asked.
+_WITH_IMAGES = re.compile(
+    r"llava|moondream|minicpm-v|vision|qwen[0-9.]*-?vl|gemma3(?!n|:(270m|1b))|gemma[4-9]|llama4|mistral-small3\.[1-9]"
+    r"|ministral-3|mistral-large-3|pixtral|internvl|-ocr|glm-[0-9.]+v|qwen3\.5|kimi-k2\.5",
+    re.IGNORECASE,
+)
+_IMAGES = FileRules(frozenset({"image/png", "image/jpeg", "image/webp"}))
 # Ollama's default context is small, and Ollama cuts what does not fit without an error; so each request names a size.
 # The size grows by doubling, since Ollama loads the model again for each new size. It ends where common hardware does.
 _MIN_CONTEXT = 8192
@@ -23,6 +51,12 @@ _BYTES_PER_TOKEN = 3
 _ANSWER_TOKENS = 2048
 # Hardly any model that sees makes more than 2,000 tokens of a picture.
 _BYTES_PER_PICTURE = 2_000 * _BYTES_PER_TOKEN
+_STOP_REASONS: dict[str, StopReason] = {"stop": "end", "length": "max_tokens"}
+
+
+def ollama_files(model: str) -> FileRules:
+    """The files that this model accepts, as far as its name tells."""
+    return _IMAGES if _WITH_IMAGES.search(model) else NO_FILES
 
 
 def to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
@@ -40,7 +74,7 @@ def to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
         "shift": False,
     }
     if request.tools:
-        payload["tools"] = _tools_to_wire(request, names)
+        payload["tools"] = functions_to_wire(request, names)
     elif request.output_schema is not None:
         # The format binds every answer. Beside it no tool could be called.
         payload["format"] = request.output_schema
@@ -59,7 +93,7 @@ def _settings_to_wire(settings: ModelSettings, num_ctx: int) -> JsonObject:
         "top_p": settings.top_p,
         "stop": list(settings.stop) or None,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    return without_none(asked)
 
 
 def _reasoning_to_wire(request: ModelRequest) -> str | bool:
@@ -68,20 +102,6 @@ def _reasoning_to_wire(request: ModelRequest) -> str | bool:
     if reasoning is None or reasoning == "none":
         return False
     return reasoning if "gpt-oss" in request.model else True
-
-
-def _tools_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": names.to_wire(tool.name),
-                "description": tool.description,
-                "parameters": tool.parameters,
-            },
-        }
-        for tool in request.tools
-    ]
 
 
 def _context_size(payload: JsonObject, messages: list[JsonObject], settings: ModelSettings) -> int:
@@ -122,8 +142,8 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str | No
         images = [encoded(part) for part in message.parts if isinstance(part, FilePart) and is_image(part)]
         return [{"role": "user", "content": text or EMPTY_TEXT} | ({"images": images} if images else {})]
     rendered: JsonObject = {"role": "assistant", "content": text}
-    own = reasoning_origin(model)
-    thinking = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart) and part.origin == own)
+    thoughts = [part for part in message.parts if isinstance(part, ReasoningPart)]
+    thinking = "".join(part.text for part in thoughts if own_origin(part, NAME, model))
     if thinking:
         rendered["thinking"] = thinking
     calls = tool_calls_of(message)
@@ -134,6 +154,42 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str | No
     return [rendered] if text or calls else []
 
 
-def reasoning_origin(model: str | None) -> JsonObject:
-    """The `origin` of the reasoning parts that this model makes."""
-    return {"provider": NAME, "model": model}
+class OllamaParser(ResponseParser):
+    """Parses the lines of one response: pieces of a message, the last one with `done`."""
+
+    provider = NAME
+    decoder = LineDecoder
+    _called = False
+
+    def read(self, event: JsonObject) -> None:
+        if event.get("error"):
+            raise error_from_wire(NAME, event["error"])
+        message = event.get("message") or {}
+        if message.get("thinking"):
+            if self.writer.kind != "reasoning":
+                self.writer.open("reasoning", origin=self.origin())
+            self.writer.write("reasoning", message["thinking"])
+        if message.get("content"):
+            self.writer.write("text", message["content"])
+        for call in message.get("tool_calls") or ():
+            function = call["function"]
+            self._called = True
+            self.write_call(function["name"], raw_arguments(function.get("arguments")))
+        if event.get("done"):
+            self._end(event)
+
+    def _end(self, event: JsonObject) -> None:
+        usage = _usage_from_wire(event)
+        stop_reason = _STOP_REASONS.get(event.get("done_reason") or "stop", "other")
+        limit = self.request.settings.max_tokens
+        if stop_reason == "end" and self._called:
+            stop_reason = "tool_use"
+        elif stop_reason == "max_tokens" and (limit is None or (usage.output_tokens or 0) < limit):
+            stop_reason = "context_exceeded"  # it stopped before the limit that was asked for, so the context is full
+        self.model = event.get("model") or self.model
+        self.end(stop_reason, usage)
+
+
+def _usage_from_wire(event: JsonObject) -> Usage:
+    """The framework's counts. Ollama sends no `prompt_eval_count` where it had the whole prompt in its cache."""
+    return Usage(input_tokens=event.get("prompt_eval_count"), output_tokens=event.get("eval_count"))

@@ -1,15 +1,11 @@
-"""Builds requests of OpenAI's Responses: https://developers.openai.com/api/reference/resources/responses,
-read 2026-11-22.
+"""OpenAI's Responses: requests, and the parser of its streams.
 
+Source: https://developers.openai.com/api/reference/resources/responses, read 2026-11-22.
 OpenAI keeps nothing (`store: false`): each request has the whole conversation, and reasoning goes back to its model
 encrypted: https://developers.openai.com/api/docs/guides/reasoning, "Encrypted reasoning items".
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-import orjson
-
+from ai_agents.core.json import dumps
 from ai_agents.core.types import (
     FilePart,
     JsonObject,
@@ -17,16 +13,35 @@ from ai_agents.core.types import (
     ModelRequest,
     ModelSettings,
     ReasoningPart,
+    StopReason,
     TextPart,
     ToolCallPart,
+    Usage,
 )
+from ai_agents.providers.errors import error_from_wire
 from ai_agents.providers.files import data_url, document_name, is_image, is_pdf, parts_with_files
+from ai_agents.providers.lines import clean_json
 from ai_agents.providers.openai_models import NAME, OpenAIFacts, openai_facts
-from ai_agents.providers.rendering import EMPTY_TEXT, ToolNames, result_text, tool_results_of, visible_texts
+from ai_agents.providers.rendering import (
+    EMPTY_TEXT,
+    ToolNames,
+    own_origin,
+    result_text,
+    tool_results_of,
+    visible_texts,
+    without_none,
+)
+from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
 
 # The API refuses a smaller limit.
 _MIN_OUTPUT_TOKENS = 16
+# Why a response is incomplete.
+_STOP_REASONS: dict[str, StopReason] = {
+    "max_output_tokens": "max_tokens",
+    "max_tokens": "max_tokens",
+    "content_filter": "refusal",
+}
 
 
 def to_wire(request: ModelRequest) -> JsonObject:
@@ -57,7 +72,7 @@ def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject
     }
     if not facts.reasoning:
         asked |= {"temperature": settings.temperature, "top_p": settings.top_p}
-    return {name: value for name, value in asked.items() if value is not None}
+    return without_none(asked)
 
 
 def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject | None:
@@ -105,23 +120,16 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     reasoning: list[JsonObject] = []
     for part in message.parts:
         match part:
-            case ReasoningPart(origin=origin):
-                reasoning += _reasoning_part_to_wire(origin or {}, model)
+            case ReasoningPart() if "item" in (origin := own_origin(part, NAME, model)):
+                reasoning.append(origin["item"])
             case TextPart() if part.text.strip():
                 items += [*reasoning, {"role": "assistant", "content": part.text}]
                 reasoning = []
             case ToolCallPart():
-                arguments = orjson.dumps(part.arguments).decode()
                 call = {"type": "function_call", "call_id": part.tool_call_id, "name": names.to_wire(part.name)}
-                items += [*reasoning, call | {"arguments": arguments}]
+                items += [*reasoning, call | {"arguments": dumps(part.arguments)}]
                 reasoning = []
     return items
-
-
-def _reasoning_part_to_wire(origin: Mapping[str, Any], model: str) -> list[JsonObject]:
-    """The item of a reasoning part, if this model made it."""
-    is_own = origin.get("provider") == NAME and origin.get("model") == model and "item" in origin
-    return [origin["item"]] if is_own else []
 
 
 def _file_to_wire(part: FilePart) -> JsonObject | None:
@@ -131,3 +139,82 @@ def _file_to_wire(part: FilePart) -> JsonObject | None:
     if is_pdf(part):
         return {"type": "input_file", "filename": document_name(part), "file_data": data_url(part)}
     return None
+
+
+class OpenAIResponsesParser(ResponseParser):
+    """Parses the events of one response. Events and items of unknown kinds are left out."""
+
+    provider = NAME
+
+    def __init__(self, request: ModelRequest) -> None:
+        super().__init__(request)
+        self._called = False
+        self._refused = False
+        self._summaries = 0
+
+    def read(self, event: JsonObject) -> None:
+        kind = event.get("type")
+        if kind == "response.output_text.delta":
+            self.writer.write("text", event["delta"])
+        elif kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
+            self.writer.write("reasoning", event["delta"])
+        elif kind == "response.reasoning_summary_part.added":
+            if self._summaries and self.writer.kind == "reasoning":
+                self.writer.write("reasoning", "\n\n")
+            self._summaries += 1
+        elif kind == "response.refusal.delta":
+            self._refused = True
+            self.writer.write("text", event["delta"])
+        elif kind == "response.output_item.done":
+            self._end_item(event["item"])
+        elif kind in {"response.created", "response.in_progress"}:
+            self.model = str(event["response"].get("model") or self.model)
+        elif kind in {"response.completed", "response.incomplete"}:
+            self._end(event["response"])
+        elif kind == "response.failed":
+            raise error_from_wire(NAME, event["response"].get("error"))
+        elif kind == "error" or "error" in event:
+            raise error_from_wire(NAME, event.get("error") or event)
+
+    def _end_item(self, item: JsonObject) -> None:
+        kind = item.get("type")
+        if kind == "reasoning":
+            self._end_reasoning(item)
+        elif kind == "message":
+            self.writer.close()
+        elif kind == "function_call":
+            self._called = True
+            self.write_call(item["name"], item.get("arguments") or "", cut=item.get("status") == "incomplete")
+
+    def _end_reasoning(self, item: JsonObject) -> None:
+        self._summaries = 0
+        kept = {name: item[name] for name in ("id", "summary", "encrypted_content") if item.get(name) is not None}
+        if "encrypted_content" not in kept:
+            self.writer.close()
+            return
+        if self.writer.kind != "reasoning":
+            self.writer.open("reasoning")
+        kept = clean_json({"type": "reasoning", "summary": []} | kept)
+        self.writer.close(origin=self.origin(item=kept))
+
+    def _end(self, response: JsonObject) -> None:
+        reason = (response.get("incomplete_details") or {}).get("reason")
+        stop_reason: StopReason = "end" if reason is None else _STOP_REASONS.get(reason, "other")
+        if self._refused:
+            stop_reason = "refusal"
+        elif self._called and stop_reason == "end":
+            stop_reason = "tool_use"
+        self.model = str(response.get("model") or self.model)
+        self.end(stop_reason, _usage_from_wire(response.get("usage") or {}))
+
+
+def _usage_from_wire(usage: JsonObject) -> Usage:
+    """The framework's counts; None where the server does not report them."""
+    input_details = usage.get("input_tokens_details") or {}
+    return Usage(
+        input_tokens=usage.get("input_tokens"),
+        output_tokens=usage.get("output_tokens"),
+        cached_input_tokens=input_details.get("cached_tokens"),
+        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
+        cache_write_tokens=input_details.get("cache_write_tokens"),
+    )

@@ -1,7 +1,9 @@
-"""Builds requests of Anthropic's Messages API: https://platform.claude.com/docs/en/api/messages, read 2026-11-22."""
+"""Anthropic's Messages API: requests, and the parser of its streams.
 
-from collections.abc import Mapping
-from typing import Any
+Sources, read 2026-11-22: https://platform.claude.com/docs/en/api/messages and …/build-with-claude/streaming.
+"""
+
+from dataclasses import replace
 
 from ai_agents.core.types import (
     FilePart,
@@ -10,18 +12,25 @@ from ai_agents.core.types import (
     ModelRequest,
     ModelSettings,
     ReasoningPart,
+    StopReason,
     ToolCallPart,
+    Usage,
 )
 from ai_agents.providers.anthropic_models import NAME, AnthropicFacts, anthropic_facts
+from ai_agents.providers.assembly import parse_arguments, raw_arguments
+from ai_agents.providers.errors import error_from_wire
 from ai_agents.providers.files import document_name, encoded, is_image, is_pdf
+from ai_agents.providers.lines import clean_json
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
+    own_origin,
     result_text,
     tool_calls_of,
     tool_results_of,
     visible_texts,
 )
+from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import narrowed, schema_instruction
 
 # Calls of tools that the provider runs itself. Their results are blocks of the same response.
@@ -33,6 +42,17 @@ SAMPLING_API_VERSION = "2023-06-01"
 CACHE = {"type": "ephemeral"}
 _MIN_BUDGET = 1024
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 16384}
+# How often a paused answer is continued: https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools
+MAX_PAUSES = 8
+_STOP_REASONS: dict[str, StopReason] = {
+    "end_turn": "end",
+    "tool_use": "tool_use",
+    "max_tokens": "max_tokens",
+    "stop_sequence": "stop_sequence",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+    "model_context_window_exceeded": "context_exceeded",
+}
 
 
 def to_wire(request: ModelRequest) -> JsonObject:
@@ -177,17 +197,11 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     blocks: list[JsonObject] = []
     for part in message.parts:
         match part:
-            case ReasoningPart(origin=origin) if message.role == "assistant":
-                blocks += _reasoning_part_to_wire(part.text, origin or {}, model)
+            case ReasoningPart() if message.role == "assistant":
+                blocks += _reasoning_part_to_wire(part, model)
             case ToolCallPart() if message.role == "assistant":
-                blocks.append(
-                    {
-                        "type": "tool_use",
-                        "id": part.tool_call_id,
-                        "name": names.to_wire(part.name),
-                        "input": part.arguments,
-                    }
-                )
+                call = {"type": "tool_use", "id": part.tool_call_id, "name": names.to_wire(part.name)}
+                blocks.append(call | {"input": part.arguments})
             case FilePart() if (file := _file_to_wire(part)) is not None:
                 blocks.append(file)
             case _:
@@ -195,19 +209,18 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     return blocks if any(block["type"] not in {"thinking", "redacted_thinking"} for block in blocks) else []
 
 
-def _reasoning_part_to_wire(text: str, origin: Mapping[str, Any], model: str) -> list[JsonObject]:
+def _reasoning_part_to_wire(part: ReasoningPart, model: str) -> list[JsonObject]:
     """The block of a reasoning part, if this model made it: a signature is valid for its own model only.
 
     Blocks of earlier turns are sent too: the cache holds them, and the API drops those that its model does not read.
     """
-    if origin.get("provider") != NAME or origin.get("model") != model:
-        return []
-    if "block" in origin:
-        return [origin["block"]]
-    if "redacted" in origin:
-        return [{"type": "redacted_thinking", "data": origin["redacted"]}]
-    if "signature" in origin:
-        return [{"type": "thinking", "thinking": text, "signature": origin["signature"]}]
+    match own_origin(part, NAME, model):
+        case {"block": block}:
+            return [block]
+        case {"redacted": data}:
+            return [{"type": "redacted_thinking", "data": data}]
+        case {"signature": signature}:
+            return [{"type": "thinking", "thinking": part.text, "signature": signature}]
     return []
 
 
@@ -222,3 +235,153 @@ def _file_to_wire(part: FilePart) -> JsonObject | None:
 
 def _source_to_wire(part: FilePart) -> JsonObject:
     return {"type": "base64", "media_type": part.media_type, "data": encoded(part)}
+
+
+class AnthropicParser(ResponseParser):
+    """Parses the events of one response.
+
+    Events and blocks of unknown kinds are left out, as the API's versioning asks of its clients. The blocks of the
+    provider's own tools are kept for the provider alone. Where an answer paused, the responses that continue it add to
+    the same events: `before` is the parser of the response that paused.
+    """
+
+    provider = NAME
+
+    def __init__(self, request: ModelRequest, *, before: "AnthropicParser | None" = None) -> None:
+        super().__init__(request)
+        self._pauses = 0
+        self._usage_before = Usage()
+        if before is not None:
+            self.writer = before.writer
+            self._pauses = before._pauses + 1
+            self._usage_before = before._total_usage()
+        self._paused = False
+        self._block: JsonObject = {}
+        self._signature: list[str] = []
+        self._arguments: list[str] = []
+        self._call: tuple[str, str] | None = None
+        self._stop = "other"
+        self._usage: JsonObject = {}
+        self._output_is_final = False
+
+    def read(self, event: JsonObject) -> None:
+        kind = event.get("type")
+        if kind == "content_block_delta":
+            self._read_delta(event["delta"])
+        elif kind == "content_block_start":
+            self._start_block(event["content_block"])
+        elif kind == "content_block_stop":
+            self._end_block()
+        elif kind == "message_start":
+            message = event["message"]
+            self.model = str(message.get("model") or self.model)
+            self._take_usage(message.get("usage"))
+        elif kind == "message_delta":
+            self._stop = event["delta"].get("stop_reason") or self._stop
+            self._take_usage(event.get("usage"))
+            self._output_is_final = True
+        elif kind == "message_stop":
+            self._end()
+        elif kind == "error" or "error" in event:
+            raise error_from_wire(NAME, event.get("error"))
+
+    def usage(self) -> Usage | None:
+        # Of the input all, of the output only those before a pause.
+        if not self._usage:
+            return None
+        if self._output_is_final:
+            return self._total_usage()
+        return self._usage_before + replace(_usage_from_wire(self._usage), output_tokens=None)
+
+    def continuation(self) -> ModelRequest | None:
+        """The request, with the answer up to its pause as the last message."""
+        if not self._paused:
+            return None
+        answer = ModelMessage("assistant", tuple(self.writer.parts))
+        # The request of a continued response ends with an earlier part of this answer.
+        messages = self.request.messages[:-1] if self._pauses else self.request.messages
+        return replace(self.request, messages=(*messages, answer))
+
+    def _read_delta(self, delta: JsonObject) -> None:
+        kind = delta.get("type")
+        if kind == "text_delta":
+            self.writer.write("text", delta["text"])
+        elif kind == "input_json_delta":
+            self._arguments.append(delta["partial_json"])
+        elif kind == "thinking_delta":
+            self.writer.write("reasoning", delta["thinking"])
+        elif kind == "signature_delta":
+            self._signature.append(delta["signature"])
+
+    def _start_block(self, block: JsonObject) -> None:
+        self._end_block()
+        self._end_call()
+        self._block = block
+        kind = block.get("type")
+        if kind == "text":
+            self.writer.write("text", block.get("text") or "")
+        elif kind == "thinking":
+            self.writer.write("reasoning", block.get("thinking") or "")
+            self._signature = [block["signature"]] if block.get("signature") else []
+
+    def _end_block(self) -> None:
+        block, self._block = self._block, {}
+        kind = block.get("type")
+        if kind == "thinking":
+            self._end_thinking("".join(self._signature))
+        elif kind == "redacted_thinking":
+            self.writer.open("reasoning", origin=self.origin(redacted=block["data"]))
+        elif kind == "tool_use":
+            raw = "".join(self._arguments) or (raw_arguments(block["input"]) if block.get("input") else "")
+            # Written at a later event: only the stop reason tells whether the call is complete.
+            self._call = (block["name"], raw)
+        elif kind in SERVER_CALLS:
+            arguments = parse_arguments("".join(self._arguments))[0] or block.get("input") or {}
+            self.writer.open("reasoning", origin=self.origin(block=clean_json(block | {"input": arguments})))
+        elif isinstance(kind, str) and kind.endswith("_tool_result"):
+            self.writer.open("reasoning", origin=self.origin(block=clean_json(block)))
+        if kind:
+            self.writer.close()
+        self._signature, self._arguments = [], []
+
+    def _end_thinking(self, signature: str) -> None:
+        if signature and self.writer.kind != "reasoning":
+            self.writer.open("reasoning")  # the thinking was not sent, only its signature
+        self.writer.close(origin=self.origin(signature=signature) if signature else None)
+
+    def _end_call(self, *, cut: bool = False) -> None:
+        if self._call is not None:
+            (name, raw), self._call = self._call, None
+            self.write_call(name, raw, cut=cut)
+
+    def _end(self) -> None:
+        stop_reason = _STOP_REASONS.get(self._stop, "other")
+        self._end_block()
+        self._end_call(cut=stop_reason in {"max_tokens", "context_exceeded"})
+        self._paused = stop_reason == "pause" and bool(self.writer.parts) and self._pauses < MAX_PAUSES
+        if self._paused:
+            self.done = True
+        else:
+            self.end(stop_reason, self._total_usage())
+
+    def _total_usage(self) -> Usage:
+        return self._usage_before + _usage_from_wire(self._usage)
+
+    def _take_usage(self, usage: JsonObject | None) -> None:
+        self._usage |= {name: value for name, value in (usage or {}).items() if value is not None}
+
+
+def _usage_from_wire(usage: JsonObject) -> Usage:
+    """The framework's counts. Its `input_tokens` are the whole input.
+
+    Anthropic counts apart: input_tokens + cache_read_input_tokens + cache_creation_input_tokens.
+    """
+    fresh = usage.get("input_tokens")
+    cached = usage.get("cache_read_input_tokens")
+    return Usage(
+        input_tokens=None if fresh is None else fresh + (cached or 0) + (usage.get("cache_creation_input_tokens") or 0),
+        output_tokens=usage.get("output_tokens"),
+        cached_input_tokens=cached,
+        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+        cache_write_tokens=usage.get("cache_creation_input_tokens"),
+    )
