@@ -14,7 +14,8 @@ from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, detect_kind
 from ai_agents.attachments.staging import IncomingFile, StagedFile
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable
-from ai_agents.core.rows import File, FileRow
+from ai_agents.core.rows import File
+from ai_agents.core.table_rows import FileRow
 from ai_agents.core.tokens import estimate_text
 from ai_agents.core.types import FilePart
 from ai_agents.store import files

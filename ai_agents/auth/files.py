@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
-from ai_agents.core.rows import FileRow
+from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.store import files
 

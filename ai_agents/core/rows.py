@@ -1,7 +1,7 @@
 """What stores return: plain dicts with known keys. A misspelt key or status fails the type checker.
 
-`Agent`, `Thread`, `Run` … are what clients see. `RunRow`, `FileRow` … are whole rows of a table, with the columns that
-clients do not see. Times are RFC 3339 in UTC. A value is `JsonObject` only where its keys are free.
+These are what clients see; `core.table_rows` has whole rows of tables. Times are RFC 3339 in UTC. A value is
+`JsonObject` only where its keys are free.
 """
 
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
@@ -167,23 +167,6 @@ class Message(TypedDict):
     created_at: str
 
 
-class MessageRow(TypedDict):
-    """Every column of a message, with `parts` in their stored form; see `store.models.MessageTable`."""
-
-    id: str
-    thread_id: str
-    run_id: str | None
-    seq: int | None
-    role: MessageRole
-    parts: list[JsonObject]
-    status: MessageStatus
-    user_id: str | None
-    usage: TokenCounts | None
-    metadata: JsonObject
-    created_at: str
-    cost: Money | None
-
-
 class Problem(TypedDict):
     """Why a run failed. `guardrail` and `stage` are present where a guardrail blocked it."""
 
@@ -237,67 +220,6 @@ class Run(TypedDict):
     finished_at: str | None
 
 
-class RunRow(TypedDict):
-    """Every column of a run; see `store.models.RunTable`."""
-
-    id: str
-    thread_id: str
-    agent_id: str
-    agent_version: int
-    user_id: str
-    status: RunStatus
-    attempt: int
-    user_message_id: str
-    message_id: str | None
-    queue_position: int | None
-    fence: int
-    lease_owner: str | None
-    lease_expires_at: float | None
-    cancel_requested: bool
-    usage: TokenCounts | None
-    cost: Money | None
-    stop_reason: StopReason | None
-    error: Problem | None
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    notices: list[Notice] | None
-
-
-class RunValues(TypedDict, total=False):
-    """Columns of a run that are written. `lease_s` is a lease of so many seconds from now, None for none."""
-
-    id: str
-    thread_id: str
-    agent_id: str
-    agent_version: int
-    user_id: str
-    status: RunStatus
-    attempt: int
-    user_message_id: str
-    message_id: str | None
-    queue_position: int | None
-    fence: int
-    lease_owner: str | None
-    lease_s: float | None
-    cancel_requested: bool
-    usage: TokenCounts
-    cost: Money | None
-    stop_reason: str | None
-    error: Problem | None
-    created_at: str
-    started_at: str
-    finished_at: str
-    notices: list[Notice]
-
-
-class RunKey(TypedDict):
-    """Which run it is, and in which thread."""
-
-    id: str
-    thread_id: str
-
-
 class Job(TypedDict):
     """A background job. `thread_id` is None for a job that belongs to no thread."""
 
@@ -330,19 +252,6 @@ class File(TypedDict):
     media_type: str
     size_bytes: int
     sha256: str
-
-
-class FileRow(TypedDict):
-    """Every column of a file; see `store.models.FileTable`."""
-
-    id: str
-    user_id: str
-    filename: str
-    media_type: str
-    size_bytes: int
-    sha256: str
-    facts: JsonObject
-    created_at: str
 
 
 class Key(TypedDict):
@@ -412,35 +321,6 @@ class UsageSum(TypedDict):
     usage: TokenCounts
     cost: Money | None
     unpriced_calls: int
-
-
-class OfferedTool(TypedDict):
-    """A tool as its MCP server describes it; `digest` is of the whole description."""
-
-    name: str
-    description: str
-    parameters: JsonObject
-    digest: str
-
-
-class ToolListing(TypedDict):
-    """What an MCP server offered when it was last asked."""
-
-    tools: list[OfferedTool]
-    listed_at: str
-
-
-class ToolRow(TypedDict):
-    """A tool that an admin made, without `updated_at`; see `store.models.AdminToolTable`."""
-
-    name: str
-    type: Literal["http", "mcp"]
-    spec: JsonObject
-    sealed_headers: str | None
-    listing: ToolListing | None
-    approved: dict[str, OfferedTool] | None
-    version: int
-    created_at: str
 
 
 class ViewedMessage(TypedDict):

@@ -20,7 +20,8 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Agent, Message, Run, RunRow, RunValues
+from ai_agents.core.rows import Agent, Message, Run
+from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.runner.follow_up import NO_FOLLOW_UP, FollowUp
 from ai_agents.runner.input_guarding import Verdict

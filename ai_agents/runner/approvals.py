@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import Conflict, ToolCallNotFound
-from ai_agents.core.rows import Notice, Run, RunRow, RunValues
+from ai_agents.core.rows import Notice, Run
+from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.follow_up import NO_FOLLOW_UP, FollowUp

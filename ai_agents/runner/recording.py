@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.money import cost_to_dict
-from ai_agents.core.rows import Message, Notice, Problem, Run, RunRow, RunValues
+from ai_agents.core.rows import Message, Notice, Problem, Run
+from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import (
     JsonObject,
     MessageStatus,

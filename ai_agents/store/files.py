@@ -7,7 +7,8 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_,
 
 from ai_agents.core.exceptions import Conflict, FileNotFound
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import File, FileRow
+from ai_agents.core.rows import File
+from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Part
 from ai_agents.store.database import HasDatabase
 from ai_agents.store.models import FileTable, MessageFileTable, RoleAssignmentTable

@@ -13,7 +13,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.parts import part_from_stored, part_to_stored
-from ai_agents.core.rows import MessageRow
+from ai_agents.core.table_rows import MessageRow
 from ai_agents.core.types import (
     FilePart,
     JsonObject,

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, bindparam, select, update
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
 from ai_agents.core.parts import part_to_stored, stored_to_public
-from ai_agents.core.rows import Message, MessageRow, Money, Page, PublicPart
+from ai_agents.core.rows import Message, Money, Page, PublicPart
+from ai_agents.core.table_rows import MessageRow
 from ai_agents.core.types import MessageRole, MessageStatus, Part, Usage
 from ai_agents.store import files, pages
 from ai_agents.store.database import HasDatabase

@@ -1,4 +1,4 @@
-"""The tables. Statements are written against these classes; rows leave the store as the dicts of `core.rows`.
+"""The tables. Statements are written against these classes; rows leave the store as typed dicts.
 
 JSON columns are PostgreSQL's `json`, not `jsonb`: it keeps the order of keys, so that a history renders to the same
 bytes each time. Times are RFC 3339 texts with six decimals in Python. PostgreSQL stores them as timestamptz, SQLite as
@@ -286,7 +286,7 @@ class AdminToolTable(Base):
     """A tool that an admin made: an HTTP call, or an MCP server with all of its tools.
 
     `spec` is the part that may be shown, `sealed_headers` the encrypted rest. For a server, `listing` is what it
-    offered when it was last asked, and `approved` what an admin has approved, by name: see `core.rows.ToolRow`.
+    offered when it was last asked, and `approved` what an admin has approved, by name: see `core.table_rows.ToolRow`.
     `version` rises with each change.
     """
 

@@ -24,7 +24,8 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.money import cost_from_dict
-from ai_agents.core.rows import Notice, Page, Run, RunKey, RunRow, RunValues
+from ai_agents.core.rows import Notice, Page, Run
+from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage
 from ai_agents.store import pages
 from ai_agents.store.database import HasDatabase

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import Conflict, ToolNotFound
 from ai_agents.core.ids import utc_now
-from ai_agents.core.rows import OfferedTool, ToolRow
+from ai_agents.core.table_rows import OfferedTool, ToolRow
 from ai_agents.store.models import AdminToolTable
 
 _COLUMNS = (

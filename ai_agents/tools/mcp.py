@@ -15,7 +15,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import is_installed, missing
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import OfferedTool
+from ai_agents.core.table_rows import OfferedTool
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
 from ai_agents.tools.mcp_exchange import exchange, explain

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest
 from ai_agents.core.ids import utc_now
-from ai_agents.core.rows import OfferedTool, ToolRow
+from ai_agents.core.table_rows import OfferedTool, ToolRow
 from ai_agents.core.types import JsonObject
 from ai_agents.store.database import Database
 from ai_agents.store.sealing import SealBroken, Sealer

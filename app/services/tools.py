@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ai_agents.core.exceptions import Conflict, InvalidRequest
 from ai_agents.core.ids import utc_now
-from ai_agents.core.rows import OfferedTool, ToolRow
+from ai_agents.core.table_rows import OfferedTool, ToolRow
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools
 from ai_agents.store.sealing import SealBroken

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy import Table, inspect
 
-from ai_agents.core import rows
+from ai_agents.core import rows, table_rows
 from ai_agents.core.types import TokenCounts
 from ai_agents.store import models
 from ai_agents.store.agents import DEFAULTS
@@ -48,9 +48,9 @@ DESCRIBED: list[tuple[Any, type[BaseModel]]] = [
     (rows.LeftOutMessage, LeftOutMessage),
 ]
 OF_TABLE: list[tuple[Any, type[models.Base]]] = [
-    (rows.RunRow, models.RunTable),
-    (rows.FileRow, models.FileTable),
-    (rows.MessageRow, models.MessageTable),
+    (table_rows.RunRow, models.RunTable),
+    (table_rows.FileRow, models.FileTable),
+    (table_rows.MessageRow, models.MessageTable),
     (rows.Role, models.RoleAssignmentTable),
 ]
 PROGRAM = """
@@ -139,9 +139,9 @@ def test_what_can_be_changed_are_fields() -> None:
 
 
 def test_what_is_written_to_a_run_are_columns_of_its_table() -> None:
-    written = get_type_hints(rows.RunValues).keys()
-    assert written - {"lease_s"} == get_type_hints(rows.RunRow).keys() - {"lease_expires_at"}
-    assert rows.RunValues.__required_keys__ == frozenset()
+    written = get_type_hints(table_rows.RunValues).keys()
+    assert written - {"lease_s"} == get_type_hints(table_rows.RunRow).keys() - {"lease_expires_at"}
+    assert table_rows.RunValues.__required_keys__ == frozenset()
 
 
 async def test_programs_are_checked(tmp_path: Path) -> None:

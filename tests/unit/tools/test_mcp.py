@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError as McpToolError
 
-from ai_agents.core.rows import OfferedTool
+from ai_agents.core.table_rows import OfferedTool
 from ai_agents.core.types import ToolCallPart
 from ai_agents.tools.base import ToolContext, ToolError
 from ai_agents.tools.executor import ToolExecutor
