@@ -18,6 +18,7 @@ from ai_agents.core.types import (
     MessageStatus,
     Part,
     RunStatus,
+    StopReason,
     ToolCallPart,
     ToolCallStatus,
     ToolResultPart,
@@ -56,7 +57,7 @@ class RunEnding:
     """How a run ends: its status, why, and its last message. `call` is a last model call that left no message."""
 
     status: RunStatus
-    stop_reason: str | None = None
+    stop_reason: StopReason | None = None
     error: Problem | None = None
     answer: Answer | None = None
     call: CallRecord | None = None
