@@ -145,13 +145,13 @@ def from_parts(parts: Sequence[TextPart | FilePart]) -> list[PartIn]:
     ]
 
 
-ItemT = TypeVar("ItemT")
+EntryT = TypeVar("EntryT")
 
 
-class ReadPage(Read, Generic[ItemT]):
+class ReadPage(Read, Generic[EntryT]):
     """One page of a list."""
 
-    data: Annotated[list[ItemT], Field(max_length=MAX_PAGE)]
+    data: Annotated[list[EntryT], Field(max_length=MAX_PAGE)]
     next: str | None = Field(description="The cursor for `?after=` of the next page; null on the last one.")
 
 

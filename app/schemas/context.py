@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ai_agents.core.types import MessageRole
 from app.schemas.common import Read
@@ -38,8 +38,10 @@ class ContextTokens(Read):
     window: int = Field(description="How many request and answer may have together.")
 
 
-class LeftOutMessage(Read):
+class LeftOutMessageRead(Read):
     """A message that would not be sent. Without a role it stands for all earlier messages that are not listed."""
+
+    model_config = ConfigDict(title="LeftOutMessage")
 
     seq: int
     role: MessageRole | None
@@ -60,4 +62,4 @@ class ContextRead(Read):
     messages: list[ContextMessage]
     tools: list[ContextTool] | None = Field(description="Null for users who do not see the agent.")
     tokens: ContextTokens
-    left_out: list[LeftOutMessage]
+    left_out: list[LeftOutMessageRead]

@@ -61,6 +61,7 @@ BAD_AGENTS = {
     "metadata not an object": b'{"name": "x", "metadata": []}',
     "long prompt": orjson.dumps({"name": "x", "system_prompt": "x" * 100_001}),
     "a guardrail with an unknown option": b'{"name": "x", "guardrails": [{"type": "secrets", "kinds": ["aws"]}]}',
+    "more kinds than there are": orjson.dumps({"name": "x", "guardrails": [{"type": "pii", "kinds": ["ip"] * 6}]}),
     "a pattern without an end": b'{"name": "x", "guardrails": [{"type": "blocklist", "patterns": ["/a+/"]}]}',
     "a pattern that looks around": b'{"name": "x", "guardrails": [{"type": "blocklist", "patterns": ["/(?=a)b/"]}]}',
     "a pattern that is none": b'{"name": "x", "guardrails": [{"type": "blocklist", "patterns": ["/(/"]}]}',
@@ -97,6 +98,7 @@ BAD_CONTENTS = {
     + '"}, {"type": "text", "text": "'
     + "x" * 60_000
     + '"}]',
+    "too many parts": orjson.dumps([{"type": "text", "text": "x"}] * 1_001).decode(),
     "NUL": '"a\\u0000b"',
     "lone surrogate": '"\\udc00"',
 }

@@ -17,7 +17,7 @@ from ai_agents.store import models
 from ai_agents.store.agents import DEFAULTS
 from app.schemas import common
 from app.schemas.agents import AgentRead
-from app.schemas.context import ContextMessage, ContextRead, ContextTokens, ContextTool, LeftOutMessage
+from app.schemas.context import ContextMessage, ContextRead, ContextTokens, ContextTool, LeftOutMessageRead
 from app.schemas.files import FileRead
 from app.schemas.jobs import JobRead
 from app.schemas.keys import KeyRead, NewKeyRead
@@ -45,7 +45,7 @@ DESCRIBED: list[tuple[Any, type[BaseModel]]] = [
     (rows.ViewedMessage, ContextMessage),
     (rows.ViewedTool, ContextTool),
     (rows.ViewedTokens, ContextTokens),
-    (rows.LeftOutMessage, LeftOutMessage),
+    (rows.LeftOutMessage, LeftOutMessageRead),
 ]
 OF_TABLE: list[tuple[Any, type[models.Base]]] = [
     (table_rows.RunRow, models.RunTable),
