@@ -173,6 +173,18 @@ def postgresql_url(postgres: PostgresServer, shared_directory: SharedDirectory) 
     postgres.drop_database(name)
 
 
+@pytest.fixture
+def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take back after the test what it registers: the registries of a process only grow, and are copied here."""
+    from ai_agents.guardrails import registry as guardrails
+    from ai_agents.memory import registry as strategies
+    from ai_agents.providers import registry as providers
+
+    monkeypatch.setattr(guardrails, "_factories", dict(guardrails._factories))
+    monkeypatch.setattr(strategies, "_factories", dict(strategies._factories))
+    monkeypatch.setattr(providers, "_registered", dict(providers._registered))
+
+
 def _upgrade(url: str) -> None:
     # Imported here: tests that need no database do not pay for what it brings.
     from ai_agents.store.migrate import upgrade

@@ -14,9 +14,7 @@ from tests.fakes.provider_server import FakeProviderServer
 README = Path(__file__).parents[1] / "README.md"
 
 
-async def test_every_snippet_of_the_readme_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     async with FakeProviderServer() as fake:

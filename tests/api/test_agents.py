@@ -7,7 +7,6 @@ import pytest
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.parts import text_of
-from ai_agents.memory import registry
 from ai_agents.memory.base import HistoryReader, MemoryStrategy, Window
 from ai_agents.memory.registry import register_memory_strategy
 from ai_agents.testing import ScriptedProvider
@@ -184,10 +183,8 @@ class _Newest(MemoryStrategy):
         return Window(tuple(message for message in history.latest(self.count) if message.role == "user"))
 
 
-async def test_a_strategy_of_ones_own_is_taken_by_its_name_and_used(
-    service: Service, alice: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "_factories", dict(registry._factories))
+@pytest.mark.usefixtures("own_registries")
+async def test_a_registered_strategy_is_found_by_its_name(service: Service, alice: httpx.AsyncClient) -> None:
     register_memory_strategy("newest", _Newest)
     provider = ScriptedProvider("One.", "Two.")
     service.container.providers.add(provider)

@@ -28,9 +28,7 @@ async def test_tools_are_listed_with_their_schemas(small_service: Service) -> No
     assert calculator["parameters"]["type"] == "object"
 
 
-async def test_a_service_without_its_database_is_alive_but_not_ready(
-    small_service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_its_database_it_is_not_ready(small_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     client = await small_service.anonymous()
 
     async def fail(_database: object) -> None:

@@ -71,9 +71,7 @@ async def ask(alice: httpx.AsyncClient, thread_id: str) -> tuple[httpx.Response,
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_a_model_of_any_wire_format_calls_both_at_once(
-    service: Service, fake: FakeProviderServer, http: HttpServer, mcp: McpFake, wire: str
-) -> None:
+async def test_tools_of_both_kinds(service: Service, fake: FakeProviderServer, http: HttpServer, wire: str) -> None:
     alice = await service.user("alice")
     http.on("/orders/7", reply_json({"id": 7, "state": "sent"}))
     calls = [
@@ -96,9 +94,7 @@ async def test_a_model_of_any_wire_format_calls_both_at_once(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_a_tools_result_is_never_sent_as_a_system_message(
-    service: Service, fake: FakeProviderServer, http: HttpServer, wire: str
-) -> None:
+async def test_results_are_tool_output(service: Service, fake: FakeProviderServer, http: HttpServer, wire: str) -> None:
     alice = await service.user("alice")
     http.on("/orders/7", reply(INJECTION.encode()))
     fake.script(wire, [Answer([Call("orders", {"id": 7})]), say("Noted."), say("Still noted.")])
@@ -162,9 +158,7 @@ FAULTS: dict[str, tuple[Call, Any, str, bool]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_any_failure_of_a_tool_is_one_result_and_the_thread_goes_on(
-    service: Service, fake: FakeProviderServer, http: HttpServer, fault: str
-) -> None:
+async def test_one_result_per_failure(service: Service, fake: FakeProviderServer, http: HttpServer, fault: str) -> None:
     wanted, answer, sentence, fails = FAULTS[fault]
     alice = await service.user("alice")
     http.on("/orders/7", answer)
@@ -180,9 +174,7 @@ async def test_any_failure_of_a_tool_is_one_result_and_the_thread_goes_on(
     assert not [request.refused for request in fake.requests if request.refused]
 
 
-async def test_endless_and_repeated_calls_are_stopped(
-    service: Service, fake: FakeProviderServer, http: HttpServer
-) -> None:
+async def test_endless_calls_are_stopped(service: Service, fake: FakeProviderServer, http: HttpServer) -> None:
     alice = await service.user("alice")
     http.on("/orders/7", reply_json({"id": 7}))
     fake.script("openai", [Answer([CALL])] * 6 + [say("Fine again.")])

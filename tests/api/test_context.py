@@ -147,9 +147,7 @@ async def test_an_empty_thread_has_an_empty_context(alice: httpx.AsyncClient) ->
     assert context["tokens"]["method"] == "estimate"
 
 
-async def test_the_agents_prompt_and_tools_are_for_those_who_may_see_the_agent(
-    alice: httpx.AsyncClient, bob: httpx.AsyncClient, admin: httpx.AsyncClient
-) -> None:
+async def test_a_prompt_is_private(alice: httpx.AsyncClient, bob: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     agent = await make_agent(alice, system_prompt="A secret.", tools=["calculator"])
     thread = await make_thread(alice, agent["id"], messages=said(1))
     check_problem(await bob.get(f"/threads/{thread['id']}/context"), 404, "not_found")
@@ -176,9 +174,7 @@ async def test_the_agents_prompt_and_tools_are_for_those_who_may_see_the_agent(
         ({"strategy": json.dumps({"strategy": ["last_n"]})}, "strategy"),
     ],
 )
-async def test_what_is_not_known_here_is_refused_with_its_name(
-    small_service: Service, query: dict[str, str], name: str
-) -> None:
+async def test_unknown_parameters_are_refused(small_service: Service, query: dict[str, str], name: str) -> None:
     alice = await small_service.user("alice")
     thread = await make_thread(alice)
 

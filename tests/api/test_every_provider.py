@@ -37,9 +37,7 @@ def question(provider: str) -> str:
 
 
 @pytest.mark.parametrize("provider", MODELS)
-async def test_a_conversation_with_a_calculation_is_the_same_with_every_provider(
-    provided: Live, fake: FakeProviderServer, provider: str
-) -> None:
+async def test_a_calculation_with_every_provider(provided: Live, fake: FakeProviderServer, provider: str) -> None:
     alice = await provided.user("alice")
     agent = await make_agent(alice, provider=provider, model=MODELS[provider], tools=["calculator"])
     thread = await make_thread(alice, agent["id"])

@@ -82,9 +82,7 @@ def files_in(request: ModelRequest) -> list[FilePart]:
     ],
     ids=lambda value: None if isinstance(value, bytes) else str(value),
 )
-async def test_a_files_kind_is_detected_from_its_content(
-    small_service: Service, name: str, content: bytes, media_type: str
-) -> None:
+async def test_a_kind_is_detected(small_service: Service, name: str, content: bytes, media_type: str) -> None:
     alice = await small_service.user("alice")
 
     response = await upload(alice, content, name)
@@ -173,9 +171,7 @@ async def test_files_need_a_key(service: Service, alice: httpx.AsyncClient) -> N
     check_problem(await anonymous.delete(f"/files/{file['id']}"), 401, "unauthorized")
 
 
-async def test_a_file_of_another_user_is_not_found(
-    service: Service, alice: httpx.AsyncClient, bob: httpx.AsyncClient
-) -> None:
+async def test_another_users_file_is_404(service: Service, alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     file = await uploaded(alice)
 
     for file_id in (file["id"], UNKNOWN_ID, "no-id"):
@@ -190,9 +186,7 @@ async def test_a_file_of_another_user_is_not_found(
     assert (await alice.get(f"/files/{file['id']}")).status_code == 200
 
 
-async def test_readers_of_a_thread_read_its_files_but_do_not_delete_them(
-    service: Service, alice: httpx.AsyncClient, bob: httpx.AsyncClient
-) -> None:
+async def test_readers_only_read_files(service: Service, alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     file = await uploaded(alice, samples.png(), "a.png")
     thread = await make_thread(alice)
     answer = await alice.post(
@@ -222,9 +216,7 @@ async def test_an_admin_reads_and_deletes_any_file(admin: httpx.AsyncClient, ali
 # In messages.
 
 
-async def test_a_message_shows_its_files_and_the_model_is_given_them(
-    service: Service, alice: httpx.AsyncClient
-) -> None:
+async def test_files_are_shown_and_given_to_the_model(service: Service, alice: httpx.AsyncClient) -> None:
     provider = SeeingProvider("It is a picture.")
     service.container.providers.add(provider)
     agent = await make_agent(alice, provider="scripted", model="m")
@@ -269,9 +261,7 @@ async def test_a_file_alone_is_a_message(alice: httpx.AsyncClient) -> None:
     assert "[file: a.txt (text/plain)]" in answer.json()["content"]
 
 
-async def test_an_unreadable_attachment_is_named_and_nothing_is_stored(
-    alice: httpx.AsyncClient, bob: httpx.AsyncClient
-) -> None:
+async def test_an_unreadable_attachment_is_refused(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     others = await uploaded(alice)
     own = await uploaded(bob)
     thread = await make_thread(bob)
@@ -298,9 +288,7 @@ async def test_an_invisible_thread_is_404_for_any_attachment(alice: httpx.AsyncC
     check_problem(answer, 404, "not_found")
 
 
-async def test_a_file_that_the_model_cannot_take_is_refused_before_the_call(
-    service: Service, alice: httpx.AsyncClient
-) -> None:
+async def test_a_file_that_no_model_takes_is_refused(service: Service, alice: httpx.AsyncClient) -> None:
     provider = ScriptedProvider("never said")
     service.container.providers.add(provider)
     agent = await make_agent(alice, provider="scripted", model="m")
@@ -339,9 +327,7 @@ async def test_a_model_without_documents_gets_their_text(service: Service, alice
     assert texts == ["Page one\n\nPage two", "First & last\nSecond"]
 
 
-async def test_a_model_without_files_gets_the_names_of_earlier_files(
-    service: Service, alice: httpx.AsyncClient
-) -> None:
+async def test_other_models_get_the_names_of_earlier_files(service: Service, alice: httpx.AsyncClient) -> None:
     thread = await make_thread(alice)
     picture = await uploaded(alice, samples.png(), "cat.png")
     body = {"content": "Look", "attachments": [picture["id"]]}
@@ -359,9 +345,7 @@ async def test_a_model_without_files_gets_the_names_of_earlier_files(
     assert part.content.form == "name"
 
 
-async def test_a_thread_begins_with_files_and_a_fork_keeps_them(
-    alice: httpx.AsyncClient, bob: httpx.AsyncClient
-) -> None:
+async def test_files_of_a_first_history_are_forked(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     file = await uploaded(alice)
     agent = await make_agent(alice)
     content = [{"type": "text", "text": "Look"}, {"type": "file", "file_id": file["id"]}]
@@ -438,9 +422,7 @@ async def fenced(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Service]:
 
 
 @pytest.mark.parametrize("name, content", HOSTILE_FILES.values(), ids=HOSTILE_FILES)
-async def test_a_hostile_file_is_refused_in_time_and_leaves_nothing(
-    fenced: Service, tmp_path: Path, name: str, content: bytes
-) -> None:
+async def test_a_hostile_file_is_refused(fenced: Service, tmp_path: Path, name: str, content: bytes) -> None:
     alice = await fenced.user("alice")
     before = set(kept_in(tmp_path))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -509,9 +491,7 @@ BAD_FORMS: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("media_type, body", BAD_FORMS.values(), ids=BAD_FORMS)
-async def test_a_bad_form_is_refused_and_nothing_is_kept(
-    fenced: Service, tmp_path: Path, media_type: str, body: bytes
-) -> None:
+async def test_a_bad_form_leaves_nothing(fenced: Service, tmp_path: Path, media_type: str, body: bytes) -> None:
     alice = await fenced.user("alice")
 
     response = await alice.post("/files", content=body, headers={"content-type": media_type})

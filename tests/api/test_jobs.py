@@ -193,12 +193,16 @@ async def test_idle_threads_and_unused_files_are_removed(database_url: str, tmp_
         assert left == {active["id"], fresh["id"]}
 
 
-def test_the_command_line_lists_failed_jobs_and_retries_them(
-    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def configured_url(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database that the commands of this process use."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AI_AGENTS_DATABASE_URL", sqlite_url)
-    asyncio.run(_fail_a_job(sqlite_url))
+    return sqlite_url
+
+
+def test_failed_jobs_are_listed_and_retried(configured_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(_fail_a_job(configured_url))
     main(["jobs", "list"])
     assert "failed  retention" in capsys.readouterr().out
     main(["jobs", "retry"])

@@ -123,9 +123,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize("failure, status, code", FAILURES, ids=[code for _, _, code in FAILURES])
-async def test_a_failed_run_is_a_problem_and_keeps_the_question(
-    live: Live, failure: ProviderError, status: int, code: str
-) -> None:
+async def test_a_failed_run_keeps_the_question(live: Live, failure: ProviderError, status: int, code: str) -> None:
     alice = await live.user("alice")
     thread = await live.scripted_thread(alice, failure)
 

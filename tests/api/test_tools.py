@@ -119,9 +119,7 @@ async def test_secrets_are_sealed_at_rest(sqlite_url: str, tmp_path: Path, http:
     assert (tmp_path / "encryption.key").stat().st_mode & 0o777 == 0o600
 
 
-async def test_with_another_key_a_tool_is_missing_and_everything_else_works(
-    sqlite_url: str, tmp_path: Path, http: HttpServer
-) -> None:
+async def test_a_tool_sealed_with_another_key_is_missing(sqlite_url: str, tmp_path: Path, http: HttpServer) -> None:
     settings = settings_for(sqlite_url, tmp_path, outbound_allow=http.host, encryption_key="the-first-key-of-all")
     async with open_service(settings) as service:
         admin = await service.admin()
@@ -135,9 +133,7 @@ async def test_with_another_key_a_tool_is_missing_and_everything_else_works(
         assert (run["status"], run["notices"]) == ("completed", [{"code": "tool_missing", "tool": "orders"}])
 
 
-async def test_with_another_key_a_servers_tools_cannot_be_approved(
-    sqlite_url: str, tmp_path: Path, mcp: McpFake
-) -> None:
+async def test_a_server_sealed_with_another_key_is_missing(sqlite_url: str, tmp_path: Path, mcp: McpFake) -> None:
     settings = settings_for(sqlite_url, tmp_path, outbound_allow=mcp.host, encryption_key="the-first-key-of-all")
     async with open_service(settings) as service:
         made = await (await service.admin()).post("/tools", json=shop(mcp))
@@ -147,9 +143,7 @@ async def test_with_another_key_a_servers_tools_cannot_be_approved(
         check_problem(await (await service.admin()).post("/tools/shop/approve", json=approve), 409, "conflict")
 
 
-async def test_a_stored_tool_that_is_no_longer_valid_is_missing_and_everything_else_works(
-    service: Service, http: HttpServer
-) -> None:
+async def test_a_tool_that_is_no_longer_valid_is_missing(service: Service, http: HttpServer) -> None:
     admin = await service.admin()
     await admin.post("/tools", json=order_tool(http))
     spec = json.dumps(order_tool(http, parameters={"type": "object", "$ref": "#"}))
@@ -214,9 +208,7 @@ async def test_repeating_a_request_creates_one_tool(service: Service, http: Http
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/mcp", "{http}/v1/orders/7", "{http}/nothing"])
-async def test_an_address_without_a_server_is_refused_with_a_sentence(
-    service: Service, http: HttpServer, url: str
-) -> None:
+async def test_an_address_without_a_server_is_refused(service: Service, http: HttpServer, url: str) -> None:
     admin = await service.admin()
     body = {"type": "mcp", "name": "shop", "url": url.format(http=http.url("")), "headers": {"x": SECRET}}
     problem = check_problem(await admin.post("/tools", json=body), 422, "invalid_request")
@@ -321,9 +313,7 @@ async def test_a_dead_server_gives_an_error_result(service: Service, mcp: McpFak
     assert used == {"result": "The server shop could not be reached (ConnectError).", "is_error": True, "notices": []}
 
 
-async def test_every_replica_sees_a_new_tool_at_once(
-    postgresql_url: str, tmp_path: Path, http: HttpServer, redis_server: Any
-) -> None:
+async def test_replicas_share_tools(postgresql_url: str, tmp_path: Path, http: HttpServer, redis_server: Any) -> None:
     settings = settings_for(
         postgresql_url,
         tmp_path,

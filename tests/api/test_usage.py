@@ -191,9 +191,7 @@ async def test_what_the_service_does_by_itself_is_nobodys(priced: Service) -> No
         ({"limit": "0"}, "limit"),
     ],
 )
-async def test_what_makes_no_sense_is_refused_with_its_name(
-    small_service: Service, query: dict[str, str], name: str
-) -> None:
+async def test_a_bad_parameter_is_named(small_service: Service, query: dict[str, str], name: str) -> None:
     alice = await small_service.user("alice")
 
     problem = check_problem(await alice.get("/usage", params=query), 422, "invalid_request")

@@ -9,13 +9,13 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ai_agents import DatabaseHandle
-from ai_agents.guardrails import registry as guardrails
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS, build_guardrails
 from ai_agents.tools.plugins import GROUP
 from ai_agents.tools.registry import default_registry
@@ -92,20 +92,18 @@ def test_every_example_of_the_page_on_tools_prints_what_the_page_shows(run: Run)
 
 
 @pytest.mark.parametrize("page", [TOOLS, GUARDRAILS], ids=lambda page: page.stem)
-async def test_the_python_of_the_pages_runs_and_says_what_they_say(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(guardrails, "_factories", dict(guardrails._factories))
+@pytest.mark.usefixtures("own_registries")
+async def test_the_python_of_the_pages_runs(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
-    try:
-        for snippet in snippets_of(page):
-            if not is_mcp_server(snippet):
-                await run_snippet(snippet, names)
-    finally:
-        default_registry.unregister("order_status")
-        conn: DatabaseHandle = names["conn"]
-        await asyncio.wait_for(conn.close(), 10)
+    with chdir(tmp_path):
+        try:
+            for snippet in snippets_of(page):
+                if not is_mcp_server(snippet):
+                    await run_snippet(snippet, names)
+        finally:
+            default_registry.unregister("order_status")
+            conn: DatabaseHandle = names["conn"]
+            await asyncio.wait_for(conn.close(), 10)
     printed = capsys.readouterr().out
     if page == TOOLS:
         assert "order_status answered:" in printed

@@ -50,9 +50,7 @@ async def test_a_cancel_before_the_first_token_leaves_no_message(pair: Cluster) 
     assert (await pair.until_ended(two, thread_id, again["id"]))["status"] == "completed"
 
 
-async def test_a_cancel_without_redis_between_the_processes_is_seen_in_the_database(
-    pair: Cluster, redis_server: RedisServer
-) -> None:
+async def test_without_redis_a_cancel_is_read_from_the_database(pair: Cluster, redis_server: RedisServer) -> None:
     one, two = pair.replicas
     thread_id = await pair.make_thread(one)
     run = await pair.send(one, thread_id, "words=30 gate=never at=15")

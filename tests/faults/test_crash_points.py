@@ -44,9 +44,7 @@ async def make_place(url: str, directory: Path) -> Place:
     return place
 
 
-async def test_after_a_crash_at_any_point_the_thread_is_made_whole(
-    database_url: str, tmp_path: Path, rng: random.Random
-) -> None:
+async def test_a_crash_at_any_point_is_repaired(database_url: str, tmp_path: Path, rng: random.Random) -> None:
     whole = await make_place(database_url, tmp_path)
     assert run(crash_scenario.crash, whole, 0) == 0, whole.noted("crash.error")
     count = int(whole.noted("points")[0])

@@ -67,9 +67,7 @@ async def rename(pair: Cluster, thread_id: str, number: int) -> None:
         (await pair.call(at, "PATCH", f"/threads/{thread_id}", {"title": f"Title {number}.{part}"})).ok()
 
 
-async def test_a_stream_that_is_cut_at_any_byte_is_resumed_without_loss(
-    pair: Cluster, cutting: CuttingProxies, redis_server: RedisServer, rng: random.Random
-) -> None:
+async def test_cuts_heal(pair: Cluster, cutting: CuttingProxies, redis_server: RedisServer, rng: random.Random) -> None:
     one, two = pair.replicas
     thread_id = await pair.make_thread(one)
     flushing = asyncio.create_task(flush_now_and_then(redis_server, rng))

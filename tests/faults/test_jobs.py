@@ -130,9 +130,7 @@ async def harm(workers: Workers, redis: RedisServer, rng: random.Random) -> None
 
 
 @pytest.mark.soak
-async def test_every_thread_gets_its_title_and_its_summary_once(
-    cluster: Cluster, own_redis: RedisServer, rng: random.Random
-) -> None:
+async def test_each_thread_is_titled_once(cluster: Cluster, own_redis: RedisServer, rng: random.Random) -> None:
     at = await cluster.start()
     async with AsyncExitStack() as ending:
         workers = Workers(cluster)

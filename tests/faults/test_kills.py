@@ -74,9 +74,7 @@ async def mortal(
         yield cluster
 
 
-async def test_nothing_is_lost_doubled_or_stuck_when_the_only_process_is_killed(
-    server_directory: Path, sqlite_url: str, rng: random.Random
-) -> None:
+async def test_kills_of_the_only_process(server_directory: Path, sqlite_url: str, rng: random.Random) -> None:
     async with open_cluster(server_directory, sqlite_url, None) as embedded:
         only = await embedded.start()
 
@@ -89,10 +87,13 @@ async def test_nothing_is_lost_doubled_or_stuck_when_the_only_process_is_killed(
         await talk_through(embedded, kill(), threads=THREADS, rng=rng)
 
 
-async def test_nothing_acknowledged_is_lost_doubled_or_stuck_whatever_is_killed(
-    mortal: Cluster, own_postgres: PostgresServer, own_redis: RedisServer, rng: random.Random
-) -> None:
-    killer = Killer(mortal, own_postgres, own_redis, rng)
+@pytest.fixture
+def killer(mortal: Cluster, own_postgres: PostgresServer, own_redis: RedisServer, rng: random.Random) -> Killer:
+    """Kills processes and servers of `mortal`."""
+    return Killer(mortal, own_postgres, own_redis, rng)
+
+
+async def test_kills_of_anything_lose_and_double_nothing(mortal: Cluster, killer: Killer, rng: random.Random) -> None:
     await talk_through(mortal, killer.kill(KILLS), threads=THREADS, rng=rng)
     assert sum(killer.killed.values()) == KILLS
     print(killer.killed)  # noqa: T201  # shown on failure

@@ -82,8 +82,6 @@ class Disturber:
         await asyncio.sleep(self._rng.uniform(0.1, 3))
 
 
-async def test_nothing_acknowledged_is_lost_doubled_or_stuck_whatever_happens_to_the_network(
-    network: Network, rng: random.Random
-) -> None:
+async def test_network_faults_lose_and_double_nothing(network: Network, rng: random.Random) -> None:
     await talk_through(network.cluster, Disturber(network, rng).disturb(TROUBLES), threads=THREADS, rng=rng)
     assert network.to_database.cuts + network.to_redis.cuts > 0, "no connection was cut"

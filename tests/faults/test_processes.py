@@ -88,9 +88,7 @@ async def test_a_process_that_was_stopped_for_a_while_cannot_spoil_what_its_succ
     await pair.check_log(two, thread_id)
 
 
-async def test_the_only_process_is_the_only_one_after_a_restart_of_postgresql_too(
-    server_directory: Path, own_postgres: PostgresServer
-) -> None:
+async def test_one_process_after_a_postgresql_restart(server_directory: Path, own_postgres: PostgresServer) -> None:
     async with open_cluster(server_directory, own_postgres.create_database("faults"), None) as embedded:
         first = await embedded.start()
         thread_id = await embedded.make_thread(first)

@@ -168,9 +168,7 @@ def shell_command(test: list[str]) -> list[str]:
     return ["/bin/sh", "-c", script.replace("$$HOSTNAME", "$(hostname)").replace("$$", "$")]
 
 
-def test_the_image_runs_its_commands_as_they_are_written(
-    wheel: Path, tmp_path: Path, postgresql_url: str, redis_server: RedisServer
-) -> None:
+def test_the_images_commands_run(wheel: Path, tmp_path: Path, postgresql_url: str, redis_server: RedisServer) -> None:
     image = Image(
         tmp_path, wheel, AI_AGENTS_DATABASE_URL=postgresql_url, AI_AGENTS_REDIS_URL=redis_server.url,
         AI_AGENTS_WORKER_CONCURRENCY="1",

@@ -108,9 +108,7 @@ async def test_open_streams_get_the_titles_and_summaries_of_a_worker(service: Co
     assert results(await service.jobs.list()) == [True, True]
 
 
-async def test_a_job_that_redis_lost_is_published_again(
-    service: Container, start_worker: Start, redis_server: RedisServer
-) -> None:
+async def test_a_lost_job_is_sent_again(service: Container, start_worker: Start, redis_server: RedisServer) -> None:
     thread_id = await new_thread(service)
     await service.runner.run(thread_id, "ada", "Hello!")
     await service.conn.executor.background.drain(5)  # type: ignore[union-attr]  # the container sets it

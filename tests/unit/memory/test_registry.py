@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.memory import registry
 from ai_agents.memory.base import HistoryReader, MemoryStrategy, Window
 from ai_agents.memory.first_last import FirstLast
 from ai_agents.memory.last_n import LastN
@@ -17,6 +16,8 @@ from ai_agents.memory.registry import (
 )
 from ai_agents.memory.summarize import Summarize
 from ai_agents.memory.token_window import TokenWindow
+
+pytestmark = pytest.mark.usefixtures("own_registries")
 
 
 class Nothing(MemoryStrategy):
@@ -31,11 +32,6 @@ class Nothing(MemoryStrategy):
         return Window(tuple(history.latest(1)))
 
 
-@pytest.fixture(autouse=True)
-def _registry_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_factories", dict(registry._factories))
-
-
 @pytest.mark.parametrize(
     "config, expected",
     [
@@ -46,9 +42,7 @@ def _registry_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"strategy": "last_n"}, LastN()),
     ],
 )
-def test_an_agents_memory_field_and_the_library_call_give_the_same(
-    config: dict[str, Any], expected: MemoryStrategy
-) -> None:
+def test_an_agents_field_and_a_call_give_the_same(config: dict[str, Any], expected: MemoryStrategy) -> None:
     assert strategy_from_config(config) == expected
     options = {key: value for key, value in config.items() if key != "strategy"}
     assert get_memory_strategy(config["strategy"], **options) == expected

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.types import ModelMessage, ModelRequest, TextPart
-from ai_agents.providers import registry
 from ai_agents.providers.anthropic import AnthropicProvider
 from ai_agents.providers.echo import EchoProvider
 from ai_agents.providers.registry import ProviderPool, get_provider, list_providers, register_provider
@@ -16,14 +16,10 @@ HELLO = ModelRequest(model="m", messages=(ModelMessage("user", (TextPart("Hello"
 
 
 @pytest.fixture(autouse=True)
-def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path))
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {})
 
 
 def test_the_built_in_providers_are_known_by_name() -> None:
@@ -43,7 +39,8 @@ def test_an_unknown_option_is_a_type_error() -> None:
         get_provider("echo", modle="echo")
 
 
-def test_a_registered_provider_may_replace_a_built_in_one(own_names: None) -> None:
+@pytest.mark.usefixtures("own_registries")
+def test_a_registered_provider_may_replace_a_built_in_one() -> None:
     class Louder(EchoProvider):
         name = "louder"
 
@@ -56,10 +53,7 @@ def test_a_registered_provider_may_replace_a_built_in_one(own_names: None) -> No
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai"])
-async def test_a_missing_key_is_reported_at_the_first_use(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path_factory.mktemp("empty")))
+async def test_a_missing_key_is_reported_at_the_first_use(name: str) -> None:
     provider = get_provider(name)
 
     with pytest.raises(ProviderNotConfigured, match=rf"{name} has no API key: pass api_key or set"):

@@ -255,9 +255,7 @@ async def test_while_a_run_waits_the_thread_is_busy_and_an_interrupt_denies_what
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-async def test_the_result_of_an_approved_call_that_was_not_made_says_that_it_was_approved(
-    conn: DatabaseHandle, interrupted: bool
-) -> None:
+async def test_a_call_that_was_not_made_says_it_was_approved(conn: DatabaseHandle, interrupted: bool) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first, second], "Never mind.")
     run = await desk.ask()

@@ -40,9 +40,7 @@ async def make_thread(conn: DatabaseHandle) -> str:
     return str((await ThreadStore(conn).create(agent["id"], owner_id=USER))["id"])
 
 
-async def test_a_model_is_given_a_file_whose_bytes_are_in_no_row(
-    conn: DatabaseHandle, attachments: Attachments
-) -> None:
+async def test_bytes_go_to_the_model_and_into_no_row(conn: DatabaseHandle, attachments: Attachments) -> None:
     provider = Seeing("A square.", "Still a square.")
     runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)
     thread_id = await make_thread(conn)
@@ -67,9 +65,7 @@ async def test_a_model_is_given_a_file_whose_bytes_are_in_no_row(
     assert all(str(PICTURE)[2:40] not in row for row in rows)
 
 
-async def test_a_file_may_be_a_part_of_the_content_by_its_id_alone(
-    conn: DatabaseHandle, attachments: Attachments
-) -> None:
+async def test_content_may_name_a_file_by_its_id(conn: DatabaseHandle, attachments: Attachments) -> None:
     provider = Seeing("Yes.")
     runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)
     file = await attachments.add(USER, "notes.txt", b"Remember this.")
@@ -104,9 +100,7 @@ async def test_a_message_with_an_unsupported_file_is_not_sent(conn: DatabaseHand
     assert blind.requests == seeing.requests == []
 
 
-async def test_a_storage_that_does_not_answer_fails_the_run_and_leaves_the_thread_usable(
-    conn: DatabaseHandle, attachments: Attachments, tmp_path: Path
-) -> None:
+async def test_a_silent_storage_fails_the_run(conn: DatabaseHandle, attachments: Attachments, tmp_path: Path) -> None:
     provider = Seeing("Here again.")
     runner = AgentRunner(conn, provider=provider, blobs=attachments.blobs)
     thread_id = await make_thread(conn)

@@ -14,9 +14,7 @@ FAILURES = 2
 
 
 @pytest.mark.parametrize("method", ["read", "write"])
-async def test_a_run_goes_on_when_the_database_is_back(
-    make_talk: MakeTalk, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+async def test_a_run_outlasts_an_outage(make_talk: MakeTalk, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     talk = await make_talk([tool_call("calculator", expression="6*7")], "It is 42.", tools=ToolRegistry())
     original = getattr(talk.conn.database, method)
     failed = 0

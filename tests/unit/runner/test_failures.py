@@ -67,9 +67,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("name", FAILURES)
-async def test_a_failure_has_one_outcome_and_the_thread_goes_on(
-    name: str, wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_a_failure_ends_one_run(name: str, wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     case = FAILURES[name]
     fake.script(wire, case.script(wire))
     thread = await open_thread(wire, settings=case.settings)
@@ -106,9 +104,7 @@ PASSING: dict[str, Script] = {
 
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("name", PASSING)
-async def test_a_passing_failure_leaves_no_trace(
-    name: str, wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_a_retry_leaves_no_trace(name: str, wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     fake.script(wire, [*PASSING[name](wire), say("A whole ", "answer.")])
     thread = await open_thread(wire)
 
@@ -120,9 +116,7 @@ async def test_a_passing_failure_leaves_no_trace(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_a_reset_at_any_place_is_recovered_from(
-    wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_a_reset_anywhere_is_recovered_from(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     answer = say("Grüße, ", "世界 ", "😀.")
     data = body(wire, answer)
     thread = await open_thread(wire)
@@ -137,9 +131,7 @@ async def test_a_reset_at_any_place_is_recovered_from(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_an_unreachable_provider_is_an_error(
-    wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_no_provider_is_an_error(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     async with FakeProviderServer() as gone:
         addresses = {name: gone.base_url(name) for name in ("anthropic", "openai", "ollama")}
     thread = await open_thread(wire, addresses=addresses)
@@ -151,9 +143,7 @@ async def test_an_unreachable_provider_is_an_error(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_an_empty_answer_is_an_empty_message(
-    wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_no_text_is_an_empty_message(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     fake.script(wire, [Answer()])
     thread = await open_thread(wire)
 
@@ -168,9 +158,7 @@ async def test_an_empty_answer_is_an_empty_message(
 
 @pytest.mark.parametrize("wire", [wire for wire, word in REFUSED.items() if word])
 @pytest.mark.parametrize("said", [(), ("I will not.",)], ids=["without a word", "with words"])
-async def test_a_refusal_is_an_answer_with_its_stop_reason(
-    said: tuple[str, ...], wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_a_refusal(said: tuple[str, ...], wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     fake.script(wire, [say(*said, stop=REFUSED[wire])])
     thread = await open_thread(wire)
 
@@ -184,9 +172,7 @@ async def test_a_refusal_is_an_answer_with_its_stop_reason(
 
 
 @pytest.mark.parametrize("wire", [wire for wire, word in CUT.items() if word])
-async def test_arguments_cut_by_the_limit_are_answered_and_not_run(
-    wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_cut_arguments_are_not_run(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     cut = Answer([Call("counter", '{"expression": "6*')], stop=CUT[wire])
     fake.script(wire, [cut, say("Done.")])
     thread = await open_thread(wire)
@@ -214,9 +200,7 @@ async def test_the_usage_of_failed_models_is_counted(fake: FakeProviderServer, o
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_a_cut_answer_is_kept_where_the_agent_wants_that(
-    wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_an_agent_may_keep_cut_answers(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     fake.script(wire, [Raw(begun(wire), end="reset")])
     thread = await open_thread(wire, settings={"on_cut": "keep"})
 

@@ -15,9 +15,7 @@ TO_OPENAI = [{"provider": "openai", "model": MODELS["openai"]}]
 TO_ALL = [*TO_OPENAI, {"provider": "ollama", "model": MODELS["ollama"]}]
 
 
-async def test_a_fallback_answers_with_the_whole_conversation(
-    fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_a_fallback_gets_the_whole_conversation(fake: FakeProviderServer, open_thread: OpenThread) -> None:
     thread = await open_thread("anthropic", fallbacks=TO_OPENAI)
     fake.script("anthropic", [Answer([Reasoning(["hm"]), Text(["First."])]), status(401)])
     fake.script("openai", [say("Second.")])
@@ -32,9 +30,7 @@ async def test_a_fallback_answers_with_the_whole_conversation(
     assert [message["content"] for message in sent.json["messages"]] == ["one", "First.", "two"]
 
 
-async def test_fallbacks_are_tried_in_order_and_the_run_tells_of_all(
-    fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_fallbacks_are_tried_in_order_and_recorded(fake: FakeProviderServer, open_thread: OpenThread) -> None:
     thread = await open_thread("anthropic", fallbacks=TO_ALL)
     fake.script("anthropic", [status(529)] * 3)
     fake.script("openai", [status(401)])
@@ -75,9 +71,7 @@ async def test_rounds_with_tools_stay_with_whoever_answered(fake: FakeProviderSe
     assert thread.tool.ran == 1
 
 
-async def test_a_fallback_that_comes_in_between_rounds_is_told_of_each_once(
-    fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_a_fallback_between_rounds_is_recorded_once(fake: FakeProviderServer, open_thread: OpenThread) -> None:
     thread = await open_thread("anthropic", fallbacks=TO_OPENAI)
     fake.script("anthropic", [Answer([Reasoning(["hm"]), Call("counter", {"expression": "1"})]), status(400)])
     fake.script("openai", [Answer([Call("counter", {"expression": "2"})]), say("Done.")])
@@ -105,9 +99,7 @@ async def test_calls_are_counted_for_whoever_answered(fake: FakeProviderServer, 
     assert rows == [("openai", "gpt-4o")]
 
 
-async def test_an_answer_that_broke_off_twice_is_given_by_the_fallback(
-    fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_after_two_broken_answers_a_fallback_answers(fake: FakeProviderServer, open_thread: OpenThread) -> None:
     thread = await open_thread("anthropic", fallbacks=TO_OPENAI)
     fake.script("anthropic", [Raw(begun("anthropic"), end="reset")] * 2)
     fake.script("openai", [say("Whole.")])
@@ -118,9 +110,7 @@ async def test_an_answer_that_broke_off_twice_is_given_by_the_fallback(
     assert outcome.run["attempt"] == 3
 
 
-async def test_a_model_that_fails_again_and_again_is_left_alone(
-    fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_a_model_that_keeps_failing_is_left_alone(fake: FakeProviderServer, open_thread: OpenThread) -> None:
     thread = await open_thread("anthropic", fallbacks=TO_OPENAI)
     fake.script("anthropic", [status(503)] * 3 * THRESHOLD)
 

@@ -64,9 +64,7 @@ async def test_patterns_are_found_in_files(conn: DatabaseHandle, blobs: DiskStor
     assert (await attached(conn, blobs, stage, b"the secret is here", "notes.txt")).text == f"the {R} is here"
 
 
-async def test_places_that_a_whole_text_guardrail_redacts_are_never_sent(
-    conn: DatabaseHandle, blobs: DiskStore
-) -> None:
+async def test_what_a_whole_text_guardrail_redacts_is_never_sent(conn: DatabaseHandle, blobs: DiskStore) -> None:
     stage = await Stage(conn, "Read.", "Again.", "And again.", blobs=blobs).open(NAMES, blocklist("x", stage="input"))
     sent = await attached(conn, blobs, stage, b"Ada and x and Ada", "notes.txt")
     assert sent.text == f"{R} and {R} and {R}"
@@ -80,9 +78,7 @@ async def test_places_that_a_whole_text_guardrail_redacts_are_never_sent(
     assert last_content(stage).text == f"{R} and x and {R}"
 
 
-async def test_very_many_hidden_places_are_stored_as_few(
-    conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_spans_become_few(conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_guarding, "_MAX_SPANS", 3)
     stage = await Stage(conn, "Read.", blobs=blobs).open(NAMES)
     sent = await attached(conn, blobs, stage, b"Ada b Ada d Ada f Ada h", "notes.txt")
@@ -97,9 +93,7 @@ class TakesDocuments(ScriptedProvider):
         return Capabilities(files=openai_files("gpt-4o"))
 
 
-async def test_a_document_is_sent_as_it_is_if_these_guardrails_have_judged_all_of_it(
-    conn: DatabaseHandle, blobs: DiskStore
-) -> None:
+async def test_a_document_that_was_judged_whole_is_sent_as_it_is(conn: DatabaseHandle, blobs: DiskStore) -> None:
     stage = Stage(conn, "Read.", "Again.", blobs=blobs, provider=TakesDocuments)
     await stage.open(blocklist("secret", stage="input"))
     sent = await attached(conn, blobs, stage, pdf("Nothing but plans."), "paper.pdf")
@@ -111,9 +105,7 @@ async def test_a_document_is_sent_as_it_is_if_these_guardrails_have_judged_all_o
     assert (last_content(stage).form, last_content(stage).text.strip()) == ("text", f"Nothing but {R}.")
 
 
-async def test_a_document_that_was_judged_in_part_is_sent_as_text(
-    conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_partly_judged_is_text(conn: DatabaseHandle, blobs: DiskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extraction, "MAX_TEXT_CHARACTERS", 20)
     stage = Stage(conn, "Read.", blobs=blobs, provider=TakesDocuments)
     await stage.open(blocklist("secret", stage="input"))
@@ -123,9 +115,7 @@ async def test_a_document_that_was_judged_in_part_is_sent_as_text(
     assert "secret" not in sent.text
 
 
-async def test_a_document_of_an_agent_without_guardrails_is_sent_as_it_is(
-    conn: DatabaseHandle, blobs: DiskStore
-) -> None:
+async def test_without_guardrails_a_document_is_sent_as_it_is(conn: DatabaseHandle, blobs: DiskStore) -> None:
     stage = await Stage(conn, "Read.", blobs=blobs, provider=TakesDocuments).open()
     assert (await attached(conn, blobs, stage, pdf("A secret."), "paper.pdf")).form == "data"
 

@@ -151,9 +151,7 @@ async def test_the_queue_goes_on_if_the_caller_of_cancel_leaves_during_the_commi
 
 
 @hasty
-async def test_a_message_whose_commit_was_not_acknowledged_is_answered(
-    make_talk: MakeTalk,
-) -> None:
+async def test_a_message_whose_commit_was_not_acknowledged_is_answered(make_talk: MakeTalk) -> None:
     talk = await make_talk("Hello.")
     other = await another_run(talk.conn)
     await lose_the_answer(talk.conn, lambda: talk.runner.start(talk.thread_id, USER, "Hello!"))
@@ -163,9 +161,7 @@ async def test_a_message_whose_commit_was_not_acknowledged_is_answered(
 
 
 @hasty
-async def test_an_approval_whose_commit_was_not_acknowledged_counts(
-    conn: DatabaseHandle,
-) -> None:
+async def test_an_approval_whose_commit_was_not_acknowledged_counts(conn: DatabaseHandle) -> None:
     call = tool_call("pay", to="Ada")
     desk = await open_desk(conn, [call], "Paid.")
     other = await another_run(conn)

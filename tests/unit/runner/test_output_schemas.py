@@ -112,9 +112,7 @@ def test_an_invalid_output_is_a_failure_of_the_provider() -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_the_correction_reaches_every_provider_in_its_own_form(
-    wire: str, fake: FakeProviderServer, open_thread: OpenThread
-) -> None:
+async def test_every_provider_gets_a_correction(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     fake.script(wire, [say("It is 42."), Raw(begun(wire), end="reset"), say('{"n": 42}')])
     thread = await open_thread(wire, output_schema=SCHEMA)
 
