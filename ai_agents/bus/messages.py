@@ -45,26 +45,18 @@ class MessageWriter:
 
 
 def read(message: bytes) -> dict[str, Any]:
-    """The fields of a message. Raises ValueError for anything else than a JSON object."""
-    fields = json.loads(message)
-    if isinstance(fields, dict):
-        return fields
-    raise ValueError("not a message of the bus")
+    """The fields of a message, `rows` as `LogRow`s and `text` as a `TextUpdate`.
 
-
-def read_rows(fields: dict[str, Any]) -> list[LogRow]:
-    """The rows of a message. Raises ValueError for another form, which another version may have."""
+    Raises ValueError for anything that this version does not write.
+    """
     try:
-        return [LogRow(**row) for row in fields["rows"]]
-    except TypeError as error:
-        raise ValueError("rows of another version") from error
-
-
-def read_text(fields: dict[str, Any]) -> TextUpdate:
-    """The text of a message. Raises ValueError for another form, which another version may have."""
-    try:
-        base_seq, fence, run_id, message_id = fields["text"]
-        segments = [(kind, text) for kind, text in fields["segments"]]
-        return TextUpdate(base_seq, fence, run_id, message_id, fields["start"], segments)
+        fields: dict[str, Any] = {**json.loads(message)}
+        if "text" in fields:
+            segments = [(kind, text) for kind, text in fields["segments"]]
+            base_seq, fence, run_id, message_id = fields["text"]
+            fields["text"] = TextUpdate(base_seq, fence, run_id, message_id, fields["start"], segments)
+        elif "rows" in fields:
+            fields["rows"] = [LogRow(**row) for row in fields["rows"]]
     except (KeyError, TypeError) as error:
-        raise ValueError("text of another version") from error
+        raise ValueError("a message of another version") from error
+    return fields

@@ -174,7 +174,6 @@ class RedisBus(Bus):
         channel = self._find_channel(name)
         if channel is not None:
             channel.is_subscribed = channel.is_wanted
-            channel.ask_again_at = 0.0
             self._catch_up(channel)
 
     def on_message(self, name: bytes, message: bytes) -> None:
@@ -184,16 +183,18 @@ class RedisBus(Bus):
         channel = self._find_channel(name)
         try:
             fields = messages.read(message)
-            if channel is not None and "text" in fields:
-                channel.take_text(messages.read_text(fields))
-            elif "rows" in fields:
-                self._take_rows(messages.read_rows(fields))
-            elif name == self._control:
-                self._take_request(fields)
         except ValueError:
             _log.warning("a message that is not understood", extra={"channel": name.decode(errors="replace")})
             if channel is not None:
                 channel.miss()
+            return
+        if "text" in fields:
+            if channel is not None:
+                channel.take_text(fields["text"])
+        elif "rows" in fields:
+            self._take_rows(fields["rows"])
+        elif name == self._control:
+            self._take_request(fields)
 
     def _find_channel(self, name: bytes) -> SharedChannel | None:
         return self._channels.get(name.removeprefix(self._thread_prefix).decode())
@@ -225,7 +226,8 @@ class RedisBus(Bus):
                 self._catch_up(channel)
 
     def _catch_up(self, channel: SharedChannel) -> None:
-        """Have the channel's readers look at the log, and ask for the text."""
+        """Have the channel's readers look at the log, and ask for the text, even if that was done a moment ago."""
         channel.miss()
         if channel.readers and not channel.is_owned:
+            channel.ask_again_at = 0.0
             self.ask_for_text(channel)

@@ -322,6 +322,26 @@ async def test_after_a_message_that_is_not_understood_readers_look_at_the_log(
     await follower.has(writer)
 
 
+async def test_a_process_asks_for_a_text_again_when_another_one_failed_to_publish(
+    replicas: tuple[Replica, Replica], client: redis.Redis
+) -> None:
+    _, other = replicas
+    with client.pubsub(ignore_subscribe_messages=True) as control:  # type: ignore[no-untyped-call]  # redis-py's gap
+        control.subscribe("aia:0:control")
+        asks = 0
+
+        def count_asks() -> int:
+            nonlocal asks
+            while (message := control.get_message()) is not None:
+                asks += b'"ask":["thread"]' in message["data"]
+            return asks
+
+        other.read()
+        await eventually(lambda: count_asks() == 1, what="the first request")
+        client.publish("aia:0:control", b'{"look":true}')
+        await eventually(lambda: count_asks() == 2, what="the second request")
+
+
 async def test_closing_publishes_what_is_left_and_leaves_no_task(redis_server: RedisServer) -> None:
     async with Replica(redis_server.url) as other:
         heard: list[str] = []

@@ -41,7 +41,7 @@ def make_channel() -> tuple[SharedChannel, Observer]:
 def next_update(channel: SharedChannel) -> TextUpdate | None:
     """What the writer of the channel would publish now."""
     unpublished = channel.take_unpublished()
-    return None if unpublished is None else messages.read_text(messages.read(WRITER.write_text(*unpublished)))
+    return None if unpublished is None else messages.read(WRITER.write_text(*unpublished))["text"]
 
 
 def published(channel: SharedChannel) -> TextUpdate:
