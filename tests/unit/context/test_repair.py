@@ -152,9 +152,9 @@ def test_a_long_history_is_repaired_in_a_moment() -> None:
     messages = [user(1)]
     for turn in range(3_000):
         messages += [calls(4 * turn + 2, "a"), result(4 * turn + 3, "a"), assistant(4 * turn + 4), user(4 * turn + 5)]
-    began = time.perf_counter()
+    began = time.process_time()
     check(repair(messages))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_the_given_messages_are_not_changed() -> None:
