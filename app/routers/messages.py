@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
+from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Message, Run
 from app.bodies import fingerprint, read_model
 from app.dependencies import AppContainer, IdempotencyKey, OnThread, Paging, User
@@ -17,7 +18,6 @@ from app.responses import JsonResponse
 from app.schemas.messages import CreateMessage, MessagePage, MessageRead
 from app.schemas.runs import RunRead
 from app.services import messages
-from app.services.arguments import check_id
 
 router = APIRouter(tags=["messages"])
 AnswerForm = Literal["json", "events", "async"]
@@ -61,7 +61,8 @@ async def create_message(
     while the agent writes it. With `Prefer: respond-async` the request returns the run at once. The run goes on if the
     client leaves.
     """
-    check_id(thread_id, ThreadNotFound)
+    if not is_id(thread_id):
+        raise ThreadNotFound
     try:
         body = await read_model(request, CreateMessage)
         form = _form(request, body, prefer)
