@@ -113,9 +113,7 @@ async def test_a_missing_driver_of_database_or_redis_is_named(monkeypatch: pytes
         upgrade(url)
 
 
-async def test_a_missing_package_for_buckets_pdfs_or_secrets_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_a_missing_package_of_the_service_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hide(monkeypatch, "obstore", "pypdf", "cryptography")
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7")
 
@@ -132,9 +130,7 @@ async def test_a_missing_package_for_buckets_pdfs_or_secrets_is_named(
 @pytest.mark.parametrize(
     "name, package", [("anthropic", "anthropic"), ("openai", "openai"), ("ollama", "httpx2")], ids=str
 )
-async def test_a_provider_without_its_package_is_not_configured(
-    monkeypatch: pytest.MonkeyPatch, name: str, package: str
-) -> None:
+async def test_a_provider_needs_its_package(monkeypatch: pytest.MonkeyPatch, name: str, package: str) -> None:
     hide(monkeypatch, package)
     provider = get_provider(name, model="m", api_key="a-key")
 
@@ -149,9 +145,7 @@ async def test_prices_are_unknown_without_their_package(monkeypatch: pytest.Monk
     await ModelCatalogue().load()
 
 
-async def test_a_service_with_redis_and_without_celery_does_not_start(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_server: Any
-) -> None:
+async def test_redis_needs_celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_server: Any) -> None:
     hide(monkeypatch, "celery")
     settings = Settings(var_dir=tmp_path, redis_url=redis_server.url, admin_key="admin-key-of-the-tests")
 
@@ -160,9 +154,7 @@ async def test_a_service_with_redis_and_without_celery_does_not_start(
             pass
 
 
-async def test_a_request_that_needs_a_missing_package_is_a_problem(
-    monkeypatch: pytest.MonkeyPatch, sqlite_url: str, tmp_path: Path
-) -> None:
+async def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch, sqlite_url: str, tmp_path: Path) -> None:
     async with open_service(settings_for(sqlite_url, tmp_path, outbound_allow="127.0.0.1:9")) as service:
         admin = await service.admin()
         hide(monkeypatch, "mcp", "mcp_types", "cryptography", "pypdf")
@@ -195,9 +187,7 @@ async def test_a_request_that_needs_a_missing_package_is_a_problem(
         ("migrate", "alembic", "Migrating a database needs the package alembic, which is not installed: pip install"),
     ],
 )
-def test_a_command_without_a_package_ends_with_a_sentence(
-    tmp_path: Path, command: str, package: str, sentence: str
-) -> None:
+def test_a_command_names_its_missing_package(tmp_path: Path, command: str, package: str, sentence: str) -> None:
     program = "import sys; sys.modules[sys.argv.pop()] = None; from ai_agents.cli import main; main()"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AI_AGENTS_")}
     settings = {

@@ -211,23 +211,22 @@ async def test_a_call_cut_by_the_limit_is_malformed(fake: FakeProviderServer, co
 
 
 @pytest.mark.parametrize(
-    "word, kind, retryable",
+    "word, kind",
     [
-        ("overloaded_error", ProviderError, True),
-        ("api_error", ProviderError, True),
-        ("invalid_request_error", ProviderRejected, False),
+        ("overloaded_error", ProviderError),
+        ("api_error", ProviderError),
+        ("invalid_request_error", ProviderRejected),
     ],
 )
-async def test_an_error_inside_the_stream_comes_after_the_text_before_it(
-    word: str, kind: type[ProviderError], retryable: bool, fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_late_error(word: str, kind: type[ProviderError], fake: FakeProviderServer, connect: Connect) -> None:
+    """An error inside the stream comes after the text before it."""
     failure = b'event: error\ndata: {"type": "error", "error": {"type": "%b", "message": "secret"}}\n\n' % word.encode()
     fake.script(NAME, [Raw([PLAIN[: PLAIN.index(b"event: content_block_stop")] + failure])])
 
     events, error = await events_until_error(connect(NAME), ask(NAME))
 
     assert "".join(event.text for event in events if isinstance(event, PartDelta)) == "Good day"
-    assert (type(error), error.retryable) == (kind, retryable)
+    assert (type(error), error.retryable) == (kind, kind is not ProviderRejected)
     assert "secret" not in str(error)
 
 
@@ -368,9 +367,7 @@ def test_a_budget_for_thinking_stays_within_the_limit_asked_for() -> None:
     assert thinking(2000) is None
 
 
-async def test_sampling_is_sent_to_models_that_take_it_in_the_version_that_has_it(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_sampling_is_sent_to_models_that_take_it(fake: FakeProviderServer, connect: Connect) -> None:
     provider = connect(NAME)
     both = {"temperature": 1.5, "top_p": 0.9}
 
@@ -492,9 +489,7 @@ async def test_the_number_of_pauses_is_limited(fake: FakeProviderServer, connect
     assert len(fake.received(NAME)[-1].json["messages"][1]["content"]) == 3 * MAX_PAUSES
 
 
-async def test_a_pause_that_cannot_be_continued_fails_after_its_text(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_a_pause_without_an_end_fails_after_its_text(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [Raw([PAUSED]), Raw([], status=529)])
 
     events, error = await events_until_error(connect(NAME), ask(NAME))
@@ -504,9 +499,7 @@ async def test_a_pause_that_cannot_be_continued_fails_after_its_text(
     assert not any(isinstance(event, ResponseEnd) for event in events)
 
 
-async def test_overload_inside_a_stream_before_its_first_word_is_tried_again(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_overload_before_the_first_word_is_tried_again(fake: FakeProviderServer, connect: Connect) -> None:
     overloaded = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"secret"}}\n\n'
     fake.script(NAME, [Raw([overloaded]), Raw([PLAIN[: PLAIN.index(b"event: ping")], overloaded]), say("Hello")])
 
@@ -516,9 +509,7 @@ async def test_overload_inside_a_stream_before_its_first_word_is_tried_again(
     assert len(fake.received(NAME)) == 3
 
 
-async def test_the_known_usage_of_a_failed_call_comes_with_its_error(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_the_usage_of_a_failed_call_comes_with_its_error(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(
         NAME, [Raw([PLAIN[: PLAIN.index(b"event: content_block_stop")]]), Raw([PLAIN[: PLAIN.rindex(b"event")]])]
     )
@@ -552,9 +543,7 @@ def test_requests_to_models_that_are_not_claude_have_no_cache_marks() -> None:
     assert "cache_control" not in str(payload)
 
 
-async def test_credentials_of_a_profile_are_used(
-    fake: FakeProviderServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_profile_is_used(fake: FakeProviderServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
     monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path))

@@ -141,9 +141,7 @@ def test_a_files_text_cannot_close_its_marks(api: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "openai", "ollama"])
-async def test_a_real_request_with_a_picture_is_accepted(
-    provider: str, fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_a_request_with_a_picture_is_accepted(provider: str, fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(provider, [say("A cat.")])
     request = ask(provider, ModelMessage("user", (TextPart("What is it?"), IMAGE)), model=SEEING[provider])
 

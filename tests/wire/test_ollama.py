@@ -81,7 +81,7 @@ async def test_thinking_text_and_calls_are_read(fake: FakeProviderServer, connec
 
 
 @pytest.mark.parametrize(
-    "word, max_tokens, stop_reason",
+    "word, limit, reason",
     [
         ("stop", None, "end"),
         ("length", 7, "max_tokens"),
@@ -90,19 +90,17 @@ async def test_thinking_text_and_calls_are_read(fake: FakeProviderServer, connec
         ("load", None, "other"),
     ],
 )
-async def test_the_stop_reason_is_read(
-    word: str, max_tokens: int | None, stop_reason: str, fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_stop_word(word: str, limit: int | None, reason: str, fake: FakeProviderServer, connect: Connect) -> None:
+    """The stop reason is read."""
     fake.script(NAME, [say("Hi", stop=word, output_tokens=7)])
 
-    response = await connect(NAME).complete(ask(NAME, settings={"max_tokens": max_tokens}))
+    response = await connect(NAME).complete(ask(NAME, settings={"max_tokens": limit}))
 
-    assert response.stop_reason == stop_reason
+    assert response.stop_reason == reason
 
 
-async def test_an_error_inside_the_stream_comes_after_the_text_before_it(
-    fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_late_error(fake: FakeProviderServer, connect: Connect) -> None:
+    """An error inside the stream comes after the text before it."""
     fake.script(NAME, [Raw([b'{"message":{"content":"Good day"},"done":false}\n{"error":"secret"}\n'])])
 
     events, error = await events_until_error(connect(NAME), ask(NAME))

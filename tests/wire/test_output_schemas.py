@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.types import JsonObject
 from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat
 from ai_agents.providers.openai_responses import to_wire
 from tests.fakes.answers import Raw, say
@@ -20,9 +21,8 @@ OPEN = {"type": "object"}
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("schema", [CLOSED, BOUND, OPEN], ids=["closed", "bound", "open"])
 @pytest.mark.parametrize("tools", [(), (CALCULATOR,)], ids=["without tools", "with tools"])
-async def test_every_provider_takes_every_schema(
-    wire: str, schema: dict[str, Any], tools: Any, fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_accepted(wire: str, schema: JsonObject, tools: Any, fake: FakeProviderServer, connect: Connect) -> None:
+    """Every provider takes every schema."""
     await connect(wire).complete(ask(wire, output_schema=schema, tools=tools))
 
     assert fake.requests[0].refused is None

@@ -51,9 +51,7 @@ async def test_a_conversation_only_grows(wire: str, fake: FakeProviderServer, co
 
 # Ollama is missing here: its templates drop the thinking of earlier turns, so it is not sent again.
 @pytest.mark.parametrize("wire", ["anthropic", "openai", "responses"])
-async def test_tools_and_thinking_of_earlier_turns_are_sent_unchanged(
-    wire: str, fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_earlier_turns_are_sent_unchanged(wire: str, fake: FakeProviderServer, connect: Connect) -> None:
     provider = connect(wire)
     history: list[ModelMessage] = []
     calls = [Call("calculator", {"expression": "6*7"}), Call("calculator", {"expression": "7*7"})]

@@ -157,9 +157,8 @@ def test_ollama_refuses_wrong_requests(payload: Any) -> None:
         ("/api/chat", {}, OLLAMA, 200),
     ],
 )
-async def test_the_fake_server_answers_400_to_wrong_requests(
-    path: str, headers: dict[str, str], body: Any, status: int, fake: FakeProviderServer
-) -> None:
+async def test_statuses(path: str, headers: dict[str, str], body: Any, status: int, fake: FakeProviderServer) -> None:
+    """The fake server refuses wrong requests as the providers do."""
     async with httpx.AsyncClient() as client:
         response = await client.post(f"http://127.0.0.1:{fake.port}{path}", json=body, headers=headers)
 

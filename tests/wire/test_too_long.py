@@ -22,9 +22,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("provider", BODIES)
-async def test_a_refusal_for_length_is_recognized_and_not_tried_again(
-    provider: str, fake: FakeProviderServer, connect: Connect
-) -> None:
+async def test_a_refusal_for_length_is_final(provider: str, fake: FakeProviderServer, connect: Connect) -> None:
     refusal = Raw([BODIES[provider]], status=400, headers={"content-type": "application/json"})
     fake.script(provider, [refusal, refusal])
 

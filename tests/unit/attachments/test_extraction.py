@@ -76,9 +76,7 @@ async def test_long_texts_are_cut_and_said_to_be() -> None:
     ],
     ids=["no pdf", "nested", "in circles", "no archive", "no XML", "declared", "pdf bomb", "document bomb"],
 )
-async def test_documents_that_cannot_be_read_are_refused_in_a_sentence(
-    content: bytes, media_type: str, reason: str
-) -> None:
+async def test_an_unreadable_document_is_refused_with_a_reason(content: bytes, media_type: str, reason: str) -> None:
     began = time.monotonic()
     with pytest.raises(InvalidRequest, match=reason) as refused:
         await extract(content, media_type)

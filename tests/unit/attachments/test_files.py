@@ -40,9 +40,7 @@ async def test_a_document_is_kept_with_what_is_known_of_it(attachments: Attachme
     assert b"".join([piece async for piece in attachments.stream(file["sha256"])]) == content
 
 
-async def test_of_a_picture_its_size_is_known_and_of_a_text_its_tokens(
-    attachments: Attachments, database: Database
-) -> None:
+async def test_a_pictures_size_and_a_texts_tokens_are_known(attachments: Attachments, database: Database) -> None:
     picture = await attachments.add("ann", "a.png", samples.png(640, 480))
     text = await attachments.add("ann", "a.txt", b"Some words. " * 1_000)
     assert (await database.read(lambda c: get_file(c, picture["id"])))["facts"] == {"width": 640, "height": 480}
@@ -73,9 +71,7 @@ async def test_a_file_that_a_message_refers_to_keeps_its_bytes(attachments: Atta
         await attachments.delete(file["sha256"][:36])
 
 
-async def test_bytes_are_there_for_every_row_however_uploads_and_deletes_of_one_content_meet(
-    attachments: Attachments,
-) -> None:
+async def test_uploads_and_deletes_of_one_content_keep_the_bytes_of_every_row(attachments: Attachments) -> None:
     async def add_and_delete() -> None:
         file = await attachments.add("ann", "a.txt", b"the same")
         await attachments.delete(file["id"])

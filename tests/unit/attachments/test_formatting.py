@@ -58,9 +58,7 @@ def forms(messages: tuple[ModelMessage, ...]) -> list[str]:
         (file("large.pdf", PDF, 30_000_000, pages=1, text_tokens=7), ANY_FILES, "text"),
     ],
 )
-def test_a_file_goes_as_it_is_where_the_model_takes_it_so_else_as_its_text(
-    part: FilePart, rules: FileRules, form: str
-) -> None:
+def test_a_file_goes_as_it_is_or_as_its_text(part: FilePart, rules: FileRules, form: str) -> None:
     check_files([(part, ("attachments", 0))], rules)
     assert forms(plan_files([user(part)], rules)) == [form]
 

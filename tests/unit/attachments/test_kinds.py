@@ -130,9 +130,7 @@ def test_any_bytes_are_one_kind_or_refused(data: bytes, name: str) -> None:
         ("upload.bin", None, samples.docx("x"), DOCX),
     ],
 )
-def test_names_and_declared_types_choose_among_texts_only(
-    name: str, declared: str | None, data: bytes, media_type: str
-) -> None:
+def test_names_and_types_choose_only_among_texts(name: str, declared: str | None, data: bytes, media_type: str) -> None:
     assert detect_kind(data, filename=name, declared=declared).media_type == media_type
 
 

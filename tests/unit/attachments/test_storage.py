@@ -89,9 +89,7 @@ async def test_nothing_is_left_of_a_content_that_was_deleted(blobs: BlobStore, t
     assert await blobs.read(SHA) == CONTENT
 
 
-async def test_a_bucket_that_keeps_what_it_was_told_to_delete_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_bucket_that_does_not_delete_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def do_nothing(*_arguments: object) -> None: ...
 
     blobs = ObjectStore(MemoryStore(), tmp_path)

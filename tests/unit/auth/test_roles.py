@@ -86,9 +86,7 @@ def test_rights_on_an_agent_are_those_of_the_contract(action: AgentAction) -> No
         assert may_on_agent(action, role) is (ROLES.index(role) >= ROLES.index(AGENT_RIGHTS[action]))
 
 
-async def test_every_right_on_a_thread_is_asked_of_the_database(
-    database: Database, agent_id: str, thread_id: str
-) -> None:
+async def test_every_right_is_read_from_the_database(database: Database, agent_id: str, thread_id: str) -> None:
     auth = RoleAuth(database)
     for role in ("viewer", "editor"):
         await auth.assign_role(f"{role} on both", role, "thread", thread_id)
@@ -113,9 +111,7 @@ async def test_every_right_on_a_thread_is_asked_of_the_database(
     assert await allowed("owner") == await allowed("stranger", is_admin=True) == everything
 
 
-async def test_who_may_not_see_a_thread_is_told_that_there_is_none(
-    database: Database, agent_id: str, thread_id: str
-) -> None:
+async def test_a_thread_one_may_not_see_is_not_found(database: Database, agent_id: str, thread_id: str) -> None:
     auth = RoleAuth(database)
     await auth.assign_role("user", "owner", "agent", agent_id)
     for action in get_args(ThreadAction):
@@ -176,9 +172,7 @@ async def test_seeing_takes_a_role_and_a_thing(database: Database, agent_id: str
         assert await auth.may_see(*arguments, **options) is seen, arguments
 
 
-async def test_access_says_what_a_user_is_or_that_there_is_no_thread(
-    database: Database, agent_id: str, thread_id: str
-) -> None:
+async def test_access_is_the_role_or_not_found(database: Database, agent_id: str, thread_id: str) -> None:
     found = await database.read(lambda c: access(c, "owner", thread_id=thread_id))
     assert found is not None
     assert (found.thread_role, found.agent_role, found.agent_version, found.agent_deleted) == (

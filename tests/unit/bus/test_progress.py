@@ -33,9 +33,7 @@ def test_adjacent_text_of_one_kind_is_joined_and_keeps_its_offset() -> None:
 
 
 @given(writings=WRITINGS, data=st.data())
-def test_what_follows_any_position_is_exactly_the_rest(
-    writings: list[tuple[TextKind, str]], data: st.DataObject
-) -> None:
+def test_after_any_position_comes_exactly_the_rest(writings: list[tuple[TextKind, str]], data: st.DataObject) -> None:
     progress = written(writings)
     points = [(kind, point) for kind, text in writings for point in text]
     position = data.draw(st.integers(0, progress.position + 2))

@@ -57,9 +57,7 @@ async def test_text_is_followed_on_another_replica(replicas: tuple[Replica, Repl
     assert follower.text == "<text>Hello añ🙂<reasoning>why<text>!"
 
 
-async def test_a_reader_that_comes_late_gets_the_text_so_far_and_follows_from_there(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
+async def test_a_late_reader_gets_the_text_so_far(replicas: tuple[Replica, Replica], client: redis.Redis) -> None:
     one, other = replicas
     before = published(client)
     writer = one.write()
@@ -73,9 +71,7 @@ async def test_a_reader_that_comes_late_gets_the_text_so_far_and_follows_from_th
     await follower.has(writer)
 
 
-async def test_a_reader_that_comes_again_finds_what_was_written_meanwhile(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
+async def test_a_returning_reader_finds_what_it_missed(replicas: tuple[Replica, Replica], client: redis.Redis) -> None:
     one, other = replicas
     writer = one.write()
     first = other.read()
@@ -137,9 +133,7 @@ async def test_nothing_is_stored_in_redis(replicas: tuple[Replica, Replica], cli
     assert client.keys("aia:*") == []
 
 
-async def test_text_that_no_other_process_reads_is_published_once_and_again_when_one_asks_for_it(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
+async def test_text_is_published_again_when_asked_for(replicas: tuple[Replica, Replica], client: redis.Redis) -> None:
     one, other = replicas
     before = published(client)
     writer, reader = one.write(), one.read()
@@ -169,9 +163,7 @@ async def test_a_reader_of_a_thread_gets_the_text_of_every_message_in_it(replica
         await eventually(lambda: follower.text == "nothing", what="the end of the message")
 
 
-async def test_a_process_that_was_thought_dead_does_not_write_over_its_successors_text(
-    replicas: tuple[Replica, Replica],
-) -> None:
+async def test_a_replaced_process_does_not_overwrite_its_successor(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     dead, successor = one.write(base_seq=1), other.write(base_seq=2, fence=2)
     successor.say("true")
@@ -186,9 +178,7 @@ async def test_a_process_that_was_thought_dead_does_not_write_over_its_successor
         await late.read().has(successor)
 
 
-async def test_requests_to_cancel_and_to_sweep_reach_the_other_processes(
-    replicas: tuple[Replica, Replica],
-) -> None:
+async def test_requests_to_cancel_and_to_sweep_reach_the_other_processes(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     cancelled: list[tuple[str, str]] = []
     swept: list[str] = []
@@ -202,9 +192,7 @@ async def test_requests_to_cancel_and_to_sweep_reach_the_other_processes(
     assert cancelled == [("one", "run"), ("other", "run")]
 
 
-async def test_the_end_of_a_thread_is_heard_by_processes_that_do_not_read_it(
-    replicas: tuple[Replica, Replica],
-) -> None:
+async def test_processes_without_readers_hear_of_a_threads_end(replicas: tuple[Replica, Replica]) -> None:
     one, other = replicas
     unread: list[LogRow] = []
     other.bus.listen(unread.extend)
@@ -227,9 +215,7 @@ async def test_two_databases_of_one_redis_do_not_hear_each_other(redis_server: R
         await eventually(lambda: heard == ["other first", "other second"], what="the second one")
 
 
-async def test_two_hundred_threads_are_followed_over_one_connection(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
+async def test_one_connection_follows_200_threads(replicas: tuple[Replica, Replica], client: redis.Redis) -> None:
     one, other = replicas
     followers = [other.read(f"thread-{number}") for number in range(200)]
     writers = [one.write(f"thread-{number}") for number in range(200)]
@@ -247,9 +233,7 @@ async def test_two_hundred_threads_are_followed_over_one_connection(
     await eventually(lambda: heard_channels(client) == [], what="the subscriptions to end")
 
 
-async def test_a_short_turn_that_is_read_where_it_runs_asks_nothing_of_redis(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
+async def test_a_short_local_turn_sends_redis_nothing(replicas: tuple[Replica, Replica], client: redis.Redis) -> None:
     one, _ = replicas
     subscribed = int(client.info("commandstats").get("cmdstat_subscribe", {}).get("calls", 0))
     for _ in range(3):
@@ -300,9 +284,7 @@ async def test_a_process_ignores_its_own_messages(replicas: tuple[Replica, Repli
     assert heard == [row(2)]
 
 
-async def test_after_a_message_that_is_not_understood_readers_look_at_the_log(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
+async def test_an_unknown_message_makes_readers_look(replicas: tuple[Replica, Replica], client: redis.Redis) -> None:
     one, other = replicas
     follower = other.read()
     await follower.is_heard()

@@ -45,9 +45,7 @@ async def begun(one: Replica, other: Replica) -> tuple[Writer, Follower]:
     return writer, follower
 
 
-async def test_a_flush_during_a_stream_loses_nothing_for_followers_and_late_readers(
-    replicas: tuple[Replica, Replica], server: RedisServer
-) -> None:
+async def test_a_flush_during_a_stream_loses_nothing(replicas: tuple[Replica, Replica], server: RedisServer) -> None:
     one, other = replicas
     writer, follower = await begun(one, other)
     server.flush()
@@ -58,9 +56,7 @@ async def test_a_flush_during_a_stream_loses_nothing_for_followers_and_late_read
         await third.read().has(writer)
 
 
-async def test_a_flush_while_the_model_is_silent_loses_nothing_for_late_readers(
-    replicas: tuple[Replica, Replica], server: RedisServer
-) -> None:
+async def test_a_flush_during_silence_loses_nothing(replicas: tuple[Replica, Replica], server: RedisServer) -> None:
     one, other = replicas
     writer, _ = await begun(one, other)
     server.flush()
@@ -77,9 +73,7 @@ async def test_forgotten_scripts_are_sent_again(replicas: tuple[Replica, Replica
 
 
 @pytest.mark.parametrize("kind", ["pubsub", "normal"])
-async def test_cut_connections_are_made_again(
-    replicas: tuple[Replica, Replica], server: RedisServer, kind: str
-) -> None:
+async def test_connections_are_made_again(replicas: tuple[Replica, Replica], server: RedisServer, kind: str) -> None:
     one, other = replicas
     writer, follower = await begun(one, other)
     for _ in range(3):
@@ -111,9 +105,7 @@ async def test_a_restart_in_mid_stream_is_bridged(replicas: tuple[Replica, Repli
     await follower.has(writer)
 
 
-async def test_after_a_process_failed_to_publish_rows_readers_look_at_the_log(
-    replicas: tuple[Replica, Replica], server: RedisServer
-) -> None:
+async def test_readers_look_after_a_failed_publish(replicas: tuple[Replica, Replica], server: RedisServer) -> None:
     """Only the writer is cut off from Redis while it publishes."""
     one, other = replicas
     follower = other.read()
@@ -173,9 +165,7 @@ async def test_closing_does_not_wait_for_a_redis_that_hangs(server: RedisServer)
         await replica.bus.close()
 
 
-async def test_a_process_starts_without_redis_and_finds_it_later(
-    server: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_process_finds_redis_after_its_start(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     server.kill()
     async with AsyncExitStack() as stack:
         async with asyncio.timeout(5):
@@ -194,9 +184,7 @@ async def test_a_process_starts_without_redis_and_finds_it_later(
         await follower.has(writer)
 
 
-async def test_the_end_of_a_message_during_an_outage_is_seen_afterwards(
-    replicas: tuple[Replica, Replica], server: RedisServer
-) -> None:
+async def test_an_end_during_an_outage_is_seen(replicas: tuple[Replica, Replica], server: RedisServer) -> None:
     one, other = replicas
     writer, follower = await begun(one, other)
     server.stop()

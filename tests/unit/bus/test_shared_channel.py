@@ -232,9 +232,7 @@ STEPS = st.one_of(
 
 
 @given(steps=st.lists(STEPS, max_size=40))
-async def test_whatever_is_lost_or_doubled_on_the_way_the_follower_ends_with_the_text(
-    steps: list[Callable[[Line], None]],
-) -> None:
+async def test_followers_end_with_the_text_after_losses_and_doubles(steps: list[Callable[[Line], None]]) -> None:
     line = Line(await writing())
     for step in steps:
         step(line)

@@ -49,9 +49,8 @@ def check_account(built: BuiltContext, window: Window) -> None:
     st.data(),
     st.sampled_from([40, 400, 4_000, 100_000]),
 )
-def test_any_window_of_any_prefix_becomes_a_request_that_can_be_sent(
-    messages: list[ModelMessage], strategy: Any, data: st.DataObject, window_tokens: int
-) -> None:
+def test_any_window_fits(messages: list[ModelMessage], strategy: Any, data: st.DataObject, window_tokens: int) -> None:
+    """Any window of any prefix becomes a request that can be sent."""
     prefix = messages[: data.draw(st.integers(1, len(messages)))]
     covered = data.draw(st.sampled_from([None, prefix[len(prefix) // 2].seq]))
     window = strategy.window(ListHistory(prefix, StoredSummary("Before.", covered) if covered else None))

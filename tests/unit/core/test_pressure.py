@@ -71,9 +71,7 @@ async def _rounds() -> None:
 
 
 @pytest.mark.usefixtures("busy")
-async def test_the_first_text_of_a_message_goes_out_at_once_however_busy_the_loop_is(
-    channel: Channel, woken: list[float]
-) -> None:
+async def test_first_text_is_sent_at_once_on_a_busy_loop(channel: Channel, woken: list[float]) -> None:
     channel.begin(TextInProgress(run_id="run", fence=1, message_id="message", base_seq=1))
     await _rounds()
     assert len(woken) == 1
@@ -83,9 +81,7 @@ async def test_the_first_text_of_a_message_goes_out_at_once_however_busy_the_loo
 
 
 @pytest.mark.usefixtures("busy")
-async def test_more_text_gathers_while_the_loop_is_busy_and_goes_out_as_one(
-    channel: Channel, woken: list[float]
-) -> None:
+async def test_more_text_gathers_on_a_busy_loop(channel: Channel, woken: list[float]) -> None:
     channel.touch_text()
     await _rounds()
     began = time.monotonic()

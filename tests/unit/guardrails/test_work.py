@@ -67,9 +67,7 @@ def test_a_text_of_twice_the_length_makes_twice_the_work(searched: Counter, kind
 
 @pytest.mark.parametrize("text", ["a" + "\u200b" * 4000, "\u200b" * 4000, "a" + "\u0301" * 4000, "\u200b\u0301" * 2000])
 @pytest.mark.parametrize("size", [1, 50, 4000])
-def test_characters_that_join_the_one_before_are_looked_at_a_few_times(
-    monkeypatch: pytest.MonkeyPatch, text: str, size: int
-) -> None:
+def test_combining_characters_are_looked_at_a_few_times(monkeypatch: pytest.MonkeyPatch, text: str, size: int) -> None:
     counter = Counter()
     kind = folding._kind
 

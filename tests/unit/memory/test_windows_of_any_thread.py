@@ -93,9 +93,7 @@ def test_last_n_gives_every_whole_turn_that_n_messages_hold(history: ListHistory
 
 
 @given(histories(), st.integers(0, 14), counts)
-def test_first_last_gives_at_most_both_counts_beyond_the_newest_turn(
-    history: ListHistory, first: int, last: int
-) -> None:
+def test_first_last_gives_at_most_both_counts_and_one_turn(history: ListHistory, first: int, last: int) -> None:
     newest = newest_turn_of(list(history.messages))
     assert len(FirstLast(first, last).window(history).messages) <= first + max(last, len(newest))
     assert history.rows_read <= first + 1 + last + len(newest)

@@ -35,9 +35,7 @@ from ai_agents.providers.retry import MAX_RETRY_AFTER_S, retry_delay_s, with_ret
         (529, ProviderError, True),
     ],
 )
-def test_a_status_decides_the_error_and_whether_it_is_retryable(
-    status: int, kind: type[ProviderError], retryable: bool
-) -> None:
+def test_a_status_decides_the_error(status: int, kind: type[ProviderError], retryable: bool) -> None:
     error = error_from_status("openai", status)
 
     assert type(error) is kind
@@ -58,9 +56,7 @@ def test_a_status_decides_the_error_and_whether_it_is_retryable(
         (None, ProviderError, True),
     ],
 )
-def test_an_error_inside_a_stream_becomes_the_error_of_its_status(
-    reported: object, kind: type[ProviderError], retryable: bool
-) -> None:
+def test_an_error_in_a_stream_has_its_status(reported: object, kind: type[ProviderError], retryable: bool) -> None:
     error = error_from_wire("openai", reported)
 
     assert type(error) is kind

@@ -49,9 +49,7 @@ async def test_a_file_has_the_fields_of_the_contract_and_no_others(database: Dat
         await files.FileStore(database).get(new_id())
 
 
-async def test_a_file_is_read_by_its_uploader_and_by_nobody_else_while_it_is_attached_nowhere(
-    database: Database,
-) -> None:
+async def test_only_its_uploader_reads_a_file_that_is_not_attached(database: Database) -> None:
     file_id = await add(database)
     assert (await database.read(lambda c: require_on_file(c, "ann", file_id)))["id"] == file_id
     assert await database.read(lambda c: require_on_file(c, "root", file_id, is_admin=True))
@@ -60,9 +58,7 @@ async def test_a_file_is_read_by_its_uploader_and_by_nobody_else_while_it_is_att
 
 
 @pytest.mark.parametrize("reader", ["bob", "*"])
-async def test_whoever_may_read_a_thread_reads_the_files_in_it_until_he_may_not(
-    database: Database, threads: ThreadStore, agent_id: str, reader: str
-) -> None:
+async def test_readers_read_files(database: Database, threads: ThreadStore, agent_id: str, reader: str) -> None:
     file_id = await add(database)
     thread_id = await refer(threads, agent_id, file_id)
     other_thread = await threads.create(agent_id, owner_id="bob")
@@ -79,9 +75,7 @@ async def test_whoever_may_read_a_thread_reads_the_files_in_it_until_he_may_not(
     assert other_thread
 
 
-async def test_a_file_that_a_message_refers_to_cannot_be_deleted_before_its_thread_is(
-    database: Database, threads: ThreadStore, agent_id: str
-) -> None:
+async def test_an_attached_file_goes_with_its_thread(database: Database, threads: ThreadStore, agent_id: str) -> None:
     file_id = await add(database)
     thread_id = await refer(threads, agent_id, file_id)
     history = (await MessageStore(database).list(thread_id))["data"]
@@ -122,9 +116,7 @@ async def test_a_file_that_is_not_there_for_a_sender_is_named_by_its_place(datab
         assert refused.value.loc == ("attachments", 1)
 
 
-async def test_a_thread_begins_with_files_as_they_are_and_shows_nothing_private(
-    database: Database, threads: ThreadStore, agent_id: str
-) -> None:
+async def test_a_thread_begins_with_files(database: Database, threads: ThreadStore, agent_id: str) -> None:
     file_id = await add(database)
     thread_id = await refer(threads, agent_id, file_id)
     message = (await MessageStore(database).list(thread_id))["data"][0]

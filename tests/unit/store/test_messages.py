@@ -110,9 +110,7 @@ def test_the_content_of_a_tool_message_is_what_the_tool_answered(result: object,
     assert to_public(row)["content"] == content
 
 
-async def test_a_message_that_waits_is_found_but_not_listed_until_it_has_its_place(
-    database: Database, thread_id: str
-) -> None:
+async def test_a_queued_message_is_found_but_not_listed(database: Database, thread_id: str) -> None:
     store = MessageStore(database)
     message = await database.write(lambda c: _say(c, thread_id, "later", seq=None))
     assert (message["seq"], message["status"]) == (None, "queued")
@@ -141,9 +139,7 @@ async def test_the_history_comes_in_pages_from_either_end(database: Database, th
         await store.list(thread_id, after="nonsense")
 
 
-async def test_a_message_is_found_only_in_its_own_thread(
-    database: Database, threads: ThreadStore, agent_id: str
-) -> None:
+async def test_a_message_is_found_in_its_own_thread(database: Database, threads: ThreadStore, agent_id: str) -> None:
     one, other = [(await threads.create(agent_id))["id"] for _ in range(2)]
     message = await database.write(lambda c: _say(c, one, "x", seq=1))
     store = MessageStore(database)

@@ -55,9 +55,7 @@ def test_models_and_migrations_say_the_same(database_url: str) -> None:
     migrate.run_on(database_url, lambda connection: command.check(migrate.config_for(connection)))
 
 
-async def test_tables_made_at_once_are_those_that_the_migrations_make(
-    empty_url: str, request: pytest.FixtureRequest
-) -> None:
+async def test_tables_made_at_once_equal_migrated_ones(empty_url: str, request: pytest.FixtureRequest) -> None:
     database = Database(empty_url)
     migrated_url = request.getfixturevalue(f"{database.dialect}_url")
     assert await database.is_empty()

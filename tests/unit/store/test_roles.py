@@ -57,9 +57,7 @@ async def test_a_second_role_replaces_the_first(store: RoleStore, thread_id: str
     assert (await store.list("thread", thread_id))["data"] == [second]
 
 
-async def test_what_is_no_role_of_nobody_or_on_nothing_is_refused(
-    store: RoleStore, agents: AgentStore, agent_id: str, thread_id: str
-) -> None:
+async def test_a_bad_role_is_refused(store: RoleStore, agents: AgentStore, agent_id: str, thread_id: str) -> None:
     deleted = (await agents.create("gone"))["id"]
     await agents.delete(deleted)
     refused: list[tuple[str, str, str, str, type[Exception]]] = [
@@ -118,9 +116,7 @@ async def test_roles_come_in_pages(store: RoleStore, thread_id: str) -> None:
         await store.list("thread", thread_id, after="nonsense")
 
 
-async def test_a_user_is_the_better_of_himself_and_everybody(
-    store: RoleStore, database: Database, agent_id: str, thread_id: str
-) -> None:
+async def test_the_better_role_counts(store: RoleStore, database: Database, agent_id: str, thread_id: str) -> None:
     async def role_of(user_id: str) -> str | None:
         return await database.read(lambda c: roles.get_role(c, user_id, "thread", thread_id))
 
@@ -136,9 +132,8 @@ async def test_a_user_is_the_better_of_himself_and_everybody(
             await database.read(lambda c, t=resource_type: roles.get_role(c, "ann", t, new_id()))  # type: ignore[misc]  # bound now
 
 
-async def test_everything_about_a_users_use_of_a_thread_is_one_answer(
-    store: RoleStore, database: Database, agents: AgentStore, threads: ThreadStore
-) -> None:
+async def test_access_in_one_go(store: RoleStore, database: Database, agents: AgentStore, threads: ThreadStore) -> None:
+    """All that a request needs to know about a user and a thread is one answer."""
     agent_id = (await agents.create("a", owner_id="ann"))["id"]
     thread_id = (await threads.create(agent_id, owner_id="bea"))["id"]
 

@@ -27,9 +27,7 @@ async def spoken(threads: ThreadStore, agent_id: str) -> str:
     return str((await threads.create(agent_id, messages=messages))["id"])
 
 
-async def test_a_summary_is_kept_and_told_of(
-    store: SummaryStore, threads: ThreadStore, database: Database, spoken: str
-) -> None:
+async def test_a_summary_is_logged(store: SummaryStore, threads: ThreadStore, database: Database, spoken: str) -> None:
     assert await store.newest(spoken) is None
     assert await store.add(spoken, " They counted. ", covers_through_seq=8, expected_covers=0)
     assert await store.newest(spoken) == StoredSummary("They counted.", 8)
@@ -45,9 +43,7 @@ async def test_a_summary_is_kept_and_told_of(
     assert (thread["summary"], version) == ("They counted.", 2)
 
 
-async def test_a_summary_made_from_another_than_the_newest_changes_nothing(
-    store: SummaryStore, database: Database, spoken: str
-) -> None:
+async def test_a_summary_of_an_older_one_changes_nothing(store: SummaryStore, database: Database, spoken: str) -> None:
     assert await store.add(spoken, "one", covers_through_seq=8, expected_covers=0)
     assert not await store.add(spoken, "two", covers_through_seq=12, expected_covers=0)
     assert not await store.add(spoken, "two", covers_through_seq=6, expected_covers=8)
@@ -66,9 +62,7 @@ async def test_of_summaries_made_at_once_one_counts(store: SummaryStore, databas
     assert len(await database.read(lambda c: thread_log.list_after(c, spoken, 20))) == 1
 
 
-async def test_an_empty_summary_or_one_of_what_is_not_there_changes_nothing(
-    store: SummaryStore, database: Database, spoken: str
-) -> None:
+async def test_an_impossible_summary_changes_nothing(store: SummaryStore, database: Database, spoken: str) -> None:
     for text, covers in (("", 8), (" \n", 8), ("s", 21), ("s", 999)):
         with pytest.raises(InvalidRequest):
             await store.add(spoken, text, covers_through_seq=covers, expected_covers=0)
@@ -79,9 +73,7 @@ async def test_an_empty_summary_or_one_of_what_is_not_there_changes_nothing(
     assert await database.read(lambda c: thread_log.list_after(c, spoken, 20)) == []
 
 
-async def test_after_a_cleared_summary_the_next_is_made_from_nothing_and_counts(
-    store: SummaryStore, threads: ThreadStore, spoken: str
-) -> None:
+async def test_a_summary_after_a_cleared_one_counts(store: SummaryStore, threads: ThreadStore, spoken: str) -> None:
     await store.add(spoken, "one", covers_through_seq=8, expected_covers=0)
     await threads.update(spoken, {"summary": None})
     assert await store.newest(spoken) is None

@@ -82,9 +82,7 @@ async def test_a_thread_is_its_owners(threads: ThreadStore, database: Database, 
     assert [(role["user_id"], role["role"]) for role in roles] == [("ann", "owner")]
 
 
-async def test_what_a_thread_starts_from_is_its_first_history_and_log(
-    threads: ThreadStore, database: Database, agent_id: str
-) -> None:
+async def test_initial_messages_are_history_and_log(threads: ThreadStore, database: Database, agent_id: str) -> None:
     call = {"type": "tool_call", "tool_call_id": "c1", "name": "calculator", "arguments": {"expression": "1+1"}}
     result = {"type": "tool_result", "tool_call_id": "c1", "name": "calculator", "result": {"v": 2}, "is_error": False}
     thread = await threads.create(
@@ -151,9 +149,7 @@ async def test_a_change_is_kept_counted_and_logged(threads: ThreadStore, databas
     assert json.loads(row.data) == {"type": "thread.updated", "thread_id": thread["id"], "thread": changed}
 
 
-async def test_a_change_that_changes_nothing_leaves_no_trace(
-    threads: ThreadStore, database: Database, agent_id: str
-) -> None:
+async def test_an_empty_change_leaves_no_trace(threads: ThreadStore, database: Database, agent_id: str) -> None:
     thread = await threads.create(agent_id, title="T", metadata={"a": 1, "b": 2})
     changes: tuple[ThreadChanges, ...] = ({}, {"title": "T"}, {"metadata": {"b": 2, "a": 1}}, {"summary": None})
     for change in changes:
@@ -178,9 +174,7 @@ async def test_a_change_of_an_unexpected_version_is_refused(threads: ThreadStore
     assert (await threads.get(thread_id))["title"] == "one"
 
 
-async def test_changes_at_once_leave_a_log_without_gaps(
-    threads: ThreadStore, database: Database, thread_id: str
-) -> None:
+async def test_simultaneous_changes_leave_no_gaps(threads: ThreadStore, database: Database, thread_id: str) -> None:
     await asyncio.gather(*(threads.update(thread_id, {"title": f"t{n}"}) for n in range(8)))
     rows = await _log(database, thread_id)
     assert [row.seq for row in rows] == list(range(1, 9))
@@ -188,9 +182,7 @@ async def test_changes_at_once_leave_a_log_without_gaps(
     assert (await threads.get_with_version(thread_id))[1] == 9
 
 
-async def test_a_summary_that_a_person_writes_replaces_the_text_and_not_the_cover(
-    threads: ThreadStore, database: Database, agent_id: str
-) -> None:
+async def test_a_written_summary_replaces_the_text(threads: ThreadStore, database: Database, agent_id: str) -> None:
     messages = [{"role": "user", "content": str(n)} for n in range(3)]
     thread_id = (await threads.create(agent_id, messages=messages))["id"]
     await SummaryStore(database).add(thread_id, "by job", covers_through_seq=2, expected_covers=0)
@@ -202,9 +194,7 @@ async def test_a_summary_that_a_person_writes_replaces_the_text_and_not_the_cove
     assert await database.read(lambda c: summaries.newest(c, thread_id)) is None
 
 
-async def test_a_deleted_thread_leaves_nothing_and_its_listeners_are_told(
-    threads: ThreadStore, database: Database, agent_id: str
-) -> None:
+async def test_a_deleted_thread_leaves_nothing(threads: ThreadStore, database: Database, agent_id: str) -> None:
     kept = await threads.create(agent_id, owner_id="ann", messages=[{"role": "user", "content": "x"}])
     before = await database.read(_count_all)
     thread = await threads.create(agent_id, owner_id="ann", summary="s", messages=[{"role": "user", "content": "x"}])
@@ -232,9 +222,7 @@ async def test_a_deleted_thread_leaves_nothing_and_its_listeners_are_told(
     assert await threads.find(thread["id"]) is None
 
 
-async def test_a_list_shows_what_a_user_has_a_role_on_newest_first(
-    threads: ThreadStore, agents: AgentStore, database: Database, agent_id: str
-) -> None:
+async def test_lists_follow_roles(threads: ThreadStore, agents: AgentStore, database: Database, agent_id: str) -> None:
     other_agent = (await agents.create("other"))["id"]
     mine = await threads.create(agent_id, owner_id="ann")
     hers = await threads.create(agent_id, owner_id="bea")
@@ -272,9 +260,7 @@ async def test_pages_follow_one_another_without_gap_or_repetition(threads: Threa
             await threads.list(user_id, agent_id=agent, after="nonsense")
 
 
-async def test_a_fork_has_the_history_up_to_the_message_and_nothing_else(
-    threads: ThreadStore, database: Database, agent_id: str
-) -> None:
+async def test_a_fork_ends_with_its_message(threads: ThreadStore, database: Database, agent_id: str) -> None:
     source = await threads.create(agent_id, title="T", metadata={"k": 1}, owner_id="ann")
     last = await database.write(lambda c: _converse(c, source["id"]))
     fork = await threads.fork(source["id"], last, owner_id="bea")
@@ -311,9 +297,7 @@ async def test_a_fork_keeps_what_providers_want_back(threads: ThreadStore, datab
     assert {"type": "reasoning", "text": "hm", "origin": {"provider": "p", "signature": "s"}} in stored[1]
 
 
-async def test_a_fork_takes_the_summary_that_covers_no_more_than_was_copied(
-    threads: ThreadStore, database: Database, thread_id: str
-) -> None:
+async def test_a_fork_takes_the_summary_that_fits(threads: ThreadStore, database: Database, thread_id: str) -> None:
     await database.write(lambda c: _converse(c, thread_id))
     messages = (await MessageStore(database).list(thread_id))["data"]
     store = SummaryStore(database)
@@ -330,9 +314,8 @@ async def test_a_fork_takes_the_summary_that_covers_no_more_than_was_copied(
     assert found == [None, ("short", 1), ("short", 1), ("long", 4), ("long", 4)]
 
 
-async def test_a_fork_of_what_is_not_there_or_not_yet_placed_is_refused(
-    threads: ThreadStore, agents: AgentStore, database: Database, agent_id: str
-) -> None:
+async def test_refused_forks(threads: ThreadStore, agents: AgentStore, database: Database, agent_id: str) -> None:
+    """A fork of what does not exist or is still queued is refused."""
     thread_id = (await threads.create(agent_id, messages=[{"role": "user", "content": "x"}]))["id"]
     other_id = (await threads.create(agent_id, messages=[{"role": "user", "content": "y"}]))["id"]
     (message,) = (await MessageStore(database).list(thread_id))["data"]

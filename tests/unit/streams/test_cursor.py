@@ -123,9 +123,7 @@ class Reader:
 
 
 @given(thread=threads(), run_id=st.sampled_from((None, RUN)), data=st.data())
-def test_any_interleaving_of_rows_text_and_cuts_gives_every_row_once_and_the_text_exactly(
-    thread: Thread, run_id: str | None, data: st.DataObject
-) -> None:
+def test_any_order_gives_each_row_and_the_text_once(thread: Thread, run_id: str | None, data: st.DataObject) -> None:
     reader = Reader(thread, run_id)
     for _ in range(data.draw(st.integers(0, 25))):
         match data.draw(st.sampled_from(("rows", "text", "text", "cut"))):

@@ -25,9 +25,7 @@ class CountingLogWatch(LogWatch):
         return await super().find_newest(thread_ids)
 
 
-async def test_two_hundred_readers_cost_one_query_and_see_what_happens(
-    database_url: str,
-) -> None:
+async def test_two_hundred_readers_cost_one_query(database_url: str) -> None:
     conn = DatabaseHandle(Database(database_url), DeafBus(), shared=True)
     watch = conn.readers.log_watch = CountingLogWatch(conn.database)
     watch.poll_s = 0.05

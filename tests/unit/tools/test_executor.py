@@ -179,9 +179,7 @@ async def test_what_a_tool_raises_on_purpose_is_the_result() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("key sk-secret"), RecursionError("sk-secret"), TimeoutError("sk-secret")])
-async def test_the_model_is_told_only_the_type_of_any_other_exception(
-    error: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_models_see_only_the_type_of_an_exception(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise error
 

@@ -82,9 +82,7 @@ async def test_arguments_of_other_methods_go_into_the_body(server: HttpServer, o
     ],
     ids=repr,
 )
-async def test_no_argument_leaves_the_fixed_part_of_the_address(
-    server: HttpServer, outbound: Outbound, value: Any
-) -> None:
+async def test_no_argument_leaves_the_fixed_path(server: HttpServer, outbound: Outbound, value: Any) -> None:
     tool = HttpTool(spec(server.url("/v1/{id}/x"), "GET", "id"), outbound)
     with pytest.raises(ToolError):
         await tool.execute(id=value)
@@ -92,9 +90,7 @@ async def test_no_argument_leaves_the_fixed_part_of_the_address(
 
 
 @pytest.mark.parametrize("value", ["@evil.example", "//evil.example", ":80", "#x", "?x", "\\evil", "a\r\nHost: evil"])
-async def test_no_argument_changes_the_server_that_is_called(
-    server: HttpServer, outbound: Outbound, value: str
-) -> None:
+async def test_no_argument_changes_the_called_server(server: HttpServer, outbound: Outbound, value: str) -> None:
     tool = HttpTool(spec(server.url("/{id}"), "GET", "id"), outbound)
     with pytest.raises(ToolError, match="404"):
         await tool.execute(id=value)
@@ -122,9 +118,7 @@ async def test_no_argument_changes_the_server_that_is_called(
         (reply(b""), "(status 200, no content)"),
     ],
 )  # fmt: skip
-async def test_an_answer_is_its_json_or_its_text(
-    server: HttpServer, outbound: Outbound, raw: bytes, value: Any
-) -> None:
+async def test_an_answer_is_json_or_text(server: HttpServer, outbound: Outbound, raw: bytes, value: Any) -> None:
     server.on("/", raw)
     assert await HttpTool(spec(server.url()), outbound).execute() == value
 
@@ -148,9 +142,7 @@ async def not_http(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         (dying, "broke off"), (not_http, "could not be reached"),
     ],
 )  # fmt: skip
-async def test_any_other_answer_is_one_clear_error(
-    server: HttpServer, outbound: Outbound, raw: Any, sentence: str
-) -> None:
+async def test_a_bad_answer_is_a_clear_error(server: HttpServer, outbound: Outbound, raw: Any, sentence: str) -> None:
     server.on("/", raw)
     with pytest.raises(ToolError, match=sentence):
         await HttpTool(spec(server.url()), outbound).execute()
@@ -235,9 +227,7 @@ SECRET = 'us/er+p&ss"w\\rd <x>'
     ids=["json", "escapes", "fewer_escapes", "address", "html"],
 )
 @pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized"])
-async def test_a_secret_is_found_as_servers_write_it(
-    server: HttpServer, outbound: Outbound, body: bytes, kind: str, status: str
-) -> None:
+async def test_secrets_are_hidden(server: HttpServer, outbound: Outbound, body: bytes, kind: str, status: str) -> None:
     server.on("/", reply(body, kind=kind, status=status))
     tool = HttpTool(spec(server.url()), outbound, headers={"X-Key": SECRET})
     try:
@@ -274,9 +264,7 @@ async def test_json_that_is_too_long_to_be_shown_is_not_parsed(server: HttpServe
 @pytest.mark.parametrize(
     "url,target", [("/?", "/?q=x"), ("/?a=1", "/?a=1&q=x"), ("/?a=1&", "/?a=1&q=x"), ("/", "/?q=x")]
 )
-async def test_a_query_is_added_to_one_in_the_address(
-    server: HttpServer, outbound: Outbound, url: str, target: str
-) -> None:
+async def test_a_query_is_added_to_the_address(server: HttpServer, outbound: Outbound, url: str, target: str) -> None:
     server.on("/", reply_json({}))
     await HttpTool(spec(server.url(url)), outbound).execute(q="x")
     assert server.asked[0].target == target

@@ -224,9 +224,7 @@ async def test_a_server_that_does_not_speak_mcp_is_one_clear_error_in_time(prete
     assert remaining_tasks(before) == []
 
 
-async def test_tools_that_cannot_be_offered_are_left_out_and_logged(
-    fake: McpFake, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_unusable_tools_are_left_out_and_logged(fake: McpFake, caplog: pytest.LogCaptureFixture) -> None:
     async def plain() -> str:
         return ""
 

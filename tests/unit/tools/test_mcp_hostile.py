@@ -127,9 +127,7 @@ async def test_a_server_that_changes_its_version_is_understood_again(http: HttpS
     assert await server.call("pay", {}) == "paid"
 
 
-async def test_arguments_that_a_server_wants_as_headers_are_sent_as_headers(
-    http: HttpServer, wire: McpWire, server: McpServer
-) -> None:
+async def test_arguments_can_be_sent_as_headers(http: HttpServer, wire: McpWire, server: McpServer) -> None:
     region = {"type": "string", "x-mcp-header": "Region"}
     wire.lists(TOOL | {"inputSchema": {"type": "object", "properties": {"region": region}}})
     tool = await approve(server)
@@ -148,9 +146,7 @@ async def test_an_approval_in_another_process_counts_at_once(wire: McpWire, http
         await old.execute()
 
 
-async def test_no_answer_contains_the_secret(
-    wire: McpWire, server: McpServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_answer_has_the_secret(wire: McpWire, server: McpServer, caplog: pytest.LogCaptureFixture) -> None:
     wire.lists(
         TOOL | {"description": f"I got {KEY}.", "inputSchema": {"type": "object", "properties": {"x": {"const": KEY}}}}
     )

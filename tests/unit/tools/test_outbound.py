@@ -50,9 +50,7 @@ async def target() -> AsyncIterator[HttpServer]:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_no_spelling_of_a_private_address_is_connected_to(
-    server: HttpServer, target: HttpServer, spelling: str
-) -> None:
+async def test_private_addresses_are_refused(server: HttpServer, target: HttpServer, spelling: str) -> None:
     address = f"http://{spelling}:{target.port}/"
     outbound = Outbound([server.host], resolve=numeric)
     with pytest.raises((OutboundRefused, OutboundFailed)):
@@ -149,9 +147,7 @@ async def test_redirects_are_followed_up_to_a_limit(server: HttpServer) -> None:
     await outbound.aclose()
 
 
-async def test_a_redirect_to_another_origin_carries_no_headers_and_no_body(
-    server: HttpServer, target: HttpServer
-) -> None:
+async def test_a_redirect_elsewhere_carries_no_headers_and_no_body(server: HttpServer, target: HttpServer) -> None:
     outbound = Outbound([server.host, target.host], resolve=numeric)
     server.on("/away", redirect(target.url(), "307 Temporary Redirect"))
     headers = {"authorization": "Bearer of-the-first", "x-api-key": "of-the-first"}
@@ -167,9 +163,7 @@ async def test_a_redirect_to_another_origin_carries_no_headers_and_no_body(
 # What is sent, and what is not.
 
 
-async def test_nothing_comes_from_the_environment_and_no_cookie_is_kept(
-    server: HttpServer, target: HttpServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nothing_is_inherited(server: HttpServer, target: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, target.url())
     outbound = Outbound([server.host], resolve=numeric)

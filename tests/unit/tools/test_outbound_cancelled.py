@@ -59,7 +59,8 @@ async def torn(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
 
 
-ANSWERS: dict[str, Answer | bytes] = {
+Reply = Answer | bytes
+ANSWERS: dict[str, Reply] = {
     "short": reply(b"x"),
     "long": reply(b"x" * 300_000),
     "chunked": chunked,
@@ -89,9 +90,8 @@ async def cancelled_in_every_turn(work: Callable[[], Awaitable[Any]], *, again_a
 
 @pytest.mark.parametrize("again_after", [None, 1, 2])
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-async def test_a_request_cancelled_at_any_point_gives_its_connection_back(
-    server: HttpServer, outbound: Outbound, answer: Answer | bytes, again_after: int | None
-) -> None:
+async def test_cancelled(server: HttpServer, outbound: Outbound, answer: Reply, again_after: int | None) -> None:
+    """A request gives its connection back wherever it is cancelled."""
     server.on("/answer", answer)
     url = server.url("/answer")
     times = await cancelled_in_every_turn(lambda: outbound.request("GET", url), again_after=again_after)
@@ -100,9 +100,7 @@ async def test_a_request_cancelled_at_any_point_gives_its_connection_back(
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
-async def test_a_client_gives_connections_back_too(
-    server: HttpServer, outbound: Outbound, answer: Answer | bytes
-) -> None:
+async def test_a_client_gives_connections_back_too(server: HttpServer, outbound: Outbound, answer: Reply) -> None:
     server.on("/answer", answer)
     async with outbound.client() as client:
 

@@ -130,9 +130,7 @@ def deep(levels: int) -> dict[str, Any]:
         (deep(5_000), "deeper"),
     ],
 )
-def test_a_schema_that_cannot_be_used_is_refused_when_the_tool_is_registered(
-    parameters: dict[str, Any], why: str
-) -> None:
+def test_a_tool_with_an_unusable_schema_is_not_registered(parameters: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidRequest, match=why) as refused:
         ToolRegistry([Defined(parameters=parameters)])
     assert refused.value.loc == ("parameters",)

@@ -152,9 +152,7 @@ async def test_a_job_that_takes_too_long_fails_with_that_reason(make_bench: Make
     assert "took longer than 0.05 s" in present((await JobStore(bench.conn).get(job_id))["error"])
 
 
-async def test_other_due_jobs_run_beside_a_job_unless_they_failed_before(
-    make_bench: MakeBench,
-) -> None:
+async def test_other_due_jobs_run_beside_a_job_unless_they_failed_before(make_bench: MakeBench) -> None:
     benches = [await make_bench("A title", turns=1) for _ in range(3)]
     ids = [await bench.ask_for("title") for bench in benches]
     tried = await claim(benches[2], ids[2])

@@ -55,9 +55,7 @@ async def filenames(conn: DatabaseHandle) -> list[str]:
     return list(await conn.database.read(lambda c: c.execute(found).scalars().all()))
 
 
-async def test_a_process_with_another_folder_does_not_report_files_erased(
-    make_bench: MakeBench, tmp_path: Path
-) -> None:
+async def test_a_process_with_another_folder_erases_no_files(make_bench: MakeBench, tmp_path: Path) -> None:
     bench = await make_bench()
     own = DiskStore(tmp_path / "files")
     await Attachments(bench.conn, own).add("alice", "a.txt", b"words of alice")
