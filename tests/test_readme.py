@@ -15,6 +15,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 async def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every snippet of the README runs."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     async with FakeProviderServer() as fake:

@@ -159,6 +159,7 @@ FAULTS: dict[str, tuple[Call, Any, str, bool]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_one_result_per_failure(service: Service, fake: FakeProviderServer, http: HttpServer, fault: str) -> None:
+    """Any failure of a tool is one result, and the thread stays usable."""
     wanted, answer, sentence, fails = FAULTS[fault]
     alice = await service.user("alice")
     http.on("/orders/7", answer)

@@ -148,6 +148,7 @@ async def test_an_empty_thread_has_an_empty_context(alice: httpx.AsyncClient) ->
 
 
 async def test_a_prompt_is_private(alice: httpx.AsyncClient, bob: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    """An agent's prompt and tools are shown only to users who may see the agent."""
     agent = await make_agent(alice, system_prompt="A secret.", tools=["calculator"])
     thread = await make_thread(alice, agent["id"], messages=said(1))
     check_problem(await bob.get(f"/threads/{thread['id']}/context"), 404, "not_found")

@@ -68,6 +68,7 @@ async def rename(pair: Cluster, thread_id: str, number: int) -> None:
 
 
 async def test_cuts_heal(pair: Cluster, cutting: CuttingProxies, redis_server: RedisServer, rng: random.Random) -> None:
+    """A stream that is cut at any byte is resumed without loss."""
     one, two = pair.replicas
     thread_id = await pair.make_thread(one)
     flushing = asyncio.create_task(flush_now_and_then(redis_server, rng))
