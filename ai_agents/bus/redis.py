@@ -228,6 +228,7 @@ class RedisBus(Bus):
     def _catch_up(self, channel: SharedChannel) -> None:
         """Have the channel's readers look at the log, and ask for the text, even if that was done a moment ago."""
         channel.miss()
-        if channel.readers and not channel.is_owned:
+        # A channel whose last reader has left is still wanted for a while, and the next reader gets what it has.
+        if channel.is_wanted and not channel.is_owned:
             channel.ask_again_at = 0.0
             self.ask_for_text(channel)

@@ -318,10 +318,13 @@ async def test_a_process_asks_for_a_text_again_when_another_one_failed_to_publis
                 asks += b'"ask":["thread"]' in message["data"]
             return asks
 
-        other.read()
+        follower = other.read()
         await eventually(lambda: count_asks() == 1, what="the first request")
         client.publish("aia:0:control", b'{"look":true}')
         await eventually(lambda: count_asks() == 2, what="the second request")
+        follower.leave()
+        client.publish("aia:0:control", b'{"look":true}')
+        await eventually(lambda: count_asks() == 3, what="the third request, for a reader that may come back")
 
 
 async def test_closing_publishes_what_is_left_and_leaves_no_task(redis_server: RedisServer) -> None:
