@@ -87,7 +87,7 @@ class CeleryJobs:
         self._to_send: dict[str, None] = {}
         self._sending: asyncio.Task[None] | None = None
 
-    def offer(self, contexts: Contexts) -> None:
+    def start(self, contexts: Contexts) -> None:
         """Does nothing: the workers build contexts of their own."""
 
     def wake(self, job_ids: Sequence[str]) -> None:

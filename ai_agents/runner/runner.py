@@ -108,7 +108,7 @@ class AgentRunner:
         )
         self._admission = MessageAdmission(conn.executor, self._preparer, self.contexts)
         if conn.executor.background is not None:
-            conn.executor.background.offer(self.contexts)
+            conn.executor.background.start(self.contexts)
 
     # The main job.
 

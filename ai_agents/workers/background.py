@@ -46,7 +46,7 @@ class InProcessJobs:
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
 
-    def offer(self, contexts: Contexts) -> None:
+    def start(self, contexts: Contexts) -> None:
         """Start to carry out jobs, with the models of these contexts."""
         context = JobContext(self._database, contexts, self._model, self._attachments)
         self._runner = JobRunner(context, owner=self._owner)

@@ -38,8 +38,8 @@ _LAST_MOMENT_S = 5.0
 class Background(Protocol):
     """The background jobs of this process: it carries them out, or sends them to a queue."""
 
-    def offer(self, contexts: Contexts) -> None:
-        """Take the agents' models and memory; those of the last runner are used."""
+    def start(self, contexts: Contexts) -> None:
+        """Begin with jobs, with the agents' models and memory; those of the last runner are used."""
         ...
 
     def wake(self, job_ids: Sequence[str]) -> None:
