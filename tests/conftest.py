@@ -36,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = str(shared.path / "tmp")  # SQLite files are quicker there, too
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests of processes first: they take long, and one left for the end would run alone."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/faults/", "tests/worker/")))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: "WorkerNode") -> None:
     """Tell a worker process of pytest-xdist where the shared directory is."""

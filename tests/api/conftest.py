@@ -1,15 +1,30 @@
 """Fixtures of the service's tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from tests.api.live import Live, serve
 from tests.api.service import Service, open_service, settings_for
 from tests.fakes.http_server import HttpServer
 from tests.fakes.mcp_servers import McpFake
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> Iterator[None]:
+    """Log as text: without a configuration, structlog takes seconds to draw the traceback of one error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -13,6 +13,12 @@ MODELS = {"anthropic": "claude-sonnet-4-20250514", "openai": "gpt-4o", "ollama":
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Providers do not depend on the database."""
+    return sqlite_url
+
+
+@pytest.fixture
 async def fake() -> AsyncIterator[FakeProviderServer]:
     """A server that speaks the protocols of all three providers, and refuses what they refuse."""
     async with FakeProviderServer() as server:

@@ -13,6 +13,12 @@ from tests.api.service import UNKNOWN_ID, Service, check_problem, make_agent, ma
 R = "[redacted]"
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Guardrails do not depend on the database."""
+    return sqlite_url
+
+
 def rule(stage: str = "both", action: str = "block") -> dict[str, Any]:
     return {"type": "blocklist", "patterns": ["secret"], "stage": stage, "action": action}
 

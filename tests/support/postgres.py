@@ -96,7 +96,9 @@ class PostgresServer:
 
     def create_database(self, name: str, template: str | None = None) -> str:
         """Create a database, as a copy of `template` if given (nobody may be connected to that), and return its url."""
-        self.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+        # Copying the files takes a third of the time of writing the copy to the log.
+        copied = f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""
+        self.execute(f'CREATE DATABASE "{name}"{copied}')
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:

@@ -183,9 +183,12 @@ def test_the_images_commands_run(wheel: Path, tmp_path: Path, postgresql_url: st
 
     assert COMPOSE["api"]["command"] == json.loads(re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[-1])
     with image.running(COMPOSE["api"]["command"]):
+        # A check costs as much as the start: it is made once they are there.
+        wait_until(lambda: "Uvicorn running" in image.log, what="the service to listen")
         wait_until(lambda: image.run(json.loads(health)).returncode == 0, what="the service to be healthy")
     with image.running(COMPOSE["worker"]["command"]):
         healthy = shell_command(COMPOSE["worker"]["healthcheck"]["test"])
+        wait_until(lambda: " ready." in image.log, what="the worker to take jobs")
         wait_until(lambda: image.run(healthy).returncode == 0, what="the worker to be healthy")
 
 

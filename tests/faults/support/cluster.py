@@ -203,7 +203,7 @@ async def open_cluster(
 ) -> AsyncGenerator[Cluster]:
     """A service to be, on these servers. At its end nothing may be left that went wrong unseen.
 
-    Leases are half as long as the product's, except where everything is run in full.
+    Leases are shorter than the product's, except where everything is run in full.
     """
     async with (
         Model() as model,
@@ -226,7 +226,7 @@ async def open_cluster(
             "FAULTS_COUNTER_URL": counter.url,
         }
         if not SOAK:
-            environment["FAULTS_LEASE_S"] = "5"
+            environment["FAULTS_LEASE_S"] = "3"
         if redis_url is not None:
             environment["AI_AGENTS_REDIS_URL"] = redis_url
         cluster = Cluster(directory, environment | settings, model, counter, session=session, browser=browser)

@@ -19,6 +19,12 @@ from tests.unit.memory.histories import seq_of, threads
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Compaction does not depend on the database."""
+    return sqlite_url
+
+
 def too_long() -> ContextExceeded:
     return ContextExceeded("too long", provider="scripted")
 

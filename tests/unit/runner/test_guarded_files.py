@@ -18,6 +18,12 @@ from tests.unit.runner.conftest import USER
 from tests.unit.runner.guarded import R, Stage, blocklist
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Guardrails do not depend on the database."""
+    return sqlite_url
+
+
 class Names(Guardrail):
     """Finds a name, and needs the whole text for it."""
 

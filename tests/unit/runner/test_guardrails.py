@@ -24,6 +24,12 @@ from tests.unit.runner.conftest import USER
 from tests.unit.runner.guarded import TIMEOUT_S, R, Say, Stage, blocklist
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Guardrails do not depend on the database."""
+    return sqlite_url
+
+
 async def stream_of(stage: Stage, content: str = "Go.") -> tuple[str, list[str], JsonObject]:
     """What the deltas of a streamed run add up to, the types of its events, and the data of the last."""
     said, last = "", {}

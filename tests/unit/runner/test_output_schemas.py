@@ -22,6 +22,12 @@ SCHEMA = {
 }
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Schemas do not depend on the database."""
+    return sqlite_url
+
+
 async def test_an_answer_that_fits_the_schema_ends_the_run(make_talk: MakeTalk) -> None:
     talk = await make_talk('{"n": 42}', output_schema=SCHEMA)
 
