@@ -1,13 +1,15 @@
 """Tickets: a browser reads one thread's streams without a key, as long as its user may read the thread."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
+from sqlalchemy import Connection, select, update
 
 from ai_agents.core.ids import TIME_FORMAT
-from ai_agents.store import tickets
+from ai_agents.store.models import TicketTable
+from app.event_streams import OpenStreams
 from tests.api.live import Live, events_of, next_of
 from tests.api.service import UNKNOWN_ID, check_problem, give_role
 
@@ -76,28 +78,33 @@ async def test_a_lost_role_and_a_deleted_key_take_the_ticket_along(live: Live) -
     check_problem(await browser.get(f"/threads/{thread['id']}/events?ticket={mine}"), 401, "unauthorized")
 
 
-async def test_a_ticket_lasts_ten_minutes_and_at_most_a_day(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def let_pass(live: Live, time: timedelta) -> None:
+    """Make all tickets older."""
+
+    def move(connection: Connection) -> None:
+        for ticket_id, *times in connection.execute(
+            select(TicketTable.id, TicketTable.created_at, TicketTable.expires_at)
+        ).all():
+            made, ends = ((datetime.fromisoformat(each) - time).strftime(TIME_FORMAT) for each in times)
+            changed = update(TicketTable).where(TicketTable.id == ticket_id).values(created_at=made, expires_at=ends)
+            connection.execute(changed)
+
+    await live.container.conn.database.write(move)
+
+
+async def test_a_ticket_lasts_ten_minutes_and_at_most_a_day(live: Live) -> None:
     alice = await live.user("alice")
     thread = await live.scripted_thread(alice, "Hello!")
     ticket = await make_ticket(alice, thread["id"])
-    clock = datetime.now(UTC)
-
-    class Clock:
-        fromisoformat = datetime.fromisoformat
-
-        @staticmethod
-        def now(_zone: object) -> datetime:
-            return clock
-
-    monkeypatch.setattr(tickets, "datetime", Clock)
-    monkeypatch.setattr(tickets, "utc_now", lambda: clock.strftime(TIME_FORMAT))
     uses = 0
     while await live.container.tickets.use(ticket) is not None:
         uses += 1
-        clock += timedelta(minutes=9)
+        await let_pass(live, timedelta(minutes=9))
     assert uses == 24 * 60 // 9
     second = await make_ticket(alice, thread["id"])
-    clock += timedelta(minutes=10, seconds=1)
+    await let_pass(live, timedelta(minutes=9, seconds=50))
+    assert await live.container.tickets.use(second) is not None
+    await let_pass(live, timedelta(minutes=10))
     assert await live.container.tickets.use(second) is None
 
 
@@ -106,7 +113,7 @@ async def test_a_stream_opened_by_ticket_is_told_to_come_back_where_others_are_r
     thread = await live.scripted_thread(alice, "Hello!")
     ticket = await make_ticket(alice, thread["id"])
     browser = await without_key(live)
-    live.app.state.streams._per_user = 0
+    live.app.state.streams = OpenStreams(per_user=0)
     check_problem(await alice.get(f"/threads/{thread['id']}/events"), 429, "rate_limited")
     response = await browser.get(f"/threads/{thread['id']}/events?ticket={ticket}")
     assert (response.status_code, response.text) == (200, "retry: 5000\n\n")
