@@ -12,7 +12,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Agent, AgentChanges, Page
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages, roles
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import AgentTable, AgentVersionTable
 from ai_agents.store.roles import EVERYBODY
 
@@ -70,7 +70,7 @@ def find_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> 
 
 
 def get_agent(connection: Connection, agent_id: str, *, lock: bool = False) -> Agent:
-    """An agent that is not deleted. Raises `AgentNotFound`."""
+    """An agent. Raises `AgentNotFound`, also for a deleted one."""
     found = find_agent(connection, agent_id, lock=lock)
     if found is None:
         raise AgentNotFound
@@ -88,7 +88,7 @@ def get_version(connection: Connection, agent_id: str, version: int) -> Agent:
 def update_agent(
     connection: Connection, agent_id: str, changes: AgentChanges, *, expected_version: int | None = None
 ) -> Agent:
-    """Replace these fields of the agent, as its next version. Without a difference there is no new version.
+    """Replace these fields of the agent; it gets its next version if that changes anything.
 
     Raises `AgentNotFound`, `PreconditionFailed` if the agent is at another version, `InvalidRequest`.
     """
@@ -107,7 +107,7 @@ def update_agent(
 
 
 def delete_agent(connection: Connection, agent_id: str) -> None:
-    """Hide an agent for good; its threads stay readable. Raises `AgentNotFound`."""
+    """Hide an agent for good; its threads and versions stay readable. Raises `AgentNotFound`."""
     statement = (
         update(AgentTable)
         .where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
@@ -117,8 +117,13 @@ def delete_agent(connection: Connection, agent_id: str) -> None:
         raise AgentNotFound
 
 
-def list_agents(connection: Connection, *, user_id: str | None, limit: int, after: str | None) -> Page[Agent]:
-    """A page of the agents that a user has a role on (None: of all), newest first. Raises `InvalidCursor`."""
+def list_agents(
+    connection: Connection, user_id: str | None = None, *, limit: int = 20, after: str | None = None
+) -> Page[Agent]:
+    """A page of the agents on which the user, or every user, has a role (None: of all agents), newest first.
+
+    `{"data", "next"}`. Raises `InvalidCursor`.
+    """
     statement = select(*_COLUMNS)
     if user_id is None:
         statement = statement.where(AgentTable.deleted_at.is_(None))
@@ -137,8 +142,11 @@ def list_agents(connection: Connection, *, user_id: str | None, limit: int, afte
     )
 
 
-def list_versions(connection: Connection, agent_id: str, *, limit: int, after: str | None) -> Page[Agent]:
-    """A page of an agent's versions, newest first. Raises `AgentNotFound`, `InvalidCursor`."""
+def list_versions(connection: Connection, agent_id: str, *, limit: int = 20, after: str | None = None) -> Page[Agent]:
+    """A page of the agent at each of its versions, newest first: `{"data", "next"}`. `updated_at` is the version's.
+
+    Raises `AgentNotFound`, `InvalidCursor`.
+    """
     get_agent(connection, agent_id)
     before = pages.MAX_SEQ if after is None else pages.decode_number_cursor(after)
     statement = _VERSIONS.where(AgentVersionTable.agent_id == agent_id, AgentVersionTable.version < before)
@@ -178,11 +186,8 @@ def _insert_version(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(insert(AgentVersionTable), version)
 
 
-class AgentStore:
+class AgentStore(Store):
     """Agents as clients read and write them. It does not check rights."""
-
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
 
     async def create(
         self,
@@ -221,39 +226,10 @@ class AgentStore:
         }
         return await self._db.write(lambda c: create_agent(c, fields, owner_id=owner_id))
 
-    async def get(self, agent_id: str) -> Agent:
-        """One agent. Raises `AgentNotFound`, also for a deleted one."""
-        return await self._db.read(lambda c: get_agent(c, agent_id))
-
-    async def find(self, agent_id: str) -> Agent | None:
-        """One agent; None if there is none or it is deleted."""
-        return await self._db.read(lambda c: find_agent(c, agent_id))
-
-    async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> Page[Agent]:
-        """Agents on which the user, or every user, has a role (None: all agents), newest first.
-
-        `{"data", "next"}`. Raises `InvalidCursor`.
-        """
-        return await self._db.read(lambda c: list_agents(c, user_id=user_id, limit=limit, after=after), long=True)
-
-    async def update(self, agent_id: str, changes: AgentChanges, *, expected_version: int | None = None) -> Agent:
-        """Replace these fields of the agent; it gets its next version if that changes anything.
-
-        Raises `AgentNotFound`, `PreconditionFailed` if the agent is at another version, `InvalidRequest`.
-        """
-        return await self._db.write(lambda c: update_agent(c, agent_id, changes, expected_version=expected_version))
-
-    async def delete(self, agent_id: str) -> None:
-        """Hide an agent for good; its threads and versions stay readable. Raises `AgentNotFound`."""
-        await self._db.write(lambda c: delete_agent(c, agent_id))
-
-    async def list_versions(self, agent_id: str, *, limit: int = 20, after: str | None = None) -> Page[Agent]:
-        """The agent at each of its versions, newest first: `{"data", "next"}`; `updated_at` is when it was made.
-
-        Raises `AgentNotFound`, `InvalidCursor`.
-        """
-        return await self._db.read(lambda c: list_versions(c, agent_id, limit=limit, after=after), long=True)
-
-    async def get_version(self, agent_id: str, version: int) -> Agent:
-        """The agent as it was at this version, even if it is deleted now. Raises `AgentNotFound`."""
-        return await self._db.read(lambda c: get_version(c, agent_id, version))
+    get = reading(get_agent)
+    find = reading(find_agent)
+    list = reading(list_agents, long=True)
+    update = writing(update_agent)
+    delete = writing(delete_agent)
+    list_versions = reading(list_versions, long=True)
+    get_version = reading(get_version)

@@ -5,11 +5,12 @@ one transaction from begin to commit.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import (
     Column,
@@ -32,6 +33,7 @@ from ai_agents.store.models import SCHEMA_REVISION, Base
 from ai_agents.store.transactions import Backend, JoinWork, PublishRows, Work
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class HasDatabase(Protocol):
@@ -145,6 +147,37 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._backend.close()
+
+
+class Store:
+    """Functions of a connection as methods, each call in a transaction of its own."""
+
+    def __init__(self, conn: HasDatabase) -> None:
+        self._db = conn.database
+
+
+def reading(
+    work: Callable[Concatenate[Connection, P], T], *, long: bool = False
+) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
+    """The method of a store that does this work, which only reads."""
+
+    @wraps(work)
+    async def read(self: Store, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._db.read(lambda c: work(c, *args, **kwargs), long=long)
+
+    return read
+
+
+def writing(
+    work: Callable[Concatenate[Connection, P], T], *, long: bool = False
+) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
+    """The method of a store that does this work and commits it."""
+
+    @wraps(work)
+    async def write(self: Store, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._db.write(lambda c: work(c, *args, **kwargs), long=long)
+
+    return write
 
 
 def normalize_url(url: str) -> URL:

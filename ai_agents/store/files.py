@@ -10,7 +10,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import File
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Part
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store
 from ai_agents.store.models import FileTable, MessageFileTable, RoleAssignmentTable
 
 # Every authenticated user.
@@ -167,11 +167,8 @@ def to_public(row: FileRow) -> File:
     }
 
 
-class FileStore:
+class FileStore(Store):
     """Files as clients see them. `attachments.Attachments` adds and deletes them together with their bytes."""
-
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
 
     async def get(self, file_id: str) -> File:
         """One file. Raises `FileNotFound`."""

@@ -30,7 +30,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Job, JobCounts, Page
 from ai_agents.core.types import JobStatus, JsonObject
 from ai_agents.store import pages
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import JobTable
 from ai_agents.store.runs import database_now
 
@@ -270,8 +270,10 @@ def put_back(connection: Connection, job_ids: Sequence[str]) -> None:
 # For operators.
 
 
-def list_jobs(connection: Connection, *, status: JobStatus | None, limit: int, after: str | None) -> Page[Job]:
-    """A page of all jobs (of this status), newest first. Raises `InvalidCursor`."""
+def list_jobs(
+    connection: Connection, *, status: JobStatus | None = None, limit: int = 20, after: str | None = None
+) -> Page[Job]:
+    """A page of all jobs (of this status), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
     statement = select(_JOBS) if status is None else select(_JOBS).where(_JOBS.c.status == status)
     return pages.newest_first(
         connection, statement, JobTable.created_at, JobTable.id, limit=limit, after=after, to_dict=to_public
@@ -319,27 +321,13 @@ def count(connection: Connection) -> JobCounts:
     }
 
 
-class JobStore:
+class JobStore(Store):
     """Jobs, for operators."""
 
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
-
-    async def get(self, job_id: str) -> Job:
-        """One job. Raises `JobNotFound`."""
-        return await self._db.read(lambda c: get_job(c, job_id))
-
-    async def list(self, *, status: JobStatus | None = None, limit: int = 20, after: str | None = None) -> Page[Job]:
-        """Jobs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-        return await self._db.read(lambda c: list_jobs(c, status=status, limit=limit, after=after), long=True)
-
-    async def retry(self, job_id: str) -> Job:
-        """Begin a failed job again. Raises `JobNotFound`, `Conflict`."""
-        return await self._db.write(lambda c: retry(c, job_id))
-
-    async def count(self) -> JobCounts:
-        """How many jobs there are of each status that is not `completed`."""
-        return await self._db.read(count, long=True)
+    get = reading(get_job)
+    list = reading(list_jobs, long=True)
+    retry = writing(retry)
+    count = reading(count, long=True)
 
 
 def insert_loose(connection: Connection, kind: str, range_key: str, payload: JsonObject) -> Job:

@@ -11,7 +11,7 @@ from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Key, KeyHolder, NewKey, Page
 from ai_agents.store import pages
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import ApiKeyTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 from ai_agents.store.statements import prepared
@@ -34,9 +34,9 @@ _FIND = prepared(
 
 
 def create_key(
-    connection: Connection, user_id: str, name: str, *, expires_at: str | None = None, admin: bool = False
+    connection: Connection, user_id: str, name: str = "", *, expires_at: str | None = None, admin: bool = False
 ) -> NewKey:
-    """Write a key and return it as clients see it, with the key itself as `key`, which is shown only this once.
+    """A new key for a user, with the key itself as `key`, which is shown only this once.
 
     `expires_at` is RFC 3339 with an offset. Raises `InvalidRequest`.
     """
@@ -69,8 +69,10 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
     return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id}
 
 
-def list_keys(connection: Connection, *, user_id: str | None, limit: int, after: str | None) -> Page[Key]:
-    """A page of a user's keys (None: of all), newest first. Raises `InvalidCursor`."""
+def list_keys(
+    connection: Connection, user_id: str | None = None, *, limit: int = 20, after: str | None = None
+) -> Page[Key]:
+    """A page of a user's keys (None: of all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
     statement = select(*_COLUMNS)
     if user_id is not None:
         statement = statement.where(ApiKeyTable.user_id == user_id)
@@ -83,8 +85,8 @@ def _to_key(row: Mapping[Any, Any]) -> Key:
     return cast("Key", dict(row))
 
 
-def delete_key(connection: Connection, key_id: str, *, user_id: str | None) -> None:
-    """Delete a key; with `user_id`, only a key of this user. Raises `KeyNotFound`."""
+def delete_key(connection: Connection, key_id: str, *, user_id: str | None = None) -> None:
+    """Delete a key, which is refused from now on; with `user_id`, only a key of this user. Raises `KeyNotFound`."""
     statement = delete(ApiKeyTable).where(ApiKeyTable.id == key_id)
     if user_id is not None:
         statement = statement.where(ApiKeyTable.user_id == user_id)
@@ -104,26 +106,10 @@ def _to_utc(text: str) -> str:
         ) from error
 
 
-class KeyStore:
+class KeyStore(Store):
     """API keys: clients create, list and delete them, and requests are authenticated by them."""
 
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
-
-    async def create(
-        self, user_id: str, name: str = "", *, expires_at: str | None = None, admin: bool = False
-    ) -> NewKey:
-        """A new key for a user, with the key itself as `key`, shown only this once. Raises `InvalidRequest`."""
-        return await self._db.write(lambda c: create_key(c, user_id, name, expires_at=expires_at, admin=admin))
-
-    async def list(self, user_id: str | None = None, *, limit: int = 20, after: str | None = None) -> Page[Key]:
-        """A user's keys (None: all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-        return await self._db.read(lambda c: list_keys(c, user_id=user_id, limit=limit, after=after), long=True)
-
-    async def delete(self, key_id: str, *, user_id: str | None = None) -> None:
-        """Delete a key, which is refused from now on; with `user_id`, only a key of this user. Raises `KeyNotFound`."""
-        await self._db.write(lambda c: delete_key(c, key_id, user_id=user_id))
-
-    async def authenticate(self, key: str) -> KeyHolder | None:
-        """The holder of this key; None if it is not valid."""
-        return await self._db.read(lambda c: authenticate(c, key))
+    create = writing(create_key)
+    list = reading(list_keys, long=True)
+    delete = writing(delete_key)
+    authenticate = reading(authenticate)

@@ -12,7 +12,7 @@ from ai_agents.core.rows import Message, Money, Page, PublicPart
 from ai_agents.core.table_rows import MessageRow
 from ai_agents.core.types import MessageRole, MessageStatus, Part, Usage
 from ai_agents.store import files, pages
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, reading
 from ai_agents.store.models import MessageTable
 from ai_agents.store.statements import prepared, prepared_insert
 
@@ -120,9 +120,12 @@ def find_last_answer(connection: Connection, run_id: str) -> Message | None:
 
 
 def list_messages(
-    connection: Connection, thread_id: str, *, limit: int, after: str | None, order: Order = "asc"
+    connection: Connection, thread_id: str, *, limit: int = 20, after: str | None = None, order: Order = "asc"
 ) -> Page[Message]:
-    """A page of a thread's history, without queued messages. Raises `InvalidCursor`."""
+    """A page of a thread's history, oldest first or with `order="desc"` newest first: `{"data", "next"}`.
+
+    Queued messages are not part of it. Raises `InvalidCursor`.
+    """
     statement, end = (_OLDEST_FIRST, 0) if order == "asc" else (_NEWEST_FIRST, pages.MAX_SEQ)
     seen = end if after is None else pages.decode_number_cursor(after)
     values = {"thread_id": thread_id, "seen": seen, "count": limit + 1}
@@ -162,26 +165,16 @@ def _text_of(part: PublicPart) -> str:
             return ""
 
 
-class MessageStore:
+def get_message(connection: Connection, thread_id: str, message_id: str) -> Message:
+    """One message of a thread, also a queued one. Raises `MessageNotFound`."""
+    found = find_message(connection, thread_id, message_id)
+    if found is None:
+        raise MessageNotFound
+    return found
+
+
+class MessageStore(Store):
     """Messages as clients read them. Runs write them, and the creation of a thread."""
 
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
-
-    async def get(self, thread_id: str, message_id: str) -> Message:
-        """One message of a thread, also a queued one. Raises `MessageNotFound`."""
-        found = await self._db.read(lambda c: find_message(c, thread_id, message_id))
-        if found is None:
-            raise MessageNotFound
-        return found
-
-    async def list(
-        self, thread_id: str, *, limit: int = 20, after: str | None = None, order: Order = "asc"
-    ) -> Page[Message]:
-        """A thread's history, oldest first or with `order="desc"` newest first: `{"data", "next"}`.
-
-        Raises `InvalidCursor`.
-        """
-        return await self._db.read(
-            lambda c: list_messages(c, thread_id, limit=limit, after=after, order=order), long=True
-        )
+    get = reading(get_message)
+    list = reading(list_messages, long=True)

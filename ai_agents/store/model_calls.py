@@ -4,17 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
-from sqlalchemy import (
-    Cast,
-    ColumnElement,
-    Connection,
-    Integer,
-    Label,
-    func,
-    select,
-)
+from sqlalchemy import Cast, ColumnElement, Connection, Integer, Label, func, select
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time, new_id, utc_now
@@ -22,13 +14,12 @@ from ai_agents.core.money import cost_to_dict, from_pico, to_pico
 from ai_agents.core.rows import Money, Page, UsageSum
 from ai_agents.core.types import Usage
 from ai_agents.store import pages
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, reading
 from ai_agents.store.models import ModelCallTable
 from ai_agents.store.statements import prepared_insert
 
 # `lost`: its process died, and it is not known how far it came.
 CallStatus = Literal["completed", "failed", "cancelled", "lost"]
-Group = Literal["agent", "model", "user", "day"]
 _INSERT = prepared_insert(ModelCallTable)
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
 
@@ -83,44 +74,39 @@ def insert_call(
 
 def exists(connection: Connection, call_id: str) -> bool:
     """Whether a call is recorded."""
-    return (
-        connection.execute(select(ModelCallTable.id).where(ModelCallTable.id == call_id)).scalar_one_or_none()
-        is not None
-    )
+    return connection.scalar(select(ModelCallTable.id).where(ModelCallTable.id == call_id)) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class UsageAsked:
-    """Which calls to sum: of which user (None: all), from `since` until before `until`, and how to group them."""
+def sum_usage(
+    connection: Connection,
+    *,
+    since: datetime,
+    until: datetime,
+    user_id: str | None = None,
+    group_by: Sequence[str] = (),
+    limit: int = 100,
+    after: str | None = None,
+) -> Page[UsageSum]:
+    """The sums of a time, `since` included and `until` not, of one user or (None) of all: `{"data", "next"}`.
 
-    user_id: str | None
-    since: datetime
-    until: datetime
-    group_by: Sequence[Group] = ()
-    limit: int = 100
-    after: str | None = None
-
-
-def sum_usage(connection: Connection, asked: UsageAsked) -> Page[UsageSum]:
-    """A page of sums in the order of their groups; without groups, one sum.
-
-    Reads the calls of that time by an index. Raises `InvalidCursor`.
+    `group_by` has some of `agent`, `model`, `user`, `day`; without any there is one sum. Days are in UTC.
+    Raises `InvalidRequest`, `InvalidCursor`.
     """
-    keys = _keys(asked.group_by, connection.dialect.name)
+    keys = _keys(group_by, connection.dialect.name)
     statement = select(*keys.values(), *_SUMS).where(
-        ModelCallTable.created_at >= format_time(asked.since), ModelCallTable.created_at < format_time(asked.until)
+        ModelCallTable.created_at >= format_time(since), ModelCallTable.created_at < format_time(until)
     )
-    if asked.user_id is not None:
-        statement = statement.where(ModelCallTable.user_id == asked.user_id)
+    if user_id is not None:
+        statement = statement.where(ModelCallTable.user_id == user_id)
     # All sums are computed for each page, so an offset costs no more than a cursor of keys would.
-    place = 0 if asked.after is None else pages.decode_number_cursor(asked.after)
+    place = 0 if after is None else pages.decode_number_cursor(after)
     if keys:
         columns = [key.element for key in keys.values()]
-        statement = statement.group_by(*columns).order_by(*columns).offset(place).limit(asked.limit + 1)
+        statement = statement.group_by(*columns).order_by(*columns).offset(place).limit(limit + 1)
     return pages.to_page(
         connection.execute(statement).mappings().all(),
-        limit=asked.limit,
-        cursor=lambda _: pages.encode_cursor(place + asked.limit),
+        limit=limit,
+        cursor=lambda _: pages.encode_cursor(place + limit),
         to_dict=lambda row: _to_sum(row, keys),
     )
 
@@ -135,14 +121,16 @@ _SUMS: tuple[Label[Any], ...] = (
 )
 
 
-def _keys(group_by: Sequence[Group], dialect: str) -> dict[str, Label[Any]]:
-    """The columns by which the sums are grouped."""
-    columns: dict[Group, dict[str, ColumnElement[Any]]] = {
+def _keys(group_by: Sequence[str], dialect: str) -> dict[str, Label[Any]]:
+    """The columns by which the sums are grouped. Raises `InvalidRequest` for an unknown group."""
+    columns: dict[str, dict[str, ColumnElement[Any]]] = {
         "agent": {"agent_id": ModelCallTable.agent_id.expression},
         "model": {"provider": ModelCallTable.provider.expression, "model": ModelCallTable.model.expression},
         "user": {"user_id": ModelCallTable.user_id.expression},
         "day": {"day": _day(dialect)},
     }
+    if not columns.keys() >= set(group_by):
+        raise InvalidRequest(f"Usage is grouped by {', '.join(columns)}.", loc=("group_by",))
     found = {name: column for group in dict.fromkeys(group_by) for name, column in columns[group].items()}
     return {name: column.label(name) for name, column in found.items()}
 
@@ -167,30 +155,7 @@ def _to_sum(row: Mapping[Any, Any], keys: Mapping[str, Any]) -> UsageSum:
     return cast("UsageSum", found)
 
 
-class UsageStore:
+class UsageStore(Store):
     """What models were used for, and what that cost."""
 
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
-
-    async def sums(
-        self,
-        *,
-        since: datetime,
-        until: datetime,
-        user_id: str | None = None,
-        group_by: Sequence[str] = (),
-        limit: int = 100,
-        after: str | None = None,
-    ) -> Page[UsageSum]:
-        """The sums of a time, `since` included and `until` not, of one user or (None) of all: `{"data", "next"}`.
-
-        `group_by` has some of `agent`, `model`, `user`, `day`; without any there is one sum. Days are in UTC.
-        Raises `InvalidRequest`, `InvalidCursor`.
-        """
-        unknown = [each for each in group_by if each not in get_args(Group)]
-        if unknown:
-            sentence = f"Usage is grouped by {', '.join(get_args(Group))}."
-            raise InvalidRequest(sentence, loc=("group_by",))
-        asked = UsageAsked(user_id, since, until, group_by, limit, after)  # type: ignore[arg-type]  # checked above
-        return await self._db.read(lambda c: sum_usage(c, asked), long=True)
+    sums = reading(sum_usage, long=True)

@@ -21,10 +21,7 @@ def claim_periodic_task(connection: Connection, name: str, *, every_s: float) ->
     due = update(PeriodicTaskTable).where(PeriodicTaskTable.name == name, PeriodicTaskTable.due_at <= now)
     if connection.execute(due.values(due_at=now + every_s)).rowcount:
         return True
-    if (
-        connection.execute(select(PeriodicTaskTable.name).where(PeriodicTaskTable.name == name)).scalar_one_or_none()
-        is not None
-    ):
+    if connection.scalar(select(PeriodicTaskTable.name).where(PeriodicTaskTable.name == name)) is not None:
         return False
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     first = insert(PeriodicTaskTable).values(name=name, due_at=now + every_s).on_conflict_do_nothing()

@@ -25,7 +25,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Role
 from ai_agents.core.types import ResourceType, RoleName
 from ai_agents.store import pages
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import AgentTable, RoleAssignmentTable, RunTable, ThreadTable
 from ai_agents.store.statements import prepared
 
@@ -135,8 +135,8 @@ def get_role(connection: Connection, user_id: str, resource_type: str, resource_
     return _of_rank(row[0])
 
 
-def assign(connection: Connection, *, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
-    """Give a user a role, which replaces their role there. Returns the role.
+def assign(connection: Connection, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
+    """Give a user (`*`: every user) a role, which replaces their role there. Returns the role.
 
     Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
     """
@@ -197,9 +197,9 @@ def remove_all(connection: Connection, resource_type: ResourceType, resource_id:
 
 
 def list_on(
-    connection: Connection, resource_type: str, resource_id: str, *, limit: int, after: str | None
+    connection: Connection, resource_type: str, resource_id: str, *, limit: int = 20, after: str | None = None
 ) -> Page[Role]:
-    """A page of the roles on a resource, newest first. Raises `InvalidCursor`."""
+    """A page of the roles on a resource, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
     statement = select(*_COLUMNS).where(
         RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
     )
@@ -306,33 +306,10 @@ def _of_rank(rank: int | None) -> RoleName | None:
     return None if rank is None else RANKS[rank - 1]
 
 
-class RoleStore:
+class RoleStore(Store):
     """Roles as clients read and write them. It does not check rights."""
 
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
-
-    async def assign(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
-        """Give a user a role, which replaces their role there. Returns the role.
-
-        Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
-        """
-        return await self._db.write(
-            lambda c: assign(c, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
-        )
-
-    async def get(self, role_id: str) -> Role:
-        """One role. Raises `RoleNotFound`."""
-        return await self._db.read(lambda c: get(c, role_id))
-
-    async def remove(self, role_id: str) -> Role:
-        """Delete a role. Returns what it was. Raises `RoleNotFound`, `LastOwner`."""
-        return await self._db.write(lambda c: remove(c, role_id))
-
-    async def list(
-        self, resource_type: str, resource_id: str, *, limit: int = 20, after: str | None = None
-    ) -> Page[Role]:
-        """The roles on a resource, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-        return await self._db.read(
-            lambda c: list_on(c, resource_type, resource_id, limit=limit, after=after), long=True
-        )
+    assign = writing(assign)
+    get = reading(get)
+    remove = writing(remove)
+    list = reading(list_on, long=True)

@@ -28,7 +28,7 @@ from ai_agents.core.rows import Notice, Page, Run
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage
 from ai_agents.store import pages
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, reading
 from ai_agents.store.models import RunTable
 from ai_agents.store.statements import prepared
 
@@ -263,7 +263,7 @@ def _waited_out(connection: Connection) -> tuple[ColumnElement[bool], ...]:
 
 def exists(connection: Connection, run_id: str) -> bool:
     """Whether the run exists."""
-    return connection.execute(select(RunTable.id).where(RunTable.id == run_id)).scalar_one_or_none() is not None
+    return connection.scalar(select(RunTable.id).where(RunTable.id == run_id)) is not None
 
 
 def is_owned(connection: Connection, run: OwnedRun) -> bool:
@@ -282,22 +282,21 @@ def expire_leases(connection: Connection, owner: str) -> None:
     connection.execute(statement)
 
 
-class RunStore:
+def get_run(connection: Connection, thread_id: str, run_id: str) -> Run:
+    """One run of a thread, as clients see it. Raises `RunNotFound`."""
+    return to_public(get_row(connection, thread_id, run_id))
+
+
+def list_runs(connection: Connection, thread_id: str, *, limit: int = 20, after: str | None = None) -> Page[Run]:
+    """A page of a thread's runs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
+    statement = select(_RUNS).where(_RUNS.c.thread_id == thread_id)
+    return pages.newest_first(
+        connection, statement, RunTable.created_at, RunTable.id, limit=limit, after=after, to_dict=to_public
+    )
+
+
+class RunStore(Store):
     """Runs as clients read them."""
 
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
-
-    async def get(self, thread_id: str, run_id: str) -> Run:
-        """One run of a thread. Raises `RunNotFound`."""
-        return to_public(await self._db.read(lambda c: get_row(c, thread_id, run_id)))
-
-    async def list(self, thread_id: str, *, limit: int = 20, after: str | None = None) -> Page[Run]:
-        """A thread's runs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-        statement = select(_RUNS).where(_RUNS.c.thread_id == thread_id)
-        return await self._db.read(
-            lambda c: pages.newest_first(
-                c, statement, RunTable.created_at, RunTable.id, limit=limit, after=after, to_dict=to_public
-            ),
-            long=True,
-        )
+    get = reading(get_run)
+    list = reading(list_runs, long=True)

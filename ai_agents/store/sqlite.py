@@ -167,7 +167,6 @@ class _Readers:
         self._engine = open_engine(url, pool_size=threads + 1, in_memory=False)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="sqlite-reader")
         self._here = HeldConnection(self._engine, begin="BEGIN")
-        self._opening = asyncio.Lock()
         self._reading = 0
 
     @property
@@ -179,8 +178,7 @@ class _Readers:
         """Run the work on what is committed now."""
         if not long:
             if not self._here.is_open:
-                async with self._opening:
-                    await self._in_thread(self._here.open)
+                await self._in_thread(self._here.open)
             try:
                 return self._here.read(work)
             except DatabaseUnavailable as error:

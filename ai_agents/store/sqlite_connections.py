@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -45,6 +46,7 @@ class HeldConnection:
         self.in_use = False
         self._engine = engine
         self._begin = begin
+        self._opening = Lock()
         self._connection: Connection | None = None
         self._driver: Any = None
 
@@ -55,8 +57,9 @@ class HeldConnection:
 
     def open(self) -> None:
         """Connect, if that has not been done. Raises `DatabaseUnavailable`."""
-        if self._connection is None:
-            with translated():
+        # A cancelled caller does not wait for its thread, so several threads may come here at once.
+        with self._opening, translated():
+            if self._connection is None:
                 connection = self._engine.connect()
                 self._driver = connection.connection.dbapi_connection
                 self._driver.execute("PRAGMA busy_timeout=0")

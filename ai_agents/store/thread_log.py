@@ -128,9 +128,7 @@ def list_before(connection: Connection, thread_id: str, seq: int | None, *, limi
 
 def exists(connection: Connection, thread_id: str) -> bool:
     """Whether the thread exists."""
-    return (
-        connection.execute(select(ThreadTable.id).where(ThreadTable.id == thread_id)).scalar_one_or_none() is not None
-    )
+    return connection.scalar(select(ThreadTable.id).where(ThreadTable.id == thread_id)) is not None
 
 
 def last_reset(connection: Connection, thread_id: str, seq: int) -> int:

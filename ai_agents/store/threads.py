@@ -19,7 +19,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Thread, ThreadChanges
 from ai_agents.core.types import FilePart, LogRow
 from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.messages import find_message
 from ai_agents.store.models import AgentTable, ThreadTable
 from ai_agents.store.thread_log import Entry
@@ -97,18 +97,12 @@ def insert_thread(
     return thread_id
 
 
-def find_with_version(connection: Connection, thread_id: str) -> tuple[Thread, int] | None:
-    """A thread as clients see it, and the number that rises with each change of it."""
-    row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one_or_none()
-    return None if row is None else (to_public(row), row["version"])
-
-
 def get_with_version(connection: Connection, thread_id: str) -> tuple[Thread, int]:
-    """As `find_with_version`. Raises `ThreadNotFound`."""
-    found = find_with_version(connection, thread_id)
-    if found is None:
+    """A thread as clients see it, and the number that rises with each change of it. Raises `ThreadNotFound`."""
+    row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one_or_none()
+    if row is None:
         raise ThreadNotFound
-    return found
+    return to_public(row), row["version"]
 
 
 def get_thread(connection: Connection, thread_id: str) -> Thread:
@@ -117,9 +111,17 @@ def get_thread(connection: Connection, thread_id: str) -> Thread:
 
 
 def list_threads(
-    connection: Connection, *, user_id: str | None, agent_id: str | None, limit: int, after: str | None
+    connection: Connection,
+    user_id: str | None = None,
+    *,
+    agent_id: str | None = None,
+    limit: int = 20,
+    after: str | None = None,
 ) -> Page[Thread]:
-    """A page of the threads on which a user has a role (None: of all), newest first. Raises `InvalidCursor`."""
+    """A page of the threads on which the user, or every user, has a role (None: of all threads), newest first.
+
+    `{"data", "next"}`. Raises `InvalidCursor`.
+    """
     conditions = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
     statement = select(*_COLUMNS)
     if user_id is None:
@@ -175,8 +177,8 @@ def set_generated_title(connection: Connection, thread_id: str, title: str) -> b
     return True
 
 
-def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owner_id: str | None) -> Thread:
-    """Write a new thread with the history of this one up to and including a message. Returns the new thread.
+def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owner_id: str | None = None) -> Thread:
+    """A new thread with the history of this one up to and including a message.
 
     Raises `ThreadNotFound`, `MessageNotFound` (also for a queued message), `AgentDeleted`.
     """
@@ -204,7 +206,7 @@ def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owne
 
 
 def delete_thread(connection: Connection, thread_id: str) -> None:
-    """Remove a thread with everything in it. Raises `ThreadNotFound`.
+    """Remove a thread with everything in it: runs, messages, log, roles. Raises `ThreadNotFound`.
 
     Its log goes too, so `thread.deleted` is published to the readers and is no row.
     """
@@ -269,11 +271,8 @@ def _checked_text(text: Any, name: str) -> str | None:
     return json.clean_text(text) or None
 
 
-class ThreadStore:
+class ThreadStore(Store):
     """Threads as clients read and write them. It does not check rights."""
-
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
 
     async def create(
         self,
@@ -303,34 +302,19 @@ class ThreadStore:
             long=bool(messages),
         )
 
-    async def get(self, thread_id: str) -> Thread:
-        """One thread. Raises `ThreadNotFound`."""
-        return await self._db.read(lambda c: get_thread(c, thread_id))
-
-    async def get_with_version(self, thread_id: str) -> tuple[Thread, int]:
-        """One thread, and the number that rises with each change of it. Raises `ThreadNotFound`."""
-        return await self._db.read(lambda c: get_with_version(c, thread_id))
+    get = reading(get_thread)
+    get_with_version = reading(get_with_version)
+    list = reading(list_threads, long=True)
+    update_with_version = writing(update_thread)
+    delete = writing(delete_thread, long=True)
+    fork = writing(fork_thread, long=True)
 
     async def find(self, thread_id: str) -> Thread | None:
         """One thread; None if there is none."""
-        found = await self._db.read(lambda c: find_with_version(c, thread_id))
-        return None if found is None else found[0]
-
-    async def list(
-        self,
-        user_id: str | None = None,
-        *,
-        agent_id: str | None = None,
-        limit: int = 20,
-        after: str | None = None,
-    ) -> Page[Thread]:
-        """Threads on which the user, or every user, has a role (None: all threads), newest first.
-
-        `{"data", "next"}`. Raises `InvalidCursor`.
-        """
-        return await self._db.read(
-            lambda c: list_threads(c, user_id=user_id, agent_id=agent_id, limit=limit, after=after), long=True
-        )
+        try:
+            return await self.get(thread_id)
+        except ThreadNotFound:
+            return None
 
     async def update(self, thread_id: str, changes: ThreadChanges, *, expected_version: int | None = None) -> Thread:
         """Replace these of `title`, `summary`, `metadata`. Returns the thread.
@@ -338,20 +322,3 @@ class ThreadStore:
         Raises `ThreadNotFound`, `PreconditionFailed` if the thread is at another version, `InvalidRequest`.
         """
         return (await self.update_with_version(thread_id, changes, expected_version=expected_version))[0]
-
-    async def update_with_version(
-        self, thread_id: str, changes: ThreadChanges, *, expected_version: int | None = None
-    ) -> tuple[Thread, int]:
-        """As `update`, and the thread's version after it."""
-        return await self._db.write(lambda c: update_thread(c, thread_id, changes, expected_version=expected_version))
-
-    async def delete(self, thread_id: str) -> None:
-        """Remove a thread with everything in it: runs, messages, log, roles. Raises `ThreadNotFound`."""
-        await self._db.write(lambda c: delete_thread(c, thread_id), long=True)
-
-    async def fork(self, thread_id: str, message_id: str, *, owner_id: str | None = None) -> Thread:
-        """A new thread with the history of this one up to and including a message.
-
-        Raises `ThreadNotFound`, `MessageNotFound` (also for a queued message), `AgentDeleted`.
-        """
-        return await self._db.write(lambda c: fork_thread(c, thread_id, message_id, owner_id=owner_id), long=True)

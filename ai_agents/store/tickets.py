@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.rows import Ticket, TicketHolder
-from ai_agents.store.database import HasDatabase
+from ai_agents.store.database import Store, writing
 from ai_agents.store.models import ApiKeyTable, TicketTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 
@@ -31,8 +31,10 @@ _FIND = (
 _EXTEND = update(TicketTable).where(TicketTable.id == bindparam("ticket_id")).values(expires_at=bindparam("until"))
 
 
-def create_ticket(connection: Connection, thread_id: str, user_id: str, *, admin: bool, key_id: str | None) -> Ticket:
-    """Write a ticket. It is deleted with its key and with its thread."""
+def create_ticket(
+    connection: Connection, thread_id: str, user_id: str, *, admin: bool = False, key_id: str | None = None
+) -> Ticket:
+    """A new ticket, which is shown only this once. It is deleted with its key and with its thread."""
     now = datetime.now(UTC)
     secret = make_secret(_SCHEME)
     expires_at = (now + _USE).strftime(TIME_FORMAT)
@@ -72,16 +74,8 @@ def sweep(connection: Connection) -> int:
     return connection.execute(delete(TicketTable).where(TicketTable.expires_at <= utc_now())).rowcount
 
 
-class TicketStore:
+class TicketStore(Store):
     """Tickets: clients create and use them."""
 
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
-
-    async def create(self, thread_id: str, user_id: str, *, admin: bool = False, key_id: str | None = None) -> Ticket:
-        """A new ticket, which is shown only this once."""
-        return await self._db.write(lambda c: create_ticket(c, thread_id, user_id, admin=admin, key_id=key_id))
-
-    async def use(self, ticket: str) -> TicketHolder | None:
-        """The holder of this ticket, which is extended; None if it is not valid."""
-        return await self._db.write(lambda c: use_ticket(c, ticket))
+    create = writing(create_ticket)
+    use = writing(use_ticket)
