@@ -1,6 +1,6 @@
 """Fixtures for all tests: real databases and a real Redis, started when the first test asks for them.
 
-One PostgreSQL serves the whole run, whatever its number of processes; each test has a database of its own, copied from
+One PostgreSQL serves all processes of the run; each test has a database of its own, copied from
 one that the migrations built. Each process of the run has a Redis of its own, empty at the start of each test.
 """
 
@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that leads the run makes what all share; a worker process is told where it is."""
+    """The leading process makes the shared directory; a worker process is told where it is."""
     given = getattr(config, "workerinput", None)
     if given:
         config.stash[SHARED] = SharedDirectory(Path(given["shared_directory"]))
@@ -48,7 +48,7 @@ def pytest_configure_node(node: "WorkerNode") -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End what the run has started, however it ended."""
+    """End what the run has started."""
     if not hasattr(config, "workerinput") and SHARED in config.stash:
         config.stash[SHARED].close()
 
@@ -89,7 +89,7 @@ def loopback_guard() -> Iterator[LoopbackGuard]:
 
 @pytest.fixture(autouse=True)
 def stays_on_this_machine(loopback_guard: LoopbackGuard) -> Iterator[None]:
-    """Fail a test that tried to reach anything but loopback, even if its code took the refusal in its stride."""
+    """Fail a test that tried to reach anything but loopback, even if its code handled the refusal."""
     loopback_guard.refused.clear()
     yield
     assert not loopback_guard.refused, f"tried to reach {loopback_guard.refused}"
@@ -114,7 +114,7 @@ def server_directory(shared_directory: SharedDirectory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(shared_directory: SharedDirectory) -> PostgresServer:
-    """The run's PostgreSQL. Others are using it: a test that kills a server starts one of its own."""
+    """The run's PostgreSQL. Other tests use it at the same time: a test that kills a server starts its own."""
     directory = shared_directory.path / "postgres"
 
     def start() -> str:
@@ -136,7 +136,7 @@ def own_redis_server(shared_directory: SharedDirectory) -> Iterator[RedisServer]
 
 @pytest.fixture
 def redis_server(own_redis_server: RedisServer) -> RedisServer:
-    """A Redis that is empty and nobody else's."""
+    """An empty Redis that no other test uses."""
     own_redis_server.flush()
     return own_redis_server
 

@@ -1,4 +1,4 @@
-"""Values that a scenario knows to be present."""
+"""Values that are not None in a test."""
 
 from typing import TypeVar
 
@@ -6,6 +6,6 @@ T = TypeVar("T")
 
 
 def present(value: T | None) -> T:
-    """The value, which is not None here."""
+    """The value; fails the test if it is None."""
     assert value is not None
     return value

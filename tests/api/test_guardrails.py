@@ -116,7 +116,7 @@ async def test_files_that_a_thread_begins_with_pass_the_input_guardrails_too(ser
     ]  # fmt: skip
 
 
-async def test_what_is_found_in_what_somebody_gives_a_thread_is_told_in_its_log(service: Service) -> None:
+async def test_findings_in_what_a_user_writes_are_in_the_log(service: Service) -> None:
     alice = await service.user("alice")
     agent = await make_agent(alice, guardrails=[rule("input", "redact")])
     thread = await make_thread(alice, agent["id"], messages=[{"role": "user", "content": "my secret"}])

@@ -166,7 +166,7 @@ async def test_no_table_names_an_erased_user_or_quotes_them(service: Service) ->
     assert [m["content"] for m in messages if m["role"] == "user"][1].startswith("see this file")
 
 
-async def test_the_user_that_means_everybody_cannot_be_erased(service: Service) -> None:
+async def test_the_name_for_all_users_cannot_be_erased(service: Service) -> None:
     assert (await (await service.admin()).delete("/users/*")).status_code == 422
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.api.service import UNKNOWN_ID, Service, check_problem
 
 
-async def test_an_admin_makes_keys_for_anybody(service: Service) -> None:
+async def test_an_admin_makes_keys_for_any_user(service: Service) -> None:
     admin = await service.admin()
 
     response = await admin.post("/keys", json={"user_id": "carol", "name": "laptop"})
@@ -31,7 +31,7 @@ async def test_an_admin_key_may_do_everything(service: Service) -> None:
     assert me.json() == {"user_id": "root", "admin": True}
 
 
-async def test_a_user_makes_keys_for_himself_only(service: Service) -> None:
+async def test_users_make_keys_only_for_themselves(service: Service) -> None:
     alice = await service.user("alice")
 
     own = await alice.post("/keys", json={"name": "second"})

@@ -241,7 +241,7 @@ async def test_a_viewer_reads_and_may_not_send(live: Live) -> None:
     check_problem(await bob.post(path, json={"content": "Hi"}), 403, "forbidden")
 
 
-async def test_an_editor_sends_once_he_may_see_the_agent(live: Live) -> None:
+async def test_an_editor_sends_only_where_they_may_see_the_agent(live: Live) -> None:
     alice, bob = await live.user("alice"), await live.user("bob")
     thread = await live.scripted_thread(alice, "Hello!")
     await give_role(alice, "bob", "editor", "thread", thread["id"])

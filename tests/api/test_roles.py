@@ -37,7 +37,7 @@ async def test_a_second_role_replaces_the_first(service: Service) -> None:
     assert sorted((each["user_id"], each["role"]) for each in listed) == [("alice", "owner"), ("bob", "editor")]
 
 
-async def test_everybody_can_be_let_in_but_not_own(service: Service) -> None:
+async def test_all_users_can_have_a_role_but_not_own(service: Service) -> None:
     alice, bob = await service.user("alice"), await service.user("bob")
     thread = await make_thread(alice)
 
@@ -80,7 +80,7 @@ async def test_only_owners_see_and_assign_roles(service: Service) -> None:
         check_problem(response, 403, "forbidden")
 
 
-async def test_a_role_nobody_has_looks_like_one_that_is_not_for_me(service: Service) -> None:
+async def test_a_missing_role_looks_like_a_hidden_one(service: Service) -> None:
     alice, bob = await service.user("alice"), await service.user("bob")
     thread = await make_thread(alice)
     role = (await alice.get("/roles", params={"resource_type": "thread", "resource_id": thread["id"]})).json()["data"][

@@ -45,7 +45,7 @@ async def test_a_ticket_reads_the_streams_of_its_thread_alone(live: Live) -> Non
     check_problem(await browser.get(f"/threads/{thread['id']}/events?ticket={ticket}x"), 401, "unauthorized")
 
 
-async def test_nobody_gets_a_ticket_for_a_thread_that_he_may_not_see(live: Live) -> None:
+async def test_a_ticket_for_a_thread_one_may_not_see_is_refused(live: Live) -> None:
     alice, mallory = await live.user("alice"), await live.user("mallory")
     thread = await live.scripted_thread(alice, "Hello!")
     hidden = await mallory.post("/tickets", json={"thread_id": thread["id"]})

@@ -167,7 +167,7 @@ async def test_a_deleted_thread_keeps_its_costs(priced: Service) -> None:
     assert [each["calls"] for each in await usage(alice)] == [1]
 
 
-async def test_what_the_service_does_by_itself_is_nobodys(priced: Service) -> None:
+async def test_what_the_service_does_by_itself_counts_for_no_user(priced: Service) -> None:
     call = CallRecord("scripted", "scripted", Usage(input_tokens=1, output_tokens=1), None, "completed")
     nobodys = {"run_id": None, "thread_id": None, "agent_id": None, "user_id": None}
     await priced.container.conn.database.write(lambda c: model_calls.insert_call(c, call, **nobodys))

@@ -1,4 +1,4 @@
-"""The command line, as somebody meets it who makes a mistake, and as somebody who does not."""
+"""The command line, with mistakes and without."""
 
 import subprocess
 import sys

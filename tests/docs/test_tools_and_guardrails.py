@@ -79,7 +79,7 @@ def wait_for(port: int) -> None:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         except OSError:
-            assert time.monotonic() < deadline, f"nobody listens on {port}"
+            assert time.monotonic() < deadline, f"no server listens on {port}"
             time.sleep(0.05)
 
 

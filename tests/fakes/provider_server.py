@@ -307,7 +307,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with server:
-        print(server.port, flush=True)  # noqa: T201  # whoever started this process reads it
+        print(server.port, flush=True)  # noqa: T201  # the process that started this one reads it
         await ended.wait()
 
 

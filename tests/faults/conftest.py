@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: how much of what is long is run, which servers it is run on."""
+"""Fixtures of the fault tests: how long they run, and the servers that they run on."""
 
 import asyncio
 import os
@@ -17,13 +17,13 @@ from tests.support.shared import SharedDirectory
 
 
 def amount(*, sample: int, all_of_it: int) -> int:
-    """How often something is done: a sample in `make test`, all of it in `make soak`."""
+    """The number to use: the sample in `make test`, all in `make soak`."""
     return all_of_it if SOAK else sample
 
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> random.Random:
-    """Chance, of a seed that a failed test shows; FAULTS_SEED repeats it."""
+    """Random numbers; a failed test shows their seed, and FAULTS_SEED repeats it."""
     seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1_000_000))
     print(f"FAULTS_SEED={seed}")  # noqa: T201  # pytest shows it where the test fails
     return random.Random(seed)
@@ -40,7 +40,7 @@ async def embedded(server_directory: Path, database_url: str) -> AsyncIterator[C
 async def lasting_pair(
     shared_directory: SharedDirectory, postgres: PostgresServer, own_redis_server: RedisServer
 ) -> AsyncIterator[Cluster]:
-    """Two processes for all tests of this one; they take `pair`."""
+    """Two processes of the service, which the tests of this process share; tests take `pair`."""
     name = f"pair_{os.getpid()}"
     directory = shared_directory.path / name
     directory.mkdir()
@@ -53,7 +53,7 @@ async def lasting_pair(
 
 @pytest.fixture
 async def pair(lasting_pair: Cluster, redis_server: RedisServer) -> AsyncIterator[Cluster]:
-    """A service of two processes, running. A test may harm them and Redis: what it did is put right afterwards.
+    """A service of two running processes. A test may harm them and Redis: this fixture repairs both.
 
     The provider and the counter server remember nothing of other tests.
     """
@@ -70,7 +70,7 @@ async def pair(lasting_pair: Cluster, redis_server: RedisServer) -> AsyncIterato
 
 
 def revive(redis: RedisServer) -> None:
-    """Let a Redis go on that was stopped, and start one that was killed."""
+    """Resume a Redis that was stopped, and start one that was killed."""
     if redis.is_running:
         send_signal(redis.pid, signal.SIGCONT)
     else:

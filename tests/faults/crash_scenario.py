@@ -47,7 +47,7 @@ class Place:
         self.directory = directory
 
     def note(self, name: str, value: object) -> None:
-        """Add a line to a file; what was noted stays noted whatever becomes of the process."""
+        """Add a line to a file; what was noted stays noted when the process dies."""
         line = (value if isinstance(value, str) else json.dumps(value)) + "\n"
         file = os.open(self.directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
@@ -276,5 +276,5 @@ async def _check_thread(place: Place, conn: DatabaseHandle, run_ids: list[str]) 
     assert 1 <= len(place.noted("count_safely")) <= 2
     results = {part["name"]: part for m in history if m["role"] == "tool" for part in m["parts"]}
     assert not results["count_safely"]["is_error"]
-    # The effect may have come about without anybody knowing, never the other way round.
+    # The effect may have come about without being noted, but nothing is noted without its effect.
     assert results["count"]["is_error"] or len(place.noted("count")) == 1

@@ -106,7 +106,7 @@ async def test_one_process_after_a_postgresql_restart(server_directory: Path, ow
 
 
 async def until_locked(postgres: PostgresServer) -> None:
-    """Wait until somebody holds the advisory lock of the only process."""
+    """Wait until a connection holds the advisory lock of the only process."""
     connection = await asyncpg.connect(postgres.url.replace("+asyncpg", ""))
     try:
         async with asyncio.timeout(10):

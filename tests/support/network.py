@@ -44,7 +44,7 @@ class LoopbackGuard:
         patch.setattr(socket.socket, name, connect)
 
     def _check(self, host: Any, *, of_name: bool) -> None:
-        """Refuse what leaves the machine. Looking up an address that is a number asks nobody."""
+        """Refuse what leaves the machine. Looking up an address that is a number asks no server."""
         if host is None:
             return
         text = host.decode() if isinstance(host, bytes) else str(host)

@@ -14,7 +14,7 @@ import asyncpg
 from tests.support.binaries import postgres_directory
 from tests.support.processes import children_of, free_port, is_running, send_signal, unprivileged_user, wait_until
 
-# What makes a server quick where nobody minds losing its data. Tests that kill it leave these out.
+# What makes a server quick whose data may be lost. Tests that kill it leave these out.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 SMALL = {
     "listen_addresses": "127.0.0.1",
@@ -81,7 +81,7 @@ class PostgresServer:
         for process in processes:
             send_signal(process, signal.SIGKILL)
         wait_until(lambda: not any(map(is_running, processes)), what="PostgreSQL's processes to be gone")
-        # Where nobody reads the end of orphans the process stays listed, and the next server would take it for alive.
+        # Some systems keep an orphan in the list of processes, and the next server would take it for alive.
         (self._data / "postmaster.pid").unlink()
 
     def restart(self) -> None:
@@ -95,14 +95,14 @@ class PostgresServer:
         self.start()
 
     def create_database(self, name: str, template: str | None = None) -> str:
-        """Create a database, as a copy of `template` if given (nobody may be connected to that), and return its url."""
+        """Create a database, as a copy of `template` if given (which has no connections then), and return its url."""
         # Copying the files takes a third of the time of writing the copy to the log.
         copied = f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""
         self.execute(f'CREATE DATABASE "{name}"{copied}')
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, cutting whoever is connected to it."""
+        """Drop a database and cut the connections to it."""
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def execute(self, statement: str, *, database: str = "postgres") -> str:

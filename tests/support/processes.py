@@ -1,4 +1,4 @@
-"""Processes that tests start: whom they run as, where they listen, how they are known to be gone."""
+"""Processes that tests start: their user, their ports, and whether they have ended."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ def unprivileged_user() -> str | None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on just now."""
+    """A TCP port of the loopback address that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process exists and is more than an entry that its parent has not read yet."""
+    """Whether the process exists and has not ended; a zombie has ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -51,7 +51,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def command_of(pid: int) -> bytes:
-    """What the process was started with; empty where the system does not tell."""
+    """The command line of a process; empty where the system does not tell."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -59,7 +59,7 @@ def command_of(pid: int) -> bytes:
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:
-    """Send a signal; a process that has gone already is fine."""
+    """Send a signal to a process, which may have ended already."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -67,7 +67,7 @@ def send_signal(pid: int, number: signal.Signals) -> None:
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 30.0) -> None:
-    """Wait for something outside of this process that sends no signal of its own.
+    """Poll until `condition()` is true.
 
     Raises `TimeoutError`, naming `what`, after `timeout_s`.
     """

@@ -1,4 +1,4 @@
-"""What the processes of one test run share: a directory, and what has been made in it once for all of them."""
+"""A directory that the processes of one test run share, and what is made in it once for all of them."""
 
 import fcntl
 import os
@@ -36,7 +36,7 @@ class SharedDirectory:
         return cls(path)
 
     def once(self, name: str, make: Callable[[], str]) -> str:
-        """What `make` gives, called by the first process that asks and kept for the others, who wait for it."""
+        """The result of `make`, which the first process that asks calls; the others wait for it."""
         kept = self.path / f"{name}.made"
         with (self.path / f"{name}.lock").open("w") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
@@ -57,7 +57,7 @@ class SharedDirectory:
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 directory = (entry / "cwd").readlink()
-            except OSError:  # gone meanwhile, or somebody else's
+            except OSError:  # gone meanwhile, or another user's
                 continue
             if directory.is_relative_to(self.path) and int(entry.name) != os.getpid():
                 found.append(int(entry.name))

@@ -1,4 +1,4 @@
-"""Waiting for what comes about without a signal: in another program, or in a task that nobody awaits."""
+"""Waiting for what happens without a signal: in another program, or in a task that is not awaited."""
 
 import asyncio
 import inspect
@@ -15,7 +15,7 @@ async def eventually(look: Callable[[], Awaitable[T]], *, what: str = ..., timeo
 @overload
 async def eventually(look: Callable[[], T], *, what: str = ..., timeout_s: float = ...) -> T: ...
 async def eventually(look: Callable[[], Any], *, what: str = "it", timeout_s: float = 30.0) -> Any:
-    """What the look finds, once that is something true. Raises `AssertionError`, naming `what`, after `timeout_s`."""
+    """The result of `look`, polled until it is true. Raises `AssertionError`, naming `what`, after `timeout_s`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
     while True:

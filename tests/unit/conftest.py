@@ -2,5 +2,8 @@
 
 from hypothesis import settings
 
-settings.register_profile("unhurried", deadline=None)
+from tests.support.examples import examples
+
+# 100 examples is what Hypothesis tries by itself; `make fuzz` multiplies them here, too.
+settings.register_profile("unhurried", examples(100))
 settings.load_profile("unhurried")

@@ -1,4 +1,4 @@
-"""What holds for every provider behind HTTP, whatever its wire format."""
+"""What holds for every provider behind HTTP and every wire format."""
 
 import asyncio
 import gzip

@@ -41,7 +41,7 @@ class CounterServer:
             writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
-            pass  # whoever counted was killed
+            pass  # the process that counted was killed
         finally:
             self._open.discard(writer)
             writer.transport.abort() if writer.is_closing() else writer.close()

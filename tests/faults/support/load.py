@@ -60,7 +60,7 @@ class Talker:
             await source.finished(timeout_s=90)
 
     async def _until_let_in(self, body: dict[str, Any], *, key: str) -> str:
-        """The run of a message that was acknowledged, however often that takes; in each of the three forms in turn."""
+        """Send a message until it is acknowledged, in each of the three forms in turn; its run."""
         while True:
             at = self._rng.choice(self._cluster.replicas)
             form = self._rng.choice(("events", "async", "json"))

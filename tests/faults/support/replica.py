@@ -15,7 +15,7 @@ from tests.support.processes import free_port, is_running, send_signal
 ROOT = Path(__file__).parents[3]
 ADMIN_KEY = "admin-key-of-the-fault-tests"
 _START_TIMEOUT_S = 60.0
-# What a process says of faults that are its own, whatever is done to the world around it.
+# What a process logs about faults of its own: none of them may come from what a test does to its servers.
 _COMPLAINTS = re.compile(
     r'"event":"(unexpected error|run failed|a task failed|tool failed|telling of a commit failed|job failed'
     r"|carrying out a job failed|(telling|hearing) other processes failed|reading the text in progress failed"

@@ -20,7 +20,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("media_type", PICTURES)
-def test_a_picture_is_told_with_its_size_whatever_it_is_called(media_type: str) -> None:
+def test_a_picture_of_any_name_is_recognized_with_its_size(media_type: str) -> None:
     data, width, height = PICTURES[media_type]
     for name, declared in (("a", None), ("a.png", "image/jpeg"), ("a.webp", "application/octet-stream")):
         kind = detect_kind(data, filename=name, declared=declared)

@@ -304,9 +304,7 @@ async def test_an_unknown_message_makes_readers_look(replicas: tuple[Replica, Re
     await follower.has(writer)
 
 
-async def test_a_process_asks_for_a_text_again_when_another_one_failed_to_publish(
-    replicas: tuple[Replica, Replica], client: redis.Redis
-) -> None:
+async def test_a_text_is_asked_for_again(replicas: tuple[Replica, Replica], client: redis.Redis) -> None:
     _, other = replicas
     with client.pubsub(ignore_subscribe_messages=True) as control:  # type: ignore[no-untyped-call]  # redis-py's gap
         control.subscribe("aia:0:control")

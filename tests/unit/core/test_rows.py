@@ -74,7 +74,7 @@ asyncio.run(main())
 
 
 def shape(annotation: Any) -> Any:
-    """What a value of this type looks like in JSON, however it is declared: keys, nullability and literals."""
+    """What a value of this type looks like in JSON: keys, nullability and literals."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return shape(arguments[0])

@@ -1,4 +1,4 @@
-"""Normalized text, however it was cut, and the way back."""
+"""Normalized text, cut at any places, and the way back."""
 
 import unicodedata
 

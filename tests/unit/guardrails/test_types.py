@@ -259,7 +259,7 @@ async def test_a_judge_whose_provider_breaks_allows_nothing() -> None:
     assert await whole(Guards([JUDGE], "output", ask=ask), "hello") == ("", "judge")
 
 
-async def test_without_somebody_to_ask_nothing_is_allowed() -> None:
+async def test_a_judge_without_a_model_allows_nothing() -> None:
     assert await whole(output(JUDGE), "hello") == ("", "judge")
 
 

@@ -1,4 +1,4 @@
-"""The work that a text makes grows as its length does, in whatever pieces it comes."""
+"""The work that a text makes grows as its length does, in pieces of any size."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Bytes become lines, events and JSON, however they are split."""
+"""Bytes become lines, events and JSON across any split."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""However a provider fails, the run ends in one clear way, no tool runs on half a call, and the thread goes on."""
+"""Every failure of a provider ends the run in one clear way; no tool runs on half a call, and the thread goes on."""
 
 import random
 from dataclasses import dataclass, field

@@ -56,7 +56,7 @@ async def test_a_provider_without_a_key_here_is_passed_over(fake: FakeProviderSe
     assert [request.provider for request in fake.requests] == ["openai"]
 
 
-async def test_rounds_with_tools_stay_with_whoever_answered(fake: FakeProviderServer, open_thread: OpenThread) -> None:
+async def test_rounds_with_tools_keep_their_model(fake: FakeProviderServer, open_thread: OpenThread) -> None:
     thread = await open_thread("anthropic", fallbacks=TO_OPENAI)
     fake.script("anthropic", [status(400)])
     fake.script("openai", [Answer([Call("counter", {"expression": "6*7"})]), say("It is 42.")])
@@ -87,7 +87,7 @@ async def test_a_fallback_between_rounds_is_recorded_once(fake: FakeProviderServ
     assert thread.tool.ran == 2
 
 
-async def test_calls_are_counted_for_whoever_answered(fake: FakeProviderServer, open_thread: OpenThread) -> None:
+async def test_calls_are_counted_for_the_model_that_answered(fake: FakeProviderServer, open_thread: OpenThread) -> None:
     thread = await open_thread("anthropic", fallbacks=TO_OPENAI)
     fake.script("anthropic", [status(400)])
 

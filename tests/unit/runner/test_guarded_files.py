@@ -75,7 +75,7 @@ async def test_what_a_whole_text_guardrail_redacts_is_never_sent(conn: DatabaseH
     assert sent.text == f"{R} and {R} and {R}"
     await stage.ask("And now?")
     assert last_content(stage).text == f"{R} and {R} and {R}"
-    # It was taken out of what had come in, as it is of a text, whatever the agent's guardrails are later.
+    # It stays hidden when the agent's guardrails change later, as it does in a text.
     agent_id = (await stage.ask("One more."))["agent_id"]
     await AgentStore(conn).update(agent_id, {"guardrails": []})
     stage.provider.answers = ["Yes."]

@@ -86,7 +86,7 @@ async def read_on(replica: Replica, thread_id: str, run_id: str, client: "Client
 
 
 class Client:
-    """Folds a stream, over however many connections it comes."""
+    """Folds a stream that comes over any number of connections."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -219,7 +219,7 @@ async def test_forbidden_text_is_on_no_replica_wherever_the_stream_is_cut(replic
         one.provider.answers.append([text[:place], gate, text[place:]])
         thread_id, run_id = await begin_run(one, guardrails=guardrails)
         client = Client()
-        # As much as there is before the gate: the one who runs it has shown all that he may.
+        # As much as there is before the gate: the process that runs it has published all of that.
         reading = asyncio.create_task(read_on(one, thread_id, run_id, client))
         while not client.events or client.events[-1].type == "run.started":
             await asyncio.sleep(0.001)

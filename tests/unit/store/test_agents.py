@@ -203,7 +203,7 @@ async def test_versions_come_in_pages(agents: AgentStore) -> None:
     assert page["next"] is None
 
 
-async def test_a_cursor_of_nobody_is_refused(agents: AgentStore, agent_id: str) -> None:
+async def test_an_unknown_cursor_is_refused(agents: AgentStore, agent_id: str) -> None:
     for attempt in (
         agents.list(after="nonsense"),
         agents.list("ann", after="nonsense"),

@@ -222,7 +222,7 @@ async def test_two_handles_on_one_file_wait_for_each_other(sqlite_url: str) -> N
     await other.close()
 
 
-async def test_readers_see_the_last_commit_while_somebody_writes(sqlite_url: str) -> None:
+async def test_readers_see_the_last_commit_during_a_write(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     await database.write(_insert_counter)
     async with database.transaction():

@@ -31,7 +31,7 @@ async def test_a_key_is_shown_once_and_only_its_hash_is_kept(keys: KeyStore, dat
     assert await keys.authenticate(key) == {"user_id": "ann", "admin": True, "key_id": made["id"]}
 
 
-async def test_anything_but_the_whole_key_is_nobodys(keys: KeyStore) -> None:
+async def test_only_the_whole_key_is_accepted(keys: KeyStore) -> None:
     key = (await keys.create("ann"))["key"]
     other = (await keys.create("bea"))["key"]
     flipped = key[:-2] + ("A" if key[-2] != "A" else "B") + key[-1]
@@ -76,7 +76,7 @@ async def test_a_deleted_key_is_refused_from_then_on(keys: KeyStore) -> None:
         await keys.delete(made["id"])
 
 
-async def test_a_user_lists_his_own_keys_newest_first_in_pages(keys: KeyStore) -> None:
+async def test_users_list_their_own_keys_newest_first_in_pages(keys: KeyStore) -> None:
     ids = [(await keys.create(user))["id"] for user in ("ann", "bea", "ann", "ann")]
     assert [key["id"] for key in (await keys.list())["data"]] == ids[::-1]
     page = await keys.list("ann", limit=2)

@@ -167,7 +167,7 @@ async def test_that_answer_takes_one_statement_and_only_indexes(sqlite_url: str)
     await database.close()
 
 
-async def test_a_list_of_what_a_user_sees_costs_a_page_however_much_there_is(sqlite_url: str) -> None:
+async def test_a_list_of_what_a_user_sees_costs_one_page(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     agents, threads = AgentStore(database), ThreadStore(database)
     agent = await agents.create("a")

@@ -80,7 +80,7 @@ async def test_an_error_of_the_driver_is_raised_as_the_librarys(database: Databa
     await database.ping()
 
 
-async def test_whoever_listens_to_statements_hears_of_it(sqlite_url: str) -> None:
+async def test_listeners_to_statements_hear_of_it(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     heard: list[str] = []
 

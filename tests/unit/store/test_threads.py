@@ -119,7 +119,7 @@ async def test_initial_messages_are_history_and_log(threads: ThreadStore, databa
     assert summary == StoredSummary("They met.", 0)
 
 
-async def test_a_message_that_nobody_can_have_said_makes_no_thread(threads: ThreadStore, agent_id: str) -> None:
+async def test_an_impossible_first_message_makes_no_thread(threads: ThreadStore, agent_id: str) -> None:
     for message in IMPOSSIBLE:
         with pytest.raises(InvalidRequest) as caught:
             await threads.create(agent_id, messages=[{"role": "user", "content": "fine"}, message])

@@ -1,4 +1,4 @@
-"""A cursor sends each row once and in order, and text exactly, in whichever order rows and text reach the reader."""
+"""A cursor sends each row once and in order, and text exactly, when rows and text reach the reader in any order."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Every call of a model has a result, whatever the call or the tool does."""
+"""Every call of a model has a result, also where the call is wrong or the tool fails."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Requests to addresses from outside: none reaches a private network, however the address is written."""
+"""Requests to addresses from outside: none reaches a private network by any spelling of its address."""
 
 import _socket
 import asyncio

@@ -1,4 +1,4 @@
-"""A secret is hidden as each format writes it, however long it is, and whatever it is made of."""
+"""A secret of any length and any characters is hidden as each format writes it."""
 
 import json
 from base64 import b64encode, urlsafe_b64encode

@@ -1,4 +1,4 @@
-"""Each job has one effect, however often it is queued, delivered, interrupted or late."""
+"""Each job has one effect, also when it is queued or delivered twice, interrupted or late."""
 
 import asyncio
 

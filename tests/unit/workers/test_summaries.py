@@ -1,4 +1,4 @@
-"""Summaries: every message is in the summary or in the window, whatever happens meanwhile."""
+"""Summaries: every message is in the summary or in the window, also when both change at the same time."""
 
 import asyncio
 
