@@ -34,10 +34,6 @@ class HistoryReader(Protocol):
         """The `seq` of the last user's message at or before `seq`; without one, any number up to `seq`."""
         ...
 
-    def run_messages(self, run_id: str) -> Sequence[ModelMessage]:
-        """The messages of one run."""
-        ...
-
     def summary(self) -> StoredSummary | None:
         """The summary that covers most of the thread."""
         ...

@@ -5,17 +5,17 @@ After the first event of an answer no other model can take over, so that the res
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
-from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ai_agents.core.exceptions import ProviderError, ProviderTruncated, RequestError
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.assembly import closeable
 from ai_agents.providers.base import Provider
-from ai_agents.providers.breaker import Breaker, Breakers
+from ai_agents.providers.breaker import Breakers
 
 CandidateT = TypeVar("CandidateT", bound="Candidate")
 # Until the first token, all models and all tries together.
@@ -72,55 +72,6 @@ class Candidate(ABC):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """An open candidate. `length` is the number of the conversation's messages when it was opened."""
-
-    model: OpenModel
-    length: int
-
-    def extended(self, request: ModelRequest, *, start_within_s: float) -> ModelRequest:
-        """The model's own request, with the messages that the conversation got since it was opened."""
-        own = self.model.request
-        return replace(
-            own,
-            messages=(*own.messages, *request.messages[self.length :]),
-            tools=request.tools,
-            output_schema=request.output_schema,
-            start_within_s=start_within_s,
-        )
-
-
-class AnswerStream:
-    """An answer under way: its first event and the rest. It is a context, which tells the breaker how the answer ended.
-
-    A `ProviderError` that is raised within the context counts as the model's failure, any other error as none.
-    """
-
-    def __init__(self, chain: "FallbackChain[Any]", index: int, stream: BegunStream, breaker: Breaker) -> None:
-        self.first = stream.first
-        self.rest = stream.rest
-        self._chain = chain
-        self._index = index
-        self._breaker = breaker
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self.rest.aclose()
-        finally:
-            if error is None:
-                self._breaker.succeed()
-            elif isinstance(error, ProviderError):
-                self._breaker.fail(error)
-                self._chain.note_cut(self._index)
-            self._breaker.give_up()
-
-
 class FallbackChain(Generic[CandidateT]):
     """The candidates of one run. The one that answered last is asked first from then on.
 
@@ -132,7 +83,8 @@ class FallbackChain(Generic[CandidateT]):
         self._candidates = candidates
         self._breakers = [breakers.get(candidate.provider, candidate.model) for candidate in candidates]
         self._patience_s = patience_s
-        self._opened: dict[int, _Opened] = {}
+        # With the number of the conversation's messages when the model was opened.
+        self._opened: dict[int, tuple[OpenModel, int]] = {}
         self._cuts: Counter[int] = Counter()
         self._current = 0
 
@@ -141,11 +93,28 @@ class FallbackChain(Generic[CandidateT]):
         """The candidate that answered last, or is asked first."""
         return self._candidates[self._current]
 
-    async def begin(self, request: ModelRequest) -> AnswerStream:
-        """The answer of the first candidate that begins one.
+    @asynccontextmanager
+    async def begin(self, request: ModelRequest) -> AsyncIterator[BegunStream]:
+        """The answer of the first candidate that begins one, as a context that closes the answer.
 
-        Raises the first candidate's error where none does; its text includes the errors of the others.
+        A `ProviderError` that is raised within the context counts as the model's failure, any other error as none.
+        Raises the first candidate's error where none begins to answer; its text includes the errors of the others.
         """
+        stream = await self._begin(request)
+        index = self._current
+        breaker = self._breakers[index]
+        try:
+            yield stream
+            breaker.succeed()
+        except ProviderError as error:
+            breaker.fail(error)
+            self._cuts[index] += 1
+            raise
+        finally:
+            breaker.give_up()
+            await stream.rest.aclose()
+
+    async def _begin(self, request: ModelRequest) -> BegunStream:
         deadline = monotonic() + max(self._patience_s, request.settings.timeout_s or 0.0)
         failures: list[tuple[Candidate, ProviderError | RequestError]] = []
         order = self._order()
@@ -154,33 +123,27 @@ class FallbackChain(Generic[CandidateT]):
             left_s = deadline - monotonic()
             if failures and left_s <= 0:
                 break
+            # A candidate with another one after it gets half of the time that is left.
+            share_s = left_s if place == len(order) else left_s / 2
             try:
-                opened = await self._open(index, request)
+                model, own = await self._open(index, request, start_within_s=share_s)
             except (ProviderError, RequestError) as error:
                 failures.append((candidate, error))
                 continue
-            # A candidate with another one after it gets half of the time that is left.
-            own = opened.extended(request, start_within_s=left_s if place == len(order) else left_s / 2)
             breaker = self._breakers[index]
             breaker.begin()
-            begun = False
             try:
-                stream = await opened.model.begin(own)
-                begun = True
+                stream = await model.begin(own)
             except ProviderError as error:
                 breaker.fail(error)
                 failures.append((candidate, error))
                 continue
-            finally:
-                if not begun:
-                    breaker.give_up()
+            except BaseException:
+                breaker.give_up()
+                raise
             self._current = index
-            return AnswerStream(self, index, stream, breaker)
+            return stream
         raise _joined(failures)
-
-    def note_cut(self, index: int) -> None:
-        """Count an answer of this candidate that broke off."""
-        self._cuts[index] += 1
 
     def _order(self) -> list[int]:
         """The candidates in the order in which they are asked: from the current one on, then those before it."""
@@ -191,12 +154,21 @@ class FallbackChain(Generic[CandidateT]):
         closed = [index for index in order if not self._breakers[index].is_open]
         return closed or order
 
-    async def _open(self, index: int, request: ModelRequest) -> _Opened:
-        opened = self._opened.get(index)
-        if opened is None:
-            model = await self._candidates[index].open()
-            opened = self._opened[index] = _Opened(model, len(request.messages))
-        return opened
+    async def _open(
+        self, index: int, request: ModelRequest, *, start_within_s: float
+    ) -> tuple[OpenModel, ModelRequest]:
+        """The model, and its own request with the messages that the conversation got since the model was opened."""
+        if index not in self._opened:
+            self._opened[index] = await self._candidates[index].open(), len(request.messages)
+        model, length = self._opened[index]
+        own = replace(
+            model.request,
+            messages=(*model.request.messages, *request.messages[length:]),
+            tools=request.tools,
+            output_schema=request.output_schema,
+            start_within_s=start_within_s,
+        )
+        return model, own
 
 
 def _joined(failures: Sequence[tuple[Candidate, ProviderError | RequestError]]) -> ProviderError | RequestError:

@@ -75,10 +75,9 @@ class Loop:
             )
             begun = False
             try:
-                stream = await self._turn.models.begin(self._request)
-                begun = True
-                guard = self._turn.guard_answer()
-                async with stream:
+                async with self._turn.models.begin(self._request) as stream:
+                    begun = True
+                    guard = self._turn.guard_answer()
                     if guard is None:
                         shown.feed(stream.first)
                         async for event in stream.rest:

@@ -10,7 +10,7 @@ from ai_agents.core.rows import Agent, ModelName, Notice
 from ai_agents.core.types import ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.memory.base import MemoryStrategy
-from ai_agents.memory.summarize import Summarize
+from ai_agents.memory.strategies import Summarize
 from ai_agents.providers.fallback import Candidate, FallbackChain
 from ai_agents.runner.guarding import AnswerGuard, RunGuards
 from ai_agents.runner.input_guarding import guard_files, has_text_files

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest
-from ai_agents.memory.summarize import Summarize
+from ai_agents.memory.strategies import Summarize
 from ai_agents.memory.turns import starts_of_turns
 from ai_agents.store import jobs, summaries
 from ai_agents.store.history import History

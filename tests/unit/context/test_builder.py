@@ -13,10 +13,7 @@ from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.parts import text_of
 from ai_agents.core.types import ModelMessage, ModelSettings, StoredSummary, ToolDefinition
 from ai_agents.memory.base import Window
-from ai_agents.memory.first_last import FirstLast
-from ai_agents.memory.last_n import LastN
-from ai_agents.memory.summarize import Summarize
-from ai_agents.memory.token_window import TokenWindow
+from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 from tests.unit.context.rules import check, messages_of_any_kind
 from tests.unit.memory.histories import ListHistory, assistant, calls, exchanges, result, threads, user
 

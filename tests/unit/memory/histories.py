@@ -36,10 +36,6 @@ class ListHistory:
         self.queries += 1
         return max((seq_of(m) for m in self.messages if m.role == "user" and seq_of(m) <= seq), default=seq)
 
-    def run_messages(self, run_id: str) -> list[ModelMessage]:
-        """The messages of one run; no strategy reads them."""
-        raise AssertionError(f"asked for the messages of {run_id}")
-
     def summary(self) -> StoredSummary | None:
         """The newest summary."""
         self.queries += 1

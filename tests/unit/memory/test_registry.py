@@ -6,16 +6,13 @@ import pytest
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.memory.base import HistoryReader, MemoryStrategy, Window
-from ai_agents.memory.first_last import FirstLast
-from ai_agents.memory.last_n import LastN
 from ai_agents.memory.registry import (
     get_memory_strategy,
     list_memory_strategies,
     register_memory_strategy,
     strategy_from_config,
 )
-from ai_agents.memory.summarize import Summarize
-from ai_agents.memory.token_window import TokenWindow
+from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 
 pytestmark = pytest.mark.usefixtures("own_registries")
 

@@ -4,10 +4,7 @@ import pytest
 
 from ai_agents.core.types import ModelMessage, StoredSummary
 from ai_agents.memory.base import MemoryStrategy, Window
-from ai_agents.memory.first_last import FirstLast
-from ai_agents.memory.last_n import LastN
-from ai_agents.memory.summarize import Summarize
-from ai_agents.memory.token_window import TokenWindow
+from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 from ai_agents.memory.turns import shrink_to_turn_end, shrink_to_turn_start, starts_of_turns
 from tests.unit.memory.histories import (
     ListHistory,

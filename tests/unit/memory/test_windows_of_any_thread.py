@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 from ai_agents.core.tokens import estimate_message
 from ai_agents.core.types import ModelMessage, StoredSummary, ToolCallPart, ToolResultPart
 from ai_agents.memory.base import MemoryStrategy, Window
-from ai_agents.memory.first_last import FirstLast
-from ai_agents.memory.last_n import LastN
-from ai_agents.memory.summarize import Summarize
-from ai_agents.memory.token_window import TokenWindow
+from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 from ai_agents.memory.turns import starts_of_turns
 from tests.support.examples import examples
 from tests.unit.memory.histories import ListHistory, seq_of, threads

@@ -67,7 +67,7 @@ def fallback(*asked: ScriptedProvider | Exception, breakers: Breakers | None = N
 async def ask(chain: FallbackChain[Candidate], request: ModelRequest = REQUEST) -> str:
     """The text of one answer."""
     assembly = Assembly()
-    async with await chain.begin(request) as answer:
+    async with chain.begin(request) as answer:
         assembly.feed(answer.first)
         async for event in answer.rest:
             assembly.feed(event)
@@ -115,7 +115,7 @@ async def test_a_cut_answer_is_not_continued_by_the_next_model() -> None:
     seen: list[str] = []
 
     async def watch() -> None:
-        async with await provider.begin(REQUEST) as answer:
+        async with provider.begin(REQUEST) as answer:
             async for event in answer.rest:
                 seen.extend([event.text] if isinstance(event, PartDelta) else [])
 
