@@ -4,6 +4,7 @@ All providers share it, so streamed and whole responses agree: the deltas of a p
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -56,12 +57,9 @@ class Assembly:
 async def fold(events: AsyncIterator[ModelEvent]) -> ModelResponse:
     """The whole response of a stream. Raises what the stream raises."""
     assembly = Assembly()
-    try:
-        async for event in events:
+    async with aclosing(closeable(events)) as stream:
+        async for event in stream:
             assembly.feed(event)
-    finally:
-        if isinstance(events, AsyncGenerator):
-            await events.aclose()
     return assembly.response()
 
 
@@ -123,11 +121,12 @@ class PartWriter:
         """End the open part, if there is one. `origin` replaces the one that the part was opened with."""
         if self.kind is None:
             return
-        text = self._end_text()
-        if self.kind == "reasoning":
-            self._end(ReasoningPart(text, origin=origin or self._origin))
-        else:
-            self._end(TextPart(text))
+        if self._held:
+            self._held = ""
+            self._pieces.append("\ufffd")
+            self.events.append(PartDelta(self._index, self.kind, "\ufffd"))
+        text = "".join(self._pieces)
+        self._end(TextPart(text) if self.kind == "text" else ReasoningPart(text, origin=origin or self._origin))
 
     def tool_call(self, name: str, raw: str, *, origin: Mapping[str, Any] | None = None, cut: bool = False) -> None:
         """Write a whole tool call; `raw` is the JSON of its arguments.
@@ -142,13 +141,6 @@ class PartWriter:
         if raw:
             self.events.append(PartDelta(self._index, "tool_call", clean_text(raw)))
         self._end(call)
-
-    def _end_text(self) -> str:
-        if self._held:
-            self._held = ""
-            self._pieces.append("\ufffd")
-            self.events.append(PartDelta(self._index, self.kind or "text", "\ufffd"))
-        return "".join(self._pieces)
 
     def _end(self, part: TextPart | ReasoningPart | ToolCallPart) -> None:
         self.events.append(PartEnd(self._index, part))
@@ -168,8 +160,8 @@ def parse_arguments(raw: str, *, cut: bool = False) -> tuple[JsonObject, str | N
     try:
         arguments = parse_object(raw.encode("utf-8", "surrogatepass"))
     except ValueError:
-        return {}, clean_text(raw)
-    if _deeper_than(arguments, MAX_ARGUMENT_DEPTH):
+        arguments = None
+    if arguments is None or _deeper_than(arguments, MAX_ARGUMENT_DEPTH):
         return {}, clean_text(raw)
     return (clean_json(arguments) if "\\u" in raw else arguments), None
 
@@ -187,14 +179,7 @@ def raw_arguments(arguments: Any) -> str:
 
 
 def _deeper_than(value: Any, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth):
-        level = [
-            item
-            for outer in level
-            for item in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(item, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_deeper_than(item, depth - 1) for item in inner)

@@ -21,47 +21,23 @@ from ai_agents.core.exceptions import (
 )
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-# Codes with which OpenAI's Responses API refuses a request after its stream began: `ResponseError` in its reference.
-_REFUSALS = (
-    "invalid_prompt",
-    "data_residency_mismatch",
-    "bio_policy",
-    "misalignment_policy_violation",
-    "invalid_image",
-    "invalid_image_format",
-    "invalid_base64_image",
-    "invalid_image_url",
-    "invalid_image_mode",
-    "image_too_large",
-    "image_too_small",
-    "image_parse_error",
-    "image_content_policy_violation",
-    "image_file_too_large",
-    "unsupported_image_media_type",
-    "empty_image_file",
-)
-# The error words that providers send inside a stream that began with status 200, and the status each one stands for.
+# The error words that providers send inside a stream that began with status 200, by the status each one stands for.
 # Sources: https://platform.claude.com/docs/en/api/errors, https://developers.openai.com/api/docs/guides/error-codes
-_STATUS_OF_WORD = {
-    "invalid_request_error": 400,
-    "context_length_exceeded": 400,
-    "authentication_error": 401,
-    "invalid_api_key": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "model_not_found": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "requests": 429,
-    "tokens": 429,
-    "insufficient_quota": 429,
-    "api_error": 500,
-    "server_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-} | dict.fromkeys(_REFUSALS, 400)
+_WORDS = {
+    400: ("invalid_request_error", "context_length_exceeded"),
+    401: ("authentication_error", "invalid_api_key"),
+    402: ("billing_error",),
+    403: ("permission_error",),
+    404: ("not_found_error", "model_not_found"),
+    413: ("request_too_large",),
+    429: ("rate_limit_error", "rate_limit_exceeded", "requests", "tokens", "insufficient_quota"),
+    500: ("api_error", "server_error"),
+    504: ("timeout_error",),
+    529: ("overloaded_error",),
+}
+_STATUS_OF_WORD = {word: status for status, words in _WORDS.items() for word in words}
+# Codes with which OpenAI's Responses API refuses a request after its stream began: `ResponseError` in its reference.
+_REFUSALS = re.compile(r"invalid_prompt|data_residency_mismatch|\w+_policy(_violation)?|\w*image\w*")
 # Another try fails in the same way, although the status suggests one.
 _NEVER_RETRYABLE = frozenset({"insufficient_quota", "billing_error"})
 # How providers refuse a request that is longer than the model's context window. OpenAI sends a word, the others send a
@@ -103,16 +79,12 @@ def error_from_status(
     if status in {408, 504}:
         return ProviderTimeout(f"{provider} took too long ({facts}).", provider=provider)
     if status >= 500 or status == 409:
-        return ProviderError(
-            f"{provider} failed ({facts}).", provider=provider, retryable=True, retry_after_s=retry_after_s
-        )
-    if status in {400, 413, 422} and _is_too_long(known, text):
+        sentence = f"{provider} failed ({facts})."
+        return ProviderError(sentence, provider=provider, retryable=True, retry_after_s=retry_after_s)
+    says_too_long = known in _TOO_LONG_WORDS or (isinstance(text, str) and _TOO_LONG.search(text[:_MAX_TEXT]))
+    if status in {400, 413, 422} and says_too_long:
         return ContextExceeded(f"The conversation is too long for {provider}'s model ({facts}).", provider=provider)
     return ProviderRejected(f"{provider} refused the request ({facts}).", provider=provider)
-
-
-def _is_too_long(word: str | None, text: Any) -> bool:
-    return word in _TOO_LONG_WORDS or (isinstance(text, str) and _TOO_LONG.search(text[:_MAX_TEXT]) is not None)
 
 
 def error_from_response(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
@@ -139,8 +111,8 @@ def error_from_wire(provider: str, error: Any) -> ProviderError:
             return error_from_status(provider, status, word=facts.get("type"), text=facts.get("message"))
     for name in ("code", "type"):
         word = facts.get(name)
-        if isinstance(word, str) and word in _STATUS_OF_WORD:
-            return error_from_status(provider, _STATUS_OF_WORD[word], word=word, text=facts.get("message"))
+        if isinstance(word, str) and (word in _STATUS_OF_WORD or _REFUSALS.fullmatch(word)):
+            return error_from_status(provider, _STATUS_OF_WORD.get(word, 400), word=word, text=facts.get("message"))
     return error_from_status(provider, 500, word=facts.get("type"))
 
 

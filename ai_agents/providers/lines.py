@@ -63,52 +63,43 @@ class SSEDecoder(LineDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._data: list[bytes] = []
-        self._start: bytes | None = b""
+        self._begun = False
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of each event that this chunk completes, its lines joined by LF. Raises as in `LineDecoder`."""
-        if self._start is not None:
-            chunk = self._without_bom(chunk)
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_lf(chunk)
-        found: list[bytes] = []
-        for line in self._split(chunk):
-            self._take(line, found)
-        return found
+        lines = self._split(chunk)
+        if lines and not self._begun:
+            self._begun = True
+            lines[0] = lines[0].removeprefix(_BOM)
+        return self._data_of(lines)
 
     def flush(self) -> list[bytes]:
         """The data of the last event, as some servers leave out the blank line after it. A cut event is not JSON."""
+        return self._data_of([*super().flush(), b""])
+
+    def _data_of(self, lines: list[bytes]) -> list[bytes]:
         found: list[bytes] = []
-        for line in [*super().flush(), b""]:
-            self._take(line, found)
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            elif line == b"data":
+                self._data.append(b"")
+            elif not line and self._data:
+                data = b"\n".join(self._data)
+                self._data = []
+                if data:
+                    found.append(data)
         return found
-
-    def _take(self, line: bytes, found: list[bytes]) -> None:
-        if line.startswith(b"data:"):
-            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-        elif line == b"data":
-            self._data.append(b"")
-        elif not line and self._data:
-            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            self._data = []
-            if data:
-                found.append(data)
-
-    def _without_bom(self, chunk: bytes) -> bytes:
-        start = (self._start or b"") + chunk
-        if len(start) < len(_BOM) and _BOM.startswith(start):
-            self._start = start
-            return b""
-        self._start = None
-        return start.removeprefix(_BOM)
 
     def _with_lf(self, chunk: bytes) -> bytes:
         if not chunk:
             return chunk
         ends_in_cr = chunk.endswith(b"\r")
-        if self._after_cr and chunk.startswith(b"\n"):
-            chunk = chunk[1:]
+        if self._after_cr:
+            chunk = chunk.removeprefix(b"\n")
         self._after_cr = ends_in_cr
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
