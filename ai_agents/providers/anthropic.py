@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai_agents.core.extras import require
-from ai_agents.core.types import ModelRequest
+from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.providers.anthropic_messages import AnthropicParser, headers_to_wire, to_wire
 from ai_agents.providers.anthropic_models import NAME, anthropic_files
 from ai_agents.providers.base import Capabilities
@@ -51,7 +51,7 @@ class AnthropicProvider(HTTPProvider):
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         payload = to_wire(request)
         headers = headers_to_wire(payload)
-        return await transport.post("/v1/messages", encode_body(payload), timeout_s=timeout_s, headers=headers)
+        return await transport.post("/v1/messages", payload, timeout_s=timeout_s, headers=headers)
 
     def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
         return AnthropicParser(request, before=before if isinstance(before, AnthropicParser) else None)
@@ -65,13 +65,14 @@ class _RenewingTransport(SDKTransport):
         self._sdk = sdk
 
     async def post(
-        self, path: str, content: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
+        self, path: str, payload: JsonObject, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> OpenResponse:
         import anthropic
         import httpx2
 
         options = {"headers": {"accept-encoding": "identity", **(headers or {})}, "timeout": limits(timeout_s)}
         try:
+            content = encode_body(payload)
             response = await self._sdk.post(
                 path, cast_to=httpx2.Response, content=content, options=options, stream=True
             )

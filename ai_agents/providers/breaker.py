@@ -63,9 +63,8 @@ class Breakers:
     def get(self, provider: str, model: str) -> Breaker:
         """The breaker of this model."""
         key = (provider, model)
-        breaker = self._breakers.get(key)
-        if breaker is None:
+        if key not in self._breakers:
             if len(self._breakers) >= MAX_BREAKERS:
                 del self._breakers[next(iter(self._breakers))]
-            breaker = self._breakers[key] = Breaker(self._clock)
-        return breaker
+            self._breakers[key] = Breaker(self._clock)
+        return self._breakers[key]

@@ -37,7 +37,11 @@ _WORDS = {
 }
 _STATUS_OF_WORD = {word: status for status, words in _WORDS.items() for word in words}
 # Codes with which OpenAI's Responses API refuses a request after its stream began: `ResponseError` in its reference.
-_REFUSALS = re.compile(r"invalid_prompt|data_residency_mismatch|\w+_policy(_violation)?|\w*image\w*")
+_REFUSALS = re.compile(
+    "invalid_(prompt|image|image_format|image_url|image_mode|base64_image)|unsupported_image_media_type|empty_image_file"
+    "|image_(too_large|too_small|parse_error|content_policy_violation|file_too_large)"
+    "|data_residency_mismatch|bio_policy|misalignment_policy_violation"
+)
 # Another try fails in the same way, although the status suggests one.
 _NEVER_RETRYABLE = frozenset({"insufficient_quota", "billing_error"})
 # How providers refuse a request that is longer than the model's context window. OpenAI sends a word, the others send a

@@ -45,12 +45,9 @@ async def begin_stream(provider: Provider, request: ModelRequest) -> BegunStream
 
 
 class OpenModel(Protocol):
-    """A model that can be asked, with the conversation as it has to be sent to it."""
+    """A model that can be asked. `request` is the conversation for it, as it was when the model was opened."""
 
-    @property
-    def request(self) -> ModelRequest:
-        """The conversation as it was when the model was opened."""
-        ...
+    request: ModelRequest
 
     async def begin(self, request: ModelRequest) -> BegunStream:
         """Begin to stream a response. Raises `ProviderError`."""

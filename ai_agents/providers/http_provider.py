@@ -4,6 +4,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 from ai_agents.core.exceptions import PackageMissing, ProviderError, ProviderTimeout
 from ai_agents.core.pressure import pressure
@@ -100,35 +101,33 @@ class HTTPProvider(Provider):
         self, transport: ProviderTransport, request: ModelRequest, before: ResponseParser | None
     ) -> _Begun:
         """The response once its first events are there. Retryable failures before that are tried again."""
-
-        async def attempt(left_s: float) -> _Begun:
-            try:
-                async with asyncio.timeout(left_s) as deadline:
-                    return await self._begin_once(transport, request, self._parser(request, before), deadline)
-            except TimeoutError as error:
-                sentence = f"{self.name} did not begin to answer within {left_s:.3g} s."
-                raise ProviderTimeout(sentence, provider=self.name) from error
-
         within_s = request.start_within_s
         if within_s is None:
             within_s = max(MAX_TOTAL_S, _timeout_s(request))
-        return await with_retries(attempt, retries=self.max_retries, within_s=within_s)
+        begin = partial(self._begin_once, transport, request, before)
+        return await with_retries(begin, retries=self.max_retries, within_s=within_s)
 
     async def _begin_once(
-        self, transport: ProviderTransport, request: ModelRequest, parser: ResponseParser, deadline: asyncio.Timeout
+        self, transport: ProviderTransport, request: ModelRequest, before: ResponseParser | None, left_s: float
     ) -> _Begun:
-        response = await self._send(transport, request, timeout_s=_timeout_s(request))
+        parser = self._parser(request, before)
+        failure: ProviderError | None = None
         try:
-            failure: ProviderError | None = None
-            while not (parser.writer.events or parser.done or failure):
-                failure = await response.read_into(parser)
-                # The first bytes are here. From now on only silence has a limit: a model may think for long.
-                deadline.reschedule(None)
-            if failure is not None and not parser.writer.events:
-                raise failure
-        except BaseException:
-            await response.aclose()
-            raise
+            async with asyncio.timeout(left_s) as deadline:
+                response = await self._send(transport, request, timeout_s=_timeout_s(request))
+                try:
+                    while not (parser.writer.events or parser.done or failure):
+                        failure = await response.read_into(parser)
+                        # The first bytes are here. From now on only silence has a limit: a model may think for long.
+                        deadline.reschedule(None)
+                    if failure is not None and not parser.writer.events:
+                        raise failure
+                except BaseException:
+                    await response.aclose()
+                    raise
+        except TimeoutError as error:
+            sentence = f"{self.name} did not begin to answer within {left_s:.3g} s."
+            raise ProviderTimeout(sentence, provider=self.name) from error
         return response, parser, failure
 
     def _with_model(self, request: ModelRequest) -> ModelRequest:

@@ -22,8 +22,7 @@ class LineDecoder:
     """Splits bytes at LF, for newline-delimited JSON. Gives lines without their LF, and no empty ones."""
 
     def __init__(self) -> None:
-        self._rest: list[bytes] = []
-        self._rest_bytes = 0
+        self._rest = bytearray()
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that this chunk completes. Raises ValueError for a line beyond `MAX_LINE_BYTES`."""
@@ -31,27 +30,19 @@ class LineDecoder:
 
     def flush(self) -> list[bytes]:
         """The last line, where the stream ended without an LF."""
-        rest = b"".join(self._rest)
-        self._rest, self._rest_bytes = [], 0
+        rest, self._rest = bytes(self._rest), bytearray()
         return [rest] if rest else []
 
     def _split(self, chunk: bytes) -> list[bytes]:
-        head, *lines = chunk.split(b"\n")
-        if self._rest_bytes + len(head) > MAX_LINE_BYTES:
+        lines = chunk.split(b"\n")
+        self._rest += lines[0]
+        if len(self._rest) > MAX_LINE_BYTES:
             raise ValueError("a line is too long")
-        if not lines:
-            self._rest.append(head)
-            self._rest_bytes += len(head)
+        if len(lines) == 1:
             return []
-        if self._rest:
-            self._rest.append(head)
-            head = b"".join(self._rest)
-            self._rest = []
-        last = lines.pop()
-        self._rest_bytes = len(last)
-        if last:
-            self._rest.append(last)
-        return [head, *lines]
+        lines[0] = bytes(self._rest)
+        self._rest = bytearray(lines.pop())
+        return lines
 
 
 class SSEDecoder(LineDecoder):

@@ -4,7 +4,6 @@ from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.http_provider import HTTPProvider
-from ai_agents.providers.lines import encode_body
 from ai_agents.providers.ollama_chat import NAME, OllamaParser, ollama_files, to_wire
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.transport import OpenResponse, ProviderTransport
@@ -50,8 +49,7 @@ class OllamaProvider(HTTPProvider):
         return ProviderTransport(NAME, client, base_url=base_url_from(self._base_url), headers=headers)
 
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
-        payload = to_wire(request, num_ctx=self._num_ctx)
-        return await transport.post("/api/chat", encode_body(payload), timeout_s=timeout_s)
+        return await transport.post("/api/chat", to_wire(request, num_ctx=self._num_ctx), timeout_s=timeout_s)
 
     def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
         return OllamaParser(request)

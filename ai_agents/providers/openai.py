@@ -4,16 +4,15 @@ The SDK provides credentials, address and connections. The stream is parsed here
 the time of the SDK's own objects.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 
 from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.extras import require
-from ai_agents.core.types import JsonObject, ModelRequest
+from ai_agents.core.types import ModelRequest
 from ai_agents.providers import openai_chat, openai_responses
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.errors import not_configured
 from ai_agents.providers.http_provider import HTTPProvider
-from ai_agents.providers.lines import encode_body
 from ai_agents.providers.openai_models import NAME, openai_facts, openai_files
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport
@@ -60,17 +59,17 @@ class OpenAIProvider(HTTPProvider):
 
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         if request.settings.api == "responses":
-            payload = openai_responses.to_wire(request)
-            return await transport.post("/responses", encode_body(payload), timeout_s=timeout_s)
+            return await transport.post("/responses", openai_responses.to_wire(request), timeout_s=timeout_s)
+        send = partial(transport.post, "/chat/completions", timeout_s=timeout_s)
         facts = openai_facts(request.model)
         enforced = facts.schema and request.model not in self._without_schemas
         try:
-            return await _send_chat(transport, request, timeout_s=timeout_s, schema_enforced=enforced)
+            return await send(openai_chat.to_wire(request, schema_enforced=enforced))
         except ProviderRejected:
             # Not every compatible server enforces schemas; the model of one that does not is asked in words.
             if request.output_schema is None or not enforced or facts.reasoning is not None:
                 raise
-            response = await _send_chat(transport, request, timeout_s=timeout_s, schema_enforced=False)
+            response = await send(openai_chat.to_wire(request, schema_enforced=False))
             self._without_schemas.add(request.model)
             return response
 
@@ -78,10 +77,3 @@ class OpenAIProvider(HTTPProvider):
         if request.settings.api == "responses":
             return openai_responses.OpenAIResponsesParser(request)
         return openai_chat.OpenAIChatParser(request)
-
-
-async def _send_chat(
-    transport: ProviderTransport, request: ModelRequest, *, timeout_s: float, schema_enforced: bool
-) -> OpenResponse:
-    payload: JsonObject = openai_chat.to_wire(request, schema_enforced=schema_enforced)
-    return await transport.post("/chat/completions", encode_body(payload), timeout_s=timeout_s)

@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ai_agents.core.exceptions import ProviderError
+from ai_agents.core.types import JsonObject
 from ai_agents.providers.errors import error_from_response, error_from_transport
+from ai_agents.providers.lines import encode_body
 from ai_agents.providers.response_parser import ResponseParser
 
 if TYPE_CHECKING:
@@ -94,9 +96,9 @@ class ProviderTransport:
         self._headers = {name.lower(): value for name, value in headers.items()} | {"accept-encoding": "identity"}
 
     async def post(
-        self, path: str, content: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
+        self, path: str, payload: JsonObject, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> OpenResponse:
-        """The successful response to this request. `headers` have lower-case names.
+        """The successful response to this JSON. `headers` have lower-case names.
 
         `timeout_s` is the longest silence. Raises `ProviderError`.
         """
@@ -106,7 +108,7 @@ class ProviderTransport:
             "POST",
             _url(self._base_url + path),
             headers={**self._headers, **(headers or {})},
-            content=content,
+            content=encode_body(payload),
             extensions={"timeout": limits(timeout_s).as_dict()},
         )
         try:
