@@ -44,36 +44,32 @@ class ScriptedProvider(Provider):
         self.requests.append(request)
         answer = self.answers.pop(0) if self.answers else "(no more answers)"
         items = [answer] if isinstance(answer, str | ProviderError) else list(answer)  # type: ignore[call-overload]  # `ScriptedAnswer` says what the items are
+        index, text, calls = 0, "", False
         try:
-            async for event in self._play(items):
-                yield event
+            for item in items:
+                if isinstance(item, asyncio.Event):
+                    await item.wait()
+                elif isinstance(item, ProviderError):
+                    raise item
+                elif isinstance(item, ToolCallPart):
+                    if text:
+                        yield PartEnd(index, TextPart(text))
+                        index, text = index + 1, ""
+                    calls = True
+                    yield PartStart(index, "tool_call")
+                    yield PartEnd(index, item)
+                    index += 1
+                else:
+                    if not text:
+                        yield PartStart(index, "text")
+                    text += str(item)
+                    yield PartDelta(index, "text", str(item))
+            if text:
+                yield PartEnd(index, TextPart(text))
+            usage = Usage(input_tokens=10, output_tokens=5)
+            yield ResponseEnd("tool_use" if calls else "end", usage, self.model or "scripted")
         finally:
             self.closed += 1
-
-    async def _play(self, items: Sequence[object]) -> AsyncIterator[ModelEvent]:
-        index, text, calls = 0, "", False
-        for item in items:
-            if isinstance(item, asyncio.Event):
-                await item.wait()
-            elif isinstance(item, ProviderError):
-                raise item
-            elif isinstance(item, ToolCallPart):
-                if text:
-                    yield PartEnd(index, TextPart(text))
-                    index, text = index + 1, ""
-                calls = True
-                yield PartStart(index, "tool_call")
-                yield PartEnd(index, item)
-                index += 1
-            else:
-                if not text:
-                    yield PartStart(index, "text")
-                text += str(item)
-                yield PartDelta(index, "text", str(item))
-        if text:
-            yield PartEnd(index, TextPart(text))
-        usage = Usage(input_tokens=10, output_tokens=5)
-        yield ResponseEnd("tool_use" if calls else "end", usage, self.model or "scripted")
 
 
 def tool_call(name: str, **arguments: object) -> ToolCallPart:

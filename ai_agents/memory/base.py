@@ -20,23 +20,18 @@ class HistoryReader(Protocol):
 
     def latest(self, limit: int, *, before_seq: int | None = None) -> Sequence[ModelMessage]:
         """The last `limit` messages of the thread, or of those before `before_seq`."""
-        ...
 
     def first(self, limit: int) -> Sequence[ModelMessage]:
         """The first `limit` messages."""
-        ...
 
     def after(self, seq: int, *, limit: int | None = None) -> Sequence[ModelMessage]:
         """The messages after `seq`, at most `limit` of them."""
-        ...
 
     def turn_start(self, seq: int) -> int:
         """The `seq` of the last user's message at or before `seq`; without one, any number up to `seq`."""
-        ...
 
     def summary(self) -> StoredSummary | None:
         """The summary that covers most of the thread."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,9 @@ class AnthropicProvider(HTTPProvider):
         no_key = not_configured(NAME, "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.")
         http = anthropic.DefaultAioHttpClient()
         try:
+            # `HTTPProvider` tries again.
             sdk = anthropic.AsyncAnthropic(
-                api_key=self._api_key,
-                base_url=self._base_url,
-                max_retries=0,  # `HTTPProvider` tries again
-                open_telemetry=False,
-                http_client=http,
+                api_key=self._api_key, base_url=self._base_url, max_retries=0, open_telemetry=False, http_client=http
             )
         except anthropic.AnthropicError as error:
             raise no_key from error

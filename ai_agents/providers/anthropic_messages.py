@@ -61,24 +61,27 @@ def to_wire(request: ModelRequest) -> JsonObject:
     settings = request.settings
     names = ToolNames(request.tools)
     messages = _messages_to_wire(request, names)
-    payload: JsonObject = {
-        "model": request.model,
-        "max_tokens": settings.max_tokens or facts.max_tokens,
-        "stream": True,
-    }
+    max_tokens = settings.max_tokens or facts.max_tokens
+    payload: JsonObject = {"model": request.model, "max_tokens": max_tokens, "stream": True}
     if facts.caching:
         payload["cache_control"] = CACHE
-    stop = [text for text in settings.stop if text.strip()]
-    if stop:
+    if stop := [text for text in settings.stop if text.strip()]:
         payload["stop_sequences"] = stop
     payload |= _reasoning_to_wire(request, facts, messages)
     if facts.sampling and payload.get("thinking", {}).get("type") not in {"enabled", "adaptive"}:
         payload |= _settings_to_wire(settings)
-    schema_format = _schema_to_wire(request, facts)
-    if schema_format is not None:
-        payload["output_config"] = payload.get("output_config", {}) | schema_format
+    system = request.system
+    if request.output_schema is not None:
+        schema = narrowed(request.output_schema) if facts.schema else None
+        if schema is None:
+            system = schema_instruction(system, request.output_schema)
+        else:
+            form = {"format": {"type": "json_schema", "schema": schema}}
+            payload["output_config"] = payload.get("output_config", {}) | form
     payload |= _tools_to_wire(request, names, facts)
-    payload |= _system_to_wire(request, facts, schema_enforced=schema_format is not None)
+    if system and system.strip():
+        mark = {"cache_control": CACHE} if facts.caching else {}
+        payload["system"] = [{"type": "text", "text": system} | mark]
     return payload | {"messages": messages}
 
 
@@ -113,10 +116,7 @@ def _budget_to_wire(
     if _answers_tools_without_thinking(messages):
         return {}  # the API refuses thinking in a turn that did not begin with it
     if request.settings.max_tokens is None:
-        return {
-            "max_tokens": facts.max_tokens + budget,
-            "thinking": {"type": "enabled", "budget_tokens": budget},
-        }
+        return {"max_tokens": facts.max_tokens + budget, "thinking": {"type": "enabled", "budget_tokens": budget}}
     budget = min(budget, request.settings.max_tokens // 2)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= _MIN_BUDGET else {}
 
@@ -125,12 +125,6 @@ def _answers_tools_without_thinking(messages: list[JsonObject]) -> bool:
     if messages[-1]["content"][0]["type"] != "tool_result":
         return False
     return messages[-2]["content"][0]["type"] not in {"thinking", "redacted_thinking"}
-
-
-def _schema_to_wire(request: ModelRequest, facts: AnthropicFacts) -> JsonObject | None:
-    """The output schema where the API enforces it; None where the model has to be asked in words."""
-    schema = narrowed(request.output_schema) if request.output_schema is not None and facts.schema else None
-    return None if schema is None else {"format": {"type": "json_schema", "schema": schema}}
 
 
 def _tools_to_wire(request: ModelRequest, names: ToolNames, facts: AnthropicFacts) -> JsonObject:
@@ -143,22 +137,9 @@ def _tools_to_wire(request: ModelRequest, names: ToolNames, facts: AnthropicFact
         if facts.caching:
             tools[-1]["cache_control"] = CACHE
         return {"tools": tools}
-    used = {names.to_wire(call.name): None for message in request.messages for call in tool_calls_of(message)}
-    if not used:
-        return {}
-    gone = [
-        {"name": name, "description": "Not available any more.", "input_schema": {"type": "object"}} for name in used
-    ]
-    return {"tools": gone, "tool_choice": {"type": "none"}}
-
-
-def _system_to_wire(request: ModelRequest, facts: AnthropicFacts, *, schema_enforced: bool) -> JsonObject:
-    system = request.system
-    if request.output_schema is not None and not schema_enforced:
-        system = schema_instruction(system, request.output_schema)
-    if not system or not system.strip():
-        return {}
-    return {"system": [{"type": "text", "text": system} | ({"cache_control": CACHE} if facts.caching else {})]}
+    used = dict.fromkeys(names.to_wire(call.name) for message in request.messages for call in tool_calls_of(message))
+    gone = {"description": "Not available any more.", "input_schema": {"type": "object"}}
+    return {"tools": [{"name": name} | gone for name in used], "tool_choice": {"type": "none"}} if used else {}
 
 
 def _messages_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
@@ -226,15 +207,10 @@ def _reasoning_part_to_wire(part: ReasoningPart, model: str) -> list[JsonObject]
 
 def _file_to_wire(part: FilePart) -> JsonObject | None:
     """An image or document block; None for a file that goes by its name or as text."""
+    source = {"type": "base64", "media_type": part.media_type, "data": encoded(part)}
     if is_image(part):
-        return {"type": "image", "source": _source_to_wire(part)}
-    if is_pdf(part):
-        return {"type": "document", "source": _source_to_wire(part), "title": document_name(part)}
-    return None
-
-
-def _source_to_wire(part: FilePart) -> JsonObject:
-    return {"type": "base64", "media_type": part.media_type, "data": encoded(part)}
+        return {"type": "image", "source": source}
+    return {"type": "document", "source": source, "title": document_name(part)} if is_pdf(part) else None
 
 
 class AnthropicParser(ResponseParser):
@@ -294,7 +270,6 @@ class AnthropicParser(ResponseParser):
         return self._usage_before + replace(_usage_from_wire(self._usage), output_tokens=None)
 
     def continuation(self) -> ModelRequest | None:
-        """The request, with the answer up to its pause as the last message."""
         if not self._paused:
             return None
         answer = ModelMessage("assistant", tuple(self.writer.parts))
@@ -328,7 +303,10 @@ class AnthropicParser(ResponseParser):
         block, self._block = self._block, {}
         kind = block.get("type")
         if kind == "thinking":
-            self._end_thinking("".join(self._signature))
+            signature = "".join(self._signature)
+            if signature and self.writer.kind != "reasoning":
+                self.writer.open("reasoning")  # the thinking was not sent, only its signature
+            self.writer.close(origin=self.origin(signature=signature) if signature else None)
         elif kind == "redacted_thinking":
             self.writer.open("reasoning", origin=self.origin(redacted=block["data"]))
         elif kind == "tool_use":
@@ -343,11 +321,6 @@ class AnthropicParser(ResponseParser):
         if kind:
             self.writer.close()
         self._signature, self._arguments = [], []
-
-    def _end_thinking(self, signature: str) -> None:
-        if signature and self.writer.kind != "reasoning":
-            self.writer.open("reasoning")  # the thinking was not sent, only its signature
-        self.writer.close(origin=self.origin(signature=signature) if signature else None)
 
     def _end_call(self, *, cut: bool = False) -> None:
         if self._call is not None:

@@ -49,9 +49,7 @@ class Assembly:
         """The whole response. Raises `ProviderTruncated` where the terminal event is missing."""
         if self.end is None:
             raise ProviderTruncated
-        return ModelResponse(
-            parts=tuple(self.parts), stop_reason=self.end.stop_reason, usage=self.end.usage, model=self.end.model
-        )
+        return ModelResponse(tuple(self.parts), self.end.stop_reason, self.end.usage, self.end.model)
 
 
 async def fold(events: AsyncIterator[ModelEvent]) -> ModelResponse:
@@ -86,7 +84,6 @@ class PartWriter:
         self.events: list[ModelEvent] = []
         self.parts: list[TextPart | ReasoningPart | ToolCallPart] = []
         self.kind: PartKind | None = None
-        self._index = -1
         self._pieces: list[str] = []
         self._held = ""
         self._origin: Mapping[str, Any] | None = None
@@ -107,15 +104,14 @@ class PartWriter:
             text = clean_text(text)
         if text:
             self._pieces.append(text)
-            self.events.append(PartDelta(self._index, kind, text))
+            self.events.append(PartDelta(len(self.parts), kind, text))
 
     def open(self, kind: PartKind, *, origin: Mapping[str, Any] | None = None) -> None:
         """Begin a part, even if no text follows."""
         self.close()
-        self._index += 1
         self.kind = kind
         self._origin = origin
-        self.events.append(PartStart(self._index, kind))
+        self.events.append(PartStart(len(self.parts), kind))
 
     def close(self, *, origin: Mapping[str, Any] | None = None) -> None:
         """End the open part, if there is one. `origin` replaces the one that the part was opened with."""
@@ -124,26 +120,22 @@ class PartWriter:
         if self._held:
             self._held = ""
             self._pieces.append("\ufffd")
-            self.events.append(PartDelta(self._index, self.kind, "\ufffd"))
+            self.events.append(PartDelta(len(self.parts), self.kind, "\ufffd"))
         text = "".join(self._pieces)
         self._end(TextPart(text) if self.kind == "text" else ReasoningPart(text, origin=origin or self._origin))
 
-    def tool_call(self, name: str, raw: str, *, origin: Mapping[str, Any] | None = None, cut: bool = False) -> None:
-        """Write a whole tool call; `raw` is the JSON of its arguments.
-
-        `cut`: the model was stopped while it wrote the call.
-        """
+    def tool_call(self, name: str, raw: str, *, cut: bool = False) -> None:
+        """Write a whole tool call. `raw` is the JSON of its arguments; `cut` says that the model did not finish it."""
         self.close()
-        self._index += 1
         arguments, malformed = parse_arguments(raw, cut=cut)
-        call = ToolCallPart(new_tool_call_id(), name, arguments, malformed=malformed, origin=origin)
-        self.events.append(PartStart(self._index, "tool_call"))
+        call = ToolCallPart(new_tool_call_id(), name, arguments, malformed=malformed)
+        self.events.append(PartStart(len(self.parts), "tool_call"))
         if raw:
-            self.events.append(PartDelta(self._index, "tool_call", clean_text(raw)))
+            self.events.append(PartDelta(len(self.parts), "tool_call", clean_text(raw)))
         self._end(call)
 
     def _end(self, part: TextPart | ReasoningPart | ToolCallPart) -> None:
-        self.events.append(PartEnd(self._index, part))
+        self.events.append(PartEnd(len(self.parts), part))
         self.parts.append(part)
         self.kind = None
         self._origin = None

@@ -6,27 +6,26 @@ Where an answer has to fit a schema, it makes one up that fits.
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import orjson
 
 from ai_agents.core.json import clean_text, dumps
 from ai_agents.core.types import (
+    JsonObject,
     ModelEvent,
-    ModelMessage,
     ModelRequest,
     PartDelta,
     PartEnd,
     PartStart,
     ResponseEnd,
     TextPart,
-    ToolResultPart,
     Usage,
 )
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.base import Capabilities, Provider
-from ai_agents.providers.examples import example_of
 from ai_agents.providers.files import ANY_FILES
-from ai_agents.providers.rendering import result_text, visible_texts
+from ai_agents.providers.rendering import result_text, tool_results_of, visible_texts
 
 NAME = "echo"
 DEFAULT_MODEL = "echo"
@@ -35,6 +34,23 @@ NOTICE = "(This is echo, a stand-in that repeats what it is told. Set a provider
 _TOOL_COMMAND = re.compile(r"/tool\s+(\S+)\s*(.*)", re.DOTALL)
 _WORDS = re.compile(r"\s*\S+\s*$|\s*\S+")
 _CHARACTERS_PER_TOKEN = 4
+# No schema that has a finite example needs more.
+_MAX_DEPTH = 16
+_OPTIONAL_DEPTH = 4
+_MAX_VALUES = 1_000
+_MAX_CHARACTERS = 10_000
+_OF_FORMATS = {
+    "date-time": "2026-01-01T00:00:00Z",
+    "date": "2026-01-01",
+    "time": "00:00:00Z",
+    "duration": "P1D",
+    "email": "someone@example.org",
+    "hostname": "example.org",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
+    "uri": "https://example.org/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
 
 
 class EchoProvider(Provider):
@@ -53,8 +69,7 @@ class EchoProvider(Provider):
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`."""
         model = request.model or DEFAULT_MODEL
-        command = _tool_command(request)
-        if command is not None:
+        if (command := _tool_command(request)) is not None:
             writer = PartWriter()
             writer.tool_call(*command)
             for event in writer.events:
@@ -87,21 +102,13 @@ def _tool_command(request: ModelRequest) -> tuple[str, str] | None:
 
 def _answer(request: ModelRequest) -> str:
     users = [message for message in request.messages if message.role == "user"]
-    last = _said(users[-1]) if users else ""
+    last = "\n\n".join(visible_texts(users[-1].parts)).strip() if users else ""
     if request.output_schema is not None:
-        return dumps(example_of(request.output_schema, clean_text(last)))
-    results = [part for part in request.messages[-1].parts if isinstance(part, ToolResultPart)]
-    if results:
-        said = "\n".join(
-            f"{part.name} {'failed' if part.is_error else 'answered'}: {result_text(part)}" for part in results
-        )
-    else:
-        said = last
-    return clean_text(f"echo: {said}\n\n{NOTICE}")
-
-
-def _said(message: ModelMessage) -> str:
-    return "\n\n".join(visible_texts(message.parts)).strip()
+        return dumps(_Example(request.output_schema, clean_text(last)).value(request.output_schema))
+    if results := tool_results_of(request.messages[-1]):
+        said = [f"{part.name} {'failed' if part.is_error else 'answered'}: {result_text(part)}" for part in results]
+        last = "\n".join(said)
+    return clean_text(f"echo: {last}\n\n{NOTICE}")
 
 
 def _usage(request: ModelRequest, words: list[str]) -> Usage:
@@ -112,3 +119,81 @@ def _usage(request: ModelRequest, words: list[str]) -> Usage:
         output_tokens=sum(map(len, words)) // _CHARACTERS_PER_TOKEN,
         estimated=True,
     )
+
+
+class _Example:
+    """Makes a value that fits a schema, as far as its keywords tell. Free strings are `text`.
+
+    The number of values is limited, since a small schema can require a very large value.
+    """
+
+    def __init__(self, root: JsonObject, text: str) -> None:
+        self._root = root
+        self._text = text
+        self._left = _MAX_VALUES
+
+    def value(self, schema: Any, depth: int = 0) -> Any:
+        """A value that fits this part of the schema."""
+        self._left -= 1
+        if not isinstance(schema, dict) or depth > _MAX_DEPTH or self._left < 0:
+            return None
+        if "$ref" in schema:
+            return self.value(_resolved(schema["$ref"], self._root), depth + 1)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        for word in ("anyOf", "oneOf", "allOf"):
+            variant = next(iter(schema.get(word) or ()), None)
+            if isinstance(variant, dict):
+                return self.value(schema | {word: None} | variant, depth + 1)
+        return self._of_type(schema, depth)
+
+    def _of_type(self, schema: JsonObject, depth: int) -> Any:
+        kind = schema.get("type")
+        match kind[0] if isinstance(kind, list) else kind:
+            case "string":
+                return _string(schema, self._text)
+            case "integer" | "number":
+                return _number(schema)
+            case "boolean":
+                return True
+            case "array":
+                item = self.value(schema.get("items"), depth + 1)
+                return [item] * min(schema.get("minItems", 0 if item is None else 1), _MAX_VALUES)
+            case "object":
+                return self._object(schema, depth)
+        return None
+
+    def _object(self, schema: JsonObject, depth: int) -> JsonObject:
+        properties = schema.get("properties") or {}
+        names = dict.fromkeys([*(properties if depth < _OPTIONAL_DEPTH else ()), *(schema.get("required") or ())])
+        return {name: self.value(properties.get(name), depth + 1) for name in names}
+
+
+def _string(schema: JsonObject, text: str) -> str:
+    if schema.get("format") in _OF_FORMATS:
+        return _OF_FORMATS[schema["format"]]
+    text = text.ljust(min(schema.get("minLength", 0), _MAX_CHARACTERS), ".")
+    return text[: schema.get("maxLength", len(text))]
+
+
+def _number(schema: JsonObject) -> Any:
+    step = schema.get("multipleOf") or 1
+    least = schema.get("minimum", schema.get("exclusiveMinimum"))
+    most = schema.get("maximum", schema.get("exclusiveMaximum"))
+    start = least if least is not None else most if most is not None and most < 0 else 0
+    number = -(-start // step) * step
+    if number == schema.get("exclusiveMinimum"):
+        number += step
+    if number == schema.get("exclusiveMaximum"):
+        number -= step
+    return number
+
+
+def _resolved(reference: Any, root: JsonObject) -> Any:
+    value: Any = root
+    for step in str(reference).removeprefix("#").strip("/").split("/"):
+        if step:
+            value = value.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(value, dict) else None
+    return value

@@ -51,7 +51,6 @@ class OpenModel(Protocol):
 
     async def begin(self, request: ModelRequest) -> BegunStream:
         """Begin to stream a response. Raises `ProviderError`."""
-        ...
 
 
 class Candidate(ABC):
@@ -140,7 +139,11 @@ class FallbackChain(Generic[CandidateT]):
                 raise
             self._current = index
             return stream
-        raise _joined(failures)
+        (_, first), *others = failures
+        if others:
+            listed = " ".join(f"{candidate.provider}:{candidate.model}: {error}" for candidate, error in others)
+            first.args = (f"{first} Nor did the fallbacks answer. {listed}",)
+        raise first
 
     def _order(self) -> list[int]:
         """The candidates in the order in which they are asked: from the current one on, then those before it."""
@@ -166,12 +169,3 @@ class FallbackChain(Generic[CandidateT]):
             start_within_s=start_within_s,
         )
         return model, own
-
-
-def _joined(failures: Sequence[tuple[Candidate, ProviderError | RequestError]]) -> ProviderError | RequestError:
-    """The first error, whose text includes the others'."""
-    (_, first), *others = failures
-    if others:
-        listed = " ".join(f"{candidate.provider}:{candidate.model}: {error}" for candidate, error in others)
-        first.args = (f"{first} Nor did the fallbacks answer. {listed}",)
-    return first

@@ -31,12 +31,7 @@ class HTTPProvider(Provider):
     """
 
     def __init__(
-        self,
-        *,
-        model: str | None = None,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        max_retries: int = 2,
+        self, *, model: str | None = None, api_key: str | None = None, base_url: str | None = None, max_retries: int = 2
     ) -> None:
         super().__init__(model=model)
         self.max_retries = max_retries

@@ -66,13 +66,8 @@ def to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
     """
     names = ToolNames(request.tools)
     messages = _messages_to_wire(request, names)
-    payload: JsonObject = {
-        "model": request.model,
-        "stream": True,
-        # A request that is too long is to fail, rather than to lose its beginning in silence.
-        "truncate": False,
-        "shift": False,
-    }
+    # A request that is too long is to fail, rather than to lose its beginning in silence.
+    payload: JsonObject = {"model": request.model, "stream": True, "truncate": False, "shift": False}
     if request.tools:
         payload["tools"] = functions_to_wire(request, names)
     elif request.output_schema is not None:

@@ -39,18 +39,12 @@ class OpenAIProvider(HTTPProvider):
         import openai
 
         no_key = not_configured(NAME, "openai has no API key: pass api_key or set OPENAI_API_KEY.")
-        api_key = self._api_key
-        if api_key is None and self._base_url is not None:
-            # Another server must not see a key that was meant for OpenAI.
-            api_key = "none"
+        # Another server must not see a key that was meant for OpenAI.
+        api_key = "none" if self._api_key is None and self._base_url is not None else self._api_key
         http = openai.DefaultAioHttpClient()
         try:
-            sdk = openai.AsyncOpenAI(
-                api_key=api_key,
-                base_url=self._base_url,
-                max_retries=0,  # `HTTPProvider` tries again
-                http_client=http,
-            )
+            # `HTTPProvider` tries again.
+            sdk = openai.AsyncOpenAI(api_key=api_key, base_url=self._base_url, max_retries=0, http_client=http)
         except openai.OpenAIError as error:
             raise no_key from error
         if not sdk.auth_headers:

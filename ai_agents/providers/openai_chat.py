@@ -62,12 +62,16 @@ def to_wire(request: ModelRequest, *, schema_enforced: bool = True) -> JsonObjec
     system = request.system
     if request.output_schema is not None:
         if schema_enforced and facts.schema:
-            payload["response_format"] = _schema_to_wire(request.output_schema)
+            named = {"name": SCHEMA_NAME, "strict": is_strict(request.output_schema), "schema": request.output_schema}
+            payload["response_format"] = {"type": "json_schema", "json_schema": named}
         else:
             system = schema_instruction(system, request.output_schema)
     if request.tools:
         payload["tools"] = functions_to_wire(request, names)
-    return payload | {"messages": _messages_to_wire(request, names, system=system)}
+    messages = [{"role": "system", "content": system}] if system and system.strip() else []
+    for message in request.messages:
+        messages += _message_to_wire(message, names, model=request.model)
+    return payload | {"messages": messages}
 
 
 def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject:
@@ -84,20 +88,6 @@ def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> str | Non
     if settings.reasoning != "none":
         return settings.reasoning
     return facts.least if facts.reasoning else None
-
-
-def _schema_to_wire(schema: JsonObject) -> JsonObject:
-    named = {"name": SCHEMA_NAME, "strict": is_strict(schema), "schema": schema}
-    return {"type": "json_schema", "json_schema": named}
-
-
-def _messages_to_wire(request: ModelRequest, names: ToolNames, *, system: str | None) -> list[JsonObject]:
-    messages: list[JsonObject] = []
-    if system and system.strip():
-        messages.append({"role": "system", "content": system})
-    for message in request.messages:
-        messages += _message_to_wire(message, names, model=request.model)
-    return messages
 
 
 def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> list[JsonObject]:
@@ -286,12 +276,11 @@ def _text_from_wire(content: Any) -> str:
 
 def _usage_from_wire(usage: JsonObject) -> Usage:
     """The framework's counts; None where the server does not report them."""
+    details = usage.get("prompt_tokens_details") or {}
     return Usage(
         input_tokens=usage.get("prompt_tokens"),
         output_tokens=usage.get("completion_tokens"),
         # DeepSeek has another name for them.
-        cached_input_tokens=(usage.get("prompt_tokens_details") or {}).get(
-            "cached_tokens", usage.get("prompt_cache_hit_tokens")
-        ),
+        cached_input_tokens=details.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),
         reasoning_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
     )

@@ -55,14 +55,16 @@ def to_wire(request: ModelRequest) -> JsonObject:
     system = request.system
     if request.output_schema is not None:
         if facts.schema:
-            payload["text"] = {"format": _schema_to_wire(request.output_schema)}
+            named = {"name": SCHEMA_NAME, "strict": is_strict(request.output_schema), "schema": request.output_schema}
+            payload["text"] = {"format": {"type": "json_schema"} | named}
         else:
             system = schema_instruction(system, request.output_schema)
     if request.tools:
         payload["tools"] = _tools_to_wire(request, names)
     if system and system.strip():
         payload["instructions"] = system
-    return payload | {"input": _messages_to_wire(request, names)}
+    items = [item for message in request.messages for item in _message_to_wire(message, names, model=request.model)]
+    return payload | {"input": items}
 
 
 def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject:
@@ -83,10 +85,6 @@ def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObjec
     return {"effort": settings.reasoning, "summary": "auto"}
 
 
-def _schema_to_wire(schema: JsonObject) -> JsonObject:
-    return {"type": "json_schema", "name": SCHEMA_NAME, "strict": is_strict(schema), "schema": schema}
-
-
 def _tools_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
     return [
         {
@@ -99,10 +97,6 @@ def _tools_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
         }
         for tool in request.tools
     ]
-
-
-def _messages_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
-    return [item for message in request.messages for item in _message_to_wire(message, names, model=request.model)]
 
 
 def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> list[JsonObject]:

@@ -71,7 +71,11 @@ class ProviderPool:
         *,
         default: tuple[str, str | None] = ("echo", "echo"),
     ) -> None:
-        self._options = {name: _given(found) for name, found in (options or {}).items()}
+        # A setting that is not set comes as None or as an empty text.
+        self._options = {
+            name: {option: value for option, value in found.items() if value is not None and value != ""}
+            for name, found in (options or {}).items()
+        }
         self._providers: dict[str, Provider] = {}
         self.default = default
 
@@ -116,11 +120,9 @@ class ProviderPool:
             await provider.aclose()
 
     def _is_configured(self, name: str) -> bool:
-        if name in self._providers or name in _registered:
+        if name in self._providers or name in _registered or name not in _NEEDED_OPTIONS:
             return True
-        options = self._options.get(name, {})
-        needed = _NEEDED_OPTIONS.get(name)
-        return needed is None or any(options.get(option) for option in needed)
+        return any(option in self._options.get(name, {}) for option in _NEEDED_OPTIONS[name])
 
 
 def _factory(name: str) -> ProviderFactory:
@@ -132,8 +134,3 @@ def _factory(name: str) -> ProviderFactory:
     module, attribute = _BUILT_IN[name]
     factory: ProviderFactory = getattr(import_module(module), attribute)
     return factory
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that have a value. A setting that is not set comes as None or as an empty text."""
-    return {name: value for name, value in options.items() if value is not None and value != ""}

@@ -9,6 +9,7 @@ limitations"), https://developers.openai.com/api/docs/guides/structured-outputs 
 
 from collections.abc import Iterator
 from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ai_agents.core.json import dumps, loads
@@ -155,16 +156,14 @@ class _Narrowing:
 
 def _refuse_recursion(schema: JsonObject) -> None:
     """Raises `_NotEnforceable` where a definition refers to itself, or a reference is to an unknown definition."""
-    waiting = {
-        f"#/{word}/{name}": set(_references(inner)) for word in _DEFINITIONS for name, inner in _of(schema, word)
-    }
-    if len(waiting) > _MAX_DEFINITIONS or set(_references(schema)) - waiting.keys():
+    definitions = {f"#/{word}/{name}": inner for word in _DEFINITIONS for name, inner in _of(schema, word)}
+    references = {name: set(_references(inner)) for name, inner in definitions.items()}
+    if len(references) > _MAX_DEFINITIONS or set(_references(schema)) - references.keys():
         raise _NotEnforceable
-    while waiting:
-        settled = {name for name, references in waiting.items() if not references & waiting.keys()}
-        if not settled:
-            raise _NotEnforceable
-        waiting = {name: references for name, references in waiting.items() if name not in settled}
+    try:
+        TopologicalSorter(references).prepare()
+    except CycleError:
+        raise _NotEnforceable from None
 
 
 def _references(schema: Any) -> Iterator[Any]:
