@@ -41,7 +41,7 @@ class _Budget:
         """Count a file that is sent as it is. If that is not possible, return the reason."""
         rules, facts = self.rules, part.facts or {}
         is_image = part.media_type in IMAGES
-        if not rules.takes(part.media_type):
+        if part.media_type not in rules.media_types:
             return f"the model takes no {part.media_type}"
         if is_image and part.size_bytes > rules.max_image_bytes:
             return f"the model takes images of at most {rules.max_image_bytes} bytes"

@@ -21,10 +21,8 @@ def starts_of_turns(messages: Sequence[ModelMessage]) -> list[int]:
 
 def shrink_to_turn_start(messages: Sequence[ModelMessage]) -> tuple[ModelMessage, ...]:
     """The messages from the first user's message on; none where there is no user's message."""
-    for index, message in enumerate(messages):
-        if message.role == "user":
-            return tuple(messages[index:])
-    return ()
+    start = next((index for index, message in enumerate(messages) if message.role == "user"), len(messages))
+    return tuple(messages[start:])
 
 
 def shrink_to_turn_end(messages: Sequence[ModelMessage], following: ModelMessage | None) -> tuple[ModelMessage, ...]:

@@ -4,14 +4,14 @@ The stream is parsed here from its bytes, which takes a fifth of the time of the
 """
 
 from collections.abc import Mapping
-from typing import Any
 
+from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.providers.anthropic_messages import AnthropicParser, headers_to_wire, to_wire
 from ai_agents.providers.anthropic_models import NAME, anthropic_files
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.errors import error_from_response, error_from_transport, not_configured
+from ai_agents.providers.errors import error_from_response, error_from_transport
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.lines import encode_body
 from ai_agents.providers.response_parser import ResponseParser
@@ -30,7 +30,9 @@ class AnthropicProvider(HTTPProvider):
         require("anthropic")
         import anthropic
 
-        no_key = not_configured(NAME, "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.")
+        no_key = ProviderNotConfigured(
+            "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.", provider=NAME
+        )
         http = anthropic.DefaultAioHttpClient()
         try:
             # `HTTPProvider` tries again.
@@ -43,7 +45,7 @@ class AnthropicProvider(HTTPProvider):
             return SDKTransport(NAME, sdk, http)
         if sdk.credentials is None:
             raise no_key
-        return _RenewingTransport(sdk, http)
+        return _RenewingTransport(NAME, sdk, http)
 
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
         payload = to_wire(request)
@@ -56,10 +58,6 @@ class AnthropicProvider(HTTPProvider):
 
 class _RenewingTransport(SDKTransport):
     """Sends with the SDK's own `post`, which renews credentials that expire: profiles and workload identities."""
-
-    def __init__(self, sdk: Any, http: Any) -> None:
-        super().__init__(NAME, sdk, http)
-        self._sdk = sdk
 
     async def post(
         self, path: str, payload: JsonObject, *, timeout_s: float, headers: Mapping[str, str] | None = None
@@ -79,5 +77,5 @@ class _RenewingTransport(SDKTransport):
         except anthropic.APIConnectionError as error:
             raise error_from_transport(NAME, error, timeout_s=timeout_s, begun=False) from error
         except anthropic.AnthropicError as error:
-            raise not_configured(NAME, "anthropic's credentials cannot be used.") from error
+            raise ProviderNotConfigured("anthropic's credentials cannot be used.", provider=NAME) from error
         return self._opened(response, timeout_s=timeout_s)

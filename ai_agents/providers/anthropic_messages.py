@@ -19,7 +19,7 @@ from ai_agents.core.types import (
 from ai_agents.providers.anthropic_models import NAME, AnthropicFacts, anthropic_facts
 from ai_agents.providers.assembly import parse_arguments, raw_arguments
 from ai_agents.providers.errors import error_from_wire
-from ai_agents.providers.files import document_name, encoded, is_image, is_pdf
+from ai_agents.providers.files import document_name, encoded, sent_as
 from ai_agents.providers.lines import clean_json
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
@@ -113,18 +113,13 @@ def _reasoning_to_wire(request: ModelRequest, facts: AnthropicFacts, messages: l
 def _budget_to_wire(
     request: ModelRequest, facts: AnthropicFacts, budget: int, messages: list[JsonObject]
 ) -> JsonObject:
-    if _answers_tools_without_thinking(messages):
+    answers_tools = messages[-1]["content"][0]["type"] == "tool_result"
+    if answers_tools and messages[-2]["content"][0]["type"] not in {"thinking", "redacted_thinking"}:
         return {}  # the API refuses thinking in a turn that did not begin with it
     if request.settings.max_tokens is None:
         return {"max_tokens": facts.max_tokens + budget, "thinking": {"type": "enabled", "budget_tokens": budget}}
     budget = min(budget, request.settings.max_tokens // 2)
     return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= _MIN_BUDGET else {}
-
-
-def _answers_tools_without_thinking(messages: list[JsonObject]) -> bool:
-    if messages[-1]["content"][0]["type"] != "tool_result":
-        return False
-    return messages[-2]["content"][0]["type"] not in {"thinking", "redacted_thinking"}
 
 
 def _tools_to_wire(request: ModelRequest, names: ToolNames, facts: AnthropicFacts) -> JsonObject:
@@ -206,11 +201,10 @@ def _reasoning_part_to_wire(part: ReasoningPart, model: str) -> list[JsonObject]
 
 
 def _file_to_wire(part: FilePart) -> JsonObject | None:
-    """An image or document block; None for a file that goes by its name or as text."""
+    kind = sent_as(part)
     source = {"type": "base64", "media_type": part.media_type, "data": encoded(part)}
-    if is_image(part):
-        return {"type": "image", "source": source}
-    return {"type": "document", "source": source, "title": document_name(part)} if is_pdf(part) else None
+    title = {"title": document_name(part)} if kind == "document" else {}
+    return None if kind is None else {"type": kind, "source": source, **title}
 
 
 class AnthropicParser(ResponseParser):
@@ -345,10 +339,7 @@ class AnthropicParser(ResponseParser):
 
 
 def _usage_from_wire(usage: JsonObject) -> Usage:
-    """The framework's counts. Its `input_tokens` are the whole input.
-
-    Anthropic counts apart: input_tokens + cache_read_input_tokens + cache_creation_input_tokens.
-    """
+    """The framework's counts. Anthropic counts input that was read from its cache, or written to it, apart."""
     fresh = usage.get("input_tokens")
     cached = usage.get("cache_read_input_tokens")
     return Usage(

@@ -63,14 +63,7 @@ async def fold(events: AsyncIterator[ModelEvent]) -> ModelResponse:
 
 def closeable(events: AsyncIterator[ModelEvent]) -> AsyncGenerator[ModelEvent]:
     """A stream that has `aclose`. Most providers' streams are generators and have it already."""
-    if isinstance(events, AsyncGenerator):
-        return events
-
-    async def wrap() -> AsyncGenerator[ModelEvent]:
-        async for event in events:
-            yield event
-
-    return wrap()
+    return events if isinstance(events, AsyncGenerator) else (event async for event in events)
 
 
 class PartWriter:

@@ -67,7 +67,6 @@ class EchoProvider(Provider):
         return Capabilities(instructions=False, files=ANY_FILES)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
-        """Stream one response; see `Provider.stream`."""
         model = request.model or DEFAULT_MODEL
         if (command := _tool_command(request)) is not None:
             writer = PartWriter()

@@ -5,6 +5,7 @@ An error's message holds the status and the provider's own error word, never its
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from time import time
 from typing import Any
 
@@ -13,7 +14,6 @@ import orjson
 from ai_agents.core.exceptions import (
     ContextExceeded,
     ProviderError,
-    ProviderNotConfigured,
     ProviderRateLimited,
     ProviderRejected,
     ProviderTimeout,
@@ -58,11 +58,6 @@ _TOO_LONG = re.compile(
 _MAX_TEXT = 2_000
 
 
-def not_configured(provider: str, sentence: str) -> ProviderNotConfigured:
-    """The error for a provider that cannot be used; `sentence` says what is missing."""
-    return ProviderNotConfigured(sentence, provider=provider)
-
-
 def error_from_status(
     provider: str, status: int, *, word: Any = None, retry_after_s: float | None = None, text: Any = None
 ) -> ProviderError:
@@ -94,12 +89,10 @@ def error_from_status(
 def error_from_response(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The error for a response with a failure status. `body` is JSON with an `error`, or any other text."""
     text = body.decode(errors="replace")
-    try:
+    word = reported = None
+    with suppress(ValueError):
         reported = orjson.loads(body)
-    except ValueError:
-        reported = None
     facts = reported.get("error", reported) if isinstance(reported, dict) else None
-    word = None
     if isinstance(facts, dict):
         word = facts.get("code") or facts.get("type")
         text = facts["message"] if isinstance(facts.get("message"), str) else text
@@ -142,10 +135,7 @@ def truncated(provider: str, how: str = "ended its answer too early") -> Provide
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or from `retry-after` (seconds or a date). Never negative.
-
-    None without such a header.
-    """
+    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date), at least 0; None without them."""
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) / scale

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from ai_agents.core.types import FilePart, JsonObject, ModelMessage
 from ai_agents.providers.rendering import visible_texts
@@ -29,24 +30,17 @@ class FileRules:
     max_pages: int = 100
     max_total_bytes: int = 24 * MB
 
-    def takes(self, media_type: str) -> bool:
-        """Whether files of this type can go as they are."""
-        return media_type in self.media_types
-
 
 NO_FILES = FileRules()
 ONLY_IMAGES = FileRules(IMAGES)
 ANY_FILES = FileRules(IMAGES | {PDF})
 
 
-def is_image(part: FilePart) -> bool:
-    """Whether the request holds the bytes of this file, and they are an image."""
-    return _has_bytes(part) and part.media_type in IMAGES
-
-
-def is_pdf(part: FilePart) -> bool:
-    """Whether the request holds the bytes of this file, and they are a PDF."""
-    return _has_bytes(part) and part.media_type == PDF
+def sent_as(part: FilePart) -> Literal["image", "document"] | None:
+    """How the request holds the bytes of this file; None for a file that goes by its name or as text."""
+    if part.content is None or part.content.form != "data":
+        return None
+    return "image" if part.media_type in IMAGES else "document" if part.media_type == PDF else None
 
 
 def encoded(part: FilePart) -> str:
@@ -79,7 +73,3 @@ def parts_with_files(
         else:
             parts += [{"type": text_type, "text": text} for text in visible_texts([part])]
     return parts
-
-
-def _has_bytes(part: FilePart) -> bool:
-    return part.content is not None and part.content.form == "data"

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
-from ai_agents.core.exceptions import PackageMissing, ProviderError, ProviderTimeout
+from ai_agents.core.exceptions import PackageMissing, ProviderError, ProviderNotConfigured, ProviderTimeout
 from ai_agents.core.pressure import pressure
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
-from ai_agents.providers.errors import not_configured
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
 from ai_agents.providers.transport import OpenResponse, ProviderTransport
@@ -89,16 +88,15 @@ class HTTPProvider(Provider):
                     try:
                         self._transport = await asyncio.to_thread(self._build)
                     except PackageMissing as error:
-                        raise not_configured(self.name, str(error)) from error
+                        raise ProviderNotConfigured(str(error), provider=self.name) from error
         return self._transport
 
     async def _begin(
         self, transport: ProviderTransport, request: ModelRequest, before: ResponseParser | None
     ) -> _Begun:
         """The response once its first events are there. Retryable failures before that are tried again."""
-        within_s = request.start_within_s
-        if within_s is None:
-            within_s = max(MAX_TOTAL_S, _timeout_s(request))
+        usual_s = max(MAX_TOTAL_S, _timeout_s(request))
+        within_s = usual_s if request.start_within_s is None else request.start_within_s
         begin = partial(self._begin_once, transport, request, before)
         return await with_retries(begin, retries=self.max_retries, within_s=within_s)
 
@@ -130,15 +128,12 @@ class HTTPProvider(Provider):
             return request
         if not self.model:
             sentence = f"{self.name} needs the name of a model: none is set for the agent and there is no default."
-            raise not_configured(self.name, sentence)
+            raise ProviderNotConfigured(sentence, provider=self.name)
         return replace(request, model=self.model)
 
     @abstractmethod
     def _build(self) -> ProviderTransport:
-        """Import the HTTP client's library and build the transport; called in a thread.
-
-        Raises `ProviderNotConfigured`.
-        """
+        """Build the transport; called in a thread, since it imports a library. Raises `ProviderNotConfigured`."""
 
     @abstractmethod
     async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:

@@ -7,7 +7,7 @@ https://github.com/ndjson/ndjson-spec; read 2026-11-22.
 """
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
@@ -106,7 +106,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
         if b"\\u" not in data:
             raise
         try:
-            value = json.loads(data, parse_constant=_refuse_constant)
+            value = json.loads(data, parse_constant=int)  # NaN and infinities, which JSON does not have, are no `int`
         except RecursionError as error:
             raise ValueError("JSON is nested too deep") from error
     if not isinstance(value, dict):
@@ -131,7 +131,3 @@ def clean_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [clean_json(item) for item in value]
     return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -17,7 +17,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.assembly import raw_arguments
 from ai_agents.providers.errors import error_from_wire
-from ai_agents.providers.files import NO_FILES, FileRules, encoded, is_image
+from ai_agents.providers.files import NO_FILES, FileRules, encoded, sent_as
 from ai_agents.providers.lines import LineDecoder, encode_body
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
@@ -60,10 +60,7 @@ def ollama_files(model: str) -> FileRules:
 
 
 def to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
-    """The request. What is stable from turn to turn comes first; the messages only grow.
-
-    `num_ctx` is the size of the context in tokens; None chooses one by the length of the request.
-    """
+    """The request. What is stable from turn to turn comes first; the messages only grow."""
     names = ToolNames(request.tools)
     messages = _messages_to_wire(request, names)
     # A request that is too long is to fail, rather than to lose its beginning in silence.
@@ -73,8 +70,9 @@ def to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
     elif request.output_schema is not None:
         # The format binds every answer. Beside it no tool could be called.
         payload["format"] = request.output_schema
-    if request.settings.reasoning is not None:
-        payload["think"] = _reasoning_to_wire(request)
+    if (effort := request.settings.reasoning) is not None:
+        # gpt-oss takes an effort; other models can be switched on and off.
+        payload["think"] = effort != "none" and (effort if "gpt-oss" in request.model else True)
     size = num_ctx or _context_size(payload, messages, request.settings)
     payload["options"] = _settings_to_wire(request.settings, size)
     return payload | {"messages": messages}
@@ -89,14 +87,6 @@ def _settings_to_wire(settings: ModelSettings, num_ctx: int) -> JsonObject:
         "stop": list(settings.stop) or None,
     }
     return without_none(asked)
-
-
-def _reasoning_to_wire(request: ModelRequest) -> str | bool:
-    """gpt-oss takes an effort; other models can be switched on and off."""
-    reasoning = request.settings.reasoning
-    if reasoning is None or reasoning == "none":
-        return False
-    return reasoning if "gpt-oss" in request.model else True
 
 
 def _context_size(payload: JsonObject, messages: list[JsonObject], settings: ModelSettings) -> int:
@@ -134,7 +124,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str | No
         ]
     text = "\n\n".join(visible_texts(message.parts))
     if message.role == "user":
-        images = [encoded(part) for part in message.parts if isinstance(part, FilePart) and is_image(part)]
+        images = [encoded(part) for part in message.parts if isinstance(part, FilePart) and sent_as(part) == "image"]
         return [{"role": "user", "content": text or EMPTY_TEXT} | ({"images": images} if images else {})]
     rendered: JsonObject = {"role": "assistant", "content": text}
     thoughts = [part for part in message.parts if isinstance(part, ReasoningPart)]

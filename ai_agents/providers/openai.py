@@ -6,12 +6,11 @@ the time of the SDK's own objects.
 
 from functools import cached_property, partial
 
-from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.exceptions import ProviderNotConfigured, ProviderRejected
 from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers import openai_chat, openai_responses
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.errors import not_configured
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.openai_models import NAME, openai_facts, openai_files
 from ai_agents.providers.response_parser import ResponseParser
@@ -38,7 +37,7 @@ class OpenAIProvider(HTTPProvider):
         require("openai")
         import openai
 
-        no_key = not_configured(NAME, "openai has no API key: pass api_key or set OPENAI_API_KEY.")
+        no_key = ProviderNotConfigured("openai has no API key: pass api_key or set OPENAI_API_KEY.", provider=NAME)
         # Another server must not see a key that was meant for OpenAI.
         api_key = "none" if self._api_key is None and self._base_url is not None else self._api_key
         http = openai.DefaultAioHttpClient()

@@ -5,7 +5,6 @@ Source: https://developers.openai.com/api/reference/resources/chat, read 2026-11
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from ai_agents.core.json import clean_text, dumps
 from ai_agents.core.types import (
@@ -20,7 +19,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.assembly import parse_arguments, raw_arguments
 from ai_agents.providers.errors import error_from_wire
-from ai_agents.providers.files import data_url, document_name, is_image, is_pdf, parts_with_files
+from ai_agents.providers.files import data_url, document_name, parts_with_files, sent_as
 from ai_agents.providers.openai_models import NAME, OpenAIFacts, openai_facts
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
@@ -80,14 +79,9 @@ def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject
         asked |= {"temperature": settings.temperature, "top_p": settings.top_p}
         asked["stop"] = list(settings.stop[:_MAX_STOP_SEQUENCES]) or None
     if facts.reasoning is not False:
-        asked["reasoning_effort"] = _reasoning_to_wire(settings, facts)
+        least = facts.least if facts.reasoning else None
+        asked["reasoning_effort"] = least if settings.reasoning == "none" else settings.reasoning
     return without_none(asked)
-
-
-def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> str | None:
-    if settings.reasoning != "none":
-        return settings.reasoning
-    return facts.least if facts.reasoning else None
 
 
 def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> list[JsonObject]:
@@ -101,13 +95,10 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     if message.role == "user":
         with_files = parts_with_files(message, _file_to_wire, text_type="text")
         return [{"role": "user", "content": with_files or text or EMPTY_TEXT}]
-    rendered: JsonObject = {"role": "assistant"}
-    if text:
-        rendered["content"] = text
+    # Some servers require `content`, even if it is null.
+    rendered: JsonObject = {"role": "assistant", "content": text or None}
     calls = tool_calls_of(message)
     if calls:
-        # Some servers require the field, even if it is null.
-        rendered.setdefault("content", None)
         rendered |= _reasoning_parts_to_wire(message, model)
         rendered["tool_calls"] = [
             {
@@ -133,11 +124,11 @@ def _reasoning_parts_to_wire(message: ModelMessage, model: str) -> JsonObject:
 
 
 def _file_to_wire(part: FilePart) -> JsonObject | None:
-    """A part of a user's message; None for a file that goes by its name or as text."""
-    if is_image(part):
-        return {"type": "image_url", "image_url": {"url": data_url(part)}}
-    if is_pdf(part):
-        return {"type": "file", "file": {"filename": document_name(part), "file_data": data_url(part)}}
+    match sent_as(part):
+        case "image":
+            return {"type": "image_url", "image_url": {"url": data_url(part)}}
+        case "document":
+            return {"type": "file", "file": {"filename": document_name(part), "file_data": data_url(part)}}
     return None
 
 
@@ -185,7 +176,6 @@ class OpenAIChatParser(ResponseParser):
             self.model = event["model"]
 
     def read_marker(self, data: bytes) -> bool:
-        """`[DONE]` ends the response."""
         if data.strip() != b"[DONE]":
             return False
         self._end()
@@ -208,7 +198,9 @@ class OpenAIChatParser(ResponseParser):
             self.writer.write("reasoning", reasoning)
         content = delta.get("content")
         if content:
-            self._write_text(content if isinstance(content, str) else _text_from_wire(content))
+            if not isinstance(content, str):  # some servers send a list of parts
+                content = "".join(part.get("text") or "" for part in content if part.get("type") == "text")
+            self._write_text(content)
         if delta.get("refusal"):
             self._refused = True
             self._write_text(delta["refusal"])
@@ -267,11 +259,6 @@ def _begins_another(call: _PartialToolCall, call_id: str, name: str, arguments: 
     # Without ids, a name after complete arguments begins the next call.
     raw = "".join(call.pieces)
     return name != call.name or (bool(raw or not arguments) and parse_arguments(raw)[1] is None)
-
-
-def _text_from_wire(content: Any) -> str:
-    """The text of content that comes as a list of parts."""
-    return "".join(part.get("text") or "" for part in content if part.get("type") == "text")
 
 
 def _usage_from_wire(usage: JsonObject) -> Usage:

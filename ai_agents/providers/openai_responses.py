@@ -19,7 +19,7 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.providers.errors import error_from_wire
-from ai_agents.providers.files import data_url, document_name, is_image, is_pdf, parts_with_files
+from ai_agents.providers.files import data_url, document_name, parts_with_files, sent_as
 from ai_agents.providers.lines import clean_json
 from ai_agents.providers.openai_models import NAME, OpenAIFacts, openai_facts
 from ai_agents.providers.rendering import (
@@ -127,11 +127,11 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
 
 
 def _file_to_wire(part: FilePart) -> JsonObject | None:
-    """A part of a user's message; None for a file that goes by its name or as text."""
-    if is_image(part):
-        return {"type": "input_image", "image_url": data_url(part)}
-    if is_pdf(part):
-        return {"type": "input_file", "filename": document_name(part), "file_data": data_url(part)}
+    match sent_as(part):
+        case "image":
+            return {"type": "input_image", "image_url": data_url(part)}
+        case "document":
+            return {"type": "input_file", "filename": document_name(part), "file_data": data_url(part)}
     return None
 
 

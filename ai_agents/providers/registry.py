@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.providers.base import Capabilities, Provider
-from ai_agents.providers.errors import not_configured
 
 ProviderFactory = Callable[..., Provider]
 
@@ -86,7 +86,7 @@ class ProviderPool:
             factory = _factory(name)
             if not self._is_configured(name):
                 needed = " or ".join(_NEEDED_OPTIONS[name])
-                raise not_configured(name, f"{name} is not configured here: it needs {needed}.")
+                raise ProviderNotConfigured(f"{name} is not configured here: it needs {needed}.", provider=name)
             provider = self._providers[name] = factory(**self._options.get(name, {}))
         return provider
 
@@ -130,7 +130,7 @@ def _factory(name: str) -> ProviderFactory:
         return _registered[name]
     if name not in _BUILT_IN:
         known = ", ".join(list_providers())
-        raise not_configured(name, f"There is no provider of this name; there are {known}.")
+        raise ProviderNotConfigured(f"There is no provider of this name; there are {known}.", provider=name)
     module, attribute = _BUILT_IN[name]
     factory: ProviderFactory = getattr(import_module(module), attribute)
     return factory

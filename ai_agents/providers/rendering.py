@@ -122,10 +122,7 @@ def result_text(part: ToolResultPart) -> str:
 
 def turn_start(messages: Sequence[ModelMessage]) -> int:
     """The index after the last user's message, where the current turn begins; 0 where there is none."""
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index].role == "user":
-            return index + 1
-    return 0
+    return max((index + 1 for index, message in enumerate(messages) if message.role == "user"), default=0)
 
 
 def _plain(name: str) -> str:

@@ -31,10 +31,7 @@ class ResponseParser(ABC):
         self._names = ToolNames(request.tools)
 
     def feed(self, chunk: bytes) -> ProviderError | None:
-        """Write the events of this chunk.
-
-        An error is returned, not raised: the events before it are to be delivered first.
-        """
+        """Write the events of this chunk. An error is returned, not raised: the events before it go first."""
         try:
             return self._read_all(self._decoder.feed(chunk))
         except ValueError:

@@ -102,7 +102,7 @@ class _Narrowing:
         self.result = self._narrow({word: inner for word, inner in schema.items() if word not in _DEFINITIONS})
         for word in _DEFINITIONS:
             if word in schema:
-                self.result[word] = {name: self._narrow(inner) for name, inner in _of(schema, word)}
+                self.result[word] = {name: self._narrow(inner) for name, inner in (schema.get(word) or {}).items()}
         if self._optional > _MAX_OPTIONAL or self._unions > _MAX_UNIONS:
             raise _NotEnforceable
 
@@ -156,7 +156,9 @@ class _Narrowing:
 
 def _refuse_recursion(schema: JsonObject) -> None:
     """Raises `_NotEnforceable` where a definition refers to itself, or a reference is to an unknown definition."""
-    definitions = {f"#/{word}/{name}": inner for word in _DEFINITIONS for name, inner in _of(schema, word)}
+    definitions = {
+        f"#/{word}/{name}": inner for word in _DEFINITIONS for name, inner in (schema.get(word) or {}).items()
+    }
     references = {name: set(_references(inner)) for name, inner in definitions.items()}
     if len(references) > _MAX_DEFINITIONS or set(_references(schema)) - references.keys():
         raise _NotEnforceable
@@ -175,12 +177,6 @@ def _types(schema: JsonObject) -> list[Any]:
     return found if isinstance(found, list) else [] if found is None else [found]
 
 
-def _of(schema: JsonObject, word: str) -> Iterator[tuple[str, Any]]:
-    found = schema.get(word)
-    if isinstance(found, dict):
-        yield from found.items()
-
-
 def _schemas(schema: Any) -> Iterator[tuple[Any, int]]:
     """The schema and all schemas inside it, each with its depth. References are not followed."""
     stack: list[tuple[Any, int]] = [(schema, 0)]
@@ -189,6 +185,8 @@ def _schemas(schema: Any) -> Iterator[tuple[Any, int]]:
         yield inner, depth
         if not isinstance(inner, dict):
             continue
-        stack += [(each, depth + 1) for word in ("properties", *_DEFINITIONS) for _, each in _of(inner, word)]
+        stack += [
+            (each, depth + 1) for word in ("properties", *_DEFINITIONS) for _, each in (inner.get(word) or {}).items()
+        ]
         stack += [(each, depth + 1) for word in ("anyOf", "oneOf", "allOf") for each in inner.get(word) or ()]
         stack += [(inner[word], depth + 1) for word in ("items", "not", "if", "then", "else") if word in inner]

@@ -27,10 +27,7 @@ _DRAIN_S = 0.5
 
 
 class OpenResponse:
-    """A successful response whose body is being read.
-
-    `errors` is what reading can raise; `timeout_s` is the longest silence between two chunks.
-    """
+    """A successful response. `errors` is what reading it can raise; `timeout_s` is the longest silence in it."""
 
     def __init__(
         self, provider: str, response: "httpx2.Response", *, timeout_s: float, errors: tuple[type[Exception], ...]
@@ -44,10 +41,7 @@ class OpenResponse:
         self._chunks = aiter(response.aiter_bytes() if is_compressed else response.aiter_raw())
 
     async def read_into(self, parser: ResponseParser) -> ProviderError | None:
-        """Read one chunk into the parser.
-
-        A failure is returned with the usage that is known, not raised: the events before it are to be delivered first.
-        """
+        """Read one chunk. A failure is returned with the known usage, not raised: the events before it go first."""
         failure: ProviderError | None
         try:
             chunk = await anext(self._chunks, None)
@@ -73,10 +67,7 @@ class OpenResponse:
 
 
 class ProviderTransport:
-    """One HTTP client with its connections.
-
-    `headers` go with every request. `errors` is what the client can raise beside httpx2's own errors.
-    """
+    """One HTTP client. `headers` go with every request; `errors` is what it can raise beside httpx2's own errors."""
 
     def __init__(
         self,
@@ -98,9 +89,9 @@ class ProviderTransport:
     async def post(
         self, path: str, payload: JsonObject, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> OpenResponse:
-        """The successful response to this JSON. `headers` have lower-case names.
+        """The successful response. `headers` have lower-case names, `timeout_s` is the longest silence.
 
-        `timeout_s` is the longest silence. Raises `ProviderError`.
+        Raises `ProviderError`.
         """
         import httpx2
 
@@ -147,6 +138,7 @@ class SDKTransport(ProviderTransport):
     def __init__(self, provider: str, sdk: Any, http: "httpx2.AsyncClient") -> None:
         import aiohttp
 
+        self._sdk = sdk
         headers = {**sdk.default_headers, **sdk.auth_headers}
         super().__init__(
             provider,
