@@ -150,7 +150,7 @@ def _create_key(arguments: argparse.Namespace) -> None:
 
     from pydantic import ValidationError
 
-    from app.schemas.keys import CreateKey
+    from app.schemas.access import CreateKey
 
     settings = _settings()
     try:

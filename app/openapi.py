@@ -12,15 +12,12 @@ from pydantic.json_schema import models_json_schema
 
 from app.described import REF
 from app.problems import STATUSES
+from app.schemas.access import CreateKey, CreateRole, CreateTicket
 from app.schemas.agents import CreateAgent, UpdateAgent
-from app.schemas.common import FilePartIn, ProblemRead, TextPartIn
+from app.schemas.answers import ProblemRead
+from app.schemas.common import FilePartIn, TextPartIn
 from app.schemas.events import StreamEvent
-from app.schemas.keys import CreateKey
-from app.schemas.messages import CreateMessage
-from app.schemas.roles import CreateRole
-from app.schemas.runs import Approval
-from app.schemas.threads import CreateThread, ForkThread, UpdateThread
-from app.schemas.tickets import CreateTicket
+from app.schemas.threads import Approval, CreateMessage, CreateThread, ForkThread, UpdateThread
 from app.schemas.tools import ApproveTools, CreateTool
 
 # The models that no route declares to FastAPI.

@@ -9,7 +9,8 @@ from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnAgent, Paging, User
 from app.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.responses import JsonResponse, created, etag, no_content, versioned
-from app.schemas.agents import AgentPage, AgentRead, CreateAgent, UpdateAgent
+from app.schemas.agents import CreateAgent, UpdateAgent
+from app.schemas.answers import AgentPage, AgentRead
 from app.services import agents
 from app.services.repeats import create_once
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.dependencies import AppContainer, OnThread, User
 from app.described import USER, failures
 from app.responses import JsonResponse
-from app.schemas.context import ContextRead
+from app.schemas.answers import ContextRead
 from app.services import context
 
 router = APIRouter(tags=["threads"])

@@ -9,7 +9,7 @@ from app.dependencies import AppContainer, LastEventId, Paging, ReadsThread
 from app.described import EVENTS, PAGE, USER, failures
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.responses import JSON, JsonResponse
-from app.schemas.runs import EventPage
+from app.schemas.answers import EventPage
 from app.services import events
 
 router = APIRouter(tags=["events"])

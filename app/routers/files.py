@@ -8,7 +8,7 @@ from app.dependencies import AppContainer, IdempotencyKey, User
 from app.described import BODY, ONCE, USER, failures, file_request, headers
 from app.downloads import Download
 from app.responses import JsonResponse, created, no_content
-from app.schemas.files import FileRead
+from app.schemas.answers import FileRead
 from app.services import files
 from app.uploads import fingerprint, read_upload
 

@@ -7,7 +7,7 @@ from ai_agents.core.exceptions import Overloaded
 from app.dependencies import AppContainer
 from app.described import failures
 from app.responses import JsonResponse
-from app.schemas.catalogue import Health
+from app.schemas.answers import Health
 from app.services import health
 
 router = APIRouter(tags=["health"])

@@ -9,8 +9,8 @@ from ai_agents.core.types import JobStatus
 from app.dependencies import AppContainer, Paging, User
 from app.described import PAGE, USER, failures
 from app.responses import JsonResponse
+from app.schemas.answers import JobPage, JobRead
 from app.schemas.common import UserId
-from app.schemas.jobs import JobPage, JobRead
 from app.services import jobs
 
 router = APIRouter(tags=["jobs"])

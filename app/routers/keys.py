@@ -9,7 +9,8 @@ from app.bodies import json_body
 from app.dependencies import AppContainer, Paging, User
 from app.described import BODY, PAGE, USER, failures, json_request
 from app.responses import JsonResponse, created, no_content
-from app.schemas.keys import CreateKey, KeyPage, NewKeyRead
+from app.schemas.access import CreateKey
+from app.schemas.answers import KeyPage, NewKey
 from app.services import keys
 
 router = APIRouter(tags=["keys"])
@@ -18,7 +19,7 @@ router = APIRouter(tags=["keys"])
 @router.post(
     "/keys",
     status_code=201,
-    response_model=NewKeyRead,
+    response_model=NewKey,
     response_description="The new key. `key` is shown only in this answer.",
     responses=failures(*USER, *BODY, "forbidden"),
     openapi_extra=json_request(CreateKey),

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from app.dependencies import User
 from app.described import USER, failures
 from app.responses import JsonResponse
-from app.schemas.keys import Me
+from app.schemas.answers import Me
 
 router = APIRouter(tags=["keys"])
 

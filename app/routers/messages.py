@@ -15,8 +15,8 @@ from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
 from app.problems import problem_of_run
 from app.responses import JsonResponse
-from app.schemas.messages import CreateMessage, MessagePage, MessageRead
-from app.schemas.runs import RunRead
+from app.schemas.answers import MessagePage, MessageRead, RunRead
+from app.schemas.threads import CreateMessage
 from app.services import messages
 
 router = APIRouter(tags=["messages"])

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from app.dependencies import AppContainer, authenticated
 from app.described import USER, failures
 from app.responses import JsonResponse
-from app.schemas.catalogue import ProviderPage
+from app.schemas.answers import ProviderPage
 from app.services import providers
 
 router = APIRouter(tags=["catalogue"])

@@ -10,7 +10,8 @@ from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, Paging, User
 from app.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.responses import JsonResponse, created, no_content
-from app.schemas.roles import CreateRole, RolePage, RoleRead
+from app.schemas.access import CreateRole
+from app.schemas.answers import RolePage, RoleRead
 from app.services import roles
 from app.services.repeats import create_once
 

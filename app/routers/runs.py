@@ -10,7 +10,8 @@ from app.dependencies import AppContainer, LastEventId, OnThread, Paging, ReadsT
 from app.described import BODY, EVENTS, PAGE, USER, failures, json_request
 from app.event_streams import EventStreamResponse, OpenStreams
 from app.responses import JsonResponse, no_content
-from app.schemas.runs import Approval, RunPage, RunRead
+from app.schemas.answers import RunPage, RunRead
+from app.schemas.threads import Approval
 from app.services import events, runs
 
 router = APIRouter(tags=["runs"])

@@ -10,7 +10,8 @@ from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnThread, Paging, User
 from app.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
 from app.responses import JsonResponse, created, etag, no_content, versioned
-from app.schemas.threads import CreateThread, ForkThread, ThreadPage, ThreadRead, UpdateThread
+from app.schemas.answers import ThreadPage, ThreadRead
+from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads
 from app.services.repeats import create_once
 

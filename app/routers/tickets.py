@@ -9,7 +9,8 @@ from app.bodies import json_body
 from app.dependencies import AppContainer, User
 from app.described import BODY, USER, failures, json_request
 from app.responses import JsonResponse
-from app.schemas.tickets import CreateTicket, TicketRead
+from app.schemas.access import CreateTicket
+from app.schemas.answers import TicketRead
 from app.services import tickets
 
 router = APIRouter(tags=["events"])

@@ -9,7 +9,8 @@ from app.bodies import fingerprint, json_body
 from app.dependencies import AppContainer, IdempotencyKey, User
 from app.described import BODY, ONCE, USER, failures, headers, json_request
 from app.responses import JsonResponse, created, no_content
-from app.schemas.tools import ApproveTools, CreateTool, ToolPage
+from app.schemas.answers import ToolPage
+from app.schemas.tools import ApproveTools, CreateTool
 from app.services import tools
 
 router = APIRouter(tags=["catalogue"])

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.dependencies import AppContainer, Paging, User
 from app.described import PAGE, USER, failures
 from app.responses import JsonResponse
-from app.schemas.usage import UsagePage
+from app.schemas.answers import UsagePage
 from app.services import usage
 
 router = APIRouter(tags=["usage"])

@@ -9,7 +9,7 @@ from pydantic.config import JsonDict
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS
 from ai_agents.memory.registry import BUILT_IN_STRATEGIES, strategy_from_config
-from app.schemas.common import DateTime, Id, Line, LongText, Metadata, Read, ReadPage, Strict
+from app.schemas.common import Line, LongText, Metadata, Strict
 
 MAX_TOOLS = 128
 ProviderNameIn = Annotated[str, Field(min_length=1, max_length=64)]
@@ -42,38 +42,30 @@ class ToolChoice(Strict):
     approval: Literal["never", "always"] = "never"
 
 
-class LastNConfig(Strict):
+class LastNConfig(Strict, title="LastN"):
     """The last `n` messages."""
-
-    model_config = ConfigDict(title="LastN")
 
     strategy: Literal["last_n"]
     n: MessageCount = 20
 
 
-class FirstLastConfig(Strict):
+class FirstLastConfig(Strict, title="FirstLast"):
     """The first and the last messages."""
-
-    model_config = ConfigDict(title="FirstLast")
 
     strategy: Literal["first_last"]
     first: Annotated[int, Field(ge=0, le=10_000)] = 2
     last: MessageCount = 10
 
 
-class SummarizeConfig(Strict):
+class SummarizeConfig(Strict, title="Summarize"):
     """A summary, and every message after it."""
-
-    model_config = ConfigDict(title="Summarize")
 
     strategy: Literal["summarize"]
     recent: MessageCount = 10
 
 
-class TokenWindowConfig(Strict):
+class TokenWindowConfig(Strict, title="TokenWindow"):
     """As many of the last messages as fit into this many tokens."""
-
-    model_config = ConfigDict(title="TokenWindow")
 
     strategy: Literal["token_window"]
     max_tokens: Tokens = 100_000
@@ -125,19 +117,15 @@ class _Guardrail(Strict):
     action: Literal["block", "redact"] = "block"
 
 
-class BlocklistConfig(_Guardrail):
+class BlocklistConfig(_Guardrail, title="Blocklist"):
     """Texts that must not occur; `/…/` is a regular expression."""
-
-    model_config = ConfigDict(title="Blocklist")
 
     type: Literal["blocklist"]
     patterns: Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(min_length=1, max_length=500)]
 
 
-class PiiConfig(_Guardrail):
+class PiiConfig(_Guardrail, title="Pii"):
     """Personal data."""
-
-    model_config = ConfigDict(title="Pii")
 
     type: Literal["pii"]
     kinds: Annotated[list[Literal["email", "phone", "card", "iban", "ip"]], Field(min_length=1, max_length=5)] = [
@@ -145,27 +133,21 @@ class PiiConfig(_Guardrail):
     ]  # fmt: skip
 
 
-class SecretsConfig(_Guardrail):
+class SecretsConfig(_Guardrail, title="Secrets"):
     """Keys and tokens."""
-
-    model_config = ConfigDict(title="Secrets")
 
     type: Literal["secrets"]
 
 
-class MaxLengthConfig(_Guardrail):
+class MaxLengthConfig(_Guardrail, title="MaxLength"):
     """Texts that are too long."""
-
-    model_config = ConfigDict(title="MaxLength")
 
     type: Literal["max_length"]
     characters: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class JudgeConfig(_Guardrail):
+class JudgeConfig(_Guardrail, title="Judge"):
     """A model that judges by a policy."""
-
-    model_config = ConfigDict(title="Judge")
 
     type: Literal["judge"]
     provider: ProviderNameIn
@@ -239,28 +221,3 @@ class CreateAgent(AgentFields):
 
 class UpdateAgent(AgentFields):
     """Fields that are left out stay; a field that is given is replaced as a whole. A change makes a new version."""
-
-
-class AgentRead(Read):
-    """An agent as it is, or as it was in one version."""
-
-    id: Id
-    name: str
-    description: str | None
-    system_prompt: str | None
-    provider: str | None
-    model: str | None
-    settings: AgentSettings
-    tools: Annotated[list[str | ToolChoice], Field(max_length=MAX_TOOLS)]
-    memory: MemoryConfig | None
-    guardrails: Guardrails
-    fallbacks: Fallbacks
-    output_schema: dict[str, Any] | None
-    metadata: dict[str, Any]
-    version: int
-    created_at: DateTime
-    updated_at: DateTime
-
-
-class AgentPage(ReadPage[AgentRead]):
-    """Agents, newest first; of one agent, its versions, newest first."""

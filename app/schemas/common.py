@@ -1,7 +1,7 @@
-"""What the resources' models share: strictness, texts, metadata, content, lists and problems."""
+"""What the models of requests share: strictness, texts, metadata and content."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import (
@@ -16,24 +16,16 @@ from pydantic import (
 )
 
 from ai_agents.core.types import FilePart, TextPart
-from app.errors import MAX_ERRORS, MAX_LOC_PARTS
 from app.settings import Settings
 
 MAX_CONTENT: int = Settings.model_fields["max_content_characters"].default
 MAX_PARTS = 1000
-MAX_PAGE = 100
 
 
 class Strict(BaseModel):
     """An object of a request: unknown fields are refused, and values are never converted to another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Read(BaseModel):
-    """An object of an answer. It describes answers in the OpenAPI document; answers are not made from it."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 def _limits(info: ValidationInfo) -> Settings:
@@ -143,58 +135,3 @@ def from_parts(parts: Sequence[TextPart | FilePart]) -> list[PartIn]:
         else FilePartIn(type="file", file_id=part.file_id)
         for part in parts
     ]
-
-
-EntryT = TypeVar("EntryT")
-
-
-class ReadPage(Read, Generic[EntryT]):
-    """One page of a list."""
-
-    data: Annotated[list[EntryT], Field(max_length=MAX_PAGE)]
-    next: str | None = Field(description="The cursor for `?after=` of the next page; null on the last one.")
-
-
-class FieldError(Read):
-    """One mistake in a request."""
-
-    loc: Annotated[list[str | int], Field(max_length=MAX_LOC_PARTS)] = Field(
-        description="Where: `body`, `query` or `header`, then the path to the field."
-    )
-    msg: str
-
-
-class ProblemRead(Read):
-    """What went wrong (RFC 9457). Some problems have further members, such as `run_id`."""
-
-    model_config = ConfigDict(title="Problem", extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="A stable word for what went wrong.")
-    request_id: str
-    errors: Annotated[list[FieldError], Field(max_length=MAX_ERRORS)] | None = Field(
-        None, description="For `invalid_request`: what is wrong, without the value."
-    )
-
-
-class TokenUsage(Read):
-    """Tokens. Null where the provider does not say; `estimated` is true where the service counted them itself."""
-
-    model_config = ConfigDict(title="Usage")
-
-    input_tokens: int | None
-    output_tokens: int | None
-    cached_input_tokens: int | None
-    reasoning_tokens: int | None
-    estimated: bool | None = None
-
-
-class Cost(Read):
-    """What model calls cost. `estimated` is true where the service counted their tokens itself."""
-
-    currency: Literal["USD"]
-    amount: str = Field(description="Exact, as a decimal number.", examples=["0.00123"])
-    estimated: bool | None = None

@@ -1,206 +1,119 @@
 """The events of streams: the JSON in the `data:` of each server-sent event, by type."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import ConfigDict, Discriminator, Field, RootModel
+from pydantic import Discriminator, Field, RootModel, create_model
 
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.guardrails.base import Action, Stage
-from app.schemas.common import Id, Read
-from app.schemas.messages import MessageRead
-from app.schemas.runs import RunErrorRead, RunRead
-from app.schemas.threads import ThreadRead
+from app.schemas.answers import MessageRead, Read, RunErrorRead, RunRead, ThreadRead
+from app.schemas.common import Id
+
+_RUN: dict[str, Any] = {"run_id": Id}
+_TOOL_CALL: dict[str, Any] = {"tool_call_id": str, "name": str, "arguments": dict[str, Any]}
+_OFFSET = Field(description="Where in the message's text or reasoning this text begins, in code points.")
+_DELTA: dict[str, Any] = {"message_id": Id, "text": str, "offset": (int, _OFFSET)}
 
 
-class ThreadEvent(Read):
-    """What every event has."""
-
-    thread_id: Id
+def _some_run(description: str) -> dict[str, Any]:
+    return {"run_id": (Id | None, Field(None, description=description))}
 
 
-class RunEvent(ThreadEvent):
-    """What every event of a run has."""
-
-    run_id: Id
-
-
-class RunQueuedEvent(RunEvent):
-    """The run waits for the runs before it."""
-
-    type: Literal["run.queued"]
-    position: int = Field(description="Its place in the queue; 1 is the next run.")
+def _event(event_type: str, doc: str, **members: Any) -> Any:
+    """The model of the events of this type. Each has a type and a thread, beside its own members."""
+    name = "".join(word.capitalize() for word in event_type.split(".")) + "Event"
+    kind = Literal[event_type]  # type: ignore[valid-type]  # made at run time
+    return create_model(name, __base__=Read, __doc__=doc, thread_id=Id, type=kind, **members)
 
 
-class RunStartedEvent(RunEvent):
-    """The run has started."""
-
-    type: Literal["run.started"]
-    attempt: int
-    user_message: MessageRead
+ToolCallRead = create_model("ToolCallRead", __base__=Read, __doc__="A tool call of the model.", **_TOOL_CALL)
 
 
-class MessageStartedEvent(RunEvent):
-    """The model has begun a message. Not stored."""
-
-    type: Literal["message.started"]
-    message_id: Id
-    role: Literal["assistant"]
-
-
-class _DeltaEvent(RunEvent):
-    message_id: Id
-    text: str
-    offset: int = Field(description="Where in the message's text or reasoning this text begins, in code points.")
-
-
-class MessageDeltaEvent(_DeltaEvent):
-    """A piece of the message's text. Not stored."""
-
-    type: Literal["message.delta"]
-
-
-class ReasoningDeltaEvent(_DeltaEvent):
-    """A piece of the message's reasoning. Not stored."""
-
-    type: Literal["reasoning.delta"]
-
-
-class MessageCompletedEvent(ThreadEvent):
-    """A message is complete. Its `content` is what its deltas add up to."""
-
-    type: Literal["message.completed"]
-    run_id: Id | None = Field(None, description="Absent for the initial messages of a thread.")
-    message: MessageRead
-
-
-class ToolCallRead(Read):
-    """A tool call of the model."""
-
-    tool_call_id: str
-    name: str
-    arguments: dict[str, Any]
-
-
-class ToolStartedEvent(RunEvent, ToolCallRead):
-    """A tool is called."""
-
-    type: Literal["tool.started"]
-
-
-class ToolCompletedEvent(RunEvent):
-    """A tool call has a result."""
-
-    type: Literal["tool.completed"]
-    tool_call_id: str
-    name: str
-    result: Any
-    is_error: bool
-
-
-class RunWaitingEvent(RunEvent):
-    """The run waits until a person has decided on these tool calls."""
-
-    type: Literal["run.waiting"]
-    approvals: list[ToolCallRead]
-
-
-class RunRetryingEvent(RunEvent):
-    """The run begins another attempt. The deltas of the discarded messages are void."""
-
-    type: Literal["run.retrying"]
-    attempt: int
-    reason: str
-    discard: list[Id]
-
-
-class GuardrailTriggeredEvent(ThreadEvent):
-    """A guardrail has found something."""
-
-    type: Literal["guardrail.triggered"]
-    run_id: Id | None = Field(None, description="Absent where a thread was made or changed.")
-    guardrail: str
-    stage: Stage
-    action: Action
-
-
-class ContextCompactedEvent(ThreadEvent):
-    """A summary now stands for the messages up to this `seq`."""
-
-    type: Literal["context.compacted"]
-    summary: str
-    covers_through_seq: int
-
-
-class RunCompletedEvent(RunEvent):
-    """The run has ended with an answer."""
-
-    type: Literal["run.completed"]
-    run: RunRead
-
-
-class RunCancelledEvent(RunEvent):
-    """The run was cancelled. The deltas of the discarded messages are void."""
-
-    type: Literal["run.cancelled"]
-    run: RunRead
-    discard: list[Id]
-
-
-class RunFailedEvent(RunEvent):
-    """The run has failed. The deltas of the discarded messages are void."""
-
-    type: Literal["run.failed"]
-    run: RunRead
-    discard: list[Id]
-    problem: RunErrorRead
-
-
-class ThreadUpdatedEvent(ThreadEvent):
-    """The thread was changed."""
-
-    type: Literal["thread.updated"]
-    thread: ThreadRead
-
-
-class DeletedThread(Read):
+class DeletedThread(Read, extra="allow"):
     """A thread that was deleted. A stream that was opened too late for the whole thread has only its id."""
-
-    model_config = ConfigDict(extra="allow")
 
     id: Id
 
 
-class ThreadDeletedEvent(ThreadEvent):
-    """The thread was deleted. The stream ends."""
-
-    type: Literal["thread.deleted"]
-    thread: DeletedThread
+_EVENTS = (
+    _event(
+        "run.queued",
+        "The run waits for the runs before it.",
+        **_RUN,
+        position=(int, Field(description="Its place in the queue; 1 is the next run.")),
+    ),
+    _event("run.started", "The run has started.", **_RUN, attempt=int, user_message=MessageRead),
+    _event(
+        "message.started",
+        "The model has begun a message. Not stored.",
+        **_RUN,
+        message_id=Id,
+        role=Literal["assistant"],
+    ),
+    _event("message.delta", "A piece of the message's text. Not stored.", **_RUN, **_DELTA),
+    _event("reasoning.delta", "A piece of the message's reasoning. Not stored.", **_RUN, **_DELTA),
+    _event(
+        "message.completed",
+        "A message is complete. Its `content` is what its deltas add up to.",
+        **_some_run("Absent for the initial messages of a thread."),
+        message=MessageRead,
+    ),
+    _event("tool.started", "A tool is called.", **_RUN, **_TOOL_CALL),
+    _event(
+        "tool.completed", "A tool call has a result.", **_RUN, tool_call_id=str, name=str, result=Any, is_error=bool
+    ),
+    _event(
+        "run.waiting",
+        "The run waits until a person has decided on these tool calls.",
+        **_RUN,
+        approvals=list[ToolCallRead],
+    ),
+    _event(
+        "run.retrying",
+        "The run begins another attempt. The deltas of the discarded messages are void.",
+        **_RUN,
+        attempt=int,
+        reason=str,
+        discard=list[Id],
+    ),
+    _event(
+        "guardrail.triggered",
+        "A guardrail has found something.",
+        **_some_run("Absent where a thread was made or changed."),
+        guardrail=str,
+        stage=Stage,
+        action=Action,
+    ),
+    _event(
+        "context.compacted",
+        "A summary now stands for the messages up to this `seq`.",
+        summary=str,
+        covers_through_seq=int,
+    ),
+    _event("run.completed", "The run has ended with an answer.", **_RUN, run=RunRead),
+    _event(
+        "run.cancelled",
+        "The run was cancelled. The deltas of the discarded messages are void.",
+        **_RUN,
+        run=RunRead,
+        discard=list[Id],
+    ),
+    _event(
+        "run.failed",
+        "The run has failed. The deltas of the discarded messages are void.",
+        **_RUN,
+        run=RunRead,
+        discard=list[Id],
+        problem=RunErrorRead,
+    ),
+    _event("thread.updated", "The thread was changed.", thread=ThreadRead),
+    _event("thread.deleted", "The thread was deleted. The stream ends.", thread=DeletedThread),
+)
 
 
 class StreamEvent(
-    RootModel[
-        Annotated[
-            RunQueuedEvent
-            | RunStartedEvent
-            | MessageStartedEvent
-            | MessageDeltaEvent
-            | ReasoningDeltaEvent
-            | MessageCompletedEvent
-            | ToolStartedEvent
-            | ToolCompletedEvent
-            | RunWaitingEvent
-            | RunRetryingEvent
-            | GuardrailTriggeredEvent
-            | ContextCompactedEvent
-            | RunCompletedEvent
-            | RunCancelledEvent
-            | RunFailedEvent
-            | ThreadUpdatedEvent
-            | ThreadDeletedEvent,
-            Discriminator("type"),
-        ]
-    ]
+    RootModel[Annotated[Union[_EVENTS], Discriminator("type")]],  # type: ignore[valid-type]  # noqa: UP007  # of a tuple
+    title="Event",
+    json_schema_extra={"x-terminal": [*sorted(TERMINAL_EVENTS)]},
 ):
     """The `data:` of a server-sent event. Its `event:` is `type`; its `id:` resumes the stream (`Last-Event-ID`)."""
-
-    model_config = ConfigDict(title="Event", json_schema_extra={"x-terminal": [*sorted(TERMINAL_EVENTS)]})

@@ -1,10 +1,10 @@
-"""Threads: conversations with an agent."""
+"""Threads, their messages, and decisions on tool calls."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.schemas.common import ContentIn, DateTime, Id, Line, LongText, Metadata, Read, ReadPage, Strict
+from app.schemas.common import ContentIn, Id, Line, LongText, Metadata, Strict
 
 
 class InitialMessage(Strict):
@@ -39,17 +39,21 @@ class ForkThread(Strict):
     message_id: Id
 
 
-class ThreadRead(Read):
-    """A conversation."""
+class CreateMessage(Strict):
+    """A user's message; the agent answers it."""
 
-    id: Id
-    agent_id: Id
-    title: str | None
-    summary: str | None
-    metadata: dict[str, Any]
-    created_at: DateTime
-    updated_at: DateTime
+    content: ContentIn
+    attachments: Annotated[list[Id], Field(max_length=32)] = []
+    stream: bool = Field(False, description="Answer with the run's events, as `Accept: text/event-stream` does.")
+    on_busy: Literal["reject", "queue", "interrupt"] = Field(
+        "reject", description="What to do if a run is active in the thread."
+    )
+    metadata: Metadata = {}
 
 
-class ThreadPage(ReadPage[ThreadRead]):
-    """Threads, newest first."""
+class Approval(Strict):
+    """A person's decision on a tool call that waits for approval."""
+
+    tool_call_id: Annotated[str, Field(min_length=1, max_length=64)]
+    approved: bool
+    reason: Annotated[str, Field(max_length=2000)] | None = Field(None, description="The model gets it, too.")

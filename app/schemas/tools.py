@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, RootModel
+from pydantic import Discriminator, Field, RootModel
 
-from app.schemas.common import Read, ReadPage, Strict
+from app.schemas.common import Strict
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Headers = Annotated[
@@ -56,37 +56,3 @@ class ApproveTools(Strict):
     """The tools of a server that the admin approves."""
 
     tools: Annotated[list[ApprovedTool], Field(min_length=1, max_length=256)]
-
-
-class OfferedToolRead(Read):
-    """A tool as its server offers it now."""
-
-    model_config = ConfigDict(title="OfferedTool")
-
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    digest: str
-
-
-class ToolRead(Read):
-    """A tool that agents may name. Only admins see the last three fields."""
-
-    name: str
-    type: Literal["python", "http", "mcp"]
-    description: str
-    parameters: dict[str, Any] = Field(description="A JSON Schema.")
-    status: Literal["on", "changed", "unapproved", "gone"] = Field(
-        description="`changed`, `unapproved`, `gone`: the MCP server changed the tool, added it, or offers it no more."
-    )
-    url: str | None = Field(None, description="The address of a tool or server that an admin made.")
-    digest: str | None = Field(None, description="A hash of all that the server says about the tool.")
-    offered: OfferedToolRead | None = Field(
-        None, description="The tool as the server offers it now, if that has changed."
-    )
-
-
-class ToolPage(ReadPage[ToolRead]):
-    """All tools, by name."""
-
-    data: list[ToolRead]

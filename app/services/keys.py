@@ -3,7 +3,7 @@
 from ai_agents.core.exceptions import KeyNotFound, PermissionDenied
 from ai_agents.core.rows import Key, NewKey, Page
 from app.container import Container
-from app.schemas.keys import CreateKey
+from app.schemas.access import CreateKey
 from app.services.arguments import PageArguments, check_id
 from app.services.identity import Principal
 

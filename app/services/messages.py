@@ -9,7 +9,7 @@ from ai_agents.runner.runner import RunResult, Started
 from ai_agents.streams.reader import StreamReader
 from app.container import Container
 from app.schemas.common import to_parts
-from app.schemas.messages import CreateMessage
+from app.schemas.threads import CreateMessage
 from app.services.arguments import PageArguments, check_id
 from app.services.identity import Principal
 

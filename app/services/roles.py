@@ -4,7 +4,7 @@ from ai_agents.auth.roles import may_on_agent, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, NotFound, PermissionDenied, RoleNotFound, ThreadNotFound
 from ai_agents.core.rows import Page, Role
 from app.container import Container
-from app.schemas.roles import CreateRole
+from app.schemas.access import CreateRole
 from app.services.arguments import PageArguments, check_id
 from app.services.identity import Principal
 

@@ -4,7 +4,7 @@ from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
 from ai_agents.core.exceptions import PermissionDenied, RunNotFound
 from ai_agents.core.rows import Page, Run
 from app.container import Container
-from app.schemas.runs import Approval
+from app.schemas.threads import Approval
 from app.services.arguments import PageArguments, check_id
 from app.services.identity import Principal
 

@@ -2,7 +2,7 @@
 
 from ai_agents.core.rows import Ticket
 from app.container import Container
-from app.schemas.tickets import CreateTicket
+from app.schemas.access import CreateTicket
 from app.services.access import see_thread
 from app.services.identity import Principal
 

@@ -2,51 +2,18 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import pytest
-from pydantic import BaseModel
 from sqlalchemy import Table, inspect
 
 from ai_agents.core import rows, table_rows
-from ai_agents.core.types import TokenCounts
 from ai_agents.store import models
 from ai_agents.store.agents import DEFAULTS
-from app.schemas import common
-from app.schemas.agents import AgentRead
-from app.schemas.context import ContextMessage, ContextRead, ContextTokens, ContextTool, LeftOutMessageRead
-from app.schemas.files import FileRead
-from app.schemas.jobs import JobRead
-from app.schemas.keys import KeyRead, NewKeyRead
-from app.schemas.messages import MessageRead
-from app.schemas.roles import RoleRead
-from app.schemas.runs import RunRead
-from app.schemas.threads import ThreadRead
-from app.schemas.tickets import TicketRead
-from app.schemas.usage import UsageRead
 
 ROOT = Path(__file__).parents[3]
-DESCRIBED: list[tuple[Any, type[BaseModel]]] = [
-    (rows.Agent, AgentRead),
-    (rows.Thread, ThreadRead),
-    (rows.Message, MessageRead),
-    (rows.Run, RunRead),
-    (rows.Job, JobRead),
-    (rows.File, FileRead),
-    (rows.Key, KeyRead),
-    (rows.NewKey, NewKeyRead),
-    (rows.Role, RoleRead),
-    (rows.Ticket, TicketRead),
-    (rows.UsageSum, UsageRead),
-    (rows.ContextView, ContextRead),
-    (rows.ViewedMessage, ContextMessage),
-    (rows.ViewedTool, ContextTool),
-    (rows.ViewedTokens, ContextTokens),
-    (rows.LeftOutMessage, LeftOutMessageRead),
-]
 OF_TABLE: list[tuple[Any, type[models.Base]]] = [
     (table_rows.RunRow, models.RunTable),
     (table_rows.FileRow, models.FileTable),
@@ -71,54 +38,6 @@ async def main() -> None:
 
 asyncio.run(main())
 """
-
-
-def shape(annotation: Any) -> Any:
-    """What a value of this type looks like in JSON: keys, nullability and literals."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return shape(arguments[0])
-    if origin is Literal:
-        return frozenset(arguments)
-    if origin in (Union, UnionType):
-        return frozenset(shape(each) for each in arguments)
-    if origin is list:
-        return ("list", shape(arguments[0]))
-    if origin in (dict, Mapping) or annotation is dict:
-        return "object"
-    if is_typeddict(annotation):
-        return "object"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "object"
-    return {NoneType: None, str: "string", int: "integer", bool: "boolean", float: "number"}.get(annotation, annotation)
-
-
-def flat(found: Any) -> Any:
-    """A union of one kind of value is that kind."""
-    if isinstance(found, frozenset):
-        kinds = frozenset(flat(each) for each in found)
-        return next(iter(kinds)) if len(kinds) == 1 else kinds
-    if isinstance(found, tuple):
-        return (found[0], flat(found[1]))
-    return found
-
-
-@pytest.mark.parametrize("row,model", DESCRIBED, ids=[model.__name__ for _, model in DESCRIBED])
-def test_what_the_service_documents_is_what_the_stores_return(row: Any, model: type[BaseModel]) -> None:
-    hints = get_type_hints(row)
-    assert hints.keys() == model.model_fields.keys()
-    described = get_type_hints(model, include_extras=True)
-    for name, hint in hints.items():
-        expected = flat(shape(described[name]))
-        # A key that may be absent is documented as one that may be null.
-        returned = hint | None if name in row.__optional_keys__ else hint
-        assert flat(shape(returned)) == expected, name
-
-
-@pytest.mark.parametrize("row,model", [(TokenCounts, common.TokenUsage), (rows.Money, common.Cost)])
-def test_counts_and_amounts_are_documented_as_they_are(row: Any, model: type[BaseModel]) -> None:
-    assert get_type_hints(row).keys() == model.model_fields.keys()
-    assert row.__optional_keys__ == {name for name, field in model.model_fields.items() if not field.is_required()}
 
 
 @pytest.mark.parametrize("row,model", OF_TABLE, ids=[model.__name__ for _, model in OF_TABLE])

@@ -1,12 +1,13 @@
-"""API keys, and the user that a key identifies."""
+"""What gives access: API keys, tickets and roles."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from ai_agents.core.ids import TIME_FORMAT
-from app.schemas.common import DateTime, Id, Read, ReadPage, Strict, UserId
+from ai_agents.core.types import ResourceType, RoleName
+from app.schemas.common import Id, Strict, UserId
 
 
 def _to_utc(value: str) -> str:
@@ -40,32 +41,16 @@ class CreateKey(Strict):
     admin: bool = False
 
 
-class KeyRead(Read):
-    """An API key without its secret."""
+class CreateTicket(Strict):
+    """A ticket for one thread."""
 
-    id: Id
-    user_id: str
-    name: str
-    prefix: str = Field(description="How the key begins, to tell keys apart.")
-    admin: bool
-    created_at: DateTime
-    expires_at: DateTime | None
+    thread_id: Id
 
 
-class NewKeyRead(KeyRead):
-    """An API key with its secret, which is shown this once."""
+class CreateRole(Strict):
+    """A role for a user (`*`: every user). It replaces the role that they have on the resource."""
 
-    model_config = ConfigDict(title="NewKey")
-
-    key: str
-
-
-class KeyPage(ReadPage[KeyRead]):
-    """API keys, newest first."""
-
-
-class Me(Read):
-    """The user whose key the request carries."""
-
-    user_id: str
-    admin: bool
+    user_id: UserId
+    role: RoleName
+    resource_type: ResourceType
+    resource_id: Id

@@ -1,0 +1,291 @@
+"""The models of answers, made of the rows that stores return. They describe answers; no answer is made from them."""
+
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
+
+from ai_agents.core import rows
+from ai_agents.core.events import LastingEventType
+from ai_agents.core.types import TokenCounts
+from app.errors import MAX_ERRORS, MAX_LOC_PARTS
+from app.schemas.agents import MAX_TOOLS, AgentSettings, Fallbacks, Guardrails, MemoryConfig, ToolChoice
+from app.schemas.common import DateTime, Id
+
+_MAX_PAGE = 100
+# Keys that end like ids, and whose values are no ids of this service.
+_NO_IDS = {"user_id", "tool_call_id"}
+# The models of rows, by the rows, or unions of them, that they stand for inside other rows.
+_MODELS: dict[Any, Any] = {}
+
+
+class Read(BaseModel):
+    """An object of an answer. It has the members that are described and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _read(name: str, row: Any, doc: str = "", **more: Any) -> type[Read]:
+    """The model of a row. `more` has descriptions of its keys, and types of keys that are free in the row."""
+    fields: dict[str, Any] = {}
+    for key, hint in get_type_hints(row).items():
+        given = more.get(key)
+        default = None if key in row.__optional_keys__ else ...
+        shown = _shown(hint, DateTime if key.endswith("_at") else Id if _is_id(key) else str)
+        if given is not None and not isinstance(given, str):
+            fields[key] = (given, default)
+        else:
+            described = default if given is None else Field(default, description=given)
+            fields[key] = (shown if default is ... else shown | None, described)
+    model: type[Read] = create_model(name, __base__=Read, __doc__=doc or row.__doc__, **fields)
+    _MODELS[row] = model
+    return model
+
+
+def _is_id(key: str) -> bool:
+    return (key == "id" or key.endswith("_id")) and key not in _NO_IDS
+
+
+def _shown(hint: Any, text: Any) -> Any:
+    """The type with models in place of rows, and `text` in place of `str`."""
+    if hint in _MODELS:
+        return _MODELS[hint]
+    if hint is str:
+        return text
+    arguments = tuple(_shown(each, text) for each in get_args(hint))
+    if get_origin(hint) in (Union, UnionType):
+        return Union[arguments]  # noqa: UP007  # `|` takes no tuple
+    return list[arguments] if get_origin(hint) is list else hint  # type: ignore[valid-type]  # made at run time
+
+
+def _page(name: str, entry: Any, doc: str, *, most: int | None = _MAX_PAGE) -> type[Read]:
+    """The model of a page of a list."""
+    following = Field(description="The cursor for `?after=` of the next page; null on the last one.")
+    data = (list[entry], Field(max_length=most))
+    return create_model(name, __base__=Read, __doc__=doc, data=data, next=(str | None, following))
+
+
+TokenUsage = _read(
+    "Usage",
+    TokenCounts,
+    "Tokens. Null where the provider does not say; `estimated` is true where the service counted them itself.",
+)
+Cost = _read(
+    "Cost",
+    rows.Money,
+    "What model calls cost. `estimated` is true where the service counted their tokens itself.",
+    amount=Annotated[str, Field(description="Exact, as a decimal number.", examples=["0.00123"])],
+)
+AgentRead = _read(
+    "AgentRead",
+    rows.Agent,
+    "An agent as it is, or as it was in one version.",
+    settings=AgentSettings,
+    tools=Annotated[list[str | ToolChoice], Field(max_length=MAX_TOOLS)],
+    memory=MemoryConfig | None,
+    guardrails=Guardrails,
+    fallbacks=Fallbacks,
+)
+AgentPage = _page("AgentPage", AgentRead, "Agents, newest first; of one agent, its versions, newest first.")
+ThreadRead = _read("ThreadRead", rows.Thread, "A conversation.")
+ThreadPage = _page("ThreadPage", ThreadRead, "Threads, newest first.")
+_MODELS[rows.PublicPart] = Annotated[
+    _read("TextPart", rows.PublicTextPart)
+    | _read("FilePart", rows.PublicFilePart, "A file.")
+    | _read("ReasoningPart", rows.PublicReasoningPart)
+    | _read("ToolCallPart", rows.PublicToolCallPart)
+    | _read("ToolResultPart", rows.PublicToolResultPart, "The result of a tool call."),
+    Discriminator("type"),
+]
+MessageRead = _read(
+    "MessageRead",
+    rows.Message,
+    "One message of a thread's history; `content` is its text.",
+    seq="Its number in the thread's log; null while it is queued.",
+    cost="Cost of the model call that made it; null if its price is not known.",
+)
+MessagePage = _page("MessagePage", MessageRead, "Messages, oldest first unless asked otherwise.")
+_MODELS[rows.Notice] = Annotated[
+    _read(
+        "ContextLeftOut",
+        rows.ContextLeftOut,
+        "The oldest turns that the memory chose did not fit the model, so they were not sent.",
+        messages="How many; null if there were too many to count.",
+        through_seq="The `seq` of the newest of them.",
+        reason="The service knew it before the call, or the provider refused the request as too long.",
+    )
+    | _read(
+        "ToolMissing",
+        rows.ToolMissing,
+        "A tool that the agent names does not exist, or is off until an admin approves it. The run went on without it.",
+    ),
+    Discriminator("code"),
+]
+
+
+class RunErrorRead(Read, title="RunError", extra="allow"):
+    """Why a run failed: a problem without the members that belong to one request."""
+
+    code: str
+    detail: str
+
+
+RunRead = _read(
+    "RunRead",
+    rows.Run,
+    "How one message of a thread is answered.",
+    cost="Cost of all its model calls; null if there was none, or no price is known.",
+    notices="What happened during the run that the user should know.",
+    error=RunErrorRead | None,
+)
+RunPage = _page("RunPage", RunRead, "Runs, newest first.")
+
+
+class LogEvent(Read, extra="allow"):
+    """One row of a thread's log. Its further members are those of the event of this type."""
+
+    seq: int
+    type: LastingEventType = Field(description="The types of events that are stored.")
+    created_at: DateTime
+    thread_id: Id
+    run_id: Id | None = None
+
+
+EventPage = _page("EventPage", LogEvent, "Events, oldest first unless asked otherwise.")
+JobRead = _read(
+    "JobRead",
+    rows.Job,
+    "Work in the background. There is one job for each thread, kind and range.",
+    thread_id=Annotated[Id | None, Field(description="Null for a job that belongs to no thread.")],
+    range_key="Which part of the thread, or which user.",
+    attempts="After the fifth the job is `failed`.",
+    error="Why the last attempt failed.",
+    result="What the job did; for `erase_user` the receipt.",
+)
+JobPage = _page("JobPage", JobRead, "Jobs, newest first.")
+FileRead = _read("FileRead", rows.File, "A file. The service finds its type from its content.")
+_PREFIX = "How the key begins, to tell keys apart."
+KeyRead = _read("KeyRead", rows.Key, prefix=_PREFIX)
+NewKey = _read("NewKey", rows.NewKey, "An API key with its secret, which is shown this once.", prefix=_PREFIX)
+KeyPage = _page("KeyPage", KeyRead, "API keys, newest first.")
+RoleRead = _read("RoleRead", rows.Role)
+RolePage = _page("RolePage", RoleRead, "Roles, newest first.")
+TicketRead = _read("TicketRead", rows.Ticket, "A ticket. It is shown only in this answer.")
+UsageRead = _read(
+    "UsageRead",
+    rows.UsageSum,
+    "The sums of a group of model calls. The fields of `group_by` say which group.",
+    user_id="The user of the run; null for calls that the service makes by itself.",
+    day=Annotated[str | None, Field(description="In UTC.", json_schema_extra={"format": "date"})],
+    calls="How many calls, including failed and cancelled ones.",
+    cost="Cost of the calls whose price is known; null if there is none.",
+    unpriced_calls="How many calls have no known price. They are not in the cost.",
+)
+UsagePage = _page("UsagePage", UsageRead, "Sums, ordered by the fields of `group_by`.")
+_read(
+    "ContextMessage",
+    rows.ViewedMessage,
+    "A message as the model would get it.",
+    seq="Its number in the thread's log; null for what is not in the thread: the summary, the note that messages were "
+    "left out, and the result that stands in for a missing one.",
+)
+_read("ContextTool", rows.ViewedTool, "A tool that the model would get.", parameters="A JSON Schema.")
+_read(
+    "ContextTokens",
+    rows.ViewedTokens,
+    "The size of the request. It fits if `total` is at most `budget`; the rest of `window` is for the answer.",
+    total="System prompt, tools, summary and messages.",
+    method="How the tokens were counted.",
+    budget="How many the request may have, so that there is room for the answer.",
+    window="How many request and answer may have together.",
+)
+_read(
+    "LeftOutMessage",
+    rows.LeftOutMessage,
+    reason="The memory does not choose it; the summary covers it; it does not fit; it has nothing to send.",
+)
+ContextRead = _read(
+    "ContextRead",
+    rows.ContextView,
+    "What the model would get now, before the next message.",
+    system="Null also for users who do not see the agent.",
+    summary="Sent as the first message.",
+    tools="Null for users who do not see the agent.",
+)
+
+
+class Me(Read):
+    """The user whose key the request carries."""
+
+    user_id: str
+    admin: bool
+
+
+class Health(Read):
+    """The state of the service."""
+
+    status: Literal["ok"]
+
+
+class ProviderRead(Read):
+    """A provider that agents may name."""
+
+    name: str
+    configured: bool = Field(description="Whether it has what it needs, such as a key.")
+    default_model: str | None
+    default: bool = Field(description="Whether agents that name no provider use this one.")
+
+
+ProviderPage = _page("ProviderPage", ProviderRead, "Providers, by name.")
+
+
+class OfferedToolRead(Read, title="OfferedTool"):
+    """A tool as its server offers it now."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    digest: str
+
+
+class ToolRead(Read):
+    """A tool that agents may name. Only admins see the last three fields."""
+
+    name: str
+    type: Literal["python", "http", "mcp"]
+    description: str
+    parameters: dict[str, Any] = Field(description="A JSON Schema.")
+    status: Literal["on", "changed", "unapproved", "gone"] = Field(
+        description="`changed`, `unapproved`, `gone`: the MCP server changed the tool, added it, or offers it no more."
+    )
+    url: str | None = Field(None, description="The address of a tool or server that an admin made.")
+    digest: str | None = Field(None, description="A hash of all that the server says about the tool.")
+    offered: OfferedToolRead | None = Field(
+        None, description="The tool as the server offers it now, if that has changed."
+    )
+
+
+ToolPage = _page("ToolPage", ToolRead, "All tools, by name.", most=None)
+
+
+class FieldError(Read):
+    """One mistake in a request."""
+
+    loc: Annotated[list[str | int], Field(max_length=MAX_LOC_PARTS)] = Field(
+        description="Where: `body`, `query` or `header`, then the path to the field."
+    )
+    msg: str
+
+
+class ProblemRead(Read, title="Problem", extra="allow"):
+    """What went wrong (RFC 9457). Some problems have further members, such as `run_id`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="A stable word for what went wrong.")
+    request_id: str
+    errors: Annotated[list[FieldError], Field(max_length=MAX_ERRORS)] | None = Field(
+        None, description="For `invalid_request`: what is wrong, without the value."
+    )
