@@ -4,7 +4,8 @@ These are what clients see; `core.table_rows` has whole rows of tables. Times ar
 `JsonObject` only where its keys are free.
 """
 
-from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, cast
 
 from ai_agents.core.types import (
     CountingMethod,
@@ -21,6 +22,12 @@ from ai_agents.core.types import (
 )
 
 ItemT = TypeVar("ItemT")
+RowT = TypeVar("RowT")
+
+
+def only(kind: type[RowT], row: Mapping[Any, Any]) -> RowT:
+    """What the TypedDict has of a row, which may have more columns."""
+    return cast("RowT", {name: row[name] for name in kind.__annotations__})
 
 
 class Page(TypedDict, Generic[ItemT]):

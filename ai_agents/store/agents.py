@@ -137,9 +137,7 @@ def list_agents(
             limit=limit + 1,
         )
         statement = statement.where(AgentTable.id.in_(visible))
-    return pages.newest_first(
-        connection, statement, AgentTable.created_at, AgentTable.id, limit=limit, after=after, to_dict=to_public
-    )
+    return pages.newest_first(connection, statement, AgentTable, limit=limit, after=after, to_dict=to_public)
 
 
 def list_versions(connection: Connection, agent_id: str, *, limit: int = 20, after: str | None = None) -> Page[Agent]:

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_, select
+from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, or_, select
 
 from ai_agents.core.exceptions import Conflict, FileNotFound
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import File
+from ai_agents.core.rows import File, only
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Part
 from ai_agents.store.database import Store
@@ -15,17 +15,8 @@ from ai_agents.store.models import FileTable, MessageFileTable, RoleAssignmentTa
 
 # Every authenticated user.
 _EVERYBODY = "*"
-_COLUMNS = (
-    FileTable.id,
-    FileTable.user_id,
-    FileTable.filename,
-    FileTable.media_type,
-    FileTable.size_bytes,
-    FileTable.sha256,
-    FileTable.facts,
-    FileTable.created_at,
-)
-_FIND = select(*_COLUMNS).where(FileTable.id == bindparam("file_id"))
+_FILES = cast(Table, FileTable.__table__)
+_FIND = select(_FILES).where(FileTable.id == bindparam("file_id"))
 # A role on a thread lets a user read the thread and its attachments.
 _READABLE_BY = or_(
     FileTable.user_id == bindparam("reader_id"),
@@ -38,7 +29,7 @@ _READABLE_BY = or_(
 )
 _FIND_READABLE = _FIND.where(_READABLE_BY)
 # Locked until the end of the transaction, so that no file is deleted before the message that refers to it is written.
-_LIST = select(*_COLUMNS).where(FileTable.id.in_(bindparam("file_ids", expanding=True))).order_by(FileTable.id)
+_LIST = select(_FILES).where(FileTable.id.in_(bindparam("file_ids", expanding=True))).order_by(FileTable.id)
 _HOLD = _LIST.with_for_update(read=True, key_share=True)
 _HOLD_READABLE = _LIST.where(_READABLE_BY).with_for_update(read=True, key_share=True)
 _LINK = insert(MessageFileTable)
@@ -158,13 +149,7 @@ def to_part(row: Mapping[Any, Any]) -> FilePart:
 
 def to_public(row: FileRow) -> File:
     """The row of a file, as clients see it."""
-    return {
-        "id": row["id"],
-        "filename": row["filename"],
-        "media_type": row["media_type"],
-        "size_bytes": row["size_bytes"],
-        "sha256": row["sha256"],
-    }
+    return only(File, row)
 
 
 class FileStore(Store):

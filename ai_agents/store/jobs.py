@@ -10,24 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    RowMapping,
-    Table,
-    and_,
-    bindparam,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import Conflict, JobNotFound
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Job, JobCounts, Page
+from ai_agents.core.rows import Job, JobCounts, Page, only
 from ai_agents.core.types import JobStatus, JsonObject
 from ai_agents.store import pages
 from ai_agents.store.database import Store, reading, writing
@@ -118,18 +106,7 @@ def range_after(covers_through_seq: int) -> str:
 
 def to_public(row: Mapping[Any, Any]) -> Job:
     """A job as clients see it."""
-    return {
-        "id": row["id"],
-        "thread_id": row["thread_id"],
-        "kind": row["kind"],
-        "range_key": row["range_key"],
-        "status": row["status"],
-        "attempts": row["attempts"],
-        "error": row["error"],
-        "result": row["result"],
-        "created_at": row["created_at"],
-        "finished_at": row["finished_at"],
-    }
+    return only(Job, row)
 
 
 # Doing jobs.
@@ -275,9 +252,7 @@ def list_jobs(
 ) -> Page[Job]:
     """A page of all jobs (of this status), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
     statement = select(_JOBS) if status is None else select(_JOBS).where(_JOBS.c.status == status)
-    return pages.newest_first(
-        connection, statement, JobTable.created_at, JobTable.id, limit=limit, after=after, to_dict=to_public
-    )
+    return pages.newest_first(connection, statement, JobTable, limit=limit, after=after, to_dict=to_public)
 
 
 def get_job(connection: Connection, job_id: str) -> Job:
@@ -332,17 +307,7 @@ class JobStore(Store):
 
 def insert_loose(connection: Connection, kind: str, range_key: str, payload: JsonObject) -> Job:
     """Write a job that belongs to no thread. Returns the job."""
-    values = {
-        "id": new_id(),
-        "kind": kind,
-        "range_key": range_key,
-        "payload": payload,
-        "created_at": utc_now(),
-        "fence": 0,
-        **_ANEW,
-        "sent_at": database_now(connection.dialect.name),
-    }
-    return to_public(connection.execute(insert(_JOBS).values(values).returning(_JOBS)).mappings().one())
+    return get_job(connection, str(request(connection, None, kind, range_key, payload=payload)))
 
 
 def find_open(connection: Connection, kind: str, range_key: str) -> Job | None:

@@ -1,15 +1,13 @@
 """API keys: secrets that authenticate a user."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from ai_agents.core.exceptions import InvalidRequest, KeyNotFound
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import Key, KeyHolder, NewKey, Page
+from ai_agents.core.rows import Key, KeyHolder, NewKey, Page, only
 from ai_agents.store import pages
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import ApiKeyTable
@@ -17,15 +15,6 @@ from ai_agents.store.secrets import id_of, make_secret, matches
 from ai_agents.store.statements import prepared
 
 _SCHEME = "aia_"
-_COLUMNS = (
-    ApiKeyTable.id,
-    ApiKeyTable.user_id,
-    ApiKeyTable.name,
-    ApiKeyTable.prefix,
-    ApiKeyTable.admin,
-    ApiKeyTable.created_at,
-    ApiKeyTable.expires_at,
-)
 _FIND = prepared(
     select(
         ApiKeyTable.id, ApiKeyTable.user_id, ApiKeyTable.admin, ApiKeyTable.secret_hash, ApiKeyTable.expires_at
@@ -73,16 +62,12 @@ def list_keys(
     connection: Connection, user_id: str | None = None, *, limit: int = 20, after: str | None = None
 ) -> Page[Key]:
     """A page of a user's keys (None: of all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-    statement = select(*_COLUMNS)
+    statement = select(ApiKeyTable.__table__)
     if user_id is not None:
         statement = statement.where(ApiKeyTable.user_id == user_id)
     return pages.newest_first(
-        connection, statement, ApiKeyTable.created_at, ApiKeyTable.id, limit=limit, after=after, to_dict=_to_key
+        connection, statement, ApiKeyTable, limit=limit, after=after, to_dict=lambda row: only(Key, row)
     )
-
-
-def _to_key(row: Mapping[Any, Any]) -> Key:
-    return cast("Key", dict(row))
 
 
 def delete_key(connection: Connection, key_id: str, *, user_id: str | None = None) -> None:

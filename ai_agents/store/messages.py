@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
@@ -17,39 +17,25 @@ from ai_agents.store.models import MessageTable
 from ai_agents.store.statements import prepared, prepared_insert
 
 Order = Literal["asc", "desc"]
-COLUMNS = (
-    MessageTable.id,
-    MessageTable.thread_id,
-    MessageTable.run_id,
-    MessageTable.seq,
-    MessageTable.role,
-    MessageTable.parts,
-    MessageTable.status,
-    MessageTable.user_id,
-    MessageTable.usage,
-    MessageTable.cost,
-    MessageTable.meta,
-    MessageTable.created_at,
-)
+_MESSAGES = cast(Table, MessageTable.__table__)
 _INSERT = prepared_insert(MessageTable)
 _PLACE = prepared(
-    update(MessageTable)
-    .where(MessageTable.id == bindparam("message_id"))
+    update(_MESSAGES)
+    .where(_MESSAGES.c.id == bindparam("message_id"))
     .values(seq=bindparam("new_seq"), status="completed")
-    .returning(*COLUMNS)
+    .returning(_MESSAGES)
 )
-_FIND = prepared(
-    select(*COLUMNS).where(MessageTable.id == bindparam("message_id"), MessageTable.thread_id == bindparam("thread_id"))
-)
+_OF_THREAD = select(_MESSAGES).where(_MESSAGES.c.thread_id == bindparam("thread_id"))
+_FIND = prepared(_OF_THREAD.where(_MESSAGES.c.id == bindparam("message_id")))
 _LAST_ANSWER = prepared(
-    select(*COLUMNS)
-    .where(MessageTable.run_id == bindparam("run_id"), MessageTable.role == "assistant")
-    .order_by(MessageTable.seq.desc())
+    select(_MESSAGES)
+    .where(_MESSAGES.c.run_id == bindparam("run_id"), _MESSAGES.c.role == "assistant")
+    .order_by(_MESSAGES.c.seq.desc())
     .limit(1)
 )
-_OF_THREAD = select(*COLUMNS).where(MessageTable.thread_id == bindparam("thread_id")).limit(bindparam("count"))
-_OLDEST_FIRST = prepared(_OF_THREAD.where(MessageTable.seq > bindparam("seen")).order_by(MessageTable.seq))
-_NEWEST_FIRST = prepared(_OF_THREAD.where(MessageTable.seq < bindparam("seen")).order_by(MessageTable.seq.desc()))
+_PAGE = _OF_THREAD.limit(bindparam("count"))
+_OLDEST_FIRST = prepared(_PAGE.where(_MESSAGES.c.seq > bindparam("seen")).order_by(_MESSAGES.c.seq))
+_NEWEST_FIRST = prepared(_PAGE.where(_MESSAGES.c.seq < bindparam("seen")).order_by(_MESSAGES.c.seq.desc()))
 
 
 def insert_message(

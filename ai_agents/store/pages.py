@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidCursor
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Page
+from ai_agents.store.models import Base
 
 Row = Mapping[Any, Any]
 RowT = TypeVar("RowT", bound=Row)
@@ -34,16 +34,11 @@ def encode_cursor(*keys: str | int) -> str:
 
 def decode_time_cursor(cursor: str) -> tuple[str, str]:
     """The creation time and id in a cursor. Raises `InvalidCursor`."""
-    keys = _decode(cursor)
-    if (
-        len(keys) == 2
-        and isinstance(keys[0], str)
-        and isinstance(keys[1], str)
-        and _is_time(keys[0])
-        and is_id(keys[1])
-    ):
-        return keys[0], keys[1]
-    raise InvalidCursor
+    match _decode(cursor):
+        case [str(created_at), str(id)] if _is_time(created_at) and is_id(id):
+            return created_at, id
+        case _:
+            raise InvalidCursor
 
 
 def decode_number_cursor(cursor: str) -> int:
@@ -65,23 +60,18 @@ def to_page(
 def newest_first(
     connection: Connection,
     statement: Select[*tuple[Any, ...]],
-    created_at: InstrumentedAttribute[str],
-    id: InstrumentedAttribute[str],
+    table: type[Base],
     *,
     limit: int,
     after: str | None,
     to_dict: Callable[[Any], ItemT],
 ) -> Page[ItemT]:
-    """A page of the statement's rows, newest first. They have `created_at` and `id`. Raises `InvalidCursor`."""
+    """A page of the statement's rows, newest first. The table has `created_at` and `id`. Raises `InvalidCursor`."""
+    keys = table.__table__.c["created_at"], table.__table__.c["id"]
     if after is not None:
-        statement = statement.where(tuple_(created_at, id) < decode_time_cursor(after))
-    rows = connection.execute(statement.order_by(created_at.desc(), id.desc()).limit(limit + 1)).mappings().all()
-    return to_page(rows, limit=limit, cursor=time_cursor, to_dict=to_dict)
-
-
-def time_cursor(row: Row) -> str:
-    """The cursor of a row that has `created_at` and `id`."""
-    return encode_cursor(row["created_at"], row["id"])
+        statement = statement.where(tuple_(*keys) < decode_time_cursor(after))
+    rows = connection.execute(statement.order_by(*(key.desc() for key in keys)).limit(limit + 1)).mappings().all()
+    return to_page(rows, limit=limit, cursor=lambda row: encode_cursor(row["created_at"], row["id"]), to_dict=to_dict)
 
 
 def _decode(cursor: str) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 from sqlalchemy import (
     Connection,
     Select,
+    Table,
     bindparam,
     case,
     delete,
@@ -22,7 +23,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, LastOwner, RoleNotFound, ThreadNotFound
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Page, Role
+from ai_agents.core.rows import Page, Role, only
 from ai_agents.core.types import ResourceType, RoleName
 from ai_agents.store import pages
 from ai_agents.store.database import Store, reading, writing
@@ -32,14 +33,7 @@ from ai_agents.store.statements import prepared
 EVERYBODY = "*"
 # From the weakest to the strongest. Roles are compared by their place here.
 RANKS: tuple[RoleName, ...] = ("viewer", "editor", "owner")
-_COLUMNS = (
-    RoleAssignmentTable.id,
-    RoleAssignmentTable.user_id,
-    RoleAssignmentTable.role,
-    RoleAssignmentTable.resource_type,
-    RoleAssignmentTable.resource_id,
-    RoleAssignmentTable.created_at,
-)
+_ROLES = cast(Table, RoleAssignmentTable.__table__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +164,10 @@ def insert_role(
 
 def get(connection: Connection, role_id: str) -> Role:
     """One role. Raises `RoleNotFound`."""
-    row = connection.execute(select(*_COLUMNS).where(RoleAssignmentTable.id == role_id)).mappings().one_or_none()
+    row = connection.execute(select(_ROLES).where(RoleAssignmentTable.id == role_id)).mappings().one_or_none()
     if row is None:
         raise RoleNotFound
-    return _to_role(row)
+    return only(Role, row)
 
 
 def remove(connection: Connection, role_id: str) -> Role:
@@ -200,17 +194,11 @@ def list_on(
     connection: Connection, resource_type: str, resource_id: str, *, limit: int = 20, after: str | None = None
 ) -> Page[Role]:
     """A page of the roles on a resource, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-    statement = select(*_COLUMNS).where(
+    statement = select(_ROLES).where(
         RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
     )
     return pages.newest_first(
-        connection,
-        statement,
-        RoleAssignmentTable.created_at,
-        RoleAssignmentTable.id,
-        limit=limit,
-        after=after,
-        to_dict=_to_role,
+        connection, statement, RoleAssignmentTable, limit=limit, after=after, to_dict=lambda row: only(Role, row)
     )
 
 
@@ -289,17 +277,13 @@ def _check_another_owner(connection: Connection, role: Role) -> None:
 
 
 def _find_of_user(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> Role | None:
-    statement = select(*_COLUMNS).where(
+    statement = select(_ROLES).where(
         RoleAssignmentTable.resource_type == resource_type,
         RoleAssignmentTable.resource_id == resource_id,
         RoleAssignmentTable.user_id == user_id,
     )
     row = connection.execute(statement).mappings().one_or_none()
-    return None if row is None else _to_role(row)
-
-
-def _to_role(row: Mapping[Any, Any]) -> Role:
-    return cast("Role", dict(row))
+    return None if row is None else only(Role, row)
 
 
 def _of_rank(rank: int | None) -> RoleName | None:

@@ -24,7 +24,7 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.money import cost_from_dict
-from ai_agents.core.rows import Notice, Page, Run
+from ai_agents.core.rows import Notice, Page, Run, only
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage
 from ai_agents.store import pages
@@ -103,23 +103,9 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
 
 def to_public(row: RunRow) -> Run:
     """The run as clients see it."""
-    return {
-        "id": row["id"],
-        "thread_id": row["thread_id"],
-        "agent_id": row["agent_id"],
-        "agent_version": row["agent_version"],
-        "user_id": row["user_id"],
-        "status": row["status"],
-        "attempt": row["attempt"],
-        "usage": row["usage"],
-        "cost": row["cost"],
-        "stop_reason": row["stop_reason"],
-        "notices": row["notices"] or [],
-        "error": row["error"],
-        "created_at": row["created_at"],
-        "started_at": row["started_at"],
-        "finished_at": row["finished_at"],
-    }
+    run = only(Run, row)
+    run["notices"] = run["notices"] or []
+    return run
 
 
 def database_now(dialect: str) -> ColumnElement[float]:
@@ -290,9 +276,7 @@ def get_run(connection: Connection, thread_id: str, run_id: str) -> Run:
 def list_runs(connection: Connection, thread_id: str, *, limit: int = 20, after: str | None = None) -> Page[Run]:
     """A page of a thread's runs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
     statement = select(_RUNS).where(_RUNS.c.thread_id == thread_id)
-    return pages.newest_first(
-        connection, statement, RunTable.created_at, RunTable.id, limit=limit, after=after, to_dict=to_public
-    )
+    return pages.newest_first(connection, statement, RunTable, limit=limit, after=after, to_dict=to_public)
 
 
 class RunStore(Store):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
-from sqlalchemy import Connection, Integer, RowMapping, Table, bindparam, select, update
+from sqlalchemy import Connection, Integer, Table, bindparam, select, update
 
 from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
@@ -116,14 +116,14 @@ def list_after(
     """Rows after `seq`, oldest first, at most `limit`; with `run_id`, only that run's."""
     values = {"b_thread": thread_id, "b_seq": seq, "b_limit": limit, "b_run": run_id}
     found = connection.execute(_AFTER if run_id is None else _AFTER_OF_RUN, values)
-    return [_from_row(row) for row in found.mappings()]
+    return [LogRow(**row) for row in found.mappings()]
 
 
 def list_before(connection: Connection, thread_id: str, seq: int | None, *, limit: int) -> list[LogRow]:
     """Rows before `seq` (None: all), newest first."""
     statement = _OF_THREAD if seq is None else _OF_THREAD.where(_EVENTS.c.seq < seq)
     statement = statement.order_by(_EVENTS.c.seq.desc()).limit(limit)
-    return [_from_row(row) for row in connection.execute(statement, {"b_thread": thread_id}).mappings()]
+    return [LogRow(**row) for row in connection.execute(statement, {"b_thread": thread_id}).mappings()]
 
 
 def exists(connection: Connection, thread_id: str) -> bool:
@@ -141,8 +141,4 @@ def find_row(connection: Connection, thread_id: str, seq: int) -> LogRow | None:
     """The row with this number."""
     statement = _OF_THREAD.where(_EVENTS.c.seq == seq)
     row = connection.execute(statement, {"b_thread": thread_id}).mappings().one_or_none()
-    return None if row is None else _from_row(row)
-
-
-def _from_row(row: RowMapping) -> LogRow:
-    return LogRow(**row)
+    return None if row is None else LogRow(**row)

@@ -16,7 +16,7 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Page, Thread, ThreadChanges
+from ai_agents.core.rows import Page, Thread, ThreadChanges, only
 from ai_agents.core.types import FilePart, LogRow
 from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
 from ai_agents.store.database import Store, reading, writing
@@ -132,9 +132,7 @@ def list_threads(
             "thread", ThreadTable, user_id, conditions=conditions, before_id=before_id, limit=limit + 1
         )
         statement = statement.where(ThreadTable.id.in_(visible))
-    return pages.newest_first(
-        connection, statement, ThreadTable.created_at, ThreadTable.id, limit=limit, after=after, to_dict=to_public
-    )
+    return pages.newest_first(connection, statement, ThreadTable, limit=limit, after=after, to_dict=to_public)
 
 
 def update_thread(
@@ -228,15 +226,7 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
 
 def to_public(row: Mapping[Any, Any]) -> Thread:
     """The row of a thread, with its summary, as clients see it."""
-    return {
-        "id": row["id"],
-        "agent_id": row["agent_id"],
-        "title": row["title"],
-        "summary": row["summary"],
-        "metadata": row["metadata"],
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
-    }
+    return only(Thread, row)
 
 
 def _changed_values(

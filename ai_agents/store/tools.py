@@ -3,26 +3,17 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import Conflict, ToolNotFound
 from ai_agents.core.ids import utc_now
+from ai_agents.core.rows import only
 from ai_agents.core.table_rows import OfferedTool, ToolRow
 from ai_agents.store.models import AdminToolTable
 
-_COLUMNS = (
-    AdminToolTable.name,
-    AdminToolTable.type,
-    AdminToolTable.spec,
-    AdminToolTable.sealed_headers,
-    AdminToolTable.listing,
-    AdminToolTable.approved,
-    AdminToolTable.version,
-    AdminToolTable.created_at,
-)
-_NAMES = tuple(column.key for column in _COLUMNS)
-_FIND = select(*_COLUMNS).where(AdminToolTable.name.in_(bindparam("names", expanding=True)))
+_TOOLS = cast(Table, AdminToolTable.__table__)
+_FIND = select(_TOOLS).where(AdminToolTable.name.in_(bindparam("names", expanding=True)))
 
 
 def create_tool(
@@ -54,11 +45,7 @@ def create_tool(
     statement = into(AdminToolTable).on_conflict_do_nothing()
     if connection.execute(statement, row).rowcount != 1:
         raise Conflict("There is a tool of this name.")
-    return _to_row(row)
-
-
-def _to_row(row: Mapping[Any, Any]) -> ToolRow:
-    return cast("ToolRow", {name: row[name] for name in _NAMES})
+    return only(ToolRow, row)
 
 
 def find_tools(connection: Connection, names: Collection[str]) -> dict[str, ToolRow]:
@@ -66,12 +53,12 @@ def find_tools(connection: Connection, names: Collection[str]) -> dict[str, Tool
     if not names:
         return {}
     found = connection.execute(_FIND, {"names": sorted(names)}).mappings()
-    return {row["name"]: _to_row(row) for row in found}
+    return {row["name"]: only(ToolRow, row) for row in found}
 
 
 def list_tools(connection: Connection) -> list[ToolRow]:
     """All rows, by name."""
-    return [_to_row(row) for row in connection.execute(select(*_COLUMNS).order_by(AdminToolTable.name)).mappings()]
+    return [only(ToolRow, row) for row in connection.execute(select(_TOOLS).order_by(AdminToolTable.name)).mappings()]
 
 
 def get_tool(connection: Connection, name: str) -> ToolRow:
@@ -102,13 +89,13 @@ def save_listing(
     Returns the row. Raises `ToolNotFound`, also if another server has this name now.
     """
     place = (AdminToolTable.name == name, AdminToolTable.created_at == created_at)
-    row = connection.execute(select(*_COLUMNS).where(*place).with_for_update()).mappings().one_or_none()
+    row = connection.execute(select(_TOOLS).where(*place).with_for_update()).mappings().one_or_none()
     if row is None:
         raise ToolNotFound
     known = row["listing"] or {"tools": [], "listed_at": ""}
     is_news = known["tools"] != list(offered) and known["listed_at"] < listed_at
     if not is_news and approved is None:
-        return _to_row(row)
+        return only(ToolRow, row)
     values = {
         "listing": {"tools": list(offered), "listed_at": listed_at} if is_news else row["listing"],
         "approved": row["approved"] if approved is None else {**(row["approved"] or {}), **approved},
@@ -116,4 +103,4 @@ def save_listing(
         "updated_at": utc_now(),
     }
     connection.execute(update(AdminToolTable).where(*place).values(values))
-    return _to_row({**row, **values})
+    return only(ToolRow, {**row, **values})
