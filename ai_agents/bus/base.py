@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ai_agents.bus.progress import TextInProgress
-from ai_agents.core.pressure import pressure
+from ai_agents.core.event_loop import pressure
 from ai_agents.core.types import LogRow
 
 # Enough for the rows of an ordinary turn; a reader that is further behind reads the log.

@@ -17,7 +17,7 @@ from ai_agents.core.types import FilePart, Loc, ModelRequest
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
-from ai_agents.store.history import History
+from ai_agents.store.messages import History
 from ai_agents.tools.toolset import ToolSet, ToolSource
 
 _DEFAULT_MEMORY = "token_window"

@@ -16,7 +16,7 @@ from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, ViewedMessag
 from ai_agents.core.types import ModelMessage
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
-from ai_agents.store.history import History
+from ai_agents.store.messages import History
 
 # The newest messages that the memory leaves out are listed one by one; all older ones share one line.
 LISTED = 200

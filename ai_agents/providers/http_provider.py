@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
+from ai_agents.core.event_loop import pressure
 from ai_agents.core.exceptions import PackageMissing, ProviderError, ProviderNotConfigured, ProviderTimeout
-from ai_agents.core.pressure import pressure
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
 from ai_agents.providers.response_parser import ResponseParser

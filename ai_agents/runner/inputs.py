@@ -14,7 +14,7 @@ from ai_agents.core.types import ModelMessage
 from ai_agents.memory.base import Window
 from ai_agents.providers.base import Provider
 from ai_agents.store.database import Database
-from ai_agents.store.history import History
+from ai_agents.store.messages import History
 from ai_agents.store.runs import OwnedRun
 from ai_agents.store.transactions import SHORT_WORK_ROWS
 from ai_agents.tools.toolset import ToolSet

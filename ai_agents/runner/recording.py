@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.money import cost_to_dict
 from ai_agents.core.rows import Message, Notice, Problem, Run
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import (
@@ -29,7 +28,7 @@ from ai_agents.runner.follow_up import FollowUp
 from ai_agents.runner.ownership import NewLease
 from ai_agents.store import jobs, runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message
-from ai_agents.store.model_calls import CallRecord, insert_call
+from ai_agents.store.model_calls import CallRecord, cost_to_dict, insert_call
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 

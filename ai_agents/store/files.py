@@ -1,6 +1,6 @@
 """Rows of files: who uploaded them, and which messages refer to them. Their bytes are in the blob store."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, or_, select
@@ -32,7 +32,6 @@ _FIND_READABLE = _FIND.where(_READABLE_BY)
 _LIST = select(_FILES).where(FileTable.id.in_(bindparam("file_ids", expanding=True))).order_by(FileTable.id)
 _HOLD = _LIST.with_for_update(read=True, key_share=True)
 _HOLD_READABLE = _LIST.where(_READABLE_BY).with_for_update(read=True, key_share=True)
-_LINK = insert(MessageFileTable)
 
 
 def insert_file(
@@ -117,18 +116,6 @@ def lock_content(connection: Connection, sha256: str) -> None:
     if connection.dialect.name == "postgresql":
         key = int.from_bytes(bytes.fromhex(sha256[:16]), signed=True)
         connection.execute(select(func.pg_advisory_xact_lock(key)))
-
-
-def link_messages(connection: Connection, messages: Iterable[tuple[str, str, Sequence[Mapping[str, Any]]]]) -> None:
-    """Record which files messages refer to. A message is given as its id, its thread's id and its stored parts."""
-    links = {
-        (message_id, part["file_id"]): {"message_id": message_id, "file_id": part["file_id"], "thread_id": thread_id}
-        for message_id, thread_id, parts in messages
-        for part in parts
-        if part["type"] == "file"
-    }
-    if links:
-        connection.execute(_LINK, list(links.values()))
 
 
 def file_ids_of(parts: Iterable[Part]) -> list[str]:

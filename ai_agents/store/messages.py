@@ -1,19 +1,20 @@
 """Messages: what was said in a thread, who said it, and in which order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, insert, literal_column, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
-from ai_agents.core.parts import part_to_stored, stored_to_public
+from ai_agents.core.parts import part_from_stored, part_to_stored, stored_to_public
 from ai_agents.core.rows import Message, Money, Page, PublicPart
 from ai_agents.core.table_rows import MessageRow
-from ai_agents.core.types import MessageRole, MessageStatus, Part, Usage
-from ai_agents.store import files, pages
+from ai_agents.core.types import MessageRole, MessageStatus, ModelMessage, Part, StoredSummary, Usage
+from ai_agents.store import pages, summaries
 from ai_agents.store.database import Store, reading
-from ai_agents.store.models import MessageTable
+from ai_agents.store.models import MessageFileTable, MessageTable
+from ai_agents.store.pages import MAX_SEQ
 from ai_agents.store.statements import prepared, prepared_insert
 
 Order = Literal["asc", "desc"]
@@ -36,6 +37,34 @@ _LAST_ANSWER = prepared(
 _PAGE = _OF_THREAD.limit(bindparam("count"))
 _OLDEST_FIRST = prepared(_PAGE.where(_MESSAGES.c.seq > bindparam("seen")).order_by(_MESSAGES.c.seq))
 _NEWEST_FIRST = prepared(_PAGE.where(_MESSAGES.c.seq < bindparam("seen")).order_by(_MESSAGES.c.seq.desc()))
+# `seq <= …` also leaves out queued messages.
+_SLICE = (
+    select(MessageTable.role, MessageTable.parts, MessageTable.seq)
+    .where(
+        MessageTable.thread_id == bindparam("thread_id"),
+        MessageTable.seq > bindparam("after_seq"),
+        MessageTable.seq <= bindparam("through_seq"),
+    )
+    .limit(bindparam("count"))
+)
+_FROM_OLDEST = prepared(_SLICE.order_by(MessageTable.seq))
+_FROM_NEWEST = prepared(_SLICE.order_by(MessageTable.seq.desc()))
+_TURN_START = prepared(
+    select(MessageTable.seq)
+    .where(
+        MessageTable.thread_id == bindparam("thread_id"),
+        # A literal, as in the partial index: a parameter's value is not known when the index is chosen.
+        MessageTable.role == literal_column("'user'"),
+        MessageTable.seq <= bindparam("through_seq"),
+    )
+    .order_by(MessageTable.seq.desc())
+    .limit(1)
+)
+_OF_RUN = prepared(
+    select(MessageTable.role, MessageTable.parts, MessageTable.seq)
+    .where(MessageTable.run_id == bindparam("run_id"), MessageTable.seq <= bindparam("through_seq"))
+    .order_by(MessageTable.seq)
+)
 
 
 def insert_message(
@@ -74,15 +103,27 @@ def insert_message(
         "created_at": created_at,
     }
     connection.execute(_INSERT, row)
-    files.link_messages(connection, [(message_id, thread_id, stored)])
+    _link_files(connection, [(message_id, thread_id, stored)])
     return to_public(row)
 
 
 def insert_messages(connection: Connection, rows: Sequence[MessageRow]) -> list[Message]:
     """Write whole rows of `messages` at once. Returns them as clients see them."""
     connection.execute(_INSERT, rows)
-    files.link_messages(connection, ((row["id"], row["thread_id"], row["parts"]) for row in rows))
+    _link_files(connection, ((row["id"], row["thread_id"], row["parts"]) for row in rows))
     return [to_public(row) for row in rows]
+
+
+def _link_files(connection: Connection, messages: Iterable[tuple[str, str, Sequence[Mapping[str, Any]]]]) -> None:
+    """Record which files messages refer to. A message is given as its id, its thread's id and its stored parts."""
+    links = {
+        (message_id, part["file_id"]): {"message_id": message_id, "file_id": part["file_id"], "thread_id": thread_id}
+        for message_id, thread_id, parts in messages
+        for part in parts
+        if part["type"] == "file"
+    }
+    if links:
+        connection.execute(insert(MessageFileTable), list(links.values()))
 
 
 def place_message(connection: Connection, message_id: str, seq: int) -> Message:
@@ -112,7 +153,7 @@ def list_messages(
 
     Queued messages are not part of it. Raises `InvalidCursor`.
     """
-    statement, end = (_OLDEST_FIRST, 0) if order == "asc" else (_NEWEST_FIRST, pages.MAX_SEQ)
+    statement, end = (_OLDEST_FIRST, 0) if order == "asc" else (_NEWEST_FIRST, MAX_SEQ)
     seen = end if after is None else pages.decode_number_cursor(after)
     values = {"thread_id": thread_id, "seen": seen, "count": limit + 1}
     rows = cast("Sequence[MessageRow]", connection.execute(statement, values).mappings().all())
@@ -157,6 +198,62 @@ def get_message(connection: Connection, thread_id: str, message_id: str) -> Mess
     if found is None:
         raise MessageNotFound
     return found
+
+
+class History:
+    """A thread's messages up to and including `through_seq` (None: all), read within the caller's transaction.
+
+    Messages ascend by `seq`. Queued messages are not among them.
+    """
+
+    def __init__(self, connection: Connection, thread_id: str, *, through_seq: int | None = None) -> None:
+        self._connection = connection
+        self._thread_id = thread_id
+        self._through_seq = MAX_SEQ if through_seq is None else through_seq
+
+    def latest(self, limit: int, *, before_seq: int | None = None) -> list[ModelMessage]:
+        """The last `limit` messages; with `before_seq`, of those before it."""
+        through = self._through_seq if before_seq is None else min(self._through_seq, before_seq - 1)
+        found = self._slice(_FROM_NEWEST, through_seq=through, count=limit)
+        found.reverse()
+        return found
+
+    def first(self, limit: int) -> list[ModelMessage]:
+        """The first `limit` messages."""
+        return self._slice(_FROM_OLDEST, through_seq=self._through_seq, count=limit)
+
+    def after(self, seq: int, *, limit: int | None = None) -> list[ModelMessage]:
+        """The messages after `seq`, at most `limit` of them."""
+        count = MAX_SEQ if limit is None else limit
+        return self._slice(_FROM_OLDEST, after_seq=seq, through_seq=self._through_seq, count=count)
+
+    def turn_start(self, seq: int) -> int:
+        """The `seq` of the last user message at or before `seq`, where its turn begins; without one, `seq` itself."""
+        values = {"thread_id": self._thread_id, "through_seq": min(seq, self._through_seq)}
+        found: int | None = self._connection.execute(_TURN_START, values).scalar_one_or_none()
+        return seq if found is None else found
+
+    def run_messages(self, run_id: str) -> list[ModelMessage]:
+        """The messages of one run of this thread."""
+        values = {"run_id": run_id, "through_seq": self._through_seq}
+        return _to_messages(self._connection.execute(_OF_RUN, values))
+
+    def summary(self) -> StoredSummary | None:
+        """The summary that counts, among those that cover nothing after this history."""
+        return summaries.newest(self._connection, self._thread_id, through_seq=self._through_seq)
+
+    def _slice(self, statement: Any, *, through_seq: int, count: int, after_seq: int = 0) -> list[ModelMessage]:
+        values = {
+            "thread_id": self._thread_id,
+            "after_seq": after_seq,
+            "through_seq": through_seq,
+            "count": count,
+        }
+        return _to_messages(self._connection.execute(statement, values))
+
+
+def _to_messages(rows: Iterable[Row[Any, Any, Any]]) -> list[ModelMessage]:
+    return [ModelMessage(role, tuple(map(part_from_stored, parts)), seq) for role, parts, seq in rows]
 
 
 class MessageStore(Store):

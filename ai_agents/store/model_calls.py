@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal, cast
 
 from sqlalchemy import Cast, ColumnElement, Connection, Integer, Label, func, select
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time, new_id, utc_now
-from ai_agents.core.money import cost_to_dict, from_pico, to_pico
 from ai_agents.core.rows import Money, Page, UsageSum
 from ai_agents.core.types import Usage
 from ai_agents.store import pages
@@ -21,6 +20,7 @@ from ai_agents.store.statements import prepared_insert
 # `lost`: its process died, and it is not known how far it came.
 CallStatus = Literal["completed", "failed", "cancelled", "lost"]
 _INSERT = prepared_insert(ModelCallTable)
+_PICO = Decimal("1E-12")
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
 
 
@@ -153,6 +153,40 @@ def _to_sum(row: Mapping[Any, Any], keys: Mapping[str, Any]) -> UsageSum:
         "unpriced_calls": int(row["unpriced_calls"] or 0),
     }
     return cast("UsageSum", found)
+
+
+def cost_to_dict(usd: Decimal | None, *, estimated: bool = False) -> Money | None:
+    """The form that clients see: `{"currency": "USD", "amount": "0.00123"}`; None where the cost is not known.
+
+    The amount is text, since it is exact: no exponent, no trailing zeros. `estimated` is present only where it is true:
+    the tokens were counted here.
+    """
+    if usd is None:
+        return None
+    cost: Money = {"currency": "USD", "amount": _plain(usd.quantize(_PICO, ROUND_HALF_EVEN))}
+    if estimated:
+        cost["estimated"] = True
+    return cost
+
+
+def cost_from_dict(cost: Money | None) -> Decimal | None:
+    """The amount that `cost_to_dict` wrote."""
+    return None if cost is None else Decimal(cost["amount"])
+
+
+def to_pico(usd: Decimal | None) -> int | None:
+    """The amount in millionths of a millionth of a dollar, which databases add up exactly."""
+    return None if usd is None else int(usd.quantize(_PICO, ROUND_HALF_EVEN) / _PICO)
+
+
+def from_pico(pico_usd: int | Decimal | None) -> Decimal | None:
+    """The inverse of `to_pico`."""
+    return None if pico_usd is None else Decimal(pico_usd) * _PICO
+
+
+def _plain(amount: Decimal) -> str:
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 class UsageStore(Store):

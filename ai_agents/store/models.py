@@ -26,7 +26,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeEngine
 
 from ai_agents.core.ids import format_time
 
@@ -34,29 +33,23 @@ from ai_agents.core.ids import format_time
 SCHEMA_REVISION = "0005"
 
 
-class TimestampType(TypeDecorator[str]):
-    """RFC 3339 text in Python; the database's own type where it has one."""
+class _PostgresTime(TypeDecorator[str]):
+    """RFC 3339 text in Python, `timestamptz` in the database."""
 
-    impl = String(32)
+    impl = DateTime(timezone=True)
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """`timestamptz` on PostgreSQL, text elsewhere."""
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(DateTime(timezone=True))
-        return dialect.type_descriptor(String(32))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
         """The text as the driver takes it."""
-        if value is None or dialect.name != "postgresql":
-            return value
-        return datetime.fromisoformat(value)
+        return None if value is None else datetime.fromisoformat(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # the base class's signature
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         """What the driver returns, as text."""
-        if isinstance(value, datetime):
-            return format_time(value)
-        return None if value is None else str(value)
+        return None if value is None else format_time(value)
+
+
+# RFC 3339 text, in SQLite as it is.
+TimestampType = String(32).with_variant(_PostgresTime(), "postgresql")
 
 
 class Base(DeclarativeBase):

@@ -14,9 +14,9 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from ai_agents.core import json
+from ai_agents.core.event_loop import Unfinished
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
-from ai_agents.core.unfinished import Unfinished
 from ai_agents.store.transactions import VALUE_REFUSED, JoinWork, PublishRows, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")

@@ -23,12 +23,12 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
-from ai_agents.core.money import cost_from_dict
 from ai_agents.core.rows import Notice, Page, Run, only
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage
 from ai_agents.store import pages
 from ai_agents.store.database import Store, reading
+from ai_agents.store.model_calls import cost_from_dict
 from ai_agents.store.models import RunTable
 from ai_agents.store.statements import prepared
 

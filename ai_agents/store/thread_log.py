@@ -13,7 +13,7 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store.models import ThreadEventTable, ThreadTable
 from ai_agents.store.statements import prepared, prepared_insert
-from ai_agents.store.transactions import note_rows
+from ai_agents.store.transactions import LOG_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,11 @@ def write(connection: Connection, thread_id: str, first_seq: int, entries: Seque
     ]
     connection.execute(_INSERT, [{name: getattr(row, name) for name in _NAMES} for row in rows])
     note_rows(connection, rows)
+
+
+def note_rows(connection: Connection, rows: Sequence[LogRow]) -> None:
+    """Remember rows that this transaction wrote, to be published after its commit."""
+    connection.info[LOG_ROWS].extend(rows)
 
 
 def append(connection: Connection, thread_id: str, *entries: Entry) -> int:

@@ -23,7 +23,6 @@ from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.messages import find_message
 from ai_agents.store.models import AgentTable, ThreadTable
 from ai_agents.store.thread_log import Entry
-from ai_agents.store.transactions import note_rows
 
 _COLUMNS = (
     ThreadTable.id,
@@ -221,7 +220,7 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
         resets=False,
         created_at=utc_now(),
     )
-    note_rows(connection, [deleted])
+    thread_log.note_rows(connection, [deleted])
 
 
 def to_public(row: Mapping[Any, Any]) -> Thread:

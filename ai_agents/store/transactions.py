@@ -57,11 +57,6 @@ def fresh_rows(connection: Connection) -> list[LogRow]:
     return rows
 
 
-def note_rows(connection: Connection, rows: Sequence[LogRow]) -> None:
-    """Remember rows that this transaction wrote, to be published after its commit."""
-    connection.info[LOG_ROWS].extend(rows)
-
-
 def join(connection: Connection, work: Work[T]) -> T:
     """The result of work as one step of a transaction: if it raises, only this step is undone."""
     rows: list[LogRow] = connection.info[LOG_ROWS]

@@ -12,7 +12,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
-from ai_agents.core.unfinished import Unfinished
+from ai_agents.core.event_loop import Unfinished
 from ai_agents.tools.base import ToolError
 
 # Returns the addresses that a host may be connected to at a port. Raises `ToolError` if there are none.

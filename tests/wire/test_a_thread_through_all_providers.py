@@ -27,7 +27,7 @@ from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat, op
 from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process.timing import Timing
 from ai_agents.store import runs
-from ai_agents.store.history import History
+from ai_agents.store.messages import History
 from tests.fakes import samples
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, Text, say
 from tests.fakes.provider_server import FakeProviderServer

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from ai_agents.bus.base import Bus, Channel
 from ai_agents.context.contexts import Contexts
+from ai_agents.core.event_loop import Unfinished
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
 from ai_agents.core.types import LogRow
-from ai_agents.core.unfinished import Unfinished
 from ai_agents.runner.approvals import expire_approvals
 from ai_agents.runner.follow_up import FollowUp, HasFollowUp
 from ai_agents.runner.ownership import NewLease, ProcessOwner

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.core.money import cost_from_dict, cost_to_dict, from_pico, to_pico
+from ai_agents.store.model_calls import cost_from_dict, cost_to_dict, from_pico, to_pico
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from ai_agents.bus.base import Channel
 from ai_agents.bus.progress import TextInProgress
-from ai_agents.core.pressure import Pressure
+from ai_agents.core.event_loop import Pressure
 
 
 def _late(pressure: Pressure, seconds: float, *, times: int = 100) -> None:
@@ -43,7 +43,7 @@ def test_what_was_long_ago_says_nothing_of_now(monkeypatch: pytest.MonkeyPatch) 
     pressure = Pressure()
     _late(pressure, 0.05)
     later = time.monotonic() + 10
-    monkeypatch.setattr("ai_agents.core.pressure.time.monotonic", lambda: later)
+    monkeypatch.setattr("ai_agents.core.event_loop.time.monotonic", lambda: later)
     assert pressure.pause_s(1.0) == 0
 
 
