@@ -13,8 +13,6 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.postgres import PostgresServer
-
 COMMAND = [sys.executable, "-m", "app.cli"]
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = re.compile(r"AI Agents on (http://\S+)")
@@ -78,18 +76,6 @@ def test_a_first_start_makes_all_that_it_needs_and_says_where(tmp_path: Path) ->
     assert (tmp_path / "var" / "ai-agents.db").exists()
 
 
-def test_what_was_said_is_there_after_a_kill(tmp_path: Path) -> None:
-    with serving(tmp_path) as (process, url), client_of(url, tmp_path) as client:
-        agent = client.post("/agents", json={"name": "assistant"}).json()
-        thread = client.post("/threads", json={"agent_id": agent["id"]}).json()
-        answer = client.post(f"/threads/{thread['id']}/messages", json={"content": "Hi"}).json()
-        process.kill()
-
-    with serving(tmp_path) as (process, url), client_of(url, tmp_path) as client:
-        assert client.get(f"/threads/{thread['id']}/messages").json()["data"][-1] == answer
-        assert stop(process) == 0
-
-
 def test_it_stops_in_time_with_streams_open_and_ends_them_cleanly(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, url), client_of(url, tmp_path) as client:
         agent = client.post("/agents", json={"name": "assistant"}).json()
@@ -104,26 +90,6 @@ def test_it_stops_in_time_with_streams_open_and_ends_them_cleanly(tmp_path: Path
 
     assert time.monotonic() - began < 10
     assert all(not line or line.startswith(":") for line in rest)
-
-
-def test_a_second_process_on_the_same_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    with serving(tmp_path) as (process, _):
-        refused = run("serve", "--port", "0", cwd=tmp_path)
-        assert process.poll() is None
-
-    assert refused.returncode != 0
-    assert "Redis" in refused.stderr.splitlines()[-1]
-
-
-def test_a_postgresql_database_is_migrated_at_the_start(tmp_path: Path, postgres: PostgresServer) -> None:
-    url = postgres.create_database("test_process")
-    try:
-        with serving(tmp_path, AI_AGENTS_DATABASE_URL=url) as (process, address):
-            with client_of(address, tmp_path) as client:
-                assert client.post("/agents", json={"name": "assistant"}).status_code == 201
-            assert stop(process) == 0
-    finally:
-        postgres.drop_database("test_process")
 
 
 def test_migrate_prepares_a_database_for_a_service_that_leaves_it_as_it_is(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ async def test_one_process_is_the_only_one_and_after_a_kill_the_next_takes_over_
     assert "AI_AGENTS_REDIS_URL" in refused.value.said
     assert "Traceback" not in refused.value.said
     assert await second.ended() != 0
+    assert first.is_running
     first.kill()
     embedded.model.gates["middle"].set()
     source.addresses = [second.url]
