@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ai_agents.providers.base import Provider
     from ai_agents.providers.registry import ProviderPool, get_provider, register_provider
     from ai_agents.runner.handle import DatabaseHandle
-    from ai_agents.runner.prepared_turn import RunLimits
+    from ai_agents.runner.preparation import RunLimits
     from ai_agents.runner.runner import AgentRunner
     from ai_agents.store.agents import AgentStore
     from ai_agents.store.files import FileStore
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ai_agents.store.model_calls import UsageStore
     from ai_agents.store.runs import RunStore
     from ai_agents.store.threads import ThreadStore
-    from ai_agents.streams.sse import stream_as_sse
+    from ai_agents.streams.reader import stream_as_sse
     from ai_agents.tools.base import Tool, ToolContext, ToolError
     from ai_agents.tools.plugins import load_tools
     from ai_agents.tools.registry import ToolRegistry, register_tool
@@ -57,7 +57,7 @@ _HOMES = {
     "ObjectStore": "attachments.storage",
     "ProviderPool": "providers.registry",
     "RoleAuth": "auth.roles",
-    "RunLimits": "runner.prepared_turn",
+    "RunLimits": "runner.preparation",
     "RunStore": "store.runs",
     "ThreadStore": "store.threads",
     "Tool": "tools.base",
@@ -74,7 +74,7 @@ _HOMES = {
     "register_memory_strategy": "memory.registry",
     "register_provider": "providers.registry",
     "register_tool": "tools.registry",
-    "stream_as_sse": "streams.sse",
+    "stream_as_sse": "streams.reader",
 }
 
 __all__ = [

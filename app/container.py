@@ -17,7 +17,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.providers.registry import ProviderPool, list_providers
 from ai_agents.runner.handle import DatabaseHandle, open_handle
-from ai_agents.runner.prepared_turn import RunLimits
+from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
 from ai_agents.store.agents import AgentStore

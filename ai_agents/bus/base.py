@@ -1,4 +1,4 @@
-"""A thread's channel in this process, and what a bus does with channels.
+"""A thread's channel in this process with the text in progress, and what a bus does with channels.
 
 Readers have no queue. A reader knows how far it has come in the log and in the text, and takes what lies beyond when it
 is woken. So a slow reader costs no memory, and catches up with one larger delta.
@@ -6,12 +6,80 @@ is woken. So a slow reader costs no memory, and catches up with one larger delta
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from ai_agents.bus.progress import TextInProgress
 from ai_agents.core.event_loop import pressure
 from ai_agents.core.types import LogRow
+
+TextKind = Literal["text", "reasoning"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextSegment:
+    """A stretch of text of one kind. `offset` counts the code points of its kind before it."""
+
+    kind: TextKind
+    offset: int
+    text: str
+
+
+class TextInProgress:
+    """What the deltas of a message have added up to so far.
+
+    `position` counts 1 for the message's start and 1 for each code point, of text and reasoning together.
+    `base_seq` is the newest log row that reset positions when the message began; a later row that does voids the text.
+    `fence` is the fencing number of the run's owner, which writes the text.
+    """
+
+    def __init__(self, *, run_id: str, fence: int, message_id: str, base_seq: int) -> None:
+        self.run_id = run_id
+        self.fence = fence
+        self.message_id = message_id
+        self.base_seq = base_seq
+        self.position = 1
+        self._kinds: list[TextKind] = []
+        self._starts: list[int] = []
+        self._offsets: list[int] = []
+        self._texts: list[str] = []
+        self._lengths: dict[TextKind, int] = {"text": 0, "reasoning": 0}
+
+    def append(self, kind: TextKind, text: str) -> None:
+        """Add text at the end."""
+        length = len(text)
+        if not length:
+            return
+        self._kinds.append(kind)
+        self._starts.append(self.position)
+        self._offsets.append(self._lengths[kind])
+        self._texts.append(text)
+        self._lengths[kind] += length
+        self.position += length
+
+    def since(self, position: int) -> list[TextSegment]:
+        """The text from `position` on, adjacent text of one kind joined; 0 and 1 both mean the first code point."""
+        position = max(position, 1)
+        if position >= self.position:
+            return []
+        first = bisect_right(self._starts, position) - 1
+        skip = position - self._starts[first]
+        segments: list[TextSegment] = []
+        at = first
+        count = len(self._texts)
+        while at < count:
+            end = at + 1
+            kind = self._kinds[at]
+            while end < count and self._kinds[end] == kind:
+                end += 1
+            text = self._texts[at] if end == at + 1 else "".join(self._texts[at:end])
+            segments.append(TextSegment(kind, self._offsets[at] + skip, text[skip:] if skip else text))
+            skip = 0
+            at = end
+        return segments
+
 
 # Enough for the rows of an ordinary turn; a reader that is further behind reads the log.
 _MAX_ROWS = 128
@@ -93,7 +161,7 @@ class Channel:
     def touch_text(self) -> None:
         """Wake the readers for more text: after this turn for a message's first, later while the event loop is busy."""
         if self._scheduled is None:
-            self._schedule(pressure.pause_s(_MAX_PAUSE_S) if self._shown else 0.0)
+            self._schedule(pressure.pause_s(_MAX_PAUSE_S) if self._shown and pressure.is_late else 0.0)
             self._shown = True
 
     def _schedule(self, pause_s: float) -> None:

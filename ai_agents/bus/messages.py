@@ -6,7 +6,7 @@ them.
 
 from typing import Any, NamedTuple
 
-from ai_agents.bus.progress import TextInProgress, TextKind
+from ai_agents.bus.base import TextInProgress, TextKind
 from ai_agents.core import json
 from ai_agents.core.types import LogRow
 

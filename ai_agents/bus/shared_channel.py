@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ai_agents.bus.base import Channel
+from ai_agents.bus.base import Channel, TextInProgress
 from ai_agents.bus.messages import TextUpdate
-from ai_agents.bus.progress import TextInProgress
 from ai_agents.core.types import LogRow
 
 

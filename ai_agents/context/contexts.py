@@ -1,19 +1,118 @@
-"""The parts that make requests for models, put together once per runner."""
+"""The parts that make requests for models, put together once per runner, and model calls beside the answers of runs."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.catalogue import ModelCatalogue
-from ai_agents.context.guards import AgentGuards
-from ai_agents.context.models import AgentCache, ModelSelector
-from ai_agents.context.requests import RequestBuilder
-from ai_agents.context.side_calls import SideCalls
-from ai_agents.context.tokens import SavedTokenEstimator
+from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder
+from ai_agents.context.tokens import Meter, SavedTokenEstimator
+from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
+from ai_agents.core.rows import Agent
+from ai_agents.core.types import ModelRequest, ModelResponse
+from ai_agents.guardrails.guards import Guards
+from ai_agents.guardrails.judge import Ask
+from ai_agents.guardrails.registry import build_guardrails, guards_key
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.database import Database
+from ai_agents.store.model_calls import CallRecord, insert_call
 from ai_agents.tools.toolset import ToolSource
+
+
+@dataclass(frozen=True, slots=True)
+class CallPurpose:
+    """What a model call is made for: the thread and agent, and the run and user where there is one."""
+
+    thread_id: str | None
+    agent_id: str | None
+    run_id: str | None = None
+    user_id: str | None = None
+
+
+class SideCalls:
+    """Makes model calls and records what they used."""
+
+    def __init__(self, database: Database, models: ModelSelector, tokens: SavedTokenEstimator) -> None:
+        self._database = database
+        self._models = models
+        self._tokens = tokens
+
+    async def complete(self, provider: Provider, request: ModelRequest, purpose: CallPurpose) -> ModelResponse:
+        """A model's whole response. The call is recorded, also where it fails. Raises what the provider raises."""
+        await self._models.catalogue.load()
+        tokens = self._tokens.for_model(provider.name, request.model)
+        input_tokens = sum(map(tokens.message, request.messages)) + tokens.text(request.system or "")
+        meter = Meter(provider.name, request.model, self._models.catalogue, tokens, input_tokens=input_tokens)
+        try:
+            response = await provider.complete(request)
+        except AIAgentsError as error:
+            await self._record(meter.aborted("failed", (), error), purpose)
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._record(meter.aborted("cancelled", ()), purpose))
+            raise
+        await self._record(meter.completed(response), purpose)
+        return response
+
+    def ask_judges(self, purpose: CallPurpose) -> Ask:
+        """How guardrails ask the models of their judges."""
+
+        async def ask(provider: str, request: ModelRequest) -> ModelResponse:
+            found, _ = self._models.choose({"provider": provider, "model": request.model})
+            return await self.complete(found, request, purpose)
+
+        return ask
+
+    async def _record(self, call: CallRecord, purpose: CallPurpose) -> None:
+        """In a transaction of its own: the call was made and paid for, even if its answer is useless."""
+        with suppress(DatabaseUnavailable):
+            await self._database.write(
+                lambda c: insert_call(
+                    c,
+                    call,
+                    run_id=purpose.run_id,
+                    thread_id=purpose.thread_id,
+                    agent_id=purpose.agent_id,
+                    user_id=purpose.user_id,
+                )
+            )
+
+
+class StageGuards(NamedTuple):
+    """An agent's guardrails at each stage; either may be empty."""
+
+    input: Guards
+    output: Guards
+
+
+class AgentGuards:
+    """Makes agents' guardrails ready. `judges_fail_open`: a judge that cannot be asked allows everything."""
+
+    def __init__(self, side_calls: SideCalls, *, judges_fail_open: bool = False) -> None:
+        self._side_calls = side_calls
+        self._judges_fail_open = judges_fail_open
+
+    def has_input_guards(self, agent: Agent) -> bool:
+        """Whether the agent judges what users send."""
+        return guards_key(agent["guardrails"], "input") is not None
+
+    async def prepare(self, configs: Sequence[Mapping[str, Any]], purpose: CallPurpose) -> StageGuards:
+        """The guardrails with these configurations. They are compiled in a thread, which may take a second.
+
+        Raises `InvalidRequest` for a type that is not registered any more.
+        """
+        if configs:
+            await asyncio.to_thread(build_guardrails, configs)
+        ask, fails_open = self._side_calls.ask_judges(purpose), self._judges_fail_open
+        return StageGuards(
+            input=Guards(configs, "input", ask=ask, fails_open=fails_open),
+            output=Guards(configs, "output", ask=ask, fails_open=fails_open),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""Requests for models: what the agent's memory chooses of a thread, with its tools and files."""
+"""Requests for models: the agent and its model, what its memory chooses of a thread, its tools and files."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -8,20 +9,121 @@ from sqlalchemy import Connection
 from ai_agents.attachments.formatting import check_files, load_files, plan_files
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
-from ai_agents.context.catalogue import input_budget
-from ai_agents.context.models import ModelSelector
+from ai_agents.context.catalogue import ModelCatalogue, input_budget
 from ai_agents.context.tokens import SavedTokenEstimator
-from ai_agents.core.exceptions import ProviderNotConfigured, UnsupportedAttachment
-from ai_agents.core.rows import Agent
-from ai_agents.core.types import FilePart, Loc, ModelRequest
+from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
+from ai_agents.core.rows import Agent, ModelName
+from ai_agents.core.types import FilePart, Loc, ModelMessage, ModelRequest
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
+from ai_agents.providers.base import Provider
+from ai_agents.providers.files import FileRules
+from ai_agents.providers.registry import ProviderPool, built_in_capabilities, list_providers
+from ai_agents.store.agents import get_version
 from ai_agents.store.messages import History
 from ai_agents.tools.toolset import ToolSet, ToolSource
 
+# A service rarely has more versions in use than this.
+_MAX_AGENTS = 1000
+
+
+class AgentCache:
+    """The versions of agents that were used last. A version never changes, so that it is read once."""
+
+    def __init__(self) -> None:
+        self._agents: OrderedDict[tuple[str, int], Agent] = OrderedDict()
+
+    def get(self, connection: Connection, agent_id: str, version: int) -> Agent:
+        """The agent at this version. Raises `AgentNotFound`."""
+        key = (agent_id, version)
+        agent = self._agents.get(key)
+        if agent is None:
+            agent = self._agents[key] = get_version(connection, agent_id, version)
+            if len(self._agents) > _MAX_AGENTS:
+                self._agents.popitem(last=False)
+        else:
+            self._agents.move_to_end(key)
+        return agent
+
+    def find(self, agent_id: str, version: int) -> Agent | None:
+        """The agent at this version if it is in memory; None means that it has to be read."""
+        return self._agents.get((agent_id, version))
+
+
+class ModelSelector:
+    """Chooses providers and models. `provider` is the default one; without it the pool's default counts.
+
+    `catalogue` knows windows and prices of models.
+    """
+
+    def __init__(self, provider: Provider | None, pool: ProviderPool | None, catalogue: ModelCatalogue) -> None:
+        self.catalogue = catalogue
+        self._provider = provider
+        self._pool = pool or ProviderPool()
+        self._has_default = provider is not None or pool is not None
+
+    def choose(self, agent: Agent | ModelName) -> tuple[Provider, str]:
+        """The provider and model of an agent: its own, else the defaults.
+
+        Raises `ProviderNotConfigured`.
+        """
+        name = agent["provider"] or self._default_provider()
+        provider = self.get_provider(name)
+        model = agent["model"] or provider.model or self._default_model(name)
+        if model is None:
+            raise ProviderNotConfigured("The agent names no model, and there is no default one.", provider=name)
+        return provider, model
+
+    def get_provider(self, name: str) -> Provider:
+        """The provider of this name. Raises `ProviderNotConfigured`."""
+        own = self._provider
+        return own if own is not None and own.name == name else self._pool.get(name)
+
+    def resolve_names(self, agent: Agent, provider: str | None, model: str | None) -> tuple[str, str]:
+        """The names of the agent's provider and model, or of these in their place. The provider may lack its key.
+
+        Raises `InvalidRequest` for an unknown provider, and where no model is named.
+        """
+        usual = agent["provider"] or self._default_provider()
+        name = provider or usual
+        known = {*list_providers(), *(status.name for status in self._pool.configured())}
+        if self._provider is not None:
+            known.add(self._provider.name)
+        if name not in known:
+            sentence = f"There is no provider of this name; there are {', '.join(sorted(known))}."
+            raise InvalidRequest(sentence, loc=("provider",))
+        chosen = model or (agent["model"] if name == usual else None) or self._default_model(name)
+        if chosen is None:
+            raise InvalidRequest(f"{name} has no default model here: name one.", loc=("model",))
+        return name, chosen
+
+    def file_rules(self, provider: str, model: str) -> FileRules:
+        """Which files a model takes as they are."""
+        try:
+            found = self.get_provider(provider)
+        except ProviderNotConfigured:
+            return built_in_capabilities(provider, model).files
+        return found.capabilities(model).files
+
+    def _default_provider(self) -> str:
+        if not self._has_default:
+            raise ProviderNotConfigured("The agent names no provider, and the runner has none.")
+        return self._provider.name if self._provider is not None else self._pool.default[0]
+
+    def _default_model(self, provider: str) -> str | None:
+        if self._provider is not None and self._provider.name == provider and self._provider.model:
+            return self._provider.model
+        return self._pool.default_model(provider)
+
+
 _DEFAULT_MEMORY = "token_window"
 _DEFAULT_WINDOW_TOKENS = 100_000
+
+
+def has_files(messages: Iterable[ModelMessage]) -> bool:
+    """Whether any of the messages has a file."""
+    return any(isinstance(part, FilePart) for message in messages for part in message.parts)
 
 
 class RequestBuilder:
@@ -78,15 +180,17 @@ class RequestBuilder:
         Raises `ContextOverflow`, and `UnsupportedAttachment` for a file of the newest turn that the model cannot be
         given, unless `allow_overflow`.
         """
-        planned = plan_files(
-            window.messages,
-            self._models.file_rules(provider, model),
-            strict=not allow_overflow,
-            guarded_by=guards_key(agent["guardrails"], "input") if agent["guardrails"] else None,
-        )
+        if has_files(window.messages):
+            planned = plan_files(
+                window.messages,
+                self._models.file_rules(provider, model),
+                strict=not allow_overflow,
+                guarded_by=guards_key(agent["guardrails"], "input") if agent["guardrails"] else None,
+            )
+            window = replace(window, messages=planned)
         return build_request(
             agent=agent,
-            window=replace(window, messages=planned),
+            window=window,
             provider=provider,
             model=model,
             tools=tools.definitions,
@@ -97,8 +201,7 @@ class RequestBuilder:
 
     async def load(self, request: ModelRequest) -> ModelRequest:
         """The request with the bytes and texts of its files. Raises `StorageUnavailable`."""
-        messages = await load_files(request.messages, self.blobs)
-        return request if messages is request.messages else replace(request, messages=messages)
+        return replace(request, messages=await load_files(request.messages, self.blobs))
 
     def check_files(self, agent: Agent, files: Sequence[tuple[FilePart, Loc]]) -> None:
         """Raises `UnsupportedAttachment` for a file that the agent's model can be given in no form."""

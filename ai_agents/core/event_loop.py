@@ -25,6 +25,8 @@ class Pressure:
     def __init__(self) -> None:
         self._lateness_s = 0.0
         self._noted = float("-inf")
+        # Whether `pause_s` may be more than 0.
+        self.is_late = False
 
     def note(self, due: float) -> None:
         """Record that something is done now that was due then, by `time.monotonic`."""
@@ -33,13 +35,13 @@ class Pressure:
         weight = _WEIGHT if now - self._noted < _FRESH_S else 1.0
         self._lateness_s += weight * (lateness_s - self._lateness_s)
         self._noted = now
+        self.is_late = self._lateness_s > _CALM_S
 
     def pause_s(self, longest_s: float) -> float:
         """How long to collect text before it is sent; 0 while the event loop keeps up."""
-        late_s = self._lateness_s - _CALM_S
-        if late_s <= 0 or time.monotonic() - self._noted >= _FRESH_S:
+        if not self.is_late or time.monotonic() - self._noted >= _FRESH_S:
             return 0.0
-        return min(late_s * _PAUSE_PER_LATENESS, longest_s)
+        return min((self._lateness_s - _CALM_S) * _PAUSE_PER_LATENESS, longest_s)
 
 
 # A process has one event loop.

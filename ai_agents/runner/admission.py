@@ -1,19 +1,23 @@
 """Admission of a message to a thread: one transaction decides on access, idempotency and `on_busy`, and stores it.
 
-The thread is locked first, so that a decision on one replica holds on all of them.
+The thread is locked first, so that a decision on one replica holds on all of them. Input guardrails judge a message
+between two transactions.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import Connection
 
 from ai_agents.auth.files import attach
 from ai_agents.auth.roles import ThreadAccess, access, may_send
+from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.core.exceptions import (
     AgentDeleted,
     IdempotencyKeyReused,
+    Overloaded,
     PermissionDenied,
     QueueFull,
     ThreadBusy,
@@ -23,10 +27,10 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Agent, Message, Run
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import FilePart, Loc, TextPart
-from ai_agents.runner.follow_up import NO_FOLLOW_UP, FollowUp
-from ai_agents.runner.input_guarding import Verdict
-from ai_agents.runner.inputs import InputReader
-from ai_agents.runner.ownership import NewLease
+from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message
+from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
+from ai_agents.runner.preparation import TurnPreparer
+from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.recording import end_unowned, finding_entries, started_entry
 from ai_agents.store import idempotency, runs, thread_log
 from ai_agents.store.messages import insert_message
@@ -49,7 +53,7 @@ class AdmissionRequest:
     thread_id: str
     user_id: str
     parts: Sequence[TextPart | FilePart]
-    metadata: Mapping[str, Any]
+    metadata: Mapping[str, Any] | None = None
     on_busy: OnBusy = "reject"
     idempotency_key: str | None = None
     fingerprint: str = ""
@@ -72,32 +76,55 @@ class Admitted:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NeedsVerdict:
-    """The agent's input guardrails have to judge these parts before the message can be admitted."""
+class _NeedsVerdict(Exception):
+    """The agent's input guardrails have to judge these parts first. Raised, it rolls the transaction back."""
 
-    agent: Agent
-    parts: Sequence[TextPart | FilePart]
+    def __init__(self, agent: Agent, parts: Sequence[TextPart | FilePart]) -> None:
+        super().__init__()
+        self.agent = agent
+        self.parts = parts
 
 
-class Admitter:
-    """Admits messages. `reader` reads the inputs of a turn that starts at once in the same transaction."""
+class MessageAdmission:
+    """Admits messages for one runner."""
 
-    def __init__(self, reader: InputReader) -> None:
-        self._reader = reader
-        self._agents = reader.contexts.agents
-        self._guards = reader.contexts.guards
-        self._requests = reader.contexts.requests
+    def __init__(self, executor: Executor, preparer: TurnPreparer, contexts: Contexts) -> None:
+        self._executor = executor
+        self._preparer = preparer
+        self._contexts = contexts
 
-    def admit(self, connection: Connection, request: AdmissionRequest, lease: NewLease) -> Admitted | NeedsVerdict:
-        """Decide, and store the message and its run. After `NeedsVerdict` the transaction has to be rolled back.
+    async def admit(self, request: AdmissionRequest) -> Admitted:
+        """Admit a message.
 
         Raises `ThreadNotFound`, `InvalidRequest` for a file that this user may not read, `UnsupportedAttachment`,
-        `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`.
+        `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`, `GuardrailBlocked`,
+        `Overloaded`.
         """
+        while True:
+            lease = self._executor.lease
+            if lease is None:
+                raise Overloaded("This process is stopping.", retry_after_s=1)
+            try:
+                return await self._executor.commit(partial(self._decide, request, lease), self._preparer)
+            except _NeedsVerdict as needed:
+                agent, parts = needed.agent, needed.parts
+            message = await self.judge(agent, parts, request.user_id, thread_id=request.thread_id)
+            verdict = Verdict(agent["id"], agent["version"], message)
+            request = replace(request, parts=message.parts, attachments=(), verdict=verdict)
+
+    async def judge(
+        self, agent: Agent, parts: Sequence[TextPart | FilePart], user_id: str, *, thread_id: str | None = None
+    ) -> JudgedMessage:
+        """What the agent's input guardrails allow of a message. Raises `GuardrailBlocked`, `StorageUnavailable`."""
+        purpose = CallPurpose(thread_id, agent["id"], user_id=user_id)
+        guards = await self._contexts.guards.prepare(agent["guardrails"], purpose)
+        return await judge_message(guards.input, parts, self._contexts.requests.blobs)
+
+    def _decide(self, request: AdmissionRequest, lease: NewLease, connection: Connection) -> Admitted:
+        """Decide, and store the message and its run."""
         # The number of the run's first log row. Reserving it locks the thread.
         seq = thread_log.reserve(connection, request.thread_id, 1)
-        if (earlier := find_replayed(connection, request)) is not None:
+        if (earlier := _find_replayed(connection, request)) is not None:
             thread_log.give_back(connection, request.thread_id, 1)
             return earlier
         found = _visible_thread(connection, request)
@@ -105,13 +132,15 @@ class Admitter:
         if files := any(isinstance(part, FilePart) for part, _ in placed):
             request = replace(request, parts=attach(connection, request.user_id, placed, is_admin=request.is_admin))
         _require_sending(found, request)
-        agent = self._agents.get(connection, found.agent_id, found.agent_version)
+        agent = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
         if files:
-            self._check_files(agent, request.parts, placed)
-        if agent["guardrails"] and self._guards.has_input_guards(agent):
+            pairs = zip(request.parts, placed, strict=True)
+            attached = [(part, loc) for part, (_, loc) in pairs if isinstance(part, FilePart)]
+            self._contexts.requests.check_files(agent, attached)
+        if agent["guardrails"] and self._contexts.guards.has_input_guards(agent):
             verdict = request.verdict
             if verdict is None or not verdict.is_of(agent["id"], agent["version"]):
-                return NeedsVerdict(agent, request.parts)
+                raise _NeedsVerdict(agent, request.parts)
             request = replace(request, parts=[verdict.message.as_judged(part) for part in request.parts])
         admitted = self._store(connection, request, found, lease, seq)
         if request.idempotency_key is not None:
@@ -126,13 +155,7 @@ class Admitter:
     def _store(
         self, connection: Connection, request: AdmissionRequest, found: ThreadAccess, lease: NewLease, seq: int
     ) -> Admitted:
-        new = _NewRun(
-            agent_id=found.agent_id,
-            agent_version=found.agent_version,
-            run_id=new_id(),
-            message_id=new_id(),
-            now=utc_now(),
-        )
+        new = _new_run(request, found)
         if found.active_run_id is None:
             return self._start(connection, request, new, lease, seq=seq)
         if request.on_busy == "reject":
@@ -154,30 +177,24 @@ class Admitter:
         return replace(admitted, follow_up=FollowUp(cancel_run_id=active["id"]))
 
     def _start(
-        self, connection: Connection, request: AdmissionRequest, new: "_NewRun", lease: NewLease, *, seq: int
+        self, connection: Connection, request: AdmissionRequest, new: RunValues, lease: NewLease, *, seq: int
     ) -> Admitted:
         message = _insert_user_message(connection, request, new, seq=seq)
         state: RunValues = {
             "status": "running",
             "lease_owner": lease.owner,
             "lease_s": lease.lease_s,
-            "started_at": new.now,
+            "started_at": new["created_at"],
         }
-        row = _insert_run(connection, request, new, state)
+        row = runs.insert_run(connection, {**new, **state})
         thread_log.write(connection, request.thread_id, seq, [started_entry(row, message)])
-        _record_findings(connection, request, new.run_id)
+        _record_findings(connection, request, new["id"])
         run = owned_run(row, reset_seq=seq)
-        inputs = self._reader.read_early(connection, run)
+        inputs = self._preparer.reader.read_early(connection, run)
         return Admitted(runs.to_public(row), FollowUp(run, inputs=inputs), user_message=message)
 
-    def _check_files(
-        self, agent: Agent, parts: Sequence[TextPart | FilePart], placed: Sequence[tuple[TextPart | FilePart, Loc]]
-    ) -> None:
-        files = [(part, loc) for part, (_, loc) in zip(parts, placed, strict=True) if isinstance(part, FilePart)]
-        self._requests.check_files(agent, files)
 
-
-def find_replayed(connection: Connection, request: AdmissionRequest) -> Admitted | None:
+def _find_replayed(connection: Connection, request: AdmissionRequest) -> Admitted | None:
     """The run that this very request made earlier.
 
     Raises `IdempotencyKeyReused` where another request used the key.
@@ -190,13 +207,21 @@ def find_replayed(connection: Connection, request: AdmissionRequest) -> Admitted
     return Admitted(runs.to_public(runs.get_row(connection, request.thread_id, found.run_id)), replayed=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _NewRun:
-    agent_id: str
-    agent_version: int
-    run_id: str
-    message_id: str
-    now: str
+def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
+    return {
+        "id": new_id(),
+        "thread_id": request.thread_id,
+        "agent_id": found.agent_id,
+        "agent_version": found.agent_version,
+        "user_id": request.user_id,
+        "attempt": 1,
+        "user_message_id": new_id(),
+        # The answer's id is stored before its first delta can leave.
+        "message_id": new_id(),
+        "fence": 1,
+        "cancel_requested": False,
+        "created_at": utc_now(),
+    }
 
 
 def _visible_thread(connection: Connection, request: AdmissionRequest) -> ThreadAccess:
@@ -221,14 +246,14 @@ def _placed_parts(request: AdmissionRequest) -> list[tuple[TextPart | FilePart, 
     ]
 
 
-def _enqueue(connection: Connection, request: AdmissionRequest, new: _NewRun, queued: Sequence[RunRow]) -> Admitted:
+def _enqueue(connection: Connection, request: AdmissionRequest, new: RunValues, queued: Sequence[RunRow]) -> Admitted:
     if len(queued) >= MAX_QUEUED:
         raise QueueFull(f"{MAX_QUEUED} messages wait in this thread already.")
     position = (queued[-1]["queue_position"] or 0) + 1 if queued else 1
     message = _insert_user_message(connection, request, new, seq=None)
-    row = _insert_run(connection, request, new, {"status": "queued", "queue_position": position})
-    thread_log.append(connection, request.thread_id, Entry("run.queued", new.run_id, {"position": len(queued) + 1}))
-    _record_findings(connection, request, new.run_id)
+    row = runs.insert_run(connection, {**new, "status": "queued", "queue_position": position})
+    thread_log.append(connection, request.thread_id, Entry("run.queued", new["id"], {"position": len(queued) + 1}))
+    _record_findings(connection, request, new["id"])
     return Admitted(runs.to_public(row), user_message=message)
 
 
@@ -238,37 +263,19 @@ def _record_findings(connection: Connection, request: AdmissionRequest, run_id: 
 
 
 def _insert_user_message(
-    connection: Connection, request: AdmissionRequest, new: _NewRun, *, seq: int | None
+    connection: Connection, request: AdmissionRequest, new: RunValues, *, seq: int | None
 ) -> Message:
     return insert_message(
         connection,
-        message_id=new.message_id,
+        message_id=new["user_message_id"],
         thread_id=request.thread_id,
-        run_id=new.run_id,
+        run_id=new["id"],
         seq=seq,
         role="user",
         parts=request.parts,
         status="queued" if seq is None else "completed",
         user_id=request.user_id,
         usage=None,
-        metadata=request.metadata,
-        created_at=new.now,
+        metadata=dict(request.metadata or {}),
+        created_at=new["created_at"],
     )
-
-
-def _insert_run(connection: Connection, request: AdmissionRequest, new: _NewRun, state: RunValues) -> RunRow:
-    values: RunValues = {
-        "id": new.run_id,
-        "thread_id": request.thread_id,
-        "agent_id": new.agent_id,
-        "agent_version": new.agent_version,
-        "user_id": request.user_id,
-        "attempt": 1,
-        "user_message_id": new.message_id,
-        # The answer's id is stored before its first delta can leave.
-        "message_id": new_id(),
-        "fence": 1,
-        "cancel_requested": False,
-        "created_at": new.now,
-    }
-    return runs.insert_run(connection, {**values, **state})

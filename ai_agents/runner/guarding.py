@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ai_agents.context.guards import StageGuards
+from ai_agents.context.contexts import StageGuards
 from ai_agents.core.types import (
     ModelEvent,
     PartDelta,

@@ -1,10 +1,17 @@
-"""Who owns runs: a process, under leases that it has to renew."""
+"""Who owns runs, under leases that have to be renewed, and what a process does once a transaction is committed."""
 
 import os
 import socket
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from ai_agents.core.ids import new_id
+from ai_agents.core.rows import Agent
+from ai_agents.core.types import ModelMessage
+from ai_agents.memory.base import Window
+from ai_agents.providers.base import Provider
+from ai_agents.store.runs import OwnedRun
+from ai_agents.tools.toolset import ToolSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +32,49 @@ class ProcessOwner:
     def refuse_runs(self) -> None:
         """Own no further runs: the process stops."""
         self.lease = None
+
+
+# How a process gets a run: it admitted the message, it took the run over from a lost process, or it resumes a run that
+# had no owner.
+RunOrigin = Literal["admitted", "lost", "resumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnInputs:
+    """The agent, the part of the history that one of its models is sent, and the tools.
+
+    `earlier` are the messages that the run recorded before it was taken over; the window holds them as well.
+    """
+
+    agent: Agent
+    window: Window
+    earlier: tuple[ModelMessage, ...]
+    provider: Provider
+    model: str
+    tools: ToolSet
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """Execute `run` here, stop the run `cancel_run_id`, announce the background jobs `job_ids`.
+
+    `inputs` are what the transaction read of the run already.
+    """
+
+    run: OwnedRun | None = None
+    origin: RunOrigin = "admitted"
+    inputs: TurnInputs | None = None
+    cancel_run_id: str | None = None
+    job_ids: tuple[str, ...] = ()
+
+
+NO_FOLLOW_UP = FollowUp()
+
+
+class HasFollowUp(Protocol):
+    """The result of a transaction that this process has to follow up."""
+
+    @property
+    def follow_up(self) -> FollowUp:
+        """What is to be done after the commit."""
+        ...

@@ -1,21 +1,267 @@
-"""Makes turns ready to run: the agent, its history, its models, its tools and its guardrails."""
+"""Makes turns ready to run: the agent, its history, its models, its tools and its guardrails.
 
+What a turn needs from the database is one short read. Its cost depends on the memory's window, never on the length of
+the thread.
+"""
+
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.context.contexts import Contexts
-from ai_agents.core.exceptions import ProviderError, RequestError
-from ai_agents.core.rows import Agent, ModelName, Notice
+from ai_agents.context.compaction import CompactingModel, notices_of
+from ai_agents.context.contexts import CallPurpose, Contexts
+from ai_agents.context.requests import has_files
+from ai_agents.context.tokens import Meter
+from ai_agents.core.exceptions import AIAgentsError, ProviderError, RequestError
+from ai_agents.core.rows import ModelName, Notice
+from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
+from ai_agents.guardrails.base import Finding
+from ai_agents.memory.base import MemoryStrategy
+from ai_agents.memory.strategies import Summarize
 from ai_agents.providers.breaker import Breakers
-from ai_agents.providers.fallback import FallbackChain
-from ai_agents.runner.guarding import RunGuards
-from ai_agents.runner.inputs import InputReader, TurnInputs
-from ai_agents.runner.prepared_turn import PreparedTurn, RunLimits, TurnModel, purpose_of
-from ai_agents.runner.tool_calls import ToolCaller
+from ai_agents.providers.fallback import Candidate, FallbackChain
+from ai_agents.runner.guarding import AnswerGuard, RunGuards
+from ai_agents.runner.input_guarding import guard_files, has_text_files
+from ai_agents.runner.ownership import TurnInputs
+from ai_agents.runner.recording import NeededJobs
 from ai_agents.store.database import Database
+from ai_agents.store.messages import History
 from ai_agents.store.runs import OwnedRun
-from ai_agents.tools.executor import ToolExecutor
+from ai_agents.store.transactions import SHORT_WORK_ROWS
+from ai_agents.tools.base import ToolContext
+from ai_agents.tools.executor import ToolExecutor, find_fault
+from ai_agents.tools.schema import OutputValidator
+
+_log = logging.getLogger(__name__)
+
+
+class InputReader:
+    """Reads the inputs of turns."""
+
+    def __init__(self, database: Database, contexts: Contexts) -> None:
+        self.contexts = contexts
+        self._database = database
+
+    async def fetch(self, run: OwnedRun, place: int = 0) -> TurnInputs:
+        """The inputs as `read` gives them, in a transaction of their own. Raises `DatabaseUnavailable`, too."""
+        return await self._database.read(lambda c: self.read(c, run, place), long=self._is_long(run))
+
+    def read(self, connection: Connection, run: OwnedRun, place: int = 0) -> TurnInputs:
+        """The inputs for the agent's own model (`place` 0) or one of its fallbacks.
+
+        Raises `ProviderNotConfigured`, `InvalidRequest`.
+        """
+        requests = self.contexts.requests
+        agent = self.contexts.agents.get(connection, run.agent_id, run.agent_version)
+        provider, model = self.contexts.models.choose(agent["fallbacks"][place - 1] if place else agent)
+        history = History(connection, run.thread_id)
+        window = requests.read_window(history, agent, provider.name, model, requests.strategy(agent))
+        earlier = tuple(history.run_messages(run.id)) if run.continued else ()
+        return TurnInputs(agent, window, earlier, provider, model, requests.resolve_tools(connection, agent))
+
+    def read_early(self, connection: Connection, run: OwnedRun) -> TurnInputs | None:
+        """The inputs, read in the transaction that admits the run; None where the turn has to read them later.
+
+        An error is left to the later read, which fails the run with it.
+        """
+        if self._is_long(run):
+            return None
+        try:
+            return self.read(connection, run)
+        except AIAgentsError:
+            return None
+
+    def _is_long(self, run: OwnedRun) -> bool:
+        """Whether many messages may be read for this turn. A thread has no more of them than its log has rows."""
+        if run.reset_seq <= SHORT_WORK_ROWS:
+            return False
+        agent = self.contexts.agents.find(run.agent_id, run.agent_version)
+        most = None if agent is None else self.contexts.requests.strategy(agent).most_messages
+        return most is None or most > SHORT_WORK_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call.
+
+    `approval_s` is how long a run waits for approvals.
+    """
+
+    tool_rounds: int = 10
+    tool_time_s: float = 30.0
+    tool_result_bytes: int = 64 * 1024
+    identical_calls: int = 3
+    run_time_s: float = 600.0
+    approval_s: float = 86_400.0
+
+
+class TurnModel(Candidate):
+    """One of the agent's models in one run: its own (`place` 0) or a fallback.
+
+    `inputs` and `meter`, which counts its calls, are there once it is prepared. What its request leaves out is added to
+    `notices`.
+    """
+
+    inputs: TurnInputs
+    meter: Meter
+
+    def __init__(
+        self, reader: InputReader, run: OwnedRun, place: int, *, name: ModelName, notices: list[Notice]
+    ) -> None:
+        super().__init__(name["provider"], name["model"])
+        self.place = place
+        self._reader = reader
+        self._run = run
+        self._notices = notices
+        self._opened: CompactingModel | None = None
+
+    async def open(self) -> CompactingModel:
+        """The model with its request, for the thread as it is now. Raises what `prepare` and the reader raise."""
+        if self._opened is None:
+            return await self.prepare(await self._reader.fetch(self._run, self.place))
+        return self._opened
+
+    async def prepare(self, inputs: TurnInputs) -> CompactingModel:
+        """Build the request.
+
+        Raises `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`, `StorageUnavailable`.
+        """
+        self.inputs = inputs
+        contexts = self._reader.contexts
+        agent, provider, model = inputs.agent, inputs.provider, inputs.model
+        built = contexts.requests.build(agent, inputs.window, provider.name, model, tools=inputs.tools)
+        self.meter = Meter(
+            provider.name,
+            model,
+            contexts.models.catalogue,
+            contexts.tokens.for_model(provider.name, model),
+            input_tokens=built.account.total_tokens,
+            estimator=contexts.tokens,
+            uncalibrated_tokens=built.account.uncalibrated_tokens,
+        )
+        request = built.request
+        if has_files(request.messages):
+            request = await contexts.requests.load(request)
+            if has_text_files(request):
+                guards = await contexts.guards.prepare(agent["guardrails"], purpose_of(self._run))
+                request = await guard_files(request, guards.input)
+        self._notices += notices_of(built.account)
+        self._opened = CompactingModel(provider, request, self._notices)
+        return self._opened
+
+
+def purpose_of(run: OwnedRun) -> CallPurpose:
+    """What side calls of a run are made for."""
+    return CallPurpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
+
+
+class PreparedTurn:
+    """What the loop and the turn ask about one run. Without `attachments` long results of tools are not kept.
+
+    `notices` grows while the run goes on. `keeps_cut` says that an answer which breaks off is kept as far as it came,
+    rather than asked for again.
+    """
+
+    def __init__(
+        self,
+        run: OwnedRun,
+        inputs: TurnInputs,
+        models: FallbackChain[TurnModel],
+        request: ModelRequest,
+        *,
+        executor: ToolExecutor,
+        attachments: Attachments | None,
+        guards: RunGuards | None,
+        limits: RunLimits,
+        strategy: MemoryStrategy,
+        auto_title: bool,
+        notices: Sequence[Notice],
+    ) -> None:
+        settings, schema = inputs.agent["settings"] or {}, inputs.agent["output_schema"]
+        self.models = models
+        self.request = request
+        self.limits = limits
+        self.notices = notices
+        self.earlier: tuple[ModelMessage, ...] = inputs.earlier
+        self.tool_rounds: int = settings.get("tool_rounds") or limits.tool_rounds
+        self.shows_reasoning = (settings.get("reasoning") or "none") != "none"
+        self.keeps_cut = settings.get("on_cut") == "keep" and schema is None
+        self._validator = None if schema is None else OutputValidator(schema)
+        self._tools = inputs.tools
+        self._run = run
+        self._executor = executor
+        self._attachments = attachments
+        self._guards = guards
+        self._window = inputs.window
+        self._strategy = strategy
+        self._auto_title = auto_title
+
+    @property
+    def meter(self) -> Meter:
+        """Counts the calls of the model that answers now."""
+        return self.models.current.meter
+
+    def guard_answer(self) -> AnswerGuard | None:
+        """The guardrails for the next answer; None where the agent has none."""
+        if self._guards is None:
+            return None
+        return self._guards.guard_answer(
+            shows_reasoning=self.shows_reasoning,
+            is_json=self._validator is not None,
+            tool_names=self._tools.tools.keys(),
+        )
+
+    def find_fault(self, answer: str) -> str | None:
+        """What is wrong with an answer, as a sentence; None for an answer that the agent's schema allows."""
+        return None if self._validator is None else self._validator.find_fault(answer)
+
+    def needs_approval(self, call: ToolCallPart) -> bool:
+        """Whether a person has to agree to the call. A call with a fault needs no approval, since it is not made."""
+        found = self._tools.find(call.name)
+        return found is not None and call.name in self._tools.approval and find_fault(found, call) is None
+
+    def is_retry_safe(self, name: str) -> bool:
+        """Whether a call of this tool may be made twice."""
+        found = self._tools.find(name)
+        return found is not None and found.tool.retry_safe
+
+    async def run_tool(self, call: ToolCallPart) -> ToolResultPart:
+        """The result of a tool call; a failure is a result, too."""
+        context = ToolContext(self._run.id, self._run.thread_id, self._run.user_id)
+        return await self._executor.run(call, context, self._tools, handler=self)
+
+    async def judge_result(self, value: Any) -> Any:
+        """The allowed part of a tool's result. Raises `ToolError` for a blocked one."""
+        return value if self._guards is None else await self._guards.judge_result(value)
+
+    async def keep_result(self, tool: str, text: str) -> FilePart | None:
+        """A file of the user with a tool's whole result; None where it cannot be stored."""
+        if self._attachments is None:
+            return None
+        try:
+            return await self._attachments.add_text(self._run.user_id, f"{tool.replace('/', '-')[:64]}.txt", text)
+        except AIAgentsError:
+            facts = {"run_id": self._run.id, "tool": tool}
+            _log.warning("a tool's result could not be kept", exc_info=True, extra=facts)
+            return None
+
+    def take_findings(self) -> tuple[Finding, ...]:
+        """What guardrails found since the last call."""
+        return () if self._guards is None else self._guards.take_findings()
+
+    def needed_jobs(self, recorded: int) -> NeededJobs:
+        """The background jobs that the run makes necessary; `recorded` messages are its own."""
+        if not isinstance(self._strategy, Summarize):
+            return NeededJobs(title=self._auto_title)
+        covered = self._window.covers_through_seq or 0
+        uncovered = recorded + sum(1 for message in self._window.messages if (message.seq or 0) > covered)
+        is_long = self._window.unread_before_seq is not None or uncovered > self._strategy.longest
+        return NeededJobs(title=self._auto_title, summarize_after=covered if is_long else None)
 
 
 class TurnPreparer:
@@ -49,12 +295,21 @@ class TurnPreparer:
         first = await self._first_model(run, inputs, notices)
         agent = first.inputs.agent
         notices += [{"code": "tool_missing", "tool": name} for name in first.inputs.tools.missing]
-        opened = await first.open()
+        fallbacks = [
+            TurnModel(self.reader, run, place, name=name, notices=notices)
+            for place, name in enumerate(agent["fallbacks"][first.place :], start=first.place + 1)
+        ]
+        guards = None
+        if agent["guardrails"]:
+            guards = RunGuards(await self._contexts.guards.prepare(agent["guardrails"], purpose_of(run)))
         return PreparedTurn(
+            run,
             first.inputs,
-            FallbackChain([first, *self._fallbacks_after(first, run, notices)], self._breakers),
-            opened.request,
-            ToolCaller(run, self._executor, self._attachments, await self._guards(run, agent)),
+            FallbackChain([first, *fallbacks], self._breakers),
+            (await first.open()).request,
+            executor=self._executor,
+            attachments=self._attachments,
+            guards=guards,
             limits=self._limits,
             strategy=self._contexts.requests.strategy(agent),
             auto_title=self._auto_title,
@@ -77,15 +332,3 @@ class TurnPreparer:
         model = TurnModel(self.reader, run, place, name=name, notices=notices)
         await model.prepare(inputs)
         return model
-
-    def _fallbacks_after(self, first: TurnModel, run: OwnedRun, notices: list[Notice]) -> Sequence[TurnModel]:
-        names = first.inputs.agent["fallbacks"][first.place :]
-        return [
-            TurnModel(self.reader, run, place, name=name, notices=notices)
-            for place, name in enumerate(names, start=first.place + 1)
-        ]
-
-    async def _guards(self, run: OwnedRun, agent: Agent) -> RunGuards | None:
-        if not agent["guardrails"]:
-            return None
-        return RunGuards(await self._contexts.guards.prepare(agent["guardrails"], purpose_of(run)))

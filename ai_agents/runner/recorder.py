@@ -4,20 +4,23 @@ Every write goes on to its end even if the task is cancelled. Then it is noted i
 what the database holds.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ai_agents.bus.base import Channel
-from ai_agents.bus.progress import TextInProgress
+from sqlalchemy import Connection
+
+from ai_agents.bus.base import Channel, TextInProgress
 from ai_agents.context.compaction import merge_notices
-from ai_agents.core.exceptions import AIAgentsError, ProviderError
+from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ProviderError
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolCallPart, ToolCallStatus, ToolResultPart
 from ai_agents.guardrails.base import Finding
-from ai_agents.runner.approvals import record_waiting, start_approved
+from ai_agents.runner.decisions import record_waiting, start_approved
 from ai_agents.runner.ownership import ProcessOwner
-from ai_agents.runner.prepared_turn import PreparedTurn
+from ai_agents.runner.preparation import PreparedTurn
 from ai_agents.runner.recording import (
     MAX_ATTEMPTS,
     Answer,
@@ -38,13 +41,93 @@ from ai_agents.runner.recovery import (
     is_waiting,
     result_is_recorded,
 )
-from ai_agents.runner.writes import Writes
 from ai_agents.store import model_calls
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import CallRecord, CallStatus
 from ai_agents.store.runs import LeaseLost, OwnedRun
 
 T = TypeVar("T")
+_FIRST_DELAY_S = 0.05
+_LONGEST_DELAY_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+class Writes:
+    """Writes and reads that wait until the database is there.
+
+    `is_stopped` tells whether this process stopped the run on purpose: then a cancellation does not end a write.
+    """
+
+    def __init__(self, database: Database, run_id: str, *, is_stopped: Callable[[], bool]) -> None:
+        self._database = database
+        self._run_id = run_id
+        self._is_stopped = is_stopped
+        self._under_way: asyncio.Future[Any] | None = None
+
+    async def record(self, work: Callable[[Connection], T], find_recorded: Callable[[Connection], T | None]) -> T:
+        """Write until it is committed. `find_recorded` looks whether a commit happened whose answer was lost."""
+        delays = _delays()
+        while True:
+            try:
+                return await self._database.write(work)
+            except DatabaseUnavailable:
+                self._log_unavailable()
+            await asyncio.sleep(next(delays))
+            recorded = await self.once_available(lambda: self._database.read(find_recorded), delays)
+            if recorded is not None:
+                return recorded
+
+    async def once_available(self, read: Callable[[], Awaitable[T]], delays: Iterator[float] | None = None) -> T:
+        """The result of a read, once the database is there: a run waits for it as for a slow model."""
+        delays = delays or _delays()
+        while True:
+            try:
+                return await read()
+            except DatabaseUnavailable:
+                self._log_unavailable()
+            await asyncio.sleep(next(delays))
+
+    async def to_the_end(self, writing: Coroutine[Any, Any, T]) -> T:
+        """Finish writing even if this task is cancelled meanwhile; then raise the cancellation."""
+        task = self._under_way = asyncio.ensure_future(writing)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await self.finish()
+            raise
+
+    async def finish(self) -> None:
+        """Wait for a write under way, even if this task is cancelled again and again."""
+        while self._under_way is not None and not self._under_way.done():
+            try:
+                await asyncio.wait({self._under_way})
+            except asyncio.CancelledError:
+                if not self._is_stopped():
+                    raise
+
+    async def last(self, writing: Coroutine[Any, Any, T]) -> T:
+        """Finish writing even if this task is cancelled meanwhile; then raise a cancellation that was no stop."""
+        task: asyncio.Future[T] = asyncio.ensure_future(writing)
+        self._under_way = task
+        foreign: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError as error:
+                foreign = foreign if self._is_stopped() else error
+        if foreign is not None:
+            raise foreign
+        return task.result()
+
+    def _log_unavailable(self) -> None:
+        _log.warning("database unavailable, trying again", extra={"run_id": self._run_id})
+
+
+def _delays() -> Iterator[float]:
+    delay_s = _FIRST_DELAY_S
+    while True:
+        yield delay_s
+        delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
 
 
 class TurnRecorder:
@@ -94,25 +177,18 @@ class TurnRecorder:
         call = self._unrecorded = self._turn.meter.completed(response)
         answer = Answer(response.parts, call)
         findings = self._turn.take_findings()
-
-        async def write() -> None:
-            self.run = await self._writes.record(
-                lambda c: record_step(c, self.run, answer, response.tool_calls, waiting=waiting, findings=findings),
-                lambda c: find_next_step(c, self.run),
-            )
-            self._progress = self._unrecorded = None
-            self._recorded += 1
-
-        await self._writes.to_the_end(write())
+        await self._advance(
+            lambda c: record_step(c, self.run, answer, response.tool_calls, waiting=waiting, findings=findings),
+            lambda c: find_next_step(c, self.run),
+        )
+        self._recorded += 1
 
     async def result(self, result: ToolResultPart, *, status: ToolCallStatus = "finished") -> None:
         """Record how a tool call ended."""
         findings = self._turn.take_findings()
-        await self._writes.to_the_end(
-            self._writes.record(
-                lambda c: record_result(c, self.run, result, status=status, findings=findings),
-                lambda c: result_is_recorded(c, self.run, result.tool_call_id) or None,
-            )
+        await self._write(
+            lambda c: record_result(c, self.run, result, status=status, findings=findings),
+            lambda c: result_is_recorded(c, self.run, result.tool_call_id) or None,
         )
         self._turn.meter.tool_result(result)
         self._recorded += 1
@@ -131,15 +207,9 @@ class TurnRecorder:
             raise error
         self._unrecorded = call
         self._turn.take_findings()  # they belong to the void message
-
-        async def write() -> None:
-            self.run = await self._writes.record(
-                lambda c: record_retry(c, self.run, error.reason, call),
-                lambda c: find_next_step(c, self.run),
-            )
-            self._progress = self._unrecorded = None
-
-        await self._writes.to_the_end(write())
+        await self._advance(
+            lambda c: record_retry(c, self.run, error.reason, call), lambda c: find_next_step(c, self.run)
+        )
         return None
 
     # What the turn records.
@@ -147,34 +217,22 @@ class TurnRecorder:
     async def wait_for_approvals(self) -> bool:
         """Let the run wait for its approvals, without an owner; False if it is to be cancelled instead."""
         wait_s, notices = self._turn.limits.approval_s, self._notices()
-        return await self._writes.to_the_end(
-            self._writes.record(
-                lambda c: record_waiting(c, self.run, wait_s=wait_s, notices=notices),
-                lambda c: is_waiting(c, self.run) or None,
-            )
+        return await self._write(
+            lambda c: record_waiting(c, self.run, wait_s=wait_s, notices=notices),
+            lambda c: is_waiting(c, self.run) or None,
         )
 
     async def start_approved(self, again: Sequence[ToolCallPart]) -> list[ToolCallPart]:
         """Record that the approved calls begin; the calls. `again` are those that had begun before."""
         begun = {call.tool_call_id for call in again}
-        return await self._writes.to_the_end(
-            self._writes.record(
-                lambda c: start_approved(c, self.run),
-                lambda c: find_started(c, self.run, besides=begun),
-            )
+        return await self._write(
+            lambda c: start_approved(c, self.run), lambda c: find_started(c, self.run, besides=begun)
         )
 
     async def lost_call(self) -> None:
         """Record the model call that was under way when the run's former process died."""
         call = self._turn.meter.lost()
-
-        async def write() -> None:
-            self.run = await self._writes.record(
-                lambda c: record_lost(c, self.run, call),
-                lambda c: find_noted(c, self.run, call.id),
-            )
-
-        await self._writes.to_the_end(write())
+        await self._advance(lambda c: record_lost(c, self.run, call), lambda c: find_noted(c, self.run, call.id))
 
     async def end(self, ending: RunEnding) -> EndedRun | None:
         """Record the ending, even if this task is cancelled meanwhile; None where the run has another owner."""
@@ -199,12 +257,24 @@ class TurnRecorder:
         """
         call = self._unrecorded or self.aborted_call("cancelled")
         if call is not None:
-            await self._writes.to_the_end(
-                self._writes.record(
-                    lambda c: record_call_of_deleted_run(c, self.run, call),
-                    lambda c: model_calls.exists(c, call.id) or None,
-                )
+            await self._write(
+                lambda c: record_call_of_deleted_run(c, self.run, call),
+                lambda c: model_calls.exists(c, call.id) or None,
             )
+
+    async def _advance(
+        self, work: Callable[[Connection], OwnedRun], find_recorded: Callable[[Connection], OwnedRun | None]
+    ) -> None:
+        """Write what ends the message in progress; `run` is what the database holds then."""
+
+        async def write() -> None:
+            self.run = await self._writes.record(work, find_recorded)
+            self._progress = self._unrecorded = None
+
+        await self._writes.to_the_end(write())
+
+    async def _write(self, work: Callable[[Connection], T], find_recorded: Callable[[Connection], T | None]) -> T:
+        return await self._writes.to_the_end(self._writes.record(work, find_recorded))
 
     # What the turn asks.
 

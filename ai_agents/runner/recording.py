@@ -24,8 +24,7 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.guardrails.base import Finding
-from ai_agents.runner.follow_up import FollowUp
-from ai_agents.runner.ownership import NewLease
+from ai_agents.runner.ownership import FollowUp, NewLease
 from ai_agents.store import jobs, runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message
 from ai_agents.store.model_calls import CallRecord, cost_to_dict, insert_call

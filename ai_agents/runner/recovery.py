@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from ai_agents.core.types import ToolCallPart
-from ai_agents.runner.follow_up import FollowUp
+from ai_agents.runner.ownership import FollowUp
 from ai_agents.runner.recording import EndedRun
 from ai_agents.store import model_calls, runs, tool_calls
 from ai_agents.store.messages import find_message

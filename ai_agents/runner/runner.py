@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection
 
@@ -21,22 +21,34 @@ from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
-from ai_agents.runner.admission import AdmissionRequest, OnBusy
-from ai_agents.runner.approvals import Decision, decide
-from ai_agents.runner.cancellation import cancel
+from ai_agents.runner.admission import AdmissionRequest, MessageAdmission, OnBusy
+from ai_agents.runner.decisions import Decision, cancel, decide
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage
-from ai_agents.runner.message_admission import MessageAdmission
-from ai_agents.runner.preparation import TurnPreparer
-from ai_agents.runner.prepared_turn import RunLimits
+from ai_agents.runner.preparation import RunLimits, TurnPreparer
 from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
+from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.streams.reader import StreamReader
-from ai_agents.streams.resume import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.tools.registry import default_registry
 from ai_agents.tools.toolset import ToolSource
 
 Content = str | Sequence[TextPart | FilePart]
+
+
+class MessageOptions(TypedDict, total=False):
+    """How a message is sent. `attachments` are ids of files, which come after the content.
+
+    `on_busy` is "reject" unless it is given. A message with an `idempotency_key` is stored once; another request under
+    the same key, which its `fingerprint` tells, is refused. `is_admin`: the user's roles do not count.
+    """
+
+    attachments: Sequence[str]
+    metadata: Mapping[str, Any] | None
+    on_busy: OnBusy
+    idempotency_key: str | None
+    fingerprint: str
+    is_admin: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,35 +124,13 @@ class AgentRunner:
 
     # The main job.
 
-    async def run(
-        self,
-        thread_id: str,
-        user_id: str,
-        content: Content,
-        *,
-        attachments: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-        on_busy: OnBusy = "reject",
-        idempotency_key: str | None = None,
-        fingerprint: str = "",
-        is_admin: bool = False,
-    ) -> Message:
-        """Send a message and wait for the answer: the assistant's message. The options are those of `start`.
+    async def run(self, thread_id: str, user_id: str, content: Content, **options: Unpack[MessageOptions]) -> Message:
+        """Send a message and wait for the answer: the assistant's message. The options are `MessageOptions`.
 
         Raises what `start` raises, and what the run failed with: a `RunError`, `RunCancelled` if it was
         cancelled before any text.
         """
-        started = await self.start(
-            thread_id,
-            user_id,
-            content,
-            attachments=attachments,
-            metadata=metadata,
-            on_busy=on_busy,
-            idempotency_key=idempotency_key,
-            fingerprint=fingerprint,
-            is_admin=is_admin,
-        )
+        started = await self.start(thread_id, user_id, content, **options)
         outcome = await self.wait(thread_id, started.run["id"])
         if (problem := outcome.run["error"]) is not None:
             raise run_error(problem)
@@ -149,36 +139,14 @@ class AgentRunner:
         return outcome.message
 
     async def stream(
-        self,
-        thread_id: str,
-        user_id: str,
-        content: Content,
-        *,
-        attachments: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-        on_busy: OnBusy = "reject",
-        idempotency_key: str | None = None,
-        fingerprint: str = "",
-        is_admin: bool = False,
+        self, thread_id: str, user_id: str, content: Content, **options: Unpack[MessageOptions]
     ) -> AsyncGenerator[Event]:
-        """Send a message and yield the run's events to its last; `str(event)` is its text. The options are those of
-        `start`.
+        """Send a message and yield the run's events to its last; `str(event)` is its text.
 
-        Leaving the iteration leaves the run going. Raises what `start` raises; a failure after that is the
-        event `run.failed`.
+        The options are `MessageOptions`. Leaving the iteration leaves the run going. Raises what `start` raises; a
+        failure after that is the event `run.failed`.
         """
-        started = await self.start(
-            thread_id,
-            user_id,
-            content,
-            follow=True,
-            attachments=attachments,
-            metadata=metadata,
-            on_busy=on_busy,
-            idempotency_key=idempotency_key,
-            fingerprint=fingerprint,
-            is_admin=is_admin,
-        )
+        started = await self.start(thread_id, user_id, content, follow=True, **options)
         reader = await self.read_started(started)
         events = reader.events()
         try:
@@ -193,18 +161,13 @@ class AgentRunner:
         user_id: str,
         content: Content,
         *,
-        attachments: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-        on_busy: OnBusy = "reject",
-        idempotency_key: str | None = None,
-        fingerprint: str = "",
-        is_admin: bool = False,
         follow: bool = False,
+        **options: Unpack[MessageOptions],
     ) -> Started:
         """Store a message and begin to answer it, without waiting for the answer.
 
-        With `follow` the result has a reader of the run from its first event. `attachments` are ids of files, which
-        come after the content. If the caller is cancelled, the run may go on.
+        With `follow` the result has a reader of the run from its first event. If the caller is cancelled, the run may
+        go on.
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
         `GuardrailBlocked`, `InvalidRequest` for empty content and for files that the user may not read,
@@ -212,17 +175,7 @@ class AgentRunner:
         `SecondProcess`, `DatabaseUnavailable`.
         """
         await self.open()
-        request = AdmissionRequest(
-            thread_id=thread_id,
-            user_id=user_id,
-            parts=_parts(content, attachments),
-            metadata=dict(metadata or {}),
-            on_busy=on_busy,
-            idempotency_key=idempotency_key,
-            fingerprint=fingerprint,
-            is_admin=is_admin,
-            attachments=tuple(attachments),
-        )
+        request = AdmissionRequest(thread_id, user_id, _parts(content, options.get("attachments", ())), **options)
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
         try:

@@ -4,7 +4,7 @@ A reader holds no database connection and no queue. What comes while it is slow 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 
 from ai_agents.bus.base import Bus
@@ -15,9 +15,13 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
-from ai_agents.streams.cursor import Cursor
+from ai_agents.streams.cursor import Cursor, Frame
 from ai_agents.streams.log_watch import LogWatch
-from ai_agents.streams.sse import HEARTBEAT, PRELUDE, Frame
+
+# The first bytes of every stream: how soon a browser reconnects, and a comment that makes proxies pass the headers on.
+_PRELUDE = b"retry: 1000\n: ok\n\n"
+_HEARTBEAT = b": ping\n\n"
+
 
 # How soon a database that was away is asked again.
 _RETRY_S = 0.5
@@ -144,11 +148,11 @@ class StreamReader:
 
     async def sse(self) -> AsyncGenerator[bytes]:
         """The frames as bytes of an event stream; frames that come together are one chunk."""
-        yield PRELUDE
+        yield _PRELUDE
         frames = self.frames()
         try:
             async for batch in frames:
-                yield "".join([each.to_sse() for each in batch]).encode() if batch else HEARTBEAT
+                yield "".join([_to_sse(each) for each in batch]).encode() if batch else _HEARTBEAT
         finally:
             await frames.aclose()
 
@@ -228,3 +232,14 @@ class StreamReader:
     def _on_timer(self) -> None:
         self._timer = None
         self._wake()
+
+
+async def stream_as_sse(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
+    """The frames of the events of `AgentRunner.stream`, for a `text/event-stream` response."""
+    yield _PRELUDE
+    async for event in events:
+        yield _to_sse(Frame(event.type, event.id, json.dumps(dict(event.data)))).encode()
+
+
+def _to_sse(frame: Frame) -> str:
+    return f"event: {frame.type}\nid: {frame.id}\ndata: {frame.data}\n\n"

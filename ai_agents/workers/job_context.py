@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.context.contexts import Contexts
-from ai_agents.context.side_calls import CallPurpose
+from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse

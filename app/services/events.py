@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.types import JsonObject, LogRow
 from ai_agents.store import thread_log
+from ai_agents.streams.cursor import cursor_in_thread
 from ai_agents.streams.reader import StreamReader
-from ai_agents.streams.resume import cursor_in_thread
 from app.container import Container
 from app.services.access import ThreadReader
 from app.services.arguments import PageArguments, check_id

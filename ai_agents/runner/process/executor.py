@@ -15,9 +15,8 @@ from ai_agents.context.contexts import Contexts
 from ai_agents.core.event_loop import Unfinished
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
 from ai_agents.core.types import LogRow
-from ai_agents.runner.approvals import expire_approvals
-from ai_agents.runner.follow_up import FollowUp, HasFollowUp
-from ai_agents.runner.ownership import NewLease, ProcessOwner
+from ai_agents.runner.decisions import expire_approvals
+from ai_agents.runner.ownership import FollowUp, HasFollowUp, NewLease, ProcessOwner
 from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
 from ai_agents.runner.process.sole_process import sole_process

@@ -8,8 +8,7 @@ from sqlalchemy import Connection, select, update
 from ai_agents.core.ids import new_id
 from ai_agents.core.rows import Problem
 from ai_agents.core.table_rows import RunRow
-from ai_agents.runner.follow_up import FollowUp
-from ai_agents.runner.ownership import NewLease
+from ai_agents.runner.ownership import FollowUp, NewLease
 from ai_agents.runner.recording import MAX_ATTEMPTS, RunEnding, end_owned
 from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.models import RunTable

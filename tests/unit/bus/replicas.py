@@ -3,8 +3,7 @@
 from types import TracebackType
 from typing import Self
 
-from ai_agents.bus.base import Channel
-from ai_agents.bus.progress import TextInProgress, TextKind
+from ai_agents.bus.base import Channel, TextInProgress, TextKind
 from ai_agents.bus.redis import RedisBus
 from tests.support.waiting import eventually
 from tests.unit.bus.threads import message_begun, text_of

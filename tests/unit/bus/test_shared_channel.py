@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.bus import messages
+from ai_agents.bus.base import TextInProgress, TextKind
 from ai_agents.bus.messages import MessageWriter, TextUpdate
-from ai_agents.bus.progress import TextInProgress, TextKind
 from ai_agents.bus.shared_channel import SharedChannel
 from tests.unit.bus.threads import message_begun, row, text_of
 

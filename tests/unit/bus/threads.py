@@ -1,6 +1,6 @@
 """Rows and texts as tests need them."""
 
-from ai_agents.bus.progress import TextInProgress
+from ai_agents.bus.base import TextInProgress
 from ai_agents.core import json
 from ai_agents.core.types import LogRow
 

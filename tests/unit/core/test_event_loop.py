@@ -5,9 +5,8 @@ import time
 
 import pytest
 
-from ai_agents.bus.base import Channel
-from ai_agents.bus.progress import TextInProgress
-from ai_agents.core.event_loop import Pressure
+from ai_agents.bus.base import Channel, TextInProgress
+from ai_agents.core.event_loop import Pressure, pressure
 
 
 def _late(pressure: Pressure, seconds: float, *, times: int = 100) -> None:
@@ -50,6 +49,8 @@ def test_what_was_long_ago_says_nothing_of_now(monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The event loop has fallen behind, and stays so."""
+    monkeypatch.setattr(pressure, "is_late", True)
+    monkeypatch.setattr(Pressure, "note", lambda _pressure, _due: None)
     monkeypatch.setattr(Pressure, "pause_s", lambda _pressure, longest_s: longest_s)
 
 

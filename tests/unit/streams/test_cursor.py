@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.bus.progress import TextInProgress, TextKind
+from ai_agents.bus.base import TextInProgress, TextKind
 from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
 from ai_agents.core.exceptions import InvalidEventId
 from ai_agents.core.types import JsonObject, LogRow
-from ai_agents.streams.cursor import Cursor, parse_event_id
-from ai_agents.streams.sse import Frame
+from ai_agents.streams.cursor import Cursor, Frame, parse_event_id
 
 RUN, OTHER_RUN = "run", "other-run"
 

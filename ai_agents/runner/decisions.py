@@ -1,6 +1,6 @@
-"""Runs that wait for approvals: how a run begins to wait, how its calls are decided, and how it goes on.
+"""What people decide about runs: approvals of tool calls, and cancellation.
 
-A waiting run is only a row: no process owns it. Its lease says how long it waits.
+A run that waits for approvals is only a row: no process owns it. Its lease says how long it waits.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,10 @@ from sqlalchemy import Connection
 from ai_agents.core.exceptions import Conflict, ToolCallNotFound
 from ai_agents.core.rows import Notice, Run
 from ai_agents.core.table_rows import RunRow, RunValues
-from ai_agents.core.types import ToolCallPart, ToolResultPart
+from ai_agents.core.types import TERMINAL_RUN_STATUSES, ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
-from ai_agents.runner.follow_up import NO_FOLLOW_UP, FollowUp
-from ai_agents.runner.ownership import NewLease
-from ai_agents.runner.recording import finding_entries, insert_result, started_call_entry
+from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
+from ai_agents.runner.recording import end_unowned, finding_entries, insert_result, start_next, started_call_entry
 from ai_agents.store import pages, runs, thread_log, tool_calls
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
@@ -36,7 +35,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The run after a decision. To follow up: the run, where no call waits any more and it goes on here."""
+    """The run after a decision; the owner of one that is cancelled may still have to end it.
+
+    To follow up: the run, where no call waits any more and it goes on here, or the next run of the queue.
+    """
 
     run: Run
     follow_up: FollowUp = NO_FOLLOW_UP
@@ -128,3 +130,17 @@ def _resume(connection: Connection, row: RunRow, lease: NewLease | None) -> Deci
     reset_seq = thread_log.last_reset(connection, row["thread_id"], pages.MAX_SEQ)
     owned = owned_run(resumed, reset_seq=reset_seq, continued=True)
     return Decided(runs.to_public(resumed), FollowUp(owned, "resumed") if lease else NO_FOLLOW_UP)
+
+
+def cancel(connection: Connection, thread_id: str, run_id: str, lease: NewLease | None) -> Decided:
+    """Cancel a run. One that has ended stays as it is. Raises `RunNotFound`, `ThreadNotFound`."""
+    thread_log.lock(connection, thread_id)
+    row = runs.get_row(connection, thread_id, run_id)
+    if row["status"] in TERMINAL_RUN_STATUSES:
+        return Decided(runs.to_public(row))
+    if row["status"] == "running":
+        runs.request_cancel(connection, run_id)
+        return Decided(runs.to_public(row))
+    ended = end_unowned(connection, row)
+    next_run = start_next(connection, thread_id, lease) if row["status"] == "waiting" else None
+    return Decided(ended or runs.to_public(row), FollowUp(next_run))

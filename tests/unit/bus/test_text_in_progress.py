@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.bus.progress import TextInProgress, TextKind
+from ai_agents.bus.base import TextInProgress, TextKind
 
 KINDS: st.SearchStrategy[TextKind] = st.sampled_from(("text", "reasoning"))
 WRITINGS = st.lists(st.tuples(KINDS, st.text(max_size=6)), max_size=12)
