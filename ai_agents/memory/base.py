@@ -60,10 +60,7 @@ class MemoryStrategy(ABC):
         """The window of the thread as it is now: whole turns, with the newest message."""
 
     def fitted(self, *, max_tokens: int, estimate: Estimate) -> "MemoryStrategy":
-        """This strategy for a model that takes `max_tokens`, counted by `estimate`.
-
-        It lets a strategy count as the model's provider does, and stop reading where nothing more could be sent.
-        """
+        """This strategy for a model that takes `max_tokens`, counted by `estimate` as the model's provider counts."""
         return self
 
     @property

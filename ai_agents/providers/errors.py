@@ -69,12 +69,8 @@ def error_from_status(
     known = word if isinstance(word, str) and _WORD.fullmatch(word) else None
     facts = f"{status}, {known}" if known else f"{status}"
     if status == 429:
-        return ProviderRateLimited(
-            f"{provider} asks to slow down ({facts}).",
-            provider=provider,
-            retryable=known not in _NEVER_RETRYABLE,
-            retry_after_s=retry_after_s,
-        )
+        sentence, retryable = f"{provider} asks to slow down ({facts}).", known not in _NEVER_RETRYABLE
+        return ProviderRateLimited(sentence, provider=provider, retryable=retryable, retry_after_s=retry_after_s)
     if status in {408, 504}:
         return ProviderTimeout(f"{provider} took too long ({facts}).", provider=provider)
     if status >= 500 or status == 409:

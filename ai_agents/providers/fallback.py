@@ -62,10 +62,7 @@ class Candidate(ABC):
 
     @abstractmethod
     async def open(self) -> OpenModel:
-        """Make the model ready; called once, when it is the candidate's turn.
-
-        Raises `ProviderError`, and `RequestError` where this model cannot be sent the conversation.
-        """
+        """Make the model ready; called once. Raises `ProviderError`, and `RequestError` for an unfit conversation."""
 
 
 class FallbackChain(Generic[CandidateT]):

@@ -41,7 +41,6 @@ class HTTPProvider(Provider):
         self._building = asyncio.Lock()
 
     async def prepare(self) -> None:
-        """Import and build what the first request needs; with an SDK this takes a second or two."""
         await self._ready_transport()
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:

@@ -62,11 +62,20 @@ def ollama_files(model: str) -> FileRules:
 def to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
     """The request. What is stable from turn to turn comes first; the messages only grow."""
     names = ToolNames(request.tools)
-    messages = _messages_to_wire(request, names)
+    messages: list[JsonObject] = []
+    system = request.system
+    if request.output_schema is not None:
+        # Needed beside `format` too: the model does not see the format.
+        system = schema_instruction(system, request.output_schema)
+    if system and system.strip():
+        messages.append({"role": "system", "content": system})
+    current_turn = turn_start(request.messages)
+    for index, message in enumerate(request.messages):
+        messages += _message_to_wire(message, names, model=request.model if index >= current_turn else None)
     # A request that is too long is to fail, rather than to lose its beginning in silence.
     payload: JsonObject = {"model": request.model, "stream": True, "truncate": False, "shift": False}
     if request.tools:
-        payload["tools"] = functions_to_wire(request, names)
+        payload["tools"] = [{"type": "function", "function": each} for each in functions_to_wire(request, names)]
     elif request.output_schema is not None:
         # The format binds every answer. Beside it no tool could be called.
         payload["format"] = request.output_schema
@@ -99,20 +108,6 @@ def _context_size(payload: JsonObject, messages: list[JsonObject], settings: Mod
     while size < needed and size < _MAX_CONTEXT:
         size *= 2
     return size
-
-
-def _messages_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
-    messages: list[JsonObject] = []
-    system = request.system
-    if request.output_schema is not None:
-        # Needed beside `format` too: the model does not see the format.
-        system = schema_instruction(system, request.output_schema)
-    if system and system.strip():
-        messages.append({"role": "system", "content": system})
-    current_turn = turn_start(request.messages)
-    for index, message in enumerate(request.messages):
-        messages += _message_to_wire(message, names, model=request.model if index >= current_turn else None)
-    return messages
 
 
 def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str | None) -> list[JsonObject]:

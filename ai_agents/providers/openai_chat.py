@@ -66,7 +66,7 @@ def to_wire(request: ModelRequest, *, schema_enforced: bool = True) -> JsonObjec
         else:
             system = schema_instruction(system, request.output_schema)
     if request.tools:
-        payload["tools"] = functions_to_wire(request, names)
+        payload["tools"] = [{"type": "function", "function": each} for each in functions_to_wire(request, names)]
     messages = [{"role": "system", "content": system}] if system and system.strip() else []
     for message in request.messages:
         messages += _message_to_wire(message, names, model=request.model)

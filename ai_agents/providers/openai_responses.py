@@ -25,6 +25,7 @@ from ai_agents.providers.openai_models import NAME, OpenAIFacts, openai_facts
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
+    functions_to_wire,
     own_origin,
     result_text,
     tool_results_of,
@@ -60,7 +61,9 @@ def to_wire(request: ModelRequest) -> JsonObject:
         else:
             system = schema_instruction(system, request.output_schema)
     if request.tools:
-        payload["tools"] = _tools_to_wire(request, names)
+        # `strict` is true by default, which refuses the schemas of many tools.
+        functions = functions_to_wire(request, names)
+        payload["tools"] = [{"type": "function"} | each | {"strict": False} for each in functions]
     if system and system.strip():
         payload["instructions"] = system
     items = [item for message in request.messages for item in _message_to_wire(message, names, model=request.model)]
@@ -83,20 +86,6 @@ def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObjec
     if settings.reasoning == "none":
         return {"effort": facts.least} if facts.reasoning else None
     return {"effort": settings.reasoning, "summary": "auto"}
-
-
-def _tools_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
-    return [
-        {
-            "type": "function",
-            "name": names.to_wire(tool.name),
-            "description": tool.description,
-            "parameters": tool.parameters,
-            # The default is true, which refuses the schemas of many tools.
-            "strict": False,
-        }
-        for tool in request.tools
-    ]
 
 
 def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> list[JsonObject]:

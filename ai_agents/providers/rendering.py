@@ -33,7 +33,12 @@ class ToolNames:
         self._to_wire: dict[str, str] = {}
         self._from_wire: dict[str, str] = {}
         for tool in tools:
-            wire = self._free(tool.name)
+            plain = wire = _plain(tool.name)
+            number = 2
+            while wire in self._from_wire:
+                suffix = f"_{number}"
+                wire = plain[: MAX_NAME - len(suffix)] + suffix
+                number += 1
             self._to_wire[tool.name] = wire
             self._from_wire[wire] = tool.name
 
@@ -44,15 +49,6 @@ class ToolNames:
     def from_wire(self, name: str) -> str:
         """The tool that the model means by this name; the name itself where there is no such tool."""
         return self._from_wire.get(name, name)
-
-    def _free(self, name: str) -> str:
-        plain = wire = _plain(name)
-        number = 2
-        while wire in self._from_wire:
-            suffix = f"_{number}"
-            wire = plain[: MAX_NAME - len(suffix)] + suffix
-            number += 1
-        return wire
 
 
 def visible_texts(parts: Iterable[Part]) -> list[str]:
@@ -89,16 +85,9 @@ def tool_results_of(message: ModelMessage) -> list[ToolResultPart]:
 
 
 def functions_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
-    """The tools in the form of OpenAI's Chat Completions, which Ollama takes too."""
+    """The tools in the form that is common to OpenAI's APIs and Ollama's."""
     return [
-        {
-            "type": "function",
-            "function": {
-                "name": names.to_wire(tool.name),
-                "description": tool.description,
-                "parameters": tool.parameters,
-            },
-        }
+        {"name": names.to_wire(tool.name), "description": tool.description, "parameters": tool.parameters}
         for tool in request.tools
     ]
 
