@@ -35,12 +35,13 @@ class LineDecoder:
 
     def _split(self, chunk: bytes) -> list[bytes]:
         lines = chunk.split(b"\n")
-        self._rest += lines[0]
-        if len(self._rest) > MAX_LINE_BYTES:
+        if len(self._rest) + len(lines[0]) > MAX_LINE_BYTES:
             raise ValueError("a line is too long")
         if len(lines) == 1:
+            self._rest += chunk
             return []
-        lines[0] = bytes(self._rest)
+        if self._rest:
+            lines[0] = bytes(self._rest + lines[0])
         self._rest = bytearray(lines.pop())
         return lines
 
