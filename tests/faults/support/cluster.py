@@ -73,7 +73,7 @@ class Cluster:
         return str((await self.call(at, "POST", "/threads", {"agent_id": made["id"]})).ok(201)["id"])
 
     async def send(self, at: Replica, thread_id: str, text: str, **body: Any) -> dict[str, Any]:
-        """Let a message into the thread; its run, under way."""
+        """Send a message to the thread and return its run, which has not ended yet."""
         path = f"/threads/{thread_id}/messages"
         answer = await self.call(at, "POST", path, {"content": text} | body, prefer="respond-async")
         run: dict[str, Any] = answer.ok(202)
@@ -108,7 +108,7 @@ class Cluster:
         return EventSource(self.session, [replica.url for replica in replicas], path, Told(run_id=run_id), after=after)
 
     async def read(self, response: aiohttp.ClientResponse) -> Told:
-        """What a stream of a run tells, from its first event to its end."""
+        """Fold a stream of a run, from its first event to its end."""
         told: Told | None = None
         async for event in events_of(response):
             told = told or Told(run_id=event.data["run_id"])
@@ -166,7 +166,7 @@ class Cluster:
         return self.environment["AI_AGENTS_DATABASE_URL"]
 
     async def settle(self) -> None:
-        """End the readers. Raises `AssertionError` for what went wrong unseen since the last time."""
+        """End the readers. Raises `AssertionError` for faults in readers and logs since the last call."""
         reading, self._reading = self._reading, []
         failed = [task for task in reading if task.done() and not task.cancelled() and task.exception()]
         for task in reading:
@@ -201,7 +201,7 @@ class Answered:
 async def open_cluster(
     directory: Path, database_url: str, redis_url: str | None, **settings: str
 ) -> AsyncGenerator[Cluster]:
-    """A service to be, on these servers. At its end nothing may be left that went wrong unseen.
+    """A service on these servers, without processes yet. The end of the context fails on faults that its logs tell of.
 
     Leases are shorter than the product's, except where everything is run in full.
     """
