@@ -19,7 +19,6 @@ from ai_agents import get_provider
 from ai_agents.attachments.extraction import Extractor
 from ai_agents.attachments.kinds import PDF
 from ai_agents.attachments.storage import open_blob_store
-from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.exceptions import PackageMissing, ProviderNotConfigured
 from ai_agents.core.extras import PACKAGES
 from ai_agents.runner.handle import open_handle
@@ -137,12 +136,6 @@ async def test_a_provider_needs_its_package(monkeypatch: pytest.MonkeyPatch, nam
     with pytest.raises(ProviderNotConfigured, match="is not installed: pip install") as raised:
         await provider.prepare()
     assert raised.value.provider == name
-
-
-async def test_prices_are_unknown_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    hide(monkeypatch, "genai_prices")
-
-    await ModelCatalogue().load()
 
 
 async def test_redis_needs_celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_server: Any) -> None:
