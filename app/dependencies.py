@@ -11,10 +11,10 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security import APIKeyQuery
 from fastapi.security.base import SecurityBase
 
-from ai_agents.auth.roles import ThreadAccess
 from ai_agents.core.exceptions import InvalidEventId
 from ai_agents.store.idempotency import checked_key
 from ai_agents.store.pages import MAX_SEQ
+from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.cursor import parse_event_id
 from app.container import Container
 from app.errors import RateLimited, Unauthorized

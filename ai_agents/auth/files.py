@@ -24,11 +24,7 @@ def require_on_file(
 
 
 def attach(
-    connection: Connection,
-    user_id: str,
-    parts: Sequence[tuple[TextPart | FilePart, Loc]],
-    *,
-    is_admin: bool = False,
+    connection: Connection, user_id: str, parts: Sequence[tuple[TextPart | FilePart, Loc]], *, is_admin: bool = False
 ) -> tuple[TextPart | FilePart, ...]:
     """A message's parts, with the stored facts about their files in place of what the sender says.
 

@@ -10,15 +10,13 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AgentNotFound, PermissionDenied, ThreadNotFound
-from ai_agents.core.rows import Role
 from ai_agents.core.types import RoleName
 from ai_agents.store import roles
-from ai_agents.store.database import HasDatabase
-from ai_agents.store.roles import RANKS, ThreadRoles
+from ai_agents.store.database import Store, reading, writing
+from ai_agents.store.roles import RANKS, ThreadAccess, find_thread_roles
 
 ThreadAction = Literal["read", "send", "cancel", "approve", "update", "fork", "delete", "manage_roles"]
 AgentAction = Literal["read", "start_thread", "update", "delete", "manage_roles"]
-ThreadAccess = ThreadRoles
 
 _ON_THREAD: Mapping[ThreadAction, RoleName] = {
     "read": "viewer",
@@ -62,11 +60,6 @@ def may_send(thread_role: RoleName | None, agent_role: RoleName | None) -> bool:
     return may_on_thread("send", thread_role, agent_role)
 
 
-def access(connection: Connection, user_id: str, *, thread_id: str) -> ThreadAccess | None:
-    """A user's roles on a thread and its agent, in one statement; None if there is no such thread."""
-    return roles.find_thread_roles(connection, user_id, thread_id)
-
-
 def require_on_thread(
     connection: Connection, user_id: str, action: ThreadAction, thread_id: str, *, is_admin: bool = False
 ) -> ThreadAccess:
@@ -74,7 +67,7 @@ def require_on_thread(
 
     Raises `ThreadNotFound` if the user may not see the thread, `PermissionDenied` if they may not do this.
     """
-    found = access(connection, user_id, thread_id=thread_id)
+    found = find_thread_roles(connection, user_id, thread_id)
     if found is None or not (is_admin or may_on_thread("read", found.thread_role)):
         raise ThreadNotFound
     if not (is_admin or may_on_thread(action, found.thread_role, found.agent_role)):
@@ -101,27 +94,11 @@ def require_on_agent(
     return role
 
 
-class RoleAuth:
+class RoleAuth(Store):
     """Assigns roles on agents and threads, and checks them."""
 
-    def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
-
-    async def assign_role(self, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
-        """Give a user (`*`: every user) a role, which replaces their role there. Returns the role.
-
-        Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
-        """
-        return await self._db.write(
-            lambda c: roles.assign(c, user_id=user_id, role=role, resource_type=resource_type, resource_id=resource_id)
-        )
-
-    async def role_of(self, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:
-        """The stronger of the user's own role and that of every user; None if there is neither.
-
-        Raises `AgentNotFound`, `ThreadNotFound`, `InvalidRequest`.
-        """
-        return await self._db.read(lambda c: roles.get_role(c, user_id, resource_type, resource_id))
+    assign_role = writing(roles.assign)
+    role_of = reading(roles.get_role)
 
     async def may_see(self, user_id: str, resource_type: str, resource_id: str, *, is_admin: bool = False) -> bool:
         """Whether the resource exists and the user may see it."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from ai_agents.auth.files import attach
-from ai_agents.auth.roles import ThreadAccess, access, may_send
+from ai_agents.auth.roles import may_send
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.core.exceptions import (
     AgentDeleted,
@@ -34,6 +34,7 @@ from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.recording import end_unowned, finding_entries, started_entry
 from ai_agents.store import idempotency, runs, thread_log
 from ai_agents.store.messages import insert_message
+from ai_agents.store.roles import ThreadAccess, find_thread_roles
 from ai_agents.store.runs import owned_run
 from ai_agents.store.thread_log import Entry
 
@@ -225,7 +226,7 @@ def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
 
 
 def _visible_thread(connection: Connection, request: AdmissionRequest) -> ThreadAccess:
-    found = access(connection, request.user_id, thread_id=request.thread_id)
+    found = find_thread_roles(connection, request.user_id, request.thread_id)
     if found is None or (found.thread_role is None and not request.is_admin):
         raise ThreadNotFound
     return found

@@ -243,12 +243,7 @@ class History:
         return summaries.newest(self._connection, self._thread_id, through_seq=self._through_seq)
 
     def _slice(self, statement: Any, *, through_seq: int, count: int, after_seq: int = 0) -> list[ModelMessage]:
-        values = {
-            "thread_id": self._thread_id,
-            "after_seq": after_seq,
-            "through_seq": through_seq,
-            "count": count,
-        }
+        values = {"thread_id": self._thread_id, "after_seq": after_seq, "through_seq": through_seq, "count": count}
         return _to_messages(self._connection.execute(statement, values))
 
 

@@ -37,7 +37,7 @@ _ROLES = cast(Table, RoleAssignmentTable.__table__)
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadRoles:
+class ThreadAccess:
     """A user's roles on a thread and on its agent, and the agent as it is now.
 
     `active_run_id` is the thread's run that is running, or waiting for a person.
@@ -101,12 +101,12 @@ _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
 }
 
 
-def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> ThreadRoles | None:
+def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> ThreadAccess | None:
     """All that decides what a user may do with a thread, in one statement; None if there is no such thread."""
     row = connection.execute(_THREAD_ROLES, {"user_id": user_id, "thread_id": thread_id}).one_or_none()
     if row is None:
         return None
-    return ThreadRoles(
+    return ThreadAccess(
         thread_id=thread_id,
         agent_id=row.agent_id,
         agent_version=row.version,

@@ -42,11 +42,7 @@ _ACTIVE = prepared(_OF_THREAD.where(_RUNS.c.status.in_((_STATUS["running"], _STA
 _QUEUED = _OF_THREAD.where(_RUNS.c.status == _STATUS["queued"]).order_by(_RUNS.c.queue_position)
 _NEXT_QUEUED = prepared(_QUEUED.limit(1))
 _GET = prepared(_OF_THREAD.where(_RUNS.c.id == bindparam("b_id")))
-_OWNED = (
-    _RUNS.c.id == bindparam("b_id"),
-    _RUNS.c.fence == bindparam("b_fence"),
-    _RUNS.c.status == _STATUS["running"],
-)
+_OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), _RUNS.c.status == _STATUS["running"])
 
 
 # How many abandoned runs are read at once.

@@ -81,14 +81,7 @@ def insert_thread(
 ) -> str:
     """Write a new thread, its owner's role, and its initial messages with their log rows. Returns its id."""
     thread_id, now = new_id(), utc_now()
-    row = {
-        "id": thread_id,
-        **values,
-        "last_seq": len(drafts),
-        "version": 1,
-        "created_at": now,
-        "updated_at": now,
-    }
+    row = {"id": thread_id, **values, "last_seq": len(drafts), "version": 1, "created_at": now, "updated_at": now}
     connection.execute(insert(ThreadTable), row)
     if owner_id is not None:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="thread", resource_id=thread_id)
@@ -280,13 +273,7 @@ class ThreadStore(Store):
         """
         return await self._db.write(
             lambda c: create_thread(
-                c,
-                agent_id,
-                title=title,
-                summary=summary,
-                metadata=metadata,
-                messages=messages,
-                owner_id=owner_id,
+                c, agent_id, title=title, summary=summary, metadata=metadata, messages=messages, owner_id=owner_id
             ),
             long=bool(messages),
         )

@@ -32,8 +32,7 @@ from ai_agents.store.models import (
 )
 from ai_agents.store.threads import delete_thread
 from ai_agents.workers.erasure_rules import ERASED, RULES, Count, UserInThread, files_of, is_touched_by
-from ai_agents.workers.file_removal import FileRemoval
-from ai_agents.workers.job_context import Effect, JobContext
+from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids
 
 KIND = "erase_user"
 _PAGE = 100
@@ -106,11 +105,8 @@ class _Erasure:
 
     async def _do_each(self, find: Find, step: Callable[[Connection, str], Count]) -> None:
         """The step for each id that is found, in a transaction of its own."""
-        last_id = ""
-        while ids := await self._context.database.read(partial(find, after_id=last_id), long=True):
-            for found_id in ids:
-                await self._do(lambda c, found_id=found_id: step(c, found_id))  # type: ignore[misc]  # of the default's type
-            last_id = ids[-1]
+        async for found_id in all_ids(self._context.database, find):
+            await self._do(lambda c, found_id=found_id: step(c, found_id))  # type: ignore[misc]  # of the default's type
 
 
 def _remove_own(connection: Connection, user_id: str, but: type[Base] | None = None) -> Count:
@@ -133,10 +129,7 @@ def _is_sole_owner(resource_type: str, resource_id: InstrumentedAttribute[str], 
     """Whether the user owns it and no other user does."""
     own, others = aliased(RoleAssignmentTable), aliased(RoleAssignmentTable)
     owned = exists().where(
-        own.resource_type == resource_type,
-        own.resource_id == resource_id,
-        own.user_id == user_id,
-        own.role == "owner",
+        own.resource_type == resource_type, own.resource_id == resource_id, own.user_id == user_id, own.role == "owner"
     )
     shared = exists().where(
         others.resource_type == resource_type,

@@ -1,19 +1,19 @@
 """What a job's handler works with, and what it returns."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, select
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.contexts import CallPurpose, Contexts
-from ai_agents.core.exceptions import ThreadNotFound
+from ai_agents.core.exceptions import BlobMissing, FileNotFound, StorageUnavailable, ThreadNotFound
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
 from ai_agents.guardrails.base import Finding
 from ai_agents.guardrails.stream import REDACTED
-from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import thread_log
@@ -78,9 +78,49 @@ class JobContext:
         judged = await guards.judge_text(text)
         return JudgedText(thread_id, "" if judged.value == REDACTED else judged.value, judged.triggers)
 
-    def strategy(self, agent: Agent) -> MemoryStrategy:
-        """The agent's memory strategy."""
-        return self.contexts.requests.strategy(agent)
+
+class FileRemoval:
+    """Removes one file after the other. A file that cannot be removed holds up no other one, and `check` reports it."""
+
+    def __init__(self, attachments: Attachments | None) -> None:
+        self._attachments = attachments
+        self._left: list[str] = []
+        self._reason = "" if attachments is not None else "This process has no storage of files."
+        self._is_down = attachments is None
+
+    async def remove(self, file_id: str) -> bool:
+        """Whether this call removed the file with its bytes. Raises `Conflict` where a message refers to it."""
+        if self._attachments is None or self._is_down:
+            self._left.append(file_id)
+            return False
+        try:
+            await self._attachments.delete(file_id)
+        except FileNotFound:
+            return False
+        except StorageUnavailable as error:
+            self._left.append(file_id)
+            self._reason = self._reason or str(error)
+            # A storage that does not answer is not asked again for each file; a missing content says nothing of others.
+            self._is_down = not isinstance(error, BlobMissing)
+            return False
+        return True
+
+    def check(self) -> None:
+        """Raise `StorageUnavailable` if a file is left, with the reason of the first."""
+        if self._left:
+            raise StorageUnavailable(
+                f"{len(self._left)} files could not be removed, the first is {self._left[0]}: {self._reason} Every "
+                "process needs the same folder of files or the same bucket."
+            )
+
+
+async def all_ids(database: Database, find: Callable[..., list[str]]) -> AsyncGenerator[str]:
+    """All ids that `find(connection, after_id=...)` finds, page by page, in ascending order."""
+    last_id = ""
+    while ids := await database.read(partial(find, after_id=last_id), long=True):
+        for found_id in ids:
+            yield found_id
+        last_id = ids[-1]
 
 
 def agent_of_thread(connection: Connection, thread_id: str) -> Agent | None:

@@ -35,28 +35,18 @@ _log = logging.getLogger(__name__)
 class JobRunner:
     """Carries out jobs of one database. `owner` names the process in its claims."""
 
-    def __init__(
-        self,
-        context: JobContext,
-        *,
-        owner: str,
-        time_s: float = JOB_TIME_S,
-        lease_s: float = LEASE_S,
-        handlers: Mapping[str, Handler] = HANDLERS,
-    ) -> None:
+    def __init__(self, context: JobContext, *, owner: str, time_s: float = JOB_TIME_S) -> None:
         self.context = context
         self._database = context.database
         self._owner = owner
         self._time_s = time_s
-        self._lease_s = lease_s
-        self._handlers = handlers
 
     async def run(self, job_id: str) -> bool:
         """Carry the job out if it is due and unclaimed; whether it began here.
 
         Raises `DatabaseUnavailable`; then the job is tried again later.
         """
-        job = await self._database.write(lambda c: jobs.claim(c, job_id, owner=self._owner, lease_s=self._lease_s))
+        job = await self._database.write(lambda c: jobs.claim(c, job_id, owner=self._owner, lease_s=LEASE_S))
         if job is None:
             return False
         renewing = asyncio.create_task(self._renew(job), name=f"renew-job-{job.id}")
@@ -89,7 +79,7 @@ class JobRunner:
     async def _attempt(self, job: ClaimedJob) -> None:
         try:
             async with asyncio.timeout(self._time_s):
-                effect = await self._handler(job.kind)(self.context, job)
+                effect = await HANDLERS[job.kind](self.context, job)
             await self._database.write(lambda c: jobs.finish(c, job, effect(c)), long=True)
         except (JobLost, ThreadNotFound, DatabaseUnavailable):
             # The job is gone, or its row cannot be reached: there is nothing to record.
@@ -102,12 +92,6 @@ class JobRunner:
             _log.exception("job failed", extra={"job_id": job.id, "kind": job.kind})
             await self._fail(job, f"{type(error).__name__}: see the log.")
 
-    def _handler(self, kind: str) -> Handler:
-        handler = self._handlers.get(kind)
-        if handler is None:
-            raise LookupError(f"no handler for jobs of kind {kind!r}")
-        return handler
-
     async def _fail(self, job: ClaimedJob, reason: str) -> None:
         given_up = await self._database.write(lambda c: jobs.fail(c, job, reason[:_LONGEST_REASON]))
         event = "job given up" if given_up else "job failed, trying again later"
@@ -116,9 +100,9 @@ class JobRunner:
     async def _renew(self, job: ClaimedJob) -> None:
         """Renew the claim until this is cancelled or the claim is lost."""
         while True:
-            await asyncio.sleep(min(_RENEW_EVERY_S, self._lease_s / 3))
+            await asyncio.sleep(_RENEW_EVERY_S)
             try:
-                await self._database.write(lambda c: jobs.renew(c, job, lease_s=self._lease_s))
+                await self._database.write(lambda c: jobs.renew(c, job, lease_s=LEASE_S))
             except JobLost:
                 return
             except DatabaseUnavailable:

@@ -14,8 +14,7 @@ from ai_agents.store import jobs, processes, thread_log
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import FileTable, JobTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
 from ai_agents.store.threads import delete_thread
-from ai_agents.workers.file_removal import FileRemoval
-from ai_agents.workers.job_context import Effect, JobContext
+from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids
 
 KIND = "retention"
 LOOK_EVERY_S = 60.0
@@ -35,7 +34,7 @@ def request_retention(connection: Connection, periods: Mapping[str, int | None])
         return None
     if (waiting := jobs.find_open(connection, KIND, KIND)) is not None:
         return str(waiting["id"])
-    return str(jobs.insert_loose(connection, KIND, KIND, dict(periods))["id"])
+    return jobs.request(connection, None, KIND, KIND, payload=dict(periods))
 
 
 async def remove_expired(context: JobContext, job: ClaimedJob) -> Effect:
@@ -56,17 +55,11 @@ async def remove_expired(context: JobContext, job: ClaimedJob) -> Effect:
 
 
 async def _remove_threads(context: JobContext, job: ClaimedJob) -> int:
-    before = _before(job.payload.get("threads"))
-    removed, last_id = 0, ""
-    while before is not None:
-        ids = await context.database.read(partial(_idle_threads, before=before, after_id=last_id), long=True)
-        for thread_id in ids:
-            removed += await context.database.write(
-                partial(_remove_if_idle, thread_id=thread_id, before=before), long=True
-            )
-        if not ids:
-            break
-        last_id = ids[-1]
+    before, removed = _before(job.payload.get("threads")), 0
+    if before is not None:
+        async for thread_id in all_ids(context.database, partial(_idle_threads, before=before)):
+            remove = partial(_remove_if_idle, thread_id=thread_id, before=before)
+            removed += await context.database.write(remove, long=True)
     return removed
 
 
@@ -100,17 +93,12 @@ def _remove_if_idle(connection: Connection, thread_id: str, before: str) -> bool
 
 async def _remove_files(context: JobContext, job: ClaimedJob) -> int:
     """How many files are gone. Raises `StorageUnavailable` where one could not be removed, after all others."""
-    before = _before(job.payload.get("files"))
+    before, removed = _before(job.payload.get("files")), 0
     removal = FileRemoval(context.attachments)
-    removed, last_id = 0, ""
-    while before is not None:
-        ids = await context.database.read(partial(_unused_files, before=before, after_id=last_id), long=True)
-        for file_id in ids:
+    if before is not None:
+        async for file_id in all_ids(context.database, partial(_unused_files, before=before)):
             with suppress(Conflict):  # a message has come to refer to it
                 removed += await removal.remove(file_id)
-        if not ids:
-            break
-        last_id = ids[-1]
     removal.check()
     return removed
 

@@ -132,7 +132,7 @@ def _read(connection: Connection, context: JobContext, thread_id: str, range_key
     covers = found.covers_through_seq if found else 0
     if range_key != jobs.range_after(covers):
         return None
-    strategy = context.strategy(agent)
+    strategy = context.contexts.requests.strategy(agent)
     kept = (strategy if isinstance(strategy, Summarize) else Summarize()).recent
     most = _MAX_MESSAGES + kept
     messages = History(connection, thread_id).after(covers, limit=most)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from ai_agents.auth.roles import ThreadAccess
 from ai_agents.core.exceptions import AgentNotFound, PermissionDenied, ThreadNotFound
 from ai_agents.core.types import RoleName
+from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.services.arguments import check_id
 from app.services.identity import Principal

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from ai_agents.auth.roles import ThreadAccess
 from ai_agents.core.exceptions import MessageNotFound, RequestError, ThreadNotFound
 from ai_agents.core.rows import Message, Page
 from ai_agents.runner.runner import RunResult, Started
+from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from app.container import Container
 from app.schemas.common import to_parts

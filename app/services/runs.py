@@ -1,8 +1,9 @@
 """Runs: reading and cancelling them, and deciding on tool calls that wait for approval."""
 
-from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
+from ai_agents.auth.roles import ThreadAction, may_on_thread
 from ai_agents.core.exceptions import PermissionDenied, RunNotFound
 from ai_agents.core.rows import Page, Run
+from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.schemas.threads import Approval
 from app.services.arguments import PageArguments, check_id

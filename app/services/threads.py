@@ -6,7 +6,7 @@ from typing import cast
 
 from sqlalchemy import Connection
 
-from ai_agents.auth.roles import ThreadAccess, ThreadAction, may_on_thread
+from ai_agents.auth.roles import ThreadAction, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, MessageNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Agent, Page, Thread, ThreadChanges
@@ -14,6 +14,7 @@ from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import thread_log, threads
+from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.schemas.common import from_parts, to_parts
 from app.schemas.threads import CreateThread, InitialMessage, UpdateThread

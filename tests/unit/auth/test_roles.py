@@ -10,7 +10,6 @@ from ai_agents.auth.roles import (
     AgentAction,
     RoleAuth,
     ThreadAction,
-    access,
     can,
     may_on_agent,
     may_on_thread,
@@ -21,6 +20,7 @@ from ai_agents.core.ids import new_id
 from ai_agents.core.types import RoleName
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
+from ai_agents.store.roles import find_thread_roles
 from ai_agents.store.threads import ThreadStore
 
 ROLES: tuple[RoleName | None, ...] = (None, "viewer", "editor", "owner")
@@ -173,7 +173,7 @@ async def test_seeing_takes_a_role_and_a_thing(database: Database, agent_id: str
 
 
 async def test_access_is_the_role_or_not_found(database: Database, agent_id: str, thread_id: str) -> None:
-    found = await database.read(lambda c: access(c, "owner", thread_id=thread_id))
+    found = await database.read(lambda c: find_thread_roles(c, "owner", thread_id))
     assert found is not None
     assert (found.thread_role, found.agent_role, found.agent_version, found.agent_deleted) == (
         "owner",
@@ -181,7 +181,7 @@ async def test_access_is_the_role_or_not_found(database: Database, agent_id: str
         1,
         False,
     )
-    stranger = await database.read(lambda c: access(c, "stranger", thread_id=thread_id))
+    stranger = await database.read(lambda c: find_thread_roles(c, "stranger", thread_id))
     assert stranger is not None
     assert (stranger.thread_role, stranger.agent_role) == (None, None)
-    assert await database.read(lambda c: access(c, "owner", thread_id=new_id())) is None
+    assert await database.read(lambda c: find_thread_roles(c, "owner", new_id())) is None

@@ -19,7 +19,7 @@ from ai_agents.core.ids import is_id, new_id
 from ai_agents.store import roles
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
-from ai_agents.store.roles import RoleStore, ThreadRoles
+from ai_agents.store.roles import RoleStore, ThreadAccess
 from ai_agents.store.threads import ThreadStore
 
 
@@ -137,15 +137,15 @@ async def test_access_in_one_go(store: RoleStore, database: Database, agents: Ag
     agent_id = (await agents.create("a", owner_id="ann"))["id"]
     thread_id = (await threads.create(agent_id, owner_id="bea"))["id"]
 
-    async def found(user_id: str) -> ThreadRoles | None:
+    async def found(user_id: str) -> ThreadAccess | None:
         return await database.read(lambda c: roles.find_thread_roles(c, user_id, thread_id))
 
-    assert await found("ann") == ThreadRoles(thread_id, agent_id, 1, False, None, "owner")
-    assert await found("bea") == ThreadRoles(thread_id, agent_id, 1, False, "owner", None)
+    assert await found("ann") == ThreadAccess(thread_id, agent_id, 1, False, None, "owner")
+    assert await found("bea") == ThreadAccess(thread_id, agent_id, 1, False, "owner", None)
     await store.assign("*", "viewer", "agent", agent_id)
     await agents.update(agent_id, {"name": "b"})
     await agents.delete(agent_id)
-    assert await found("bea") == ThreadRoles(thread_id, agent_id, 2, True, "owner", "viewer")
+    assert await found("bea") == ThreadAccess(thread_id, agent_id, 2, True, "owner", "viewer")
     assert await database.read(lambda c: roles.find_thread_roles(c, "ann", new_id())) is None
 
 
