@@ -31,15 +31,9 @@ def attach(
     Each part comes with its place in the request. The files cannot be deleted before the transaction has ended.
     Raises `InvalidRequest` with the place of a file that does not exist or that this user may not read.
     """
-    asked = files.file_ids_of(part for part, _ in parts)
+    asked = {part.file_id for part, _ in parts if isinstance(part, FilePart)}
     found = files.hold_files(connection, asked, reader_id=None if is_admin else user_id)
-    attached: list[TextPart | FilePart] = []
     for part, loc in parts:
-        if isinstance(part, FilePart):
-            known = found.get(part.file_id)
-            if known is None:
-                raise InvalidRequest("There is no such file.", loc=loc)
-            attached.append(known)
-        else:
-            attached.append(part)
-    return tuple(attached)
+        if isinstance(part, FilePart) and part.file_id not in found:
+            raise InvalidRequest("There is no such file.", loc=loc)
+    return tuple(found[part.file_id] if isinstance(part, FilePart) else part for part, _ in parts)

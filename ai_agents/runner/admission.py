@@ -276,7 +276,6 @@ def _insert_user_message(
         parts=request.parts,
         status="queued" if seq is None else "completed",
         user_id=request.user_id,
-        usage=None,
-        metadata=dict(request.metadata or {}),
+        metadata=request.metadata,
         created_at=new["created_at"],
     )

@@ -320,10 +320,8 @@ def _insert_answer(connection: Connection, run: OwnedRun, answer: Answer, *, seq
         role="assistant",
         parts=answer.parts,
         status=answer.status,
-        user_id=None,
         usage=answer.call.usage,
         cost=answer.call.cost_to_dict(),
-        metadata={},
         created_at=utc_now(),
     )
 
@@ -356,10 +354,6 @@ def insert_result(
         seq=seq,
         role="tool",
         parts=[result] if result.kept_as is None else [result, result.kept_as],
-        status="completed",
-        user_id=None,
-        usage=None,
-        metadata={},
         created_at=utc_now(),
     )
     facts = {

@@ -1,6 +1,6 @@
 """Rows of files: who uploaded them, and which messages refer to them. Their bytes are in the blob store."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, or_, select
@@ -9,7 +9,7 @@ from ai_agents.core.exceptions import Conflict, FileNotFound
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import File, only
 from ai_agents.core.table_rows import FileRow
-from ai_agents.core.types import FilePart, Part
+from ai_agents.core.types import FilePart
 from ai_agents.store.database import Store
 from ai_agents.store.models import FileTable, MessageFileTable, RoleAssignmentTable
 
@@ -64,11 +64,8 @@ def get_file(connection: Connection, file_id: str, *, reader_id: str | None = No
 
     Raises `FileNotFound`.
     """
-    if reader_id is None:
-        found = connection.execute(_FIND, {"file_id": file_id})
-    else:
-        found = connection.execute(_FIND_READABLE, {"file_id": file_id, "reader_id": reader_id})
-    row = found.mappings().one_or_none()
+    values = {"file_id": file_id, "reader_id": reader_id}
+    row = connection.execute(_FIND if reader_id is None else _FIND_READABLE, values).mappings().one_or_none()
     if row is None:
         raise FileNotFound
     return cast("FileRow", dict(row))
@@ -83,11 +80,8 @@ def hold_files(
     """
     if not file_ids:
         return {}
-    values: dict[str, Any] = {"file_ids": sorted(set(file_ids))}
-    if reader_id is None:
-        found = connection.execute(_HOLD, values)
-    else:
-        found = connection.execute(_HOLD_READABLE, values | {"reader_id": reader_id})
+    values = {"file_ids": sorted(set(file_ids)), "reader_id": reader_id}
+    found = connection.execute(_HOLD if reader_id is None else _HOLD_READABLE, values)
     return {row["id"]: to_part(row) for row in found.mappings()}
 
 
@@ -116,11 +110,6 @@ def lock_content(connection: Connection, sha256: str) -> None:
     if connection.dialect.name == "postgresql":
         key = int.from_bytes(bytes.fromhex(sha256[:16]), signed=True)
         connection.execute(select(func.pg_advisory_xact_lock(key)))
-
-
-def file_ids_of(parts: Iterable[Part]) -> list[str]:
-    """The ids of the files in these parts, in their order, each once."""
-    return list(dict.fromkeys(part.file_id for part in parts if isinstance(part, FilePart)))
 
 
 def to_part(row: Mapping[Any, Any]) -> FilePart:

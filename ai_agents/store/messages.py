@@ -76,12 +76,12 @@ def insert_message(
     seq: int | None,
     role: MessageRole,
     parts: Sequence[Part],
-    status: MessageStatus,
-    user_id: str | None,
-    usage: Usage | None,
-    metadata: Mapping[str, Any],
     created_at: str,
+    status: MessageStatus = "completed",
+    user_id: str | None = None,
+    usage: Usage | None = None,
     cost: Money | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Message:
     """Write a message and return it as clients see it. `seq` is None for a queued message.
 
@@ -99,7 +99,7 @@ def insert_message(
         "user_id": user_id,
         "usage": None if usage is None else usage.to_dict(),
         "cost": cost,
-        "metadata": dict(metadata),
+        "metadata": dict(metadata or {}),
         "created_at": created_at,
     }
     connection.execute(_INSERT, row)

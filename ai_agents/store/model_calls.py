@@ -1,7 +1,7 @@
 """Model calls: what each of them used and cost, aborted ones included, and sums of that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal, cast
@@ -50,7 +50,6 @@ def insert_call(
     user_id: str | None,
 ) -> None:
     """Record a call. `user_id` is the user for whom it was made; without a run it was made for the service."""
-    usage = call.usage
     row = {
         "id": call.id,
         "run_id": run_id,
@@ -59,12 +58,7 @@ def insert_call(
         "user_id": user_id,
         "provider": call.provider,
         "model": call.model,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "estimated": usage.estimated,
+        **asdict(call.usage),
         "cost_pico_usd": to_pico(call.cost),
         "outcome": call.outcome,
         "created_at": utc_now(),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
     Table,
@@ -137,9 +138,11 @@ def assign(connection: Connection, user_id: str, role: str, resource_type: str, 
     name = _checked_role(user_id, role)
     kind = checked_type(resource_type)
     _lock_resource(connection, kind, resource_id)
-    found = _find_of_user(connection, user_id, kind, resource_id)
-    if found is None:
+    of_user = select(_ROLES).where(*_on(kind, resource_id), RoleAssignmentTable.user_id == user_id)
+    row = connection.execute(of_user).mappings().one_or_none()
+    if row is None:
         return insert_role(connection, user_id=user_id, role=name, resource_type=kind, resource_id=resource_id)
+    found = only(Role, row)
     if found["role"] == "owner" and name != "owner":
         _check_another_owner(connection, found)
     connection.execute(update(RoleAssignmentTable).where(RoleAssignmentTable.id == found["id"]).values(role=name))
@@ -183,20 +186,14 @@ def remove(connection: Connection, role_id: str) -> Role:
 
 def remove_all(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
     """Delete every role on a resource that is being deleted."""
-    connection.execute(
-        delete(RoleAssignmentTable).where(
-            RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
-        )
-    )
+    connection.execute(delete(RoleAssignmentTable).where(*_on(resource_type, resource_id)))
 
 
 def list_on(
     connection: Connection, resource_type: str, resource_id: str, *, limit: int = 20, after: str | None = None
 ) -> Page[Role]:
     """A page of the roles on a resource, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-    statement = select(_ROLES).where(
-        RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
-    )
+    statement = select(_ROLES).where(*_on(resource_type, resource_id))
     return pages.newest_first(
         connection, statement, RoleAssignmentTable, limit=limit, after=after, to_dict=lambda row: only(Role, row)
     )
@@ -266,24 +263,15 @@ def _lock_resource(connection: Connection, resource_type: ResourceType, resource
 
 
 def _check_another_owner(connection: Connection, role: Role) -> None:
-    others = select(RoleAssignmentTable.id).where(
-        RoleAssignmentTable.resource_type == role["resource_type"],
-        RoleAssignmentTable.resource_id == role["resource_id"],
-        RoleAssignmentTable.role == "owner",
-        RoleAssignmentTable.id != role["id"],
+    owners = select(RoleAssignmentTable.id).where(
+        *_on(role["resource_type"], role["resource_id"]), RoleAssignmentTable.role == "owner"
     )
-    if connection.execute(others.limit(1)).one_or_none() is None:
+    if connection.scalar(owners.where(RoleAssignmentTable.id != role["id"]).limit(1)) is None:
         raise LastOwner
 
 
-def _find_of_user(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> Role | None:
-    statement = select(_ROLES).where(
-        RoleAssignmentTable.resource_type == resource_type,
-        RoleAssignmentTable.resource_id == resource_id,
-        RoleAssignmentTable.user_id == user_id,
-    )
-    row = connection.execute(statement).mappings().one_or_none()
-    return None if row is None else only(Role, row)
+def _on(resource_type: str, resource_id: str) -> tuple[ColumnElement[bool], ...]:
+    return RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
 
 
 def _of_rank(rank: int | None) -> RoleName | None:

@@ -56,8 +56,13 @@ _LAST_RESET = prepared(
 
 def lock(connection: Connection, thread_id: str) -> None:
     """Make other writers of the thread wait until this transaction ends. Raises `ThreadNotFound`."""
-    if connection.execute(_LOCK, {"b_thread": thread_id}).scalar_one_or_none() is None:
+    if not try_lock(connection, thread_id):
         raise ThreadNotFound
+
+
+def try_lock(connection: Connection, thread_id: str) -> bool:
+    """As `lock`; False if there is no such thread."""
+    return connection.execute(_LOCK, {"b_thread": thread_id}).scalar_one_or_none() is not None
 
 
 def reserve(connection: Connection, thread_id: str, count: int) -> int:

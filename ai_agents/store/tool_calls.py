@@ -6,7 +6,7 @@ After a crash, this is all that the run's next owner knows about them.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from ai_agents.core.ids import utc_now
 from ai_agents.core.parts import part_from_stored, part_to_stored
@@ -57,11 +57,7 @@ def decide(connection: Connection, run_id: str, tool_call_id: str, *, approved: 
     """Record the decision on a waiting call; False if it does not wait."""
     statement = (
         update(ToolCallTable)
-        .where(
-            ToolCallTable.run_id == run_id,
-            ToolCallTable.tool_call_id == tool_call_id,
-            ToolCallTable.status == "waiting",
-        )
+        .where(*_this(run_id, tool_call_id), ToolCallTable.status == "waiting")
         .values(status="approved" if approved else "refused", approval={"approved": approved, "reason": reason})
     )
     return connection.execute(statement).rowcount == 1
@@ -71,11 +67,7 @@ def finish(connection: Connection, run_id: str, tool_call_id: str, *, status: To
     """Record how a call ended (`finished`, `refused` or `unknown`); False if that is recorded already."""
     statement = (
         update(ToolCallTable)
-        .where(
-            ToolCallTable.run_id == run_id,
-            ToolCallTable.tool_call_id == tool_call_id,
-            ToolCallTable.finished_at.is_(None),
-        )
+        .where(*_this(run_id, tool_call_id), ToolCallTable.finished_at.is_(None))
         .values(status=status, finished_at=utc_now())
     )
     return connection.execute(statement).rowcount == 1
@@ -83,10 +75,7 @@ def finish(connection: Connection, run_id: str, tool_call_id: str, *, status: To
 
 def find(connection: Connection, run_id: str, tool_call_id: str) -> ToolCallPart | None:
     """A call of this run."""
-    statement = select(ToolCallTable.part).where(
-        ToolCallTable.run_id == run_id, ToolCallTable.tool_call_id == tool_call_id
-    )
-    part = connection.execute(statement).scalar_one_or_none()
+    part = connection.scalar(select(ToolCallTable.part).where(*_this(run_id, tool_call_id)))
     return None if part is None else _to_call(part)
 
 
@@ -98,6 +87,10 @@ def list_open(connection: Connection, run_id: str) -> list[OpenCall]:
         .order_by(ToolCallTable.created_at, ToolCallTable.position)
     )
     return [OpenCall(_to_call(row.part), row.status) for row in connection.execute(statement)]
+
+
+def _this(run_id: str, tool_call_id: str) -> tuple[ColumnElement[bool], ...]:
+    return ToolCallTable.run_id == run_id, ToolCallTable.tool_call_id == tool_call_id
 
 
 def _to_call(stored: JsonObject) -> ToolCallPart:

@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.rows import Job
 from ai_agents.core.types import JsonObject
 from ai_agents.store import jobs, roles, thread_log
@@ -32,10 +31,9 @@ from ai_agents.store.models import (
 )
 from ai_agents.store.threads import delete_thread
 from ai_agents.workers.erasure_rules import ERASED, RULES, Count, UserInThread, files_of, is_touched_by
-from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids
+from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids, next_ids
 
 KIND = "erase_user"
-_PAGE = 100
 _LOOK_AGAIN_S = 1.0
 Step = Callable[[Connection], Count]
 Find = Callable[..., list[str]]
@@ -127,31 +125,20 @@ def _has_active_run(connection: Connection, user_id: str) -> bool:
 
 def _is_sole_owner(resource_type: str, resource_id: InstrumentedAttribute[str], user_id: str) -> ColumnElement[bool]:
     """Whether the user owns it and no other user does."""
-    own, others = aliased(RoleAssignmentTable), aliased(RoleAssignmentTable)
-    owned = exists().where(
-        own.resource_type == resource_type, own.resource_id == resource_id, own.user_id == user_id, own.role == "owner"
+    held = aliased(RoleAssignmentTable)
+    owners = select(held.user_id).where(
+        held.resource_type == resource_type, held.resource_id == resource_id, held.role == "owner"
     )
-    shared = exists().where(
-        others.resource_type == resource_type,
-        others.resource_id == resource_id,
-        others.user_id != user_id,
-        others.role == "owner",
-    )
-    return and_(owned, ~shared)
+    return and_(owners.where(held.user_id == user_id).exists(), ~owners.where(held.user_id != user_id).exists())
 
 
 def _sole_threads(connection: Connection, user_id: str, after_id: str) -> list[str]:
-    found = select(ThreadTable.id).where(ThreadTable.id > after_id, _is_sole_owner("thread", ThreadTable.id, user_id))
-    return list(connection.execute(found.order_by(ThreadTable.id).limit(_PAGE)).scalars())
+    return next_ids(connection, ThreadTable.id, after_id, _is_sole_owner("thread", ThreadTable.id, user_id))
 
 
 def _remove_thread(connection: Connection, thread_id: str, user_id: str) -> Count:
-    try:
-        thread_log.lock(connection, thread_id)
-    except ThreadNotFound:
-        return {}
     sole = select(ThreadTable.id).where(ThreadTable.id == thread_id, _is_sole_owner("thread", ThreadTable.id, user_id))
-    if connection.execute(sole).scalar_one_or_none() is None:
+    if not thread_log.try_lock(connection, thread_id) or connection.scalar(sole) is None:
         return {}
     messages = select(func.count()).where(MessageTable.thread_id == thread_id)
     removed = {"threads": 1, "messages": connection.execute(messages).scalar_one()}
@@ -162,17 +149,12 @@ def _remove_thread(connection: Connection, thread_id: str, user_id: str) -> Coun
 def _shared_threads(connection: Connection, user_id: str, after_id: str) -> list[str]:
     wrote = select(MessageTable.thread_id).where(is_touched_by(user_id))
     ran = select(RunTable.thread_id).where(RunTable.user_id == user_id)
-    found = select(ThreadTable.id).where(
-        ThreadTable.id > after_id, or_(ThreadTable.id.in_(wrote), ThreadTable.id.in_(ran))
-    )
-    return list(connection.execute(found.order_by(ThreadTable.id).limit(_PAGE)).scalars())
+    return next_ids(connection, ThreadTable.id, after_id, or_(ThreadTable.id.in_(wrote), ThreadTable.id.in_(ran)))
 
 
 def _redact_thread(connection: Connection, thread_id: str, user_id: str) -> Count:
     """Remove what the user wrote in a thread of others, the files that the user attached, and what was made of both."""
-    try:
-        thread_log.lock(connection, thread_id)
-    except ThreadNotFound:
+    if not thread_log.try_lock(connection, thread_id):
         return {}
     user = UserInThread(user_id, thread_id, frozenset(files_of(connection, user_id)))
     removed: dict[str, int] = {}
@@ -183,8 +165,7 @@ def _redact_thread(connection: Connection, thread_id: str, user_id: str) -> Coun
 
 
 def _sole_agents(connection: Connection, user_id: str, after_id: str) -> list[str]:
-    found = select(AgentTable.id).where(AgentTable.id > after_id, _is_sole_owner("agent", AgentTable.id, user_id))
-    return list(connection.execute(found.order_by(AgentTable.id).limit(_PAGE)).scalars())
+    return next_ids(connection, AgentTable.id, after_id, _is_sole_owner("agent", AgentTable.id, user_id))
 
 
 def _remove_agent(connection: Connection, agent_id: str) -> Count:

@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.contexts import CallPurpose, Contexts
@@ -21,6 +22,7 @@ from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
 from ai_agents.store.models import AgentTable, ThreadTable
 
+_PAGE = 100
 # Writes a job's effect and gives the job's result. It runs in the transaction that marks the job as completed, so that
 # there is both or neither. It may run twice, so it first checks whether the effect is still wanted.
 Effect = Callable[[Connection], JsonObject]
@@ -121,6 +123,13 @@ async def all_ids(database: Database, find: Callable[..., list[str]]) -> AsyncGe
         for found_id in ids:
             yield found_id
         last_id = ids[-1]
+
+
+def next_ids(
+    connection: Connection, id: InstrumentedAttribute[str], after_id: str, *conditions: ColumnElement[bool]
+) -> list[str]:
+    """A page of the ids after this one that fit the conditions, in ascending order."""
+    return list(connection.scalars(select(id).where(id > after_id, *conditions).order_by(id).limit(_PAGE)))
 
 
 def agent_of_thread(connection: Connection, thread_id: str) -> Agent | None:

@@ -7,19 +7,18 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
 
-from ai_agents.core.exceptions import Conflict, ThreadNotFound
+from ai_agents.core.exceptions import Conflict
 from ai_agents.core.ids import format_time
 from ai_agents.core.types import JsonObject
 from ai_agents.store import jobs, processes, thread_log
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import FileTable, JobTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
 from ai_agents.store.threads import delete_thread
-from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids
+from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids, next_ids
 
 KIND = "retention"
 LOOK_EVERY_S = 60.0
 EVERY_S = 3600.0
-_PAGE = 100
 # After this, the receipts of retention jobs are removed.
 _JOBS_KEPT = timedelta(days=30)
 
@@ -64,8 +63,7 @@ async def _remove_threads(context: JobContext, job: ClaimedJob) -> int:
 
 
 def _idle_threads(connection: Connection, before: str, after_id: str) -> list[str]:
-    found = select(ThreadTable.id).where(ThreadTable.created_at < before, ThreadTable.id > after_id, _is_idle(before))
-    return list(connection.execute(found.order_by(ThreadTable.id).limit(_PAGE)).scalars())
+    return next_ids(connection, ThreadTable.id, after_id, ThreadTable.created_at < before, _is_idle(before))
 
 
 def _is_idle(before: str) -> ColumnElement[bool]:
@@ -80,12 +78,8 @@ def _is_idle(before: str) -> ColumnElement[bool]:
 
 def _remove_if_idle(connection: Connection, thread_id: str, before: str) -> bool:
     """Remove the thread if it is still idle; whether it was."""
-    try:
-        thread_log.lock(connection, thread_id)
-    except ThreadNotFound:
-        return False
     idle = select(ThreadTable.id).where(ThreadTable.id == thread_id, _is_idle(before))
-    if connection.execute(idle).scalar_one_or_none() is None:
+    if not thread_log.try_lock(connection, thread_id) or connection.scalar(idle) is None:
         return False
     delete_thread(connection, thread_id)
     return True
@@ -105,8 +99,7 @@ async def _remove_files(context: JobContext, job: ClaimedJob) -> int:
 
 def _unused_files(connection: Connection, before: str, after_id: str) -> list[str]:
     referred = exists().where(MessageFileTable.file_id == FileTable.id)
-    found = select(FileTable.id).where(FileTable.created_at < before, FileTable.id > after_id, ~referred)
-    return list(connection.execute(found.order_by(FileTable.id).limit(_PAGE)).scalars())
+    return next_ids(connection, FileTable.id, after_id, FileTable.created_at < before, ~referred)
 
 
 def _before(days: int | None) -> str | None:
