@@ -39,7 +39,7 @@ class Runtime:
         Raises `TimeoutError` after `timeout_s`, once the job is cancelled and has cleaned up. Celery's soft time limit
         cannot be used for this: it interrupts the waiting thread and leaves the job pending in the loop.
         """
-        running = asyncio.run_coroutine_threadsafe(_limited(job, timeout_s), self._loop)
+        running = asyncio.run_coroutine_threadsafe(asyncio.wait_for(job, timeout_s), self._loop)
         try:
             return running.result()
         except BaseException:
@@ -63,11 +63,6 @@ class Runtime:
             self._thread.join(_CLOSING_S)
             if not self._thread.is_alive():
                 self._loop.close()
-
-
-async def _limited(job: Coroutine[Any, Any, T], timeout_s: float) -> T:
-    async with asyncio.timeout(timeout_s):
-        return await job
 
 
 _current: Runtime | None = None

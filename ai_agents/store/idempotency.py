@@ -72,8 +72,7 @@ def find(connection: Connection, user_id: str, key: str, fingerprint: str) -> Re
 
 def exists(connection: Connection, user_id: str, key: str) -> bool:
     """Whether the user has used this key for any request."""
-    found = connection.execute(_FIND, {"user_id": user_id, "key": key, "oldest": _oldest()})
-    return found.one_or_none() is not None
+    return connection.scalar(_FIND, {"user_id": user_id, "key": key, "oldest": _oldest()}) is not None
 
 
 def remember(

@@ -6,11 +6,11 @@ several, and a process that was thought dead cannot write any more.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import Conflict, JobNotFound
@@ -41,6 +41,8 @@ _ANEW = {
     "lease_expires_at": None,
     "due_at": 0.0,
 }
+# Without an owner, and not sent to a queue.
+_RELEASED = {"status": "queued", "lease_owner": None, "lease_expires_at": None, "sent_at": None}
 
 
 class JobLost(Exception):
@@ -135,7 +137,8 @@ def claim(connection: Connection, job_id: str, *, owner: str, lease_s: float) ->
     row = connection.execute(statement).mappings().one_or_none()
     if row is None:
         return None
-    job = _claimed(row)
+    claimed = {each.name: row[each.name] for each in fields(ClaimedJob)}
+    job = ClaimedJob(**{**claimed, "payload": row["payload"] or {}})
     if job.attempts > MAX_ATTEMPTS:
         _park(connection, job, _LOST, attempts=MAX_ATTEMPTS)
         return None
@@ -175,34 +178,17 @@ def fail(connection: Connection, job: ClaimedJob, reason: str, *, retryable: boo
         return True
     wait_s = min(_BACKOFF_S * 2 ** (job.attempts - 1), _LONGEST_BACKOFF_S)
     due_at = database_now(connection.dialect.name) + wait_s
-    _write(connection, job, {**_released(), "due_at": due_at, "error": reason})
+    _write(connection, job, {**_RELEASED, "due_at": due_at, "error": reason})
     return False
 
 
 def give_back(connection: Connection, job: ClaimedJob) -> None:
     """Return the job to the queue, as if it had not been begun here. Raises `JobLost`."""
-    _write(connection, job, {**_released(), "due_at": 0.0, "attempts": job.attempts - 1})
-
-
-def _claimed(row: RowMapping) -> ClaimedJob:
-    return ClaimedJob(
-        id=row["id"],
-        thread_id=row["thread_id"],
-        kind=row["kind"],
-        range_key=row["range_key"],
-        payload=row["payload"] or {},
-        attempts=row["attempts"],
-        fence=row["fence"],
-    )
+    _write(connection, job, {**_RELEASED, "due_at": 0.0, "attempts": job.attempts - 1})
 
 
 def _park(connection: Connection, job: ClaimedJob, reason: str, *, attempts: int) -> None:
     _write(connection, job, {**_ended("failed", result=None, error=reason), "attempts": attempts})
-
-
-def _released() -> JsonObject:
-    """Without an owner, and not sent to a queue."""
-    return {"status": "queued", "lease_owner": None, "lease_expires_at": None, "sent_at": None}
 
 
 def _ended(status: JobStatus, *, result: JsonObject | None, error: str | None) -> JsonObject:

@@ -43,8 +43,6 @@ _QUEUED = _OF_THREAD.where(_RUNS.c.status == _STATUS["queued"]).order_by(_RUNS.c
 _NEXT_QUEUED = prepared(_QUEUED.limit(1))
 _GET = prepared(_OF_THREAD.where(_RUNS.c.id == bindparam("b_id")))
 _OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), _RUNS.c.status == _STATUS["running"])
-
-
 # How many abandoned runs are read at once.
 ABANDONED_PAGE = 20
 
@@ -173,9 +171,8 @@ def update_unowned(
 ) -> RunRow | None:
     """Update a run without an owner if it is in one of these statuses. Returns its row, or None if it is not."""
     statement = _update(connection.dialect.name, frozenset(values), statuses)
-    return cast(
-        "RunRow | None", connection.execute(statement, {**_parameters(values), "b_id": run_id}).mappings().one_or_none()
-    )
+    parameters = {**_parameters(values), "b_id": run_id}
+    return cast("RunRow | None", connection.execute(statement, parameters).mappings().one_or_none())
 
 
 def get_row(connection: Connection, thread_id: str, run_id: str) -> RunRow:
@@ -217,26 +214,26 @@ def list_cancel_requests(connection: Connection, owner: str) -> list[str]:
 
 def list_abandoned(connection: Connection, *, everything_but: str | None = None) -> list[RunKey]:
     """Running runs whose lease has expired, oldest first; with `everything_but`, all runs of other owners than this."""
-    statement = select(RunTable.id, RunTable.thread_id).where(RunTable.status == "running")
     if everything_but is None:
-        statement = statement.where(RunTable.lease_expires_at < database_now(connection.dialect.name))
+        left = RunTable.lease_expires_at < database_now(connection.dialect.name)
     else:
-        statement = statement.where(func.coalesce(RunTable.lease_owner, "") != everything_but)
-    found = connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE))
-    return cast("list[RunKey]", list(found.mappings()))
+        left = func.coalesce(RunTable.lease_owner, "") != everything_but
+    return _list_keys(connection, RunTable.status == "running", left)
 
 
 def list_waited_out(connection: Connection) -> list[RunKey]:
     """Runs whose approval deadline has passed, oldest first."""
-    statement = select(RunTable.id, RunTable.thread_id).where(*_waited_out(connection))
-    found = connection.execute(statement.order_by(RunTable.lease_expires_at).limit(ABANDONED_PAGE))
-    return cast("list[RunKey]", list(found.mappings()))
+    return _list_keys(connection, *_waited_out(connection))
+
+
+def _list_keys(connection: Connection, *conditions: ColumnElement[bool]) -> list[RunKey]:
+    statement = select(RunTable.id, RunTable.thread_id).where(*conditions).order_by(RunTable.lease_expires_at)
+    return cast("list[RunKey]", list(connection.execute(statement.limit(ABANDONED_PAGE)).mappings()))
 
 
 def has_waited_out(connection: Connection, run_id: str) -> bool:
     """Whether the run waits and its approval deadline has passed."""
-    statement = select(RunTable.id).where(RunTable.id == run_id, *_waited_out(connection))
-    return connection.execute(statement).scalar_one_or_none() is not None
+    return connection.scalar(select(RunTable.id).where(RunTable.id == run_id, *_waited_out(connection))) is not None
 
 
 def _waited_out(connection: Connection) -> tuple[ColumnElement[bool], ...]:
@@ -250,18 +247,14 @@ def exists(connection: Connection, run_id: str) -> bool:
 
 def is_owned(connection: Connection, run: OwnedRun) -> bool:
     """Whether the run still runs under this fence."""
-    statement = select(RunTable.id).where(
-        RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running"
-    )
-    return connection.execute(statement).scalar_one_or_none() is not None
+    owned = (RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running")
+    return connection.scalar(select(RunTable.id).where(*owned)) is not None
 
 
 def expire_leases(connection: Connection, owner: str) -> None:
     """Let every lease of this owner expire, so that other processes take its runs over at once."""
-    statement = (
-        update(RunTable).where(RunTable.lease_owner == owner, RunTable.status == "running").values(lease_expires_at=0.0)
-    )
-    connection.execute(statement)
+    running = (RunTable.lease_owner == owner, RunTable.status == "running")
+    connection.execute(update(RunTable).where(*running).values(lease_expires_at=0.0))
 
 
 def get_run(connection: Connection, thread_id: str, run_id: str) -> Run:

@@ -29,13 +29,12 @@ class Entry:
 _NAMES = tuple(each.name for each in fields(LogRow))
 _THREADS, _EVENTS = cast(Table, ThreadTable.__table__), cast(Table, ThreadEventTable.__table__)
 _LOCK = prepared(select(_THREADS.c.last_seq).where(_THREADS.c.id == bindparam("b_thread")).with_for_update())
-_RESERVING = (
+_RESERVE = prepared(
     update(_THREADS)
     .where(_THREADS.c.id == bindparam("b_thread"))
     .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
+    .returning(_THREADS.c.last_seq, _THREADS.c.title)
 )
-_RESERVE = prepared(_RESERVING.returning(_THREADS.c.last_seq))
-_RESERVE_AND_SEE = prepared(_RESERVING.returning(_THREADS.c.last_seq, _THREADS.c.title))
 _INSERT = prepared_insert(_EVENTS)
 _OF_THREAD = select(_EVENTS).where(_EVENTS.c.thread_id == bindparam("b_thread"))
 _AFTER_OF_ANY = (
@@ -70,10 +69,7 @@ def reserve(connection: Connection, thread_id: str, count: int) -> int:
 
     Raises `ThreadNotFound`.
     """
-    last = connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": count}).scalar_one_or_none()
-    if last is None:
-        raise ThreadNotFound
-    return int(last) - count + 1
+    return reserve_and_see(connection, thread_id, count)[0]
 
 
 def give_back(connection: Connection, thread_id: str, count: int) -> None:
@@ -83,7 +79,7 @@ def give_back(connection: Connection, thread_id: str, count: int) -> None:
 
 def reserve_and_see(connection: Connection, thread_id: str, count: int) -> tuple[int, bool]:
     """As `reserve`, and whether the thread has a title. Raises `ThreadNotFound`."""
-    row = connection.execute(_RESERVE_AND_SEE, {"b_thread": thread_id, "b_count": count}).one_or_none()
+    row = connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": count}).one_or_none()
     if row is None:
         raise ThreadNotFound
     return int(row[0]) - count + 1, row[1] is not None

@@ -36,7 +36,6 @@ _COLUMNS = (
     ThreadTable.last_seq,
 )
 _GET = select(*_COLUMNS).where(ThreadTable.id == bindparam("thread_id"))
-_CHANGEABLE = ("title", "summary", "metadata")
 
 
 def create_thread(
@@ -135,7 +134,7 @@ def update_thread(
     Returns the thread as clients see it, and its version.
     Raises `ThreadNotFound`, `PreconditionFailed` if the thread is at another version, `InvalidRequest`.
     """
-    unknown = changes.keys() - set(_CHANGEABLE)
+    unknown = changes.keys() - ThreadChanges.__annotations__.keys()
     if unknown:
         raise InvalidRequest("A thread has no such field to change.", loc=(min(unknown),))
     thread_log.lock(connection, thread_id)

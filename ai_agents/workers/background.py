@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class InProcessJobs:
-    """Carries out the jobs of a database, `concurrency` at a time, oldest first."""
+    """Carries out the jobs of a database, `CONCURRENCY` at a time, oldest first."""
 
     def __init__(
         self,
@@ -29,14 +29,12 @@ class InProcessJobs:
         *,
         owner: str,
         model: tuple[str, str] | None = None,
-        concurrency: int = CONCURRENCY,
         attachments: Attachments | None = None,
         periodic_tasks: Sequence[PeriodicTask] = (),
     ) -> None:
         self._database = database
         self._owner = owner
         self._model = model
-        self._concurrency = concurrency
         self._attachments = attachments
         self._periodic_tasks = tuple(periodic_tasks)
         self._runner: JobRunner | None = None
@@ -59,7 +57,7 @@ class InProcessJobs:
             if job_id not in self._known:
                 self._known.add(job_id)
                 self._waiting.put_nowait(job_id)
-        wanted = min(self._concurrency, len(self._known))
+        wanted = min(CONCURRENCY, len(self._known))
         while len(self._tasks) < wanted:
             self._tasks.append(asyncio.create_task(self._carry_out(), name="ai-agents-jobs"))
 
