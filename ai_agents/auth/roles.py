@@ -61,7 +61,7 @@ def may_send(thread_role: RoleName | None, agent_role: RoleName | None) -> bool:
 
 
 def require_on_thread(
-    connection: Connection, user_id: str, action: ThreadAction, thread_id: str, *, is_admin: bool = False
+    connection: Connection, user_id: str, thread_id: str, action: ThreadAction = "read", *, is_admin: bool = False
 ) -> ThreadAccess:
     """The user's access to a thread, if it allows the action.
 
@@ -80,7 +80,7 @@ def require_on_thread(
 
 
 def require_on_agent(
-    connection: Connection, user_id: str, action: AgentAction, agent_id: str, *, is_admin: bool = False
+    connection: Connection, user_id: str, agent_id: str, action: AgentAction = "read", *, is_admin: bool = False
 ) -> RoleName | None:
     """The user's role on an agent, if it allows the action.
 
@@ -99,6 +99,8 @@ class RoleAuth(Store):
 
     assign_role = writing(roles.assign)
     role_of = reading(roles.get_role)
+    thread_access = reading(require_on_thread)
+    agent_access = reading(require_on_agent)
 
     async def may_see(self, user_id: str, resource_type: str, resource_id: str, *, is_admin: bool = False) -> bool:
         """Whether the resource exists and the user may see it."""
@@ -106,15 +108,3 @@ class RoleAuth(Store):
             return await self.role_of(user_id, resource_type, resource_id) is not None or is_admin
         except (AgentNotFound, ThreadNotFound):
             return False
-
-    async def thread_access(
-        self, user_id: str, thread_id: str, action: ThreadAction = "read", *, is_admin: bool = False
-    ) -> ThreadAccess:
-        """The user's access to a thread, if it allows the action. Raises `ThreadNotFound`, `PermissionDenied`."""
-        return await self._db.read(lambda c: require_on_thread(c, user_id, action, thread_id, is_admin=is_admin))
-
-    async def agent_access(
-        self, user_id: str, agent_id: str, action: AgentAction = "read", *, is_admin: bool = False
-    ) -> RoleName | None:
-        """The user's role on an agent, if it allows the action. Raises `AgentNotFound`, `PermissionDenied`."""
-        return await self._db.read(lambda c: require_on_agent(c, user_id, action, agent_id, is_admin=is_admin))

@@ -38,7 +38,7 @@ class ContextAsked:
 
 def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked) -> ContextView:
     """See `AgentRunner.context`."""
-    access = require_on_thread(connection, asked.user_id, "read", asked.thread_id, is_admin=asked.is_admin)
+    access = require_on_thread(connection, asked.user_id, asked.thread_id, is_admin=asked.is_admin)
     agent = contexts.agents.get(connection, access.agent_id, access.agent_version)
     provider, model = contexts.models.resolve_names(agent, asked.provider, asked.model)
     requests = contexts.requests

@@ -7,6 +7,13 @@ from ai_agents.core.rows import PublicPart
 from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 _PRIVATE = ("origin", "malformed", "facts")
+_KINDS: Mapping[str, type[Part]] = {
+    "text": TextPart,
+    "file": FilePart,
+    "reasoning": ReasoningPart,
+    "tool_call": ToolCallPart,
+    "tool_result": ToolResultPart,
+}
 
 
 def part_to_public(part: Part) -> PublicPart:
@@ -54,20 +61,10 @@ def stored_to_public(row: Mapping[str, Any]) -> PublicPart:
 
 def part_from_stored(row: Mapping[str, Any]) -> Part:
     """The inverse of `part_to_stored`. Raises ValueError for an unknown type."""
-    fields = {name: value for name, value in row.items() if name != "type"}
-    match row.get("type"):
-        case "text":
-            return TextPart(**fields)
-        case "file":
-            return FilePart(**fields)
-        case "reasoning":
-            return ReasoningPart(**fields)
-        case "tool_call":
-            return ToolCallPart(**fields)
-        case "tool_result":
-            return ToolResultPart(**fields)
-        case other:
-            raise ValueError(f"unknown part type {other!r}")
+    kind = _KINDS.get(row.get("type", ""))
+    if kind is None:
+        raise ValueError(f"unknown part type {row.get('type')!r}")
+    return kind(**row)
 
 
 def text_of(parts: Iterable[Part]) -> str:

@@ -15,11 +15,7 @@ from ai_agents.store.secrets import id_of, make_secret, matches
 from ai_agents.store.statements import prepared
 
 _SCHEME = "aia_"
-_FIND = prepared(
-    select(
-        ApiKeyTable.id, ApiKeyTable.user_id, ApiKeyTable.admin, ApiKeyTable.secret_hash, ApiKeyTable.expires_at
-    ).where(ApiKeyTable.id == bindparam("key_id"))
-)
+_FIND = prepared(select(ApiKeyTable.__table__).where(ApiKeyTable.id == bindparam("key_id")))
 
 
 def create_key(

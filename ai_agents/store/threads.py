@@ -20,22 +20,12 @@ from ai_agents.core.rows import Page, Thread, ThreadChanges, only
 from ai_agents.core.types import FilePart, LogRow
 from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.messages import find_message
+from ai_agents.store.messages import get_message
 from ai_agents.store.models import AgentTable, ThreadTable
 from ai_agents.store.thread_log import Entry
 
-_COLUMNS = (
-    ThreadTable.id,
-    ThreadTable.agent_id,
-    ThreadTable.title,
-    func.nullif(summaries.TEXT_OF_NEWEST, "").label("summary"),
-    ThreadTable.meta,
-    ThreadTable.created_at,
-    ThreadTable.updated_at,
-    ThreadTable.version,
-    ThreadTable.last_seq,
-)
-_GET = select(*_COLUMNS).where(ThreadTable.id == bindparam("thread_id"))
+_THREADS = select(ThreadTable.__table__, func.nullif(summaries.TEXT_OF_NEWEST, "").label("summary"))
+_GET = _THREADS.where(ThreadTable.id == bindparam("thread_id"))
 
 
 def create_thread(
@@ -114,7 +104,7 @@ def list_threads(
     `{"data", "next"}`. Raises `InvalidCursor`.
     """
     conditions = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
-    statement = select(*_COLUMNS)
+    statement = _THREADS
     if user_id is None:
         statement = statement.where(*conditions)
     else:
@@ -179,8 +169,8 @@ def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owne
     thread = connection.execute(held).mappings().one_or_none()
     if thread is None:
         raise ThreadNotFound
-    message = find_message(connection, thread_id, message_id)
-    if message is None or message["seq"] is None:
+    message = get_message(connection, thread_id, message_id)
+    if message["seq"] is None:
         raise MessageNotFound
     if thread["deleted_at"] is not None:
         raise AgentDeleted

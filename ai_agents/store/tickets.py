@@ -16,15 +16,7 @@ _USE = timedelta(minutes=10)
 # … until it is this old.
 _LONGEST = timedelta(hours=24)
 _FIND = (
-    select(
-        TicketTable.thread_id,
-        TicketTable.user_id,
-        TicketTable.admin,
-        TicketTable.secret_hash,
-        TicketTable.created_at,
-        TicketTable.expires_at,
-        ApiKeyTable.expires_at.label("key_expires_at"),
-    )
+    select(TicketTable.__table__, ApiKeyTable.expires_at.label("key_expires_at"))
     .outerjoin(ApiKeyTable, ApiKeyTable.id == TicketTable.key_id)
     .where(TicketTable.id == bindparam("ticket_id"))
 )

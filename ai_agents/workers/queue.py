@@ -2,15 +2,14 @@
 
 from typing import Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest, ThreadNotFound
 from ai_agents.core.rows import Job
 from ai_agents.core.types import JobKind
 from ai_agents.runner.handle import DatabaseHandle, latest_connection
-from ai_agents.store import jobs, summaries
+from ai_agents.store import jobs, summaries, thread_log
 from ai_agents.store.database import Database, HasDatabase
-from ai_agents.store.models import ThreadTable
 
 
 class JobQueue(Protocol):
@@ -65,7 +64,7 @@ def _queue() -> JobQueue:
 
 
 def _enqueue(connection: Connection, thread_id: str, kind: str) -> Job:
-    if connection.execute(select(ThreadTable.id).where(ThreadTable.id == thread_id)).scalar_one_or_none() is None:
+    if not thread_log.exists(connection, thread_id):
         raise ThreadNotFound
     if kind == "title":
         return jobs.enqueue(connection, thread_id, kind, jobs.TITLE_RANGE)
