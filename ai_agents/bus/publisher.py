@@ -8,8 +8,7 @@ from contextlib import suppress
 from redis.asyncio import Redis
 
 from ai_agents.bus.base import TextInProgress
-from ai_agents.bus.messages import MessageWriter
-from ai_agents.bus.shared_channel import SharedChannel
+from ai_agents.bus.shared_channel import MessageWriter, SharedChannel
 
 # The shortest time between two batches. Rows wake readers; text is read by people.
 _ROWS_EVERY_S = 0.005

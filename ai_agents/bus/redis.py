@@ -21,11 +21,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from ai_agents.bus import messages
 from ai_agents.bus.base import Bus, Channel
-from ai_agents.bus.messages import MessageWriter
 from ai_agents.bus.publisher import Publisher
-from ai_agents.bus.shared_channel import SharedChannel
+from ai_agents.bus.shared_channel import MessageWriter, SharedChannel, read_message
 from ai_agents.bus.subscriber import Subscriber
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
@@ -182,7 +180,7 @@ class RedisBus(Bus):
             return
         channel = self._find_channel(name)
         try:
-            fields = messages.read(message)
+            fields = read_message(message)
         except ValueError:
             _log.warning("a message that is not understood", extra={"channel": name.decode(errors="replace")})
             if channel is not None:

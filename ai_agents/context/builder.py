@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ai_agents.context.catalogue import context_window, input_budget
 from ai_agents.context.repair import repair
-from ai_agents.context.tokens import SAFETY_MARGIN, ModelTokens, TokenEstimator
+from ai_agents.context.tokens import SAFETY_MARGIN, Calibration, TokenEstimator
 from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.tokens import estimate_json, estimate_message, estimate_text, estimate_tool
 from ai_agents.core.types import (
@@ -170,7 +170,7 @@ def _sized(messages: Sequence[ModelMessage]) -> list[_Sized]:
 
 
 def _calibrated(estimated: int, ratio: float) -> int:
-    """The expected tokens, as `ModelTokens.calibrated` counts them."""
+    """The expected tokens, as `Calibration.calibrated` counts them."""
     return ceil(estimated * ratio)
 
 
@@ -223,7 +223,7 @@ def _with_gap(kept: Sequence[_HistoryTurn]) -> Iterator[_Sized]:
 
 
 def _left_out(
-    window: Window, turns: Sequence[_HistoryTurn], kept: Sequence[_HistoryTurn], tokens: ModelTokens
+    window: Window, turns: Sequence[_HistoryTurn], kept: Sequence[_HistoryTurn], tokens: Calibration
 ) -> tuple[LeftOut, ...]:
     unread = window.unread_before_seq
     found = [] if unread is None else [LeftOut(unread, None, None, "not_read")]

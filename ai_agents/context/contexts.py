@@ -47,7 +47,7 @@ class SideCalls:
         await self._models.catalogue.load()
         tokens = self._tokens.for_model(provider.name, request.model)
         input_tokens = sum(map(tokens.message, request.messages)) + tokens.text(request.system or "")
-        meter = Meter(provider.name, request.model, self._models.catalogue, tokens, input_tokens=input_tokens)
+        meter = Meter(tokens, self._models.catalogue, input_tokens=input_tokens)
         try:
             response = await provider.complete(request)
         except AIAgentsError as error:
@@ -115,43 +115,32 @@ class AgentGuards:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Contexts:
-    """Agents, their models, their requests and their guardrails. Runs, `/context` and background jobs share them."""
+    """Agents, their models, their requests and their guardrails. Runs, `/context` and background jobs share them.
 
-    agents: AgentCache
-    models: ModelSelector
-    tokens: SavedTokenEstimator
-    requests: RequestBuilder
-    guards: AgentGuards
-    side_calls: SideCalls
+    See `AgentRunner` for the arguments.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        tools: ToolSource,
+        provider: Provider | None = None,
+        memory: MemoryStrategy | None = None,
+        providers: ProviderPool | None = None,
+        models: ModelCatalogue | None = None,
+        blobs: BlobStore | None = None,
+        judges_fail_open: bool = False,
+    ) -> None:
+        self.agents = AgentCache()
+        self.models = ModelSelector(provider, providers, models or ModelCatalogue())
+        self.tokens = SavedTokenEstimator(database)
+        self.requests = RequestBuilder(self.models, self.tokens, tools=tools, memory=memory, blobs=blobs)
+        self.side_calls = SideCalls(database, self.models, self.tokens)
+        self.guards = AgentGuards(self.side_calls, judges_fail_open=judges_fail_open)
 
     async def refresh(self) -> None:
         """Load the list of models and what is known of their tokens, once; save what was learned since."""
         await self.models.catalogue.load()
         await self.tokens.synchronize()
-
-
-def build_contexts(
-    database: Database,
-    *,
-    tools: ToolSource,
-    provider: Provider | None = None,
-    memory: MemoryStrategy | None = None,
-    providers: ProviderPool | None = None,
-    models: ModelCatalogue | None = None,
-    blobs: BlobStore | None = None,
-    judges_fail_open: bool = False,
-) -> Contexts:
-    """The parts for one runner; see `AgentRunner` for the arguments."""
-    selector = ModelSelector(provider, providers, models or ModelCatalogue())
-    tokens = SavedTokenEstimator(database)
-    side_calls = SideCalls(database, selector, tokens)
-    return Contexts(
-        agents=AgentCache(),
-        models=selector,
-        tokens=tokens,
-        requests=RequestBuilder(selector, tokens, tools=tools, memory=memory, blobs=blobs),
-        guards=AgentGuards(side_calls, judges_fail_open=judges_fail_open),
-        side_calls=side_calls,
-    )

@@ -26,6 +26,8 @@ from ai_agents.tools.toolset import ToolSet, ToolSource
 
 # A service rarely has more versions in use than this.
 _MAX_AGENTS = 1000
+_DEFAULT_MEMORY = "token_window"
+_DEFAULT_WINDOW_TOKENS = 100_000
 
 
 class AgentCache:
@@ -115,10 +117,6 @@ class ModelSelector:
         if self._provider is not None and self._provider.name == provider and self._provider.model:
             return self._provider.model
         return self._pool.default_model(provider)
-
-
-_DEFAULT_MEMORY = "token_window"
-_DEFAULT_WINDOW_TOKENS = 100_000
 
 
 def has_files(messages: Iterable[ModelMessage]) -> bool:

@@ -5,7 +5,7 @@ memory; the database keeps them for the next process.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -15,14 +15,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.exceptions import AIAgentsError, InvalidOutput, ProviderError, ProviderTimeout, ProviderTruncated
 from ai_agents.core.ids import utc_now
-from ai_agents.core.tokens import estimate_message, estimate_part, estimate_text, estimate_tool
+from ai_agents.core.tokens import estimate_message, estimate_part, estimate_text
 from ai_agents.core.types import (
     CountingMethod,
     ModelMessage,
     ModelResponse,
     ReasoningPart,
     TextPart,
-    ToolDefinition,
     ToolResultPart,
     Usage,
 )
@@ -42,33 +41,28 @@ _MIN_ESTIMATE = 200
 _MIN_CHANGE = 0.03
 _MAX_MODELS = 1_000
 _MAX_PROVIDER, _MAX_MODEL = 64, 200
+# More than any model takes or gives in one call.
+_MOST_TOKENS = 100_000_000
+# The provider accepted these requests and may bill for them; a refused request costs nothing.
+_ACCEPTED = (ProviderTimeout, ProviderTruncated, InvalidOutput)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How many tokens a model reports per estimated token: a moving average of `samples` reports."""
+    """Counts tokens as one model is expected to count them.
+
+    `ratio` is how many tokens the model reports per estimated token: a moving average of `samples` reports.
+    """
 
     provider: str
     model: str
     ratio: float = 1.0
     samples: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class ModelTokens:
-    """Counts tokens as one model is expected to count them."""
-
-    calibration: Calibration
-
-    @property
-    def ratio(self) -> float:
-        """The factor from estimated to expected tokens."""
-        return self.calibration.ratio
-
     @property
     def method(self) -> CountingMethod:
         """How the counts are made, in a word."""
-        return "calibrated estimate" if self.calibration.samples else "estimate"
+        return "calibrated estimate" if self.samples else "estimate"
 
     def text(self, text: str) -> int:
         """Tokens of a text."""
@@ -77,10 +71,6 @@ class ModelTokens:
     def message(self, message: ModelMessage) -> int:
         """Tokens of a message."""
         return self.calibrated(estimate_message(message))
-
-    def tool(self, tool: ToolDefinition) -> int:
-        """Tokens of a tool's definition."""
-        return self.calibrated(estimate_tool(tool))
 
     def calibrated(self, estimated: int) -> int:
         """The expected tokens for this many estimated ones."""
@@ -99,9 +89,9 @@ class TokenEstimator:
         self._known = {(known.provider, known.model): known for known in calibrations}
         self._saved = dict(self._known)
 
-    def for_model(self, provider: str, model: str) -> ModelTokens:
+    def for_model(self, provider: str, model: str) -> Calibration:
         """The counter for this model, with its ratio as it is now."""
-        return ModelTokens(self._known.get((provider, model)) or Calibration(provider, model))
+        return self._known.get((provider, model)) or Calibration(provider, model)
 
     def observe(self, provider: str, model: str, estimated: int, reported: int | None) -> None:
         """Learn from one call: `estimated` is from before calibration, `reported` includes cached tokens.
@@ -111,7 +101,7 @@ class TokenEstimator:
         if not reported or estimated < _MIN_ESTIMATE or len(provider) > _MAX_PROVIDER or len(model) > _MAX_MODEL:
             return
         key = provider, model
-        known = self._known.get(key) or Calibration(provider, model)
+        known = self.for_model(provider, model)
         sample = min(max(reported / estimated, _LEAST), _MOST)
         weight = max(_WEIGHT, min(_MAX_FIRST_WEIGHT, 1 / (known.samples + 1)))
         ratio = known.ratio + weight * (sample - known.ratio)
@@ -170,25 +160,7 @@ def save_ratios(connection: Connection, calibrations: Sequence[Calibration]) -> 
     now = utc_now()
     # Every process writes in this order, so that two of them cannot deadlock.
     rows = sorted(calibrations, key=lambda known: (known.provider, known.model))
-    connection.execute(
-        statement,
-        [
-            {
-                "provider": known.provider,
-                "model": known.model,
-                "ratio": known.ratio,
-                "samples": known.samples,
-                "updated_at": now,
-            }
-            for known in rows
-        ],
-    )
-
-
-# More than any model takes or gives in one call.
-_MOST_TOKENS = 100_000_000
-# The provider accepted these requests and may bill for them; a refused request costs nothing.
-_ACCEPTED = (ProviderTimeout, ProviderTruncated, InvalidOutput)
+    connection.execute(statement, [{**asdict(known), "updated_at": now} for known in rows])
 
 
 class Meter:
@@ -200,19 +172,15 @@ class Meter:
 
     def __init__(
         self,
-        provider: str,
-        model: str,
+        tokens: Calibration,
         catalogue: ModelCatalogue,
-        tokens: ModelTokens,
         *,
         input_tokens: int,
         estimator: TokenEstimator | None = None,
         uncalibrated_tokens: int = 0,
     ) -> None:
-        self._provider = provider
-        self._model = model
-        self._catalogue = catalogue
         self._tokens = tokens
+        self._catalogue = catalogue
         self._input_tokens = input_tokens
         self._estimator = estimator
         self._uncalibrated_tokens = uncalibrated_tokens
@@ -221,7 +189,9 @@ class Meter:
         """A call that was answered."""
         usage = _checked(response.usage)
         if self._estimator is not None and not usage.estimated:
-            self._estimator.observe(self._provider, self._model, self._uncalibrated_tokens, usage.input_tokens)
+            self._estimator.observe(
+                self._tokens.provider, self._tokens.model, self._uncalibrated_tokens, usage.input_tokens
+            )
             self._estimator = None
         if usage.input_tokens is not None:
             self._input_tokens = usage.input_tokens
@@ -259,10 +229,9 @@ class Meter:
         return self._call(Usage(input_tokens=self._input_tokens, estimated=True), "lost")
 
     def _call(self, usage: Usage, outcome: CallStatus, answered_by: str | None = None) -> CallRecord:
-        names = [self._model, answered_by] if isinstance(answered_by, str) and answered_by else [self._model]
-        return CallRecord(
-            self._provider, self._model, usage, self._catalogue.cost(self._provider, names, usage), outcome
-        )
+        provider, model = self._tokens.provider, self._tokens.model
+        names = [model, answered_by] if isinstance(answered_by, str) and answered_by else [model]
+        return CallRecord(provider, model, usage, self._catalogue.cost(provider, names, usage), outcome)
 
 
 def _checked(usage: Usage) -> Usage:

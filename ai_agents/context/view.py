@@ -1,7 +1,7 @@
 """`/context`: what a model would be sent of a thread now, message by message, and what is left out and why."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -10,7 +10,7 @@ from ai_agents.auth.roles import can, require_on_thread
 from ai_agents.context.builder import BuiltContext, LeftOut, Reason
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.requests import RequestBuilder
-from ai_agents.context.tokens import ModelTokens
+from ai_agents.context.tokens import Calibration
 from ai_agents.core.parts import part_to_public
 from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, ViewedMessage, ViewedTool
 from ai_agents.core.types import ModelMessage
@@ -24,35 +24,33 @@ LISTED = 200
 StrategyAsked = str | Mapping[str, Any] | MemoryStrategy | None
 
 
-@dataclass(frozen=True, slots=True)
-class ContextAsked:
-    """A request for the view: who asks, and what replaces the agent's own provider, model and strategy."""
-
-    thread_id: str
-    user_id: str
-    provider: str | None = None
-    model: str | None = None
-    strategy: StrategyAsked = None
-    is_admin: bool = False
-
-
-def read_context(connection: Connection, contexts: Contexts, asked: ContextAsked) -> ContextView:
+def read_context(
+    connection: Connection,
+    contexts: Contexts,
+    thread_id: str,
+    user_id: str,
+    *,
+    provider: str | None,
+    model: str | None,
+    strategy: StrategyAsked,
+    is_admin: bool,
+) -> ContextView:
     """See `AgentRunner.context`."""
-    access = require_on_thread(connection, asked.user_id, asked.thread_id, is_admin=asked.is_admin)
+    access = require_on_thread(connection, user_id, thread_id, is_admin=is_admin)
     agent = contexts.agents.get(connection, access.agent_id, access.agent_version)
-    provider, model = contexts.models.resolve_names(agent, asked.provider, asked.model)
+    provider, model = contexts.models.resolve_names(agent, provider, model)
     requests = contexts.requests
-    strategy = _strategy(requests, agent, asked.strategy)
-    history = History(connection, asked.thread_id)
-    window = requests.read_window(history, agent, provider, model, strategy)
+    chosen = _strategy(requests, agent, strategy)
+    history = History(connection, thread_id)
+    window = requests.read_window(history, agent, provider, model, chosen)
     tools = requests.resolve_tools(connection, agent)
     built = requests.build(agent, window, provider, model, tools=tools, allow_overflow=True)
     left_out = _left_out(history, window, built, contexts.tokens.for_model(provider, model))
-    may_see_agent = asked.is_admin or can(access.agent_role, "viewer")
+    may_see_agent = is_admin or can(access.agent_role, "viewer")
     return {
         "provider": provider,
         "model": model,
-        "strategy": strategy.name,
+        "strategy": chosen.name,
         "system": built.request.system if may_see_agent else None,
         "summary": window.summary,
         "messages": _messages(built),
@@ -98,7 +96,7 @@ def _tools(built: BuiltContext) -> list[ViewedTool]:
     ]
 
 
-def _left_out(history: History, window: Window, built: BuiltContext, tokens: ModelTokens) -> list[LeftOut]:
+def _left_out(history: History, window: Window, built: BuiltContext, tokens: Calibration) -> list[LeftOut]:
     """The messages that are not sent, ascending by `seq`: those that do not fit, and those that the memory skips.
 
     The newest skipped messages are listed one by one. One line without role and tokens stands for all older ones.

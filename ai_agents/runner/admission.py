@@ -140,7 +140,7 @@ class MessageAdmission:
             self._contexts.requests.check_files(agent, attached)
         if agent["guardrails"] and self._contexts.guards.has_input_guards(agent):
             verdict = request.verdict
-            if verdict is None or not verdict.is_of(agent["id"], agent["version"]):
+            if verdict is None or (verdict.agent_id, verdict.version) != (agent["id"], agent["version"]):
                 raise _NeedsVerdict(agent, request.parts)
             request = replace(request, parts=[verdict.message.as_judged(part) for part in request.parts])
         admitted = self._store(connection, request, found, lease, seq)

@@ -8,7 +8,7 @@ from typing import Self
 from ai_agents.bus.base import Bus
 from ai_agents.core.extras import require
 from ai_agents.runner.process.executor import Executor
-from ai_agents.runner.process.timing import DEFAULT_TIMING, Timing
+from ai_agents.runner.process.periodic import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
 from ai_agents.streams.reader import StreamReaders
 

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from ai_agents.attachments.formatting import read_text
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, Part, TextPart
+from ai_agents.core.types import FileContent, FilePart, ModelRequest, Part, TextPart
 from ai_agents.guardrails.base import Finding, Span
 from ai_agents.guardrails.guards import Guards, JudgedValue
 
@@ -34,10 +35,6 @@ class Verdict:
     agent_id: str
     version: int
     message: JudgedMessage
-
-    def is_of(self, agent_id: str, version: int) -> bool:
-        """Whether this version of this agent made it."""
-        return (self.agent_id, self.version) == (agent_id, version)
 
 
 async def judge_message(
@@ -98,21 +95,21 @@ async def guard_files(request: ModelRequest, guards: Guards) -> ModelRequest:
 
 
 def _guarded(request: ModelRequest, guards: Guards) -> ModelRequest:
-    return replace(request, messages=tuple(_guarded_message(message, guards) for message in request.messages))
+    messages = [
+        replace(message, parts=tuple(_guarded_part(part, guards) for part in message.parts))
+        if any(map(_is_text, message.parts))
+        else message
+        for message in request.messages
+    ]
+    return replace(request, messages=tuple(messages))
 
 
-def _guarded_message(message: ModelMessage, guards: Guards) -> ModelMessage:
-    if not any(map(_is_text, message.parts)):
-        return message
-    return replace(message, parts=tuple(_guarded_part(part, guards) for part in message.parts))
-
-
-def _is_text(part: Part) -> bool:
+def _is_text(part: Part) -> TypeGuard[FilePart]:
     return isinstance(part, FilePart) and part.content is not None and part.content.form == "text"
 
 
 def _guarded_part(part: Part, guards: Guards) -> Part:
-    if not isinstance(part, FilePart) or part.content is None or part.content.form != "text":
+    if not _is_text(part) or part.content is None:
         return part
     hidden = (part.facts or {}).get("hidden", ())
     return replace(part, content=FileContent("text", text=guards.redacted(part.content.text, hidden)))

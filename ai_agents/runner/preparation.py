@@ -136,10 +136,8 @@ class TurnModel(Candidate):
         agent, provider, model = inputs.agent, inputs.provider, inputs.model
         built = contexts.requests.build(agent, inputs.window, provider.name, model, tools=inputs.tools)
         self.meter = Meter(
-            provider.name,
-            model,
-            contexts.models.catalogue,
             contexts.tokens.for_model(provider.name, model),
+            contexts.models.catalogue,
             input_tokens=built.account.total_tokens,
             estimator=contexts.tokens,
             uncalibrated_tokens=built.account.uncalibrated_tokens,

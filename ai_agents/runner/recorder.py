@@ -149,7 +149,7 @@ class TurnRecorder:
         self.channel = channel
         self.prepared: PreparedTurn | None = None
         self._owner = owner
-        self._writes = Writes(database, run.id, is_stopped=is_stopped)
+        self.writes = Writes(database, run.id, is_stopped=is_stopped)
         self._progress: TextInProgress | None = None
         # A model call that is over and not recorded yet.
         self._unrecorded: CallRecord | None = None
@@ -241,12 +241,12 @@ class TurnRecorder:
         needed = None
         if ending.status == "completed" and self.prepared is not None:
             needed = self.prepared.needed_jobs(self._recorded + 1)
-        writing = self._writes.record(
+        writing = self.writes.record(
             lambda c: end_owned(c, self.run, ending, self._owner.lease, needed),
             lambda c: find_ended(c, self.run, self._owner.name),
         )
         try:
-            return await self._writes.last(writing)
+            return await self.writes.last(writing)
         except LeaseLost:
             return None
 
@@ -268,23 +268,15 @@ class TurnRecorder:
         """Write what ends the message in progress; `run` is what the database holds then."""
 
         async def write() -> None:
-            self.run = await self._writes.record(work, find_recorded)
+            self.run = await self.writes.record(work, find_recorded)
             self._progress = self._unrecorded = None
 
-        await self._writes.to_the_end(write())
+        await self.writes.to_the_end(write())
 
     async def _write(self, work: Callable[[Connection], T], find_recorded: Callable[[Connection], T | None]) -> T:
-        return await self._writes.to_the_end(self._writes.record(work, find_recorded))
+        return await self.writes.to_the_end(self.writes.record(work, find_recorded))
 
     # What the turn asks.
-
-    async def once_available(self, read: Callable[[], Awaitable[T]]) -> T:
-        """The result of a read, repeated until the database is there."""
-        return await self._writes.once_available(read)
-
-    async def finish_writes(self) -> None:
-        """Wait for a write under way."""
-        await self._writes.finish()
 
     def aborted_call(self, status: CallStatus, error: AIAgentsError | None = None) -> CallRecord | None:
         """The model call under way, as it ends now; None where there is none."""

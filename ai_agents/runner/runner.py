@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection
@@ -11,8 +12,8 @@ from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
-from ai_agents.context.contexts import build_contexts
-from ai_agents.context.view import ContextAsked, StrategyAsked, read_context
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.view import StrategyAsked, read_context
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
 from ai_agents.core.json import clean_text
@@ -101,7 +102,7 @@ class AgentRunner:
         self._database = conn.database
         self._executor = conn.executor
         tools = default_registry if tools is None else tools
-        self.contexts = build_contexts(
+        self.contexts = Contexts(
             conn.database,
             provider=provider,
             memory=memory,
@@ -280,8 +281,17 @@ class AgentRunner:
         Raises `ThreadNotFound`, `InvalidRequest` for an unknown provider or strategy and where no model is named.
         """
         await self.contexts.refresh()
-        asked = ContextAsked(thread_id, user_id, provider, model, strategy, is_admin=is_admin)
-        return await self._database.read(lambda c: read_context(c, self.contexts, asked), long=True)
+        work = partial(
+            read_context,
+            contexts=self.contexts,
+            thread_id=thread_id,
+            user_id=user_id,
+            provider=provider,
+            model=model,
+            strategy=strategy,
+            is_admin=is_admin,
+        )
+        return await self._database.read(work, long=True)
 
     # Following runs and threads.
 

@@ -139,7 +139,7 @@ class Turn:
         return RunEnding("completed", answered.stop_reason, answer=answer)
 
     async def _prepare(self, inputs: TurnInputs | None = None) -> PreparedTurn:
-        prepared = await self._recorder.once_available(lambda: self.preparer.prepare(self.run, inputs))
+        prepared = await self._recorder.writes.once_available(lambda: self.preparer.prepare(self.run, inputs))
         self._recorder.start(prepared)
         return prepared
 
@@ -147,7 +147,7 @@ class Turn:
 
     async def _cancelled(self) -> RunEnding:
         """The text so far is kept as an incomplete message; without any text there is no message."""
-        await self._recorder.finish_writes()
+        await self._recorder.writes.finish()
         parts = self._recorder.shown_parts()
         call = self._recorder.aborted_call("cancelled")
         if call is None or not parts:
@@ -155,7 +155,7 @@ class Turn:
         return RunEnding("cancelled", "cancelled", answer=Answer(parts, call, status="incomplete"))
 
     async def _failed(self, error: AIAgentsError) -> RunEnding:
-        await self._recorder.finish_writes()
+        await self._recorder.writes.finish()
         problem: Problem = {
             "type": "about:blank",
             "title": type(error).__name__,
@@ -181,7 +181,7 @@ class Turn:
 
         Of other begun calls the result says that it is unknown. "waiting": some calls still wait for approvals.
         """
-        open_calls = await self._recorder.once_available(
+        open_calls = await self._recorder.writes.once_available(
             lambda: self._database.read(lambda c: tool_calls.list_open(c, self.run.id))
         )
         if not open_calls:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import bindparam, select
 
 from ai_agents.bus.base import Channel
 from ai_agents.core.exceptions import DatabaseUnavailable
@@ -47,7 +47,8 @@ class LogWatch:
 
     async def find_newest(self, thread_ids: Sequence[str]) -> dict[str, int]:
         """The `last_seq` of each of these threads; deleted ones are left out. Raises `DatabaseUnavailable`."""
-        return await self._database.read(lambda c: _find_newest(c, thread_ids))
+        rows = await self._database.read(lambda c: c.execute(_NEWEST, {"thread_ids": thread_ids}).all())
+        return {row.id: row.last_seq for row in rows}
 
     async def _poll(self) -> None:
         while self._channels:
@@ -70,7 +71,3 @@ class LogWatch:
             if self._newest.get(thread_id) != seq:
                 self._newest[thread_id] = seq
                 self._channels[thread_id].miss()
-
-
-def _find_newest(connection: Connection, thread_ids: Sequence[str]) -> dict[str, int]:
-    return {row.id: row.last_seq for row in connection.execute(_NEWEST, {"thread_ids": thread_ids})}

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ai_agents import Tool, ToolDefinition, register_tool
 from ai_agents.runner.handle import open_handle
-from ai_agents.runner.process.timing import Timing
+from ai_agents.runner.process.periodic import Timing
 from app import cli, container
 
 

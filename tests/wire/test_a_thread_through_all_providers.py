@@ -25,7 +25,7 @@ from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat, openai_responses
 from ai_agents.runner.handle import open_handle
-from ai_agents.runner.process.timing import Timing
+from ai_agents.runner.process.periodic import Timing
 from ai_agents.store import runs
 from ai_agents.store.messages import History
 from tests.fakes import samples

@@ -18,10 +18,9 @@ from ai_agents.core.types import LogRow
 from ai_agents.runner.decisions import expire_approvals
 from ai_agents.runner.ownership import FollowUp, HasFollowUp, NewLease, ProcessOwner
 from ai_agents.runner.preparation import TurnPreparer
-from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
+from ai_agents.runner.process.periodic import DEFAULT_TIMING, PeriodicTask, Timing, run_periodic_tasks
 from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
-from ai_agents.runner.process.timing import DEFAULT_TIMING, Timing
 from ai_agents.runner.recording import EndedRun
 from ai_agents.runner.turn import StopKind, Turn
 from ai_agents.store import idempotency, runs, tickets

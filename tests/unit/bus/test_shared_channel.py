@@ -6,10 +6,8 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.bus import messages
 from ai_agents.bus.base import TextInProgress, TextKind
-from ai_agents.bus.messages import MessageWriter, TextUpdate
-from ai_agents.bus.shared_channel import SharedChannel
+from ai_agents.bus.shared_channel import MessageWriter, SharedChannel, TextUpdate, read_message
 from tests.unit.bus.threads import message_begun, row, text_of
 
 WRITER = MessageWriter("writer")
@@ -41,7 +39,7 @@ def make_channel() -> tuple[SharedChannel, Observer]:
 def next_update(channel: SharedChannel) -> TextUpdate | None:
     """What the writer of the channel would publish now."""
     unpublished = channel.take_unpublished()
-    return None if unpublished is None else messages.read(WRITER.write_text(*unpublished))["text"]
+    return None if unpublished is None else read_message(WRITER.write_text(*unpublished))["text"]
 
 
 def published(channel: SharedChannel) -> TextUpdate:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.context.tokens import Calibration, TokenEstimator, load_ratios, save_ratios
-from ai_agents.core.tokens import estimate_message, estimate_text
+from ai_agents.core.tokens import estimate_message, estimate_text, estimate_tool
 from ai_agents.core.types import (
     FileContent,
     FilePart,
@@ -103,7 +103,7 @@ def test_an_unknown_model_is_counted_as_estimated() -> None:
     tokens = TokenEstimator().for_model("openai", "new")
     assert tokens.text(PROSE) == estimate_text(PROSE)
     assert tokens.message(ModelMessage("user", (TextPart(PROSE),))) > tokens.text(PROSE)
-    assert tokens.tool(ToolDefinition("calculator", PROSE)) > tokens.text(PROSE)
+    assert tokens.calibrated(estimate_tool(ToolDefinition("calculator", PROSE))) > tokens.text(PROSE)
     assert tokens.method == "estimate"
 
 

@@ -11,7 +11,7 @@ from ai_agents import AgentRunner, AgentStore, DatabaseHandle, RunLimits, Thread
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.providers import retry
 from ai_agents.runner.handle import open_handle
-from ai_agents.runner.process.timing import Timing
+from ai_agents.runner.process.periodic import Timing
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers.background import InProcessJobs
 from tests.fakes.provider_server import FakeProviderServer

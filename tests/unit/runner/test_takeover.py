@@ -13,8 +13,8 @@ from ai_agents.bus.base import Bus, Channel
 from ai_agents.core.exceptions import SecondProcess
 from ai_agents.core.rows import Run
 from ai_agents.runner.handle import open_handle
+from ai_agents.runner.process.periodic import Timing
 from ai_agents.runner.process.sole_process import sole_process
-from ai_agents.runner.process.timing import Timing
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.models import ModelCallTable

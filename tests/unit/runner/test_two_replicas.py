@@ -13,7 +13,7 @@ import pytest
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, ThreadStore
 from ai_agents.core.events import TERMINAL_EVENTS, Event
 from ai_agents.runner.handle import open_handle
-from ai_agents.runner.process.timing import Timing
+from ai_agents.runner.process.periodic import Timing
 from ai_agents.testing import ScriptedProvider
 from tests.support.redis_server import RedisServer
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from ai_agents import AgentStore, DatabaseHandle, MessageStore, ThreadStore, ToolRegistry
-from ai_agents.context.contexts import build_contexts
+from ai_agents.context.contexts import Contexts
 from ai_agents.core.rows import Job, Thread
 from ai_agents.core.types import JobKind
 from ai_agents.runner.handle import open_handle
@@ -86,7 +86,7 @@ def make_bench(conn: DatabaseHandle) -> MakeBench:
 
     async def make(*answers: object, messages: Any = (), turns: int = 0, **agent: Any) -> Bench:
         provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
-        contexts = build_contexts(conn.database, provider=provider, tools=ToolRegistry())
+        contexts = Contexts(conn.database, provider=provider, tools=ToolRegistry())
         said = list(messages)
         for number in range(1, turns + 1):
             said += [
