@@ -1,17 +1,13 @@
-"""Leaving out the oldest turns of a request, and the notices that say so."""
+"""Which messages of a request are left out where it is too long, and the notices that say so."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 from ai_agents.context.builder import ContextAccount
-from ai_agents.core.exceptions import ContextExceeded
 from ai_agents.core.rows import Notice
 from ai_agents.core.tokens import estimate_message
 from ai_agents.core.types import ModelRequest
 from ai_agents.memory.turns import starts_of_turns
-from ai_agents.providers.base import Provider
-from ai_agents.providers.fallback import BegunStream, begin_stream
 
 
 def notices_of(account: ContextAccount) -> list[Notice]:
@@ -22,47 +18,13 @@ def notices_of(account: ContextAccount) -> list[Notice]:
     if not left_out and not unread:
         return []
     through = max([*left_out, *(seq - 1 for seq in unread)])
-    return [_notice(None if unread else len(left_out), through, "window")]
+    return [notice_of(None if unread else len(left_out), through, "window")]
 
 
 def merge_notices(earlier: Sequence[Notice], now: Sequence[Notice]) -> tuple[Notice, ...]:
     """The notices from before a run waited, and those since; of two about the same subject, the newer one."""
     newer = {_subject(each) for each in now}
     return (*(each for each in earlier if _subject(each) not in newer), *now)
-
-
-class CompactingModel:
-    """A model of one run, with its request. A provider that finds the request too long is asked once more with half.
-
-    The requests of a run share their beginning, so that what was left out once stays out. Each omission is added to
-    `notices`.
-    """
-
-    def __init__(self, provider: Provider, request: ModelRequest, notices: list[Notice]) -> None:
-        self.request = request
-        self._provider = provider
-        self._notices = notices
-        self._left_out: tuple[int, int] | None = None
-
-    async def begin(self, request: ModelRequest) -> BegunStream:
-        """Begin to stream a response. Raises `ContextExceeded` where nothing more can be left out."""
-        try:
-            return await begin_stream(self._provider, self._shortened(request))
-        except ContextExceeded:
-            found = oldest_half(request) if self._left_out is None else None
-            if found is None:
-                raise
-        self._left_out = found
-        start, end = found
-        seqs = [message.seq or 0 for message in request.messages[start:end]]
-        self._notices.append(_notice(end - start, max(seqs), "provider"))
-        return await begin_stream(self._provider, self._shortened(request))
-
-    def _shortened(self, request: ModelRequest) -> ModelRequest:
-        if self._left_out is None:
-            return request
-        start, end = self._left_out
-        return replace(request, messages=(*request.messages[:start], *request.messages[end:]))
 
 
 def oldest_half(request: ModelRequest) -> tuple[int, int] | None:
@@ -86,10 +48,6 @@ def _subject(notice: Notice) -> tuple[str, str]:
     return notice["code"], notice["tool"] if notice["code"] == "tool_missing" else notice["reason"]
 
 
-def _notice(messages: int | None, through_seq: int, reason: Literal["window", "provider"]) -> Notice:
-    return {
-        "code": "context_left_out",
-        "messages": messages,
-        "through_seq": through_seq or None,
-        "reason": reason,
-    }
+def notice_of(messages: int | None, through_seq: int, reason: Literal["window", "provider"]) -> Notice:
+    """The notice that so many messages (None: an unknown number) were left out, up to this one."""
+    return {"code": "context_left_out", "messages": messages, "through_seq": through_seq or None, "reason": reason}

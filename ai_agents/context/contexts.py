@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ai_agents.attachments.storage import BlobStore
@@ -11,11 +11,10 @@ from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder
 from ai_agents.context.tokens import Meter, SavedTokenEstimator
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
-from ai_agents.core.rows import Agent
 from ai_agents.core.types import ModelRequest, ModelResponse
 from ai_agents.guardrails.guards import Guards
 from ai_agents.guardrails.judge import Ask
-from ai_agents.guardrails.registry import build_guardrails, guards_key
+from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
@@ -71,16 +70,7 @@ class SideCalls:
     async def _record(self, call: CallRecord, purpose: CallPurpose) -> None:
         """In a transaction of its own: the call was made and paid for, even if its answer is useless."""
         with suppress(DatabaseUnavailable):
-            await self._database.write(
-                lambda c: insert_call(
-                    c,
-                    call,
-                    run_id=purpose.run_id,
-                    thread_id=purpose.thread_id,
-                    agent_id=purpose.agent_id,
-                    user_id=purpose.user_id,
-                )
-            )
+            await self._database.write(lambda c: insert_call(c, call, **asdict(purpose)))
 
 
 class StageGuards(NamedTuple):
@@ -96,10 +86,6 @@ class AgentGuards:
     def __init__(self, side_calls: SideCalls, *, judges_fail_open: bool = False) -> None:
         self._side_calls = side_calls
         self._judges_fail_open = judges_fail_open
-
-    def has_input_guards(self, agent: Agent) -> bool:
-        """Whether the agent judges what users send."""
-        return guards_key(agent["guardrails"], "input") is not None
 
     async def prepare(self, configs: Sequence[Mapping[str, Any]], purpose: CallPurpose) -> StageGuards:
         """The guardrails with these configurations. They are compiled in a thread, which may take a second.

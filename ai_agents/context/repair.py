@@ -8,15 +8,7 @@ messages.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ai_agents.core.types import (
-    FilePart,
-    ModelMessage,
-    Part,
-    ReasoningPart,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
+from ai_agents.core.types import FilePart, ModelMessage, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 NOT_FINISHED = "The call was not finished."
 # OpenAI takes no longer ids.

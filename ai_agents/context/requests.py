@@ -164,14 +164,7 @@ class RequestBuilder:
         return self._tools.resolve(connection, agent["tools"]) if agent["tools"] else ToolSet()
 
     def build(
-        self,
-        agent: Agent,
-        window: Window,
-        provider: str,
-        model: str,
-        *,
-        tools: ToolSet,
-        allow_overflow: bool = False,
+        self, agent: Agent, window: Window, provider: str, model: str, *, tools: ToolSet, allow_overflow: bool = False
     ) -> BuiltContext:
         """The request for this model, and its account. Files in it say how they are sent; `load` adds their bytes.
 

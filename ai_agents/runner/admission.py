@@ -27,6 +27,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Agent, Message, Run
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import FilePart, Loc, TextPart
+from ai_agents.guardrails.registry import guards_key
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
@@ -138,7 +139,7 @@ class MessageAdmission:
             pairs = zip(request.parts, placed, strict=True)
             attached = [(part, loc) for part, (_, loc) in pairs if isinstance(part, FilePart)]
             self._contexts.requests.check_files(agent, attached)
-        if agent["guardrails"] and self._contexts.guards.has_input_guards(agent):
+        if agent["guardrails"] and guards_key(agent["guardrails"], "input") is not None:
             verdict = request.verdict
             if verdict is None or (verdict.agent_id, verdict.version) != (agent["id"], agent["version"]):
                 raise _NeedsVerdict(agent, request.parts)

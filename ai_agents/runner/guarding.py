@@ -52,11 +52,7 @@ class RunGuards:
         if not self._guards.output:
             return None
         return AnswerGuard(
-            self._guards.output,
-            self._findings,
-            shows_reasoning=shows_reasoning,
-            is_json=is_json,
-            tool_names=tool_names,
+            self._guards.output, self._findings, shows_reasoning=shows_reasoning, is_json=is_json, tool_names=tool_names
         )
 
     async def judge_result(self, value: Any) -> Any:

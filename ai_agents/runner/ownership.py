@@ -77,4 +77,3 @@ class HasFollowUp(Protocol):
     @property
     def follow_up(self) -> FollowUp:
         """What is to be done after the commit."""
-        ...

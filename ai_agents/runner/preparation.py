@@ -7,24 +7,24 @@ the thread.
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.context.compaction import CompactingModel, notices_of
+from ai_agents.context.compaction import notice_of, notices_of, oldest_half
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
-from ai_agents.core.exceptions import AIAgentsError, ProviderError, RequestError
+from ai_agents.core.exceptions import AIAgentsError, ContextExceeded, ProviderError, RequestError
 from ai_agents.core.rows import ModelName, Notice
 from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.memory.strategies import Summarize
 from ai_agents.providers.breaker import Breakers
-from ai_agents.providers.fallback import Candidate, FallbackChain
+from ai_agents.providers.fallback import BegunStream, Candidate, FallbackChain, begin_stream
 from ai_agents.runner.guarding import AnswerGuard, RunGuards
 from ai_agents.runner.input_guarding import guard_files, has_text_files
 from ai_agents.runner.ownership import TurnInputs
@@ -103,11 +103,12 @@ class RunLimits:
 class TurnModel(Candidate):
     """One of the agent's models in one run: its own (`place` 0) or a fallback.
 
-    `inputs` and `meter`, which counts its calls, are there once it is prepared. What its request leaves out is added to
-    `notices`.
+    `inputs`, `request` and `meter`, which counts its calls, are there once it is prepared. What its requests leave out
+    is added to `notices`. They share their beginning, so that what was left out once stays out.
     """
 
     inputs: TurnInputs
+    request: ModelRequest
     meter: Meter
 
     def __init__(
@@ -118,15 +119,16 @@ class TurnModel(Candidate):
         self._reader = reader
         self._run = run
         self._notices = notices
-        self._opened: CompactingModel | None = None
+        self._is_prepared = False
+        self._left_out: tuple[int, int] | None = None
 
-    async def open(self) -> CompactingModel:
+    async def open(self) -> Self:
         """The model with its request, for the thread as it is now. Raises what `prepare` and the reader raise."""
-        if self._opened is None:
-            return await self.prepare(await self._reader.fetch(self._run, self.place))
-        return self._opened
+        if not self._is_prepared:
+            await self.prepare(await self._reader.fetch(self._run, self.place))
+        return self
 
-    async def prepare(self, inputs: TurnInputs) -> CompactingModel:
+    async def prepare(self, inputs: TurnInputs) -> None:
         """Build the request.
 
         Raises `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`, `StorageUnavailable`.
@@ -149,8 +151,31 @@ class TurnModel(Candidate):
                 guards = await contexts.guards.prepare(agent["guardrails"], purpose_of(self._run))
                 request = await guard_files(request, guards.input)
         self._notices += notices_of(built.account)
-        self._opened = CompactingModel(provider, request, self._notices)
-        return self._opened
+        self.request = request
+        self._is_prepared = True
+
+    async def begin(self, request: ModelRequest) -> BegunStream:
+        """Begin to stream a response. A provider that finds the request too long is asked once more with half of it.
+
+        Raises `ContextExceeded` where nothing more can be left out.
+        """
+        try:
+            return await begin_stream(self.inputs.provider, self._shortened(request))
+        except ContextExceeded:
+            found = oldest_half(request) if self._left_out is None else None
+            if found is None:
+                raise
+        self._left_out = found
+        start, end = found
+        seqs = [message.seq or 0 for message in request.messages[start:end]]
+        self._notices.append(notice_of(end - start, max(seqs), "provider"))
+        return await begin_stream(self.inputs.provider, self._shortened(request))
+
+    def _shortened(self, request: ModelRequest) -> ModelRequest:
+        if self._left_out is None:
+            return request
+        start, end = self._left_out
+        return replace(request, messages=(*request.messages[:start], *request.messages[end:]))
 
 
 def purpose_of(run: OwnedRun) -> CallPurpose:
@@ -168,9 +193,7 @@ class PreparedTurn:
     def __init__(
         self,
         run: OwnedRun,
-        inputs: TurnInputs,
         models: FallbackChain[TurnModel],
-        request: ModelRequest,
         *,
         executor: ToolExecutor,
         attachments: Attachments | None,
@@ -180,9 +203,10 @@ class PreparedTurn:
         auto_title: bool,
         notices: Sequence[Notice],
     ) -> None:
+        inputs = models.current.inputs
         settings, schema = inputs.agent["settings"] or {}, inputs.agent["output_schema"]
         self.models = models
-        self.request = request
+        self.request = models.current.request
         self.limits = limits
         self.notices = notices
         self.earlier: tuple[ModelMessage, ...] = inputs.earlier
@@ -302,9 +326,7 @@ class TurnPreparer:
             guards = RunGuards(await self._contexts.guards.prepare(agent["guardrails"], purpose_of(run)))
         return PreparedTurn(
             run,
-            first.inputs,
             FallbackChain([first, *fallbacks], self._breakers),
-            (await first.open()).request,
             executor=self._executor,
             attachments=self._attachments,
             guards=guards,

@@ -157,13 +157,7 @@ class AgentRunner:
             await events.aclose()
 
     async def start(
-        self,
-        thread_id: str,
-        user_id: str,
-        content: Content,
-        *,
-        follow: bool = False,
-        **options: Unpack[MessageOptions],
+        self, thread_id: str, user_id: str, content: Content, *, follow: bool = False, **options: Unpack[MessageOptions]
     ) -> Started:
         """Store a message and begin to answer it, without waiting for the answer.
 
@@ -219,7 +213,15 @@ class AgentRunner:
         return outcome
 
     async def _outcome(self, thread_id: str, run_id: str) -> RunResult | None:
-        return await self._database.read(lambda c: _outcome(c, thread_id, run_id))
+        """The result of a run that has ended or waits; None while it goes on."""
+
+        def find(connection: Connection) -> RunResult | None:
+            run = runs.to_public(runs.get_row(connection, thread_id, run_id))
+            if run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
+                return None
+            return RunResult(run, find_last_answer(connection, run_id))
+
+        return await self._database.read(find)
 
     async def decide(
         self, thread_id: str, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None = None
@@ -357,11 +359,3 @@ def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | Fil
     if not attachments and not any(isinstance(part, FilePart) or part.text for part in parts):
         raise InvalidRequest("A message needs content.", loc=("content",))
     return parts
-
-
-def _outcome(connection: Connection, thread_id: str, run_id: str) -> RunResult | None:
-    """The result of a run that has ended or waits; None while it goes on."""
-    run = runs.to_public(runs.get_row(connection, thread_id, run_id))
-    if run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
-        return None
-    return RunResult(run, find_last_answer(connection, run_id))

@@ -38,19 +38,15 @@ class Background(Protocol):
 
     def start(self, contexts: Contexts) -> None:
         """Begin with jobs, with the agents' models and memory; those of the last runner are used."""
-        ...
 
     def wake(self, job_ids: Sequence[str]) -> None:
         """These jobs have been committed."""
-        ...
 
     def periodic_tasks(self) -> list[PeriodicTask]:
         """What has to be done again and again."""
-        ...
 
     async def drain(self, grace_s: float) -> None:
         """Begin nothing more; jobs under way get `grace_s` seconds, and are then left to other processes."""
-        ...
 
 
 @dataclass(slots=True)
@@ -116,7 +112,7 @@ class Executor:
                 # No other process can be alive, so that all runs of others are abandoned, whatever their leases say.
                 await self.take_over_abandoned(expired_only=False)
             self._bus.listen(self._on_rows)
-            self._bus.listen_cancel(self._on_cancel)
+            self._bus.listen_cancel(partial(self.stop, kind="cancel"))
             self._bus.listen_sweep(self.request_sweep)
             self._periodic = asyncio.create_task(
                 run_periodic_tasks(self._periodic_tasks(), self._sweep_requested), name="ai-agents-periodic"
@@ -242,9 +238,6 @@ class Executor:
                 for run_id, running in list(self._running.items()):
                     if running.turn.run.thread_id == row.thread_id:
                         self.stop(run_id, "lease_lost")
-
-    def _on_cancel(self, run_id: str) -> None:
-        self.stop(run_id, "cancel")
 
     # Periodic tasks.
 
