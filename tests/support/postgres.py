@@ -96,10 +96,14 @@ class PostgresServer:
 
     def create_database(self, name: str, template: str | None = None) -> str:
         """Create a database, as a copy of `template` if given (which has no connections then), and return its url."""
-        # Copying the files takes a third of the time of writing the copy to the log.
-        copied = f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""
+        copied = f' TEMPLATE "{template}"{self._strategy()}' if template else ""
         self.execute(f'CREATE DATABASE "{name}"{copied}')
         return self.url_of(name)
+
+    def _strategy(self) -> str:
+        # Copying the files takes a third of the time of writing the copy to the log. PostgreSQL 14 knows no other way.
+        major = int((self._data / "PG_VERSION").read_text())
+        return " STRATEGY FILE_COPY" if major >= 15 else ""
 
     def drop_database(self, name: str) -> None:
         """Drop a database and cut the connections to it."""
