@@ -235,22 +235,20 @@ def newest_visible(
 
 def checked_type(resource_type: str) -> ResourceType:
     """The type itself. Raises `InvalidRequest` for any other than agent and thread."""
-    for known in get_args(ResourceType):
-        if resource_type == known:
-            return known  # type: ignore[no-any-return]  # an argument of the Literal is one of its values
-    raise InvalidRequest("Roles are on resources of type agent or thread.", loc=("resource_type",))
+    if resource_type not in get_args(ResourceType):
+        raise InvalidRequest("Roles are on resources of type agent or thread.", loc=("resource_type",))
+    return cast("ResourceType", resource_type)
 
 
 def _checked_role(user_id: str, role: str) -> RoleName:
     """The role itself, if this user can have it. Raises `InvalidRequest`."""
-    name = next((known for known in RANKS if known == role), None)
-    if name is None:
+    if role not in RANKS:
         raise InvalidRequest("A role is one of owner, editor, viewer.", loc=("role",))
     if not user_id:
         raise InvalidRequest("A user id is not empty.", loc=("user_id",))
-    if user_id == EVERYBODY and name == "owner":
+    if user_id == EVERYBODY and role == "owner":
         raise InvalidRequest("Everybody (*) can be editor or viewer, not owner.", loc=("role",))
-    return name
+    return role
 
 
 def _lock_resource(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:

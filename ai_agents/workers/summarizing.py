@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ai_agents.core.rows import Agent
-from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest
+from ai_agents.core.types import JsonObject, ModelMessage
 from ai_agents.memory.strategies import Summarize
 from ai_agents.memory.turns import starts_of_turns
 from ai_agents.store import jobs, summaries
@@ -66,7 +66,7 @@ async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
 
     def write(connection: Connection) -> JsonObject:
         judged.record(connection)
-        if not _is_usable(judged.text):
+        if len(judged.text) < _SHORTEST or _EXCUSE.match(judged.text):
             return {"written": False, "reason": "The model gave no usable summary."}
         return _write(connection, thread_id, stretch, judged.text)
 
@@ -77,16 +77,12 @@ async def _summarize(context: JobContext, thread_id: str, stretch: _Stretch) -> 
     provider, model = context.choose(stretch.agent)
     if not provider.capabilities(model).instructions:
         return _excerpts(stretch)
-    request = _request(model, stretch)
+    records = [("summary", stretch.old_text)] if stretch.old_text else []
+    records.append(("conversation", _within("\n".join(transcript.lines(stretch.messages)))))
+    request = transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
     response = await context.complete(provider, request, thread_id=thread_id, agent_id=stretch.agent["id"])
     # A cut summary lacks its end, and memory would lack it, too.
     return "" if response.stop_reason in ("max_tokens", "context_exceeded") else transcript.answer_text(response)
-
-
-def _request(model: str, stretch: _Stretch) -> ModelRequest:
-    records = [("summary", stretch.old_text)] if stretch.old_text else []
-    records.append(("conversation", _within("\n".join(transcript.lines(stretch.messages)))))
-    return transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
 
 
 def _within(text: str) -> str:
@@ -95,10 +91,6 @@ def _within(text: str) -> str:
         return text
     half = _MAX_CHARACTERS // 2
     return f"{text[:half]}\n[part of this turn is left out]\n{text[-half:]}"
-
-
-def _is_usable(text: str) -> bool:
-    return len(text) >= _SHORTEST and not _EXCUSE.match(text)
 
 
 def _excerpts(stretch: _Stretch) -> str:
@@ -136,17 +128,13 @@ def _read(connection: Connection, context: JobContext, thread_id: str, range_key
     kept = (strategy if isinstance(strategy, Summarize) else Summarize()).recent
     most = _MAX_MESSAGES + kept
     messages = History(connection, thread_id).after(covers, limit=most)
-    end = _whole_turns(messages, len(messages) - kept)
+    # The messages that stay outside begin with a whole turn.
+    end = max((start for start in starts_of_turns(messages) if start <= len(messages) - kept), default=0)
     if not end:
         return None
     reach = _readable(messages, end)
     more = len(messages) == most or reach < end
     return _Stretch(agent, found.text if found else "", covers, tuple(messages[:reach]), more=more)
-
-
-def _whole_turns(messages: Sequence[ModelMessage], most: int) -> int:
-    """How many messages can be summarized, at most `most`, so that the rest begins with a whole turn."""
-    return max((start for start in starts_of_turns(messages) if start <= most), default=0)
 
 
 def _readable(messages: Sequence[ModelMessage], end: int) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.parts import text_of
 from ai_agents.core.rows import Agent
-from ai_agents.core.types import FilePart, JsonObject, ModelMessage, ModelRequest
+from ai_agents.core.types import FilePart, JsonObject, ModelMessage
 from ai_agents.store.jobs import MAX_ATTEMPTS, ClaimedJob
 from ai_agents.store.messages import History
 from ai_agents.store.models import ThreadTable
@@ -61,18 +61,14 @@ async def _ask_model(context: JobContext, agent: Agent, messages: Sequence[Model
         provider, model = context.choose(agent)
         if not provider.capabilities(model).instructions:
             return ""
-        request = _request(model, messages)
+        records = [("conversation", "\n".join(transcript.lines(messages)))]
+        request = transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
         response = await context.complete(provider, request, thread_id=str(job.thread_id), agent_id=agent["id"])
         return tidy(transcript.answer_text(response))
     except AIAgentsError as error:
         if error.retryable and job.attempts < MAX_ATTEMPTS:
             raise
         return ""
-
-
-def _request(model: str, messages: Sequence[ModelMessage]) -> ModelRequest:
-    record = ("conversation", "\n".join(transcript.lines(messages)))
-    return transcript.ask(model, _TASK, [record], max_tokens=_MAX_TOKENS, reminder=_REMINDER)
 
 
 def _read(connection: Connection, thread_id: str) -> tuple[Agent | None, list[ModelMessage]]:
