@@ -6,14 +6,17 @@ Each command imports what it needs when it runs, so that every command starts qu
 import argparse
 import gc
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ai_agents.core.rows import Job
+    from ai_agents.store.database import Database
     from app.settings import Settings
+
+T = TypeVar("T")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -104,13 +107,8 @@ def _announce(settings: "Settings", address: str) -> None:
     """Print the addresses of the service, and where its admin key is."""
     _tune_garbage_collection()
     where = "AI_AGENTS_ADMIN_KEY" if settings.admin_key is not None else str(settings.admin_key_file.absolute())
-    lines = (
-        f"AI Agents on {address}",
-        f"  page       {address}/",
-        f"  docs       {address}/docs",
-        f"  admin key  {where}",
-    )
-    print("\n".join(lines), flush=True)
+    pages = f"  page       {address}/\n  docs       {address}/docs"
+    print(f"AI Agents on {address}\n{pages}\n  admin key  {where}", flush=True)
 
 
 def _tune_garbage_collection() -> None:
@@ -146,10 +144,9 @@ def _upgrade(settings: "Settings") -> None:
 
 
 def _create_key(arguments: argparse.Namespace) -> None:
-    import asyncio
-
     from pydantic import ValidationError
 
+    from ai_agents.store.keys import KeyStore
     from app.schemas.access import CreateKey
 
     settings = _settings()
@@ -159,70 +156,55 @@ def _create_key(arguments: argparse.Namespace) -> None:
     except ValidationError as error:
         sys.exit(f"This key cannot be made: {error.errors()[0]['msg'].removeprefix('Value error, ')}.")
     _upgrade(settings)
-    print(asyncio.run(_new_key(settings, user=arguments.user, name=arguments.name, admin=arguments.admin)))
+    made = _with_database(settings, lambda d: KeyStore(d).create(arguments.user, arguments.name, admin=arguments.admin))
+    print(made["key"])
 
 
-async def _new_key(settings: "Settings", *, user: str, name: str, admin: bool) -> str:
+def _with_database(settings: "Settings", use: "Callable[[Database], Coroutine[Any, Any, T]]") -> "T":
+    """The result of `use` with a database that is open for it alone."""
+    import asyncio
+
     from ai_agents.store.database import Database
-    from ai_agents.store.keys import KeyStore
 
-    database = Database(settings.database, pool_size=1)
-    try:
-        created = await KeyStore(database).create(user, name, admin=admin)
-        return str(created["key"])
-    finally:
-        await database.close()
+    async def run() -> "T":
+        database = Database(settings.database, pool_size=1)
+        try:
+            return await use(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
 
 
 def _list_jobs(_arguments: argparse.Namespace) -> None:
-    import asyncio
-
-    for job in asyncio.run(_open_jobs(_settings())):
+    for job in _with_database(_settings(), _open_jobs):
         print(f"{job['id']}  {job['status']:8}{job['kind']:12}{job['created_at']}  {job['error'] or ''}".rstrip())
 
 
-async def _open_jobs(settings: "Settings") -> "list[Job]":
+async def _open_jobs(database: "Database") -> "list[Job]":
     """The newest jobs that failed, run or are queued."""
-    from ai_agents.store.database import Database
     from ai_agents.store.jobs import JobStore
 
-    database = Database(settings.database, pool_size=1)
-    try:
-        store = JobStore(database)
-        pages = [await store.list(status=status, limit=100) for status in ("failed", "running", "queued")]
-        return [job for page in pages for job in page["data"]]
-    finally:
-        await database.close()
+    store = JobStore(database)
+    pages = [await store.list(status=status, limit=100) for status in ("failed", "running", "queued")]
+    return [job for page in pages for job in page["data"]]
 
 
 def _retry_jobs(arguments: argparse.Namespace) -> None:
-    import asyncio
-
     from ai_agents.core.exceptions import AIAgentsError
+    from ai_agents.store import jobs
+
+    def retry(connection: "Connection") -> int:
+        job_ids = arguments.job or jobs.list_failed(connection)
+        for job_id in job_ids:
+            jobs.retry(connection, job_id, send_now=False)
+        return len(job_ids)
 
     try:
-        retried = asyncio.run(_restart_jobs(_settings(), arguments.job))
+        retried = _with_database(_settings(), lambda database: database.write(retry))
     except AIAgentsError as error:
         sys.exit(str(error))
     print(f"{retried} to be done again.")
-
-
-async def _restart_jobs(settings: "Settings", job_ids: Sequence[str]) -> int:
-    """Start the jobs with these ids again, or all failed ones; how many. Raises `AIAgentsError`."""
-    from ai_agents.store import jobs
-    from ai_agents.store.database import Database
-
-    def retry(connection: "Connection") -> int:
-        given = list(job_ids) or jobs.list_failed(connection)
-        for job_id in given:
-            jobs.retry(connection, job_id, send_now=False)
-        return len(given)
-
-    database = Database(settings.database, pool_size=1)
-    try:
-        return await database.write(retry)
-    finally:
-        await database.close()
 
 
 def _chat(arguments: argparse.Namespace) -> None:

@@ -94,7 +94,13 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             providers=providers,
             tools=toolbox,
             models=models,
-            limits=_limits(settings),
+            limits=RunLimits(
+                run_time_s=settings.run_timeout_s,
+                tool_time_s=settings.tool_timeout_s,
+                tool_rounds=settings.tool_rounds,
+                tool_result_bytes=settings.max_tool_result_bytes,
+                approval_s=settings.approval_timeout_s,
+            ),
             blobs=blobs,
             auto_title=settings.auto_title,
             judges_fail_open=settings.judge_fails_open,
@@ -195,13 +201,3 @@ def _default_model(settings: Settings, options: dict[str, dict[str, Any]]) -> tu
 
 def _secret(value: SecretStr | None) -> str | None:
     return None if value is None else value.get_secret_value()
-
-
-def _limits(settings: Settings) -> RunLimits:
-    return RunLimits(
-        run_time_s=settings.run_timeout_s,
-        tool_time_s=settings.tool_timeout_s,
-        tool_rounds=settings.tool_rounds,
-        tool_result_bytes=settings.max_tool_result_bytes,
-        approval_s=settings.approval_timeout_s,
-    )

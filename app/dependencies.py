@@ -1,83 +1,38 @@
-"""What routes ask for before they do anything, in the contract's order: who the user is, what they see, what they sent.
+"""What routes ask for before they do anything, in the contract's order: what the user sees, what they sent.
 
 FastAPI resolves dependencies in the order of a route's parameters, and checks query parameters after all of them. So
-each route names first the user, then the thing (404 if the user does not see it), then the body.
+each route names first the user, then the thing (404 if the user does not see it), then the body. The body is read by
+`Annotated[CreateThread, json_body(CreateThread)]`, because FastAPI reads a declared body before any dependency runs.
 """
 
-from typing import Annotated
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
+import orjson
 from fastapi import Depends, Header, Query, Request
-from fastapi.openapi.models import HTTPBearer
-from fastapi.security import APIKeyQuery
-from fastapi.security.base import SecurityBase
+from pydantic import BaseModel, ValidationError
 
 from ai_agents.core.exceptions import InvalidEventId
-from ai_agents.store.idempotency import checked_key
+from ai_agents.store import idempotency
 from ai_agents.store.pages import MAX_SEQ
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.cursor import parse_event_id
+from app.authentication import AppContainer, User
 from app.container import Container
-from app.errors import RateLimited, Unauthorized
-from app.middleware import USER_ID
-from app.services.access import ThreadReader, VisibleAgent, see_agent, see_thread
-from app.services.arguments import PageArguments
-from app.services.identity import Principal, authenticate, authenticate_ticket
-from app.services.repeats import is_repeated
+from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
+from app.problems import validation_errors
+from app.responses import JSON
+from app.services.identity import PageArguments, Principal, VisibleAgent, see_agent, see_thread
+from app.services.repeats import AnswerT, create_once
+from app.settings import Settings
 
-
-async def container_of(request: Request) -> Container:
-    """The container of the application."""
-    container: Container = request.app.state.container
-    return container
-
-
-AppContainer = Annotated[Container, Depends(container_of)]
-
-
-class ApiKey(SecurityBase):
-    """The user whose API key the request carries. FastAPI documents it as a security scheme."""
-
-    model = HTTPBearer(bearerFormat="API key")
-    scheme_name = "bearer"
-
-    async def __call__(self, request: Request) -> Principal:
-        """Raises `Unauthorized`, `RateLimited`."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthorized
-        found = await authenticate(request.app.state.container, token.strip())
-        if found is None:
-            raise Unauthorized("This API key is not known here, or has expired.")
-        await _count_request(request, found)
-        return found
-
-
-async def _count_request(request: Request, user: Principal) -> None:
-    """Name the user in the access log and count the request. Raises `RateLimited`, except for a repeated one."""
-    request.scope[USER_ID] = user.user_id
-    try:
-        request.app.state.rates.check(user)
-    except RateLimited:
-        key = request.headers.get("idempotency-key")
-        if key is None or not await is_repeated(request.app.state.container, user, key):
-            raise
-
-
-authenticated = ApiKey()
-
-
-class OptionalApiKey(SecurityBase):
-    """The same where a request may carry a ticket instead: None for a request without an API key."""
-
-    model = ApiKey.model
-    scheme_name = ApiKey.scheme_name
-
-    async def __call__(self, request: Request) -> Principal | None:
-        """Raises `Unauthorized`, `RateLimited`."""
-        return await authenticated(request) if "authorization" in request.headers else None
-
-
-User = Annotated[Principal, Depends(authenticated)]
+Model = TypeVar("Model", bound=BaseModel)
+_PARSED = "parsed_body"
+# Matches bodies that may hold what orjson accepts and the contract does not: a NUL, an integer beyond 64 bits. Rare.
+_SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
 
 
 async def visible_agent(agent_id: str, user: User, container: AppContainer) -> VisibleAgent:
@@ -90,34 +45,8 @@ async def visible_thread(thread_id: str, user: User, container: AppContainer) ->
     return await see_thread(container, user, thread_id)
 
 
-_TICKET = APIKeyQuery(name="ticket", scheme_name="ticket", description="From `POST /tickets`.", auto_error=False)
-
-
-async def thread_reader(
-    request: Request,
-    thread_id: str,
-    container: AppContainer,
-    user: Annotated[Principal | None, Depends(OptionalApiKey())],
-    ticket: Annotated[str | None, Depends(_TICKET)],
-) -> ThreadReader:
-    """The user who reads the streams of the thread of the path: by API key, or by a ticket for the thread.
-
-    Each use of a ticket checks its user again, as each use of a key does. Raises `Unauthorized`, `ThreadNotFound`.
-    """
-    by_ticket = user is None
-    if user is None:
-        if ticket is None:
-            raise Unauthorized
-        user = await authenticate_ticket(container, ticket, thread_id)
-        if user is None:
-            raise Unauthorized("This ticket has expired, or is for another thread.")
-        await _count_request(request, user)
-    return ThreadReader(user, await see_thread(container, user, thread_id), by_ticket=by_ticket)
-
-
 OnAgent = Annotated[VisibleAgent, Depends(visible_agent)]
 OnThread = Annotated[ThreadAccess, Depends(visible_thread)]
-ReadsThread = Annotated[ThreadReader, Depends(thread_reader)]
 
 
 async def page_arguments(
@@ -137,7 +66,7 @@ async def idempotency_key(
     ] = None,
 ) -> str | None:
     """The idempotency key of the request. Raises `InvalidIdempotencyKey`."""
-    return None if key is None else checked_key(key)
+    return None if key is None else idempotency.checked_key(key)
 
 
 async def if_match(
@@ -165,5 +94,151 @@ async def last_event_id(
 
 
 IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
+
+
+@dataclass(frozen=True, slots=True)
+class OnceOnly:
+    """Creates what a request asks for; with an idempotency key, a request that is repeated creates nothing new."""
+
+    request: Request
+    user: Principal
+    container: Container
+    key: str | None
+
+    async def create(self, create: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        """The result of `create`, or its first result, see `create_once`."""
+        sent = fingerprint(self.request) if self.key else ""
+        return await create_once(self.container, self.user, create, key=self.key, fingerprint=sent)
+
+
+async def once_only(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> OnceOnly:
+    """What creates things once per idempotency key."""
+    return OnceOnly(request, user, container, key)
+
+
+Once = Annotated[OnceOnly, Depends(once_only)]
 IfMatch = Annotated[frozenset[int] | None, Depends(if_match)]
 LastEventId = Annotated[str | None, Depends(last_event_id)]
+
+
+class JsonBody:
+    """A dependency that gives the request's body as this model."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
+
+    async def __call__(self, request: Request) -> BaseModel:
+        return await read_model(request, self.model)
+
+
+def json_body(model: type[BaseModel]) -> Any:
+    """The body as this model: `Annotated[CreateThread, json_body(CreateThread)]`."""
+    return Depends(JsonBody(model))
+
+
+def fingerprint(request: Request, *, without: str | None = None) -> str:
+    """A hash of method, path and body for idempotency keys. The order of the body's fields does not matter.
+
+    The body must have been read as a model before. `without` names a field that does not count.
+    """
+    sent = {name: value for name, value in request.scope[_PARSED].items() if name != without}
+    return idempotency.fingerprint(
+        request.method, request.scope["path"], orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)
+    )
+
+
+async def read_model(request: Request, model: type[Model]) -> Model:
+    """The body as this model.
+
+    Raises `UnsupportedMediaType`, `PayloadTooLarge`, and `InvalidFields` for any other mistake in it.
+    """
+    settings: Settings = request.app.state.settings
+    _check_media_type(request)
+    raw = await _read_bytes(request, limit=settings.max_body_bytes)
+    value = parse_json(raw, max_depth=settings.max_json_depth)
+    try:
+        found = model.model_validate(value, context=settings)
+        request.scope[_PARSED] = value
+        return found
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        raise InvalidFields(validation_errors(details, at=("body",))) from None
+
+
+def parse_json(raw: bytes, *, max_depth: int) -> Any:
+    """Strict JSON: no NaN, no NUL, no lone surrogate, no integer beyond 64 bits, not nested deeper than `max_depth`.
+
+    Raises `InvalidFields`, which never repeats the value.
+    """
+    try:
+        value = orjson.loads(raw)
+        if _SUSPICIOUS.search(raw):
+            # The slow parser: orjson reads an integer that is too long as a float.
+            json.loads(raw, parse_int=_integer)
+            _refuse_nul(value)
+    except ValueError as error:
+        # The message of orjson says what it found and where.
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise _unreadable(f"is not JSON that is read here: {reason}") from None
+    except RecursionError:
+        raise _unreadable(f"is nested deeper than {max_depth} levels") from None
+    if raw.count(b"{") + raw.count(b"[") > max_depth and _is_deeper(value, max_depth):
+        raise _unreadable(f"is nested deeper than {max_depth} levels")
+    return value
+
+
+def _check_media_type(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise UnsupportedMediaType
+
+
+async def _read_bytes(request: Request, *, limit: int) -> bytes:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > limit:
+            raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+    return bytes(raw)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+        raise ValueError("an integer does not fit in 64 bits")
+    return int(digits)
+
+
+def _refuse_nul(value: Any) -> None:
+    for item in _walk(value):
+        if isinstance(item, str) and "\0" in item:
+            raise ValueError("a text contains a NUL character")
+
+
+def _walk(value: Any) -> Any:
+    """Every value and every key, without recursion."""
+    left = [value]
+    while left:
+        item = left.pop()
+        yield item
+        if isinstance(item, dict):
+            left.extend(item)
+            left.extend(item.values())
+        elif isinstance(item, list):
+            left.extend(item)
+
+
+def _is_deeper(value: Any, max_depth: int) -> bool:
+    level = [value]
+    for _ in range(max_depth + 1):
+        level = [item for item in level if isinstance(item, dict | list)]
+        if not level:
+            return False
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+    return True
+
+
+def _unreadable(message: str) -> InvalidFields:
+    return InvalidFields([{"loc": ["body"], "msg": message}])

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ai_agents.context.contexts import Contexts
@@ -27,54 +28,10 @@ TASK = "worker.run_job"
 VISIBILITY_TIMEOUT_S = 2 * (600 + 60)
 _SWEEP_EVERY_S = 3.0
 # A job that waits for longer than this is published again. If the workers were only busy, they get it twice.
-SENT_AGAIN_AFTER_S = 15.0
+_AGAIN_AFTER_S = 15.0
 _PAGE = 200
 _LAST_SENDING_S = 2.0
 _log = logging.getLogger(__name__)
-
-
-class JobPublisher:
-    """Publishes jobs to Celery. If Redis does not answer, it logs that and puts the jobs back into the database."""
-
-    def __init__(self, redis_url: str) -> None:
-        self._redis_url = redis_url
-        self._celery: Celery | None = None
-
-    async def send(self, database: Database, job_ids: Sequence[str]) -> None:
-        """Publish jobs. Jobs that cannot be published are left to the next sweep of this process or of another."""
-        if not job_ids:
-            return
-        try:
-            await asyncio.to_thread(self._send, job_ids)
-        except Exception as error:  # noqa: BLE001  # Celery, kombu and redis-py raise many kinds of errors
-            _log.warning("jobs could not be sent, trying again later: %s", type(error).__name__)
-            with suppress(DatabaseUnavailable):  # then a sweep finds them once they have waited long enough
-                await database.write(lambda c: jobs.put_back(c, job_ids))
-
-    def _send(self, job_ids: Sequence[str]) -> None:
-        if self._celery is None:
-            self._celery = self._connect()
-        with self._celery.connection_for_write() as connection, self._celery.amqp.Producer(connection) as producer:
-            for job_id in job_ids:
-                self._celery.send_task(TASK, [job_id], queue=QUEUE, ignore_result=True, retry=False, producer=producer)
-
-    def _connect(self) -> "Celery":
-        from celery import Celery
-
-        made = Celery("ai-agents", broker=self._redis_url, set_as_current=False)
-        made.conf.broker_transport_options = {
-            "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            # A Redis that hangs or is down must not block the process.
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
-            "max_retries": 0,
-        }
-        return made
-
-
-async def take_unsent(database: Database) -> list[str]:
-    """Ids of jobs that must be published now. If several processes ask at once, each id goes to one of them."""
-    return await database.write(lambda c: jobs.take_unsent(c, again_after_s=SENT_AGAIN_AFTER_S, limit=_PAGE))
 
 
 class CeleryJobs:
@@ -82,8 +39,9 @@ class CeleryJobs:
 
     def __init__(self, database: Database, redis_url: str, *, periodic_tasks: Sequence[PeriodicTask] = ()) -> None:
         self._database = database
-        self._publisher = JobPublisher(redis_url)
+        self._redis_url = redis_url
         self._other_tasks = tuple(periodic_tasks)
+        self._celery: Celery | None = None
         self._to_send: dict[str, None] = {}
         self._sending: asyncio.Task[None] | None = None
 
@@ -107,12 +65,40 @@ class CeleryJobs:
             self._sending.cancel()
 
     async def _sweep(self) -> None:
-        self.wake(await take_unsent(self._database))
+        """Publish jobs that were lost. If several processes ask at once, one of them gets each job."""
+        unsent = await self._database.write(lambda c: jobs.take_unsent(c, again_after_s=_AGAIN_AFTER_S, limit=_PAGE))
+        self.wake(unsent)
 
     async def _send_all(self) -> None:
+        """Publish jobs. Jobs that cannot be published are left to the next sweep of this process or of another."""
         while self._to_send:
             job_ids, self._to_send = list(self._to_send), {}
-            await self._publisher.send(self._database, job_ids)
+            try:
+                await asyncio.to_thread(self._send, job_ids)
+            except Exception as error:  # noqa: BLE001  # Celery, kombu and redis-py raise many kinds of errors
+                _log.warning("jobs could not be sent, trying again later: %s", type(error).__name__)
+                with suppress(DatabaseUnavailable):  # then a sweep finds them once they have waited long enough
+                    await self._database.write(partial(jobs.put_back, job_ids=job_ids))
+
+    def _send(self, job_ids: Sequence[str]) -> None:
+        if self._celery is None:
+            self._celery = self._connect()
+        with self._celery.connection_for_write() as connection, self._celery.amqp.Producer(connection) as producer:
+            for job_id in job_ids:
+                self._celery.send_task(TASK, [job_id], queue=QUEUE, ignore_result=True, retry=False, producer=producer)
+
+    def _connect(self) -> "Celery":
+        from celery import Celery
+
+        made = Celery("ai-agents", broker=self._redis_url, set_as_current=False)
+        made.conf.broker_transport_options = {
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            # A Redis that hangs or is down must not block the process.
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "max_retries": 0,
+        }
+        return made
 
 
 def retention_task(database: Database, periods: Mapping[str, int | None], wake: Any) -> PeriodicTask:

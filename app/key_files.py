@@ -23,12 +23,8 @@ def encryption_keys(settings: Settings) -> list[str]:
 
 def _kept(path: Path, prefix: str) -> str:
     """The key in this file, which is made if it does not exist. Processes that start at once get the same key."""
-    if not path.exists():
-        _make(path, prefix)
-    return path.read_text().strip()
-
-
-def _make(path: Path, prefix: str) -> None:
+    if path.exists():
+        return path.read_text().strip()
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written to another file and then linked: readers never see half a file, and no key replaces another.
     aside = path.with_name(f"{path.name}.{os.getpid()}")
@@ -41,3 +37,4 @@ def _make(path: Path, prefix: str) -> None:
         pass  # another process was first
     finally:
         aside.unlink()
+    return path.read_text().strip()

@@ -13,53 +13,18 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ai_agents.core.exceptions import AIAgentsError
-from app import console, cross_origin, openapi
+from app import console, openapi
+from app.authentication import RequestRates
 from app.container import Container, open_container
 from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
-from app.middleware import REQUEST_ID, RequestContext
+from app.middleware import REQUEST_ID, RequestContext, allow_origins
 from app.problems import problem_of, problem_of_status, validation_errors
-from app.rates import RequestRates
-from app.routers import (
-    agents,
-    context,
-    events,
-    files,
-    health,
-    jobs,
-    keys,
-    me,
-    messages,
-    metrics,
-    providers,
-    roles,
-    runs,
-    threads,
-    tickets,
-    tools,
-    usage,
-)
+from app.routers import access, agents, catalogue, files, messages, operations, runs, threads
 from app.settings import Settings
 
-ROUTERS = (
-    agents,
-    threads,
-    context,
-    messages,
-    files,
-    runs,
-    events,
-    tickets,
-    roles,
-    keys,
-    me,
-    usage,
-    jobs,
-    providers,
-    tools,
-    health,
-    metrics,
-)
+ROUTERS = (agents, threads, messages, files, runs, access, catalogue, operations)
+_ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -78,7 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=lambda route: route.name,
         # The service exports none of these, and they cost each request more than its routing.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
@@ -90,14 +55,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.begin_drain = lambda: _begin_drain(app)
     app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes)
     # Added last, it is outermost, so that pages can read problems of the other middleware, too.
-    cross_origin.allow_origins(app, settings.allowed_origins)
+    allow_origins(app, settings.allowed_origins)
     app.add_exception_handler(AIAgentsError, _on_framework_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
     app.add_exception_handler(HTTPException, _on_http_error)
     for module in ROUTERS:
         app.include_router(module.router)
     app.include_router(console.router, include_in_schema=False)
-    openapi.describe(app)
+    openapi.describe(app, _ROUTES)
     return app
 
 
@@ -143,10 +108,6 @@ async def _drain(app: FastAPI) -> None:
         app.state.streams.close()
 
 
-def _operation_id(route: APIRoute) -> str:
-    return route.name
-
-
 async def _on_framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AIAgentsError)  # noqa: S101  # registered for these
     response = problem_of(error, request_id=request.scope[REQUEST_ID])
@@ -175,6 +136,5 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> set[str]:
-    routes = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
     scope = {"type": "http", "path": request.scope["path"], "method": request.method, "root_path": ""}
-    return {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}
+    return {method for route in _ROUTES if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}

@@ -1,4 +1,7 @@
-"""The middleware of every request. Pure ASGI: it buffers nothing, starts no tasks and does not read the body."""
+"""The middleware of every request: ids, limits and logs, and cross-origin requests.
+
+Pure ASGI: it buffers nothing, starts no tasks and does not read the body.
+"""
 
 import re
 import sys
@@ -6,6 +9,8 @@ import time
 from collections.abc import Sequence
 
 import structlog
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +18,11 @@ from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id
 from app.problems import problem
 
+_METHODS = ("GET", "POST", "PATCH", "DELETE")
+_ACCEPTED = ("authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "prefer", "x-request-id")
+_EXPOSED = ("content-disposition", "etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
+# How long browsers may keep the answer to a preflight request.
+_PREFLIGHT_S = 7200
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 REQUEST_ID = "request_id"
 USER_ID = "user_id"
@@ -55,7 +65,8 @@ class RequestContext:
 
         try:
             if _size(scope, headers) > self._max_header_bytes:
-                await self._refuse(scope, receive, send_named)
+                detail = f"The request's line and headers are larger than {self._max_header_bytes} bytes."
+                await problem("payload_too_large", detail, request_id=request_id)(scope, receive, send_named)
             else:
                 await self._app(scope, receive, send_named)
         except ClientDisconnect:
@@ -76,10 +87,6 @@ class RequestContext:
                 ms=round((time.perf_counter() - began) * 1000, 2),
                 user_id=scope.get(USER_ID),
             )
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"The request's line and headers are larger than {self._max_header_bytes} bytes."
-        await problem("payload_too_large", detail, request_id=scope[REQUEST_ID])(scope, receive, send)
 
 
 def _with_short_errors(send: Send) -> Send:
@@ -107,3 +114,19 @@ def _size(scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> int:
     for name, value in headers:
         size += len(name) + len(value) + 4  # as they travel: `name: value\r\n`
     return size
+
+
+def allow_origins(app: FastAPI, origins: list[str]) -> None:
+    """Let pages of these origins call every route and read every answer, problems too.
+
+    Cookies are never accepted: each request carries a key or a ticket.
+    """
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=_METHODS,
+            allow_headers=_ACCEPTED,
+            expose_headers=_EXPOSED,
+            max_age=_PREFLIGHT_S,
+        )

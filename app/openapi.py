@@ -1,44 +1,86 @@
-"""The OpenAPI document: what FastAPI says of the routes, and the models of bodies, events and problems.
+"""The OpenAPI document: how routes describe what they take and answer, and what FastAPI cannot know of them.
 
 The service reads bodies and makes problems and streams itself, so that FastAPI does not know their models.
 """
 
-from typing import Any, Literal
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.described import REF
-from app.problems import STATUSES
-from app.schemas.access import CreateKey, CreateRole, CreateTicket
-from app.schemas.agents import CreateAgent, UpdateAgent
+from app import uploads
+from app.dependencies import JsonBody
+from app.problems import MEDIA_TYPE, STATUSES
+from app.responses import JSON
 from app.schemas.answers import ProblemRead
 from app.schemas.common import FilePartIn, TextPartIn
 from app.schemas.events import StreamEvent
-from app.schemas.threads import Approval, CreateMessage, CreateThread, ForkThread, UpdateThread
-from app.schemas.tools import ApproveTools, CreateTool
+from app.schemas.threads import CreateMessage
 
-# The models that no route declares to FastAPI.
-MODELS: tuple[type[BaseModel], ...] = (
-    Approval,
-    ApproveTools,
-    CreateAgent,
-    CreateKey,
-    CreateMessage,
-    CreateRole,
-    CreateThread,
-    CreateTicket,
-    CreateTool,
-    FilePartIn,
-    ForkThread,
-    ProblemRead,
-    StreamEvent,
-    TextPartIn,
-    UpdateAgent,
-    UpdateThread,
-)
+Responses = dict[int | str, dict[str, Any]]
+REF = "#/components/schemas/{model}"
+# The codes of the problems that a route has because of what it takes.
+USER = ("unauthorized", "rate_limited", "database_unavailable")
+BODY = ("invalid_request", "unsupported_media_type")
+PAGE = ("invalid_request", "invalid_cursor")
+ONCE = ("invalid_idempotency_key", "idempotency_key_reused")
+_EVERY_ROUTE = ("payload_too_large", "internal")
+# What a stream answers, as the `content` of its response.
+EVENTS: dict[str, Any] = {
+    "text/event-stream": {
+        "schema": {
+            "type": "string",
+            "description": "Server-sent events; the data of each is an `Event`.",
+            "contentMediaType": "text/event-stream",
+            "contentSchema": {"$ref": REF.format(model="Event")},
+        }
+    }
+}
+_HEADERS = {
+    "Location": "Where it is.",
+    "ETag": "Its version, for If-Match.",
+    "Preference-Applied": "`respond-async`",
+    "Content-Disposition": "`attachment`, and its name.",
+}
+UPLOAD = {
+    "type": "object",
+    "properties": {uploads.FIELD: {"type": "string", "format": "binary"}},
+    "required": [uploads.FIELD],
+    "additionalProperties": False,
+}
+
+
+def headers(*names: str) -> dict[str, Any]:
+    """A response with these headers."""
+    return {"headers": {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}}
+
+
+def failures(*codes: str) -> Responses:
+    """The responses for problems with these codes, and with the codes that every route has."""
+    by_status: defaultdict[int, dict[str, None]] = defaultdict(dict)
+    for code in (*codes, *_EVERY_ROUTE):
+        by_status[STATUSES[code]][code] = None
+    return {
+        status: {
+            "description": "Problem: " + ", ".join(f"`{code}`" for code in found),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}},
+        }
+        for status, found in sorted(by_status.items())
+    }
+
+
+def request_body(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The `openapi_extra` of a route that reads its body in its function, not in a dependency."""
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+# Models that neither a route nor a dependency names to FastAPI.
+_MORE_MODELS: tuple[type[BaseModel], ...] = (CreateMessage, FilePartIn, ProblemRead, StreamEvent, TextPartIn)
 DESCRIPTION = """Agents on any model provider, in threads that remember, with answers that stream.
 
 Every request except to `/livez`, `/readyz` and the pages carries `Authorization: Bearer <API key>`. Every error is a
@@ -59,28 +101,41 @@ TAGS = {
 }
 
 
-def describe(app: FastAPI) -> None:
+def describe(app: FastAPI, routes: Iterable[APIRoute]) -> None:
     """Let the application answer with this document. It is built once, when it is first asked for."""
     generate = app.openapi
+    bodies = {
+        route.name: dependency.call.model
+        for route in routes
+        for dependency in route.dependant.dependencies
+        if isinstance(dependency.call, JsonBody)
+    }
 
     def build() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _complete(generate())
+            app.openapi_schema = _complete(generate(), bodies)
         return app.openapi_schema
 
     app.openapi = build  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
-def _complete(document: dict[str, Any]) -> dict[str, Any]:
+def _complete(document: dict[str, Any], bodies: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+    """The document with the bodies of these operations."""
     for path in document["paths"].values():
         for operation in path.values():
             _correct(operation)
+            if operation["operationId"] in bodies:
+                schema = {"$ref": REF.format(model=bodies[operation["operationId"]].__name__)}
+                operation.update(request_body(JSON, schema))
     schemas: dict[str, Any] = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for schema in schemas.values():
         _restore_defaults(schema)
-    return _named_by_title(document, dict(sorted({**schemas, **_schemas()}.items())))
+    more = (*bodies.values(), *_MORE_MODELS)
+    schemas |= models_json_schema([(model, "validation") for model in more], ref_template=REF)[1]["$defs"]
+    schemas["ProblemRead"]["properties"]["code"]["enum"] = list(STATUSES)
+    return _named_by_title(document, dict(sorted(schemas.items())))
 
 
 def _correct(operation: dict[str, Any]) -> None:
@@ -101,14 +156,6 @@ def _restore_defaults(schema: dict[str, Any]) -> None:
     for name, member in schema.get("properties", {}).items():
         if name not in schema.get("required", ()):
             member.setdefault("default", None)
-
-
-def _schemas() -> dict[str, Any]:
-    """The schemas of `MODELS`, and of the models in them."""
-    models: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in MODELS]
-    schemas: dict[str, Any] = models_json_schema(models, ref_template=REF)[1]["$defs"]
-    schemas["ProblemRead"]["properties"]["code"]["enum"] = list(STATUSES)
-    return schemas
 
 
 def _named_by_title(document: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:

@@ -61,13 +61,7 @@ _RUN_ERROR_MEMBERS = ("guardrail", "stage")
 MEDIA_TYPE = "application/problem+json"
 
 
-class ProblemResponse(Response):
-    """A problem as an answer."""
-
-    media_type = MEDIA_TYPE
-
-
-def problem(code: str, detail: str, *, request_id: str, **members: Any) -> ProblemResponse:
+def problem(code: str, detail: str, *, request_id: str, **members: Any) -> Response:
     """The answer to an error with this code. `members` come after the standard members."""
     status = STATUSES.get(code, 500)
     title = _TITLES.get(status) or HTTPStatus(status).phrase
@@ -80,10 +74,10 @@ def problem(code: str, detail: str, *, request_id: str, **members: Any) -> Probl
         "request_id": request_id,
         **members,
     }
-    return ProblemResponse(orjson.dumps(body), status, headers=_headers(status))
+    return Response(orjson.dumps(body), status, _headers(status), MEDIA_TYPE)
 
 
-def problem_of(error: AIAgentsError, *, request_id: str) -> ProblemResponse:
+def problem_of(error: AIAgentsError, *, request_id: str) -> Response:
     """The answer to a framework error."""
     response = problem(error.code, str(error), request_id=request_id, **_members(error))
     if error.retry_after_s is not None and response.status_code in (429, 503):
@@ -93,7 +87,7 @@ def problem_of(error: AIAgentsError, *, request_id: str) -> ProblemResponse:
     return response
 
 
-def problem_of_run(run: Mapping[str, Any], *, request_id: str) -> ProblemResponse:
+def problem_of_run(run: Mapping[str, Any], *, request_id: str) -> Response:
     """The answer to the message of a run that failed: the error that the run recorded, and the run's id."""
     error = run["error"] or {}
     code = str(error.get("code", "internal"))
@@ -104,7 +98,7 @@ def problem_of_run(run: Mapping[str, Any], *, request_id: str) -> ProblemRespons
 
 def problem_of_status(
     status: int, detail: str, *, request_id: str, headers: Mapping[str, str] | None = None
-) -> ProblemResponse:
+) -> Response:
     """The answer to what the web framework refuses itself: an unknown path, a wrong method."""
     code = _CODES_OF_STATUSES.get(status, "internal" if status >= 500 else "invalid_request")
     response = problem(code, detail, request_id=request_id)

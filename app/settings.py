@@ -28,8 +28,7 @@ class ServerSettings(BaseSettings):
     var_dir: Path = Field(Path("var"), description="The folder of the generated keys and the default database.")
     admin_key: SecretStr | None = Field(None, description="If it is not set, it is made at the first start.")
     encryption_key: SecretStr | None = Field(
-        None,
-        description="Seals secrets in the database. Several: newest first, with commas. Default: a generated key.",
+        None, description="Seals secrets in the database. Several: newest first, with commas. Default: a generated key."
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     shutdown_grace_s: float = Field(10.0, ge=0, description="How long runs may go on after SIGTERM.")

@@ -19,34 +19,22 @@ _HEADERS = {
 }
 
 
-def _page(name: str, media_type: str) -> Response:
-    return Response((_HERE / name).read_bytes(), media_type=media_type, headers=_HEADERS)
+_PAGES = {
+    "/": ("index.html", "text/html"),
+    "/docs": ("docs.html", "text/html"),
+    "/assets/docs.js": ("docs.js", "text/javascript"),
+    "/assets/style.css": ("style.css", "text/css"),
+}
 
 
-_INDEX = _page("index.html", "text/html")
-_DOCS = _page("docs.html", "text/html")
-_ASSETS = {"docs.js": _page("docs.js", "text/javascript"), "style.css": _page("style.css", "text/css")}
+def _add_page(path: str, name: str, media_type: str) -> None:
+    page = Response((_HERE / name).read_bytes(), media_type=media_type, headers=_HEADERS)
+
+    async def get_page() -> Response:
+        return page
+
+    router.add_api_route(path, get_page)
 
 
-@router.get("/")
-async def get_page() -> Response:
-    """The start page."""
-    return _INDEX
-
-
-@router.get("/docs")
-async def get_docs() -> Response:
-    """The page with the operations of the API."""
-    return _DOCS
-
-
-@router.get("/assets/docs.js")
-async def get_docs_script() -> Response:
-    """The script of the page with the operations."""
-    return _ASSETS["docs.js"]
-
-
-@router.get("/assets/style.css")
-async def get_style() -> Response:
-    """The style sheet of the pages."""
-    return _ASSETS["style.css"]
+for _path, (_name, _media_type) in _PAGES.items():
+    _add_page(_path, _name, _media_type)

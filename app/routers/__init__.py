@@ -1,1 +1,1 @@
-"""The routes, one file per resource: each reads the request, calls one use case and says how that is answered."""
+"""The routes, one file per subject: each reads the request, calls one use case and says how that is answered."""

@@ -2,17 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.bodies import fingerprint, json_body
-from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnAgent, Paging, User
-from app.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
+from app.authentication import AppContainer, User
+from app.dependencies import IfMatch, OnAgent, Once, Paging, json_body
+from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.agents import CreateAgent, UpdateAgent
 from app.schemas.answers import AgentPage, AgentRead
 from app.services import agents
-from app.services.repeats import create_once
 
 router = APIRouter(tags=["agents"])
 
@@ -23,23 +22,12 @@ router = APIRouter(tags=["agents"])
     response_model=AgentRead,
     response_description="The new agent.",
     responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE)},
-    openapi_extra=json_request(CreateAgent),
 )
 async def create_agent(
-    request: Request,
-    user: User,
-    container: AppContainer,
-    key: IdempotencyKey,
-    body: Annotated[CreateAgent, json_body(CreateAgent)],
+    user: User, container: AppContainer, once: Once, body: Annotated[CreateAgent, json_body(CreateAgent)]
 ) -> Response:
     """Create an agent. The user owns it."""
-    agent = await create_once(
-        container,
-        user,
-        lambda: agents.create_agent(container, user, body),
-        key=key,
-        fingerprint=fingerprint(request),
-    )
+    agent = await once.create(lambda: agents.create_agent(container, user, body))
     return created(agent, f"/agents/{agent['id']}", etag(agent["version"]))
 
 
@@ -77,7 +65,6 @@ async def list_agent_versions(agent: OnAgent, container: AppContainer, page: Pag
     response_model=AgentRead,
     response_description="The agent.",
     responses={200: headers("ETag"), **failures(*USER, *BODY, "not_found", "forbidden", "precondition_failed")},
-    openapi_extra=json_request(UpdateAgent),
 )
 async def update_agent(
     agent: OnAgent,

@@ -4,13 +4,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
-from app.dependencies import AppContainer, IdempotencyKey, User
-from app.described import BODY, ONCE, USER, failures, file_request, headers
-from app.downloads import Download
-from app.responses import JsonResponse, created, no_content
+from app.authentication import AppContainer, User
+from app.dependencies import IdempotencyKey
+from app.openapi import BODY, ONCE, UPLOAD, USER, failures, headers, request_body
+from app.responses import Download, JsonResponse, created, no_content
 from app.schemas.answers import FileRead
 from app.services import files
-from app.uploads import fingerprint, read_upload
+from app.uploads import MEDIA_TYPE, fingerprint, read_upload
 
 router = APIRouter(tags=["files"])
 _CONTENT = {
@@ -24,7 +24,7 @@ _CONTENT = {
     response_model=FileRead,
     response_description="The new file.",
     responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "overloaded")},
-    openapi_extra=file_request(),
+    openapi_extra=request_body(MEDIA_TYPE, UPLOAD),
 )
 async def create_file(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> Response:
     """Upload a file: a png, jpeg, gif or webp image, a pdf, a docx, or text (plain, markdown, csv, json).

@@ -8,13 +8,13 @@ from starlette.responses import Response
 from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Message, Run
-from app.bodies import fingerprint, read_model
-from app.dependencies import AppContainer, IdempotencyKey, OnThread, Paging, User
-from app.described import BODY, EVENTS, ONCE, PAGE, USER, failures, headers, json_request
+from app.authentication import AppContainer, User
+from app.dependencies import IdempotencyKey, OnThread, Paging, fingerprint, read_model
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
+from app.openapi import BODY, EVENTS, ONCE, PAGE, REF, USER, failures, headers, request_body
 from app.problems import problem_of_run
-from app.responses import JsonResponse
+from app.responses import JSON, JsonResponse
 from app.schemas.answers import MessagePage, MessageRead, RunRead
 from app.schemas.threads import CreateMessage
 from app.services import messages
@@ -43,7 +43,7 @@ AnswerForm = Literal["json", "events", "async"]
             "provider_not_configured", "run_interrupted", "overloaded",
         ),
     },
-    openapi_extra=json_request(CreateMessage),
+    openapi_extra=request_body(JSON, {"$ref": REF.format(model="CreateMessage")}),
 )  # fmt: skip
 async def create_message(
     request: Request,
@@ -123,12 +123,10 @@ def _form(request: Request, body: CreateMessage, prefer: str | None) -> AnswerFo
     return "async" if "respond-async" in (each.strip() for each in preferences) else "json"
 
 
-def _location(run: Run) -> str:
-    return f"/threads/{run['thread_id']}/runs/{run['id']}"
-
-
 def _accepted(run: Run, *, applied: bool) -> Response:
-    headers = {"location": _location(run)} | ({"preference-applied": "respond-async"} if applied else {})
+    headers = {"location": f"/threads/{run['thread_id']}/runs/{run['id']}"}
+    if applied:
+        headers["preference-applied"] = "respond-async"
     return JsonResponse(run, 202, headers=headers)
 
 

@@ -1,24 +1,26 @@
-"""Runs of a thread, and their events."""
+"""Runs of a thread, the events of threads and runs, and tickets for browsers' event streams."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.bodies import json_body
-from app.dependencies import AppContainer, LastEventId, OnThread, Paging, ReadsThread, User
-from app.described import BODY, EVENTS, PAGE, USER, failures, json_request
-from app.event_streams import EventStreamResponse, OpenStreams
-from app.responses import JsonResponse, no_content
-from app.schemas.answers import RunPage, RunRead
+from app.authentication import AppContainer, ReadsThread, User
+from app.dependencies import LastEventId, OnThread, Paging, json_body
+from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
+from app.openapi import BODY, EVENTS, PAGE, USER, failures
+from app.responses import JSON, JsonResponse, no_content
+from app.schemas.access import CreateTicket
+from app.schemas.answers import EventPage, RunPage, RunRead, TicketRead
 from app.schemas.threads import Approval
-from app.services import events, runs
+from app.services import access, runs
 
-router = APIRouter(tags=["runs"])
+router = APIRouter()
 
 
 @router.get(
     "/threads/{thread_id}/runs",
+    tags=["runs"],
     response_model=RunPage,
     response_description="The thread's runs.",
     responses=failures(*USER, *PAGE, "not_found"),
@@ -30,6 +32,7 @@ async def list_runs(thread: OnThread, container: AppContainer, page: Paging) -> 
 
 @router.get(
     "/threads/{thread_id}/runs/{run_id}",
+    tags=["runs"],
     response_model=RunRead,
     response_description="The run.",
     responses=failures(*USER, "not_found"),
@@ -41,6 +44,7 @@ async def get_run(thread: OnThread, run_id: str, container: AppContainer) -> Res
 
 @router.get(
     "/threads/{thread_id}/runs/{run_id}/events",
+    tags=["runs"],
     response_class=EventStreamResponse,
     status_code=200,
     response_description="The run's events, to its last.",
@@ -56,7 +60,7 @@ async def stream_run_events(
     """The events of a run from its first, or after the one named. The stream ends with the run's terminal event."""
     streams: OpenStreams = request.app.state.streams
     streams.check(reader.user)
-    stream = await events.read_run(container, reader, run_id, after=last_event_id)
+    stream = await runs.read_run(container, reader.thread, run_id, after=last_event_id, may_read=reader.may_read)
     if stream is None:
         return no_content()
     return EventStreamResponse(stream, user_id=reader.user.user_id, streams=streams)
@@ -64,6 +68,7 @@ async def stream_run_events(
 
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/cancel",
+    tags=["runs"],
     response_model=RunRead,
     response_description="The run as it ended.",
     responses=failures(*USER, "not_found", "forbidden"),
@@ -75,17 +80,60 @@ async def cancel_run(thread: OnThread, run_id: str, user: User, container: AppCo
 
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/approvals",
+    tags=["runs"],
     response_model=RunRead,
     response_description="The run. It goes on when no tool call waits for approval.",
     responses=failures(*USER, *BODY, "not_found", "forbidden", "conflict", "guardrail_blocked", "overloaded"),
-    openapi_extra=json_request(Approval),
 )
 async def decide_tool_call(
-    thread: OnThread,
-    run_id: str,
-    user: User,
-    container: AppContainer,
-    body: Annotated[Approval, json_body(Approval)],
+    thread: OnThread, run_id: str, user: User, container: AppContainer, body: Annotated[Approval, json_body(Approval)]
 ) -> Response:
     """Approve or refuse a tool call that waits for a person. The model gets a refusal as the result of the call."""
     return JsonResponse(await runs.decide_tool_call(container, user, thread, run_id, body))
+
+
+@router.get(
+    "/threads/{thread_id}/events",
+    tags=["events"],
+    response_model=EventPage,
+    response_description="Events as they happen, or the log as a list.",
+    responses={200: {"content": EVENTS}, **failures(*USER, *PAGE, "invalid_event_id", "not_found")},
+)
+async def stream_thread_events(
+    request: Request,
+    reader: ReadsThread,
+    container: AppContainer,
+    last_event_id: LastEventId,
+    page: Paging,
+    order: Annotated[Literal["asc", "desc"], Query(description="Of the list: `desc` is newest first.")] = "asc",
+) -> Response:
+    """All events of a thread from now on, or after the event named.
+
+    With `Accept: application/json`: the thread's log as a list, where `after` is an event's id.
+    """
+    accept = request.headers.get("accept", "").lower()
+    if JSON in accept and MEDIA_TYPE not in accept:
+        found = await runs.list_events(container, reader.thread.thread_id, page, newest_first=order == "desc")
+        return JsonResponse(found)
+    streams: OpenStreams = request.app.state.streams
+    streams.check(reader.user)
+    stream = await runs.read_thread(container, reader.thread, after=last_event_id, may_read=reader.may_read)
+    return EventStreamResponse(stream, user_id=reader.user.user_id, streams=streams)
+
+
+@router.post(
+    "/tickets",
+    tags=["events"],
+    status_code=201,
+    response_model=TicketRead,
+    response_description="The ticket. It is shown only in this answer.",
+    responses=failures(*USER, *BODY, "not_found"),
+)
+async def create_ticket(
+    user: User, container: AppContainer, body: Annotated[CreateTicket, json_body(CreateTicket)]
+) -> Response:
+    """Create a ticket that reads one thread's streams, as `?ticket=` in the address of an EventSource.
+
+    It is valid for 10 minutes. Each use, and an open stream, extends it, up to 24 hours in all.
+    """
+    return JsonResponse(await access.create_ticket(container, user, body), 201)

@@ -1,19 +1,18 @@
-"""Threads."""
+"""Threads, and what a model would get of one."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from ai_agents.core.rows import Thread
-from app.bodies import fingerprint, json_body
-from app.dependencies import AppContainer, IdempotencyKey, IfMatch, OnThread, Paging, User
-from app.described import BODY, ONCE, PAGE, USER, failures, headers, json_request
+from app.authentication import AppContainer, User
+from app.dependencies import IfMatch, Once, OnThread, Paging, json_body
+from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
-from app.schemas.answers import ThreadPage, ThreadRead
+from app.schemas.answers import ContextRead, ThreadPage, ThreadRead
 from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads
-from app.services.repeats import create_once
 
 router = APIRouter(tags=["threads"])
 _FIRST_VERSION = 1
@@ -24,28 +23,14 @@ _FIRST_VERSION = 1
     status_code=201,
     response_model=ThreadRead,
     response_description="The new thread.",
-    responses={
-        201: headers("Location", "ETag"),
-        **failures(*USER, *BODY, *ONCE, "not_found", "guardrail_blocked"),
-    },
-    openapi_extra=json_request(CreateThread),
+    responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "not_found", "guardrail_blocked")},
 )
 async def create_thread(
-    request: Request,
-    user: User,
-    container: AppContainer,
-    key: IdempotencyKey,
-    body: Annotated[CreateThread, json_body(CreateThread)],
+    user: User, container: AppContainer, once: Once, body: Annotated[CreateThread, json_body(CreateThread)]
 ) -> Response:
     """Start a conversation with an agent."""
-    judged = await threads.judge_thread(container, user, body, key=key)
-    thread = await create_once(
-        container,
-        user,
-        lambda: threads.create_thread(container, user, judged),
-        key=key,
-        fingerprint=fingerprint(request),
-    )
+    judged = await threads.judge_thread(container, user, body, key=once.key)
+    thread = await once.create(lambda: threads.create_thread(container, user, judged))
     return _created(thread)
 
 
@@ -76,7 +61,6 @@ async def get_thread(thread: OnThread, container: AppContainer) -> Response:
     response_model=ThreadRead,
     response_description="The thread.",
     responses={200: headers("ETag"), **failures(*USER, *BODY, "not_found", "forbidden", "precondition_failed")},
-    openapi_extra=json_request(UpdateThread),
 )
 async def update_thread(
     thread: OnThread,
@@ -110,26 +94,54 @@ async def delete_thread(thread: OnThread, user: User, container: AppContainer, v
         201: headers("Location", "ETag"),
         **failures(*USER, *BODY, *ONCE, "not_found", "forbidden", "agent_deleted"),
     },
-    openapi_extra=json_request(ForkThread),
 )
 async def fork_thread(
-    request: Request,
     thread: OnThread,
     user: User,
     container: AppContainer,
-    key: IdempotencyKey,
+    once: Once,
     body: Annotated[ForkThread, json_body(ForkThread)],
 ) -> Response:
     """Create a thread with this thread's history up to a message."""
-    forked = await create_once(
-        container,
-        user,
-        lambda: threads.fork_thread(container, user, thread, body.message_id),
-        key=key,
-        fingerprint=fingerprint(request),
-    )
+    forked = await once.create(lambda: threads.fork_thread(container, user, thread, body.message_id))
     return _created(forked)
 
 
 def _created(thread: Thread) -> Response:
     return created(thread, f"/threads/{thread['id']}", etag(_FIRST_VERSION))
+
+
+@router.get(
+    "/threads/{thread_id}/context",
+    response_model=ContextRead,
+    response_description="What the model would get.",
+    responses=failures(*USER, "invalid_request", "not_found"),
+)
+async def get_context(
+    thread: OnThread,
+    user: User,
+    container: AppContainer,
+    provider: Annotated[
+        str | None, Query(min_length=1, max_length=64, description="Instead of the agent's provider; needs no key.")
+    ] = None,
+    model: Annotated[
+        str | None, Query(min_length=1, max_length=200, description="Instead of the agent's model.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=2000,
+            description='Instead of the agent\'s memory: a name, or JSON: `{"strategy": "last_n", "n": 4}`.',
+        ),
+    ] = None,
+) -> Response:
+    """What the model would get if it were called now, what is left out of it, and why.
+
+    A run's request is built in the same way, with the new message at its end. That message is not in this answer yet,
+    but it counts: of the last 20 messages, 19 are here.
+    """
+    found = await threads.read_context(
+        container, user, thread.thread_id, provider=provider, model=model, strategy=strategy
+    )
+    return JsonResponse(found)

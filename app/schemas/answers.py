@@ -31,7 +31,8 @@ def _read(name: str, row: Any, doc: str = "", **more: Any) -> type[Read]:
     for key, hint in get_type_hints(row).items():
         given = more.get(key)
         default = None if key in row.__optional_keys__ else ...
-        shown = _shown(hint, DateTime if key.endswith("_at") else Id if _is_id(key) else str)
+        is_id = key == "id" or (key.endswith("_id") and key not in _NO_IDS)
+        shown = _shown(hint, Id if is_id else DateTime if key.endswith("_at") else str)
         if given is not None and not isinstance(given, str):
             fields[key] = (given, default)
         else:
@@ -40,10 +41,6 @@ def _read(name: str, row: Any, doc: str = "", **more: Any) -> type[Read]:
     model: type[Read] = create_model(name, __base__=Read, __doc__=doc or row.__doc__, **fields)
     _MODELS[row] = model
     return model
-
-
-def _is_id(key: str) -> bool:
-    return (key == "id" or key.endswith("_id")) and key not in _NO_IDS
 
 
 def _shown(hint: Any, text: Any) -> Any:

@@ -9,21 +9,18 @@ from ai_agents.guardrails.base import Action, Stage
 from app.schemas.answers import MessageRead, Read, RunErrorRead, RunRead, ThreadRead
 from app.schemas.common import Id
 
-_RUN: dict[str, Any] = {"run_id": Id}
 _TOOL_CALL: dict[str, Any] = {"tool_call_id": str, "name": str, "arguments": dict[str, Any]}
 _OFFSET = Field(description="Where in the message's text or reasoning this text begins, in code points.")
 _DELTA: dict[str, Any] = {"message_id": Id, "text": str, "offset": (int, _OFFSET)}
 
 
-def _some_run(description: str) -> dict[str, Any]:
-    return {"run_id": (Id | None, Field(None, description=description))}
-
-
-def _event(event_type: str, doc: str, **members: Any) -> Any:
-    """The model of the events of this type. Each has a type and a thread, beside its own members."""
+def _event(event_type: str, doc: str, *, run_id: Any = Id, **members: Any) -> Any:
+    """The model of the events of this type. `run_id` is None for events that belong to no run."""
     name = "".join(word.capitalize() for word in event_type.split(".")) + "Event"
-    kind = Literal[event_type]  # type: ignore[valid-type]  # made at run time
-    return create_model(name, __base__=Read, __doc__=doc, thread_id=Id, type=kind, **members)
+    members |= {"thread_id": Id, "type": Literal[event_type]}
+    if run_id is not None:
+        members["run_id"] = run_id
+    return create_model(name, __base__=Read, __doc__=doc, **members)
 
 
 ToolCallRead = create_model("ToolCallRead", __base__=Read, __doc__="A tool call of the model.", **_TOOL_CALL)
@@ -39,39 +36,26 @@ _EVENTS = (
     _event(
         "run.queued",
         "The run waits for the runs before it.",
-        **_RUN,
         position=(int, Field(description="Its place in the queue; 1 is the next run.")),
     ),
-    _event("run.started", "The run has started.", **_RUN, attempt=int, user_message=MessageRead),
-    _event(
-        "message.started",
-        "The model has begun a message. Not stored.",
-        **_RUN,
-        message_id=Id,
-        role=Literal["assistant"],
-    ),
-    _event("message.delta", "A piece of the message's text. Not stored.", **_RUN, **_DELTA),
-    _event("reasoning.delta", "A piece of the message's reasoning. Not stored.", **_RUN, **_DELTA),
+    _event("run.started", "The run has started.", attempt=int, user_message=MessageRead),
+    _event("message.started", "The model has begun a message. Not stored.", message_id=Id, role=Literal["assistant"]),
+    _event("message.delta", "A piece of the message's text. Not stored.", **_DELTA),
+    _event("reasoning.delta", "A piece of the message's reasoning. Not stored.", **_DELTA),
     _event(
         "message.completed",
         "A message is complete. Its `content` is what its deltas add up to.",
-        **_some_run("Absent for the initial messages of a thread."),
+        run_id=(Id | None, Field(None, description="Absent for the initial messages of a thread.")),
         message=MessageRead,
     ),
-    _event("tool.started", "A tool is called.", **_RUN, **_TOOL_CALL),
+    _event("tool.started", "A tool is called.", **_TOOL_CALL),
+    _event("tool.completed", "A tool call has a result.", tool_call_id=str, name=str, result=Any, is_error=bool),
     _event(
-        "tool.completed", "A tool call has a result.", **_RUN, tool_call_id=str, name=str, result=Any, is_error=bool
-    ),
-    _event(
-        "run.waiting",
-        "The run waits until a person has decided on these tool calls.",
-        **_RUN,
-        approvals=list[ToolCallRead],
+        "run.waiting", "The run waits until a person has decided on these tool calls.", approvals=list[ToolCallRead]
     ),
     _event(
         "run.retrying",
         "The run begins another attempt. The deltas of the discarded messages are void.",
-        **_RUN,
         attempt=int,
         reason=str,
         discard=list[Id],
@@ -79,7 +63,7 @@ _EVENTS = (
     _event(
         "guardrail.triggered",
         "A guardrail has found something.",
-        **_some_run("Absent where a thread was made or changed."),
+        run_id=(Id | None, Field(None, description="Absent where a thread was made or changed.")),
         guardrail=str,
         stage=Stage,
         action=Action,
@@ -87,27 +71,26 @@ _EVENTS = (
     _event(
         "context.compacted",
         "A summary now stands for the messages up to this `seq`.",
+        run_id=None,
         summary=str,
         covers_through_seq=int,
     ),
-    _event("run.completed", "The run has ended with an answer.", **_RUN, run=RunRead),
+    _event("run.completed", "The run has ended with an answer.", run=RunRead),
     _event(
         "run.cancelled",
         "The run was cancelled. The deltas of the discarded messages are void.",
-        **_RUN,
         run=RunRead,
         discard=list[Id],
     ),
     _event(
         "run.failed",
         "The run has failed. The deltas of the discarded messages are void.",
-        **_RUN,
         run=RunRead,
         discard=list[Id],
         problem=RunErrorRead,
     ),
-    _event("thread.updated", "The thread was changed.", thread=ThreadRead),
-    _event("thread.deleted", "The thread was deleted. The stream ends.", thread=DeletedThread),
+    _event("thread.updated", "The thread was changed.", run_id=None, thread=ThreadRead),
+    _event("thread.deleted", "The thread was deleted. The stream ends.", run_id=None, thread=DeletedThread),
 )
 
 

@@ -1,45 +1,82 @@
-"""What use cases check first: whether the user sees the thing, and whether they are an admin."""
+"""What gives access: API keys, tickets and roles."""
 
-from dataclasses import dataclass
-
-from ai_agents.core.exceptions import AgentNotFound, PermissionDenied, ThreadNotFound
-from ai_agents.core.types import RoleName
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.auth.roles import may_on_agent, may_on_thread
+from ai_agents.core.exceptions import (
+    AgentNotFound,
+    KeyNotFound,
+    NotFound,
+    PermissionDenied,
+    RoleNotFound,
+    ThreadNotFound,
+)
+from ai_agents.core.rows import Key, NewKey, Page, Role, Ticket
 from app.container import Container
-from app.services.arguments import check_id
-from app.services.identity import Principal
+from app.schemas.access import CreateKey, CreateRole, CreateTicket
+from app.services.identity import PageArguments, Principal, check_id, see_thread
 
 
-@dataclass(frozen=True, slots=True)
-class VisibleAgent:
-    """An agent that the user sees, and the user's role on it (None for an admin without a role)."""
-
-    id: str
-    role: RoleName | None
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadReader:
-    """A user who may read the streams of a thread."""
-
-    user: Principal
-    thread: ThreadAccess
-    by_ticket: bool
+async def create_key(container: Container, user: Principal, body: CreateKey) -> NewKey:
+    """A new key with its secret, which is shown only now. Raises `PermissionDenied`."""
+    owner = body.user_id or user.user_id
+    if not user.is_admin and (owner != user.user_id or body.admin):
+        raise PermissionDenied("Only an admin makes keys for others, and admin keys.")
+    return await container.keys.create(owner, body.name, expires_at=body.expires_at, admin=body.admin)
 
 
-async def see_agent(container: Container, user: Principal, agent_id: str) -> VisibleAgent:
-    """The agent, if the user sees it. Raises `AgentNotFound`."""
-    check_id(agent_id, AgentNotFound)
-    return VisibleAgent(agent_id, await container.auth.agent_access(user.user_id, agent_id, is_admin=user.is_admin))
+async def list_keys(container: Container, user: Principal, page: PageArguments) -> Page[Key]:
+    """The user's keys, newest first; an admin sees all. Raises `InvalidCursor`."""
+    return await container.keys.list(None if user.is_admin else user.user_id, **page)
 
 
-async def see_thread(container: Container, user: Principal, thread_id: str) -> ThreadAccess:
-    """The user's roles on the thread and on its agent, if they see the thread. Raises `ThreadNotFound`."""
-    check_id(thread_id, ThreadNotFound)
-    return await container.auth.thread_access(user.user_id, thread_id, is_admin=user.is_admin)
+async def delete_key(container: Container, user: Principal, key_id: str) -> None:
+    """Delete a key of the user's; an admin deletes any. It stops working at once. Raises `KeyNotFound`."""
+    check_id(key_id, KeyNotFound)
+    await container.keys.delete(key_id, user_id=None if user.is_admin else user.user_id)
 
 
-def require_admin(user: Principal, message: str = "Only an admin may do this.") -> None:
-    """Raises `PermissionDenied` with this message for a user who is no admin."""
-    if not user.is_admin:
-        raise PermissionDenied(message)
+async def create_ticket(container: Container, user: Principal, body: CreateTicket) -> Ticket:
+    """A ticket for a thread that the user may read. Raises `ThreadNotFound`."""
+    found = await see_thread(container, user, body.thread_id)
+    return await container.tickets.create(found.thread_id, user.user_id, admin=user.is_admin, key_id=user.key_id)
+
+
+_UNKNOWN: dict[str, type[NotFound]] = {"agent": AgentNotFound, "thread": ThreadNotFound}
+
+
+async def assign_role(container: Container, user: Principal, body: CreateRole) -> Role:
+    """Give a user a role in place of the one that they have on the resource.
+
+    Raises `AgentNotFound`, `ThreadNotFound`, `PermissionDenied`, `LastOwner`, `InvalidRequest`.
+    """
+    await _require_owner(container, user, body.resource_type, body.resource_id)
+    return await container.roles.assign(body.user_id, body.role, body.resource_type, body.resource_id)
+
+
+async def list_roles(
+    container: Container, user: Principal, resource_type: str, resource_id: str, page: PageArguments
+) -> Page[Role]:
+    """The roles on a resource. Raises `AgentNotFound`, `ThreadNotFound`, `PermissionDenied`."""
+    await _require_owner(container, user, resource_type, resource_id)
+    return await container.roles.list(resource_type, resource_id, **page)
+
+
+async def remove_role(container: Container, user: Principal, role_id: str) -> None:
+    """Remove a role. Raises `PermissionDenied`, and `RoleNotFound` also if the user does not see the resource."""
+    role = await container.roles.get(check_id(role_id, RoleNotFound))
+    try:
+        await _require_owner(container, user, role["resource_type"], role["resource_id"])
+    except NotFound:
+        raise RoleNotFound from None
+    await container.roles.remove(role_id)
+
+
+async def _require_owner(container: Container, user: Principal, resource_type: str, resource_id: str) -> None:
+    check_id(resource_id, _UNKNOWN[resource_type])
+    if resource_type == "agent":
+        role = await container.auth.agent_access(user.user_id, resource_id, is_admin=user.is_admin)
+        allowed = may_on_agent("manage_roles", role)
+    else:
+        role = (await container.auth.thread_access(user.user_id, resource_id, is_admin=user.is_admin)).thread_role
+        allowed = may_on_thread("manage_roles", role)
+    if not user.is_admin and not allowed:
+        raise PermissionDenied(f"Only owners of the {resource_type} see and assign its roles.")

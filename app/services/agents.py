@@ -13,9 +13,7 @@ from ai_agents.store import agents
 from ai_agents.tools.schema import OutputValidator
 from app.container import Container
 from app.schemas.agents import AgentFields, CreateAgent, JudgeConfig, ToolChoice, UpdateAgent
-from app.services.access import VisibleAgent
-from app.services.arguments import PageArguments, check_version
-from app.services.identity import Principal
+from app.services.identity import PageArguments, Principal, VisibleAgent, check_version
 
 _MOST_NAMES = 20
 

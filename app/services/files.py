@@ -10,8 +10,7 @@ from ai_agents.core.rows import File
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.store.files import to_public
 from app.container import Container
-from app.services.arguments import check_id
-from app.services.identity import Principal
+from app.services.identity import Principal, check_id
 from app.services.repeats import create_once
 
 
@@ -32,11 +31,7 @@ async def create_file(
     inspected = await attachments.inspect(upload.staged, upload.filename, declared=upload.declared)
     await attachments.keep(inspected)
     file = await create_once(
-        container,
-        user,
-        lambda: attachments.record(user.user_id, inspected),
-        key=key,
-        fingerprint=fingerprint,
+        container, user, lambda: attachments.record(user.user_id, inspected), key=key, fingerprint=fingerprint
     )
     await attachments.keep(inspected)
     return file

@@ -1,12 +1,13 @@
-"""Who sends a request: API keys, the admin key and tickets."""
+"""Users of requests, what they see, and checks of ids, versions and rights that many use cases share."""
 
-import hmac
 from dataclasses import dataclass, field
+from typing import TypedDict
 
+from ai_agents.core.exceptions import AgentNotFound, NotFound, PermissionDenied, PreconditionFailed, ThreadNotFound
+from ai_agents.core.ids import is_id
+from ai_agents.core.types import RoleName
+from ai_agents.store.roles import ThreadAccess
 from app.container import Container
-
-# The user that owns what is made with the admin key.
-ADMIN_ID = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +20,47 @@ class Principal:
     key_id: str | None = None
 
 
-async def authenticate(container: Container, token: str) -> Principal | None:
-    """The user whose API key this is; None for a key that is unknown or has expired."""
-    if hmac.compare_digest(token.encode(), container.admin_key):
-        return Principal(ADMIN_ID, is_admin=True, token=token)
-    found = await container.keys.authenticate(token)
-    if found is None:
-        return None
-    return Principal(found["user_id"], is_admin=found["admin"], token=token, key_id=found["key_id"])
+class PageArguments(TypedDict):
+    """Which part of a list is asked for, as the `list` methods of the stores take it."""
+
+    limit: int
+    after: str | None
 
 
-async def authenticate_ticket(container: Container, ticket: str, thread_id: str) -> Principal | None:
-    """The user who got this ticket; None for a ticket that is unknown, has expired, or is for another thread."""
-    found = await container.tickets.use(ticket)
-    if found is None or found["thread_id"] != thread_id:
-        return None
-    return Principal(found["user_id"], is_admin=found["admin"], token=ticket)
+def check_id(value: str, unknown: type[NotFound]) -> str:
+    """The id itself. A value that is no id raises what an unknown id raises."""
+    if not is_id(value):
+        raise unknown
+    return value
+
+
+def check_version(expected: frozenset[int], version: int) -> None:
+    """Raises `PreconditionFailed` unless the version is one of those that the change is meant for."""
+    if version not in expected:
+        raise PreconditionFailed(f"It has been changed since: its version is {version} by now.")
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleAgent:
+    """An agent that the user sees, and the user's role on it (None for an admin without a role)."""
+
+    id: str
+    role: RoleName | None
+
+
+async def see_agent(container: Container, user: Principal, agent_id: str) -> VisibleAgent:
+    """The agent, if the user sees it. Raises `AgentNotFound`."""
+    check_id(agent_id, AgentNotFound)
+    return VisibleAgent(agent_id, await container.auth.agent_access(user.user_id, agent_id, is_admin=user.is_admin))
+
+
+async def see_thread(container: Container, user: Principal, thread_id: str) -> ThreadAccess:
+    """The user's roles on the thread and on its agent, if they see the thread. Raises `ThreadNotFound`."""
+    check_id(thread_id, ThreadNotFound)
+    return await container.auth.thread_access(user.user_id, thread_id, is_admin=user.is_admin)
+
+
+def require_admin(user: Principal, message: str = "Only an admin may do this.") -> None:
+    """Raises `PermissionDenied` with this message for a user who is no admin."""
+    if not user.is_admin:
+        raise PermissionDenied(message)

@@ -10,8 +10,7 @@ from ai_agents.streams.reader import StreamReader
 from app.container import Container
 from app.schemas.common import to_parts
 from app.schemas.threads import CreateMessage
-from app.services.arguments import PageArguments, check_id
-from app.services.identity import Principal
+from app.services.identity import PageArguments, Principal, check_id
 
 
 async def start_run(

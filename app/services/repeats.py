@@ -11,11 +11,7 @@ AnswerT = TypeVar("AnswerT", bound=Mapping[str, Any])
 
 
 class _Repeated(Exception):
-    """A request with the same key was committed first: this transaction is rolled back."""
-
-    def __init__(self, answer: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.answer = answer
+    """A request with the same key was committed first: this transaction is rolled back. Its argument is the answer."""
 
 
 async def is_repeated(container: Container, user: Principal, key: str) -> bool:
@@ -52,4 +48,4 @@ async def create_once(
                 raise _Repeated(first.answer)
             return answer
     except _Repeated as repeated:
-        return cast("AnswerT", repeated.answer)
+        return cast("AnswerT", repeated.args[0])

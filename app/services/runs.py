@@ -1,13 +1,24 @@
-"""Runs: reading and cancelling them, and deciding on tool calls that wait for approval."""
+"""Runs and events: reading, following and cancelling runs, and deciding on tool calls that wait for approval."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import orjson
+from sqlalchemy import Connection
 
 from ai_agents.auth.roles import ThreadAction, may_on_thread
 from ai_agents.core.exceptions import PermissionDenied, RunNotFound
 from ai_agents.core.rows import Page, Run
+from ai_agents.core.types import JsonObject, LogRow
+from ai_agents.store import thread_log
 from ai_agents.store.roles import ThreadAccess
+from ai_agents.streams.cursor import cursor_in_thread
+from ai_agents.streams.reader import StreamReader
 from app.container import Container
 from app.schemas.threads import Approval
-from app.services.arguments import PageArguments, check_id
-from app.services.identity import Principal
+from app.services.identity import PageArguments, Principal, check_id
+
+# Asked again and again while a stream is open.
+MayRead = Callable[[], Awaitable[bool]]
 
 
 async def list_runs(container: Container, thread: ThreadAccess, page: PageArguments) -> Page[Run]:
@@ -45,3 +56,39 @@ async def _require(
     await get_run(container, thread, run_id)
     if not user.is_admin and not may_on_thread(action, thread.thread_role):
         raise PermissionDenied(f"To {action} takes editor on the thread.")
+
+
+async def read_run(
+    container: Container, thread: ThreadAccess, run_id: str, *, after: str | None, may_read: MayRead
+) -> StreamReader | None:
+    """A stream of a run's events; None if the last event has been read. Raises `RunNotFound`, `InvalidEventId`."""
+    check_id(run_id, RunNotFound)
+    return await container.runner.read_run(thread.thread_id, run_id, after=after, may_read=may_read)
+
+
+async def read_thread(
+    container: Container, thread: ThreadAccess, *, after: str | None, may_read: MayRead
+) -> StreamReader:
+    """A stream of all events of a thread. Raises `ThreadNotFound`, `InvalidEventId`."""
+    return await container.runner.read_thread(thread.thread_id, after=after, may_read=may_read)
+
+
+async def list_events(container: Container, thread_id: str, page: PageArguments, *, newest_first: bool) -> JsonObject:
+    """A page of the thread's log; `after` is an event id. Raises `InvalidEventId`."""
+
+    def read(connection: Connection) -> Sequence[LogRow]:
+        # Ids follow the same rules as in streams.
+        seq = None if page["after"] is None else cursor_in_thread(connection, thread_id, page["after"]).seq
+        if newest_first:
+            return thread_log.list_before(connection, thread_id, seq, limit=page["limit"] + 1)
+        return thread_log.list_after(connection, thread_id, seq or 0, limit=page["limit"] + 1)
+
+    rows = await container.conn.database.read(read, long=True)
+    shown = rows[: page["limit"]]
+    following = f"{shown[-1].seq}-0" if len(rows) > page["limit"] else None
+    return {"data": [_to_dict(row) for row in shown], "next": following}
+
+
+def _to_dict(row: LogRow) -> JsonObject:
+    """The number, type and time of the row, then the data of the event."""
+    return {"seq": row.seq, "type": row.type, "created_at": row.created_at, **orjson.loads(row.data)}

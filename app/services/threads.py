@@ -1,26 +1,27 @@
-"""Threads: making, reading, changing, forking and deleting them."""
+"""Threads: making, reading, changing, forking and deleting them, and what a model would be sent of one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
+import orjson
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import ThreadAction, may_on_thread
-from ai_agents.core.exceptions import AgentNotFound, MessageNotFound, PermissionDenied
+from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, MessageNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
-from ai_agents.core.rows import Agent, Page, Thread, ThreadChanges
+from ai_agents.core.rows import Agent, ContextView, Page, Thread, ThreadChanges
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import thread_log, threads
 from ai_agents.store.roles import ThreadAccess
 from app.container import Container
+from app.errors import invalid_query
 from app.schemas.common import from_parts, to_parts
 from app.schemas.threads import CreateThread, InitialMessage, UpdateThread
-from app.services.arguments import PageArguments, check_id, check_version
 from app.services.files import known_files
-from app.services.identity import Principal
+from app.services.identity import PageArguments, Principal, check_id, check_version
 from app.services.repeats import is_repeated
 
 
@@ -184,3 +185,42 @@ async def fork_thread(container: Container, user: Principal, thread: ThreadAcces
 def _require(user: Principal, thread: ThreadAccess, action: ThreadAction) -> None:
     if not user.is_admin and not may_on_thread(action, thread.thread_role, thread.agent_role):
         raise PermissionDenied(f"Your roles on the thread and its agent do not allow to {action} it.")
+
+
+async def read_context(
+    container: Container,
+    user: Principal,
+    thread_id: str,
+    *,
+    provider: str | None,
+    model: str | None,
+    strategy: str | None,
+) -> ContextView:
+    """The request that a model would get now, see `AgentRunner.context`.
+
+    Raises `ThreadNotFound`, and `InvalidFields` for an unknown provider or strategy.
+    """
+    try:
+        return await container.runner.context(
+            thread_id,
+            user.user_id,
+            provider=provider,
+            model=model,
+            strategy=None if strategy is None else _parse_strategy(strategy),
+            is_admin=user.is_admin,
+        )
+    except InvalidRequest as error:
+        # A strategy's error names the field of an agent, `memory`; here the strategy comes from a parameter.
+        name = "strategy" if not error.loc or error.loc[0] == "memory" else str(error.loc[0])
+        raise invalid_query(name, str(error)) from error
+
+
+def _parse_strategy(strategy: str) -> str | Mapping[str, Any]:
+    """The name of a strategy, or the JSON of an agent's `memory`. Raises `InvalidFields`."""
+    if not strategy.lstrip().startswith("{"):
+        return strategy
+    try:
+        found: dict[str, Any] = orjson.loads(strategy)
+    except ValueError as error:
+        raise invalid_query("strategy", "should be a name, or an object as JSON") from error
+    return found

@@ -7,8 +7,9 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from app import bodies
 from app.main import ROUTERS
+from app.responses import JSON
+from tests.api.declared import document
 from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread, raw_header
 
 OPEN = {"/livez", "/readyz"}
@@ -29,11 +30,10 @@ CLOSED = [(method, path) for method, path in ALL if path not in OPEN]
 OF_THREADS = [(method, path) for method, path in CLOSED if path.startswith("/threads/{thread_id}")]
 OF_AGENTS = [(method, path) for method, path in CLOSED if path.startswith("/agents/{agent_id}")]
 WITH_BODY = [
-    (method, route.path)
-    for module in ROUTERS
-    for route in module.router.routes
-    if isinstance(route, APIRoute) and bodies.MEDIA_TYPE in str(route.openapi_extra)
-    for method in route.methods or ()
+    (method.upper(), path)
+    for path, operations in document()["paths"].items()
+    for method, operation in operations.items()
+    if JSON in operation.get("requestBody", {}).get("content", {})
 ]
 
 

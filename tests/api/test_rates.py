@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from app.authentication import RequestRates
 from app.errors import RateLimited
-from app.rates import RequestRates
 from app.services.identity import Principal
 from tests.api.service import check_problem, open_service, settings_for
 

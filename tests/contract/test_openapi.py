@@ -13,9 +13,9 @@ from ai_agents.core import exceptions
 from ai_agents.core.events import TERMINAL_EVENTS, EventType, LastingEventType
 from ai_agents.core.exceptions import AIAgentsError
 from app import errors as app_errors
-from app.bodies import JsonBody
-from app.described import UPLOAD
+from app.dependencies import JsonBody
 from app.main import ROUTERS, create_app
+from app.openapi import UPLOAD
 from app.problems import MEDIA_TYPE, STATUSES
 
 ROOT = Path(__file__).resolve().parents[2]

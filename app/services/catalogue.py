@@ -1,4 +1,4 @@
-"""Tools: listing, making, approving and deleting them."""
+"""The providers and tools that agents may name; tools are made, approved and deleted by admins."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ai_agents.core.exceptions import Conflict, InvalidRequest
 from ai_agents.core.ids import utc_now
-from ai_agents.core.table_rows import OfferedTool, ToolRow
+from ai_agents.core.table_rows import OfferedTool
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools
 from ai_agents.store.sealing import SealBroken
@@ -20,9 +20,24 @@ from ai_agents.tools.outbound import OutboundRefused
 from ai_agents.tools.toolbox import ListedTool, list_row
 from app.container import Container
 from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, CreateTool
-from app.services.access import require_admin
-from app.services.identity import Principal
+from app.services.identity import Principal, require_admin
 from app.services.repeats import create_once, is_repeated
+
+
+def list_providers(container: Container) -> JsonObject:
+    """All providers, by name, and whether each can be used here."""
+    default, _ = container.providers.default
+    data = [
+        {
+            "name": status.name,
+            "configured": status.configured,
+            "default_model": status.default_model,
+            "default": status.name == default,
+        }
+        for status in container.providers.configured()
+    ]
+    return {"data": data, "next": None}
+
 
 _ADMIN_FIELDS = ("url", "digest", "offered")
 _ADMINS_ONLY = "Only an admin makes, approves and deletes tools."
@@ -54,15 +69,10 @@ async def create_tool(
     async def create() -> JsonObject:
         row = await container.conn.database.write(
             lambda c: tools.create_tool(
-                c,
-                name=made.name,
-                type=made.type,
-                spec=spec,
-                sealed_headers=sealed,
-                offered=offered,
+                c, name=made.name, type=made.type, spec=spec, sealed_headers=sealed, offered=offered
             )
         )
-        return _answer(row)
+        return _page(list_row(row), is_admin=True)
 
     return await create_once(container, user, create, key=key, fingerprint=fingerprint)
 
@@ -97,7 +107,7 @@ async def approve_tools(container: Container, user: Principal, name: str, body: 
         listed_at=listed_at,
         approved=approved,
     )
-    return _answer(await container.conn.database.write(save))
+    return _page(list_row(await container.conn.database.write(save)), is_admin=True)
 
 
 async def delete_tool(container: Container, user: Principal, name: str) -> None:
@@ -131,10 +141,6 @@ async def _list_offered(server: McpServer) -> Sequence[OfferedTool]:
         return await server.list_tools()
     except ToolError as error:
         raise InvalidRequest(str(error), loc=("url",)) from error
-
-
-def _answer(row: ToolRow) -> JsonObject:
-    return _page(list_row(row), is_admin=True)
 
 
 def _page(listed: Sequence[ListedTool], *, is_admin: bool) -> JsonObject:

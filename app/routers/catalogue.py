@@ -1,25 +1,37 @@
-"""Tools."""
+"""Providers and tools."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.bodies import fingerprint, json_body
-from app.dependencies import AppContainer, IdempotencyKey, User
-from app.described import BODY, ONCE, USER, failures, headers, json_request
+from app.authentication import AppContainer, User, authenticated
+from app.dependencies import IdempotencyKey, fingerprint, json_body
+from app.openapi import BODY, ONCE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
-from app.schemas.answers import ToolPage
+from app.schemas.answers import ProviderPage, ToolPage
 from app.schemas.tools import ApproveTools, CreateTool
-from app.services import tools
+from app.services import catalogue
 
 router = APIRouter(tags=["catalogue"])
+
+
+@router.get(
+    "/providers",
+    dependencies=[Depends(authenticated)],
+    response_model=ProviderPage,
+    response_description="Providers.",
+    responses=failures(*USER),
+)
+async def list_providers(container: AppContainer) -> Response:
+    """The providers that agents may name, and whether they can be used here."""
+    return JsonResponse(catalogue.list_providers(container))
 
 
 @router.get("/tools", response_model=ToolPage, response_description="Tools.", responses=failures(*USER))
 async def list_tools(user: User, container: AppContainer) -> Response:
     """The tools that agents may name, by name. An admin also sees tools that are off."""
-    return JsonResponse(await tools.list_tools(container, user))
+    return JsonResponse(await catalogue.list_tools(container, user))
 
 
 @router.post(
@@ -28,7 +40,6 @@ async def list_tools(user: User, container: AppContainer) -> Response:
     response_model=ToolPage,
     response_description="The tool, or the server's tools.",
     responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "forbidden", "conflict")},
-    openapi_extra=json_request(CreateTool),
 )
 async def create_tool(
     request: Request,
@@ -38,7 +49,7 @@ async def create_tool(
     body: Annotated[CreateTool, json_body(CreateTool)],
 ) -> Response:
     """Create a tool that makes an HTTP request, or add an MCP server and approve its tools. For admins."""
-    made = await tools.create_tool(container, user, body, key=key, fingerprint=fingerprint(request) if key else "")
+    made = await catalogue.create_tool(container, user, body, key=key, fingerprint=fingerprint(request) if key else "")
     return created(made, f"/tools/{body.root.name}")
 
 
@@ -47,13 +58,12 @@ async def create_tool(
     response_model=ToolPage,
     response_description="The server's tools.",
     responses=failures(*USER, *BODY, "forbidden", "not_found", "conflict"),
-    openapi_extra=json_request(ApproveTools),
 )
 async def approve_tools(
     name: str, user: User, container: AppContainer, body: Annotated[ApproveTools, json_body(ApproveTools)]
 ) -> Response:
     """Approve tools of an MCP server that are new or have changed, by the digests that you have seen. For admins."""
-    return JsonResponse(await tools.approve_tools(container, user, name, body))
+    return JsonResponse(await catalogue.approve_tools(container, user, name, body))
 
 
 @router.delete(
@@ -64,5 +74,5 @@ async def approve_tools(
 )
 async def delete_tool(name: str, user: User, container: AppContainer) -> Response:
     """Delete a tool, or a server and its tools. Agents that name it go on without it. For admins."""
-    await tools.delete_tool(container, user, name)
+    await catalogue.delete_tool(container, user, name)
     return no_content()

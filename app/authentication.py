@@ -1,0 +1,180 @@
+"""Who sends a request, by API key or by ticket, and how many requests they may send."""
+
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security import APIKeyQuery
+from fastapi.security.base import SecurityBase
+
+from ai_agents.store.roles import ThreadAccess
+from app.container import Container
+from app.errors import RateLimited, Unauthorized
+from app.middleware import USER_ID
+from app.services.identity import Principal, see_thread
+from app.services.repeats import is_repeated
+
+# The user that owns what is made with the admin key.
+ADMIN_ID = "admin"
+# Requests are counted per user over this time.
+_WINDOW_S = 60.0
+# Users who sent nothing for a minute have their full burst again and can be forgotten.
+_TIDY_ABOVE = 10_000
+_TICKET = APIKeyQuery(name="ticket", scheme_name="ticket", description="From `POST /tickets`.", auto_error=False)
+
+
+async def container_of(request: Request) -> Container:
+    """The container of the application."""
+    container: Container = request.app.state.container
+    return container
+
+
+AppContainer = Annotated[Container, Depends(container_of)]
+
+
+async def authenticate(container: Container, token: str) -> Principal | None:
+    """The user whose API key this is; None for a key that is unknown or has expired."""
+    if hmac.compare_digest(token.encode(), container.admin_key):
+        return Principal(ADMIN_ID, is_admin=True, token=token)
+    found = await container.keys.authenticate(token)
+    if found is None:
+        return None
+    return Principal(found["user_id"], is_admin=found["admin"], token=token, key_id=found["key_id"])
+
+
+async def authenticate_ticket(container: Container, ticket: str, thread_id: str) -> Principal | None:
+    """The user who got this ticket; None for a ticket that is unknown, has expired, or is for another thread."""
+    found = await container.tickets.use(ticket)
+    if found is None or found["thread_id"] != thread_id:
+        return None
+    return Principal(found["user_id"], is_admin=found["admin"], token=ticket)
+
+
+class RequestRates:
+    """The generic cell rate algorithm. It keeps one number per user: the time until which their requests are paid for.
+
+    Admins are not counted: operators' tools must work when the service is busiest.
+    """
+
+    def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._interval_s = _WINDOW_S / per_minute
+        self._clock = clock
+        self._paid_until: dict[str, float] = {}
+
+    def check(self, user: Principal) -> None:
+        """Count a request of the user. Raises `RateLimited`, which says when the next request is admitted."""
+        if user.is_admin:
+            return
+        now = self._clock()
+        begin = max(self._paid_until.get(user.user_id, now), now)
+        wait_s = begin + self._interval_s - now - _WINDOW_S
+        # Sums of intervals have rounding errors, which must not cost the last request of a burst.
+        if wait_s > 1e-6:
+            raise RateLimited(
+                f"More than {self._per_minute} requests in a minute, which is the limit for one user.",
+                retry_after_s=ceil(wait_s),
+                headers={
+                    "ratelimit-policy": f'"requests";q={self._per_minute};w={_WINDOW_S:.0f}',
+                    "ratelimit": f'"requests";r=0;t={ceil(wait_s)}',
+                },
+            )
+        self._paid_until[user.user_id] = begin + self._interval_s
+        if len(self._paid_until) > _TIDY_ABOVE:
+            self._paid_until = {name: paid_until for name, paid_until in self._paid_until.items() if paid_until > now}
+
+
+class ApiKey(SecurityBase):
+    """The user whose API key the request carries. FastAPI documents it as a security scheme."""
+
+    model = HTTPBearer(bearerFormat="API key")
+    scheme_name = "bearer"
+
+    async def __call__(self, request: Request) -> Principal:
+        """Raises `Unauthorized`, `RateLimited`."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized
+        found = await authenticate(request.app.state.container, token.strip())
+        if found is None:
+            raise Unauthorized("This API key is not known here, or has expired.")
+        await _count_request(request, found)
+        return found
+
+
+async def _count_request(request: Request, user: Principal) -> None:
+    """Name the user in the access log and count the request. Raises `RateLimited`, except for a repeated one."""
+    request.scope[USER_ID] = user.user_id
+    try:
+        request.app.state.rates.check(user)
+    except RateLimited:
+        key = request.headers.get("idempotency-key")
+        if key is None or not await is_repeated(request.app.state.container, user, key):
+            raise
+
+
+authenticated = ApiKey()
+
+
+class OptionalApiKey(SecurityBase):
+    """The same where a request may carry a ticket instead: None for a request without an API key."""
+
+    model = ApiKey.model
+    scheme_name = ApiKey.scheme_name
+
+    async def __call__(self, request: Request) -> Principal | None:
+        """Raises `Unauthorized`, `RateLimited`."""
+        return await authenticated(request) if "authorization" in request.headers else None
+
+
+User = Annotated[Principal, Depends(authenticated)]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadReader:
+    """A user who may read the streams of a thread."""
+
+    container: Container
+    user: Principal
+    thread: ThreadAccess
+    by_ticket: bool
+
+    async def may_read(self) -> bool:
+        """Whether they may read it still: open streams ask again and again."""
+        user, thread_id = self.user, self.thread.thread_id
+        if self.by_ticket:
+            # An open stream uses its ticket, and each use extends the ticket up to its limit.
+            valid = await authenticate_ticket(self.container, user.token, thread_id) is not None
+        else:
+            valid = await authenticate(self.container, user.token) == user
+        return valid and await self.container.auth.may_see(user.user_id, "thread", thread_id, is_admin=user.is_admin)
+
+
+async def thread_reader(
+    request: Request,
+    thread_id: str,
+    container: AppContainer,
+    user: Annotated[Principal | None, Depends(OptionalApiKey())],
+    ticket: Annotated[str | None, Depends(_TICKET)],
+) -> ThreadReader:
+    """The user who reads the streams of the thread of the path: by API key, or by a ticket for the thread.
+
+    Each use of a ticket checks its user again, as each use of a key does. Raises `Unauthorized`, `ThreadNotFound`.
+    """
+    by_ticket = user is None
+    if user is None:
+        if ticket is None:
+            raise Unauthorized
+        user = await authenticate_ticket(container, ticket, thread_id)
+        if user is None:
+            raise Unauthorized("This ticket has expired, or is for another thread.")
+        await _count_request(request, user)
+    return ThreadReader(container, user, await see_thread(container, user, thread_id), by_ticket=by_ticket)
+
+
+ReadsThread = Annotated[ThreadReader, Depends(thread_reader)]

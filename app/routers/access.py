@@ -1,0 +1,105 @@
+"""Roles, API keys, and the user that a key identifies."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from ai_agents.core.types import ResourceType
+from app.authentication import AppContainer, User
+from app.dependencies import Once, Paging, json_body
+from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
+from app.responses import JsonResponse, created, no_content
+from app.schemas.access import CreateKey, CreateRole
+from app.schemas.answers import KeyPage, Me, NewKey, RolePage, RoleRead
+from app.services import access
+
+router = APIRouter()
+
+
+@router.post(
+    "/roles",
+    tags=["roles"],
+    status_code=201,
+    response_model=RoleRead,
+    response_description="The role.",
+    responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "not_found", "forbidden", "last_owner")},
+)
+async def assign_role(
+    user: User, container: AppContainer, once: Once, body: Annotated[CreateRole, json_body(CreateRole)]
+) -> Response:
+    """Give a user a role on an agent or a thread. It replaces the role that they have there."""
+    role = await once.create(lambda: access.assign_role(container, user, body))
+    return created(role, f"/roles?resource_type={role['resource_type']}&resource_id={role['resource_id']}")
+
+
+@router.get(
+    "/roles",
+    tags=["roles"],
+    response_model=RolePage,
+    response_description="Roles.",
+    responses=failures(*USER, *PAGE, "not_found", "forbidden"),
+)
+async def list_roles(
+    user: User,
+    container: AppContainer,
+    page: Paging,
+    resource_type: Annotated[ResourceType, Query(description="The kind of the resource.")],
+    resource_id: Annotated[str, Query(description="Its id.")],
+) -> Response:
+    """The roles on an agent or a thread, for its owners."""
+    return JsonResponse(await access.list_roles(container, user, resource_type, resource_id, page))
+
+
+@router.delete(
+    "/roles/{role_id}",
+    tags=["roles"],
+    status_code=204,
+    response_description="The role is removed.",
+    responses=failures(*USER, "not_found", "forbidden", "last_owner"),
+)
+async def remove_role(role_id: str, user: User, container: AppContainer) -> Response:
+    """Remove a role."""
+    await access.remove_role(container, user, role_id)
+    return no_content()
+
+
+@router.post(
+    "/keys",
+    tags=["keys"],
+    status_code=201,
+    response_model=NewKey,
+    response_description="The new key. `key` is shown only in this answer.",
+    responses=failures(*USER, *BODY, "forbidden"),
+)
+async def create_key(user: User, container: AppContainer, body: Annotated[CreateKey, json_body(CreateKey)]) -> Response:
+    """Create an API key. Users create keys for themselves, an admin for any user."""
+    key = await access.create_key(container, user, body)
+    return created(key, f"/keys/{key['id']}")
+
+
+@router.get(
+    "/keys", tags=["keys"], response_model=KeyPage, response_description="Keys.", responses=failures(*USER, *PAGE)
+)
+async def list_keys(user: User, container: AppContainer, page: Paging) -> Response:
+    """The user's API keys, newest first, without their secrets. An admin sees all keys."""
+    return JsonResponse(await access.list_keys(container, user, page))
+
+
+@router.delete(
+    "/keys/{key_id}",
+    tags=["keys"],
+    status_code=204,
+    response_description="The key is deleted.",
+    responses=failures(*USER, "not_found"),
+)
+async def delete_key(key_id: str, user: User, container: AppContainer) -> Response:
+    """Delete an API key. It stops working at once."""
+    await access.delete_key(container, user, key_id)
+    return no_content()
+
+
+@router.get("/me", tags=["keys"], response_model=Me, response_description="The user.", responses=failures(*USER))
+async def get_me(user: User) -> Response:
+    """The user whose key the request carries."""
+    return JsonResponse({"user_id": user.user_id, "admin": user.is_admin})

@@ -1,0 +1,132 @@
+"""Running the service: usage and costs, background jobs, erasing a user, metrics, and whether the database answers."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+from ai_agents.core.exceptions import InvalidRequest, JobNotFound
+from ai_agents.core.rows import Job, JobCounts, Page, UsageSum
+from ai_agents.core.types import JobStatus
+from ai_agents.store import processes
+from ai_agents.workers.erasure import request_erasure
+from app.container import Container
+from app.errors import invalid_query
+from app.services.identity import PageArguments, Principal, check_id, require_admin
+
+# A sum reads every call of its period, so the period is limited.
+_MAX_DAYS = 366
+_DEFAULT_DAYS = 30
+
+
+async def sum_usage(
+    container: Container,
+    user: Principal,
+    *,
+    since: str | None,
+    until: str | None,
+    group_by: str | None,
+    limit: int,
+    after: str | None,
+) -> Page[UsageSum]:
+    """A page of sums. Raises `InvalidFields`, `InvalidCursor`."""
+    end = datetime.now(UTC) if until is None else _parse_time("to", until)
+    start = _days_before(end, _DEFAULT_DAYS) if since is None else _parse_time("from", since)
+    if start > end:
+        raise invalid_query("from", "must not be after `to`")
+    if end - start > timedelta(days=_MAX_DAYS):
+        raise invalid_query("from", f"must not be more than {_MAX_DAYS} days before `to`")
+    try:
+        return await container.usage.sums(
+            since=start,
+            until=end,
+            user_id=None if user.is_admin else user.user_id,
+            group_by=[] if group_by is None else group_by.split(","),
+            limit=limit,
+            after=after,
+        )
+    except InvalidRequest as error:
+        raise invalid_query("group_by", str(error)) from error
+
+
+def _parse_time(name: str, value: str) -> datetime:
+    """A day (its start in UTC), or a time with its zone. Raises `InvalidFields`."""
+    try:
+        if len(value) == len("2026-11-23"):
+            return datetime.combine(date.fromisoformat(value), time(tzinfo=UTC))
+        found = datetime.fromisoformat(value)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise invalid_query(name, "should be a day (2026-11-23) or a time with its zone (2026-11-23T12:00:00Z)")
+
+
+def _days_before(end: datetime, days: int) -> datetime:
+    try:
+        return end - timedelta(days=days)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+async def list_jobs(container: Container, user: Principal, status: JobStatus | None, page: PageArguments) -> Page[Job]:
+    """A page of jobs. Raises `PermissionDenied`, `InvalidCursor`."""
+    require_admin(user)
+    return await container.jobs.list(status=status, **page)
+
+
+async def retry_job(container: Container, user: Principal, job_id: str) -> Job:
+    """Start a failed job again. Raises `PermissionDenied`, `JobNotFound`, and `Conflict` if it has not failed."""
+    require_admin(user)
+    job = await container.jobs.retry(check_id(job_id, JobNotFound))
+    _wake(container, [job["id"]])
+    return job
+
+
+async def erase_user(container: Container, user: Principal, user_id: str) -> Job:
+    """The job that erases a user. Raises `PermissionDenied`, `InvalidRequest`."""
+    require_admin(user)
+    if user_id == "*":
+        raise InvalidRequest("One user is erased at a time.", loc=("path", "user_id"))
+    job = await container.conn.database.write(lambda c: request_erasure(c, user_id))
+    _wake(container, [job["id"]])
+    return job
+
+
+def _wake(container: Container, job_ids: Sequence[str]) -> None:
+    background = container.conn.executor.background
+    if background is not None:
+        background.wake(job_ids)
+
+
+async def render_metrics(container: Container, user: Principal, *, open_streams: int) -> str:
+    """Gauges of this process, and of the jobs of all processes. Raises `PermissionDenied`."""
+    require_admin(user)
+    jobs = await container.jobs.count()
+    workers = await container.conn.database.read(processes.count_workers)
+    lines = [
+        "# HELP ai_agents_jobs Background jobs by state; done ones are not counted.",
+        "# TYPE ai_agents_jobs gauge",
+        *(f'ai_agents_jobs{{status="{status}"}} {jobs[status]}' for status in ("queued", "running", "failed")),
+        *_gauge("jobs_oldest_age_seconds", "Age of the oldest job that is not done.", _age_s(jobs)),
+        *_gauge("workers", "Workers that were alive a moment ago.", workers),
+        *_gauge("runs_running", "Runs that this process executes.", container.conn.executor.running),
+        *_gauge("streams_open", "Event streams that this process has open.", open_streams),
+        *_gauge("database_connections_in_use", "Of this process's pool.", container.conn.database.checked_out()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _gauge(name: str, text: str, value: float) -> list[str]:
+    name = f"ai_agents_{name}"
+    return [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value:g}"]
+
+
+def _age_s(jobs: JobCounts) -> float:
+    made = jobs["oldest_created_at"]
+    if made is None:
+        return 0.0
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(made)).total_seconds())
+
+
+async def check_database(container: Container) -> None:
+    """Raises `DatabaseUnavailable` if the database does not answer."""
+    await container.conn.database.ping()
