@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from ai_agents.store.threads import ThreadStore
     from ai_agents.streams.reader import stream_as_sse
     from ai_agents.tools.base import Tool, ToolContext, ToolError
-    from ai_agents.tools.plugins import load_tools
-    from ai_agents.tools.registry import ToolRegistry, register_tool
+    from ai_agents.tools.registry import ToolRegistry, load_tools, register_tool
 
 _HOMES = {
     "AIAgentsError": "core.exceptions",
@@ -69,7 +68,7 @@ _HOMES = {
     "connect": "connection",
     "get_memory_strategy": "memory.registry",
     "get_provider": "providers.registry",
-    "load_tools": "tools.plugins",
+    "load_tools": "tools.registry",
     "register_guardrail": "guardrails.registry",
     "register_memory_strategy": "memory.registry",
     "register_provider": "providers.registry",

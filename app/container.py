@@ -31,8 +31,7 @@ from ai_agents.store.sealing import Sealer
 from ai_agents.store.threads import ThreadStore
 from ai_agents.store.tickets import TicketStore
 from ai_agents.tools.outbound import Outbound
-from ai_agents.tools.plugins import load_tools
-from ai_agents.tools.registry import default_registry
+from ai_agents.tools.registry import default_registry, load_tools
 from ai_agents.tools.toolbox import Toolbox
 from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.job_context import JobContext, parse_model

@@ -20,7 +20,7 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import CallRecord, insert_call
-from ai_agents.tools.toolset import ToolSource
+from ai_agents.tools.registry import ToolSource
 
 
 @dataclass(frozen=True, slots=True)

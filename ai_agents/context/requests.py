@@ -22,7 +22,7 @@ from ai_agents.providers.files import FileRules
 from ai_agents.providers.registry import ProviderPool, built_in_capabilities, list_providers
 from ai_agents.store.agents import get_version
 from ai_agents.store.messages import History
-from ai_agents.tools.toolset import ToolSet, ToolSource
+from ai_agents.tools.registry import ToolSet, ToolSource
 
 # A service rarely has more versions in use than this.
 _MAX_AGENTS = 1000

@@ -11,7 +11,7 @@ from ai_agents.core.types import ModelMessage
 from ai_agents.memory.base import Window
 from ai_agents.providers.base import Provider
 from ai_agents.store.runs import OwnedRun
-from ai_agents.tools.toolset import ToolSet
+from ai_agents.tools.registry import ToolSet
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,12 +244,12 @@ class PreparedTurn:
 
     def needs_approval(self, call: ToolCallPart) -> bool:
         """Whether a person has to agree to the call. A call with a fault needs no approval, since it is not made."""
-        found = self._tools.find(call.name)
+        found = self._tools.tools.get(call.name)
         return found is not None and call.name in self._tools.approval and find_fault(found, call) is None
 
     def is_retry_safe(self, name: str) -> bool:
         """Whether a call of this tool may be made twice."""
-        found = self._tools.find(name)
+        found = self._tools.tools.get(name)
         return found is not None and found.tool.retry_safe
 
     async def run_tool(self, call: ToolCallPart) -> ToolResultPart:

@@ -31,8 +31,7 @@ from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
 from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.streams.reader import StreamReader
-from ai_agents.tools.registry import default_registry
-from ai_agents.tools.toolset import ToolSource
+from ai_agents.tools.registry import ToolSource, default_registry
 
 Content = str | Sequence[TextPart | FilePart]
 

@@ -1,17 +1,20 @@
 """Runs a model's tool calls. Whatever goes wrong in one becomes a result: a sentence for the model."""
 
 import asyncio
+import contextvars
 import inspect
 import logging
-from collections.abc import Coroutine
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
 from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultPart
 from ai_agents.tools.base import ToolContext, ToolError
+from ai_agents.tools.registry import RegisteredTool, ToolSet
 from ai_agents.tools.results import clean_value, cut_text, shorten
-from ai_agents.tools.threads import ToolThreads
-from ai_agents.tools.toolset import RegisteredTool, ToolSet
 
 # How long a cancelled tool may take to clean up before it is abandoned.
 _CLEANUP_S = 0.5
@@ -51,12 +54,7 @@ class ToolExecutor:
         return self._threads.abandoned + len(self._abandoned)
 
     async def run(
-        self,
-        call: ToolCallPart,
-        context: ToolContext,
-        tools: ToolSet,
-        *,
-        handler: ResultHandler | None = None,
+        self, call: ToolCallPart, context: ToolContext, tools: ToolSet, *, handler: ResultHandler | None = None
     ) -> ToolResultPart:
         """Return the result of a call; every fault of the call or the tool is a result with `is_error`.
 
@@ -77,19 +75,33 @@ class ToolExecutor:
 
     async def _call(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:
         """Return the whole result, cleaned, and whether it is an error."""
-        found = tools.find(call.name)
+        found = tools.tools.get(call.name)
         if found is None:
-            return _unknown_name(call.name, tools), True
+            known = f" There are: {', '.join(sorted(tools.tools)[:_MAX_NAMES])}." if tools.tools else ""
+            return f"There is no tool named {call.name[:64]!r}.{known}", True
         if (fault := find_fault(found, call)) is not None:
             return fault, True
         try:
-            value = await self._within_time(found, _invoke(found, call.arguments, context, self._threads))
+            value = await self._within_time(found, self._invoke(found, call.arguments, context))
             return await _cleaned(value), False
         except ToolError as error:
             return clean_value(str(error) or "The tool failed."), True
         except Exception as error:  # noqa: BLE001  # the edge of a tool call: the model is told the kind of error only
             _log.exception("tool failed", extra={"tool": call.name, "run_id": context.run_id})
             return f"The tool failed ({type(error).__name__}).", True
+
+    async def _invoke(self, found: RegisteredTool, arguments: JsonObject, context: ToolContext) -> Any:
+        given = {**arguments, "context": context} if found.takes_context else arguments
+        execute = partial(found.tool.execute, **given)
+        try:
+            if inspect.iscoroutinefunction(found.tool.execute):
+                return await execute()
+            value = await self._threads.run(found.definition.name, execute)
+            return await value if inspect.isawaitable(value) else value
+        except (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit and its like would end the process
+            raise RuntimeError("the tool tried to end the process") from error
 
     async def _within_time(self, found: RegisteredTool, work: Coroutine[Any, Any, Any]) -> Any:
         timeout_s = self._timeout_s if found.tool.timeout_s is None else found.tool.timeout_s
@@ -127,20 +139,6 @@ async def _cleaned(value: Any) -> Any:
     return await asyncio.to_thread(clean_value, value)
 
 
-async def _invoke(found: RegisteredTool, arguments: JsonObject, context: ToolContext, threads: ToolThreads) -> Any:
-    given = {**arguments, "context": context} if found.takes_context else arguments
-    execute = partial(found.tool.execute, **given)
-    try:
-        if inspect.iscoroutinefunction(found.tool.execute):
-            return await execute()
-        value = await threads.run(found.definition.name, execute)
-        return await value if inspect.isawaitable(value) else value
-    except (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:  # SystemExit and its like would end the process
-        raise RuntimeError("the tool tried to end the process") from error
-
-
 def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
     """Return why the call cannot be made, as a sentence for the model; None if it can."""
     if call.malformed is not None:
@@ -155,8 +153,62 @@ def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
     return None
 
 
-def _unknown_name(name: str, tools: ToolSet) -> str:
-    sentence = f"There is no tool named {name[:64]!r}."
-    if not tools.tools:
-        return sentence
-    return f"{sentence} There are: {', '.join(sorted(tools.tools)[:_MAX_NAMES])}."
+class ToolThreads:
+    """Runs at most `limit` calls at once, each in a daemon thread, which does not delay the end of the process.
+
+    A thread cannot be ended from outside. If the caller of one stops waiting, the thread is abandoned: it no longer
+    counts towards `limit`, but is counted until it ends. A tool with `max_abandoned` of them is refused; others go on.
+    """
+
+    def __init__(self, *, limit: int = 32, max_abandoned: int = 8) -> None:
+        self._limit = asyncio.Semaphore(limit)
+        self._max_abandoned = max_abandoned
+        self._abandoned: Counter[str] = Counter()
+
+    @property
+    def abandoned(self) -> int:
+        """How many abandoned threads are still running."""
+        return self._abandoned.total()
+
+    async def run(self, key: str, function: Callable[[], Any]) -> Any:
+        """Return what the function returns, or raise what it raises. Abandoned threads are counted per `key`.
+
+        Raises `ToolError` if too many threads of this key are abandoned.
+        """
+        async with self._limit:
+            if self._abandoned[key] >= self._max_abandoned:
+                raise ToolError("The tool is not available now: too many earlier calls have not come back.")
+            ended = _start_thread(f"tool-{key}", function)
+            try:
+                value, error = await asyncio.shield(ended)
+            except asyncio.CancelledError:
+                self._abandoned[key] += 1
+                ended.add_done_callback(lambda _: self._has_ended(key))
+                raise
+        if error is not None:
+            raise error
+        return value
+
+    def _has_ended(self, key: str) -> None:
+        self._abandoned[key] -= 1
+        if not self._abandoned[key]:
+            del self._abandoned[key]
+
+
+def _start_thread(name: str, function: Callable[[], Any]) -> asyncio.Future[tuple[Any, BaseException | None]]:
+    """Call the function in a thread of its own. The future gets its value or its error."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+
+    def work() -> None:
+        outcome: tuple[Any, BaseException | None]
+        try:
+            outcome = function(), None
+        except BaseException as error:  # noqa: BLE001  # the edge of the thread: the caller gets every error
+            outcome = None, error
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(ended.set_result, outcome)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), name=name, daemon=True).start()
+    return ended

@@ -16,9 +16,8 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
 from ai_agents.tools.outbound import Outbound, OutboundResponse
-from ai_agents.tools.results import clean_value
+from ai_agents.tools.results import SecretHeaders, clean_value
 from ai_agents.tools.schema import ArgumentsValidator
-from ai_agents.tools.secret_headers import SecretHeaders
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_URL = 2000

@@ -6,9 +6,11 @@ A model is told only the descriptions that an admin has approved. A tool whose d
 import asyncio
 import hashlib
 import logging
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ai_agents.core import json
@@ -18,23 +20,20 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.table_rows import OfferedTool
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
-from ai_agents.tools.mcp_exchange import exchange, explain
-from ai_agents.tools.mcp_results import to_value
 from ai_agents.tools.outbound import Outbound
-from ai_agents.tools.results import clean_value
+from ai_agents.tools.results import SecretHeaders, clean_value
 from ai_agents.tools.schema import ArgumentsValidator
-from ai_agents.tools.secret_headers import SecretHeaders
-from ai_agents.tools.toolset import TOOL_NAME
 
 if TYPE_CHECKING:
     import httpx2
     from mcp import Client
 
-MAX_TOOLS = 256
-MAX_DESCRIPTION = 8 * 1024
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MAX_TOOLS = 256
+_MAX_DESCRIPTION = 8 * 1024
 _MAX_PAGES = 20
 # All tools that a server lists, with those that cannot be offered: each takes time to check.
-_MAX_LISTED = 4 * MAX_TOOLS
+_MAX_LISTED = 4 * _MAX_TOOLS
 _MAX_LISTING_BYTES = 1024 * 1024
 _MAX_ANSWER_BYTES = 20 * 1024 * 1024
 # The SDK parses an answer in one go while everything else waits: ten microseconds or more for each value.
@@ -44,11 +43,24 @@ _MAX_ERROR_CHARACTERS = 1000
 # shorter.
 _SILENCE_S = 60.0
 _CALL_S = 300.0
-_log = logging.getLogger(__name__)
-
-
+_END_SESSION_S = 1.0
+_SESSION = "mcp-session-id"
+# The SDK's loggers that log what servers say.
+_LOGGERS = (
+    "client",
+    "mcp.client.caching",
+    "mcp.client.client",
+    "mcp.client.streamable_http",
+    "mcp.shared.dispatcher",
+    "mcp.shared.jsonrpc_dispatcher",
+    "mcp.shared.tool_name_validation",
+)
+# The longest word of a server that is quoted in a note.
+_MAX_QUOTED = 200
+_exchanging: ContextVar[bool] = ContextVar("ai_agents_exchanging", default=False)
 # Gets a server's name and its new listing.
 OnListing = Callable[[str, Sequence[OfferedTool]], Awaitable[None]]
+_log = logging.getLogger(__name__)
 
 
 class McpServer:
@@ -124,7 +136,7 @@ class McpServer:
         async with self._within(timeout_s):
             async with self._connected(_MAX_ANSWER_BYTES) as (client, http):
                 result = await _call(client, http, name, arguments, parameters or {})
-            seen = await asyncio.to_thread(self._seen, result)
+            seen = await asyncio.to_thread(lambda: self._secrets.hide_in(clean_value(_to_value(result))))
         if result.is_error:
             raise ToolError(seen if isinstance(seen, str) else json.dumps(seen))
         return seen
@@ -136,7 +148,7 @@ class McpServer:
         http = self._outbound.client(
             headers=self._headers, timeout_s=_SILENCE_S, max_bytes=max_bytes, max_values=_MAX_VALUES
         )
-        opening = exchange(self._url, http, mode=self.mode, connect_timeout_s=self._connect_timeout_s)
+        opening = _exchange(self._url, http, mode=self.mode, connect_timeout_s=self._connect_timeout_s)
         async with opening as client:
             version = client.protocol_version
             self.mode = version if version in MODERN_PROTOCOL_VERSIONS else "legacy"
@@ -152,13 +164,10 @@ class McpServer:
                 yield
         except BaseException as error:
             self.mode = "auto"  # the server may have been replaced by one of another version
-            explained = explain(self.name, error)
+            explained = _explain(self.name, error)
             if not isinstance(explained, ToolError):
                 raise
             raise ToolError(self._secrets.hide(str(explained))[:_MAX_ERROR_CHARACTERS]) from error
-
-    def _seen(self, result: Any) -> Any:
-        return self._secrets.hide_in(clean_value(to_value(result)))
 
     def _offered(self, listed: Sequence[Any]) -> list[OfferedTool]:
         """Return the tools of a listing that a model can be told. Raises `ToolError` if the listing is too long."""
@@ -179,11 +188,11 @@ class McpServer:
             _log.warning("some tools of a server cannot be offered", extra=facts)
         if size > _MAX_LISTING_BYTES or len(listed) > _MAX_LISTED:
             raise ToolError(f"The server {self.name} lists more tools than can be read.")
-        return list(found.values())[:MAX_TOOLS]
+        return list(found.values())[:_MAX_TOOLS]
 
     def _described(self, tool: Any) -> OfferedTool:
         """Return one tool of a listing. Raises `InvalidRequest` or TypeError if no model can be told of it."""
-        if not TOOL_NAME.fullmatch(tool.name) or len(tool.description or "") > MAX_DESCRIPTION:
+        if not _NAME.fullmatch(tool.name) or len(tool.description or "") > _MAX_DESCRIPTION:
             raise InvalidRequest("Its name is not valid, or its description is too long.")
         ArgumentsValidator(tool.input_schema)
         said = tool.model_dump(mode="json", by_alias=True, exclude={"meta", "icons"}, exclude_none=True)
@@ -196,12 +205,7 @@ class McpServer:
 class McpTool(Tool):
     """A server's tool as an admin has approved it. `on_listing` gets each listing that a call requests."""
 
-    def __init__(
-        self,
-        server: McpServer,
-        approved: OfferedTool,
-        on_listing: OnListing,
-    ) -> None:
+    def __init__(self, server: McpServer, approved: OfferedTool, on_listing: OnListing) -> None:
         self.name = f"{server.name}/{approved['name']}"
         self.description = approved["description"]
         self._server = server
@@ -239,3 +243,127 @@ async def _call(
     if isinstance(result, InputRequiredResult):
         raise ToolError("The tool asks for something that only a person can give it, and it cannot ask a person here.")
     return result
+
+
+class _DuringExchanges(logging.Filter):
+    """Drops what is logged during an exchange: a server may repeat the secret headers that it was sent."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _exchanging.get()
+
+
+_during_exchanges = _DuringExchanges()
+
+
+@asynccontextmanager
+async def _exchange(
+    url: str, http: "httpx2.AsyncClient", *, mode: str, connect_timeout_s: float
+) -> "AsyncGenerator[Client]":
+    """Connect to a server. Closes `http`, which must not be used for anything else."""
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_during_exchanges)
+    _exchanging.set(True)
+    session = _LegacySession(url)
+    http.event_hooks = {"request": [], "response": [session.note]}
+    try:
+        async with http:
+            try:
+                async with AsyncExitStack() as stack:
+                    # To end the session, the SDK would wait for the server's answer, however long that takes.
+                    transport = streamable_http_client(url, http_client=http, terminate_on_close=False)
+                    client = Client(transport, mode=mode, cache=None)
+                    async with asyncio.timeout(connect_timeout_s):
+                        await stack.enter_async_context(client)
+                    session.version = client.protocol_version
+                    yield client
+            finally:
+                await session.end(http)
+    finally:
+        _exchanging.set(False)
+
+
+class _LegacySession:
+    """The session that a server of the older versions keeps until it is told that the session is over."""
+
+    def __init__(self, url: str) -> None:
+        self.version: str | None = None
+        self._url = url
+        self._session_id: str | None = None
+
+    async def note(self, response: "httpx2.Response") -> None:
+        """Take the session's id from a response."""
+        self._session_id = response.headers.get(_SESSION, self._session_id)
+
+    async def end(self, http: "httpx2.AsyncClient") -> None:
+        """Tell the server, if it has a session. Whether that succeeds does not matter."""
+        import httpx2
+
+        if self._session_id is None:
+            return
+        headers = {_SESSION: self._session_id} | ({"mcp-protocol-version": self.version} if self.version else {})
+        with suppress(httpx2.HTTPError, OSError, ToolError):  # TimeoutError is an OSError
+            async with asyncio.timeout(_END_SESSION_S), http.stream("DELETE", self._url, headers=headers):
+                pass
+
+
+def _explain(server: str, error: BaseException) -> BaseException:
+    """Return the `ToolError` for an exception of an exchange; a cancellation or the end of the process as it is."""
+    import httpx2
+    from mcp.shared.exceptions import MCPError
+    from pydantic import ValidationError
+
+    leaves = list(_leaves(error))
+    for leaf in leaves:
+        if isinstance(leaf, ToolError):
+            return leaf
+    if any(isinstance(leaf, asyncio.CancelledError | KeyboardInterrupt | SystemExit) for leaf in leaves):
+        return error
+    for leaf in leaves:
+        match leaf:
+            case MCPError():
+                return ToolError(f"The server {server} answered: {clean_text(leaf.error.message)}")
+            case TimeoutError() | httpx2.TimeoutException():
+                return ToolError(f"The server {server} did not answer in time.")
+            case ValidationError() | ValueError():
+                return ToolError(f"The server {server} answered something that is not MCP.")
+    return ToolError(f"The server {server} could not be reached ({type(leaves[0]).__name__}).")
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [error]
+
+
+def _to_value(result: Any) -> Any:
+    """Return the structured content if there is any, else the texts. Other content is named, not shown."""
+    structured = getattr(result, "structured_content", None)
+    if structured is not None and not result.is_error:
+        # Servers of the SDK wrap a value that is not an object.
+        if isinstance(structured, dict) and structured.keys() == {"result"}:
+            return structured["result"]
+        return structured
+    return "\n".join(_text(block) for block in getattr(result, "content", ()))
+
+
+def _text(block: Any) -> str:
+    match block.type:
+        case "text":
+            return str(block.text)
+        case "image" | "audio":
+            return f"[{_quotable(block.mime_type)}, about {len(block.data) * 3 // 4} bytes, not shown]"
+        case "resource":
+            text = getattr(block.resource, "text", None)
+            return str(text) if text is not None else f"[a file, {_quotable(block.resource.uri)}, not shown]"
+        case "resource_link":
+            return f"[a link: {_quotable(block.uri)}]"
+        case kind:
+            return f"[{_quotable(kind)}, not shown]"
+
+
+def _quotable(said: Any) -> str:
+    """Return a server's word for use in a note of ours. It can end neither the note nor the line."""
+    return "".join("." if letter in "[]" or not letter.isprintable() else letter for letter in str(said)[:_MAX_QUOTED])

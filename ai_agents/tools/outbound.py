@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
 from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from ai_agents.tools.addresses import is_public
 from ai_agents.tools.base import ToolError
 
 if TYPE_CHECKING:
@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 _USER_AGENT = "ai-agents"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_LOOKUPS = 8
+# From IANA's registries of special-purpose addresses. Python's own tables differ from version to version.
+_NOT_PUBLIC = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+            "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+            "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        ),
+    )
+)  # fmt: skip
+# Of IPv6 only this block is assigned for the Internet; the ranges after it are exceptions within it.
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")))
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class OutboundRefused(ToolError):
@@ -248,3 +263,23 @@ def _redirected(request: _OutboundRequest, status: int, location: str) -> _Outbo
     if request.method not in {"GET", "HEAD"}:
         raise OutboundRefused("The server redirected a request with content to another server.")
     return _OutboundRequest(request.method, target, {}, None)
+
+
+def is_public(address: str) -> bool:
+    """Whether a numeric address is one of a machine on the public Internet, and not of this or a private network.
+
+    An address that contains another one (mapped, translated, tunnelled) counts as public only if that one does.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, IPv4Address):
+        return not any(parsed in network for network in _NOT_PUBLIC)
+    if parsed.scope_id is not None:
+        return False
+    if parsed.ipv4_mapped is not None:
+        return is_public(str(parsed.ipv4_mapped))
+    if parsed in _NAT64:
+        return is_public(str(IPv4Address(int(parsed) & 0xFFFF_FFFF)))
+    return parsed in _GLOBAL_UNICAST and not any(parsed in network for network in _NOT_PUBLIC_6)

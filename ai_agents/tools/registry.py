@@ -1,17 +1,80 @@
-"""The registered tools that agents may name: the registry of the process, and registries that a program makes."""
+"""The tools that agents may name: what their lists stand for, and the registries of tools in the process."""
 
+import inspect
+import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.types import ToolDefinition
 from ai_agents.tools.base import Tool
 from ai_agents.tools.calculator import Calculator
-from ai_agents.tools.toolset import RegisteredTool, ToolReference, ToolSet, approvals_by_name, prepare_tool
+from ai_agents.tools.schema import ArgumentsValidator
 
+# Of the entry points of installed packages.
+GROUP = "ai_agents.tools"
 # Names that every provider accepts.
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+# An element of an agent's `tools`: a name, or `{"name", "approval"}`.
+ToolReference = str | Mapping[str, Any]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredTool:
+    """A tool with its definition, validator and signature, which are computed once."""
+
+    tool: Tool
+    definition: ToolDefinition
+    validator: ArgumentsValidator
+    signature: inspect.Signature
+    takes_context: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSet:
+    """Tools by name, in the order in which the model is told of them.
+
+    `approval` are the names of tools whose calls a person has to approve; `missing` are names on the agent's list that
+    no tool has now.
+    """
+
+    tools: Mapping[str, RegisteredTool] = field(default_factory=dict)
+    approval: frozenset[str] = frozenset()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def definitions(self) -> tuple[ToolDefinition, ...]:
+        """What the model is told about the tools."""
+        return tuple(found.definition for found in self.tools.values())
+
+
+class ToolSource(Protocol):
+    """Finds the tools that agents list."""
+
+    def resolve(self, connection: Connection, references: Sequence[ToolReference]) -> ToolSet:
+        """Return the tools that an agent lists. Unknown names are `missing`, not an error."""
+        ...
+
+
+def approvals_by_name(references: Sequence[ToolReference]) -> dict[str, bool]:
+    """Return the names on an agent's list, and for each whether its calls wait for approval."""
+    entries = [{"name": each} if isinstance(each, str) else each for each in references]
+    return {entry["name"]: entry.get("approval") == "always" for entry in entries}
+
+
+def prepare_tool(tool: Tool, definition: ToolDefinition | None = None) -> RegisteredTool:
+    """Return a tool that is ready to be called. Raises `InvalidRequest` for parameters that are no usable schema."""
+    definition = definition or tool.get_definition()
+    signature = inspect.signature(tool.execute)
+    own = definition.parameters.get("properties")
+    takes_context = "context" in signature.parameters and not (isinstance(own, dict) and "context" in own)
+    return RegisteredTool(tool, definition, ArgumentsValidator(definition.parameters), signature, takes_context)
 
 
 class ToolRegistry:
@@ -68,11 +131,8 @@ class ToolRegistry:
         """Return the tools that an agent lists, in its order."""
         asked = approvals_by_name(references)
         found = {name: tool for name in asked if (tool := self.find(name)) is not None}
-        return ToolSet(
-            tools=found,
-            approval=frozenset(name for name, waits in asked.items() if waits),
-            missing=tuple(name for name in asked if name not in found),
-        )
+        approval = frozenset(name for name, waits in asked.items() if waits)
+        return ToolSet(found, approval, tuple(name for name in asked if name not in found))
 
 
 def _origin(tool: Tool) -> tuple[str, str]:
@@ -85,3 +145,24 @@ default_registry = ToolRegistry()
 def register_tool(tool: Tool, *, replace: bool = False) -> None:
     """Register a tool for every agent of this process. Raises as `ToolRegistry.register` does."""
     default_registry.register(tool, replace=replace)
+
+
+def load_tools(registry: ToolRegistry = default_registry) -> list[str]:
+    """Register the tools of installed packages and return their names. By default every agent may name them.
+
+    An entry point is a tool, or a class or function without arguments that returns one tool or several. A package whose
+    tools cannot be loaded or registered is logged and left out.
+    """
+    names: list[str] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+        try:
+            found: Any = point.load()
+            if not isinstance(found, Tool) and callable(found):
+                found = found()
+            for tool in found if isinstance(found, Iterable) else (found,):
+                registry.register(tool)
+                names.append(tool.get_definition().name)
+        except (Exception, SystemExit):  # noqa: BLE001  # a broken package must not keep the service from starting
+            extra = {"tool": f"{point.name} = {point.value}"}
+            _log.exception("the tools of a package could not be loaded", extra=extra)
+    return names

@@ -1,10 +1,13 @@
-"""Turns what a tool returns into a JSON value that every store, client and provider accepts."""
+"""What may be shown of a tool's result: JSON that every store, client and provider accepts, without secret headers."""
 
 import math
-from collections.abc import Mapping
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from html import escape
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from ai_agents.core import json
 from ai_agents.core.json import clean_text
@@ -18,6 +21,19 @@ _BYTES_PER_VALUE = 16
 _MAX_BYTES_PER_CHARACTER = 4
 # In most scripts a file of so many characters is smaller than the largest that is allowed.
 _MAX_TEXT = 16 * 1024 * 1024
+_HIDDEN = "[redacted]"
+# Many answers contain a shorter value by chance.
+_SHORTEST = 8
+# Besides backslash and quote, JSON writers escape nothing, the slash (PHP), `&<>` (Go) or most signs (.NET).
+_JSON_ESCAPES = tuple(
+    str.maketrans({"\\": "\\\\", '"': '\\"'} | more)
+    for more in (
+        {},
+        {"/": "\\/"},
+        {letter: f"\\u{ord(letter):04x}" for letter in "&<>"},
+        {letter: f"\\u{ord(letter):04X}" for letter in "\"&'+<>`"},
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +144,48 @@ def _not_finite(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return "Infinity" if value > 0 else "-Infinity"
+
+
+class SecretHeaders:
+    """The values of a tool's headers, whole and without their scheme (`Bearer …`), in the forms that formats give them.
+
+    These are the value itself, and how JSON, URLs, HTML and base64 write it. Other disguises are not found.
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        values = {part for value in headers.values() for part in (value, value.rpartition(" ")[2])}
+        forms = {form for value in values if len(value) >= _SHORTEST for form in _forms(value)}
+        # The longest first: one form may contain another.
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def hide(self, text: str) -> str:
+        """Return the text with `[redacted]` in place of each value."""
+        for form in self._forms:
+            text = text.replace(form, _HIDDEN)
+        return text
+
+    def hide_in(self, value: Any) -> Any:
+        """Return the JSON value with `hide` applied to each text in it, keys included."""
+        match value:
+            case str():
+                return self.hide(value)
+            case dict():
+                return {self.hide(key): self.hide_in(inner) for key, inner in value.items()}
+            case list():
+                return [self.hide_in(inner) for inner in value]
+            case _:
+                return value
+
+
+def _forms(value: str) -> Iterator[str]:
+    yield value
+    yield escape(value)
+    for escapes in _JSON_ESCAPES:
+        yield value.translate(escapes)
+    for quoted in (quote(value), quote(value, safe=""), quote_plus(value)):
+        yield quoted
+        # Some servers write `%2F` as `%2f`.
+        first, *others = quoted.split("%")
+        yield "%".join([first, *(other[:2].lower() + other[2:] for other in others)])
+    for encode in (b64encode, urlsafe_b64encode):
+        yield encode(value.encode()).decode().rstrip("=")

@@ -7,7 +7,7 @@ at once. That needs no request to an MCP server: a server is asked when one of i
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -23,8 +23,14 @@ from ai_agents.store.tools import find_tools, list_tools, save_listing
 from ai_agents.tools.http import HttpTool
 from ai_agents.tools.mcp import McpServer, McpTool
 from ai_agents.tools.outbound import Outbound
-from ai_agents.tools.registry import ToolRegistry
-from ai_agents.tools.toolset import RegisteredTool, ToolReference, ToolSet, approvals_by_name, prepare_tool
+from ai_agents.tools.registry import (
+    RegisteredTool,
+    ToolReference,
+    ToolRegistry,
+    ToolSet,
+    approvals_by_name,
+    prepare_tool,
+)
 
 ToolStatus = Literal["on", "changed", "unapproved", "gone"]
 # When a cache is full it is emptied, and its objects are built again when they are needed.
@@ -46,14 +52,6 @@ class ListedTool:
     offered: OfferedTool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _BuiltTools:
-    """The tools of one row by their full names. `version` has its time too: a name may be used again."""
-
-    version: tuple[str, int]
-    tools: Mapping[str, RegisteredTool] = field(default_factory=dict)
-
-
 class Toolbox:
     """A `ToolSource`. `sealer` decrypts the headers of admins' tools, `outbound` sends their requests."""
 
@@ -71,7 +69,8 @@ class Toolbox:
         self.sealer = sealer
         self._database = database
         self._mcp_connect_timeout_s = mcp_connect_timeout_s
-        self._built: dict[str, _BuiltTools] = {}
+        # By a row's name: its version and its tools. A version has the row's time too: a name may be used again.
+        self._built: dict[str, tuple[tuple[str, int], dict[str, RegisteredTool]]] = {}
         self._servers: dict[tuple[str, str, str | None], McpServer] = {}
         # Runs are prepared in threads.
         self._lock = threading.Lock()
@@ -129,17 +128,17 @@ class Toolbox:
         row = rows.get(server)
         if row is None:
             return {}
-        tools = self._build(row).tools
+        tools = self._build(row)
         if tool == "*":
-            return dict(tools) if row["type"] == "mcp" else {}
+            return tools if row["type"] == "mcp" else {}
         return {name: tools[name]} if name in tools else {}
 
-    def _build(self, row: ToolRow) -> _BuiltTools:
+    def _build(self, row: ToolRow) -> dict[str, RegisteredTool]:
         version = (row["created_at"], row["version"])
         with self._lock:
             built = self._built.get(row["name"])
-        if built is not None and built.version == version:
-            return built
+        if built is not None and built[0] == version:
+            return built[1]
         try:
             tools = self._http(row) if row["type"] == "http" else self._mcp(row)
         except SealBroken:
@@ -148,12 +147,11 @@ class Toolbox:
         except InvalidRequest as error:  # it was created when more was allowed
             _log.error("a tool cannot be offered any more", extra={"tool": row["name"], "reason": str(error)})
             tools = {}
-        built = _BuiltTools(version, tools)
         with self._lock:
             if len(self._built) >= _MAX_CACHED:
                 self._built.clear()
-            self._built[row["name"]] = built
-        return built
+            self._built[row["name"]] = version, tools
+        return tools
 
     def _http(self, row: ToolRow) -> dict[str, RegisteredTool]:
         headers = self._headers(row["sealed_headers"])
@@ -171,13 +169,7 @@ class Toolbox:
         return tools
 
     async def _keep_listing(self, created_at: str, name: str, listing: Sequence[OfferedTool]) -> None:
-        save = partial(
-            save_listing,
-            name=name,
-            created_at=created_at,
-            offered=listing,
-            listed_at=utc_now(),
-        )
+        save = partial(save_listing, name=name, created_at=created_at, offered=listing, listed_at=utc_now())
         try:
             await self._database.write(save)
         except AIAgentsError:  # only later runs use what is stored here

@@ -17,8 +17,7 @@ import pytest
 
 from ai_agents import DatabaseHandle
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS, build_guardrails
-from ai_agents.tools.plugins import GROUP
-from ai_agents.tools.registry import default_registry
+from ai_agents.tools.registry import GROUP, default_registry
 from tests.docs.conftest import Run, environment
 from tests.docs.examples import examples_of
 from tests.docs.python_examples import run_snippet, snippets_of

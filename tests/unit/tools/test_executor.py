@@ -15,10 +15,8 @@ import pytest
 from ai_agents.core import json
 from ai_agents.core.types import ToolCallPart, ToolDefinition, ToolResultPart
 from ai_agents.tools.base import Tool, ToolContext, ToolError
-from ai_agents.tools.executor import ToolExecutor
-from ai_agents.tools.registry import ToolRegistry
-from ai_agents.tools.threads import ToolThreads
-from ai_agents.tools.toolset import ToolSet
+from ai_agents.tools.executor import ToolExecutor, ToolThreads
+from ai_agents.tools.registry import ToolRegistry, ToolSet
 
 CONTEXT = ToolContext(run_id="run", thread_id="thread", user_id="user")
 

@@ -16,7 +16,7 @@ from ai_agents.tools.base import ToolContext, ToolError
 from ai_agents.tools.executor import ToolExecutor
 from ai_agents.tools.mcp import McpServer, McpTool
 from ai_agents.tools.outbound import Outbound
-from ai_agents.tools.toolset import ToolSet, prepare_tool
+from ai_agents.tools.registry import ToolSet, prepare_tool
 from tests.fakes.http_server import Asked, HttpServer, redirect, reply
 from tests.fakes.mcp_servers import McpFake
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from ai_agents.tools.addresses import is_public
-from ai_agents.tools.outbound import Outbound, OutboundFailed, OutboundRefused
+from ai_agents.tools.outbound import Outbound, OutboundFailed, OutboundRefused, is_public
 from tests.fakes.http_server import Asked, HttpServer, redirect, reply
 
 # Each means this machine, or a network that is not the Internet; the port is that of a server here.

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_agents.tools.plugins import load_tools
-from ai_agents.tools.registry import ToolRegistry
+from ai_agents.tools.registry import ToolRegistry, load_tools
 
 MODULE = """
 from ai_agents import Tool

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.tools.secret_headers import SecretHeaders
+from ai_agents.tools.results import SecretHeaders
 
 HIDDEN = "[redacted]"
 KEY = "k9/" + "".join(f"{number:x}.\"<&'\\ +={number * 7:x}" for number in range(60)) + "z"
