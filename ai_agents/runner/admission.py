@@ -32,7 +32,7 @@ from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_messag
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.process.executor import Executor
-from ai_agents.runner.recording import end_unowned, finding_entries, started_entry
+from ai_agents.runner.recording import end_unowned, finding_entries, running_values, started_entry
 from ai_agents.store import idempotency, runs, thread_log
 from ai_agents.store.messages import insert_message
 from ai_agents.store.roles import ThreadAccess, find_thread_roles
@@ -182,13 +182,7 @@ class MessageAdmission:
         self, connection: Connection, request: AdmissionRequest, new: RunValues, lease: NewLease, *, seq: int
     ) -> Admitted:
         message = _insert_user_message(connection, request, new, seq=seq)
-        state: RunValues = {
-            "status": "running",
-            "lease_owner": lease.owner,
-            "lease_s": lease.lease_s,
-            "started_at": new["created_at"],
-        }
-        row = runs.insert_run(connection, {**new, **state})
+        row = runs.insert_run(connection, {**new, **running_values(lease), "started_at": new["created_at"]})
         thread_log.write(connection, request.thread_id, seq, [started_entry(row, message)])
         _record_findings(connection, request, new["id"])
         run = owned_run(row, reset_seq=seq)

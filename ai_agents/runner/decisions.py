@@ -14,7 +14,14 @@ from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
-from ai_agents.runner.recording import end_unowned, finding_entries, insert_result, start_next, started_call_entry
+from ai_agents.runner.recording import (
+    end_unowned,
+    finding_entries,
+    insert_result,
+    running_values,
+    start_next,
+    started_call_entry,
+)
 from ai_agents.store import pages, runs, thread_log, tool_calls
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
@@ -118,13 +125,7 @@ def _refuse(connection: Connection, thread_id: str, run_id: str, call: ToolCallP
 def _resume(connection: Connection, row: RunRow, lease: NewLease | None) -> Decided:
     if any(each.status == "waiting" for each in tool_calls.list_open(connection, row["id"])):
         return Decided(runs.to_public(row))
-    values: RunValues = {
-        "status": "running",
-        "lease_owner": lease.owner if lease else None,
-        # Without a lease that holds, any process may take the run over.
-        "lease_s": lease.lease_s if lease else -1.0,
-        "fence": row["fence"] + 1,
-    }
+    values: RunValues = {**running_values(lease), "fence": row["fence"] + 1}
     resumed = runs.update_unowned(connection, row["id"], ("waiting",), values)
     assert resumed is not None  # noqa: S101  # the thread is locked since it was seen to wait
     reset_seq = thread_log.last_reset(connection, row["thread_id"], pages.MAX_SEQ)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Message, Notice, Problem, Run
 from ai_agents.core.table_rows import RunRow, RunValues
@@ -228,26 +229,31 @@ def start_next(connection: Connection, thread_id: str, lease: NewLease | None) -
     waiting = runs.find_next_queued(connection, thread_id)
     if waiting is None:
         return None
-    row = runs.update_unowned(
-        connection,
-        waiting["id"],
-        ("queued",),
-        {
-            "status": "running",
-            "lease_owner": lease.owner if lease else None,
-            # Without a lease that holds, any process may take the run over.
-            "lease_s": lease.lease_s if lease else -1.0,
-            "fence": waiting["fence"] + 1,
-            "queue_position": None,
-            "started_at": utc_now(),
-        },
-    )
+    values: RunValues = {
+        **running_values(lease),
+        "fence": waiting["fence"] + 1,
+        "queue_position": None,
+        "started_at": utc_now(),
+    }
+    row = runs.update_unowned(connection, waiting["id"], ("queued",), values)
     if row is None:
         return None
     seq = thread_log.reserve(connection, thread_id, 1)
     message = place_message(connection, row["user_message_id"], seq)
     thread_log.write(connection, thread_id, seq, [started_entry(row, message)])
     return owned_run(row, reset_seq=seq) if lease else None
+
+
+def running_values(lease: NewLease | None) -> RunValues:
+    """The columns of a run that begins or goes on. Without a lease that holds, any process may take the run over."""
+    if lease is None:
+        return {"status": "running", "lease_owner": None, "lease_s": -1.0}
+    return {"status": "running", "lease_owner": lease.owner, "lease_s": lease.lease_s}
+
+
+def problem_of(error: AIAgentsError) -> Problem:
+    """What a run that failed says of its error."""
+    return {"type": "about:blank", "title": type(error).__name__, "detail": str(error), "code": error.code}
 
 
 def finding_entries(run_id: str | None, findings: Sequence[Finding]) -> list[Entry]:

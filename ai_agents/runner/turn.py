@@ -37,7 +37,7 @@ from ai_agents.providers.assembly import Assembly
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
 from ai_agents.runner.preparation import PreparedTurn, TurnPreparer
 from ai_agents.runner.recorder import TurnRecorder
-from ai_agents.runner.recording import Answer, EndedRun, RunEnding
+from ai_agents.runner.recording import Answer, EndedRun, RunEnding, problem_of
 from ai_agents.store import tool_calls
 from ai_agents.store.database import Database
 from ai_agents.store.runs import LeaseLost, OwnedRun
@@ -156,13 +156,7 @@ class Turn:
 
     async def _failed(self, error: AIAgentsError) -> RunEnding:
         await self._recorder.writes.finish()
-        problem: Problem = {
-            "type": "about:blank",
-            "title": type(error).__name__,
-            "detail": str(error),
-            "code": error.code,
-        }
-        return RunEnding("failed", error=problem, call=self._recorder.aborted_call("failed", error))
+        return RunEnding("failed", error=problem_of(error), call=self._recorder.aborted_call("failed", error))
 
     async def _blocked(self, error: GuardrailBlocked) -> RunEnding:
         """The text that was allowed before is kept as an incomplete message."""

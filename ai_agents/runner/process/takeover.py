@@ -5,11 +5,11 @@ from typing import cast
 
 from sqlalchemy import Connection, select, update
 
+from ai_agents.core.exceptions import RunInterrupted
 from ai_agents.core.ids import new_id
-from ai_agents.core.rows import Problem
 from ai_agents.core.table_rows import RunRow
 from ai_agents.runner.ownership import FollowUp, NewLease
-from ai_agents.runner.recording import MAX_ATTEMPTS, RunEnding, end_owned
+from ai_agents.runner.recording import MAX_ATTEMPTS, RunEnding, end_owned, problem_of
 from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.models import RunTable
 from ai_agents.store.runs import OwnedRun, owned_run
@@ -41,12 +41,7 @@ def take_over(
         # A stopping process let it begin, or resume after an approval: no process has worked on it.
         return TakenOver(FollowUp(owned, "resumed"))
     if row["attempt"] >= MAX_ATTEMPTS:
-        error: Problem = {
-            "type": "about:blank",
-            "title": "RunInterrupted",
-            "detail": f"The run was lost with its process {MAX_ATTEMPTS} times.",
-            "code": "run_interrupted",
-        }
+        error = problem_of(RunInterrupted(f"The run was lost with its process {MAX_ATTEMPTS} times."))
         return TakenOver(end_owned(connection, owned, RunEnding("failed", error=error), lease).follow_up)
     return TakenOver(FollowUp(_begin_attempt(connection, owned), "lost"))
 
