@@ -1,7 +1,8 @@
 """`python -m bench.road`: how many files and functions one streamed answer of the `echo` provider enters.
 
-A move is a call or a return that goes on in another file of the project than the one before. Standard library and
-dependencies do not count, nor do threads other than the event loop's.
+A move is a call that enters another file of the project than the call before. The standard library, dependencies and
+threads other than the event loop's do not count. Periodic tasks fall into some turns: of several, the turn in the
+middle counts.
 """
 
 import argparse
@@ -19,6 +20,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _ROOMS = tuple(str(_ROOT / room) + "/" for room in ("ai_agents", "app", "worker"))
 _KEY = "road-admin-key"
 _WARM_TURNS = 3
+_WATCHED_TURNS = 5
 
 
 class Road:
@@ -75,12 +77,15 @@ async def _walk(directory: Path) -> Road:
     for _ in range(_WARM_TURNS):
         await client.send(message)
     await asyncio.sleep(0.2)  # what the turns before left to be done, such as a title, is no part of this one
-    with Road() as road:
-        await client.send(message)
+    roads = []
+    for _ in range(_WATCHED_TURNS):
+        with Road() as road:
+            await client.send(message)
+        roads.append(road)
     client.close()
     server.stop()
     await serving
-    return road
+    return sorted(roads, key=lambda road: road.moves.total())[_WATCHED_TURNS // 2]
 
 
 def main() -> None:
