@@ -184,7 +184,7 @@ class RequestBuilder:
             window=window,
             provider=provider,
             model=model,
-            tools=tools.definitions,
+            tools=tools.definitions if tools.tools else (),
             estimator=self._tokens,
             window_tokens=self._models.catalogue.window(provider, model),
             allow_overflow=allow_overflow,
