@@ -143,7 +143,6 @@ def _toolbox(settings: Settings, conn: DatabaseHandle, sealer: Sealer) -> Toolbo
         default_registry,
         outbound=outbound,
         sealer=sealer,
-        mcp_connect_timeout_s=settings.mcp_connect_timeout_s,
     )
 
 

@@ -98,26 +98,19 @@ class Extractor:
             env={},
             limit=_MAX_OUTPUT,
         )
+        assert process.stdout is not None  # noqa: S101  # stdout is a pipe
         try:
             async with asyncio.timeout(_WALL_LIMIT_S):
-                output = await _read_to_end(process)
-                return await process.wait(), output
+                output = bytearray()
+                while len(output) <= _MAX_OUTPUT and (piece := await process.stdout.read(1 << 16)):
+                    output += piece
+                return await process.wait(), bytes(output)
         except TimeoutError:
             raise _refusal("too_slow") from None
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-
-
-async def _read_to_end(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None  # noqa: S101  # stdout is a pipe
-    output = bytearray()
-    while piece := await process.stdout.read(1 << 16):
-        output += piece
-        if len(output) > _MAX_OUTPUT:
-            break
-    return bytes(output)
 
 
 def _read_output(status: int, output: bytes) -> Extracted:

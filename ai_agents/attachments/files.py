@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,7 @@ from sqlalchemy import Connection
 
 from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, Extractor, beginning_of, has_text_to_extract
 from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, detect_kind
-from ai_agents.attachments.staging import IncomingFile, StagedFile
-from ai_agents.attachments.storage import BlobStore
+from ai_agents.attachments.storage import BlobStore, IncomingFile, StagedFile
 from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable
 from ai_agents.core.rows import File
 from ai_agents.core.table_rows import FileRow
@@ -40,15 +39,14 @@ class InspectedFile:
 
 def checked_filename(name: str) -> str:
     """The name itself. Raises `InvalidRequest` if it is empty, too long, or not a plain file name."""
+    place = ("file", "filename")
     if not name.strip() or len(name) > _MAX_NAME or _NOT_IN_NAMES.search(name) or name.strip() in {".", ".."}:
-        raise InvalidRequest(
-            f"A file's name has 1 to {_MAX_NAME} characters, none of them a slash or a control character.",
-            loc=("file", "filename"),
-        )
+        rule = f"A file's name has 1 to {_MAX_NAME} characters, none of them a slash or a control character."
+        raise InvalidRequest(rule, loc=place)
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise InvalidRequest("A file's name is text in UTF-8.", loc=("file", "filename")) from None
+        raise InvalidRequest("A file's name is text in UTF-8.", loc=place) from None
     return name
 
 
@@ -113,7 +111,7 @@ class Attachments:
             return InspectedFile(staged, filename, kind, facts)
         with staged.open() as file:
             found = await self._extractor.extract(file, kind)
-        facts = {**facts, "text_tokens": estimate_text(found.text)}
+        facts["text_tokens"] = estimate_text(found.text)
         if kind == PDF:
             facts["pages"] = found.pages
         if found.cut:
@@ -153,10 +151,6 @@ class Attachments:
     async def get(self, file_id: str) -> File:
         """A file as clients see it. Raises `FileNotFound`."""
         return files.to_public(await self._db.read(lambda c: files.get_file(c, file_id)))
-
-    def stream(self, sha256: str) -> AsyncGenerator[bytes]:
-        """The bytes of a file in chunks. Raises `StorageUnavailable`."""
-        return self.blobs.stream(sha256)
 
     async def delete(self, file_id: str) -> None:
         """Remove a file, and its bytes if no other file has the same.

@@ -6,7 +6,7 @@ are sent are read. Both depend only on the history and the model, so that a requ
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, beginning_of, has_text_to_extract
@@ -24,22 +24,16 @@ _DATA = FileContent("data")
 _CUT = "\n[The rest of the file is left out: it is too long.]"
 
 
-@dataclass(slots=True)
 class _Budget:
     """How many files one request can still take as they are."""
 
-    rules: FileRules
-    images: int
-    pages: int
-    total_bytes: int
-
-    @classmethod
-    def of(cls, rules: FileRules) -> "_Budget":
-        return cls(rules, rules.max_images, rules.max_pages, rules.max_total_bytes)
+    def __init__(self, rules: FileRules) -> None:
+        self._rules = rules
+        self._images, self._pages, self._total_bytes = rules.max_images, rules.max_pages, rules.max_total_bytes
 
     def take(self, part: FilePart) -> str | None:
         """Count a file that is sent as it is. If that is not possible, return the reason."""
-        rules, facts = self.rules, part.facts or {}
+        rules, facts = self._rules, part.facts or {}
         is_image = part.media_type in IMAGES
         if part.media_type not in rules.media_types:
             return f"the model takes no {part.media_type}"
@@ -48,15 +42,15 @@ class _Budget:
         if is_image and max(facts.get("width", 0), facts.get("height", 0)) > rules.max_image_edge:
             return f"the model takes images of at most {rules.max_image_edge} pixels on a side"
         pages = 0 if is_image else facts.get("pages") or 0
-        if pages > self.pages:
+        if pages > self._pages:
             return f"the model takes at most {rules.max_pages} pages at once"
-        if is_image and not self.images:
+        if is_image and not self._images:
             return f"the model takes at most {rules.max_images} images at once"
-        if part.size_bytes > self.total_bytes:
+        if part.size_bytes > self._total_bytes:
             return f"the model takes at most {rules.max_total_bytes} bytes of files at once"
-        self.images -= is_image
-        self.pages -= pages
-        self.total_bytes -= part.size_bytes
+        self._images -= is_image
+        self._pages -= pages
+        self._total_bytes -= part.size_bytes
         return None
 
 
@@ -65,7 +59,7 @@ def check_files(files: Iterable[tuple[FilePart, Loc]], rules: FileRules) -> None
 
     Each file comes with its location in the request.
     """
-    budget = _Budget.of(rules)
+    budget = _Budget(rules)
     for part, loc in files:
         _form(part, budget, loc)
 
@@ -81,7 +75,7 @@ def plan_files(
     """
     if not any(isinstance(part, FilePart) for message in messages for part in message.parts):
         return tuple(messages)
-    budget = _Budget.of(rules)
+    budget = _Budget(rules)
     newest = max((index for index, message in enumerate(messages) if strict and message.role == "user"), default=-1)
     planned = list(messages)
     for index in range(len(messages) - 1, -1, -1):
@@ -121,16 +115,17 @@ async def read_text(part: FilePart, blobs: BlobStore | None) -> str:
 def _with_contents(message: ModelMessage, content_of: Callable[[FilePart], FileContent]) -> ModelMessage:
     if not any(isinstance(part, FilePart) for part in message.parts):
         return message
-    return replace(
-        message,
-        parts=tuple(
-            replace(part, content=content_of(part)) if isinstance(part, FilePart) else part for part in message.parts
-        ),
-    )
+    parts = (replace(part, content=content_of(part)) if isinstance(part, FilePart) else part for part in message.parts)
+    return replace(message, parts=tuple(parts))
 
 
 def _planned(part: FilePart, *, budget: _Budget, guarded_by: str | None, is_required: bool) -> FileContent:
-    if _is_withheld(part, guarded_by):
+    """The form of one file. Only the redacted text of a document may be sent if guardrails found something in it, or
+    have not judged it. A document without text, for example a scan, is not judged.
+    """
+    facts = part.facts or {}
+    is_clean = "hidden" not in facts and (guarded_by is None or facts.get("clean_for") == guarded_by)
+    if not is_clean and has_text_to_extract(part.media_type) and facts.get("text_tokens"):
         return _TEXT
     try:
         return _form(part, budget)
@@ -152,15 +147,6 @@ def _form(part: FilePart, budget: _Budget, loc: Loc = ()) -> FileContent:
             return _TEXT
         reason += ", and there is no text in it"
     raise UnsupportedAttachment(f"{part.filename} cannot be sent: {reason}.", loc=loc)
-
-
-def _is_withheld(part: FilePart, guarded_by: str | None) -> bool:
-    """Whether only the redacted text of a document may be sent: guardrails found something in it, or these guardrails
-    have not judged it. A document without text, for example a scan, is not judged.
-    """
-    facts = part.facts or {}
-    is_clean = "hidden" not in facts and (guarded_by is None or facts.get("clean_for") == guarded_by)
-    return not is_clean and has_text_to_extract(part.media_type) and bool(facts.get("text_tokens"))
 
 
 def _load_key(part: FilePart) -> tuple[str, str]:

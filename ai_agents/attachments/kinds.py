@@ -1,19 +1,24 @@
-"""What a file is, according to its content. A file that is of no known kind, or of two kinds at once, is refused."""
+"""What a file is, according to its content. A file that is of no known kind, or of two kinds at once, is refused.
+
+The size of an image, and where its bytes end, are read from its structure alone: nothing is decompressed.
+Sources: https://www.w3.org/TR/png-3/, https://www.w3.org/Graphics/JPEG/itu-t81.pdf (annex B),
+https://www.w3.org/Graphics/GIF/spec-gif89a.txt, https://developers.google.com/speed/webp/docs/riff_container, all read
+2026-11-22.
+"""
 
 import codecs
 import io
 import re
 import struct
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from ai_agents.attachments.images import find_image
-from ai_agents.attachments.staging import Data
+from ai_agents.attachments.storage import Data
 from ai_agents.core.exceptions import InvalidRequest, UnsupportedFile
 
 PDF = "application/pdf"
@@ -58,14 +63,24 @@ _MAX_ENTRIES = 10_000
 _MAX_UNPACKED = 512 << 20
 _MAIN_DOCUMENT = re.compile(rb"application/vnd\.openxmlformats-officedocument\.wordprocessingml\.document\.main\+xml")
 _MAX_CONTENT_TYPES = 1 << 20
+# The most chunks, segments or blocks in an image: far more than any writer makes of 20 MiB, and quick to walk.
+_MAX_CHUNKS = 300_000
+# What some writers leave at the end.
+_PADDING = b"\0\r\n\t "
+_MAX_PADDING = 4096
+# Cameras put more images, a video, or their own notes after a JPEG. The notes end with this.
+_CAMERA_NOTES = b"SEFT"
+_SIZED_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+# Within a scan every 0xFF is followed by 0 or by a restart marker, until the next segment begins.
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
-@dataclass(frozen=True, slots=True)
-class FileKind:
+class FileKind(NamedTuple):
     """What a file is. `facts` of an image are its `width` and `height` in pixels."""
 
     media_type: str
-    facts: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, int]
 
 
 def detect_kind(data: Data, *, filename: str, declared: str | None = None) -> FileKind:
@@ -79,7 +94,7 @@ def detect_kind(data: Data, *, filename: str, declared: str | None = None) -> Fi
     declared = (declared or "").partition(";")[0].strip().lower()
     if extension in _ACTIVE_EXTENSIONS or declared in _ACTIVE_TYPES:
         raise _unsupported("Pages and drawings that a browser would run are not accepted")
-    kind = _image(data) or _document(data) or FileKind(_text_type(data, extension, declared))
+    kind = _image(data) or _document(data) or FileKind(_text_type(data, extension, declared), {})
     said = {family for family, extensions in _EXTENSIONS.items() if extension in extensions}
     if declared.startswith(("image/", "text/")) or declared in {PDF, DOCX, *TEXTS}:
         said.add(_family_of(declared))
@@ -104,9 +119,8 @@ def _image(data: Data) -> FileKind | None:
         return None
     media_type, image = found
     if max(image.width, image.height) > MAX_EDGE or image.width * image.height > MAX_PIXELS:
-        raise InvalidRequest(
-            f"The image is larger than {MAX_PIXELS} pixels, or than {MAX_EDGE} on one side.", loc=("file",)
-        )
+        limits = f"The image is larger than {MAX_PIXELS} pixels, or than {MAX_EDGE} on one side."
+        raise InvalidRequest(limits, loc=("file",))
     if _PDF_HEADER.search(data, 0, _PDF_HEAD) or _archive_at_end(data) is not None or _contains_page(data):
         raise UnsupportedFile("The image contains a file of another kind.")
     return FileKind(media_type, {"width": image.width, "height": image.height})
@@ -122,10 +136,10 @@ def _document(data: Data) -> FileKind | None:
     if _PDF_HEADER.match(data):
         if _archive_at_end(data) is not None:
             raise UnsupportedFile("The PDF is an archive at the same time.")
-        return FileKind(PDF)
+        return FileKind(PDF, {})
     if data[:4] == b"PK\x03\x04":
         _check_docx(data)
-        return FileKind(DOCX)
+        return FileKind(DOCX, {})
     return None
 
 
@@ -145,9 +159,7 @@ def _archive_at_end(data: Data) -> tuple[int, int] | None:
 
 
 def _check_docx(data: Data) -> None:
-    """Raises `UnsupportedFile` for an archive that is no Word document, `InvalidRequest` for one that unpacks to too
-    much.
-    """
+    """Raises `UnsupportedFile` for what is no Word document, `InvalidRequest` for one that unpacks to too much."""
     no_document = _unsupported("Archives are not accepted")
     directory = _archive_at_end(data)
     if directory is None:
@@ -212,3 +224,143 @@ def _is_json(data: Data, *, is_declared: bool) -> bool:
     except ValueError:
         return False
     return True
+
+
+class Image(NamedTuple):
+    """The size of an image in pixels, 0 if there are no pixels, and where its bytes end."""
+
+    width: int
+    height: int
+    end: int
+
+
+def _read_png(data: Data) -> Image | None:
+    """The size is in its header."""
+    width, height = struct.unpack_from(">II", data, 16) if data[12:16] == b"IHDR" else (0, 0)
+    at, has_pixels = 8, False
+    for _ in range(_MAX_CHUNKS):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length
+        has_pixels = has_pixels or kind == b"IDAT"
+        if kind == b"IEND":
+            return Image(width * has_pixels, height, at)
+        if not kind.isalpha():
+            break
+    return None
+
+
+def _read_jpeg(data: Data) -> Image | None:
+    """The size is in its frame headers: the largest counts."""
+    at, width, height, has_pixels = 2, 0, 0, False
+    for _ in range(_MAX_CHUNKS):
+        if data[at] != 0xFF:
+            break
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill
+            at += 1
+            continue
+        at += 2
+        if marker == 0xD9:
+            return Image(width * has_pixels, height, at)
+        if marker in _STANDALONE:
+            continue
+        (length,) = struct.unpack_from(">H", data, at)
+        if marker in _SIZED_FRAMES:
+            frame_height, frame_width = struct.unpack_from(">HH", data, at + 3)
+            width, height = max(width, frame_width), max(height, frame_height)
+        at += length
+        if marker == 0xDA:
+            has_pixels = True
+            following = _AFTER_SCAN.search(data, at)
+            if following is None:
+                break
+            at = following.start()
+    return None
+
+
+def _read_gif(data: Data) -> Image | None:
+    """The size is that of its screen, or of its largest frame."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at, has_pixels, in_blocks = 13 + _color_table_bytes(flags), False, False
+    for _ in range(_MAX_CHUNKS):
+        first = data[at]
+        if in_blocks:
+            at, in_blocks = at + 1 + first, first > 0
+        elif first == 0x2C:
+            frame_width, frame_height, flags = struct.unpack_from("<HHB", data, at + 5)
+            width, height, has_pixels = max(width, frame_width), max(height, frame_height), True
+            at, in_blocks = at + 11 + _color_table_bytes(flags), True
+        elif first == 0x21:
+            at, in_blocks = at + 2, True
+        elif first == 0x3B:
+            return Image(width * has_pixels, height, at + 1)
+        else:
+            break
+    return None
+
+
+def _color_table_bytes(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _read_webp(data: Data) -> Image | None:
+    """The size is the larger of those of its canvas and of its bitstream."""
+    end = 8 + int.from_bytes(data[4:8], "little")
+    at, width, height, has_pixels = 12, 0, 0, False
+    for _ in range(_MAX_CHUNKS):
+        if at in {end - 1, end}:
+            return Image(width * has_pixels, height, end)
+        if at > end:
+            break
+        kind, length = struct.unpack_from("<4sI", data, at)
+        chunk_width, chunk_height = _webp_size(data, kind, at + 8)
+        width, height = max(width, chunk_width), max(height, chunk_height)
+        has_pixels = has_pixels or kind in {b"VP8 ", b"VP8L", b"ANMF"}
+        at += 8 + length + length % 2
+    return None
+
+
+def _webp_size(data: Data, kind: bytes, at: int) -> tuple[int, int]:
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[at + 4 : at + 7], "little"), 1 + int.from_bytes(data[at + 7 : at + 10], "little")
+    if kind == b"VP8L" and data[at] == 0x2F:
+        bits = int.from_bytes(data[at + 1 : at + 5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 " and data[at + 3 : at + 6] == b"\x9d\x01\x2a":
+        width, height = struct.unpack_from("<HH", data, at + 6)
+        return width & 0x3FFF, height & 0x3FFF
+    return 0, 0
+
+
+_READERS: tuple[tuple[re.Pattern[bytes], str, Callable[[Data], Image | None]], ...] = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png", _read_png),
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg", _read_jpeg),
+    (re.compile(rb"GIF8[79]a"), "image/gif", _read_gif),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp", _read_webp),
+)
+
+
+def find_image(data: Data) -> tuple[str, Image] | None:
+    """The media type and the size of an image; None if the data does not begin like one.
+
+    Raises `UnsupportedFile` if it begins like an image and is broken, has no pixels, or if other bytes follow its end.
+    """
+    for beginning, media_type, read in _READERS:
+        if beginning.match(data):
+            with suppress(struct.error, IndexError):
+                image = read(data)
+                if image is not None and _is_complete(data, image, may_continue=media_type == "image/jpeg"):
+                    return media_type, image
+            raise UnsupportedFile("The image is broken, or other data follows it.")
+    return None
+
+
+def _is_complete(data: Data, image: Image, *, may_continue: bool) -> bool:
+    if not image.width or not image.height or image.end > len(data):
+        return False
+    if len(data) - image.end <= _MAX_PADDING and not data[image.end :].strip(_PADDING):
+        return True
+    begins = data[image.end : image.end + _MAX_PADDING].lstrip(_PADDING[:1])
+    # Before the name of a video's first box stands its length, whose leading zeros are stripped.
+    is_from_camera = begins[:3] == b"\xff\xd8\xff" or b"ftyp" in begins[:8] or data[-4:] == _CAMERA_NOTES
+    return may_continue and is_from_camera

@@ -66,12 +66,13 @@ class ToolExecutor:
                 value = await handler.judge_result(value)
         except ToolError as error:
             value, is_error = str(error), True
-        result = shorten(value, max_bytes=self._max_result_bytes)
-        kept = None if handler is None or result.whole is None else await handler.keep_result(call.name, result.whole)
-        if kept is not None and result.whole is not None:
-            text = cut_text(result.whole, max_bytes=self._max_result_bytes, kept_as=kept.file_id)
-            return ToolResultPart(call.tool_call_id, call.name, text, is_error=is_error, kept_as=kept)
-        return ToolResultPart(call.tool_call_id, call.name, result.value, is_error=is_error)
+        value, whole = shorten(value, max_bytes=self._max_result_bytes)
+        kept = None
+        if handler is not None and whole is not None:
+            kept = await handler.keep_result(call.name, whole)
+            if kept is not None:
+                value = cut_text(whole, max_bytes=self._max_result_bytes, kept_as=kept.file_id)
+        return ToolResultPart(call.tool_call_id, call.name, value, is_error=is_error, kept_as=kept)
 
     async def _call(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:
         """Return the whole result, cleaned, and whether it is an error."""

@@ -25,7 +25,6 @@ _MAX_HEADERS = 32
 _MAX_HEADER = 4096
 # Enough of an error's text to see what is wrong.
 _MAX_ERROR = 2000
-_TIMEOUT_S = 30.0
 # Longer answers are parsed in a thread.
 _LONG = 64 * 1024
 _MAX_PARSED = 1024 * 1024
@@ -73,9 +72,7 @@ class HttpTool(Tool):
         """Return the JSON or the text of the answer. Raises `ToolError` if there is neither, or the call failed."""
         url, content = self._request(arguments)
         headers = self._headers if content is None else {"content-type": "application/json", **self._headers}
-        response = await self._outbound.request(
-            self._method, url, headers=headers, content=content, timeout_s=_TIMEOUT_S
-        )
+        response = await self._outbound.request(self._method, url, headers=headers, content=content)
         if len(response.body) <= _LONG:
             return self._answer(response)
         return await asyncio.to_thread(self._answer, response)
@@ -137,31 +134,24 @@ def check_url(url: str, parameters: Mapping[str, Any] | None = None) -> None:
     left = _PLACEHOLDER.sub("", url)
     if "{" in left or "}" in left:
         raise InvalidRequest("A placeholder is the name of a parameter in curly brackets.", loc=place)
-    _check_placeholders(url, parameters)
-
-
-def _check_placeholders(url: str, parameters: Mapping[str, Any] | None) -> None:
-    properties = (parameters or {}).get("properties") or {}
-    required = (parameters or {}).get("required") or []
+    given = parameters or {}
+    known = set(given.get("properties") or {}) & set(given.get("required") or ())
     for name in _PLACEHOLDER.findall(url):
-        if name not in properties or name not in required:
-            raise InvalidRequest(f"The placeholder {name} is not a required parameter.", loc=("url",))
+        if name not in known:
+            raise InvalidRequest(f"The placeholder {name} is not a required parameter.", loc=place)
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
     """Check the headers of a tool. Raises `InvalidRequest`."""
+    place = ("headers",)
     if len(headers) > _MAX_HEADERS:
-        raise InvalidRequest(f"There are at most {_MAX_HEADERS} headers.", loc=("headers",))
+        raise InvalidRequest(f"There are at most {_MAX_HEADERS} headers.", loc=place)
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
-            raise InvalidRequest(
-                "A header has a valid name that the connection itself does not need.", loc=("headers",)
-            )
+            raise InvalidRequest("A header has a valid name that the connection itself does not need.", loc=place)
         if not _HEADER_VALUE.fullmatch(value) or len(value) > _MAX_HEADER:
-            raise InvalidRequest(
-                f"A header's value is visible ASCII, at most {_MAX_HEADER} characters, with no space at its ends.",
-                loc=("headers",),
-            )
+            rule = f"A header's value is visible ASCII, at most {_MAX_HEADER} characters, with no space at its ends."
+            raise InvalidRequest(rule, loc=place)
 
 
 def _in_url(name: str, arguments: JsonObject) -> str:
@@ -171,8 +161,7 @@ def _in_url(name: str, arguments: JsonObject) -> str:
         raise ToolError(f"The argument {name} is part of the address: it must be a text or a number.")
     text = value if isinstance(value, str) else json.dumps(value)
     plain = text
-    # Some servers decode a path more than once.
-    for _ in range(3):
+    for _ in range(3):  # some servers decode a path more than once
         plain = unquote(plain)
     if not text or any(segment.strip() in {".", ".."} for segment in _ENDS.split(plain)):
         raise ToolError(f"The argument {name} is part of the address: it is not empty, and no segment is `.` or `..`.")

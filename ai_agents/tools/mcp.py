@@ -80,7 +80,6 @@ class McpServer:
         outbound: Outbound,
         *,
         headers: Mapping[str, str] | None = None,
-        connect_timeout_s: float = 5.0,
         list_timeout_s: float = 10.0,
         fresh_s: float = 60.0,
         recheck_s: float = 1.0,
@@ -90,7 +89,6 @@ class McpServer:
         self._outbound = outbound
         self._headers = dict(headers or {})
         self._secrets = SecretHeaders(self._headers)
-        self._connect_timeout_s = connect_timeout_s
         self._list_timeout_s = list_timeout_s
         self._fresh_s = fresh_s
         self._recheck_s = min(fresh_s, recheck_s)
@@ -148,8 +146,8 @@ class McpServer:
         http = self._outbound.client(
             headers=self._headers, timeout_s=_SILENCE_S, max_bytes=max_bytes, max_values=_MAX_VALUES
         )
-        opening = _exchange(self._url, http, mode=self.mode, connect_timeout_s=self._connect_timeout_s)
-        async with opening as client:
+        timeout_s = self._outbound.connect_timeout_s
+        async with _exchange(self._url, http, mode=self.mode, connect_timeout_s=timeout_s) as client:
             version = client.protocol_version
             self.mode = version if version in MODERN_PROTOCOL_VERSIONS else "legacy"
             yield client, http
@@ -245,14 +243,9 @@ async def _call(
     return result
 
 
-class _DuringExchanges(logging.Filter):
-    """Drops what is logged during an exchange: a server may repeat the secret headers that it was sent."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not _exchanging.get()
-
-
-_during_exchanges = _DuringExchanges()
+def _may_be_logged(_record: logging.LogRecord) -> bool:
+    """Nothing is logged during an exchange: a server may repeat the secret headers that it was sent."""
+    return not _exchanging.get()
 
 
 @asynccontextmanager
@@ -260,14 +253,21 @@ async def _exchange(
     url: str, http: "httpx2.AsyncClient", *, mode: str, connect_timeout_s: float
 ) -> "AsyncGenerator[Client]":
     """Connect to a server. Closes `http`, which must not be used for anything else."""
+    import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_during_exchanges)
+        logging.getLogger(name).addFilter(_may_be_logged)
     _exchanging.set(True)
-    session = _LegacySession(url)
-    http.event_hooks = {"request": [], "response": [session.note]}
+    # The session that a server of the older versions keeps until it is told that the session is over.
+    session: dict[str, str] = {}
+
+    async def note_session(response: "httpx2.Response") -> None:
+        if _SESSION in response.headers:
+            session[_SESSION] = response.headers[_SESSION]
+
+    http.event_hooks = {"request": [], "response": [note_session]}
     try:
         async with http:
             try:
@@ -277,36 +277,15 @@ async def _exchange(
                     client = Client(transport, mode=mode, cache=None)
                     async with asyncio.timeout(connect_timeout_s):
                         await stack.enter_async_context(client)
-                    session.version = client.protocol_version
+                    session["mcp-protocol-version"] = client.protocol_version
                     yield client
             finally:
-                await session.end(http)
+                if _SESSION in session:
+                    with suppress(httpx2.HTTPError, OSError, ToolError):  # TimeoutError is an OSError
+                        async with asyncio.timeout(_END_SESSION_S), http.stream("DELETE", url, headers=session):
+                            pass
     finally:
         _exchanging.set(False)
-
-
-class _LegacySession:
-    """The session that a server of the older versions keeps until it is told that the session is over."""
-
-    def __init__(self, url: str) -> None:
-        self.version: str | None = None
-        self._url = url
-        self._session_id: str | None = None
-
-    async def note(self, response: "httpx2.Response") -> None:
-        """Take the session's id from a response."""
-        self._session_id = response.headers.get(_SESSION, self._session_id)
-
-    async def end(self, http: "httpx2.AsyncClient") -> None:
-        """Tell the server, if it has a session. Whether that succeeds does not matter."""
-        import httpx2
-
-        if self._session_id is None:
-            return
-        headers = {_SESSION: self._session_id} | ({"mcp-protocol-version": self.version} if self.version else {})
-        with suppress(httpx2.HTTPError, OSError, ToolError):  # TimeoutError is an OSError
-            async with asyncio.timeout(_END_SESSION_S), http.stream("DELETE", self._url, headers=headers):
-                pass
 
 
 def _explain(server: str, error: BaseException) -> BaseException:

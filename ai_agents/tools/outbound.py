@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _USER_AGENT = "ai-agents"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 3
 _MAX_LOOKUPS = 8
 # From IANA's registries of special-purpose addresses. Python's own tables differ from version to version.
 _NOT_PUBLIC = tuple(
@@ -75,15 +76,13 @@ class Outbound:
         *,
         max_bytes: int = 10 * 1024 * 1024,
         connect_timeout_s: float = 5.0,
-        max_redirects: int = 3,
         max_connections: int = 400,
         max_connections_per_origin: int = 50,
         resolve: Callable[[str, int], Awaitable[list[str]]] | None = None,
     ) -> None:
         self.max_bytes = max_bytes
         self._allow = frozenset(entry.strip().lower().rstrip(".") for entry in allow if entry.strip())
-        self._connect_timeout_s = connect_timeout_s
-        self._max_redirects = max_redirects
+        self.connect_timeout_s = connect_timeout_s
         self._max_connections = max_connections
         self._max_connections_per_origin = max_connections_per_origin
         self._resolve = resolve or self._look_up
@@ -129,7 +128,7 @@ class Outbound:
             transport=transport,
             # A short compressed answer can be a long one.
             headers={"user-agent": _USER_AGENT, "accept-encoding": "identity", **(headers or {})},
-            timeout=httpx2.Timeout(timeout_s, connect=self._connect_timeout_s),
+            timeout=httpx2.Timeout(timeout_s, connect=self.connect_timeout_s),
             trust_env=False,
             follow_redirects=False,
         )
@@ -149,7 +148,7 @@ class Outbound:
         """
         name = host.lower().rstrip(".")
         bracketed = f"[{name}]" if ":" in name else name
-        async with asyncio.timeout(self._connect_timeout_s):
+        async with asyncio.timeout(self.connect_timeout_s):
             found = await self._resolve(host, port)
         if {name, bracketed, f"{bracketed}:{port}"} & self._allow:
             return found
@@ -172,13 +171,13 @@ class Outbound:
         return self.client()
 
     async def _follow(self, request: "_OutboundRequest") -> OutboundResponse:
-        for _ in range(self._max_redirects + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             async with self._share(request), self._sent(request) as response:
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or not location:
                     return await self._read(response)
                 request = _redirected(request, response.status_code, location)
-        raise OutboundFailed(f"The server redirected more than {self._max_redirects} times.")
+        raise OutboundFailed(f"The server redirected more than {_MAX_REDIRECTS} times.")
 
     def _share(self, request: "_OutboundRequest") -> asyncio.Semaphore:
         # The requests that wait for it or hold it keep it alive; it goes with the last of them.

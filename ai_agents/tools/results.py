@@ -3,7 +3,6 @@
 import math
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 from typing import Any
@@ -21,6 +20,7 @@ _BYTES_PER_VALUE = 16
 _MAX_BYTES_PER_CHARACTER = 4
 # In most scripts a file of so many characters is smaller than the largest that is allowed.
 _MAX_TEXT = 16 * 1024 * 1024
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _HIDDEN = "[redacted]"
 # Many answers contain a shorter value by chance.
 _SHORTEST = 8
@@ -36,14 +36,6 @@ _JSON_ESCAPES = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ShortenedResult:
-    """What the model is shown of a result. `whole` is all of it as text; None if nothing was cut off."""
-
-    value: Any
-    whole: str | None = None
-
-
 def clean_value(value: Any) -> Any:
     """Return the value as JSON that every store and client accepts.
 
@@ -57,12 +49,12 @@ def clean_value(value: Any) -> Any:
     return clean_text(value[:_MAX_TEXT]) + f"\n[The tool gave {len(value)} characters; the rest was not kept.]"
 
 
-def shorten(cleaned: Any, *, max_bytes: int) -> ShortenedResult:
-    """Return a clean value as it is, or as text of at most `max_bytes` in UTF-8 if it is longer."""
+def shorten(cleaned: Any, *, max_bytes: int) -> tuple[Any, str | None]:
+    """Return a clean value as it is and None, or at most `max_bytes` of its text in UTF-8 and the whole text."""
     text = cleaned if isinstance(cleaned, str) else json.dumps(cleaned)
     if len(text) * _MAX_BYTES_PER_CHARACTER <= max_bytes or len(text.encode()) <= max_bytes:
-        return ShortenedResult(cleaned)
-    return ShortenedResult(cut_text(text, max_bytes=max_bytes), text)
+        return cleaned, None
+    return cut_text(text, max_bytes=max_bytes), text
 
 
 def cut_text(text: str, *, max_bytes: int, kept_as: str | None = None) -> str:
@@ -96,7 +88,7 @@ class _ValueCleaner:
             case int():
                 return int(value) if -(2**63) <= value < 2**63 else _digits(value)
             case float():
-                return float(value) if math.isfinite(value) else _not_finite(value)
+                return float(value) if math.isfinite(value) else _NOT_FINITE[str(value)]
             case str():
                 return self._text(value)
             case Mapping():
@@ -138,12 +130,6 @@ def _digits(value: int) -> str:
         return str(value)
     except ValueError:  # Python refuses to write out numbers of many thousand digits
         raise ToolError("The tool's result holds a number that is too long to write.") from None
-
-
-def _not_finite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
 
 
 class SecretHeaders:

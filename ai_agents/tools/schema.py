@@ -85,8 +85,10 @@ class _CompiledSchema:
     def __init__(self, schema: JsonObject) -> None:
         """Raises `_RefusedSchema`."""
         _check_patterns(schema)
+        self._schema = schema
         self._work = _WorkCounter(schema)
-        self._work.count_parts()
+        # What each part does wherever it is applied.
+        self._work.count([(part, {}) for part in _objects(schema)], _MAX_WORK_OF_PARTS)
         options = _pattern_options(_MAX_PATTERN_BYTES)
         try:
             self._validator = jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
@@ -96,7 +98,7 @@ class _CompiledSchema:
     def faults(self, value: Any) -> str:
         """Return what does not fit, as a part of a sentence; empty if all fits. Raises ValueError."""
         try:
-            self._work.count_value(value)
+            self._work.count([(self._schema, value)], _MAX_WORK)
         except _RefusedSchema:
             return "it is nested too deep, or there is too much of it, to be held against the schema"
         return "; ".join(_sentence(error) for error in islice(self._validator.iter_errors(value), _MAX_ERRORS))
@@ -115,15 +117,8 @@ class _WorkCounter:
             part[name]: part for part in _objects(root) for name in names if isinstance(part.get(name), str)
         }
 
-    def count_parts(self) -> None:
-        """Count what each part of the schema does wherever it is applied. Raises `_RefusedSchema`."""
-        self._count([(part, {}) for part in _objects(self._root)], _MAX_WORK_OF_PARTS)
-
-    def count_value(self, value: Any) -> None:
-        """Count what the schema does to this value. Raises `_RefusedSchema`."""
-        self._count([(self._root, value)], _MAX_WORK)
-
-    def _count(self, pairs: Iterable[tuple[Any, Any]], limit: int) -> None:
+    def count(self, pairs: Iterable[tuple[Any, Any]], limit: int) -> None:
+        """Count what each schema does to the value beside it. Raises `_RefusedSchema`, also for more than `limit`."""
         work = 0
         stack = [(schema, value, 0, 0) for schema, value in pairs]
         while stack:

@@ -62,13 +62,11 @@ class Toolbox:
         *,
         outbound: Outbound,
         sealer: Sealer,
-        mcp_connect_timeout_s: float = 5.0,
     ) -> None:
         self.registry = registry
         self.outbound = outbound
         self.sealer = sealer
         self._database = database
-        self._mcp_connect_timeout_s = mcp_connect_timeout_s
         # By a row's name: its version and its tools. A version has the row's time too: a name may be used again.
         self._built: dict[str, tuple[tuple[str, int], dict[str, RegisteredTool]]] = {}
         self._servers: dict[tuple[str, str, str | None], McpServer] = {}
@@ -108,8 +106,7 @@ class Toolbox:
             if server is None:
                 if len(self._servers) >= _MAX_CACHED:
                     self._servers.clear()
-                headers, timeout_s = self._headers(sealed_headers), self._mcp_connect_timeout_s
-                server = McpServer(name, url, self.outbound, headers=headers, connect_timeout_s=timeout_s)
+                server = McpServer(name, url, self.outbound, headers=self._headers(sealed_headers))
                 self._servers[key] = server
         return server
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from ai_agents.attachments.staging import StagedFile
+from ai_agents.attachments.storage import StagedFile
 from ai_agents.auth.files import attach, require_on_file
 from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File
@@ -49,7 +49,7 @@ async def get_file(container: Container, user: Principal, file_id: str) -> File:
 async def read_content(container: Container, user: Principal, file_id: str) -> tuple[File, AsyncGenerator[bytes]]:
     """A file that the user may read, and its content. Raises `FileNotFound`; reading raises `StorageUnavailable`."""
     file = await get_file(container, user, file_id)
-    return file, container.attachments.stream(file["sha256"])
+    return file, container.attachments.blobs.stream(file["sha256"])
 
 
 async def delete_file(container: Container, user: Principal, file_id: str) -> None:

@@ -37,7 +37,7 @@ async def test_a_document_is_kept_with_what_is_known_of_it(attachments: Attachme
     assert row["facts"] == {"text_tokens": row["facts"]["text_tokens"], "pages": 2}
     assert 3 < row["facts"]["text_tokens"] < 30
     assert await attachments.blobs.find_text(file["sha256"]) == "Page one\n\nPage two"
-    assert b"".join([piece async for piece in attachments.stream(file["sha256"])]) == content
+    assert b"".join([piece async for piece in attachments.blobs.stream(file["sha256"])]) == content
 
 
 async def test_a_pictures_size_and_a_texts_tokens_are_known(attachments: Attachments, database: Database) -> None:

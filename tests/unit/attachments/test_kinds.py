@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.attachments.images import find_image
-from ai_agents.attachments.kinds import DOCX, IMAGES, MAX_PIXELS, PDF, TEXTS, detect_kind
+from ai_agents.attachments.kinds import DOCX, IMAGES, MAX_PIXELS, PDF, TEXTS, detect_kind, find_image
 from ai_agents.core.exceptions import InvalidRequest, UnsupportedFile
 from tests.fakes import samples
 

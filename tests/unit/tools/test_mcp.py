@@ -35,8 +35,9 @@ async def pretender() -> AsyncIterator[HttpServer]:
         yield opened
 
 
-def server_at(url: str, host: str, **options: Any) -> McpServer:
-    return McpServer("shop", url, Outbound([host]), headers={"x-api-key": KEY}, **options)
+def server_at(url: str, host: str, *, connect_timeout_s: float = 5.0, **options: Any) -> McpServer:
+    outbound = Outbound([host], connect_timeout_s=connect_timeout_s)
+    return McpServer("shop", url, outbound, headers={"x-api-key": KEY}, **options)
 
 
 def server_of(fake: McpFake, **options: Any) -> McpServer:
