@@ -129,7 +129,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     finally:
         await conn.close()
         await providers.aclose()
-        await toolbox.aclose()
+        await toolbox.outbound.aclose()
 
 
 def _toolbox(settings: Settings, conn: DatabaseHandle, sealer: Sealer) -> Toolbox:

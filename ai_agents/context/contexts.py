@@ -13,8 +13,7 @@ from ai_agents.context.tokens import Meter, SavedTokenEstimator
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
 from ai_agents.core.types import ModelRequest, ModelResponse
 from ai_agents.guardrails.guards import Guards
-from ai_agents.guardrails.judge import Ask
-from ai_agents.guardrails.registry import build_guardrails
+from ai_agents.guardrails.registry import Ask, build_guardrails
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool

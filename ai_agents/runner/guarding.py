@@ -22,8 +22,7 @@ from ai_agents.core.types import (
     ToolCallPart,
 )
 from ai_agents.guardrails.base import ConfiguredGuardrail, Finding
-from ai_agents.guardrails.guards import Guards, JudgedValue
-from ai_agents.guardrails.stream import StreamGuard
+from ai_agents.guardrails.guards import Guards, JudgedValue, StreamGuard
 from ai_agents.tools.base import ToolError
 
 # Fields of a part's origin that providers want back and that hold no readable text: signatures, ciphers.

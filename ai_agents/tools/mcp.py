@@ -13,6 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import httpx2
+
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import is_installed, missing
@@ -25,7 +27,6 @@ from ai_agents.tools.results import SecretHeaders, clean_value
 from ai_agents.tools.schema import ArgumentsValidator
 
 if TYPE_CHECKING:
-    import httpx2
     from mcp import Client
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -225,7 +226,7 @@ class McpTool(Tool):
 
 
 async def _call(
-    client: "Client", http: "httpx2.AsyncClient", name: str, arguments: JsonObject, parameters: JsonObject
+    client: "Client", http: httpx2.AsyncClient, name: str, arguments: JsonObject, parameters: JsonObject
 ) -> Any:
     """Call a tool. The session's own `call_tool` would list the tools again for each answer, and validate the answer
     against an output schema that has not been approved.
@@ -250,10 +251,9 @@ def _may_be_logged(_record: logging.LogRecord) -> bool:
 
 @asynccontextmanager
 async def _exchange(
-    url: str, http: "httpx2.AsyncClient", *, mode: str, connect_timeout_s: float
+    url: str, http: httpx2.AsyncClient, *, mode: str, connect_timeout_s: float
 ) -> "AsyncGenerator[Client]":
     """Connect to a server. Closes `http`, which must not be used for anything else."""
-    import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
 
@@ -263,7 +263,7 @@ async def _exchange(
     # The session that a server of the older versions keeps until it is told that the session is over.
     session: dict[str, str] = {}
 
-    async def note_session(response: "httpx2.Response") -> None:
+    async def note_session(response: httpx2.Response) -> None:
         if _SESSION in response.headers:
             session[_SESSION] = response.headers[_SESSION]
 
@@ -290,7 +290,6 @@ async def _exchange(
 
 def _explain(server: str, error: BaseException) -> BaseException:
     """Return the `ToolError` for an exception of an exchange; a cancellation or the end of the process as it is."""
-    import httpx2
     from mcp.shared.exceptions import MCPError
     from pydantic import ValidationError
 

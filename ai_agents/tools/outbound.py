@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from ipaddress import IPv4Address, IPv6Network, ip_address, ip_network
 from math import inf
-from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from ai_agents.tools.base import ToolError
+import httpx2
 
-if TYPE_CHECKING:
-    import httpx2
+from ai_agents.tools.base import ToolError
+from ai_agents.tools.outbound_transport import GuardedTransport
 
 _USER_AGENT = "ai-agents"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -60,6 +59,18 @@ class OutboundResponse:
     charset: str | None
     body: bytes
     cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _OutboundRequest:
+    method: str
+    url: httpx2.URL
+    headers: Mapping[str, str]
+    content: bytes | None
+
+    @property
+    def origin(self) -> tuple[str, str, int | None]:
+        return self.url.scheme, self.url.host, self.url.port
 
 
 class Outbound:
@@ -111,16 +122,12 @@ class Outbound:
         timeout_s: float = 30.0,
         max_bytes: float = inf,
         max_values: float = inf,
-    ) -> "httpx2.AsyncClient":
+    ) -> httpx2.AsyncClient:
         """Return a client of its own connections for a library with its own protocol. It follows no redirects.
 
         It is guarded in the same way. `timeout_s` is seconds without a byte. An answer of more than `max_bytes`, or of
         JSON with more than `max_values` lists and objects, breaks off with a `ToolError`.
         """
-        import httpx2
-
-        from ai_agents.tools.outbound_transport import GuardedTransport
-
         transport = GuardedTransport(
             self.addresses, max_connections=self._max_connections, max_bytes=max_bytes, max_values=max_values
         )
@@ -167,10 +174,10 @@ class Outbound:
         return ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="lookup")
 
     @cached_property
-    def _client(self) -> "httpx2.AsyncClient":
+    def _client(self) -> httpx2.AsyncClient:
         return self.client()
 
-    async def _follow(self, request: "_OutboundRequest") -> OutboundResponse:
+    async def _follow(self, request: _OutboundRequest) -> OutboundResponse:
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._share(request), self._sent(request) as response:
                 location = response.headers.get("location")
@@ -179,14 +186,12 @@ class Outbound:
                 request = _redirected(request, response.status_code, location)
         raise OutboundFailed(f"The server redirected more than {_MAX_REDIRECTS} times.")
 
-    def _share(self, request: "_OutboundRequest") -> asyncio.Semaphore:
+    def _share(self, request: _OutboundRequest) -> asyncio.Semaphore:
         # The requests that wait for it or hold it keep it alive; it goes with the last of them.
         return self._shares.setdefault(request.origin, asyncio.Semaphore(self._max_connections_per_origin))
 
     @asynccontextmanager
-    async def _sent(self, request: "_OutboundRequest") -> AsyncIterator["httpx2.Response"]:
-        import httpx2
-
+    async def _sent(self, request: _OutboundRequest) -> AsyncIterator[httpx2.Response]:
         client = self._client
         try:
             built = client.build_request(
@@ -202,9 +207,7 @@ class Outbound:
         finally:
             await response.aclose()
 
-    async def _read(self, response: "httpx2.Response") -> OutboundResponse:
-        import httpx2
-
+    async def _read(self, response: httpx2.Response) -> OutboundResponse:
         body, cut = bytearray(), False
         try:
             async for chunk in response.aiter_bytes(64 * 1024):
@@ -218,9 +221,7 @@ class Outbound:
         return OutboundResponse(response.status_code, media_type, response.charset_encoding, bytes(body), cut)
 
 
-def _parsed(url: str) -> "httpx2.URL":
-    import httpx2
-
+def _parsed(url: str) -> httpx2.URL:
     try:
         parsed = httpx2.URL(url)
     except (httpx2.InvalidURL, ValueError, TypeError):
@@ -232,22 +233,8 @@ def _parsed(url: str) -> "httpx2.URL":
     return parsed
 
 
-@dataclass(frozen=True, slots=True)
-class _OutboundRequest:
-    method: str
-    url: "httpx2.URL"
-    headers: Mapping[str, str]
-    content: bytes | None
-
-    @property
-    def origin(self) -> tuple[str, str, int | None]:
-        return self.url.scheme, self.url.host, self.url.port
-
-
 def _redirected(request: _OutboundRequest, status: int, location: str) -> _OutboundRequest:
     """Return the request that follows a redirect. To another origin it carries no headers and no content."""
-    import httpx2
-
     try:
         target = _parsed(str(request.url.join(location)))
     except httpx2.InvalidURL:

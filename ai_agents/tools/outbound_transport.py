@@ -1,7 +1,6 @@
 """The transport of outbound requests: it connects to checked addresses only, and limits the length of answers.
 
-Loaded with httpx2 when the first request is made. It uses the public interfaces of httpx2 and httpcore2 alone:
-httpx2's own transport takes no network backend.
+It uses the public interfaces of httpx2 and httpcore2 alone: httpx2's own transport takes no network backend.
 """
 
 import asyncio
@@ -19,6 +18,7 @@ from ai_agents.tools.base import ToolError
 FindAddresses = Callable[[str, int], Awaitable[list[str]]]
 # After so many chunks that arrived at once, however small, the event loop may do something else.
 _MAX_CHUNKS_AT_ONCE = 256
+_ERRORS = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol)
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
@@ -41,18 +41,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request. Raises the errors of httpx2, and `ToolError` for an address that is not allowed."""
-        url = httpcore2.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
+        asked = request.url
+        url = httpcore2.URL(scheme=asked.raw_scheme, host=asked.raw_host, port=asked.port, target=asked.raw_path)
         sent = httpcore2.Request(
-            request.method,
-            url,
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
+            request.method, url, headers=request.headers.raw, content=request.stream, extensions=request.extensions
         )
         with _errors_of_httpx2():
             answer = await self._pool.handle_async_request(sent)
@@ -103,12 +95,7 @@ def _errors_of_httpx2() -> Generator[None]:
     """Turn errors of httpcore2 into those of httpx2, which have the same names."""
     try:
         yield
-    except (
-        httpcore2.TimeoutException,
-        httpcore2.NetworkError,
-        httpcore2.ProtocolError,
-        httpcore2.UnsupportedProtocol,
-    ) as error:
+    except _ERRORS as error:
         raise getattr(httpx2, type(error).__name__, httpx2.TransportError)(str(error)) from error
 
 

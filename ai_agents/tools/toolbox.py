@@ -110,10 +110,6 @@ class Toolbox:
                 self._servers[key] = server
         return server
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self.outbound.aclose()
-
     def _headers(self, sealed: str | None) -> dict[str, str]:
         return self.sealer.open(sealed) if sealed else {}
 

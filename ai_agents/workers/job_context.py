@@ -14,7 +14,7 @@ from ai_agents.core.exceptions import BlobMissing, FileNotFound, StorageUnavaila
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
 from ai_agents.guardrails.base import Finding
-from ai_agents.guardrails.stream import REDACTED
+from ai_agents.guardrails.guards import REDACTED
 from ai_agents.providers.base import Provider
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import thread_log

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.guardrails.stream import REDACTED
+from ai_agents.guardrails.guards import REDACTED
 from tests.support.examples import examples
 from tests.unit.guardrails.judging import JsonObject, blocklist, cut, output, streamed, whole
 
