@@ -85,7 +85,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     toolbox = _toolbox(settings, conn, sealer)
     conn.executor.background = _background(settings, conn, attachments)
     try:
-        await asyncio.to_thread(blobs.staging.sweep)
+        await asyncio.to_thread(blobs.sweep)
         auth = RoleAuth(conn)
         runner = AgentRunner(
             conn,

@@ -96,8 +96,8 @@ class Attachments:
         return row
 
     def receive(self) -> AbstractContextManager[IncomingFile]:
-        """Begin an upload; see `Staging.receive`. Writing to it raises `FileTooLarge`, `StorageUnavailable`."""
-        return self.blobs.staging.receive(max_bytes=self.max_bytes)
+        """Begin an upload; see `BlobStore.receive`. Writing to it raises `FileTooLarge`, `StorageUnavailable`."""
+        return self.blobs.receive(max_bytes=self.max_bytes)
 
     async def inspect(self, staged: StagedFile, filename: str, *, declared: str | None = None) -> InspectedFile:
         """Determine what a file is. `declared` is the media type that the client states.
@@ -147,10 +147,6 @@ class Attachments:
             )
 
         return await self._db.write(write)
-
-    async def get(self, file_id: str) -> File:
-        """A file as clients see it. Raises `FileNotFound`."""
-        return files.to_public(await self._db.read(lambda c: files.get_file(c, file_id)))
 
     async def delete(self, file_id: str) -> None:
         """Remove a file, and its bytes if no other file has the same.

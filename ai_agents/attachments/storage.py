@@ -102,36 +102,6 @@ class IncomingFile:
         os.fsync(self._file.fileno())
 
 
-class Staging:
-    """The directory for uploads. It is created with the first upload."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    @contextmanager
-    def receive(self, *, max_bytes: int) -> Iterator[IncomingFile]:
-        """Begin an upload. Its file is removed at the end of the context. Raises `StorageUnavailable`."""
-        path = self._directory / new_id()
-        try:
-            for directory in (self._directory.parent, self._directory):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-        except OSError as error:
-            raise StorageUnavailable from error
-        try:
-            with file:
-                yield IncomingFile(path, file, max_bytes=max_bytes)
-        finally:
-            path.unlink(missing_ok=True)
-
-    def sweep(self) -> None:
-        """Remove files that crashed processes have left behind."""
-        oldest = time.time() - _LEFT_OVER_S
-        for path in self._directory.glob("*") if self._directory.is_dir() else ():
-            if path.is_file() and path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
-
-
 class BlobStore(ABC):
     """Blobs and extracted texts by SHA-256. Every method may raise `StorageUnavailable`.
 
@@ -143,7 +113,30 @@ class BlobStore(ABC):
     _missing: tuple[type[Exception], ...] = (FileNotFoundError,)
 
     def __init__(self, directory: Path | str) -> None:
-        self.staging = Staging(Path(directory) / _INCOMING)
+        self._staging = Path(directory) / _INCOMING
+
+    @contextmanager
+    def receive(self, *, max_bytes: int) -> Iterator[IncomingFile]:
+        """Begin an upload. Its file is removed at the end of the context."""
+        path = self._staging / new_id()
+        try:
+            for directory in (self._staging.parent, self._staging):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        except OSError as error:
+            raise StorageUnavailable from error
+        try:
+            with file:
+                yield IncomingFile(path, file, max_bytes=max_bytes)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove staged files that crashed processes have left behind."""
+        oldest = time.time() - _LEFT_OVER_S
+        for path in self._staging.glob("*") if self._staging.is_dir() else ():
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
 
     async def put(self, staged: StagedFile) -> None:
         """Store the bytes of a staged file, atomically. An existing blob may stay as it is."""

@@ -45,8 +45,5 @@ class Tool(ABC):
 
     def get_definition(self) -> ToolDefinition:
         """Return what the model is told about the tool. Override it for a tool with arguments."""
-        return ToolDefinition(
-            name=self.name,
-            description=self.description,
-            parameters={"type": "object", "properties": {}, "additionalProperties": False},
-        )
+        parameters = {"type": "object", "properties": {}, "additionalProperties": False}
+        return ToolDefinition(self.name, self.description, parameters)

@@ -64,16 +64,8 @@ class Calculator(Tool):
     def get_definition(self) -> ToolDefinition:
         """Return the definition: one argument, the expression."""
         argument = {"type": "string", "maxLength": MAX_CHARACTERS, "description": "For example: (0.1 + 0.2) * 3"}
-        return ToolDefinition(
-            name=self.name,
-            description=self.description,
-            parameters={
-                "type": "object",
-                "properties": {"expression": argument},
-                "required": ["expression"],
-                "additionalProperties": False,
-            },
-        )
+        properties = {"type": "object", "properties": {"expression": argument}, "required": ["expression"]}
+        return ToolDefinition(self.name, self.description, {**properties, "additionalProperties": False})
 
 
 def evaluate(expression: str) -> str:
@@ -132,9 +124,8 @@ class _Parser:
     def _expect(self, sign: str) -> None:
         token = self._rest.pop()
         if token != sign:
-            raise ToolError(
-                f"Unexpected {token[:40]!r} in the expression." if token else "The expression ends too early."
-            )
+            fault = f"Unexpected {token[:40]!r} in the expression." if token else "The expression ends too early."
+            raise ToolError(fault)
 
     def _binary(self, weakest: int) -> Number:
         left = self._signed()
@@ -202,10 +193,8 @@ def _divide(a: Number, b: Number) -> Number:
     return Decimal(a) / b
 
 
-# Python rounds the quotient of integers down, and that of Decimals towards zero. Here both are rounded down.
-
-
 def _floor_divide(a: Number, b: Number) -> Number:
+    # Python rounds the quotient of integers down, and that of Decimals towards zero. Here both are rounded down.
     quotient, remainder = divmod(a, b)
     return quotient - 1 if remainder and (remainder < 0) != (b < 0) else quotient
 
@@ -298,13 +287,8 @@ def _trigonometric(function: Callable[[float], float]) -> Callable[[Number], Dec
 _CONSTANTS: dict[str, Number] = {"pi": _PI, "e": _E}
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2}
 _OPERATORS: dict[str, Callable[[Number, Number], Number]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": _divide,
-    "//": _floor_divide,
-    "%": _modulo,
-}
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide, "//": _floor_divide, "%": _modulo,
+}  # fmt: skip
 _FUNCTIONS: dict[str, Callable[..., Number]] = {
     "sqrt": _sqrt,
     "abs": abs,

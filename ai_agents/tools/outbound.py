@@ -179,24 +179,22 @@ class Outbound:
 
     async def _follow(self, request: _OutboundRequest) -> OutboundResponse:
         for _ in range(_MAX_REDIRECTS + 1):
-            async with self._share(request), self._sent(request) as response:
+            # The requests that wait for a share or hold it keep it alive; it goes with the last of them.
+            new_share = asyncio.Semaphore(self._max_connections_per_origin)
+            share = self._shares.setdefault(request.origin, new_share)
+            async with share, self._sent(request) as response:
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or not location:
                     return await self._read(response)
                 request = _redirected(request, response.status_code, location)
         raise OutboundFailed(f"The server redirected more than {_MAX_REDIRECTS} times.")
 
-    def _share(self, request: _OutboundRequest) -> asyncio.Semaphore:
-        # The requests that wait for it or hold it keep it alive; it goes with the last of them.
-        return self._shares.setdefault(request.origin, asyncio.Semaphore(self._max_connections_per_origin))
-
     @asynccontextmanager
     async def _sent(self, request: _OutboundRequest) -> AsyncIterator[httpx2.Response]:
         client = self._client
         try:
-            built = client.build_request(
-                request.method, request.url, headers=dict(request.headers), content=request.content
-            )
+            headers = dict(request.headers)
+            built = client.build_request(request.method, request.url, headers=headers, content=request.content)
             response = await client.send(built, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             raise OutboundFailed(f"The server could not be reached ({type(error).__name__}).") from error

@@ -80,15 +80,19 @@ class _RefusedSchema(Exception):
 
 
 class _CompiledSchema:
-    """A schema that is compiled once and used for many values."""
+    """A schema that is compiled once and used for many values.
+
+    The work of the validator is counted by applying each schema as the validator does, without looking at the result.
+    Alternatives count as if all of them were tried, and a pattern of names as if it matched every name.
+    """
 
     def __init__(self, schema: JsonObject) -> None:
         """Raises `_RefusedSchema`."""
         _check_patterns(schema)
-        self._schema = schema
-        self._work = _WorkCounter(schema)
+        self._root, parts, names = schema, list(_objects(schema)), ("$anchor", "$dynamicAnchor")
+        self._anchors = {part[name]: part for part in parts for name in names if isinstance(part.get(name), str)}
         # What each part does wherever it is applied.
-        self._work.count([(part, {}) for part in _objects(schema)], _MAX_WORK_OF_PARTS)
+        self._count([(part, {}) for part in parts], _MAX_WORK_OF_PARTS)
         options = _pattern_options(_MAX_PATTERN_BYTES)
         try:
             self._validator = jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
@@ -98,26 +102,12 @@ class _CompiledSchema:
     def faults(self, value: Any) -> str:
         """Return what does not fit, as a part of a sentence; empty if all fits. Raises ValueError."""
         try:
-            self._work.count([(self._schema, value)], _MAX_WORK)
+            self._count([(self._root, value)], _MAX_WORK)
         except _RefusedSchema:
             return "it is nested too deep, or there is too much of it, to be held against the schema"
         return "; ".join(_sentence(error) for error in islice(self._validator.iter_errors(value), _MAX_ERRORS))
 
-
-class _WorkCounter:
-    """Counts what a validator has to do: applies each schema as the validator does, and does not look at the result.
-
-    Alternatives count as if all of them were tried, and a pattern of names as if it matched every name.
-    """
-
-    def __init__(self, root: JsonObject) -> None:
-        self._root = root
-        names = ("$anchor", "$dynamicAnchor")
-        self._anchors = {
-            part[name]: part for part in _objects(root) for name in names if isinstance(part.get(name), str)
-        }
-
-    def count(self, pairs: Iterable[tuple[Any, Any]], limit: int) -> None:
+    def _count(self, pairs: Iterable[tuple[Any, Any]], limit: int) -> None:
         """Count what each schema does to the value beside it. Raises `_RefusedSchema`, also for more than `limit`."""
         work = 0
         stack = [(schema, value, 0, 0) for schema, value in pairs]
@@ -231,9 +221,8 @@ def _check_patterns(schema: JsonObject) -> None:
     for pattern in patterns:
         large += not _compiles(pattern, _LARGE_PATTERN_BYTES)
         if large > _MAX_LARGE_PATTERNS:
-            raise _RefusedSchema(
-                f"has more than {_MAX_LARGE_PATTERNS} large patterns: a repetition is as large as its count"
-            )
+            most = f"has more than {_MAX_LARGE_PATTERNS} large patterns"
+            raise _RefusedSchema(f"{most}: a repetition is as large as its count")
 
 
 def _compiles(pattern: str, max_bytes: int) -> bool:

@@ -55,14 +55,7 @@ class ListedTool:
 class Toolbox:
     """A `ToolSource`. `sealer` decrypts the headers of admins' tools, `outbound` sends their requests."""
 
-    def __init__(
-        self,
-        database: Database,
-        registry: ToolRegistry,
-        *,
-        outbound: Outbound,
-        sealer: Sealer,
-    ) -> None:
+    def __init__(self, database: Database, registry: ToolRegistry, *, outbound: Outbound, sealer: Sealer) -> None:
         self.registry = registry
         self.outbound = outbound
         self.sealer = sealer
@@ -114,8 +107,7 @@ class Toolbox:
         return self.sealer.open(sealed) if sealed else {}
 
     def _find(self, name: str, rows: Mapping[str, ToolRow]) -> dict[str, RegisteredTool]:
-        registered = self.registry.find(name)
-        if registered is not None:
+        if (registered := self.registry.find(name)) is not None:
             return {name: registered}
         server, _, tool = name.partition("/")
         row = rows.get(server)
@@ -132,23 +124,22 @@ class Toolbox:
             built = self._built.get(row["name"])
         if built is not None and built[0] == version:
             return built[1]
+        tools: dict[str, RegisteredTool] = {}
         try:
-            tools = self._http(row) if row["type"] == "http" else self._mcp(row)
+            if row["type"] == "http":
+                http = HttpTool(row["spec"], self.outbound, headers=self._headers(row["sealed_headers"]))
+                tools = {row["name"]: prepare_tool(http)}
+            else:
+                tools = self._mcp(row)
         except SealBroken:
             _log.error("a tool's headers cannot be opened with this encryption key", extra={"tool": row["name"]})
-            tools = {}
         except InvalidRequest as error:  # it was created when more was allowed
             _log.error("a tool cannot be offered any more", extra={"tool": row["name"], "reason": str(error)})
-            tools = {}
         with self._lock:
             if len(self._built) >= _MAX_CACHED:
                 self._built.clear()
             self._built[row["name"]] = version, tools
         return tools
-
-    def _http(self, row: ToolRow) -> dict[str, RegisteredTool]:
-        headers = self._headers(row["sealed_headers"])
-        return {row["name"]: prepare_tool(HttpTool(row["spec"], self.outbound, headers=headers))}
 
     def _mcp(self, row: ToolRow) -> dict[str, RegisteredTool]:
         server = self.server(row["name"], row["spec"]["url"], row["sealed_headers"])

@@ -116,7 +116,7 @@ def test_a_request_begins_as_the_one_before_it_did() -> None:
 
 async def keep(blobs: DiskStore, part: FilePart, content: bytes, text: str | None = None) -> FilePart:
     """The part with this content behind it."""
-    with blobs.staging.receive(max_bytes=len(content)) as receiving:
+    with blobs.receive(max_bytes=len(content)) as receiving:
         receiving.write(content)
         received = await receiving.finish()
         await blobs.put(received)

@@ -31,7 +31,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
 
 async def put(blobs: BlobStore, content: bytes = CONTENT) -> StagedFile:
     """Let this content arrive and be kept."""
-    with blobs.staging.receive(max_bytes=len(content)) as receiving:
+    with blobs.receive(max_bytes=len(content)) as receiving:
         for start in range(0, len(content), 65_536):
             receiving.write(content[start : start + 65_536])
         received = await receiving.finish()
@@ -107,7 +107,7 @@ async def test_content_that_is_not_there_is_said_to_be_unavailable(blobs: BlobSt
 
 async def test_nothing_that_arrived_stays_behind(blobs: BlobStore, tmp_path: Path) -> None:
     await put(blobs)
-    with blobs.staging.receive(max_bytes=10) as receiving:
+    with blobs.receive(max_bytes=10) as receiving:
         receiving.write(b"x" * 10)
         with pytest.raises(FileTooLarge, match="10 bytes"):
             receiving.write(b"x")
@@ -141,7 +141,7 @@ async def test_a_disk_without_links_is_copied_to(tmp_path: Path, monkeypatch: py
 async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "files").write_text("no folder")
     blobs = DiskStore(tmp_path / "files")
-    with pytest.raises(StorageUnavailable), blobs.staging.receive(max_bytes=1):
+    with pytest.raises(StorageUnavailable), blobs.receive(max_bytes=1):
         pass
     with pytest.raises(StorageUnavailable):
         await blobs.put_text(SHA, "x")
@@ -149,13 +149,13 @@ async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) ->
 
 async def test_what_dead_processes_left_behind_is_swept_and_nothing_else(tmp_path: Path) -> None:
     blobs = DiskStore(tmp_path / "files")
-    blobs.staging.sweep()  # there is no folder yet
+    blobs.sweep()  # there is no folder yet
     await put(blobs)
     old, new = tmp_path / "files" / "incoming" / "old", tmp_path / "files" / "incoming" / "new"
     for path in (old, new):
         path.write_text("x")
     os.utime(old, (time.time() - 86_400,) * 2)
-    blobs.staging.sweep()
+    blobs.sweep()
     assert not old.exists()
     assert new.exists()
     assert await blobs.exists(SHA)
