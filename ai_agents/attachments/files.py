@@ -57,18 +57,11 @@ class Attachments:
     `add` does all of it.
     """
 
-    def __init__(
-        self,
-        conn: HasDatabase,
-        blobs: BlobStore,
-        *,
-        max_bytes: int = MAX_FILE_BYTES,
-        extractor: Extractor | None = None,
-    ) -> None:
+    def __init__(self, conn: HasDatabase, blobs: BlobStore, *, max_bytes: int = MAX_FILE_BYTES) -> None:
         self.blobs = blobs
         self.max_bytes = max_bytes
         self._db = conn.database
-        self._extractor = extractor or Extractor()
+        self._extractor = Extractor()
 
     async def add(self, user_id: str, filename: str, content: bytes, *, declared: str | None = None) -> File:
         """Add a file for this user. Raises what `inspect` raises, `FileTooLarge`, `StorageUnavailable`."""

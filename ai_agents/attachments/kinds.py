@@ -121,15 +121,12 @@ def _image(data: Data) -> FileKind | None:
     if max(image.width, image.height) > MAX_EDGE or image.width * image.height > MAX_PIXELS:
         limits = f"The image is larger than {MAX_PIXELS} pixels, or than {MAX_EDGE} on one side."
         raise InvalidRequest(limits, loc=("file",))
-    if _PDF_HEADER.search(data, 0, _PDF_HEAD) or _archive_at_end(data) is not None or _contains_page(data):
-        raise UnsupportedFile("The image contains a file of another kind.")
-    return FileKind(media_type, {"width": image.width, "height": image.height})
-
-
-def _contains_page(data: Data) -> bool:
     overlap = max(map(len, _HIDDEN))
     chunks = (data[start : start + _CHUNK_BYTES + overlap].lower() for start in range(0, len(data), _CHUNK_BYTES))
-    return any(word in chunk for chunk in chunks for word in _HIDDEN)
+    has_page = any(word in chunk for chunk in chunks for word in _HIDDEN)
+    if has_page or _PDF_HEADER.search(data, 0, _PDF_HEAD) or _archive_at_end(data) is not None:
+        raise UnsupportedFile("The image contains a file of another kind.")
+    return FileKind(media_type, {"width": image.width, "height": image.height})
 
 
 def _document(data: Data) -> FileKind | None:

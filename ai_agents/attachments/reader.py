@@ -152,17 +152,6 @@ def _tag(name: str) -> str:
     return name.removeprefix(_WORD).removeprefix(_STRICT_WORD)
 
 
-def _limit(memory_bytes: int, time_s: int) -> None:
-    """Set the limits of this process, before it reads the document."""
-    for what, most in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, time_s),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(what, (most, most))
-
-
 def main(kind: str, memory_bytes: int, time_s: int, characters: int) -> None:
     """Read the document and print the result."""
     logging.disable()
@@ -171,7 +160,10 @@ def main(kind: str, memory_bytes: int, time_s: int, characters: int) -> None:
     try:
         if kind == "pdf":
             import pypdf  # noqa: F401  # before the time limit starts: loading is slow on a busy machine
-        _limit(memory_bytes, time_s + int(time.process_time()))
+        seconds = time_s + int(time.process_time())
+        limits = {resource.RLIMIT_AS: memory_bytes, resource.RLIMIT_CPU: seconds}
+        for what, most in (limits | {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}).items():
+            resource.setrlimit(what, (most, most))
         if kind == "pdf":
             pages = read_pdf(sys.stdin.buffer, text)
         else:

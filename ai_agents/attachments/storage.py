@@ -28,7 +28,6 @@ _CHUNK_BYTES = 256 * 1024
 _TEXT = ".txt"
 # The suffix of the mark that a deleted blob leaves until the file's row is gone.
 _MARK = ".deleted"
-_INCOMING = "incoming"
 # An upload takes less time. An older file was left by a process that crashed.
 _LEFT_OVER_S = 6 * 3600
 
@@ -113,7 +112,7 @@ class BlobStore(ABC):
     _missing: tuple[type[Exception], ...] = (FileNotFoundError,)
 
     def __init__(self, directory: Path | str) -> None:
-        self._staging = Path(directory) / _INCOMING
+        self._staging = Path(directory) / "incoming"
 
     @contextmanager
     def receive(self, *, max_bytes: int) -> Iterator[IncomingFile]:

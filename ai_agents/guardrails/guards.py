@@ -52,9 +52,8 @@ class StreamGuard:
         self._scanners = [(each, Scanner(rule)) for each in guardrails for rule in each.rules]
         self._all = ScannerGroup([scanner for _, scanner in self._scanners])
         # Of guardrails that limit the length, until the text exceeds it.
-        self._limits = [
-            (each, each.guardrail.characters) for each in guardrails if isinstance(each.guardrail, LengthGuardrail)
-        ]
+        lengths = [(each, each.guardrail) for each in guardrails if isinstance(each.guardrail, LengthGuardrail)]
+        self._limits = [(each, length.characters) for each, length in lengths]
         self._folded = FoldedText()
         # Pieces that are not out yet: where each begins in the raw text, its text, its tag.
         self._pieces: deque[tuple[int, str, int]] = deque()
@@ -336,9 +335,8 @@ class Guards:
         everything = [(0, max(1, len(text)))]
         guardrail = configured.guardrail
         if isinstance(guardrail, JudgeGuardrail):
-            is_allowed = self._ask is not None and await guardrail.judge(
-                redacted, self._ask, fails_open=self._fails_open
-            )
+            ask, fails_open = self._ask, self._fails_open
+            is_allowed = ask is not None and await guardrail.judge(redacted, ask, fails_open=fails_open)
             return [] if is_allowed else everything
         assert isinstance(guardrail, Guardrail)  # noqa: S101  # only guardrails for whole texts are asked
         try:

@@ -93,13 +93,9 @@ class JudgeGuardrail(Guardrail):
     def _request(self, text: str) -> ModelRequest:
         number = secrets.token_hex(8)
         message = ModelMessage("user", (TextPart(f"<text-{number}>\n{text}\n</text-{number}>"),))
-        return ModelRequest(
-            self.model,
-            (message,),
-            _JUDGE_TASK.format(policy=self.policy, number=number),
-            settings=ModelSettings(max_tokens=_VERDICT_MAX_TOKENS),
-            output_schema=_VERDICT_SCHEMA,
-        )
+        task = _JUDGE_TASK.format(policy=self.policy, number=number)
+        settings = ModelSettings(max_tokens=_VERDICT_MAX_TOKENS)
+        return ModelRequest(self.model, (message,), task, settings=settings, output_schema=_VERDICT_SCHEMA)
 
 
 def _verdict(response: ModelResponse) -> bool:

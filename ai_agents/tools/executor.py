@@ -19,6 +19,7 @@ from ai_agents.tools.results import clean_value, cut_text, shorten
 # How long a cancelled tool may take to clean up before it is abandoned.
 _CLEANUP_S = 0.5
 _MAX_NAMES = 20
+# Longer texts, and values that may be large, are cleaned in a thread.
 _LONG_TEXT = 64 * 1024
 _log = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ class ToolExecutor:
             return fault, True
         try:
             value = await self._within_time(found, self._invoke(found, call.arguments, context))
-            return await _cleaned(value), False
+            is_small = isinstance(value, int | float | None) or (isinstance(value, str) and len(value) < _LONG_TEXT)
+            return (clean_value(value) if is_small else await asyncio.to_thread(clean_value, value)), False
         except ToolError as error:
             return clean_value(str(error) or "The tool failed."), True
         except Exception as error:  # noqa: BLE001  # the edge of a tool call: the model is told the kind of error only
@@ -131,13 +133,6 @@ class ToolExecutor:
         self._abandoned.discard(task)
         if not task.cancelled():
             task.exception()  # retrieved here, because asyncio logs exceptions that are never retrieved
-
-
-async def _cleaned(value: Any) -> Any:
-    """Return the result of `clean_value`; a value that may be large is cleaned in a thread."""
-    if isinstance(value, int | float | None) or (isinstance(value, str) and len(value) < _LONG_TEXT):
-        return clean_value(value)
-    return await asyncio.to_thread(clean_value, value)
 
 
 def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
@@ -191,9 +186,7 @@ class ToolThreads:
         return value
 
     def _has_ended(self, key: str) -> None:
-        self._abandoned[key] -= 1
-        if not self._abandoned[key]:
-            del self._abandoned[key]
+        self._abandoned -= Counter([key])  # which leaves out what has come to zero
 
 
 def _start_thread(name: str, function: Callable[[], Any]) -> asyncio.Future[tuple[Any, BaseException | None]]:

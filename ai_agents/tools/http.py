@@ -38,12 +38,10 @@ _ENDS = re.compile(r"[/\\;?#\x00-\x1f\x7f]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e]*(?<! )")
 # Headers that describe the connection, and that the client sets itself.
-_RESERVED_HEADERS = frozenset(
-    {
-        "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
-        "proxy-authorization", "proxy-connection", "accept-encoding", "expect",
-    }
-)  # fmt: skip
+_RESERVED_HEADERS = frozenset({
+    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
+    "proxy-authorization", "proxy-connection", "accept-encoding", "expect",
+})  # fmt: skip
 
 
 class HttpTool(Tool):

@@ -58,6 +58,7 @@ _LOGGERS = (
 )
 # The longest word of a server that is quoted in a note.
 _MAX_QUOTED = 200
+_ASKS_A_PERSON = "The tool asks for something that only a person can give it, and it cannot ask a person here."
 _exchanging: ContextVar[bool] = ContextVar("ai_agents_exchanging", default=False)
 # Gets a server's name and its new listing.
 OnListing = Callable[[str, Sequence[OfferedTool]], Awaitable[None]]
@@ -133,8 +134,19 @@ class McpServer:
     ) -> Any:
         """Call a tool and return its answer as JSON. `parameters` is its schema. Raises `ToolError`."""
         async with self._within(timeout_s):
+            from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
+            from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, InputRequiredResult
+            from pydantic import TypeAdapter
+
+            answers: TypeAdapter[Any] = TypeAdapter(CallToolResult | InputRequiredResult)
             async with self._connected(_MAX_ANSWER_BYTES) as (client, http):
-                result = await _call(client, http, name, arguments, parameters or {})
+                http.headers.update(mcp_param_headers(x_mcp_header_map(parameters or {}), arguments))
+                request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
+                # The session's own `call_tool` would list the tools again for each answer, and validate the answer
+                # against an output schema that has not been approved.
+                result = await client.session.send_request(request, answers)
+            if isinstance(result, InputRequiredResult):
+                raise ToolError(_ASKS_A_PERSON)
             seen = await asyncio.to_thread(lambda: self._secrets.hide_in(clean_value(_to_value(result))))
         if result.is_error:
             raise ToolError(seen if isinstance(seen, str) else json.dumps(seen))
@@ -142,16 +154,46 @@ class McpServer:
 
     @asynccontextmanager
     async def _connected(self, max_bytes: int) -> "AsyncGenerator[tuple[Client, httpx2.AsyncClient]]":
+        """Connect to the server for one exchange."""
+        from mcp import Client
+        from mcp.client.streamable_http import streamable_http_client
         from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-        http = self._outbound.client(
-            headers=self._headers, timeout_s=_SILENCE_S, max_bytes=max_bytes, max_values=_MAX_VALUES
-        )
-        timeout_s = self._outbound.connect_timeout_s
-        async with _exchange(self._url, http, mode=self.mode, connect_timeout_s=timeout_s) as client:
-            version = client.protocol_version
-            self.mode = version if version in MODERN_PROTOCOL_VERSIONS else "legacy"
-            yield client, http
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_may_be_logged)
+        _exchanging.set(True)
+        # The session that a server of the older versions keeps until it is told that the session is over.
+        session: dict[str, str] = {}
+
+        async def note_session(response: httpx2.Response) -> None:
+            if _SESSION in response.headers:
+                session[_SESSION] = response.headers[_SESSION]
+
+        limits = {"max_bytes": max_bytes, "max_values": _MAX_VALUES}
+        http = self._outbound.client(headers=self._headers, timeout_s=_SILENCE_S, **limits)
+        http.event_hooks = {"request": [], "response": [note_session]}
+        try:
+            async with http:
+                try:
+                    async with AsyncExitStack() as stack:
+                        # To end the session, the SDK would wait for the server's answer, however long that takes.
+                        transport = streamable_http_client(self._url, http_client=http, terminate_on_close=False)
+                        client = Client(transport, mode=self.mode, cache=None)
+                        async with asyncio.timeout(self._outbound.connect_timeout_s):
+                            await stack.enter_async_context(client)
+                        version = session["mcp-protocol-version"] = client.protocol_version
+                        self.mode = version if version in MODERN_PROTOCOL_VERSIONS else "legacy"
+                        yield client, http
+                finally:
+                    await self._end_session(http, session)
+        finally:
+            _exchanging.set(False)
+
+    async def _end_session(self, http: httpx2.AsyncClient, session: Mapping[str, str]) -> None:
+        if _SESSION in session:
+            with suppress(httpx2.HTTPError, OSError, ToolError):  # it need not succeed; TimeoutError is an OSError
+                async with asyncio.timeout(_END_SESSION_S), http.stream("DELETE", self._url, headers=session):
+                    pass
 
     @asynccontextmanager
     async def _within(self, timeout_s: float) -> AsyncGenerator[None]:
@@ -225,67 +267,9 @@ class McpTool(Tool):
         return await self._server.call(self._approved["name"], arguments, parameters=self._approved["parameters"])
 
 
-async def _call(
-    client: "Client", http: httpx2.AsyncClient, name: str, arguments: JsonObject, parameters: JsonObject
-) -> Any:
-    """Call a tool. The session's own `call_tool` would list the tools again for each answer, and validate the answer
-    against an output schema that has not been approved.
-    """
-    from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
-    from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, InputRequiredResult
-    from pydantic import TypeAdapter
-
-    http.headers.update(mcp_param_headers(x_mcp_header_map(parameters), arguments))
-    request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
-    answers: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
-    result = await client.session.send_request(request, answers)
-    if isinstance(result, InputRequiredResult):
-        raise ToolError("The tool asks for something that only a person can give it, and it cannot ask a person here.")
-    return result
-
-
 def _may_be_logged(_record: logging.LogRecord) -> bool:
     """Nothing is logged during an exchange: a server may repeat the secret headers that it was sent."""
     return not _exchanging.get()
-
-
-@asynccontextmanager
-async def _exchange(
-    url: str, http: httpx2.AsyncClient, *, mode: str, connect_timeout_s: float
-) -> "AsyncGenerator[Client]":
-    """Connect to a server. Closes `http`, which must not be used for anything else."""
-    from mcp import Client
-    from mcp.client.streamable_http import streamable_http_client
-
-    for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_may_be_logged)
-    _exchanging.set(True)
-    # The session that a server of the older versions keeps until it is told that the session is over.
-    session: dict[str, str] = {}
-
-    async def note_session(response: httpx2.Response) -> None:
-        if _SESSION in response.headers:
-            session[_SESSION] = response.headers[_SESSION]
-
-    http.event_hooks = {"request": [], "response": [note_session]}
-    try:
-        async with http:
-            try:
-                async with AsyncExitStack() as stack:
-                    # To end the session, the SDK would wait for the server's answer, however long that takes.
-                    transport = streamable_http_client(url, http_client=http, terminate_on_close=False)
-                    client = Client(transport, mode=mode, cache=None)
-                    async with asyncio.timeout(connect_timeout_s):
-                        await stack.enter_async_context(client)
-                    session["mcp-protocol-version"] = client.protocol_version
-                    yield client
-            finally:
-                if _SESSION in session:
-                    with suppress(httpx2.HTTPError, OSError, ToolError):  # TimeoutError is an OSError
-                        async with asyncio.timeout(_END_SESSION_S), http.stream("DELETE", url, headers=session):
-                            pass
-    finally:
-        _exchanging.set(False)
 
 
 def _explain(server: str, error: BaseException) -> BaseException:
@@ -293,7 +277,7 @@ def _explain(server: str, error: BaseException) -> BaseException:
     from mcp.shared.exceptions import MCPError
     from pydantic import ValidationError
 
-    leaves = list(_leaves(error))
+    leaves = _leaves(error)
     for leaf in leaves:
         if isinstance(leaf, ToolError):
             return leaf

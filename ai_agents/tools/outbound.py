@@ -21,21 +21,15 @@ import httpx2
 from ai_agents.tools.base import ToolError
 from ai_agents.tools.outbound_transport import GuardedTransport
 
-_USER_AGENT = "ai-agents"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
 _MAX_LOOKUPS = 8
 # From IANA's registries of special-purpose addresses. Python's own tables differ from version to version.
-_NOT_PUBLIC = tuple(
-    map(
-        ip_network,
-        (
-            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-            "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
-            "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-        ),
-    )
-)  # fmt: skip
+_NOT_PUBLIC = tuple(map(ip_network, (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+    "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+)))  # fmt: skip
 # Of IPv6 only this block is assigned for the Internet; the ranges after it are exceptions within it.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")))
@@ -134,7 +128,7 @@ class Outbound:
         return httpx2.AsyncClient(
             transport=transport,
             # A short compressed answer can be a long one.
-            headers={"user-agent": _USER_AGENT, "accept-encoding": "identity", **(headers or {})},
+            headers={"user-agent": "ai-agents", "accept-encoding": "identity", **(headers or {})},
             timeout=httpx2.Timeout(timeout_s, connect=self.connect_timeout_s),
             trust_env=False,
             follow_redirects=False,

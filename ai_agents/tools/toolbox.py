@@ -71,17 +71,10 @@ class Toolbox:
         approvals = approvals_by_name(references)
         unregistered = [name for name in approvals if self.registry.find(name) is None]
         rows = find_tools(connection, {name.partition("/")[0] for name in unregistered})
-        tools: dict[str, RegisteredTool] = {}
-        approval: set[str] = set()
-        missing: list[str] = []
-        for name, needs_approval in approvals.items():
-            found = self._find(name, rows)
-            tools |= found
-            if needs_approval:
-                approval |= found.keys()
-            if not found:
-                missing.append(name)
-        return ToolSet(tools, frozenset(approval), tuple(missing))
+        found = {name: self._find(name, rows) for name in approvals}
+        tools = {full_name: tool for each in found.values() for full_name, tool in each.items()}
+        approval = frozenset(full_name for name, each in found.items() if approvals[name] for full_name in each)
+        return ToolSet(tools, approval, tuple(name for name, each in found.items() if not each))
 
     def list_all(self, connection: Connection) -> list[ListedTool]:
         """Return every tool, also those that are off, by name."""
