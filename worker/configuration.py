@@ -6,37 +6,28 @@ from app.job_queue import QUEUE, VISIBILITY_TIMEOUT_S
 from app.settings import Settings
 from worker.runtime import JOB_TIME_LIMIT_S
 
-
-def _redis_url(settings: Settings) -> str:
-    if not settings.redis_url:
-        sys.exit("AI_AGENTS_REDIS_URL is not set. A worker needs Redis; without it the service runs its jobs itself.")
-    return str(settings.redis_url)
-
-
 _settings = Settings()
-# Celery kills the process of a job that does not end at its own limit.
-_hard_time_limit_s = JOB_TIME_LIMIT_S + 60
-# After this time Redis gives a message that is not acknowledged to another worker, so it is longer than any job.
-_visibility_timeout_s = VISIBILITY_TIMEOUT_S
+if not _settings.redis_url:
+    sys.exit("AI_AGENTS_REDIS_URL is not set. A worker needs Redis; without it the service runs its jobs itself.")
 
-broker_url = _redis_url(_settings)
+broker_url = _settings.redis_url
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker waits for Redis as long as it takes
 broker_transport_options = {
-    "visibility_timeout": _visibility_timeout_s,
+    "visibility_timeout": VISIBILITY_TIMEOUT_S,
     # Look for the jobs of killed workers every 10 s. The default is 100 s.
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
 }
 # Celery reads the timeout in three places, and the shortest one counts.
 result_backend_transport_options = broker_transport_options
-visibility_timeout = _visibility_timeout_s
+visibility_timeout = VISIBILITY_TIMEOUT_S
 
 accept_content = ["json"]
 task_serializer = "json"
 task_default_queue = QUEUE
 task_ignore_result = True  # the result of a job is in the database
-task_time_limit = _hard_time_limit_s
+task_time_limit = JOB_TIME_LIMIT_S + 60  # Celery kills the process of a job that does not end at its own limit
 task_acks_late = True
 task_acks_on_timeout = True
 task_reject_on_worker_lost = True

@@ -13,11 +13,7 @@ from ai_agents.core.types import FilePart, ModelMessage, Part, ReasoningPart, Te
 NOT_FINISHED = "The call was not finished."
 # OpenAI takes no longer ids.
 _MAX_ID = 40
-_PARTS = {
-    "user": (TextPart, FilePart),
-    "assistant": (TextPart, ReasoningPart, ToolCallPart),
-    "tool": (ToolResultPart,),
-}
+_PARTS = {"user": (TextPart, FilePart), "assistant": (TextPart, ReasoningPart, ToolCallPart), "tool": (ToolResultPart,)}
 
 
 def repair(messages: Sequence[ModelMessage]) -> list[ModelMessage]:

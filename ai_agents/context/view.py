@@ -9,10 +9,9 @@ from sqlalchemy import Connection
 from ai_agents.auth.roles import can, require_on_thread
 from ai_agents.context.builder import BuiltContext, LeftOut, Reason
 from ai_agents.context.contexts import Contexts
-from ai_agents.context.requests import RequestBuilder
 from ai_agents.context.tokens import Calibration
 from ai_agents.core.parts import part_to_public
-from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, ViewedMessage, ViewedTool
+from ai_agents.core.rows import ContextView, LeftOutMessage, ViewedMessage, ViewedTool
 from ai_agents.core.types import ModelMessage
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
@@ -40,7 +39,11 @@ def read_context(
     agent = contexts.agents.get(connection, access.agent_id, access.agent_version)
     provider, model = contexts.models.resolve_names(agent, provider, model)
     requests = contexts.requests
-    chosen = _strategy(requests, agent, strategy)
+    if isinstance(strategy, str):
+        strategy = {"strategy": strategy}
+    if isinstance(strategy, Mapping):
+        strategy = strategy_from_config(strategy)
+    chosen = strategy or requests.strategy(agent)
     history = History(connection, thread_id)
     window = requests.read_window(history, agent, provider, model, chosen)
     tools = requests.resolve_tools(connection, agent)
@@ -54,7 +57,7 @@ def read_context(
         "system": built.request.system if may_see_agent else None,
         "summary": window.summary,
         "messages": _messages(built),
-        "tools": _tools(built) if may_see_agent else None,
+        "tools": [cast("ViewedTool", asdict(tool)) for tool in built.request.tools] if may_see_agent else None,
         "tokens": {
             "total": built.account.total_tokens,
             "method": built.account.method,
@@ -63,18 +66,6 @@ def read_context(
         },
         "left_out": [cast("LeftOutMessage", asdict(each)) for each in left_out],
     }
-
-
-def _strategy(requests: RequestBuilder, agent: Agent, asked: StrategyAsked) -> MemoryStrategy:
-    match asked:
-        case None:
-            return requests.strategy(agent)
-        case MemoryStrategy():
-            return asked
-        case str():
-            return strategy_from_config({"strategy": asked})
-        case _:
-            return strategy_from_config(asked)
 
 
 def _messages(built: BuiltContext) -> list[ViewedMessage]:
@@ -86,13 +77,6 @@ def _messages(built: BuiltContext) -> list[ViewedMessage]:
             "tokens": counted.tokens,
         }
         for message, counted in zip(built.request.messages, built.account.messages, strict=True)
-    ]
-
-
-def _tools(built: BuiltContext) -> list[ViewedTool]:
-    return [
-        {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-        for tool in built.request.tools
     ]
 
 

@@ -3,49 +3,31 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from ai_agents.core.rows import PublicPart
+from ai_agents.core.rows import (
+    PublicFilePart,
+    PublicPart,
+    PublicReasoningPart,
+    PublicTextPart,
+    PublicToolCallPart,
+    PublicToolResultPart,
+)
 from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 _PRIVATE = ("origin", "malformed", "facts")
-_KINDS: Mapping[str, type[Part]] = {
-    "text": TextPart,
-    "file": FilePart,
-    "reasoning": ReasoningPart,
-    "tool_call": ToolCallPart,
-    "tool_result": ToolResultPart,
+# The class of each kind, and what clients see of it.
+_KINDS: Mapping[str, tuple[type[Part], type[PublicPart]]] = {
+    "text": (TextPart, PublicTextPart),
+    "file": (FilePart, PublicFilePart),
+    "reasoning": (ReasoningPart, PublicReasoningPart),
+    "tool_call": (ToolCallPart, PublicToolCallPart),
+    "tool_result": (ToolResultPart, PublicToolResultPart),
 }
 
 
 def part_to_public(part: Part) -> PublicPart:
     """The part as clients see it."""
-    match part:
-        case TextPart():
-            return {"type": "text", "text": part.text}
-        case FilePart():
-            return {
-                "type": "file",
-                "file_id": part.file_id,
-                "filename": part.filename,
-                "media_type": part.media_type,
-                "size_bytes": part.size_bytes,
-            }
-        case ReasoningPart():
-            return {"type": "reasoning", "text": part.text}
-        case ToolCallPart():
-            return {
-                "type": "tool_call",
-                "tool_call_id": part.tool_call_id,
-                "name": part.name,
-                "arguments": part.arguments,
-            }
-        case ToolResultPart():
-            return {
-                "type": "tool_result",
-                "tool_call_id": part.tool_call_id,
-                "name": part.name,
-                "result": part.result,
-                "is_error": part.is_error,
-            }
+    _, public = _KINDS[part.type]
+    return cast("PublicPart", {name: getattr(part, name) for name in public.__annotations__})
 
 
 def part_to_stored(part: Part) -> JsonObject:
@@ -61,10 +43,10 @@ def stored_to_public(row: Mapping[str, Any]) -> PublicPart:
 
 def part_from_stored(row: Mapping[str, Any]) -> Part:
     """The inverse of `part_to_stored`. Raises ValueError for an unknown type."""
-    kind = _KINDS.get(row.get("type", ""))
-    if kind is None:
+    kind = row.get("type", "")
+    if kind not in _KINDS:
         raise ValueError(f"unknown part type {row.get('type')!r}")
-    return kind(**row)
+    return _KINDS[kind][0](**row)
 
 
 def text_of(parts: Iterable[Part]) -> str:

@@ -4,7 +4,7 @@ A table that holds a user id or free text needs a rule that names those columns.
 tables.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,27 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
-from ai_agents.store.models import (
-    AdminToolTable,
-    AgentTable,
-    AgentVersionTable,
-    ApiKeyTable,
-    Base,
-    FileTable,
-    IdempotencyKeyTable,
-    JobTable,
-    MessageFileTable,
-    MessageTable,
-    ModelCallTable,
-    RoleAssignmentTable,
-    RunTable,
-    SummaryTable,
-    ThreadEventTable,
-    ThreadTable,
-    TicketTable,
-    TokenRatioTable,
-    ToolCallTable,
-)
+from ai_agents.store import models
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -61,8 +41,8 @@ class ErasureRule:
     `redact_thread` rows of one thread that others own. `otherwise` says what happens to columns that these leave.
     """
 
-    table: type[Base]
-    columns: frozenset[str]
+    table: type[models.Base]
+    columns: Set[str]
     otherwise: str = ""
     deleted_as: str | None = None
     redact: RedactAll | None = None
@@ -79,74 +59,76 @@ class ErasureRule:
 
 def files_of(connection: Connection, user_id: str) -> list[str]:
     """Ids of the files that the user uploaded."""
-    found = select(FileTable.id).where(FileTable.user_id == user_id).order_by(FileTable.id)
+    found = select(models.FileTable.id).where(models.FileTable.user_id == user_id).order_by(models.FileTable.id)
     return list(connection.execute(found).scalars())
 
 
 def is_touched_by(user_id: str) -> ColumnElement[bool]:
     """Whether the user wrote a message, or one of the user's files is attached to it."""
     attached = exists().where(
-        MessageFileTable.message_id == MessageTable.id,
-        MessageFileTable.file_id == FileTable.id,
-        FileTable.user_id == user_id,
+        models.MessageFileTable.message_id == models.MessageTable.id,
+        models.MessageFileTable.file_id == models.FileTable.id,
+        models.FileTable.user_id == user_id,
     )
-    return or_(MessageTable.user_id == user_id, attached)
+    return or_(models.MessageTable.user_id == user_id, attached)
 
 
 def _redact_messages(connection: Connection, user: UserInThread) -> Count:
-    found = select(MessageTable.id, MessageTable.user_id, MessageTable.parts).where(
-        MessageTable.thread_id == user.thread_id, is_touched_by(user.user_id)
+    found = select(models.MessageTable.id, models.MessageTable.user_id, models.MessageTable.parts).where(
+        models.MessageTable.thread_id == user.thread_id, is_touched_by(user.user_id)
     )
     rows = connection.execute(found).all()
     for row in rows:
-        links = delete(MessageFileTable).where(MessageFileTable.message_id == row.id)
+        links = delete(models.MessageFileTable).where(models.MessageFileTable.message_id == row.id)
         if row.user_id == user.user_id:
             values: dict[str, Any] = {"parts": _ERASED_PARTS, "user_id": None, "meta": {}}
         else:
             values = {"parts": _without_files(row.parts, user.file_ids)}
-            links = links.where(MessageFileTable.file_id.in_(user.file_ids))
-        connection.execute(update(MessageTable).where(MessageTable.id == row.id).values(values))
+            links = links.where(models.MessageFileTable.file_id.in_(user.file_ids))
+        connection.execute(update(models.MessageTable).where(models.MessageTable.id == row.id).values(values))
         connection.execute(links)
     return {"messages_redacted": len(rows)}
 
 
 def _redact_runs(connection: Connection, user: UserInThread) -> Count:
-    own = (RunTable.thread_id == user.thread_id, RunTable.user_id == user.user_id)
-    return {"runs_redacted": connection.execute(update(RunTable).where(*own).values(user_id=ERASED)).rowcount}
+    own = (models.RunTable.thread_id == user.thread_id, models.RunTable.user_id == user.user_id)
+    return {"runs_redacted": connection.execute(update(models.RunTable).where(*own).values(user_id=ERASED)).rowcount}
 
 
 def _delete_summaries(connection: Connection, user: UserInThread) -> Count:
-    of_thread = SummaryTable.thread_id == user.thread_id
-    return {"summaries": connection.execute(delete(SummaryTable).where(of_thread)).rowcount}
+    of_thread = models.SummaryTable.thread_id == user.thread_id
+    return {"summaries": connection.execute(delete(models.SummaryTable).where(of_thread)).rowcount}
 
 
 def _redact_log(connection: Connection, user: UserInThread) -> Count:
-    found = select(ThreadEventTable.seq, ThreadEventTable.data).where(ThreadEventTable.thread_id == user.thread_id)
+    log = models.ThreadEventTable
+    found = select(log.seq, log.data).where(log.thread_id == user.thread_id)
     for row in connection.execute(found).all():
         event = json.loads(row.data)
         redacted = redacted_json(event, user.user_id, user.file_ids)
         if redacted != event:
-            one = (ThreadEventTable.thread_id == user.thread_id, ThreadEventTable.seq == row.seq)
-            connection.execute(update(ThreadEventTable).where(*one).values(data=json.dumps(redacted)))
+            one = (log.thread_id == user.thread_id, log.seq == row.seq)
+            connection.execute(update(log).where(*one).values(data=json.dumps(redacted)))
     return {}
 
 
 def _remove_generated_title(connection: Connection, user: UserInThread) -> Count:
     """Remove a title that a model made of the messages, and mark the thread as changed."""
-    this = update(ThreadTable).where(ThreadTable.id == user.thread_id)
-    connection.execute(this.where(ThreadTable.title_by == "job").values(title=None, title_by=None))
-    connection.execute(this.values(version=ThreadTable.version + 1, updated_at=utc_now()))
+    this = update(models.ThreadTable).where(models.ThreadTable.id == user.thread_id)
+    connection.execute(this.where(models.ThreadTable.title_by == "job").values(title=None, title_by=None))
+    connection.execute(this.values(version=models.ThreadTable.version + 1, updated_at=utc_now()))
     return {}
 
 
 def _redact_answers(connection: Connection, user_id: str) -> Count:
     """Take the user out of the answers that are kept for other users' repeated requests."""
-    named = cast(IdempotencyKeyTable.answer, Text).contains(json.dumps(user_id), autoescape=True)
-    found = select(IdempotencyKeyTable.user_id, IdempotencyKeyTable.key, IdempotencyKeyTable.answer).where(named)
+    kept = models.IdempotencyKeyTable
+    named = cast(kept.answer, Text).contains(json.dumps(user_id), autoescape=True)
+    found = select(kept.user_id, kept.key, kept.answer).where(named)
     for row in connection.execute(found).all():
-        one = (IdempotencyKeyTable.user_id == row.user_id, IdempotencyKeyTable.key == row.key)
+        one = (kept.user_id == row.user_id, kept.key == row.key)
         redacted = redacted_json(row.answer, user_id, frozenset())
-        connection.execute(update(IdempotencyKeyTable).where(*one).values(answer=redacted))
+        connection.execute(update(kept).where(*one).values(answer=redacted))
     return {}
 
 
@@ -174,51 +156,44 @@ def _without_files(parts: list[Any], file_ids: frozenset[str]) -> list[Any]:
 _WITH_THREAD = "A thread without another owner is deleted whole; in other threads"
 # The erasure applies the rules in this order.
 RULES: tuple[ErasureRule, ...] = (
-    ErasureRule(ApiKeyTable, frozenset({"user_id", "name"}), deleted_as="keys"),
-    ErasureRule(TicketTable, frozenset({"user_id"}), deleted_as="tickets"),
+    ErasureRule(models.ApiKeyTable, {"user_id", "name"}, deleted_as="keys"),
+    ErasureRule(models.TicketTable, {"user_id"}, deleted_as="tickets"),
     ErasureRule(
-        IdempotencyKeyTable,
-        frozenset({"user_id", "key", "answer"}),
-        deleted_as="idempotency_keys",
-        redact=_redact_answers,
+        models.IdempotencyKeyTable, {"user_id", "key", "answer"}, deleted_as="idempotency_keys", redact=_redact_answers
     ),
-    ErasureRule(ModelCallTable, frozenset({"user_id", "provider", "model"}), deleted_as="model_calls"),
+    ErasureRule(models.ModelCallTable, {"user_id", "provider", "model"}, deleted_as="model_calls"),
     ErasureRule(
-        MessageTable,
-        frozenset({"user_id", "parts", "metadata", "usage", "cost"}),
+        models.MessageTable,
+        {"user_id", "parts", "metadata", "usage", "cost"},
         f"{_WITH_THREAD} what the agents answered stays.",
         redact_thread=_redact_messages,
     ),
     ErasureRule(
-        RunTable,
-        frozenset({"user_id", "usage", "cost", "error", "notices"}),
+        models.RunTable,
+        {"user_id", "usage", "cost", "error", "notices"},
         f"{_WITH_THREAD} figures and reasons stay; they quote no message.",
         redact_thread=_redact_runs,
     ),
-    ErasureRule(SummaryTable, frozenset({"text"}), redact_thread=_delete_summaries),
-    ErasureRule(ThreadEventTable, frozenset({"data"}), redact_thread=_redact_log),
+    ErasureRule(models.SummaryTable, {"text"}, redact_thread=_delete_summaries),
+    ErasureRule(models.ThreadEventTable, {"data"}, redact_thread=_redact_log),
     ErasureRule(
-        ToolCallTable,
-        frozenset({"part", "approval"}),
+        models.ToolCallTable,
+        {"part", "approval"},
         f"{_WITH_THREAD} what the agents did stays, and why others approved it.",
     ),
     ErasureRule(
-        ThreadTable,
-        frozenset({"title", "metadata"}),
+        models.ThreadTable,
+        {"title", "metadata"},
         f"{_WITH_THREAD} a title and metadata that a person wrote stay: they are the owners'.",
         redact_thread=_remove_generated_title,
     ),
-    ErasureRule(AgentTable, frozenset({"name", "spec"}), "Deleted, or emptied where threads of others need it."),
-    ErasureRule(AgentVersionTable, frozenset({"spec"}), "As its agent."),
+    ErasureRule(models.AgentTable, {"name", "spec"}, "Deleted, or emptied where threads of others need it."),
+    ErasureRule(models.AgentVersionTable, {"spec"}, "As its agent."),
     ErasureRule(
-        FileTable, frozenset({"user_id", "filename", "media_type", "facts"}), "Deleted one by one with their bytes."
+        models.FileTable, {"user_id", "filename", "media_type", "facts"}, "Deleted one by one with their bytes."
     ),
-    ErasureRule(
-        JobTable, frozenset({"error", "payload", "result"}), "The user id is removed from the erasure's own jobs."
-    ),
-    ErasureRule(
-        AdminToolTable, frozenset({"spec", "sealed_headers", "listing", "approved"}), "Tools are the service's."
-    ),
-    ErasureRule(TokenRatioTable, frozenset({"model"}), "Names of models and figures."),
-    ErasureRule(RoleAssignmentTable, frozenset({"user_id"}), deleted_as="roles"),
+    ErasureRule(models.JobTable, {"error", "payload", "result"}, "The user id is removed from the erasure's own jobs."),
+    ErasureRule(models.AdminToolTable, {"spec", "sealed_headers", "listing", "approved"}, "Tools are the service's."),
+    ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
+    ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
 )

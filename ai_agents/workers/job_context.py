@@ -12,7 +12,7 @@ from ai_agents.attachments.files import Attachments
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.core.exceptions import BlobMissing, FileNotFound, StorageUnavailable, ThreadNotFound
 from ai_agents.core.rows import Agent
-from ai_agents.core.types import JsonObject, ModelRequest, ModelResponse
+from ai_agents.core.types import JsonObject
 from ai_agents.guardrails.base import Finding
 from ai_agents.guardrails.guards import REDACTED
 from ai_agents.providers.base import Provider
@@ -62,12 +62,6 @@ class JobContext:
             return self.contexts.models.choose(agent)
         provider, model = self.model
         return self.contexts.models.choose({"provider": provider, "model": model})
-
-    async def complete(
-        self, provider: Provider, request: ModelRequest, *, thread_id: str, agent_id: str
-    ) -> ModelResponse:
-        """A model's whole response. The call is recorded, also when it fails. Raises as the provider does."""
-        return await self.contexts.side_calls.complete(provider, request, CallPurpose(thread_id, agent_id))
 
     async def judge(self, agent: Agent, text: str, *, thread_id: str) -> JudgedText:
         """A title or summary after the output guardrails of its agent; a guardrail that blocks redacts here."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from ai_agents.context.contexts import CallPurpose
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelMessage
 from ai_agents.memory.strategies import Summarize
@@ -78,19 +79,15 @@ async def _summarize(context: JobContext, thread_id: str, stretch: _Stretch) -> 
     if not provider.capabilities(model).instructions:
         return _excerpts(stretch)
     records = [("summary", stretch.old_text)] if stretch.old_text else []
-    records.append(("conversation", _within("\n".join(transcript.lines(stretch.messages)))))
+    # Only a single turn can be longer than this.
+    conversation = "\n".join(transcript.lines(stretch.messages))
+    records.append(("conversation", transcript.cut(conversation, _MAX_CHARACTERS)))
     request = transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
-    response = await context.complete(provider, request, thread_id=thread_id, agent_id=stretch.agent["id"])
+    response = await context.contexts.side_calls.complete(
+        provider, request, CallPurpose(thread_id, stretch.agent["id"])
+    )
     # A cut summary lacks its end, and memory would lack it, too.
     return "" if response.stop_reason in ("max_tokens", "context_exceeded") else transcript.answer_text(response)
-
-
-def _within(text: str) -> str:
-    """At most `_MAX_CHARACTERS`. Only a single turn can be longer; its middle is left out."""
-    if len(text) <= _MAX_CHARACTERS:
-        return text
-    half = _MAX_CHARACTERS // 2
-    return f"{text[:half]}\n[part of this turn is left out]\n{text[-half:]}"
 
 
 def _excerpts(stretch: _Stretch) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
+from ai_agents.context.contexts import CallPurpose
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.parts import text_of
 from ai_agents.core.rows import Agent
@@ -61,9 +62,10 @@ async def _ask_model(context: JobContext, agent: Agent, messages: Sequence[Model
         provider, model = context.choose(agent)
         if not provider.capabilities(model).instructions:
             return ""
+        purpose = CallPurpose(job.thread_id, agent["id"])
         records = [("conversation", "\n".join(transcript.lines(messages)))]
         request = transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
-        response = await context.complete(provider, request, thread_id=str(job.thread_id), agent_id=agent["id"])
+        response = await context.contexts.side_calls.complete(provider, request, purpose)
         return tidy(transcript.answer_text(response))
     except AIAgentsError as error:
         if error.retryable and job.attempts < MAX_ATTEMPTS:

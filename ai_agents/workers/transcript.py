@@ -37,12 +37,12 @@ def lines(messages: Sequence[ModelMessage]) -> list[str]:
 def _shown(message: ModelMessage) -> JsonObject:
     shown: JsonObject = {"role": message.role}
     if text := text_of(message.parts).strip():
-        shown["text"] = _cut(text, _MAX_CHARACTERS)
+        shown["text"] = cut(text, _MAX_CHARACTERS)
     files = [f"{part.filename} ({part.media_type})" for part in message.parts if isinstance(part, FilePart)]
     if files:
         shown["attachments"] = files
     calls = [
-        {"tool": part.name, "arguments": _cut(json.dumps(part.arguments), _MAX_TOOL_CHARACTERS)}
+        {"tool": part.name, "arguments": cut(json.dumps(part.arguments), _MAX_TOOL_CHARACTERS)}
         for part in message.parts
         if isinstance(part, ToolCallPart)
     ]
@@ -56,10 +56,11 @@ def _shown(message: ModelMessage) -> JsonObject:
 
 def _result(part: ToolResultPart) -> JsonObject:
     text = part.result if isinstance(part.result, str) else json.dumps(part.result)
-    return {"tool": part.name, "failed" if part.is_error else "answered": _cut(text, _MAX_TOOL_CHARACTERS)}
+    return {"tool": part.name, "failed" if part.is_error else "answered": cut(text, _MAX_TOOL_CHARACTERS)}
 
 
-def _cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int) -> str:
+    """The text, without its middle where it is longer than the limit."""
     if len(text) <= limit:
         return text
     half = limit // 2
