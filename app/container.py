@@ -1,9 +1,8 @@
 """The service's wiring: settings in, open resources out. Nothing is wired anywhere else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -36,7 +35,7 @@ from ai_agents.tools.toolbox import Toolbox
 from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.job_context import JobContext, parse_model
 from ai_agents.workers.jobs import JobRunner
-from app.job_queue import CeleryJobs, retention_task
+from app.job_queue import CeleryJobs
 from app.key_files import admin_key, encryption_keys
 from app.settings import Settings
 
@@ -46,53 +45,37 @@ ECHO = ("echo", "echo")
 _DEFAULT_MODELS = {"anthropic": "claude-sonnet-4-20250514", "openai": "gpt-4o", "ollama": "llama3.1"}
 
 
-@dataclass(frozen=True, slots=True)
 class Container:
     """The open resources that requests and jobs need."""
 
-    settings: Settings
-    conn: DatabaseHandle
-    auth: RoleAuth
-    agents: AgentStore
-    threads: ThreadStore
-    messages: MessageStore
-    runs: RunStore
-    roles: RoleStore
-    keys: KeyStore
-    tickets: TicketStore
-    attachments: Attachments
-    providers: ProviderPool
-    models: ModelCatalogue
-    usage: UsageStore
-    jobs: JobStore
-    job_runner: JobRunner
-    tools: Toolbox
-    runner: AgentRunner
-    admin_key: bytes = field(repr=False)
-
-
-@asynccontextmanager
-async def open_container(settings: Settings) -> AsyncGenerator[Container]:
-    """A container that is open as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
-    key = admin_key(settings).encode()
-    sealer = Sealer(encryption_keys(settings))
-    await asyncio.to_thread(load_tools)
-    providers = build_providers(settings)
-    models = ModelCatalogue(settings.model_facts)
-    blobs = open_blob_store(settings.files, settings.files_url)
-    conn = await open_handle(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
-    attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
-    toolbox = _toolbox(settings, conn, sealer)
-    conn.executor.background = _background(settings, conn, attachments)
-    try:
-        await asyncio.to_thread(blobs.sweep)
-        auth = RoleAuth(conn)
-        runner = AgentRunner(
+    def __init__(
+        self, settings: Settings, conn: DatabaseHandle, providers: ProviderPool, tools: Toolbox, *, admin_key: bytes
+    ) -> None:
+        self.settings = settings
+        self.conn = conn
+        self.providers = providers
+        self.tools = tools
+        self.admin_key = admin_key
+        self.auth = RoleAuth(conn)
+        self.agents = AgentStore(conn)
+        self.threads = ThreadStore(conn)
+        self.messages = MessageStore(conn)
+        self.runs = RunStore(conn)
+        self.roles = RoleStore(conn)
+        self.keys = KeyStore(conn)
+        self.tickets = TicketStore(conn)
+        self.usage = UsageStore(conn)
+        self.jobs = JobStore(conn)
+        self.models = ModelCatalogue(settings.model_facts)
+        blobs = open_blob_store(settings.files, settings.files_url)
+        self.attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
+        conn.executor.background = _background(settings, conn, self.attachments)
+        self.runner = AgentRunner(
             conn,
-            auth,
+            self.auth,
             providers=providers,
-            tools=toolbox,
-            models=models,
+            tools=tools,
+            models=self.models,
             limits=RunLimits(
                 run_time_s=settings.run_timeout_s,
                 tool_time_s=settings.tool_timeout_s,
@@ -104,63 +87,45 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             auto_title=settings.auto_title,
             judges_fail_open=settings.judge_fails_open,
         )
-        context = JobContext(conn.database, runner.contexts, parse_model(settings.job_model), attachments)
-        yield Container(
-            settings=settings,
-            conn=conn,
-            auth=auth,
-            agents=AgentStore(conn),
-            threads=ThreadStore(conn),
-            messages=MessageStore(conn),
-            runs=RunStore(conn),
-            roles=RoleStore(conn),
-            keys=KeyStore(conn),
-            tickets=TicketStore(conn),
-            attachments=attachments,
-            providers=providers,
-            models=models,
-            usage=UsageStore(conn),
-            jobs=JobStore(conn),
-            job_runner=JobRunner(context, owner=conn.executor.owner),
-            tools=toolbox,
-            runner=runner,
-            admin_key=key,
-        )
-    finally:
-        await conn.close()
-        await providers.aclose()
-        await toolbox.outbound.aclose()
+        context = JobContext(conn.database, self.runner.contexts, parse_model(settings.job_model), self.attachments)
+        self.job_runner = JobRunner(context, owner=conn.executor.owner)
 
 
-def _toolbox(settings: Settings, conn: DatabaseHandle, sealer: Sealer) -> Toolbox:
+@asynccontextmanager
+async def open_container(settings: Settings) -> AsyncGenerator[Container]:
+    """A container that is open as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
+    key = admin_key(settings).encode()
+    sealer = Sealer(encryption_keys(settings))
+    await asyncio.to_thread(load_tools)
+    providers = build_providers(settings)
     outbound = Outbound(
         settings.outbound_allow.split(","),
         max_bytes=settings.outbound_max_bytes,
         connect_timeout_s=settings.mcp_connect_timeout_s,
     )
-    return Toolbox(
-        conn.database,
-        default_registry,
-        outbound=outbound,
-        sealer=sealer,
-    )
+    conn = await open_handle(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
+    toolbox = Toolbox(conn.database, default_registry, outbound=outbound, sealer=sealer)
+    try:
+        container = Container(settings, conn, providers, toolbox, admin_key=key)
+        await asyncio.to_thread(container.attachments.blobs.sweep)
+        yield container
+    finally:
+        await conn.close()
+        await providers.aclose()
+        await outbound.aclose()
 
 
 def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachments) -> Background:
     """What runs the jobs: Celery workers if Redis is set, otherwise this process."""
-    database = conn.database
-
-    def wake(job_ids: Sequence[str]) -> None:
-        if conn.executor.background is not None:
-            conn.executor.background.wake(job_ids)
-
-    periodic_tasks = [retention_task(database, settings.retention, wake)] if any(settings.retention.values()) else []
     if settings.redis_url is not None:
         require("celery")
-        return CeleryJobs(database, settings.redis_url, periodic_tasks=periodic_tasks)
-    model = parse_model(settings.job_model)
+        return CeleryJobs(conn.database, settings.redis_url, retention=settings.retention)
     return InProcessJobs(
-        database, owner=conn.executor.owner, model=model, attachments=attachments, periodic_tasks=periodic_tasks
+        conn.database,
+        owner=conn.executor.owner,
+        model=parse_model(settings.job_model),
+        attachments=attachments,
+        retention=settings.retention,
     )
 
 

@@ -9,14 +9,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import jobs
 from ai_agents.store.database import Database
-from ai_agents.workers.retention import LOOK_EVERY_S, request_retention
+from ai_agents.workers.retention import retention_tasks
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -37,10 +37,10 @@ _log = logging.getLogger(__name__)
 class CeleryJobs:
     """Publishes the jobs of a database to Celery. It is the executor's `background` where Redis is set."""
 
-    def __init__(self, database: Database, redis_url: str, *, periodic_tasks: Sequence[PeriodicTask] = ()) -> None:
+    def __init__(self, database: Database, redis_url: str, *, retention: Mapping[str, int | None]) -> None:
         self._database = database
         self._redis_url = redis_url
-        self._other_tasks = tuple(periodic_tasks)
+        self._retention = retention
         self._celery: Celery | None = None
         self._to_send: dict[str, None] = {}
         self._sending: asyncio.Task[None] | None = None
@@ -55,8 +55,9 @@ class CeleryJobs:
             self._sending = asyncio.create_task(self._send_all(), name="ai-agents-send-jobs")
 
     def periodic_tasks(self) -> list[PeriodicTask]:
-        """Publishing jobs that were lost, and the tasks that were given."""
-        return [PeriodicTask(_SWEEP_EVERY_S, self._sweep), *self._other_tasks]
+        """Publishing jobs that were lost, and requesting retention."""
+        retention = retention_tasks(self._database, self._retention, self.wake)
+        return [PeriodicTask(_SWEEP_EVERY_S, self._sweep), *retention]
 
     async def drain(self, grace_s: float) -> None:
         """Publish the remaining jobs, for at most `grace_s` seconds (but at least two)."""
@@ -99,17 +100,3 @@ class CeleryJobs:
             "max_retries": 0,
         }
         return made
-
-
-def retention_task(database: Database, periods: Mapping[str, int | None], wake: Any) -> PeriodicTask:
-    """The periodic task that requests the retention job. Of all processes the first one that is due requests it."""
-
-    async def ask() -> None:
-        try:
-            job_id = await database.write(lambda c: request_retention(c, periods))
-        except DatabaseUnavailable:
-            return
-        if job_id is not None:
-            wake([job_id])
-
-    return PeriodicTask(LOOK_EVERY_S, ask)

@@ -18,7 +18,7 @@ def encryption_keys(settings: Settings) -> list[str]:
     """The keys for secrets in the database: the first one seals, all of them open."""
     if settings.encryption_key is not None:
         return [key.strip() for key in settings.encryption_key.get_secret_value().split(",") if key.strip()]
-    return [_kept(settings.encryption_key_file, "enc_")]
+    return [_kept(settings.var_dir / "encryption.key", "enc_")]
 
 
 def _kept(path: Path, prefix: str) -> str:

@@ -201,11 +201,6 @@ class Settings(
         return self.files_dir or self.var_dir / "files"
 
     @property
-    def encryption_key_file(self) -> Path:
-        """The file of the generated encryption key."""
-        return self.var_dir / "encryption.key"
-
-    @property
     def admin_key_file(self) -> Path:
         """The file of the generated admin key."""
         return self.var_dir / "admin.key"

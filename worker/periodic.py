@@ -15,7 +15,7 @@ from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
 from ai_agents.store import processes
 from ai_agents.store.database import Database
-from app.job_queue import CeleryJobs, retention_task
+from app.job_queue import CeleryJobs
 from app.settings import Settings
 
 _HEARTBEAT_EVERY_S = 5.0
@@ -48,10 +48,15 @@ class PeriodicThread:
 
     async def _run_tasks(self) -> None:
         database = Database(self._settings.database, pool_size=1)
-        jobs = CeleryJobs(database, str(self._settings.redis_url))
+        jobs = CeleryJobs(database, str(self._settings.redis_url), retention=self._settings.retention)
+
+        async def record_heartbeat() -> None:
+            await database.write(lambda c: processes.record_heartbeat(c, self._worker_id))
+
+        tasks = [PeriodicTask(_HEARTBEAT_EVERY_S, record_heartbeat), *jobs.periodic_tasks()]
         run_now = asyncio.Event()
         run_now.set()
-        running = asyncio.create_task(run_periodic_tasks(self._tasks(database, jobs), run_now))
+        running = asyncio.create_task(run_periodic_tasks(tasks, run_now))
         try:
             await self._stopping.wait()
             running.cancel()
@@ -60,15 +65,6 @@ class PeriodicThread:
             await jobs.drain(0)
         finally:
             await database.close()
-
-    def _tasks(self, database: Database, jobs: CeleryJobs) -> list[PeriodicTask]:
-        async def record_heartbeat() -> None:
-            await database.write(lambda c: processes.record_heartbeat(c, self._worker_id))
-
-        tasks = [PeriodicTask(_HEARTBEAT_EVERY_S, record_heartbeat), *jobs.periodic_tasks()]
-        if any(self._settings.retention.values()):
-            tasks.append(retention_task(database, self._settings.retention, jobs.wake))
-        return tasks
 
 
 _thread: PeriodicThread | None = None

@@ -105,7 +105,8 @@ class ModelCatalogue:
         if (found := longest_prefix(self._windows, provider, model)) is not None:
             return found
         listed = self._find(provider, model)
-        return (listed.window if listed else None) or context_window(provider, model)
+        known: int | None = listed.model.context_window if listed else None
+        return known or context_window(provider, model)
 
     def cost(self, provider: str, models: Iterable[str], usage: Usage) -> Decimal | None:
         """What one call cost in US dollars; None where that is not known.
@@ -172,11 +173,6 @@ class _PricedModel:
 
     provider: Any = field(repr=False)
     model: Any = field(repr=False)
-
-    @property
-    def window(self) -> int | None:
-        found: int | None = self.model.context_window
-        return found
 
     def cost(self, usage: Usage) -> Decimal | None:
         from genai_prices import Usage as ListedUsage

@@ -79,27 +79,6 @@ class StageGuards(NamedTuple):
     output: Guards
 
 
-class AgentGuards:
-    """Makes agents' guardrails ready. `judges_fail_open`: a judge that cannot be asked allows everything."""
-
-    def __init__(self, side_calls: SideCalls, *, judges_fail_open: bool = False) -> None:
-        self._side_calls = side_calls
-        self._judges_fail_open = judges_fail_open
-
-    async def prepare(self, configs: Sequence[Mapping[str, Any]], purpose: CallPurpose) -> StageGuards:
-        """The guardrails with these configurations. They are compiled in a thread, which may take a second.
-
-        Raises `InvalidRequest` for a type that is not registered any more.
-        """
-        if configs:
-            await asyncio.to_thread(build_guardrails, configs)
-        ask, fails_open = self._side_calls.ask_judges(purpose), self._judges_fail_open
-        return StageGuards(
-            input=Guards(configs, "input", ask=ask, fails_open=fails_open),
-            output=Guards(configs, "output", ask=ask, fails_open=fails_open),
-        )
-
-
 class Contexts:
     """Agents, their models, their requests and their guardrails. Runs, `/context` and background jobs share them.
 
@@ -123,9 +102,22 @@ class Contexts:
         self.tokens = SavedTokenEstimator(database)
         self.requests = RequestBuilder(self.models, self.tokens, tools=tools, memory=memory, blobs=blobs)
         self.side_calls = SideCalls(database, self.models, self.tokens)
-        self.guards = AgentGuards(self.side_calls, judges_fail_open=judges_fail_open)
+        self._judges_fail_open = judges_fail_open
 
     async def refresh(self) -> None:
         """Load the list of models and what is known of their tokens, once; save what was learned since."""
         await self.models.catalogue.load()
         await self.tokens.synchronize()
+
+    async def prepare_guards(self, configs: Sequence[Mapping[str, Any]], purpose: CallPurpose) -> StageGuards:
+        """The guardrails with these configurations. They are compiled in a thread, which may take a second.
+
+        Raises `InvalidRequest` for a type that is not registered any more.
+        """
+        if configs:
+            await asyncio.to_thread(build_guardrails, configs)
+        ask, fails_open = self.side_calls.ask_judges(purpose), self._judges_fail_open
+        return StageGuards(
+            input=Guards(configs, "input", ask=ask, fails_open=fails_open),
+            output=Guards(configs, "output", ask=ask, fails_open=fails_open),
+        )

@@ -7,6 +7,7 @@ messages.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 
 from ai_agents.core.types import FilePart, ModelMessage, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
@@ -18,7 +19,8 @@ _PARTS = {"user": (TextPart, FilePart), "assistant": (TextPart, ReasoningPart, T
 
 def repair(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
     """The messages as a request may hold them, in their order; a synthetic result has no `seq`."""
-    sendable = _from_first_user(filter(None, map(_without_nothing, _once(messages))))
+    complete = filter(None, map(_without_nothing, _once(messages)))
+    sendable = list(dropwhile(lambda message: message.role != "user", complete))
     slots = _match(sendable)
     ids = _Ids(slot.call.tool_call_id for called in slots.values() for slot in called)
     repaired: list[ModelMessage] = []
@@ -104,14 +106,6 @@ def _says_something(part: Part, role: str, *, blank: bool) -> bool:
             return bool(part.text) or part.origin is not None
         case _:
             return True
-
-
-def _from_first_user(messages: Iterable[ModelMessage]) -> list[ModelMessage]:
-    found: list[ModelMessage] = []
-    for message in messages:
-        if found or message.role == "user":
-            found.append(message)
-    return found
 
 
 def _match(messages: Sequence[ModelMessage]) -> dict[int, list[_Slot]]:

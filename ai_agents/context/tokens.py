@@ -7,7 +7,6 @@ memory; the database keeps them for the next process.
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
-from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -236,15 +235,8 @@ class Meter:
 
 def _checked(usage: Usage) -> Usage:
     """The usage without impossible figures: servers may report anything."""
+    counts = {name: value for name, value in asdict(usage).items() if name != "estimated"}
     return Usage(
-        _count(usage.input_tokens),
-        _count(usage.output_tokens),
-        _count(usage.cached_input_tokens),
-        _count(usage.reasoning_tokens),
         estimated=usage.estimated,
-        cache_write_tokens=_count(usage.cache_write_tokens),
+        **{name: value for name, value in counts.items() if type(value) is int and 0 <= value <= _MOST_TOKENS},
     )
-
-
-def _count(tokens: Any) -> int | None:
-    return tokens if type(tokens) is int and 0 <= tokens <= _MOST_TOKENS else None

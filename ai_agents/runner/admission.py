@@ -119,7 +119,7 @@ class MessageAdmission:
     ) -> JudgedMessage:
         """What the agent's input guardrails allow of a message. Raises `GuardrailBlocked`, `StorageUnavailable`."""
         purpose = CallPurpose(thread_id, agent["id"], user_id=user_id)
-        guards = await self._contexts.guards.prepare(agent["guardrails"], purpose)
+        guards = await self._contexts.prepare_guards(agent["guardrails"], purpose)
         return await judge_message(guards.input, parts, self._contexts.requests.blobs)
 
     def _decide(self, request: AdmissionRequest, lease: NewLease, connection: Connection) -> Admitted:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.context.compaction import notice_of, notices_of, oldest_half
+from ai_agents.context.builder import notice_of, notices_of, oldest_half
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
@@ -148,7 +148,7 @@ class TurnModel(Candidate):
         if has_files(request.messages):
             request = await contexts.requests.load(request)
             if has_text_files(request):
-                guards = await contexts.guards.prepare(agent["guardrails"], purpose_of(self._run))
+                guards = await contexts.prepare_guards(agent["guardrails"], purpose_of(self._run))
                 request = await guard_files(request, guards.input)
         self._notices += notices_of(built.account)
         self.request = request
@@ -323,7 +323,7 @@ class TurnPreparer:
         ]
         guards = None
         if agent["guardrails"]:
-            guards = RunGuards(await self._contexts.guards.prepare(agent["guardrails"], purpose_of(run)))
+            guards = RunGuards(await self._contexts.prepare_guards(agent["guardrails"], purpose_of(run)))
         return PreparedTurn(
             run,
             FallbackChain([first, *fallbacks], self._breakers),

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from ai_agents.bus.base import Channel, TextInProgress
-from ai_agents.context.compaction import merge_notices
+from ai_agents.context.builder import merge_notices
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ProviderError
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolCallPart, ToolCallStatus, ToolResultPart

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.contexts import Contexts
@@ -12,6 +12,7 @@ from ai_agents.store import jobs
 from ai_agents.store.database import Database
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
+from ai_agents.workers.retention import retention_tasks
 
 CONCURRENCY = 2
 # Jobs of this process begin at once. The look finds retries, and jobs that other processes left.
@@ -30,13 +31,13 @@ class InProcessJobs:
         owner: str,
         model: tuple[str, str] | None = None,
         attachments: Attachments | None = None,
-        periodic_tasks: Sequence[PeriodicTask] = (),
+        retention: Mapping[str, int | None] | None = None,
     ) -> None:
         self._database = database
         self._owner = owner
         self._model = model
         self._attachments = attachments
-        self._periodic_tasks = tuple(periodic_tasks)
+        self._retention = retention or {}
         self._runner: JobRunner | None = None
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
         # Ids that wait here or are being carried out here.
@@ -62,8 +63,9 @@ class InProcessJobs:
             self._tasks.append(asyncio.create_task(self._carry_out(), name="ai-agents-jobs"))
 
     def periodic_tasks(self) -> list[PeriodicTask]:
-        """Looking for due jobs that this process was not woken for, and the tasks given to the constructor."""
-        return [PeriodicTask(_LOOK_EVERY_S, self._look), *self._periodic_tasks]
+        """Looking for due jobs that this process was not woken for, and requesting retention."""
+        retention = retention_tasks(self._database, self._retention, self.wake)
+        return [PeriodicTask(_LOOK_EVERY_S, self._look), *retention]
 
     async def drain(self, grace_s: float) -> None:
         """Finish the jobs that are known here; what is left after `grace_s` seconds stays in the outbox."""

@@ -70,7 +70,7 @@ class JobContext:
         configs = [config | {"action": "redact"} for config in wanted]
         if not configs:
             return JudgedText(thread_id, text)
-        guards = (await self.contexts.guards.prepare(configs, CallPurpose(thread_id, agent["id"]))).output
+        guards = (await self.contexts.prepare_guards(configs, CallPurpose(thread_id, agent["id"]))).output
         judged = await guards.judge_text(text)
         return JudgedText(thread_id, "" if judged.value == REDACTED else judged.value, judged.triggers)
 

@@ -1,6 +1,6 @@
 """Retention: idle threads and files without a message are removed after their time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,14 +10,16 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
 from ai_agents.core.exceptions import Conflict
 from ai_agents.core.ids import format_time
 from ai_agents.core.types import JsonObject
+from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import jobs, processes, thread_log
+from ai_agents.store.database import Database
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import FileTable, JobTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
 from ai_agents.store.threads import delete_thread
 from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids, next_ids
 
 KIND = "retention"
-LOOK_EVERY_S = 60.0
+_LOOK_EVERY_S = 60.0
 EVERY_S = 3600.0
 # After this, the receipts of retention jobs are removed.
 _JOBS_KEPT = timedelta(days=30)
@@ -34,6 +36,19 @@ def request_retention(connection: Connection, periods: Mapping[str, int | None])
     if (waiting := jobs.find_open(connection, KIND, KIND)) is not None:
         return str(waiting["id"])
     return jobs.request(connection, None, KIND, KIND, payload=dict(periods))
+
+
+def retention_tasks(
+    database: Database, periods: Mapping[str, int | None], wake: Callable[[Sequence[str]], None]
+) -> list[PeriodicTask]:
+    """The periodic task that requests the retention job; none where everything is kept for ever."""
+
+    async def request() -> None:
+        job_id = await database.write(lambda c: request_retention(c, periods))
+        if job_id is not None:
+            wake([job_id])
+
+    return [PeriodicTask(_LOOK_EVERY_S, request)] if any(periods.values()) else []
 
 
 async def remove_expired(context: JobContext, job: ClaimedJob) -> Effect:

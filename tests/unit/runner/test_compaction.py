@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents import RunStore, ThreadStore, ToolRegistry
+from ai_agents.context.builder import oldest_half
 from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
-from ai_agents.context.compaction import oldest_half
 from ai_agents.core.exceptions import ContextExceeded, ContextOverflow
 from ai_agents.core.tokens import estimate_message
 from ai_agents.core.types import ModelMessage, ModelRequest, TextPart

@@ -180,7 +180,7 @@ async def test_jobs_that_one_process_cannot_publish_are_left_to_another(make_ben
     job_id = await bench.ask_for("title")
     database = bench.conn.database
 
-    CeleryJobs(database, "redis://127.0.0.1:1/0").wake([job_id])
+    CeleryJobs(database, "redis://127.0.0.1:1/0", retention={}).wake([job_id])
 
     async def taken() -> list[str]:
         return await database.write(lambda c: jobs.take_unsent(c, again_after_s=60, limit=9))
