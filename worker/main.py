@@ -11,7 +11,7 @@ from celery.signals import worker_shutting_down
 # How long jobs may go on after SIGTERM; jobs that are not done by then go back into the queue.
 GRACE_S = 30.0
 
-celery = Celery("worker", include=["worker.tasks", "worker.periodic"])
+celery = Celery("worker", include=["worker.runtime", "worker.periodic"])
 celery.config_from_object("worker.configuration")
 
 

@@ -23,7 +23,7 @@ _STOP_WITHIN_S = 5.0
 
 
 class PeriodicThread:
-    """A thread with an event loop that runs the periodic tasks from `start` to `stop`."""
+    """A thread with an event loop that runs the periodic tasks from its making to `stop`."""
 
     def __init__(self, settings: Settings) -> None:
         self._worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
@@ -31,9 +31,6 @@ class PeriodicThread:
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = Thread(target=self._run, name="periodic-tasks", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -75,7 +72,6 @@ def start(**_: object) -> None:
     """Start the thread when the worker takes jobs."""
     global _thread  # noqa: PLW0603 - Celery calls this by signal and has no place to keep an object in
     _thread = PeriodicThread(Settings())
-    _thread.start()
 
 
 @worker_shutting_down.connect

@@ -1,4 +1,4 @@
-"""One event loop per process of the pool, for all jobs of the process.
+"""The job of the workers, and one event loop per process of the pool, for all its jobs.
 
 A connection pool belongs to the loop that it was opened on. One loop for the life of the process means that pools are
 opened once and used by every job. The loop runs in a thread of its own, also between jobs, so that jobs can finish
@@ -6,18 +6,25 @@ publishing and connections to Redis stay alive.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from threading import Thread
 from typing import Any, TypeVar
 
+from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown
 
+from ai_agents.core.exceptions import DatabaseUnavailable
 from app.container import Container, open_container
+from app.job_queue import TASK
 from app.settings import Settings
 
 JOB_TIME_LIMIT_S = 600
+# How many other due jobs a process runs at the same time as the one that it was sent.
+OTHERS = 7
 _CLOSING_S = 10.0
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -89,3 +96,19 @@ def close(**_: object) -> None:
     if _current is not None:
         _current.close()
         _current = None
+
+
+@shared_task(name=TASK)
+def run_job(job_id: str) -> None:
+    """Carry out this job, if it is due and unclaimed, and some other due jobs."""
+    process = current()
+    process.run(_run_job(process, job_id))
+
+
+async def _run_job(process: Runtime, job_id: str) -> None:
+    try:
+        container = await process.container()
+        await container.job_runner.run_with_others(job_id, others=OTHERS)
+    except DatabaseUnavailable:
+        # The row is still there, and will be published again.
+        _log.warning("database unavailable, a job is done later", extra={"job_id": job_id})

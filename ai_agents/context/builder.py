@@ -6,7 +6,7 @@ system prompt: its text comes from users and tools.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -146,15 +146,8 @@ def model_settings(agent: Mapping[str, Any]) -> ModelSettings:
     """The agent's settings for its model; the provider decides on those that are not set."""
     settings = agent.get("settings") or {}
     stop = settings.get("stop") or ()
-    return ModelSettings(
-        temperature=settings.get("temperature"),
-        top_p=settings.get("top_p"),
-        max_tokens=settings.get("max_tokens"),
-        stop=(stop,) if isinstance(stop, str) else tuple(stop),
-        reasoning=settings.get("reasoning"),
-        timeout_s=settings.get("timeout_s"),
-        api=settings.get("api"),
-    )
+    known = {each.name: settings.get(each.name) for each in fields(ModelSettings)}
+    return ModelSettings(**known | {"stop": (stop,) if isinstance(stop, str) else tuple(stop)})
 
 
 class _Sized(NamedTuple):

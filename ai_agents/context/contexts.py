@@ -32,46 +32,6 @@ class CallPurpose:
     user_id: str | None = None
 
 
-class SideCalls:
-    """Makes model calls and records what they used."""
-
-    def __init__(self, database: Database, models: ModelSelector, tokens: SavedTokenEstimator) -> None:
-        self._database = database
-        self._models = models
-        self._tokens = tokens
-
-    async def complete(self, provider: Provider, request: ModelRequest, purpose: CallPurpose) -> ModelResponse:
-        """A model's whole response. The call is recorded, also where it fails. Raises what the provider raises."""
-        await self._models.catalogue.load()
-        tokens = self._tokens.for_model(provider.name, request.model)
-        input_tokens = sum(map(tokens.message, request.messages)) + tokens.text(request.system or "")
-        meter = Meter(tokens, self._models.catalogue, input_tokens=input_tokens)
-        try:
-            response = await provider.complete(request)
-        except AIAgentsError as error:
-            await self._record(meter.aborted("failed", (), error), purpose)
-            raise
-        except asyncio.CancelledError:
-            await asyncio.shield(self._record(meter.aborted("cancelled", ()), purpose))
-            raise
-        await self._record(meter.completed(response), purpose)
-        return response
-
-    def ask_judges(self, purpose: CallPurpose) -> Ask:
-        """How guardrails ask the models of their judges."""
-
-        async def ask(provider: str, request: ModelRequest) -> ModelResponse:
-            found, _ = self._models.choose({"provider": provider, "model": request.model})
-            return await self.complete(found, request, purpose)
-
-        return ask
-
-    async def _record(self, call: CallRecord, purpose: CallPurpose) -> None:
-        """In a transaction of its own: the call was made and paid for, even if its answer is useless."""
-        with suppress(DatabaseUnavailable):
-            await self._database.write(lambda c: insert_call(c, call, **asdict(purpose)))
-
-
 class StageGuards(NamedTuple):
     """An agent's guardrails at each stage; either may be empty."""
 
@@ -97,11 +57,11 @@ class Contexts:
         blobs: BlobStore | None = None,
         judges_fail_open: bool = False,
     ) -> None:
+        self._database = database
         self.agents = AgentCache()
         self.models = ModelSelector(provider, providers, models or ModelCatalogue())
         self.tokens = SavedTokenEstimator(database)
         self.requests = RequestBuilder(self.models, self.tokens, tools=tools, memory=memory, blobs=blobs)
-        self.side_calls = SideCalls(database, self.models, self.tokens)
         self._judges_fail_open = judges_fail_open
 
     async def refresh(self) -> None:
@@ -116,8 +76,39 @@ class Contexts:
         """
         if configs:
             await asyncio.to_thread(build_guardrails, configs)
-        ask, fails_open = self.side_calls.ask_judges(purpose), self._judges_fail_open
+        ask, fails_open = self._ask_judges(purpose), self._judges_fail_open
         return StageGuards(
             input=Guards(configs, "input", ask=ask, fails_open=fails_open),
             output=Guards(configs, "output", ask=ask, fails_open=fails_open),
         )
+
+    async def complete(self, provider: Provider, request: ModelRequest, purpose: CallPurpose) -> ModelResponse:
+        """A model's whole response. The call is recorded, also where it fails. Raises what the provider raises."""
+        await self.models.catalogue.load()
+        tokens = self.tokens.for_model(provider.name, request.model)
+        input_tokens = sum(map(tokens.message, request.messages)) + tokens.text(request.system or "")
+        meter = Meter(tokens, self.models.catalogue, input_tokens=input_tokens)
+        try:
+            response = await provider.complete(request)
+        except AIAgentsError as error:
+            await self._record(meter.aborted("failed", (), error), purpose)
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self._record(meter.aborted("cancelled", ()), purpose))
+            raise
+        await self._record(meter.completed(response), purpose)
+        return response
+
+    def _ask_judges(self, purpose: CallPurpose) -> Ask:
+        """How guardrails ask the models of their judges."""
+
+        async def ask(provider: str, request: ModelRequest) -> ModelResponse:
+            found, _ = self.models.choose({"provider": provider, "model": request.model})
+            return await self.complete(found, request, purpose)
+
+        return ask
+
+    async def _record(self, call: CallRecord, purpose: CallPurpose) -> None:
+        """In a transaction of its own: the call was made and paid for, even if its answer is useless."""
+        with suppress(DatabaseUnavailable):
+            await self._database.write(lambda c: insert_call(c, call, **asdict(purpose)))

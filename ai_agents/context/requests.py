@@ -39,13 +39,10 @@ class AgentCache:
     def get(self, connection: Connection, agent_id: str, version: int) -> Agent:
         """The agent at this version. Raises `AgentNotFound`."""
         key = (agent_id, version)
-        agent = self._agents.get(key)
-        if agent is None:
-            agent = self._agents[key] = get_version(connection, agent_id, version)
-            if len(self._agents) > _MAX_AGENTS:
-                self._agents.popitem(last=False)
-        else:
-            self._agents.move_to_end(key)
+        agent = self._agents[key] = self._agents.get(key) or get_version(connection, agent_id, version)
+        self._agents.move_to_end(key)
+        if len(self._agents) > _MAX_AGENTS:
+            self._agents.popitem(last=False)
         return agent
 
     def find(self, agent_id: str, version: int) -> Agent | None:

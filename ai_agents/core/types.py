@@ -179,11 +179,6 @@ class Usage:
             counts["estimated"] = True
         return counts
 
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any] | None) -> "Usage":
-        """The inverse of `to_dict`; None gives the empty usage."""
-        return cls(**row) if row else cls()
-
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:

@@ -86,7 +86,7 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
         attempt=row["attempt"],
         fence=row["fence"],
         message_id=row["message_id"] or "",
-        usage=Usage.from_dict(row["usage"]),
+        usage=Usage(**row["usage"]) if row["usage"] else Usage(),
         # Without usage there was no call yet, which costs nothing.
         cost=Decimal(0) if row["usage"] is None else cost_from_dict(row["cost"]),
         reset_seq=reset_seq,

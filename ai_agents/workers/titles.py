@@ -65,7 +65,7 @@ async def _ask_model(context: JobContext, agent: Agent, messages: Sequence[Model
         purpose = CallPurpose(job.thread_id, agent["id"])
         records = [("conversation", "\n".join(transcript.lines(messages)))]
         request = transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
-        response = await context.contexts.side_calls.complete(provider, request, purpose)
+        response = await context.contexts.complete(provider, request, purpose)
         return tidy(transcript.answer_text(response))
     except AIAgentsError as error:
         if error.retryable and job.attempts < MAX_ATTEMPTS:

@@ -42,5 +42,5 @@ async def _tell_and_wait(key: str) -> None:
 def main() -> None:
     """Run the worker with this module's jobs, and with a short time for them after SIGTERM."""
     worker.main.GRACE_S = 0.5
-    worker.main.celery.conf.include = ["worker.tasks", "tests.worker.probed_worker"]
+    worker.main.celery.conf.include = ["worker.runtime", "tests.worker.probed_worker"]
     worker.main.run()
