@@ -2,7 +2,6 @@
 
 from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.workers.background import InProcessJobs
-from ai_agents.workers.job_context import parse_model
 
 
 async def connect(
@@ -15,5 +14,5 @@ async def connect(
     Raises `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not answer.
     """
     conn = await open_handle(url, redis_url=redis_url, pool_size=pool_size)
-    conn.executor.background = InProcessJobs(conn.database, owner=conn.executor.owner, model=parse_model(job_model))
+    conn.executor.background = InProcessJobs(conn.database, owner=conn.executor.owner, model=job_model)
     return conn

@@ -33,7 +33,7 @@ from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.registry import default_registry, load_tools
 from ai_agents.tools.toolbox import Toolbox
 from ai_agents.workers.background import InProcessJobs
-from ai_agents.workers.job_context import JobContext, parse_model
+from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from app.job_queue import CeleryJobs
 from app.key_files import admin_key, encryption_keys
@@ -87,7 +87,7 @@ class Container:
             auto_title=settings.auto_title,
             judges_fail_open=settings.judge_fails_open,
         )
-        context = JobContext(conn.database, self.runner.contexts, parse_model(settings.job_model), self.attachments)
+        context = JobContext(conn.database, self.runner.contexts, settings.job_model, self.attachments)
         self.job_runner = JobRunner(context, owner=conn.executor.owner)
 
 
@@ -123,7 +123,7 @@ def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachmen
     return InProcessJobs(
         conn.database,
         owner=conn.executor.owner,
-        model=parse_model(settings.job_model),
+        model=settings.job_model,
         attachments=attachments,
         retention=settings.retention,
     )

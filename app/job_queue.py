@@ -83,20 +83,16 @@ class CeleryJobs:
 
     def _send(self, job_ids: Sequence[str]) -> None:
         if self._celery is None:
-            self._celery = self._connect()
+            from celery import Celery
+
+            self._celery = Celery("ai-agents", broker=self._redis_url, set_as_current=False)
+            self._celery.conf.broker_transport_options = {
+                "visibility_timeout": VISIBILITY_TIMEOUT_S,
+                # A Redis that hangs or is down must not block the process.
+                "socket_timeout": 5,
+                "socket_connect_timeout": 2,
+                "max_retries": 0,
+            }
         with self._celery.connection_for_write() as connection, self._celery.amqp.Producer(connection) as producer:
             for job_id in job_ids:
                 self._celery.send_task(TASK, [job_id], queue=QUEUE, ignore_result=True, retry=False, producer=producer)
-
-    def _connect(self) -> "Celery":
-        from celery import Celery
-
-        made = Celery("ai-agents", broker=self._redis_url, set_as_current=False)
-        made.conf.broker_transport_options = {
-            "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            # A Redis that hangs or is down must not block the process.
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
-            "max_retries": 0,
-        }
-        return made

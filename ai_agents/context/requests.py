@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -121,44 +121,36 @@ def has_files(messages: Iterable[ModelMessage]) -> bool:
     return any(isinstance(part, FilePart) for message in messages for part in message.parts)
 
 
+@dataclass(frozen=True, slots=True)
 class RequestBuilder:
     """Builds the requests of agents.
 
     `memory` is the strategy of agents that name none; `blobs` holds the bytes of attached files (None: none is kept).
     """
 
-    def __init__(
-        self,
-        models: ModelSelector,
-        tokens: SavedTokenEstimator,
-        *,
-        tools: ToolSource,
-        memory: MemoryStrategy | None = None,
-        blobs: BlobStore | None = None,
-    ) -> None:
-        self.blobs = blobs
-        self._models = models
-        self._tokens = tokens
-        self._tools = tools
-        self._memory = memory
+    models: ModelSelector
+    tokens: SavedTokenEstimator
+    tools: ToolSource
+    memory: MemoryStrategy | None = None
+    blobs: BlobStore | None = None
 
     def strategy(self, agent: Agent) -> MemoryStrategy:
         """The agent's memory strategy, else the default. Raises `InvalidRequest`."""
         if agent["memory"]:
             return strategy_from_config(agent["memory"])
-        return self._memory or get_memory_strategy(_DEFAULT_MEMORY, max_tokens=_DEFAULT_WINDOW_TOKENS)
+        return self.memory or get_memory_strategy(_DEFAULT_MEMORY, max_tokens=_DEFAULT_WINDOW_TOKENS)
 
     def read_window(
         self, history: History, agent: Agent, provider: str, model: str, strategy: MemoryStrategy
     ) -> Window:
         """The messages that the strategy chooses for this model."""
-        size = input_budget(self._models.catalogue.window(provider, model), model_settings(agent))
-        estimate = self._tokens.for_model(provider, model).message
+        size = input_budget(self.models.catalogue.window(provider, model), model_settings(agent))
+        estimate = self.tokens.for_model(provider, model).message
         return strategy.fitted(max_tokens=size, estimate=estimate).window(history)
 
     def resolve_tools(self, connection: Connection, agent: Agent) -> ToolSet:
         """The tools that the agent has now."""
-        return self._tools.resolve(connection, agent["tools"]) if agent["tools"] else ToolSet()
+        return self.tools.resolve(connection, agent["tools"]) if agent["tools"] else ToolSet()
 
     def build(
         self, agent: Agent, window: Window, provider: str, model: str, *, tools: ToolSet, allow_overflow: bool = False
@@ -171,7 +163,7 @@ class RequestBuilder:
         if has_files(window.messages):
             planned = plan_files(
                 window.messages,
-                self._models.file_rules(provider, model),
+                self.models.file_rules(provider, model),
                 strict=not allow_overflow,
                 guarded_by=guards_key(agent["guardrails"], "input") if agent["guardrails"] else None,
             )
@@ -182,8 +174,8 @@ class RequestBuilder:
             provider=provider,
             model=model,
             tools=tools.definitions if tools.tools else (),
-            estimator=self._tokens,
-            window_tokens=self._models.catalogue.window(provider, model),
+            estimator=self.tokens,
+            window_tokens=self.models.catalogue.window(provider, model),
             allow_overflow=allow_overflow,
         )
 
@@ -196,7 +188,7 @@ class RequestBuilder:
         if self.blobs is None:
             raise UnsupportedAttachment("Files are not kept here: the runner has no storage.", loc=files[0][1])
         try:
-            provider, model = self._models.choose(agent)
+            provider, model = self.models.choose(agent)
         except ProviderNotConfigured:
             return  # the run fails with this error
         check_files(files, provider.capabilities(model).files)

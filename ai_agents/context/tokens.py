@@ -162,45 +162,37 @@ def save_ratios(connection: Connection, calibrations: Sequence[Calibration]) -> 
     connection.execute(statement, [{**asdict(known), "updated_at": now} for known in rows])
 
 
+@dataclass(slots=True)
 class Meter:
-    """Counts one turn's calls of one model. `input_tokens` is the estimate for its first request.
+    """Counts one turn's calls of one model. `input_tokens` is the estimate for its next request.
 
     `estimator` learns from the first usage that the provider reports, where `uncalibrated_tokens` was the estimate;
     later requests hold more than was estimated.
     """
 
-    def __init__(
-        self,
-        tokens: Calibration,
-        catalogue: ModelCatalogue,
-        *,
-        input_tokens: int,
-        estimator: TokenEstimator | None = None,
-        uncalibrated_tokens: int = 0,
-    ) -> None:
-        self._tokens = tokens
-        self._catalogue = catalogue
-        self._input_tokens = input_tokens
-        self._estimator = estimator
-        self._uncalibrated_tokens = uncalibrated_tokens
+    tokens: Calibration
+    catalogue: ModelCatalogue
+    input_tokens: int
+    estimator: TokenEstimator | None = None
+    uncalibrated_tokens: int = 0
 
     def completed(self, response: ModelResponse) -> CallRecord:
         """A call that was answered."""
         usage = _checked(response.usage)
-        if self._estimator is not None and not usage.estimated:
-            self._estimator.observe(
-                self._tokens.provider, self._tokens.model, self._uncalibrated_tokens, usage.input_tokens
+        if self.estimator is not None and not usage.estimated:
+            self.estimator.observe(
+                self.tokens.provider, self.tokens.model, self.uncalibrated_tokens, usage.input_tokens
             )
-            self._estimator = None
+            self.estimator = None
         if usage.input_tokens is not None:
-            self._input_tokens = usage.input_tokens
+            self.input_tokens = usage.input_tokens
         said = sum(map(estimate_part, response.parts)) if usage.output_tokens is None else usage.output_tokens
-        self._input_tokens += said
+        self.input_tokens += said
         return self._call(usage, "completed", response.model)
 
     def tool_result(self, result: ToolResultPart) -> None:
         """Count a tool's result, which is part of the next request."""
-        self._input_tokens += self._tokens.calibrated(estimate_part(result))
+        self.input_tokens += self.tokens.calibrated(estimate_part(result))
 
     def aborted(
         self, outcome: CallStatus, shown: Sequence[TextPart | ReasoningPart], error: AIAgentsError | None = None
@@ -212,9 +204,9 @@ class Meter:
             return self._call(reported, outcome)  # the answer was whole, and void
         if refused and reported == Usage():
             return self._call(Usage(input_tokens=0, output_tokens=0), outcome)
-        counted = self._tokens.calibrated(sum(map(estimate_part, shown)))
+        counted = self.tokens.calibrated(sum(map(estimate_part, shown)))
         usage = Usage(
-            input_tokens=self._input_tokens if reported.input_tokens is None else reported.input_tokens,
+            input_tokens=self.input_tokens if reported.input_tokens is None else reported.input_tokens,
             # A report from before the end misses what came after it.
             output_tokens=max(counted, reported.output_tokens or 0),
             cached_input_tokens=reported.cached_input_tokens,
@@ -225,12 +217,12 @@ class Meter:
 
     def lost(self) -> CallRecord:
         """The call that was under way when the run's former process died: only its request is known."""
-        return self._call(Usage(input_tokens=self._input_tokens, estimated=True), "lost")
+        return self._call(Usage(input_tokens=self.input_tokens, estimated=True), "lost")
 
     def _call(self, usage: Usage, outcome: CallStatus, answered_by: str | None = None) -> CallRecord:
-        provider, model = self._tokens.provider, self._tokens.model
+        provider, model = self.tokens.provider, self.tokens.model
         names = [model, answered_by] if isinstance(answered_by, str) and answered_by else [model]
-        return CallRecord(provider, model, usage, self._catalogue.cost(provider, names, usage), outcome)
+        return CallRecord(provider, model, usage, self.catalogue.cost(provider, names, usage), outcome)
 
 
 def _checked(usage: Usage) -> Usage:

@@ -5,7 +5,7 @@ clients see; an answer that has to be JSON is judged by the values in it. Each r
 tool call as a whole.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,9 +44,7 @@ class RunGuards:
         self._findings.clear()
         return found
 
-    def guard_answer(
-        self, *, shows_reasoning: bool, is_json: bool, tool_names: Collection[str]
-    ) -> "AnswerGuard | None":
+    def guard_answer(self, *, shows_reasoning: bool, is_json: bool, tool_names: Set[str]) -> "AnswerGuard | None":
         """The guard of the next answer; None where the agent judges no output."""
         if not self._guards.output:
             return None
@@ -89,13 +87,7 @@ class AnswerGuard:
     """One answer, from the provider's events to the events that may leave. It adds what it finds to `findings`."""
 
     def __init__(
-        self,
-        guards: Guards,
-        findings: list[Finding],
-        *,
-        shows_reasoning: bool,
-        is_json: bool,
-        tool_names: Collection[str],
+        self, guards: Guards, findings: list[Finding], *, shows_reasoning: bool, is_json: bool, tool_names: Set[str]
     ) -> None:
         self._guards = guards
         self._findings = findings

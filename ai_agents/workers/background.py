@@ -29,7 +29,7 @@ class InProcessJobs:
         database: Database,
         *,
         owner: str,
-        model: tuple[str, str] | None = None,
+        model: str | None = None,
         attachments: Attachments | None = None,
         retention: Mapping[str, int | None] | None = None,
     ) -> None:

@@ -36,7 +36,6 @@ from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_i
 KIND = "erase_user"
 _LOOK_AGAIN_S = 1.0
 Step = Callable[[Connection], Count]
-Find = Callable[..., list[str]]
 
 
 def request_erasure(connection: Connection, user_id: str) -> Job:
@@ -101,7 +100,7 @@ class _Erasure:
 
         self._removed = await self._context.database.write(do, long=True)
 
-    async def _do_each(self, find: Find, step: Callable[[Connection, str], Count]) -> None:
+    async def _do_each(self, find: Callable[..., list[str]], step: Callable[[Connection, str], Count]) -> None:
         """The step for each id that is found, in a transaction of its own."""
         async for found_id in all_ids(self._context.database, find):
             await self._do(lambda c, found_id=found_id: step(c, found_id))  # type: ignore[misc]  # of the default's type

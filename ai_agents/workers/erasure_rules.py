@@ -28,8 +28,6 @@ class UserInThread:
 
 
 Count = Mapping[str, int]
-RedactThread = Callable[[Connection, UserInThread], Count]
-RedactAll = Callable[[Connection, str], Count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +43,8 @@ class ErasureRule:
     columns: Set[str]
     otherwise: str = ""
     deleted_as: str | None = None
-    redact: RedactAll | None = None
-    redact_thread: RedactThread | None = None
+    redact: Callable[[Connection, str], Count] | None = None
+    redact_thread: Callable[[Connection, UserInThread], Count] | None = None
 
     def delete_own(self, connection: Connection, user_id: str) -> Count:
         """Delete the user's rows, if the rule says so; how many there were."""

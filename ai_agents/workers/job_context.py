@@ -47,20 +47,20 @@ class JudgedText:
 class JobContext:
     """What handlers of jobs use.
 
-    `model` is the provider and model for titles and summaries; None means the agent's own. `attachments` is None in a
+    `model` is `provider:model` for titles and summaries; None means the agent's own. `attachments` is None in a
     process without a storage of files.
     """
 
     database: Database
     contexts: Contexts
-    model: tuple[str, str] | None = None
+    model: str | None = None
     attachments: Attachments | None = None
 
     def choose(self, agent: Agent) -> tuple[Provider, str]:
         """The provider and model for a job of this agent. Raises `ProviderNotConfigured`."""
         if self.model is None:
             return self.contexts.models.choose(agent)
-        provider, model = self.model
+        provider, _, model = self.model.partition(":")
         return self.contexts.models.choose({"provider": provider, "model": model})
 
     async def judge(self, agent: Agent, text: str, *, thread_id: str) -> JudgedText:
@@ -135,11 +135,3 @@ def agent_of_thread(connection: Connection, thread_id: str) -> Agent | None:
     )
     row = connection.execute(found).one_or_none()
     return None if row is None else get_version(connection, row.id, row.version)
-
-
-def parse_model(name: str | None) -> tuple[str, str] | None:
-    """`provider:model` as a pair; None for None."""
-    if name is None:
-        return None
-    provider, _, model = name.partition(":")
-    return provider, model

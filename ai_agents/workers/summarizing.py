@@ -50,11 +50,6 @@ class _Stretch:
     messages: tuple[ModelMessage, ...]
     more: bool
 
-    @property
-    def covers_through_seq(self) -> int:
-        """The last message that the new summary covers."""
-        return int(self.messages[-1].seq or 0)
-
 
 async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
     """The effect that adds the job's summary. Raises as the provider does."""
@@ -95,19 +90,20 @@ def _excerpts(stretch: _Stretch) -> str:
 
 
 def _write(connection: Connection, thread_id: str, stretch: _Stretch, text: str) -> JsonObject:
+    through_seq = stretch.messages[-1].seq or 0
     written = summaries.add(
         connection,
         thread_id,
         text,
-        covers_through_seq=stretch.covers_through_seq,
+        covers_through_seq=through_seq,
         expected_covers=stretch.covers,
         expected_text=stretch.old_text,
     )
     if not written:
         return {"written": False, "reason": "The summary has changed meanwhile."}
     if stretch.more:
-        jobs.request(connection, thread_id, "summarize", jobs.range_after(stretch.covers_through_seq))
-    return {"written": True, "covers_through_seq": stretch.covers_through_seq}
+        jobs.request(connection, thread_id, "summarize", jobs.range_after(through_seq))
+    return {"written": True, "covers_through_seq": through_seq}
 
 
 def _read(connection: Connection, context: JobContext, thread_id: str, range_key: str) -> _Stretch | None:
