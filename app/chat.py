@@ -19,7 +19,9 @@ def chat(url: str, *, key: str, agent_id: str | None, thread_id: str | None) -> 
     timeout = httpx.Timeout(10.0, read=None)  # an answer takes as long as the service lets it
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=timeout) as client:
         try:
-            thread_id = thread_id or _new_thread(client, agent_id or _find_agent(client))
+            if not thread_id:
+                made = _get_json(client.post("/threads", json={"agent_id": agent_id or _find_agent(client)}))
+                thread_id = str(made["id"])
             print(f"Thread {thread_id}. An empty line or Ctrl+D ends.", file=sys.stderr)
             for line in _lines():
                 _send(client, thread_id, line)
@@ -42,10 +44,6 @@ def _find_agent(client: httpx.Client) -> str:
             return str(agent["id"])
     made = _get_json(client.post("/agents", json={"name": _AGENT, "system_prompt": "You are a helpful assistant."}))
     return str(made["id"])
-
-
-def _new_thread(client: httpx.Client, agent_id: str) -> str:
-    return str(_get_json(client.post("/threads", json={"agent_id": agent_id}))["id"])
 
 
 def _send(client: httpx.Client, thread_id: str, content: str) -> None:

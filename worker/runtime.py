@@ -101,13 +101,12 @@ def close(**_: object) -> None:
 @shared_task(name=TASK)
 def run_job(job_id: str) -> None:
     """Carry out this job, if it is due and unclaimed, and some other due jobs."""
-    process = current()
-    process.run(_run_job(process, job_id))
+    current().run(_run_job(job_id))
 
 
-async def _run_job(process: Runtime, job_id: str) -> None:
+async def _run_job(job_id: str) -> None:
     try:
-        container = await process.container()
+        container = await current().container()
         await container.job_runner.run_with_others(job_id, others=OTHERS)
     except DatabaseUnavailable:
         # The row is still there, and will be published again.

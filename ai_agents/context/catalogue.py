@@ -218,8 +218,7 @@ def _snapshot() -> Any:
 
 def context_window(provider: str, model: str) -> int:
     """Tokens that the model takes, question and answer together."""
-    found = longest_prefix(_WINDOWS, provider, model)
-    return DEFAULT_WINDOW if found is None else found
+    return longest_prefix(_WINDOWS, provider, model) or DEFAULT_WINDOW
 
 
 def longest_prefix(known: Mapping[str, T], provider: str, model: str) -> T | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder
-from ai_agents.context.tokens import Meter, SavedTokenEstimator
+from ai_agents.context.tokens import Meter, TokenEstimator
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
 from ai_agents.core.types import ModelRequest, ModelResponse
 from ai_agents.guardrails.guards import Guards
@@ -60,14 +60,14 @@ class Contexts:
         self._database = database
         self.agents = AgentCache()
         self.models = ModelSelector(provider, providers, models or ModelCatalogue())
-        self.tokens = SavedTokenEstimator(database)
+        self.tokens = TokenEstimator()
         self.requests = RequestBuilder(self.models, self.tokens, tools=tools, memory=memory, blobs=blobs)
         self._judges_fail_open = judges_fail_open
 
     async def refresh(self) -> None:
         """Load the list of models and what is known of their tokens, once; save what was learned since."""
         await self.models.catalogue.load()
-        await self.tokens.synchronize()
+        await self.tokens.synchronize(self._database)
 
     async def prepare_guards(self, configs: Sequence[Mapping[str, Any]], purpose: CallPurpose) -> StageGuards:
         """The guardrails with these configurations. They are compiled in a thread, which may take a second.

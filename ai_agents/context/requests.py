@@ -10,7 +10,7 @@ from ai_agents.attachments.formatting import check_files, load_files, plan_files
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
 from ai_agents.context.catalogue import ModelCatalogue, input_budget
-from ai_agents.context.tokens import SavedTokenEstimator
+from ai_agents.context.tokens import TokenEstimator
 from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
 from ai_agents.core.rows import Agent, ModelName
 from ai_agents.core.types import FilePart, Loc, ModelMessage, ModelRequest
@@ -129,7 +129,7 @@ class RequestBuilder:
     """
 
     models: ModelSelector
-    tokens: SavedTokenEstimator
+    tokens: TokenEstimator
     tools: ToolSource
     memory: MemoryStrategy | None = None
     blobs: BlobStore | None = None

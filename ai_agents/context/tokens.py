@@ -82,11 +82,20 @@ class TokenEstimator:
     def __init__(self, calibrations: Iterable[Calibration] = ()) -> None:
         self._known: dict[tuple[str, str], Calibration] = {}
         self._saved: dict[tuple[str, str], Calibration] = {}
+        self._is_loaded = False
         self._know(calibrations)
 
     def _know(self, calibrations: Iterable[Calibration]) -> None:
         self._known = {(known.provider, known.model): known for known in calibrations}
         self._saved = dict(self._known)
+
+    async def synchronize(self, database: Database) -> None:
+        """Load what earlier processes learned, once; save what this process learned since."""
+        if not self._is_loaded:
+            self._is_loaded = True
+            self._know(await database.read(load_ratios, long=True))
+        if unsaved := self.take_unsaved():
+            await database.write(lambda c: save_ratios(c, unsaved))
 
     def for_model(self, provider: str, model: str) -> Calibration:
         """The counter for this model, with its ratio as it is now."""
@@ -120,23 +129,6 @@ class TokenEstimator:
     def _moved(self, key: tuple[str, str], known: Calibration) -> bool:
         saved = self._saved.get(key)
         return saved is None or abs(known.ratio - saved.ratio) > _MIN_CHANGE * saved.ratio
-
-
-class SavedTokenEstimator(TokenEstimator):
-    """An estimator whose ratios last in the database."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__()
-        self._database = database
-        self._loaded = False
-
-    async def synchronize(self) -> None:
-        """Load what earlier processes learned, once; save what this process learned since."""
-        if not self._loaded:
-            self._loaded = True
-            self._know(await self._database.read(load_ratios, long=True))
-        if unsaved := self.take_unsaved():
-            await self._database.write(lambda c: save_ratios(c, unsaved))
 
 
 def load_ratios(connection: Connection) -> list[Calibration]:

@@ -49,6 +49,10 @@ def read_context(
     tools = requests.resolve_tools(connection, agent)
     built = requests.build(agent, window, provider, model, tools=tools, allow_overflow=True)
     left_out = _left_out(history, window, built, contexts.tokens.for_model(provider, model))
+    messages: list[ViewedMessage] = [
+        {"seq": each.seq, "role": each.role, "parts": [*map(part_to_public, message.parts)], "tokens": each.tokens}
+        for message, each in zip(built.request.messages, built.account.messages, strict=True)
+    ]
     may_see_agent = is_admin or can(access.agent_role, "viewer")
     return {
         "provider": provider,
@@ -56,7 +60,7 @@ def read_context(
         "strategy": chosen.name,
         "system": built.request.system if may_see_agent else None,
         "summary": window.summary,
-        "messages": _messages(built),
+        "messages": messages,
         "tools": [cast("ViewedTool", asdict(tool)) for tool in built.request.tools] if may_see_agent else None,
         "tokens": {
             "total": built.account.total_tokens,
@@ -66,18 +70,6 @@ def read_context(
         },
         "left_out": [cast("LeftOutMessage", asdict(each)) for each in left_out],
     }
-
-
-def _messages(built: BuiltContext) -> list[ViewedMessage]:
-    return [
-        {
-            "seq": message.seq,
-            "role": message.role,
-            "parts": [part_to_public(part) for part in message.parts],
-            "tokens": counted.tokens,
-        }
-        for message, counted in zip(built.request.messages, built.account.messages, strict=True)
-    ]
 
 
 def _left_out(history: History, window: Window, built: BuiltContext, tokens: Calibration) -> list[LeftOut]:

@@ -35,7 +35,6 @@ from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_i
 
 KIND = "erase_user"
 _LOOK_AGAIN_S = 1.0
-Step = Callable[[Connection], Count]
 
 
 def request_erasure(connection: Connection, user_id: str) -> Job:
@@ -90,7 +89,7 @@ class _Erasure:
         connection.execute(update(JobTable).where(*same).values(payload={}))
         return {"removed": self._removed}
 
-    async def _do(self, step: Step) -> None:
+    async def _do(self, step: Callable[[Connection], Count]) -> None:
         def do(connection: Connection) -> dict[str, int]:
             removed = dict(self._removed)
             for name, count in step(connection).items():

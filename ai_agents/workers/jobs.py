@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ThreadNotFound
 from ai_agents.store import jobs
@@ -32,21 +33,20 @@ HANDLERS: Mapping[str, Handler] = {
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class JobRunner:
     """Carries out jobs of one database. `owner` names the process in its claims."""
 
-    def __init__(self, context: JobContext, *, owner: str, time_s: float = JOB_TIME_S) -> None:
-        self.context = context
-        self._database = context.database
-        self._owner = owner
-        self._time_s = time_s
+    context: JobContext
+    owner: str
+    time_s: float = JOB_TIME_S
 
     async def run(self, job_id: str) -> bool:
         """Carry the job out if it is due and unclaimed; whether it began here.
 
         Raises `DatabaseUnavailable`; then the job is tried again later.
         """
-        job = await self._database.write(lambda c: jobs.claim(c, job_id, owner=self._owner, lease_s=LEASE_S))
+        job = await self.context.database.write(lambda c: jobs.claim(c, job_id, owner=self.owner, lease_s=LEASE_S))
         if job is None:
             return False
         renewing = asyncio.create_task(self._renew(job), name=f"renew-job-{job.id}")
@@ -56,7 +56,7 @@ class JobRunner:
             _log.info("job lost to another process", extra={"job_id": job.id})
         except asyncio.CancelledError:
             with suppress(JobLost, DatabaseUnavailable):
-                await asyncio.shield(self._database.write(lambda c: jobs.give_back(c, job)))
+                await asyncio.shield(self.context.database.write(lambda c: jobs.give_back(c, job)))
             raise
         finally:
             renewing.cancel()
@@ -69,7 +69,7 @@ class JobRunner:
         The others are jobs without an attempt so far: a job that crashes the process costs each of them one attempt at
         most. Raises `DatabaseUnavailable`.
         """
-        waiting = await self._database.read(lambda c: jobs.list_due(c, limit=others, untried=True))
+        waiting = await self.context.database.read(lambda c: jobs.list_due(c, limit=others, untried=True))
         job_ids = dict.fromkeys([job_id, *waiting])
         ended = await asyncio.gather(*map(self.run, job_ids), return_exceptions=True)
         for error in ended:
@@ -78,14 +78,14 @@ class JobRunner:
 
     async def _attempt(self, job: ClaimedJob) -> None:
         try:
-            async with asyncio.timeout(self._time_s):
+            async with asyncio.timeout(self.time_s):
                 effect = await HANDLERS[job.kind](self.context, job)
-            await self._database.write(lambda c: jobs.finish(c, job, effect(c)), long=True)
+            await self.context.database.write(lambda c: jobs.finish(c, job, effect(c)), long=True)
         except (JobLost, ThreadNotFound, DatabaseUnavailable):
             # The job is gone, or its row cannot be reached: there is nothing to record.
             raise JobLost from None
         except TimeoutError:
-            await self._fail(job, f"It took longer than {self._time_s:g} s.")
+            await self._fail(job, f"It took longer than {self.time_s:g} s.")
         except AIAgentsError as error:
             await self._fail(job, f"{error.code}: {error}")
         except Exception as error:  # noqa: BLE001  # one job must not end the others
@@ -93,7 +93,7 @@ class JobRunner:
             await self._fail(job, f"{type(error).__name__}: see the log.")
 
     async def _fail(self, job: ClaimedJob, reason: str) -> None:
-        given_up = await self._database.write(lambda c: jobs.fail(c, job, reason[:_LONGEST_REASON]))
+        given_up = await self.context.database.write(lambda c: jobs.fail(c, job, reason[:_LONGEST_REASON]))
         event = "job given up" if given_up else "job failed, trying again later"
         _log.warning(event, extra={"job_id": job.id, "kind": job.kind, "attempt": job.attempts, "reason": reason})
 
@@ -102,7 +102,7 @@ class JobRunner:
         while True:
             await asyncio.sleep(_RENEW_EVERY_S)
             try:
-                await self._database.write(lambda c: jobs.renew(c, job, lease_s=LEASE_S))
+                await self.context.database.write(lambda c: jobs.renew(c, job, lease_s=LEASE_S))
             except JobLost:
                 return
             except DatabaseUnavailable:
