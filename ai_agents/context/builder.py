@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from math import ceil
 from typing import Any, Literal, NamedTuple
 
 from ai_agents.context.catalogue import context_window, input_budget
@@ -118,10 +119,11 @@ def build_request(
     if schema is not None:
         tools_cost += estimate_json(schema)
     summary = _sized(_summary(window))
+    ratio = tokens.ratio
     fixed = system_cost + tools_cost + _cost(summary)
     turns = _turns(_sized(repair(window.messages)), window)
-    kept = _fitting(turns, budget / tokens.ratio - fixed)
-    smallest = tokens.calibrated(fixed + (turns[-1].cost if turns else 0))
+    kept = _fitting(turns, budget / ratio - fixed)
+    smallest = ceil((fixed + (turns[-1].cost if turns else 0)) * ratio)
     if smallest > size and not allow_overflow:
         raise ContextOverflow(f"The newest turn has about {smallest} tokens; {model} takes {size}.")
     messages = [*summary, *_with_gap(kept)]
@@ -129,11 +131,11 @@ def build_request(
     request = ModelRequest(model, sent, system, tuple(tools), settings, output_schema=schema)
     uncalibrated = system_cost + tools_cost + _cost(messages)
     account = ContextAccount(
-        messages=tuple(Counted(each.seq, each.role, tokens.calibrated(cost)) for each, cost in messages),
+        messages=tuple(Counted(each.seq, each.role, ceil(cost * ratio)) for each, cost in messages),
         left_out=_left_out(window, turns, kept, tokens),
-        system_tokens=tokens.calibrated(system_cost),
-        tools_tokens=tokens.calibrated(tools_cost),
-        total_tokens=tokens.calibrated(uncalibrated),
+        system_tokens=ceil(system_cost * ratio),
+        tools_tokens=ceil(tools_cost * ratio),
+        total_tokens=ceil(uncalibrated * ratio),
         uncalibrated_tokens=uncalibrated,
         window_tokens=size,
         budget_tokens=budget,
