@@ -35,16 +35,18 @@ def upgrade(url: str, revision: str = "head") -> None:
     """
     require("alembic")
     from alembic import command
+    from alembic.util import CommandError
 
-    _command(url, lambda config: command.upgrade(config, revision))
+    def work(connection: Connection) -> None:
+        command.upgrade(config_for(connection), revision)
+        connection.commit()
 
-
-def downgrade(url: str, revision: str) -> None:
-    """Undo the migrations after `revision` (`base`: all) and delete their data. Raises `DatabaseUnavailable`."""
-    require("alembic")
-    from alembic import command
-
-    _command(url, lambda config: command.downgrade(config, revision))
+    try:
+        run_on(url, work)
+    except CommandError as error:
+        raise DatabaseUnavailable(
+            f"The database is at a revision that this version does not know (its own is {SCHEMA_REVISION})."
+        ) from error
 
 
 def current(url: str) -> str | None:
@@ -96,21 +98,6 @@ def _current(connection: Connection) -> str | None:
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return found
-
-
-def _command(url: str, run: Callable[["Config"], Any]) -> None:
-    from alembic.util import CommandError
-
-    def work(connection: Connection) -> None:
-        run(config_for(connection))
-        connection.commit()
-
-    try:
-        run_on(url, work)
-    except CommandError as error:
-        raise DatabaseUnavailable(
-            f"The database is at a revision that this version does not know (its own is {SCHEMA_REVISION})."
-        ) from error
 
 
 def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:

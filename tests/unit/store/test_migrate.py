@@ -68,7 +68,11 @@ async def test_tables_made_at_once_equal_migrated_ones(empty_url: str, request: 
 
 
 def test_going_back_to_the_beginning_leaves_nothing(database_url: str) -> None:
-    migrate.downgrade(database_url, "base")
+    def undo(connection: Connection) -> None:
+        command.downgrade(migrate.config_for(connection), "base")
+        connection.commit()
+
+    migrate.run_on(database_url, undo)
     assert migrate.current(database_url) is None
     assert migrate.run_on(database_url, lambda c: inspect(c).get_table_names()) == ["alembic_version"]
     migrate.upgrade(database_url)
