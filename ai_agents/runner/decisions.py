@@ -27,7 +27,7 @@ from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
 _REFUSED = "A person refused this call"
-_EXPIRED = "The call was not made: nobody agreed to it in time."
+_EXPIRED = "The call was not made: no approval came in time."
 
 
 @dataclass(frozen=True, slots=True)
