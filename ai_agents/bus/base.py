@@ -241,8 +241,8 @@ class Bus:
             channel.add_rows(rows)
 
     def listen(self, listener: Callable[[Sequence[LogRow]], None]) -> None:
-        """Call the listener with all rows published here, those of threads that are read here, and each thread's
-        last one.
+        """Call the listener with rows: all that this process publishes, all of threads that are read here, and the last
+        row of other threads.
         """
         self._listeners.append(listener)
 

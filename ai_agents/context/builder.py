@@ -5,17 +5,17 @@ system prompt: its text comes from users and tools.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from math import ceil
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from ai_agents.context.catalogue import context_window, input_budget
 from ai_agents.context.repair import repair
 from ai_agents.context.tokens import SAFETY_MARGIN, Calibration, TokenEstimator
 from ai_agents.core.exceptions import ContextOverflow
-from ai_agents.core.rows import Notice
+from ai_agents.core.rows import Agent, Notice
 from ai_agents.core.tokens import estimate_json, estimate_message, estimate_text, estimate_tool
 from ai_agents.core.types import (
     CountingMethod,
@@ -93,7 +93,7 @@ class BuiltContext:
 
 def build_request(
     *,
-    agent: Mapping[str, Any],
+    agent: Agent,
     window: Window,
     provider: str,
     model: str,
@@ -113,9 +113,9 @@ def build_request(
     settings = model_settings(agent)
     size = context_window(provider, model) if window_tokens is None else window_tokens
     budget = int(input_budget(size, settings) / SAFETY_MARGIN)
-    system = agent.get("system_prompt") or None
+    system = agent["system_prompt"] or None
     system_cost, tools_cost = estimate_text(system or ""), sum(map(estimate_tool, tools))
-    schema = agent.get("output_schema")
+    schema = agent["output_schema"]
     if schema is not None:
         tools_cost += estimate_json(schema)
     summary = _sized(_summary(window))
@@ -144,9 +144,9 @@ def build_request(
     return BuiltContext(request, account)
 
 
-def model_settings(agent: Mapping[str, Any]) -> ModelSettings:
+def model_settings(agent: Agent) -> ModelSettings:
     """The agent's settings for its model; the provider decides on those that are not set."""
-    settings = agent.get("settings") or {}
+    settings = agent["settings"] or {}
     stop = settings.get("stop") or ()
     known = {each.name: settings.get(each.name) for each in fields(ModelSettings)}
     return ModelSettings(**known | {"stop": (stop,) if isinstance(stop, str) else tuple(stop)})

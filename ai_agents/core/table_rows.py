@@ -26,11 +26,16 @@ class MessageRow(TypedDict):
     cost: Money | None
 
 
-class RunRow(TypedDict):
-    """Every column of a run; see `store.models.RunTable`."""
+class RunKey(TypedDict):
+    """Which run it is, and in which thread."""
 
     id: str
     thread_id: str
+
+
+class RunRow(RunKey):
+    """Every column of a run; see `store.models.RunTable`."""
+
     agent_id: str
     agent_version: int
     user_id: str
@@ -78,13 +83,6 @@ class RunValues(TypedDict, total=False):
     started_at: str
     finished_at: str
     notices: list[Notice]
-
-
-class RunKey(TypedDict):
-    """Which run it is, and in which thread."""
-
-    id: str
-    thread_id: str
 
 
 class FileRow(TypedDict):

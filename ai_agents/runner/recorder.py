@@ -289,8 +289,8 @@ class TurnRecorder:
         if self._progress is None:
             return []
         return [
-            TextPart(piece.text) if piece.kind == "text" else ReasoningPart(piece.text)
-            for piece in self._progress.since(1)
+            TextPart(segment.text) if segment.kind == "text" else ReasoningPart(segment.text)
+            for segment in self._progress.since(1)
         ]
 
     @property

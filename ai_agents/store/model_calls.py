@@ -49,7 +49,7 @@ def insert_call(
     agent_id: str | None,
     user_id: str | None,
 ) -> None:
-    """Record a call. `user_id` is the user for whom it was made; without a run it was made for the service."""
+    """Record a call. `user_id` is the user of the run; a call without a run is the service's own."""
     row = {
         "id": call.id,
         "run_id": run_id,

@@ -10,6 +10,7 @@ from ai_agents.core.types import StoredSummary, ToolDefinition
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.providers import anthropic_messages
 from tests.fakes.rules import check
+from tests.support.agents import agent_with
 from tests.support.examples import examples
 from tests.unit.memory.histories import ListHistory, threads
 from tests.wire.requests import CALCULATOR, provider_of
@@ -41,7 +42,7 @@ def test_any_window_of_any_prefix_is_accepted(data: st.DataObject) -> None:
     window = strategy.window(ListHistory(prefix, None if covered is None else StoredSummary("They talked.", covered)))
 
     built = build_request(
-        agent={"system_prompt": "Be brief."},
+        agent=agent_with(system_prompt="Be brief."),
         window=window,
         provider=provider_of(wire),
         model=model,

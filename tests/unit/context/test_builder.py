@@ -14,6 +14,7 @@ from ai_agents.core.parts import text_of
 from ai_agents.core.types import ModelMessage, ModelSettings, StoredSummary, ToolDefinition
 from ai_agents.memory.base import Window
 from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
+from tests.support.agents import agent_with
 from tests.unit.context.rules import check, messages_of_any_kind
 from tests.unit.memory.histories import ListHistory, assistant, calls, exchanges, result, threads, user
 
@@ -21,7 +22,7 @@ TOOL = ToolDefinition("calculator", "Calculates.")
 
 
 def build(window: Window, *, window_tokens: int = 100_000, **options: Any) -> BuiltContext:
-    options = {"agent": {}, "provider": "openai", "model": "test", **options}
+    options = {"provider": "openai", "model": "test", **options, "agent": agent_with(**options.get("agent", {}))}
     return build_request(window=window, window_tokens=window_tokens, **options)
 
 
@@ -95,11 +96,11 @@ def test_agent_settings_prompt_and_tools_are_in_the_request() -> None:
 
 @pytest.mark.parametrize("agent", [{}, {"settings": None}, {"settings": {"on_cut": "keep"}}])
 def test_unset_settings_are_left_to_the_provider(agent: dict[str, Any]) -> None:
-    assert model_settings(agent) == ModelSettings()
+    assert model_settings(agent_with(**agent)) == ModelSettings()
 
 
 def test_a_single_stop_sequence_becomes_a_tuple_of_one() -> None:
-    assert model_settings({"settings": {"stop": "END"}}).stop == ("END",)
+    assert model_settings(agent_with(settings={"stop": "END"})).stop == ("END",)
 
 
 def test_an_empty_prompt_is_none() -> None:
