@@ -263,7 +263,14 @@ def oldest_half(request: ModelRequest) -> tuple[int, int] | None:
 
 
 def _subject(notice: Notice) -> tuple[str, str]:
-    return notice["code"], notice["tool"] if notice["code"] == "tool_missing" else notice["reason"]
+    match notice["code"]:
+        case "tool_missing" | "tool_left_out":
+            return notice["code"], notice["tool"]
+        case "setting_left_out":
+            return notice["code"], notice["setting"]
+        case "context_left_out":
+            return notice["code"], notice["reason"]
+    return notice["code"], ""
 
 
 def notice_of(messages: int | None, through_seq: int, reason: Literal["window", "provider"]) -> Notice:

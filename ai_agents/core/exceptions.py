@@ -17,7 +17,9 @@ AIAgentsError
 ├── RunError                        the run ended without an answer
 │   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
 │   └── ProviderError
-│       ├── ProviderRateLimited · ProviderTimeout · ProviderTruncated · ProviderNotConfigured · InvalidOutput
+│       ├── ProviderRateLimited · ProviderTimeout · ProviderNotConfigured · InvalidOutput
+│       ├── ProviderTruncated
+│       │   └── UnknownFinishReason
 │       └── ProviderRejected
 │           └── ContextExceeded
 └── Unavailable                     try again later
@@ -31,7 +33,7 @@ tool is another type: `tools.base.ToolError`.
 
 from typing import ClassVar
 
-from ai_agents.core.rows import Problem
+from ai_agents.core.rows import Problem, Upstream
 from ai_agents.core.types import Usage
 
 
@@ -247,10 +249,13 @@ class ToolLoopLimit(RunError):
 class ProviderError(RunError):
     """The provider failed. `provider` is its name; an instance may be `retryable` where its class is not.
 
-    `usage` is what it reported of the call's tokens before it failed, None where it reported nothing.
+    `usage` is what it reported of the call's tokens before it failed, None where it reported nothing. `upstream` is
+    what the server said, for those who may know it. `parameter` is the part of the request that a refusal names.
     """
 
     code = "provider_error"
+    upstream: Upstream | None = None
+    parameter: str | None = None
 
     def __init__(
         self,
@@ -304,6 +309,14 @@ class ProviderTruncated(ProviderError):
 
     code = "provider_truncated"
     retryable = True
+
+
+class UnknownFinishReason(ProviderTruncated):
+    """The provider ended its answer for a reason that is not known."""
+
+    def __init__(self, message: str = "", *, provider: str = "", finish_reason: str = "") -> None:
+        super().__init__(message, provider=provider)
+        self.finish_reason = finish_reason
 
 
 class ProviderNotConfigured(ProviderError):

@@ -204,7 +204,39 @@ class ToolMissing(TypedDict):
     tool: str
 
 
-Notice = ContextLeftOut | ToolMissing
+class SettingLeftOut(TypedDict):
+    """A setting of the agent that its model does not take, so that the request was sent without it."""
+
+    code: Literal["setting_left_out"]
+    setting: str
+    reason: str
+
+
+class ToolLeftOut(TypedDict):
+    """A tool whose parameters have no form that the provider takes, so that the request was sent without it."""
+
+    code: Literal["tool_left_out"]
+    tool: str
+    reason: str
+
+
+class EmptyAnswer(TypedDict):
+    """The model said nothing after a tool's result, twice."""
+
+    code: Literal["empty_answer"]
+
+
+Notice = ContextLeftOut | ToolMissing | SettingLeftOut | ToolLeftOut | EmptyAnswer
+
+
+class Upstream(TypedDict):
+    """What a provider said when it failed: its HTTP status, None where there was none, and its own words.
+
+    Secrets are masked in the words, and they are cut at 2,000 characters.
+    """
+
+    status: int | None
+    message: str
 
 
 class Run(TypedDict):

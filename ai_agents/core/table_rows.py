@@ -5,7 +5,7 @@ A test compares them with the tables of `store.models`.
 
 from typing import Literal, TypedDict
 
-from ai_agents.core.rows import Money, Notice, Problem
+from ai_agents.core.rows import Money, Notice, Problem, Upstream
 from ai_agents.core.types import JsonObject, MessageRole, MessageStatus, RunStatus, StopReason, TokenCounts
 
 
@@ -24,6 +24,7 @@ class MessageRow(TypedDict):
     metadata: JsonObject
     created_at: str
     cost: Money | None
+    refused: bool
 
 
 class RunKey(TypedDict):
@@ -56,6 +57,7 @@ class RunRow(RunKey):
     started_at: str | None
     finished_at: str | None
     notices: list[Notice] | None
+    upstream: Upstream | None
 
 
 class RunValues(TypedDict, total=False):
@@ -83,6 +85,7 @@ class RunValues(TypedDict, total=False):
     started_at: str
     finished_at: str
     notices: list[Notice]
+    upstream: Upstream | None
 
 
 class FileRow(TypedDict):
@@ -125,3 +128,18 @@ class ToolRow(TypedDict):
     approved: dict[str, OfferedTool] | None
     version: int
     created_at: str
+
+
+class ProviderRow(TypedDict):
+    """Every column of a provider that an admin made; see `store.models.ProviderTable`."""
+
+    name: str
+    type: str
+    preset: str | None
+    base_url: str | None
+    sealed_secrets: str | None
+    default_model: str | None
+    quirks: JsonObject
+    version: int
+    created_at: str
+    updated_at: str

@@ -61,6 +61,7 @@ class MessageDraft:
     created_at: str
     status: MessageStatus = "completed"
     from_seq: int = 0
+    refused: bool = False
 
 
 def from_messages(
@@ -91,6 +92,7 @@ def from_history(connection: Connection, thread_id: str, *, through_seq: int) ->
             MessageTable.created_at,
             MessageTable.status,
             MessageTable.seq.label("from_seq"),
+            MessageTable.refused,
         )
         .where(MessageTable.thread_id == thread_id, MessageTable.seq <= through_seq)
         .order_by(MessageTable.seq)
@@ -115,6 +117,7 @@ def insert(connection: Connection, thread_id: str, drafts: Sequence[MessageDraft
                 "cost": None,
                 "metadata": dict(message.metadata),
                 "created_at": message.created_at,
+                "refused": message.refused,
             }
             for seq, message in enumerate(drafts[start : start + _BATCH], start + 1)
         ]

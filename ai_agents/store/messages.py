@@ -101,6 +101,7 @@ def insert_message(
         "cost": cost,
         "metadata": dict(metadata or {}),
         "created_at": created_at,
+        "refused": False,
     }
     connection.execute(_INSERT, row)
     _link_files(connection, [(message_id, thread_id, stored)])

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -30,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -142,7 +143,8 @@ class RunTable(Base):
     `fence` rises with each owner, and every write of an owner checks it. `message_id` is the id of the message in
     progress, stored before its first delta is sent. `lease_expires_at` is in seconds of the database's clock since
     1970; for a run that waits for a person it is the deadline of the approval. Of queued runs, the one with the lowest
-    `queue_position` is next. `notices` tell the client what happened on the way.
+    `queue_position` is next. `notices` tell the client what happened on the way. `upstream` is what the provider said
+    of its failure, for those who may change the agent.
     """
 
     __tablename__ = "runs"
@@ -178,10 +180,14 @@ class RunTable(Base):
     started_at: Mapped[str | None] = mapped_column(TimestampType)
     finished_at: Mapped[str | None] = mapped_column(TimestampType)
     notices: Mapped[list[Any] | None] = mapped_column(JSON)
+    upstream: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
 class MessageTable(Base):
-    """A message. `seq` is that of its log row, null while the message is queued. Memory strategies never change it."""
+    """A message. `seq` is that of its log row, null while the message is queued. Memory strategies never change it.
+
+    `refused`: the provider refuses every request with this message, so that later requests leave it out.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -202,6 +208,7 @@ class MessageTable(Base):
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     created_at: Mapped[str] = mapped_column(TimestampType)
     cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    refused: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class FileTable(Base):
@@ -453,3 +460,31 @@ class TokenRatioTable(Base):
     ratio: Mapped[float] = mapped_column(Float)
     samples: Mapped[int] = mapped_column(Integer)
     updated_at: Mapped[str] = mapped_column(TimestampType)
+
+
+class ProviderTable(Base):
+    """A provider that an admin made. `sealed_secrets` holds its API key and headers, encrypted."""
+
+    __tablename__ = "providers"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    type: Mapped[str] = mapped_column(String(16))
+    preset: Mapped[str | None] = mapped_column(String(64))
+    base_url: Mapped[str | None] = mapped_column(Text)
+    sealed_secrets: Mapped[str | None] = mapped_column(Text)
+    default_model: Mapped[str | None] = mapped_column(Text)
+    quirks: Mapped[dict[str, Any]] = mapped_column(JSON)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[str] = mapped_column(TimestampType)
+    updated_at: Mapped[str] = mapped_column(TimestampType)
+
+
+class LearnedQuirksTable(Base):
+    """What a provider's refusals taught about one of its models."""
+
+    __tablename__ = "learned_quirks"
+
+    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(200), primary_key=True)
+    quirks: Mapped[dict[str, Any]] = mapped_column(JSON)
+    learned_at: Mapped[str] = mapped_column(TimestampType)

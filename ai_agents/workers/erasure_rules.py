@@ -90,7 +90,9 @@ def _redact_messages(connection: Connection, user: UserInThread) -> Count:
 
 def _redact_runs(connection: Connection, user: UserInThread) -> Count:
     own = (models.RunTable.thread_id == user.thread_id, models.RunTable.user_id == user.user_id)
-    return {"runs_redacted": connection.execute(update(models.RunTable).where(*own).values(user_id=ERASED)).rowcount}
+    # What a provider said of its failure may quote the message.
+    redacted = update(models.RunTable).where(*own).values(user_id=ERASED, upstream=None)
+    return {"runs_redacted": connection.execute(redacted).rowcount}
 
 
 def _delete_summaries(connection: Connection, user: UserInThread) -> Count:
@@ -168,7 +170,7 @@ RULES: tuple[ErasureRule, ...] = (
     ),
     ErasureRule(
         models.RunTable,
-        {"user_id", "usage", "cost", "error", "notices"},
+        {"user_id", "usage", "cost", "error", "notices", "upstream"},
         f"{_WITH_THREAD} figures and reasons stay; they quote no message.",
         redact_thread=_redact_runs,
     ),
@@ -192,6 +194,10 @@ RULES: tuple[ErasureRule, ...] = (
     ),
     ErasureRule(models.JobTable, {"error", "payload", "result"}, "The user id is removed from the erasure's own jobs."),
     ErasureRule(models.AdminToolTable, {"spec", "sealed_headers", "listing", "approved"}, "Tools are the service's."),
+    ErasureRule(
+        models.ProviderTable, {"base_url", "sealed_secrets", "default_model", "quirks"}, "Providers are the service's."
+    ),
+    ErasureRule(models.LearnedQuirksTable, {"model", "quirks"}, "Names of models, and what they do not take."),
     ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
 )

@@ -115,7 +115,19 @@ _MODELS[rows.Notice] = Annotated[
         "ToolMissing",
         rows.ToolMissing,
         "A tool that the agent names does not exist, or is off until an admin approves it. The run went on without it.",
-    ),
+    )
+    | _read(
+        "SettingLeftOut",
+        rows.SettingLeftOut,
+        "A setting of the agent that its model does not take. The model was asked without it.",
+        reason="Why, and which quirk of the provider says otherwise.",
+    )
+    | _read(
+        "ToolLeftOut",
+        rows.ToolLeftOut,
+        "A tool whose parameters have no form that the provider takes. The run went on without it.",
+    )
+    | _read("EmptyAnswer", rows.EmptyAnswer, "The model said nothing after a tool's result, twice."),
     Discriminator("code"),
 ]
 

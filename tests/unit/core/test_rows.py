@@ -18,6 +18,7 @@ OF_TABLE: list[tuple[Any, type[models.Base]]] = [
     (table_rows.RunRow, models.RunTable),
     (table_rows.FileRow, models.FileTable),
     (table_rows.MessageRow, models.MessageTable),
+    (table_rows.ProviderRow, models.ProviderTable),
     (rows.Role, models.RoleAssignmentTable),
 ]
 PROGRAM = """
