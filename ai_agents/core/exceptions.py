@@ -235,7 +235,7 @@ class RunInterrupted(RunError):
 
 
 class RunTimeout(RunError):
-    """The run took longer than it may."""
+    """The run made no progress for longer than it may."""
 
     code = "provider_timeout"
 

@@ -89,6 +89,7 @@ class InputReader:
 class RunLimits:
     """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call.
 
+    `run_time_s` is how long a run may make no progress (text, reasoning, a call, a result); it may take longer.
     `approval_s` is how long a run waits for approvals.
     """
 

@@ -18,7 +18,6 @@ from ai_agents.core.exceptions import (
     InvalidOutput,
     ProviderError,
     RunInterrupted,
-    RunTimeout,
     ToolLoopLimit,
 )
 from ai_agents.core.rows import Problem
@@ -36,6 +35,7 @@ from ai_agents.core.types import (
 from ai_agents.providers.assembly import Assembly
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
 from ai_agents.runner.preparation import PreparedTurn, TurnPreparer
+from ai_agents.runner.progress import ProgressClock
 from ai_agents.runner.recorder import TurnRecorder
 from ai_agents.runner.recording import Answer, EndedRun, RunEnding, problem_of
 from ai_agents.store import tool_calls
@@ -123,14 +123,12 @@ class Turn:
         if settled == "waiting":
             return None
         prepared = await self._prepare(self._inputs)
-        try:
-            if self._origin == "lost" and settled == "nothing":
-                # No tool call was under way, so the former owner died while it asked the model.
-                await self._recorder.lost_call()
-            async with asyncio.timeout(prepared.limits.run_time_s):
-                answered = await Loop(prepared, self._recorder).run()
-        except TimeoutError as error:
-            raise RunTimeout(f"The run took longer than {prepared.limits.run_time_s:g} s.") from error
+        if self._origin == "lost" and settled == "nothing":
+            # No tool call was under way, so the former owner died while it asked the model.
+            await self._recorder.lost_call()
+        clock = ProgressClock(prepared.limits.run_time_s)
+        async with clock.watch():
+            answered = await Loop(prepared, self._recorder, clock).run()
         if answered is None:
             return None
         if isinstance(answered, Answer):
@@ -199,9 +197,10 @@ class Turn:
 class Loop:
     """The rounds of one turn."""
 
-    def __init__(self, turn: PreparedTurn, recorder: TurnRecorder) -> None:
+    def __init__(self, turn: PreparedTurn, recorder: TurnRecorder, clock: ProgressClock) -> None:
         self._turn = turn
         self._recorder = recorder
+        self._clock = clock
         self._request = turn.request
         self._rounds = sum(1 for message in turn.earlier if message.role == "assistant")
         self._seen: Counter[str] = Counter()
@@ -245,16 +244,19 @@ class Loop:
             try:
                 async with self._turn.models.begin(self._request) as stream:
                     begun = True
+                    self._clock.note()
                     guard = self._turn.guard_answer()
                     if guard is None:
                         shown.feed(stream.first)
                         async for event in stream.rest:
+                            self._clock.note_event(event)
                             shown.feed(event)
                     else:
                         for allowed in await guard.feed(stream.first):
                             shown.feed(allowed)
                         guard.raise_if_blocked()
                         async for event in stream.rest:
+                            self._clock.note_event(event)
                             for allowed in await guard.feed(event):
                                 shown.feed(allowed)
                             guard.raise_if_blocked()
@@ -299,6 +301,7 @@ class Loop:
             result = ToolResultPart(call.tool_call_id, call.name, text, is_error=True)
         else:
             result = await self._turn.run_tool(call)
+        self._clock.note()
         await self._recorder.result(result)
         return result
 

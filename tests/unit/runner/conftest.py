@@ -57,9 +57,10 @@ def make_talk(conn: DatabaseHandle) -> MakeTalk:
         tools: ToolRegistry | None = None,
         models: ModelCatalogue | None = None,
         limits: RunLimits | None = None,
+        scripted: ScriptedProvider | None = None,
         **agent: object,
     ) -> Talk:
-        provider = ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
+        provider = scripted or ScriptedProvider(*answers)  # type: ignore[arg-type]  # answers of any kind pass through
         runner = AgentRunner(conn, provider=provider, tools=tools, models=models, limits=limits)
         names = [tool.name for tool in tools.list_tools()] if tools else []
         created = await AgentStore(conn).create(name="assistant", tools=names, **agent)  # type: ignore[arg-type]  # fields pass through
