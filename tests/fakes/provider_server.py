@@ -22,7 +22,7 @@ import orjson
 
 from tests.fakes.answers import Answer, Call, Piece, Raw, Text
 from tests.fakes.frames import CONTENT_TYPES, error_body, frames
-from tests.fakes.rules import BrokenRule, check
+from tests.fakes.rules import BrokenRule, Server, check
 
 # OpenAI's second API counts as a provider here.
 PATHS = {
@@ -51,15 +51,25 @@ class Received:
 class FakeProviderServer:
     """The server. `strict`: a request that breaks the published rules of its provider is answered 400.
 
+    `server`: it also refuses what this server refuses, which speaks the same wire formats.
+
     `record`: keep what was received. Without both it is cheap enough to be measured against.
     """
 
     def __init__(
-        self, *, tokens: int = 5, delay_s: float = 0.0, strict: bool = True, record: bool = True, port: int = 0
+        self,
+        *,
+        tokens: int = 5,
+        delay_s: float = 0.0,
+        strict: bool = True,
+        server: Server | None = None,
+        record: bool = True,
+        port: int = 0,
     ) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self.strict = strict
+        self.server = server
         self.record = record
         self.delay_s = delay_s
         self._tokens = tokens
@@ -208,7 +218,7 @@ class Connection(asyncio.Protocol):
             self._refuse(request.provider, 401, "authentication_error", "no key")
             return False
         try:
-            check(request.provider, request.json, request.headers)
+            check(request.provider, request.json, request.headers, server=self._server.server)
         except BrokenRule as broken:
             request.refused = str(broken)
             self._refuse(request.provider, 400, "invalid_request_error", str(broken))

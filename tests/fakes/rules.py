@@ -1,19 +1,27 @@
 """The published rules for requests of each provider. A fake provider answers 400 where one is broken.
 
-Sources, read 2026-11-22 (for Anthropic, for Responses and for files see the modules of these):
+Sources, read 2026-11-22 (for Anthropic, Responses, files, schemas and templates see their modules):
 https://developers.openai.com/api/reference/resources/chat/subresources/completions/create and
 /api/docs/guides/function-calling; https://docs.ollama.com/api/chat.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import orjson
 
 from tests.fakes import rules_anthropic, rules_responses
 from tests.fakes.broken import BrokenRule, check_json_schema, check_names, only, refuse
 from tests.fakes.rules_files import check_ollama_images, check_openai_content
+from tests.fakes.rules_llama_cpp import check_llama_cpp
+from tests.fakes.rules_schemas import check_ollama_schema, check_openai_schema
+from tests.fakes.rules_templates import check_template
+
+# A server that speaks the wire format of a provider and refuses more: Mistral's and Gemma's chat templates, and
+# llama.cpp's server, which has Responses too.
+Server = Literal["mistral", "gemma", "llama.cpp"]
+SERVERS: tuple[Server, ...] = ("mistral", "gemma", "llama.cpp")
 
 _OPENAI_FIELDS = {
     "model",
@@ -49,11 +57,13 @@ _OPENAI_NO_REASONING_TOOLS = re.compile(r"gpt-5\.[2-9](?!\S*chat)|gpt-[6-9](?!\S
 _KEEPS_REASONING = re.compile(r"deepseek-")
 _OPENAI_OWN = re.compile(r"gpt-|o[1-9]|chatgpt-")
 _OPENAI_REASONING = re.compile(r"o[1-9](-|$)|gpt-[5-9](?!\S*chat)")
-__all__ = ["BrokenRule", "check"]
+__all__ = ["SERVERS", "BrokenRule", "Server", "check"]
 
 
-def check(provider: str, payload: Any, headers: Mapping[str, str] | None = None) -> None:
-    """Raise `BrokenRule` if this request breaks a rule of its provider."""
+def check(
+    provider: str, payload: Any, headers: Mapping[str, str] | None = None, *, server: Server | None = None
+) -> None:
+    """Raise `BrokenRule` if this request breaks a rule of its provider, or of this server of the same wire format."""
     if not isinstance(payload, dict):
         refuse("the body is not a JSON object")
     if not isinstance(payload.get("model"), str) or not payload["model"]:
@@ -66,16 +76,21 @@ def check(provider: str, payload: Any, headers: Mapping[str, str] | None = None)
         rules_responses.check(payload)
     else:
         _check_ollama(payload)
+    if server == "llama.cpp" and provider == "responses":
+        check_llama_cpp(payload)
+    elif server in {"mistral", "gemma"}:
+        check_template("mistral" if server == "mistral" else "gemma", provider, payload)
 
 
-def _check_functions(payload: dict[str, Any]) -> None:
+def _check_functions(payload: dict[str, Any], check_schema: Callable[[str, Mapping[str, Any]], None]) -> None:
     tools = payload.get("tools", ())
     if "tools" in payload and not tools:
         refuse("[] is too short - 'tools'")
     for tool in tools:
-        if tool.get("type") != "function" or tool["function"]["parameters"].get("type") != "object":
-            refuse("tools: a function with parameters of type object is wanted")
+        if tool.get("type") != "function":
+            refuse("tools: a function is wanted")
         only({"name", "description", "parameters"}, tool["function"], "tools.function.")
+        check_schema(tool["function"]["name"], tool["function"]["parameters"])
     check_names([tool["function"]["name"] for tool in tools])
 
 
@@ -84,7 +99,7 @@ def _check_openai(payload: dict[str, Any]) -> None:
     if "stream_options" in payload and not payload.get("stream"):
         refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.")
     _check_openai_settings(payload)
-    _check_functions(payload)
+    _check_functions(payload, check_openai_schema)
     messages = payload.get("messages")
     if not messages:
         refuse("[] is too short - 'messages'")
@@ -168,7 +183,7 @@ def _check_ollama(payload: dict[str, Any]) -> None:
     if not isinstance(options.get("num_ctx"), int):
         refuse("options.num_ctx: without it Ollama cuts what does not fit, without a word")
     if "tools" in payload:
-        _check_functions(payload)
+        _check_functions(payload, check_ollama_schema)
         if "format" in payload:
             refuse("format: binds every answer, so that no tool could be called")
     _check_ollama_messages(payload)

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.fakes.broken import check_names, only, refuse
 from tests.fakes.rules_files import check_anthropic_block
+from tests.fakes.rules_schemas import check_anthropic_schema
 
 VERSIONS = ("2023-06-01", "2026-10-21")
 _SAMPLING = {"temperature", "top_p", "top_k"}
@@ -54,10 +55,9 @@ def check(payload: dict[str, Any], headers: Mapping[str, str]) -> None:
             refuse("stop_sequences: each stop sequence must contain non-whitespace")
     names = [tool.get("name", "") for tool in payload.get("tools", ())]
     check_names(names)
-    for tool in payload.get("tools", ()):
+    for number, tool in enumerate(payload.get("tools", ())):
         only({"name", "description", "input_schema", "cache_control"}, tool, "tools.")
-        if tool["input_schema"].get("type") != "object":
-            refuse("tools.input_schema.type: Input should be 'object'")
+        check_anthropic_schema(f"tools.{number}.custom.input_schema", tool["input_schema"])
     _check_thinking(payload)
     turns = payload["messages"] if isinstance(payload.get("messages"), list) else []
     _check_turns(turns, payload["model"])

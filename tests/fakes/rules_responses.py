@@ -14,6 +14,7 @@ import orjson
 
 from tests.fakes.broken import check_json_schema, check_names, only, refuse
 from tests.fakes.rules_files import check_responses_part
+from tests.fakes.rules_schemas import check_openai_schema
 
 _FIELDS = {
     "model",
@@ -61,8 +62,9 @@ def _check_tools(payload: Mapping[str, Any]) -> None:
         refuse("[] is too short - 'tools'")
     for tool in tools:
         only({"type", "name", "description", "parameters", "strict"}, tool, "tools.")
-        if tool["type"] != "function" or tool["parameters"].get("type") != "object" or tool.get("strict") is not False:
-            refuse("tools: a function with parameters of type object is wanted, strict only where the schema is")
+        if tool["type"] != "function" or tool.get("strict") is not False:
+            refuse("tools: a function is wanted, strict only where the schema is")
+        check_openai_schema(tool["name"], tool["parameters"])
     check_names([tool["name"] for tool in tools])
 
 
@@ -95,8 +97,9 @@ def _check_input(items: Any, model: str) -> None:
         elif kind == "message":
             _check_message(where, item, model)
         elif kind == "reasoning":
-            only({"type", "id", "summary", "encrypted_content"}, item, f"{where}.")
-            if not item.get("encrypted_content") or not _REASONING.match(model):
+            only({"type", "id", "summary", "content", "encrypted_content"}, item, f"{where}.")
+            own = _OWN.match(model) or _REASONING.match(model)
+            if own and not (item.get("encrypted_content") and _REASONING.match(model)):
                 refuse(f"{where}: the encrypted content could not be verified")
         else:
             refuse(f"{where}: Invalid value: {kind!r}")
@@ -116,10 +119,11 @@ def _check_call(where: str, item: Mapping[str, Any], waiting: set[str]) -> str:
 
 
 def _check_message(where: str, item: Mapping[str, Any], model: str) -> None:
-    only({"role", "content"}, item, f"{where}.")
+    only({"type", "role", "content"}, item, f"{where}.")
     content = item["content"]
     if item["role"] == "assistant":
-        if not isinstance(content, str) or not content.strip():
+        texts = [content] if isinstance(content, str) else [_output_text(where, part) for part in content]
+        if not texts or not all(text.strip() for text in texts):
             refuse(f"{where}.content: empty")
         return
     for part in content:
@@ -131,3 +135,10 @@ def _check_message(where: str, item: Mapping[str, Any], model: str) -> None:
             check_responses_part(where, part, model)
         else:
             refuse(f"{where}.content: Invalid value: {part['type']!r}")
+
+
+def _output_text(where: str, part: Mapping[str, Any]) -> str:
+    only({"type", "text", "annotations"}, part, f"{where}.content.")
+    if part.get("type") != "output_text":
+        refuse(f"{where}.content: Invalid value: {part.get('type')!r}")
+    return str(part["text"])
