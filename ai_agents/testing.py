@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import ClassVar
 
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.ids import new_id, new_tool_call_id, utc_now
@@ -31,7 +30,7 @@ class ScriptedProvider(Provider):
     or as its last item, is raised. After the last answer it says "(no more answers)".
     """
 
-    name: ClassVar[str] = "scripted"
+    name = "scripted"
 
     def __init__(self, *answers: ScriptedAnswer | Sequence[object], model: str = "scripted") -> None:
         super().__init__(model=model)

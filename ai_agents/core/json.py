@@ -1,8 +1,12 @@
 """JSON, fast enough for streams, and text that every database and client accepts."""
 
+import re
 from typing import Any
 
 import orjson
+
+# Surrogates that do not stand for a byte in `surrogateescape`.
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def dumps(value: Any) -> str:
@@ -16,7 +20,10 @@ def loads(text: str | bytes) -> Any:
 
 
 def clean_text(text: str) -> str:
-    """The text with U+FFFD in place of NUL and lone surrogates, which PostgreSQL and UTF-8 refuse."""
+    """The text with U+FFFD in place of NUL and lone surrogates, which PostgreSQL and UTF-8 refuse.
+
+    Surrogates that stand for bytes (`surrogateescape`) are read as the UTF-8 that they make up together.
+    """
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     if text.isascii():
@@ -24,7 +31,9 @@ def clean_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")  # joins pairs
+        text = _NO_BYTE.sub("\ufffd", text)
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return text
 
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject, ModelRequest
-from ai_agents.providers.anthropic_messages import AnthropicParser, headers_to_wire, to_wire
+from ai_agents.providers.anthropic_messages import AnthropicMessages
 from ai_agents.providers.anthropic_models import NAME, anthropic_files
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.errors import error_from_response, error_from_transport
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.lines import encode_body
-from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport, limits
+from ai_agents.providers.wire_format import WireFormat
 
 
 class AnthropicProvider(HTTPProvider):
@@ -31,29 +31,32 @@ class AnthropicProvider(HTTPProvider):
         import anthropic
 
         no_key = ProviderNotConfigured(
-            "anthropic has no API key: pass api_key or set ANTHROPIC_API_KEY.", provider=NAME
+            f"{self.name} has no API key: pass api_key or set ANTHROPIC_API_KEY.", provider=self.name
         )
-        http = anthropic.DefaultAioHttpClient()
+        http = anthropic.DefaultAioHttpClient(follow_redirects=False)
         try:
             # `HTTPProvider` tries again.
             sdk = anthropic.AsyncAnthropic(
-                api_key=self._api_key, base_url=self._base_url, max_retries=0, open_telemetry=False, http_client=http
+                api_key=self._api_key,
+                base_url=self._base_url,
+                default_headers=self._headers,
+                max_retries=0,
+                open_telemetry=False,
+                http_client=http,
             )
         except anthropic.AnthropicError as error:
             raise no_key from error
         if sdk.auth_headers:
-            return SDKTransport(NAME, sdk, http)
+            return SDKTransport(self.name, sdk, http)
         if sdk.credentials is None:
             raise no_key
-        return _RenewingTransport(NAME, sdk, http)
+        return _RenewingTransport(self.name, sdk, http)
 
-    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
-        payload = to_wire(request)
-        headers = headers_to_wire(payload)
-        return await transport.post("/v1/messages", payload, timeout_s=timeout_s, headers=headers)
+    def wire_format(self, request: ModelRequest) -> WireFormat:
+        return _MESSAGES
 
-    def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
-        return AnthropicParser(request, before=before if isinstance(before, AnthropicParser) else None)
+
+_MESSAGES = AnthropicMessages()
 
 
 class _RenewingTransport(SDKTransport):
@@ -73,9 +76,9 @@ class _RenewingTransport(SDKTransport):
             )
         except anthropic.APIStatusError as error:
             failed = error.response
-            raise error_from_response(NAME, error.status_code, failed.headers, failed.content) from error
+            raise error_from_response(self.provider, error.status_code, failed.headers, failed.content) from error
         except anthropic.APIConnectionError as error:
-            raise error_from_transport(NAME, error, timeout_s=timeout_s, begun=False) from error
+            raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=False) from error
         except anthropic.AnthropicError as error:
-            raise ProviderNotConfigured("anthropic's credentials cannot be used.", provider=NAME) from error
+            raise ProviderNotConfigured("anthropic's credentials cannot be used.", provider=self.provider) from error
         return self._opened(response, timeout_s=timeout_s)

@@ -3,7 +3,9 @@
 Sources, read 2026-11-22: https://platform.claude.com/docs/en/api/messages and …/build-with-claude/streaming.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ai_agents.core.types import (
     FilePart,
@@ -16,11 +18,12 @@ from ai_agents.core.types import (
     ToolCallPart,
     Usage,
 )
-from ai_agents.providers.anthropic_models import NAME, AnthropicFacts, anthropic_facts
+from ai_agents.providers.anthropic_models import AnthropicFacts, anthropic_facts
 from ai_agents.providers.assembly import parse_arguments, raw_arguments
-from ai_agents.providers.errors import error_from_wire
+from ai_agents.providers.errors import error_from_wire, truncated
 from ai_agents.providers.files import document_name, encoded, sent_as
 from ai_agents.providers.lines import clean_json
+from ai_agents.providers.quirks import Endpoint
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
@@ -32,6 +35,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import narrowed, schema_instruction
+from ai_agents.providers.wire_format import WireFormat
 
 # Calls of tools that the provider runs itself. Their results are blocks of the same response.
 SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
@@ -55,12 +59,31 @@ _STOP_REASONS: dict[str, StopReason] = {
 }
 
 
-def to_wire(request: ModelRequest) -> JsonObject:
+class AnthropicMessages(WireFormat):
+    """The Messages API."""
+
+    def path(self, request: ModelRequest) -> str:
+        return "/v1/messages"
+
+    def to_wire(self, request: ModelRequest, endpoint: Endpoint) -> JsonObject:
+        return to_wire(request, endpoint)
+
+    def headers_to_wire(self, payload: JsonObject) -> Mapping[str, str]:
+        """The API version: the newest one has no `temperature` and `top_p`."""
+        return {"anthropic-version": SAMPLING_API_VERSION} if payload.keys() & {"temperature", "top_p"} else {}
+
+    def parser(
+        self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
+    ) -> "AnthropicParser":
+        return AnthropicParser(request, endpoint, before=before if isinstance(before, AnthropicParser) else None)
+
+
+def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the messages only grow."""
     facts = anthropic_facts(request.model)
     settings = request.settings
     names = ToolNames(request.tools)
-    messages = _messages_to_wire(request, names)
+    messages = _messages_to_wire(request, names, endpoint)
     max_tokens = settings.max_tokens or facts.max_tokens
     payload: JsonObject = {"model": request.model, "max_tokens": max_tokens, "stream": True}
     if facts.caching:
@@ -83,11 +106,6 @@ def to_wire(request: ModelRequest) -> JsonObject:
         mark = {"cache_control": CACHE} if facts.caching else {}
         payload["system"] = [{"type": "text", "text": system} | mark]
     return payload | {"messages": messages}
-
-
-def headers_to_wire(payload: JsonObject) -> dict[str, str]:
-    """The headers that this request needs beside those of every request."""
-    return {"anthropic-version": SAMPLING_API_VERSION} if payload.keys() & {"temperature", "top_p"} else {}
 
 
 def _settings_to_wire(settings: ModelSettings) -> JsonObject:
@@ -137,11 +155,11 @@ def _tools_to_wire(request: ModelRequest, names: ToolNames, facts: AnthropicFact
     return {"tools": [{"name": name} | gone for name in used], "tool_choice": {"type": "none"}} if used else {}
 
 
-def _messages_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
+def _messages_to_wire(request: ModelRequest, names: ToolNames, endpoint: Endpoint) -> list[JsonObject]:
     """Messages with alternating roles, the first and the last a user's, none empty; tool results first in theirs."""
     messages: list[JsonObject] = []
     for message in request.messages:
-        blocks = _message_to_wire(message, names, model=request.model)
+        blocks = _message_to_wire(message, names, provider=endpoint.provider, model=request.model)
         role = "assistant" if message.role == "assistant" else "user"
         if not blocks and message.role == "user":
             blocks = [{"type": "text", "text": EMPTY_TEXT}]
@@ -162,7 +180,7 @@ def _is_paused(message: JsonObject) -> bool:
     return kind in SERVER_CALLS or (kind != "tool_result" and kind.endswith("_tool_result"))
 
 
-def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> list[JsonObject]:
+def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, model: str) -> list[JsonObject]:
     """The blocks of one message; none where nothing but thinking would be left."""
     if message.role == "tool":
         return [
@@ -174,7 +192,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     for part in message.parts:
         match part:
             case ReasoningPart() if message.role == "assistant":
-                blocks += _reasoning_part_to_wire(part, model)
+                blocks += _reasoning_part_to_wire(part, provider, model)
             case ToolCallPart() if message.role == "assistant":
                 call = {"type": "tool_use", "id": part.tool_call_id, "name": names.to_wire(part.name)}
                 blocks.append(call | {"input": part.arguments})
@@ -185,12 +203,12 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     return blocks if any(block["type"] not in {"thinking", "redacted_thinking"} for block in blocks) else []
 
 
-def _reasoning_part_to_wire(part: ReasoningPart, model: str) -> list[JsonObject]:
+def _reasoning_part_to_wire(part: ReasoningPart, provider: str, model: str) -> list[JsonObject]:
     """The block of a reasoning part, if this model made it: a signature is valid for its own model only.
 
     Blocks of earlier turns are sent too: the cache holds them, and the API drops those that its model does not read.
     """
-    match own_origin(part, NAME, model):
+    match own_origin(part, provider, model):
         case {"block": block}:
             return [block]
         case {"redacted": data}:
@@ -215,10 +233,8 @@ class AnthropicParser(ResponseParser):
     the same events: `before` is the parser of the response that paused.
     """
 
-    provider = NAME
-
-    def __init__(self, request: ModelRequest, *, before: "AnthropicParser | None" = None) -> None:
-        super().__init__(request)
+    def __init__(self, request: ModelRequest, endpoint: Endpoint, *, before: "AnthropicParser | None" = None) -> None:
+        super().__init__(request, endpoint)
         self._pauses = 0
         self._usage_before = Usage()
         if before is not None:
@@ -230,9 +246,17 @@ class AnthropicParser(ResponseParser):
         self._signature: list[str] = []
         self._arguments: list[str] = []
         self._call: tuple[str, str] | None = None
-        self._stop = "other"
+        self._stop: Any = None
         self._usage: JsonObject = {}
         self._output_is_final = False
+
+    def read_whole(self, body: JsonObject) -> None:
+        self.read({"type": "message_start", "message": body})
+        for block in body["content"]:
+            self._start_block(block)
+            self._end_block()
+        self.read({"type": "message_delta", "delta": body})
+        self._end()
 
     def read(self, event: JsonObject) -> None:
         kind = event.get("type")
@@ -253,7 +277,7 @@ class AnthropicParser(ResponseParser):
         elif kind == "message_stop":
             self._end()
         elif kind == "error" or "error" in event:
-            raise error_from_wire(NAME, event.get("error"))
+            raise error_from_wire(self.provider, event.get("error"))
 
     def usage(self) -> Usage | None:
         # Of the input all, of the output only those before a pause.
@@ -322,7 +346,9 @@ class AnthropicParser(ResponseParser):
             self.write_call(name, raw, cut=cut)
 
     def _end(self) -> None:
-        stop_reason = _STOP_REASONS.get(self._stop, "other")
+        if self._stop is None:
+            raise truncated(self.provider, "ended its answer without a reason")
+        stop_reason = self.stop_reason_of(self._stop, _STOP_REASONS)
         self._end_block()
         self._end_call(cut=stop_reason in {"max_tokens", "context_exceeded"})
         self._paused = stop_reason == "pause" and bool(self.writer.parts) and self._pauses < MAX_PAUSES

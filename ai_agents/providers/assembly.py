@@ -3,6 +3,7 @@
 All providers share it, so streamed and whole responses agree: the deltas of a part add up to the part in its `PartEnd`.
 """
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -25,7 +26,7 @@ from ai_agents.core.types import (
     TextPart,
     ToolCallPart,
 )
-from ai_agents.providers.lines import clean_json, parse_object
+from ai_agents.providers.lines import clean_json
 
 # No tool takes deeper arguments. orjson writes 254 levels, and the objects around the arguments need some of them.
 MAX_ARGUMENT_DEPTH = 64
@@ -91,9 +92,8 @@ class PartWriter:
             text = self._held + text
             self._held = ""
         if not text.isascii() or "\0" in text:
-            if "\ud800" <= text[-1] <= "\udbff":  # half a surrogate pair: the other half is in the next piece
-                self._held = text[-1]
-                text = text[:-1]
+            if (cut := _unfinished_character(text)) is not None:  # the rest of it is in the next piece
+                text, self._held = text[:cut], text[cut:]
             text = clean_text(text)
         if text:
             self._pieces.append(text)
@@ -111,17 +111,17 @@ class PartWriter:
         if self.kind is None:
             return
         if self._held:
-            self._held = ""
-            self._pieces.append("\ufffd")
-            self.events.append(PartDelta(len(self.parts), self.kind, "\ufffd"))
+            held, self._held = clean_text(self._held), ""
+            self._pieces.append(held)
+            self.events.append(PartDelta(len(self.parts), self.kind, held))
         text = "".join(self._pieces)
         self._end(TextPart(text) if self.kind == "text" else ReasoningPart(text, origin=origin or self._origin))
 
-    def tool_call(self, name: str, raw: str, *, cut: bool = False) -> None:
+    def tool_call(self, name: str, raw: str, *, cut: bool = False, origin: Mapping[str, Any] | None = None) -> None:
         """Write a whole tool call. `raw` is the JSON of its arguments; `cut` says that the model did not finish it."""
         self.close()
         arguments, malformed = parse_arguments(raw, cut=cut)
-        call = ToolCallPart(new_tool_call_id(), name, arguments, malformed=malformed)
+        call = ToolCallPart(new_tool_call_id(), name, arguments, malformed=malformed, origin=origin)
         self.events.append(PartStart(len(self.parts), "tool_call"))
         if raw:
             self.events.append(PartDelta(len(self.parts), "tool_call", clean_text(raw)))
@@ -136,19 +136,21 @@ class PartWriter:
 
 
 def parse_arguments(raw: str, *, cut: bool = False) -> tuple[JsonObject, str | None]:
-    """The arguments of a tool call, and None; or an empty object, and the raw text where it is not a JSON object.
+    """The arguments of a tool call, and None; or an empty object, and the raw text where it cannot be read in one way.
 
-    An empty text means no arguments, unless the model was stopped (`cut`) before it wrote any.
+    An empty text and `null` mean no arguments, unless the model was stopped (`cut`) before it wrote any. Servers also
+    write `{}` before the object, the object twice, the object as a string, and control characters in strings.
     """
-    if not raw.strip():
+    text = raw.strip()
+    if not text:
         return ({}, "(cut off)") if cut else ({}, None)
     try:
-        arguments = parse_object(raw.encode("utf-8", "surrogatepass"))
-    except ValueError:
+        arguments = _only_object(_json_values(text))
+    except (ValueError, RecursionError):
         arguments = None
-    if arguments is None or _deeper_than(arguments, MAX_ARGUMENT_DEPTH):
+    if arguments is None or _deeper_than(arguments, MAX_ARGUMENT_DEPTH) or not _is_json(arguments):
         return {}, clean_text(raw)
-    return (clean_json(arguments) if "\\u" in raw else arguments), None
+    return arguments, None
 
 
 def raw_arguments(arguments: Any) -> str:
@@ -158,9 +160,74 @@ def raw_arguments(arguments: Any) -> str:
     if arguments is None:
         return ""
     try:
-        return orjson.dumps(clean_json(arguments)).decode()
-    except TypeError:  # nested deeper than orjson can write
+        text = json.dumps(clean_json(arguments), ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
         return "(unreadable)"
+    # Such a float may have been an integer that lost its last digits; with words before it, it cannot be read.
+    return f"(an integer beyond 64 bits) {text}" if _has_vast_float(arguments) else text
+
+
+def _json_values(text: str) -> list[Any]:
+    """The JSON values that stand one after another in a text. Raises ValueError for anything else in it."""
+    values: list[Any] = []
+    start = 0
+    while start < len(text):
+        value, end = _DECODER.raw_decode(text, start)
+        values.append(value)
+        start = end
+        while start < len(text) and text[start].isspace():
+            start += 1
+    return values
+
+
+def _only_object(values: list[Any]) -> JsonObject | None:
+    """The one object that these values mean; None where they mean none, or several that differ."""
+    meant: list[Any] = []
+    for value in values:
+        found = _json_values(value.strip()) if isinstance(value, str) and value.strip() else [value]
+        meant += [each for each in found if each not in ({}, None, "")]
+    if not meant:
+        return {}
+    first = meant[0]
+    same = all(json.dumps(each, sort_keys=True) == json.dumps(first, sort_keys=True) for each in meant[1:])
+    return clean_json(first) if isinstance(first, dict) and same else None
+
+
+def _is_json(value: Any) -> bool:
+    """Whether the value can be stored and sent: integers have at most 64 bits."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _has_vast_float(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_has_vast_float, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and value.is_integer() and abs(value) >= 2**63
+
+
+def _unfinished_character(text: str) -> int | None:
+    """Where the last character of the text begins if it is unfinished: half a surrogate pair, or the first bytes."""
+    if "\ud800" <= text[-1] <= "\udbff":
+        return len(text) - 1
+    start = len(text)
+    while start > max(0, len(text) - 3) and "\udc80" <= text[start - 1] <= "\udcff":
+        start -= 1
+        # The lead byte of a character says how many bytes it has: C2-DF two, E0-EF three, F0-F4 four.
+        lead = ord(text[start]) - 0xDC00
+        if lead >= 0xC2:
+            length = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+            return start if len(text) - start < length else None
+    return None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_constant=_no_constant)
 
 
 def _deeper_than(value: Any, depth: int) -> bool:

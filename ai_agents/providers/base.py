@@ -1,10 +1,10 @@
 """The protocol of a provider: it streams one model response as normalized events."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
+from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest, ModelResponse
 from ai_agents.providers.assembly import fold
 from ai_agents.providers.files import NO_FILES, FileRules
@@ -15,22 +15,27 @@ class Capabilities:
     """What a model can be used for.
 
     `instructions`: it does what it is told in words; a stand-in does not. `files`: which files it accepts as they are.
+    `context_window` is in tokens, None where the provider does not tell.
     """
 
     instructions: bool = True
     files: FileRules = NO_FILES
+    context_window: int | None = None
 
 
 class Provider(ABC):
     """One provider with its connections. It serves all its models: `request.model` says which one is asked.
 
-    `model` is the default model, None where there is none.
+    `name` is what agents write in `provider`: the type's own name, or another one where there are several servers of a
+    type. `model` is the default model, None where there is none.
     """
 
-    name: ClassVar[str]
+    name: str
 
-    def __init__(self, *, model: str | None = None) -> None:
+    def __init__(self, *, model: str | None = None, name: str | None = None) -> None:
         self.model = model
+        if name is not None:
+            self.name = name
 
     @abstractmethod
     def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
@@ -50,6 +55,13 @@ class Provider(ABC):
     def capabilities(self, model: str) -> Capabilities:
         """What this model can be used for; needs no key and no connection."""
         return Capabilities()
+
+    def left_out(self, request: ModelRequest) -> Sequence[Notice]:
+        """What the agent asks for and the request for this model leaves out; needs no connection."""
+        return ()
+
+    async def prepare_model(self, model: str) -> None:  # noqa: B027  # optional: most providers know their models
+        """Ask the server what this model takes, where it can tell. It is asked once, and never raises."""
 
     async def prepare(self) -> None:  # noqa: B027  # optional: some providers have nothing to load
         """Import and build now what the first request needs, so that it need not wait for that."""

@@ -1,10 +1,11 @@
 """Translates failures of providers into the framework's errors.
 
 An error's message holds the status and the provider's own error word, never its text or body: those may quote secrets.
+What the server said is in `upstream`, for those who may know it, with secrets masked.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from time import time
 from typing import Any
@@ -19,6 +20,8 @@ from ai_agents.core.exceptions import (
     ProviderTimeout,
     ProviderTruncated,
 )
+from ai_agents.core.json import clean_text
+from ai_agents.providers.reading import as_count
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 # The error words that providers send inside a stream that began with status 200, by the status each one stands for.
@@ -56,6 +59,10 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _MAX_TEXT = 2_000
+_MAX_PARAMETER = 100
+# Keys in the forms that providers give them, should a server quote one that is not ours.
+_SECRETS = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|hf|AIza)[-_A-Za-z0-9]{16,}|(?<=[Bb]earer )\S{8,}")
+_MASK = "***"
 
 
 def error_from_status(
@@ -64,9 +71,16 @@ def error_from_status(
     """The error that an HTTP status stands for.
 
     `word` is the provider's own error code; the message shows it if it is a plain word. `text` is the rest of what the
-    provider said: it is searched, never shown.
+    provider said: it is searched, and kept in `upstream`.
     """
     known = word if isinstance(word, str) and _WORD.fullmatch(word) else None
+    error = _error_of(provider, status, known, retry_after_s, text)
+    said = text if isinstance(text, str) and text.strip() else known or ""
+    error.upstream = {"status": status, "message": mask(said)}
+    return error
+
+
+def _error_of(provider: str, status: int, known: str | None, retry_after_s: float | None, text: Any) -> ProviderError:
     facts = f"{status}, {known}" if known else f"{status}"
     if status == 429:
         sentence, retryable = f"{provider} asks to slow down ({facts}).", known not in _NEVER_RETRYABLE
@@ -82,8 +96,13 @@ def error_from_status(
     return ProviderRejected(f"{provider} refused the request ({facts}).", provider=provider)
 
 
-def error_from_response(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    """The error for a response with a failure status. `body` is JSON with an `error`, or any other text."""
+def error_from_response(
+    provider: str, status: int, headers: Mapping[str, str], body: bytes, *, secrets: Iterable[str] = ()
+) -> ProviderError:
+    """The error for a response with a failure status. `body` is JSON with an `error`, or any other text.
+
+    `secrets` are masked in what the server said.
+    """
     text = body.decode(errors="replace")
     word = reported = None
     with suppress(ValueError):
@@ -92,21 +111,41 @@ def error_from_response(provider: str, status: int, headers: Mapping[str, str], 
     if isinstance(facts, dict):
         word = facts.get("code") or facts.get("type")
         text = facts["message"] if isinstance(facts.get("message"), str) else text
-    return error_from_status(provider, status, word=word, retry_after_s=retry_after_s(headers), text=text)
+    elif isinstance(facts, str):
+        text = facts
+    error = error_from_status(provider, status, word=word, retry_after_s=retry_after_s(headers), text=text)
+    error.upstream = {"status": status, "message": mask(text, secrets)}
+    error.parameter = _parameter(facts)
+    return error
 
 
 def error_from_wire(provider: str, error: Any) -> ProviderError:
     """The error that a provider reported inside a stream: an object with `type`, `code` or `status`, or a text."""
     facts = error if isinstance(error, Mapping) else {}
+    text = facts.get("message") if facts else error
     for name in ("status", "code"):
-        status = facts.get(name)
-        if isinstance(status, int) and 400 <= status <= 599:
-            return error_from_status(provider, status, word=facts.get("type"), text=facts.get("message"))
+        status = as_count(facts.get(name))
+        if status is not None and 400 <= status <= 599:
+            return error_from_status(provider, status, word=facts.get("type"), text=text)
     for name in ("code", "type"):
         word = facts.get(name)
         if isinstance(word, str) and (word in _STATUS_OF_WORD or _REFUSALS.fullmatch(word)):
-            return error_from_status(provider, _STATUS_OF_WORD.get(word, 400), word=word, text=facts.get("message"))
-    return error_from_status(provider, 500, word=facts.get("type"))
+            return error_from_status(provider, _STATUS_OF_WORD.get(word, 400), word=word, text=text)
+    return error_from_status(provider, 500, word=facts.get("type"), text=text)
+
+
+def mask(said: str, secrets: Iterable[str] = ()) -> str:
+    """A server's words without these secrets and without anything that looks like a key; at most 2,000 characters."""
+    said = clean_text(said[: 2 * _MAX_TEXT])
+    for secret in secrets:
+        if len(secret) >= 4:
+            said = said.replace(secret, _MASK)
+    return _SECRETS.sub(_MASK, said)[:_MAX_TEXT]
+
+
+def _parameter(facts: Any) -> str | None:
+    named = facts.get("param") if isinstance(facts, Mapping) else None
+    return named[:_MAX_PARAMETER] if isinstance(named, str) and named else None
 
 
 def error_from_transport(provider: str, error: BaseException, *, timeout_s: float, begun: bool) -> ProviderError:
@@ -115,6 +154,12 @@ def error_from_transport(provider: str, error: BaseException, *, timeout_s: floa
     It is a timeout where a `TimeoutError` is among the causes. The outermost error does not tell: one SDK calls every
     refused connection a timeout.
     """
+    found = _transport_error(provider, error, timeout_s=timeout_s, begun=begun)
+    found.upstream = {"status": None, "message": mask(f"{type(error).__name__}: {error}")}
+    return found
+
+
+def _transport_error(provider: str, error: BaseException, *, timeout_s: float, begun: bool) -> ProviderError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, TimeoutError):

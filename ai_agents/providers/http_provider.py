@@ -1,19 +1,30 @@
 """The base of the providers behind HTTP: one transport, retries before the first token, reads that become events."""
 
 import asyncio
+import logging
 from abc import abstractmethod
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import fields, replace
 from functools import partial
 
 from ai_agents.core.event_loop import pressure
-from ai_agents.core.exceptions import PackageMissing, ProviderError, ProviderNotConfigured, ProviderTimeout
+from ai_agents.core.exceptions import (
+    PackageMissing,
+    ProviderError,
+    ProviderNotConfigured,
+    ProviderRejected,
+    ProviderTimeout,
+)
+from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
+from ai_agents.providers.quirks import Endpoint, LearnedQuirks, Quirks
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
 from ai_agents.providers.transport import OpenResponse, ProviderTransport
+from ai_agents.providers.wire_format import WireFormat
 
+_log = logging.getLogger(__name__)
 DEFAULT_TIMEOUT_S = 60.0
 # While the event loop is overloaded, a stream is still read at least this often.
 _LONGEST_PAUSE_S = 0.1
@@ -24,16 +35,28 @@ _Begun = tuple[OpenResponse, ResponseParser, ProviderError | None]
 class HTTPProvider(Provider):
     """A provider that answers over HTTP with a stream of lines.
 
-    The transport is built on first use, once per event loop, and all requests share its connections.
+    The transport is built on first use, once per event loop, and all requests share its connections. `headers` go with
+    every request. `quirks` are what the server does differently; `learned` is what its refusals taught.
     `max_retries` counts the tries after the first one; a request is tried again only before its answer begins.
     `settings.timeout_s` of a request is the longest silence in seconds; None means 60.
     """
 
     def __init__(
-        self, *, model: str | None = None, api_key: str | None = None, base_url: str | None = None, max_retries: int = 2
+        self,
+        *,
+        model: str | None = None,
+        name: str | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        quirks: Quirks | None = None,
+        max_retries: int = 2,
     ) -> None:
-        super().__init__(model=model)
+        super().__init__(model=model, name=name)
         self.max_retries = max_retries
+        self.quirks = quirks or Quirks()
+        self.learned = LearnedQuirks(self.name)
+        self._headers = dict(headers or {})
         self._api_key = api_key
         self._base_url = base_url
         self._transport: ProviderTransport | None = None
@@ -56,6 +79,7 @@ class HTTPProvider(Provider):
                         yield event
                     events.clear()
                     if failure is not None:
+                        self._log_failure(transport, request, failure)
                         raise failure
                     if parser.done:
                         break
@@ -69,6 +93,18 @@ class HTTPProvider(Provider):
             if continuation is None:
                 return
             request, before = continuation, parser
+
+    def left_out(self, request: ModelRequest) -> Sequence[Notice]:
+        request = self._with_model(request)
+        return self.wire_format(request).left_out(request, self.endpoint(request.model))
+
+    def endpoint(self, model: str) -> Endpoint:
+        """The server, as a wire format sees it when this model is asked. What was given wins over what was learned."""
+        return Endpoint(self.name, self.learned.get(model).merged(self.quirks))
+
+    @abstractmethod
+    def wire_format(self, request: ModelRequest) -> WireFormat:
+        """The API that this request goes to."""
 
     async def aclose(self) -> None:
         """Close all connections; open streams fail."""
@@ -96,17 +132,23 @@ class HTTPProvider(Provider):
         """The response once its first events are there. Retryable failures before that are tried again."""
         usual_s = max(MAX_TOTAL_S, _timeout_s(request))
         within_s = usual_s if request.start_within_s is None else request.start_within_s
-        begin = partial(self._begin_once, transport, request, before)
+
+        async def begin(left_s: float) -> _Begun:
+            try:
+                return await self._begin_once(transport, request, before, left_s)
+            except ProviderError as error:
+                self._log_failure(transport, request, error)
+                raise
+
         return await with_retries(begin, retries=self.max_retries, within_s=within_s)
 
     async def _begin_once(
         self, transport: ProviderTransport, request: ModelRequest, before: ResponseParser | None, left_s: float
     ) -> _Begun:
-        parser = self._parser(request, before)
         failure: ProviderError | None = None
         try:
             async with asyncio.timeout(left_s) as deadline:
-                response = await self._send(transport, request, timeout_s=_timeout_s(request))
+                response, parser = await self._send(transport, request, before)
                 try:
                     while not (parser.writer.events or parser.done or failure):
                         failure = await response.read_into(parser)
@@ -122,6 +164,45 @@ class HTTPProvider(Provider):
             raise ProviderTimeout(sentence, provider=self.name) from error
         return response, parser, failure
 
+    async def _send(
+        self, transport: ProviderTransport, request: ModelRequest, before: ResponseParser | None
+    ) -> tuple[OpenResponse, ResponseParser]:
+        """Send the request. One that is refused for a parameter which we added is sent once more without it.
+
+        What that taught is remembered for the model. Raises `ProviderError`.
+        """
+        wire, taught = self.wire_format(request), Quirks()
+        post = partial(transport.post, wire.path(request), timeout_s=_timeout_s(request))
+        while True:
+            known = self.endpoint(request.model)
+            endpoint = Endpoint(known.provider, known.quirks.merged(taught))
+            payload = wire.to_wire(request, endpoint)
+            try:
+                response = await post(payload, headers=wire.headers_to_wire(payload))
+            except ProviderRejected as error:
+                remedy = wire.remedy(error, payload)
+                if remedy is None or _is_known(remedy, taught):
+                    raise
+                self._log_failure(transport, request, error)
+                taught = taught.merged(remedy)
+                continue
+            if taught != Quirks():
+                self.learned.learn(request.model, taught)
+            return response, wire.parser(request, endpoint, before)
+
+    def _log_failure(self, transport: ProviderTransport, request: ModelRequest, error: ProviderError) -> None:
+        """One line for each failure, with everything that helps to find its cause."""
+        said = error.upstream or {"status": None, "message": ""}
+        facts = {
+            "provider": self.name,
+            "model": request.model,
+            "address": transport.base_url,
+            "status": said["status"],
+            "said": said["message"],
+            "cause": repr(error.__cause__) if error.__cause__ else None,
+        }
+        _log.warning("%s", error, extra=facts)
+
     def _with_model(self, request: ModelRequest) -> ModelRequest:
         if request.model:
             return request
@@ -134,13 +215,12 @@ class HTTPProvider(Provider):
     def _build(self) -> ProviderTransport:
         """Build the transport; called in a thread, since it imports a library. Raises `ProviderNotConfigured`."""
 
-    @abstractmethod
-    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
-        """Send the request once. Raises `ProviderError`."""
 
-    @abstractmethod
-    def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
-        """A parser for the response to this request. `before` parsed the response that this one continues."""
+def _is_known(remedy: Quirks, taught: Quirks) -> bool:
+    """Whether this was tried for the request already, so that sending it again would go round in a circle."""
+    none = Quirks()
+    names = [each.name for each in fields(Quirks) if getattr(remedy, each.name) != getattr(none, each.name)]
+    return any(getattr(taught, name) != getattr(none, name) for name in names)
 
 
 def _timeout_s(request: ModelRequest) -> float:

@@ -7,6 +7,7 @@ https://github.com/ndjson/ndjson-spec; read 2026-11-22.
 """
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -16,6 +17,9 @@ from ai_agents.core.json import clean_text
 # No provider sends a line near this length. The limit keeps an endless line from filling the memory.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
+_FIELDS = (b":", b"event", b"id", b"retry", b"data")
+# An integer of fewer digits fits into 64 bits.
+_LONG_INTEGER = re.compile(rb"[0-9]{19}")
 
 
 class LineDecoder:
@@ -84,7 +88,13 @@ class SSEDecoder(LineDecoder):
                 self._data = []
                 if data:
                     found.append(data)
+            elif self._data and self._is_open() and not line.startswith(_FIELDS):
+                self._data.append(line)
         return found
+
+    def _is_open(self) -> bool:
+        """Whether the data so far is an unfinished JSON object: a server wrote a line break into one of its strings."""
+        return self._data[0].startswith(b"{") and not self._data[-1].rstrip().endswith(b"}")
 
     def _with_lf(self, chunk: bytes) -> bytes:
         if not chunk:
@@ -96,23 +106,39 @@ class SSEDecoder(LineDecoder):
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def parse_object(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data`. Raises ValueError for anything else.
+def is_json(data: bytes) -> bool:
+    """Whether the data is meant as a JSON object or list, even if it cannot be read. Other data is a heartbeat."""
+    return data.lstrip()[:1] in {b"{", b"["}
 
-    Strings may hold a lone surrogate: some servers split their text between the two halves of a surrogate pair.
+
+def parse_object(data: bytes, *, exact_integers: bool = False) -> dict[str, Any]:
+    """The JSON object in `data`, read as servers really write it. Raises ValueError for anything else.
+
+    Bytes that are no UTF-8 become lone surrogates (`surrogateescape`), and so does half of a surrogate pair: some
+    servers split a character between two objects. Control characters may stand in strings. NaN and infinities are None.
+    An integer beyond 64 bits becomes a float, unless `exact_integers`.
     """
-    try:
-        value = orjson.loads(data)
-    except ValueError:
-        if b"\\u" not in data:
-            raise
+    if not (exact_integers and _LONG_INTEGER.search(data)):
         try:
-            value = json.loads(data, parse_constant=int)  # NaN and infinities, which JSON does not have, are no `int`
-        except RecursionError as error:
-            raise ValueError("JSON is nested too deep") from error
+            value = orjson.loads(data)
+        except ValueError:
+            value = _parse_leniently(data)
+    else:
+        value = _parse_leniently(data)
     if not isinstance(value, dict):
         raise ValueError("expected a JSON object")  # noqa: TRY004  # callers catch one type of error for all bad data
     return value
+
+
+def _parse_leniently(data: bytes) -> Any:
+    try:
+        return _LENIENT.decode(data.decode("utf-8", "surrogateescape"))
+    except RecursionError as error:
+        raise ValueError("JSON is nested too deep") from error
+
+
+# The decoder ignores white space only before and after the value that it is given.
+_LENIENT = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 
 
 def encode_body(payload: dict[str, Any]) -> bytes:

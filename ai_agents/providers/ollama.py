@@ -1,12 +1,15 @@
 """Ollama over its own chat API, which tells more than the OpenAI-compatible one."""
 
+from collections.abc import Mapping
+
 from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.http_provider import HTTPProvider
-from ai_agents.providers.ollama_chat import NAME, OllamaParser, ollama_files, to_wire
-from ai_agents.providers.response_parser import ResponseParser
-from ai_agents.providers.transport import OpenResponse, ProviderTransport
+from ai_agents.providers.ollama_chat import NAME, OllamaChat, ollama_files
+from ai_agents.providers.quirks import Quirks
+from ai_agents.providers.transport import ProviderTransport
+from ai_agents.providers.wire_format import WireFormat
 
 DEFAULT_BASE_URL = "http://localhost:11434"
 DEFAULT_PORT = 11434
@@ -26,13 +29,24 @@ class OllamaProvider(HTTPProvider):
         self,
         *,
         model: str | None = None,
+        name: str | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        quirks: Quirks | None = None,
         num_ctx: int | None = None,
         max_retries: int = 2,
     ) -> None:
-        super().__init__(model=model, api_key=api_key, base_url=base_url, max_retries=max_retries)
-        self._num_ctx = num_ctx
+        super().__init__(
+            model=model,
+            name=name,
+            api_key=api_key,
+            base_url=base_url,
+            headers=headers,
+            quirks=quirks,
+            max_retries=max_retries,
+        )
+        self._chat = OllamaChat(num_ctx)
 
     def capabilities(self, model: str) -> Capabilities:
         return Capabilities(files=ollama_files(model))
@@ -46,13 +60,11 @@ class OllamaProvider(HTTPProvider):
         headers = {**client.headers, "content-type": "application/json"}
         if self._api_key:
             headers["authorization"] = f"Bearer {self._api_key}"
-        return ProviderTransport(NAME, client, base_url=base_url_from(self._base_url), headers=headers)
+        headers |= self._headers
+        return ProviderTransport(self.name, client, base_url=base_url_from(self._base_url), headers=headers)
 
-    async def _send(self, transport: ProviderTransport, request: ModelRequest, *, timeout_s: float) -> OpenResponse:
-        return await transport.post("/api/chat", to_wire(request, num_ctx=self._num_ctx), timeout_s=timeout_s)
-
-    def _parser(self, request: ModelRequest, before: ResponseParser | None) -> ResponseParser:
-        return OllamaParser(request)
+    def wire_format(self, request: ModelRequest) -> WireFormat:
+        return self._chat
 
 
 def base_url_from(host: str | None) -> str:

@@ -19,9 +19,11 @@ from ai_agents.providers.assembly import raw_arguments
 from ai_agents.providers.errors import error_from_wire
 from ai_agents.providers.files import NO_FILES, FileRules, encoded, sent_as
 from ai_agents.providers.lines import LineDecoder, encode_body
+from ai_agents.providers.quirks import Endpoint
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
+    alternating,
     functions_to_wire,
     own_origin,
     result_text,
@@ -33,6 +35,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import schema_instruction
+from ai_agents.providers.wire_format import WireFormat
 
 NAME = "ollama"
 # The models that Ollama's library lists as able to see (https://ollama.com/search?c=vision). The server knows it only
@@ -59,7 +62,23 @@ def ollama_files(model: str) -> FileRules:
     return _IMAGES if _WITH_IMAGES.search(model) else NO_FILES
 
 
-def to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
+class OllamaChat(WireFormat):
+    """The chat API. `num_ctx` is the size of the context in tokens; None chooses one by the length of the request."""
+
+    def __init__(self, num_ctx: int | None = None) -> None:
+        self._num_ctx = num_ctx
+
+    def path(self, request: ModelRequest) -> str:
+        return "/api/chat"
+
+    def to_wire(self, request: ModelRequest, endpoint: Endpoint) -> JsonObject:
+        return to_wire(request, endpoint, num_ctx=self._num_ctx)
+
+    def parser(self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None) -> "OllamaParser":
+        return OllamaParser(request, endpoint)
+
+
+def to_wire(request: ModelRequest, endpoint: Endpoint, *, num_ctx: int | None = None) -> JsonObject:
     """The request. What is stable from turn to turn comes first; the messages only grow."""
     names = ToolNames(request.tools)
     messages: list[JsonObject] = []
@@ -71,7 +90,9 @@ def to_wire(request: ModelRequest, *, num_ctx: int | None = None) -> JsonObject:
         messages.append({"role": "system", "content": system})
     current_turn = turn_start(request.messages)
     for index, message in enumerate(request.messages):
-        messages += _message_to_wire(message, names, model=request.model if index >= current_turn else None)
+        model = request.model if index >= current_turn else None
+        messages += _message_to_wire(message, names, provider=endpoint.provider, model=model)
+    messages = alternating(messages)
     # A request that is too long is to fail, rather than to lose its beginning in silence.
     payload: JsonObject = {"model": request.model, "stream": True, "truncate": False, "shift": False}
     if request.tools:
@@ -110,7 +131,7 @@ def _context_size(payload: JsonObject, messages: list[JsonObject], settings: Mod
     return size
 
 
-def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str | None) -> list[JsonObject]:
+def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, model: str | None) -> list[JsonObject]:
     """The messages that stand for one message. `model` is given in the current turn: its own thinking goes back."""
     if message.role == "tool":
         return [
@@ -123,7 +144,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str | No
         return [{"role": "user", "content": text or EMPTY_TEXT} | ({"images": images} if images else {})]
     rendered: JsonObject = {"role": "assistant", "content": text}
     thoughts = [part for part in message.parts if isinstance(part, ReasoningPart)]
-    thinking = "".join(part.text for part in thoughts if own_origin(part, NAME, model))
+    thinking = "".join(part.text for part in thoughts if own_origin(part, provider, model))
     if thinking:
         rendered["thinking"] = thinking
     calls = tool_calls_of(message)
@@ -137,13 +158,16 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str | No
 class OllamaParser(ResponseParser):
     """Parses the lines of one response: pieces of a message, the last one with `done`."""
 
-    provider = NAME
     decoder = LineDecoder
+    exact_integers = True
     _called = False
+
+    def read_whole(self, body: JsonObject) -> None:
+        self.read(body)
 
     def read(self, event: JsonObject) -> None:
         if event.get("error"):
-            raise error_from_wire(NAME, event["error"])
+            raise error_from_wire(self.provider, event["error"])
         message = event.get("message") or {}
         if message.get("thinking"):
             if self.writer.kind != "reasoning":
@@ -160,7 +184,7 @@ class OllamaParser(ResponseParser):
 
     def _end(self, event: JsonObject) -> None:
         usage = _usage_from_wire(event)
-        stop_reason = _STOP_REASONS.get(event.get("done_reason") or "stop", "other")
+        stop_reason = self.stop_reason_of(event.get("done_reason") or "stop", _STOP_REASONS)
         limit = self.request.settings.max_tokens
         if stop_reason == "end" and self._called:
             stop_reason = "tool_use"

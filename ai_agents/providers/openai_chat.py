@@ -5,7 +5,9 @@ Source: https://developers.openai.com/api/reference/resources/chat, read 2026-11
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.json import clean_text, dumps
 from ai_agents.core.types import (
     FilePart,
@@ -18,12 +20,14 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.providers.assembly import parse_arguments, raw_arguments
-from ai_agents.providers.errors import error_from_wire
+from ai_agents.providers.errors import error_from_wire, truncated
 from ai_agents.providers.files import data_url, document_name, parts_with_files, sent_as
-from ai_agents.providers.openai_models import NAME, OpenAIFacts, openai_facts
+from ai_agents.providers.openai_models import OpenAIFacts, openai_facts
+from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
+    alternating,
     functions_to_wire,
     own_origin,
     result_text,
@@ -34,6 +38,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
+from ai_agents.providers.wire_format import WireFormat
 
 # The field in which DeepSeek and others send reasoning: https://api-docs.deepseek.com/guides/thinking_mode
 REASONING_CONTENT = "reasoning_content"
@@ -47,11 +52,30 @@ _STOP_REASONS: dict[str, StopReason] = {
 }
 
 
-def to_wire(request: ModelRequest, *, schema_enforced: bool = True) -> JsonObject:
-    """The request. What is stable from turn to turn comes first, byte for byte the same; the messages only grow.
+class OpenAIChat(WireFormat):
+    """Chat Completions."""
 
-    `schema_enforced`: the server is assumed to enforce output schemas, where its model is able to.
-    """
+    def path(self, request: ModelRequest) -> str:
+        return "/chat/completions"
+
+    def to_wire(self, request: ModelRequest, endpoint: Endpoint) -> JsonObject:
+        return to_wire(request, endpoint)
+
+    def parser(
+        self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
+    ) -> "OpenAIChatParser":
+        return OpenAIChatParser(request, endpoint)
+
+    def remedy(self, error: ProviderRejected, payload: JsonObject) -> Quirks | None:
+        named = super().remedy(error, payload)
+        if named is None and "response_format" in payload and openai_facts(payload["model"]).reasoning is None:
+            # Not every compatible server enforces schemas; the model of one that does not is asked in words.
+            return Quirks(schema="instructed")
+        return named
+
+
+def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
+    """The request. What is stable from turn to turn comes first, byte for byte the same; the messages only grow."""
     facts = openai_facts(request.model)
     names = ToolNames(request.tools)
     payload: JsonObject = {"model": request.model, "stream": True, "stream_options": {"include_usage": True}}
@@ -60,7 +84,7 @@ def to_wire(request: ModelRequest, *, schema_enforced: bool = True) -> JsonObjec
         payload["reasoning_effort"] = facts.tools_effort
     system = request.system
     if request.output_schema is not None:
-        if schema_enforced and facts.schema:
+        if facts.schema and endpoint.quirks.schema != "instructed":
             named = {"name": SCHEMA_NAME, "strict": is_strict(request.output_schema), "schema": request.output_schema}
             payload["response_format"] = {"type": "json_schema", "json_schema": named}
         else:
@@ -69,8 +93,8 @@ def to_wire(request: ModelRequest, *, schema_enforced: bool = True) -> JsonObjec
         payload["tools"] = [{"type": "function", "function": each} for each in functions_to_wire(request, names)]
     messages = [{"role": "system", "content": system}] if system and system.strip() else []
     for message in request.messages:
-        messages += _message_to_wire(message, names, model=request.model)
-    return payload | {"messages": messages}
+        messages += _message_to_wire(message, names, provider=endpoint.provider, model=request.model)
+    return payload | {"messages": alternating(messages)}
 
 
 def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject:
@@ -84,7 +108,7 @@ def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject
     return without_none(asked)
 
 
-def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> list[JsonObject]:
+def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, model: str) -> list[JsonObject]:
     """The messages that stand for one message; none where it has nothing to send."""
     if message.role == "tool":
         return [
@@ -99,7 +123,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     rendered: JsonObject = {"role": "assistant", "content": text or None}
     calls = tool_calls_of(message)
     if calls:
-        rendered |= _reasoning_parts_to_wire(message, model)
+        rendered |= _reasoning_parts_to_wire(message, provider, model)
         rendered["tool_calls"] = [
             {
                 "id": call.tool_call_id,
@@ -111,12 +135,12 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     return [rendered] if text or calls else []
 
 
-def _reasoning_parts_to_wire(message: ModelMessage, model: str) -> JsonObject:
+def _reasoning_parts_to_wire(message: ModelMessage, provider: str, model: str) -> JsonObject:
     """The model's own reasoning before its tool calls: servers that send this field refuse a history without it."""
     facts = openai_facts(model)
     if facts.reasoning is not None:
         return {}  # OpenAI's own models neither send nor take the field
-    origins = [own_origin(part, NAME, model) for part in message.parts if isinstance(part, ReasoningPart)]
+    origins = [own_origin(part, provider, model) for part in message.parts if isinstance(part, ReasoningPart)]
     reasoning = [origin[REASONING_CONTENT] for origin in origins if REASONING_CONTENT in origin]
     if reasoning or facts.keeps_reasoning:
         return {REASONING_CONTENT: "".join(reasoning)}
@@ -148,22 +172,24 @@ class OpenAIChatParser(ResponseParser):
     bytes after a finish reason: several servers leave `[DONE]` out.
     """
 
-    provider = NAME
-
-    def __init__(self, request: ModelRequest) -> None:
-        super().__init__(request)
+    def __init__(self, request: ModelRequest, endpoint: Endpoint) -> None:
+        super().__init__(request, endpoint)
         self._calls: list[_PartialToolCall] = []
         self._call_at: dict[int, _PartialToolCall] = {}
-        self._finish: str | None = None
+        self._finish: Any = None
         self._refused = False
         self._usage: JsonObject = {}
         self._reasoning: list[str] = []
+
+    def read_whole(self, body: JsonObject) -> None:
+        self.read(body)
+        self.end_of_bytes()
 
     def read(self, event: JsonObject) -> None:
         for choice in event.get("choices") or ():
             if choice.get("index"):
                 continue
-            delta = choice.get("delta")
+            delta = choice.get("delta") or choice.get("message")
             if delta:
                 self._read_delta(delta)
             if choice.get("finish_reason"):
@@ -171,7 +197,7 @@ class OpenAIChatParser(ResponseParser):
         if event.get("usage"):
             self._usage = event["usage"]
         if event.get("error") or event.get("object") == "error":
-            raise error_from_wire(NAME, event.get("error") or event)
+            raise error_from_wire(self.provider, event.get("error") or event)
         if event.get("model"):
             self.model = event["model"]
 
@@ -239,10 +265,12 @@ class OpenAIChatParser(ResponseParser):
         return call
 
     def _end(self) -> None:
-        stop_reason = _STOP_REASONS.get(self._finish or "", "other")
+        if self._finish is None:
+            raise truncated(self.provider, "ended its answer without a reason")
+        stop_reason = self.stop_reason_of(self._finish, _STOP_REASONS)
         if self._refused:
             stop_reason = "refusal"
-        elif self._calls and stop_reason in {"end", "other"}:
+        elif self._calls and stop_reason == "end":
             stop_reason = "tool_use"
         self._end_reasoning()
         for call in self._calls:

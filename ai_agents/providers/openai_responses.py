@@ -21,7 +21,8 @@ from ai_agents.core.types import (
 from ai_agents.providers.errors import error_from_wire
 from ai_agents.providers.files import data_url, document_name, parts_with_files, sent_as
 from ai_agents.providers.lines import clean_json
-from ai_agents.providers.openai_models import NAME, OpenAIFacts, openai_facts
+from ai_agents.providers.openai_models import OpenAIFacts, openai_facts
+from ai_agents.providers.quirks import Endpoint
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
@@ -34,6 +35,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
+from ai_agents.providers.wire_format import WireFormat
 
 # The API refuses a smaller limit.
 _MIN_OUTPUT_TOKENS = 16
@@ -45,7 +47,22 @@ _STOP_REASONS: dict[str, StopReason] = {
 }
 
 
-def to_wire(request: ModelRequest) -> JsonObject:
+class OpenAIResponses(WireFormat):
+    """Responses."""
+
+    def path(self, request: ModelRequest) -> str:
+        return "/responses"
+
+    def to_wire(self, request: ModelRequest, endpoint: Endpoint) -> JsonObject:
+        return to_wire(request, endpoint)
+
+    def parser(
+        self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
+    ) -> "OpenAIResponsesParser":
+        return OpenAIResponsesParser(request, endpoint)
+
+
+def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the input only grows."""
     facts = openai_facts(request.model)
     names = ToolNames(request.tools)
@@ -66,7 +83,9 @@ def to_wire(request: ModelRequest) -> JsonObject:
         payload["tools"] = [{"type": "function"} | each | {"strict": False} for each in functions]
     if system and system.strip():
         payload["instructions"] = system
-    items = [item for message in request.messages for item in _message_to_wire(message, names, model=request.model)]
+    items: list[JsonObject] = []
+    for message in request.messages:
+        items += _message_to_wire(message, names, provider=endpoint.provider, model=request.model)
     return payload | {"input": items}
 
 
@@ -88,7 +107,7 @@ def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObjec
     return {"effort": settings.reasoning, "summary": "auto"}
 
 
-def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> list[JsonObject]:
+def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, model: str) -> list[JsonObject]:
     """The items of one message. A reasoning item goes before the item that it led to; the API refuses it alone."""
     if message.role == "tool":
         return [
@@ -103,7 +122,7 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, model: str) -> 
     reasoning: list[JsonObject] = []
     for part in message.parts:
         match part:
-            case ReasoningPart() if "item" in (origin := own_origin(part, NAME, model)):
+            case ReasoningPart() if "item" in (origin := own_origin(part, provider, model)):
                 reasoning.append(origin["item"])
             case TextPart() if part.text.strip():
                 items += [*reasoning, {"role": "assistant", "content": part.text}]
@@ -127,13 +146,18 @@ def _file_to_wire(part: FilePart) -> JsonObject | None:
 class OpenAIResponsesParser(ResponseParser):
     """Parses the events of one response. Events and items of unknown kinds are left out."""
 
-    provider = NAME
-
-    def __init__(self, request: ModelRequest) -> None:
-        super().__init__(request)
+    def __init__(self, request: ModelRequest, endpoint: Endpoint) -> None:
+        super().__init__(request, endpoint)
         self._called = False
         self._refused = False
         self._summaries = 0
+
+    def read_whole(self, body: JsonObject) -> None:
+        for item in body["output"]:
+            for content in item.get("content") or ():
+                self.writer.write("text", content.get("text") or "")
+            self._end_item(item)
+        self._end(body)
 
     def read(self, event: JsonObject) -> None:
         kind = event.get("type")
@@ -155,9 +179,9 @@ class OpenAIResponsesParser(ResponseParser):
         elif kind in {"response.completed", "response.incomplete"}:
             self._end(event["response"])
         elif kind == "response.failed":
-            raise error_from_wire(NAME, event["response"].get("error"))
+            raise error_from_wire(self.provider, event["response"].get("error"))
         elif kind == "error" or "error" in event:
-            raise error_from_wire(NAME, event.get("error") or event)
+            raise error_from_wire(self.provider, event.get("error") or event)
 
     def _end_item(self, item: JsonObject) -> None:
         kind = item.get("type")
@@ -182,7 +206,7 @@ class OpenAIResponsesParser(ResponseParser):
 
     def _end(self, response: JsonObject) -> None:
         reason = (response.get("incomplete_details") or {}).get("reason")
-        stop_reason: StopReason = "end" if reason is None else _STOP_REASONS.get(reason, "other")
+        stop_reason: StopReason = "end" if reason is None else self.stop_reason_of(reason, _STOP_REASONS)
         if self._refused:
             stop_reason = "refusal"
         elif self._called and stop_reason == "end":

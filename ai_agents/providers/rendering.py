@@ -24,6 +24,8 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _CLOSING_MARK = re.compile("</(?=file_content)", re.IGNORECASE)
 # Replaces a user's message in which nothing can be sent. Every API refuses an empty one.
 EMPTY_TEXT = "(empty message)"
+# Stands between a tool's result and the next user's message, where the run ended before the model answered the result.
+UNANSWERED = "(There was no answer.)"
 
 
 class ToolNames:
@@ -112,6 +114,41 @@ def result_text(part: ToolResultPart) -> str:
 def turn_start(messages: Sequence[ModelMessage]) -> int:
     """The index after the last user's message, where the current turn begins; 0 where there is none."""
     return max((index + 1 for index, message in enumerate(messages) if message.role == "user"), default=0)
+
+
+def alternating(messages: Iterable[JsonObject]) -> list[JsonObject]:
+    """Messages in the form of chat completions, with neighbours of one role joined into one.
+
+    The templates of many models refuse a conversation in which user and assistant do not take turns. The messages only
+    grow from turn to turn: a message is joined with what comes before it.
+    """
+    joined: list[JsonObject] = []
+    for message in messages:
+        before = joined[-1] if joined else {}
+        role = message["role"]
+        if role == before.get("role") and role in {"user", "assistant"} and not before.get("tool_calls"):
+            joined[-1] = _joined(before, message)
+            continue
+        if role == "user" and before.get("role") == "tool":
+            joined.append({"role": "assistant", "content": UNANSWERED})
+        joined.append(message)
+    return joined
+
+
+def _joined(first: JsonObject, second: JsonObject) -> JsonObject:
+    both = first | second
+    contents = [each["content"] for each in (first, second) if each.get("content")]
+    if all(isinstance(content, str) for content in contents):
+        both["content"] = "\n\n".join(contents) or None
+    else:
+        both["content"] = [part for content in contents for part in _content_parts(content)]
+    if "images" in first and "images" in second:
+        both["images"] = [*first["images"], *second["images"]]
+    return both
+
+
+def _content_parts(content: Any) -> list[JsonObject]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _plain(name: str) -> str:

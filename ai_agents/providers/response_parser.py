@@ -1,37 +1,62 @@
 """Turns the bytes of one response into model events. Pure: it reads nothing and waits for nothing."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ai_agents.core.exceptions import ProviderError
+from ai_agents.core.exceptions import ProviderError, ProviderRejected, UnknownFinishReason
 from ai_agents.core.json import clean_text
-from ai_agents.core.types import JsonObject, ModelRequest, ResponseEnd, StopReason, Usage
+from ai_agents.core.types import JsonObject, ModelRequest, ResponseEnd, StopReason, TextPart, ToolCallPart, Usage
 from ai_agents.providers.assembly import PartWriter
-from ai_agents.providers.errors import truncated
-from ai_agents.providers.lines import LineDecoder, SSEDecoder, parse_object
+from ai_agents.providers.errors import error_from_wire, truncated
+from ai_agents.providers.lines import MAX_LINE_BYTES, LineDecoder, SSEDecoder, is_json, parse_object
+from ai_agents.providers.quirks import Endpoint, FinishWord
 from ai_agents.providers.rendering import ToolNames
+
+# What the words of the quirk `finish_reasons` mean; `error` is in `_FAILURES`.
+_FINISH_WORDS: Mapping[FinishWord, StopReason] = {
+    "stop": "end",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
+# Reasons with which servers end an answer that failed.
+_FAILURES = frozenset(
+    {"error", "failed", "failure", "abort", "aborted", "cancelled", "canceled", "timeout", "network_error"}
+    | {"insufficient_system_resource", "engine_error", "internal_error", "server_error", "overloaded"}
+)
+_MAX_REASON = 100
 
 
 class ResponseParser(ABC):
     """Parses the stream of one response, however its bytes are split into chunks.
 
     A wire format's parser implements `read`, and calls `end` at the terminal event. The events are in `writer.events`.
-    `model` is the model that answers: the one that was asked for, until the response names another one.
+    `model` is the model that answers: the one that was asked for, until the response names another one. Reading raises
+    nothing but `ProviderError`, whatever the server sends. `exact_integers`: the events hold arguments of tools as
+    objects, in which an integer must not become a float.
     """
 
-    provider: ClassVar[str]
     decoder: ClassVar[type[LineDecoder]] = SSEDecoder
+    exact_integers: ClassVar[bool] = False
 
-    def __init__(self, request: ModelRequest) -> None:
+    def __init__(self, request: ModelRequest, endpoint: Endpoint) -> None:
         self.request = request
+        self.endpoint = endpoint
+        self.provider = endpoint.provider
         self.model = request.model
         self.writer = PartWriter()
         self.done = False
         self._decoder = self.decoder()
         self._names = ToolNames(request.tools)
+        # None until the first byte tells; then the body so far if it is one JSON value instead of a stream.
+        self._is_whole: bool | None = None
+        self._whole = bytearray()
 
     def feed(self, chunk: bytes) -> ProviderError | None:
         """Write the events of this chunk. An error is returned, not raised: the events before it go first."""
+        if self._is_whole is not False and self._collects(chunk):
+            return None
         try:
             return self._read_all(self._decoder.feed(chunk))
         except ValueError:
@@ -39,21 +64,30 @@ class ResponseParser(ABC):
 
     def finish(self) -> ProviderError | None:
         """The bytes have ended: write what is left. Returns an error where the terminal event is missing."""
-        if (error := self._read_all(self._decoder.flush())) is not None:
+        if self._is_whole:
+            return self._finish_whole()
+        try:
+            if (error := self._read_all(self._decoder.flush())) is not None:
+                return error
+            self.end_of_bytes()
+        except ProviderError as error:
             return error
-        self.end_of_bytes()
         return None if self.done else truncated(self.provider)
 
     @abstractmethod
     def read(self, event: JsonObject) -> None:
         """Write the events for one JSON object of the stream. Raises `ProviderError` where it reports a failure."""
 
+    @abstractmethod
+    def read_whole(self, body: JsonObject) -> None:
+        """Write the events of a whole response: some servers send one where a stream was asked for."""
+
     def read_marker(self, data: bytes) -> bool:
         """Read `data` if it is a marker that is not JSON; returns whether it is one."""
-        return False
+        return data.strip() == b"[DONE]"
 
     def end_of_bytes(self) -> None:  # noqa: B027  # optional: most streams have one terminal event
-        """Set `done` where the stream is complete although its terminal event is missing."""
+        """Set `done` where the stream is complete although its terminal event is missing. Raises `ProviderError`."""
 
     def usage(self) -> Usage | None:
         """The tokens that the provider has reported so far, for a call that fails before its end."""
@@ -64,30 +98,103 @@ class ResponseParser(ABC):
         return None
 
     def origin(self, **facts: Any) -> JsonObject:
-        """The `origin` of a reasoning part: the model that was asked, and what the provider wants back."""
+        """The `origin` of a part: the provider and model that were asked, and what the provider wants back."""
         return {"provider": self.provider, "model": self.request.model, **facts}
 
-    def write_call(self, name: str, raw: str, *, cut: bool = False) -> None:
+    def write_call(self, name: str, raw: str, *, cut: bool = False, origin: JsonObject | None = None) -> None:
         """Write a whole call of the tool that the provider knows by this name."""
-        self.writer.tool_call(self._names.from_wire(clean_text(name)), raw, cut=cut)
+        self.writer.tool_call(self._names.from_wire(clean_text(name)), raw, cut=cut, origin=origin)
+
+    def stop_reason_of(self, reason: Any, known: Mapping[str, StopReason]) -> StopReason:
+        """What the server's word for the end of its answer means. `known` has the words of the format, lower-case.
+
+        Raises `ProviderTruncated` for a word that means a failure, `UnknownFinishReason` for one that is not known.
+        """
+        word = reason.strip().lower() if isinstance(reason, str) else f"({type(reason).__name__})"
+        taught = self.endpoint.quirks.finish_reasons.get(word)
+        if taught is not None and taught in _FINISH_WORDS:
+            return _FINISH_WORDS[taught]
+        if taught is None and word in known:
+            return known[word]
+        shown = clean_text(word[:_MAX_REASON])
+        if taught is not None or word in _FAILURES:
+            raise truncated(self.provider, f"ended its answer with the reason {shown!r}")
+        sentence = f"{self.provider} ended its answer with a reason that is not known: {shown!r}."
+        hint = f'If the answer was whole, the quirk finish_reasons {{"{shown}": "stop"}} of the provider says so.'
+        raise UnknownFinishReason(f"{sentence} {hint}", provider=self.provider, finish_reason=shown)
 
     def end(self, stop_reason: StopReason, usage: Usage) -> None:
-        """End the open part and the response."""
+        """End the open part and the response.
+
+        Raises `ProviderTruncated` for an answer that holds less than its stop reason says, `ProviderRejected` for a
+        refusal without words.
+        """
         self.writer.close()
+        self._check_complete(stop_reason)
         self.writer.events.append(ResponseEnd(stop_reason, usage, clean_text(self.model)))
         self.done = True
+
+    def _check_complete(self, stop_reason: StopReason) -> None:
+        parts = self.writer.parts
+        if stop_reason == "tool_use" and not any(isinstance(part, ToolCallPart) for part in parts):
+            raise truncated(self.provider, "said that it calls a tool, and called none")
+        if stop_reason == "refusal" and not any(isinstance(part, TextPart) for part in parts):
+            raise ProviderRejected(f"{self.provider} refused to answer, without a word.", provider=self.provider)
+        if parts or self._follows_tool_result():
+            return
+        if stop_reason in {"max_tokens", "context_exceeded"}:
+            error = truncated(self.provider, "used up its tokens before it said anything")
+            error.retryable = False  # type: ignore[misc]  # another try ends in the same way
+            raise error
+        raise truncated(self.provider, "sent an empty answer")
+
+    def _follows_tool_result(self) -> bool:
+        """Whether this is no first answer: the model has had a tool's result, and may have nothing to add."""
+        messages = self.request.messages
+        return bool(messages) and messages[-1].role == "tool"
+
+    def _collects(self, chunk: bytes) -> bool:
+        """Whether the body is one JSON value, not a stream; then the chunk is kept for the end."""
+        if self._is_whole is None:
+            first = chunk.lstrip()[:1]
+            if not first:
+                return False
+            self._is_whole = first == b"{" and self.decoder is SSEDecoder
+        if self._is_whole and len(self._whole) <= MAX_LINE_BYTES:
+            self._whole += chunk
+        return self._is_whole
+
+    def _finish_whole(self) -> ProviderError | None:
+        if len(self._whole) > MAX_LINE_BYTES:
+            return truncated(self.provider, "sent a body that is too long")
+        error = self._guarded(bytes(self._whole), self._read_body)
+        return error or (None if self.done else truncated(self.provider))
+
+    def _read_body(self, body: JsonObject) -> None:
+        if body.get("error"):
+            raise error_from_wire(self.provider, body["error"])
+        self.read_whole(body)
 
     def _read_all(self, datas: list[bytes]) -> ProviderError | None:
         for data in datas:
             if self.done:
                 break
-            if self.read_marker(data):
-                continue
             try:
-                self.read(parse_object(data))
-            except ProviderError as error:
+                if self.read_marker(data):
+                    continue
+            except ProviderError as refusal:
+                return refusal
+            if (error := self._guarded(data, self.read)) is not None:
                 return error
-            except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-                # The object has a shape that this wire format does not have.
-                return truncated(self.provider, "sent data that is not in its format")
+        return None
+
+    def _guarded(self, data: bytes, read: Any) -> ProviderError | None:
+        """Give the object in `data` to `read`. Text that is not meant as JSON is a heartbeat, and ignored."""
+        try:
+            read(parse_object(data, exact_integers=self.exact_integers))
+        except ProviderError as error:
+            return error
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            # The object has a shape that this wire format does not have.
+            return truncated(self.provider, "sent data that is not in its format") if is_json(data) else None
         return None

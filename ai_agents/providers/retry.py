@@ -6,7 +6,7 @@ from random import random
 from time import monotonic
 from typing import TypeVar
 
-from ai_agents.core.exceptions import ProviderError
+from ai_agents.core.exceptions import ProviderError, UnknownFinishReason
 
 T = TypeVar("T")
 
@@ -24,15 +24,26 @@ async def with_retries(attempt: Callable[[float], Awaitable[T]], *, retries: int
     Each try gets the seconds that are left of `within_s`; none begins later. Raises the last error.
     """
     deadline = monotonic() + within_s
+    before: ProviderError | None = None
     for tried in range(retries + 1):
         try:
             return await attempt(max(0.0, deadline - monotonic()))
         except ProviderError as error:
             delay = retry_delay_s(error, tried=tried)
-            if delay is None or tried == retries or monotonic() + delay > deadline:
+            if delay is None or tried == retries or monotonic() + delay > deadline or ends_again(before, error):
                 raise
+            before = error
             await asyncio.sleep(delay)
     raise AssertionError("the last try returns or raises")
+
+
+def ends_again(before: ProviderError | None, error: ProviderError) -> bool:
+    """Whether two answers running ended with the same unknown reason: a third one would, too."""
+    return (
+        isinstance(before, UnknownFinishReason)
+        and isinstance(error, UnknownFinishReason)
+        and before.finish_reason == error.finish_reason
+    )
 
 
 def retry_delay_s(error: ProviderError, *, tried: int) -> float | None:

@@ -5,9 +5,10 @@ for each request and takes more than twice as long.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ai_agents.core.exceptions import ProviderError
@@ -24,6 +25,9 @@ CONNECT_TIMEOUT_S = 10.0
 _MAX_ERROR_BYTES = 64 * 1024
 # After its terminal event a response has only its end left. Reading that frees the connection for the next request.
 _DRAIN_S = 0.5
+_PUBLIC_HEADERS = re.compile(
+    r"accept|accept-encoding|connection|content-type|user-agent|anthropic-version|x-stainless-.*"
+)
 
 
 class OpenResponse:
@@ -83,7 +87,7 @@ class ProviderTransport:
         self.provider = provider
         self._client = client
         self._errors: tuple[type[Exception], ...] = (httpx2.HTTPError, OSError, *errors)
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._headers = {name.lower(): value for name, value in headers.items()} | {"accept-encoding": "identity"}
 
     async def post(
@@ -97,7 +101,7 @@ class ProviderTransport:
 
         request = httpx2.Request(
             "POST",
-            _url(self._base_url + path),
+            _url(self.base_url + path),
             headers={**self._headers, **(headers or {})},
             content=encode_body(payload),
             extensions={"timeout": limits(timeout_s).as_dict()},
@@ -109,7 +113,13 @@ class ProviderTransport:
         if response.is_success:
             return self._opened(response, timeout_s=timeout_s)
         body = await self._error_body(response)
-        raise error_from_response(self.provider, response.status_code, response.headers, body)
+        raise error_from_response(self.provider, response.status_code, response.headers, body, secrets=self._secrets)
+
+    @cached_property
+    def _secrets(self) -> list[str]:
+        """The values of headers that may be secret, since a server may quote them in its errors."""
+        found = [value for name, value in self._headers.items() if not _PUBLIC_HEADERS.fullmatch(name)]
+        return [value.removeprefix("Bearer ") for value in found]
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -24,13 +24,12 @@ from ai_agents.core.types import (
     TextPart,
     Usage,
 )
-from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat
 from ai_agents.providers.base import Provider
 from ai_agents.store import thread_log
 from ai_agents.store.sqlite_connections import HeldConnection
 from ai_agents.testing import tool_call
-from tests.fakes.rules import check
 from tests.faults.support.stream import TERMINAL, SentEvent, Told
+from tests.wire.requests import check_sent
 
 USER = "ada"
 QUESTIONS = ("count, please", "and then?")
@@ -84,10 +83,8 @@ class StrictProvider(Provider):
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response; see `Provider.stream`."""
-        payload = anthropic_messages.to_wire(request)
-        check("anthropic", payload, anthropic_messages.headers_to_wire(payload))
-        check("openai", openai_chat.to_wire(request))
-        check("ollama", ollama_chat.to_wire(request))
+        for wire in ("anthropic", "openai", "ollama"):
+            check_sent(wire, request)
         await asyncio.sleep(0)
         last = request.messages[-1]
         text = "".join(part.text for part in last.parts if isinstance(part, TextPart))

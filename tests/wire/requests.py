@@ -15,11 +15,24 @@ from ai_agents.core.types import (
     TextPart,
     ToolDefinition,
 )
+from ai_agents.providers.anthropic_messages import AnthropicMessages
 from ai_agents.providers.base import Provider
+from ai_agents.providers.ollama_chat import OllamaChat
+from ai_agents.providers.openai_chat import OpenAIChat
+from ai_agents.providers.openai_responses import OpenAIResponses
+from ai_agents.providers.quirks import Endpoint, Quirks
+from ai_agents.providers.wire_format import WireFormat
+from tests.fakes.rules import check
 
 # The wire formats. OpenAI has two of them.
 WIRES = ("anthropic", "openai", "responses", "ollama")
 MODELS = {"anthropic": "claude-sonnet-5", "openai": "gpt-4o", "responses": "gpt-5.6-terra", "ollama": "llama3.1"}
+FORMATS: dict[str, WireFormat] = {
+    "anthropic": AnthropicMessages(),
+    "openai": OpenAIChat(),
+    "responses": OpenAIResponses(),
+    "ollama": OllamaChat(),
+}
 CALCULATOR = ToolDefinition(
     "calculator",
     "Works out an expression.",
@@ -30,6 +43,18 @@ CALCULATOR = ToolDefinition(
 def provider_of(wire: str) -> str:
     """The provider of a wire format."""
     return "openai" if wire == "responses" else wire
+
+
+def sent(wire: str, request: ModelRequest, **quirks: Any) -> dict[str, Any]:
+    """The body of this request on a wire format, to a server with these quirks."""
+    return FORMATS[wire].to_wire(request, Endpoint(provider_of(wire), Quirks(**quirks)))
+
+
+def check_sent(wire: str, request: ModelRequest) -> dict[str, Any]:
+    """The body of this request. Raises `BrokenRule` where the provider would refuse it."""
+    payload = sent(wire, request)
+    check(wire, payload, FORMATS[wire].headers_to_wire(payload))
+    return payload
 
 
 def user(text: str = "Hello!") -> ModelMessage:

@@ -21,11 +21,10 @@ from ai_agents.core.types import (
     ToolDefinition,
     ToolResultPart,
 )
-from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat, openai_responses
 from ai_agents.providers.registry import built_in_capabilities
 from tests.fakes import samples
-from tests.fakes.rules import check
 from tests.support.examples import examples
+from tests.wire.requests import check_sent
 
 MODELS = {
     "anthropic": (
@@ -161,27 +160,25 @@ def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
 @given(requests("anthropic"))
 @examples(300)
 def test_anthropic_accepts_any_history(request: ModelRequest) -> None:
-    payload = anthropic_messages.to_wire(request)
-
-    check("anthropic", payload, anthropic_messages.headers_to_wire(payload))
+    check_sent("anthropic", request)
 
 
 @given(requests("openai"))
 @examples(200)
 def test_openai_accepts_any_history(request: ModelRequest) -> None:
-    check("openai", openai_chat.to_wire(request))
+    check_sent("openai", request)
 
 
 @given(requests("openai"))
 @examples(200)
 def test_responses_accept_any_history(request: ModelRequest) -> None:
-    check("responses", openai_responses.to_wire(request))
+    check_sent("responses", request)
 
 
 @given(requests("ollama"))
 @examples(200)
 def test_ollama_accepts_any_history(request: ModelRequest) -> None:
-    check("ollama", ollama_chat.to_wire(request))
+    check_sent("ollama", request)
 
 
 @pytest.mark.parametrize("provider", MODELS)
@@ -193,11 +190,5 @@ def test_any_prefix_of_a_thread_is_accepted(provider: str) -> None:
         ModelMessage("assistant", (TextPart(""),)),
         ModelMessage("user", (TextPart("three"),)),
     )
-    render = {
-        "anthropic": anthropic_messages.to_wire,
-        "openai": openai_chat.to_wire,
-        "ollama": ollama_chat.to_wire,
-    }[provider]
-
     for length in range(1, len(thread) + 1):
-        check(provider, render(ModelRequest(model=MODELS[provider][0], messages=thread[:length])))
+        check_sent(provider, ModelRequest(model=MODELS[provider][0], messages=thread[:length]))

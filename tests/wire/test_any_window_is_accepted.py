@@ -8,13 +8,11 @@ from hypothesis import strategies as st
 from ai_agents.context.builder import build_request
 from ai_agents.core.types import StoredSummary, ToolDefinition
 from ai_agents.memory.registry import strategy_from_config
-from ai_agents.providers import anthropic_messages
-from tests.fakes.rules import check
 from tests.support.agents import agent_with
 from tests.support.examples import examples
 from tests.unit.memory.histories import ListHistory, threads
-from tests.wire.requests import CALCULATOR, provider_of
-from tests.wire.test_a_thread_through_all_providers import MODELS, TO_WIRE
+from tests.wire.requests import CALCULATOR, check_sent, provider_of
+from tests.wire.test_a_thread_through_all_providers import MODELS
 
 COUNTS = st.integers(1, 12)
 STRATEGIES: st.SearchStrategy[dict[str, Any]] = st.one_of(
@@ -51,5 +49,4 @@ def test_any_window_of_any_prefix_is_accepted(data: st.DataObject) -> None:
         allow_overflow=True,
     )
 
-    payload = TO_WIRE[wire](built.request)
-    check(wire, payload, anthropic_messages.headers_to_wire(payload) if wire == "anthropic" else None)
+    check_sent(wire, built.request)

@@ -15,6 +15,7 @@ from ai_agents.core.exceptions import (
     ProviderRejected,
     ProviderTimeout,
     ProviderTruncated,
+    UnknownFinishReason,
 )
 from ai_agents.core.types import (
     ModelEvent,
@@ -32,6 +33,7 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.providers.base import Provider
+from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.registry import get_provider
 from tests.fakes.answers import Answer, Call, Piece, Raw, Reasoning, Text, call, say, split
 from tests.fakes.frames import frames
@@ -427,13 +429,56 @@ async def test_the_default_model_is_used(name: str, fake: FakeProviderServer, co
     assert response.model == MODELS[name]
 
 
-async def test_an_empty_answer_is_an_answer(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+async def test_a_first_answer_of_nothing_is_a_cut(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(name, [Answer([Text([""])]), Answer()])
-    provider = connect(name)
+    provider = connect(name, max_retries=0)
 
     for _ in range(2):
-        response = await provider.complete(ask(name))
-        assert (response.parts, response.stop_reason) == ((), "end")
+        with pytest.raises(ProviderTruncated, match="an empty answer"):
+            await provider.complete(ask(name))
+
+
+async def test_the_answer_to_a_tools_result_may_be_empty(name: str, fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(name, [Answer()])
+    asked = ModelMessage("assistant", (ToolCallPart("call_1", "calculator", {}),))
+    result = ModelMessage("tool", (ToolResultPart("call_1", "calculator", "42"),))
+
+    response = await connect(name).complete(ask(name, user(), asked, result, tools=(CALCULATOR,)))
+
+    assert (response.parts, response.stop_reason) == ((), "end")
+
+
+async def test_a_reason_that_is_not_known_is_a_cut_that_names_the_quirk(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(name, [say("Hi", stop="Eos_Token")] * 3)
+
+    with pytest.raises(UnknownFinishReason, match=r'finish_reasons \{"eos_token": "stop"\}'):
+        await connect(name, max_retries=0).complete(ask(name))
+
+    taught = connect(name, quirks=Quirks.from_dict({"finish_reasons": {"eos_token": "stop"}}))
+    assert (await taught.complete(ask(name))).stop_reason == "end"
+
+
+async def test_the_same_unknown_reason_twice_running_ends_the_tries(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(name, [Answer(stop="eos_token")] * 3)
+
+    with pytest.raises(UnknownFinishReason):
+        await connect(name, max_retries=2).complete(ask(name))
+
+    assert len(fake.received(name)) == 2
+
+
+async def test_a_call_that_is_announced_and_does_not_come_is_a_cut(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    words = {"anthropic": "tool_use", "openai": "tool_calls", "responses": "tool_calls", "ollama": "tool_calls"}
+    fake.script(name, [say("Hi", stop=words[name])])
+
+    with pytest.raises(ProviderTruncated):
+        await connect(name, max_retries=0).complete(ask(name))
 
 
 def test_a_provider_outlives_its_event_loop(name: str) -> None:
@@ -460,9 +505,11 @@ def test_a_provider_outlives_its_event_loop(name: str) -> None:
 async def test_usage_that_is_not_reported_is_unknown(name: str, fake: FakeProviderServer, connect: Connect) -> None:
     silent = {
         "anthropic": b'data: {"type":"message_start","message":{"model":"m"}}\n\n'
+        b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":"x"}}\n\n'
         b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"type":"message_stop"}\n\n',
         "openai": b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
-        "responses": b'data: {"type":"response.completed","response":{"output":[]}}\n\n',
+        "responses": b'data: {"type":"response.output_text.delta","delta":"x"}\n\n'
+        b'data: {"type":"response.completed","response":{"output":[]}}\n\n',
         "ollama": b'{"model":"m","message":{"content":"x"},"done":true}\n',
     }[name]
     fake.script(name, [Raw([silent])])

@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, TextPart
-from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat, openai_responses
 from ai_agents.providers.anthropic_models import anthropic_files
 from ai_agents.providers.files import ANY_FILES, NO_FILES, PDF
 from ai_agents.providers.ollama_chat import ollama_files
@@ -18,9 +17,8 @@ from ai_agents.providers.registry import built_in_capabilities, get_provider
 from tests.fakes import samples
 from tests.fakes.answers import say
 from tests.fakes.provider_server import FakeProviderServer
-from tests.fakes.rules import check
 from tests.wire.conftest import Connect
-from tests.wire.requests import ask
+from tests.wire.requests import ask, check_sent, sent
 
 IMAGE = FilePart("1", "cat.png", "image/png", 70, content=FileContent("data", data=samples.png()))
 DOCUMENT = FilePart("2", "plan.pdf", PDF, 900, content=FileContent("data", data=samples.pdf("Hello")))
@@ -36,15 +34,7 @@ SEEING = {"anthropic": "claude-sonnet-5", "openai": "gpt-4o", "responses": "gpt-
 def payload_of(api: str, *messages: ModelMessage) -> dict[str, Any]:
     """The request for these messages, checked by the rules."""
     request = ModelRequest(SEEING[api], messages)
-    render = {
-        "anthropic": anthropic_messages.to_wire,
-        "openai": openai_chat.to_wire,
-        "responses": openai_responses.to_wire,
-        "ollama": ollama_chat.to_wire,
-    }[api]
-    payload: dict[str, Any] = render(request)
-    check(api, payload)
-    return payload
+    return check_sent(api, request)
 
 
 def test_anthropic_is_sent_image_and_document_blocks() -> None:
@@ -111,7 +101,7 @@ def test_ollama_is_sent_images_apart_from_the_text() -> None:
 
 def test_the_bytes_of_a_picture_do_not_enlarge_ollamas_context() -> None:
     large = FileContent("data", data=samples.png() + bytes(10_000_000))
-    payload = ollama_chat.to_wire(ModelRequest("llava", (ModelMessage("user", (replace(IMAGE, content=large),)),)))
+    payload = sent("ollama", ModelRequest("llava", (ModelMessage("user", (replace(IMAGE, content=large),)),)))
     assert payload["options"]["num_ctx"] == 8192
 
 

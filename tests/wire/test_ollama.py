@@ -7,11 +7,12 @@ import pytest
 from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.types import ModelMessage, PartDelta, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, Usage
 from ai_agents.providers.ollama import base_url_from
-from ai_agents.providers.ollama_chat import to_wire
+from ai_agents.providers.ollama_chat import OllamaChat
+from ai_agents.providers.quirks import Endpoint
 from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, ask, assistant, events_until_error, user
+from tests.wire.requests import CALCULATOR, ask, assistant, events_until_error, sent, user
 
 NAME = "ollama"
 
@@ -87,7 +88,6 @@ async def test_thinking_text_and_calls_are_read(fake: FakeProviderServer, connec
         ("length", 7, "max_tokens"),
         ("length", 8, "context_exceeded"),
         ("length", None, "context_exceeded"),
-        ("load", None, "other"),
     ],
 )
 async def test_stop_word(word: str, limit: int | None, reason: str, fake: FakeProviderServer, connect: Connect) -> None:
@@ -131,9 +131,9 @@ def test_results_name_their_tool_and_thinking_goes_back_in_the_current_turn() ->
     result = ModelMessage("tool", (ToolResultPart("call_0", "calculator", {"value": 42}),))
     call_wire = {"function": {"name": "calculator", "arguments": {"n": 1}}}
 
-    under_way = to_wire(ask(NAME, user(), said, result))["messages"]
-    over = to_wire(ask(NAME, user(), said, result, user()))["messages"]
-    elsewhere = to_wire(ask(NAME, user(), said, result, model="qwen3"))["messages"]
+    under_way = sent(NAME, ask(NAME, user(), said, result))["messages"]
+    over = sent(NAME, ask(NAME, user(), said, result, user()))["messages"]
+    elsewhere = sent(NAME, ask(NAME, user(), said, result, model="qwen3"))["messages"]
 
     assert under_way[1] == {"role": "assistant", "content": "", "thinking": "hm", "tool_calls": [call_wire]}
     assert under_way[2] == {"role": "tool", "tool_name": "calculator", "content": '{"value":42}'}
@@ -152,7 +152,7 @@ def test_results_name_their_tool_and_thinking_goes_back_in_the_current_turn() ->
     ],
 )
 def test_thinking_is_asked_for_in_the_models_own_way(model: str, effort: str | None, think: Any) -> None:
-    payload = to_wire(ask(NAME, model=model, settings={"reasoning": effort}))
+    payload = sent(NAME, ask(NAME, model=model, settings={"reasoning": effort}))
 
     assert payload.get("think") == think
     assert ("think" in payload) is (effort is not None)
@@ -160,7 +160,8 @@ def test_thinking_is_asked_for_in_the_models_own_way(model: str, effort: str | N
 
 def test_the_context_grows_with_the_request_up_to_a_limit() -> None:
     def size(characters: int, **facts: Any) -> Any:
-        return to_wire(ask(NAME, user("x" * characters)), **facts)["options"]["num_ctx"]
+        endpoint = Endpoint(NAME)
+        return OllamaChat(**facts).to_wire(ask(NAME, user("x" * characters)), endpoint)["options"]["num_ctx"]
 
     assert [size(10), size(30_000), size(60_000), size(900_000)] == [8192, 16384, 32768, 32768]
     assert size(900_000, num_ctx=4096) == 4096

@@ -6,12 +6,10 @@ import pytest
 
 from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.types import JsonObject
-from ai_agents.providers import anthropic_messages, ollama_chat, openai_chat
-from ai_agents.providers.openai_responses import to_wire
 from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, WIRES, ask
+from tests.wire.requests import CALCULATOR, WIRES, ask, sent
 
 CLOSED = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 BOUND = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}
@@ -39,7 +37,7 @@ async def test_accepted(wire: str, schema: JsonObject, tools: Any, fake: FakePro
     ],
 )
 def test_claude_is_sent_the_schema_or_asked_in_words(model: str, schema: dict[str, Any], native: bool) -> None:
-    payload = anthropic_messages.to_wire(ask("anthropic", model=model, output_schema=schema, system="Be brief."))
+    payload = sent("anthropic", ask("anthropic", model=model, output_schema=schema, system="Be brief."))
 
     assert ("format" in payload.get("output_config", {})) is native
     assert ("JSON Schema" in payload["system"][0]["text"]) is not native
@@ -50,13 +48,13 @@ def test_effort_and_schema_can_be_sent_together() -> None:
     request = ask("anthropic", model="claude-opus-5-5", output_schema=CLOSED, settings={"reasoning": "high"})
 
     form = {"type": "json_schema", "schema": CLOSED}
-    assert anthropic_messages.to_wire(request)["output_config"] == {"effort": "high", "format": form}
+    assert sent("anthropic", request)["output_config"] == {"effort": "high", "format": form}
 
 
 @pytest.mark.parametrize("schema, strict", [(CLOSED, True), (BOUND, False)])
 def test_openai_is_strict_where_the_schema_allows_it(schema: dict[str, Any], strict: bool) -> None:
-    chat = openai_chat.to_wire(ask("openai", output_schema=schema))
-    responses = to_wire(ask("responses", output_schema=schema))
+    chat = sent("openai", ask("openai", output_schema=schema))
+    responses = sent("responses", ask("responses", output_schema=schema))
 
     form = {"name": "answer", "strict": strict, "schema": schema}
     assert chat["response_format"] == {"type": "json_schema", "json_schema": form}
@@ -65,7 +63,7 @@ def test_openai_is_strict_where_the_schema_allows_it(schema: dict[str, Any], str
 
 @pytest.mark.parametrize("model", ["gpt-4", "gpt-3.5-turbo", "deepseek-chat"])
 def test_old_models_are_asked_in_words(model: str) -> None:
-    payload = openai_chat.to_wire(ask("openai", model=model, output_schema=CLOSED))
+    payload = sent("openai", ask("openai", model=model, output_schema=CLOSED))
 
     assert "response_format" not in payload
     assert "JSON Schema" in payload["messages"][0]["content"]
@@ -92,8 +90,8 @@ async def test_what_openai_itself_refuses_is_refused(fake: FakeProviderServer, c
 
 
 def test_ollama_is_sent_the_schema_where_no_tools_are_offered() -> None:
-    bound = ollama_chat.to_wire(ask("ollama", output_schema=CLOSED))
-    asked = ollama_chat.to_wire(ask("ollama", output_schema=CLOSED, tools=(CALCULATOR,)))
+    bound = sent("ollama", ask("ollama", output_schema=CLOSED))
+    asked = sent("ollama", ask("ollama", output_schema=CLOSED, tools=(CALCULATOR,)))
 
     assert bound["format"] == CLOSED
     assert "format" not in asked

@@ -218,7 +218,7 @@ async def test_a_replayed_message_returns_its_run_even_if_guardrails_block_it_no
 
 async def test_a_judge_holds_an_answer_until_its_verdict(conn: DatabaseHandle) -> None:
     judge = ScriptedProvider('{"allowed": true, "reason": "fine"}', '{"allowed": false, "reason": "not"}')
-    judge.name = "judge"  # type: ignore[misc]  # a provider of its own beside the agent's
+    judge.name = "judge"
     guardrail = {"type": "judge", "provider": "judge", "model": "j", "policy": "Be kind.", "stage": "output"}
     stage = await Stage(conn).open(guardrail)
     pool = ProviderPool()
