@@ -9,6 +9,7 @@ from ai_agents.core.exceptions import (
     ProviderError,
     ProviderRateLimited,
     ProviderRejected,
+    ProviderTruncated,
 )
 from ai_agents.core.types import (
     FilePart,

@@ -143,23 +143,22 @@ async def test_no_provider_is_an_error(wire: str, fake: FakeProviderServer, open
 
 
 @pytest.mark.parametrize("wire", WIRES)
-async def test_no_text_is_an_empty_message(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
+async def test_a_first_answer_of_nothing_is_a_cut(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     fake.script(wire, [Answer()])
     thread = await open_thread(wire)
 
     empty = await thread.ask()
     again = await thread.ask("And now?")
 
-    assert empty.message is not None
-    assert (empty.run["status"], empty.run["stop_reason"], empty.message["content"]) == ("completed", "end", "")
+    assert empty.message is None
+    assert present(empty.run["error"])["code"] == "provider_truncated"
     assert again.run["status"] == "completed"
     assert [request.refused for request in fake.requests] == [None, None]
 
 
 @pytest.mark.parametrize("wire", [wire for wire, word in REFUSED.items() if word])
-@pytest.mark.parametrize("said", [(), ("I will not.",)], ids=["without a word", "with words"])
-async def test_a_refusal(said: tuple[str, ...], wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
-    fake.script(wire, [say(*said, stop=REFUSED[wire])])
+async def test_a_refusal(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
+    fake.script(wire, [say("I will not.", stop=REFUSED[wire])])
     thread = await open_thread(wire)
 
     refused = await thread.ask()
@@ -167,7 +166,20 @@ async def test_a_refusal(said: tuple[str, ...], wire: str, fake: FakeProviderSer
 
     assert refused.message is not None
     assert (refused.run["status"], refused.run["stop_reason"]) == ("completed", "refusal")
-    assert refused.message["content"] == "".join(said)
+    assert refused.message["content"] == "I will not."
+    assert again.run["status"] == "completed"
+
+
+@pytest.mark.parametrize("wire", [wire for wire, word in REFUSED.items() if word])
+async def test_a_refusal_without_a_word_fails(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
+    fake.script(wire, [say(stop=REFUSED[wire])])
+    thread = await open_thread(wire)
+
+    refused = await thread.ask()
+    again = await thread.ask("And now?")
+
+    assert refused.message is None
+    assert present(refused.run["error"])["code"] == "provider_rejected"
     assert again.run["status"] == "completed"
 
 
