@@ -27,7 +27,7 @@ from ai_agents.core.types import (
     ToolDefinition,
 )
 from ai_agents.memory.base import Window
-from ai_agents.memory.turns import starts_of_turns
+from ai_agents.memory.turns import first_kept, starts_of_turns
 
 Reason = Literal["token_budget", "not_sendable", "not_read", "strategy", "summarized"]
 
@@ -122,7 +122,7 @@ def build_request(
     ratio = tokens.ratio
     fixed = system_cost + tools_cost + _cost(summary)
     turns = _turns(_sized(repair(window.messages)), window)
-    kept = _fitting(turns, budget / ratio - fixed)
+    kept = _fitting(turns, budget / ratio - fixed, steady_room=budget / tokens.steadied().ratio - fixed)
     smallest = ceil((fixed + (turns[-1].cost if turns else 0)) * ratio)
     if smallest > size and not allow_overflow:
         raise ContextOverflow(f"The newest turn has about {smallest} tokens; {model} takes {size}.")
@@ -169,10 +169,11 @@ def _cost(messages: Iterable[_Sized]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _HistoryTurn:
-    """A turn with its cost. `opening`: it lies before the window's gap."""
+    """A turn with its cost, and the `seq` of its first stored message. `opening`: it lies before the window's gap."""
 
     messages: tuple[_Sized, ...]
     cost: int
+    seq: int
     opening: bool
 
 
@@ -188,19 +189,30 @@ def _turns(messages: Sequence[_Sized], window: Window) -> list[_HistoryTurn]:
     starts = starts_of_turns([sized.message for sized in messages])
     pieces = [tuple(messages[start:end]) for start, end in pairwise([*starts, len(messages)])]
     gap = window.gap_before_seq or 0
-    return [_HistoryTurn(piece, _cost(piece), (piece[0].message.seq or gap) < gap) for piece in pieces]
+    found = []
+    for piece in pieces:
+        seq = next((each.message.seq for each in piece if each.message.seq is not None), gap)
+        found.append(_HistoryTurn(piece, _cost(piece), seq, opening=seq < gap))
+    return found
 
 
-def _fitting(turns: Sequence[_HistoryTurn], budget: float) -> list[_HistoryTurn]:
-    """The turns that fit. The oldest are left out first, those of the window's opening last, the newest never."""
-    excess = sum(turn.cost for turn in turns) - budget
-    dropped: set[int] = set()
-    for index in sorted(range(len(turns) - 1), key=lambda index: turns[index].opening):
-        if excess <= 0:
-            break
-        dropped.add(index)
-        excess -= turns[index].cost
-    return [turn for index, turn in enumerate(turns) if index not in dropped]
+def _fitting(turns: Sequence[_HistoryTurn], room: float, *, steady_room: float) -> list[_HistoryTurn]:
+    """The turns that fit. The oldest are left out first, those of the window's opening last, the newest never.
+
+    Where turns are left out, about a quarter of `steady_room` stays free for the next ones, so that not every request
+    begins differently.
+    """
+    if sum(turn.cost for turn in turns) <= room:
+        return list(turns)
+    opening = [turn for turn in turns[:-1] if turn.opening]
+    others = turns[len(opening) :]
+    opening_cost = sum(turn.cost for turn in opening)
+    costs = [turn.cost for turn in others]
+    start = first_kept([turn.seq for turn in others], costs, steady_room - opening_cost)
+    excess = opening_cost + sum(costs[start:]) - room
+    while opening and excess > 0:
+        excess -= opening.pop(0).cost
+    return [*opening, *others[start:]]
 
 
 def _with_gap(kept: Sequence[_HistoryTurn]) -> Iterator[_Sized]:
@@ -255,11 +267,9 @@ def oldest_half(request: ModelRequest) -> tuple[int, int] | None:
     if len(starts) < 2:
         return None
     costs = [estimate_message(message) for message in messages]
-    most = sum(costs) / 2
-    for end in starts[1:]:
-        if sum(costs[: starts[0]]) + sum(costs[end:]) <= most:
-            return starts[0], end
-    return starts[0], starts[-1]
+    turn_costs = [sum(costs[start:end]) for start, end in pairwise([*starts, len(messages)])]
+    room = sum(costs) / 2 - sum(costs[: starts[0]])
+    return starts[0], starts[first_kept([messages[start].seq or 0 for start in starts], turn_costs, room)]
 
 
 def _subject(notice: Notice) -> tuple[str, str]:

@@ -1,26 +1,26 @@
 """Repairs any part of a history for a request, so that every provider accepts it. The history itself is not changed.
 
-Afterwards the first message is a user's; no message is empty; right after an assistant's message that calls tools
-stands one tool message per call, in the order of the calls; every `tool_call_id` is unique; there are no other tool
-messages.
+Afterwards the first message is a user's, if need be a short one that is not stored; no message is empty; right after
+an assistant's message that calls tools stands one tool message per call, in the order of the calls; every
+`tool_call_id` is unique; there are no other tool messages.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import dropwhile
 
 from ai_agents.core.types import FilePart, ModelMessage, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 
 NOT_FINISHED = "The call was not finished."
+# Stands before a greeting: most providers refuse a history that begins with the assistant.
+ASSISTANT_BEGINS = "(The assistant begins the conversation.)"
 # OpenAI takes no longer ids.
 _MAX_ID = 40
 _PARTS = {"user": (TextPart, FilePart), "assistant": (TextPart, ReasoningPart, ToolCallPart), "tool": (ToolResultPart,)}
 
 
 def repair(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
-    """The messages as a request may hold them, in their order; a synthetic result has no `seq`."""
-    complete = filter(None, map(_without_nothing, _once(messages)))
-    sendable = list(dropwhile(lambda message: message.role != "user", complete))
+    """The messages as a request may hold them, in their order; what is added has no `seq`."""
+    sendable = list(filter(None, map(_without_nothing, _once(messages))))
     slots = _match(sendable)
     ids = _Ids(slot.call.tool_call_id for called in slots.values() for slot in called)
     repaired: list[ModelMessage] = []
@@ -35,6 +35,8 @@ def repair(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
             slot.new_id = ids.unique(slot.call.tool_call_id)
         repaired.append(_renamed(message, called))
         repaired.extend(slot.answer() for slot in called)
+    if repaired and repaired[0].role != "user":
+        repaired.insert(0, ModelMessage("user", (TextPart(ASSISTANT_BEGINS),)))
     return repaired
 
 

@@ -145,7 +145,7 @@ class RequestBuilder:
     ) -> Window:
         """The messages that the strategy chooses for this model."""
         size = input_budget(self.models.catalogue.window(provider, model), model_settings(agent))
-        estimate = self.tokens.for_model(provider, model).message
+        estimate = self.tokens.for_model(provider, model).steadied().message
         return strategy.fitted(max_tokens=size, estimate=estimate).window(history)
 
     def resolve_tools(self, connection: Connection, agent: Agent) -> ToolSet:

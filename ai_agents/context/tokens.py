@@ -6,7 +6,7 @@ memory; the database keeps them for the next process.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil
+from math import ceil, log
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -38,6 +38,8 @@ _LEAST, _MOST = 0.4, 2.5
 # In smaller requests the provider's own additions outweigh the text.
 _MIN_ESTIMATE = 200
 _MIN_CHANGE = 0.03
+# Ratios of many models lie near 1, so no step is there.
+_STEADY_RATIO, _STEADY_STEP = 1.05, 1.25
 _MAX_MODELS = 1_000
 _MAX_PROVIDER, _MAX_MODEL = 64, 200
 # More than any model takes or gives in one call.
@@ -70,6 +72,17 @@ class Calibration:
     def message(self, message: ModelMessage) -> int:
         """Tokens of a message."""
         return self.calibrated(estimate_message(message))
+
+    def steadied(self) -> "Calibration":
+        """This calibration with a ratio that is up to a quarter higher, and that hardly ever changes.
+
+        Each report changes the ratio a little. What is chosen by tokens, such as the edge of a window, must not change
+        with it.
+        """
+        if not self.samples:
+            return self
+        steps = ceil(log(self.ratio / _STEADY_RATIO, _STEADY_STEP))
+        return replace(self, ratio=_STEADY_RATIO * _STEADY_STEP**steps)
 
     def calibrated(self, estimated: int) -> int:
         """The expected tokens for this many estimated ones."""

@@ -28,7 +28,10 @@ class HistoryReader(Protocol):
         """The messages after `seq`, at most `limit` of them."""
 
     def turn_start(self, seq: int) -> int:
-        """The `seq` of the last user's message at or before `seq`; without one, any number up to `seq`."""
+        """The `seq` of the last user's message at or before `seq`; without one, that of the thread's first message."""
+
+    def count(self, *, after_seq: int, through_seq: int) -> int:
+        """How many messages lie after `after_seq`, up to and including `through_seq`."""
 
     def summary(self) -> StoredSummary | None:
         """The summary that covers most of the thread."""
@@ -36,7 +39,7 @@ class HistoryReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The messages that a strategy chose. They ascend and begin with a user's message; a new thread has none.
+    """The messages that a strategy chose. They ascend and begin where a turn begins; a new thread has none.
 
     `summary` replaces the messages up to `covers_through_seq`. Where messages between two of the window were left out,
     `gap_before_seq` is the `seq` of the first message after them. `unread_before_seq` is set where older messages

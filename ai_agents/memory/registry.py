@@ -12,10 +12,11 @@ MemoryFactory = Callable[..., MemoryStrategy]
 # Each turn reads its whole window into the process's memory. For longer windows there is `token_window`.
 _MOST_MESSAGES = 10_000
 _MOST_TOKENS = 10_000_000
+_MOST_STEP = 1_000
 # The least and the greatest value of each option.
 _RANGES: dict[str, dict[str, tuple[int, int]]] = {
-    LastN.name: {"n": (1, _MOST_MESSAGES)},
-    FirstLast.name: {"first": (0, _MOST_MESSAGES), "last": (1, _MOST_MESSAGES)},
+    LastN.name: {"n": (1, _MOST_MESSAGES), "step": (1, _MOST_STEP)},
+    FirstLast.name: {"first": (0, _MOST_MESSAGES), "last": (1, _MOST_MESSAGES), "step": (1, _MOST_STEP)},
     Summarize.name: {"recent": (1, _MOST_MESSAGES)},
     TokenWindow.name: {"max_tokens": (1, _MOST_TOKENS)},
 }

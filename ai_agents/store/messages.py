@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, Table, bindparam, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, func, insert, literal_column, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
@@ -59,6 +59,21 @@ _TURN_START = prepared(
     )
     .order_by(MessageTable.seq.desc())
     .limit(1)
+)
+_FIRST_SEQ = prepared(
+    select(MessageTable.seq)
+    .where(MessageTable.thread_id == bindparam("thread_id"), MessageTable.seq > 0)
+    .order_by(MessageTable.seq)
+    .limit(1)
+)
+_COUNT = prepared(
+    select(func.count())
+    .select_from(MessageTable)
+    .where(
+        MessageTable.thread_id == bindparam("thread_id"),
+        MessageTable.seq > bindparam("after_seq"),
+        MessageTable.seq <= bindparam("through_seq"),
+    )
 )
 _OF_RUN = prepared(
     select(MessageTable.role, MessageTable.parts, MessageTable.seq)
@@ -229,10 +244,21 @@ class History:
         return self._slice(_FROM_OLDEST, after_seq=seq, through_seq=self._through_seq, count=count)
 
     def turn_start(self, seq: int) -> int:
-        """The `seq` of the last user message at or before `seq`, where its turn begins; without one, `seq` itself."""
+        """The `seq` of the last user message at or before `seq`, where its turn begins.
+
+        Without one it is that of the thread's first message; `seq` itself where no message is before it.
+        """
         values = {"thread_id": self._thread_id, "through_seq": min(seq, self._through_seq)}
         found: int | None = self._connection.execute(_TURN_START, values).scalar_one_or_none()
-        return seq if found is None else found
+        if found is None:
+            found = self._connection.execute(_FIRST_SEQ, {"thread_id": self._thread_id}).scalar_one_or_none()
+        return seq if found is None else min(seq, found)
+
+    def count(self, *, after_seq: int, through_seq: int) -> int:
+        """How many messages lie after `after_seq`, up to and including `through_seq`."""
+        through = min(through_seq, self._through_seq)
+        values = {"thread_id": self._thread_id, "after_seq": after_seq, "through_seq": through}
+        return int(self._connection.execute(_COUNT, values).scalar_one())
 
     def run_messages(self, run_id: str) -> list[ModelMessage]:
         """The messages of one run of this thread."""

@@ -16,6 +16,10 @@ ProviderNameIn = Annotated[str, Field(min_length=1, max_length=64)]
 ModelNameIn = Annotated[str, Field(min_length=1, max_length=200)]
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*./-]{1,128}$")]
 MessageCount = Annotated[int, Field(ge=1, le=10_000)]
+WindowStep = Annotated[
+    int,
+    Field(ge=1, le=1_000, description="By how many messages the window's edge moves. Caches of providers need a few."),
+]
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -43,10 +47,11 @@ class ToolChoice(Strict):
 
 
 class LastNConfig(Strict, title="LastN"):
-    """The last `n` messages."""
+    """The last `n` messages, and up to two steps more."""
 
     strategy: Literal["last_n"]
     n: MessageCount = 20
+    step: WindowStep = 1
 
 
 class FirstLastConfig(Strict, title="FirstLast"):
@@ -55,6 +60,7 @@ class FirstLastConfig(Strict, title="FirstLast"):
     strategy: Literal["first_last"]
     first: Annotated[int, Field(ge=0, le=10_000)] = 2
     last: MessageCount = 10
+    step: WindowStep = 1
 
 
 class SummarizeConfig(Strict, title="Summarize"):
@@ -65,7 +71,7 @@ class SummarizeConfig(Strict, title="Summarize"):
 
 
 class TokenWindowConfig(Strict, title="TokenWindow"):
-    """As many of the last messages as fit into this many tokens."""
+    """The last messages: in a long thread between three quarters of this many tokens and all of them."""
 
     strategy: Literal["token_window"]
     max_tokens: Tokens = 100_000

@@ -123,5 +123,7 @@ def _fields(body: AgentFields) -> dict[str, Any]:
     if "settings" in sent:
         fields["settings"] = body.settings.model_dump(exclude_none=True)
     if "memory" in sent:
-        fields["memory"] = None if body.memory is None else body.memory.model_dump()
+        memory = body.memory
+        # Agents from before there were steps have none; so have those that name none.
+        fields["memory"] = memory and memory.model_dump(exclude={"step"} - memory.model_fields_set)
     return fields

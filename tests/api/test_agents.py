@@ -58,7 +58,10 @@ async def test_every_field_is_kept_as_it_was_sent(service: Service) -> None:
     "memory",
     [
         {"strategy": "last_n", "n": 20},
+        {"strategy": "last_n", "n": 20, "step": 1},
+        {"strategy": "last_n", "n": 20, "step": 10},
         {"strategy": "first_last", "first": 2, "last": 10},
+        {"strategy": "first_last", "first": 2, "last": 10, "step": 5},
         {"strategy": "summarize", "recent": 10},
         {"strategy": "token_window", "max_tokens": 100000},
     ],

@@ -54,6 +54,7 @@ BAD_AGENTS = {
     "tool twice": b'{"name": "x", "tools": ["calculator", {"name": "calculator"}]}',
     "unknown strategy": b'{"name": "x", "memory": {"strategy": "none"}}',
     "strategy out of range": b'{"name": "x", "memory": {"strategy": "last_n", "n": 0}}',
+    "step out of range": b'{"name": "x", "memory": {"strategy": "first_last", "step": 1001}}',
     "unknown guardrail": b'{"name": "x", "guardrails": [{"type": "nothing"}]}',
     "unknown fallback": b'{"name": "x", "fallbacks": [{"provider": "nobody", "model": "m"}]}',
     "metadata too large": orjson.dumps({"name": "x", "metadata": {"a": "x" * 16_384}}),

@@ -102,6 +102,23 @@ async def test_of_a_long_thread_the_far_past_is_told_of_in_one_line(service: Ser
     assert both["left_out"] == [{"seq": 50, "role": None, "tokens": None, "reason": "strategy"}]
 
 
+@pytest.mark.parametrize("strategy", ["last_n", "first_last", "token_window", "summarize"])
+async def test_a_greeting_is_shown_with_what_is_sent_before_it(alice: httpx.AsyncClient, strategy: str) -> None:
+    greeting = [{"role": "assistant", "content": "Hello! What can I do?"}]
+    thread = await make_thread(alice, messages=[*greeting, *said(3)])
+    last = (await alice.get(f"/threads/{thread['id']}/messages", params={"order": "desc"})).json()["data"][0]
+    fork = (await alice.post(f"/threads/{thread['id']}/fork", json={"message_id": last["id"]})).json()
+
+    for each in thread, fork:
+        context = await context_of(alice, each, strategy=strategy)
+        assert seqs(context) == [None, 1, 2, 3, 4]
+        begins, first = context["messages"][:2]
+        assert (begins["role"], begins["parts"][0]["text"]) == ("user", "(The assistant begins the conversation.)")
+        assert (first["role"], first["parts"][0]["text"]) == ("assistant", "Hello! What can I do?")
+        assert begins["tokens"] > 0
+        assert context["left_out"] == []
+
+
 async def test_a_summary_stands_for_what_it_covers(service: Service, alice: httpx.AsyncClient) -> None:
     thread = await make_thread(alice, messages=said(6))
     summaries = SummaryStore(service.container.conn)

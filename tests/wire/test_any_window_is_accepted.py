@@ -16,8 +16,13 @@ from tests.wire.test_a_thread_through_all_providers import MODELS
 
 COUNTS = st.integers(1, 12)
 STRATEGIES: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    st.builds(lambda n: {"strategy": "last_n", "n": n}, COUNTS),
-    st.builds(lambda first, last: {"strategy": "first_last", "first": first, "last": last}, st.integers(0, 6), COUNTS),
+    st.builds(lambda n, step: {"strategy": "last_n", "n": n, "step": step}, COUNTS, COUNTS),
+    st.builds(
+        lambda first, last, step: {"strategy": "first_last", "first": first, "last": last, "step": step},
+        st.integers(0, 6),
+        COUNTS,
+        COUNTS,
+    ),
     st.builds(lambda recent: {"strategy": "summarize", "recent": recent}, COUNTS),
     st.builds(lambda tokens: {"strategy": "token_window", "max_tokens": tokens}, st.integers(1, 300)),
 )

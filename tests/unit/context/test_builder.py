@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ai_agents.context.builder import BuiltContext, LeftOut, build_request, model_settings
 from ai_agents.context.catalogue import DEFAULT_WINDOW, ModelCatalogue, ModelFacts, context_window, input_budget
+from ai_agents.context.repair import ASSISTANT_BEGINS
 from ai_agents.context.tokens import Calibration, TokenEstimator
 from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.parts import text_of
@@ -149,6 +150,50 @@ def test_the_opening_of_a_window_is_left_out_last() -> None:
     thread = [user(1), assistant(2), user(10, long), assistant(11), user(12, long), assistant(13), user(14)]
     built = build(Window(tuple(thread), gap_before_seq=10), window_tokens=300)
     assert seqs(built) == [1, 2, None, 12, 13, 14]
+
+
+def test_where_turns_are_left_out_the_beginning_stays_for_many_turns() -> None:
+    edges = []
+    for count in range(20, 220):
+        built = build(Window(tuple(exchanges(count))), window_tokens=400)
+        account = built.account
+        assert 0.7 * account.budget_tokens <= account.total_tokens <= account.budget_tokens
+        edges.append(seqs(built)[0] or 0)
+    assert edges == sorted(edges)
+    assert len(set(edges)) <= len(edges) / 3
+
+
+def test_the_beginning_stays_while_reports_change_the_ratio() -> None:
+    window = Window(tuple(exchanges(200)))
+    beginnings = set()
+    for ratio in (1.1, 1.13, 1.09, 1.2, 1.15):
+        estimator = TokenEstimator([Calibration("openai", "test", ratio, samples=9)])
+        beginnings.add(seqs(build(window, window_tokens=400, estimator=estimator))[0])
+    assert len(beginnings) == 1
+
+
+def test_a_greeting_is_a_turn_with_the_message_before_it() -> None:
+    thread = (assistant(1, "Hello!"), user(2), assistant(3), user(4))
+    built = build(Window(thread))
+    assert seqs(built) == [None, 1, 2, 3, 4]
+    assert text_of(built.request.messages[0].parts) == ASSISTANT_BEGINS
+    assert [(counted.role, counted.tokens > 4) for counted in built.account.messages][:2] == [
+        ("user", True),
+        ("assistant", True),
+    ]
+
+
+def test_a_greeting_is_the_opening_or_left_out_as_a_whole() -> None:
+    thread = (assistant(1, "Hello!"), user(5, "word " * 100), assistant(6), user(7))
+    kept = build(Window(thread, gap_before_seq=5), window_tokens=120)
+    assert seqs(kept) == [None, 1, None, 7]
+    left = build(Window(thread), window_tokens=120)
+    assert seqs(left) == [7]
+    assert [(each.seq, each.reason) for each in left.account.left_out] == [
+        (1, "token_budget"),
+        (5, "token_budget"),
+        (6, "token_budget"),
+    ]
 
 
 def test_turns_are_left_out_whole() -> None:

@@ -5,7 +5,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.context.repair import NOT_FINISHED, repair
+from ai_agents.context.repair import ASSISTANT_BEGINS, NOT_FINISHED, repair
 from ai_agents.core.types import ModelMessage, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from tests.unit.context.rules import check, messages_of_any_kind
 from tests.unit.memory.histories import assistant, calls, result, threads, user
@@ -43,9 +43,8 @@ def test_repairing_twice_changes_nothing_more(messages: list[ModelMessage]) -> N
 
 @given(threads())
 def test_only_missing_results_are_added(messages: list[ModelMessage]) -> None:
-    starts_with_user = messages if messages[0].role == "user" else messages[1:]
     repaired = repair(messages)
-    assert [message for message in repaired if message.seq is not None] == starts_with_user
+    assert [message for message in repaired if message.seq is not None] == messages
 
 
 def test_a_sound_history_stays_as_it_is() -> None:
@@ -86,9 +85,13 @@ def test_several_results_in_one_message_become_several_messages() -> None:
     assert repair([user(1), calls(2, "a", "b"), both]) == [user(1), calls(2, "a", "b"), result(3, "a"), result(3, "b")]
 
 
-def test_messages_before_the_first_user_message_are_dropped() -> None:
-    assert repair([assistant(1, "Hello!"), calls(2, "a"), result(3, "a"), user(4)]) == [user(4)]
-    assert repair([assistant(1)]) == []
+def test_a_greeting_is_introduced_by_a_users_message() -> None:
+    begins = ModelMessage("user", (TextPart(ASSISTANT_BEGINS),))
+    greeting = [assistant(1, "Hello!"), calls(2, "a"), result(3, "a"), user(4)]
+    assert repair(greeting) == [begins, *greeting]
+    assert repair([assistant(1)]) == [begins, assistant(1)]
+    assert repair([user(1, " "), assistant(2), user(3)]) == [begins, assistant(2), user(3)]
+    assert repair([assistant(1, " "), result(2, "gone"), user(3)]) == [user(3)]
 
 
 def test_empty_messages_are_dropped() -> None:

@@ -175,3 +175,14 @@ async def test_ratios_outlive_the_process(database: Database) -> None:
     estimator = TokenEstimator(loaded)
     assert estimator.for_model("p", "m").ratio == 1.5
     assert estimator.take_unsaved() == []
+
+
+def test_a_steadied_ratio_is_up_to_a_quarter_higher_and_hardly_ever_changes() -> None:
+    assert Calibration("p", "m").steadied() == Calibration("p", "m")
+    ratios = [0.4 + number / 100 for number in range(211)]
+    steady = [Calibration("p", "m", ratio, 9).steadied().ratio for ratio in ratios]
+    assert all(
+        ratio <= rounded * 1.000_001 <= ratio * 1.25 * 1.000_002 for ratio, rounded in zip(ratios, steady, strict=True)
+    )
+    assert steady == sorted(steady)
+    assert len(set(steady)) <= 10

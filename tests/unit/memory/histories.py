@@ -10,7 +10,7 @@ from ai_agents.core.types import MessageRole, ModelMessage, Part, StoredSummary,
 
 @dataclass
 class ListHistory:
-    """A thread as a list. `rows_read` counts the messages that were returned, `queries` the calls."""
+    """A thread as a list. `rows_read` are the messages that were returned or counted, `queries` the calls."""
 
     messages: Sequence[ModelMessage]
     stored_summary: StoredSummary | None = None
@@ -32,9 +32,17 @@ class ListHistory:
         return self._give([m for m in self.messages if seq_of(m) > seq][:limit])
 
     def turn_start(self, seq: int) -> int:
-        """The `seq` of the last user's message up to this `seq`."""
+        """The `seq` of the last user's message up to this `seq`, else of the first message."""
         self.queries += 1
-        return max((seq_of(m) for m in self.messages if m.role == "user" and seq_of(m) <= seq), default=seq)
+        first = seq_of(self.messages[0])
+        return max((seq_of(m) for m in self.messages if m.role == "user" and seq_of(m) <= seq), default=first)
+
+    def count(self, *, after_seq: int, through_seq: int) -> int:
+        """How many messages lie between. Each of them is a step of the database's."""
+        self.queries += 1
+        found = sum(1 for m in self.messages if after_seq < seq_of(m) <= through_seq)
+        self.rows_read += found
+        return found
 
     def summary(self) -> StoredSummary | None:
         """The newest summary."""
@@ -94,14 +102,27 @@ def _turn_roles(draw: st.DrawFn) -> list[tuple[MessageRole, list[str]]]:
     return turn
 
 
+_GREETING: tuple[MessageRole, list[str]] = ("assistant", [])
+_BEGINNINGS: list[list[tuple[MessageRole, list[str]]]] = [
+    [],
+    [],
+    [],
+    [_GREETING],
+    [_GREETING, _GREETING],
+    [("assistant", ["before"]), ("tool", ["before"]), _GREETING],
+]
+
+
 @st.composite
 def threads(draw: st.DrawFn, *, max_turns: int = 8) -> list[ModelMessage]:
-    """Threads with tool rounds, failed turns and orphaned calls; some begin with a greeting. Their `seq` has gaps."""
+    """Threads with tool rounds, failed turns and orphaned calls; some begin with a greeting. Their `seq` has gaps.
+
+    A greeting is one message or two, or has a tool round.
+    """
     roles: list[tuple[MessageRole, list[str]]] = []
     for number in range(draw(st.integers(1, max_turns))):
         roles += [(role, [f"t{number}_{id_}" for id_ in ids]) for role, ids in draw(_turn_roles())]
-    if draw(st.integers(0, 9)) == 0:
-        roles.insert(0, ("assistant", []))
+    roles = [*draw(st.sampled_from(_BEGINNINGS)), *roles]
     steps = draw(st.lists(st.integers(1, 3), min_size=len(roles), max_size=len(roles)))
     messages, seq = [], 0
     for (role, ids), step in zip(roles, steps, strict=True):

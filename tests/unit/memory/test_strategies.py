@@ -1,5 +1,7 @@
 """Each strategy on small, regular threads."""
 
+from dataclasses import replace
+
 import pytest
 
 from ai_agents.core.types import ModelMessage, StoredSummary
@@ -140,7 +142,9 @@ def test_summarize_reads_only_what_the_model_takes_and_says_where_it_stopped() -
 
 
 @pytest.mark.parametrize(
-    "strategy", [LastN(20), FirstLast(2, 10), TokenWindow(500), Summarize(10)], ids=lambda strategy: strategy.name
+    "strategy",
+    [LastN(20), FirstLast(2, 10), TokenWindow(500), Summarize(10)],
+    ids=lambda strategy: strategy.name,
 )
 def test_a_window_costs_the_same_in_a_long_thread_as_in_a_short_one(strategy: MemoryStrategy) -> None:
     def cost(turns: int) -> tuple[int, int]:
@@ -153,10 +157,77 @@ def test_a_window_costs_the_same_in_a_long_thread_as_in_a_short_one(strategy: Me
     assert cost(100)[0] < 120
 
 
-@pytest.mark.parametrize("strategy", [LastN(), FirstLast(), TokenWindow(), Summarize()], ids=lambda s: s.name)
-def test_a_thread_without_a_users_message_has_an_empty_window(strategy: MemoryStrategy) -> None:
+@pytest.mark.parametrize("strategy", [LastN(20, step=5), FirstLast(2, 18, step=5)], ids=["last_n", "first_last"])
+def test_steps_cost_a_part_of_a_block_in_any_thread(strategy: MemoryStrategy) -> None:
+    for turns in (20, 150, 160, 170, 5_000, 20_000):
+        history = ListHistory(exchanges(turns))
+        strategy.window(history)
+        assert history.rows_read < 20 + 2 * 5 + 64 * 5 + 2, turns
+        assert history.queries <= 4
+
+
+EVERY = pytest.mark.parametrize(
+    "strategy",
+    [LastN(), LastN(step=5), FirstLast(), TokenWindow(), Summarize()],
+    ids=["last_n", "last_n in steps", "first_last", "token_window", "summarize"],
+)
+
+
+@EVERY
+def test_a_new_thread_has_an_empty_window(strategy: MemoryStrategy) -> None:
     assert strategy.window(ListHistory([])).messages == ()
-    assert strategy.window(ListHistory([assistant(1, "Hello!")])).messages == ()
+
+
+@EVERY
+def test_a_greeting_is_a_turn_of_its_own(strategy: MemoryStrategy) -> None:
+    greeting = [assistant(1, "Hello!"), assistant(2, "What can I do?")]
+    assert seqs(strategy.window(ListHistory(greeting))) == [1, 2]
+    assert seqs(strategy.window(ListHistory([*greeting, user(3)]))) == [1, 2, 3]
+
+
+def test_a_greeting_is_left_out_whole() -> None:
+    thread = [assistant(1), assistant(2), user(3), assistant(4), user(5)]
+    for strategy in LastN(4), TokenWindow(49).fitted(max_tokens=100, estimate=ten_tokens_each):
+        assert seqs(strategy.window(ListHistory(thread))) == [3, 4, 5]
+
+
+def test_a_greeting_is_the_opening_of_a_long_thread() -> None:
+    thread = [assistant(1), *(replace(message, seq=seq_of(message) + 1) for message in exchanges(10))]
+    assert seqs(FirstLast(1, 1).window(ListHistory(thread))) == [1, 22]
+    assert seqs(FirstLast(2, 1).window(ListHistory(thread))) == [1, 22]
+    assert seqs(FirstLast(3, 1).window(ListHistory(thread))) == [1, 2, 3, 22]
+
+
+def test_a_greeting_with_a_tool_round_is_not_cut() -> None:
+    thread = [calls(1, "a"), result(2, "a"), assistant(3), user(4), assistant(5), user(6)]
+    window = FirstLast(2, 1).window(ListHistory(thread))
+    assert seqs(window) == [6]
+    assert window.gap_before_seq is None
+
+
+def test_the_edge_of_last_n_moves_by_a_step() -> None:
+    edges = [seqs(LastN(4, step=6).window(ListHistory(exchanges(count))))[0] for count in range(13)]
+    assert edges == [1, 1, 1, 1, 1, 7, 7, 7, 13, 13, 13, 19, 19]
+
+
+def test_the_edge_of_the_last_messages_moves_by_a_step() -> None:
+    windows = [seqs(FirstLast(2, 4, step=6).window(ListHistory(exchanges(count)))) for count in (6, 7, 8)]
+    assert windows == [[1, 2, *range(7, 14)], [1, 2, *range(7, 16)], [1, 2, *range(13, 18)]]
+
+
+def test_a_token_window_drops_to_three_quarters_and_then_grows() -> None:
+    strategy = TokenWindow(800).fitted(max_tokens=10_000, estimate=ten_tokens_each)
+    windows = [seqs(strategy.window(ListHistory(exchanges(count)))) for count in range(200)]
+    assert all(60 <= len(window) <= 80 for window in windows if window[0] > 1)
+    edges = [window[0] for window in windows if window[0] > 1]
+    assert edges == sorted(edges)
+    assert len(set(edges)) <= len(edges) / 5
+
+
+def test_a_token_window_of_long_turns_has_those_that_fit() -> None:
+    strategy = TokenWindow(50).fitted(max_tokens=100, estimate=ten_tokens_each)
+    thread = [user(1), *map(assistant, range(2, 7)), user(7), assistant(8), user(9)]
+    assert seqs(strategy.window(ListHistory(thread))) == [7, 8, 9]
 
 
 def test_other_strategies_ignore_the_size_of_the_model() -> None:

@@ -11,12 +11,13 @@ from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 from ai_agents.memory.turns import starts_of_turns
 from tests.support.examples import examples
-from tests.unit.memory.histories import ListHistory, seq_of, threads
+from tests.unit.memory.histories import ListHistory, assistant, seq_of, threads, user
 
 counts = st.integers(1, 14)
+steps = st.integers(1, 9)
 any_strategy: st.SearchStrategy[MemoryStrategy] = st.one_of(
-    st.builds(LastN, n=counts),
-    st.builds(FirstLast, first=st.integers(0, 14), last=counts),
+    st.builds(LastN, n=counts, step=steps),
+    st.builds(FirstLast, first=st.integers(0, 14), last=counts, step=steps),
     st.builds(TokenWindow, max_tokens=st.integers(1, 600)),
     st.builds(Summarize, recent=counts, max_tokens=st.sampled_from([1, 100, 400, 2_000_000])),
 )
@@ -42,8 +43,9 @@ def ids_answered(messages: tuple[ModelMessage, ...] | list[ModelMessage]) -> set
 
 
 @given(histories(), any_strategy)
-def test_a_window_begins_with_a_users_message(history: ListHistory, strategy: MemoryStrategy) -> None:
-    assert strategy.window(history).messages[0].role == "user"
+def test_a_window_begins_where_a_turn_begins(history: ListHistory, strategy: MemoryStrategy) -> None:
+    first = strategy.window(history).messages[0]
+    assert first.role == "user" or first == history.messages[0]
 
 
 @given(histories(), any_strategy)
@@ -89,6 +91,64 @@ def test_last_n_gives_every_whole_turn_that_n_messages_hold(history: ListHistory
     assert all(len(turns) > n for turns in longer)
 
 
+@given(histories(), counts, steps)
+def test_steps_only_make_a_window_longer(history: ListHistory, n: int, step: int) -> None:
+    plain, stepped = LastN(n).window(history), LastN(n, step).window(history)
+    assert stepped.messages[len(stepped.messages) - len(plain.messages) :] == plain.messages
+    longest = max(n + 2 * step, len(newest_turn_of(list(history.messages))))
+    assert len(stepped.messages) <= longest
+
+
+@st.composite
+def growing(draw: st.DrawFn) -> list[ModelMessage]:
+    """A long thread. Its log may have any number of other rows between two messages, and its blocks may end anywhere.
+
+    The last message of what a model is sent is a user's, so only such beginnings of it count.
+    """
+    messages: list[ModelMessage] = []
+    seq = draw(st.integers(0, 600))
+    most = draw(st.sampled_from([1, 2, 8]))
+    randomly = draw(st.randoms(use_true_random=False))
+    while len(messages) < 150:
+        for make in (user, *[assistant] * randomly.randint(0, 3)):
+            seq += randomly.randint(1, most)
+            messages.append(make(seq))
+    return messages
+
+
+def edges_of(messages: list[ModelMessage], strategy: MemoryStrategy) -> list[tuple[int, int]]:
+    """For each beginning of the thread that ends with a question: how long it is, and the index of the edge."""
+    found = []
+    for end in starts_of_turns(messages):
+        window = strategy.window(ListHistory(messages[: end + 1]))
+        edge = window.gap_before_seq or seq_of(window.messages[0])
+        found.append((end + 1, next(i for i, message in enumerate(messages) if message.seq == edge)))
+    return found
+
+
+@given(growing(), counts, st.sampled_from([2, 3, 10, 25]), st.booleans())
+@examples(40)
+def test_an_edge_in_steps_moves_once_for_so_many_messages(
+    messages: list[ModelMessage], count: int, step: int, has_opening: bool
+) -> None:
+    strategy: MemoryStrategy = FirstLast(1, count, step) if has_opening else LastN(count, step)
+    edges = edges_of(messages, strategy)
+    assert [edge for _, edge in edges] == sorted(edge for _, edge in edges)
+    moves = [length for (length, edge), (_, before) in zip(edges[1:], edges, strict=False) if edge != before]
+    for first, last in itertools.combinations(range(len(moves)), 2):
+        # A move shows at the next question, at most three messages later.
+        assert (last - first) * step <= moves[last] - moves[first] + 3
+
+
+@given(growing(), st.integers(300, 600))
+@examples(40)
+def test_the_edge_of_a_token_window_stays_for_many_turns(messages: list[ModelMessage], max_tokens: int) -> None:
+    edges = [edge for _, edge in edges_of(messages, TokenWindow(max_tokens)) if edge]
+    assert edges == sorted(edges)
+    # A quarter of the window has at least five turns.
+    assert len(set(edges)) <= 2 + len(edges) / 2
+
+
 @given(histories(), st.integers(0, 14), counts)
 def test_first_last_gives_at_most_both_counts_and_one_turn(history: ListHistory, first: int, last: int) -> None:
     newest = newest_turn_of(list(history.messages))
@@ -104,7 +164,7 @@ def test_the_first_part_is_whole_turns_or_the_opening_question(history: ListHist
         return
     opening = [message for message in window.messages if seq_of(message) < window.gap_before_seq]
     following = messages[messages.index(opening[-1]) + 1]
-    assert following.role == "user" or [message.role for message in opening] == ["user"]
+    assert following.role == "user" or opening == messages[:1]
 
 
 def fits(window: Window, max_tokens: int) -> bool:
@@ -112,13 +172,15 @@ def fits(window: Window, max_tokens: int) -> bool:
 
 
 @given(histories(), st.integers(1, 600))
-def test_a_token_window_has_every_turn_that_fits(history: ListHistory, max_tokens: int) -> None:
+def test_a_token_window_has_every_turn_that_fits_or_three_quarters(history: ListHistory, max_tokens: int) -> None:
     messages = list(history.messages)
     window = TokenWindow(max_tokens).window(history)
+    whole = TokenWindow(1_000_000).fitted(max_tokens=max_tokens, estimate=estimate_message).window(history)
     assert fits(window, max_tokens) or list(window.messages) == newest_turn_of(messages)
-    for start in starts_of_turns(messages):
-        if len(messages) - start > len(window.messages):
-            assert not fits(Window(tuple(messages[start:])), max_tokens)
+    for chosen, holds_enough in (window, not fits(window, max_tokens * 3 // 4)), (whole, False):
+        for start in starts_of_turns(messages):
+            if len(messages) - start > len(chosen.messages):
+                assert holds_enough or not fits(Window(tuple(messages[start:])), max_tokens)
 
 
 @examples(50)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, connect
 from ai_agents.memory.registry import strategy_from_config
+from ai_agents.memory.strategies import LastN
 from ai_agents.store.messages import History
 from ai_agents.store.summaries import insert_summary
 from ai_agents.testing import ScriptedProvider
@@ -86,3 +87,19 @@ async def test_the_windows_of_all_strategies_cost_the_same_in_any_thread(conn: D
         # A page of messages is read ahead, where there are as many.
         assert thousand[0] <= 1.5 * ten[0], (name, costs[name])
         assert hundred_thousand[0] <= 1.02 * thousand[0], (name, costs[name])
+
+
+async def test_a_window_in_steps_costs_at_most_a_block_of_the_index(conn: DatabaseHandle) -> None:
+    agent = await AgentStore(conn).create(name="assistant")
+    steps: dict[int, list[int]] = {1: [], 10: []}
+    for length in (1_000, 4_479, 100_000):
+        thread_id = str((await ThreadStore(conn).create(agent["id"]))["id"])
+        await conn.database.write(partial(fill, thread_id=thread_id, count=length))
+        for step, found in steps.items():
+
+            def measure(c: Connection, thread_id: str = thread_id, step: int = step) -> int:
+                return steps_of(c, lambda: LastN(20, step).window(History(c, thread_id)))
+
+            found.append(await conn.database.read(measure))
+    # A few instructions for each entry of the index, and those of the messages that the window has more.
+    assert max(steps[10]) <= 2 * max(steps[1]) + 640 * 10, steps

@@ -1,6 +1,6 @@
 """History as memory strategies read it: the right rows, and no more rows read than returned."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -17,11 +17,13 @@ from ai_agents.core.types import (
     ToolCallPart,
     ToolResultPart,
 )
+from ai_agents.memory.strategies import FirstLast, LastN, TokenWindow
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.messages import History, insert_message, insert_messages
 from ai_agents.store.summaries import insert_summary
 from ai_agents.store.threads import ThreadStore
+from tests.unit.memory.histories import ListHistory
 
 RUN = new_id()
 
@@ -89,6 +91,43 @@ async def test_a_turn_begins_with_its_users_message(database: Database, spoken: 
     assert await database.read(lambda c: History(c, spoken, through_seq=8).turn_start(10)) == 2
 
 
+async def test_a_turn_before_the_first_users_message_begins_with_the_thread(database: Database, thread_id: str) -> None:
+    def starts(connection: Connection) -> list[int]:
+        return [History(connection, thread_id).turn_start(seq) for seq in (1, 2, 3)]
+
+    assert await database.read(starts) == [1, 2, 3]
+    said: list[tuple[int | None, MessageRole]] = [(2, "assistant"), (3, "assistant"), (None, "user"), (7, "user")]
+    await database.write(lambda c: _say(c, thread_id, said))
+    assert await database.read(starts) == [1, 2, 2]
+    assert await database.read(lambda c: History(c, thread_id).turn_start(8)) == 7
+
+
+async def test_messages_are_counted_between_two_rows(database: Database, spoken: str) -> None:
+    def counts(connection: Connection) -> list[int]:
+        history = History(connection, spoken)
+        between = [(0, 99), (2, 6), (3, 5), (6, 8), (9, 9)]
+        return [history.count(after_seq=after, through_seq=through) for after, through in between]
+
+    assert await database.read(counts) == [6, 3, 1, 0, 0]
+    assert await database.read(lambda c: History(c, spoken, through_seq=5).count(after_seq=0, through_seq=99)) == 3
+
+
+@pytest.mark.parametrize("opening", ["", "greeting"])
+async def test_windows_in_steps_are_the_same_on_every_database(
+    database: Database, thread_id: str, opening: str
+) -> None:
+    """As those of a list in memory, also over the ends of blocks."""
+    roles: list[MessageRole] = [*(["assistant"] if opening else []), *["user", "assistant", "assistant"] * 120]  # type: ignore[list-item]  # the names of roles
+    seqs = [2 * index + index // 7 + 1 for index in range(len(roles))]
+    await database.write(lambda c: _say(c, thread_id, [*zip(seqs, roles, strict=True)]))
+    listed = [ModelMessage(role, (TextPart("Hm."),), seq) for seq, role in zip(seqs, roles, strict=True)]
+    for strategy in LastN(4, 3), LastN(2, 2), FirstLast(2, 5, 4), TokenWindow(90):
+        for end in (3, 8, 50, 51, 200, 301, len(roles)):
+            through = seqs[end - 1]
+            found = await database.read(lambda c, t=through, s=strategy: s.window(History(c, thread_id, through_seq=t)))  # type: ignore[misc]  # bound now
+            assert found == strategy.window(ListHistory(listed[:end]))
+
+
 async def test_parts_come_back_whole_with_what_is_the_providers_own(database: Database, spoken: str) -> None:
     found = await database.read(lambda c: History(c, spoken).latest(5, before_seq=9))
     assert found[1:3] == [
@@ -137,7 +176,7 @@ async def test_no_question_looks_at_more_than_its_answer(sqlite_url: str) -> Non
         # A scan reads a whole table; a tree sorts rows that no index put in order.
         assert "SCAN" not in plan, (statement, plan)
         assert "B-TREE" not in plan, (statement, plan)
-    assert len(plans) == 7
+    assert len(plans) == 10  # the start of a greeting takes two
     assert "ix_messages_turn_starts" in plans[4][1]
     await database.close()
 
@@ -155,6 +194,20 @@ async def test_the_steps_of_a_question_do_not_grow_with_the_thread(sqlite_url: s
     await database.close()
 
 
+def _say(connection: Connection, thread_id: str, said: Sequence[tuple[int | None, MessageRole]]) -> None:
+    for seq, role in said:
+        insert_message(
+            connection,
+            message_id=new_id(),
+            thread_id=thread_id,
+            run_id=None,
+            seq=seq,
+            role=role,
+            parts=[TextPart("Hm.")],
+            created_at=utc_now(),
+        )
+
+
 def _questions(history: History, run_id: str, end: int) -> dict[str, Callable[[], object]]:
     return {
         "latest": lambda: history.latest(20),
@@ -164,6 +217,8 @@ def _questions(history: History, run_id: str, end: int) -> dict[str, Callable[[]
         "turn start": lambda: history.turn_start(end - 1),
         "run": lambda: history.run_messages(run_id),
         "summary": history.summary,
+        "count": lambda: history.count(after_seq=end - 60, through_seq=end - 20),
+        "turn start in a greeting": lambda: history.turn_start(0),
     }
 
 
