@@ -107,9 +107,11 @@ def error_from_response(
     word = reported = None
     with suppress(ValueError):
         reported = orjson.loads(body)
+    if isinstance(reported, list) and reported:
+        reported = reported[0]  # Gemini wraps its errors in a list
     facts = reported.get("error", reported) if isinstance(reported, dict) else None
     if isinstance(facts, dict):
-        word = facts.get("code") or facts.get("type")
+        word = next((facts[each] for each in ("code", "type", "status") if isinstance(facts.get(each), str)), None)
         text = facts["message"] if isinstance(facts.get("message"), str) else text
     elif isinstance(facts, str):
         text = facts

@@ -141,6 +141,16 @@ def _parse_leniently(data: bytes) -> Any:
 _LENIENT = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 
 
+def split_list(data: bytes) -> list[bytes]:
+    """The items of a JSON list, or the data itself where it is none: Gemini may send its chunks as one list."""
+    if not data.lstrip().startswith(b"["):
+        return [data]
+    try:
+        return [orjson.dumps(item) for item in orjson.loads(data)]
+    except ValueError:
+        return [data]
+
+
 def encode_body(payload: dict[str, Any]) -> bytes:
     """The JSON of a request. Text that UTF-8 cannot encode is cleaned, not refused."""
     try:

@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping
 
-from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.ollama_chat import NAME, OllamaChat, ollama_files
 from ai_agents.providers.quirks import Quirks
-from ai_agents.providers.transport import ProviderTransport
+from ai_agents.providers.transport import ProviderTransport, plain_transport
 from ai_agents.providers.wire_format import WireFormat
 
 DEFAULT_BASE_URL = "http://localhost:11434"
 DEFAULT_PORT = 11434
-# Streams that one process may have open at a server at once.
-MAX_CONNECTIONS = 1000
 
 
 class OllamaProvider(HTTPProvider):
@@ -52,16 +49,8 @@ class OllamaProvider(HTTPProvider):
         return Capabilities(files=ollama_files(model))
 
     def _build(self) -> ProviderTransport:
-        require("httpx2")
-        import httpx2
-
-        limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100)
-        client = httpx2.AsyncClient(limits=limits)
-        headers = {**client.headers, "content-type": "application/json"}
-        if self._api_key:
-            headers["authorization"] = f"Bearer {self._api_key}"
-        headers |= self._headers
-        return ProviderTransport(self.name, client, base_url=base_url_from(self._base_url), headers=headers)
+        key = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
+        return plain_transport(self.name, base_url_from(self._base_url), key | self._headers)
 
     def wire_format(self, request: ModelRequest) -> WireFormat:
         return self._chat

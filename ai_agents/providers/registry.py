@@ -15,17 +15,18 @@ _BUILT_IN = {
     "anthropic": ("ai_agents.providers.anthropic", "AnthropicProvider"),
     "openai": ("ai_agents.providers.openai", "OpenAIProvider"),
     "ollama": ("ai_agents.providers.ollama", "OllamaProvider"),
+    "gemini": ("ai_agents.providers.gemini", "GeminiProvider"),
     "echo": ("ai_agents.providers.echo", "EchoProvider"),
 }
 _registered: dict[str, ProviderFactory] = {}
 # A provider needs one of these options before it can be used; the others need none.
-_NEEDED_OPTIONS = {"anthropic": ("api_key",), "openai": ("api_key", "base_url")}
+_NEEDED_OPTIONS = {"anthropic": ("api_key",), "openai": ("api_key", "base_url"), "gemini": ("api_key",)}
 # Providers with one model only.
 _ONLY_MODELS = {"echo": "echo"}
 
 
 def get_provider(name: str, **options: Any) -> Provider:
-    """A new provider: `anthropic`, `openai`, `ollama`, `echo` or a registered one.
+    """A new provider: `anthropic`, `openai`, `ollama`, `gemini`, `echo` or a registered one.
 
     `options` are the provider's: `model` for all, `api_key`, `base_url`, `max_retries` for those behind HTTP. The first
     request loads the SDK and connects, and raises `ProviderNotConfigured` where a key is missing.

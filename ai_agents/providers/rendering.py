@@ -94,8 +94,8 @@ def functions_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObjec
     ]
 
 
-def own_origin(part: ReasoningPart, provider: str, model: str | None) -> Mapping[str, Any]:
-    """What the provider wants back with this reasoning; empty unless the same model made it."""
+def own_origin(part: ReasoningPart | ToolCallPart, provider: str, model: str | None) -> Mapping[str, Any]:
+    """What the provider wants back with this part; empty unless the same model made it."""
     origin = part.origin or {}
     return origin if (origin.get("provider"), origin.get("model")) == (provider, model) else {}
 
@@ -152,4 +152,6 @@ def _content_parts(content: Any) -> list[JsonObject]:
 
 
 def _plain(name: str) -> str:
-    return _NOT_IN_NAMES.sub("_", name)[:MAX_NAME] or "_"
+    name = _NOT_IN_NAMES.sub("_", name)[:MAX_NAME]
+    # Gemini wants a letter or `_` first.
+    return name if name[:1].isalpha() or name[:1] == "_" else f"_{name}"[:MAX_NAME]

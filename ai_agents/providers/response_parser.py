@@ -9,7 +9,7 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ModelRequest, ResponseEnd, StopReason, TextPart, ToolCallPart, Usage
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.errors import error_from_wire, truncated
-from ai_agents.providers.lines import MAX_LINE_BYTES, LineDecoder, SSEDecoder, is_json, parse_object
+from ai_agents.providers.lines import MAX_LINE_BYTES, LineDecoder, SSEDecoder, is_json, parse_object, split_list
 from ai_agents.providers.quirks import Endpoint, FinishWord
 from ai_agents.providers.rendering import ToolNames
 
@@ -159,7 +159,7 @@ class ResponseParser(ABC):
             first = chunk.lstrip()[:1]
             if not first:
                 return False
-            self._is_whole = first == b"{" and self.decoder is SSEDecoder
+            self._is_whole = first in {b"{", b"["} and self.decoder is SSEDecoder
         if self._is_whole and len(self._whole) <= MAX_LINE_BYTES:
             self._whole += chunk
         return self._is_whole
@@ -167,8 +167,10 @@ class ResponseParser(ABC):
     def _finish_whole(self) -> ProviderError | None:
         if len(self._whole) > MAX_LINE_BYTES:
             return truncated(self.provider, "sent a body that is too long")
-        error = self._guarded(bytes(self._whole), self._read_body)
-        return error or (None if self.done else truncated(self.provider))
+        for data in split_list(bytes(self._whole)):
+            if (error := self._guarded(data, self._read_body)) is not None:
+                return error
+        return None if self.done else truncated(self.provider)
 
     def _read_body(self, body: JsonObject) -> None:
         if body.get("error"):

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ai_agents.core.exceptions import ProviderError
+from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject
 from ai_agents.providers.errors import error_from_response, error_from_transport
 from ai_agents.providers.lines import encode_body
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_TIMEOUT_S = 10.0
+# Streams that one process may have open at a server at once, and connections that wait for the next request.
+MAX_CONNECTIONS = 1000
+_MAX_IDLE = 100
 # An error body is a few hundred bytes; the sentence that matters stands at its beginning.
 _MAX_ERROR_BYTES = 64 * 1024
 # After its terminal event a response has only its end left. Reading that frees the connection for the next request.
@@ -158,6 +162,17 @@ class SDKTransport(ProviderTransport):
             headers={name: value for name, value in headers.items() if isinstance(value, str)},
             errors=(aiohttp.ClientError,),
         )
+
+
+def plain_transport(provider: str, base_url: str, headers: Mapping[str, str]) -> ProviderTransport:
+    """A transport to a server that needs no SDK: an HTTP client of its own, and these headers."""
+    require("httpx2")
+    import httpx2
+
+    limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=_MAX_IDLE)
+    client = httpx2.AsyncClient(limits=limits)
+    headers = {**client.headers, "content-type": "application/json", **headers}
+    return ProviderTransport(provider, client, base_url=base_url, headers=headers)
 
 
 @lru_cache
