@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.json import dumps
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import (
     FilePart,
@@ -54,6 +55,14 @@ _STOP_REASONS: dict[str, StopReason] = {
         ("safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety", "language"), "refusal"
     ),
 }
+# The part of JSON Schema that the API reads: …/structured-output, "JSON schema support".
+_SCHEMAS_BY_NAME = frozenset({"properties", "$defs"})
+_LISTS_OF_SCHEMAS = frozenset({"anyOf", "oneOf", "prefixItems"})
+_SCHEMAS = frozenset({"items", "additionalProperties"})
+_KEYWORDS = frozenset(
+    {"$id", "$ref", "$anchor", "type", "format", "title", "description", "enum", "required", "propertyOrdering"}
+    | {"minItems", "maxItems", "minimum", "maximum"}
+)
 # The model failed; another try may succeed.
 _FAILURES = frozenset(
     {"malformed_function_call", "unexpected_tool_call", "too_many_tool_calls", "malformed_response"}
@@ -101,7 +110,8 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
         enforced = facts.schema and endpoint.quirks.schema != "instructed"
         # Beside tools the API refuses a form for the answer.
         if enforced and not request.tools:
-            config |= {"responseMimeType": "application/json", "responseJsonSchema": request.output_schema}
+            form = _schema_to_wire(request.output_schema)
+            config |= {"responseMimeType": "application/json", "responseJsonSchema": form}
         else:
             system = schema_instruction(system, request.output_schema)
     contents = _messages_to_wire(request, names, endpoint)
@@ -140,11 +150,34 @@ def _thinking_to_wire(request: ModelRequest, quirks: Quirks) -> Mapping[str, obj
 
 
 def _functions_to_wire(request: ModelRequest, names: ToolNames) -> list[JsonObject]:
-    functions = functions_to_wire(request, names)
     return [
-        {"name": each["name"], "description": each["description"], "parametersJsonSchema": each["parameters"]}
-        for each in functions
+        {
+            "name": each["name"],
+            "description": each["description"],
+            "parametersJsonSchema": {"type": "object", **_schema_to_wire(each["parameters"])},
+        }
+        for each in functions_to_wire(request, names)
     ]
+
+
+def _schema_to_wire(schema: Any) -> Any:
+    """The schema with the keywords that the API reads. The description tells the others."""
+    if not isinstance(schema, dict):
+        return schema
+    found: JsonObject = {}
+    for word, value in schema.items():
+        if word in _SCHEMAS_BY_NAME and isinstance(value, dict):
+            found[word] = {name: _schema_to_wire(inner) for name, inner in value.items()}
+        elif word in _LISTS_OF_SCHEMAS and isinstance(value, list):
+            found[word] = [_schema_to_wire(inner) for inner in value]
+        elif word in _SCHEMAS:
+            found[word] = _schema_to_wire(value)
+        elif word in _KEYWORDS:
+            found[word] = value
+    rest = {word: value for word, value in schema.items() if word not in found and not word.startswith("$")}
+    if rest:
+        found["description"] = "\n".join(filter(None, (as_text(schema.get("description")), dumps(rest))))
+    return found
 
 
 def _messages_to_wire(request: ModelRequest, names: ToolNames, endpoint: Endpoint) -> list[JsonObject]:

@@ -11,21 +11,28 @@ from typing import Any
 
 import orjson
 
-from tests.fakes import frames_responses
+from tests.fakes import frames_gemini, frames_responses
 from tests.fakes.answers import Answer, Call, Piece, Reasoning, Text, halves, raw
 
-PROVIDERS = ("anthropic", "openai", "responses", "ollama")
+PROVIDERS = ("anthropic", "openai", "responses", "ollama", "gemini")
 CONTENT_TYPES = {
     "anthropic": "text/event-stream; charset=utf-8",
     "openai": "text/event-stream; charset=utf-8",
     "responses": "text/event-stream; charset=utf-8",
     "ollama": "application/x-ndjson",
+    "gemini": "text/event-stream",
 }
 
 
 def frames(provider: str, answer: Answer, model: str) -> list[Piece]:
     """The frames of an answer, and the waits between them."""
-    encode = {"anthropic": _anthropic, "openai": _openai, "responses": frames_responses.frames, "ollama": _ollama}
+    encode = {
+        "anthropic": _anthropic,
+        "openai": _openai,
+        "responses": frames_responses.frames,
+        "ollama": _ollama,
+        "gemini": frames_gemini.frames,
+    }
     return list(encode[provider](answer, model))
 
 
@@ -35,6 +42,8 @@ def error_body(provider: str, status: int, word: str, message: str) -> bytes:
         return orjson.dumps({"type": "error", "error": {"type": word, "message": message}, "request_id": "req_fake"})
     if provider in {"openai", "responses"}:
         return orjson.dumps({"error": {"message": message, "type": word, "param": None, "code": None}})
+    if provider == "gemini":
+        return frames_gemini.error_body(status, word, message)
     return orjson.dumps({"error": message})
 
 

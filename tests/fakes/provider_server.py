@@ -1,4 +1,4 @@
-"""A real HTTP server that answers like Anthropic, OpenAI and Ollama, byte for byte.
+"""A real HTTP server that answers like Anthropic, OpenAI, Ollama and Gemini, byte for byte.
 
 In a test:      async with FakeProviderServer() as fake:
                     fake.script("openai", [say("Hel", "lo"), call("calculator", {"expression": "6*7"})])
@@ -12,6 +12,7 @@ calculator is offered, a call of it with {"expression": "6*7"}, and then its res
 import argparse
 import asyncio
 import contextlib
+import re
 import signal
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -31,6 +32,8 @@ PATHS = {
     "/v1/responses": "responses",
     "/api/chat": "ollama",
 }
+BASE_PATHS = {"openai": "/v1", "responses": "/v1", "gemini": "/v1beta"}
+_GEMINI_PATH = re.compile(r"/v1beta/(?:models|tunedModels)/([^/:]+):streamGenerateContent")
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -43,6 +46,7 @@ class Received:
     headers: dict[str, str]
     json: Any
     body: bytes
+    model: str = ""
     refused: str | None = None
     left: asyncio.Event = field(default_factory=asyncio.Event)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,7 +98,7 @@ class FakeProviderServer:
 
     def base_url(self, provider: str) -> str:
         """The `base_url` for the client of this provider."""
-        return f"http://127.0.0.1:{self.port}" + ("/v1" if provider in {"openai", "responses"} else "")
+        return f"http://127.0.0.1:{self.port}" + BASE_PATHS.get(provider, "")
 
     def settings(self) -> dict[str, str]:
         """The environment in which a service uses it as every provider."""
@@ -191,7 +195,7 @@ class Connection(asyncio.Protocol):
         self._respond(first.split(" ")[1], headers, rest[:length])
 
     def _respond(self, path: str, headers: dict[str, str], body: bytes) -> None:
-        provider = PATHS.get(path.partition("?")[0])
+        provider, model = _addressed(path)
         if provider is None:
             self._refuse("openai", 404, "not_found_error", f"there is no {path}")
             return
@@ -204,7 +208,7 @@ class Connection(asyncio.Protocol):
         except ValueError:
             self._refuse(provider, 400, "invalid_request_error", "the body is not JSON")
             return
-        request = Received(provider, path, headers, payload, body)
+        request = Received(provider, path, headers, payload, body, model=model or payload.get("model", ""))
         if server.record:
             server.requests.append(request)
         if server.strict and not self._is_welcome(request):
@@ -213,12 +217,13 @@ class Connection(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._play(request, payload))
 
     def _is_welcome(self, request: Received) -> bool:
-        authorised = request.headers.get("authorization", "").startswith("Bearer ") or "x-api-key" in request.headers
+        keys = {"x-api-key", "x-goog-api-key"}
+        authorised = request.headers.get("authorization", "").startswith("Bearer ") or request.headers.keys() & keys
         if request.provider != "ollama" and not authorised:
             self._refuse(request.provider, 401, "authentication_error", "no key")
             return False
         try:
-            check(request.provider, request.json, request.headers, server=self._server.server)
+            check(request.provider, request.json, request.headers, server=self._server.server, model=request.model)
         except BrokenRule as broken:
             request.refused = str(broken)
             self._refuse(request.provider, 400, "invalid_request_error", str(broken))
@@ -235,7 +240,7 @@ class Connection(asyncio.Protocol):
         if isinstance(answer, Raw):
             status, pieces = answer.status, list(answer.pieces)
         else:
-            status, pieces = 200, frames(request.provider, answer, payload.get("model", ""))
+            status, pieces = 200, frames(request.provider, answer, request.model)
         headers = {"content-type": CONTENT_TYPES[request.provider]} | dict(answer.headers)
         if status:
             self._transport.write(_head(status, headers))
@@ -264,6 +269,14 @@ class Connection(asyncio.Protocol):
                 await asyncio.sleep(piece)
 
 
+def _addressed(path: str) -> tuple[str | None, str | None]:
+    """The provider that a path belongs to, and the model where the path names it."""
+    path = path.partition("?")[0]
+    if (found := _GEMINI_PATH.fullmatch(path)) is not None:
+        return "gemini", found[1]
+    return PATHS.get(path), None
+
+
 def _head(status: int, headers: dict[str, str]) -> bytes:
     lines = [f"HTTP/1.1 {status} Fake", "transfer-encoding: chunked", *(f"{n}: {v}" for n, v in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
@@ -274,13 +287,13 @@ def _chunk(data: bytes) -> bytes:
 
 
 def _messages(payload: Any) -> list[Any]:
-    return payload.get("messages") or payload.get("input") or []
+    return payload.get("messages") or payload.get("input") or payload.get("contents") or []
 
 
 def _last_user_text(payload: Any) -> str:
     for message in reversed(_messages(payload)):
         if message.get("role") == "user":
-            content = message.get("content")
+            content = message.get("content") or message.get("parts")
             if isinstance(content, str):
                 return content
             return " ".join(block.get("text", "") for block in content or ())
@@ -294,14 +307,17 @@ def _tool_result(payload: Any) -> str | None:
         return str(last.get("content"))
     if last.get("type") == "function_call_output":
         return str(last.get("output"))
-    content = last.get("content")
-    if last.get("role") == "user" and isinstance(content, list) and content[-1].get("type") == "tool_result":
-        return str(content[-1].get("content"))
-    return None
+    content = last.get("content") or last.get("parts")
+    if last.get("role") != "user" or not isinstance(content, list):
+        return None
+    if "functionResponse" in content[-1]:
+        return str(next(iter(content[-1]["functionResponse"]["response"].values())))
+    return str(content[-1].get("content")) if content[-1].get("type") == "tool_result" else None
 
 
 def _wants_calculator(payload: Any) -> bool:
-    names = [tool.get("name") or tool.get("function", {}).get("name") for tool in payload.get("tools", ())]
+    tools = [each for tool in payload.get("tools", ()) for each in tool.get("functionDeclarations", [tool])]
+    names = [tool.get("name") or tool.get("function", {}).get("name") for tool in tools]
     return "calculator" in names and "calculate" in _last_user_text(payload).lower()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import orjson
 
-from tests.fakes import rules_anthropic, rules_responses
+from tests.fakes import rules_anthropic, rules_gemini, rules_responses
 from tests.fakes.broken import BrokenRule, check_json_schema, check_names, only, refuse
 from tests.fakes.rules_files import check_ollama_images, check_openai_content
 from tests.fakes.rules_llama_cpp import check_llama_cpp
@@ -61,11 +61,22 @@ __all__ = ["SERVERS", "BrokenRule", "Server", "check"]
 
 
 def check(
-    provider: str, payload: Any, headers: Mapping[str, str] | None = None, *, server: Server | None = None
+    provider: str,
+    payload: Any,
+    headers: Mapping[str, str] | None = None,
+    *,
+    server: Server | None = None,
+    model: str = "",
 ) -> None:
-    """Raise `BrokenRule` if this request breaks a rule of its provider, or of this server of the same wire format."""
+    """Raise `BrokenRule` if this request breaks a rule of its provider, or of this server of the same wire format.
+
+    `model` is the one that is asked, for a provider whose requests do not name it.
+    """
     if not isinstance(payload, dict):
         refuse("the body is not a JSON object")
+    if provider == "gemini":
+        rules_gemini.check(payload, model)
+        return
     if not isinstance(payload.get("model"), str) or not payload["model"]:
         refuse("model: Field required")
     if provider == "anthropic":

@@ -17,6 +17,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.anthropic_messages import AnthropicMessages
 from ai_agents.providers.base import Provider
+from ai_agents.providers.gemini_generate import GeminiGenerate
 from ai_agents.providers.ollama_chat import OllamaChat
 from ai_agents.providers.openai_chat import OpenAIChat
 from ai_agents.providers.openai_responses import OpenAIResponses
@@ -25,13 +26,20 @@ from ai_agents.providers.wire_format import WireFormat
 from tests.fakes.rules import check
 
 # The wire formats. OpenAI has two of them.
-WIRES = ("anthropic", "openai", "responses", "ollama")
-MODELS = {"anthropic": "claude-sonnet-5", "openai": "gpt-4o", "responses": "gpt-5.6-terra", "ollama": "llama3.1"}
+WIRES = ("anthropic", "openai", "responses", "ollama", "gemini")
+MODELS = {
+    "anthropic": "claude-sonnet-5",
+    "openai": "gpt-4o",
+    "responses": "gpt-5.6-terra",
+    "ollama": "llama3.1",
+    "gemini": "gemini-3-flash-preview",
+}
 FORMATS: dict[str, WireFormat] = {
     "anthropic": AnthropicMessages(),
     "openai": OpenAIChat(),
     "responses": OpenAIResponses(),
     "ollama": OllamaChat(),
+    "gemini": GeminiGenerate(),
 }
 CALCULATOR = ToolDefinition(
     "calculator",
@@ -53,7 +61,7 @@ def sent(wire: str, request: ModelRequest, **quirks: Any) -> dict[str, Any]:
 def check_sent(wire: str, request: ModelRequest) -> dict[str, Any]:
     """The body of this request. Raises `BrokenRule` where the provider would refuse it."""
     payload = sent(wire, request)
-    check(wire, payload, FORMATS[wire].headers_to_wire(payload))
+    check(wire, payload, FORMATS[wire].headers_to_wire(payload), model=request.model)
     return payload
 
 

@@ -39,6 +39,7 @@ MODELS = {
     "openai": ("gpt-4o", "gpt-5", "llama-3.1-8b"),
     "responses": ("gpt-5.6-terra", "gpt-4o"),
     "ollama": ("llama3.1", "gpt-oss:20b", "gemma3"),
+    "gemini": ("gemini-3-flash-preview", "gemini-2.5-pro", "gemma-3-27b-it"),
 }
 STRATEGIES: tuple[dict[str, Any], ...] = (
     {"strategy": "last_n", "n": 1},
@@ -112,6 +113,7 @@ class Stage:
             await self.say("responses", say("")),
             await self.say("anthropic", say("Fine."), attachments=(picture,)),
             await self.say("ollama", Answer([Call("calculator", "{}"), *CALLS]), say("Fine.")),
+            await self.say("gemini", Answer([Reasoning(("Hm.",)), *CALLS]), thinking, attachments=(picture, document)),
         ]
         assert [run["status"] for run in ended] == [
             *["completed"] * 5,
@@ -120,7 +122,7 @@ class Stage:
             "failed",
             "completed",
             "failed",
-            *["completed"] * 2,
+            *["completed"] * 3,
         ]
 
     async def begin(self, wire: str, *answers: Answer) -> str:
@@ -166,7 +168,7 @@ async def stage(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     async with FakeProviderServer() as fake:
         options = {"api_key": "a-key", "max_retries": 0}
         pool = ProviderPool(
-            {name: {"base_url": fake.base_url(name), **options} for name in ("anthropic", "openai")}
+            {name: {"base_url": fake.base_url(name), **options} for name in ("anthropic", "openai", "gemini")}
             | {"ollama": {"base_url": fake.base_url("ollama"), "max_retries": 0}}
         )
         conn = await open_handle(sqlite_url, timing=Timing(sweep_every_s=0.05))

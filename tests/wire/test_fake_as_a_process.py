@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from ai_agents.core.types import ModelMessage, PartDelta, ToolResultPart
+from tests.fakes.provider_server import BASE_PATHS
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, WIRES, ask, provider_of, user
+from tests.wire.requests import CALCULATOR, WIRES, ask, user
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def port() -> Iterator[int]:
 
 @pytest.mark.parametrize("name", WIRES)
 async def test_it_answers_with_that_many_words_and_calls_the_calculator(name: str, port: int, connect: Connect) -> None:
-    provider = connect(name, base_url=f"http://127.0.0.1:{port}" + ("/v1" if provider_of(name) == "openai" else ""))
+    provider = connect(name, base_url=f"http://127.0.0.1:{port}{BASE_PATHS.get(name, '')}")
     question = user("Please calculate it.")
 
     words = [event async for event in provider.stream(ask(name)) if isinstance(event, PartDelta)]

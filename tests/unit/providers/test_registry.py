@@ -30,7 +30,7 @@ def test_the_built_in_providers_are_known_by_name() -> None:
 
 
 def test_the_error_for_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ProviderNotConfigured, match="anthropic, echo, ollama, openai"):
+    with pytest.raises(ProviderNotConfigured, match="anthropic, echo, gemini, ollama, openai"):
         get_provider("skynet")
 
 

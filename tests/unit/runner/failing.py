@@ -28,8 +28,21 @@ from tests.wire.requests import MODELS, provider_of
 USER = "ada"
 QUESTION = "Hello!"
 # Each provider's word for a refusal; None where it has none.
-REFUSED = {"anthropic": "refusal", "openai": "content_filter", "responses": "content_filter", "ollama": None}
-CUT = {"anthropic": "max_tokens", "openai": "length", "responses": "max_output_tokens", "ollama": None}
+REFUSED = {
+    "anthropic": "refusal",
+    "openai": "content_filter",
+    "responses": "content_filter",
+    "ollama": None,
+    "gemini": "SAFETY",
+}
+# Its word for an answer that is cut in a call's arguments; None where arguments come whole.
+CUT = {
+    "anthropic": "max_tokens",
+    "openai": "length",
+    "responses": "max_output_tokens",
+    "ollama": None,
+    "gemini": None,
+}
 
 
 class Counting(Tool):
@@ -90,7 +103,7 @@ async def make_thread(
 ) -> Thread:
     """A thread whose agent speaks this wire format. `addresses` are the providers', where they are not the fake's."""
     options: dict[str, dict[str, str]] = {}
-    for name in ("anthropic", "openai", "ollama"):
+    for name in ("anthropic", "openai", "ollama", "gemini"):
         address = (addresses or {}).get(name, fake.base_url(name))
         options[name] = {"base_url": address} | ({} if name == "ollama" else {"api_key": "a-key"})
     tool = Counting()
@@ -141,6 +154,7 @@ def failure_inside(wire: str) -> Raw:
         "openai": b'data: {"error":{"type":"server_error","code":503,"message":"secret"}}\n\n',
         "responses": b'data: {"type":"error","code":"server_error","message":"secret"}\n\n',
         "ollama": b'{"error":"secret"}\n',
+        "gemini": b'data: {"error":{"code":503,"message":"secret","status":"UNAVAILABLE"}}\n\n',
     }[wire]
     return Raw([inside])
 

@@ -133,7 +133,7 @@ async def test_a_reset_anywhere_is_recovered_from(wire: str, fake: FakeProviderS
 @pytest.mark.parametrize("wire", WIRES)
 async def test_no_provider_is_an_error(wire: str, fake: FakeProviderServer, open_thread: OpenThread) -> None:
     async with FakeProviderServer() as gone:
-        addresses = {name: gone.base_url(name) for name in ("anthropic", "openai", "ollama")}
+        addresses = {name: gone.base_url(name) for name in ("anthropic", "openai", "ollama", "gemini")}
     thread = await open_thread(wire, addresses=addresses)
 
     outcome = await thread.ask()
