@@ -84,10 +84,12 @@ def plan_files(
     return tuple(planned)
 
 
-async def load_files(messages: Sequence[ModelMessage], blobs: BlobStore | None) -> tuple[ModelMessage, ...]:
+async def load_files(
+    messages: Sequence[ModelMessage], blobs: BlobStore | None, *, with_data: bool = True
+) -> tuple[ModelMessage, ...]:
     """The messages, with the bytes and texts of their files. Without a storage the files are sent by their names.
 
-    Raises `StorageUnavailable`.
+    Without `with_data` the texts alone are read. Raises `StorageUnavailable`.
     """
     parts = [part for message in messages for part in message.parts if isinstance(part, FilePart)]
     wanted = {_load_key(part): part for part in parts if part.content and part.content.form != "name" and part.facts}
@@ -96,6 +98,8 @@ async def load_files(messages: Sequence[ModelMessage], blobs: BlobStore | None) 
         limit = asyncio.Semaphore(_PARALLEL)
 
         async def load(part: FilePart, form: str) -> FileContent:
+            if form == "data" and not with_data:
+                return _DATA
             async with limit:
                 return await _load(part, blobs, form)
 

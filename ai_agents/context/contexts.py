@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.catalogue import ModelCatalogue
-from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder
+from ai_agents.context.file_texts import guard_files, has_text_files
+from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder, has_files
 from ai_agents.context.tokens import Meter, TokenEstimator
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
+from ai_agents.core.rows import Agent
 from ai_agents.core.types import ModelRequest, ModelResponse
 from ai_agents.guardrails.guards import Guards
 from ai_agents.guardrails.registry import Ask, build_guardrails
@@ -81,6 +83,21 @@ class Contexts:
             input=Guards(configs, "input", ask=ask, fails_open=fails_open),
             output=Guards(configs, "output", ask=ask, fails_open=fails_open),
         )
+
+    async def load_files(
+        self, request: ModelRequest, agent: Agent, purpose: CallPurpose, *, with_data: bool = True
+    ) -> ModelRequest:
+        """The request with the bytes and texts of its files, without what the agent's guardrails hide of the texts.
+
+        Without `with_data` only texts are read. Raises `StorageUnavailable`, `InvalidRequest`.
+        """
+        if not has_files(request.messages):
+            return request
+        request = await self.requests.load(request, with_data=with_data)
+        if has_text_files(request):
+            guards = await self.prepare_guards(agent["guardrails"], purpose)
+            request = await guard_files(request, guards.input)
+        return request
 
     async def complete(self, provider: Provider, request: ModelRequest, purpose: CallPurpose) -> ModelResponse:
         """A model's whole response. The call is recorded, also where it fails. Raises what the provider raises."""

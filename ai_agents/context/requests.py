@@ -179,9 +179,9 @@ class RequestBuilder:
             allow_overflow=allow_overflow,
         )
 
-    async def load(self, request: ModelRequest) -> ModelRequest:
-        """The request with the bytes and texts of its files. Raises `StorageUnavailable`."""
-        return replace(request, messages=await load_files(request.messages, self.blobs))
+    async def load(self, request: ModelRequest, *, with_data: bool = True) -> ModelRequest:
+        """The request with the bytes and texts of its files, or with texts alone. Raises `StorageUnavailable`."""
+        return replace(request, messages=await load_files(request.messages, self.blobs, with_data=with_data))
 
     def check_files(self, agent: Agent, files: Sequence[tuple[FilePart, Loc]]) -> None:
         """Raises `UnsupportedAttachment` for a file that the agent's model can be given in no form."""

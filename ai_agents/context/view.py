@@ -1,24 +1,39 @@
-"""`/context`: what a model would be sent of a thread now, message by message, and what is left out and why."""
+"""`/context`: what a model would be sent of a thread now, message by message, and what is left out and why.
+
+First the database is read; then, with no transaction open, the texts of the files that are sent.
+"""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import can, require_on_thread
 from ai_agents.context.builder import BuiltContext, LeftOut, Reason
-from ai_agents.context.contexts import Contexts
+from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.context.tokens import Calibration
 from ai_agents.core.parts import part_to_public
-from ai_agents.core.rows import ContextView, LeftOutMessage, ViewedMessage, ViewedTool
-from ai_agents.core.types import ModelMessage
+from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, ViewedMessage, ViewedPart, ViewedTool
+from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, Part
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.store.messages import History
+from ai_agents.store.model_calls import last_of_thread
 
 # The newest messages that the memory leaves out are listed one by one; all older ones share one line.
 LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedView:
+    """What a model would be sent, without the contents of files. `view` and `request` have the same messages."""
+
+    view: ContextView
+    request: ModelRequest
+    agent: Agent
+    purpose: CallPurpose
+
 
 StrategyAsked = str | Mapping[str, Any] | MemoryStrategy | None
 
@@ -33,8 +48,8 @@ def read_context(
     model: str | None,
     strategy: StrategyAsked,
     is_admin: bool,
-) -> ContextView:
-    """See `AgentRunner.context`."""
+) -> PlannedView:
+    """See `AgentRunner.context`; `show_files` adds what is missing."""
     access = require_on_thread(connection, user_id, thread_id, is_admin=is_admin)
     agent = contexts.agents.get(connection, access.agent_id, access.agent_version)
     provider, model = contexts.models.resolve_names(agent, provider, model)
@@ -50,11 +65,11 @@ def read_context(
     built = requests.build(agent, window, provider, model, tools=tools, allow_overflow=True)
     left_out = _left_out(history, window, built, contexts.tokens.for_model(provider, model))
     messages: list[ViewedMessage] = [
-        {"seq": each.seq, "role": each.role, "parts": [*map(part_to_public, message.parts)], "tokens": each.tokens}
+        {"seq": each.seq, "role": each.role, "parts": [*map(_shown, message.parts)], "tokens": each.tokens}
         for message, each in zip(built.request.messages, built.account.messages, strict=True)
     ]
     may_see_agent = is_admin or can(access.agent_role, "viewer")
-    return {
+    view: ContextView = {
         "provider": provider,
         "model": model,
         "strategy": chosen.name,
@@ -69,7 +84,28 @@ def read_context(
             "window": built.account.window_tokens,
         },
         "left_out": [cast("LeftOutMessage", asdict(each)) for each in left_out],
+        "last_call": last_of_thread(connection, thread_id, provider=provider, model=model),
     }
+    return PlannedView(view, built.request, agent, CallPurpose(thread_id, access.agent_id, user_id=user_id))
+
+
+async def show_files(contexts: Contexts, planned: PlannedView) -> ContextView:
+    """The view with the texts of files as the model would get them. Raises `StorageUnavailable`, `InvalidRequest`."""
+    loaded = await contexts.load_files(planned.request, planned.agent, planned.purpose, with_data=False)
+    for viewed, message in zip(planned.view["messages"], loaded.messages, strict=True):
+        viewed["parts"] = [*map(_shown, message.parts)]
+    return planned.view
+
+
+def _shown(part: Part) -> ViewedPart:
+    """The part as clients see it, with how a file is sent."""
+    public: dict[str, Any] = {**part_to_public(part)}
+    if isinstance(part, FilePart):
+        content = part.content or FileContent("name")
+        public["sent_as"] = content.form
+        if content.form == "text":
+            public["text"] = content.text
+    return cast("ViewedPart", public)
 
 
 def _left_out(history: History, window: Window, built: BuiltContext, tokens: Calibration) -> list[LeftOut]:

@@ -348,7 +348,9 @@ class TicketHolder(TypedDict):
 class UsageSum(TypedDict):
     """The sums of some model calls, with the keys by which they are grouped.
 
-    `cost` covers the calls whose price is known, None where that is none; `unpriced_calls` counts the others.
+    `cached_share`, from 0 to 1, is how much of the input came from caches of providers, in the calls of which that is
+    known; it is missing where there are none. `cost` covers the calls whose price is known, None where that is none;
+    `unpriced_calls` counts the others.
     """
 
     agent_id: NotRequired[str | None]
@@ -358,8 +360,19 @@ class UsageSum(TypedDict):
     day: NotRequired[str | None]
     calls: int
     usage: TokenCounts
+    cached_share: NotRequired[float]
     cost: Money | None
     unpriced_calls: int
+
+
+class ViewedFilePart(PublicFilePart):
+    """A file, and how the model would get it: its bytes, its text, which is here, or its name alone."""
+
+    sent_as: Literal["data", "text", "name"]
+    text: NotRequired[str]
+
+
+ViewedPart = PublicTextPart | ViewedFilePart | PublicReasoningPart | PublicToolCallPart | PublicToolResultPart
 
 
 class ViewedMessage(TypedDict):
@@ -367,7 +380,7 @@ class ViewedMessage(TypedDict):
 
     seq: int | None
     role: MessageRole
-    parts: list[PublicPart]
+    parts: list[ViewedPart]
     tokens: int
 
 
@@ -397,8 +410,19 @@ class LeftOutMessage(TypedDict):
     reason: Literal["strategy", "summarized", "token_budget", "not_sendable"]
 
 
+class LastCall(TypedDict):
+    """What a provider told of a call. `cached_share` is how much of the input came from its cache, from 0 to 1."""
+
+    input_tokens: int | None
+    cached_input_tokens: int | None
+    cached_share: float | None
+
+
 class ContextView(TypedDict):
-    """What the model would get now. `system` and `tools` are None for users who may not see the agent."""
+    """What the model would get now. `system` and `tools` are None for users who may not see the agent.
+
+    `last_call` is the last completed call of this provider and model in the thread, None where there is none.
+    """
 
     provider: str
     model: str
@@ -409,3 +433,4 @@ class ContextView(TypedDict):
     tools: list[ViewedTool] | None
     tokens: ViewedTokens
     left_out: list[LeftOutMessage]
+    last_call: LastCall | None

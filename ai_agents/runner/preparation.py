@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.builder import notice_of, notices_of, oldest_half
 from ai_agents.context.contexts import CallPurpose, Contexts
-from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
 from ai_agents.core.exceptions import AIAgentsError, ContextExceeded, ProviderError, RequestError
 from ai_agents.core.rows import ModelName, Notice
@@ -26,7 +25,6 @@ from ai_agents.memory.strategies import Summarize
 from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import BegunStream, Candidate, FallbackChain, begin_stream
 from ai_agents.runner.guarding import AnswerGuard, RunGuards
-from ai_agents.runner.input_guarding import guard_files, has_text_files
 from ai_agents.runner.ownership import TurnInputs
 from ai_agents.runner.recording import NeededJobs
 from ai_agents.store.database import Database
@@ -145,14 +143,8 @@ class TurnModel(Candidate):
             estimator=contexts.tokens,
             uncalibrated_tokens=built.account.uncalibrated_tokens,
         )
-        request = built.request
-        if has_files(request.messages):
-            request = await contexts.requests.load(request)
-            if has_text_files(request):
-                guards = await contexts.prepare_guards(agent["guardrails"], purpose_of(self._run))
-                request = await guard_files(request, guards.input)
+        self.request = await contexts.load_files(built.request, agent, purpose_of(self._run))
         self._notices += notices_of(built.account)
-        self.request = request
         self._is_prepared = True
 
     async def begin(self, request: ModelRequest) -> BegunStream:

@@ -13,7 +13,7 @@ from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.contexts import Contexts
-from ai_agents.context.view import StrategyAsked, read_context
+from ai_agents.context.view import StrategyAsked, read_context, show_files
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
 from ai_agents.core.json import clean_text
@@ -271,15 +271,18 @@ class AgentRunner:
         is_admin: bool = False,
     ) -> ContextView:
         """What the model would be sent now: `provider, model, strategy, system, summary, messages, tools, tokens,
-        left_out`. A given provider, model or strategy replaces the agent's own.
+        left_out`, and `last_call`: what of the last such call came from the provider's cache. A given provider, model
+        or strategy replaces the agent's own.
 
         It is built like a run's request. But a run's new message is missing here, and it counts: a window of 20
         messages holds 19 of the messages here.
         A message with a null `seq` is not stored: the summary, a gap's note, a result for a call without one.
         `system` and `tools` are null for users who may not see the agent. Nothing is left out for a window that is too
         small for the newest turn: then `tokens.total` is more than `tokens.window`, and a run would fail.
+        A file says how it is `sent_as`: as `data`, as its `text`, which is there, or by its `name`.
 
-        Raises `ThreadNotFound`, `InvalidRequest` for an unknown provider or strategy and where no model is named.
+        Raises `ThreadNotFound`, `StorageUnavailable`, `InvalidRequest` for an unknown provider or strategy and where no
+        model is named.
         """
         await self.contexts.refresh()
         work = partial(
@@ -292,7 +295,7 @@ class AgentRunner:
             strategy=strategy,
             is_admin=is_admin,
         )
-        return await self._database.read(work, long=True)
+        return await show_files(self.contexts, await self._database.read(work, long=True))
 
     # Following runs and threads.
 

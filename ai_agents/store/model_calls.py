@@ -6,20 +6,28 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal, cast
 
-from sqlalchemy import Cast, ColumnElement, Connection, Integer, Label, func, select
+from sqlalchemy import Cast, ColumnElement, Connection, Integer, Label, bindparam, case, func, literal_column, select
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time, new_id, utc_now
-from ai_agents.core.rows import Money, Page, UsageSum
+from ai_agents.core.rows import LastCall, Money, Page, UsageSum
 from ai_agents.core.types import Usage
 from ai_agents.store import pages
 from ai_agents.store.database import Store, reading
 from ai_agents.store.models import ModelCallTable
-from ai_agents.store.statements import prepared_insert
+from ai_agents.store.statements import prepared, prepared_insert
 
 # `lost`: its process died, and it is not known how far it came.
 CallStatus = Literal["completed", "failed", "cancelled", "lost"]
 _INSERT = prepared_insert(ModelCallTable)
+# The calls among which a thread's last one of a model is sought.
+_NEWEST = (
+    select(ModelCallTable)
+    .where(ModelCallTable.thread_id == bindparam("thread_id"))
+    .order_by(ModelCallTable.created_at.desc())
+    .limit(100)
+    .subquery()
+)
 _PICO = Decimal("1E-12")
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
 
@@ -105,6 +113,37 @@ def sum_usage(
     )
 
 
+_LAST_OF_THREAD = prepared(
+    select(_NEWEST.c.input_tokens, _NEWEST.c.cached_input_tokens)
+    .where(
+        _NEWEST.c.provider == bindparam("provider"),
+        _NEWEST.c.model == bindparam("model"),
+        _NEWEST.c.outcome == literal_column("'completed'"),
+        _NEWEST.c.run_id.is_not(None),  # not a title or a summary
+    )
+    .order_by(_NEWEST.c.created_at.desc())
+    .limit(1)
+)
+
+
+def last_of_thread(connection: Connection, thread_id: str, *, provider: str, model: str) -> LastCall | None:
+    """The last completed call of this model in a run of the thread, among its last hundred calls."""
+    values = {"thread_id": thread_id, "provider": provider, "model": model}
+    row = connection.execute(_LAST_OF_THREAD, values).one_or_none()
+    if row is None:
+        return None
+    return {
+        "input_tokens": row.input_tokens,
+        "cached_input_tokens": row.cached_input_tokens,
+        "cached_share": _share(row.cached_input_tokens, row.input_tokens),
+    }
+
+
+def _share(cached: int | None, tokens: int | None) -> float | None:
+    """How much of the input came from a cache, from 0 to 1; None where it is not known."""
+    return None if cached is None or not tokens else round(min(1.0, cached / tokens), 4)
+
+
 _UNKNOWN = ModelCallTable.cost_pico_usd.is_(None)
 _SUMS: tuple[Label[Any], ...] = (
     func.count().label("calls"),
@@ -112,6 +151,8 @@ _SUMS: tuple[Label[Any], ...] = (
     func.sum(ModelCallTable.cost_pico_usd).label("cost"),
     func.sum(Cast(_UNKNOWN, Integer)).label("unpriced_calls"),
     func.sum(Cast(ModelCallTable.estimated, Integer)).label("estimated_calls"),
+    # The input of calls of which it is known how much was cached.
+    func.sum(case((ModelCallTable.cached_input_tokens.is_not(None), ModelCallTable.input_tokens))).label("told_input"),
 )
 
 
@@ -139,10 +180,12 @@ def _to_sum(row: Mapping[Any, Any], keys: Mapping[str, Any]) -> UsageSum:
     estimated = bool(row["estimated_calls"])
     # PostgreSQL adds big integers up to decimals.
     counts = {name: None if row[name] is None else int(row[name]) for name in _COUNTS}
+    share = _share(counts["cached_input_tokens"], None if row["told_input"] is None else int(row["told_input"]))
     found = {
         **{name: row[name] for name in keys},
         "calls": row["calls"],
         "usage": counts | {"estimated": True} if estimated else counts,
+        **({} if share is None else {"cached_share": share}),
         "cost": cost_to_dict(from_pico(row["cost"]), estimated=estimated),
         "unpriced_calls": int(row["unpriced_calls"] or 0),
     }

@@ -430,6 +430,7 @@ class ModelCallTable(Base):
     __table_args__ = (
         Index("ix_model_calls_created_at", "created_at"),
         Index("ix_model_calls_user_id_created_at", "user_id", "created_at"),
+        Index("ix_model_calls_thread_id_created_at", "thread_id", "created_at"),
     )
 
     id: Mapped[str] = _id()

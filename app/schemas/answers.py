@@ -187,10 +187,26 @@ UsageRead = _read(
     user_id="The user of the run; null for calls that the service makes by itself.",
     day=Annotated[str | None, Field(description="In UTC.", json_schema_extra={"format": "date"})],
     calls="How many calls, including failed and cancelled ones.",
+    cached_share="How much of the input came from caches of providers, from 0 to 1, in the calls of which that is "
+    "known; missing if there are none.",
     cost="Cost of the calls whose price is known; null if there is none.",
     unpriced_calls="How many calls have no known price. They are not in the cost.",
 )
 UsagePage = _page("UsagePage", UsageRead, "Sums, ordered by the fields of `group_by`.")
+_MODELS[rows.ViewedPart] = Annotated[
+    _MODELS[rows.PublicTextPart]
+    | _read(
+        "ContextFilePart",
+        rows.ViewedFilePart,
+        "A file as the model would get it.",
+        sent_as="With its bytes, as its text, or by its name alone.",
+        text="The text that the model would get, without what guardrails hide; only where `sent_as` is `text`.",
+    )
+    | _MODELS[rows.PublicReasoningPart]
+    | _MODELS[rows.PublicToolCallPart]
+    | _MODELS[rows.PublicToolResultPart],
+    Discriminator("type"),
+]
 _read(
     "ContextMessage",
     rows.ViewedMessage,
@@ -213,6 +229,13 @@ _read(
     rows.LeftOutMessage,
     reason="The memory does not choose it; the summary covers it; it does not fit; it has nothing to send.",
 )
+_read(
+    "LastCall",
+    rows.LastCall,
+    "The last completed call of this provider and model in a run of the thread, as the provider told of it.",
+    cached_input_tokens="How many tokens of the input came from the provider's cache; null where it does not say.",
+    cached_share="Their share of the input, from 0 to 1.",
+)
 ContextRead = _read(
     "ContextRead",
     rows.ContextView,
@@ -220,6 +243,7 @@ ContextRead = _read(
     system="Null also for users who do not see the agent.",
     summary="Sent as the first message.",
     tools="Null for users who do not see the agent.",
+    last_call="Null where the thread has no such call.",
 )
 
 

@@ -1,4 +1,7 @@
-"""Providers that admins make, what refusals taught about servers, what a server said of a failed run."""
+"""Providers that admins make, what refusals taught about servers, what a server said of a failed run.
+
+And an index of a thread's model calls.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -36,11 +39,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("provider", "model", name="pk_learned_quirks"),
     )
     op.add_column("runs", sa.Column("upstream", sa.JSON(), nullable=True))
+    op.create_index("ix_model_calls_thread_id_created_at", "model_calls", ["thread_id", "created_at"])
     op.add_column("messages", sa.Column("refused", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
     """Return to the providers of the environment alone."""
+    op.drop_index("ix_model_calls_thread_id_created_at", "model_calls")
     op.drop_column("messages", "refused")
     op.drop_column("runs", "upstream")
     op.drop_table("learned_quirks")

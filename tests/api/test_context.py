@@ -6,10 +6,16 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
+from ai_agents.attachments.storage import DiskStore
+from ai_agents.core.ids import new_id
 from ai_agents.core.parts import part_to_public
+from ai_agents.core.types import FilePart
+from ai_agents.store.models import ModelCallTable
 from ai_agents.testing import ScriptedProvider
 from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread
+from tests.fakes import samples
 from tests.support.summaries import SummaryStore
 
 
@@ -216,3 +222,123 @@ async def test_a_deleted_agents_thread_still_has_its_context(small_service: Serv
     assert (await alice.delete(f"/agents/{agent['id']}")).status_code == 204
 
     assert seqs(await context_of(alice, thread)) == [1, 2]
+
+
+async def note_call(service: Service, thread: Mapping[str, Any], minute: int, **facts: Any) -> None:
+    row = {
+        "id": new_id(),
+        "run_id": new_id(),
+        "thread_id": thread["id"],
+        "provider": "anthropic",
+        "model": "claude-next",
+        "input_tokens": 1,
+        "estimated": False,
+        "outcome": "completed",
+        "created_at": f"2026-01-31T12:{minute:02}:00.000000Z",
+    }
+    await service.container.conn.database.write(lambda c: c.execute(insert(ModelCallTable), row | facts).close())
+
+
+async def test_the_last_call_tells_how_much_came_from_the_cache(service: Service, alice: httpx.AsyncClient) -> None:
+    thread, another = await make_thread(alice, messages=said(1)), await make_thread(alice)
+    asked = {"provider": "anthropic", "model": "claude-next"}
+    assert (await context_of(alice, thread, **asked))["last_call"] is None
+
+    await note_call(service, thread, 1, input_tokens=10, cached_input_tokens=5)
+    await note_call(service, thread, 2, input_tokens=1_000, cached_input_tokens=900)
+    await note_call(service, thread, 3, outcome="failed")
+    await note_call(service, thread, 4, run_id=None)
+    await note_call(service, thread, 5, model="claude-other")
+    await note_call(service, another, 6)
+
+    context = await context_of(alice, thread, **asked)
+    assert context["last_call"] == {"input_tokens": 1_000, "cached_input_tokens": 900, "cached_share": 0.9}
+    context = await context_of(alice, thread, provider="anthropic", model="claude-other")
+    assert context["last_call"] == {"input_tokens": 1, "cached_input_tokens": None, "cached_share": None}
+
+
+async def upload(client: httpx.AsyncClient, name: str, content: bytes) -> dict[str, Any]:
+    response = await client.post("/files", files={"file": (name, content)})
+    assert response.status_code == 201, response.text
+    file: dict[str, Any] = response.json()
+    return {"type": "file", "file_id": file["id"]}
+
+
+def files_of(context: dict[str, Any]) -> list[tuple[str, str, str | None]]:
+    """Each file's name, how it is sent, and its text."""
+    parts = [part for message in context["messages"] for part in message["parts"] if part["type"] == "file"]
+    return [(part["filename"], part["sent_as"], part.get("text")) for part in parts]
+
+
+async def test_a_file_says_how_it_is_sent(service: Service, alice: httpx.AsyncClient) -> None:
+    files = [
+        await upload(alice, "cat.png", samples.png()),
+        await upload(alice, "a.pdf", samples.pdf("Page one", "Page two")),
+        await upload(alice, "notes.txt", b"Remember."),
+    ]
+    thread = await make_thread(
+        alice, messages=[{"role": "user", "content": [{"type": "text", "text": "Look"}, *files]}]
+    )
+
+    seeing = await context_of(alice, thread, provider="anthropic", model="claude-sonnet-4-20250514")
+    blind = await context_of(alice, thread, provider="ollama", model="llama3.1")
+
+    assert files_of(seeing) == [("cat.png", "data", None), ("a.pdf", "data", None), ("notes.txt", "text", "Remember.")]
+    assert files_of(blind) == [
+        ("cat.png", "name", None),
+        ("a.pdf", "text", "Page one\n\nPage two"),
+        ("notes.txt", "text", "Remember."),
+    ]
+    history = (await alice.get(f"/threads/{thread['id']}/messages")).json()["data"]
+    assert "sent_as" not in history[0]["parts"][1]
+
+
+async def test_the_text_of_a_file_is_shown_as_the_model_gets_it(service: Service, alice: httpx.AsyncClient) -> None:
+    provider = ScriptedProvider("Read.")
+    service.container.providers.add(provider)
+    rule = {"type": "blocklist", "patterns": ["swordfish"], "stage": "input", "action": "redact"}
+    agent = await make_agent(alice, provider="scripted", model="m", guardrails=[rule])
+    file = await upload(alice, "notes.txt", b"The word is swordfish, and that is all.")
+    thread = await make_thread(alice, agent["id"], messages=[{"role": "user", "content": [file]}])
+
+    before = await context_of(alice, thread)
+    assert (await alice.post(f"/threads/{thread['id']}/messages", json={"content": "Read it."})).status_code == 201
+
+    (sent,) = provider.requests[0].messages[0].parts
+    assert isinstance(sent, FilePart)
+    assert sent.content is not None
+    assert files_of(before) == [("notes.txt", "text", "The word is [redacted], and that is all.")]
+    assert sent.content.text == "The word is [redacted], and that is all."
+    # A later rule hides what an earlier one did not.
+    later = rule | {"patterns": ["swordfish", "that is all"]}
+    assert (await alice.patch(f"/agents/{agent['id']}", json={"guardrails": [later]})).status_code == 200
+    assert files_of(await context_of(alice, thread)) == [
+        ("notes.txt", "text", "The word is [redacted], and [redacted].")
+    ]
+
+
+async def test_files_are_read_after_the_database(
+    service: Service, alice: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = await upload(alice, "notes.txt", b"Remember.")
+    thread = await make_thread(alice, messages=[{"role": "user", "content": [file]}])
+    database = service.container.conn.database
+    open_reads = 0
+    reading, read_blob = database.read, DiskStore.read
+
+    async def read(*arguments: Any, **options: Any) -> Any:
+        nonlocal open_reads
+        open_reads += 1
+        try:
+            return await reading(*arguments, **options)
+        finally:
+            open_reads -= 1
+
+    async def read_outside(self: DiskStore, sha256: str) -> bytes:
+        assert open_reads == 0
+        return await read_blob(self, sha256)
+
+    monkeypatch.setattr(database, "read", read)
+    monkeypatch.setattr(DiskStore, "read", read_outside)
+
+    assert files_of(await context_of(alice, thread)) == [("notes.txt", "text", "Remember.")]

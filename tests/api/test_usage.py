@@ -222,3 +222,21 @@ def test_prices_are_set_as_json_or_as_a_file(tmp_path: Path) -> None:
 def test_prices_that_cannot_be_read_are_refused_at_the_start(given: str) -> None:
     with pytest.raises(ValidationError, match="prices"):
         Settings(prices=given)
+
+
+async def test_the_share_of_caches_is_that_of_calls_which_tell_it(priced: Service) -> None:
+    alice, now = await priced.user("alice"), format_time(datetime.now(UTC))
+    await note(priced, created_at=now, model="a", input_tokens=1_000, cached_input_tokens=900)
+    await note(priced, created_at=now, model="a", input_tokens=1_000, cached_input_tokens=0)
+    await note(priced, created_at=now, model="a", input_tokens=5_000)
+    await note(priced, created_at=now, model="b", input_tokens=5_000)
+    await note(priced, created_at=now, model="c", input_tokens=3, cached_input_tokens=0)
+
+    one, other, none = await usage(alice, group_by="model")
+    assert (one["usage"]["input_tokens"], one["usage"]["cached_input_tokens"], one["cached_share"]) == (
+        7_000,
+        900,
+        0.45,
+    )
+    assert "cached_share" not in other
+    assert none["cached_share"] == 0

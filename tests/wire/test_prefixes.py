@@ -1,5 +1,8 @@
 """The request of a turn is the beginning of the next one, byte for byte, so that providers' caches can be used."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -75,3 +78,31 @@ async def test_the_same_request_is_the_same_bytes(wire: str, fake: FakeProviderS
 
     first, second = fake.requests
     assert first.body == second.body
+
+
+_RENDER = """
+import json, sys
+from ai_agents.core.types import ModelRequest, ToolDefinition
+from tests.wire.requests import MODELS, sent, user
+
+schema = {"type": "object", "properties": {name: {"type": "string"} for name in "zyxabc"}, "required": ["z", "a"]}
+names = ("orders", "mail", "files", "calendar", "wiki")
+tools = tuple(ToolDefinition(f"{name}/{name}", name, schema) for name in names)
+for wire, model in MODELS.items():
+    sys.stdout.write(json.dumps(sent(wire, ModelRequest(model, (user(),), "Be brief.", tools, output_schema=schema))))
+"""
+
+
+def test_another_process_renders_the_same_bytes() -> None:
+    """The order of sets differs between processes; requests must not depend on it."""
+    rendered = {
+        subprocess.run(  # this interpreter, with the code above
+            [sys.executable, "-c", _RENDER],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(rendered) == 1
+    assert b"calendar" in rendered.pop()
