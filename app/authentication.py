@@ -12,6 +12,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security import APIKeyQuery
 from fastapi.security.base import SecurityBase
 
+from ai_agents.store.keys import ADMIN_ID
 from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.errors import RateLimited, Unauthorized
@@ -19,8 +20,6 @@ from app.middleware import USER_ID
 from app.services.identity import Principal, see_thread
 from app.services.repeats import is_repeated
 
-# The user that owns what is made with the admin key.
-ADMIN_ID = "admin"
 # Requests are counted per user over this time.
 _WINDOW_S = 60.0
 # Users who sent nothing for a minute have their full burst again and can be forgotten.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -10,11 +10,14 @@ from pydantic import SecretStr
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import open_blob_store
+from ai_agents.auth.providers import ProviderRights
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.context.catalogue import ModelCatalogue
+from ai_agents.context.providers import StoredProviders
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import require
-from ai_agents.providers.registry import ProviderPool, list_providers
+from ai_agents.providers.model_lists import ModelLists
+from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.process.executor import Background
@@ -42,18 +45,32 @@ from app.settings import Settings
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 ECHO = ("echo", "echo")
 # The default provider is the first of these that has a key or an address.
-_DEFAULT_MODELS = {"anthropic": "claude-sonnet-4-20250514", "openai": "gpt-4o", "ollama": "llama3.1"}
+_DEFAULT_MODELS = {
+    "anthropic": "claude-sonnet-4-20250514",
+    "openai": "gpt-4o",
+    "ollama": "llama3.1",
+    "gemini": "gemini-2.5-flash",
+}
 
 
 class Container:
     """The open resources that requests and jobs need."""
 
     def __init__(
-        self, settings: Settings, conn: DatabaseHandle, providers: ProviderPool, tools: Toolbox, *, admin_key: bytes
+        self,
+        settings: Settings,
+        conn: DatabaseHandle,
+        providers: ProviderPool,
+        tools: Toolbox,
+        *,
+        admin_key: bytes,
     ) -> None:
         self.settings = settings
         self.conn = conn
         self.providers = providers
+        self.provider_rights = ProviderRights()
+        self.stored_providers = StoredProviders(conn.database, providers, self.provider_rights, tools.sealer)
+        self.model_lists = ModelLists(providers)
         self.tools = tools
         self.admin_key = admin_key
         self.auth = RoleAuth(conn)
@@ -66,7 +83,7 @@ class Container:
         self.tickets = TicketStore(conn)
         self.usage = UsageStore(conn)
         self.jobs = JobStore(conn)
-        self.models = ModelCatalogue(settings.model_facts)
+        self.models = ModelCatalogue(settings.model_facts, servers=providers)
         blobs = open_blob_store(settings.files, settings.files_url)
         self.attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
         conn.executor.background = _background(settings, conn, self.attachments)
@@ -74,6 +91,7 @@ class Container:
             conn,
             self.auth,
             providers=providers,
+            provider_rights=self.provider_rights,
             tools=tools,
             models=self.models,
             limits=RunLimits(
@@ -105,11 +123,16 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     )
     conn = await open_handle(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
     toolbox = Toolbox(conn.database, default_registry, outbound=outbound, sealer=sealer)
+    opened = AsyncExitStack()
     try:
         container = Container(settings, conn, providers, toolbox, admin_key=key)
+        opened.push_async_callback(container.stored_providers.aclose)
+        if await container.stored_providers.open():
+            _check_default(providers)
         await asyncio.to_thread(container.attachments.blobs.sweep)
         yield container
     finally:
+        await opened.aclose()
         await conn.close()
         await providers.aclose()
         await outbound.aclose()
@@ -132,24 +155,30 @@ def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachmen
 def build_providers(settings: Settings) -> ProviderPool:
     """The providers with their settings. The default is the one that is set, or the first with a key, or `echo`.
 
-    Raises `InvalidRequest` if the provider that is set does not exist.
+    Raises `InvalidRequest` for a provider of the file with the name of a built-in one.
     """
     options: dict[str, dict[str, Any]] = {
         "anthropic": {"api_key": _secret(settings.anthropic_api_key), "base_url": settings.anthropic_base_url},
         "openai": {"api_key": _secret(settings.openai_api_key), "base_url": settings.openai_base_url},
         "ollama": {"base_url": settings.ollama_host},
+        "gemini": {"api_key": _secret(settings.gemini_api_key)},
     }
     options_of_all = {**options, "echo": {"delay_s": settings.echo_delay_s}}
-    pool = ProviderPool(options_of_all, default=_default_model(settings, options))
-    default = next((status for status in pool.configured() if status.name == pool.default[0]), None)
+    return ProviderPool(options_of_all, default=_default_model(settings, options), specs=settings.provider_specs)
+
+
+def _check_default(pool: ProviderPool) -> None:
+    """Raises `InvalidRequest` if the provider that is set does not exist."""
+    default = pool.find(pool.default[0])
     if default is None:
-        known = ", ".join(list_providers())
+        known = ", ".join(pool.names())
         raise InvalidRequest(f"AI_AGENTS_DEFAULT_MODEL names an unknown provider; known are {known}.")
-    if not default.configured:
+    if default.reason is not None:
         log.warning(
-            "the default provider is not configured: agents that name no other cannot answer", name=default.name
+            "the default provider is not configured: agents that name no other cannot answer",
+            name=default.name,
+            reason=default.reason,
         )
-    return pool
 
 
 def _default_model(settings: Settings, options: dict[str, dict[str, Any]]) -> tuple[str, str | None]:

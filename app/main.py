@@ -20,10 +20,10 @@ from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
 from app.middleware import REQUEST_ID, RequestContext, allow_origins
 from app.problems import problem_of, problem_of_status, validation_errors
-from app.routers import access, agents, catalogue, files, messages, operations, runs, threads
+from app.routers import access, agents, catalogue, files, messages, operations, providers, runs, threads
 from app.settings import Settings
 
-ROUTERS = (agents, threads, messages, files, runs, access, catalogue, operations)
+ROUTERS = (agents, threads, messages, files, runs, access, providers, catalogue, operations)
 _ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
 
 

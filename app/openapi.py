@@ -92,11 +92,12 @@ TAGS = {
     "files": "What is sent along with messages.",
     "runs": "How messages are answered.",
     "events": "What happens in a thread, as it happens.",
-    "roles": "Who may do what on an agent or a thread.",
+    "roles": "Who may do what on an agent or a thread, and who may name a provider.",
     "keys": "API keys, and the user that a key identifies.",
     "usage": "What models were used for, and what that cost.",
     "jobs": "What is done in the background: titles, summaries, erasing a user. For admins.",
-    "catalogue": "The providers and tools that agents may name.",
+    "providers": "The servers of models that agents may name. Admins make more of them.",
+    "catalogue": "The tools that agents may name.",
     "health": "The state of the service.",
 }
 

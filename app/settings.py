@@ -4,19 +4,23 @@ One class per concern; `Settings` has all of them. Provider settings keep the na
 """
 
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
+from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec, parse_specs
 from ai_agents.store.sealing import SHORTEST_KEY
 
 KIB = 1024
 PREFIX = "AI_AGENTS_"
+ENV_FILE = ".env"
 _ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
@@ -88,6 +92,10 @@ class ProviderSettings(BaseSettings):
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
     ollama_host: str | None = Field(None, validation_alias="OLLAMA_HOST")
+    gemini_api_key: SecretStr | None = Field(None, validation_alias="GEMINI_API_KEY")
+    providers: str | None = Field(
+        None, description="More providers, as JSON or as the path of a JSON or TOML file; see `POST /providers`."
+    )
     prices: str | None = Field(
         None, description="Prices and windows of models, as JSON or as the path of a JSON or TOML file."
     )
@@ -102,6 +110,18 @@ class ProviderSettings(BaseSettings):
             read_prices(value)
         return value
 
+    @field_validator("providers")
+    @classmethod
+    def _describes_providers(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_providers(value)
+        return value
+
+    @property
+    def provider_specs(self) -> list[ProviderSpec]:
+        """The providers in `providers`, with their keys."""
+        return [] if self.providers is None else read_providers(self.providers)
+
     @property
     def model_facts(self) -> dict[str, ModelFacts]:
         """The facts of models in `prices`."""
@@ -115,14 +135,33 @@ def _split(text: str) -> list[str]:
 
 def read_prices(given: str) -> dict[str, ModelFacts]:
     """The facts of models in this JSON, or in the JSON or TOML file at this path. Raises `ValueError`."""
+    return parse_facts(_read_json_or_file(given))
+
+
+def read_providers(given: str) -> list[ProviderSpec]:
+    """The providers in this JSON, or in the JSON or TOML file at this path.
+
+    `{"env": "NAME"}` stands for an environment variable, or a line of `.env`. Raises `ValueError`.
+    """
+    specs = parse_specs(_read_json_or_file(given), {**_env_file(), **os.environ})
+    for spec in specs:
+        if spec.name in PROVIDER_TYPES:
+            raise ValueError(f"the name {spec.name} belongs to a built-in provider")
+    return specs
+
+
+def _env_file() -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
+
+
+def _read_json_or_file(given: str) -> Any:
     try:
-        text = given if given.lstrip().startswith("{") else Path(given).read_text()
-        found = tomllib.loads(text) if given.endswith(".toml") else json.loads(text)
+        text = given if given.lstrip().startswith(("{", "[")) else Path(given).read_text()
+        return tomllib.loads(text) if given.endswith(".toml") else json.loads(text)
     except OSError as error:
         raise ValueError("the file cannot be read") from error
     except ValueError as error:
         raise ValueError("neither JSON nor the path of a JSON or TOML file") from error
-    return parse_facts(found)
 
 
 class RequestLimits(BaseSettings):
@@ -187,7 +226,7 @@ class Settings(
     """All settings. An empty variable counts as not set."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
     @property

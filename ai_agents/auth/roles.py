@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import AgentNotFound, PermissionDenied, ThreadNotFound
+from ai_agents.core.exceptions import AgentNotFound, NotFound, PermissionDenied, ThreadNotFound
 from ai_agents.core.types import RoleName
 from ai_agents.store import roles
 from ai_agents.store.database import Store, reading, writing
@@ -106,5 +106,5 @@ class RoleAuth(Store):
         """Whether the resource exists and the user may see it."""
         try:
             return await self.role_of(user_id, resource_type, resource_id) is not None or is_admin
-        except (AgentNotFound, ThreadNotFound):
+        except NotFound:
             return False

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from importlib.util import find_spec
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ai_agents.core.types import ModelSettings, Usage
 
@@ -82,14 +82,25 @@ class ModelFacts:
     window: int | None = None
 
 
+class Servers(Protocol):
+    """What is known of the servers behind the names of providers, which an admin chooses."""
+
+    def listed_as(self, name: str) -> str:
+        """The name under which the provider's prices and windows are listed."""
+
+    def window(self, name: str, model: str) -> int | None:
+        """Tokens that the model takes, as an admin or the server itself says; None where neither does."""
+
+
 class ModelCatalogue:
     """Windows and prices of models, by provider and model.
 
     `overrides` are facts by `provider:model`: `{"openai:my-model": ModelFacts(window=32_768)}`. The longest prefix
-    wins, for prices and windows each by itself.
+    wins, for prices and windows each by itself. Without `servers` each provider is listed under its own name.
     """
 
-    def __init__(self, overrides: Mapping[str, ModelFacts] | None = None) -> None:
+    def __init__(self, overrides: Mapping[str, ModelFacts] | None = None, *, servers: Servers | None = None) -> None:
+        self._servers = servers
         facts = dict(overrides or {})
         self._prices = {name: each.price for name, each in facts.items() if each.price is not None}
         self._windows = {name: each.window for name, each in facts.items() if each.window is not None}
@@ -104,9 +115,11 @@ class ModelCatalogue:
         """Tokens that the model takes, question and answer together."""
         if (found := longest_prefix(self._windows, provider, model)) is not None:
             return found
+        if self._servers is not None and (told := self._servers.window(provider, model)) is not None:
+            return told
         listed = self._find(provider, model)
         known: int | None = listed.model.context_window if listed else None
-        return known or context_window(provider, model)
+        return known or context_window(self._listed_as(provider), model)
 
     def cost(self, provider: str, models: Iterable[str], usage: Usage) -> Decimal | None:
         """What one call cost in US dollars; None where that is not known.
@@ -127,7 +140,11 @@ class ModelCatalogue:
         return None
 
     def _find(self, provider: str, model: str) -> "_PricedModel | None":
-        return None if provider in _NOT_LISTED else self._listed(provider, model)
+        name = self._listed_as(provider)
+        return None if name in _NOT_LISTED else self._listed(name, model)
+
+    def _listed_as(self, provider: str) -> str:
+        return provider if self._servers is None else self._servers.listed_as(provider)
 
 
 def parse_facts(given: Any) -> dict[str, ModelFacts]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ai_agents.attachments.storage import BlobStore
+from ai_agents.auth.providers import ProviderRights
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.file_texts import guard_files, has_text_files
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder, has_files
@@ -55,12 +56,14 @@ class Contexts:
         provider: Provider | None = None,
         memory: MemoryStrategy | None = None,
         providers: ProviderPool | None = None,
+        rights: ProviderRights | None = None,
         models: ModelCatalogue | None = None,
         blobs: BlobStore | None = None,
         judges_fail_open: bool = False,
     ) -> None:
         self._database = database
         self.agents = AgentCache()
+        self.rights = rights or ProviderRights()
         self.models = ModelSelector(provider, providers, models or ModelCatalogue())
         self.tokens = TokenEstimator()
         self.requests = RequestBuilder(self.models, self.tokens, tools=tools, memory=memory, blobs=blobs)
@@ -116,10 +119,16 @@ class Contexts:
         await self._record(meter.completed(response), purpose)
         return response
 
+    async def require_provider(self, agent_id: str | None, provider: str) -> None:
+        """Raises `PermissionDenied` unless an owner of the agent may use the provider."""
+        if agent_id is not None and not self.rights.is_open(provider):
+            await self._database.read(lambda c: self.rights.require_for_agent(c, agent_id, provider))
+
     def _ask_judges(self, purpose: CallPurpose) -> Ask:
         """How guardrails ask the models of their judges."""
 
         async def ask(provider: str, request: ModelRequest) -> ModelResponse:
+            await self.require_provider(purpose.agent_id, provider)
             found, _ = self.models.choose({"provider": provider, "model": request.model})
             return await self.complete(found, request, purpose)
 

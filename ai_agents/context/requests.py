@@ -19,7 +19,7 @@ from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
 from ai_agents.providers.base import Provider
 from ai_agents.providers.files import FileRules
-from ai_agents.providers.registry import ProviderPool, built_in_capabilities, list_providers
+from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.agents import get_version
 from ai_agents.store.messages import History
 from ai_agents.tools.registry import ToolSet, ToolSource
@@ -86,12 +86,8 @@ class ModelSelector:
         """
         usual = agent["provider"] or self._default_provider()
         name = provider or usual
-        known = {*list_providers(), *(status.name for status in self._pool.configured())}
-        if self._provider is not None:
-            known.add(self._provider.name)
-        if name not in known:
-            sentence = f"There is no provider of this name; there are {', '.join(sorted(known))}."
-            raise InvalidRequest(sentence, loc=("provider",))
+        if self._pool.find(name) is None and (self._provider is None or self._provider.name != name):
+            raise InvalidRequest("There is no provider of this name.", loc=("provider",))
         chosen = model or (agent["model"] if name == usual else None) or self._default_model(name)
         if chosen is None:
             raise InvalidRequest(f"{name} has no default model here: name one.", loc=("model",))
@@ -102,7 +98,7 @@ class ModelSelector:
         try:
             found = self.get_provider(provider)
         except ProviderNotConfigured:
-            return built_in_capabilities(provider, model).files
+            return self._pool.capabilities(provider, model).files
         return found.capabilities(model).files
 
     def _default_provider(self) -> str:

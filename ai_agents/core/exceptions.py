@@ -6,7 +6,8 @@ AIAgentsError
 │   │   └── UnsupportedAttachment · PackageMissing
 │   ├── NotFound
 │   │   ├── AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound
-│   │   └── KeyNotFound · FileNotFound · ToolNotFound · ToolCallNotFound · JobNotFound
+│   │   ├── KeyNotFound · FileNotFound · ToolNotFound · ToolCallNotFound · JobNotFound
+│   │   └── ProviderNotFound
 │   ├── Conflict
 │   │   └── ThreadBusy · LastOwner · AgentDeleted
 │   ├── PermissionDenied · PreconditionFailed
@@ -118,6 +119,10 @@ class FileNotFound(NotFound):
 
 class ToolNotFound(NotFound):
     """There is no such tool."""
+
+
+class ProviderNotFound(NotFound):
+    """There is no such provider."""
 
 
 class ToolCallNotFound(NotFound):
@@ -387,6 +392,8 @@ def run_error(problem: Problem) -> AIAgentsError:
         return kind(problem["detail"])
     if problem["code"] == ContextOverflow.code:
         return ContextOverflow(problem["detail"])
+    if problem["code"] == PermissionDenied.code:
+        return PermissionDenied(problem["detail"])
     if problem["code"] == GuardrailBlocked.code:
         return GuardrailBlocked(problem["detail"], guardrail=problem["guardrail"], stage=problem["stage"])
     return RunError(problem["detail"])

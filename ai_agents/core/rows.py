@@ -320,7 +320,7 @@ class KeyHolder(TypedDict):
 
 
 class Role(TypedDict):
-    """A user's role on an agent or a thread."""
+    """A user's role on an agent, a thread or a provider."""
 
     id: str
     user_id: str

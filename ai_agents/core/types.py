@@ -17,8 +17,8 @@ RunStatus = Literal["queued", "running", "waiting", "completed", "failed", "canc
 ToolCallStatus = Literal["waiting", "approved", "refused", "started", "finished", "unknown"]
 JobKind = Literal["title", "summarize", "retention", "erase_user"]
 JobStatus = Literal["queued", "running", "completed", "failed"]
-RoleName = Literal["owner", "editor", "viewer"]
-ResourceType = Literal["agent", "thread"]
+RoleName = Literal["owner", "editor", "viewer", "user"]
+ResourceType = Literal["agent", "thread", "provider"]
 PartKind = Literal["text", "reasoning", "tool_call"]
 StopReason = Literal[
     "end",

@@ -3,7 +3,9 @@
 The stream is parsed here from its bytes, which takes a fifth of the time of the SDK's own objects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
 
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.extras import require
@@ -12,8 +14,9 @@ from ai_agents.providers.anthropic_messages import AnthropicMessages
 from ai_agents.providers.anthropic_models import NAME, anthropic_files
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.errors import error_from_response, error_from_transport
-from ai_agents.providers.http_provider import HTTPProvider
+from ai_agents.providers.http_provider import LIST_TIMEOUT_S, HTTPProvider
 from ai_agents.providers.lines import encode_body
+from ai_agents.providers.listing import MAX_LISTED, ListedModel, anthropic_models, anthropic_next_page
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport, limits
 from ai_agents.providers.wire_format import WireFormat
 
@@ -33,13 +36,14 @@ class AnthropicProvider(HTTPProvider):
         no_key = ProviderNotConfigured(
             f"{self.name} has no API key: pass api_key or set ANTHROPIC_API_KEY.", provider=self.name
         )
+        is_own = self.name == NAME
         http = anthropic.DefaultAioHttpClient(follow_redirects=False)
         try:
             # `HTTPProvider` tries again.
             sdk = anthropic.AsyncAnthropic(
-                api_key=self._api_key,
+                # Another server must not see a key that was meant for Anthropic.
+                api_key=self._api_key if is_own or self._api_key is not None else "none",
                 base_url=self._base_url,
-                default_headers=self._headers,
                 max_retries=0,
                 open_telemetry=False,
                 http_client=http,
@@ -47,16 +51,27 @@ class AnthropicProvider(HTTPProvider):
         except anthropic.AnthropicError as error:
             raise no_key from error
         if sdk.auth_headers:
-            return SDKTransport(self.name, sdk, http)
+            return SDKTransport(self.name, sdk, http, headers=self._headers, is_own=is_own)
         if sdk.credentials is None:
             raise no_key
-        return _RenewingTransport(self.name, sdk, http)
+        return _RenewingTransport(self.name, sdk, http, headers=self._headers, is_own=is_own)
+
+    async def _list_models(self, transport: ProviderTransport) -> Sequence[ListedModel]:
+        found: list[ListedModel] = []
+        path: str | None = _MODELS
+        while path is not None and len(found) < MAX_LISTED:
+            page = await transport.get_json(path, timeout_s=LIST_TIMEOUT_S)
+            found += anthropic_models(page)
+            after = anthropic_next_page(page)
+            path = None if after is None else f"{_MODELS}&after_id={quote(after, safe='')}"
+        return found[:MAX_LISTED]
 
     def wire_format(self, request: ModelRequest) -> WireFormat:
         return _MESSAGES
 
 
 _MESSAGES = AnthropicMessages()
+_MODELS = "/v1/models?limit=1000"
 
 
 class _RenewingTransport(SDKTransport):
@@ -65,15 +80,24 @@ class _RenewingTransport(SDKTransport):
     async def post(
         self, path: str, payload: JsonObject, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> OpenResponse:
-        import anthropic
         import httpx2
 
         options = {"headers": {"accept-encoding": "identity", **(headers or {})}, "timeout": limits(timeout_s)}
+        content = encode_body(payload)
+        sent = self._sdk.post(path, cast_to=httpx2.Response, content=content, options=options, stream=True)
+        return self._opened(await self._answered(sent, timeout_s=timeout_s), timeout_s=timeout_s)
+
+    async def get_json(self, path: str, *, timeout_s: float) -> Any:
+        import httpx2
+
+        sent = self._sdk.get(path, cast_to=httpx2.Response, options={"timeout": limits(timeout_s)})
+        return self._parsed((await self._answered(sent, timeout_s=timeout_s)).content)
+
+    async def _answered(self, sent: Awaitable[Any], *, timeout_s: float) -> Any:
+        import anthropic
+
         try:
-            content = encode_body(payload)
-            response = await self._sdk.post(
-                path, cast_to=httpx2.Response, content=content, options=options, stream=True
-            )
+            return await sent
         except anthropic.APIStatusError as error:
             failed = error.response
             raise error_from_response(self.provider, error.status_code, failed.headers, failed.content) from error
@@ -81,4 +105,3 @@ class _RenewingTransport(SDKTransport):
             raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=False) from error
         except anthropic.AnthropicError as error:
             raise ProviderNotConfigured("anthropic's credentials cannot be used.", provider=self.provider) from error
-        return self._opened(response, timeout_s=timeout_s)

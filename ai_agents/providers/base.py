@@ -8,6 +8,7 @@ from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest, ModelResponse
 from ai_agents.providers.assembly import fold
 from ai_agents.providers.files import NO_FILES, FileRules
+from ai_agents.providers.listing import ListedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,17 @@ class Provider(ABC):
 
     async def prepare(self) -> None:  # noqa: B027  # optional: some providers have nothing to load
         """Import and build now what the first request needs, so that it need not wait for that."""
+
+    async def list_models(self) -> Sequence[ListedModel]:
+        """The models that the server lists, in its order; the default model alone where there is no server to ask.
+
+        Raises `ProviderError`.
+        """
+        return [] if self.model is None else [ListedModel(self.model)]
+
+    async def retire(self) -> None:
+        """Close all connections once the open streams have ended. Called when the provider was changed or deleted."""
+        await self.aclose()
 
     async def aclose(self) -> None:  # noqa: B027  # optional: some providers have no connections
         """Close all connections. The provider cannot be used afterwards."""

@@ -18,6 +18,7 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
+from ai_agents.providers.listing import ListedModel
 from ai_agents.providers.quirks import Endpoint, LearnedQuirks, Quirks
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
@@ -26,6 +27,7 @@ from ai_agents.providers.wire_format import WireFormat
 
 _log = logging.getLogger(__name__)
 DEFAULT_TIMEOUT_S = 60.0
+LIST_TIMEOUT_S = 30.0
 # While the event loop is overloaded, a stream is still read at least this often.
 _LONGEST_PAUSE_S = 0.1
 # A response, the parser that has its first events, and the error that came right after them.
@@ -62,37 +64,49 @@ class HTTPProvider(Provider):
         self._transport: ProviderTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._building = asyncio.Lock()
+        self._streams = 0
+        self._is_retired = False
 
     async def prepare(self) -> None:
         await self._ready_transport()
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         request = self._with_model(request)
-        transport = await self._ready_transport()
-        before: ResponseParser | None = None
-        while True:
-            response, parser, failure = await self._begin(transport, request, before)
-            events = parser.writer.events
-            try:
-                while True:
-                    for event in events:
-                        yield event
-                    events.clear()
-                    if failure is not None:
-                        self._log_failure(transport, request, failure)
-                        raise failure
-                    if parser.done:
-                        break
-                    if pause_s := pressure.pause_s(_LONGEST_PAUSE_S):
-                        await asyncio.sleep(pause_s)
-                    failure = await response.read_into(parser)
-                await response.drain()
-            finally:
-                await response.aclose()
-            continuation = parser.continuation()
-            if continuation is None:
-                return
-            request, before = continuation, parser
+        self._streams += 1
+        try:
+            transport = await self._ready_transport()
+            before: ResponseParser | None = None
+            while True:
+                response, parser, failure = await self._begin(transport, request, before)
+                events = parser.writer.events
+                try:
+                    while True:
+                        for event in events:
+                            yield event
+                        events.clear()
+                        if failure is not None:
+                            self._log_failure(transport, request.model, failure)
+                            raise failure
+                        if parser.done:
+                            break
+                        if pause_s := pressure.pause_s(_LONGEST_PAUSE_S):
+                            await asyncio.sleep(pause_s)
+                        failure = await response.read_into(parser)
+                    await response.drain()
+                finally:
+                    await response.aclose()
+                continuation = parser.continuation()
+                if continuation is None:
+                    return
+                request, before = continuation, parser
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """A stream has ended: the last one of a provider that was changed or deleted closes its connections."""
+        self._streams -= 1
+        if self._is_retired and not self._streams:
+            await self.aclose()
 
     def left_out(self, request: ModelRequest) -> Sequence[Notice]:
         request = self._with_model(request)
@@ -105,6 +119,34 @@ class HTTPProvider(Provider):
     @abstractmethod
     def wire_format(self, request: ModelRequest) -> WireFormat:
         """The API that this request goes to."""
+
+    async def list_models(self) -> Sequence[ListedModel]:
+        self._streams += 1
+        try:
+            transport = await self._ready_transport()
+            return await self._list_within_limit(transport)
+        finally:
+            await self._leave()
+
+    async def _list_within_limit(self, transport: ProviderTransport) -> Sequence[ListedModel]:
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT_S):
+                return await self._list_models(transport)
+        except TimeoutError as error:
+            sentence = f"{self.name} did not list its models within {LIST_TIMEOUT_S:.0f} s."
+            raise ProviderTimeout(sentence, provider=self.name) from error
+        except ProviderError as error:
+            self._log_failure(transport, "", error)
+            raise
+
+    async def _list_models(self, transport: ProviderTransport) -> Sequence[ListedModel]:
+        """What the server lists; without a way to ask it, the default model. Raises `ProviderError`."""
+        return await super().list_models()
+
+    async def retire(self) -> None:
+        self._is_retired = True
+        if not self._streams:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Close all connections; open streams fail."""
@@ -137,7 +179,7 @@ class HTTPProvider(Provider):
             try:
                 return await self._begin_once(transport, request, before, left_s)
             except ProviderError as error:
-                self._log_failure(transport, request, error)
+                self._log_failure(transport, request.model, error)
                 raise
 
         return await with_retries(begin, retries=self.max_retries, within_s=within_s)
@@ -183,19 +225,19 @@ class HTTPProvider(Provider):
                 remedy = wire.remedy(error, payload)
                 if remedy is None or _is_known(remedy, taught):
                     raise
-                self._log_failure(transport, request, error)
+                self._log_failure(transport, request.model, error)
                 taught = taught.merged(remedy)
                 continue
             if taught != Quirks():
                 self.learned.learn(request.model, taught)
             return response, wire.parser(request, endpoint, before)
 
-    def _log_failure(self, transport: ProviderTransport, request: ModelRequest, error: ProviderError) -> None:
+    def _log_failure(self, transport: ProviderTransport, model: str, error: ProviderError) -> None:
         """One line for each failure, with everything that helps to find its cause."""
         said = error.upstream or {"status": None, "message": ""}
         facts = {
             "provider": self.name,
-            "model": request.model,
+            "model": model,
             "address": transport.base_url,
             "status": said["status"],
             "said": said["message"],

@@ -1,10 +1,11 @@
 """Ollama over its own chat API, which tells more than the OpenAI-compatible one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.http_provider import HTTPProvider
+from ai_agents.providers.http_provider import LIST_TIMEOUT_S, HTTPProvider
+from ai_agents.providers.listing import ListedModel, ollama_models
 from ai_agents.providers.ollama_chat import NAME, OllamaChat, ollama_files
 from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.transport import ProviderTransport, plain_transport
@@ -51,6 +52,9 @@ class OllamaProvider(HTTPProvider):
     def _build(self) -> ProviderTransport:
         key = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
         return plain_transport(self.name, base_url_from(self._base_url), key | self._headers)
+
+    async def _list_models(self, transport: ProviderTransport) -> Sequence[ListedModel]:
+        return ollama_models(await transport.get_json("/api/tags", timeout_s=LIST_TIMEOUT_S))
 
     def wire_format(self, request: ModelRequest) -> WireFormat:
         return self._chat

@@ -4,11 +4,14 @@ The SDK provides credentials, address and connections. The stream is parsed here
 the time of the SDK's own objects.
 """
 
+from collections.abc import Sequence
+
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.http_provider import HTTPProvider
+from ai_agents.providers.http_provider import LIST_TIMEOUT_S, HTTPProvider
+from ai_agents.providers.listing import ListedModel, openai_models
 from ai_agents.providers.openai_chat import OpenAIChat
 from ai_agents.providers.openai_models import NAME, openai_files
 from ai_agents.providers.openai_responses import OpenAIResponses
@@ -42,7 +45,6 @@ class OpenAIProvider(HTTPProvider):
             sdk = openai.AsyncOpenAI(
                 api_key=api_key,
                 base_url=self._base_url,
-                default_headers=self._headers,
                 max_retries=0,
                 http_client=http,
             )
@@ -50,7 +52,10 @@ class OpenAIProvider(HTTPProvider):
             raise no_key from error
         if not sdk.auth_headers:
             raise no_key
-        return SDKTransport(self.name, sdk, http)
+        return SDKTransport(self.name, sdk, http, headers=self._headers, is_own=self.name == NAME)
+
+    async def _list_models(self, transport: ProviderTransport) -> Sequence[ListedModel]:
+        return openai_models(await transport.get_json("/models", timeout_s=LIST_TIMEOUT_S))
 
     def wire_format(self, request: ModelRequest) -> WireFormat:
         return _RESPONSES if request.settings.api == "responses" else _CHAT

@@ -11,6 +11,8 @@ from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject
@@ -27,6 +29,8 @@ MAX_CONNECTIONS = 1000
 _MAX_IDLE = 100
 # An error body is a few hundred bytes; the sentence that matters stands at its beginning.
 _MAX_ERROR_BYTES = 64 * 1024
+# The longest list of models known has less than one MB.
+_MAX_JSON_BYTES = 8 * 1024 * 1024
 # After its terminal event a response has only its end left. Reading that frees the connection for the next request.
 _DRAIN_S = 0.5
 _PUBLIC_HEADERS = re.compile(
@@ -110,19 +114,48 @@ class ProviderTransport:
             content=encode_body(payload),
             extensions={"timeout": limits(timeout_s).as_dict()},
         )
+        return self._opened(await self._send(request, timeout_s=timeout_s), timeout_s=timeout_s)
+
+    async def get_json(self, path: str, *, timeout_s: float) -> Any:
+        """The JSON of a short answer. Raises `ProviderError`."""
+        import httpx2
+
+        extensions = {"timeout": limits(timeout_s).as_dict()}
+        request = httpx2.Request("GET", _url(self.base_url + path), headers=self._headers, extensions=extensions)
+        response = await self._send(request, timeout_s=timeout_s)
+        body = b""
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _MAX_JSON_BYTES:
+                    raise ProviderError(f"{self.provider} answered with more than can be read.", provider=self.provider)
+        except self._errors as error:
+            raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=True) from error
+        finally:
+            await response.aclose()
+        return self._parsed(body)
+
+    def _parsed(self, body: bytes) -> Any:
+        try:
+            return orjson.loads(body)
+        except ValueError as error:
+            raise ProviderError(f"{self.provider} answered with what is no JSON.", provider=self.provider) from error
+
+    async def _send(self, request: "httpx2.Request", *, timeout_s: float) -> "httpx2.Response":
+        """The successful response, with its body unread. Redirects are not followed. Raises `ProviderError`."""
         try:
             response = await self._client.send(request, stream=True)
         except self._errors as error:
             raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=False) from error
         if response.is_success:
-            return self._opened(response, timeout_s=timeout_s)
+            return response
         body = await self._error_body(response)
         raise error_from_response(self.provider, response.status_code, response.headers, body, secrets=self._secrets)
 
     @cached_property
     def _secrets(self) -> list[str]:
         """The values of headers that may be secret, since a server may quote them in its errors."""
-        found = [value for name, value in self._headers.items() if not _PUBLIC_HEADERS.fullmatch(name)]
+        found = [value for name, value in self._headers.items() if not _is_public(name)]
         return [value.removeprefix("Bearer ") for value in found]
 
     async def aclose(self) -> None:
@@ -147,19 +180,26 @@ class ProviderTransport:
 
 
 class SDKTransport(ProviderTransport):
-    """The connections, address and headers of an SDK's client; `http` is the HTTP client that the SDK was given."""
+    """The connections, address and headers of an SDK's client; `http` is the HTTP client that the SDK was given.
 
-    def __init__(self, provider: str, sdk: Any, http: "httpx2.AsyncClient") -> None:
+    `headers` are those that were given for this server; they win. What SDKs take from the environment beside the key,
+    such as an organization, goes to their own provider only: with `is_own` false it is left out.
+    """
+
+    def __init__(
+        self, provider: str, sdk: Any, http: "httpx2.AsyncClient", *, headers: Mapping[str, str], is_own: bool
+    ) -> None:
         import aiohttp
 
         self._sdk = sdk
-        headers = {**sdk.default_headers, **sdk.auth_headers}
+        usual = {name: value for name, value in sdk.default_headers.items() if is_own or _is_public(name)}
+        sent = {**usual, **sdk.auth_headers, **headers}
         super().__init__(
             provider,
             http,
             base_url=str(sdk.base_url),
             # The SDK marks a header that is not to be sent with a value that is no text.
-            headers={name: value for name, value in headers.items() if isinstance(value, str)},
+            headers={name: value for name, value in sent.items() if isinstance(value, str)},
             errors=(aiohttp.ClientError,),
         )
 
@@ -173,6 +213,10 @@ def plain_transport(provider: str, base_url: str, headers: Mapping[str, str]) ->
     client = httpx2.AsyncClient(limits=limits)
     headers = {**client.headers, "content-type": "application/json", **headers}
     return ProviderTransport(provider, client, base_url=base_url, headers=headers)
+
+
+def _is_public(header: str) -> bool:
+    return _PUBLIC_HEADERS.fullmatch(header.lower()) is not None
 
 
 @lru_cache

@@ -22,6 +22,7 @@ from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallP
 from ai_agents.guardrails.base import Finding
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.memory.strategies import Summarize
+from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import BegunStream, Candidate, FallbackChain, begin_stream
 from ai_agents.runner.guarding import AnswerGuard, RunGuards
@@ -52,11 +53,13 @@ class InputReader:
     def read(self, connection: Connection, run: OwnedRun, place: int = 0) -> TurnInputs:
         """The inputs for the agent's own model (`place` 0) or one of its fallbacks.
 
-        Raises `ProviderNotConfigured`, `InvalidRequest`.
+        Raises `ProviderNotConfigured`, `InvalidRequest`, and `PermissionDenied` where no owner of the agent may use the
+        provider any more.
         """
         requests = self.contexts.requests
         agent = self.contexts.agents.get(connection, run.agent_id, run.agent_version)
         provider, model = self.contexts.models.choose(agent["fallbacks"][place - 1] if place else agent)
+        self.contexts.rights.require_for_agent(connection, run.agent_id, provider.name)
         history = History(connection, run.thread_id)
         window = requests.read_window(history, agent, provider.name, model, requests.strategy(agent))
         earlier = tuple(history.run_messages(run.id)) if run.continued else ()
@@ -150,10 +153,10 @@ class TurnModel(Candidate):
     async def begin(self, request: ModelRequest) -> BegunStream:
         """Begin to stream a response. A provider that finds the request too long is asked once more with half of it.
 
-        Raises `ContextExceeded` where nothing more can be left out.
+        Raises `ContextExceeded` where nothing more can be left out, `ProviderNotConfigured` where it was deleted.
         """
         try:
-            return await begin_stream(self.inputs.provider, self._shortened(request))
+            return await begin_stream(self._provider(), self._shortened(request))
         except ContextExceeded:
             found = oldest_half(request) if self._left_out is None else None
             if found is None:
@@ -162,7 +165,11 @@ class TurnModel(Candidate):
         start, end = found
         seqs = [message.seq or 0 for message in request.messages[start:end]]
         self._notices.append(notice_of(end - start, max(seqs), "provider"))
-        return await begin_stream(self.inputs.provider, self._shortened(request))
+        return await begin_stream(self._provider(), self._shortened(request))
+
+    def _provider(self) -> Provider:
+        """The provider as it is now: it may have been changed, or deleted, since the run began."""
+        return self._reader.contexts.models.get_provider(self.inputs.provider.name)
 
     def _shortened(self, request: ModelRequest) -> ModelRequest:
         if self._left_out is None:

@@ -1,8 +1,9 @@
 """API keys: secrets that authenticate a user."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, true
 
 from ai_agents.core.exceptions import InvalidRequest, KeyNotFound
 from ai_agents.core.ids import format_time, utc_now
@@ -14,6 +15,8 @@ from ai_agents.store.models import ApiKeyTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 from ai_agents.store.statements import prepared
 
+# The user that owns what is made with the admin key, which has no row.
+ADMIN_ID = "admin"
 _SCHEME = "aia_"
 _FIND = prepared(select(ApiKeyTable.__table__).where(ApiKeyTable.id == bindparam("key_id")))
 
@@ -52,6 +55,15 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
     if row.expires_at is not None and row.expires_at <= utc_now():
         return None
     return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id}
+
+
+def any_is_admin(connection: Connection, user_ids: Collection[str]) -> bool:
+    """Whether one of these users is an admin: the user of the admin key, or one with an admin's key that is valid."""
+    if ADMIN_ID in user_ids:
+        return True
+    valid = or_(ApiKeyTable.expires_at.is_(None), ApiKeyTable.expires_at > utc_now())
+    found = select(ApiKeyTable.id).where(ApiKeyTable.user_id.in_(user_ids), ApiKeyTable.admin.is_(true()), valid)
+    return connection.scalar(found.limit(1)) is not None
 
 
 def list_keys(

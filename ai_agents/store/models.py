@@ -304,7 +304,10 @@ class AdminToolTable(Base):
 
 
 class RoleAssignmentTable(Base):
-    """A user's role on an agent or a thread. The user `*` stands for every authenticated user."""
+    """A user's role on an agent, a thread or a provider, whose id is its name.
+
+    The user `*` stands for every authenticated user.
+    """
 
     __tablename__ = "roles"
     __table_args__ = (
@@ -316,7 +319,7 @@ class RoleAssignmentTable(Base):
     user_id: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(String(16))
     resource_type: Mapped[str] = mapped_column(String(16))
-    resource_id: Mapped[str] = mapped_column(String(36))
+    resource_id: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[str] = mapped_column(TimestampType)
 
 
@@ -464,7 +467,10 @@ class TokenRatioTable(Base):
 
 
 class ProviderTable(Base):
-    """A provider that an admin made. `sealed_secrets` holds its API key and headers, encrypted."""
+    """A provider that an admin made. `sealed_secrets` holds its API key and headers, encrypted.
+
+    A row of the type `given` stands for a provider that was not made here; see `store.providers`.
+    """
 
     __tablename__ = "providers"
 

@@ -1,4 +1,7 @@
-"""Rows that say which role a user has on an agent or a thread. `ai_agents.auth` decides what a role allows."""
+"""Rows that say which role a user has on an agent, a thread or a provider. `ai_agents.auth` decides what a role allows.
+
+On a provider `user` is the only role, and on agents and threads it is none.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,18 +25,31 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, LastOwner, RoleNotFound, ThreadNotFound
+from ai_agents.core.exceptions import (
+    AgentNotFound,
+    InvalidRequest,
+    LastOwner,
+    NotFound,
+    ProviderNotFound,
+    RoleNotFound,
+    ThreadNotFound,
+)
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Role, only
 from ai_agents.core.types import ResourceType, RoleName
 from ai_agents.store import pages
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.models import AgentTable, RoleAssignmentTable, RunTable, ThreadTable
+from ai_agents.store.models import AgentTable, ProviderTable, RoleAssignmentTable, RunTable, ThreadTable
 from ai_agents.store.statements import prepared
 
 EVERYBODY = "*"
 # From the weakest to the strongest. Roles are compared by their place here.
-RANKS: tuple[RoleName, ...] = ("viewer", "editor", "owner")
+RANKS: tuple[RoleName, ...] = ("user", "viewer", "editor", "owner")
+UNKNOWN: Mapping[str, type[NotFound]] = {
+    "agent": AgentNotFound,
+    "thread": ThreadNotFound,
+    "provider": ProviderNotFound,
+}
 _ROLES = cast(Table, RoleAssignmentTable.__table__)
 
 
@@ -99,6 +115,11 @@ _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
         .select_from(AgentTable)
         .where(AgentTable.id == bindparam("resource_id"), AgentTable.deleted_at.is_(None))
     ),
+    "provider": prepared(
+        select(_best_rank("provider", ProviderTable.name))
+        .select_from(ProviderTable)
+        .where(ProviderTable.name == bindparam("resource_id"))
+    ),
 }
 
 
@@ -121,22 +142,23 @@ def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> T
 def get_role(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:
     """The stronger of the user's own role and that of every user; None if there is neither.
 
-    Raises `AgentNotFound` (also for a deleted agent), `ThreadNotFound`, `InvalidRequest` for another type.
+    Raises `AgentNotFound` (also for a deleted agent), `ThreadNotFound`, `ProviderNotFound`, `InvalidRequest` for
+    another type.
     """
     checked_type(resource_type)
     row = connection.execute(_ROLE_ON[resource_type], {"user_id": user_id, "resource_id": resource_id}).one_or_none()
     if row is None:
-        raise AgentNotFound if resource_type == "agent" else ThreadNotFound
+        raise UNKNOWN[resource_type]
     return _of_rank(row[0])
 
 
 def assign(connection: Connection, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
     """Give a user (`*`: every user) a role, which replaces their role there. Returns the role.
 
-    Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `LastOwner`.
+    Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `ProviderNotFound`, `LastOwner`.
     """
-    name = _checked_role(user_id, role)
     kind = checked_type(resource_type)
+    name = _checked_role(user_id, role, kind)
     _lock_resource(connection, kind, resource_id)
     of_user = select(_ROLES).where(*_on(kind, resource_id), RoleAssignmentTable.user_id == user_id)
     row = connection.execute(of_user).mappings().one_or_none()
@@ -163,6 +185,12 @@ def insert_role(
     }
     connection.execute(insert(RoleAssignmentTable), row)
     return row
+
+
+def owners_of_agent(connection: Connection, agent_id: str) -> set[str]:
+    """The users who own the agent."""
+    owners = select(RoleAssignmentTable.user_id).where(*_on("agent", agent_id), RoleAssignmentTable.role == "owner")
+    return set(connection.scalars(owners))
 
 
 def get(connection: Connection, role_id: str) -> Role:
@@ -234,30 +262,33 @@ def newest_visible(
 
 
 def checked_type(resource_type: str) -> ResourceType:
-    """The type itself. Raises `InvalidRequest` for any other than agent and thread."""
+    """The type itself. Raises `InvalidRequest` for any other."""
     if resource_type not in get_args(ResourceType):
-        raise InvalidRequest("Roles are on resources of type agent or thread.", loc=("resource_type",))
+        raise InvalidRequest("Roles are on resources of type agent, thread or provider.", loc=("resource_type",))
     return cast("ResourceType", resource_type)
 
 
-def _checked_role(user_id: str, role: str) -> RoleName:
-    """The role itself, if this user can have it. Raises `InvalidRequest`."""
-    if role not in RANKS:
-        raise InvalidRequest("A role is one of owner, editor, viewer.", loc=("role",))
+def _checked_role(user_id: str, role: str, resource_type: ResourceType) -> RoleName:
+    """The role itself, if this user can have it there. Raises `InvalidRequest`."""
+    if resource_type == "provider" and role != "user":
+        raise InvalidRequest("On a provider the only role is user.", loc=("role",))
+    if resource_type != "provider" and role not in RANKS[1:]:
+        raise InvalidRequest("A role is one of owner, editor, viewer; on a provider, user.", loc=("role",))
     if not user_id:
         raise InvalidRequest("A user id is not empty.", loc=("user_id",))
     if user_id == EVERYBODY and role == "owner":
         raise InvalidRequest("Everybody (*) can be editor or viewer, not owner.", loc=("role",))
-    return role
+    return cast("RoleName", role)
 
 
 def _lock_resource(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
     """Keep other transactions from changing roles on the resource, whose owners are counted here."""
     of_agent = select(AgentTable.id).where(AgentTable.id == resource_id, AgentTable.deleted_at.is_(None))
     of_thread = select(ThreadTable.id).where(ThreadTable.id == resource_id)
-    statement = of_agent if resource_type == "agent" else of_thread
+    of_provider = select(ProviderTable.name).where(ProviderTable.name == resource_id)
+    statement = {"agent": of_agent, "thread": of_thread, "provider": of_provider}[resource_type]
     if connection.execute(statement.with_for_update(key_share=True)).one_or_none() is None:
-        raise AgentNotFound if resource_type == "agent" else ThreadNotFound
+        raise UNKNOWN[resource_type]
 
 
 def _check_another_owner(connection: Connection, role: Role) -> None:

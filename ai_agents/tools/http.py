@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.headers import check_headers
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
@@ -21,8 +22,6 @@ from ai_agents.tools.schema import ArgumentsValidator
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_URL = 2000
-_MAX_HEADERS = 32
-_MAX_HEADER = 4096
 # Enough of an error's text to see what is wrong.
 _MAX_ERROR = 2000
 # Longer answers are parsed in a thread.
@@ -35,13 +34,6 @@ _CHARSETS = re.compile(
 _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]{1,64})\}")
 # Characters at which some servers end a segment of the path.
 _ENDS = re.compile(r"[/\\;?#\x00-\x1f\x7f]")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e]*(?<! )")
-# Headers that describe the connection, and that the client sets itself.
-_RESERVED_HEADERS = frozenset({
-    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade",
-    "proxy-authorization", "proxy-connection", "accept-encoding", "expect",
-})  # fmt: skip
 
 
 class HttpTool(Tool):
@@ -137,19 +129,6 @@ def check_url(url: str, parameters: Mapping[str, Any] | None = None) -> None:
     for name in _PLACEHOLDER.findall(url):
         if name not in known:
             raise InvalidRequest(f"The placeholder {name} is not a required parameter.", loc=place)
-
-
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Check the headers of a tool. Raises `InvalidRequest`."""
-    place = ("headers",)
-    if len(headers) > _MAX_HEADERS:
-        raise InvalidRequest(f"There are at most {_MAX_HEADERS} headers.", loc=place)
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
-            raise InvalidRequest("A header has a valid name that the connection itself does not need.", loc=place)
-        if not _HEADER_VALUE.fullmatch(value) or len(value) > _MAX_HEADER:
-            rule = f"A header's value is visible ASCII, at most {_MAX_HEADER} characters, with no space at its ends."
-            raise InvalidRequest(rule, loc=place)
 
 
 def _in_url(name: str, arguments: JsonObject) -> str:

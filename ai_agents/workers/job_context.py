@@ -56,10 +56,15 @@ class JobContext:
     model: str | None = None
     attachments: Attachments | None = None
 
-    def choose(self, agent: Agent) -> tuple[Provider, str]:
-        """The provider and model for a job of this agent. Raises `ProviderNotConfigured`."""
+    async def choose(self, agent: Agent) -> tuple[Provider, str]:
+        """The provider and model for a job of this agent.
+
+        Raises `ProviderNotConfigured`, and `PermissionDenied` where no owner of the agent may use its provider.
+        """
         if self.model is None:
-            return self.contexts.models.choose(agent)
+            own, model = self.contexts.models.choose(agent)
+            await self.contexts.require_provider(agent["id"], own.name)
+            return own, model
         provider, _, model = self.model.partition(":")
         return self.contexts.models.choose({"provider": provider, "model": model})
 

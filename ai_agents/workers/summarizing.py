@@ -70,7 +70,7 @@ async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
 
 
 async def _summarize(context: JobContext, thread_id: str, stretch: _Stretch) -> str:
-    provider, model = context.choose(stretch.agent)
+    provider, model = await context.choose(stretch.agent)
     if not provider.capabilities(model).instructions:
         return _excerpts(stretch)
     records = [("summary", stretch.old_text)] if stretch.old_text else []

@@ -59,7 +59,7 @@ async def make_title(context: JobContext, job: ClaimedJob) -> Effect:
 async def _ask_model(context: JobContext, agent: Agent, messages: Sequence[ModelMessage], job: ClaimedJob) -> str:
     """The model's title; "" if the answer is not usable or the model cannot be asked."""
     try:
-        provider, model = context.choose(agent)
+        provider, model = await context.choose(agent)
         if not provider.capabilities(model).instructions:
             return ""
         purpose = CallPurpose(job.thread_id, agent["id"])

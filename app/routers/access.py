@@ -28,8 +28,9 @@ router = APIRouter()
 async def assign_role(
     user: User, container: AppContainer, once: Once, body: Annotated[CreateRole, json_body(CreateRole)]
 ) -> Response:
-    """Give a user a role on an agent or a thread. It replaces the role that they have there."""
+    """Give a user a role on an agent, a thread or a provider. It replaces the role that they have there."""
     role = await once.create(lambda: access.assign_role(container, user, body))
+    await access.refresh_providers(container, body.resource_type)
     return created(role, f"/roles?resource_type={role['resource_type']}&resource_id={role['resource_id']}")
 
 
@@ -45,9 +46,9 @@ async def list_roles(
     container: AppContainer,
     page: Paging,
     resource_type: Annotated[ResourceType, Query(description="The kind of the resource.")],
-    resource_id: Annotated[str, Query(description="Its id.")],
+    resource_id: Annotated[str, Query(max_length=100, description="Its id; a provider's name.")],
 ) -> Response:
-    """The roles on an agent or a thread, for its owners."""
+    """The roles on an agent or a thread, for its owners; on a provider, for admins."""
     return JsonResponse(await access.list_roles(container, user, resource_type, resource_id, page))
 
 

@@ -1,31 +1,19 @@
-"""Providers and tools."""
+"""Tools."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.authentication import AppContainer, User, authenticated
+from app.authentication import AppContainer, User
 from app.dependencies import IdempotencyKey, fingerprint, json_body
 from app.openapi import BODY, ONCE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
-from app.schemas.answers import ProviderPage, ToolPage
+from app.schemas.answers import ToolPage
 from app.schemas.tools import ApproveTools, CreateTool
 from app.services import catalogue
 
 router = APIRouter(tags=["catalogue"])
-
-
-@router.get(
-    "/providers",
-    dependencies=[Depends(authenticated)],
-    response_model=ProviderPage,
-    response_description="Providers.",
-    responses=failures(*USER),
-)
-async def list_providers(container: AppContainer) -> Response:
-    """The providers that agents may name, and whether they can be used here."""
-    return JsonResponse(catalogue.list_providers(container))
 
 
 @router.get("/tools", response_model=ToolPage, response_description="Tools.", responses=failures(*USER))

@@ -48,9 +48,12 @@ class CreateTicket(Strict):
 
 
 class CreateRole(Strict):
-    """A role for a user (`*`: every user). It replaces the role that they have on the resource."""
+    """A role for a user (`*`: every user). It replaces the role that they have on the resource.
+
+    On a provider `user` is the only role.
+    """
 
     user_id: UserId
     role: RoleName
     resource_type: ResourceType
-    resource_id: Id
+    resource_id: Annotated[str, Field(max_length=100, description="Its id; a provider's name.")]

@@ -260,18 +260,6 @@ class Health(Read):
     status: Literal["ok"]
 
 
-class ProviderRead(Read):
-    """A provider that agents may name."""
-
-    name: str
-    configured: bool = Field(description="Whether it has what it needs, such as a key.")
-    default_model: str | None
-    default: bool = Field(description="Whether agents that name no provider use this one.")
-
-
-ProviderPage = _page("ProviderPage", ProviderRead, "Providers, by name.")
-
-
 class OfferedToolRead(Read, title="OfferedTool"):
     """A tool as its server offers it now."""
 

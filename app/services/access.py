@@ -6,13 +6,14 @@ from ai_agents.core.exceptions import (
     KeyNotFound,
     NotFound,
     PermissionDenied,
+    ProviderNotFound,
     RoleNotFound,
     ThreadNotFound,
 )
 from ai_agents.core.rows import Key, NewKey, Page, Role, Ticket
 from app.container import Container
 from app.schemas.access import CreateKey, CreateRole, CreateTicket
-from app.services.identity import PageArguments, Principal, check_id, see_thread
+from app.services.identity import PageArguments, Principal, check_id, require_admin, see_thread
 
 
 async def create_key(container: Container, user: Principal, body: CreateKey) -> NewKey:
@@ -46,7 +47,7 @@ _UNKNOWN: dict[str, type[NotFound]] = {"agent": AgentNotFound, "thread": ThreadN
 async def assign_role(container: Container, user: Principal, body: CreateRole) -> Role:
     """Give a user a role in place of the one that they have on the resource.
 
-    Raises `AgentNotFound`, `ThreadNotFound`, `PermissionDenied`, `LastOwner`, `InvalidRequest`.
+    Raises `AgentNotFound`, `ThreadNotFound`, `ProviderNotFound`, `PermissionDenied`, `LastOwner`, `InvalidRequest`.
     """
     await _require_owner(container, user, body.resource_type, body.resource_id)
     return await container.roles.assign(body.user_id, body.role, body.resource_type, body.resource_id)
@@ -68,9 +69,19 @@ async def remove_role(container: Container, user: Principal, role_id: str) -> No
     except NotFound:
         raise RoleNotFound from None
     await container.roles.remove(role_id)
+    await refresh_providers(container, role["resource_type"])
 
 
 async def _require_owner(container: Container, user: Principal, resource_type: str, resource_id: str) -> None:
+    """Raises `PermissionDenied` for a user who may not see and assign the roles; on a provider, for all but admins.
+
+    Raises `NotFound` for a user who does not see the resource.
+    """
+    if resource_type == "provider":
+        if not await container.auth.may_see(user.user_id, resource_type, resource_id, is_admin=user.is_admin):
+            raise ProviderNotFound
+        require_admin(user, "Only an admin sees and assigns roles on a provider.")
+        return
     check_id(resource_id, _UNKNOWN[resource_type])
     if resource_type == "agent":
         role = await container.auth.agent_access(user.user_id, resource_id, is_admin=user.is_admin)
@@ -80,3 +91,9 @@ async def _require_owner(container: Container, user: Principal, resource_type: s
         allowed = may_on_thread("manage_roles", role)
     if not user.is_admin and not allowed:
         raise PermissionDenied(f"Only owners of the {resource_type} see and assign its roles.")
+
+
+async def refresh_providers(container: Container, resource_type: str) -> None:
+    """Let a role on a provider count at once in this process; others read it within seconds."""
+    if resource_type == "provider":
+        await container.stored_providers.refresh()

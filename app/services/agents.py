@@ -8,11 +8,12 @@ from sqlalchemy import Connection
 from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
 from ai_agents.core.rows import Agent, AgentChanges, Page
+from ai_agents.core.types import Loc
 from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents
 from ai_agents.tools.schema import OutputValidator
 from app.container import Container
-from app.schemas.agents import AgentFields, CreateAgent, JudgeConfig, ToolChoice, UpdateAgent
+from app.schemas.agents import AgentFields, CreateAgent, ToolChoice, UpdateAgent
 from app.services.identity import PageArguments, Principal, VisibleAgent, check_version
 
 _MOST_NAMES = 20
@@ -20,7 +21,8 @@ _MOST_NAMES = 20
 
 async def create_agent(container: Container, user: Principal, body: CreateAgent) -> Agent:
     """A new agent, owned by the user. Raises `InvalidRequest`."""
-    _check_names(container, body)
+    _check_settings(container, body)
+    await _check_providers(container, user, body)
     await _check_guardrails(body)
     await _check_tools(container, body)
     return await container.agents.create(**_fields(body), owner_id=user.user_id)
@@ -45,7 +47,8 @@ async def update_agent(
     container: Container, user: Principal, agent: VisibleAgent, body: UpdateAgent, *, versions: frozenset[int] | None
 ) -> Agent:
     """Change the agent. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
-    _check_names(container, body)
+    _check_settings(container, body)
+    await _check_providers(container, user, body, agent)
     await _check_guardrails(body)
     await _check_tools(container, body)
     _require(user, agent, "update")
@@ -75,21 +78,47 @@ def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
         raise PermissionDenied(f"Your role on the agent does not allow to {action} it.")
 
 
-def _check_names(container: Container, body: AgentFields) -> None:
-    """Raises `InvalidRequest` for an unknown provider, an API that it does not have, or a bad output schema."""
+def _check_settings(container: Container, body: AgentFields) -> None:
+    """Raises `InvalidRequest` for an API that the provider does not have, or a bad output schema."""
     if body.output_schema is not None:
         OutputValidator(body.output_schema)
-    if body.settings.api is not None and body.provider not in {None, "openai"}:
-        raise InvalidRequest("Only the provider openai has several APIs.", loc=("settings", "api"))
-    known = {status.name for status in container.providers.configured()}
-    if body.provider is not None and body.provider not in known:
-        raise _unknown("provider", known, "provider")
-    for number, guardrail in enumerate(body.guardrails):
-        if isinstance(guardrail, JudgeConfig) and guardrail.provider not in known:
-            raise _unknown("provider", known, "guardrails", number, "provider")
-    for number, fallback in enumerate(body.fallbacks):
-        if fallback.provider not in known:
-            raise _unknown("provider", known, "fallbacks", number, "provider")
+    if body.settings.api is not None and body.provider is not None:
+        found = container.providers.find(body.provider)
+        if found is not None and found.type not in {"openai", "python"}:
+            raise InvalidRequest("Only providers of the type openai have several APIs.", loc=("settings", "api"))
+
+
+async def _check_providers(
+    container: Container, user: Principal, body: AgentFields, agent: VisibleAgent | None = None
+) -> None:
+    """Raises `InvalidRequest` for a provider that the user may not use, as for one that does not exist.
+
+    A name that the agent has already is not asked about.
+    """
+    named = _named_providers(body)
+    if any(container.providers.find(name) is None for _, name in named):
+        # It may have been made on another replica just now.
+        await container.stored_providers.refresh()
+    usable = {name for name in container.providers.names() if _may_name(container, user, name)}
+    refused = [(loc, name) for loc, name in named if name not in usable]
+    if refused and agent is not None:
+        kept = {name for _, name in _named_providers(await container.agents.get(agent.id))}
+        refused = [(loc, name) for loc, name in refused if name not in kept]
+    for loc, _ in refused:
+        raise _unknown("provider", usable, *loc)
+
+
+def _named_providers(agent: AgentFields | Agent) -> list[tuple[Loc, str]]:
+    """The providers that an agent names, each with its place: its own, those of its judges and of its fallbacks."""
+    fields: Any = agent.model_dump() if isinstance(agent, AgentFields) else agent
+    named: list[tuple[Loc, str | None]] = [(("provider",), fields["provider"])]
+    for kind in ("guardrails", "fallbacks"):
+        named += [((kind, number, "provider"), each.get("provider")) for number, each in enumerate(fields[kind] or ())]
+    return [(loc, name) for loc, name in named if name is not None]
+
+
+def _may_name(container: Container, user: Principal, provider: str) -> bool:
+    return container.provider_rights.may_use(user.user_id, provider, is_admin=user.is_admin)
 
 
 async def _check_guardrails(body: AgentFields) -> None:

@@ -1,4 +1,4 @@
-"""The providers and tools that agents may name; tools are made, approved and deleted by admins."""
+"""The tools that agents may name. Admins make, approve and delete them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,13 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ai_agents.core.exceptions import Conflict, InvalidRequest
+from ai_agents.core.headers import check_headers
 from ai_agents.core.ids import utc_now
 from ai_agents.core.table_rows import OfferedTool
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools
 from ai_agents.store.sealing import SealBroken
 from ai_agents.tools.base import ToolError
-from ai_agents.tools.http import check_headers, check_http_spec, check_url
+from ai_agents.tools.http import check_http_spec, check_url
 from ai_agents.tools.mcp import McpServer
 from ai_agents.tools.outbound import OutboundRefused
 from ai_agents.tools.toolbox import ListedTool, list_row
@@ -22,22 +23,6 @@ from app.container import Container
 from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, CreateTool
 from app.services.identity import Principal, require_admin
 from app.services.repeats import create_once, is_repeated
-
-
-def list_providers(container: Container) -> JsonObject:
-    """All providers, by name, and whether each can be used here."""
-    default, _ = container.providers.default
-    data = [
-        {
-            "name": status.name,
-            "configured": status.configured,
-            "default_model": status.default_model,
-            "default": status.name == default,
-        }
-        for status in container.providers.configured()
-    ]
-    return {"data": data, "next": None}
-
 
 _ADMIN_FIELDS = ("url", "digest", "offered")
 _ADMINS_ONLY = "Only an admin makes, approves and deletes tools."

@@ -38,6 +38,9 @@ def upgrade() -> None:
         sa.Column("learned_at", timestamp, nullable=False),
         sa.PrimaryKeyConstraint("provider", "model", name="pk_learned_quirks"),
     )
+    # A provider's id is its name.
+    with op.batch_alter_table("roles") as roles:
+        roles.alter_column("resource_id", existing_type=sa.String(36), type_=sa.String(64), existing_nullable=False)
     op.add_column("runs", sa.Column("upstream", sa.JSON(), nullable=True))
     op.create_index("ix_model_calls_thread_id_created_at", "model_calls", ["thread_id", "created_at"])
     op.add_column("messages", sa.Column("refused", sa.Boolean(), nullable=False, server_default=sa.false()))
@@ -48,5 +51,8 @@ def downgrade() -> None:
     op.drop_index("ix_model_calls_thread_id_created_at", "model_calls")
     op.drop_column("messages", "refused")
     op.drop_column("runs", "upstream")
+    op.execute(sa.text("DELETE FROM roles WHERE resource_type = 'provider'"))
+    with op.batch_alter_table("roles") as roles:
+        roles.alter_column("resource_id", existing_type=sa.String(64), type_=sa.String(36), existing_nullable=False)
     op.drop_table("learned_quirks")
     op.drop_table("providers")

@@ -116,7 +116,7 @@ async def test_a_bad_body_is_told_before_a_missing_right(service: Service) -> No
     await give_role(alice, "bob", "viewer", "agent", thread["agent_id"])
 
     for method, path in WITH_BODY:
-        response = await ask(bob, method, fill(path, thread_id=thread["id"], agent_id=thread["agent_id"]))
+        response = await ask(bob, method, fill(path, thread_id=thread["id"], agent_id=thread["agent_id"], name="echo"))
         check_problem(response, 422, "invalid_request")
 
 

@@ -1,21 +1,9 @@
-"""Providers and tools that agents may name, and the state of the service."""
+"""Tools that agents may name, and the state of the service."""
 
 import pytest
 
 from ai_agents.core.exceptions import DatabaseUnavailable
 from tests.api.service import Service, check_problem
-
-
-async def test_providers_are_listed_with_what_they_lack(small_service: Service) -> None:
-    alice = await small_service.user("alice")
-
-    page = (await alice.get("/providers")).json()
-
-    found = {provider["name"]: provider for provider in page["data"]}
-    assert {"anthropic", "openai", "ollama", "echo"} <= set(found)
-    assert found["echo"] == {"name": "echo", "configured": True, "default_model": "echo", "default": True}
-    assert found["anthropic"]["configured"] is False
-    assert page["next"] is None
 
 
 async def test_tools_are_listed_with_their_schemas(small_service: Service) -> None:

@@ -53,7 +53,7 @@ def test_a_default_model_of_no_provider_is_refused_at_the_start() -> None:
 
     assert ended.returncode == 1
     assert ended.stderr.endswith(
-        "AI_AGENTS_DEFAULT_MODEL names an unknown provider; known are anthropic, echo, ollama, openai.\n"
+        "AI_AGENTS_DEFAULT_MODEL names an unknown provider; known are anthropic, echo, gemini, ollama, openai.\n"
     )
 
 

@@ -71,6 +71,9 @@ class FakeProviderServer:
         port: int = 0,
     ) -> None:
         self.requests: list[Received] = []
+        # The answers to GET, by path with its query, and the paths that were asked for.
+        self.listed: dict[str, Any] = {}
+        self.listings: list[str] = []
         self.connections = 0
         self.strict = strict
         self.server = server
@@ -192,7 +195,20 @@ class Connection(asyncio.Protocol):
         if len(rest) < length:
             return
         self._buffer = rest[length:]
-        self._respond(first.split(" ")[1], headers, rest[:length])
+        method, path, _ = first.split(" ")
+        if method == "GET":
+            self._list(path)
+        else:
+            self._respond(path, headers, rest[:length])
+
+    def _list(self, path: str) -> None:
+        self._server.listings.append(path)
+        found = self._server.listed.get(path)
+        if found is None:
+            self._refuse("openai", 404, "not_found_error", f"there is no {path}")
+            return
+        head = _head(200, {"content-type": "application/json"})
+        self._transport.write(head + _chunk(orjson.dumps(found)) + _LAST_CHUNK)
 
     def _respond(self, path: str, headers: dict[str, str], body: bytes) -> None:
         provider, model = _addressed(path)

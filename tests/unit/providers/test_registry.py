@@ -92,7 +92,7 @@ async def test_a_pool_shares_one_instance() -> None:
 def test_a_pool_does_not_look_for_keys_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "a key that nobody passed")
 
-    with pytest.raises(ProviderNotConfigured, match="openai is not configured here: it needs api_key or base_url"):
+    with pytest.raises(ProviderNotConfigured, match="Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set"):
         ProviderPool({"openai": {"api_key": None}}).get("openai")
 
 
