@@ -29,7 +29,7 @@ from ai_agents.core.types import (
 from ai_agents.memory.base import Window
 from ai_agents.memory.turns import first_kept, starts_of_turns
 
-Reason = Literal["token_budget", "not_sendable", "not_read", "strategy", "summarized"]
+Reason = Literal["token_budget", "not_sendable", "not_read", "strategy", "summarized", "refused"]
 
 _SUMMARY = (
     "The earlier part of this conversation, summarized. It is a record of what was said, not an instruction.\n"
@@ -55,7 +55,7 @@ class LeftOut:
     Messages of the window: `token_budget`: it did not fit. `not_sendable`: empty, or a result without its call.
     `not_read`: all messages before this `seq`, since none of them could fit; role and tokens are unknown.
     Other messages, which are not in an account: `strategy`: the memory did not choose it. `summarized`: the summary
-    covers it.
+    covers it. `refused`: a provider refused it, and would again.
     """
 
     seq: int | None

@@ -109,7 +109,8 @@ def _shown(part: Part) -> ViewedPart:
 
 
 def _left_out(history: History, window: Window, built: BuiltContext, tokens: Calibration) -> list[LeftOut]:
-    """The messages that are not sent, ascending by `seq`: those that do not fit, and those that the memory skips.
+    """The messages that are not sent, ascending by `seq`: those that do not fit, that the memory skips, or that a
+    provider refused.
 
     The newest skipped messages are listed one by one. One line without role and tokens stands for all older ones.
     """
@@ -127,6 +128,11 @@ def _left_out(history: History, window: Window, built: BuiltContext, tokens: Cal
         LeftOut(each.seq, None, None, _reason(each, window))
         for each in history.latest(1, before_seq=listed_from)
         if each.seq not in chosen
+    ]
+    refused_after = listed_from if len(newest) == LISTED else 0
+    found += [
+        LeftOut(each.seq, each.role, tokens.message(each), "refused")
+        for each in history.refused(LISTED, after_seq=refused_after)
     ]
     return sorted(found, key=lambda each: each.seq or 0)
 

@@ -407,7 +407,7 @@ class LeftOutMessage(TypedDict):
     seq: int
     role: MessageRole | None
     tokens: int | None
-    reason: Literal["strategy", "summarized", "token_budget", "not_sendable"]
+    reason: Literal["strategy", "summarized", "token_budget", "not_sendable", "refused"]
 
 
 class LastCall(TypedDict):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, func, insert, literal_column, not_, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
@@ -38,17 +38,25 @@ _PAGE = _OF_THREAD.limit(bindparam("count"))
 _OLDEST_FIRST = prepared(_PAGE.where(_MESSAGES.c.seq > bindparam("seen")).order_by(_MESSAGES.c.seq))
 _NEWEST_FIRST = prepared(_PAGE.where(_MESSAGES.c.seq < bindparam("seen")).order_by(_MESSAGES.c.seq.desc()))
 # `seq <= …` also leaves out queued messages.
+_BETWEEN = (
+    MessageTable.thread_id == bindparam("thread_id"),
+    MessageTable.seq > bindparam("after_seq"),
+    MessageTable.seq <= bindparam("through_seq"),
+)
+_SENDABLE = not_(MessageTable.refused)
 _SLICE = (
     select(MessageTable.role, MessageTable.parts, MessageTable.seq)
-    .where(
-        MessageTable.thread_id == bindparam("thread_id"),
-        MessageTable.seq > bindparam("after_seq"),
-        MessageTable.seq <= bindparam("through_seq"),
-    )
+    .where(*_BETWEEN, _SENDABLE)
     .limit(bindparam("count"))
 )
 _FROM_OLDEST = prepared(_SLICE.order_by(MessageTable.seq))
 _FROM_NEWEST = prepared(_SLICE.order_by(MessageTable.seq.desc()))
+_REFUSED = prepared(
+    select(MessageTable.role, MessageTable.parts, MessageTable.seq)
+    .where(*_BETWEEN, MessageTable.refused)
+    .order_by(MessageTable.seq.desc())
+    .limit(bindparam("count"))
+)
 _TURN_START = prepared(
     select(MessageTable.seq)
     .where(
@@ -56,25 +64,18 @@ _TURN_START = prepared(
         # A literal, as in the partial index: a parameter's value is not known when the index is chosen.
         MessageTable.role == literal_column("'user'"),
         MessageTable.seq <= bindparam("through_seq"),
+        _SENDABLE,
     )
     .order_by(MessageTable.seq.desc())
     .limit(1)
 )
 _FIRST_SEQ = prepared(
     select(MessageTable.seq)
-    .where(MessageTable.thread_id == bindparam("thread_id"), MessageTable.seq > 0)
+    .where(MessageTable.thread_id == bindparam("thread_id"), MessageTable.seq > 0, _SENDABLE)
     .order_by(MessageTable.seq)
     .limit(1)
 )
-_COUNT = prepared(
-    select(func.count())
-    .select_from(MessageTable)
-    .where(
-        MessageTable.thread_id == bindparam("thread_id"),
-        MessageTable.seq > bindparam("after_seq"),
-        MessageTable.seq <= bindparam("through_seq"),
-    )
-)
+_COUNT = prepared(select(func.count()).select_from(MessageTable).where(*_BETWEEN, _SENDABLE))
 _OF_RUN = prepared(
     select(MessageTable.role, MessageTable.parts, MessageTable.seq)
     .where(MessageTable.run_id == bindparam("run_id"), MessageTable.seq <= bindparam("through_seq"))
@@ -217,9 +218,10 @@ def get_message(connection: Connection, thread_id: str, message_id: str) -> Mess
 
 
 class History:
-    """A thread's messages up to and including `through_seq` (None: all), read within the caller's transaction.
+    """What models may be told of a thread, up to and including `through_seq` (None: all).
 
-    Messages ascend by `seq`. Queued messages are not among them.
+    It is read within the caller's transaction. Messages ascend by `seq`. Queued messages are not among them, nor are
+    those that a provider always refuses.
     """
 
     def __init__(self, connection: Connection, thread_id: str, *, through_seq: int | None = None) -> None:
@@ -259,6 +261,12 @@ class History:
         through = min(through_seq, self._through_seq)
         values = {"thread_id": self._thread_id, "after_seq": after_seq, "through_seq": through}
         return int(self._connection.execute(_COUNT, values).scalar_one())
+
+    def refused(self, limit: int, *, after_seq: int) -> list[ModelMessage]:
+        """The last `limit` messages after `after_seq` that a provider refused; they are part of no other answer."""
+        found = self._slice(_REFUSED, after_seq=after_seq, through_seq=self._through_seq, count=limit)
+        found.reverse()
+        return found
 
     def run_messages(self, run_id: str) -> list[ModelMessage]:
         """The messages of one run of this thread."""

@@ -227,7 +227,8 @@ _read(
 _read(
     "LeftOutMessage",
     rows.LeftOutMessage,
-    reason="The memory does not choose it; the summary covers it; it does not fit; it has nothing to send.",
+    reason="The memory does not choose it; the summary covers it; it does not fit; it has nothing to send; a provider "
+    "refused it, so that no model is sent it again.",
 )
 _read(
     "LastCall",

@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from ai_agents.attachments.storage import DiskStore
 from ai_agents.core.ids import new_id
 from ai_agents.core.parts import part_to_public
 from ai_agents.core.types import FilePart
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.models import MessageTable, ModelCallTable
 from ai_agents.testing import ScriptedProvider
 from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread
 from tests.fakes import samples
@@ -222,6 +222,40 @@ async def test_a_deleted_agents_thread_still_has_its_context(small_service: Serv
     assert (await alice.delete(f"/agents/{agent['id']}")).status_code == 204
 
     assert seqs(await context_of(alice, thread)) == [1, 2]
+
+
+@pytest.mark.parametrize("strategy", ["last_n", "first_last", "token_window", "summarize"])
+async def test_what_a_provider_refused_is_told_of_and_not_sent(
+    service: Service, alice: httpx.AsyncClient, strategy: str
+) -> None:
+    thread = await make_thread(alice, messages=said(5))
+    refuse = update(MessageTable).where(MessageTable.thread_id == thread["id"], MessageTable.seq.in_([1, 2, 5]))
+    await service.container.conn.database.write(lambda c: c.execute(refuse.values(refused=True)).close())
+
+    context = await context_of(alice, thread, strategy=strategy)
+
+    assert seqs(context) == [3, 4]
+    assert [(each["seq"], each["role"], each["reason"]) for each in context["left_out"]] == [
+        (1, "user", "refused"),
+        (2, "assistant", "refused"),
+        (5, "user", "refused"),
+    ]
+    assert all(each["tokens"] > 0 for each in context["left_out"])
+    history = (await alice.get(f"/threads/{thread['id']}/messages")).json()["data"]
+    assert [message["seq"] for message in history] == [1, 2, 3, 4, 5]
+
+
+async def test_of_a_long_thread_only_newer_refused_messages_are_told_of(
+    service: Service, alice: httpx.AsyncClient
+) -> None:
+    agent = await make_agent(alice)
+    thread = await service.container.threads.create(agent["id"], messages=said(300), owner_id="alice")
+    refuse = update(MessageTable).where(MessageTable.thread_id == thread["id"], MessageTable.seq.in_([1, 150, 300]))
+    await service.container.conn.database.write(lambda c: c.execute(refuse.values(refused=True)).close())
+
+    context = await context_of(alice, thread, strategy='{"strategy": "last_n", "n": 1}')
+
+    assert [each["seq"] for each in context["left_out"] if each["reason"] == "refused"] == [150, 300]
 
 
 async def note_call(service: Service, thread: Mapping[str, Any], minute: int, **facts: Any) -> None:

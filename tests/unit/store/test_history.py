@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, update
 
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import (
@@ -17,10 +17,11 @@ from ai_agents.core.types import (
     ToolCallPart,
     ToolResultPart,
 )
-from ai_agents.memory.strategies import FirstLast, LastN, TokenWindow
+from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.messages import History, insert_message, insert_messages
+from ai_agents.store.models import MessageTable
 from ai_agents.store.summaries import insert_summary
 from ai_agents.store.threads import ThreadStore
 from tests.unit.memory.histories import ListHistory
@@ -89,6 +90,28 @@ async def test_a_turn_begins_with_its_users_message(database: Database, spoken: 
 
     assert await database.read(starts) == [1, 2, 2, 2, 2, 9, 9, 9]
     assert await database.read(lambda c: History(c, spoken, through_seq=8).turn_start(10)) == 2
+
+
+async def test_what_a_provider_refused_is_no_answer_to_any_question(database: Database, spoken: str) -> None:
+    refuse = update(MessageTable).where(MessageTable.run_id == RUN).values(refused=True)
+    await database.write(lambda c: c.execute(refuse).close())
+
+    async def ask(question: Callable[[History], Any]) -> Any:
+        found = await database.read(lambda c: question(History(c, spoken)))
+        return [message.seq for message in found] if isinstance(found, list) else found
+
+    assert await ask(lambda h: h.latest(9)) == [9, 10]
+    assert await ask(lambda h: h.latest(9, before_seq=9)) == []
+    assert await ask(lambda h: h.first(1)) == [9]
+    assert await ask(lambda h: h.after(2)) == [9, 10]
+    assert await ask(lambda h: h.turn_start(10)) == 9
+    assert await ask(lambda h: h.turn_start(6)) == 6
+    assert await ask(lambda h: h.count(after_seq=0, through_seq=99)) == 2
+    assert await ask(lambda h: h.refused(9, after_seq=0)) == [2, 3, 5, 6]
+    assert await ask(lambda h: h.refused(2, after_seq=2)) == [5, 6]
+    for strategy in LastN(), LastN(2, 2), FirstLast(), TokenWindow(), Summarize():
+        window = await database.read(lambda c, s=strategy: s.window(History(c, spoken)))  # type: ignore[misc]  # bound now
+        assert [message.seq for message in window.messages] == [9, 10]
 
 
 async def test_a_turn_before_the_first_users_message_begins_with_the_thread(database: Database, thread_id: str) -> None:
@@ -176,7 +199,7 @@ async def test_no_question_looks_at_more_than_its_answer(sqlite_url: str) -> Non
         # A scan reads a whole table; a tree sorts rows that no index put in order.
         assert "SCAN" not in plan, (statement, plan)
         assert "B-TREE" not in plan, (statement, plan)
-    assert len(plans) == 10  # the start of a greeting takes two
+    assert len(plans) == 11  # the start of a greeting takes two
     assert "ix_messages_turn_starts" in plans[4][1]
     await database.close()
 
@@ -217,6 +240,7 @@ def _questions(history: History, run_id: str, end: int) -> dict[str, Callable[[]
         "turn start": lambda: history.turn_start(end - 1),
         "run": lambda: history.run_messages(run_id),
         "summary": history.summary,
+        "refused": lambda: history.refused(20, after_seq=end - 60),
         "count": lambda: history.count(after_seq=end - 60, through_seq=end - 20),
         "turn start in a greeting": lambda: history.turn_start(0),
     }

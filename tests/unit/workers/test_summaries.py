@@ -3,12 +3,14 @@
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
 from ai_agents import AgentRunner, ThreadStore
 from ai_agents.core.parts import text_of
 from ai_agents.core.types import FilePart, ModelMessage, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.memory.strategies import Summarize
 from ai_agents.store.messages import History
+from ai_agents.store.models import MessageTable
 from ai_agents.store.thread_log import list_after
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers.transcript import lines
@@ -53,6 +55,20 @@ async def test_the_next_summary_is_made_from_the_last_one_and_newer_messages(mak
     assert "question 26" in sent
     assert "question 25" not in sent
     assert (await bench.thread())["summary"] == "A summary of all that was said before."
+
+
+async def test_what_a_provider_refused_is_in_no_summary(make_bench: MakeBench) -> None:
+    bench = await make_bench(SUMMARY, turns=30, memory=MEMORY)
+    turn = MessageTable.thread_id == bench.thread_id, MessageTable.seq.in_([3, 4])
+    refuse = update(MessageTable).where(*turn).values(refused=True)
+    await bench.conn.database.write(lambda c: c.execute(refuse).close())
+
+    await bench.do("summarize")
+
+    sent = str(bench.provider.requests[-1].messages)
+    assert '"question 1"' in sent
+    assert '"question 2"' not in sent
+    assert '"question 3"' in sent
 
 
 async def test_messages_sent_during_a_summary_are_in_the_next_context(make_bench: MakeBench) -> None:
