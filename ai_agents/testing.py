@@ -58,7 +58,7 @@ class ScriptedProvider(Provider):
                     yield PartStart(index, "tool_call")
                     yield PartEnd(index, item)
                     index += 1
-                else:
+                elif item:
                     if not text:
                         yield PartStart(index, "text")
                     text += str(item)

@@ -1,12 +1,13 @@
 """The protocol of a provider: it streams one model response as normalized events."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest, ModelResponse
 from ai_agents.providers.assembly import fold
+from ai_agents.providers.event_order import in_order
 from ai_agents.providers.files import NO_FILES, FileRules
 from ai_agents.providers.listing import ListedModel
 
@@ -49,9 +50,16 @@ class Provider(ABC):
         Raises `ProviderError`; `ProviderTruncated` where the stream ends without its terminal event.
         """
 
+    def events(self, request: ModelRequest) -> AsyncGenerator[ModelEvent]:
+        """The stream, held to what it promises. Raises `ProviderError` for events that break it, and as `stream` does.
+
+        Callers read this one. Closing the iterator closes the stream.
+        """
+        return in_order(self.stream(request), self.name, request)
+
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        """The whole response: the same stream, folded. Raises as `stream` does."""
-        return await fold(self.stream(request))
+        """The whole response: the same events, folded. Raises as `events` does."""
+        return await fold(self.events(request))
 
     def capabilities(self, model: str) -> Capabilities:
         """What this model can be used for; needs no key and no connection."""

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
-from ai_agents.core.exceptions import ProviderError, ProviderTruncated, RequestError
+from ai_agents.core.exceptions import ProviderError, ProviderRejected, ProviderTruncated, RequestError
 from ai_agents.core.types import ModelEvent, ModelRequest
-from ai_agents.providers.assembly import closeable
 from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
 
@@ -34,7 +33,7 @@ class BegunStream:
 
 async def begin_stream(provider: Provider, request: ModelRequest) -> BegunStream:
     """Wait for the first event of a response. Raises what the stream raises, `ProviderTruncated` for an empty one."""
-    events = closeable(provider.stream(request))
+    events = provider.events(request)
     try:
         return BegunStream(await anext(events), events)
     except StopAsyncIteration:
@@ -69,7 +68,7 @@ class FallbackChain(Generic[CandidateT]):
     """The candidates of one run. The one that answered last is asked first from then on.
 
     A candidate that fails before its first event is followed by the next one. Models whose breaker is open are skipped,
-    unless there is no other.
+    unless there is no other. A model that refused a request is not asked again until another one has answered it.
     """
 
     def __init__(self, candidates: Sequence[CandidateT], breakers: Breakers, *, patience_s: float = PATIENCE_S) -> None:
@@ -79,6 +78,8 @@ class FallbackChain(Generic[CandidateT]):
         # With the number of the conversation's messages when the model was opened.
         self._opened: dict[int, tuple[OpenModel, int]] = {}
         self._cuts: Counter[int] = Counter()
+        # Candidates that are not asked again for the request that is being answered, and why.
+        self._ruled_out: dict[int, ProviderError] = {}
         self._current = 0
 
     @property
@@ -99,6 +100,7 @@ class FallbackChain(Generic[CandidateT]):
         try:
             yield stream
             breaker.succeed()
+            self._ruled_out.clear()
         except ProviderError as error:
             breaker.fail(error)
             self._cuts[index] += 1
@@ -107,9 +109,16 @@ class FallbackChain(Generic[CandidateT]):
             breaker.give_up()
             await stream.rest.aclose()
 
+    def rule_out_current(self, error: ProviderError) -> bool:
+        """Ask the current candidate no more for this request; whether another one is left."""
+        self._ruled_out[self._current] = error
+        return len(self._ruled_out) < len(self._candidates)
+
     async def _begin(self, request: ModelRequest) -> BegunStream:
         deadline = monotonic() + max(self._patience_s, request.settings.timeout_s or 0.0)
-        failures: list[tuple[Candidate, ProviderError | RequestError]] = []
+        failures: list[tuple[Candidate, ProviderError | RequestError]] = [
+            (self._candidates[index], error) for index, error in self._ruled_out.items()
+        ]
         order = self._order()
         for place, index in enumerate(order, start=1):
             candidate = self._candidates[index]
@@ -130,6 +139,8 @@ class FallbackChain(Generic[CandidateT]):
             except ProviderError as error:
                 breaker.fail(error)
                 failures.append((candidate, error))
+                if isinstance(error, ProviderRejected):
+                    self._ruled_out[index] = error
                 continue
             except BaseException:
                 breaker.give_up()
@@ -148,6 +159,7 @@ class FallbackChain(Generic[CandidateT]):
         order = [*range(self._current, count), *range(self._current)]
         if self._cuts[self._current] >= _MAX_CUTS:
             order = [*order[1:], order[0]]
+        order = [index for index in order if index not in self._ruled_out]
         closed = [index for index in order if not self._breakers[index].is_open]
         return closed or order
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 
@@ -70,7 +70,7 @@ class HTTPProvider(Provider):
     async def prepare(self) -> None:
         await self._ready_transport()
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent]:
         request = self._with_model(request)
         self._streams += 1
         try:
@@ -107,6 +107,10 @@ class HTTPProvider(Provider):
         self._streams -= 1
         if self._is_retired and not self._streams:
             await self.aclose()
+
+    def events(self, request: ModelRequest) -> AsyncGenerator[ModelEvent]:
+        """The stream itself, whose events are written by parsers that keep the order."""
+        return self.stream(request) if type(self).stream is HTTPProvider.stream else super().events(request)
 
     def left_out(self, request: ModelRequest) -> Sequence[Notice]:
         request = self._with_model(request)

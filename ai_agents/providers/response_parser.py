@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ai_agents.core.exceptions import ProviderError, ProviderRejected, UnknownFinishReason
+from ai_agents.core.exceptions import ProviderError, UnknownFinishReason
 from ai_agents.core.json import clean_text
-from ai_agents.core.types import JsonObject, ModelRequest, ResponseEnd, StopReason, TextPart, ToolCallPart, Usage
+from ai_agents.core.types import JsonObject, ModelRequest, ResponseEnd, StopReason, Usage
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.errors import error_from_wire, truncated
+from ai_agents.providers.event_order import check_complete
 from ai_agents.providers.lines import MAX_LINE_BYTES, LineDecoder, SSEDecoder, is_json, parse_object, split_list
 from ai_agents.providers.quirks import Endpoint, FinishWord
 from ai_agents.providers.rendering import ToolNames
@@ -130,28 +131,9 @@ class ResponseParser(ABC):
         refusal without words.
         """
         self.writer.close()
-        self._check_complete(stop_reason)
+        check_complete(self.provider, self.writer.parts, stop_reason, self.request)
         self.writer.events.append(ResponseEnd(stop_reason, usage, clean_text(self.model)))
         self.done = True
-
-    def _check_complete(self, stop_reason: StopReason) -> None:
-        parts = self.writer.parts
-        if stop_reason == "tool_use" and not any(isinstance(part, ToolCallPart) for part in parts):
-            raise truncated(self.provider, "said that it calls a tool, and called none")
-        if stop_reason == "refusal" and not any(isinstance(part, TextPart) for part in parts):
-            raise ProviderRejected(f"{self.provider} refused to answer, without a word.", provider=self.provider)
-        if parts or self._follows_tool_result():
-            return
-        if stop_reason in {"max_tokens", "context_exceeded"}:
-            error = truncated(self.provider, "used up its tokens before it said anything")
-            error.retryable = False  # type: ignore[misc]  # another try ends in the same way
-            raise error
-        raise truncated(self.provider, "sent an empty answer")
-
-    def _follows_tool_result(self) -> bool:
-        """Whether this is no first answer: the model has had a tool's result, and may have nothing to add."""
-        messages = self.request.messages
-        return bool(messages) and messages[-1].role == "tool"
 
     def _collects(self, chunk: bytes) -> bool:
         """Whether the body is one JSON value, not a stream; then the chunk is kept for the end."""

@@ -5,7 +5,6 @@ the thread.
 """
 
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -201,7 +200,7 @@ class PreparedTurn:
         limits: RunLimits,
         strategy: MemoryStrategy,
         auto_title: bool,
-        notices: Sequence[Notice],
+        notices: list[Notice],
     ) -> None:
         inputs = models.current.inputs
         settings, schema = inputs.agent["settings"] or {}, inputs.agent["output_schema"]
@@ -237,6 +236,10 @@ class PreparedTurn:
             is_json=self._validator is not None,
             tool_names=self._tools.tools.keys(),
         )
+
+    def note_empty_answer(self) -> None:
+        """The model had nothing to say after a tool's result."""
+        self.notices.append({"code": "empty_answer"})
 
     def find_fault(self, answer: str) -> str | None:
         """What is wrong with an answer, as a sentence; None for an answer that the agent's schema allows."""

@@ -27,8 +27,8 @@ from ai_agents.runner.recording import (
     EndedRun,
     RunEnding,
     end_owned,
+    record_call,
     record_call_of_deleted_run,
-    record_lost,
     record_result,
     record_retry,
     record_step,
@@ -193,17 +193,22 @@ class TurnRecorder:
         self._turn.meter.tool_result(result)
         self._recorded += 1
 
-    async def retry(self, error: ProviderError) -> Answer | None:
+    async def empty_answer(self, response: ModelResponse) -> None:
+        """Record a model call that said nothing. Its message goes on: there is no text to be void."""
+        call = self._unrecorded = self._turn.meter.completed(response)
+        await self._advance(lambda c: record_call(c, self.run, call), lambda c: find_noted(c, self.run, call.id))
+
+    async def retry(self, error: ProviderError, *, is_final: bool = False) -> Answer | None:
         """Void the message in progress and begin the next attempt.
 
-        Where the agent keeps answers that break off, the incomplete answer is returned instead. Raises `error` after
-        the last attempt.
+        Where the agent keeps answers that break off, the incomplete answer is returned instead. Raises `error` where it
+        is final, and after the last attempt.
         """
         shown = self.shown_parts()
         call = self._turn.meter.aborted("failed", shown, error)
         if self._turn.keeps_cut and any(isinstance(part, TextPart) for part in shown):
             return Answer(shown, call, status="incomplete")
-        if self.run.attempt >= MAX_ATTEMPTS:
+        if is_final or self.run.attempt >= MAX_ATTEMPTS:
             raise error
         self._unrecorded = call
         self._turn.take_findings()  # they belong to the void message
@@ -232,7 +237,7 @@ class TurnRecorder:
     async def lost_call(self) -> None:
         """Record the model call that was under way when the run's former process died."""
         call = self._turn.meter.lost()
-        await self._advance(lambda c: record_lost(c, self.run, call), lambda c: find_noted(c, self.run, call.id))
+        await self._advance(lambda c: record_call(c, self.run, call), lambda c: find_noted(c, self.run, call.id))
 
     async def end(self, ending: RunEnding) -> EndedRun | None:
         """Record the ending, even if this task is cancelled meanwhile; None where the run has another owner."""

@@ -136,8 +136,8 @@ def record_result(
     return True
 
 
-def record_lost(connection: Connection, run: OwnedRun, call: CallRecord) -> OwnedRun:
-    """Record a model call that was under way when its process died. Raises `LeaseLost`."""
+def record_call(connection: Connection, run: OwnedRun, call: CallRecord) -> OwnedRun:
+    """Record a model call that left no message, and whose message goes on. Raises `LeaseLost`."""
     used = _with_call(run, call)
     runs.update_owned(connection, run, _usage_values(used))
     _insert_call(connection, run, call)

@@ -30,7 +30,7 @@ def find_next_step(connection: Connection, run: OwnedRun) -> OwnedRun | None:
 
 
 def find_noted(connection: Connection, run: OwnedRun, call_id: str) -> OwnedRun | None:
-    """The run as `record_lost` left it."""
+    """The run as `record_call` left it."""
     if not model_calls.exists(connection, call_id):
         return None
     row = runs.get_row(connection, run.thread_id, run.id)

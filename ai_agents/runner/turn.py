@@ -10,34 +10,28 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
-from ai_agents.bus.base import Channel, TextInProgress
+from ai_agents.bus.base import Channel
 from ai_agents.core import json
 from ai_agents.core.exceptions import (
     AIAgentsError,
     GuardrailBlocked,
     InvalidOutput,
     ProviderError,
+    ProviderRejected,
     RunInterrupted,
     ToolLoopLimit,
 )
+from ai_agents.core.ids import new_tool_call_id
 from ai_agents.core.rows import Problem
-from ai_agents.core.types import (
-    ModelEvent,
-    ModelMessage,
-    ModelResponse,
-    PartDelta,
-    PartEnd,
-    ReasoningPart,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
-from ai_agents.providers.assembly import Assembly
+from ai_agents.core.types import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.providers.fallback import BegunStream
+from ai_agents.providers.retry import ends_again
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
 from ai_agents.runner.preparation import PreparedTurn, TurnPreparer
 from ai_agents.runner.progress import ProgressClock
 from ai_agents.runner.recorder import TurnRecorder
 from ai_agents.runner.recording import Answer, EndedRun, RunEnding, problem_of
+from ai_agents.runner.shown_answer import ShownAnswer
 from ai_agents.store import tool_calls
 from ai_agents.store.database import Database
 from ai_agents.store.runs import LeaseLost, OwnedRun
@@ -203,9 +197,9 @@ class Loop:
         self._clock = clock
         self._request = turn.request
         self._rounds = sum(1 for message in turn.earlier if message.role == "assistant")
-        self._seen: Counter[str] = Counter()
-        for message in turn.earlier:
-            self._seen.update(_fingerprint(part) for part in message.parts if isinstance(part, ToolCallPart))
+        earlier = [part for message in turn.earlier for part in message.parts if isinstance(part, ToolCallPart)]
+        self._seen = Counter(map(_fingerprint, earlier))
+        self._ids = {call.tool_call_id for call in earlier}
 
     async def run(self) -> ModelResponse | Answer | None:
         """The response that ends the turn: the first one without tool calls and without a fault.
@@ -227,6 +221,8 @@ class Loop:
             self._rounds += 1
             if self._rounds > self._turn.tool_rounds:
                 raise ToolLoopLimit(f"The model called tools in more than {self._turn.tool_rounds} rounds.")
+            response = self._with_own_ids(response)
+            calls = response.tool_calls
             waiting = self._hold_back(calls)
             await self._recorder.step(response, waiting)
             results = await _at_once([self._run_call(call) for call in calls if call.tool_call_id not in waiting])
@@ -235,9 +231,14 @@ class Loop:
             self._append(ModelMessage("assistant", response.parts), ModelMessage("tool", tuple(results)))
 
     async def _ask(self) -> ModelResponse | Answer:
-        """One whole response. One that breaks off after it began is asked for again, or kept as it is."""
+        """One whole response. One that breaks off after it began is asked for again, or kept as it is.
+
+        So is one that says nothing after a tool's result, once.
+        """
+        before: ProviderError | None = None
+        said_nothing = False
         while True:
-            shown = _ShownAnswer(
+            shown = ShownAnswer(
                 self._recorder.begin_message(), self._recorder.channel, shows_reasoning=self._turn.shows_reasoning
             )
             begun = False
@@ -245,29 +246,54 @@ class Loop:
                 async with self._turn.models.begin(self._request) as stream:
                     begun = True
                     self._clock.note()
-                    guard = self._turn.guard_answer()
-                    if guard is None:
-                        shown.feed(stream.first)
-                        async for event in stream.rest:
-                            self._clock.note_event(event)
-                            shown.feed(event)
-                    else:
-                        for allowed in await guard.feed(stream.first):
-                            shown.feed(allowed)
-                        guard.raise_if_blocked()
-                        async for event in stream.rest:
-                            self._clock.note_event(event)
-                            for allowed in await guard.feed(event):
-                                shown.feed(allowed)
-                            guard.raise_if_blocked()
-                    return shown.response()
+                    await self._show(stream, shown)
+                    response = shown.response()
             except ProviderError as error:
                 # Until an answer begins, the provider itself tries again, and then its fallbacks; after that, we do.
-                if not (error.retryable and begun):
+                if not begun:
                     raise
-                kept = await self._recorder.retry(error)
+                kept = await self._retry(error, before)
                 if kept is not None:
                     return kept
+                before = error
+                continue
+            if not shown.is_empty:
+                return response
+            if said_nothing:
+                self._turn.note_empty_answer()
+                return response
+            said_nothing = True
+            await self._recorder.empty_answer(response)
+
+    async def _show(self, stream: BegunStream, shown: ShownAnswer) -> None:
+        """Show the answer as it comes, as far as guardrails allow it."""
+        guard = self._turn.guard_answer()
+        if guard is None:
+            shown.feed(stream.first)
+            async for event in stream.rest:
+                self._clock.note_event(event)
+                shown.feed(event)
+            return
+        for allowed in await guard.feed(stream.first):
+            shown.feed(allowed)
+        guard.raise_if_blocked()
+        async for event in stream.rest:
+            self._clock.note_event(event)
+            for allowed in await guard.feed(event):
+                shown.feed(allowed)
+            guard.raise_if_blocked()
+
+    async def _retry(self, error: ProviderError, before: ProviderError | None) -> Answer | None:
+        """Ask again after an answer that broke off, or the answer as far as it came. Raises `error` where it is final.
+
+        A model that refuses, or ends twice for the same unknown reason, would do it again: only another one is asked.
+        """
+        is_final = False
+        if isinstance(error, ProviderRejected) or ends_again(before, error):
+            is_final = not self._turn.models.rule_out_current(error)
+        elif not error.retryable:
+            raise error
+        return await self._recorder.retry(error, is_final=is_final)
 
     async def _correct(self, response: ModelResponse, fault: str) -> None:
         """Void an answer and tell the model its fault. It gets no tools now, since it has called them already."""
@@ -281,6 +307,21 @@ class Loop:
 
     def _append(self, *messages: ModelMessage) -> None:
         self._request = replace(self._request, messages=(*self._request.messages, *messages))
+
+    def _with_own_ids(self, response: ModelResponse) -> ModelResponse:
+        """The response with ids that no call of an earlier round has: a provider of a user's own may repeat them."""
+        ids = {call.tool_call_id for call in response.tool_calls}
+        if repeated := ids & self._ids:
+            parts = tuple(
+                replace(part, tool_call_id=new_tool_call_id())
+                if isinstance(part, ToolCallPart) and part.tool_call_id in repeated
+                else part
+                for part in response.parts
+            )
+            response = replace(response, parts=parts)
+            ids = {call.tool_call_id for call in response.tool_calls}
+        self._ids |= ids
+        return response
 
     def _hold_back(self, calls: Sequence[ToolCallPart]) -> set[str]:
         """The ids of the calls that wait for an approval; they count as made.
@@ -304,47 +345,6 @@ class Loop:
         self._clock.note()
         await self._recorder.result(result)
         return result
-
-
-class _ShownAnswer:
-    """One response: its text is shown while it comes, its parts are collected."""
-
-    def __init__(self, progress: TextInProgress, channel: Channel, *, shows_reasoning: bool) -> None:
-        self._progress = progress
-        self._channel = channel
-        self._assembly = Assembly()
-        self._shows_reasoning = shows_reasoning
-        self._lengths: dict[int, int] = {}
-
-    def feed(self, event: ModelEvent) -> None:
-        """Take one event."""
-        if isinstance(event, PartDelta):
-            if event.kind == "text" or (event.kind == "reasoning" and self._shows_reasoning):
-                self._lengths[event.index] = self._lengths.get(event.index, 0) + len(event.text)
-                self._progress.append(event.kind, event.text)
-                self._channel.touch_text()
-            return
-        if isinstance(event, PartEnd):
-            self._show_rest(event)
-            if isinstance(event.part, ReasoningPart) and not self._shows_reasoning:
-                # The agent does not show reasoning: only what the provider wants back is kept of it.
-                if event.part.origin is None:
-                    return
-                event = replace(event, part=replace(event.part, text=""))
-        self._assembly.feed(event)
-
-    def response(self) -> ModelResponse:
-        """The whole response. Raises `ProviderTruncated` if its end did not come."""
-        return self._assembly.response()
-
-    def _show_rest(self, event: PartEnd) -> None:
-        """Show text that came without deltas, so that all recorded text was shown."""
-        part = event.part
-        if isinstance(part, TextPart) or (isinstance(part, ReasoningPart) and self._shows_reasoning):
-            rest = part.text[self._lengths.get(event.index, 0) :]
-            if rest:
-                self._progress.append(part.type, rest)
-                self._channel.touch_text()
 
 
 async def _at_once(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

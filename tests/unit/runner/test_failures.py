@@ -236,3 +236,32 @@ async def test_a_cut_call_is_not_kept_and_not_run(fake: FakeProviderServer, open
     assert outcome.message is not None
     assert (outcome.message["content"], outcome.message["status"]) == ("Whole.", "completed")
     assert thread.tool.ran == 0
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_the_same_unknown_reason_twice_running_ends_the_retries(
+    wire: str, fake: FakeProviderServer, open_thread: OpenThread
+) -> None:
+    fake.script(wire, [say("Hi", stop="eos_token")] * 3)
+    thread = await open_thread(wire)
+
+    failed = await thread.ask()
+
+    assert present(failed.run["error"])["code"] == "provider_truncated"
+    assert 'finish_reasons {"eos_token": "stop"}' in present(failed.run["error"])["detail"]
+    assert await thread.events(failed.run["id"]) == ["run.started", "run.retrying", "run.failed"]
+    assert len(fake.requests) == 2
+
+
+@pytest.mark.parametrize("wire", WIRES)
+async def test_an_answer_with_an_unknown_reason_may_be_kept(
+    wire: str, fake: FakeProviderServer, open_thread: OpenThread
+) -> None:
+    fake.script(wire, [Answer([Call("counter", {"expression": "1"})], stop="eos_token"), say("Hi", stop="eos_token")])
+    thread = await open_thread(wire, settings={"on_cut": "keep"})
+
+    kept = await thread.ask()
+
+    # The first answer has no text that could be kept.
+    assert (present(kept.message)["content"], present(kept.message)["status"]) == ("Hi", "incomplete")
+    assert thread.tool.ran == 0

@@ -1,5 +1,6 @@
 """An agent's fallbacks: who is asked when the one before does not begin to answer, and with what."""
 
+import pytest
 from sqlalchemy import select
 
 from ai_agents.providers.breaker import THRESHOLD
@@ -126,3 +127,53 @@ async def test_silence_leaves_time_for_the_fallback(fake: FakeProviderServer, op
     fake.script("anthropic", [Raw([], status=0, end="hang")] * 3)
 
     assert (await thread.ask()).run["status"] == "completed"
+
+
+REFUSES = {"anthropic": "refusal", "openai": "content_filter", "responses": "content_filter"}
+
+
+@pytest.mark.parametrize("shown", ["none", "low"])
+@pytest.mark.parametrize("wire", REFUSES)
+async def test_a_refusal_after_reasoning_is_left_to_the_fallback(
+    wire: str, shown: str, fake: FakeProviderServer, open_thread: OpenThread
+) -> None:
+    thread = await open_thread(wire, fallbacks=TO_ALL[1:], settings={"reasoning": shown})
+    fake.script(wire, [Answer([Reasoning(["May I?"])], stop=REFUSES[wire])])
+    fake.script("ollama", [say("You may.")])
+
+    outcome = await thread.ask()
+
+    assert [message["content"] for message in await thread.history()] == ["Hello!", "You may."]
+    assert [request.provider for request in fake.requests] == [wire, "ollama"]
+    assert await thread.events(outcome.run["id"]) == [
+        *("run.started", "run.retrying", "message.completed", "run.completed")
+    ]
+
+
+async def test_a_model_that_refused_is_not_asked_again_when_its_fallback_fails(
+    fake: FakeProviderServer, open_thread: OpenThread
+) -> None:
+    thread = await open_thread("anthropic", fallbacks=TO_ALL[1:])
+    fake.script("anthropic", [Answer([Reasoning(["May I?"])], stop="refusal")])
+    fake.script("ollama", [Raw(begun("ollama"), end="reset"), status(401)])
+
+    outcome = await thread.ask()
+
+    assert [request.provider for request in fake.requests] == ["anthropic", "ollama", "ollama"]
+    assert present(outcome.run["error"])["code"] == "provider_rejected"
+    detail = present(outcome.run["error"])["detail"]
+    assert detail.startswith("anthropic refused to answer, without a word. Nor did the fallbacks answer.")
+    assert "ollama:llama3.1: ollama refused the request (401, some_error)." in detail
+
+
+async def test_a_model_that_ends_twice_for_an_unknown_reason_is_left_to_the_fallback(
+    fake: FakeProviderServer, open_thread: OpenThread
+) -> None:
+    thread = await open_thread("anthropic", fallbacks=TO_OPENAI)
+    fake.script("anthropic", [say("Hi", stop="eos_token")] * 3)
+    fake.script("openai", [say("Whole.")])
+
+    await thread.ask()
+
+    assert [message["content"] for message in await thread.history()] == ["Hello!", "Whole."]
+    assert [request.provider for request in fake.requests] == ["anthropic", "anthropic", "openai"]

@@ -44,11 +44,11 @@ async def test_an_answer_that_fits_the_schema_ends_the_run(make_talk: MakeTalk) 
         ('```json\n{"n": 42}\n```', "The answer is not JSON."),
         ('{"n": 0}', "The answer does not fit the output schema: at $.n: 0 is less than the minimum of 1."),
         ("[42]", "The answer does not fit the output schema: at $: [42] is not of type"),
-        ("", "The answer is not JSON."),
+        (" ", "The answer is not JSON."),
     ],
 )
 async def test_an_answer_that_does_not_fit_is_void_and_corrected(wrong: str, told: str, make_talk: MakeTalk) -> None:
-    talk = await make_talk([wrong] if wrong else [], '{"n": 42}', output_schema=SCHEMA)
+    talk = await make_talk(wrong, '{"n": 42}', output_schema=SCHEMA)
 
     events = [event async for event in talk.runner.stream(talk.thread_id, USER, "How many?")]
 

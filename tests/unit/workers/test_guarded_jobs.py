@@ -27,7 +27,7 @@ async def test_a_title_has_no_forbidden_word(make_bench: MakeBench, action: str)
 
 
 async def test_a_title_made_of_the_users_words_is_judged_too(make_bench: MakeBench) -> None:
-    bench = await make_bench("", messages=SAID, guardrails=guardrails("redact"))
+    bench = await make_bench("\n", messages=SAID, guardrails=guardrails("redact"))
     await bench.do("title")
     assert (await bench.thread())["title"] == f"Tell me the {R}"
 

@@ -88,7 +88,7 @@ async def test_messages_sent_during_a_summary_are_in_the_next_context(make_bench
     assert [text for text in shown if text.startswith("late question")] == [f"late question {n}" for n in range(3)]
 
 
-@pytest.mark.parametrize("answer", ["", "ok", "I'm sorry, but I can't help with that request.", "<think>hm</think>"])
+@pytest.mark.parametrize("answer", ["\n", "ok", "I'm sorry, but I can't help with that request.", "<think>hm</think>"])
 async def test_an_empty_refused_or_too_short_summary_changes_nothing(make_bench: MakeBench, answer: str) -> None:
     bench = await make_bench(answer, turns=30, memory=MEMORY)
     job = await bench.do("summarize")

@@ -65,7 +65,7 @@ async def test_a_removed_title_is_made_again(make_bench: MakeBench) -> None:
     assert (await bench.thread())["title"] == "Second"
 
 
-@pytest.mark.parametrize("answer", ["", "<think>what would fit", "***", ProviderRejected("No.")])
+@pytest.mark.parametrize("answer", ["\n", "<think>what would fit", "***", ProviderRejected("No.")])
 async def test_the_first_words_replace_an_unusable_title(make_bench: MakeBench, answer: object) -> None:
     bench = await make_bench(answer, messages=ASKED)
     await bench.do("title")
