@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ai_agents.context.builder import build_request
 from ai_agents.core.types import StoredSummary, ToolDefinition
 from ai_agents.memory.registry import strategy_from_config
+from tests.fakes.rules import check
 from tests.support.agents import agent_with
 from tests.support.examples import examples
 from tests.unit.memory.histories import ListHistory, threads
@@ -54,4 +55,6 @@ def test_any_window_of_any_prefix_is_accepted(data: st.DataObject) -> None:
         allow_overflow=True,
     )
 
-    check_sent(wire, built.request)
+    payload = check_sent(wire, built.request)
+    if wire in {"openai", "ollama"}:
+        check(wire, payload, server="gemma")

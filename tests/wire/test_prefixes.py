@@ -5,15 +5,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from ai_agents import AgentRunner, AgentStore, ThreadStore
+from ai_agents import connect as open_database
 from ai_agents.core.types import ModelMessage, ToolResultPart
 from ai_agents.providers.base import Provider
 from tests.fakes.answers import Answer, Call, Reasoning, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, WIRES, ask, user
+from tests.wire.requests import CALCULATOR, MODELS, WIRES, ask, user
 
 # The bytes `]}` follow the last message of a request.
 CLOSING = b"]}"
@@ -106,3 +109,36 @@ def test_another_process_renders_the_same_bytes() -> None:
     }
     assert len(rendered) == 1
     assert b"calendar" in rendered.pop()
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize(
+    "memory",
+    [
+        {"strategy": "last_n", "n": 6, "step": 8},
+        {"strategy": "first_last", "first": 2, "last": 4, "step": 8},
+        {"strategy": "token_window", "max_tokens": 250},
+    ],
+    ids=lambda memory: memory["strategy"],
+)
+async def test_a_long_threads_requests_begin_as_the_ones_before(
+    memory: dict[str, Any], wire: str, fake: FakeProviderServer, connect: Connect, sqlite_url: str
+) -> None:
+    conn = await open_database(sqlite_url)
+    settings: dict[str, Any] = {"api": "responses"} if wire == "responses" else {}
+    agent = await AgentStore(conn).create("a", model=MODELS[wire], memory=memory, settings=settings)
+    thread = await ThreadStore(conn).create(agent["id"], owner_id="ada")
+    runner = AgentRunner(conn, provider=connect(wire))
+
+    for number in range(40):
+        fake.script(wire, [say(f"Answer {number}.")])
+        await runner.run(thread["id"], "ada", f"Question {number}?")
+    await conn.close()
+
+    bodies = [request.body for request in fake.requests]
+    assert len(bodies) == 40
+    assert b"Question 0?" in bodies[3]
+    assert b"Question 6?" not in bodies[39]
+    moves = [before for before, after in pairwise(bodies) if not after.startswith(before.removesuffix(CLOSING))]
+    # The edge moves every fourth turn, and that of the tokens not much oftener.
+    assert 2 <= len(moves) <= 40 / 3
