@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import open_blob_store
@@ -18,6 +17,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.providers.model_lists import ModelLists
 from ai_agents.providers.registry import ProviderPool
+from ai_agents.providers.specs import PROVIDER_TYPES
 from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.process.executor import Background
@@ -44,13 +44,6 @@ from app.settings import Settings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 ECHO = ("echo", "echo")
-# The default provider is the first of these that has a key or an address.
-_DEFAULT_MODELS = {
-    "anthropic": "claude-sonnet-4-20250514",
-    "openai": "gpt-4o",
-    "ollama": "llama3.1",
-    "gemini": "gemini-2.5-flash",
-}
 
 
 class Container:
@@ -157,14 +150,8 @@ def build_providers(settings: Settings) -> ProviderPool:
 
     Raises `InvalidRequest` for a provider of the file with the name of a built-in one.
     """
-    options: dict[str, dict[str, Any]] = {
-        "anthropic": {"api_key": _secret(settings.anthropic_api_key), "base_url": settings.anthropic_base_url},
-        "openai": {"api_key": _secret(settings.openai_api_key), "base_url": settings.openai_base_url},
-        "ollama": {"base_url": settings.ollama_host},
-        "gemini": {"api_key": _secret(settings.gemini_api_key)},
-    }
-    options_of_all = {**options, "echo": {"delay_s": settings.echo_delay_s}}
-    return ProviderPool(options_of_all, default=_default_model(settings, options), specs=settings.provider_specs)
+    options: dict[str, dict[str, Any]] = {**settings.provider_options, "echo": {"delay_s": settings.echo_delay_s}}
+    return ProviderPool(options, default=_default_model(settings), specs=settings.provider_specs)
 
 
 def _check_default(pool: ProviderPool) -> None:
@@ -181,15 +168,11 @@ def _check_default(pool: ProviderPool) -> None:
         )
 
 
-def _default_model(settings: Settings, options: dict[str, dict[str, Any]]) -> tuple[str, str | None]:
+def _default_model(settings: Settings) -> tuple[str, str | None]:
     if settings.default_model is not None:
         provider, _, model = settings.default_model.partition(":")
         return provider, model
-    for provider, given in options.items():
+    for provider, given in settings.provider_options.items():
         if any(given.values()):
-            return provider, _DEFAULT_MODELS[provider]
+            return provider, PROVIDER_TYPES[provider].default_model
     return ECHO
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return None if value is None else value.get_secret_value()

@@ -8,10 +8,10 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, create_model, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
@@ -81,18 +81,28 @@ class DatabaseSettings(BaseSettings):
     )
 
 
-class ProviderSettings(BaseSettings):
+def _fields_of_providers() -> dict[str, Any]:
+    """A field for each variable of a built-in provider, under the variable's name in small letters."""
+    secret, text = SecretStr | None, str | None
+    return {
+        variable.lower(): (secret if option == "api_key" else text, Field(None, validation_alias=variable))
+        for kind in PROVIDER_TYPES.values()
+        for option, variable in kind.settings.items()
+    }
+
+
+if TYPE_CHECKING:
+    _BuiltInProviders = BaseSettings
+else:
+    _BuiltInProviders = create_model("_BuiltInProviders", __base__=BaseSettings, **_fields_of_providers())
+
+
+class ProviderSettings(_BuiltInProviders):
     """The providers and their models."""
 
     default_model: str | None = Field(
         None, pattern=r"^[^:\s]+:\S+$", description="`provider:model`. Default: the first provider with a key."
     )
-    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
-    anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
-    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
-    openai_base_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
-    ollama_host: str | None = Field(None, validation_alias="OLLAMA_HOST")
-    gemini_api_key: SecretStr | None = Field(None, validation_alias="GEMINI_API_KEY")
     providers: str | None = Field(
         None, description="More providers, as JSON or as the path of a JSON or TOML file; see `POST /providers`."
     )
@@ -118,6 +128,14 @@ class ProviderSettings(BaseSettings):
         return value
 
     @property
+    def provider_options(self) -> dict[str, dict[str, str | None]]:
+        """The options of the built-in providers, by their names."""
+        return {
+            name: {option: _plain(getattr(self, variable.lower())) for option, variable in kind.settings.items()}
+            for name, kind in PROVIDER_TYPES.items()
+        }
+
+    @property
     def provider_specs(self) -> list[ProviderSpec]:
         """The providers in `providers`, with their keys."""
         return [] if self.providers is None else read_providers(self.providers)
@@ -126,6 +144,10 @@ class ProviderSettings(BaseSettings):
     def model_facts(self) -> dict[str, ModelFacts]:
         """The facts of models in `prices`."""
         return {} if self.prices is None else read_prices(self.prices)
+
+
+def _plain(value: SecretStr | str | None) -> str | None:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _split(text: str) -> list[str]:

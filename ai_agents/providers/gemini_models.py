@@ -13,7 +13,6 @@ from ai_agents.providers.base import Capabilities
 from ai_agents.providers.files import BASE64_RATIO, MB, PDF, FileRules
 
 NAME = "gemini"
-DEFAULT_MODEL = "gemini-2.5-flash"
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,10 +269,10 @@ class ProviderPool:
             self.on_learn(provider, model, quirks)
 
     def _missing_setting(self, name: str) -> str | None:
-        needed = PROVIDER_TYPES[name].settings
-        if not needed or any(option in self._options.get(name, {}) for option in needed):
+        kind = PROVIDER_TYPES[name]
+        if not kind.needs or any(option in self._options.get(name, {}) for option in kind.needs):
             return None
-        first, *others = needed.values()
+        first, *others = (kind.settings[option] for option in kind.needs)
         return f"Neither {first} nor {' nor '.join(others)} is set." if others else f"{first} is not set."
 
 

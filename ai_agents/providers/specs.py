@@ -19,40 +19,54 @@ Source = Literal["environment", "file", "database", "program"]
 class ProviderType:
     """A type of provider: the module and the class that speak its wire format.
 
-    `base_url` is its public address; None for a type that admins cannot make more of. `settings` are the options of
-    which one is needed before the built-in provider of this name can be used, each with the setting that gives it; a
-    type without them needs none. `only_model` is the one model of a type that has no other.
-    `listed_as` is its name in the list of prices and windows, where that is another one.
+    `base_url` is its public address; None for a type that admins cannot make more of. `settings` are the options that
+    the environment gives to the built-in provider of this name, each with its variable. One of `needs` is needed before
+    it can be used. `default_model` is asked where the service names no model; `only_model` is the one model of a type
+    that has no other. `listed_as` is its name in the list of prices and windows, where that is another one.
     """
 
     module: str
     attribute: str
     base_url: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    default_model: str | None = None
     only_model: str | None = None
     listed_as: str | None = None
 
 
-# By the name of the type, which is the name of its built-in provider too.
+# By the name of the type, which is the name of its built-in provider too. The first one with a key is the default.
 PROVIDER_TYPES: Mapping[str, ProviderType] = {
     "anthropic": ProviderType(
         "ai_agents.providers.anthropic",
         "AnthropicProvider",
         base_url="https://api.anthropic.com",
-        settings={"api_key": "ANTHROPIC_API_KEY"},
+        settings={"api_key": "ANTHROPIC_API_KEY", "base_url": "ANTHROPIC_BASE_URL"},
+        needs=("api_key",),
+        default_model="claude-sonnet-4-20250514",
     ),
     "openai": ProviderType(
         "ai_agents.providers.openai",
         "OpenAIProvider",
         base_url="https://api.openai.com/v1",
         settings={"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL"},
+        needs=("api_key", "base_url"),
+        default_model="gpt-4o",
     ),
-    "ollama": ProviderType("ai_agents.providers.ollama", "OllamaProvider", base_url="http://localhost:11434"),
+    "ollama": ProviderType(
+        "ai_agents.providers.ollama",
+        "OllamaProvider",
+        base_url="http://localhost:11434",
+        settings={"base_url": "OLLAMA_HOST"},
+        default_model="llama3.1",
+    ),
     "gemini": ProviderType(
         "ai_agents.providers.gemini",
         "GeminiProvider",
         base_url="https://generativelanguage.googleapis.com/v1beta",
-        settings={"api_key": "GEMINI_API_KEY"},
+        settings={"api_key": "GEMINI_API_KEY", "base_url": "GEMINI_BASE_URL"},
+        needs=("api_key",),
+        default_model="gemini-2.5-flash",
         listed_as="google",
     ),
     "echo": ProviderType("ai_agents.providers.echo", "EchoProvider", only_model="echo"),
@@ -60,7 +74,7 @@ PROVIDER_TYPES: Mapping[str, ProviderType] = {
 # What admins make providers of.
 MADE_TYPES = tuple(sorted(name for name, each in PROVIDER_TYPES.items() if each.base_url is not None))
 # These answer no request without a key, at their public address.
-_NEED_KEYS = tuple(name for name, each in PROVIDER_TYPES.items() if "api_key" in each.settings)
+_NEED_KEYS = tuple(name for name, each in PROVIDER_TYPES.items() if "api_key" in each.needs)
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_URL = 2000
 MAX_IN_FILE = 400

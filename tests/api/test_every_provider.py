@@ -9,7 +9,13 @@ from tests.api.live import Live, read_all, serve, text_of
 from tests.api.service import make_agent, make_thread, settings_for
 from tests.fakes.provider_server import FakeProviderServer
 
-MODELS = {"anthropic": "claude-sonnet-4-20250514", "openai": "gpt-4o", "ollama": "llama3.1", "echo": "echo"}
+MODELS = {
+    "anthropic": "claude-sonnet-4-20250514",
+    "openai": "gpt-4o",
+    "ollama": "llama3.1",
+    "gemini": "gemini-3-flash-preview",
+    "echo": "echo",
+}
 
 
 @pytest.fixture
@@ -20,7 +26,7 @@ def database_url(sqlite_url: str) -> str:
 
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeProviderServer]:
-    """A server that speaks the protocols of all three providers, and refuses what they refuse."""
+    """A server that speaks the protocols of all providers, and refuses what they refuse."""
     async with FakeProviderServer() as server:
         yield server
 

@@ -111,6 +111,8 @@ class FakeProviderServer:
             "openai_api_key": "made-up",
             "openai_base_url": self.base_url("openai"),
             "ollama_host": self.base_url("ollama"),
+            "gemini_api_key": "made-up",
+            "gemini_base_url": self.base_url("gemini"),
         }
 
     def script(self, provider: str, answers: Iterable[Answer | Raw]) -> None:
