@@ -3,7 +3,7 @@
 A test compares them with the tables of `store.models`.
 """
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from ai_agents.core.rows import Money, Notice, Problem, Upstream
 from ai_agents.core.types import JsonObject, MessageRole, MessageStatus, RunStatus, StopReason, TokenCounts
@@ -110,10 +110,25 @@ class OfferedTool(TypedDict):
     digest: str
 
 
-class ToolListing(TypedDict):
-    """What an MCP server offered when it was last asked."""
+class LeftOutTool(TypedDict):
+    """A tool of an MCP server that no model can be told of, and why. `name` is the server's, made printable."""
+
+    name: str
+    reason: str
+
+
+class ServerTools(TypedDict):
+    """What an MCP server lists: the tools that it offers, and those that are left out."""
 
     tools: list[OfferedTool]
+    left_out: list[LeftOutTool]
+
+
+class ToolListing(TypedDict):
+    """What an MCP server listed when it was last asked. Older rows do not say what was left out."""
+
+    tools: list[OfferedTool]
+    left_out: NotRequired[list[LeftOutTool]]
     listed_at: str
 
 

@@ -1,6 +1,6 @@
 """Tools that admins made: HTTP calls, and MCP servers with the tools that they offered and those that are approved."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ai_agents.core.exceptions import Conflict, ToolNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.rows import only
-from ai_agents.core.table_rows import OfferedTool, ToolRow
+from ai_agents.core.table_rows import OfferedTool, ServerTools, ToolRow
 from ai_agents.store.models import AdminToolTable
 
 _TOOLS = cast(Table, AdminToolTable.__table__)
@@ -23,7 +23,7 @@ def create_tool(
     type: str,
     spec: Mapping[str, Any],
     sealed_headers: str | None,
-    offered: Sequence[OfferedTool] | None = None,
+    offered: ServerTools | None = None,
 ) -> ToolRow:
     """Write a tool and return its row. The tools that a new server offers are approved with it.
 
@@ -35,8 +35,8 @@ def create_tool(
         "type": type,
         "spec": dict(spec),
         "sealed_headers": sealed_headers,
-        "listing": None if offered is None else {"tools": list(offered), "listed_at": now},
-        "approved": None if offered is None else {tool["name"]: dict(tool) for tool in offered},
+        "listing": None if offered is None else {**offered, "listed_at": now},
+        "approved": None if offered is None else {tool["name"]: dict(tool) for tool in offered["tools"]},
         "version": 1,
         "created_at": now,
         "updated_at": now,
@@ -79,12 +79,12 @@ def save_listing(
     connection: Connection,
     name: str,
     created_at: str,
-    offered: Sequence[OfferedTool],
+    offered: ServerTools,
     *,
     listed_at: str,
     approved: Mapping[str, OfferedTool] | None = None,
 ) -> ToolRow:
-    """Store what a server offered at this time, unless a later listing is stored, and what is newly approved of it.
+    """Store what a server listed at this time, unless a later listing is stored, and what is newly approved of it.
 
     Returns the row. Raises `ToolNotFound`, also if another server has this name now.
     """
@@ -93,11 +93,12 @@ def save_listing(
     if row is None:
         raise ToolNotFound
     known = row["listing"] or {"tools": [], "listed_at": ""}
-    is_news = known["tools"] != list(offered) and known["listed_at"] < listed_at
+    before = {"tools": known["tools"], "left_out": known.get("left_out", [])}
+    is_news = before != offered and known["listed_at"] < listed_at
     if not is_news and approved is None:
         return only(ToolRow, row)
     values = {
-        "listing": {"tools": list(offered), "listed_at": listed_at} if is_news else row["listing"],
+        "listing": {**offered, "listed_at": listed_at} if is_news else row["listing"],
         "approved": row["approved"] if approved is None else {**(row["approved"] or {}), **approved},
         "version": row["version"] + 1,
         "updated_at": utc_now(),

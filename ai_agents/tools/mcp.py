@@ -4,37 +4,30 @@ A model is told only the descriptions that an admin has approved. A tool whose d
 """
 
 import asyncio
-import hashlib
 import logging
-import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 
 from ai_agents.core import json
-from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import is_installed, missing
 from ai_agents.core.json import clean_text
-from ai_agents.core.table_rows import OfferedTool
+from ai_agents.core.table_rows import OfferedTool, ServerTools
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import Tool, ToolError
+from ai_agents.tools.mcp_listing import RawTools, quotable, read_pages, read_tools
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.results import SecretHeaders, clean_value
-from ai_agents.tools.schema import ArgumentsValidator
 
 if TYPE_CHECKING:
     from mcp import Client
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_MAX_TOOLS = 256
-_MAX_DESCRIPTION = 8 * 1024
-_MAX_PAGES = 20
-# All tools that a server lists, with those that cannot be offered: each takes time to check.
-_MAX_LISTED = 4 * _MAX_TOOLS
+T = TypeVar("T")
 _MAX_LISTING_BYTES = 1024 * 1024
 _MAX_ANSWER_BYTES = 20 * 1024 * 1024
 # The SDK parses an answer in one go while everything else waits: ten microseconds or more for each value.
@@ -46,6 +39,9 @@ _SILENCE_S = 60.0
 _CALL_S = 300.0
 _END_SESSION_S = 1.0
 _SESSION = "mcp-session-id"
+_METHODS = frozenset({"tools/list", "tools/call"})
+# Codes under which servers say that they do not know a session, with one word in common.
+_SESSION_CODES = frozenset({-32600, -32000, -32001})
 # The SDK's loggers that log what servers say.
 _LOGGERS = (
     "client",
@@ -56,12 +52,12 @@ _LOGGERS = (
     "mcp.shared.jsonrpc_dispatcher",
     "mcp.shared.tool_name_validation",
 )
-# The longest word of a server that is quoted in a note.
-_MAX_QUOTED = 200
 _ASKS_A_PERSON = "The tool asks for something that only a person can give it, and it cannot ask a person here."
 _exchanging: ContextVar[bool] = ContextVar("ai_agents_exchanging", default=False)
 # Gets a server's name and its new listing.
-OnListing = Callable[[str, Sequence[OfferedTool]], Awaitable[None]]
+OnListing = Callable[[str, ServerTools], Awaitable[None]]
+# What is asked of a connected server.
+Ask = Callable[["Client", httpx2.AsyncClient], Awaitable[T]]
 _log = logging.getLogger(__name__)
 
 
@@ -99,34 +95,40 @@ class McpServer:
         self._asking = asyncio.Lock()
         self.mode = "auto"
 
-    async def list_tools(self) -> list[OfferedTool]:
-        """Return the tools that the server offers now, without those that no model can be told. Raises `ToolError`."""
-        listed: list[Any] = []
+    async def list_tools(self, *, keep: Collection[str] = ()) -> ServerTools:
+        """Return the tools that the server offers now, and those that no model can be told of. Raises `ToolError`.
+
+        Of a long list those named in `keep` are there in any case.
+        """
+
+        raw = RawTools()
+
+        async def ask(client: "Client", _http: httpx2.AsyncClient) -> tuple[list[Any], bool]:
+            return await read_pages(client, raw, keep), client.protocol_version in MODERN_PROTOCOL_VERSIONS
+
         async with self._within(self._list_timeout_s):
-            async with self._connected(_MAX_LISTING_BYTES) as (client, _):
-                cursor: str | None = None
-                for _page in range(_MAX_PAGES):
-                    page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-                    listed += page.tools
-                    cursor = page.next_cursor
-                    if cursor is None or len(listed) > _MAX_LISTED:
-                        break
-            found = await asyncio.to_thread(self._offered, listed)
-        self._listing = {tool["name"]: tool for tool in found}
+            from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+            listed, is_modern = await self._exchange(ask, _MAX_LISTING_BYTES, raw=raw, may_repeat=True)
+            read = partial(read_tools, listed, server=self.name, keep=keep, secrets=self._secrets)
+            found = await asyncio.to_thread(read, checks_headers=is_modern)
+        self._listing = {tool["name"]: tool for tool in found["tools"]}
         self.listed_at = time.monotonic()
         return found
 
-    async def find_current(self, approved: OfferedTool, on_listing: OnListing) -> OfferedTool | None:
+    async def find_current(
+        self, approved: OfferedTool, on_listing: OnListing, *, keep: Collection[str] = ()
+    ) -> OfferedTool | None:
         """Return the tool by a fresh listing; None if it is not offered. One listing is requested at a time.
 
-        `on_listing` gets each new listing. Raises `ToolError`.
+        `on_listing` gets each new listing; `keep` is that of `list_tools`. Raises `ToolError`.
         """
         async with self._asking:
             current = self._listing.get(approved["name"])
             as_approved = current is not None and current["digest"] == approved["digest"]
             # Since this process asked, another may have seen the tool change, and an admin may have approved it.
             if time.monotonic() - self.listed_at > (self._fresh_s if as_approved else self._recheck_s):
-                await on_listing(self.name, await self.list_tools())
+                await on_listing(self.name, await self.list_tools(keep={*keep, approved["name"]}))
         return self._listing.get(approved["name"])
 
     async def call(
@@ -139,12 +141,15 @@ class McpServer:
             from pydantic import TypeAdapter
 
             answers: TypeAdapter[Any] = TypeAdapter(CallToolResult | InputRequiredResult)
-            async with self._connected(_MAX_ANSWER_BYTES) as (client, http):
+            request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
+
+            async def ask(client: "Client", http: httpx2.AsyncClient) -> Any:
                 http.headers.update(mcp_param_headers(x_mcp_header_map(parameters or {}), arguments))
-                request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
                 # The session's own `call_tool` would list the tools again for each answer, and validate the answer
                 # against an output schema that has not been approved.
-                result = await client.session.send_request(request, answers)
+                return await client.session.send_request(request, answers)
+
+            result = await self._exchange(ask, _MAX_ANSWER_BYTES)
             if isinstance(result, InputRequiredResult):
                 raise ToolError(_ASKS_A_PERSON)
             seen = await asyncio.to_thread(lambda: self._secrets.hide_in(clean_value(_to_value(result))))
@@ -152,8 +157,30 @@ class McpServer:
             raise ToolError(seen if isinstance(seen, str) else json.dumps(seen))
         return seen
 
+    async def _exchange(
+        self, ask: "Ask[T]", max_bytes: int, *, raw: RawTools | None = None, may_repeat: bool = False
+    ) -> T:
+        """Return what `ask` returns, and ask once more in a new session if the server forgot the first one.
+
+        A request that is refused for its session with status 404 was not carried out. Other words that say so may be
+        those of a tool: they count only for what `may_repeat`.
+        """
+        session = _Session()
+        try:
+            async with self._connected(session, max_bytes, raw) as connected:
+                return await ask(*connected)
+        except Exception as error:
+            if not (session.is_forgotten or (may_repeat and _tells_of_a_lost_session(error))):
+                raise
+        _log.info("a server forgot its session, a new one begins", extra={"server": self.name})
+        self.mode = "auto"
+        async with self._connected(_Session(), max_bytes, raw) as connected:
+            return await ask(*connected)
+
     @asynccontextmanager
-    async def _connected(self, max_bytes: int) -> "AsyncGenerator[tuple[Client, httpx2.AsyncClient]]":
+    async def _connected(
+        self, session: "_Session", max_bytes: int, raw: RawTools | None
+    ) -> "AsyncGenerator[tuple[Client, httpx2.AsyncClient]]":
         """Connect to the server for one exchange."""
         from mcp import Client
         from mcp.client.streamable_http import streamable_http_client
@@ -162,26 +189,19 @@ class McpServer:
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_may_be_logged)
         _exchanging.set(True)
-        # The session that a server of the older versions keeps until it is told that the session is over.
-        session: dict[str, str] = {}
-
-        async def note_session(response: httpx2.Response) -> None:
-            if _SESSION in response.headers:
-                session[_SESSION] = response.headers[_SESSION]
-
         limits = {"max_bytes": max_bytes, "max_values": _MAX_VALUES}
         http = self._outbound.client(headers=self._headers, timeout_s=_SILENCE_S, **limits)
-        http.event_hooks = {"request": [], "response": [note_session]}
+        http.event_hooks = {"request": [], "response": [session.note]}
         try:
             async with http:
                 try:
                     async with AsyncExitStack() as stack:
                         # To end the session, the SDK would wait for the server's answer, however long that takes.
                         transport = streamable_http_client(self._url, http_client=http, terminate_on_close=False)
-                        client = Client(transport, mode=self.mode, cache=None)
+                        client = Client(transport if raw is None else raw.tap(transport), mode=self.mode, cache=None)
                         async with asyncio.timeout(self._outbound.connect_timeout_s):
                             await stack.enter_async_context(client)
-                        version = session["mcp-protocol-version"] = client.protocol_version
+                        version = session.headers["mcp-protocol-version"] = client.protocol_version
                         self.mode = version if version in MODERN_PROTOCOL_VERSIONS else "legacy"
                         yield client, http
                 finally:
@@ -189,10 +209,10 @@ class McpServer:
         finally:
             _exchanging.set(False)
 
-    async def _end_session(self, http: httpx2.AsyncClient, session: Mapping[str, str]) -> None:
-        if _SESSION in session:
+    async def _end_session(self, http: httpx2.AsyncClient, session: "_Session") -> None:
+        if _SESSION in session.headers and not session.is_forgotten:
             with suppress(httpx2.HTTPError, OSError, ToolError):  # it need not succeed; TimeoutError is an OSError
-                async with asyncio.timeout(_END_SESSION_S), http.stream("DELETE", self._url, headers=session):
+                async with asyncio.timeout(_END_SESSION_S), http.stream("DELETE", self._url, headers=session.headers):
                     pass
 
     @asynccontextmanager
@@ -210,48 +230,42 @@ class McpServer:
                 raise
             raise ToolError(self._secrets.hide(str(explained))[:_MAX_ERROR_CHARACTERS]) from error
 
-    def _offered(self, listed: Sequence[Any]) -> list[OfferedTool]:
-        """Return the tools of a listing that a model can be told. Raises `ToolError` if the listing is too long."""
-        found: dict[str, OfferedTool] = {}
-        size, refused, why = 0, 0, ""
-        for tool in listed[:_MAX_LISTED]:
-            try:
-                described = self._described(tool)
-            except (InvalidRequest, TypeError) as error:
-                refused, why = refused + 1, str(error)
-                continue
-            size += len(json.dumps(described))
-            found.setdefault(described["name"], described)
-            if size > _MAX_LISTING_BYTES:
-                break
-        if refused:
-            facts = {"server": self.name, "tools": refused, "reason": why}
-            _log.warning("some tools of a server cannot be offered", extra=facts)
-        if size > _MAX_LISTING_BYTES or len(listed) > _MAX_LISTED:
-            raise ToolError(f"The server {self.name} lists more tools than can be read.")
-        return list(found.values())[:_MAX_TOOLS]
 
-    def _described(self, tool: Any) -> OfferedTool:
-        """Return one tool of a listing. Raises `InvalidRequest` or TypeError if no model can be told of it."""
-        if not _NAME.fullmatch(tool.name) or len(tool.description or "") > _MAX_DESCRIPTION:
-            raise InvalidRequest("Its name is not valid, or its description is too long.")
-        ArgumentsValidator(tool.input_schema)
-        said = tool.model_dump(mode="json", by_alias=True, exclude={"meta", "icons"}, exclude_none=True)
-        digest = hashlib.sha256(json.dumps_sorted(said).encode()).hexdigest()
-        description = self._secrets.hide(clean_text(tool.description or ""))
-        parameters = self._secrets.hide_in(tool.input_schema)
-        return {"name": tool.name, "description": description, "parameters": parameters, "digest": digest}
+class _Session:
+    """The session that a server of the older versions keeps until it is told that the session is over.
+
+    `is_forgotten` says that the server did not know it any more when it was asked for its tools, or to call one.
+    """
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.is_forgotten = False
+
+    async def note(self, response: httpx2.Response) -> None:
+        """Look at an answer's status and headers."""
+        if _SESSION in response.headers:
+            self.headers[_SESSION] = response.headers[_SESSION]
+        request = response.request
+        if response.status_code == 404 and request.method == "POST" and _SESSION in request.headers:
+            asked = json.loads(request.content)
+            self.is_forgotten |= isinstance(asked, dict) and asked.get("method") in _METHODS
 
 
 class McpTool(Tool):
-    """A server's tool as an admin has approved it. `on_listing` gets each listing that a call requests."""
+    """A server's tool as an admin has approved it.
 
-    def __init__(self, server: McpServer, approved: OfferedTool, on_listing: OnListing) -> None:
+    `on_listing` gets each listing that a call requests; `keep` names all approved tools of the server.
+    """
+
+    def __init__(
+        self, server: McpServer, approved: OfferedTool, on_listing: OnListing, *, keep: Collection[str] = ()
+    ) -> None:
         self.name = f"{server.name}/{approved['name']}"
         self.description = approved["description"]
         self._server = server
         self._approved = approved
         self._on_listing = on_listing
+        self._keep = keep
 
     def get_definition(self) -> ToolDefinition:
         """Return the approved definition, not what the server says now."""
@@ -259,7 +273,7 @@ class McpTool(Tool):
 
     async def execute(self, /, **arguments: Any) -> Any:
         """Return the server's answer. Raises `ToolError`, also if the tool has changed since it was approved."""
-        current = await self._server.find_current(self._approved, self._on_listing)
+        current = await self._server.find_current(self._approved, self._on_listing, keep=self._keep)
         if current is None:
             raise ToolError("The server does not offer this tool any more.")
         if current["digest"] != self._approved["digest"]:
@@ -294,6 +308,13 @@ def _explain(server: str, error: BaseException) -> BaseException:
     return ToolError(f"The server {server} could not be reached ({type(leaves[0]).__name__}).")
 
 
+def _tells_of_a_lost_session(error: Exception) -> bool:
+    from mcp.shared.exceptions import MCPError
+
+    told = [leaf.error for leaf in _leaves(error) if isinstance(leaf, MCPError)]
+    return any(each.code in _SESSION_CODES and "session" in each.message.lower() for each in told)
+
+
 def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for each in error.exceptions for leaf in _leaves(each)]
@@ -316,16 +337,11 @@ def _text(block: Any) -> str:
         case "text":
             return str(block.text)
         case "image" | "audio":
-            return f"[{_quotable(block.mime_type)}, about {len(block.data) * 3 // 4} bytes, not shown]"
+            return f"[{quotable(block.mime_type)}, about {len(block.data) * 3 // 4} bytes, not shown]"
         case "resource":
             text = getattr(block.resource, "text", None)
-            return str(text) if text is not None else f"[a file, {_quotable(block.resource.uri)}, not shown]"
+            return str(text) if text is not None else f"[a file, {quotable(block.resource.uri)}, not shown]"
         case "resource_link":
-            return f"[a link: {_quotable(block.uri)}]"
+            return f"[a link: {quotable(block.uri)}]"
         case kind:
-            return f"[{_quotable(kind)}, not shown]"
-
-
-def _quotable(said: Any) -> str:
-    """Return a server's word for use in a note of ours. It can end neither the note nor the line."""
-    return "".join("." if letter in "[]" or not letter.isprintable() else letter for letter in str(said)[:_MAX_QUOTED])
+            return f"[{quotable(kind)}, not shown]"

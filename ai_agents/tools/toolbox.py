@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest
 from ai_agents.core.ids import utc_now
-from ai_agents.core.table_rows import OfferedTool, ToolRow
+from ai_agents.core.table_rows import OfferedTool, ServerTools, ToolRow
 from ai_agents.core.types import JsonObject
 from ai_agents.store.database import Database
 from ai_agents.store.sealing import SealBroken, Sealer
@@ -32,7 +32,7 @@ from ai_agents.tools.registry import (
     prepare_tool,
 )
 
-ToolStatus = Literal["on", "changed", "unapproved", "gone"]
+ToolStatus = Literal["on", "changed", "unapproved", "gone", "left_out"]
 # When a cache is full it is emptied, and its objects are built again when they are needed.
 _MAX_CACHED = 512
 _log = logging.getLogger(__name__)
@@ -40,7 +40,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ListedTool:
-    """A tool as `GET /tools` lists it. `offered` is what its server says of it now, if that was not approved."""
+    """A tool as `GET /tools` lists it. `offered` is what its server says of it now, if that was not approved.
+
+    `reason` says why what the server says of it is left out, or a part of that.
+    """
 
     name: str
     type: Literal["python", "http", "mcp"]
@@ -50,6 +53,7 @@ class ListedTool:
     url: str | None = None
     digest: str | None = None
     offered: OfferedTool | None = None
+    reason: str | None = None
 
 
 class Toolbox:
@@ -138,14 +142,15 @@ class Toolbox:
         server = self.server(row["name"], row["spec"]["url"], row["sealed_headers"])
         offered = {tool["name"]: tool["digest"] for tool in (row["listing"]["tools"] if row["listing"] else ())}
         tools = {}
+        keep = frozenset(row["approved"] or ())
         for name, approved in sorted((row["approved"] or {}).items()):
             # A tool that was missing from the last listing may be back: its server is asked before the call.
             if offered.get(name, approved["digest"]) == approved["digest"]:
-                tool = McpTool(server, approved, partial(self._keep_listing, row["created_at"]))
+                tool = McpTool(server, approved, partial(self._keep_listing, row["created_at"]), keep=keep)
                 tools[tool.name] = prepare_tool(tool)
         return tools
 
-    async def _keep_listing(self, created_at: str, name: str, listing: Sequence[OfferedTool]) -> None:
+    async def _keep_listing(self, created_at: str, name: str, listing: ServerTools) -> None:
         save = partial(save_listing, name=name, created_at=created_at, offered=listing, listed_at=utc_now())
         try:
             await self._database.write(save)
@@ -159,20 +164,29 @@ def list_row(row: ToolRow) -> list[ListedTool]:
     if row["type"] == "http":
         return [ListedTool(row["name"], "http", row["spec"]["description"], row["spec"]["parameters"], url=url)]
     approved = row["approved"] or {}
-    offered = {tool["name"]: tool for tool in (row["listing"]["tools"] if row["listing"] else ())}
-    names = sorted({*approved, *offered})
-    return [_list_remote(f"{row['name']}/{name}", url, approved.get(name), offered.get(name)) for name in names]
+    listing = row["listing"]
+    offered = {tool["name"]: tool for tool in (listing["tools"] if listing else ())}
+    left_out = {each["name"]: each["reason"] for each in reversed(listing.get("left_out", ()) if listing else ())}
+    names = sorted({*approved, *offered, *left_out})
+    return [
+        _list_remote(f"{row['name']}/{name}", url, approved.get(name), offered.get(name), left_out.get(name))
+        for name in names
+    ]
 
 
-def _list_remote(name: str, url: str, approved: OfferedTool | None, offered: OfferedTool | None) -> ListedTool:
+def _list_remote(
+    name: str, url: str, approved: OfferedTool | None, offered: OfferedTool | None, reason: str | None
+) -> ListedTool:
     status: ToolStatus = "on"
-    if approved is None:
+    if offered is None:
+        status = "gone" if reason is None else "left_out"
+    elif approved is None:
         status = "unapproved"
-    elif offered is None:
-        status = "gone"
     elif approved["digest"] != offered["digest"]:
         status = "changed"
     shown = approved or offered
-    assert shown is not None  # noqa: S101  # the name comes from one of the two
+    if shown is None:
+        return ListedTool(name, "mcp", "", {}, status, url, reason=reason)
     news = offered if status == "changed" else None
-    return ListedTool(name, "mcp", shown["description"], shown["parameters"], status, url, shown["digest"], news)
+    described, digest = (shown["description"], shown["parameters"]), shown["digest"]
+    return ListedTool(name, "mcp", *described, status, url, digest, news, reason)

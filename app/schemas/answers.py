@@ -271,20 +271,22 @@ class OfferedToolRead(Read, title="OfferedTool"):
 
 
 class ToolRead(Read):
-    """A tool that agents may name. Only admins see the last three fields."""
+    """A tool that agents may name. Only admins see the last four fields."""
 
     name: str
     type: Literal["python", "http", "mcp"]
     description: str
     parameters: dict[str, Any] = Field(description="A JSON Schema.")
-    status: Literal["on", "changed", "unapproved", "gone"] = Field(
-        description="`changed`, `unapproved`, `gone`: the MCP server changed the tool, added it, or offers it no more."
+    status: Literal["on", "changed", "unapproved", "gone", "left_out"] = Field(
+        description="`changed`, `unapproved`, `gone`: the MCP server changed the tool, added it, or offers it no more. "
+        "`left_out`: the server describes it in a way that no model can be told; `reason` says why."
     )
     url: str | None = Field(None, description="The address of a tool or server that an admin made.")
     digest: str | None = Field(None, description="A hash of all that the server says about the tool.")
     offered: OfferedToolRead | None = Field(
         None, description="The tool as the server offers it now, if that has changed."
     )
+    reason: str | None = Field(None, description="Why what the server says of it is left out, or a part of that.")
 
 
 ToolPage = _page("ToolPage", ToolRead, "All tools, by name.", most=None)

@@ -1,6 +1,6 @@
 """The tools that agents may name. Admins make, approve and delete them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from functools import partial
 from ipaddress import ip_address
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ai_agents.core.exceptions import Conflict, InvalidRequest
 from ai_agents.core.headers import check_headers
 from ai_agents.core.ids import utc_now
-from ai_agents.core.table_rows import OfferedTool
+from ai_agents.core.table_rows import ServerTools
 from ai_agents.core.types import JsonObject
 from ai_agents.store import tools
 from ai_agents.store.sealing import SealBroken
@@ -24,7 +24,7 @@ from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, Cre
 from app.services.identity import Principal, require_admin
 from app.services.repeats import create_once, is_repeated
 
-_ADMIN_FIELDS = ("url", "digest", "offered")
+_ADMIN_FIELDS = ("url", "digest", "offered", "reason")
 _ADMINS_ONLY = "Only an admin makes, approves and deletes tools."
 
 
@@ -49,7 +49,7 @@ async def create_tool(
     is_new = key is None or not await is_repeated(container, user, key)
     offered = None
     if isinstance(made, CreateMcpServer):
-        offered = await _list_offered(container.tools.server(made.name, made.url, sealed)) if is_new else []
+        offered = await _list_offered(container.tools.server(made.name, made.url, sealed)) if is_new else None
 
     async def create() -> JsonObject:
         row = await container.conn.database.write(
@@ -75,9 +75,9 @@ async def approve_tools(container: Container, user: Principal, name: str, body: 
         server = container.tools.server(name, row["spec"]["url"], row["sealed_headers"])
     except SealBroken as error:
         raise Conflict("Its headers cannot be opened with this encryption key: it has to be made again.") from error
-    listing = await _list_offered(server)
+    listing = await _list_offered(server, keep={*(row["approved"] or ()), *(tool.name for tool in body.tools)})
     listed_at = utc_now()
-    offered = {tool["name"]: tool for tool in listing}
+    offered = {tool["name"]: tool for tool in listing["tools"]}
     approved = {}
     for tool in body.tools:
         now = offered.get(tool.name)
@@ -88,7 +88,7 @@ async def approve_tools(container: Container, user: Principal, name: str, body: 
         tools.save_listing,
         name=name,
         created_at=row["created_at"],
-        offered=list(offered.values()),
+        offered=listing,
         listed_at=listed_at,
         approved=approved,
     )
@@ -121,9 +121,9 @@ async def _check_spec(container: Container, made: CreateHttpTool | CreateMcpServ
         raise InvalidRequest(str(error), loc=("url",)) from error
 
 
-async def _list_offered(server: McpServer) -> Sequence[OfferedTool]:
+async def _list_offered(server: McpServer, *, keep: Collection[str] = ()) -> ServerTools:
     try:
-        return await server.list_tools()
+        return await server.list_tools(keep=keep)
     except ToolError as error:
         raise InvalidRequest(str(error), loc=("url",)) from error
 

@@ -282,6 +282,39 @@ async def test_a_changed_tool_is_off_until_it_is_approved_again(service: Service
     assert not (await use(service, alice, tools, "shop/lookup", article="pen"))["is_error"]
 
 
+async def test_an_odd_tool_is_left_out_and_an_admin_sees_why(service: Service, http: HttpServer) -> None:
+    admin, alice = await service.admin(), await service.user("alice")
+    wire = McpWire(http)
+    wire.lists(TOOL, TOOL | {"name": "odd", "inputSchema": {}}, {"name": 7})
+    made = await admin.post("/tools", json={"type": "mcp", "name": "bank", "url": http.url("/mcp")})
+    assert made.status_code == 201, made.text
+
+    def statuses(response: httpx.Response) -> dict[str, Any]:
+        return {
+            tool["name"]: (tool["status"], tool.get("reason"))
+            for tool in response.json()["data"]
+            if tool["name"].startswith("bank/")
+        }
+
+    shapeless = "Its name is not 1 to 64 letters, digits, `_`, `.` or `-`."
+    left_out = {
+        "bank/7": ("left_out", shapeless),
+        "bank/odd": ("left_out", 'The schema of the tool\'s parameters is not of type "object".'),
+    }
+    assert statuses(made) == {"bank/pay": ("on", None)} | left_out
+    assert statuses(await admin.get("/tools")) == statuses(made)
+    assert statuses(await alice.get("/tools")) == {"bank/pay": ("on", None)}
+    assert (await use(service, alice, ["bank/*"], "bank/pay"))["result"] == "paid"
+    # One that was approved and becomes odd is off, and the others work.
+    wire.lists(TOOL | {"annotations": "none"}, TOOL | {"name": "odd"})
+    service.container.tools.server("bank", http.url("/mcp"), None).listed_at = float("-inf")
+    assert (await use(service, alice, ["bank/*"], "bank/pay"))["is_error"]
+    now = statuses(await admin.get("/tools"))
+    assert now["bank/odd"] == ("unapproved", None)
+    assert now["bank/pay"][0] == "left_out"
+    assert now["bank/pay"][1].startswith("Its annotations cannot be read")
+
+
 async def test_only_tools_of_an_existing_server_can_be_approved(service: Service, http: HttpServer) -> None:
     admin = await service.admin()
     await admin.post("/tools", json=order_tool(http))

@@ -15,7 +15,8 @@ TOOL: dict[str, Any] = {"name": "pay", "description": "Pays.", "inputSchema": {"
 
 class McpWire:
     """Speaks MCP on `/mcp` of a server. `listing` and `result` give what is answered to a listing and to a call: a
-    result, `{"error": …}`, or None for silence. `methods` is what was asked for.
+    result, `{"error": …}`, or None for silence. `refuse` may answer a request with bytes of its own instead.
+    `methods` is what was asked for, `params` with what parameters.
     """
 
     def __init__(self, http: HttpServer, *, version: str = MODERN) -> None:
@@ -23,6 +24,8 @@ class McpWire:
         self.methods: list[str] = []
         self.listing: Give = lambda _params: {"tools": [TOOL]}
         self.result: Give = lambda _params: {"content": [{"type": "text", "text": "paid"}]}
+        self.params: list[dict[str, Any]] = []
+        self.refuse: Callable[[str], bytes | None] = lambda _method: None
         self.on_delete: Callable[[asyncio.StreamWriter], Any] | None = None
         http.on("/mcp", self._answer)
 
@@ -38,6 +41,10 @@ class McpWire:
             return
         message = json.loads(asked.body)
         self.methods.append(message["method"])
+        self.params.append(message.get("params") or {})
+        if (refusal := self.refuse(message["method"])) is not None:
+            writer.write(refusal)
+            return
         if "id" not in message:
             writer.write(reply(status="202 Accepted"))
             return

@@ -4,13 +4,13 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError as McpToolError
 
-from ai_agents.core.table_rows import OfferedTool
+from ai_agents.core.table_rows import OfferedTool, ServerTools
 from ai_agents.core.types import ToolCallPart
 from ai_agents.tools.base import ToolContext, ToolError
 from ai_agents.tools.executor import ToolExecutor
@@ -44,7 +44,7 @@ def server_of(fake: McpFake, **options: Any) -> McpServer:
     return server_at(fake.url, fake.host, **options)
 
 
-async def ignore(_name: str, _listing: Sequence[OfferedTool]) -> None:
+async def ignore(_name: str, _listing: ServerTools) -> None:
     """The listing is not stored."""
 
 
@@ -55,15 +55,15 @@ def remaining_tasks(before: set[asyncio.Task[Any]]) -> list[str]:
 
 
 async def approved(fake: McpFake, name: str = "lookup") -> OfferedTool:
-    return next(tool for tool in await server_of(fake).list_tools() if tool["name"] == name)
+    return next(tool for tool in (await server_of(fake).list_tools())["tools"] if tool["name"] == name)
 
 
 async def test_tools_are_listed_as_the_server_describes_them(fake: McpFake) -> None:
-    tools = {tool["name"]: tool for tool in await server_of(fake).list_tools()}
+    tools = {tool["name"]: tool for tool in (await server_of(fake).list_tools())["tools"]}
     assert set(tools) == {"lookup", "long", "fail", "hang"}
     assert tools["lookup"]["description"] == "Looks an article up."
     assert tools["lookup"]["parameters"]["required"] == ["article"]
-    again = {tool["name"]: tool["digest"] for tool in await server_of(fake).list_tools()}
+    again = {tool["name"]: tool["digest"] for tool in (await server_of(fake).list_tools())["tools"]}
     assert again == {name: tool["digest"] for name, tool in tools.items()}
 
 
@@ -78,9 +78,9 @@ async def test_a_tool_is_called_with_the_servers_secret_alone(fake: McpFake) -> 
 
 
 async def test_concurrent_calls_share_one_listing(fake: McpFake) -> None:
-    listings: list[Sequence[OfferedTool]] = []
+    listings: list[ServerTools] = []
 
-    async def keep(_name: str, listing: Sequence[OfferedTool]) -> None:
+    async def keep(_name: str, listing: ServerTools) -> None:
         listings.append(listing)
 
     tool = McpTool(server_of(fake), await approved(fake), keep)
@@ -92,7 +92,7 @@ async def test_concurrent_calls_share_one_listing(fake: McpFake) -> None:
 async def test_servers_of_older_versions_are_supported(fake: McpFake) -> None:
     server = server_of(fake)
     server.mode = "legacy"
-    assert len(await server.list_tools()) == 4
+    assert len((await server.list_tools())["tools"]) == 4
     assert await server.call("lookup", {"article": "pen"}) == {"article": "pen", "price": 7}
     assert server.mode == "legacy"
 
@@ -232,7 +232,12 @@ async def test_unusable_tools_are_left_out_and_logged(fake: McpFake, caplog: pyt
     fake.mcp.add_tool(plain, name="a" * 65, description="Its name is too long.")
     fake.mcp.add_tool(plain, name="wordy", description="w" * 9000)
     with caplog.at_level(logging.WARNING, "ai_agents.tools.mcp"):
-        assert {tool["name"] for tool in await server_of(fake).list_tools()} == {"lookup", "long", "fail", "hang"}
+        assert {tool["name"] for tool in (await server_of(fake).list_tools())["tools"]} == {
+            "lookup",
+            "long",
+            "fail",
+            "hang",
+        }
     (told,) = caplog.records
     assert vars(told)["tools"] == 2
 

@@ -40,7 +40,7 @@ def new_server(http: HttpServer, **options: Any) -> McpServer:
 
 async def approve(server: McpServer) -> McpTool:
     """Approve the one tool as it is now."""
-    (offered,) = await server.list_tools()
+    (offered,) = (await server.list_tools())["tools"]
     return McpTool(server, offered, ignore)
 
 
@@ -92,21 +92,15 @@ async def test_a_slow_answer_to_the_end_of_a_session_delays_no_call(http: HttpSe
 @pytest.mark.parametrize(
     "tools",
     [
-        [TOOL | {"name": f"t{number}"} for number in range(20_000)], [TOOL] * 1_100,
+        [TOOL | {"name": f"t{number}"} for number in range(20_000)],
         [TOOL | {"description": "x" * 2_000_000}],
     ],
-    ids=["many", "all_alike", "wordy"],
+    ids=["many", "wordy"],
 )  # fmt: skip
 async def test_an_endless_listing_is_refused(wire: McpWire, server: McpServer, tools: list[Any]) -> None:
     wire.lists(*tools)
     with pytest.raises(ToolError, match="than can be read"):
         await server.list_tools()
-
-
-async def test_endless_pages_of_a_listing_are_not_followed(wire: McpWire, server: McpServer) -> None:
-    wire.listing = lambda _params: {"tools": [TOOL], "nextCursor": "again"}
-    assert [tool["name"] for tool in await server.list_tools()] == ["pay"]
-    assert wire.methods.count("tools/list") == 20
 
 
 async def test_an_answer_of_too_many_values_is_refused_before_it_is_parsed(wire: McpWire, server: McpServer) -> None:
@@ -139,7 +133,7 @@ async def test_an_approval_in_another_process_counts_at_once(wire: McpWire, http
     server = new_server(http, recheck_s=0)
     old = await approve(server)
     wire.lists(TOOL | {"description": "Pays twice."})
-    (approved,) = await new_server(http).list_tools()
+    (approved,) = (await new_server(http).list_tools())["tools"]
     tool = McpTool(server, approved, ignore)
     assert await tool.execute() == "paid"
     with pytest.raises(ToolError, match="changed since it was approved"):
@@ -152,7 +146,7 @@ async def test_no_answer_has_the_secret(wire: McpWire, server: McpServer, caplog
     )
     seen: list[str] = []
     with caplog.at_level(logging.DEBUG):
-        (tool,) = await server.list_tools()
+        (tool,) = (await server.list_tools())["tools"]
         seen.append(repr(tool))
         for result in (
             {"content": [], "structuredContent": {KEY: [KEY]}},
