@@ -113,7 +113,7 @@ async def read_pages(client: "Client", raw: RawTools, keep: Collection[str]) -> 
     Pages are followed for as long as there is room, or a tool named in `keep` has not been found.
     """
     read: list[Any] = []
-    missing, seen = set(keep), set[str]()
+    missing, seen = set(keep), set[str | None]()
     is_whole, is_last, cursor = True, False, None
     for _page in range(_MAX_PAGES):
         page = await client.list_tools(cursor=cursor, cache_mode="bypass")
