@@ -27,7 +27,8 @@ class AnthropicProvider(HTTPProvider):
     name = NAME
 
     def capabilities(self, model: str) -> Capabilities:
-        return Capabilities(files=anthropic_files(model))
+        quirks = self.endpoint(model).quirks
+        return Capabilities(files=anthropic_files(model, quirks), context_window=quirks.context_window)
 
     def _build(self) -> ProviderTransport:
         require("anthropic")

@@ -3,10 +3,10 @@
 Sources, read 2026-11-22: https://platform.claude.com/docs/en/api/messages and …/build-with-claude/streaming.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
+from ai_agents.core.rows import Notice
 from ai_agents.core.types import (
     FilePart,
     JsonObject,
@@ -14,16 +14,13 @@ from ai_agents.core.types import (
     ModelRequest,
     ModelSettings,
     ReasoningPart,
-    StopReason,
     ToolCallPart,
-    Usage,
 )
-from ai_agents.providers.anthropic_models import AnthropicFacts, anthropic_facts
-from ai_agents.providers.assembly import parse_arguments, raw_arguments
-from ai_agents.providers.errors import error_from_wire, truncated
+from ai_agents.providers.anthropic_models import AnthropicFacts, anthropic_facts, anthropic_files
+from ai_agents.providers.anthropic_stream import SERVER_CALLS, AnthropicParser
 from ai_agents.providers.files import document_name, encoded, sent_as
-from ai_agents.providers.lines import clean_json
-from ai_agents.providers.quirks import Endpoint
+from ai_agents.providers.left_out import images_left_out, left_out_for, setting_left_out
+from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
     ToolNames,
@@ -32,35 +29,40 @@ from ai_agents.providers.rendering import (
     tool_calls_of,
     tool_results_of,
     visible_texts,
+    without_none,
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import narrowed, schema_instruction
-from ai_agents.providers.wire_format import WireFormat
+from ai_agents.providers.wire_format import Remedy, WireFormat, drop
 
-# Calls of tools that the provider runs itself. Their results are blocks of the same response.
-SERVER_CALLS = frozenset({"server_tool_use", "mcp_tool_use"})
 # The API version that the SDK sends no longer has `temperature` and `top_p`. The version before it takes them for the
 # models that ever did: https://platform.claude.com/docs/en/api/migration-2026-10-21
 SAMPLING_API_VERSION = "2023-06-01"
+THINKING = frozenset({"thinking", "redacted_thinking"})
 # Marks the end of a prefix that the provider's cache keeps. In the request itself it stands for the last block.
 CACHE = {"type": "ephemeral"}
 _MIN_BUDGET = 1024
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 16384}
-# How often a paused answer is continued: https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools
-MAX_PAUSES = 8
-_STOP_REASONS: dict[str, StopReason] = {
-    "end_turn": "end",
-    "tool_use": "tool_use",
-    "max_tokens": "max_tokens",
-    "stop_sequence": "stop_sequence",
-    "refusal": "refusal",
-    "pause_turn": "pause",
-    "model_context_window_exceeded": "context_exceeded",
-}
+# A cache entry is found within 20 blocks before a mark, and a turn with many calls adds more:
+# https://platform.claude.com/docs/en/build-with-claude/prompt-caching, read 2026-11-30. Some less, since the API may
+# count other blocks than ours.
+_LOOKBACK = 15
+
+
+def _ask_in_words(payload: JsonObject) -> Quirks | None:
+    return Quirks(schema="instructed") if "format" in payload.get("output_config", {}) else None
 
 
 class AnthropicMessages(WireFormat):
     """The Messages API."""
+
+    # Gateways and clouds that know neither marks nor formats: https://github.com/earendil-works/pi/issues/7938,
+    # https://github.com/MiniMax-AI/MiniMax-M2.7/issues/17, read 2026-11-30.
+    remedies: ClassVar[Mapping[str, Remedy]] = {
+        "cache_control": drop("cache_control", Quirks(cache_control=False)),
+        "output_config": _ask_in_words,
+        "output_format": _ask_in_words,
+    }
 
     def path(self, request: ModelRequest) -> str:
         return "/v1/messages"
@@ -74,13 +76,18 @@ class AnthropicMessages(WireFormat):
 
     def parser(
         self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
-    ) -> "AnthropicParser":
+    ) -> AnthropicParser:
         return AnthropicParser(request, endpoint, before=before if isinstance(before, AnthropicParser) else None)
+
+    def left_out(self, request: ModelRequest, endpoint: Endpoint) -> Sequence[Notice]:
+        facts = anthropic_facts(request.model, endpoint.quirks)
+        found = _settings_left_out(request, facts)
+        return [*found, *images_left_out(request, anthropic_files(request.model, endpoint.quirks))]
 
 
 def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the messages only grow."""
-    facts = anthropic_facts(request.model)
+    facts = anthropic_facts(request.model, endpoint.quirks)
     settings = request.settings
     names = ToolNames(request.tools)
     messages = _messages_to_wire(request, names, endpoint)
@@ -88,11 +95,14 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     payload: JsonObject = {"model": request.model, "max_tokens": max_tokens, "stream": True}
     if facts.caching:
         payload["cache_control"] = CACHE
-    if stop := [text for text in settings.stop if text.strip()]:
+        _mark_last_request(messages)
+    stop = [text for text in settings.stop if text.strip()]
+    if stop and facts.stop:
         payload["stop_sequences"] = stop
     payload |= _reasoning_to_wire(request, facts, messages)
-    if facts.sampling and payload.get("thinking", {}).get("type") not in {"enabled", "adaptive"}:
-        payload |= _settings_to_wire(settings)
+    payload |= _settings_to_wire(
+        settings, facts, thinks=payload.get("thinking", {}).get("type") in {"enabled", "adaptive"}
+    )
     system = request.system
     if request.output_schema is not None:
         schema = narrowed(request.output_schema) if facts.schema else None
@@ -108,15 +118,20 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     return payload | {"messages": messages}
 
 
-def _settings_to_wire(settings: ModelSettings) -> JsonObject:
-    """`temperature` or `top_p`: several models refuse both together. Their scale ends at 1."""
-    if settings.temperature is not None:
-        return {"temperature": min(1.0, settings.temperature)}
-    return {} if settings.top_p is None else {"top_p": settings.top_p}
+def _settings_to_wire(settings: ModelSettings, facts: AnthropicFacts, *, thinks: bool) -> JsonObject:
+    """The sampling. Claude takes `temperature` or `top_p`, on a scale that ends at 1, and neither while it thinks."""
+    if not facts.sampling or (facts.signs and thinks):
+        return {}
+    asked = {"temperature": settings.temperature, "top_p": settings.top_p}
+    if facts.signs and settings.temperature is not None:
+        asked = {"temperature": min(1.0, settings.temperature)}
+    return without_none(asked)
 
 
 def _reasoning_to_wire(request: ModelRequest, facts: AnthropicFacts, messages: list[JsonObject]) -> JsonObject:
     effort = request.settings.reasoning
+    if facts.needs_thinking and _calls_without_thinking(messages):
+        return {"thinking": {"type": "disabled"}}
     if effort is None or facts.thinking == "none":
         return {}
     if effort == "none":
@@ -125,19 +140,50 @@ def _reasoning_to_wire(request: ModelRequest, facts: AnthropicFacts, messages: l
         return {} if facts.off == "omit" else {"thinking": {"type": facts.off}}
     if facts.thinking == "adaptive":
         return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": effort}}
-    return _budget_to_wire(request, facts, _BUDGETS[effort], messages)
+    return _budget_to_wire(request.settings, facts, messages)
 
 
-def _budget_to_wire(
-    request: ModelRequest, facts: AnthropicFacts, budget: int, messages: list[JsonObject]
-) -> JsonObject:
+def _budget_to_wire(settings: ModelSettings, facts: AnthropicFacts, messages: list[JsonObject]) -> JsonObject:
     answers_tools = messages[-1]["content"][0]["type"] == "tool_result"
-    if answers_tools and messages[-2]["content"][0]["type"] not in {"thinking", "redacted_thinking"}:
+    if answers_tools and messages[-2]["content"][0]["type"] not in THINKING:
         return {}  # the API refuses thinking in a turn that did not begin with it
-    if request.settings.max_tokens is None:
-        return {"max_tokens": facts.max_tokens + budget, "thinking": {"type": "enabled", "budget_tokens": budget}}
-    budget = min(budget, request.settings.max_tokens // 2)
-    return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= _MIN_BUDGET else {}
+    budget = _budget_of(settings)
+    if budget is None:
+        return {}
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": budget}}
+    return thinking if settings.max_tokens else {"max_tokens": facts.max_tokens + budget} | thinking
+
+
+def _budget_of(settings: ModelSettings) -> int | None:
+    """The tokens for the thinking that is asked for; None where the limit leaves too little room for it."""
+    budget = _BUDGETS.get(settings.reasoning or "none", 0)
+    if settings.max_tokens is not None:
+        budget = min(budget, settings.max_tokens // 2)
+    return budget if budget >= _MIN_BUDGET else None
+
+
+def _settings_left_out(request: ModelRequest, facts: AnthropicFacts) -> Iterator[Notice]:
+    settings, model = request.settings, request.model
+    asked = settings.reasoning not in {None, "none"}
+    fits = facts.thinking == "adaptive" or _budget_of(settings) is not None
+    if asked and facts.thinking == "none":
+        yield setting_left_out("reasoning", model, "reasoning")
+    elif asked and not fits:
+        yield left_out_for("reasoning", f"max_tokens leaves less than the {_MIN_BUDGET} tokens that thinking takes.")
+    thinks = asked and facts.thinking != "none" and fits and facts.signs
+    for name, value in (("temperature", settings.temperature), ("top_p", settings.top_p)):
+        if value is None:
+            continue
+        if not facts.sampling:
+            yield setting_left_out(name, model, "sampling")
+        elif thinks:
+            yield left_out_for(name, f"{model} does not take it while it thinks.")
+        elif name == "top_p" and settings.temperature is not None and facts.signs:
+            yield left_out_for(name, f"{model} does not take it beside temperature.")
+    if settings.stop and not facts.stop:
+        yield setting_left_out("stop", model, "stop")
+    elif not all(text.strip() for text in settings.stop):
+        yield left_out_for("stop", "The API does not take a stop sequence of nothing but white space.")
 
 
 def _tools_to_wire(request: ModelRequest, names: ToolNames, facts: AnthropicFacts) -> JsonObject:
@@ -153,6 +199,19 @@ def _tools_to_wire(request: ModelRequest, names: ToolNames, facts: AnthropicFact
     used = dict.fromkeys(names.to_wire(call.name) for message in request.messages for call in tool_calls_of(message))
     gone = {"description": "Not available any more.", "input_schema": {"type": "object"}}
     return {"tools": [{"name": name} | gone for name in used], "tool_choice": {"type": "none"}} if used else {}
+
+
+def _mark_last_request(messages: list[JsonObject]) -> None:
+    """Mark the end of the last request, where this one has added more than a cache entry is searched through."""
+    end = len(messages) - (3 if messages[-1]["role"] == "user" else 2)
+    if end >= 0 and sum(len(message["content"]) for message in messages[end + 1 :]) > _LOOKBACK:
+        content = messages[end]["content"]
+        content[-1] = content[-1] | {"cache_control": CACHE}
+
+
+def _calls_without_thinking(messages: list[JsonObject]) -> bool:
+    kinds = [{block["type"] for block in message["content"]} for message in messages]
+    return any("tool_use" in each and not each & THINKING for each in kinds)
 
 
 def _messages_to_wire(request: ModelRequest, names: ToolNames, endpoint: Endpoint) -> list[JsonObject]:
@@ -200,13 +259,14 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, 
                 blocks.append(file)
             case _:
                 blocks += [{"type": "text", "text": text} for text in visible_texts([part])]
-    return blocks if any(block["type"] not in {"thinking", "redacted_thinking"} for block in blocks) else []
+    return blocks if any(block["type"] not in THINKING for block in blocks) else []
 
 
 def _reasoning_part_to_wire(part: ReasoningPart, provider: str, model: str) -> list[JsonObject]:
     """The block of a reasoning part, if this model made it: a signature is valid for its own model only.
 
     Blocks of earlier turns are sent too: the cache holds them, and the API drops those that its model does not read.
+    Thinking without a signature goes back to models that do not sign.
     """
     match own_origin(part, provider, model):
         case {"block": block}:
@@ -215,6 +275,8 @@ def _reasoning_part_to_wire(part: ReasoningPart, provider: str, model: str) -> l
             return [{"type": "redacted_thinking", "data": data}]
         case {"signature": signature}:
             return [{"type": "thinking", "thinking": part.text, "signature": signature}]
+        case {"unsigned": True}:
+            return [{"type": "thinking", "thinking": part.text}]
     return []
 
 
@@ -223,155 +285,3 @@ def _file_to_wire(part: FilePart) -> JsonObject | None:
     source = {"type": "base64", "media_type": part.media_type, "data": encoded(part)}
     title = {"title": document_name(part)} if kind == "document" else {}
     return None if kind is None else {"type": kind, "source": source, **title}
-
-
-class AnthropicParser(ResponseParser):
-    """Parses the events of one response.
-
-    Events and blocks of unknown kinds are left out, as the API's versioning asks of its clients. The blocks of the
-    provider's own tools are kept for the provider alone. Where an answer paused, the responses that continue it add to
-    the same events: `before` is the parser of the response that paused.
-    """
-
-    def __init__(self, request: ModelRequest, endpoint: Endpoint, *, before: "AnthropicParser | None" = None) -> None:
-        super().__init__(request, endpoint)
-        self._pauses = 0
-        self._usage_before = Usage()
-        if before is not None:
-            self.writer = before.writer
-            self._pauses = before._pauses + 1
-            self._usage_before = before._total_usage()
-        self._paused = False
-        self._block: JsonObject = {}
-        self._signature: list[str] = []
-        self._arguments: list[str] = []
-        self._call: tuple[str, str] | None = None
-        self._stop: Any = None
-        self._usage: JsonObject = {}
-        self._output_is_final = False
-
-    def read_whole(self, body: JsonObject) -> None:
-        self.read({"type": "message_start", "message": body})
-        for block in body["content"]:
-            self._start_block(block)
-            self._end_block()
-        self.read({"type": "message_delta", "delta": body})
-        self._end()
-
-    def read(self, event: JsonObject) -> None:
-        kind = event.get("type")
-        if kind == "content_block_delta":
-            self._read_delta(event["delta"])
-        elif kind == "content_block_start":
-            self._start_block(event["content_block"])
-        elif kind == "content_block_stop":
-            self._end_block()
-        elif kind == "message_start":
-            message = event["message"]
-            self.model = str(message.get("model") or self.model)
-            self._take_usage(message.get("usage"))
-        elif kind == "message_delta":
-            self._stop = event["delta"].get("stop_reason") or self._stop
-            self._take_usage(event.get("usage"))
-            self._output_is_final = True
-        elif kind == "message_stop":
-            self._end()
-        elif kind == "error" or "error" in event:
-            raise error_from_wire(self.provider, event.get("error"))
-
-    def usage(self) -> Usage | None:
-        # Of the input all, of the output only those before a pause.
-        if not self._usage:
-            return None
-        if self._output_is_final:
-            return self._total_usage()
-        return self._usage_before + replace(_usage_from_wire(self._usage), output_tokens=None)
-
-    def continuation(self) -> ModelRequest | None:
-        if not self._paused:
-            return None
-        answer = ModelMessage("assistant", tuple(self.writer.parts))
-        # The request of a continued response ends with an earlier part of this answer.
-        messages = self.request.messages[:-1] if self._pauses else self.request.messages
-        return replace(self.request, messages=(*messages, answer))
-
-    def _read_delta(self, delta: JsonObject) -> None:
-        kind = delta.get("type")
-        if kind == "text_delta":
-            self.writer.write("text", delta["text"])
-        elif kind == "input_json_delta":
-            self._arguments.append(delta["partial_json"])
-        elif kind == "thinking_delta":
-            self.writer.write("reasoning", delta["thinking"])
-        elif kind == "signature_delta":
-            self._signature.append(delta["signature"])
-
-    def _start_block(self, block: JsonObject) -> None:
-        self._end_block()
-        self._end_call()
-        self._block = block
-        kind = block.get("type")
-        if kind == "text":
-            self.writer.write("text", block.get("text") or "")
-        elif kind == "thinking":
-            self.writer.write("reasoning", block.get("thinking") or "")
-            self._signature = [block["signature"]] if block.get("signature") else []
-
-    def _end_block(self) -> None:
-        block, self._block = self._block, {}
-        kind = block.get("type")
-        if kind == "thinking":
-            signature = "".join(self._signature)
-            if signature and self.writer.kind != "reasoning":
-                self.writer.open("reasoning")  # the thinking was not sent, only its signature
-            self.writer.close(origin=self.origin(signature=signature) if signature else None)
-        elif kind == "redacted_thinking":
-            self.writer.open("reasoning", origin=self.origin(redacted=block["data"]))
-        elif kind == "tool_use":
-            raw = "".join(self._arguments) or (raw_arguments(block["input"]) if block.get("input") else "")
-            # Written at a later event: only the stop reason tells whether the call is complete.
-            self._call = (block["name"], raw)
-        elif kind in SERVER_CALLS:
-            arguments = parse_arguments("".join(self._arguments))[0] or block.get("input") or {}
-            self.writer.open("reasoning", origin=self.origin(block=clean_json(block | {"input": arguments})))
-        elif isinstance(kind, str) and kind.endswith("_tool_result"):
-            self.writer.open("reasoning", origin=self.origin(block=clean_json(block)))
-        if kind:
-            self.writer.close()
-        self._signature, self._arguments = [], []
-
-    def _end_call(self, *, cut: bool = False) -> None:
-        if self._call is not None:
-            (name, raw), self._call = self._call, None
-            self.write_call(name, raw, cut=cut)
-
-    def _end(self) -> None:
-        if self._stop is None:
-            raise truncated(self.provider, "ended its answer without a reason")
-        stop_reason = self.stop_reason_of(self._stop, _STOP_REASONS)
-        self._end_block()
-        self._end_call(cut=stop_reason in {"max_tokens", "context_exceeded"})
-        self._paused = stop_reason == "pause" and bool(self.writer.parts) and self._pauses < MAX_PAUSES
-        if self._paused:
-            self.done = True
-        else:
-            self.end(stop_reason, self._total_usage())
-
-    def _total_usage(self) -> Usage:
-        return self._usage_before + _usage_from_wire(self._usage)
-
-    def _take_usage(self, usage: JsonObject | None) -> None:
-        self._usage |= {name: value for name, value in (usage or {}).items() if value is not None}
-
-
-def _usage_from_wire(usage: JsonObject) -> Usage:
-    """The framework's counts. Anthropic counts input that was read from its cache, or written to it, apart."""
-    fresh = usage.get("input_tokens")
-    cached = usage.get("cache_read_input_tokens")
-    return Usage(
-        input_tokens=None if fresh is None else fresh + (cached or 0) + (usage.get("cache_creation_input_tokens") or 0),
-        output_tokens=usage.get("output_tokens"),
-        cached_input_tokens=cached,
-        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("thinking_tokens"),
-        cache_write_tokens=usage.get("cache_creation_input_tokens"),
-    )

@@ -2,10 +2,11 @@
 
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ai_agents.core.types import FilePart, JsonObject, ModelMessage
+from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.rendering import visible_texts
 
 PDF = "application/pdf"
@@ -34,6 +35,15 @@ class FileRules:
 NO_FILES = FileRules()
 ONLY_IMAGES = FileRules(IMAGES)
 ANY_FILES = FileRules(IMAGES | {PDF})
+
+
+def with_quirks(rules: FileRules, quirks: Quirks) -> FileRules:
+    """The rules for a model of a server with these quirks."""
+    media_types = rules.media_types
+    for takes, kinds in ((quirks.images, IMAGES), (quirks.documents, frozenset({PDF}))):
+        if takes is not None and takes != bool(media_types & kinds):
+            media_types = media_types | kinds if takes else media_types - kinds
+    return replace(rules, media_types=media_types)
 
 
 def sent_as(part: FilePart) -> Literal["image", "document"] | None:

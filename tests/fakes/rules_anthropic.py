@@ -157,7 +157,11 @@ def _check_user(number: int, blocks: list[dict[str, Any]], asked: set[str], mode
             _check_text(number, block)
             other_seen = True
         elif block["type"] == "tool_result":
-            only({"type", "tool_use_id", "content", "is_error"}, block, f"messages.{number}.tool_result.")
+            only(
+                {"type", "tool_use_id", "content", "is_error", "cache_control"},
+                block,
+                f"messages.{number}.tool_result.",
+            )
             if other_seen:
                 refuse(f"messages.{number}: tool_result blocks must come first in the content")
             if block["tool_use_id"] not in asked:
@@ -208,6 +212,6 @@ def _check_server_block(number: int, blocks: list[dict[str, Any]], block: dict[s
 
 
 def _check_text(number: int, block: dict[str, Any]) -> None:
-    only({"type", "text"}, block, f"messages.{number}.text.")
+    only({"type", "text", "cache_control"}, block, f"messages.{number}.text.")
     if not block["text"].strip():
         refuse(f"messages.{number}: text content blocks must contain non-whitespace text")

@@ -19,8 +19,8 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
-from ai_agents.providers.anthropic_messages import MAX_PAUSES
 from ai_agents.providers.anthropic_models import anthropic_facts
+from ai_agents.providers.anthropic_stream import MAX_PAUSES
 from ai_agents.providers.registry import get_provider
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
 from tests.fakes.provider_server import FakeProviderServer
@@ -508,9 +508,8 @@ async def test_overload_before_the_first_word_is_tried_again(fake: FakeProviderS
 
 
 async def test_the_usage_of_a_failed_call_comes_with_its_error(fake: FakeProviderServer, connect: Connect) -> None:
-    fake.script(
-        NAME, [Raw([PLAIN[: PLAIN.index(b"event: content_block_stop")]]), Raw([PLAIN[: PLAIN.rindex(b"event")]])]
-    )
+    broken = PLAIN[: PLAIN.rindex(b"event")].replace(b'"end_turn"', b"null")
+    fake.script(NAME, [Raw([PLAIN[: PLAIN.index(b"event: content_block_stop")]]), Raw([broken])])
     provider = connect(NAME)
 
     _, begun = await events_until_error(provider, ask(NAME))
