@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ai_agents.core.exceptions import ProviderError
-from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, PartKind, StopReason, ToolCallPart, Usage
+from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, PartKind, StopReason, Usage
 from ai_agents.providers.anthropic_models import anthropic_facts
 from ai_agents.providers.assembly import parse_arguments, raw_arguments
 from ai_agents.providers.errors import error_from_wire, truncated
@@ -47,8 +47,7 @@ _SPEAKING = ("text", "thinking", None)
 class _Block:
     """A block of the answer. `kind` is None where the server's word for it cannot be read.
 
-    `held` is what it said while another block was speaking, `pieces` are of its arguments. `cut`: the model was stopped
-    in it.
+    `held` is what it said while another block was speaking, `pieces` are of its arguments.
     """
 
     kind: str | None
@@ -56,7 +55,6 @@ class _Block:
     has_deltas: bool = False
     has_spoken: bool = False
     ended: bool = False
-    cut: bool = False
     held: list[tuple[PartKind, str]] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
     signature: list[str] = field(default_factory=list)
@@ -66,8 +64,8 @@ class AnthropicParser(ResponseParser):
     """Parses the events of one response.
 
     Blocks are told apart by `index`, and may come interleaved. One of them speaks: its text goes out at once. What the
-    others say follows when it has ended, and so do whole blocks: a call is written after its end. What cannot be put to
-    one block for certain is an error of the provider.
+    others say follows when it has ended. Calls are written at the end, since only that tells whether they are complete.
+    What cannot be put to one block for certain is an error of the provider.
 
     Events and blocks of unknown kinds are left out, as the API's versioning asks of its clients. The blocks of the
     provider's own tools are kept for the provider alone. Where an answer paused, the responses that continue it add to
@@ -87,10 +85,10 @@ class AnthropicParser(ResponseParser):
         self._paused = False
         self._id: str | None = None
         self._open: dict[int | None, _Block] = {}
-        self._called: set[tuple[int | None, str]] = set()
+        self._calls: list[_Block] = []
+        self._ids_of_calls: set[tuple[int | None, str]] = set()
         self._speaker: _Block | None = None
         self._waiting: list[_Block] = []
-        self._call: _Block | None = None
         self._stop: Any = None
         self._usage: dict[str, int] = {}
         self._output_is_final = False
@@ -126,7 +124,7 @@ class AnthropicParser(ResponseParser):
             raise error_from_wire(self.provider, event.get("error") or event)
         elif kind == "message":
             self.read_whole(event)
-        elif not isinstance(kind, str) and event.keys() & {"delta", "content_block"}:
+        elif event.keys() & {"delta", "content_block"} and (not isinstance(kind, str) or _has_arguments(event)):
             raise self._unclear("an event that does not say what it is")
 
     def end_of_bytes(self) -> None:
@@ -169,11 +167,6 @@ class AnthropicParser(ResponseParser):
             if before.kind not in _SPEAKING:
                 raise self._unclear("a block inside another one")
             self._end_block(index)
-        call_id = as_text(given.get("id"))
-        if kind == "tool_use" and call_id and (index, call_id) in self._called:
-            raise self._unclear("the same call twice")
-        if self._speaker is None:
-            self._end_call()
         self._open[index] = block
         if kind == "text":
             self._say(block, "text", self._piece(given.get("text")))
@@ -181,7 +174,14 @@ class AnthropicParser(ResponseParser):
             block.signature = [as_text(given.get("signature"))]
             self._say(block, "reasoning", self._piece(given.get("thinking")))
         elif kind == "tool_use":
-            self._called.add((index, call_id))
+            self._start_call(index, block)
+
+    def _start_call(self, index: int | None, block: _Block) -> None:
+        own_id = as_text(block.start.get("id"))
+        if own_id and (index, own_id) in self._ids_of_calls:
+            raise self._unclear("the same call twice")
+        self._ids_of_calls.add((index, own_id))
+        self._calls.append(block)
 
     def _read_delta(self, index: int | None, delta: Any) -> None:
         if not isinstance(delta, dict) or not isinstance(kind := delta.get("type"), str):
@@ -195,7 +195,9 @@ class AnthropicParser(ResponseParser):
             if block is None or block.kind in _SPEAKING:
                 raise self._unclear("arguments that belong to no call")
             block.pieces.append(self._arguments(delta.get("partial_json")))
-        elif kind == "signature_delta" and block is not None:
+        elif block is not None and block.kind == "tool_use":
+            raise self._unclear("a delta of a call that is none of arguments")
+        elif block is not None and kind == "signature_delta":
             block.signature.append(as_text(delta.get("signature")))
         if block is not None:
             block.has_deltas = True
@@ -220,7 +222,6 @@ class AnthropicParser(ResponseParser):
             return
         block.has_spoken = True
         if self._speaker is None:
-            self._end_call()
             self._speaker = block
         if self._speaker is block:
             self.writer.write(part, text)
@@ -253,7 +254,6 @@ class AnthropicParser(ResponseParser):
             if not block.held:
                 self._write_whole(block)
                 continue
-            self._end_call()
             for part, text in block.held:
                 self.writer.write(part, text)
             block.held = []
@@ -270,11 +270,6 @@ class AnthropicParser(ResponseParser):
     def _write_whole(self, block: _Block) -> None:
         """Write a block that has ended and has not spoken."""
         kind, start = block.kind, block.start
-        if kind == "tool_use":
-            self._end_call()
-            # Written at a later event: only the stop reason tells whether the call is complete.
-            self._call = block
-            return
         origin: JsonObject | None = None
         if kind == "thinking":
             # Only the signature of the thinking was sent.
@@ -290,7 +285,6 @@ class AnthropicParser(ResponseParser):
         elif kind is None:
             raise self._unclear("a block that does not say what it is")
         if origin is not None:
-            self._end_call()
             self.writer.open("reasoning", origin=origin)
             self.writer.close()
 
@@ -307,27 +301,23 @@ class AnthropicParser(ResponseParser):
             return None
         return self.origin(signature="") if "signature" in block.start else self.origin(unsigned=True)
 
-    def _end_call(self, *, cut: bool = False) -> None:
-        if self._call is None:
-            return
-        block, self._call = self._call, None
+    def _write_call(self, block: _Block, *, cut: bool) -> None:
         name = block.start.get("name")
         if not isinstance(name, str) or not name.strip():
             raise self._unclear("a call without the name of its tool")
-        self.write_call(name, _raw_arguments(block), cut=cut or block.cut)
+        self.write_call(name, _raw_arguments(block), cut=cut)
 
     def _end(self) -> None:
         if self._stop is None:
             raise truncated(self.provider, "ended its answer without a reason")
         stop_reason = self.stop_reason_of(self._stop, _STOP_REASONS)
-        cut = stop_reason in _CUT
+        unfinished = [*self._open.values(), *self._calls[-1:]]
         # Some servers leave out the end of a block.
-        for block in list(self._open.values()):
-            block.cut = cut
+        for block in self._open.values():
             self._finish_block(block)
-        self._open.clear()
-        self._end_call(cut=cut)
-        if stop_reason == "end" and any(isinstance(part, ToolCallPart) for part in self.writer.parts):
+        for call in self._calls:
+            self._write_call(call, cut=stop_reason in _CUT and call in unfinished)
+        if stop_reason == "end" and self._calls:
             stop_reason = "tool_use"
         self._paused = stop_reason == "pause" and bool(self.writer.parts) and self._pauses < MAX_PAUSES
         if self._paused:
@@ -342,8 +332,12 @@ class AnthropicParser(ResponseParser):
         raise self._unclear("text that is no text")
 
     def _arguments(self, value: Any) -> str:
-        """A piece of the JSON of arguments; some servers send them as an object."""
-        return raw_arguments(value) if isinstance(value, dict) else self._piece(value)
+        """A piece of the JSON of arguments; an object is the JSON of one."""
+        if isinstance(value, dict):
+            return raw_arguments(value)
+        if isinstance(value, str):
+            return value
+        raise self._unclear("arguments that are no text")
 
     def _unclear(self, what: str) -> ProviderError:
         return truncated(self.provider, f"sent {what}")
@@ -363,6 +357,12 @@ class AnthropicParser(ResponseParser):
             if count or (count is not None and name not in self._usage):
                 self._usage[name] = count
         return counts["output_tokens"] is not None
+
+
+def _has_arguments(event: JsonObject) -> bool:
+    return (
+        "partial_json" in as_object(event.get("delta")) or as_object(event.get("content_block")).get("name") is not None
+    )
 
 
 def _raw_arguments(block: _Block) -> str:
