@@ -24,8 +24,8 @@ from app.services.repeats import create_once
 
 _ADMINS_ONLY = "Only an admin sees a provider whole, makes, checks, changes and deletes it."
 _CHECK_TIMEOUT_S = 30.0
-# OpenAI's Responses take no lower limit; most models say a word within it.
-_CHECK_TOKENS = 16
+# Models that think before they speak need some. The stream is closed at its first piece, which ends the answer.
+_CHECK_TOKENS = 1024
 
 
 async def list_providers(container: Container, user: Principal) -> JsonObject:
@@ -171,7 +171,7 @@ async def _ask(provider: Provider, model: str) -> None:
     """Wait for the first piece of an answer. Raises `ProviderError`."""
     request = ModelRequest(
         model=model,
-        messages=(ModelMessage("user", (TextPart("Hi"),)),),
+        messages=(ModelMessage("user", (TextPart("Say OK."),)),),
         settings=ModelSettings(max_tokens=_CHECK_TOKENS, timeout_s=_CHECK_TIMEOUT_S),
         start_within_s=_CHECK_TIMEOUT_S,
     )

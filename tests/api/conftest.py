@@ -11,6 +11,7 @@ from tests.api.live import Live, serve
 from tests.api.service import Service, open_service, settings_for
 from tests.fakes.http_server import HttpServer
 from tests.fakes.mcp_servers import McpFake
+from tests.fakes.provider_server import FakeProviderServer
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,6 +71,13 @@ async def live(database_url: str, tmp_path: Path) -> AsyncIterator[Live]:
 async def http() -> AsyncIterator[HttpServer]:
     """An HTTP API that tools of admins call."""
     async with HttpServer() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeProviderServer]:
+    """A server that answers like every provider."""
+    async with FakeProviderServer() as opened:
         yield opened
 
 

@@ -1,6 +1,5 @@
 """Providers as resources: made, changed, checked, listed and deleted over HTTP, and used by agents."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
 
 SECRET = "sk-the-secret-of-the-tests"
-
-
-@pytest.fixture
-async def fake() -> AsyncIterator[FakeProviderServer]:
-    async with FakeProviderServer() as opened:
-        yield opened
 
 
 def described(fake: FakeProviderServer, **fields: Any) -> dict[str, Any]:
@@ -112,6 +105,22 @@ async def test_servers_of_every_type_can_be_made(
 
     assert answer.json()["content"] == "Here.", answer.text
     assert "of-the-environment" not in str(fake.requests[0].headers)
+
+
+async def test_headers_that_were_given_win_and_none_of_the_environment_is_sent(
+    small_service: Service, fake: FakeProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "of-the-environment")
+    fake.strict = False
+    admin = await small_service.admin()
+    await make_provider(admin, fake, headers={"Authorization": "Basic dXNlcjpwYXNz"})
+
+    await ask(admin, await make_thread(admin, (await make_agent(admin, provider="house"))["id"]))
+
+    [request] = fake.received("openai")
+    assert request.headers["authorization"] == "Basic dXNlcjpwYXNz"
+    assert "of-the-environment" not in str(request.headers)
 
 
 async def test_the_secrets_of_a_provider_are_never_shown_nor_stored_readable(
@@ -312,7 +321,7 @@ async def test_a_check_tells_what_the_server_said(service: Service, fake: FakePr
     assert (lacking["ok"], lacking["status"]) == (False, None)
     assert "ANTHROPIC_API_KEY" in lacking["reason"]
     first, _second = fake.received("openai")
-    assert first.json["max_tokens"] == 16
+    assert first.json["max_tokens"] == 1024
 
 
 async def test_a_check_is_tried_once_and_never_follows_a_redirect(service: Service, fake: FakeProviderServer) -> None:

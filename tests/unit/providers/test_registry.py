@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from ai_agents.core.exceptions import ProviderNotConfigured
+from ai_agents.context.catalogue import ModelCatalogue
+from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured
 from ai_agents.core.types import ModelMessage, ModelRequest, TextPart
 from ai_agents.providers.anthropic import AnthropicProvider
 from ai_agents.providers.echo import EchoProvider
+from ai_agents.providers.http_provider import HTTPProvider
+from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.registry import ProviderPool, get_provider, list_providers, register_provider
+from ai_agents.providers.specs import ProviderSpec, parse_spec, parse_specs
 
 HELLO = ModelRequest(model="m", messages=(ModelMessage("user", (TextPart("Hello"),)),))
 
@@ -71,6 +75,8 @@ async def test_a_missing_model_is_reported_at_the_first_use(name: str) -> None:
 def test_neither_the_registry_nor_a_provider_loads_an_sdk() -> None:
     program = """
 import sys
+from ai_agents.providers.http_provider import HTTPProvider
+from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.registry import ProviderPool, get_provider
 for name in ("anthropic", "openai", "ollama", "echo"):
     get_provider(name)
@@ -136,3 +142,72 @@ async def test_preparing_a_provider_that_is_not_configured_does_nothing() -> Non
     await pool.prepare("echo")
     with pytest.raises(ProviderNotConfigured):
         pool.get("anthropic")
+
+
+def house(**changes: object) -> ProviderSpec:
+    return parse_spec({"name": "house", "preset": "vllm", "default_model": "m", **changes}, version=("2026", 1))
+
+
+async def test_a_pool_gives_what_was_made_last_under_a_name() -> None:
+    pool = ProviderPool(specs=[parse_specs([{"name": "file", "preset": "lmstudio"}], {})[0]])
+    assert await pool.replace_made([house()]) == ["house"]
+    first = pool.get("house")
+
+    assert await pool.replace_made([house()]) == []
+    assert pool.get("house") is first
+    assert await pool.replace_made([house(quirks={"tools": False})]) == ["house"]
+    second = pool.get("house")
+    assert second is not first
+    assert (second.name, second.model) == ("house", "m")
+    assert [status.name for status in pool.configured()] == [
+        "anthropic", "echo", "file", "gemini", "house", "ollama", "openai",
+    ]  # fmt: skip
+    assert await pool.replace_made([]) == ["house"]
+    with pytest.raises(ProviderNotConfigured, match="There is no provider house here"):
+        pool.get("house")
+    await pool.aclose()
+
+
+async def test_a_name_that_is_given_elsewhere_stays_what_it_is_there() -> None:
+    of_file = parse_specs([{"name": "house", "preset": "lmstudio"}], {})
+    pool = ProviderPool(specs=of_file)
+
+    await pool.replace_made([house()])
+
+    status = pool.find("house")
+    assert status is not None
+    assert (status.source, status.base_url) == ("file", "http://localhost:1234/v1")
+    with pytest.raises(InvalidRequest, match="belongs to a built-in provider"):
+        ProviderPool(specs=parse_specs([{"name": "echo", "preset": "vllm"}], {}))
+
+
+async def test_what_is_learned_is_told_of_and_taught_to_later_instances() -> None:
+    told = []
+    pool = ProviderPool()
+    pool.on_learn = lambda *learned: told.append(learned)
+    await pool.replace_made([house()])
+    pool.take_learned({"house": {"m": Quirks(stop=False)}})
+    provider = pool.get("house")
+    assert isinstance(provider, HTTPProvider)
+
+    provider.learned.learn("m", Quirks(sampling=False))
+
+    both = Quirks(stop=False, sampling=False)
+    assert told == [("house", "m", both)]
+    assert provider.learned.get("m") == both
+    assert pool.learned("house") == {"m": both}
+    pool.take_learned({"house": {"n": Quirks(tools=False)}})
+    assert provider.learned.get("n") == Quirks(tools=False)
+
+
+async def test_windows_are_those_that_an_admin_gave() -> None:
+    pool = ProviderPool()
+    await pool.replace_made([house(quirks={"context_window": 4096}), parse_spec({"name": "eu", "type": "anthropic"})])
+
+    assert pool.window("house", "m") == 4096
+    assert pool.listed_as("eu") == "anthropic"
+    assert pool.listed_as("gemini") == "google"
+    assert pool.listed_as("house") == "house"
+    catalogue = ModelCatalogue(servers=pool)
+    assert catalogue.window("house", "m") == 4096
+    assert catalogue.window("eu", "claude-instant-1") == ModelCatalogue().window("anthropic", "claude-instant-1")
