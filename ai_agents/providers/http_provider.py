@@ -12,7 +12,6 @@ from ai_agents.core.exceptions import (
     PackageMissing,
     ProviderError,
     ProviderNotConfigured,
-    ProviderRejected,
     ProviderTimeout,
 )
 from ai_agents.core.rows import Notice
@@ -22,6 +21,7 @@ from ai_agents.providers.listing import ListedModel
 from ai_agents.providers.quirks import Endpoint, LearnedQuirks, Quirks
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
+from ai_agents.providers.single_calls import one_call_at_a_time
 from ai_agents.providers.transport import OpenResponse, ProviderTransport
 from ai_agents.providers.wire_format import WireFormat
 
@@ -222,10 +222,10 @@ class HTTPProvider(Provider):
         while True:
             known = self.endpoint(request.model)
             endpoint = Endpoint(known.provider, known.quirks.merged(taught))
-            payload = wire.to_wire(request, endpoint)
+            payload = wire.to_wire(_for(endpoint, request), endpoint)
             try:
                 response = await post(payload, headers=wire.headers_to_wire(payload))
-            except ProviderRejected as error:
+            except ProviderError as error:
                 remedy = wire.remedy(error, payload)
                 if remedy is None or _is_known(remedy, taught):
                     raise
@@ -267,6 +267,12 @@ def _is_known(remedy: Quirks, taught: Quirks) -> bool:
     none = Quirks()
     names = [each.name for each in fields(Quirks) if getattr(remedy, each.name) != getattr(none, each.name)]
     return any(getattr(taught, name) != getattr(none, name) for name in names)
+
+
+def _for(endpoint: Endpoint, request: ModelRequest) -> ModelRequest:
+    if endpoint.quirks.parallel_calls is not False:
+        return request
+    return replace(request, messages=one_call_at_a_time(request.messages))
 
 
 def _timeout_s(request: ModelRequest) -> float:

@@ -7,7 +7,7 @@ Source: https://developers.openai.com/api/reference/resources/chat, read 2026-11
 from dataclasses import dataclass, field
 from typing import Any
 
-from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.exceptions import ProviderError, ProviderRejected
 from ai_agents.core.json import clean_text, dumps
 from ai_agents.core.types import (
     FilePart,
@@ -66,9 +66,11 @@ class OpenAIChat(WireFormat):
     ) -> "OpenAIChatParser":
         return OpenAIChatParser(request, endpoint)
 
-    def remedy(self, error: ProviderRejected, payload: JsonObject) -> Quirks | None:
+    def remedy(self, error: ProviderError, payload: JsonObject) -> Quirks | None:
         named = super().remedy(error, payload)
-        if named is None and "response_format" in payload and openai_facts(payload["model"]).reasoning is None:
+        if named is not None or not isinstance(error, ProviderRejected):
+            return named
+        if "response_format" in payload and openai_facts(payload["model"]).reasoning is None:
             # Not every compatible server enforces schemas; the model of one that does not is asked in words.
             return Quirks(schema="instructed")
         return named

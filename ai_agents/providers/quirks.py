@@ -29,8 +29,8 @@ class Quirks:
     `finish_reasons` says what reasons mean that the documents do not have. `stream_options`, `cache_control`: the
     server takes these fields. `max_tokens_field` is the name of the limit in chat completions. `sampling`: it takes
     `temperature` and `top_p`; `stop`: stop sequences; `reasoning`: an effort; `tools`, `images`, `documents` (PDF): the
-    model takes these. `schema`: the server enforces output schemas, or the model is asked in words. `context_window` is
-    in tokens.
+    model takes these. `parallel_calls`: its template takes several tool calls in one message. `schema`: the server
+    enforces output schemas, or the model is asked in words. `context_window` is in tokens.
     """
 
     finish_reasons: Mapping[str, FinishWord] = field(default_factory=dict)
@@ -44,6 +44,7 @@ class Quirks:
     tools: bool | None = None
     images: bool | None = None
     documents: bool | None = None
+    parallel_calls: bool | None = None
     context_window: int | None = None
 
     @classmethod

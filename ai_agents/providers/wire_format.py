@@ -5,11 +5,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from ai_agents.core.exceptions import ProviderRejected
+from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.response_parser import ResponseParser
+from ai_agents.providers.single_calls import wants_single_calls
 
 # The quirk that makes the next request differ in the parameter that a refusal names; None where the payload that was
 # refused does not have it.
@@ -44,9 +45,11 @@ class WireFormat(ABC):
         """What the agent asks for and the request leaves out, since the model does not take it."""
         return ()
 
-    def remedy(self, error: ProviderRejected, payload: JsonObject) -> Quirks | None:
+    def remedy(self, error: ProviderError, payload: JsonObject) -> Quirks | None:
         """The quirk with which the server may take the request; None where the refusal names nothing that we added."""
         said = error.upstream["message"] if error.upstream else ""
+        if wants_single_calls(said):
+            return Quirks(parallel_calls=False)
         named = [name for name in self.remedies if name == error.parameter]
         named += [name for name in self.remedies if name != error.parameter and _names(said, name)]
         return next((found for name in named if (found := self.remedies[name](payload)) is not None), None)

@@ -69,6 +69,7 @@ class ProviderQuirks(Strict):
     tools: bool | None = Field(None, description="Its models take tools.")
     images: bool | None = Field(None, description="Its models take images.")
     documents: bool | None = Field(None, description="Its models take PDFs.")
+    parallel_calls: bool | None = Field(None, description="Its models take several tool calls in one message.")
     context_window: Annotated[int, Field(ge=1, le=100_000_000)] | None = Field(
         None, description="Tokens, question and answer together."
     )

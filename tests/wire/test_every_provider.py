@@ -524,3 +524,21 @@ async def test_a_tool_without_parameters_can_be_offered(name: str, fake: FakePro
     await connect(name).complete(ask(name, tools=(ToolDefinition("now", ""),)))
 
     assert fake.received(name)[0].refused is None
+
+
+async def test_a_server_that_takes_one_call_in_a_message_is_asked_again_in_that_form_and_remembered(
+    name: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    said = b'{"error":{"message":"Jinja Exception: This model only supports single tool-calls at once!"}}'
+    fake.script(name, [Raw([said], status=400), say("Fine."), say("Fine.")])
+    calls = tuple(ToolCallPart(f"call_{number}", "calculator", {}) for number in range(2))
+    results = tuple(ToolResultPart(call.tool_call_id, call.name, "42") for call in calls)
+    history = (user(), ModelMessage("assistant", calls), ModelMessage("tool", results))
+    provider = connect(name)
+
+    for _ in range(2):
+        assert (await provider.complete(ask(name, *history, tools=(CALCULATOR,)))).text == "Fine."
+
+    refused, again, later = fake.received(name)
+    assert refused.json != again.json == later.json
+    assert again.refused is None
