@@ -257,7 +257,7 @@ class PreparedTurn:
 
     async def run_tool(self, call: ToolCallPart) -> ToolResultPart:
         """The result of a tool call; a failure is a result, too."""
-        context = ToolContext(self._run.id, self._run.thread_id, self._run.user_id)
+        context = ToolContext(self._run.id, self._run.thread_id, self._run.user_id, call.tool_call_id)
         return await self._executor.run(call, context, self._tools, handler=self)
 
     async def judge_result(self, value: Any) -> Any:

@@ -4,7 +4,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from ai_agents.core.types import ToolDefinition
+from ai_agents.core.types import JsonObject, ToolDefinition
+
+# The header that tells a server the id of a call.
+IDEMPOTENCY_KEY = "idempotency-key"
 
 
 class ToolError(Exception):
@@ -16,11 +19,15 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """The run that a call belongs to. A tool gets it in a parameter named `context`, which a model cannot set."""
+    """The run that a call belongs to. A tool gets it in a parameter named `context`, which a model cannot set.
+
+    `tool_call_id` stays the same when the call is made again, by another process too, and no other call has it.
+    """
 
     run_id: str
     thread_id: str
     user_id: str
+    tool_call_id: str = ""
 
 
 class Tool(ABC):
@@ -47,3 +54,15 @@ class Tool(ABC):
         """Return what the model is told about the tool. Override it for a tool with arguments."""
         parameters = {"type": "object", "properties": {}, "additionalProperties": False}
         return ToolDefinition(self.name, self.description, parameters)
+
+
+class RemoteTool(Tool):
+    """A tool that is a request to a server. Its arguments may have any names, so the context stands beside them."""
+
+    async def execute(self, /, **arguments: Any) -> Any:
+        """Make the request for no particular call. Raises `ToolError`."""
+        return await self.request(arguments)
+
+    @abstractmethod
+    async def request(self, arguments: JsonObject, context: ToolContext | None = None) -> Any:
+        """Return the server's answer. The server is told the id of the call. Raises `ToolError`."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultPart
-from ai_agents.tools.base import ToolContext, ToolError
+from ai_agents.tools.base import RemoteTool, ToolContext, ToolError
 from ai_agents.tools.registry import RegisteredTool, ToolSet
 from ai_agents.tools.results import clean_value, cut_text, shorten
 
@@ -94,6 +94,8 @@ class ToolExecutor:
             return f"The tool failed ({type(error).__name__}).", True
 
     async def _invoke(self, found: RegisteredTool, arguments: JsonObject, context: ToolContext) -> Any:
+        if isinstance(found.tool, RemoteTool):
+            return await found.tool.request(arguments, context)
         given = {**arguments, "context": context} if found.takes_context else arguments
         execute = partial(found.tool.execute, **given)
         try:

@@ -15,7 +15,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.headers import check_headers
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ToolDefinition
-from ai_agents.tools.base import Tool, ToolError
+from ai_agents.tools.base import IDEMPOTENCY_KEY, RemoteTool, ToolContext, ToolError
 from ai_agents.tools.outbound import Outbound, OutboundResponse
 from ai_agents.tools.results import SecretHeaders, clean_value
 from ai_agents.tools.schema import ArgumentsValidator
@@ -36,15 +36,18 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]{1,64})\}")
 _ENDS = re.compile(r"[/\\;?#\x00-\x1f\x7f]")
 
 
-class HttpTool(Tool):
-    """One HTTP call. `spec` has `name`, `description`, `parameters`, `method` and `url`; `headers` are secret."""
+class HttpTool(RemoteTool):
+    """One HTTP call. `spec` has `name`, `description`, `parameters`, `method` and `url`; `headers` are secret.
+
+    `retry_safe` in `spec` says that a call may be made twice; without it, a GET may.
+    """
 
     def __init__(
         self, spec: Mapping[str, Any], outbound: Outbound, *, headers: Mapping[str, str] | None = None
     ) -> None:
         self.name = spec["name"]
         self.description = spec["description"]
-        self.retry_safe = spec["method"] == "GET"
+        self.retry_safe = is_retry_safe(spec)
         self._parameters = spec["parameters"]
         self._method = spec["method"]
         self._url = spec["url"]
@@ -58,10 +61,15 @@ class HttpTool(Tool):
         """Return the definition as the admin wrote it."""
         return ToolDefinition(self.name, self.description, self._parameters)
 
-    async def execute(self, /, **arguments: Any) -> Any:
-        """Return the JSON or the text of the answer. Raises `ToolError` if there is neither, or the call failed."""
+    async def request(self, arguments: JsonObject, context: ToolContext | None = None) -> Any:
+        """Return the JSON or the text of the answer. Raises `ToolError` if there is neither, or the call failed.
+
+        The header `Idempotency-Key` is the id of the call, unless an admin has set it.
+        """
         url, content = self._request(arguments)
         headers = self._headers if content is None else {"content-type": "application/json", **self._headers}
+        if context is not None and IDEMPOTENCY_KEY not in {name.lower() for name in self._headers}:
+            headers = {**headers, IDEMPOTENCY_KEY: context.tool_call_id}
         response = await self._outbound.request(self._method, url, headers=headers, content=content)
         if len(response.body) <= _LONG:
             return self._answer(response)
@@ -95,6 +103,12 @@ class HttpTool(Tool):
             except ValueError:
                 return seen
         return seen or f"(status {response.status}, no content)"
+
+
+def is_retry_safe(spec: Mapping[str, Any]) -> bool:
+    """Whether a call of an admin's tool may be made twice: as the admin says, otherwise a GET."""
+    said: bool | None = spec.get("retry_safe")
+    return spec.get("method") == "GET" if said is None else said
 
 
 def check_http_spec(spec: Mapping[str, Any], headers: Mapping[str, str]) -> None:

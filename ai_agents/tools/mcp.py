@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Map
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx2
 
@@ -19,7 +19,7 @@ from ai_agents.core.extras import is_installed, missing
 from ai_agents.core.json import clean_text
 from ai_agents.core.table_rows import OfferedTool, ServerTools
 from ai_agents.core.types import JsonObject, ToolDefinition
-from ai_agents.tools.base import Tool, ToolError
+from ai_agents.tools.base import IDEMPOTENCY_KEY, RemoteTool, ToolContext, ToolError
 from ai_agents.tools.mcp_listing import RawTools, quotable, read_pages, read_tools
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.results import SecretHeaders, clean_value
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mcp import Client
 
 T = TypeVar("T")
+# In `_meta` of `tools/call`: the id of the call, under which a server can recognize a call that is made again.
+META_KEY = "ai-agents/idempotency-key"
 _MAX_LISTING_BYTES = 1024 * 1024
 _MAX_ANSWER_BYTES = 20 * 1024 * 1024
 # The SDK parses an answer in one go while everything else waits: ten microseconds or more for each value.
@@ -87,6 +89,7 @@ class McpServer:
         self._outbound = outbound
         self._headers = dict(headers or {})
         self._secrets = SecretHeaders(self._headers)
+        self._has_key = IDEMPOTENCY_KEY in {name.lower() for name in self._headers}
         self._list_timeout_s = list_timeout_s
         self._fresh_s = fresh_s
         self._recheck_s = min(fresh_s, recheck_s)
@@ -132,24 +135,43 @@ class McpServer:
         return self._listing.get(approved["name"])
 
     async def call(
-        self, name: str, arguments: JsonObject, *, parameters: JsonObject | None = None, timeout_s: float = _CALL_S
+        self,
+        name: str,
+        arguments: JsonObject,
+        *,
+        parameters: JsonObject | None = None,
+        tool_call_id: str | None = None,
+        may_repeat: bool = False,
+        timeout_s: float = _CALL_S,
     ) -> Any:
-        """Call a tool and return its answer as JSON. `parameters` is its schema. Raises `ToolError`."""
+        """Call a tool and return its answer as JSON. Raises `ToolError`.
+
+        `parameters` is its schema. The server is told the id of the call; `may_repeat` says that the call may be made
+        twice.
+        """
         async with self._within(timeout_s):
             from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
             from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, InputRequiredResult
             from pydantic import TypeAdapter
 
             answers: TypeAdapter[Any] = TypeAdapter(CallToolResult | InputRequiredResult)
-            request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=arguments))
+            params = CallToolRequestParams(name=name, arguments=arguments)
+            headers = mcp_param_headers(x_mcp_header_map(parameters or {}), arguments)
+            if tool_call_id is not None:
+                params.meta = cast("Any", {META_KEY: tool_call_id})
+                headers |= {} if self._has_key else {IDEMPOTENCY_KEY: tool_call_id}
 
             async def ask(client: "Client", http: httpx2.AsyncClient) -> Any:
-                http.headers.update(mcp_param_headers(x_mcp_header_map(parameters or {}), arguments))
+                http.headers.update(headers)
                 # The session's own `call_tool` would list the tools again for each answer, and validate the answer
                 # against an output schema that has not been approved.
-                return await client.session.send_request(request, answers)
+                try:
+                    return await client.session.send_request(CallToolRequest(params=params), answers)
+                finally:
+                    for header in headers:
+                        del http.headers[header]
 
-            result = await self._exchange(ask, _MAX_ANSWER_BYTES)
+            result = await self._exchange(ask, _MAX_ANSWER_BYTES, may_repeat=may_repeat)
             if isinstance(result, InputRequiredResult):
                 raise ToolError(_ASKS_A_PERSON)
             seen = await asyncio.to_thread(lambda: self._secrets.hide_in(clean_value(_to_value(result))))
@@ -251,17 +273,24 @@ class _Session:
             self.is_forgotten |= isinstance(asked, dict) and asked.get("method") in _METHODS
 
 
-class McpTool(Tool):
+class McpTool(RemoteTool):
     """A server's tool as an admin has approved it.
 
     `on_listing` gets each listing that a call requests; `keep` names all approved tools of the server.
     """
 
     def __init__(
-        self, server: McpServer, approved: OfferedTool, on_listing: OnListing, *, keep: Collection[str] = ()
+        self,
+        server: McpServer,
+        approved: OfferedTool,
+        on_listing: OnListing,
+        *,
+        keep: Collection[str] = (),
+        retry_safe: bool = False,
     ) -> None:
         self.name = f"{server.name}/{approved['name']}"
         self.description = approved["description"]
+        self.retry_safe = retry_safe
         self._server = server
         self._approved = approved
         self._on_listing = on_listing
@@ -271,14 +300,20 @@ class McpTool(Tool):
         """Return the approved definition, not what the server says now."""
         return ToolDefinition(self.name, self.description, self._approved["parameters"])
 
-    async def execute(self, /, **arguments: Any) -> Any:
+    async def request(self, arguments: JsonObject, context: ToolContext | None = None) -> Any:
         """Return the server's answer. Raises `ToolError`, also if the tool has changed since it was approved."""
         current = await self._server.find_current(self._approved, self._on_listing, keep=self._keep)
         if current is None:
             raise ToolError("The server does not offer this tool any more.")
         if current["digest"] != self._approved["digest"]:
             raise ToolError("The tool has changed since it was approved; it is off until it is approved again.")
-        return await self._server.call(self._approved["name"], arguments, parameters=self._approved["parameters"])
+        return await self._server.call(
+            self._approved["name"],
+            arguments,
+            parameters=self._approved["parameters"],
+            tool_call_id=None if context is None else context.tool_call_id,
+            may_repeat=self.retry_safe,
+        )
 
 
 def _may_be_logged(_record: logging.LogRecord) -> bool:

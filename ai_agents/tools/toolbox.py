@@ -7,7 +7,7 @@ at once. That needs no request to an MCP server: a server is asked when one of i
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -20,7 +20,7 @@ from ai_agents.core.types import JsonObject
 from ai_agents.store.database import Database
 from ai_agents.store.sealing import SealBroken, Sealer
 from ai_agents.store.tools import find_tools, list_tools, save_listing
-from ai_agents.tools.http import HttpTool
+from ai_agents.tools.http import HttpTool, is_retry_safe
 from ai_agents.tools.mcp import McpServer, McpTool
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.registry import (
@@ -42,13 +42,14 @@ _log = logging.getLogger(__name__)
 class ListedTool:
     """A tool as `GET /tools` lists it. `offered` is what its server says of it now, if that was not approved.
 
-    `reason` says why what the server says of it is left out, or a part of that.
+    `reason` says why what the server says of it is left out, or a part of that. `retry_safe`: see `Tool`.
     """
 
     name: str
     type: Literal["python", "http", "mcp"]
     description: str
     parameters: JsonObject
+    retry_safe: bool = False
     status: ToolStatus = "on"
     url: str | None = None
     digest: str | None = None
@@ -82,8 +83,11 @@ class Toolbox:
 
     def list_all(self, connection: Connection) -> list[ListedTool]:
         """Return every tool, also those that are off, by name."""
-        definitions = [tool.get_definition() for tool in self.registry.list_tools()]
-        listed = [ListedTool(each.name, "python", each.description, each.parameters) for each in definitions]
+        listed = [
+            ListedTool(each.name, "python", each.description, each.parameters, tool.retry_safe)
+            for tool in self.registry.list_tools()
+            for each in [tool.get_definition()]
+        ]
         for row in list_tools(connection):
             listed += list_row(row)
         return sorted(listed, key=lambda each: each.name)
@@ -146,7 +150,13 @@ class Toolbox:
         for name, approved in sorted((row["approved"] or {}).items()):
             # A tool that was missing from the last listing may be back: its server is asked before the call.
             if offered.get(name, approved["digest"]) == approved["digest"]:
-                tool = McpTool(server, approved, partial(self._keep_listing, row["created_at"]), keep=keep)
+                tool = McpTool(
+                    server,
+                    approved,
+                    partial(self._keep_listing, row["created_at"]),
+                    keep=keep,
+                    retry_safe=is_retry_safe(row["spec"]),
+                )
                 tools[tool.name] = prepare_tool(tool)
         return tools
 
@@ -162,21 +172,19 @@ def list_row(row: ToolRow) -> list[ListedTool]:
     """Return the tools of an admin's row, by name."""
     url = row["spec"]["url"]
     if row["type"] == "http":
-        return [ListedTool(row["name"], "http", row["spec"]["description"], row["spec"]["parameters"], url=url)]
+        described = row["spec"]["description"], row["spec"]["parameters"]
+        return [ListedTool(row["name"], "http", *described, is_retry_safe(row["spec"]), url=url)]
     approved = row["approved"] or {}
     listing = row["listing"]
     offered = {tool["name"]: tool for tool in (listing["tools"] if listing else ())}
     left_out = {each["name"]: each["reason"] for each in reversed(listing.get("left_out", ()) if listing else ())}
     names = sorted({*approved, *offered, *left_out})
-    return [
-        _list_remote(f"{row['name']}/{name}", url, approved.get(name), offered.get(name), left_out.get(name))
-        for name in names
-    ]
+    listed = [_list_remote(row, name, offered.get(name), left_out.get(name)) for name in names]
+    return [replace(tool, retry_safe=is_retry_safe(row["spec"])) for tool in listed]
 
 
-def _list_remote(
-    name: str, url: str, approved: OfferedTool | None, offered: OfferedTool | None, reason: str | None
-) -> ListedTool:
+def _list_remote(row: ToolRow, tool: str, offered: OfferedTool | None, reason: str | None) -> ListedTool:
+    name, url, approved = f"{row['name']}/{tool}", row["spec"]["url"], (row["approved"] or {}).get(tool)
     status: ToolStatus = "on"
     if offered is None:
         status = "gone" if reason is None else "left_out"
@@ -185,8 +193,17 @@ def _list_remote(
     elif approved["digest"] != offered["digest"]:
         status = "changed"
     shown = approved or offered
-    if shown is None:
-        return ListedTool(name, "mcp", "", {}, status, url, reason=reason)
     news = offered if status == "changed" else None
-    described, digest = (shown["description"], shown["parameters"]), shown["digest"]
-    return ListedTool(name, "mcp", *described, status, url, digest, news, reason)
+    if shown is None:
+        return ListedTool(name, "mcp", "", {}, status=status, url=url, reason=reason)
+    return ListedTool(
+        name,
+        "mcp",
+        shown["description"],
+        shown["parameters"],
+        status=status,
+        url=url,
+        digest=shown["digest"],
+        offered=news,
+        reason=reason,
+    )

@@ -277,6 +277,7 @@ class ToolRead(Read):
     type: Literal["python", "http", "mcp"]
     description: str
     parameters: dict[str, Any] = Field(description="A JSON Schema.")
+    retry_safe: bool = Field(description="Whether a call is made again if its process dies meanwhile.")
     status: Literal["on", "changed", "unapproved", "gone", "left_out"] = Field(
         description="`changed`, `unapproved`, `gone`: the MCP server changed the tool, added it, or offers it no more. "
         "`left_out`: the server describes it in a way that no model can be told; `reason` says why."

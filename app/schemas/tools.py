@@ -11,6 +11,10 @@ Headers = Annotated[
     dict[str, Annotated[str, Field(max_length=4096)]],
     Field(max_length=32, description="Sent with each call; encrypted at rest, and never shown again."),
 ]
+_RETRY_SAFE = (
+    "Whether a call may be made again if its process dies meanwhile, because it does no harm or the server recognizes "
+    "it by its `Idempotency-Key`."
+)
 Url = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
@@ -30,6 +34,7 @@ class CreateHttpTool(Strict):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     url: Url
     headers: Headers = {}
+    retry_safe: Annotated[bool | None, Field(description=_RETRY_SAFE + " Null: a GET may, others may not.")] = None
 
 
 class CreateMcpServer(Strict):
@@ -39,6 +44,7 @@ class CreateMcpServer(Strict):
     name: Name
     url: Url
     headers: Headers = {}
+    retry_safe: Annotated[bool, Field(description=_RETRY_SAFE)] = False
 
 
 class CreateTool(RootModel[Annotated[CreateHttpTool | CreateMcpServer, Discriminator("type")]]):

@@ -81,6 +81,26 @@ async def test_an_http_tool_is_created_and_used(service: Service, http: HttpServ
     assert http.asked[0].headers["authorization"] == f"Bearer {SECRET}"
 
 
+async def test_a_tool_says_whether_it_may_be_run_twice(service: Service, http: HttpServer, mcp: McpFake) -> None:
+    admin = await service.admin()
+    bodies = {
+        "get": order_tool(http, name="get"),
+        "careful": order_tool(http, name="careful", retry_safe=False),
+        "post": order_tool(http, name="post", method="POST"),
+        "deduped": order_tool(http, name="deduped", method="POST", retry_safe=True),
+        "shop": shop(mcp),
+        "safe": shop(mcp, name="safe", retry_safe=True),
+    }
+    made = [await admin.post("/tools", json=body) for body in bodies.values()]
+    said = {tool["name"]: tool["retry_safe"] for each in made for tool in each.json()["data"]}
+    wanted = {"get": True, "careful": False, "post": False, "deduped": True, "shop/lookup": False, "safe/lookup": True}
+    assert wanted.items() <= said.items()
+    tools = await service.container.conn.database.read(lambda c: service.container.tools.resolve(c, list(wanted)))
+    assert {name: found.tool.retry_safe for name, found in tools.tools.items()} == wanted
+    assert said.items() <= {t["name"]: t["retry_safe"] for t in (await admin.get("/tools")).json()["data"]}.items()
+    check_problem(await admin.post("/tools", json=order_tool(http, retry_safe="yes, do")), 422, "invalid_request")
+
+
 async def test_a_servers_tools_are_added_and_used(service: Service, mcp: McpFake) -> None:
     admin, alice = await service.admin(), await service.user("alice")
     response = await admin.post("/tools", json=shop(mcp))

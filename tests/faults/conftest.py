@@ -57,7 +57,8 @@ async def pair(lasting_pair: Cluster, redis_server: RedisServer) -> AsyncIterato
 
     The provider and the counter server remember nothing of other tests.
     """
-    for memory in (lasting_pair.model.requests, lasting_pair.model.gates, lasting_pair.counter.counts):
+    counter = lasting_pair.counter
+    for memory in (lasting_pair.model.requests, lasting_pair.model.gates, counter.counts, counter.idempotency_keys):
         memory.clear()
     lasting_pair.counter.arrived.clear()
     lasting_pair.counter.held.clear()

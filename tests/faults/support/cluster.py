@@ -224,6 +224,7 @@ async def open_cluster(
             "OPENAI_BASE_URL": model.base_url("openai"),
             "OLLAMA_HOST": model.base_url("ollama"),
             "FAULTS_COUNTER_URL": counter.url,
+            "AI_AGENTS_OUTBOUND_ALLOW": "127.0.0.1",
         }
         if not SOAK:
             environment["FAULTS_LEASE_S"] = "3"

@@ -1,17 +1,24 @@
 """A server that counts: the effect outside of the service that a tool has."""
 
 import asyncio
+import re
 from collections import Counter, defaultdict
 from typing import Self
 
+_IDEMPOTENCY_KEY = re.compile(rb"(?i)\r\nidempotency-key: (\S+)")
+
 
 class CounterServer:
-    """Counts `POST /<key>` and answers the count; where the key is in `held`, the answer waits for its event."""
+    """Counts `POST /<key>` and answers the count; where the key is in `held`, the answer waits for its event.
+
+    `idempotency_keys` are the headers of this name that came with each key.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.arrived: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.held: dict[str, asyncio.Event] = {}
+        self.idempotency_keys: defaultdict[str, list[bytes]] = defaultdict(list)
         self.url = ""
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -34,6 +41,7 @@ class CounterServer:
             head = await reader.readuntil(b"\r\n\r\n")
             key = head.split(b" ")[1].decode().lstrip("/")
             self.counts[key] += 1
+            self.idempotency_keys[key] += _IDEMPOTENCY_KEY.findall(head)
             self.arrived[key].set()
             if key in self.held:
                 await self.held[key].wait()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.tools.base import ToolError
+from ai_agents.tools.base import ToolContext, ToolError
 from ai_agents.tools.http import HttpTool, check_http_spec
 from ai_agents.tools.outbound import Outbound
 from tests.fakes.http_server import Asked, HttpServer, reply, reply_json
@@ -268,3 +268,33 @@ async def test_a_query_is_added_to_the_address(server: HttpServer, outbound: Out
     server.on("/", reply_json({}))
     await HttpTool(spec(server.url(url)), outbound).execute(q="x")
     assert server.asked[0].target == target
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_server_is_told_the_id_of_the_call(server: HttpServer, outbound: Outbound, method: str) -> None:
+    server.on("/v1", reply_json({}))
+    tool = HttpTool(spec(server.url("/v1"), method), outbound)
+    context = ToolContext("run", "thread", "user", "call_7")
+    await tool.request({}, context)
+    await tool.request({}, context)
+    assert [asked.headers["idempotency-key"] for asked in server.asked] == ["call_7", "call_7"]
+
+
+async def test_a_key_that_an_admin_has_set_stays(server: HttpServer, outbound: Outbound) -> None:
+    server.on("/v1", reply_json({}))
+    tool = HttpTool(spec(server.url("/v1")), outbound, headers={"Idempotency-Key": "fixed"})
+    await tool.request({}, ToolContext("run", "thread", "user", "call_7"))
+    assert server.asked[0].headers["idempotency-key"] == "fixed"
+
+
+@pytest.mark.parametrize(
+    "method, said, is_safe",
+    [("GET", None, True), ("GET", False, False), ("POST", None, False), ("POST", True, True), ("DELETE", None, False)],
+)
+async def test_a_call_may_be_made_twice_as_the_admin_says(
+    outbound: Outbound, method: str, said: bool | None, is_safe: bool
+) -> None:
+    given = spec("http://x.example/", method)
+    assert HttpTool(given | {"retry_safe": said}, outbound).retry_safe is is_safe
+    if said is None:
+        assert HttpTool(given, outbound).retry_safe is is_safe
