@@ -117,10 +117,23 @@ class PartWriter:
         text = "".join(self._pieces)
         self._end(TextPart(text) if self.kind == "text" else ReasoningPart(text, origin=origin or self._origin))
 
-    def tool_call(self, name: str, raw: str, *, cut: bool = False, origin: Mapping[str, Any] | None = None) -> None:
-        """Write a whole tool call. `raw` is the JSON of its arguments; `cut` says that the model did not finish it."""
+    def tool_call(
+        self,
+        name: str,
+        raw: str,
+        *,
+        cut: bool = False,
+        fault: str | None = None,
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a whole tool call. `raw` is the JSON of its arguments.
+
+        `cut` says that the model did not finish it, `fault` why the server refused it: then it is never made.
+        """
         self.close()
         arguments, malformed = parse_arguments(raw, cut=cut)
+        if fault is not None:
+            arguments, malformed = {}, clean_text(f"{raw} ({fault})")
         call = ToolCallPart(new_tool_call_id(), name, arguments, malformed=malformed, origin=origin)
         self.events.append(PartStart(len(self.parts), "tool_call"))
         if raw:

@@ -7,6 +7,7 @@ What the server said is in `upstream`, for those who may know it, with secrets m
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from html import unescape
 from time import time
 from typing import Any
 
@@ -21,24 +22,28 @@ from ai_agents.core.exceptions import (
     ProviderTruncated,
 )
 from ai_agents.core.json import clean_text
-from ai_agents.providers.reading import as_count
+from ai_agents.core.types import JsonObject
+from ai_agents.providers.reading import as_count, as_object, as_objects
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 # The error words that providers send inside a stream that began with status 200, by the status each one stands for.
-# Sources: https://platform.claude.com/docs/en/api/errors, https://developers.openai.com/api/docs/guides/error-codes
+# Sources: https://platform.claude.com/docs/en/api/errors, https://developers.openai.com/api/docs/guides/error-codes,
+# https://cloud.google.com/apis/design/errors (upper case), vLLM's `type` (`BadRequestError` …).
 _WORDS = {
-    400: ("invalid_request_error", "context_length_exceeded"),
-    401: ("authentication_error", "invalid_api_key"),
-    402: ("billing_error",),
-    403: ("permission_error",),
-    404: ("not_found_error", "model_not_found"),
-    413: ("request_too_large",),
-    429: ("rate_limit_error", "rate_limit_exceeded", "requests", "tokens", "insufficient_quota"),
-    500: ("api_error", "server_error"),
-    504: ("timeout_error",),
-    529: ("overloaded_error",),
+    400: "invalid_request_error context_length_exceeded BadRequestError INVALID_ARGUMENT FAILED_PRECONDITION",
+    401: "authentication_error invalid_api_key UNAUTHENTICATED",
+    402: "billing_error insufficient_balance",
+    403: "permission_error PERMISSION_DENIED",
+    404: "not_found_error model_not_found NotFoundError NOT_FOUND",
+    413: "request_too_large",
+    429: "rate_limit_error rate_limit_exceeded rate_limit_reached_error requests tokens RESOURCE_EXHAUSTED"
+    " insufficient_quota exceeded_current_quota_error billing_hard_limit_reached",
+    500: "api_error server_error internal_error INTERNAL",
+    503: "service_unavailable UNAVAILABLE",
+    504: "timeout_error DEADLINE_EXCEEDED",
+    529: "overloaded_error",
 }
-_STATUS_OF_WORD = {word: status for status, words in _WORDS.items() for word in words}
+_STATUS_OF_WORD = {word: status for status, words in _WORDS.items() for word in words.split()}
 # Codes with which OpenAI's Responses API refuses a request after its stream began: `ResponseError` in its reference.
 _REFUSALS = re.compile(
     "invalid_(prompt|image|image_format|image_url|image_mode|base64_image)|unsupported_image_media_type|empty_image_file"
@@ -46,7 +51,9 @@ _REFUSALS = re.compile(
     "|data_residency_mismatch|bio_policy|misalignment_policy_violation"
 )
 # Another try fails in the same way, although the status suggests one.
-_NEVER_RETRYABLE = frozenset({"insufficient_quota", "billing_error"})
+_NEVER_RETRYABLE = frozenset(
+    {"insufficient_quota", "billing_error", "exceeded_current_quota_error", "billing_hard_limit_reached"}
+)
 # How providers refuse a request that is longer than the model's context window. OpenAI sends a word, the others send a
 # sentence, and each OpenAI-compatible server has a sentence of its own.
 # Sources, read 2026-11-23: https://developers.openai.com/api/docs/guides/error-codes,
@@ -60,9 +67,34 @@ _TOO_LONG = re.compile(
 )
 _MAX_TEXT = 2_000
 _MAX_PARAMETER = 100
+# Errors within errors, and sentences of a list of them, that are read.
+_MAX_NESTED = 4
+_MAX_SENTENCES = 10
 # Keys in the forms that providers give them, should a server quote one that is not ours.
-_SECRETS = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|hf|AIza)[-_A-Za-z0-9]{16,}|(?<=[Bb]earer )\S{8,}")
+_SECRETS = re.compile(
+    r"\b(?:(?:sk|pk|rk|csk|xai|key|pplx|nvapi|tgp_v1)-|(?:sk|rk|gsk|hf|fw|r8|gh[opsu]|github_pat|tgp_v1)_|AIza|AKIA|eyJ)"
+    r"[-_.A-Za-z0-9]{12,}|(?<=[Bb]earer )\S{8,}|(?<=[?&]key=)[^&\s]+"
+    r"|(?<=api[-_ ]key[=:])\s*\S{8,}",
+    re.ASCII,
+)
 _MASK = "***"
+_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
+# The names under which servers send their own status and their own word.
+_STATUS_FIELDS = ("status", "status_code", "code", "http_code")
+_WORD_FIELDS = ("code", "type", "status", "error_type")
+_SAID_FIELDS = ("message", "detail", "msg", "error_description", "title", "errors", "error")
+
+
+class RefusedCall(ProviderRejected):
+    """The server refused the call that its own model wrote: the model's mistake, which it can be told of.
+
+    `written` is what the model wrote, `said` what the server said of it.
+    """
+
+    def __init__(self, message: str, *, provider: str, written: str, said: str) -> None:
+        super().__init__(message, provider=provider)
+        self.written = written
+        self.said = said
 
 
 def error_from_status(
@@ -82,6 +114,9 @@ def error_from_status(
 
 def _error_of(provider: str, status: int, known: str | None, retry_after_s: float | None, text: Any) -> ProviderError:
     facts = f"{status}, {known}" if known else f"{status}"
+    if 300 <= status < 400:
+        sentence = f"{provider} sends requests elsewhere ({facts}): its base URL is not the one of its API."
+        return ProviderRejected(sentence, provider=provider)
     if status == 429:
         sentence, retryable = f"{provider} asks to slow down ({facts}).", known not in _NEVER_RETRYABLE
         return ProviderRateLimited(sentence, provider=provider, retryable=retryable, retry_after_s=retry_after_s)
@@ -99,23 +134,22 @@ def _error_of(provider: str, status: int, known: str | None, retry_after_s: floa
 def error_from_response(
     provider: str, status: int, headers: Mapping[str, str], body: bytes, *, secrets: Iterable[str] = ()
 ) -> ProviderError:
-    """The error for a response with a failure status. `body` is JSON with an `error`, or any other text.
+    """The error for a response with a failure status. `body` is JSON in any server's form, or any other text.
 
     `secrets` are masked in what the server said.
     """
-    text = body.decode(errors="replace")
-    word = reported = None
+    reported: Any = None
     with suppress(ValueError):
         reported = orjson.loads(body)
-    if isinstance(reported, list) and reported:
-        reported = reported[0]  # Gemini wraps its errors in a list
-    facts = reported.get("error", reported) if isinstance(reported, dict) else None
-    if isinstance(facts, dict):
-        word = next((facts[each] for each in ("code", "type", "status") if isinstance(facts.get(each), str)), None)
-        text = facts["message"] if isinstance(facts.get("message"), str) else text
-    elif isinstance(facts, str):
-        text = facts
-    error = error_from_status(provider, status, word=word, retry_after_s=retry_after_s(headers), text=text)
+    if isinstance(reported, list):  # as Gemini's server sends them
+        reported = next((each for each in reported if isinstance(each, dict)), None)
+    facts = _facts_of(reported) if isinstance(reported, dict) else {}
+    text = _said(facts) or _plain(body.decode(errors="replace"))
+    if not text and 300 <= status < 400:
+        text = f"Location: {headers.get('location', '')}"
+    error = _refused_call(provider, facts) or error_from_status(
+        provider, status, word=_word_of(facts), retry_after_s=retry_after_s(headers), text=text
+    )
     error.upstream = {"status": status, "message": mask(text, secrets)}
     error.parameter = _parameter(facts)
     return error
@@ -123,17 +157,91 @@ def error_from_response(
 
 def error_from_wire(provider: str, error: Any) -> ProviderError:
     """The error that a provider reported inside a stream: an object with `type`, `code` or `status`, or a text."""
-    facts = error if isinstance(error, Mapping) else {}
-    text = facts.get("message") if facts else error
-    for name in ("status", "code"):
+    facts = _facts_of(error) if isinstance(error, dict) else {}
+    text = _said(facts) or (error if isinstance(error, str) else "")
+    if (refused := _refused_call(provider, facts)) is not None:
+        return refused
+    status = _status_of(facts)
+    if status is None:
+        status = 400 if _TOO_LONG.search(text[:_MAX_TEXT]) else 500
+    found = error_from_status(provider, status, word=_word_of(facts), text=text)
+    found.parameter = _parameter(facts)
+    return found
+
+
+def _facts_of(reported: JsonObject) -> JsonObject:
+    """The object that tells of the error: `reported`, or one in its `error` or `message`."""
+    for _ in range(_MAX_NESTED):
+        error, message = reported.get("error"), reported.get("message")
+        if isinstance(error, dict) and error:
+            reported = error
+        elif isinstance(message, dict) and message:
+            reported = reported | message
+        else:
+            break
+    return reported
+
+
+def _status_of(facts: JsonObject) -> int | None:
+    for name in _STATUS_FIELDS:
         status = as_count(facts.get(name))
         if status is not None and 400 <= status <= 599:
-            return error_from_status(provider, status, word=facts.get("type"), text=text)
-    for name in ("code", "type"):
+            return status
+    for name in _WORD_FIELDS:
         word = facts.get(name)
         if isinstance(word, str) and (word in _STATUS_OF_WORD or _REFUSALS.fullmatch(word)):
-            return error_from_status(provider, _STATUS_OF_WORD.get(word, 400), word=word, text=text)
-    return error_from_status(provider, 500, word=facts.get("type"), text=text)
+            return _STATUS_OF_WORD.get(word, 400)
+    return None
+
+
+def _word_of(facts: JsonObject) -> str | None:
+    """The server's word for the error: one that is known, otherwise its code or its type."""
+    words = [facts[name] for name in _WORD_FIELDS if isinstance(facts.get(name), str) and facts[name]]
+    words = [word for word in words if not word.isdigit()]
+    known = (word for word in words if word in _STATUS_OF_WORD or word in _TOO_LONG_WORDS)
+    return next(known, words[0] if words else None)
+
+
+def _said(facts: JsonObject) -> str:
+    """The server's own words, with those of the server behind it, which OpenRouter has in `metadata.raw`."""
+    said = next((text for name in _SAID_FIELDS if (text := _text_of(facts.get(name)))), "")
+    raw = _text_of(as_object(facts.get("metadata")).get("raw"))
+    return f"{said}: {raw}" if raw and raw not in said else said
+
+
+def _text_of(value: Any, *, depth: int = _MAX_NESTED) -> str:
+    """A text, or the sentences in a list of errors, such as FastAPI's: where, and what."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, dict) and depth:
+        return next((text for name in _SAID_FIELDS if (text := _text_of(value.get(name), depth=depth - 1))), "")
+    if not isinstance(value, list) or not depth:
+        return ""
+    sentences: list[str] = []
+    for each in value[:_MAX_SENTENCES]:
+        said, where = _text_of(each, depth=depth - 1), _path(as_object(each).get("loc"))
+        sentences.append(f"{where}: {said}" if where else said)
+    return "; ".join(filter(None, sentences))
+
+
+def _plain(text: str) -> str:
+    """A body as a text: without the tags of HTML, in one line."""
+    if "<" in text and ">" in text:
+        text = unescape(_TAG.sub(" ", text))
+    return " ".join(text.split())
+
+
+def _refused_call(provider: str, facts: JsonObject) -> RefusedCall | None:
+    """Groq refuses calls that do not fit the tool's schema, and tells what its model wrote."""
+    written = facts.get("failed_generation")
+    if facts.get("code") != "tool_use_failed" or not isinstance(written, str) or not written.strip():
+        return None
+    said = mask(_said(facts))
+    error = RefusedCall(
+        f"{provider} refused the call that its model wrote.", provider=provider, written=written, said=said
+    )
+    error.upstream = {"status": 400, "message": said}
+    return error
 
 
 def mask(said: str, secrets: Iterable[str] = ()) -> str:
@@ -145,9 +253,19 @@ def mask(said: str, secrets: Iterable[str] = ()) -> str:
     return _SECRETS.sub(_MASK, said)[:_MAX_TEXT]
 
 
-def _parameter(facts: Any) -> str | None:
-    named = facts.get("param") if isinstance(facts, Mapping) else None
-    return named[:_MAX_PARAMETER] if isinstance(named, str) and named else None
+def _parameter(facts: JsonObject) -> str | None:
+    """The part of the request that a refusal names: in `param`, or as the first place in a list of errors."""
+    named = facts.get("param")
+    if not isinstance(named, str) or not named:
+        lists = [facts.get("detail"), facts.get("errors"), facts.get("message")]
+        places = (each.get("loc") for found in lists for each in as_objects(found))
+        named = next((path for loc in places if (path := _path(loc))), None)
+    return named[:_MAX_PARAMETER] if named else None
+
+
+def _path(loc: Any) -> str:
+    """A place such as `["body", "messages", 0, "content"]` as `messages.0.content`."""
+    return ".".join(str(each) for each in loc if each != "body") if isinstance(loc, list) else ""
 
 
 def error_from_transport(provider: str, error: BaseException, *, timeout_s: float, begun: bool) -> ProviderError:

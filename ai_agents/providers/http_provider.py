@@ -22,7 +22,7 @@ from ai_agents.providers.quirks import Endpoint, LearnedQuirks, Quirks
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
 from ai_agents.providers.single_calls import one_call_at_a_time
-from ai_agents.providers.transport import OpenResponse, ProviderTransport
+from ai_agents.providers.transport import OpenResponse, ProviderTransport, ReadResponse
 from ai_agents.providers.wire_format import WireFormat
 
 _log = logging.getLogger(__name__)
@@ -226,6 +226,9 @@ class HTTPProvider(Provider):
             try:
                 response = await post(payload, headers=wire.headers_to_wire(payload))
             except ProviderError as error:
+                if (parser := wire.read_refusal(error, request, endpoint)) is not None:
+                    self._log_failure(transport, request.model, error)
+                    return ReadResponse(self.name), parser
                 remedy = wire.remedy(error, payload)
                 if remedy is None or _is_known(remedy, taught):
                     raise

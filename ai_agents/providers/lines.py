@@ -16,7 +16,7 @@ from ai_agents.core.json import clean_text
 
 # No provider sends a line near this length. The limit keeps an endless line from filling the memory.
 MAX_LINE_BYTES = 16 * 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _FIELDS = (b":", b"event", b"id", b"retry", b"data")
 # An integer of fewer digits fits into 64 bits.
 _LONG_INTEGER = re.compile(rb"[0-9]{19}")
@@ -66,10 +66,12 @@ class SSEDecoder(LineDecoder):
         """The data of each event that this chunk completes, its lines joined by LF. Raises as in `LineDecoder`."""
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_lf(chunk)
+        if self._begun and not (self._rest or self._data) and _is_one_event(chunk):
+            return [chunk[6:-2]]
         lines = self._split(chunk)
         if lines and not self._begun:
             self._begun = True
-            lines[0] = lines[0].removeprefix(_BOM)
+            lines[0] = lines[0].removeprefix(BOM)
         return self._data_of(lines)
 
     def flush(self) -> list[bytes]:
@@ -88,12 +90,14 @@ class SSEDecoder(LineDecoder):
                 self._data = []
                 if data:
                     found.append(data)
-            elif self._data and self._is_open() and not line.startswith(_FIELDS):
+            elif self._data and not line.startswith(_FIELDS) and self._goes_on(line):
                 self._data.append(line)
         return found
 
-    def _is_open(self) -> bool:
-        """Whether the data so far is an unfinished JSON object: a server wrote a line break into one of its strings."""
+    def _goes_on(self, line: bytes) -> bool:
+        """Whether a line belongs to the JSON object before it: a server wrote a line break into the object."""
+        if not any(self._data):
+            return line.startswith(b"{")
         return self._data[0].startswith(b"{") and not self._data[-1].rstrip().endswith(b"}")
 
     def _with_lf(self, chunk: bytes) -> bytes:
@@ -104,6 +108,11 @@ class SSEDecoder(LineDecoder):
             chunk = chunk.removeprefix(b"\n")
         self._after_cr = ends_in_cr
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _is_one_event(chunk: bytes) -> bool:
+    """Whether a chunk is one whole event with one line of data, as most chunks are."""
+    return chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") and chunk.count(b"\n") == 2 and len(chunk) > 8
 
 
 def is_json(data: bytes) -> bool:

@@ -28,7 +28,8 @@ class OpenAIProvider(HTTPProvider):
     name = NAME
 
     def capabilities(self, model: str) -> Capabilities:
-        return Capabilities(files=openai_files(model))
+        quirks = self.endpoint(model).quirks
+        return Capabilities(files=openai_files(model, quirks), context_window=quirks.context_window)
 
     def _build(self) -> ProviderTransport:
         require("openai")

@@ -1,14 +1,15 @@
-"""OpenAI's Chat Completions, as OpenAI and compatible servers speak it: requests, and the parser of its streams.
+"""OpenAI's Chat Completions, as OpenAI and compatible servers speak it: requests. `openai_chat_parser` reads answers.
 
-Compatible servers differ in details; what is known of that is tolerated.
 Source: https://developers.openai.com/api/reference/resources/chat, read 2026-11-22.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from ai_agents.core.exceptions import ProviderError, ProviderRejected
-from ai_agents.core.json import clean_text, dumps
+from ai_agents.core.exceptions import ContextExceeded, ProviderError, ProviderRejected
+from ai_agents.core.json import dumps
+from ai_agents.core.rows import Notice
 from ai_agents.core.types import (
     FilePart,
     JsonObject,
@@ -16,16 +17,23 @@ from ai_agents.core.types import (
     ModelRequest,
     ModelSettings,
     ReasoningPart,
-    StopReason,
-    Usage,
+    ToolCallPart,
 )
-from ai_agents.providers.assembly import parse_arguments, raw_arguments
-from ai_agents.providers.errors import error_from_wire, truncated
+from ai_agents.providers.errors import RefusedCall
 from ai_agents.providers.files import data_url, document_name, parts_with_files, sent_as
-from ai_agents.providers.openai_models import OpenAIFacts, openai_facts
+from ai_agents.providers.left_out import images_left_out, left_out_for, setting_left_out
+from ai_agents.providers.openai_chat_parser import (
+    MESSAGE_FIELDS,
+    REASONING_LISTS,
+    REASONING_TEXTS,
+    OpenAIChatParser,
+    join_pieces,
+)
+from ai_agents.providers.openai_models import OpenAIFacts, openai_facts, openai_files
 from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
+    CallIds,
     ToolNames,
     alternating,
     functions_to_wire,
@@ -38,22 +46,38 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
-from ai_agents.providers.wire_format import WireFormat
+from ai_agents.providers.wire_format import Remedy, WireFormat, drop, names_parameter
 
-# The field in which DeepSeek and others send reasoning: https://api-docs.deepseek.com/guides/thinking_mode
-REASONING_CONTENT = "reasoning_content"
 _MAX_STOP_SEQUENCES = 4
-_STOP_REASONS: dict[str, StopReason] = {
-    "stop": "end",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "length": "max_tokens",
-    "content_filter": "refusal",
-}
+_REASONING_CONTENT = REASONING_TEXTS[0]
+_LIMITS = ("max_tokens", "max_completion_tokens")
+# A refusal of the value of a limit, and one of its name.
+_REFUSES_VALUE = re.compile(
+    r"too (large|small|high|low|big)|at (most|least)|m(ax|in)imum|(less|greater) than|exceed|positive"
+)
+_REFUSES_NAME = re.compile(
+    r"unsupported|not support(ed)?|unrecogni[sz]ed|unknown|not permitted|not allowed|unexpected|extra|instead",
+    re.IGNORECASE,
+)
+_WANTS_REASONING = re.compile(r"must be (passed|provided|set)|missing|required|needs? to be", re.IGNORECASE)
+
+
+def _added_effort(payload: JsonObject) -> Quirks | None:
+    """An effort that only turns reasoning off was added here; any other one the agent asked for."""
+    return Quirks(reasoning=False) if payload.get("reasoning_effort") in {"none", "minimal"} else None
 
 
 class OpenAIChat(WireFormat):
     """Chat Completions."""
+
+    remedies: ClassVar[Mapping[str, Remedy]] = {
+        "stream_options": drop("stream_options", Quirks(stream_options=False)),
+        "max_tokens": drop("max_tokens", Quirks(max_tokens_field="max_completion_tokens")),
+        "max_completion_tokens": drop("max_completion_tokens", Quirks(max_tokens_field="max_tokens")),
+        "reasoning_effort": _added_effort,
+        "response_format": drop("response_format", Quirks(schema="instructed")),
+        "json_schema": drop("response_format", Quirks(schema="instructed")),
+    }
 
     def path(self, request: ModelRequest) -> str:
         return "/chat/completions"
@@ -63,90 +87,189 @@ class OpenAIChat(WireFormat):
 
     def parser(
         self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
-    ) -> "OpenAIChatParser":
+    ) -> OpenAIChatParser:
         return OpenAIChatParser(request, endpoint)
 
+    def left_out(self, request: ModelRequest, endpoint: Endpoint) -> Sequence[Notice]:
+        quirks = endpoint.quirks
+        pictures = images_left_out(request, openai_files(request.model, quirks))
+        return [*left_out(request, openai_facts(request.model, quirks)), *pictures]
+
+    def read_refusal(self, error: ProviderError, request: ModelRequest, endpoint: Endpoint) -> ResponseParser | None:
+        if not isinstance(error, RefusedCall):
+            return None
+        parser = self.parser(request, endpoint)
+        parser.write_refused_call(error)
+        return parser
+
     def remedy(self, error: ProviderError, payload: JsonObject) -> Quirks | None:
+        said = error.upstream["message"] if error.upstream else ""
+        if isinstance(error, ContextExceeded):
+            return None
+        if not isinstance(error, ProviderRejected):
+            return super().remedy(error, payload)
+        if (found := _reasoning_remedy(error, said, payload)) is not None:
+            return found
+        refuses_value = _REFUSES_VALUE.search(said) and not _REFUSES_NAME.search(said)
+        if refuses_value and any(names_parameter(error, name) for name in _LIMITS):
+            return None
         named = super().remedy(error, payload)
-        if named is not None or not isinstance(error, ProviderRejected):
-            return named
-        if "response_format" in payload and openai_facts(payload["model"]).reasoning is None:
+        status = error.upstream["status"] if error.upstream else None
+        if named is None and "response_format" in payload and status in {400, 422}:
             # Not every compatible server enforces schemas; the model of one that does not is asked in words.
-            return Quirks(schema="instructed")
+            return None if openai_facts(payload["model"]).reasoning is not None else Quirks(schema="instructed")
         return named
+
+
+def _reasoning_remedy(error: ProviderError, said: str, payload: JsonObject) -> Quirks | None:
+    """What to do where a server refuses its model's own reasoning, or misses it."""
+    sent = {name for message in payload["messages"] for name in (*REASONING_TEXTS, *REASONING_LISTS) if name in message}
+    calls = [message for message in payload["messages"] if message.get("tool_calls")]
+    if names_parameter(error, _REASONING_CONTENT) and _WANTS_REASONING.search(said):
+        lacks = any(_REASONING_CONTENT not in message for message in calls)
+        return Quirks(keeps_reasoning=True) if lacks else None
+    # The word `reasoning` alone may stand in any sentence.
+    path = [name for name in sent if names_parameter(error, name) and (name != "reasoning" or error.parameter)]
+    return Quirks(keeps_reasoning=False) if path else None
+
+
+def left_out(request: ModelRequest, facts: OpenAIFacts) -> list[Notice]:
+    """What the agent asks for and the model does not take, as far as its name or a quirk tells."""
+    settings = request.settings
+    notices: list[Notice] = []
+    if not facts.sampling:
+        given = [name for name in ("temperature", "top_p") if getattr(settings, name) is not None]
+        notices += [setting_left_out(name, request.model, "sampling") for name in given]
+    if settings.stop and not facts.stop:
+        notices.append(setting_left_out("stop", request.model, "stop"))
+    elif len(settings.stop) > _MAX_STOP_SEQUENCES:
+        reason = f"The API takes {_MAX_STOP_SEQUENCES} stop sequences; the others are left out."
+        notices.append(left_out_for("stop", reason))
+    if settings.reasoning not in {None, "none"}:
+        if not facts.effort:
+            notices.append(setting_left_out("reasoning", request.model, "reasoning"))
+        elif request.tools and facts.tools and facts.tools_effort is not None:
+            reason = f"With tools, chat completions take {request.model} only without reasoning; responses take both."
+            notices.append(left_out_for("reasoning", reason))
+    if not facts.tools:
+        reason = f"{request.model} takes no tools, as the quirk tools of the provider says."
+        notices += [{"code": "tool_left_out", "tool": tool.name, "reason": reason} for tool in request.tools]
+    return notices
 
 
 def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the messages only grow."""
-    facts = openai_facts(request.model)
+    facts = openai_facts(request.model, endpoint.quirks)
     names = ToolNames(request.tools)
-    payload: JsonObject = {"model": request.model, "stream": True, "stream_options": {"include_usage": True}}
+    payload: JsonObject = {"model": request.model, "stream": True}
+    if endpoint.quirks.stream_options is not False:
+        payload["stream_options"] = {"include_usage": True}
     payload |= _settings_to_wire(request.settings, facts)
-    if request.tools and facts.tools_effort is not None:
+    offers_tools = bool(request.tools) and facts.tools
+    if offers_tools and facts.effort and facts.tools_effort is not None:
         payload["reasoning_effort"] = facts.tools_effort
     system = request.system
     if request.output_schema is not None:
-        if facts.schema and endpoint.quirks.schema != "instructed":
+        if facts.schema:
             named = {"name": SCHEMA_NAME, "strict": is_strict(request.output_schema), "schema": request.output_schema}
             payload["response_format"] = {"type": "json_schema", "json_schema": named}
         else:
             system = schema_instruction(system, request.output_schema)
-    if request.tools:
+    if offers_tools:
         payload["tools"] = [{"type": "function", "function": each} for each in functions_to_wire(request, names)]
-    messages = [{"role": "system", "content": system}] if system and system.strip() else []
-    for message in request.messages:
-        messages += _message_to_wire(message, names, provider=endpoint.provider, model=request.model)
-    return payload | {"messages": alternating(messages)}
+    return payload | {"messages": _messages_to_wire(request, system, names, endpoint.provider, facts)}
 
 
 def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject:
-    asked: JsonObject = {"max_completion_tokens" if facts.reasoning else "max_tokens": settings.max_tokens}
-    if not facts.reasoning:
+    asked: JsonObject = {facts.max_tokens_field: settings.max_tokens}
+    if facts.sampling:
         asked |= {"temperature": settings.temperature, "top_p": settings.top_p}
+    if facts.stop:
         asked["stop"] = list(settings.stop[:_MAX_STOP_SEQUENCES]) or None
-    if facts.reasoning is not False:
+    if facts.effort:
         least = facts.least if facts.reasoning else None
         asked["reasoning_effort"] = least if settings.reasoning == "none" else settings.reasoning
     return without_none(asked)
 
 
-def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, model: str) -> list[JsonObject]:
-    """The messages that stand for one message; none where it has nothing to send."""
-    if message.role == "tool":
-        return [
-            {"role": "tool", "tool_call_id": part.tool_call_id, "content": result_text(part)}
-            for part in tool_results_of(message)
-        ]
+def _messages_to_wire(
+    request: ModelRequest, system: str | None, names: ToolNames, provider: str, facts: OpenAIFacts
+) -> list[JsonObject]:
+    ids = CallIds()
+    messages: list[JsonObject] = [{"role": "system", "content": system}] if system and system.strip() else []
+    for message in request.messages:
+        if message.role == "tool":
+            messages += [
+                {"role": "tool", "tool_call_id": ids.to_wire(part.tool_call_id), "content": result_text(part)}
+                for part in tool_results_of(message)
+            ]
+        elif message.role == "user":
+            with_files = parts_with_files(message, _file_to_wire, text_type="text")
+            text = "\n\n".join(visible_texts(message.parts))
+            messages.append({"role": "user", "content": with_files or text or EMPTY_TEXT})
+        else:
+            calls = [
+                _call_to_wire(call, names, ids, provider=provider, model=request.model)
+                for call in tool_calls_of(message)
+            ]
+            reasoning = _reasoning_to_wire(message, facts, provider, request.model, has_calls=bool(calls))
+            messages += _assistant_to_wire(message, calls, reasoning)
+    return alternating(messages)
+
+
+def _assistant_to_wire(message: ModelMessage, calls: list[JsonObject], reasoning: JsonObject) -> list[JsonObject]:
+    """The message of an assistant; none where it has nothing to send."""
     text = "\n\n".join(visible_texts(message.parts))
-    if message.role == "user":
-        with_files = parts_with_files(message, _file_to_wire, text_type="text")
-        return [{"role": "user", "content": with_files or text or EMPTY_TEXT}]
+    if not text and not calls:
+        return []
     # Some servers require `content`, even if it is null.
-    rendered: JsonObject = {"role": "assistant", "content": text or None}
-    calls = tool_calls_of(message)
-    if calls:
-        rendered |= _reasoning_parts_to_wire(message, provider, model)
-        rendered["tool_calls"] = [
-            {
-                "id": call.tool_call_id,
-                "type": "function",
-                "function": {"name": names.to_wire(call.name), "arguments": dumps(call.arguments)},
-            }
-            for call in calls
-        ]
-    return [rendered] if text or calls else []
+    rendered: JsonObject = {"role": "assistant", "content": text or None, **reasoning}
+    return [rendered | {"tool_calls": calls}] if calls else [rendered]
 
 
-def _reasoning_parts_to_wire(message: ModelMessage, provider: str, model: str) -> JsonObject:
-    """The model's own reasoning before its tool calls: servers that send this field refuse a history without it."""
-    facts = openai_facts(model)
-    if facts.reasoning is not None:
-        return {}  # OpenAI's own models neither send nor take the field
+def _call_to_wire(call: ToolCallPart, names: ToolNames, ids: CallIds, *, provider: str, model: str) -> JsonObject:
+    """A call, with what its provider ties to it: a signature goes back to the provider that gave it.
+
+    LiteLLM and its like stand before many models; what they tie to a call is for the model that made it.
+    """
+    own = own_origin(call, provider, model)
+    given = own.get("fields", {})
+    if not own and (call.origin or {}).get("provider") == provider:
+        given = {
+            name: value for name, value in (call.origin or {}).get("fields", {}).items() if name == "extra_content"
+        }
+    call_id = ids.keep(call.tool_call_id, own["id"]) if "id" in own else ids.to_wire(call.tool_call_id)
+    function = {"name": names.to_wire(call.name), "arguments": dumps(call.arguments), **own.get("function_fields", {})}
+    return {"id": call_id, "type": "function", "function": function, **given}
+
+
+def _reasoning_to_wire(
+    message: ModelMessage, facts: OpenAIFacts, provider: str, model: str, *, has_calls: bool
+) -> JsonObject:
+    """The model's own reasoning, under the names under which it came.
+
+    As text it goes with the calls that it led to: servers that send it refuse such a history without it. What is
+    encrypted or signed goes with every message.
+    """
     origins = [own_origin(part, provider, model) for part in message.parts if isinstance(part, ReasoningPart)]
-    reasoning = [origin[REASONING_CONTENT] for origin in origins if REASONING_CONTENT in origin]
-    if reasoning or facts.keeps_reasoning:
-        return {REASONING_CONTENT: "".join(reasoning)}
-    return {}
+    found: JsonObject = {}
+    for name in MESSAGE_FIELDS:
+        for origin in origins:
+            found |= {name: found.get(name, {}) | origin[name]} if name in origin else {}
+    if facts.keeps_reasoning is False:
+        return found
+    for name in REASONING_LISTS:
+        blocks: list[JsonObject] = []
+        for origin in origins:
+            join_pieces(blocks, origin.get(name, ()))
+        found |= {name: blocks} if blocks else {}
+    if has_calls:
+        for name in REASONING_TEXTS:
+            text = "".join(origin[name] for origin in origins if name in origin)
+            found |= {name: text} if text else {}
+        if facts.keeps_reasoning and _REASONING_CONTENT not in found:
+            found[_REASONING_CONTENT] = found.get(REASONING_TEXTS[1], "")
+    return found
 
 
 def _file_to_wire(part: FilePart) -> JsonObject | None:
@@ -156,148 +279,3 @@ def _file_to_wire(part: FilePart) -> JsonObject | None:
         case "document":
             return {"type": "file", "file": {"filename": document_name(part), "file_data": data_url(part)}}
     return None
-
-
-@dataclass(slots=True)
-class _PartialToolCall:
-    """A tool call whose pieces are still coming."""
-
-    id: str = ""
-    name: str = ""
-    pieces: list[str] = field(default_factory=list)
-
-
-class OpenAIChatParser(ResponseParser):
-    """Parses the chunks of one response.
-
-    Tool calls are written at the end, since their pieces may come in any order. The end is `[DONE]`, or the end of the
-    bytes after a finish reason: several servers leave `[DONE]` out.
-    """
-
-    def __init__(self, request: ModelRequest, endpoint: Endpoint) -> None:
-        super().__init__(request, endpoint)
-        self._calls: list[_PartialToolCall] = []
-        self._call_at: dict[int, _PartialToolCall] = {}
-        self._finish: Any = None
-        self._refused = False
-        self._usage: JsonObject = {}
-        self._reasoning: list[str] = []
-
-    def read_whole(self, body: JsonObject) -> None:
-        self.read(body)
-        self.end_of_bytes()
-
-    def read(self, event: JsonObject) -> None:
-        for choice in event.get("choices") or ():
-            if choice.get("index"):
-                continue
-            delta = choice.get("delta") or choice.get("message")
-            if delta:
-                self._read_delta(delta)
-            if choice.get("finish_reason"):
-                self._finish = choice["finish_reason"]
-        if event.get("usage"):
-            self._usage = event["usage"]
-        if event.get("error") or event.get("object") == "error":
-            raise error_from_wire(self.provider, event.get("error") or event)
-        if event.get("model"):
-            self.model = event["model"]
-
-    def read_marker(self, data: bytes) -> bool:
-        if data.strip() != b"[DONE]":
-            return False
-        self._end()
-        return True
-
-    def end_of_bytes(self) -> None:
-        if not self.done and self._finish is not None:
-            self._end()
-
-    def usage(self) -> Usage | None:
-        return _usage_from_wire(self._usage) if self._usage else None
-
-    def _read_delta(self, delta: JsonObject) -> None:
-        reasoning = delta.get(REASONING_CONTENT)
-        if isinstance(reasoning, str) and reasoning:
-            self._reasoning.append(reasoning)
-        else:
-            reasoning = delta.get("reasoning")
-        if isinstance(reasoning, str):
-            self.writer.write("reasoning", reasoning)
-        content = delta.get("content")
-        if content:
-            if not isinstance(content, str):  # some servers send a list of parts
-                content = "".join(part.get("text") or "" for part in content if part.get("type") == "text")
-            self._write_text(content)
-        if delta.get("refusal"):
-            self._refused = True
-            self._write_text(delta["refusal"])
-        for piece in delta.get("tool_calls") or ():
-            self._read_call(piece)
-
-    def _write_text(self, text: str) -> None:
-        if self._reasoning and text:
-            self._end_reasoning()
-        self.writer.write("text", text)
-
-    def _end_reasoning(self) -> None:
-        """End the reasoning part. Its text goes back to the server with the tool calls that follow it."""
-        reasoning, self._reasoning = clean_text("".join(self._reasoning)), []
-        if reasoning and self.writer.kind == "reasoning":
-            self.writer.close(origin=self.origin(**{REASONING_CONTENT: reasoning}))
-
-    def _read_call(self, piece: JsonObject) -> None:
-        function = piece.get("function") or {}
-        arguments = raw_arguments(function.get("arguments"))
-        call = self._call_of(piece, function.get("name") or "", arguments)
-        call.id = call.id or piece.get("id") or ""
-        call.name = call.name or function.get("name") or ""
-        if arguments:
-            call.pieces.append(arguments)
-
-    def _call_of(self, piece: JsonObject, name: str, arguments: str) -> _PartialToolCall:
-        """The call that a piece belongs to. Some servers send no index or no id, or the same one for each call."""
-        index = piece.get("index")
-        call = self._call_at.get(index) if isinstance(index, int) else self._calls[-1] if self._calls else None
-        if call is None or _begins_another(call, piece.get("id") or "", name, arguments):
-            call = _PartialToolCall()
-            self._calls.append(call)
-            if isinstance(index, int):
-                self._call_at[index] = call
-        return call
-
-    def _end(self) -> None:
-        if self._finish is None:
-            raise truncated(self.provider, "ended its answer without a reason")
-        stop_reason = self.stop_reason_of(self._finish, _STOP_REASONS)
-        if self._refused:
-            stop_reason = "refusal"
-        elif self._calls and stop_reason == "end":
-            stop_reason = "tool_use"
-        self._end_reasoning()
-        for call in self._calls:
-            cut = stop_reason == "max_tokens" and call is self._calls[-1]
-            self.write_call(call.name, "".join(call.pieces), cut=cut)
-        self.end(stop_reason, _usage_from_wire(self._usage))
-
-
-def _begins_another(call: _PartialToolCall, call_id: str, name: str, arguments: str) -> bool:
-    if call_id and call.id:
-        return call_id != call.id
-    if not name or not call.name:
-        return False
-    # Without ids, a name after complete arguments begins the next call.
-    raw = "".join(call.pieces)
-    return name != call.name or (bool(raw or not arguments) and parse_arguments(raw)[1] is None)
-
-
-def _usage_from_wire(usage: JsonObject) -> Usage:
-    """The framework's counts; None where the server does not report them."""
-    details = usage.get("prompt_tokens_details") or {}
-    return Usage(
-        input_tokens=usage.get("prompt_tokens"),
-        output_tokens=usage.get("completion_tokens"),
-        # DeepSeek has another name for them.
-        cached_input_tokens=details.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),
-        reasoning_tokens=(usage.get("completion_tokens_details") or {}).get("reasoning_tokens"),
-    )

@@ -29,8 +29,9 @@ class Quirks:
     `finish_reasons` says what reasons mean that the documents do not have. `stream_options`, `cache_control`: the
     server takes these fields. `max_tokens_field` is the name of the limit in chat completions. `sampling`: it takes
     `temperature` and `top_p`; `stop`: stop sequences; `reasoning`: an effort; `tools`, `images`, `documents` (PDF): the
-    model takes these. `parallel_calls`: its template takes several tool calls in one message. `schema`: the server
-    enforces output schemas, or the model is asked in words. `context_window` is in tokens.
+    model takes these. `parallel_calls`: its template takes several tool calls in one message. `keeps_reasoning`: the
+    model takes its own reasoning back; where true, it wants some with each call. `schema`: the server enforces output
+    schemas, or the model is asked in words. `context_window` is in tokens.
     """
 
     finish_reasons: Mapping[str, FinishWord] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Quirks:
     sampling: bool | None = None
     stop: bool | None = None
     reasoning: bool | None = None
+    keeps_reasoning: bool | None = None
     schema: SchemaSupport | None = None
     cache_control: bool | None = None
     tools: bool | None = None

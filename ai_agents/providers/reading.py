@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from ai_agents.core.json import dumps
 from ai_agents.core.types import JsonObject
+from ai_agents.providers.lines import clean_json
 
 # More tokens than any call has; a greater figure is no count.
 _MAX_COUNT = 2**53
@@ -39,3 +41,13 @@ def merge_counts(known: JsonObject, reported: Any) -> None:
     for name, value in as_object(reported).items():
         if value or name not in known:
             known[name] = value
+
+
+def storable(value: Any) -> Any:
+    """The value as it can be stored and sent back, with unsafe characters cleaned; None where it cannot."""
+    try:
+        cleaned = clean_json(value)
+        dumps(cleaned)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return cleaned

@@ -1,7 +1,9 @@
 """What all wire formats need: files and tool results as text, tool names that every API takes, the current turn."""
 
 import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 from ai_agents.core.json import dumps
@@ -26,6 +28,10 @@ _CLOSING_MARK = re.compile("</(?=file_content)", re.IGNORECASE)
 EMPTY_TEXT = "(empty message)"
 # Stands between a tool's result and the next user's message, where the run ended before the model answered the result.
 UNANSWERED = "(There was no answer.)"
+# Goes before an assistant's greeting: the templates of many models want a user's message first.
+BEGINNING = "(The conversation begins.)"
+_ID_LENGTH = 9
+_ID_LETTERS = string.ascii_letters + string.digits
 
 
 class ToolNames:
@@ -116,8 +122,45 @@ def turn_start(messages: Sequence[ModelMessage]) -> int:
     return max((index + 1 for index, message in enumerate(messages) if message.role == "user"), default=0)
 
 
+class CallIds:
+    """Ids of tool calls in the form that every server takes: nine letters and digits, distinct within a request.
+
+    Mistral's servers, and others with the templates of its models, want exactly that. An id follows from ours, so that
+    a request begins with the same bytes as the one before it.
+    """
+
+    def __init__(self) -> None:
+        self._to_wire: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    def to_wire(self, tool_call_id: str) -> str:
+        """The id to send for a call, and for its result."""
+        known = self._to_wire.get(tool_call_id)
+        if known is not None:
+            return known
+        number = 0
+        while (short := _short_id(f"{tool_call_id}{number or ''}")) in self._taken:
+            number += 1
+        return self.keep(tool_call_id, short)
+
+    def keep(self, tool_call_id: str, wire: str) -> str:
+        """Send the provider's own id, since it carries what the provider wants back. Returns it."""
+        self._to_wire[tool_call_id] = wire
+        self._taken.add(wire)
+        return wire
+
+
+def _short_id(text: str) -> str:
+    number = int.from_bytes(blake2b(text.encode(errors="replace"), digest_size=8).digest())
+    digits = []
+    for _ in range(_ID_LENGTH):
+        number, digit = divmod(number, len(_ID_LETTERS))
+        digits.append(_ID_LETTERS[digit])
+    return "".join(digits)
+
+
 def alternating(messages: Iterable[JsonObject]) -> list[JsonObject]:
-    """Messages in the form of chat completions, with neighbours of one role joined into one.
+    """Messages in the form of chat completions, with neighbours of one role joined into one, beginning with a user's.
 
     The templates of many models refuse a conversation in which user and assistant do not take turns. The messages only
     grow from turn to turn: a message is joined with what comes before it.
@@ -131,6 +174,8 @@ def alternating(messages: Iterable[JsonObject]) -> list[JsonObject]:
             continue
         if role == "user" and before.get("role") == "tool":
             joined.append({"role": "assistant", "content": UNANSWERED})
+        elif role == "assistant" and before.get("role") in {None, "system"}:
+            joined.append({"role": "user", "content": BEGINNING})
         joined.append(message)
     return joined
 
@@ -139,11 +184,13 @@ def _joined(first: JsonObject, second: JsonObject) -> JsonObject:
     both = first | second
     contents = [each["content"] for each in (first, second) if each.get("content")]
     if all(isinstance(content, str) for content in contents):
-        both["content"] = "\n\n".join(contents) or None
+        # Some servers want `content` to be null where there is none, others an empty text.
+        both["content"] = "\n\n".join(contents) or second["content"]
     else:
         both["content"] = [part for content in contents for part in _content_parts(content)]
-    if "images" in first and "images" in second:
-        both["images"] = [*first["images"], *second["images"]]
+    for name in first.keys() & second.keys():
+        if name != "content" and isinstance(first[name], list) and isinstance(second[name], list):
+            both[name] = [*first[name], *second[name]]
     return both
 
 

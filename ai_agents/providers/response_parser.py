@@ -1,7 +1,7 @@
 """Turns the bytes of one response into model events. Pure: it reads nothing and waits for nothing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from ai_agents.core.exceptions import ProviderError, UnknownFinishReason
@@ -10,7 +10,7 @@ from ai_agents.core.types import JsonObject, ModelRequest, ResponseEnd, StopReas
 from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.errors import error_from_wire, truncated
 from ai_agents.providers.event_order import check_complete
-from ai_agents.providers.lines import MAX_LINE_BYTES, LineDecoder, SSEDecoder, is_json, parse_object, split_list
+from ai_agents.providers.lines import BOM, MAX_LINE_BYTES, LineDecoder, SSEDecoder, is_json, parse_object, split_list
 from ai_agents.providers.quirks import Endpoint, FinishWord
 from ai_agents.providers.rendering import ToolNames
 
@@ -27,6 +27,9 @@ _FAILURES = frozenset(
     | {"insufficient_system_resource", "engine_error", "internal_error", "server_error", "overloaded"}
 )
 _MAX_REASON = 100
+# What reading raises where the server's JSON has another shape than its format.
+_ODD_SHAPES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_NOT_IN_FORMAT = "sent data that is not in its format"
 
 
 class ResponseParser(ABC):
@@ -59,21 +62,17 @@ class ResponseParser(ABC):
         if self._is_whole is not False and self._collects(chunk):
             return None
         try:
-            return self._read_all(self._decoder.feed(chunk))
+            datas = self._decoder.feed(chunk)
         except ValueError:
             return truncated(self.provider, "sent a line that is too long")
+        return self._read_events(datas)
 
     def finish(self) -> ProviderError | None:
         """The bytes have ended: write what is left. Returns an error where the terminal event is missing."""
         if self._is_whole:
             return self._finish_whole()
-        try:
-            if (error := self._read_all(self._decoder.flush())) is not None:
-                return error
-            self.end_of_bytes()
-        except ProviderError as error:
-            return error
-        return None if self.done else truncated(self.provider)
+        error = self._read_events(self._decoder.flush()) or self._attempt(self.end_of_bytes)
+        return error or (None if self.done else truncated(self.provider))
 
     @abstractmethod
     def read(self, event: JsonObject) -> None:
@@ -102,9 +101,11 @@ class ResponseParser(ABC):
         """The `origin` of a part: the provider and model that were asked, and what the provider wants back."""
         return {"provider": self.provider, "model": self.request.model, **facts}
 
-    def write_call(self, name: str, raw: str, *, cut: bool = False, origin: JsonObject | None = None) -> None:
-        """Write a whole call of the tool that the provider knows by this name."""
-        self.writer.tool_call(self._names.from_wire(clean_text(name)), raw, cut=cut, origin=origin)
+    def write_call(
+        self, name: str, raw: str, *, cut: bool = False, fault: str | None = None, origin: JsonObject | None = None
+    ) -> None:
+        """Write a whole call of the tool that the provider knows by this name. `fault`: why the server refused it."""
+        self.writer.tool_call(self._names.from_wire(clean_text(name)), raw, cut=cut, fault=fault, origin=origin)
 
     def stop_reason_of(self, reason: Any, known: Mapping[str, StopReason]) -> StopReason:
         """What the server's word for the end of its answer means. `known` has the words of the format, lower-case.
@@ -138,7 +139,7 @@ class ResponseParser(ABC):
     def _collects(self, chunk: bytes) -> bool:
         """Whether the body is one JSON value, not a stream; then the chunk is kept for the end."""
         if self._is_whole is None:
-            first = chunk.lstrip()[:1]
+            first = chunk.removeprefix(BOM).lstrip()[:1]
             if not first:
                 return False
             self._is_whole = first in {b"{", b"["} and self.decoder is SSEDecoder
@@ -149,36 +150,56 @@ class ResponseParser(ABC):
     def _finish_whole(self) -> ProviderError | None:
         if len(self._whole) > MAX_LINE_BYTES:
             return truncated(self.provider, "sent a body that is too long")
-        for data in split_list(bytes(self._whole)):
-            if (error := self._guarded(data, self._read_body)) is not None:
+        for data in split_list(bytes(self._whole).removeprefix(BOM)):
+            if (error := self._attempt(self._read_body, data)) is not None:
                 return error
         return None if self.done else truncated(self.provider)
 
-    def _read_body(self, body: JsonObject) -> None:
-        if body.get("error"):
-            raise error_from_wire(self.provider, body["error"])
-        self.read_whole(body)
+    def _read_body(self, body: bytes) -> None:
+        """Read one JSON value, or a stream of JSON lines."""
+        try:
+            whole = parse_object(body, exact_integers=self.exact_integers)
+        except ValueError:
+            if (error := self._read_events(body.splitlines())) is not None:
+                raise error from None
+            self.end_of_bytes()
+            return
+        if whole.get("error"):
+            raise error_from_wire(self.provider, whole["error"])
+        self.read_whole(whole)
 
-    def _read_all(self, datas: list[bytes]) -> ProviderError | None:
-        for data in datas:
-            if self.done:
-                break
-            try:
+    def _read_events(self, datas: list[bytes]) -> ProviderError | None:
+        """Give the object in each of `datas` to `read`. Text that is not meant as JSON is a heartbeat, and ignored."""
+        try:
+            for data in datas:
+                if self.done:
+                    break
                 if self.read_marker(data):
                     continue
-            except ProviderError as refusal:
-                return refusal
-            if (error := self._guarded(data, self.read)) is not None:
-                return error
-        return None
-
-    def _guarded(self, data: bytes, read: Any) -> ProviderError | None:
-        """Give the object in `data` to `read`. Text that is not meant as JSON is a heartbeat, and ignored."""
-        try:
-            read(parse_object(data, exact_integers=self.exact_integers))
+                try:
+                    event = parse_object(data, exact_integers=self.exact_integers)
+                except ValueError:
+                    if is_json(data):
+                        raise
+                    continue
+                self.read(event)
         except ProviderError as error:
             return error
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            # The object has a shape that this wire format does not have.
-            return truncated(self.provider, "sent data that is not in its format") if is_json(data) else None
+        except _ODD_SHAPES:
+            return truncated(self.provider, _NOT_IN_FORMAT)
         return None
+
+    def _attempt(self, read: Callable[..., object], *arguments: object) -> ProviderError | None:
+        """Read something; returns the error, if any."""
+        try:
+            read(*arguments)
+        except ProviderError as error:
+            return error
+        except _ODD_SHAPES:
+            return truncated(self.provider, _NOT_IN_FORMAT)
+        return None
+
+
+def is_failure(reason: Any) -> bool:
+    """Whether a server's word for the end of its answer says that the answer failed."""
+    return isinstance(reason, str) and reason.strip().lower() in _FAILURES

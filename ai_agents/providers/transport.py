@@ -6,7 +6,7 @@ for each request and takes more than twice as long.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import orjson
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject
-from ai_agents.providers.errors import error_from_response, error_from_transport
+from ai_agents.providers.errors import error_from_response, error_from_transport, mask
 from ai_agents.providers.lines import encode_body
 from ai_agents.providers.response_parser import ResponseParser
 
@@ -39,13 +39,24 @@ _PUBLIC_HEADERS = re.compile(
 
 
 class OpenResponse:
-    """A successful response. `errors` is what reading it can raise; `timeout_s` is the longest silence in it."""
+    """A successful response.
+
+    `errors` is what reading it can raise; `timeout_s` is the longest silence in it. `secrets` are masked in what the
+    server says of a failure.
+    """
 
     def __init__(
-        self, provider: str, response: "httpx2.Response", *, timeout_s: float, errors: tuple[type[Exception], ...]
+        self,
+        provider: str,
+        response: "httpx2.Response",
+        *,
+        timeout_s: float,
+        errors: tuple[type[Exception], ...],
+        secrets: Iterable[str] = (),
     ) -> None:
         self._provider = provider
         self._response = response
+        self._secrets = secrets
         self._timeout_s = timeout_s
         self._errors = errors
         # A body that is not compressed needs one step less per chunk. Requests ask for that; a proxy may compress it.
@@ -64,6 +75,8 @@ class OpenResponse:
             failure = parser.finish() if chunk is None else parser.feed(chunk)
         if failure is not None:
             failure.usage = parser.usage()
+            if failure.upstream is not None:
+                failure.upstream = {**failure.upstream, "message": mask(failure.upstream["message"], self._secrets)}
         return failure
 
     async def drain(self) -> None:
@@ -76,6 +89,22 @@ class OpenResponse:
     async def aclose(self) -> None:
         """Close the response; unless its body was read to the end, the connection with it."""
         await self._response.aclose()
+
+
+class ReadResponse(OpenResponse):
+    """A response that was read to its end already."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+
+    async def read_into(self, parser: ResponseParser) -> ProviderError | None:
+        return parser.finish()
+
+    async def drain(self) -> None:
+        """Nothing is left."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 class ProviderTransport:
@@ -163,7 +192,7 @@ class ProviderTransport:
         await self._client.aclose()
 
     def _opened(self, response: "httpx2.Response", *, timeout_s: float) -> OpenResponse:
-        return OpenResponse(self.provider, response, timeout_s=timeout_s, errors=self._errors)
+        return OpenResponse(self.provider, response, timeout_s=timeout_s, errors=self._errors, secrets=self._secrets)
 
     async def _error_body(self, response: "httpx2.Response") -> bytes:
         """The beginning of the body of a failed response, as far as it can be read: the status says enough."""

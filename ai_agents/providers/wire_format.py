@@ -45,13 +45,17 @@ class WireFormat(ABC):
         """What the agent asks for and the request leaves out, since the model does not take it."""
         return ()
 
+    def read_refusal(self, error: ProviderError, request: ModelRequest, endpoint: Endpoint) -> ResponseParser | None:
+        """A parser that has read the refusal as the model's answer; None where it is none."""
+        return None
+
     def remedy(self, error: ProviderError, payload: JsonObject) -> Quirks | None:
         """The quirk with which the server may take the request; None where the refusal names nothing that we added."""
-        said = error.upstream["message"] if error.upstream else ""
-        if wants_single_calls(said):
+        if wants_single_calls(error.upstream["message"] if error.upstream else ""):
             return Quirks(parallel_calls=False)
-        named = [name for name in self.remedies if name == error.parameter]
-        named += [name for name in self.remedies if name != error.parameter and _names(said, name)]
+        named = [name for name in self.remedies if names_parameter(error, name)]
+        # What the server names in a field of its own comes before what its sentence names.
+        named.sort(key=lambda name: name not in parameter_path(error))
         return next((found for name in named if (found := self.remedies[name](payload)) is not None), None)
 
 
@@ -60,5 +64,13 @@ def drop(parameter: str, quirk: Quirks) -> Remedy:
     return lambda payload: quirk if parameter in payload else None
 
 
-def _names(said: str, parameter: str) -> bool:
-    return re.search(rf"(?<![A-Za-z0-9_]){re.escape(parameter)}(?![A-Za-z0-9_])", said) is not None
+def parameter_path(error: ProviderError) -> list[str]:
+    """The parameter that a refusal names in a field of its own, as its path, such as `messages`, `0`, `content`."""
+    return re.split(r"[.\[\]]+", error.parameter) if error.parameter else []
+
+
+def names_parameter(error: ProviderError, parameter: str) -> bool:
+    """Whether a refusal names this parameter, in a field of its own or in its sentence."""
+    said = error.upstream["message"] if error.upstream else ""
+    word = rf"(?<![A-Za-z0-9_]){re.escape(parameter)}(?![A-Za-z0-9_])"
+    return parameter in parameter_path(error) or re.search(word, said) is not None

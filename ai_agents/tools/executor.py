@@ -140,7 +140,7 @@ class ToolExecutor:
 def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
     """Return why the call cannot be made, as a sentence for the model; None if it can."""
     if call.malformed is not None:
-        return "The arguments were not a JSON object."
+        return f"The call was not made: its arguments cannot be read as a JSON object. You wrote: {call.malformed}"
     if (fault := found.validator.find_fault(call.arguments)) is not None:
         return fault
     given = {**call.arguments, "context": None} if found.takes_context else call.arguments

@@ -60,6 +60,9 @@ class ProviderQuirks(Strict):
     sampling: bool | None = Field(None, description="It takes `temperature` and `top_p`.")
     stop: bool | None = Field(None, description="It takes stop sequences.")
     reasoning: bool | None = Field(None, description="It takes an effort of reasoning.")
+    keeps_reasoning: bool | None = Field(
+        None, description="It takes a model's own reasoning back; where true, it wants some with each tool call."
+    )
     schema_support: SchemaSupport | None = Field(
         None,
         alias="schema",

@@ -149,7 +149,12 @@ FAULTS: dict[str, tuple[Call, Any, str, bool]] = {
     "unknown": (Call("orders_of_others", {"id": 7}), b"", "There is no tool named 'orders_of_others'.", True),
     "wrong_type": (Call("orders", {"id": "seven"}), b"", "The arguments do not fit the tool's schema", True),
     "too_many": (Call("orders", {"id": 7, "all": True}), b"", "The arguments do not fit the tool's schema", True),
-    "no_json": (Call("orders", '{"id": 7'), b"", "The arguments were not a JSON object.", True),
+    "no_json": (
+        Call("orders", '{"id": 7'),
+        b"",
+        'The call was not made: its arguments cannot be read as a JSON object. You wrote: {"id": 7',
+        True,
+    ),
     "mcp_failing": (Call("shop_fail"), b"", "Error executing tool fail", True),
     "mcp_hanging": (Call("shop_hang"), b"", "The tool did not finish within 1.5 s.", True),
     "mcp_long": (Call("shop_long", {"characters": 3_000_000}), b"", "xxx", False),

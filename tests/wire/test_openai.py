@@ -147,65 +147,6 @@ async def test_a_call_cut_by_the_limit_is_malformed(fake: FakeProviderServer, co
     assert begun.tool_calls[0].malformed is not None
 
 
-# Differences between servers, as their users report them: https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html,
-# https://openrouter.ai/docs/api/reference/streaming, https://api-docs.deepseek.com/guides/reasoning_model,
-# https://ai.google.dev/gemini-api/docs/openai, https://docs.ollama.com/api/openai-compatibility; read 2026-11-22.
-TWO_CALLS = {
-    "pieces that come in turns": [
-        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one"}},{"index":1,"id":"b","function":{"name":"two"}}]}',
-        '{"tool_calls":[{"index":1,"function":{"arguments":"{\\"n\\":"}}]}',
-        '{"tool_calls":[{"index":0,"function":{"arguments":"{\\"n\\":1}"}}]}',
-        '{"tool_calls":[{"index":1,"function":{"arguments":"2}"}}]}',
-    ],
-    "the same index for each call": [
-        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":"{\\"n\\":1}"}}]}',
-        '{"tool_calls":[{"index":0,"id":"b","function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
-    ],
-    "no index": [
-        '{"tool_calls":[{"id":"a","function":{"name":"one","arguments":"{\\"n\\":"}}]}',
-        '{"tool_calls":[{"function":{"arguments":"1}"}}]}',
-        '{"tool_calls":[{"id":"b","function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
-    ],
-    "no ids": [
-        '{"tool_calls":[{"index":0,"function":{"name":"one","arguments":"{\\"n\\":1}"}}]}',
-        '{"tool_calls":[{"index":1,"function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
-    ],
-    "neither index nor ids": [
-        '{"tool_calls":[{"function":{"name":"one","arguments":"{\\"n\\":1}"}}]}',
-        '{"tool_calls":[{"function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
-    ],
-    "id and name in every piece": [
-        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":"{\\"n\\":"}}]}',
-        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":"1}"}}]}',
-        '{"tool_calls":[{"index":1,"id":"b","function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
-    ],
-    "arguments as an object": [
-        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":{"n":1}}}]}',
-        '{"tool_calls":[{"index":1,"id":"b","function":{"name":"two","arguments":{"n":2}}}]}',
-    ],
-    "the same id for both": [
-        '{"tool_calls":[{"index":0,"id":"a","function":{"name":"one","arguments":"{\\"n\\":1}"}}]}',
-        '{"tool_calls":[{"index":1,"id":"a","function":{"name":"two","arguments":"{\\"n\\":2}"}}]}',
-    ],
-}
-
-
-@pytest.mark.parametrize("pieces", TWO_CALLS.values(), ids=TWO_CALLS.keys())
-async def test_calls_of_any_marks_stay_distinct(pieces: list[str], fake: FakeProviderServer, connect: Connect) -> None:
-    response = await answer_to(fake, connect, stream(*map(choice, pieces), choice("{}", '"tool_calls"')))
-
-    assert [(part.name, part.arguments) for part in response.tool_calls] == [("one", {"n": 1}), ("two", {"n": 2})]
-    assert len({part.tool_call_id for part in response.tool_calls}) == 2
-
-
-async def test_one_tool_called_twice_without_ids_is_two_calls(fake: FakeProviderServer, connect: Connect) -> None:
-    piece = '{"tool_calls":[{"index":0,"function":{"name":"one","arguments":"{}"}}]}'
-
-    response = await answer_to(fake, connect, stream(choice(piece), choice(piece), STOP))
-
-    assert len(response.tool_calls) == 2
-
-
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
 async def test_reasoning_is_read_from_either_field(field: str, fake: FakeProviderServer, connect: Connect) -> None:
     thought = choice(f'{{"{field}":"hm","content":null}}')
@@ -323,17 +264,18 @@ def test_calls_and_results_are_sent_as_they_were() -> None:
 
     rendered = sent(NAME, ask(NAME, user(), said, results))["messages"]
 
+    first, second = (call["id"] for call in rendered[1]["tool_calls"])
     assert rendered[1:] == [
         {
             "role": "assistant",
             "content": "Let me see.",
             "tool_calls": [
-                {"id": "call_0", "type": "function", "function": {"name": "calculator", "arguments": '{"e":"é"}'}},
-                {"id": "call_1", "type": "function", "function": {"name": "calculator", "arguments": "{}"}},
+                {"id": first, "type": "function", "function": {"name": "calculator", "arguments": '{"e":"é"}'}},
+                {"id": second, "type": "function", "function": {"name": "calculator", "arguments": "{}"}},
             ],
         },
-        {"role": "tool", "tool_call_id": "call_0", "content": "[42]"},
-        {"role": "tool", "tool_call_id": "call_1", "content": "[42]"},
+        {"role": "tool", "tool_call_id": first, "content": "[42]"},
+        {"role": "tool", "tool_call_id": second, "content": "[42]"},
     ]
 
 

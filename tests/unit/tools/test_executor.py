@@ -133,7 +133,8 @@ async def test_a_tool_that_the_agent_does_not_list_is_unknown() -> None:
 
 async def test_arguments_that_are_not_an_object_are_an_error_for_the_model() -> None:
     result = await ToolExecutor().run(call("search", {}, malformed='{"query": '), CONTEXT, offered(Search()))
-    assert result == failed("The arguments were not a JSON object.", "search")
+    fault = 'The call was not made: its arguments cannot be read as a JSON object. You wrote: {"query": '
+    assert result == failed(fault, "search")
 
 
 @pytest.mark.parametrize(
