@@ -105,11 +105,12 @@ class StoredProviders:
                 for name, models in snapshot.learned.items()
             }
             self._pool.take_learned(learned)
-        self._mark = snapshot.mark
+        is_first, self._mark = self._mark is None, snapshot.mark
         rows = [row for row in snapshot.rows if row["type"] != providers.GIVEN]
         self._specs = {row["name"]: self._parse(row) for row in rows}
         made = [spec for _, spec in self._specs.values() if spec is not None]
-        for name in await self._pool.replace_made(made):
+        changed = await self._pool.replace_made(made)
+        for name in () if is_first else changed:
             _log.info("a provider was made, changed or deleted", extra={"provider": name})
 
     def _parse(self, row: ProviderRow) -> tuple[tuple[str, int], ProviderSpec | None]:

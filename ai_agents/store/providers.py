@@ -37,6 +37,7 @@ def create_provider(connection: Connection, values: ProviderRow) -> ProviderRow:
     connection.execute(delete(ProviderTable).where(ProviderTable.name == name, ProviderTable.type == GIVEN))
     if not _insert(connection, values):
         raise Conflict("There is a provider of this name.")
+    roles.remove_all(connection, "provider", name)
     _forget_all(connection, name)
     _give_to_everybody(connection, name)
     return values

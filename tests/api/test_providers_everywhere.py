@@ -204,6 +204,22 @@ async def test_the_providers_of_a_file_are_used_and_cannot_be_changed(
             check_problem(response, 409, "conflict")
 
 
+async def test_a_name_that_left_the_file_can_be_made_and_is_everybodys_again(
+    database_url: str, tmp_path: Path, fake: FakeProviderServer
+) -> None:
+    entries = json.dumps([described(fake)])
+    async with open_service(settings_for(database_url, tmp_path, providers=entries)) as service:
+        await give_role(await service.admin(), "alice", "user", "provider", "house")
+
+    async with open_service(settings_for(database_url, tmp_path)) as service:
+        admin, bob = await service.admin(), await service.user("bob")
+        check_problem(await admin.get("/providers/house"), 404, "not_found")
+        assert (await admin.post("/providers", json=described(fake))).status_code == 201
+        await make_agent(bob, provider="house")
+        page = (await admin.get("/roles", params={"resource_type": "provider", "resource_id": "house"})).json()
+        assert [role["user_id"] for role in page["data"]] == ["*"]
+
+
 def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
     for given, told in (
         (str(tmp_path / "none.json"), "the file cannot be read"),
