@@ -14,7 +14,10 @@ _SHARED: list[structlog.types.Processor] = [
     structlog.processors.format_exc_info,
 ]
 # The extra fields that the framework logs. Extra fields of libraries are left out.
-_FACTS = {"attempt", "channel", "job_id", "kind", "reason", "run_id", "server", "thread_id", "tool", "tools"}
+_FACTS = {
+    "address", "attempt", "cause", "channel", "guardrail", "job_id", "kind", "model", "provider", "quirks", "reason",
+    "run_id", "said", "server", "status", "thread_id", "tool", "tools",
+}  # fmt: skip
 # HTTP clients that log every request at `info`: a line for each model call, at a twentieth of the cost of a turn.
 _VERBOSE = ("httpx", "httpx2")
 # Libraries that log headers, and so keys.

@@ -146,6 +146,8 @@ async def check_provider(
     try:
         instance, is_own = pool.build_for_check(provider.name)
         try:
+            # Loading a library is no part of the server's time.
+            await instance.prepare()
             if asked is None:
                 asked = next((listed.id for listed in await instance.list_models()), None)
             begun = monotonic()
