@@ -255,11 +255,13 @@ class ProviderError(RunError):
     """The provider failed. `provider` is its name; an instance may be `retryable` where its class is not.
 
     `usage` is what it reported of the call's tokens before it failed, None where it reported nothing. `upstream` is
-    what the server said, for those who may know it. `parameter` is the part of the request that a refusal names.
+    what the server said, for those who may know it, and `word` its code of the error. `parameter` is the part of the
+    request that a refusal names.
     """
 
     code = "provider_error"
     upstream: Upstream | None = None
+    word: str | None = None
     parameter: str | None = None
 
     def __init__(
@@ -291,9 +293,14 @@ class ProviderRateLimited(ProviderError):
 
 
 class ProviderRejected(ProviderError):
-    """The provider refuses the request: key, model or content."""
+    """The provider refuses the request: key, model or content.
+
+    `about_content`: it refuses what is said in the request, and would again. None: `providers.refusals` tells it from
+    what the server said.
+    """
 
     code = "provider_rejected"
+    about_content: bool | None = None
 
 
 class ContextExceeded(ProviderRejected):

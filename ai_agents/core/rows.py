@@ -157,7 +157,10 @@ PublicPart = PublicTextPart | PublicFilePart | PublicReasoningPart | PublicToolC
 
 
 class Message(TypedDict):
-    """A message. `content` is the text of its parts; `seq` is None while it is queued."""
+    """A message. `content` is the text of its parts; `seq` is None while it is queued.
+
+    `refused` is present, and True, where a provider refused it for good, so that models are no longer sent it.
+    """
 
     id: str
     thread_id: str
@@ -172,6 +175,7 @@ class Message(TypedDict):
     cost: Money | None
     metadata: JsonObject
     created_at: str
+    refused: NotRequired[bool]
 
 
 class Problem(TypedDict):

@@ -48,7 +48,7 @@ _STATUS_OF_WORD = {word: status for status, words in _WORDS.items() for word in 
 _REFUSALS = re.compile(
     "invalid_(prompt|image|image_format|image_url|image_mode|base64_image)|unsupported_image_media_type|empty_image_file"
     "|image_(too_large|too_small|parse_error|content_policy_violation|file_too_large)"
-    "|data_residency_mismatch|bio_policy|misalignment_policy_violation"
+    "|data_residency_mismatch|bio_policy|misalignment_policy_violation|content_?filter|content_policy_violation"
 )
 # Another try fails in the same way, although the status suggests one.
 _NEVER_RETRYABLE = frozenset(
@@ -62,7 +62,9 @@ _NEVER_RETRYABLE = frozenset(
 _TOO_LONG_WORDS = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _TOO_LONG = re.compile(
     r"prompt (is )?too long|exceed(s|ed)? (the )?(available |max |maximum |model'?s )*context"
-    r"|maximum context length|context window exceeds|longer than the (model'?s )?context|input is too long",
+    r"|maximum context length|context window exceeds|longer than the (model'?s )?context|input is too long"
+    # Groq's limit of tokens for a minute, which no such request can keep.
+    r"|request too large for model",
     re.IGNORECASE,
 )
 _MAX_TEXT = 2_000
@@ -109,6 +111,7 @@ def error_from_status(
     error = _error_of(provider, status, known, retry_after_s, text)
     said = text if isinstance(text, str) and text.strip() else known or ""
     error.upstream = {"status": status, "message": mask(said)}
+    error.word = known
     return error
 
 

@@ -188,7 +188,9 @@ def check_complete(provider: str, parts: list[AnswerPart], stop_reason: StopReas
     if stop_reason == "tool_use" and not any(isinstance(part, ToolCallPart) for part in parts):
         raise truncated(provider, "said that it calls a tool, and called none")
     if stop_reason == "refusal" and not any(isinstance(part, TextPart) and part.text for part in parts):
-        raise ProviderRejected(f"{provider} refused to answer, without a word.", provider=provider)
+        refused = ProviderRejected(f"{provider} refused to answer, without a word.", provider=provider)
+        refused.about_content = True
+        raise refused
     if any(map(says_something, parts)):
         return
     if stop_reason in {"max_tokens", "context_exceeded"}:

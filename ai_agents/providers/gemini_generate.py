@@ -314,6 +314,7 @@ class GeminiParser(ResponseParser):
     def _refused(self, reason: Any) -> ProviderRejected:
         error = ProviderRejected(f"{self.provider} refused the request.", provider=self.provider)
         error.upstream = {"status": None, "message": mask(f"blockReason: {as_text(reason)}")}
+        error.about_content = True
         return error
 
 

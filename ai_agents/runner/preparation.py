@@ -7,6 +7,7 @@ the thread.
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Self
 
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.builder import notice_of, notices_of, oldest_half
 from ai_agents.context.contexts import CallPurpose, Contexts
+from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
 from ai_agents.core.exceptions import AIAgentsError, ContextExceeded, ProviderError, RequestError
 from ai_agents.core.rows import ModelName, Notice
@@ -226,6 +228,17 @@ class PreparedTurn:
     def meter(self) -> Meter:
         """Counts the calls of the model that answers now."""
         return self.models.current.meter
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether a model has answered in this turn already, before it was taken over or continued."""
+        return any(message.role == "assistant" for message in self.earlier)
+
+    @property
+    def has_new_files(self) -> bool:
+        """Whether files were sent in the messages that no model has answered yet."""
+        new = takewhile(lambda message: message.role != "assistant", reversed(self._window.messages))
+        return has_files(new)
 
     def guard_answer(self) -> AnswerGuard | None:
         """The guardrails for the next answer; None where the agent has none."""

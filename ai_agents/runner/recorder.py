@@ -18,6 +18,7 @@ from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, Provid
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolCallPart, ToolCallStatus, ToolResultPart
 from ai_agents.guardrails.base import Finding
+from ai_agents.providers.refusals import is_about_content
 from ai_agents.runner.decisions import record_waiting, start_approved
 from ai_agents.runner.ownership import ProcessOwner
 from ai_agents.runner.preparation import PreparedTurn
@@ -288,6 +289,17 @@ class TurnRecorder:
         if self._progress is None:
             return None
         return self._turn.meter.aborted(status, self.shown_parts(), error)
+
+    def is_refused(self, error: AIAgentsError) -> bool:
+        """Whether the provider would refuse every request with what this run added to the thread.
+
+        Where it does not say why it refuses, the reason is a new file, or what the turn added since the model last
+        answered: it took the request before. A first request without files is refused for other reasons.
+        """
+        about_content = isinstance(error, ProviderError) and is_about_content(error)
+        if about_content is None and self.prepared is not None:
+            return self._recorded > 0 or self.prepared.has_answered or self.prepared.has_new_files
+        return bool(about_content)
 
     def shown_parts(self) -> list[TextPart | ReasoningPart]:
         """The parts of the message in progress, as far as readers were shown them."""

@@ -27,7 +27,7 @@ from ai_agents.core.types import (
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.ownership import FollowUp, NewLease
 from ai_agents.store import jobs, runs, thread_log, tool_calls
-from ai_agents.store.messages import insert_message, place_message
+from ai_agents.store.messages import insert_message, place_message, refuse_run
 from ai_agents.store.model_calls import CallRecord, cost_to_dict, insert_call
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
@@ -53,7 +53,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class RunEnding:
-    """How a run ends: its status, why, and its last message. `call` is a last model call that left no message."""
+    """How a run ends: its status, why, and its last message. `call` is a last model call that left no message.
+
+    `refused`: the provider would refuse its messages again, so that later requests leave them out.
+    """
 
     status: RunStatus
     stop_reason: StopReason | None = None
@@ -62,6 +65,7 @@ class RunEnding:
     call: CallRecord | None = None
     notices: tuple[Notice, ...] = ()
     findings: tuple[Finding, ...] = ()
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,9 @@ def end_owned(
     entries = [*found, _completed_entry(run, message)] if message else found
     entries.append(_terminal_entry(row, discard=discard, resets=True))
     thread_log.write(connection, run.thread_id, first, entries)
+    if ending.refused:
+        # Before the next run of the queue starts, and its message has a place in the history.
+        refuse_run(connection, run.thread_id, run.id)
     return EndedRun(
         run=runs.to_public(row),
         message=message,

@@ -40,6 +40,7 @@ T = TypeVar("T")
 StopKind = Literal["cancel", "hand_over", "lease_lost"]
 _UNKNOWN = "Whether this call had its effect is unknown: the process that ran it died. It was not run again."
 _CORRECTION = "{} Answer again, with nothing but JSON that fits the schema."
+_LEFT_OUT = " Later requests leave this message out."
 _log = logging.getLogger(__name__)
 
 
@@ -148,7 +149,11 @@ class Turn:
 
     async def _failed(self, error: AIAgentsError) -> RunEnding:
         await self._recorder.writes.finish()
-        return RunEnding("failed", error=problem_of(error), call=self._recorder.aborted_call("failed", error))
+        problem, refused = problem_of(error), self._recorder.is_refused(error)
+        if refused:
+            problem["detail"] += _LEFT_OUT
+        call = self._recorder.aborted_call("failed", error)
+        return RunEnding("failed", error=problem, call=call, refused=refused)
 
     async def _blocked(self, error: GuardrailBlocked) -> RunEnding:
         """The text that was allowed before is kept as an incomplete message."""

@@ -13,7 +13,7 @@ from ai_agents.core.table_rows import MessageRow
 from ai_agents.core.types import MessageRole, MessageStatus, ModelMessage, Part, StoredSummary, Usage
 from ai_agents.store import pages, summaries
 from ai_agents.store.database import Store, reading
-from ai_agents.store.models import MessageFileTable, MessageTable
+from ai_agents.store.models import MessageFileTable, MessageTable, RunTable
 from ai_agents.store.pages import MAX_SEQ
 from ai_agents.store.statements import prepared, prepared_insert
 
@@ -151,6 +151,25 @@ def place_message(connection: Connection, message_id: str, seq: int) -> Message:
     return to_public(cast("MessageRow", row))
 
 
+def refuse_run(connection: Connection, thread_id: str, run_id: str) -> None:
+    """Leave a run's messages out of later requests, since the provider would always refuse them.
+
+    So are the messages before them that no model has answered, or only with a refusal: they were in the same request,
+    and any of them may be the cause.
+    """
+    messages, of_thread = _MESSAGES.c, _MESSAGES.c.thread_id == thread_id
+    own = select(func.min(messages.seq)).where(messages.run_id == run_id).scalar_subquery()
+    refused = RunTable.__table__.c
+    answered = (
+        select(func.coalesce(func.max(messages.seq), 0))
+        .select_from(_MESSAGES.outerjoin(RunTable.__table__, refused.id == messages.run_id))
+        .where(of_thread, messages.role == "assistant", messages.seq < own)
+        .where(func.coalesce(refused.stop_reason, "") != "refusal")
+        .scalar_subquery()
+    )
+    connection.execute(update(_MESSAGES).where(of_thread, messages.seq > answered).values(refused=True))
+
+
 def find_message(connection: Connection, thread_id: str, message_id: str) -> Message | None:
     """A message of this thread as clients see it."""
     row = connection.execute(_FIND, {"message_id": message_id, "thread_id": thread_id}).mappings().one_or_none()
@@ -180,7 +199,7 @@ def list_messages(
 def to_public(row: MessageRow) -> Message:
     """The row of a message, as clients see it."""
     parts = [stored_to_public(part) for part in row["parts"]]
-    return {
+    message: Message = {
         "id": row["id"],
         "thread_id": row["thread_id"],
         "run_id": row["run_id"],
@@ -195,6 +214,9 @@ def to_public(row: MessageRow) -> Message:
         "metadata": row["metadata"],
         "created_at": row["created_at"],
     }
+    if row["refused"]:
+        message["refused"] = True
+    return message
 
 
 def _text_of(part: PublicPart) -> str:

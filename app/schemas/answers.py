@@ -100,6 +100,8 @@ MessageRead = _read(
     "One message of a thread's history; `content` is its text.",
     seq="Its number in the thread's log; null while it is queued.",
     cost="Cost of the model call that made it; null if its price is not known.",
+    refused="True where the provider refused what is said in it, so that models are no longer sent it; otherwise "
+    "missing.",
 )
 MessagePage = _page("MessagePage", MessageRead, "Messages, oldest first unless asked otherwise.")
 _MODELS[rows.Notice] = Annotated[

@@ -12,6 +12,7 @@ from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, Run
 from ai_agents.bus.base import Bus, Channel
 from ai_agents.core.exceptions import SecondProcess
 from ai_agents.core.rows import Run
+from ai_agents.providers.errors import error_from_response
 from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process.periodic import Timing
 from ai_agents.runner.process.sole_process import sole_process
@@ -193,6 +194,29 @@ async def test_a_begun_tool_call_is_made_again_only_if_it_is_retry_safe(start: S
     assert result["is_error"] is not retry_safe
     rows = await two.conn.database.read(lambda c: thread_log.list_after(c, thread_id, 0))
     assert [row.type for row in rows].count("tool.completed") == 1
+
+
+async def test_a_run_that_was_taken_over_and_is_refused_does_not_block_its_thread(start: StartProcess) -> None:
+    tool = Counter(retry_safe=True)
+    tool.go_on.set()
+    tools = ToolRegistry([tool])
+    one = start([tool_call("count")], [asyncio.Event()], tools=tools)
+    # The model took the question before, and now refuses the request without a reason: what the tool returned is new.
+    two = start(error_from_response("scripted", 400, {}, b"Bad Request"), "Later.", tools=tools)
+    thread_id = await one.thread(tools)
+    run = (await one.runner.start(thread_id, USER, "Count!")).run
+
+    async def asked_again() -> bool:
+        return len(one.provider.requests) == 2
+
+    await until(asked_again)
+    await one.die()
+    await two.runner.open()
+
+    assert present((await two.ended(thread_id, run["id"]))["error"])["code"] == "provider_rejected"
+    assert [message.get("refused") for message in await two.history(thread_id)] == [True, True, True]
+    assert (await two.runner.run(thread_id, USER, "And now?"))["content"] == "Later."
+    assert len(two.provider.requests[-1].messages) == 1
 
 
 async def test_an_owner_whose_lease_expired_cannot_write_any_more(start: StartProcess) -> None:
