@@ -258,6 +258,7 @@ def _fill(connection: Connection, thread_id: str, run_id: str, count: int = 300)
             "parts": [{"type": "text", "text": str(seq)}],
             "metadata": {},
             "created_at": utc_now(),
+            "refused": False,
         }
         for seq in range(1, count + 1)
     ]
