@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from ai_agents.core.exceptions import InvalidCursor, MessageNotFound
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Message
+from ai_agents.core.table_rows import MessageRow
 from ai_agents.core.types import (
     FilePart,
     Part,
@@ -103,9 +104,7 @@ async def test_a_message_has_every_field_of_the_contract_in_its_order(database: 
 )
 def test_the_content_of_a_tool_message_is_what_the_tool_answered(result: object, content: str) -> None:
     stored = {"type": "tool_result", "tool_call_id": "c", "name": "n", "result": result, "is_error": False}
-    row: Any = dict.fromkeys(
-        ("id", "thread_id", "run_id", "seq", "role", "status", "user_id", "usage", "cost", "metadata", "created_at")
-    )
+    row: Any = dict.fromkeys(MessageRow.__annotations__)
     row["parts"] = [stored]
     assert to_public(row)["content"] == content
 
