@@ -10,4 +10,9 @@ _FACTOR = 20 if os.environ.get("FUZZ") == "1" else 1
 
 def examples(count: int) -> settings:
     """Settings for a property test that tries `count` examples in `make test`."""
-    return settings(max_examples=count * _FACTOR, deadline=None)
+    return settings(max_examples=times(count), deadline=None)
+
+
+def times(count: int) -> int:
+    """How many examples to try, where `make test` tries `count`."""
+    return count * _FACTOR

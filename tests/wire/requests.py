@@ -22,8 +22,9 @@ from ai_agents.providers.ollama_chat import OllamaChat
 from ai_agents.providers.openai_chat import OpenAIChat
 from ai_agents.providers.openai_responses import OpenAIResponses
 from ai_agents.providers.quirks import Endpoint, Quirks
+from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.wire_format import WireFormat
-from tests.fakes.rules import check
+from tests.fakes.rules import Server, check
 
 # The wire formats. OpenAI has two of them.
 WIRES = ("anthropic", "openai", "responses", "ollama", "gemini")
@@ -58,11 +59,16 @@ def sent(wire: str, request: ModelRequest, **quirks: Any) -> dict[str, Any]:
     return FORMATS[wire].to_wire(request, Endpoint(provider_of(wire), Quirks(**quirks)))
 
 
-def check_sent(wire: str, request: ModelRequest) -> dict[str, Any]:
-    """The body of this request. Raises `BrokenRule` where the provider would refuse it."""
+def check_sent(wire: str, request: ModelRequest, *, server: Server | None = None) -> dict[str, Any]:
+    """The body of this request. Raises `BrokenRule` where the provider or this server would refuse it."""
     payload = sent(wire, request)
-    check(wire, payload, FORMATS[wire].headers_to_wire(payload), model=request.model)
+    check(wire, payload, FORMATS[wire].headers_to_wire(payload), server=server, model=request.model)
     return payload
+
+
+def parser_of(wire: str, request: ModelRequest) -> ResponseParser:
+    """The parser of the response to this request."""
+    return FORMATS[wire].parser(request, Endpoint(provider_of(wire)))
 
 
 def user(text: str = "Hello!") -> ModelMessage:
