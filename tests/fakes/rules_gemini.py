@@ -78,6 +78,8 @@ def _check_functions(tools: Any, model: str) -> None:
 def _check_schema(schema: Any) -> None:
     if isinstance(schema, bool):
         return
+    if not isinstance(schema, Mapping):
+        refuse(f"parameters_json_schema: {schema!r} is no schema")
     only(_SCHEMA, schema, "parameters_json_schema.")
     inner = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
     inner += [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("prefixItems", ())]

@@ -1,5 +1,7 @@
 """The request for any thread keeps the rules of its provider."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.attachments.formatting import plan_files
+from ai_agents.core.json import dumps
 from ai_agents.core.types import (
     FilePart,
     JsonObject,
@@ -23,8 +26,9 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.registry import built_in_capabilities
 from tests.fakes import samples
+from tests.fakes.rules import Server
 from tests.support.examples import examples
-from tests.wire.requests import check_sent
+from tests.wire.requests import WIRES, check_sent, provider_of, sent, user
 
 MODELS = {
     "anthropic": (
@@ -52,6 +56,7 @@ MODELS = {
         "deepseek-reasoner",
     ),
     "ollama": ("llama3.1", "gpt-oss:20b", "llava", "llama3.2-vision:11b"),
+    "gemini": ("gemini-3-flash-preview", "gemini-3-pro", "gemini-2.5-pro", "gemini-2.0-flash", "gemma-3-27b-it"),
 }
 ITEM = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2ln"}
 TEXTS = st.sampled_from(["Hello", "", " ", "\n\n", "世界 😀", "two\nlines "])
@@ -60,9 +65,11 @@ ORIGINS = (
     st.sampled_from([None, {}, {"provider": "openai", "model": "gpt-4o"}])
     | st.builds(
         lambda provider, model, rest: {"provider": provider, "model": model} | rest,
-        st.sampled_from(["anthropic", "openai", "ollama"]),
-        st.sampled_from(MODELS["anthropic"] + MODELS["openai"] + MODELS["ollama"]),
-        st.sampled_from([{"signature": "c2ln"}, {"redacted": "ZGF0YQ"}, {"reasoning_content": "hm"}, {}]),
+        st.sampled_from(sorted(MODELS)),
+        st.sampled_from([model for models in MODELS.values() for model in models]),
+        st.sampled_from(
+            [{"signature": "c2ln"}, {"text_signature": "c2ln"}, {"redacted": "ZGF0YQ"}, {"reasoning_content": "hm"}, {}]
+        ),
     )
     | st.builds(
         lambda model: {"provider": "openai", "model": model, "item": ITEM},
@@ -78,6 +85,8 @@ SCHEMAS: st.SearchStrategy[JsonObject | None] = st.sampled_from(
         {"type": "object", "properties": {"a": {"oneOf": [{"type": "string"}, {"type": "null"}]}}, "required": ["a"]},
     ]
 )
+# Models that a server may have which no table knows.
+SERVED = ("llama-3.1-8b", "mistral-small-latest", "gemma-3-27b-it")
 RESULTS: st.SearchStrategy[Any] = st.sampled_from(["42", "", {"value": [1, None]}, 42, None, [], "é"])
 CONTENTS = {
     "image/png": samples.png(),
@@ -142,9 +151,9 @@ def filled(message: ModelMessage) -> ModelMessage:
 
 
 @st.composite
-def requests(draw: st.DrawFn, provider: str) -> ModelRequest:
+def requests(draw: st.DrawFn, provider: str, *, models: Sequence[str] = ()) -> ModelRequest:
     names = draw(st.lists(NAMES.filter(bool), unique=True, max_size=4))
-    model = draw(st.sampled_from(MODELS[provider]))
+    model = draw(st.sampled_from(models or MODELS[provider]))
     messages = [message for turn in draw(st.lists(turns(), min_size=1, max_size=4)) for message in turn]
     planned = plan_files(messages, built_in_capabilities(provider, model).files, strict=False)
     return ModelRequest(
@@ -179,6 +188,50 @@ def test_responses_accept_any_history(request: ModelRequest) -> None:
 @examples(200)
 def test_ollama_accepts_any_history(request: ModelRequest) -> None:
     check_sent("ollama", request)
+
+
+@given(requests("gemini"))
+@examples(200)
+def test_gemini_accepts_any_history(request: ModelRequest) -> None:
+    check_sent("gemini", request)
+
+
+@pytest.mark.parametrize(
+    "wire, server",
+    [(wire, server) for wire in ("openai", "ollama") for server in ("mistral", "gemma")],
+)
+@given(data=st.data())
+@examples(100)
+def test_a_server_with_a_template_accepts_any_history(wire: str, server: Server, data: st.DataObject) -> None:
+    request = data.draw(requests(provider_of(wire), models=SERVED))
+    if request.messages[-1].role == "assistant":  # a request is an answer to a user or to a tool
+        request = replace(request, messages=(*request.messages, user("And now?")))
+
+    check_sent(wire, request, server=server)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@given(data=st.data())
+@examples(100)
+def test_no_word_of_a_history_is_lost(wire: str, data: st.DataObject) -> None:
+    request = data.draw(requests(provider_of(wire)))
+    number = itertools.count()
+    words: list[str] = []
+
+    def with_own_word(part: Part) -> Part:
+        if isinstance(part, TextPart | ToolResultPart):
+            words.append(f"word{next(number)}.")
+        match part:
+            case TextPart():
+                return replace(part, text=words[-1])
+            case ToolResultPart():
+                return replace(part, result=words[-1])
+        return part
+
+    messages = tuple(replace(m, parts=tuple(map(with_own_word, m.parts))) for m in request.messages)
+    payload = dumps(sent(wire, replace(request, messages=messages)))
+
+    assert [word for word in words if word not in payload] == []
 
 
 @pytest.mark.parametrize("provider", MODELS)
