@@ -1,5 +1,6 @@
 """Providers as resources: made, changed, checked, listed and deleted over HTTP, and used by agents."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.quirks import Quirks
+from app.schemas.providers import ProviderQuirks
 from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
 from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
@@ -190,6 +191,12 @@ async def test_a_bad_description_names_its_field(
 
     assert any(error["loc"][:2] == ["body", field] for error in problem["errors"]), problem
     assert "house" not in await names_seen_by(admin)
+
+
+def test_every_quirk_can_be_given_over_the_api() -> None:
+    told = {field.alias or name for name, field in ProviderQuirks.model_fields.items()}
+
+    assert told == {each.name for each in fields(Quirks)}
 
 
 async def test_only_admins_make_see_check_change_and_delete(service: Service, fake: FakeProviderServer) -> None:
@@ -400,15 +407,19 @@ async def test_what_a_refusal_taught_is_shown_until_the_provider_changes(
 ) -> None:
     admin = await service.admin()
     await make_provider(admin, fake)
-    provider = service.container.providers.get("house")
-    assert isinstance(provider, HTTPProvider)
-    provider.learned.learn("small", Quirks(stream_options=False))
+    refusal = b'{"error": {"message": "Unknown field stream_options", "param": "stream_options"}}'
+    fake.script("openai", [Raw([refusal], 400), say("Learned.")])
+    thread = await make_thread(admin, (await make_agent(admin, provider="house"))["id"])
 
-    shown = (await admin.get("/providers/house")).json()
-    assert shown["learned"] == {"small": {"stream_options": False}}
+    assert (await ask(admin, thread)).json()["content"] == "Learned."
+
+    assert (await admin.get("/providers/house")).json()["learned"] == {"small": {"stream_options": False}}
+    await ask(admin, thread)
     changed = await admin.patch("/providers/house", json={"headers": {"X-Upgraded": "yes"}})
     assert changed.json()["learned"] == {}
-    assert service.container.providers.get("house") is not provider
+    await ask(admin, thread)
+    sent = ["stream_options" in request.json for request in fake.received("openai")]
+    assert sent == [True, False, False, True]
 
 
 async def test_everybody_may_use_a_provider_until_an_admin_takes_that_back(

@@ -65,7 +65,8 @@ def last_user_text(payload: Any) -> str:
         if message.get("role") == "user":
             content = message.get("content")
             if isinstance(content, str):
-                return content
+                # A message without an answer stands before the newest one, joined with it.
+                return content.rpartition("\n\n")[2]
             texts = [block["text"] for block in content or () if block.get("type") == "text"]
             if texts:
                 return str(texts[-1])
