@@ -263,6 +263,12 @@ class Run(TypedDict):
     finished_at: str | None
 
 
+class RunDetails(Run):
+    """A run as those see it who may change its agent. `upstream` is what a provider said when it last failed in it."""
+
+    upstream: NotRequired[Upstream | None]
+
+
 class Job(TypedDict):
     """A background job. `thread_id` is None for a job that belongs to no thread."""
 

@@ -69,6 +69,7 @@ class FallbackChain(Generic[CandidateT]):
 
     A candidate that fails before its first event is followed by the next one. Models whose breaker is open are skipped,
     unless there is no other. A model that refused a request is not asked again until another one has answered it.
+    `last_failure` is the newest error of a candidate, also where another one answered.
     """
 
     def __init__(self, candidates: Sequence[CandidateT], breakers: Breakers, *, patience_s: float = PATIENCE_S) -> None:
@@ -80,6 +81,7 @@ class FallbackChain(Generic[CandidateT]):
         self._cuts: Counter[int] = Counter()
         # Candidates that are not asked again for the request that is being answered, and why.
         self._ruled_out: dict[int, ProviderError] = {}
+        self.last_failure: ProviderError | None = None
         self._current = 0
 
     @property
@@ -103,6 +105,7 @@ class FallbackChain(Generic[CandidateT]):
             self._ruled_out.clear()
         except ProviderError as error:
             breaker.fail(error)
+            self.last_failure = error
             self._cuts[index] += 1
             raise
         finally:
@@ -138,6 +141,7 @@ class FallbackChain(Generic[CandidateT]):
                 stream = await model.begin(own)
             except ProviderError as error:
                 breaker.fail(error)
+                self.last_failure = error
                 failures.append((candidate, error))
                 if isinstance(error, ProviderRejected):
                     self._ruled_out[index] = error

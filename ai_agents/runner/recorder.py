@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from ai_agents.bus.base import Channel, TextInProgress
 from ai_agents.context.builder import merge_notices
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ProviderError
-from ai_agents.core.rows import Notice
+from ai_agents.core.rows import Notice, Upstream
 from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolCallPart, ToolCallStatus, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.providers.refusals import is_about_content
@@ -243,7 +243,12 @@ class TurnRecorder:
     async def end(self, ending: RunEnding) -> EndedRun | None:
         """Record the ending, even if this task is cancelled meanwhile; None where the run has another owner."""
         self._unrecorded = ending.answer.call if ending.answer else ending.call
-        ending = replace(ending, notices=self._notices(), findings=self._take_findings())
+        ending = replace(
+            ending,
+            notices=self._notices(),
+            findings=self._take_findings(),
+            upstream=ending.upstream or self._upstream(),
+        )
         needed = None
         if ending.status == "completed" and self.prepared is not None:
             needed = self.prepared.needed_jobs(self._recorded + 1)
@@ -317,6 +322,10 @@ class TurnRecorder:
 
     def _notices(self) -> tuple[Notice, ...]:
         return merge_notices(self.run.notices, () if self.prepared is None else self.prepared.notices)
+
+    def _upstream(self) -> Upstream | None:
+        failure = None if self.prepared is None else self.prepared.models.last_failure
+        return None if failure is None else failure.upstream
 
     def _take_findings(self) -> tuple[Finding, ...]:
         return () if self.prepared is None else self.prepared.take_findings()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Message, Notice, Problem, Run
+from ai_agents.core.rows import Message, Notice, Problem, Run, Upstream
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import (
     JsonObject,
@@ -55,7 +55,8 @@ class Answer:
 class RunEnding:
     """How a run ends: its status, why, and its last message. `call` is a last model call that left no message.
 
-    `refused`: the provider would refuse its messages again, so that later requests leave them out.
+    `refused`: the provider would refuse its messages again, so that later requests leave them out. `upstream` is what a
+    provider said when it last failed in this run.
     """
 
     status: RunStatus
@@ -66,6 +67,7 @@ class RunEnding:
     notices: tuple[Notice, ...] = ()
     findings: tuple[Finding, ...] = ()
     refused: bool = False
+    upstream: Upstream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +308,8 @@ def _terminal_values(ending: RunEnding) -> RunValues:
     }
     if ending.notices:
         values["notices"] = list(ending.notices)
+    if ending.upstream is not None:
+        values["upstream"] = ending.upstream
     return values
 
 

@@ -153,7 +153,8 @@ class Turn:
         if refused:
             problem["detail"] += _LEFT_OUT
         call = self._recorder.aborted_call("failed", error)
-        return RunEnding("failed", error=problem, call=call, refused=refused)
+        upstream = error.upstream if isinstance(error, ProviderError) else None
+        return RunEnding("failed", error=problem, call=call, refused=refused, upstream=upstream)
 
     async def _blocked(self, error: GuardrailBlocked) -> RunEnding:
         """The text that was allowed before is kept as an incomplete message."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
-from ai_agents.core.rows import Notice, Page, Run, only
+from ai_agents.core.rows import Notice, Page, Run, RunDetails, only
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage
 from ai_agents.store import pages
@@ -100,6 +100,11 @@ def to_public(row: RunRow) -> Run:
     run = only(Run, row)
     run["notices"] = run["notices"] or []
     return run
+
+
+def to_details(row: RunRow) -> RunDetails:
+    """The run as those see it who may change its agent."""
+    return {**to_public(row), "upstream": row["upstream"]}
 
 
 def database_now(dialect: str) -> ColumnElement[float]:
@@ -257,15 +262,22 @@ def expire_leases(connection: Connection, owner: str) -> None:
     connection.execute(update(RunTable).where(*running).values(lease_expires_at=0.0))
 
 
-def get_run(connection: Connection, thread_id: str, run_id: str) -> Run:
-    """One run of a thread, as clients see it. Raises `RunNotFound`."""
-    return to_public(get_row(connection, thread_id, run_id))
+def get_run(connection: Connection, thread_id: str, run_id: str, *, upstream: bool = False) -> Run:
+    """One run of a thread, as clients see it; with `upstream` as `RunDetails`. Raises `RunNotFound`."""
+    row = get_row(connection, thread_id, run_id)
+    return to_details(row) if upstream else to_public(row)
 
 
-def list_runs(connection: Connection, thread_id: str, *, limit: int = 20, after: str | None = None) -> Page[Run]:
-    """A page of a thread's runs, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
+def list_runs(
+    connection: Connection, thread_id: str, *, limit: int = 20, after: str | None = None, upstream: bool = False
+) -> Page[Run]:
+    """A page of a thread's runs, newest first: `{"data", "next"}`; with `upstream` as `RunDetails`.
+
+    Raises `InvalidCursor`.
+    """
     statement = select(_RUNS).where(_RUNS.c.thread_id == thread_id)
-    return pages.newest_first(connection, statement, RunTable, limit=limit, after=after, to_dict=to_public)
+    to_dict = to_details if upstream else to_public
+    return pages.newest_first(connection, statement, RunTable, limit=limit, after=after, to_dict=to_dict)
 
 
 class RunStore(Store):

@@ -11,7 +11,7 @@ from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.openapi import BODY, EVENTS, PAGE, USER, failures
 from app.responses import JSON, JsonResponse, no_content
 from app.schemas.access import CreateTicket
-from app.schemas.answers import EventPage, RunPage, RunRead, TicketRead
+from app.schemas.answers import EventPage, RunDetails, RunPage, RunRead, TicketRead
 from app.schemas.threads import Approval
 from app.services import access, runs
 
@@ -25,21 +25,21 @@ router = APIRouter()
     response_description="The thread's runs.",
     responses=failures(*USER, *PAGE, "not_found"),
 )
-async def list_runs(thread: OnThread, container: AppContainer, page: Paging) -> Response:
-    """The runs of a thread, newest first."""
-    return JsonResponse(await runs.list_runs(container, thread, page))
+async def list_runs(thread: OnThread, user: User, container: AppContainer, page: Paging) -> Response:
+    """The runs of a thread, newest first. Admins and editors of the agent see what providers said (`upstream`)."""
+    return JsonResponse(await runs.list_runs(container, user, thread, page))
 
 
 @router.get(
     "/threads/{thread_id}/runs/{run_id}",
     tags=["runs"],
-    response_model=RunRead,
+    response_model=RunDetails,
     response_description="The run.",
     responses=failures(*USER, "not_found"),
 )
-async def get_run(thread: OnThread, run_id: str, container: AppContainer) -> Response:
-    """One run."""
-    return JsonResponse(await runs.get_run(container, thread, run_id))
+async def get_run(thread: OnThread, run_id: str, user: User, container: AppContainer) -> Response:
+    """One run. Admins and editors of the agent see what providers said (`upstream`)."""
+    return JsonResponse(await runs.get_run(container, user, thread, run_id))
 
 
 @router.get(

@@ -141,15 +141,30 @@ class RunErrorRead(Read, title="RunError", extra="allow"):
     detail: str
 
 
-RunRead = _read(
-    "RunRead",
-    rows.Run,
-    "How one message of a thread is answered.",
-    cost="Cost of all its model calls; null if there was none, or no price is known.",
-    notices="What happened during the run that the user should know.",
-    error=RunErrorRead | None,
+_RUN: dict[str, Any] = {
+    "cost": "Cost of all its model calls; null if there was none, or no price is known.",
+    "notices": "What happened during the run that the user should know.",
+    "error": RunErrorRead | None,
+}
+RunRead = _read("RunRead", rows.Run, "How one message of a thread is answered.", **_RUN)
+_read(
+    "Upstream",
+    rows.Upstream,
+    "What a provider said when it failed.",
+    status="The HTTP status of its answer; null if there was none.",
+    message="Its own words, without secrets, at most 2,000 characters.",
 )
-RunPage = _page("RunPage", RunRead, "Runs, newest first.")
+RunDetails = _read(
+    "RunDetails",
+    rows.RunDetails,
+    "How one message of a thread is answered.",
+    upstream=Annotated[
+        _MODELS[rows.Upstream] | None,
+        Field(description="The last failure of a provider in this run. Missing for users who may not edit the agent."),
+    ],
+    **_RUN,
+)
+RunPage = _page("RunPage", RunDetails, "Runs, newest first.")
 
 
 class LogEvent(Read, extra="allow"):

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import orjson
 from sqlalchemy import Connection
 
-from ai_agents.auth.roles import ThreadAction, may_on_thread
+from ai_agents.auth.roles import ThreadAction, can, may_on_thread
 from ai_agents.core.exceptions import PermissionDenied, RunNotFound
 from ai_agents.core.rows import Page, Run
 from ai_agents.core.types import JsonObject, LogRow
@@ -21,14 +21,20 @@ from app.services.identity import PageArguments, Principal, check_id
 MayRead = Callable[[], Awaitable[bool]]
 
 
-async def list_runs(container: Container, thread: ThreadAccess, page: PageArguments) -> Page[Run]:
+async def list_runs(container: Container, user: Principal, thread: ThreadAccess, page: PageArguments) -> Page[Run]:
     """The runs of a thread, newest first. Raises `InvalidCursor`."""
-    return await container.runs.list(thread.thread_id, **page)
+    return await container.runs.list(thread.thread_id, **page, upstream=_sees_upstream(user, thread))
 
 
-async def get_run(container: Container, thread: ThreadAccess, run_id: str) -> Run:
+async def get_run(container: Container, user: Principal, thread: ThreadAccess, run_id: str) -> Run:
     """A run of the thread. Raises `RunNotFound`."""
-    return await container.runs.get(thread.thread_id, check_id(run_id, RunNotFound))
+    found = check_id(run_id, RunNotFound)
+    return await container.runs.get(thread.thread_id, found, upstream=_sees_upstream(user, thread))
+
+
+def _sees_upstream(user: Principal, thread: ThreadAccess) -> bool:
+    """Whether the user sees what providers said: it may tell of accounts and addresses, so that it is not for all."""
+    return user.is_admin or can(thread.agent_role, "editor")
 
 
 async def cancel_run(container: Container, user: Principal, thread: ThreadAccess, run_id: str) -> Run:
@@ -53,7 +59,7 @@ async def decide_tool_call(
 async def _require(
     container: Container, user: Principal, thread: ThreadAccess, run_id: str, action: ThreadAction
 ) -> None:
-    await get_run(container, thread, run_id)
+    await get_run(container, user, thread, run_id)
     if not user.is_admin and not may_on_thread(action, thread.thread_role):
         raise PermissionDenied(f"To {action} takes editor on the thread.")
 
