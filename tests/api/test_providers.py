@@ -4,48 +4,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 
 from ai_agents.providers.quirks import Quirks
 from app.schemas.providers import ProviderQuirks
-from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
+from tests.api.made_providers import SECRET, ask, described, make_provider, names_seen_by, take_from_everybody
+from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
 from tests.fakes.answers import Raw, say
 from tests.fakes.provider_server import FakeProviderServer
-
-SECRET = "sk-the-secret-of-the-tests"
-
-
-def described(fake: FakeProviderServer, **fields: Any) -> dict[str, Any]:
-    """A provider at the fake server."""
-    usual = {"name": "house", "type": "openai", "base_url": fake.base_url("openai"), "api_key": SECRET}
-    return usual | {"default_model": "small"} | fields
-
-
-async def make_provider(admin: httpx.AsyncClient, fake: FakeProviderServer, **fields: Any) -> dict[str, Any]:
-    response = await admin.post("/providers", json=described(fake, **fields))
-    assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()
-    return made
-
-
-async def names_seen_by(client: httpx.AsyncClient) -> set[str]:
-    return {each["name"] for each in (await client.get("/providers")).json()["data"]}
-
-
-async def ask(client: httpx.AsyncClient, thread: dict[str, Any], content: str = "Hello!") -> httpx.Response:
-    return await client.post(f"/threads/{thread['id']}/messages", json={"content": content})
-
-
-async def role_id(admin: httpx.AsyncClient, provider: str, user_id: str) -> str:
-    page = await admin.get("/roles", params={"resource_type": "provider", "resource_id": provider})
-    return next(str(role["id"]) for role in page.json()["data"] if role["user_id"] == user_id)
-
-
-async def take_from_everybody(admin: httpx.AsyncClient, provider: str) -> None:
-    response = await admin.delete(f"/roles/{await role_id(admin, provider, '*')}")
-    assert response.status_code == 204, response.text
 
 
 async def test_providers_are_listed_with_the_setting_that_they_lack(service: Service) -> None:
@@ -420,140 +387,6 @@ async def test_what_a_refusal_taught_is_shown_until_the_provider_changes(
     await ask(admin, thread)
     sent = ["stream_options" in request.json for request in fake.received("openai")]
     assert sent == [True, False, False, True]
-
-
-async def test_everybody_may_use_a_provider_until_an_admin_takes_that_back(
-    service: Service, fake: FakeProviderServer
-) -> None:
-    admin, alice, bob = await service.admin(), await service.user("alice"), await service.user("bob")
-    await make_provider(admin, fake)
-    for name in ("house", "echo"):
-        page = (await admin.get("/roles", params={"resource_type": "provider", "resource_id": name})).json()
-        assert [(role["user_id"], role["role"]) for role in page["data"]] == [("*", "user")]
-
-    for name in ("house", "echo"):
-        await take_from_everybody(admin, name)
-        await give_role(admin, "alice", "user", "provider", name)
-
-        assert name in await names_seen_by(alice)
-        assert name not in await names_seen_by(bob)
-        assert name in await names_seen_by(admin)
-        await make_agent(alice, provider=name)
-        check_problem(await bob.get(f"/providers/{name}/models"), 404, "not_found")
-        hidden = check_problem(await bob.post("/agents", json={"name": "a", "provider": name}), 422, "invalid_request")
-        unknown = check_problem(
-            await bob.post("/agents", json={"name": "a", "provider": "none"}), 422, "invalid_request"
-        )
-        assert hidden["errors"] == unknown["errors"]
-        assert name not in hidden["detail"]
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"provider": "house"},
-        {"fallbacks": [{"provider": "house", "model": "m"}]},
-        {"guardrails": [{"type": "judge", "provider": "house", "model": "m", "policy": "Be kind."}]},
-    ],
-)
-async def test_a_right_is_asked_for_wherever_an_agent_names_a_provider_anew(
-    service: Service, fake: FakeProviderServer, fields: dict[str, Any]
-) -> None:
-    admin, bob = await service.admin(), await service.user("bob")
-    await make_provider(admin, fake)
-    agent = await make_agent(bob, **fields)
-    await take_from_everybody(admin, "house")
-
-    check_problem(await bob.post("/agents", json={"name": "b"} | fields), 422, "invalid_request")
-    other = await make_agent(bob)
-    check_problem(await bob.patch(f"/agents/{other['id']}", json=fields), 422, "invalid_request")
-    kept = await bob.patch(f"/agents/{agent['id']}", json={"name": "renamed"} | fields)
-    assert kept.status_code == 200, kept.text
-    assert (await admin.post("/agents", json={"name": "c"} | fields)).status_code == 201
-
-
-async def test_a_run_needs_an_owner_who_may_use_the_provider(service: Service, fake: FakeProviderServer) -> None:
-    admin, alice, bob = await service.admin(), await service.user("alice"), await service.user("bob")
-    await make_provider(admin, fake)
-    agent = await make_agent(alice, provider="house")
-    await give_role(alice, "bob", "editor", "agent", agent["id"])
-    thread = await make_thread(bob, agent["id"])
-    assert (await ask(bob, thread)).status_code == 201
-
-    await take_from_everybody(admin, "house")
-    problem = check_problem(await ask(bob, thread), 403, "forbidden")
-    assert "owners of this agent" in problem["detail"]
-    run = (await bob.get(f"/threads/{thread['id']}/runs")).json()["data"][0]
-    assert (run["status"], run["error"]["code"]) == ("failed", "forbidden")
-    assert len(fake.received("openai")) == 1
-
-    # A role of the sender is none of the owner.
-    await give_role(admin, "bob", "user", "provider", "house")
-    check_problem(await ask(bob, thread), 403, "forbidden")
-    await give_role(admin, "alice", "user", "provider", "house")
-    assert (await ask(bob, thread)).status_code == 201
-
-
-async def test_an_agent_of_an_admin_may_use_every_provider(service: Service, fake: FakeProviderServer) -> None:
-    admin, carol = await service.admin(), await service.user("carol")
-    await make_provider(admin, fake)
-    of_admin = await make_thread(admin, (await make_agent(admin, provider="house"))["id"])
-    of_carol = await make_thread(carol, (await make_agent(carol, provider="house"))["id"])
-    await take_from_everybody(admin, "house")
-
-    assert (await ask(admin, of_admin)).status_code == 201
-    check_problem(await ask(carol, of_carol), 403, "forbidden")
-    await service.container.keys.create("carol", "an admin's", admin=True)
-    assert (await ask(carol, of_carol)).status_code == 201
-
-
-async def test_a_fallback_answers_where_the_right_to_the_first_is_lost(
-    service: Service, fake: FakeProviderServer
-) -> None:
-    admin, alice = await service.admin(), await service.user("alice")
-    await make_provider(admin, fake)
-    fallbacks = [{"provider": "echo", "model": "echo"}]
-    thread = await make_thread(alice, (await make_agent(alice, provider="house", fallbacks=fallbacks))["id"])
-    await take_from_everybody(admin, "house")
-
-    answer = await ask(alice, thread)
-
-    assert answer.json()["content"].startswith("echo: Hello!")
-    assert fake.requests == []
-
-
-async def test_roles_on_a_provider_are_given_by_admins_and_are_only_user(
-    service: Service, fake: FakeProviderServer
-) -> None:
-    admin, alice = await service.admin(), await service.user("alice")
-    await make_provider(admin, fake)
-    role = {"user_id": "bob", "role": "user", "resource_type": "provider", "resource_id": "house"}
-
-    check_problem(await alice.post("/roles", json=role), 403, "forbidden")
-    listing = {"resource_type": "provider", "resource_id": "house"}
-    check_problem(await alice.get("/roles", params=listing), 403, "forbidden")
-    check_problem(await alice.delete(f"/roles/{await role_id(admin, 'house', '*')}"), 403, "forbidden")
-    check_problem(await admin.post("/roles", json=role | {"role": "viewer"}), 422, "invalid_request")
-    check_problem(await admin.post("/roles", json=role | {"resource_id": "none"}), 404, "not_found")
-    agent = await make_agent(alice)
-    on_agent = role | {"resource_type": "agent", "resource_id": agent["id"]}
-    check_problem(await alice.post("/roles", json=on_agent), 422, "invalid_request")
-    await take_from_everybody(admin, "house")
-    check_problem(await alice.post("/roles", json=role), 404, "not_found")
-
-
-async def test_roles_do_not_outlive_their_provider(service: Service, fake: FakeProviderServer) -> None:
-    admin, bob = await service.admin(), await service.user("bob")
-    await make_provider(admin, fake)
-    await take_from_everybody(admin, "house")
-    await give_role(admin, "alice", "user", "provider", "house")
-
-    await admin.delete("/providers/house")
-    await make_provider(admin, fake)
-
-    assert "house" in await names_seen_by(bob)
-    page = (await admin.get("/roles", params={"resource_type": "provider", "resource_id": "house"})).json()
-    assert [role["user_id"] for role in page["data"]] == ["*"]
 
 
 async def test_what_was_made_is_there_after_a_restart_and_its_default_can_be_the_services(
