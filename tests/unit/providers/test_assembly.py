@@ -114,6 +114,53 @@ def test_a_call_cut_before_its_arguments_is_malformed() -> None:
     assert parse_arguments("", cut=True) == ({}, "(cut off)")
 
 
+def test_a_call_that_its_server_refused_keeps_what_was_written_and_is_not_made() -> None:
+    writer = PartWriter()
+    writer.tool_call("calculator", '{"x": "\0"}', fault="x is unknown")
+
+    (call,) = writer.parts
+    assert isinstance(call, ToolCallPart)
+    assert (call.arguments, call.malformed) == ({}, '{"x": "\ufffd"} (x is unknown)')
+
+
+@pytest.mark.parametrize(
+    "raw, arguments",
+    [
+        ("null", {}),
+        ('""', {}),
+        ('{}{"a":1}', {"a": 1}),
+        ('{"a":1}{}', {"a": 1}),
+        ('{"a":1} \n{"a":1}', {"a": 1}),
+        ('"{\\"a\\":1}"', {"a": 1}),
+        ('{"a":"x\ny\tz"}', {"a": "x\ny\tz"}),
+        ('{"a":9223372036854775808}', {"a": 9223372036854775808}),
+    ],
+)
+def test_arguments_that_mean_one_thing_are_read(raw: str, arguments: object) -> None:
+    assert parse_arguments(raw) == (arguments, None)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"a":1}{"a":2}',
+        '{"a":1}{"a":true}',
+        '{"a":1}{"a":1.0}',
+        '{"a":18446744073709551616}',
+        '"x"',
+        '{"a":1}x',
+        "[{}]",
+    ],
+)
+def test_arguments_that_mean_several_things_or_none_are_kept_raw(raw: str) -> None:
+    assert parse_arguments(raw) == ({}, raw)
+
+
+@pytest.mark.parametrize("value", [1e30, {"a": [1e19]}, {"a": {"b": -1e25}}, float("nan")])
+def test_an_object_that_may_have_lost_digits_cannot_be_read(value: object) -> None:
+    assert parse_arguments(raw_arguments(value))[1] is not None
+
+
 def test_arguments_are_made_safe_to_store() -> None:
     assert parse_arguments(r'{"a": ["\u0000", "\ud83d"], "\ud83d\ude00": "é"}') == (
         {"a": ["\ufffd", "\ufffd"], "😀": "é"},

@@ -12,7 +12,7 @@ from ai_agents.core.exceptions import (
     ProviderRejected,
     ProviderTimeout,
 )
-from ai_agents.providers.errors import error_from_status, error_from_wire, retry_after_s
+from ai_agents.providers.errors import error_from_response, error_from_status, error_from_wire, mask, retry_after_s
 from ai_agents.providers.retry import MAX_RETRY_AFTER_S, retry_delay_s, with_retries
 
 
@@ -27,6 +27,8 @@ from ai_agents.providers.retry import MAX_RETRY_AFTER_S, retry_delay_s, with_ret
         (408, ProviderTimeout, True),
         (409, ProviderError, True),
         (413, ProviderRejected, False),
+        (301, ProviderRejected, False),
+        (307, ProviderRejected, False),
         (422, ProviderRejected, False),
         (429, ProviderRateLimited, True),
         (500, ProviderError, True),
@@ -167,3 +169,106 @@ async def test_nothing_is_tried_again_after_the_time_limit() -> None:
     with pytest.raises(ProviderError):
         await with_retries(attempts, retries=2, within_s=5.0)
     assert attempts.made == 1
+
+
+BODIES: dict[str, tuple[bytes, str, str | None]] = {
+    "OpenAI's": (
+        b'{"error":{"message":"Bad value","type":"invalid_request_error","param":"top_p","code":null}}',
+        "Bad value",
+        "top_p",
+    ),
+    "a text": (b'{"error":"model not found"}', "model not found", None),
+    "Anthropic's": (
+        b'{"type":"error","error":{"type":"not_found_error","message":"No such model"}}',
+        "No such model",
+        None,
+    ),
+    "Gemini's list": (b'[{"error":{"code":400,"message":"Bad role","status":"INVALID_ARGUMENT"}}]', "Bad role", None),
+    "FastAPI's": (
+        b'{"detail":[{"loc":["body","messages",0,"content"],"msg":"Input should be a valid string"}]}',
+        "messages.0.content: Input should be a valid string",
+        "messages.0.content",
+    ),
+    "FastAPI's text": (b'{"detail":"Not Found"}', "Not Found", None),
+    "Mistral's": (
+        b'{"object":"error","message":{"detail":[{"loc":["body","x"],"msg":"Extra"}]},"type":"invalid_request_error"}',
+        "x: Extra",
+        "x",
+    ),
+    "Cloudflare's": (b'{"success":false,"errors":[{"code":7003,"message":"No route"}]}', "No route", None),
+    "OpenRouter's": (
+        b'{"error":{"code":400,"message":"Provider returned error","metadata":{"raw":"{\\"x\\":1}"}}}',
+        'Provider returned error: {"x":1}',
+        None,
+    ),
+    "a page": (
+        b"<html><style>p {}</style>502 Bad Gateway\n<script>'<b>'</script><p>The  proxy&nbsp;failed &amp; died",
+        "502 Bad Gateway The proxy failed & died",
+        None,
+    ),
+    "words": (b"upstream connect error\r\n or disconnect", "upstream connect error or disconnect", None),
+    "nothing": (b"", "", None),
+    "bytes": (b"\xff\xfe", "\ufffd\ufffd", None),
+    "odd JSON": (
+        b'{"error":[1,null],"detail":{"a":7},"message":7}',
+        '{"error":[1,null],"detail":{"a":7},"message":7}',
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("body, said, parameter", BODIES.values(), ids=BODIES.keys())
+def test_the_servers_own_words_are_kept(body: bytes, said: str, parameter: str | None) -> None:
+    error = error_from_response("openai", 400, {}, body)
+
+    assert error.upstream == {"status": 400, "message": said}
+    assert error.parameter == parameter
+
+
+def test_a_redirect_says_that_the_address_is_wrong_and_where_it_leads() -> None:
+    error = error_from_response("openai", 308, {"location": "https://example.com/v1/?key=abcdef123"}, b"")
+
+    assert "base URL" in str(error)
+    assert error.upstream == {"status": 308, "message": "Location: https://example.com/v1/?key=***"}
+
+
+def test_words_are_cut() -> None:
+    error = error_from_response("openai", 500, {}, b"x" * 100_000)
+
+    assert error.upstream is not None
+    assert len(error.upstream["message"]) == 2000
+
+
+def test_deep_errors_are_read_without_an_end() -> None:
+    body = b'{"error":' * 500 + b"1" + b"}" * 500
+
+    assert error_from_response("openai", 400, {}, body).upstream is not None
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-proj-0123456789abcdefgh",
+        "gsk_0123456789abcdefghij",
+        "AIzaSy0123456789abcdefghij",
+        "hf_0123456789abcdefghij",
+        "xai-0123456789abcdefghij",
+        "Bearer 0123456789abcdef",
+        "https://example.com/v1?key=0123456789",
+        "api-key: 0123456789",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0",
+    ],
+)
+def test_what_looks_like_a_key_is_masked(secret: str) -> None:
+    masked = mask(f"The key {secret} is wrong.")
+
+    assert "***" in masked
+    assert "0123456789" not in masked
+    assert "eyJ" not in masked
+
+
+@pytest.mark.parametrize(
+    "said", ["skip_special_tokens_in_output is unknown", "keyword_arguments_of_tools", "key: the name", "pk of the row"]
+)
+def test_other_words_are_not_masked(said: str) -> None:
+    assert mask(said) == said

@@ -62,6 +62,34 @@ def test_an_event_without_its_blank_line_is_complete_at_the_end() -> None:
     assert decode(SSEDecoder(), [b"data: [DONE]"]) == [b"[DONE]"]
 
 
+@pytest.mark.parametrize(
+    "chunk, data",
+    [
+        (b"data: one\n\n", [b"one"]),
+        (b"data:  two\n\n", [b" two"]),
+        (b"data: \n\n", []),
+        (b"data:three\n\n", [b"three"]),
+        (b"data: a\n\ndata: b\n\n", [b"a", b"b"]),
+        (b"data: a\ndata: b\n\n", [b"a\nb"]),
+    ],
+)
+def test_a_chunk_that_is_one_event_is_read_as_any_other(chunk: bytes, data: list[bytes]) -> None:
+    decoder = SSEDecoder()
+
+    assert decoder.feed(b": hello\n\n" + chunk) == data
+    assert decoder.feed(chunk) == data
+    assert decoder.feed(b"data: x\n") == []
+    assert decoder.feed(b"\n" + chunk) == [b"x", *data]
+
+
+def test_a_line_break_in_an_object_belongs_to_it() -> None:
+    stream = b'data: {"a": "one\ntwo",\n"b": 1}\n\ndata: \r{"c": 2}\n\ndata: {"d": 3}\nevent: x\n\n'
+
+    found = decode(SSEDecoder(), [stream])
+
+    assert list(map(parse_object, found)) == [{"a": "one\ntwo", "b": 1}, {"c": 2}, {"d": 3}]
+
+
 def test_only_the_first_byte_order_mark_is_left_out() -> None:
     mark = b"\xef\xbb\xbf"
 

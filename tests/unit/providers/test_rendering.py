@@ -1,6 +1,10 @@
 """The parts that all request builders share."""
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ai_agents.core.types import (
     FileContent,
@@ -12,7 +16,16 @@ from ai_agents.core.types import (
     ToolDefinition,
     ToolResultPart,
 )
-from ai_agents.providers.rendering import MAX_NAME, ToolNames, result_text, turn_start, visible_texts
+from ai_agents.providers.rendering import (
+    MAX_NAME,
+    CallIds,
+    ToolNames,
+    alternating,
+    result_text,
+    turn_start,
+    visible_texts,
+)
+from tests.fakes.rules_templates import TEMPLATES, check_template
 
 
 def test_valid_tool_names_stay_as_they_are() -> None:
@@ -83,3 +96,67 @@ def test_the_current_turn_begins_after_the_last_users_message() -> None:
     assert turn_start(messages[:3]) == 3
     assert turn_start(messages[:1]) == 1
     assert turn_start([]) == 0
+
+
+@given(st.lists(st.text(), unique=True, max_size=50))
+def test_ids_of_calls_are_short_distinct_and_the_same_each_time(own: list[str]) -> None:
+    first, second = CallIds(), CallIds()
+
+    sent = [first.to_wire(each) for each in own]
+
+    assert all(len(each) == 9 and each.isascii() and each.isalnum() for each in sent)
+    assert len(set(sent)) == len(own)
+    assert [first.to_wire(each) for each in own] == [second.to_wire(each) for each in own] == sent
+
+
+def test_an_id_that_is_taken_is_not_given_again() -> None:
+    ids = CallIds()
+    usual = CallIds().to_wire("call_1")
+    ids.keep("another", usual)
+
+    assert ids.to_wire("call_1") != usual
+    assert ids.to_wire("another") == usual
+
+
+CONTENTS: st.SearchStrategy[Any] = st.sampled_from(["a", "b", [{"type": "text", "text": "c"}]])
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Messages in any order, with the results of calls right after them, and a user's or a tool's at the end."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": "s"}] if draw(st.booleans()) else []
+    for number, kind in enumerate(draw(st.lists(st.sampled_from(["user", "assistant", "calls"]), max_size=8))):
+        if kind != "calls":
+            messages.append({"role": kind, "content": draw(CONTENTS)})
+            continue
+        call_id = f"{number:09}"
+        messages.append({"role": "assistant", "content": None, "tool_calls": [{"id": call_id}]})
+        messages.append({"role": "tool", "tool_call_id": call_id, "content": "42"})
+    if messages and messages[-1]["role"] == "tool" and draw(st.booleans()):
+        return messages
+    return [*messages, {"role": "user", "content": "And now?"}]
+
+
+@given(conversations())
+def test_any_conversation_alternates_and_loses_nothing(messages: list[dict[str, Any]]) -> None:
+    joined = alternating(messages)
+
+    for template in TEMPLATES:
+        check_template(template, "openai", {"messages": joined})
+    said = [part for message in messages for part in texts(message)]
+    assert [part for message in joined for part in texts(message) if part in said] == said
+    assert alternating(joined) == joined
+
+
+@given(conversations(), conversations())
+def test_a_conversation_that_grows_begins_as_before(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+    grown = alternating([*before, *(message for message in after if message["role"] != "system")])
+
+    *kept, _ = alternating(before)
+    assert grown[: len(kept)] == kept
+
+
+def texts(message: dict[str, Any]) -> list[str]:
+    content = message["content"]
+    parts = content.split("\n\n") if isinstance(content, str) else [part["text"] for part in content or ()]
+    return [text for part in parts for text in part.split("\n\n")]
