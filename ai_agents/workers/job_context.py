@@ -4,11 +4,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.attachments.files import Attachments
+from ai_agents.context.builder import model_settings
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.core.exceptions import BlobMissing, FileNotFound, StorageUnavailable, ThreadNotFound
 from ai_agents.core.rows import Agent
@@ -67,6 +69,10 @@ class JobContext:
             return own, model
         provider, _, model = self.model.partition(":")
         return self.contexts.models.choose({"provider": provider, "model": model})
+
+    def api(self, agent: Agent) -> Literal["chat", "responses"] | None:
+        """Which of its provider's APIs a job of this agent asks: the agent's, where it asks the agent's model."""
+        return model_settings(agent).api if self.model is None else None
 
     async def judge(self, agent: Agent, text: str, *, thread_id: str) -> JudgedText:
         """A title or summary after the output guardrails of its agent; a guardrail that blocks redacts here."""

@@ -77,7 +77,9 @@ async def _summarize(context: JobContext, thread_id: str, stretch: _Stretch) -> 
     # Only a single turn can be longer than this.
     conversation = "\n".join(transcript.lines(stretch.messages))
     records.append(("conversation", transcript.cut(conversation, _MAX_CHARACTERS)))
-    request = transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
+    request = transcript.ask(
+        model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER, api=context.api(stretch.agent)
+    )
     response = await context.contexts.complete(provider, request, CallPurpose(thread_id, stretch.agent["id"]))
     # A cut summary lacks its end, and memory would lack it, too.
     return "" if response.stop_reason in ("max_tokens", "context_exceeded") else transcript.answer_text(response)

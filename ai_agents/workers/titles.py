@@ -64,7 +64,9 @@ async def _ask_model(context: JobContext, agent: Agent, messages: Sequence[Model
             return ""
         purpose = CallPurpose(job.thread_id, agent["id"])
         records = [("conversation", "\n".join(transcript.lines(messages)))]
-        request = transcript.ask(model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER)
+        request = transcript.ask(
+            model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER, api=context.api(agent)
+        )
         response = await context.contexts.complete(provider, request, purpose)
         return tidy(transcript.answer_text(response))
     except AIAgentsError as error:

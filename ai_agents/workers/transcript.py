@@ -7,6 +7,7 @@ end of the transcript or a line of it.
 import re
 import secrets
 from collections.abc import Sequence
+from typing import Literal
 
 from ai_agents.core import json
 from ai_agents.core.parts import text_of
@@ -67,7 +68,15 @@ def cut(text: str, limit: int) -> str:
     return f"{text[:half]} … [{len(text) - limit} characters left out] … {text[-half:]}"
 
 
-def ask(model: str, task: str, records: Sequence[tuple[str, str]], *, max_tokens: int, reminder: str) -> ModelRequest:
+def ask(
+    model: str,
+    task: str,
+    records: Sequence[tuple[str, str]],
+    *,
+    max_tokens: int,
+    reminder: str,
+    api: Literal["chat", "responses"] | None = None,
+) -> ModelRequest:
     """A request for the task on these records: pairs of a name (`summary`, `conversation`) and a text."""
     number = secrets.token_hex(6)
     rule = (
@@ -76,7 +85,8 @@ def ask(model: str, task: str, records: Sequence[tuple[str, str]], *, max_tokens
     )
     marked = [f"<{name}-{number}>\n{text}\n</{name}-{number}>" for name, text in records]
     message = ModelMessage("user", (TextPart("\n\n".join([*marked, reminder])),))
-    return ModelRequest(model, (message,), f"{task}\n\n{rule}", settings=ModelSettings(max_tokens=max_tokens))
+    settings = ModelSettings(max_tokens=max_tokens, api=api)
+    return ModelRequest(model, (message,), f"{task}\n\n{rule}", settings=settings)
 
 
 def answer_text(response: ModelResponse) -> str:

@@ -42,6 +42,12 @@ async def test_older_messages_are_summarized_and_the_log_says_so(make_bench: Mak
     assert await bench.contents() == before
 
 
+async def test_the_agents_model_is_asked_over_the_agents_api(make_bench: MakeBench) -> None:
+    bench = await make_bench(SUMMARY, turns=30, memory=MEMORY, settings={"api": "responses"})
+    await bench.do("summarize")
+    assert bench.provider.requests[0].settings.api == "responses"
+
+
 async def test_the_next_summary_is_made_from_the_last_one_and_newer_messages(make_bench: MakeBench) -> None:
     bench = await make_bench(SUMMARY, turns=30, memory=MEMORY)
     await bench.do("summarize")

@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from ai_agents import ThreadStore
+from ai_agents import ThreadStore, ToolRegistry
+from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import ProviderRejected, ProviderTimeout
 from ai_agents.core.types import ModelMessage, TextPart
 from ai_agents.store.models import ModelCallTable
+from ai_agents.workers.job_context import JobContext
+from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.titles import first_words, tidy
 from tests.unit.workers.conftest import MakeBench
 
@@ -23,6 +26,22 @@ async def test_a_thread_gets_the_title_that_the_model_gives(make_bench: MakeBenc
     assert job["result"] == {"written": True}
     assert (await bench.thread())["title"] == "Brot backen"
     assert "Mit Mehl und Geduld." in str(bench.provider.requests[0].messages)
+
+
+@pytest.mark.parametrize("api", ["responses", "chat", None])
+async def test_the_agents_model_is_asked_over_the_agents_api(api: str | None, make_bench: MakeBench) -> None:
+    bench = await make_bench("Brot backen", messages=ASKED, settings={"api": api} if api else {})
+    await bench.do("title")
+    assert bench.provider.requests[0].settings.api == api
+
+
+async def test_a_model_of_jobs_is_asked_over_its_usual_api(make_bench: MakeBench) -> None:
+    bench = await make_bench("Brot backen", messages=ASKED, settings={"api": "responses"})
+    name = f"{bench.provider.name}:a-model"
+    contexts = Contexts(bench.conn.database, provider=bench.provider, tools=ToolRegistry())
+    bench.runner = JobRunner(JobContext(bench.conn.database, contexts, model=name), owner="here")
+    await bench.do("title")
+    assert (bench.provider.requests[0].model, bench.provider.requests[0].settings.api) == ("a-model", None)
 
 
 async def test_a_title_set_by_a_person_meanwhile_stays(make_bench: MakeBench) -> None:
