@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ai_agents.core.types import FilePart, ModelMessage, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.providers.rendering import ASSISTANT_BEGINS
 
 NOT_FINISHED = "The call was not finished."
-# Stands before a greeting: most providers refuse a history that begins with the assistant.
-ASSISTANT_BEGINS = "(The assistant begins the conversation.)"
 # OpenAI takes no longer ids.
 _MAX_ID = 40
 _PARTS = {"user": (TextPart, FilePart), "assistant": (TextPart, ReasoningPart, ToolCallPart), "tool": (ToolResultPart,)}

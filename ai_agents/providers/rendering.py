@@ -28,8 +28,8 @@ _CLOSING_MARK = re.compile("</(?=file_content)", re.IGNORECASE)
 EMPTY_TEXT = "(empty message)"
 # Stands between a tool's result and the next user's message, where the run ended before the model answered the result.
 UNANSWERED = "(There was no answer.)"
-# Goes before an assistant's greeting: the templates of many models want a user's message first.
-BEGINNING = "(The conversation begins.)"
+# Stands before a greeting: most providers refuse a history that begins with the assistant.
+ASSISTANT_BEGINS = "(The assistant begins the conversation.)"
 _ID_LENGTH = 9
 _ID_LETTERS = string.ascii_letters + string.digits
 
@@ -175,7 +175,7 @@ def alternating(messages: Iterable[JsonObject]) -> list[JsonObject]:
         if role == "user" and before.get("role") == "tool":
             joined.append({"role": "assistant", "content": UNANSWERED})
         elif role == "assistant" and before.get("role") in {None, "system"}:
-            joined.append({"role": "user", "content": BEGINNING})
+            joined.append({"role": "user", "content": ASSISTANT_BEGINS})
         joined.append(message)
     return joined
 

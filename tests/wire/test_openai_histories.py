@@ -205,7 +205,7 @@ def test_neighbours_are_joined_and_a_conversation_begins_with_a_user() -> None:
 
     assert [(message["role"], message.get("content")) for message in messages] == [
         ("system", "Be brief."),
-        ("user", "(The conversation begins.)"),
+        ("user", "(The assistant begins the conversation.)"),
         ("assistant", "How can I help?"),
         ("user", "One\n\nTwo"),
         ("assistant", "Let me see."),

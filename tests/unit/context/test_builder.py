@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from ai_agents.context.builder import BuiltContext, LeftOut, build_request, model_settings
 from ai_agents.context.catalogue import DEFAULT_WINDOW, ModelCatalogue, ModelFacts, context_window, input_budget
-from ai_agents.context.repair import ASSISTANT_BEGINS
 from ai_agents.context.tokens import Calibration, TokenEstimator
 from ai_agents.core.exceptions import ContextOverflow
 from ai_agents.core.parts import text_of
 from ai_agents.core.types import ModelMessage, ModelSettings, StoredSummary, ToolDefinition
 from ai_agents.memory.base import Window
 from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
+from ai_agents.providers.rendering import ASSISTANT_BEGINS
 from tests.support.agents import agent_with
 from tests.unit.context.rules import check, messages_of_any_kind
 from tests.unit.memory.histories import ListHistory, assistant, calls, exchanges, result, threads, user

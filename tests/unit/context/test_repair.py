@@ -5,8 +5,9 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_agents.context.repair import ASSISTANT_BEGINS, NOT_FINISHED, repair
+from ai_agents.context.repair import NOT_FINISHED, repair
 from ai_agents.core.types import ModelMessage, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.providers.rendering import ASSISTANT_BEGINS
 from tests.unit.context.rules import check, messages_of_any_kind
 from tests.unit.memory.histories import assistant, calls, result, threads, user
 
