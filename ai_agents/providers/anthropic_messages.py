@@ -19,7 +19,7 @@ from ai_agents.core.types import (
 from ai_agents.providers.anthropic_models import AnthropicFacts, anthropic_facts, anthropic_files
 from ai_agents.providers.anthropic_stream import SERVER_CALLS, AnthropicParser
 from ai_agents.providers.files import document_name, encoded, sent_as
-from ai_agents.providers.left_out import images_left_out, left_out_for, setting_left_out
+from ai_agents.providers.left_out import images_left_out, left_out_for, setting_left_out, tool_left_out
 from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
@@ -33,6 +33,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import narrowed, schema_instruction
+from ai_agents.providers.tool_schemas import with_tool_forms
 from ai_agents.providers.wire_format import Remedy, WireFormat, drop
 
 # The API version that the SDK sends no longer has `temperature` and `top_p`. The version before it takes them for the
@@ -56,6 +57,7 @@ def _ask_in_words(payload: JsonObject) -> Quirks | None:
 class AnthropicMessages(WireFormat):
     """The Messages API."""
 
+    family = "anthropic"
     # Gateways and clouds that know neither marks nor formats: https://github.com/earendil-works/pi/issues/7938,
     # https://github.com/MiniMax-AI/MiniMax-M2.7/issues/17, read 2026-11-30.
     remedies: ClassVar[Mapping[str, Remedy]] = {
@@ -81,7 +83,9 @@ class AnthropicMessages(WireFormat):
 
     def left_out(self, request: ModelRequest, endpoint: Endpoint) -> Sequence[Notice]:
         facts = anthropic_facts(request.model, endpoint.quirks)
-        found = _settings_left_out(request, facts)
+        found = [*_settings_left_out(request, facts)]
+        if endpoint.quirks.tools is False:
+            found += [tool_left_out(tool.name, request.model) for tool in request.tools]
         return [*found, *images_left_out(request, anthropic_files(request.model, endpoint.quirks))]
 
 
@@ -90,6 +94,7 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     facts = anthropic_facts(request.model, endpoint.quirks)
     settings = request.settings
     names = ToolNames(request.tools)
+    request = with_tool_forms(request, "anthropic")
     messages = _messages_to_wire(request, names, endpoint)
     max_tokens = settings.max_tokens or facts.max_tokens
     payload: JsonObject = {"model": request.model, "max_tokens": max_tokens, "stream": True}
@@ -111,7 +116,8 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
         else:
             form = {"format": {"type": "json_schema", "schema": schema}}
             payload["output_config"] = payload.get("output_config", {}) | form
-    payload |= _tools_to_wire(request, names, facts)
+    if endpoint.quirks.tools is not False:
+        payload |= _tools_to_wire(request, names, facts)
     if system and system.strip():
         mark = {"cache_control": CACHE} if facts.caching else {}
         payload["system"] = [{"type": "text", "text": system} | mark]

@@ -43,6 +43,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import schema_instruction
+from ai_agents.providers.tool_schemas import with_tool_forms
 from ai_agents.providers.wire_format import WireFormat
 
 _MAX_STOP_SEQUENCES = 5
@@ -73,6 +74,8 @@ _FAILURES = frozenset(
 class GeminiGenerate(WireFormat):
     """`generateContent`, streamed."""
 
+    family = "gemini"
+
     def path(self, request: ModelRequest) -> str:
         name = request.model if "/" in request.model else f"models/{request.model}"
         return f"/{quote(name)}:streamGenerateContent?alt=sse"
@@ -101,6 +104,7 @@ class GeminiGenerate(WireFormat):
 def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the messages only grow."""
     facts, names = gemini_facts(request.model), ToolNames(request.tools)
+    request = with_tool_forms(request, "gemini")
     payload: JsonObject = {}
     system = request.system
     config = _settings_to_wire(request.settings)

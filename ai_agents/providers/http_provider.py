@@ -22,6 +22,7 @@ from ai_agents.providers.quirks import Endpoint, LearnedQuirks, Quirks
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
 from ai_agents.providers.single_calls import one_call_at_a_time
+from ai_agents.providers.tool_schemas import tools_without_form
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, ReadResponse
 from ai_agents.providers.wire_format import WireFormat
 
@@ -114,7 +115,10 @@ class HTTPProvider(Provider):
 
     def left_out(self, request: ModelRequest) -> Sequence[Notice]:
         request = self._with_model(request)
-        return self.wire_format(request).left_out(request, self.endpoint(request.model))
+        wire = self.wire_format(request)
+        found = list(wire.left_out(request, self.endpoint(request.model)))
+        named = {notice["tool"] for notice in found if notice["code"] == "tool_left_out"}
+        return found + [notice for notice in tools_without_form(request, wire.family) if notice["tool"] not in named]
 
     def endpoint(self, model: str) -> Endpoint:
         """The server, as a wire format sees it when this model is asked. What was given wins over what was learned."""

@@ -23,3 +23,9 @@ def images_left_out(request: ModelRequest, rules: FileRules) -> Iterator[Notice]
     parts = [part for message in request.messages for part in message.parts if isinstance(part, FilePart)]
     if not rules.media_types & IMAGES and any(part.media_type in IMAGES for part in parts):
         yield setting_left_out("images", request.model, "images")
+
+
+def tool_left_out(tool: str, model: str) -> Notice:
+    """That the model is not known to take tools, so that it is not told of this one."""
+    reason = f"{model} is not known to take tools. If it does, the quirk tools of the provider says so."
+    return {"code": "tool_left_out", "tool": tool, "reason": reason}

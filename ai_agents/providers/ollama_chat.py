@@ -35,6 +35,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import schema_instruction
+from ai_agents.providers.tool_schemas import with_tool_forms
 from ai_agents.providers.wire_format import WireFormat
 
 NAME = "ollama"
@@ -65,6 +66,8 @@ def ollama_files(model: str) -> FileRules:
 class OllamaChat(WireFormat):
     """The chat API. `num_ctx` is the size of the context in tokens; None chooses one by the length of the request."""
 
+    family = "ollama"
+
     def __init__(self, num_ctx: int | None = None) -> None:
         self._num_ctx = num_ctx
 
@@ -81,6 +84,7 @@ class OllamaChat(WireFormat):
 def to_wire(request: ModelRequest, endpoint: Endpoint, *, num_ctx: int | None = None) -> JsonObject:
     """The request. What is stable from turn to turn comes first; the messages only grow."""
     names = ToolNames(request.tools)
+    request = with_tool_forms(request, "ollama")
     messages: list[JsonObject] = []
     system = request.system
     if request.output_schema is not None:

@@ -46,6 +46,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
+from ai_agents.providers.tool_schemas import with_tool_forms
 from ai_agents.providers.wire_format import Remedy, WireFormat, drop, names_parameter
 
 _MAX_STOP_SEQUENCES = 4
@@ -161,9 +162,9 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the messages only grow."""
     facts = openai_facts(request.model, endpoint.quirks)
     names = ToolNames(request.tools)
-    payload: JsonObject = {"model": request.model, "stream": True}
-    if endpoint.quirks.stream_options is not False:
         payload["stream_options"] = {"include_usage": True}
+    if endpoint.quirks.stream_options is not False:
+    payload: JsonObject = {"model": request.model, "stream": True}
     payload |= _settings_to_wire(request.settings, facts)
     offers_tools = bool(request.tools) and facts.tools
     if offers_tools and facts.effort and facts.tools_effort is not None:

@@ -35,6 +35,7 @@ from ai_agents.providers.rendering import (
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
+from ai_agents.providers.tool_schemas import with_tool_forms
 from ai_agents.providers.wire_format import WireFormat
 
 # The API refuses a smaller limit.
@@ -66,6 +67,7 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the input only grows."""
     facts = openai_facts(request.model)
     names = ToolNames(request.tools)
+    request = with_tool_forms(request, "openai")
     payload: JsonObject = {"model": request.model, "stream": True, "store": False}
     if facts.reasoning:
         payload["include"] = ["reasoning.encrypted_content"]

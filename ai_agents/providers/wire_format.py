@@ -11,6 +11,7 @@ from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.single_calls import wants_single_calls
+from ai_agents.providers.tool_schemas import Family
 
 # The quirk that makes the next request differ in the parameter that a refusal names; None where the payload that was
 # refused does not have it.
@@ -21,8 +22,10 @@ class WireFormat(ABC):
     """One API. It has no state: one object serves all requests to all servers that speak it.
 
     `remedies` say, by the name of a parameter that the format adds by itself, what to do where a server refuses it.
+    `family` tells which schemas of tools its servers refuse.
     """
 
+    family: ClassVar[Family] = "openai"
     remedies: ClassVar[Mapping[str, Remedy]] = {}
 
     @abstractmethod
