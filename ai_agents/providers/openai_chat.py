@@ -162,9 +162,10 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the messages only grow."""
     facts = openai_facts(request.model, endpoint.quirks)
     names = ToolNames(request.tools)
-        payload["stream_options"] = {"include_usage": True}
-    if endpoint.quirks.stream_options is not False:
+    request = with_tool_forms(request, "openai")
     payload: JsonObject = {"model": request.model, "stream": True}
+    if endpoint.quirks.stream_options is not False:
+        payload["stream_options"] = {"include_usage": True}
     payload |= _settings_to_wire(request.settings, facts)
     offers_tools = bool(request.tools) and facts.tools
     if offers_tools and facts.effort and facts.tools_effort is not None:
