@@ -251,6 +251,11 @@ def notices_of(account: ContextAccount) -> list[Notice]:
     return [notice_of(None if unread else len(left_out), through, "window")]
 
 
+def add_notices(notices: list[Notice], new: Sequence[Notice]) -> None:
+    """Add notices to a list; each replaces an earlier one about the same subject."""
+    notices[:] = merge_notices(notices, new)
+
+
 def merge_notices(earlier: Sequence[Notice], now: Sequence[Notice]) -> tuple[Notice, ...]:
     """The notices from before a run waited, and those since; of two about the same subject, the newer one."""
     newer = {_subject(each) for each in now}

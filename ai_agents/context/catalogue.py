@@ -111,11 +111,16 @@ class ModelCatalogue:
         if not _snapshot.cache_info().currsize:
             await asyncio.to_thread(_load_once)
 
-    def window(self, provider: str, model: str) -> int:
-        """Tokens that the model takes, question and answer together."""
+    def window(self, provider: str, model: str, *, told: int | None = None) -> int:
+        """Tokens that the model takes, question and answer together.
+
+        What was set comes first, then what the server says (`told`, where the caller knows it), then the lists.
+        """
         if (found := longest_prefix(self._windows, provider, model)) is not None:
             return found
-        if self._servers is not None and (told := self._servers.window(provider, model)) is not None:
+        if told is None and self._servers is not None:
+            told = self._servers.window(provider, model)
+        if told is not None:
             return told
         listed = self._find(provider, model)
         known: int | None = listed.model.context_window if listed else None

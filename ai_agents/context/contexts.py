@@ -64,7 +64,7 @@ class Contexts:
         self._database = database
         self.agents = AgentCache()
         self.rights = rights or ProviderRights()
-        self.models = ModelSelector(provider, providers, models or ModelCatalogue())
+        self.models = ModelSelector(provider, providers, models or ModelCatalogue(servers=providers))
         self.tokens = TokenEstimator()
         self.requests = RequestBuilder(self.models, self.tokens, tools=tools, memory=memory, blobs=blobs)
         self._judges_fail_open = judges_fail_open

@@ -1,8 +1,11 @@
 """Requests for models: the agent and its model, what its memory chooses of a thread, its tools and files."""
 
+import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from time import monotonic
 
 from sqlalchemy import Connection
 
@@ -11,8 +14,8 @@ from ai_agents.attachments.storage import BlobStore
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
 from ai_agents.context.catalogue import ModelCatalogue, input_budget
 from ai_agents.context.tokens import TokenEstimator
-from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
-from ai_agents.core.rows import Agent, ModelName
+from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
+from ai_agents.core.rows import Agent, ModelName, Notice
 from ai_agents.core.types import FilePart, Loc, ModelMessage, ModelRequest
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.memory.base import MemoryStrategy, Window
@@ -26,6 +29,12 @@ from ai_agents.tools.registry import ToolSet, ToolSource
 
 # A service rarely has more versions in use than this.
 _MAX_AGENTS = 1000
+# How long a run waits for a server that is asked about a model, and how long such a server is left alone.
+_ASKING_S = 5.0
+_PAUSE_S = 60.0
+# More models than a service has in use.
+_MAX_MODELS = 1000
+_log = logging.getLogger(__name__)
 _DEFAULT_MEMORY = "token_window"
 _DEFAULT_WINDOW_TOKENS = 100_000
 
@@ -61,6 +70,9 @@ class ModelSelector:
         self._provider = provider
         self._pool = pool or ProviderPool()
         self._has_default = provider is not None or pool is not None
+        # By the names of provider and model: the provider that was asked what the model takes, and until when it is
+        # not asked again.
+        self._prepared: dict[tuple[str, str], tuple[Provider, float]] = {}
 
     def choose(self, agent: Agent | ModelName) -> tuple[Provider, str]:
         """The provider and model of an agent: its own, else the defaults.
@@ -92,6 +104,57 @@ class ModelSelector:
         if chosen is None:
             raise InvalidRequest(f"{name} has no default model here: name one.", loc=("model",))
         return name, chosen
+
+    def window(self, provider: str, model: str) -> int:
+        """Tokens that the model takes, question and answer together."""
+        own = self._provider
+        told = own.capabilities(model).context_window if own is not None and own.name == provider else None
+        return self.catalogue.window(provider, model, told=told)
+
+    def is_prepared(self, provider: Provider, model: str) -> bool:
+        """Whether the provider was asked what its model takes, or has nothing to ask."""
+        if type(provider).prepare_model is Provider.prepare_model:
+            return True
+        return self._prepared.get((provider.name, model), (None, 0.0))[0] is provider
+
+    async def prepare_model(self, provider: Provider, model: str) -> None:
+        """Let the provider ask its server what the model takes, for a few seconds at most.
+
+        A server that fails to tell is asked again a minute later; until then the tables decide.
+        """
+        key, now = (provider.name, model), monotonic()
+        asked, pause_until = self._prepared.get(key, (None, 0.0))
+        if asked is provider and now < pause_until:
+            return
+        pause_until = 0.0
+        try:
+            async with asyncio.timeout(_ASKING_S):
+                await provider.prepare_model(model)
+        except (AIAgentsError, TimeoutError) as error:
+            pause_until = now + _PAUSE_S
+            facts = {"provider": provider.name, "model": model, "cause": repr(error)}
+            _log.warning("a provider did not tell what its model takes", extra=facts)
+        if len(self._prepared) > _MAX_MODELS:
+            self._prepared.clear()
+        self._prepared[key] = provider, pause_until
+
+    async def prepare_named(self, provider: str, model: str) -> bool:
+        """`prepare_model` by names; whether there was anything to ask, so that what was read before may be wrong."""
+        try:
+            found = self.get_provider(provider)
+        except ProviderNotConfigured:
+            return False
+        if self.is_prepared(found, model):
+            return False
+        await self.prepare_model(found, model)
+        return True
+
+    def left_out(self, request: ModelRequest, provider: str) -> Sequence[Notice]:
+        """What the agent asks for and this provider's model does not take; nothing for one that has no key here."""
+        try:
+            return self.get_provider(provider).left_out(request)
+        except ProviderNotConfigured:
+            return ()
 
     def file_rules(self, provider: str, model: str) -> FileRules:
         """Which files a model takes as they are."""
@@ -140,7 +203,7 @@ class RequestBuilder:
         self, history: History, agent: Agent, provider: str, model: str, strategy: MemoryStrategy
     ) -> Window:
         """The messages that the strategy chooses for this model."""
-        size = input_budget(self.models.catalogue.window(provider, model), model_settings(agent))
+        size = input_budget(self.models.window(provider, model), model_settings(agent))
         estimate = self.tokens.for_model(provider, model).steadied().message
         return strategy.fitted(max_tokens=size, estimate=estimate).window(history)
 
@@ -171,13 +234,21 @@ class RequestBuilder:
             model=model,
             tools=tools.definitions if tools.tools else (),
             estimator=self.tokens,
-            window_tokens=self.models.catalogue.window(provider, model),
+            window_tokens=self.models.window(provider, model),
             allow_overflow=allow_overflow,
         )
 
     async def load(self, request: ModelRequest, *, with_data: bool = True) -> ModelRequest:
         """The request with the bytes and texts of its files, or with texts alone. Raises `StorageUnavailable`."""
         return replace(request, messages=await load_files(request.messages, self.blobs, with_data=with_data))
+
+    def find_unprepared(self, agent: Agent) -> tuple[Provider, str] | None:
+        """The agent's provider and model, if the provider was not asked yet what the model takes."""
+        try:
+            provider, model = self.models.choose(agent)
+        except ProviderNotConfigured:
+            return None  # the run fails with this error
+        return None if self.models.is_prepared(provider, model) else (provider, model)
 
     def check_files(self, agent: Agent, files: Sequence[tuple[FilePart, Loc]]) -> None:
         """Raises `UnsupportedAttachment` for a file that the agent's model can be given in no form."""

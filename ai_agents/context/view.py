@@ -10,11 +10,11 @@ from typing import Any, cast
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import can, require_on_thread
-from ai_agents.context.builder import BuiltContext, LeftOut, Reason
+from ai_agents.context.builder import BuiltContext, LeftOut, Reason, notices_of
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.context.tokens import Calibration
 from ai_agents.core.parts import part_to_public
-from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, ViewedMessage, ViewedPart, ViewedTool
+from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, Notice, ViewedMessage, ViewedPart, ViewedTool
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, Part
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
@@ -68,6 +68,8 @@ def read_context(
         {"seq": each.seq, "role": each.role, "parts": [*map(_shown, message.parts)], "tokens": each.tokens}
         for message, each in zip(built.request.messages, built.account.messages, strict=True)
     ]
+    notices: list[Notice] = [{"code": "tool_missing", "tool": name} for name in tools.missing]
+    notices += [*notices_of(built.account), *contexts.models.left_out(built.request, provider)]
     may_see_agent = is_admin or can(access.agent_role, "viewer")
     view: ContextView = {
         "provider": provider,
@@ -84,6 +86,7 @@ def read_context(
             "window": built.account.window_tokens,
         },
         "left_out": [cast("LeftOutMessage", asdict(each)) for each in left_out],
+        "notices": notices,
         "last_call": last_of_thread(connection, thread_id, provider=provider, model=model),
     }
     return PlannedView(view, built.request, agent, CallPurpose(thread_id, access.agent_id, user_id=user_id))

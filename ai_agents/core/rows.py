@@ -443,4 +443,5 @@ class ContextView(TypedDict):
     tools: list[ViewedTool] | None
     tokens: ViewedTokens
     left_out: list[LeftOutMessage]
+    notices: list[Notice]
     last_call: LastCall | None

@@ -28,6 +28,7 @@ from ai_agents.core.rows import Agent, Message, Run
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.guardrails.registry import guards_key
+from ai_agents.providers.base import Provider
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
@@ -87,6 +88,15 @@ class _NeedsVerdict(Exception):
         self.parts = parts
 
 
+class _NeedsModel(Exception):
+    """The provider of this model has to be asked first which files it takes. Raised, it rolls the transaction back."""
+
+    def __init__(self, provider: Provider, model: str) -> None:
+        super().__init__()
+        self.provider = provider
+        self.model = model
+
+
 class MessageAdmission:
     """Admits messages for one runner."""
 
@@ -108,6 +118,9 @@ class MessageAdmission:
                 raise Overloaded("This process is stopping.", retry_after_s=1)
             try:
                 return await self._executor.commit(partial(self._decide, request, lease), self._preparer)
+            except _NeedsModel as unknown:
+                await self._contexts.models.prepare_model(unknown.provider, unknown.model)
+                continue
             except _NeedsVerdict as needed:
                 agent, parts = needed.agent, needed.parts
             message = await self.judge(agent, parts, request.user_id, thread_id=request.thread_id)
@@ -136,6 +149,8 @@ class MessageAdmission:
         _require_sending(found, request)
         agent = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
         if files:
+            if (unprepared := self._contexts.requests.find_unprepared(agent)) is not None:
+                raise _NeedsModel(*unprepared)
             pairs = zip(request.parts, placed, strict=True)
             attached = [(part, loc) for part, (_, loc) in pairs if isinstance(part, FilePart)]
             self._contexts.requests.check_files(agent, attached)

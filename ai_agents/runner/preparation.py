@@ -13,7 +13,7 @@ from typing import Any, Self
 from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.context.builder import notice_of, notices_of, oldest_half
+from ai_agents.context.builder import add_notices, notice_of, notices_of, oldest_half
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
@@ -50,6 +50,18 @@ class InputReader:
     async def fetch(self, run: OwnedRun, place: int = 0) -> TurnInputs:
         """The inputs as `read` gives them, in a transaction of their own. Raises `DatabaseUnavailable`, too."""
         return await self._database.read(lambda c: self.read(c, run, place), long=self._is_long(run))
+
+    async def prepare_model(self, run: OwnedRun, inputs: TurnInputs, place: int = 0) -> TurnInputs:
+        """The inputs once the provider knows what its model takes.
+
+        They are read again if that is more or less than was thought.
+        """
+        models, provider, model = self.contexts.models, inputs.provider, inputs.model
+        if type(provider).prepare_model is Provider.prepare_model:
+            return inputs
+        before = models.window(provider.name, model)
+        await models.prepare_model(provider, model)
+        return inputs if models.window(provider.name, model) == before else await self.fetch(run, place)
 
     def read(self, connection: Connection, run: OwnedRun, place: int = 0) -> TurnInputs:
         """The inputs for the agent's own model (`place` 0) or one of its fallbacks.
@@ -136,7 +148,7 @@ class TurnModel(Candidate):
 
         Raises `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`, `StorageUnavailable`.
         """
-        self.inputs = inputs
+        self.inputs = inputs = await self._reader.prepare_model(self._run, inputs, self.place)
         contexts = self._reader.contexts
         agent, provider, model = inputs.agent, inputs.provider, inputs.model
         built = contexts.requests.build(agent, inputs.window, provider.name, model, tools=inputs.tools)
@@ -148,7 +160,7 @@ class TurnModel(Candidate):
             uncalibrated_tokens=built.account.uncalibrated_tokens,
         )
         self.request = await contexts.load_files(built.request, agent, purpose_of(self._run))
-        self._notices += notices_of(built.account)
+        add_notices(self._notices, [*notices_of(built.account), *provider.left_out(self.request)])
         self._is_prepared = True
 
     async def begin(self, request: ModelRequest) -> BegunStream:

@@ -298,7 +298,10 @@ class AgentRunner:
             strategy=strategy,
             is_admin=is_admin,
         )
-        return await show_files(self.contexts, await self._database.read(work, long=True))
+        planned = await self._database.read(work, long=True)
+        if await self.contexts.models.prepare_named(planned.view["provider"], planned.view["model"]):
+            planned = await self._database.read(work, long=True)
+        return await show_files(self.contexts, planned)
 
     # Following runs and threads.
 

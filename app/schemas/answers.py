@@ -261,6 +261,7 @@ ContextRead = _read(
     system="Null also for users who do not see the agent.",
     summary="Sent as the first message.",
     tools="Null for users who do not see the agent.",
+    notices="What a run would tell now: of what the agent asks for, what its model would not be sent.",
     last_call="Null where the thread has no such call.",
 )
 
