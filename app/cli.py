@@ -90,9 +90,10 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     from app import logs
     from app.main import create_app
-    from app.server import build_server
+    from app.server import build_server, raise_descriptor_limit
 
     logs.configure(settings.log_level)
+    raise_descriptor_limit()
     app = create_app(settings)
     server = build_server(app, settings, host=arguments.host, port=arguments.port)
     server.announce = lambda address: _announce(settings, address)

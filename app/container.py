@@ -15,6 +15,7 @@ from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.providers import StoredProviders
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import require
+from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.providers.model_lists import ModelLists
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.providers.specs import PROVIDER_TYPES
@@ -114,7 +115,12 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         max_bytes=settings.outbound_max_bytes,
         connect_timeout_s=settings.mcp_connect_timeout_s,
     )
-    conn = await open_handle(settings.database, redis_url=settings.redis_url, pool_size=settings.database_pool_size)
+    conn = await open_handle(
+        settings.database,
+        redis_url=settings.redis_url,
+        pool_size=settings.database_pool_size,
+        slots=UpstreamSlots(settings.max_upstream_connections, max_held=settings.max_held_runs),
+    )
     toolbox = Toolbox(conn.database, default_registry, outbound=outbound, sealer=sealer)
     opened = AsyncExitStack()
     try:

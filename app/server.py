@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -49,6 +50,18 @@ class Server(uvicorn.Server):
         self.should_exit = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._on_exit)
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files and connections as the system allows it."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):  # macOS refuses to remove the limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def build_server(app: FastAPI, settings: Settings, *, host: str | None = None, port: int | None = None) -> Server:

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, SecretStr, create_model, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
+from ai_agents.core.upstream import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HELD_RUNS
 from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec, parse_specs
 from ai_agents.store.sealing import SHORTEST_KEY
 
@@ -202,7 +203,13 @@ class RequestLimits(BaseSettings):
 class RunSettings(BaseSettings):
     """Limits of runs."""
 
-    run_timeout_s: float = Field(600.0, gt=0)
+    run_timeout_s: float = Field(600.0, gt=0, description="How long a run may make no progress.")
+    max_upstream_connections: int = Field(
+        DEFAULT_MAX_CONNECTIONS, ge=1, description="Runs that a process has under way, each with a model."
+    )
+    max_held_runs: int = Field(
+        DEFAULT_MAX_HELD_RUNS, ge=0, description="Runs that may wait for a process with room, in all processes."
+    )
     tool_timeout_s: float = Field(30.0, gt=0)
     tool_rounds: int = Field(10, ge=1)
     judge_fails_open: bool = Field(False, description="Whether texts pass when a guardrail's judge does not answer.")

@@ -15,6 +15,7 @@ from ai_agents.context.tokens import Meter, TokenEstimator
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import ModelRequest, ModelResponse
+from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.guardrails.guards import Guards
 from ai_agents.guardrails.registry import Ask, build_guardrails
 from ai_agents.memory.base import MemoryStrategy
@@ -45,7 +46,7 @@ class StageGuards(NamedTuple):
 class Contexts:
     """Agents, their models, their requests and their guardrails. Runs, `/context` and background jobs share them.
 
-    See `AgentRunner` for the arguments.
+    See `AgentRunner` for the arguments; `slots` count the calls beside answers.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Contexts:
         models: ModelCatalogue | None = None,
         blobs: BlobStore | None = None,
         judges_fail_open: bool = False,
+        slots: UpstreamSlots | None = None,
     ) -> None:
         self._database = database
+        self._slots = slots or UpstreamSlots()
         self.agents = AgentCache()
         self.rights = rights or ProviderRights()
         self.models = ModelSelector(provider, providers, models or ModelCatalogue(servers=providers))
@@ -109,7 +112,8 @@ class Contexts:
         input_tokens = sum(map(tokens.message, request.messages)) + tokens.text(request.system or "")
         meter = Meter(tokens, self.models.catalogue, input_tokens=input_tokens)
         try:
-            response = await provider.complete(request)
+            with self._slots.counted():
+                response = await provider.complete(request)
         except AIAgentsError as error:
             await self._record(meter.aborted("failed", (), error), purpose)
             raise

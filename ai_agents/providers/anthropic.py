@@ -17,7 +17,7 @@ from ai_agents.providers.errors import error_from_response, error_from_transport
 from ai_agents.providers.http_provider import LIST_TIMEOUT_S, HTTPProvider
 from ai_agents.providers.lines import encode_body
 from ai_agents.providers.listing import MAX_LISTED, ListedModel, anthropic_models, anthropic_next_page
-from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport, limits
+from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport, connection_limits, limits
 from ai_agents.providers.wire_format import WireFormat
 
 
@@ -38,7 +38,7 @@ class AnthropicProvider(HTTPProvider):
             f"{self.name} has no API key: pass api_key or set ANTHROPIC_API_KEY.", provider=self.name
         )
         is_own = self.name == NAME
-        http = anthropic.DefaultAioHttpClient(follow_redirects=False)
+        http = anthropic.DefaultAioHttpClient(follow_redirects=False, limits=connection_limits())
         try:
             # `HTTPProvider` tries again.
             sdk = anthropic.AsyncAnthropic(

@@ -15,7 +15,7 @@ from ai_agents.providers.listing import ListedModel, openai_models
 from ai_agents.providers.openai_chat import OpenAIChat
 from ai_agents.providers.openai_models import NAME, openai_files
 from ai_agents.providers.openai_responses import OpenAIResponses
-from ai_agents.providers.transport import ProviderTransport, SDKTransport
+from ai_agents.providers.transport import ProviderTransport, SDKTransport, connection_limits
 from ai_agents.providers.wire_format import WireFormat
 
 
@@ -40,7 +40,7 @@ class OpenAIProvider(HTTPProvider):
         )
         # Another server must not see a key that was meant for OpenAI.
         api_key = "none" if self._api_key is None and self._base_url is not None else self._api_key
-        http = openai.DefaultAioHttpClient(follow_redirects=False)
+        http = openai.DefaultAioHttpClient(follow_redirects=False, limits=connection_limits())
         try:
             # `HTTPProvider` tries again.
             sdk = openai.AsyncOpenAI(

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_TIMEOUT_S = 10.0
-# Streams that one process may have open at a server at once, and connections that wait for the next request.
-MAX_CONNECTIONS = 1000
+# A limit here would let runs wait in silence. The process counts its runs instead (`core/upstream.py`).
+_NO_LIMIT = 1_000_000
+# Connections that wait for the next request.
 _MAX_IDLE = 100
 # An error body is a few hundred bytes; the sentence that matters stands at its beginning.
 _MAX_ERROR_BYTES = 64 * 1024
@@ -233,13 +234,19 @@ class SDKTransport(ProviderTransport):
         )
 
 
+def connection_limits() -> "httpx2.Limits":
+    """The limits of an HTTP client's connections to a provider."""
+    import httpx2
+
+    return httpx2.Limits(max_connections=_NO_LIMIT, max_keepalive_connections=_MAX_IDLE)
+
+
 def plain_transport(provider: str, base_url: str, headers: Mapping[str, str]) -> ProviderTransport:
     """A transport to a server that needs no SDK: an HTTP client of its own, and these headers."""
     require("httpx2")
     import httpx2
 
-    limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=_MAX_IDLE)
-    client = httpx2.AsyncClient(limits=limits)
+    client = httpx2.AsyncClient(limits=connection_limits())
     headers = {**client.headers, "content-type": "application/json", **headers}
     return ProviderTransport(provider, client, base_url=base_url, headers=headers)
 

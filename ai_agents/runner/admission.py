@@ -43,6 +43,8 @@ from ai_agents.store.thread_log import Entry
 OnBusy = Literal["reject", "queue", "interrupt"]
 # How many messages may wait in one thread.
 MAX_QUEUED = 100
+# Long enough that clients do not crowd a full service.
+_RETRY_AFTER_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,22 @@ class Admitted:
 
     To follow up: the run, where it starts at once, or another run that has to be stopped first.
     `replayed` says that the idempotency key was used before for this very request: the run is the one of then.
+    `is_held` says that the run waits until a process has a slot for it.
     """
 
     run: Run
     follow_up: FollowUp = NO_FOLLOW_UP
     user_message: Message | None = None
     replayed: bool = False
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """On what terms this process takes a run: under this lease, and at once only if it has a slot for it."""
+
+    lease: NewLease
+    has_slot: bool
 
 
 class _NeedsVerdict(Exception):
@@ -106,18 +118,18 @@ class MessageAdmission:
         self._contexts = contexts
 
     async def admit(self, request: AdmissionRequest) -> Admitted:
-        """Admit a message.
+        """Admit a message. Where this process has no slot for its run, the run is held until a process has one.
 
         Raises `ThreadNotFound`, `InvalidRequest` for a file that this user may not read, `UnsupportedAttachment`,
         `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`, `GuardrailBlocked`,
-        `Overloaded`.
+        `Overloaded` while the process stops, and where too many runs are held.
         """
         while True:
             lease = self._executor.lease
             if lease is None:
                 raise Overloaded("This process is stopping.", retry_after_s=1)
             try:
-                return await self._executor.commit(partial(self._decide, request, lease), self._preparer)
+                return await self._commit(request, lease)
             except _NeedsModel as unknown:
                 await self._contexts.models.prepare_model(unknown.provider, unknown.model)
                 continue
@@ -127,6 +139,14 @@ class MessageAdmission:
             verdict = Verdict(agent["id"], agent["version"], message)
             request = replace(request, parts=message.parts, attachments=(), verdict=verdict)
 
+    async def _commit(self, request: AdmissionRequest, lease: NewLease) -> Admitted:
+        with self._executor.slots.reserved() as has_slot:
+            decide = partial(self._decide, request, _Terms(lease, has_slot))
+            admitted = await self._executor.commit(decide, self._preparer)
+        if admitted.is_held:
+            self._executor.note_held()
+        return admitted
+
     async def judge(
         self, agent: Agent, parts: Sequence[TextPart | FilePart], user_id: str, *, thread_id: str | None = None
     ) -> JudgedMessage:
@@ -135,7 +155,7 @@ class MessageAdmission:
         guards = await self._contexts.prepare_guards(agent["guardrails"], purpose)
         return await judge_message(guards.input, parts, self._contexts.requests.blobs)
 
-    def _decide(self, request: AdmissionRequest, lease: NewLease, connection: Connection) -> Admitted:
+    def _decide(self, request: AdmissionRequest, terms: _Terms, connection: Connection) -> Admitted:
         """Decide, and store the message and its run."""
         # The number of the run's first log row. Reserving it locks the thread.
         seq = thread_log.reserve(connection, request.thread_id, 1)
@@ -147,6 +167,8 @@ class MessageAdmission:
         if files := any(isinstance(part, FilePart) for part, _ in placed):
             request = replace(request, parts=attach(connection, request.user_id, placed, is_admin=request.is_admin))
         _require_sending(found, request)
+        if found.active_run_id is None and not terms.has_slot:
+            self._require_room(connection)
         agent = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
         if files:
             if (unprepared := self._contexts.requests.find_unprepared(agent)) is not None:
@@ -159,7 +181,7 @@ class MessageAdmission:
             if verdict is None or (verdict.agent_id, verdict.version) != (agent["id"], agent["version"]):
                 raise _NeedsVerdict(agent, request.parts)
             request = replace(request, parts=[verdict.message.as_judged(part) for part in request.parts])
-        admitted = self._store(connection, request, found, lease, seq)
+        admitted = self._store(connection, request, found, terms, seq)
         if request.idempotency_key is not None:
             other = idempotency.remember(
                 connection, request.user_id, request.idempotency_key, request.fingerprint, run_id=admitted.run["id"]
@@ -169,12 +191,18 @@ class MessageAdmission:
                 raise IdempotencyKeyReused
         return admitted
 
+    def _require_room(self, connection: Connection) -> None:
+        slots = self._executor.slots
+        if runs.count_held(connection) >= slots.max_held:
+            text = f"{slots.limit} runs are under way in this process, and {slots.max_held} wait."
+            raise Overloaded(text, retry_after_s=_RETRY_AFTER_S)
+
     def _store(
-        self, connection: Connection, request: AdmissionRequest, found: ThreadAccess, lease: NewLease, seq: int
+        self, connection: Connection, request: AdmissionRequest, found: ThreadAccess, terms: _Terms, seq: int
     ) -> Admitted:
         new = _new_run(request, found)
         if found.active_run_id is None:
-            return self._start(connection, request, new, lease, seq=seq)
+            return self._start(connection, request, new, terms, seq=seq)
         if request.on_busy == "reject":
             raise ThreadBusy(run_id=found.active_run_id)
         thread_log.give_back(connection, request.thread_id, 1)
@@ -184,20 +212,25 @@ class MessageAdmission:
             return _enqueue(connection, request, new, queued)
         for row in queued:
             end_unowned(connection, row)
-        if active["status"] == "waiting":
-            # No process executes a waiting run, so it ends here and the thread is free.
-            end_unowned(connection, active)
+        if active["status"] != "running":
+            # No process executes a waiting or held run, so it ends here and the thread is free.
+            if active["status"] == "waiting":
+                end_unowned(connection, active)
             seq = thread_log.reserve(connection, request.thread_id, 1)
-            return self._start(connection, request, new, lease, seq=seq)
+            return self._start(connection, request, new, terms, seq=seq)
         runs.request_cancel(connection, active["id"])
         admitted = _enqueue(connection, request, new, ())
         return replace(admitted, follow_up=FollowUp(cancel_run_id=active["id"]))
 
     def _start(
-        self, connection: Connection, request: AdmissionRequest, new: RunValues, lease: NewLease, *, seq: int
+        self, connection: Connection, request: AdmissionRequest, new: RunValues, terms: _Terms, *, seq: int
     ) -> Admitted:
+        """Begin the run, or hold it."""
+        if not terms.has_slot:
+            thread_log.give_back(connection, request.thread_id, 1)
+            return _hold(connection, request, new)
         message = _insert_user_message(connection, request, new, seq=seq)
-        row = runs.insert_run(connection, {**new, **running_values(lease), "started_at": new["created_at"]})
+        row = runs.insert_run(connection, {**new, **running_values(terms.lease), "started_at": new["created_at"]})
         thread_log.write(connection, request.thread_id, seq, [started_entry(row, message)])
         _record_findings(connection, request, new["id"])
         run = owned_run(row, reset_seq=seq)
@@ -258,12 +291,24 @@ def _placed_parts(request: AdmissionRequest) -> list[tuple[TextPart | FilePart, 
 
 
 def _enqueue(connection: Connection, request: AdmissionRequest, new: RunValues, queued: Sequence[RunRow]) -> Admitted:
+    """Let the run wait for its thread."""
     if len(queued) >= MAX_QUEUED:
         raise QueueFull(f"{MAX_QUEUED} messages wait in this thread already.")
     position = (queued[-1]["queue_position"] or 0) + 1 if queued else 1
+    return _insert_queued(connection, request, {**new, "queue_position": position}, len(queued) + 1)
+
+
+def _hold(connection: Connection, request: AdmissionRequest, new: RunValues) -> Admitted:
+    """Let the run wait for a process; its position is that among all that do."""
+    position = runs.count_held(connection) + 1
+    held = _insert_queued(connection, request, {**new, "queue_position": runs.HELD_POSITION}, position)
+    return replace(held, is_held=True)
+
+
+def _insert_queued(connection: Connection, request: AdmissionRequest, new: RunValues, position: int) -> Admitted:
     message = _insert_user_message(connection, request, new, seq=None)
-    row = runs.insert_run(connection, {**new, "status": "queued", "queue_position": position})
-    thread_log.append(connection, request.thread_id, Entry("run.queued", new["id"], {"position": len(queued) + 1}))
+    row = runs.insert_run(connection, {**new, "status": "queued"})
+    thread_log.append(connection, request.thread_id, Entry("run.queued", new["id"], {"position": position}))
     _record_findings(connection, request, new["id"])
     return Admitted(runs.to_public(row), user_message=message)
 

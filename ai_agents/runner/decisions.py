@@ -143,5 +143,7 @@ def cancel(connection: Connection, thread_id: str, run_id: str, lease: NewLease 
         runs.request_cancel(connection, run_id)
         return Decided(runs.to_public(row))
     ended = end_unowned(connection, row)
+    if row["queue_position"] == runs.HELD_POSITION:
+        runs.hold_next(connection, thread_id)
     next_run = start_next(connection, thread_id, lease) if row["status"] == "waiting" else None
     return Decided(ended or runs.to_public(row), FollowUp(next_run))

@@ -7,6 +7,7 @@ from typing import Self
 
 from ai_agents.bus.base import Bus
 from ai_agents.core.extras import require
+from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
@@ -22,10 +23,18 @@ class DatabaseHandle:
     It borrows a pooled connection for each short transaction and holds none while a model answers.
     """
 
-    def __init__(self, database: Database, bus: Bus, *, shared: bool, timing: Timing = DEFAULT_TIMING) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        *,
+        shared: bool,
+        timing: Timing = DEFAULT_TIMING,
+        slots: UpstreamSlots | None = None,
+    ) -> None:
         self.database = database
         self.bus = bus
-        self.executor = Executor(database, bus, shared=shared, timing=timing)
+        self.executor = Executor(database, bus, shared=shared, timing=timing, slots=slots)
         self.readers = StreamReaders(database, bus)
         database.after_commit = bus.publish
 
@@ -56,11 +65,17 @@ class DatabaseHandle:
 
 
 async def open_handle(
-    url: str, *, redis_url: str | None = None, pool_size: int = 10, timing: Timing = DEFAULT_TIMING
+    url: str,
+    *,
+    redis_url: str | None = None,
+    pool_size: int = 10,
+    timing: Timing = DEFAULT_TIMING,
+    slots: UpstreamSlots | None = None,
 ) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
-    With `redis_url` any number of processes may run agents on the database, else only this one.
+    With `redis_url` any number of processes may run agents on the database, else only this one. `slots` limits how many
+    runs this process has under way.
     Raises `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not answer.
     """
     global _latest  # noqa: PLW0603  # documented: the newest handle is the default one
@@ -74,7 +89,7 @@ async def open_handle(
     if database.dialect == "sqlite" and await database.is_empty():
         await database.create_all()
     await bus.open()
-    _latest = DatabaseHandle(database, bus, shared=redis_url is not None, timing=timing)
+    _latest = DatabaseHandle(database, bus, shared=redis_url is not None, timing=timing, slots=slots)
     return _latest
 
 

@@ -113,6 +113,7 @@ class AgentRunner:
             models=models,
             blobs=blobs,
             judges_fail_open=judges_fail_open,
+            slots=conn.executor.slots,
         )
         self._preparer = TurnPreparer(
             conn.database,
@@ -168,7 +169,8 @@ class AgentRunner:
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
         `GuardrailBlocked`, `InvalidRequest` for empty content and for files that the user may not read,
-        `UnsupportedAttachment` for one that the model cannot be given, `Overloaded` while the process stops,
+        `UnsupportedAttachment` for one that the model cannot be given, `Overloaded` while the process stops or too many
+        runs wait,
         `SecondProcess`, `DatabaseUnavailable`.
         """
         await self.open()

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -143,8 +143,8 @@ class RunTable(Base):
     `fence` rises with each owner, and every write of an owner checks it. `message_id` is the id of the message in
     progress, stored before its first delta is sent. `lease_expires_at` is in seconds of the database's clock since
     1970; for a run that waits for a person it is the deadline of the approval. Of queued runs, the one with the lowest
-    `queue_position` is next. `notices` tell the client what happened on the way. `upstream` is what the provider said
-    of its failure, for those who may change the agent.
+    `queue_position` is next; 0 says that the run waits for a process, not for its thread. `notices` tell the client
+    what happened on the way. `upstream` is what the provider said of its failure, for those who may change the agent.
     """
 
     __tablename__ = "runs"
@@ -156,6 +156,7 @@ class RunTable(Base):
         _partial_index("ix_runs_lease", "lease_expires_at", where="status = 'running'"),
         _partial_index("ix_runs_waiting", "lease_expires_at", where="status = 'waiting'"),
         _partial_index("ix_runs_queue", "thread_id", "queue_position", where="status = 'queued'"),
+        _partial_index("ix_runs_held", "id", where="status = 'queued' AND queue_position = 0"),
     )
 
     id: Mapped[str] = _id()

@@ -57,7 +57,7 @@ _ROLES = cast(Table, RoleAssignmentTable.__table__)
 class ThreadAccess:
     """A user's roles on a thread and on its agent, and the agent as it is now.
 
-    `active_run_id` is the thread's run that is running, or waiting for a person.
+    `active_run_id` is the thread's run that is running, waiting for a person, or held until a process has room for it.
     """
 
     thread_id: str
@@ -83,14 +83,21 @@ def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[s
     )
 
 
-_ACTIVE_RUN = (
+# Literals, as in the partial indexes. The second query is made only where the first finds nothing.
+_ACTIVE_RUN = func.coalesce(
     select(RunTable.id)
-    # Literals, as in the partial index.
     .where(
         RunTable.thread_id == ThreadTable.id,
         RunTable.status.in_((literal_column("'running'"), literal_column("'waiting'"))),
     )
-    .scalar_subquery()
+    .scalar_subquery(),
+    select(RunTable.id)
+    .where(
+        RunTable.thread_id == ThreadTable.id,
+        RunTable.status == literal_column("'queued'"),
+        RunTable.queue_position == literal_column("0"),
+    )
+    .scalar_subquery(),
 )
 _THREAD_ROLES = prepared(
     select(

@@ -43,8 +43,14 @@ _QUEUED = _OF_THREAD.where(_RUNS.c.status == _STATUS["queued"]).order_by(_RUNS.c
 _NEXT_QUEUED = prepared(_QUEUED.limit(1))
 _GET = prepared(_OF_THREAD.where(_RUNS.c.id == bindparam("b_id")))
 _OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), _RUNS.c.status == _STATUS["running"])
-# How many abandoned runs are read at once.
+# How many abandoned or held runs are read at once.
 ABANDONED_PAGE = 20
+HELD_PAGE = 20
+# The `queue_position` of a run that waits for a process alone: the first of its thread, which has no active run.
+HELD_POSITION = 0
+_IS_HELD = (_RUNS.c.status == _STATUS["queued"], _RUNS.c.queue_position == literal_column(str(HELD_POSITION)))
+_HELD = prepared(select(_RUNS.c.id, _RUNS.c.thread_id).where(*_IS_HELD).order_by(_RUNS.c.id).limit(bindparam("b_most")))
+_COUNT_HELD = prepared(select(func.count()).select_from(_RUNS).where(*_IS_HELD))
 
 
 class LeaseLost(Exception):
@@ -159,6 +165,23 @@ def list_queued(connection: Connection, thread_id: str) -> list[RunRow]:
 def find_next_queued(connection: Connection, thread_id: str) -> RunRow | None:
     """The queued run that starts when the active one ends."""
     return cast("RunRow | None", connection.execute(_NEXT_QUEUED, {"b_thread": thread_id}).mappings().one_or_none())
+
+
+def list_held(connection: Connection, *, limit: int) -> list[RunKey]:
+    """The oldest runs that wait for a process; `limit` is at least 1."""
+    return cast("list[RunKey]", list(connection.execute(_HELD, {"b_most": limit}).mappings()))
+
+
+def count_held(connection: Connection) -> int:
+    """How many runs wait for a process."""
+    return connection.execute(_COUNT_HELD).scalar_one()
+
+
+def hold_next(connection: Connection, thread_id: str) -> None:
+    """Let the thread's next queued run wait for a process alone, since the one before it is gone."""
+    first = find_next_queued(connection, thread_id)
+    if first is not None:
+        update_unowned(connection, first["id"], ("queued",), {"queue_position": HELD_POSITION})
 
 
 def update_owned(connection: Connection, run: OwnedRun, values: RunValues) -> RunRow:

@@ -7,6 +7,7 @@ from ai_agents.core.exceptions import InvalidRequest, JobNotFound
 from ai_agents.core.rows import Job, JobCounts, Page, UsageSum
 from ai_agents.core.types import JobStatus
 from ai_agents.store import processes
+from ai_agents.store.runs import count_held
 from ai_agents.workers.erasure import request_erasure
 from app.container import Container
 from app.errors import invalid_query
@@ -100,14 +101,18 @@ def _wake(container: Container, job_ids: Sequence[str]) -> None:
 async def render_metrics(container: Container, user: Principal, *, open_streams: int) -> str:
     """Gauges of this process, and of the jobs of all processes. Raises `PermissionDenied`."""
     require_admin(user)
+    slots = container.conn.executor.slots
     jobs = await container.jobs.count()
-    workers = await container.conn.database.read(processes.count_workers)
+    workers, held = await container.conn.database.read(lambda c: (processes.count_workers(c), count_held(c)))
     lines = [
         "# HELP ai_agents_jobs Background jobs by state; done ones are not counted.",
         "# TYPE ai_agents_jobs gauge",
         *(f'ai_agents_jobs{{status="{status}"}} {jobs[status]}' for status in ("queued", "running", "failed")),
         *_gauge("jobs_oldest_age_seconds", "Age of the oldest job that is not done.", _age_s(jobs)),
         *_gauge("workers", "Workers that were alive a moment ago.", workers),
+        *_gauge("runs_held", "Runs that wait until a process has room for them.", held),
+        *_gauge("upstream_connections", "Runs of this process, and its model calls beside them.", slots.used),
+        *_gauge("upstream_connections_limit", "How many it may have before new runs wait.", slots.limit),
         *_gauge("runs_running", "Runs that this process executes.", container.conn.executor.running),
         *_gauge("streams_open", "Event streams that this process has open.", open_streams),
         *_gauge("database_connections_in_use", "Of this process's pool.", container.conn.database.checked_out()),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import stat
 import subprocess
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+
+from app.server import raise_descriptor_limit
 
 COMMAND = [sys.executable, "-m", "app.cli"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +57,16 @@ def serving(directory: Path, **settings: str) -> Iterator[tuple[subprocess.Popen
 def stop(process: subprocess.Popen[str]) -> int:
     process.send_signal(signal.SIGTERM)
     return process.wait(30)
+
+
+def test_the_service_may_open_as_many_connections_as_the_system_allows() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1000), hard))
+    try:
+        raise_descriptor_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def client_of(url: str, directory: Path) -> httpx.Client:

@@ -14,10 +14,13 @@ from ai_agents.bus.base import Bus, Channel
 from ai_agents.context.contexts import Contexts
 from ai_agents.core.event_loop import Unfinished
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
+from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import LogRow
+from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.runner.decisions import expire_approvals
 from ai_agents.runner.ownership import FollowUp, HasFollowUp, NewLease, ProcessOwner
 from ai_agents.runner.preparation import TurnPreparer
+from ai_agents.runner.process.held_runs import HeldRuns, start_held
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, PeriodicTask, Timing, run_periodic_tasks
 from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
@@ -64,7 +67,16 @@ class Executor:
     one.
     """
 
-    def __init__(self, database: Database, bus: Bus, *, shared: bool, timing: Timing = DEFAULT_TIMING) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        *,
+        shared: bool,
+        timing: Timing = DEFAULT_TIMING,
+        slots: UpstreamSlots | None = None,
+    ) -> None:
+        self.slots = slots or UpstreamSlots()
         self.background: Background | None = None
         self.process_owner = ProcessOwner(timing.lease_s)
         self._database = database
@@ -78,6 +90,7 @@ class Executor:
         self._periodic: asyncio.Task[None] | None = None
         self._sweep_requested = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._held = HeldRuns(database, self.slots, self._begin_held)
 
     @property
     def owner(self) -> str:
@@ -117,6 +130,7 @@ class Executor:
             self._periodic = asyncio.create_task(
                 run_periodic_tasks(self._periodic_tasks(), self._sweep_requested), name="ai-agents-periodic"
             )
+            self._held.open()
 
     async def commit(self, work: Callable[[Connection], T], preparer: TurnPreparer | None = None) -> T:
         """The result of a write in a transaction of its own, once it is followed up.
@@ -165,6 +179,7 @@ class Executor:
         ended: asyncio.Future[EndedRun | None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(turn.execute(), name=f"run-{run.id}")
         running = self._running[run.id] = _RunningTurn(turn, channel, task, ended)
+        self.slots.used += 1
         task.add_done_callback(partial(self._on_end, running))
 
     def _on_end(self, running: _RunningTurn, task: asyncio.Task[EndedRun | None]) -> None:
@@ -181,8 +196,22 @@ class Executor:
             running.ended.set_result(result)
         running.channel.disown()
         self._bus.release(running.channel)
+        self.slots.used -= 1
         if result is not None:
+            # The next run of the thread takes over the slot.
             self.follow_up(result.follow_up, running.turn.preparer)
+        self._held.wake()
+
+    def note_held(self) -> None:
+        """A run waits for a slot."""
+        self.slots.is_crowded = True
+        self._held.wake()
+
+    async def _begin_held(self, key: RunKey) -> None:
+        lease = self.lease
+        if lease is not None:
+            with suppress(ThreadNotFound):
+                await self.commit(lambda c: start_held(c, key["id"], key["thread_id"], lease))
 
     def find_ended(self, run_id: str) -> asyncio.Future[EndedRun | None] | None:
         """The future ending of a run that is under way here; its result is None where another process ends the run."""
@@ -205,6 +234,7 @@ class Executor:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
         self.process_owner.refuse_runs()
+        await self._held.close()
         # Writes under way may still begin runs here.
         await self.commits.wait(_LAST_MOMENT_S)
         await self._wait_for_runs(grace_s)
@@ -267,6 +297,7 @@ class Executor:
                 self.process_owner.refuse_runs()
                 _log.critical("another process runs agents on this database; this one takes no more messages")
         await self.take_over_abandoned()
+        await self._held.begin_all()
 
     async def _tidy(self) -> None:
         """Remove expired idempotency keys and tickets."""
