@@ -162,7 +162,7 @@ async def test_that_answer_takes_one_statement_and_only_indexes(sqlite_url: str)
         return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
 
     plan = [step for step in await database.read(plans) if "SUBQUERY" not in step]
-    assert len(plan) == 5
+    assert len(plan) == 6
     assert all(step.startswith("SEARCH") and "USING" in step and "INDEX" in step for step in plan), plan
     await database.close()
 
