@@ -1,11 +1,22 @@
-"""OpenAI's Responses: requests, and the parser of its streams.
+"""OpenAI's Responses: requests. The parser of its streams is in `openai_responses_parser.py`.
 
-Source: https://developers.openai.com/api/reference/resources/responses, read 2026-11-22.
 OpenAI keeps nothing (`store: false`): each request has the whole conversation, and reasoning goes back to its model
-encrypted: https://developers.openai.com/api/docs/guides/reasoning, "Encrypted reasoning items".
+encrypted: https://developers.openai.com/api/docs/guides/reasoning, "Encrypted reasoning items". Other servers render
+the items with the chat template of their model.
+
+Items have every field that some server requires: vLLM checks them against the SDK's types
+(https://github.com/openai/codex/issues/12669), llama.cpp's server tells them apart by `type`
+(https://github.com/ggml-org/llama.cpp, tools/server/server-chat.cpp).
+Source: https://developers.openai.com/api/reference/resources/responses, read 2026-11-22; the others read 2026-11-30.
 """
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from ai_agents.core.exceptions import ProviderError, ProviderRejected
 from ai_agents.core.json import dumps
+from ai_agents.core.rows import Notice
 from ai_agents.core.types import (
     FilePart,
     JsonObject,
@@ -13,43 +24,75 @@ from ai_agents.core.types import (
     ModelRequest,
     ModelSettings,
     ReasoningPart,
-    StopReason,
     TextPart,
     ToolCallPart,
-    Usage,
 )
-from ai_agents.providers.errors import error_from_wire
 from ai_agents.providers.files import data_url, document_name, parts_with_files, sent_as
-from ai_agents.providers.lines import clean_json
-from ai_agents.providers.openai_models import OpenAIFacts, openai_facts
-from ai_agents.providers.quirks import Endpoint
+from ai_agents.providers.left_out import images_left_out, left_out_for, setting_left_out, tool_left_out
+from ai_agents.providers.openai_models import OpenAIFacts, openai_facts, openai_files
+from ai_agents.providers.openai_responses_parser import MIN_OUTPUT_TOKENS, OpenAIResponsesParser
+from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.rendering import (
+    ASSISTANT_BEGINS,
     EMPTY_TEXT,
+    UNANSWERED,
+    CallIds,
     ToolNames,
     functions_to_wire,
     own_origin,
     result_text,
     tool_results_of,
+    turn_start,
     visible_texts,
     without_none,
 )
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
 from ai_agents.providers.tool_schemas import with_tool_forms
-from ai_agents.providers.wire_format import WireFormat
+from ai_agents.providers.wire_format import Remedy, WireFormat, drop
 
-# The API refuses a smaller limit.
-_MIN_OUTPUT_TOKENS = 16
-# Why a response is incomplete.
-_STOP_REASONS: dict[str, StopReason] = {
-    "max_output_tokens": "max_tokens",
-    "max_tokens": "max_tokens",
-    "content_filter": "refusal",
+# How servers say that they do not know a field, or do not take it.
+_REFUSAL = re.compile(
+    r"unknown|unsupported|unrecogni[sz]ed|unexpected|not (?:supported|permitted|allowed)|extra", re.IGNORECASE
+)
+
+
+def _without_schema(payload: JsonObject) -> Quirks | None:
+    return Quirks(schema="instructed") if "format" in payload.get("text", {}) else None
+
+
+def _without_summary(payload: JsonObject) -> Quirks | None:
+    return Quirks(reasoning_summary=False) if "summary" in payload.get("reasoning", {}) else None
+
+
+def _without_strict(payload: JsonObject) -> Quirks | None:
+    return Quirks(strict=False) if any("strict" in tool for tool in payload.get("tools", ())) else None
+
+
+_WITHOUT_ENCRYPTED = drop("include", Quirks(encrypted_reasoning=False))
+_WITHOUT_EFFORT = drop("reasoning", Quirks(reasoning=False))
+# Words of every language stand for these parameters, so that a sentence has to quote them.
+_QUOTED: dict[str, Remedy] = {
+    "include": _WITHOUT_ENCRYPTED,
+    "store": drop("store", Quirks(store=False)),
+    "strict": _without_strict,
+    "reasoning": _WITHOUT_EFFORT,
+    "text": _without_schema,
+    "text.format": _without_schema,
+    "json_schema": _without_schema,
 }
 
 
 class OpenAIResponses(WireFormat):
     """Responses."""
+
+    remedies: ClassVar[dict[str, Remedy]] = {
+        "reasoning.encrypted_content": _WITHOUT_ENCRYPTED,
+        "reasoning.summary": _without_summary,
+        "reasoning.effort": _WITHOUT_EFFORT,
+        "temperature": drop("temperature", Quirks(sampling=False)),
+        "top_p": drop("top_p", Quirks(sampling=False)),
+    }
 
     def path(self, request: ModelRequest) -> str:
         return "/responses"
@@ -59,171 +102,222 @@ class OpenAIResponses(WireFormat):
 
     def parser(
         self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
-    ) -> "OpenAIResponsesParser":
+    ) -> OpenAIResponsesParser:
         return OpenAIResponsesParser(request, endpoint)
+
+    def left_out(self, request: ModelRequest, endpoint: Endpoint) -> Sequence[Notice]:
+        return list(_left_out(request, endpoint))
+
+    def remedy(self, error: ProviderError, payload: JsonObject) -> Quirks | None:
+        found = super().remedy(error, payload)
+        if found is not None or not isinstance(error, ProviderRejected):
+            return found
+        parameter = error.parameter or ""
+        if parameter.startswith("text.format.schema"):
+            return None  # one schema is refused, which says nothing of others
+        said = error.upstream["message"] if error.upstream else ""
+        for name, remedy in (self.remedies | _QUOTED).items():
+            is_named = parameter == name or (name == "strict" and parameter.endswith(".strict"))
+            if is_named or (_REFUSAL.search(said) and re.search(rf"[\"'`]{re.escape(name)}[\"'`]", said)):
+                return remedy(payload)
+        return None
+
+
+def to_wire(self, request: ModelRequest, endpoint: Endpoint) -> JsonObject:
+        return to_wire(request, endpoint)
+
+    def parser(
+        self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
+    ) -> OpenAIResponsesParser:
+        return OpenAIResponsesParser(request, endpoint)
+
+    def left_out(self, request: ModelRequest, endpoint: Endpoint) -> Sequence[Notice]:
+        return list(_left_out(request, endpoint))
+
+    def remedy(self, error: ProviderError, payload: JsonObject) -> Quirks | None:
+        found = super().remedy(error, payload)
+        if found is not None or not isinstance(error, ProviderRejected):
+            return found
+        return self._quoted_remedy(error, payload)
+
+    def _quoted_remedy(self, error: ProviderRejected, payload: JsonObject) -> Quirks | None:
+        parameter = error.parameter or ""
+        if parameter.startswith("text.format.schema"):
+            return None  # one schema is refused, which says nothing of others
+        said = error.upstream["message"] if error.upstream else ""
+        for name, remedy in _QUOTED.items():
+            is_named = parameter == name or (name == "strict" and parameter.endswith(".strict"))
+            if is_named or (_REFUSAL.search(said) and re.search(rf"[\"'`]{re.escape(name)}[\"'`]", said)):
+                return remedy(payload)
+        return None
 
 
 def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the input only grows."""
-    facts = openai_facts(request.model)
+    quirks = endpoint.quirks
+    facts = openai_facts(request.model, quirks)
     names = ToolNames(request.tools)
     request = with_tool_forms(request, "openai")
-    payload: JsonObject = {"model": request.model, "stream": True, "store": False}
-    if facts.reasoning:
+    payload: JsonObject = {"model": request.model, "stream": True}
+    if quirks.store is not False:
+        payload["store"] = False
+    if quirks.encrypted_reasoning is not False and (facts.reasoning or quirks.encrypted_reasoning):
         payload["include"] = ["reasoning.encrypted_content"]
-    payload |= _settings_to_wire(request.settings, facts)
+    payload |= _settings_to_wire(request.settings, facts, quirks)
     system = request.system
     if request.output_schema is not None:
         if facts.schema:
             named = {"name": SCHEMA_NAME, "strict": is_strict(request.output_schema), "schema": request.output_schema}
             payload["text"] = {"format": {"type": "json_schema"} | named}
-        else:
+        if not facts.schema or (quirks.schema is None and facts.reasoning is None):
+            # Some servers take the format and ignore it, so that of theirs each model is asked in words too.
             system = schema_instruction(system, request.output_schema)
-    if request.tools:
+    if request.tools and facts.tools:
         # `strict` is true by default, which refuses the schemas of many tools.
-        functions = functions_to_wire(request, names)
-        payload["tools"] = [{"type": "function"} | each | {"strict": False} for each in functions]
+        strict = {} if quirks.strict is False else {"strict": False}
+        payload["tools"] = [{"type": "function"} | each | strict for each in functions_to_wire(request, names)]
     if system and system.strip():
         payload["instructions"] = system
-    items: list[JsonObject] = []
-    for message in request.messages:
-        items += _message_to_wire(message, names, provider=endpoint.provider, model=request.model)
-    return payload | {"input": items}
+    return payload | {"input": _input_to_wire(request, endpoint, names)}
 
 
-def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject:
+def _settings_to_wire(settings: ModelSettings, facts: OpenAIFacts, quirks: Quirks) -> JsonObject:
     asked: JsonObject = {
-        "max_output_tokens": settings.max_tokens and max(_MIN_OUTPUT_TOKENS, settings.max_tokens),
-        "reasoning": _reasoning_to_wire(settings, facts),
+        "max_output_tokens": settings.max_tokens and max(MIN_OUTPUT_TOKENS, settings.max_tokens),
+        "reasoning": _reasoning_to_wire(settings, facts, quirks),
     }
-    if not facts.reasoning:
+    if facts.sampling:
         asked |= {"temperature": settings.temperature, "top_p": settings.top_p}
     return without_none(asked)
 
 
-def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts) -> JsonObject | None:
-    if settings.reasoning is None or facts.reasoning is False:
+def _reasoning_to_wire(settings: ModelSettings, facts: OpenAIFacts, quirks: Quirks) -> JsonObject | None:
+    if settings.reasoning is None or not facts.effort:
         return None
     if settings.reasoning == "none":
-        return {"effort": facts.least} if facts.reasoning else None
-    return {"effort": settings.reasoning, "summary": "auto"}
+        return {"effort": facts.least} if facts.reasoning or quirks.reasoning else None
+    return {"effort": settings.reasoning} | ({} if quirks.reasoning_summary is False else {"summary": "auto"})
 
 
-def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, model: str) -> list[JsonObject]:
-    """The items of one message. A reasoning item goes before the item that it led to; the API refuses it alone."""
+def _left_out(request: ModelRequest, endpoint: Endpoint) -> Iterator[Notice]:
+    facts, settings = openai_facts(request.model, endpoint.quirks), request.settings
+    if not facts.sampling:
+        for name in ("temperature", "top_p"):
+            if getattr(settings, name) is not None:
+                yield setting_left_out(name, request.model, "sampling")
+    if settings.stop:
+        yield left_out_for("stop", "The Responses API has no stop sequences; with api: chat there are.")
+    if settings.reasoning not in {None, "none"} and not facts.effort:
+        yield setting_left_out("reasoning", request.model, "reasoning")
+    if not facts.tools:
+        for tool in request.tools:
+            yield tool_left_out(tool.name, request.model)
+    yield from images_left_out(request, openai_files(request.model, endpoint.quirks))
+
+
+def _input_to_wire(request: ModelRequest, endpoint: Endpoint, names: ToolNames) -> list[JsonObject]:
+    """The items of the conversation. User and assistant take turns, as the templates of many models require."""
+    current_turn, ids = turn_start(request.messages), CallIds()
+    items: list[JsonObject] = []
+    for index, message in enumerate(request.messages):
+        if message.role == "assistant":
+            own = _own_reasoning(message, endpoint, request.model, is_current=index >= current_turn)
+            found = _answer_to_wire(message, own, names, ids)
+        else:
+            found = _message_to_wire(message, ids)
+        for item in found:
+            _append(items, item)
+    return items
+
+
+def _append(items: list[JsonObject], item: JsonObject) -> None:
+    """Add an item; a message is joined with the one of its role before it."""
+    before = items[-1] if items else {}
+    role = item.get("role")
+    if not items and role != "user":
+        items.append(_user_to_wire([{"type": "input_text", "text": ASSISTANT_BEGINS}]))
+    elif role == "user" and before.get("type") == "function_call_output":
+        _append(items, _assistant_to_wire(UNANSWERED))
+    elif role is not None and role == before.get("role"):
+        items[-1] = _joined(before, item)
+        return
+    # The id only has the form of one: nothing is looked up.
+    items.append({"id": f"msg_{len(items)}"} | item if role == "assistant" else item)
+
+
+def _joined(first: JsonObject, second: JsonObject) -> JsonObject:
+    if first["role"] == "user":
+        return first | {"content": first["content"] + second["content"]}
+    # One text: some servers read only the first one of an answer.
+    texts = [part["text"] for part in first["content"] + second["content"]]
+    return first | {"content": _assistant_to_wire("\n\n".join(texts))["content"]}
+
+
+def _message_to_wire(message: ModelMessage, ids: CallIds) -> list[JsonObject]:
+    """The items of a message of a user or of a tool."""
     if message.role == "tool":
         return [
-            {"type": "function_call_output", "call_id": part.tool_call_id, "output": result_text(part)}
+            {"type": "function_call_output", "call_id": ids.to_wire(part.tool_call_id), "output": result_text(part)}
             for part in tool_results_of(message)
         ]
-    if message.role == "user":
-        with_files = parts_with_files(message, _file_to_wire, text_type="input_text")
-        text = "\n\n".join(visible_texts(message.parts))
-        return [{"role": "user", "content": with_files or [{"type": "input_text", "text": text or EMPTY_TEXT}]}]
+    with_files = parts_with_files(message, _file_to_wire, text_type="input_text")
+    text = "\n\n".join(visible_texts(message.parts))
+    return [_user_to_wire(with_files or [{"type": "input_text", "text": text or EMPTY_TEXT}])]
+
+
+def _answer_to_wire(
+    message: ModelMessage, reasoning: Mapping[int, JsonObject], names: ToolNames, ids: CallIds
+) -> list[JsonObject]:
+    """The items of an answer. A reasoning item goes before the item that it led to; the API refuses it alone."""
     items: list[JsonObject] = []
-    reasoning: list[JsonObject] = []
-    for part in message.parts:
-        match part:
-            case ReasoningPart() if "item" in (origin := own_origin(part, provider, model)):
-                reasoning.append(origin["item"])
-            case TextPart() if part.text.strip():
-                items += [*reasoning, {"role": "assistant", "content": part.text}]
-                reasoning = []
-            case ToolCallPart():
-                call = {"type": "function_call", "call_id": part.tool_call_id, "name": names.to_wire(part.name)}
-                items += [*reasoning, call | {"arguments": dumps(part.arguments)}]
-                reasoning = []
+    thoughts: list[JsonObject] = []
+    for index, part in enumerate(message.parts):
+        if index in reasoning:
+            thoughts.append(reasoning[index])
+            continue
+        if isinstance(part, TextPart) and part.text.strip():
+            item = _assistant_to_wire(part.text)
+        elif isinstance(part, ToolCallPart):
+            call = {"type": "function_call", "call_id": ids.to_wire(part.tool_call_id)}
+            item = call | {"name": names.to_wire(part.name), "arguments": dumps(part.arguments)}
+        else:
+            continue
+        items += [*thoughts, item]
+        thoughts = []
     return items
+
+
+def _own_reasoning(message: ModelMessage, endpoint: Endpoint, model: str, *, is_current: bool) -> dict[int, JsonObject]:
+    """The reasoning that the model wants back, by its place among the parts.
+
+    Encrypted reasoning always goes back, plain reasoning only in the turn that it is of: templates drop older one.
+    """
+    found: dict[int, JsonObject] = {}
+    if endpoint.quirks.keeps_reasoning is False:
+        return found
+    for index, part in enumerate(message.parts):
+        origin = own_origin(part, endpoint.provider, model) if isinstance(part, ReasoningPart) else {}
+        if "item" in origin:
+            found[index] = origin["item"]
+        elif "raw" in origin and is_current and isinstance(part, ReasoningPart) and part.text.strip():
+            content = [{"type": "reasoning_text", "text": part.text}]
+            found[index] = {"type": "reasoning", "id": origin["raw"] or "rs_0", "summary": [], "content": content}
+    return found
+
+
+def _user_to_wire(content: list[JsonObject]) -> JsonObject:
+    return {"type": "message", "role": "user", "content": content}
+
+
+def _assistant_to_wire(text: str) -> JsonObject:
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    return {"type": "message", "role": "assistant", "status": "completed", "content": content}
 
 
 def _file_to_wire(part: FilePart) -> JsonObject | None:
     match sent_as(part):
         case "image":
-            return {"type": "input_image", "image_url": data_url(part)}
+            return {"type": "input_image", "detail": "auto", "image_url": data_url(part)}
         case "document":
             return {"type": "input_file", "filename": document_name(part), "file_data": data_url(part)}
     return None
-
-
-class OpenAIResponsesParser(ResponseParser):
-    """Parses the events of one response. Events and items of unknown kinds are left out."""
-
-    def __init__(self, request: ModelRequest, endpoint: Endpoint) -> None:
-        super().__init__(request, endpoint)
-        self._called = False
-        self._refused = False
-        self._summaries = 0
-
-    def read_whole(self, body: JsonObject) -> None:
-        for item in body["output"]:
-            for content in item.get("content") or ():
-                self.writer.write("text", content.get("text") or "")
-            self._end_item(item)
-        self._end(body)
-
-    def read(self, event: JsonObject) -> None:
-        kind = event.get("type")
-        if kind == "response.output_text.delta":
-            self.writer.write("text", event["delta"])
-        elif kind in {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}:
-            self.writer.write("reasoning", event["delta"])
-        elif kind == "response.reasoning_summary_part.added":
-            if self._summaries and self.writer.kind == "reasoning":
-                self.writer.write("reasoning", "\n\n")
-            self._summaries += 1
-        elif kind == "response.refusal.delta":
-            self._refused = True
-            self.writer.write("text", event["delta"])
-        elif kind == "response.output_item.done":
-            self._end_item(event["item"])
-        elif kind in {"response.created", "response.in_progress"}:
-            self.model = str(event["response"].get("model") or self.model)
-        elif kind in {"response.completed", "response.incomplete"}:
-            self._end(event["response"])
-        elif kind == "response.failed":
-            raise error_from_wire(self.provider, event["response"].get("error"))
-        elif kind == "error" or "error" in event:
-            raise error_from_wire(self.provider, event.get("error") or event)
-
-    def _end_item(self, item: JsonObject) -> None:
-        kind = item.get("type")
-        if kind == "reasoning":
-            self._end_reasoning(item)
-        elif kind == "message":
-            self.writer.close()
-        elif kind == "function_call":
-            self._called = True
-            self.write_call(item["name"], item.get("arguments") or "", cut=item.get("status") == "incomplete")
-
-    def _end_reasoning(self, item: JsonObject) -> None:
-        self._summaries = 0
-        kept = {name: item[name] for name in ("id", "summary", "encrypted_content") if item.get(name) is not None}
-        if "encrypted_content" not in kept:
-            self.writer.close()
-            return
-        if self.writer.kind != "reasoning":
-            self.writer.open("reasoning")
-        kept = clean_json({"type": "reasoning", "summary": []} | kept)
-        self.writer.close(origin=self.origin(item=kept))
-
-    def _end(self, response: JsonObject) -> None:
-        reason = (response.get("incomplete_details") or {}).get("reason")
-        stop_reason: StopReason = "end" if reason is None else self.stop_reason_of(reason, _STOP_REASONS)
-        if self._refused:
-            stop_reason = "refusal"
-        elif self._called and stop_reason == "end":
-            stop_reason = "tool_use"
-        self.model = str(response.get("model") or self.model)
-        self.end(stop_reason, _usage_from_wire(response.get("usage") or {}))
-
-
-def _usage_from_wire(usage: JsonObject) -> Usage:
-    """The framework's counts; None where the server does not report them."""
-    input_details = usage.get("input_tokens_details") or {}
-    return Usage(
-        input_tokens=usage.get("input_tokens"),
-        output_tokens=usage.get("output_tokens"),
-        cached_input_tokens=input_details.get("cached_tokens"),
-        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
-        cache_write_tokens=input_details.get("cache_write_tokens"),
-    )

@@ -32,6 +32,8 @@ class Quirks:
     model takes these. `parallel_calls`: its template takes several tool calls in one message. `keeps_reasoning`: the
     model takes its own reasoning back; where true, it wants some with each call. `schema`: the server enforces output
     schemas, or the model is asked in words. `context_window` is in tokens.
+    Of Responses: `reasoning_summary` and `encrypted_reasoning` say that reasoning can be asked for in these forms,
+    `store` and `strict` (of a tool) that the server takes these fields.
     """
 
     finish_reasons: Mapping[str, FinishWord] = field(default_factory=dict)
@@ -41,6 +43,10 @@ class Quirks:
     stop: bool | None = None
     reasoning: bool | None = None
     keeps_reasoning: bool | None = None
+    reasoning_summary: bool | None = None
+    encrypted_reasoning: bool | None = None
+    store: bool | None = None
+    strict: bool | None = None
     schema: SchemaSupport | None = None
     cache_control: bool | None = None
     tools: bool | None = None

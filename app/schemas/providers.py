@@ -63,6 +63,10 @@ class ProviderQuirks(Strict):
     keeps_reasoning: bool | None = Field(
         None, description="It takes a model's own reasoning back; where true, it wants some with each tool call."
     )
+    reasoning_summary: bool | None = Field(None, description="Responses: it gives summaries of reasoning.")
+    encrypted_reasoning: bool | None = Field(None, description="Responses: it gives encrypted reasoning.")
+    store: bool | None = Field(None, description="Responses: it takes `store`, with which we ask it to keep nothing.")
+    strict: bool | None = Field(None, description="Responses: it takes `strict` in tools.")
     schema_support: SchemaSupport | None = Field(
         None,
         alias="schema",

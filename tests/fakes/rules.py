@@ -17,11 +17,12 @@ from tests.fakes.rules_files import check_ollama_images, check_openai_content
 from tests.fakes.rules_llama_cpp import check_llama_cpp
 from tests.fakes.rules_schemas import check_ollama_schema, check_openai_schema
 from tests.fakes.rules_templates import check_template
+from tests.fakes.rules_vllm import check_vllm
 
 # A server that speaks the wire format of a provider and refuses more: Mistral's and Gemma's chat templates, and
-# llama.cpp's server, which has Responses too.
-Server = Literal["mistral", "gemma", "llama.cpp"]
-SERVERS: tuple[Server, ...] = ("mistral", "gemma", "llama.cpp")
+# llama.cpp's server and vLLM's, which have Responses too.
+Server = Literal["mistral", "gemma", "llama.cpp", "vllm"]
+SERVERS: tuple[Server, ...] = ("mistral", "gemma", "llama.cpp", "vllm")
 
 _OPENAI_FIELDS = {
     "model",
@@ -89,6 +90,8 @@ def check(
         _check_ollama(payload)
     if server == "llama.cpp" and provider == "responses":
         check_llama_cpp(payload)
+    elif server == "vllm" and provider == "responses":
+        check_vllm(payload)
     elif server in {"mistral", "gemma"}:
         check_template("mistral" if server == "mistral" else "gemma", provider, payload)
 

@@ -119,8 +119,10 @@ def _check_call(where: str, item: Mapping[str, Any], waiting: set[str]) -> str:
 
 
 def _check_message(where: str, item: Mapping[str, Any], model: str) -> None:
-    only({"type", "role", "content"}, item, f"{where}.")
+    only({"type", "role", "content"} | ({"id", "status"} if item["role"] == "assistant" else set()), item, f"{where}.")
     content = item["content"]
+    if not re.fullmatch(r"msg_\w{1,60}", item.get("id", "msg_0")):
+        refuse(f"{where}.id: Expected an ID that begins with 'msg'.")
     if item["role"] == "assistant":
         texts = [content] if isinstance(content, str) else [_output_text(where, part) for part in content]
         if not texts or not all(text.strip() for text in texts):

@@ -74,10 +74,11 @@ def test_chat_completions_are_sent_image_and_file_parts() -> None:
 def test_responses_are_sent_input_images_and_input_files() -> None:
     assert payload_of("responses", QUESTION)["input"] == [
         {
+            "type": "message",
             "role": "user",
             "content": [
                 {"type": "input_text", "text": "Look:"},
-                {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"},
+                {"type": "input_image", "detail": "auto", "image_url": f"data:image/png;base64,{PNG}"},
                 {"type": "input_file", "filename": "plan.pdf", "file_data": f"data:{PDF};base64,{PAPER}"},
                 {"type": "input_text", "text": NOTES_TEXT},
                 {"type": "input_text", "text": NAMED_TEXT},

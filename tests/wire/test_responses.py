@@ -1,7 +1,9 @@
 """OpenAI's Responses: the exact requests, and how its own bytes are parsed."""
 
+import re
 from typing import Any
 
+import orjson
 import pytest
 
 from ai_agents.core.exceptions import ProviderError, ProviderRateLimited, ProviderRejected, ProviderTruncated
@@ -15,10 +17,13 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
+from ai_agents.providers.http_provider import HTTPProvider
+from ai_agents.providers.quirks import Endpoint, Quirks
+from ai_agents.providers.rendering import ASSISTANT_BEGINS, UNANSWERED
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, Text, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
-from tests.wire.requests import CALCULATOR, ask, assistant, events_until_error, sent, user
+from tests.wire.requests import CALCULATOR, FORMATS, ask, assistant, events_until_error, sent, user
 
 NAME = "responses"
 MODEL = "gpt-5.6-terra"
@@ -115,9 +120,15 @@ async def test_the_request_is_exactly_this(fake: FakeProviderServer, connect: Co
         ],
         "instructions": "Be brief.",
         "input": [
-            {"role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
-            {"role": "assistant", "content": "Hello"},
-            {"role": "user", "content": [{"type": "input_text", "text": "?"}]},
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]},
+            {
+                "id": "msg_1",
+                "type": "message",
+                "role": "assistant",
+                "status": "completed",
+                "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+            },
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "?"}]},
         ],
     }
     assert request.headers["authorization"] == "Bearer a-key"
@@ -141,27 +152,30 @@ async def test_reasoning_goes_back_to_its_own_model_only(fake: FakeProviderServe
     provider = connect(NAME)
 
     asked = await provider.complete(ask(NAME, tools=(CALCULATOR,)))
-    call_id = asked.tool_calls[0].tool_call_id
-    result = ModelMessage("tool", (ToolResultPart(call_id, "calculator", {"value": 42}),))
+    result = ModelMessage("tool", (ToolResultPart(asked.tool_calls[0].tool_call_id, "calculator", {"value": 42}),))
     history = (user(), ModelMessage("assistant", asked.parts), result)
     await provider.complete(ask(NAME, *history, assistant("42"), user(), tools=(CALCULATOR,)))
 
     received = fake.received(NAME)[1].json["input"]
+    call_id = received[2]["call_id"]
+    assert re.fullmatch("[A-Za-z0-9]{9}", call_id)  # as Mistral's models want it
     assert received[1:4] == [
         ITEM,
         {"type": "function_call", "call_id": call_id, "name": "calculator", "arguments": '{"expression":"6*7"}'},
         {"type": "function_call_output", "call_id": call_id, "output": '{"value":42}'},
     ]
     elsewhere = sent(NAME, ask(NAME, *history, model="gpt-6-sol"))["input"]
-    assert [item.get("type") for item in elsewhere] == [None, "function_call", "function_call_output"]
+    assert [item.get("type") for item in elsewhere] == ["message", "function_call", "function_call_output"]
 
 
 def test_reasoning_without_an_answer_after_it_is_left_out() -> None:
     thought = ReasoningPart("", origin=ORIGIN | {"item": ITEM})
 
-    rendered = sent(NAME, ask(NAME, user(), ModelMessage("assistant", (thought, TextPart(" "))), user()))["input"]
+    rendered = sent(NAME, ask(NAME, user("a"), ModelMessage("assistant", (thought, TextPart(" "))), user("b")))
 
-    assert [item["role"] for item in rendered] == ["user", "user"]
+    assert rendered["input"] == [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text} for text in ("a", "b")]}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +232,7 @@ async def test_parts_keep_their_order(fake: FakeProviderServer, connect: Connect
     items = sent(NAME, ask(NAME, user(), ModelMessage("assistant", asked.parts), ModelMessage("tool", results)))[
         "input"
     ]
-    assert [item.get("encrypted_content") or item.get("type") or item["role"] for item in items] == [
+    assert [item.get("encrypted_content") or item.get("role") or item["type"] for item in items] == [
         "user",
         "first",
         "function_call",
@@ -282,3 +296,116 @@ def test_settings_have_the_models_form(model: str, settings: dict[str, Any], exp
 
     assert {k: v for k, v in payload.items() if k not in {"model", "stream", "store", "include", "input"}} == expected
     assert ("include" in payload) is (model in {"o3", "gpt-5.6-terra"})
+
+
+def roles(payload: dict[str, Any]) -> list[str]:
+    return [item.get("role") or item["type"] for item in payload["input"]]
+
+
+def texts(payload: dict[str, Any]) -> list[list[str]]:
+    return [[part["text"] for part in item["content"]] for item in payload["input"] if "role" in item]
+
+
+def test_neighbours_of_one_role_are_joined() -> None:
+    payload = sent(NAME, ask(NAME, user("a"), user("b"), assistant("c"), assistant("d"), user("e")))
+
+    assert roles(payload) == ["user", "assistant", "user"]
+    assert texts(payload) == [["a", "b"], ["c\n\nd"], ["e"]]
+    assert [item.get("id") for item in payload["input"]] == [None, "msg_1", None]
+
+
+def test_a_greeting_and_a_result_without_an_answer_have_their_counterpart() -> None:
+    called = ModelMessage("assistant", (ToolCallPart("call_0", "calculator", {}),))
+    gave = ModelMessage("tool", (ToolResultPart("call_0", "calculator", 42),))
+
+    payload = sent(NAME, ask(NAME, assistant("Welcome!"), user("a"), called, gave, user("b")))
+
+    assert roles(payload) == [
+        *("user", "assistant", "user", "function_call", "function_call_output", "assistant", "user"),
+    ]
+    assert texts(payload) == [[ASSISTANT_BEGINS], ["Welcome!"], ["a"], [UNANSWERED], ["b"]]
+
+
+def test_a_model_of_another_server_is_also_asked_for_the_schema_in_words() -> None:
+    """Some servers ignore the format."""
+    schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+
+    def formed(model: str, **quirks: Any) -> tuple[bool, bool]:
+        payload = sent(NAME, ask(NAME, model=model, output_schema=schema), **quirks)
+        return "text" in payload, "JSON Schema" in payload.get("instructions", "")
+
+    assert formed("gpt-4o") == (True, False)
+    assert formed("qwen3") == (True, True)
+    assert formed("qwen3", schema="enforced") == (True, False)
+    assert formed("gpt-4o", schema="instructed") == (False, True)
+
+
+def test_quirks_overrule_what_the_name_of_the_model_tells() -> None:
+    request = ask(NAME, tools=(CALCULATOR,), settings={"temperature": 0.5, "reasoning": "low"})
+
+    payload = sent(
+        NAME, request, sampling=True, reasoning_summary=False, encrypted_reasoning=False, store=False, strict=False
+    )
+    bare = sent(NAME, request, reasoning=False, tools=False)
+
+    assert payload["temperature"] == 0.5
+    assert payload["reasoning"] == {"effort": "low"}
+    assert not {"include", "store"} & payload.keys()
+    assert "strict" not in payload["tools"][0]
+    assert not {"reasoning", "tools"} & bare.keys()
+
+
+async def test_a_refused_parameter_is_left_out_and_remembered(fake: FakeProviderServer, connect: Connect) -> None:
+    said = {"message": "Your organization must be verified to use it.", "param": "reasoning.summary"}
+    fake.script(NAME, [Raw([orjson.dumps({"error": said})], status=400), say("Hi"), say("Hi")])
+    provider = connect(NAME)
+    assert isinstance(provider, HTTPProvider)
+
+    for _ in range(2):
+        await provider.complete(ask(NAME, settings={"reasoning": "low"}))
+
+    asked = [received.json["reasoning"] for received in fake.received(NAME)]
+    assert asked == [{"effort": "low", "summary": "auto"}, {"effort": "low"}, {"effort": "low"}]
+    assert provider.learned.all() == {MODEL: Quirks(reasoning_summary=False)}
+
+
+@pytest.mark.parametrize(
+    "message, parameter, quirks",
+    [
+        ("Your organization must be verified.", "reasoning.summary", Quirks(reasoning_summary=False)),
+        ("Encrypted content is not supported with this model.", "include", Quirks(encrypted_reasoning=False)),
+        ("Unsupported parameter: 'temperature' is not supported.", None, Quirks(sampling=False)),
+        ("Unknown parameter: 'store'.", "store", Quirks(store=False)),
+        ("body.store: Extra inputs are not permitted, `store`", None, Quirks(store=False)),
+        ("Extra inputs are not permitted", "tools[0].strict", Quirks(strict=False)),
+        ("Unsupported value", "text.format", Quirks(schema="instructed")),
+        ("Unsupported value: 'low'", "reasoning.effort", Quirks(reasoning=False)),
+        ("Invalid schema for response_format 'answer'", "text.format.schema", None),
+        ("Item of type 'reasoning' was provided without its required following item.", "input", None),
+        ("Please include a valid key in store.", None, None),
+    ],
+)
+def test_a_refusal_that_names_what_was_added_teaches_a_quirk(
+    message: str, parameter: str | None, quirks: Quirks | None
+) -> None:
+    settings = {"reasoning": "low", "temperature": 0.5}
+    request = ask(NAME, tools=(CALCULATOR,), settings=settings, output_schema={"type": "object", "properties": {}})
+    error = ProviderRejected(message)
+    error.upstream, error.parameter = {"status": 400, "message": message}, parameter
+
+    assert FORMATS[NAME].remedy(error, sent(NAME, request, sampling=True)) == quirks
+
+
+def test_notices_tell_what_the_model_does_not_take() -> None:
+    def told(model: str, *, settings: dict[str, Any], **quirks: Any) -> list[Any]:
+        request = ask(NAME, model=model, settings=settings, tools=(CALCULATOR,))
+        notices = FORMATS[NAME].left_out(request, Endpoint("openai", Quirks(**quirks)))
+        return [notice.get("setting") or notice.get("tool") for notice in notices]
+
+    settings = {"temperature": 0.5, "top_p": 0.5, "stop": ("END",), "reasoning": "low"}
+    assert told(MODEL, settings=settings) == ["temperature", "top_p", "stop"]
+    assert told("gpt-4o", settings=settings) == ["stop", "reasoning"]
+    assert told("somebodys-model", settings=settings) == ["stop"]
+    assert told(MODEL, settings=settings, sampling=True) == ["stop"]
+    assert told("somebodys-model", settings={}, tools=False) == ["calculator"]
+    assert told(MODEL, settings={"reasoning": "none"}) == []

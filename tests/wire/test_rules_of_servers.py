@@ -105,6 +105,37 @@ def test_llama_cpp_accepts_items_in_the_long_form() -> None:
     check("responses", responses(ASKED, THOUGHT, ANSWERED, CALLED, GAVE, ANSWERED, ASKED), server="llama.cpp")
 
 
+WHOLE: dict[str, Any] = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+}
+
+
+def test_vllm_accepts_items_with_all_their_fields() -> None:
+    items = [ASKED, THOUGHT | {"id": "rs_1"}, WHOLE, CALLED, GAVE, WHOLE, ASKED]
+
+    check("responses", responses(*items), server="vllm")
+    check("responses", responses(*items), server="llama.cpp")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        ANSWERED,
+        {name: value for name, value in WHOLE.items() if name != "id"},
+        WHOLE | {"content": ANSWERED["content"]},
+        WHOLE | {"content": WHOLE["content"] * 2},
+    ],
+)
+def test_vllm_refuses_items_that_lack_a_field_of_the_sdk(item: dict[str, Any]) -> None:
+    check("responses", responses(ASKED, item, ASKED))
+    with pytest.raises(BrokenRule):
+        check("responses", responses(ASKED, item, ASKED), server="vllm")
+
+
 @pytest.mark.parametrize(
     "items",
     [
