@@ -123,35 +123,6 @@ class OpenAIResponses(WireFormat):
         return None
 
 
-def to_wire(self, request: ModelRequest, endpoint: Endpoint) -> JsonObject:
-        return to_wire(request, endpoint)
-
-    def parser(
-        self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
-    ) -> OpenAIResponsesParser:
-        return OpenAIResponsesParser(request, endpoint)
-
-    def left_out(self, request: ModelRequest, endpoint: Endpoint) -> Sequence[Notice]:
-        return list(_left_out(request, endpoint))
-
-    def remedy(self, error: ProviderError, payload: JsonObject) -> Quirks | None:
-        found = super().remedy(error, payload)
-        if found is not None or not isinstance(error, ProviderRejected):
-            return found
-        return self._quoted_remedy(error, payload)
-
-    def _quoted_remedy(self, error: ProviderRejected, payload: JsonObject) -> Quirks | None:
-        parameter = error.parameter or ""
-        if parameter.startswith("text.format.schema"):
-            return None  # one schema is refused, which says nothing of others
-        said = error.upstream["message"] if error.upstream else ""
-        for name, remedy in _QUOTED.items():
-            is_named = parameter == name or (name == "strict" and parameter.endswith(".strict"))
-            if is_named or (_REFUSAL.search(said) and re.search(rf"[\"'`]{re.escape(name)}[\"'`]", said)):
-                return remedy(payload)
-        return None
-
-
 def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     """The request. What is stable from turn to turn comes first, byte for byte the same; the input only grows."""
     quirks = endpoint.quirks
