@@ -56,6 +56,9 @@ _OLLAMA_OPTIONS = {"num_ctx", "num_predict", "temperature", "top_p", "stop"}
 _OPENAI_NO_REASONING_TOOLS = re.compile(r"gpt-5\.[2-9](?!\S*chat)|gpt-[6-9](?!\S*chat)")
 # https://api-docs.deepseek.com/guides/thinking_mode: "must be passed back", else 400.
 _KEEPS_REASONING = re.compile(r"deepseek-")
+# Compatible servers take back the reasoning in the field in which they gave it, and OpenRouter its signed parts:
+# https://console.groq.com/docs/reasoning, https://openrouter.ai/docs/guides/best-practices/reasoning-tokens.
+_REASONING_FIELDS = {"reasoning_content", "reasoning", "reasoning_details"}
 _OPENAI_OWN = re.compile(r"gpt-|o[1-9]|chatgpt-")
 _OPENAI_REASONING = re.compile(r"o[1-9](-|$)|gpt-[5-9](?!\S*chat)")
 __all__ = ["SERVERS", "BrokenRule", "Server", "check"]
@@ -164,7 +167,7 @@ def _check_openai_message(where: str, message: dict[str, Any], waiting: set[str]
     if role != "assistant":
         refuse(f"{where}: Invalid value: {role!r}")
     own = _OPENAI_OWN.match(model)
-    only({"role", "content", "tool_calls"} | (set() if own else {"reasoning_content"}), message, f"{where}.")
+    only({"role", "content", "tool_calls"} | (set() if own else _REASONING_FIELDS), message, f"{where}.")
     if "tool_calls" in message and _KEEPS_REASONING.match(model) and "reasoning_content" not in message:
         refuse(f"{where}: The `reasoning_content` in the thinking mode must be passed back to the API.")
     if "tool_calls" not in message:

@@ -42,12 +42,14 @@ def values_of(wire: str, data: bytes) -> list[Any]:
     for lines in _events(data) if wire != "ollama" else ([line] for line in data.split(b"\n")):
         if wire == "openai" and b"".join(lines).strip() == b"[DONE]":
             break
-        value = _json(b"\n".join(lines))
-        if value is not _NONE:
-            found.append(value)
-        else:
-            ways = [part for line in lines for part in {line, line.partition(b"\n")[0]}]
-            found += [each for line in ways if (each := _json(line)) is not _NONE]
+        parts = b"\n".join(lines).split(b"\n")
+        while parts:
+            ends = range(len(parts), 0, -1)
+            value, end = next(
+                ((each, end) for end in ends if (each := _json(b"\n".join(parts[:end]))) is not _NONE), (_NONE, 1)
+            )
+            found += [] if value is _NONE else [value]
+            parts = parts[end:]
     return found
 
 
