@@ -4,6 +4,7 @@ import hmac
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from math import ceil
 from typing import Annotated
 
@@ -12,7 +13,9 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security import APIKeyQuery
 from fastapi.security.base import SecurityBase
 
+from ai_agents.core.rows import TicketHolder
 from ai_agents.store.keys import ADMIN_ID
+from ai_agents.store.revocations import key_subject, role_subject
 from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.errors import RateLimited, Unauthorized
@@ -43,15 +46,41 @@ async def authenticate(container: Container, token: str) -> Principal | None:
     found = await container.keys.authenticate(token)
     if found is None:
         return None
-    return Principal(found["user_id"], is_admin=found["admin"], token=token, key_id=found["key_id"])
+    ends = found["valid_until"]
+    return Principal(
+        found["user_id"],
+        is_admin=found["admin"],
+        token=token,
+        key_id=found["key_id"],
+        ask_at=None if ends is None else _seconds(ends),
+    )
 
 
 async def authenticate_ticket(container: Container, ticket: str, thread_id: str) -> Principal | None:
     """The user who got this ticket; None for a ticket that is unknown, has expired, or is for another thread."""
-    found = await container.tickets.use(ticket)
+    return _holder_of(ticket, await container.tickets.find(ticket), thread_id)
+
+
+async def use_ticket(container: Container, ticket: str, thread_id: str) -> Principal | None:
+    """As `authenticate_ticket`; the use extends the ticket."""
+    return _holder_of(ticket, await container.tickets.use(ticket), thread_id)
+
+
+def _holder_of(ticket: str, found: TicketHolder | None, thread_id: str) -> Principal | None:
     if found is None or found["thread_id"] != thread_id:
         return None
-    return Principal(found["user_id"], is_admin=found["admin"], token=ticket)
+    return Principal(
+        found["user_id"],
+        is_admin=found["admin"],
+        token=ticket,
+        key_id=found["key_id"],
+        ask_at=_seconds(found["use_by"]),
+    )
+
+
+def _seconds(time: str) -> float:
+    """Seconds since 1970 of a time of ours."""
+    return datetime.fromisoformat(time).timestamp()
 
 
 class RequestRates:
@@ -134,24 +163,38 @@ class OptionalApiKey(SecurityBase):
 User = Annotated[Principal, Depends(authenticated)]
 
 
+class ThreadRight:
+    """The right of a user to read a thread, as the key or the ticket of the request gives it: a `ReadRight`."""
+
+    def __init__(self, container: Container, user: Principal, thread_id: str, *, by_ticket: bool = False) -> None:
+        self.ask_at = user.ask_at
+        on_key = () if user.key_id is None else (key_subject(user.key_id),)
+        self.subjects = frozenset((role_subject("thread", thread_id), *on_key))
+        self._container = container
+        self._user = user
+        self._thread_id = thread_id
+        self._by_ticket = by_ticket
+
+    async def stands(self) -> bool:
+        """Whether key or ticket are valid, and the user may see the thread. An open stream extends its ticket."""
+        user, thread_id = self._user, self._thread_id
+        if self._by_ticket:
+            found = await use_ticket(self._container, user.token, thread_id)
+        else:
+            found = await authenticate(self._container, user.token)
+        if found is None:
+            return False
+        self.ask_at = found.ask_at
+        return await self._container.auth.may_see(user.user_id, "thread", thread_id, is_admin=found.is_admin)
+
+
 @dataclass(frozen=True, slots=True)
 class ThreadReader:
-    """A user who may read the streams of a thread."""
+    """A user who may read the streams of a thread, and the right to do so."""
 
-    container: Container
     user: Principal
     thread: ThreadAccess
-    by_ticket: bool
-
-    async def may_read(self) -> bool:
-        """Whether they may read it still: open streams ask again and again."""
-        user, thread_id = self.user, self.thread.thread_id
-        if self.by_ticket:
-            # An open stream uses its ticket, and each use extends the ticket up to its limit.
-            valid = await authenticate_ticket(self.container, user.token, thread_id) is not None
-        else:
-            valid = await authenticate(self.container, user.token) == user
-        return valid and await self.container.auth.may_see(user.user_id, "thread", thread_id, is_admin=user.is_admin)
+    right: ThreadRight
 
 
 async def thread_reader(
@@ -173,7 +216,11 @@ async def thread_reader(
         if user is None:
             raise Unauthorized("This ticket has expired, or is for another thread.")
         await _count_request(request, user)
-    return ThreadReader(container, user, await see_thread(container, user, thread_id), by_ticket=by_ticket)
+        if user.ask_at is not None and user.ask_at <= time.time():
+            # Extended only now: a request over the limit writes nothing.
+            user = await use_ticket(container, ticket, thread_id) or user
+    thread = await see_thread(container, user, thread_id)
+    return ThreadReader(user, thread, ThreadRight(container, user, thread_id, by_ticket=by_ticket))
 
 
 ReadsThread = Annotated[ThreadReader, Depends(thread_reader)]

@@ -203,6 +203,7 @@ class Bus:
         self._listeners: list[Callable[[Sequence[LogRow]], None]] = []
         self._cancel_listeners: list[Callable[[str], None]] = []
         self._sweep_listeners: list[Callable[[], None]] = []
+        self._revoked_listeners: list[Callable[[Sequence[str]], None]] = []
 
     def hold(self, thread_id: str) -> Channel:
         """The thread's channel, which is kept until it was released as often as it was held."""
@@ -261,6 +262,15 @@ class Bus:
     def listen_sweep(self, listener: Callable[[], None]) -> None:
         """Call the listener whenever another process requests a sweep."""
         self._sweep_listeners.append(listener)
+
+    def revoke(self, subjects: Sequence[str]) -> None:
+        """Tell all processes what was taken away: see `store.revocations`."""
+        for listener in self._revoked_listeners:
+            listener(subjects)
+
+    def listen_revoked(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Call the listener with what any process took away."""
+        self._revoked_listeners.append(listener)
 
     async def open(self) -> None:
         """Connect, where there is a server."""

@@ -3,7 +3,7 @@
     rows            are published on the channel of their thread
     text            is published there too, in updates, by the process that writes it
     requests        are published on one channel that all processes hear: to cancel a run, to look for abandoned runs,
-                    to publish a text again, to look at the log; so is the end of a thread
+                    to publish a text again, to look at the log; so are the end of a thread, and what was taken away
 
 A process whose readers come late asks for the text so far, and the process that writes it publishes it from its start.
 While Redis is away nothing fails: channels of threads whose run is executed elsewhere are not `live`, and their readers
@@ -267,6 +267,11 @@ class RedisBus(Bus):
         """Tell the other processes that there are runs to take over now."""
         self._publisher.publish(self._control, self._writer.write(sweep=True))
 
+    def revoke(self, subjects: Sequence[str]) -> None:
+        """Tell all processes what was taken away: see `store.revocations`."""
+        super().revoke(subjects)
+        self._publisher.publish(self._control, self._writer.write(revoked=list(subjects)))
+
     # Hearing.
 
     def on_connection(self, *, connected: bool) -> None:
@@ -318,6 +323,9 @@ class RedisBus(Bus):
         if "cancel" in fields:
             for cancel in self._cancel_listeners:
                 cancel(str(fields["cancel"]))
+        elif "revoked" in fields:
+            for revoked in self._revoked_listeners:
+                revoked([str(each) for each in fields["revoked"]])
         elif "sweep" in fields:
             for sweep in self._sweep_listeners:
                 sweep()

@@ -322,11 +322,12 @@ class NewKey(Key):
 
 
 class KeyHolder(TypedDict):
-    """Who a valid API key belongs to."""
+    """Who a valid API key belongs to, and until when it is valid (None: without end)."""
 
     user_id: str
     admin: bool
     key_id: str
+    valid_until: str | None
 
 
 class Role(TypedDict):
@@ -348,11 +349,18 @@ class Ticket(TypedDict):
 
 
 class TicketHolder(TypedDict):
-    """Who a valid ticket belongs to, and the thread that it lets them read."""
+    """Who a valid ticket belongs to, and the thread that it lets them read.
 
+    `key_id` is the key that made it. `use_by` is when the ticket has to be used again, to be extended, or where it is
+    as old as it may become, when it ends.
+    """
+
+    id: str
     user_id: str
     admin: bool
     thread_id: str
+    key_id: str | None
+    use_by: str
 
 
 class UsageSum(TypedDict):

@@ -297,6 +297,10 @@ class StoredSummary:
     covers_through_seq: int
 
 
+# The type of what is published like a row of a log and is none: `data` names what was taken away.
+REVOKED = "rights.revoked"
+
+
 @dataclass(frozen=True, slots=True)
 class LogRow:
     """A row of a thread's log. `data` is the event's JSON in one line, as clients get it.

@@ -1,12 +1,13 @@
 """The handle on a database, with its channels and the runs of this process."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 from ai_agents.bus.base import Bus
 from ai_agents.core.extras import require
+from ai_agents.core.types import REVOKED, LogRow
 from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, Timing
@@ -36,7 +37,17 @@ class DatabaseHandle:
         self.bus = bus
         self.executor = Executor(database, bus, shared=shared, timing=timing, slots=slots)
         self.readers = StreamReaders(database, bus)
-        database.after_commit = bus.publish
+        self.readers.rights.poll_s = timing.revocations_every_s
+        database.after_commit = self._after_commit
+
+    def _after_commit(self, rows: Sequence[LogRow]) -> None:
+        """Publish what a transaction wrote. Streams ask for their right before they get any of it."""
+        revoked = [row.data for row in rows if row.type == REVOKED]
+        if revoked:
+            self.bus.revoke(revoked)
+            rows = [row for row in rows if row.type != REVOKED]
+        if rows:
+            self.bus.publish(rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:

@@ -1,7 +1,7 @@
 """AgentRunner: admits a message to a thread, runs the agent, and lets readers follow."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypedDict, Unpack
@@ -32,6 +32,7 @@ from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
 from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.streams.reader import StreamReader
+from ai_agents.streams.rights import ReadRight
 from ai_agents.tools.registry import ToolSource, default_registry
 
 Content = str | Sequence[TextPart | FilePart]
@@ -160,12 +161,19 @@ class AgentRunner:
             await events.aclose()
 
     async def start(
-        self, thread_id: str, user_id: str, content: Content, *, follow: bool = False, **options: Unpack[MessageOptions]
+        self,
+        thread_id: str,
+        user_id: str,
+        content: Content,
+        *,
+        follow: bool = False,
+        right: ReadRight | None = None,
+        **options: Unpack[MessageOptions],
     ) -> Started:
         """Store a message and begin to answer it, without waiting for the answer.
 
-        With `follow` the result has a reader of the run from its first event. If the caller is cancelled, the run may
-        go on.
+        With `follow` the result has a reader of the run from its first event, which ends if the `right` to it is lost.
+        If the caller is cancelled, the run may go on.
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
         `GuardrailBlocked`, `InvalidRequest` for empty content and for files that the user may not read,
@@ -182,7 +190,7 @@ class AgentRunner:
             started = Started(admitted.run, admitted.user_message, admitted.replayed)
             if follow and admitted.follow_up.run is not None:
                 cursor = cursor_at_start(admitted.follow_up.run)
-                started = replace(started, reader=self.conn.readers.open(cursor, behind=False))
+                started = replace(started, reader=self.conn.readers.open(cursor, behind=False, right=right))
         finally:
             self.conn.bus.release(channel)
         return started
@@ -307,11 +315,11 @@ class AgentRunner:
 
     # Following runs and threads.
 
-    async def read_started(self, started: Started) -> StreamReader:
-        """A reader of the run from its first event."""
+    async def read_started(self, started: Started, *, right: ReadRight | None = None) -> StreamReader:
+        """A reader of the run from its first event, as long as there is the `right`."""
         if started.reader is not None:
             return started.reader
-        reader = await self.read_run(started.run["thread_id"], started.run["id"])
+        reader = await self.read_run(started.run["thread_id"], started.run["id"], right=right)
         if reader is None:
             raise RunNotFound
         return reader
@@ -322,24 +330,24 @@ class AgentRunner:
         run_id: str,
         *,
         after: str | None = None,
-        may_read: Callable[[], Awaitable[bool]] | None = None,
+        right: ReadRight | None = None,
     ) -> StreamReader | None:
         """A reader of a run's events, from the first one or after an event id; None where that was the last event.
 
-        Raises `RunNotFound`, `InvalidEventId`.
+        It ends when the `right` to read is lost. Raises `RunNotFound`, `InvalidEventId`.
         """
         cursor = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, after))
-        return None if cursor is None else self.conn.readers.open(cursor, may_read=may_read)
+        return None if cursor is None else self.conn.readers.open(cursor, right=right)
 
     async def read_thread(
-        self, thread_id: str, *, after: str | None = None, may_read: Callable[[], Awaitable[bool]] | None = None
+        self, thread_id: str, *, after: str | None = None, right: ReadRight | None = None
     ) -> StreamReader:
         """A reader of all events of a thread from now on, or after an event id.
 
-        Raises `ThreadNotFound`, `InvalidEventId`.
+        It ends when the `right` to read is lost. Raises `ThreadNotFound`, `InvalidEventId`.
         """
         cursor = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after))
-        return self.conn.readers.open(cursor, may_read=may_read)
+        return self.conn.readers.open(cursor, right=right)
 
     # The process.
 

@@ -9,7 +9,7 @@ from ai_agents.core.exceptions import InvalidRequest, KeyNotFound
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Key, KeyHolder, NewKey, Page, only
-from ai_agents.store import pages
+from ai_agents.store import pages, revocations
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import ApiKeyTable
 from ai_agents.store.secrets import id_of, make_secret, matches
@@ -54,7 +54,7 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
         return None
     if row.expires_at is not None and row.expires_at <= utc_now():
         return None
-    return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id}
+    return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id, "valid_until": row.expires_at}
 
 
 def any_is_admin(connection: Connection, user_ids: Collection[str]) -> bool:
@@ -85,6 +85,7 @@ def delete_key(connection: Connection, key_id: str, *, user_id: str | None = Non
         statement = statement.where(ApiKeyTable.user_id == user_id)
     if connection.execute(statement).rowcount == 0:
         raise KeyNotFound
+    revocations.note(connection, [revocations.key_subject(key_id)])
 
 
 def _to_utc(text: str) -> str:

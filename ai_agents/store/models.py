@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -354,6 +354,20 @@ class TicketTable(Base):
     secret_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[str] = mapped_column(TimestampType)
     expires_at: Mapped[str] = mapped_column(TimestampType)
+
+
+class RevocationTable(Base):
+    """Something that was taken away a moment ago: `subject` is `key:` or a resource's type, and its id.
+
+    `at` is in seconds of the database's clock since 1970.
+    """
+
+    __tablename__ = "revocations"
+    __table_args__ = (Index("ix_revocations_at", "at"),)
+
+    id: Mapped[str] = _id()
+    subject: Mapped[str] = mapped_column(String(64))
+    at: Mapped[float] = mapped_column(Float)
 
 
 class IdempotencyKeyTable(Base):

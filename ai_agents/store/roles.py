@@ -37,7 +37,7 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Role, only
 from ai_agents.core.types import ResourceType, RoleName
-from ai_agents.store import pages
+from ai_agents.store import pages, revocations
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import AgentTable, ProviderTable, RoleAssignmentTable, RunTable, ThreadTable
 from ai_agents.store.statements import prepared
@@ -174,6 +174,8 @@ def assign(connection: Connection, user_id: str, role: str, resource_type: str, 
     found = only(Role, row)
     if found["role"] == "owner" and name != "owner":
         _check_another_owner(connection, found)
+    if RANKS.index(name) < RANKS.index(found["role"]):
+        _note_loss(connection, found)
     connection.execute(update(RoleAssignmentTable).where(RoleAssignmentTable.id == found["id"]).values(role=name))
     return {**found, "role": name}
 
@@ -216,6 +218,7 @@ def remove(connection: Connection, role_id: str) -> Role:
     if found["role"] == "owner":
         _check_another_owner(connection, found)
     connection.execute(delete(RoleAssignmentTable).where(RoleAssignmentTable.id == role_id))
+    _note_loss(connection, found)
     return found
 
 
@@ -304,6 +307,12 @@ def _check_another_owner(connection: Connection, role: Role) -> None:
     )
     if connection.scalar(owners.where(RoleAssignmentTable.id != role["id"]).limit(1)) is None:
         raise LastOwner
+
+
+def _note_loss(connection: Connection, role: Role) -> None:
+    """Let the open streams of the thread ask again for their right."""
+    if role["resource_type"] == "thread":
+        revocations.note(connection, [revocations.role_subject("thread", role["resource_id"])])
 
 
 def _on(resource_type: str, resource_id: str) -> tuple[ColumnElement[bool], ...]:

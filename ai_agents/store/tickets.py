@@ -6,12 +6,12 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.rows import Ticket, TicketHolder
-from ai_agents.store.database import Store, writing
+from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import ApiKeyTable, TicketTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 
 _SCHEME = "tkt_"
-# Each use extends a ticket by this …
+# A use extends a ticket to this, once less than half of it is left …
 _USE = timedelta(minutes=10)
 # … until it is this old.
 _LONGEST = timedelta(hours=24)
@@ -44,8 +44,8 @@ def create_ticket(
     return {"ticket": secret.text, "expires_at": expires_at}
 
 
-def use_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
-    """The holder of this ticket, which is extended; None if it is not valid."""
+def find_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
+    """The holder of this ticket; None if it is not valid."""
     ticket_id = id_of(ticket, _SCHEME)
     if ticket_id is None:
         return None
@@ -55,10 +55,31 @@ def use_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
         return None
     if row.key_expires_at is not None and row.key_expires_at <= now:
         return None
-    made = datetime.fromisoformat(row.created_at)
-    until = min(datetime.now(UTC) + _USE, made + _LONGEST).strftime(TIME_FORMAT)
-    connection.execute(_EXTEND, {"ticket_id": ticket_id, "until": until})
-    return {"user_id": row.user_id, "admin": row.admin, "thread_id": row.thread_id}
+    use_by = _use_by(row.created_at, row.expires_at)
+    return {
+        "id": row.id,
+        "user_id": row.user_id,
+        "admin": row.admin,
+        "thread_id": row.thread_id,
+        "key_id": row.key_id,
+        "use_by": use_by if row.key_expires_at is None else min(use_by, row.key_expires_at),
+    }
+
+
+def extend_ticket(connection: Connection, ticket_id: str) -> None:
+    """Extend a ticket that is used, up to its limit."""
+    made = connection.scalar(select(TicketTable.created_at).where(TicketTable.id == ticket_id))
+    if made is not None:
+        until = min(datetime.now(UTC) + _USE, datetime.fromisoformat(made) + _LONGEST).strftime(TIME_FORMAT)
+        connection.execute(_EXTEND, {"ticket_id": ticket_id, "until": until})
+
+
+def _use_by(created_at: str, expires_at: str) -> str:
+    """When half of the ticket's time is left, or when it ends where it cannot be extended."""
+    ends = datetime.fromisoformat(expires_at)
+    if ends >= datetime.fromisoformat(created_at) + _LONGEST:
+        return expires_at
+    return (ends - _USE / 2).strftime(TIME_FORMAT)
 
 
 def sweep(connection: Connection) -> int:
@@ -70,4 +91,13 @@ class TicketStore(Store):
     """Tickets: clients create and use them."""
 
     create = writing(create_ticket)
-    use = writing(use_ticket)
+    find = reading(find_ticket)
+    extend = writing(extend_ticket)
+
+    async def use(self, ticket: str) -> TicketHolder | None:
+        """The holder of this ticket, which is extended where less than half of its time is left; None if not valid."""
+        found = await self.find(ticket)
+        if found is None or found["use_by"] > utc_now():
+            return found
+        await self.extend(found["id"])
+        return await self.find(ticket)

@@ -4,8 +4,7 @@ A reader holds no database connection and no queue. What comes while it is slow 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from ai_agents.bus.base import Bus
 from ai_agents.core import json
@@ -17,6 +16,7 @@ from ai_agents.store import thread_log
 from ai_agents.store.database import Database
 from ai_agents.streams.cursor import Cursor, Frame
 from ai_agents.streams.log_watch import LogWatch
+from ai_agents.streams.rights import ReadRight, RightsWatch
 
 # The first bytes of every stream: how soon a browser reconnects, and a comment that makes proxies pass the headers on.
 _PRELUDE = b"retry: 1000\n: ok\n\n"
@@ -36,20 +36,19 @@ class StreamReaders:
         self.database = database
         self.bus = bus
         self.log_watch = LogWatch(database)
+        self.rights = RightsWatch(database, bus)
         self._open: set[StreamReader] = set()
 
     def __iter__(self) -> Iterator["StreamReader"]:
         return iter(tuple(self._open))
 
-    def open(
-        self, cursor: Cursor, *, behind: bool = True, may_read: Callable[[], Awaitable[bool]] | None = None
-    ) -> "StreamReader":
+    def open(self, cursor: Cursor, *, behind: bool = True, right: ReadRight | None = None) -> "StreamReader":
         """A reader from this cursor on.
 
         `behind` says that the log may hold rows after the cursor that the thread's channel does not know.
-        `may_read` is asked at each heartbeat whether the right to read still stands; the stream ends where it does not.
+        The stream ends when the `right` to read it is lost.
         """
-        reader = StreamReader(self, cursor, behind=behind, may_read=may_read)
+        reader = StreamReader(self, cursor, behind=behind, right=right)
         self._open.add(reader)
         return reader
 
@@ -58,21 +57,19 @@ class StreamReaders:
         self._open.discard(reader)
 
     async def stop(self) -> None:
-        """End all readers, and stop watching the log."""
+        """End all readers, and stop watching the log and the rights."""
         for reader in self:
             reader.end()
         await self.log_watch.stop()
+        await self.rights.stop()
 
 
 class StreamReader:
     """A reader of the stream of a thread or of a run. `StreamReaders.open` makes it."""
 
-    def __init__(
-        self, readers: StreamReaders, cursor: Cursor, *, behind: bool, may_read: Callable[[], Awaitable[bool]] | None
-    ) -> None:
+    def __init__(self, readers: StreamReaders, cursor: Cursor, *, behind: bool, right: ReadRight | None) -> None:
         self._readers = readers
         self._cursor = cursor
-        self._may_read = may_read
         self._channel = readers.bus.hold(cursor.thread_id)
         self._channel.attach(self._wake)
         self._missed = self._channel.missed
@@ -84,6 +81,7 @@ class StreamReader:
         self._woken = False
         self._closed = False
         self._released = False
+        self._right = None if right is None else readers.rights.watch(right, self._wake)
 
     @property
     def run_id(self) -> str | None:
@@ -103,6 +101,8 @@ class StreamReader:
             self._timer = None
         if not self._released:
             self._released = True
+            if self._right is not None:
+                self._right.close()
             self._channel.detach(self._wake)
             self._readers.bus.release(self._channel)
             self._readers.discard(self)
@@ -120,6 +120,9 @@ class StreamReader:
             while not self._closed:
                 self._woken = False
                 frames = await self._take()
+                # Also of what has just been taken nothing is sent once the right is lost.
+                if self._right is not None and self._right.in_doubt and not await self._right.stands():
+                    return
                 if frames:
                     yield frames
                     last_sent = loop.time()
@@ -128,8 +131,6 @@ class StreamReader:
                 # Returns at once if something came since the look.
                 await self._wait(heartbeat_s - (loop.time() - last_sent))
                 if loop.time() - last_sent >= heartbeat_s:
-                    if not await self._still_may_read():
-                        return
                     self._behind = True
                     yield []
                     last_sent = loop.time()
@@ -200,13 +201,6 @@ class StreamReader:
         return LogRow(
             cursor.thread_id, cursor.seq + 1, "thread.deleted", None, data, resets=False, created_at=utc_now()
         )
-
-    async def _still_may_read(self) -> bool:
-        if self._may_read is None:
-            return True
-        with suppress(DatabaseUnavailable):
-            return await self._may_read()
-        return True
 
     def _wake(self) -> None:
         self._woken = True

@@ -16,12 +16,13 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from ai_agents.core.rows import Job
 from ai_agents.core.types import JsonObject
-from ai_agents.store import jobs, roles, thread_log
+from ai_agents.store import jobs, revocations, roles, thread_log
 from ai_agents.store.agents import delete_agent
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import (
     AgentTable,
     AgentVersionTable,
+    ApiKeyTable,
     Base,
     JobTable,
     MessageTable,
@@ -107,6 +108,9 @@ class _Erasure:
 
 def _remove_own(connection: Connection, user_id: str, but: type[Base] | None = None) -> Count:
     """Delete the user's own rows in all tables but one, keys first, and redact rows of others that name the user."""
+    # Every open stream of the user was opened by one of these keys.
+    keys = connection.scalars(select(ApiKeyTable.id).where(ApiKeyTable.user_id == user_id)).all()
+    revocations.note(connection, [revocations.key_subject(key_id) for key_id in keys])
     removed: dict[str, int] = {}
     for rule in RULES:
         if rule.table is not but:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Message, Run
-from app.authentication import AppContainer, User
+from app.authentication import AppContainer, ThreadRight, User
 from app.dependencies import IdempotencyKey, OnThread, Paging, fingerprint, read_model
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
@@ -63,6 +63,7 @@ async def create_message(
     """
     if not is_id(thread_id):
         raise ThreadNotFound
+    right = ThreadRight(container, user, thread_id)
     try:
         body = await read_model(request, CreateMessage)
         form = _form(request, body, prefer)
@@ -77,14 +78,16 @@ async def create_message(
             key=key,
             fingerprint=fingerprint(request, without="stream") if key else "",
             follow=form == "events",
+            right=right,
         )
     except RequestError as error:
         raise await messages.error_for(container, user, thread_id, error) from error
     if form == "events":
-        return EventStreamResponse(await messages.follow_run(container, started), user_id=user.user_id, streams=streams)
+        reader = await messages.follow_run(container, started, right)
+        return EventStreamResponse(reader, user_id=user.user_id, streams=streams)
     if form == "async":
         return _accepted(started.run, applied=True)
-    result = await messages.wait_for_answer(container, started)
+    result = await messages.wait_for_answer(container, started, right)
     return _answer(request, result.run, result.message)
 
 

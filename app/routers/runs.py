@@ -60,7 +60,7 @@ async def stream_run_events(
     """The events of a run from its first, or after the one named. The stream ends with the run's terminal event."""
     streams: OpenStreams = request.app.state.streams
     streams.check(reader.user)
-    stream = await runs.read_run(container, reader.thread, run_id, after=last_event_id, may_read=reader.may_read)
+    stream = await runs.read_run(container, reader.thread, run_id, after=last_event_id, right=reader.right)
     if stream is None:
         return no_content()
     return EventStreamResponse(stream, user_id=reader.user.user_id, streams=streams)
@@ -117,7 +117,7 @@ async def stream_thread_events(
         return JsonResponse(found)
     streams: OpenStreams = request.app.state.streams
     streams.check(reader.user)
-    stream = await runs.read_thread(container, reader.thread, after=last_event_id, may_read=reader.may_read)
+    stream = await runs.read_thread(container, reader.thread, after=last_event_id, right=reader.right)
     return EventStreamResponse(stream, user_id=reader.user.user_id, streams=streams)
 
 
@@ -134,6 +134,6 @@ async def create_ticket(
 ) -> Response:
     """Create a ticket that reads one thread's streams, as `?ticket=` in the address of an EventSource.
 
-    It is valid for 10 minutes. Each use, and an open stream, extends it, up to 24 hours in all.
+    It is valid for 10 minutes. A use, and an open stream, extends it, up to 24 hours in all.
     """
     return JsonResponse(await access.create_ticket(container, user, body), 201)

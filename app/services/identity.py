@@ -12,12 +12,17 @@ from app.container import Container
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The user who sends a request. `token` is the key or the ticket that identified them."""
+    """The user who sends a request. `token` is the key or the ticket that identified them.
+
+    `key_id` is that key, or the one that made the ticket. `ask_at` is when a stream that stays open has to ask again
+    for its right, in seconds since 1970: when the key ends, or the ticket has to be extended. None: never.
+    """
 
     user_id: str
     is_admin: bool
     token: str = field(repr=False)
     key_id: str | None = None
+    ask_at: float | None = None
 
 
 class PageArguments(TypedDict):

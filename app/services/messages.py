@@ -7,6 +7,7 @@ from ai_agents.core.rows import Message, Page
 from ai_agents.runner.runner import RunResult, Started
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
+from ai_agents.streams.rights import ReadRight
 from app.container import Container
 from app.schemas.common import to_parts
 from app.schemas.threads import CreateMessage
@@ -22,6 +23,7 @@ async def start_run(
     key: str | None,
     fingerprint: str,
     follow: bool,
+    right: ReadRight,
 ) -> Started:
     """Store the message and start its run. Raises what `AgentRunner.start` raises, and `InvalidRequest`."""
     return await container.runner.start(
@@ -35,6 +37,7 @@ async def start_run(
         fingerprint=fingerprint,
         is_admin=user.is_admin,
         follow=follow,
+        right=right,
     )
 
 
@@ -48,14 +51,21 @@ async def error_for(container: Container, user: Principal, thread_id: str, error
     return ThreadNotFound()
 
 
-async def follow_run(container: Container, started: Started) -> StreamReader:
-    """A stream of the run's events from its first."""
-    return await container.runner.read_started(started)
+async def follow_run(container: Container, started: Started, right: ReadRight) -> StreamReader:
+    """A stream of the run's events from its first, as long as there is the right to read them."""
+    return await container.runner.read_started(started, right=right)
 
 
-async def wait_for_answer(container: Container, started: Started) -> RunResult:
-    """The run when it has ended, or when it waits for an approval."""
-    return await container.runner.wait(started.run["thread_id"], started.run["id"])
+async def wait_for_answer(container: Container, started: Started, right: ReadRight) -> RunResult:
+    """The run when it has ended, or when it waits for an approval. Raises `ThreadNotFound` if the right was lost."""
+    watched = container.conn.readers.rights.watch(right)
+    try:
+        result = await container.runner.wait(started.run["thread_id"], started.run["id"])
+        if not await watched.stands():
+            raise ThreadNotFound
+        return result
+    finally:
+        watched.close()
 
 
 async def list_messages(

@@ -1,6 +1,6 @@
 """Runs and events: reading, following and cancelling runs, and deciding on tool calls that wait for approval."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import orjson
 from sqlalchemy import Connection
@@ -13,12 +13,10 @@ from ai_agents.store import thread_log
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.cursor import cursor_in_thread
 from ai_agents.streams.reader import StreamReader
+from ai_agents.streams.rights import ReadRight
 from app.container import Container
 from app.schemas.threads import Approval
 from app.services.identity import PageArguments, Principal, check_id
-
-# Asked again and again while a stream is open.
-MayRead = Callable[[], Awaitable[bool]]
 
 
 async def list_runs(container: Container, user: Principal, thread: ThreadAccess, page: PageArguments) -> Page[Run]:
@@ -65,18 +63,18 @@ async def _require(
 
 
 async def read_run(
-    container: Container, thread: ThreadAccess, run_id: str, *, after: str | None, may_read: MayRead
+    container: Container, thread: ThreadAccess, run_id: str, *, after: str | None, right: ReadRight
 ) -> StreamReader | None:
     """A stream of a run's events; None if the last event has been read. Raises `RunNotFound`, `InvalidEventId`."""
     check_id(run_id, RunNotFound)
-    return await container.runner.read_run(thread.thread_id, run_id, after=after, may_read=may_read)
+    return await container.runner.read_run(thread.thread_id, run_id, after=after, right=right)
 
 
 async def read_thread(
-    container: Container, thread: ThreadAccess, *, after: str | None, may_read: MayRead
+    container: Container, thread: ThreadAccess, *, after: str | None, right: ReadRight
 ) -> StreamReader:
     """A stream of all events of a thread. Raises `ThreadNotFound`, `InvalidEventId`."""
-    return await container.runner.read_thread(thread.thread_id, after=after, may_read=may_read)
+    return await container.runner.read_thread(thread.thread_id, after=after, right=right)
 
 
 async def list_events(container: Container, thread_id: str, page: PageArguments, *, newest_first: bool) -> JsonObject:

@@ -222,7 +222,6 @@ async def test_a_process_that_stops_takes_no_new_messages(live: Live) -> None:
 
 
 async def test_a_stream_ends_when_the_right_to_read_it_is_lost(live: Live) -> None:
-    live.container.conn.readers.heartbeat_s = 0.05
     alice, bob = await live.user("alice"), await live.user("bob")
     thread = await live.scripted_thread(alice)
     await give_role(alice, "bob", "viewer", "thread", thread["id"])
