@@ -36,6 +36,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.assembly import closeable, parse_arguments, raw_arguments
 from ai_agents.providers.errors import truncated
+from ai_agents.providers.failures import log_failure
 
 AnswerPart = TextPart | ReasoningPart | ToolCallPart
 _KINDS: Mapping[type[AnswerPart], PartKind] = {
@@ -64,10 +65,14 @@ async def in_order(
                 yield order.checked(event)
         if not order.ended:
             raise truncated(provider)
-    except AIAgentsError:
+    except AIAgentsError as error:
+        if isinstance(error, ProviderError):
+            log_failure(error, provider=provider, model=request.model)
         raise
     except TimeoutError as error:
-        raise ProviderTimeout(f"{provider} took too long.", provider=provider) from error
+        late = ProviderTimeout(f"{provider} took too long.", provider=provider)
+        log_failure(late, provider=provider, model=request.model)
+        raise late from error
     except Exception as error:
         _log.exception("a provider's own code failed", extra={"provider": provider, "model": request.model})
         raise ProviderError(f"{provider} failed with an error of its own code.", provider=provider) from error

@@ -1,7 +1,6 @@
 """The base of the providers behind HTTP: one transport, retries before the first token, reads that become events."""
 
 import asyncio
-import logging
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -17,6 +16,7 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
+from ai_agents.providers.failures import log_failure
 from ai_agents.providers.listing import ListedModel
 from ai_agents.providers.quirks import Endpoint, LearnedQuirks, Quirks
 from ai_agents.providers.response_parser import ResponseParser
@@ -26,7 +26,6 @@ from ai_agents.providers.tool_schemas import tools_without_form
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, ReadResponse
 from ai_agents.providers.wire_format import WireFormat
 
-_log = logging.getLogger(__name__)
 DEFAULT_TIMEOUT_S = 60.0
 LIST_TIMEOUT_S = 30.0
 # While the event loop is overloaded, a stream is still read at least this often.
@@ -244,17 +243,7 @@ class HTTPProvider(Provider):
             return response, wire.parser(request, endpoint, before)
 
     def _log_failure(self, transport: ProviderTransport, model: str, error: ProviderError) -> None:
-        """One line for each failure, with everything that helps to find its cause."""
-        said = error.upstream or {"status": None, "message": ""}
-        facts = {
-            "provider": self.name,
-            "model": model,
-            "address": transport.base_url,
-            "status": said["status"],
-            "said": said["message"],
-            "cause": repr(error.__cause__) if error.__cause__ else None,
-        }
-        _log.warning("%s", error, extra=facts)
+        log_failure(error, provider=self.name, model=model, address=transport.base_url)
 
     def _with_model(self, request: ModelRequest) -> ModelRequest:
         if request.model:

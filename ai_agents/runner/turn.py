@@ -22,6 +22,7 @@ from ai_agents.core.exceptions import (
     ToolLoopLimit,
 )
 from ai_agents.core.ids import new_tool_call_id
+from ai_agents.core.log_context import log_with
 from ai_agents.core.rows import Problem
 from ai_agents.core.types import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.providers.fallback import BegunStream
@@ -86,6 +87,7 @@ class Turn:
 
     async def _execute(self) -> EndedRun | None:
         self.begun = True
+        log_with(run_id=self.run.id, thread_id=self.run.thread_id)
         try:
             if self.stopped is not None:
                 raise asyncio.CancelledError
