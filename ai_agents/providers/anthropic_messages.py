@@ -3,9 +3,11 @@
 Sources, read 2026-11-22: https://platform.claude.com/docs/en/api/messages and …/build-with-claude/streaming.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.rows import Notice
 from ai_agents.core.types import (
     FilePart,
@@ -50,6 +52,24 @@ _BUDGETS = {"low": 2048, "medium": 8192, "high": 16384}
 _LOOKBACK = 15
 
 
+_IN_MESSAGES = re.compile(r"messages?\b|content\b|block|signature")
+_WANTS_THINKING = re.compile(r"must be passed back|must start with|is missing|[Ee]xpected .?thinking")
+
+
+def _thinking_remedy(said: str, payload: JsonObject) -> Quirks | None:
+    """What to do where a server refuses its model's own thinking, or misses it.
+
+    Sources, read 2026-11-30: https://github.com/NousResearch/hermes-agent/issues/22313 (DeepSeek),
+    https://github.com/borawong/AiMaMi/issues/10 (Kimi), https://github.com/router-for-me/CLIProxyAPI/issues/714.
+    """
+    if not _IN_MESSAGES.search(said) or not re.search("thinking|signature", said):
+        return None
+    if _WANTS_THINKING.search(said):
+        return Quirks(keeps_reasoning=True) if _calls_without_thinking(payload["messages"]) else None
+    sent = any(block["type"] in THINKING for message in payload["messages"] for block in message["content"])
+    return Quirks(keeps_reasoning=False) if sent else None
+
+
 def _ask_in_words(payload: JsonObject) -> Quirks | None:
     return Quirks(schema="instructed") if "format" in payload.get("output_config", {}) else None
 
@@ -80,6 +100,10 @@ class AnthropicMessages(WireFormat):
         self, request: ModelRequest, endpoint: Endpoint, before: ResponseParser | None = None
     ) -> AnthropicParser:
         return AnthropicParser(request, endpoint, before=before if isinstance(before, AnthropicParser) else None)
+
+    def remedy(self, error: ProviderError, payload: JsonObject) -> Quirks | None:
+        said = error.upstream["message"] if error.upstream else ""
+        return _thinking_remedy(said, payload) or super().remedy(error, payload)
 
     def left_out(self, request: ModelRequest, endpoint: Endpoint) -> Sequence[Notice]:
         facts = anthropic_facts(request.model, endpoint.quirks)
@@ -222,9 +246,10 @@ def _calls_without_thinking(messages: list[JsonObject]) -> bool:
 
 def _messages_to_wire(request: ModelRequest, names: ToolNames, endpoint: Endpoint) -> list[JsonObject]:
     """Messages with alternating roles, the first and the last a user's, none empty; tool results first in theirs."""
+    thinks = endpoint.quirks.keeps_reasoning is not False
     messages: list[JsonObject] = []
     for message in request.messages:
-        blocks = _message_to_wire(message, names, provider=endpoint.provider, model=request.model)
+        blocks = _message_to_wire(message, names, provider=endpoint.provider, model=request.model, thinks=thinks)
         role = "assistant" if message.role == "assistant" else "user"
         if not blocks and message.role == "user":
             blocks = [{"type": "text", "text": EMPTY_TEXT}]
@@ -245,8 +270,10 @@ def _is_paused(message: JsonObject) -> bool:
     return kind in SERVER_CALLS or (kind != "tool_result" and kind.endswith("_tool_result"))
 
 
-def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, model: str) -> list[JsonObject]:
-    """The blocks of one message; none where nothing but thinking would be left."""
+def _message_to_wire(
+    message: ModelMessage, names: ToolNames, *, provider: str, model: str, thinks: bool
+) -> list[JsonObject]:
+    """The blocks of one message, without thinking unless `thinks`; none where nothing but thinking would be left."""
     if message.role == "tool":
         return [
             {"type": "tool_result", "tool_use_id": part.tool_call_id, "content": result_text(part)}
@@ -257,7 +284,8 @@ def _message_to_wire(message: ModelMessage, names: ToolNames, *, provider: str, 
     for part in message.parts:
         match part:
             case ReasoningPart() if message.role == "assistant":
-                blocks += _reasoning_part_to_wire(part, provider, model)
+                found = _reasoning_part_to_wire(part, provider, model)
+                blocks += [block for block in found if thinks or block["type"] not in THINKING]
             case ToolCallPart() if message.role == "assistant":
                 call = {"type": "tool_use", "id": part.tool_call_id, "name": names.to_wire(part.name)}
                 blocks.append(call | {"input": part.arguments})

@@ -91,6 +91,8 @@ def _plain_name(model: str) -> str:
 def _corrected(facts: AnthropicFacts, quirks: Quirks) -> AnthropicFacts:
     given = {"sampling": quirks.sampling, "stop": quirks.stop, "caching": quirks.cache_control}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if quirks.keeps_reasoning is not None:
+        changes["needs_thinking"] = quirks.keeps_reasoning
     if quirks.schema is not None:
         changes["schema"] = quirks.schema == "enforced"
     if quirks.reasoning is False:

@@ -104,15 +104,14 @@ _VALUES: Mapping[str, Callable[[Any], bool]] = {
 class SchemaCleaner:
     """Cleans the parts of one schema.
 
-    `inline`: references are replaced by what they lead to, and `allOf`, `oneOf` and `const` by simpler keywords.
-    `booleans`: true and false may stand for schemas, and lists need no `items`. `exact_references`: nothing changes in
-    the whole document, so that what a reference leads to stays as it is.
+    Schemas are objects, and lists have `items`. `inline`: references are replaced by what they lead to, and `allOf`,
+    `oneOf` and `const` by simpler keywords. `exact_references`: nothing changes in the whole document, so that what a
+    reference leads to stays as it is.
     """
 
-    def __init__(self, root: JsonObject, *, inline: bool, booleans: bool, exact_references: bool) -> None:
+    def __init__(self, root: JsonObject, *, inline: bool, exact_references: bool) -> None:
         self._root = root
         self._inline = inline
-        self._booleans = booleans
         self._exact_references = exact_references
         named = root.get("$schema")
         found = _OLD_DRAFT.search(named) if isinstance(named, str) else None
@@ -122,10 +121,10 @@ class SchemaCleaner:
         self._unknown = {word for since, words in _SINCE.items() if draft < since for word in words}
         self._left = _MAX_SCHEMAS
 
-    def clean(self, schema: Any, path: tuple[str, ...] = ()) -> tuple[Any, bool]:
+    def clean(self, schema: Any, path: tuple[str, ...] = ()) -> tuple[JsonObject, bool]:
         """The clean schema, and whether it allows exactly what the schema does. `path` are the references so far."""
         if isinstance(schema, bool):
-            return (schema, True) if self._booleans else ({}, schema)
+            return {}, schema
         if not isinstance(schema, dict):
             return {}, False
         self._left -= 1
@@ -213,7 +212,7 @@ class SchemaCleaner:
             if word in changed:
                 for each in others:
                     found.pop(each, None)
-        if not self._booleans and "array" in types_of(found):
+        if "array" in types_of(found):
             found.setdefault("items", {})
         if self._inline:
             self._simplify(found, changed)
@@ -245,8 +244,6 @@ class SchemaCleaner:
         if not isinstance(target, dict | bool) or reference in path or self._left <= 0:
             return beside, False
         inner, exact = self.clean(target, (*path, reference))
-        if not isinstance(inner, dict):
-            inner, exact = {}, False
         if beside.keys() <= ANNOTATIONS:
             return inner | beside, exact
         return both(beside, inner), False

@@ -106,10 +106,7 @@ def _choices(schemas: list[JsonObject]) -> JsonObject | None:
 def _both_maps(first: JsonObject, second: JsonObject) -> JsonObject:
     merged = dict(first)
     for name, schema in second.items():
-        own = merged.get(name, True)
-        merged[name] = both(own, schema) if isinstance(own, dict) and isinstance(schema, dict) else own
-        if not isinstance(own, dict) and own is not False:
-            merged[name] = schema
+        merged[name] = both(merged[name], schema) if name in merged else schema
     return merged
 
 

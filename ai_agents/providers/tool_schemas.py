@@ -24,17 +24,13 @@ from ai_agents.core.types import JsonObject, ModelRequest, ToolDefinition
 from ai_agents.providers.schema_cleaning import SchemaCleaner
 from ai_agents.providers.schema_merging import UNEVALUATED, both, either, types_of
 
-# Providers that refuse the same schemas. Mistral and the servers that speak OpenAI's wire formats are like OpenAI.
+# Providers that refuse the same schemas. A server is like the provider whose wire format it speaks, and refuses on each
+# of them what OpenAI refuses: llama.cpp's, seen 2026-11-30.
 Family = Literal["anthropic", "openai", "ollama", "gemini"]
 NO_FORM = "Its parameters are no schema of an object, so that the model could not call it."
 _COMPOSED = ("allOf", "anyOf", "oneOf")
-# Keywords that a family refuses beside the properties of a tool.
-_NOT_AT_TOP: dict[Family, tuple[str, ...]] = {
-    "anthropic": _COMPOSED,
-    "openai": (*_COMPOSED, "enum", "const", "not"),
-    "ollama": (*_COMPOSED, "enum", "const", "not"),
-    "gemini": (*_COMPOSED, "enum", "const", "not"),
-}
+# Keywords that are refused beside the properties of a tool, or not read there.
+_NOT_AT_TOP = (*_COMPOSED, "enum", "const", "not")
 _READS_REFERENCES = frozenset({"anthropic", "openai"})
 _ANTHROPIC_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 # A longer remark costs more tokens than it helps.
@@ -98,10 +94,7 @@ class _Objects:
     """Finds the schema of an object in a schema whose top level refers or is composed."""
 
     def __init__(self, root: JsonObject, family: Family, *, exact_references: bool) -> None:
-        reads_references = family in _READS_REFERENCES
-        self._cleaner = SchemaCleaner(
-            root, inline=not reads_references, booleans=family == "anthropic", exact_references=exact_references
-        )
+        self._cleaner = SchemaCleaner(root, inline=family not in _READS_REFERENCES, exact_references=exact_references)
 
     def find(self, schema: Any, path: tuple[str, ...] = ()) -> JsonObject | None:
         """A schema for the objects that fit; None where none can."""
@@ -142,10 +135,9 @@ class _Objects:
 
 
 def _finished(found: JsonObject, schema: JsonObject, family: Family) -> tuple[JsonObject, str]:
-    refused = _NOT_AT_TOP[family]
-    form = {word: value for word, value in found.items() if word not in refused}
+    form = {word: value for word, value in found.items() if word not in _NOT_AT_TOP}
     form.setdefault("properties", {})
-    unsaid = _unsaid(schema, refused)
+    unsaid = _unsaid(schema)
     remarks = [f"The arguments must also fit this JSON Schema: {dumps(unsaid)}"] if unsaid else []
     if family == "anthropic" and (odd := [key for key in form["properties"] if not _ANTHROPIC_KEY.fullmatch(key)]):
         named = dumps({key: form["properties"][key] for key in odd})
@@ -155,9 +147,9 @@ def _finished(found: JsonObject, schema: JsonObject, family: Family) -> tuple[Js
     return form, "\n".join(remark for remark in remarks if len(remark) <= _MAX_REMARK)
 
 
-def _unsaid(schema: JsonObject, refused: tuple[str, ...]) -> JsonObject:
+def _unsaid(schema: JsonObject) -> JsonObject:
     """What of the schema's top level is not in its form: alternatives and exceptions."""
-    found = {word: schema[word] for word in refused if word in schema}
+    found = {word: schema[word] for word in _NOT_AT_TOP if word in schema}
     if not any(f'"{word}":' in dumps(found.get("allOf")) for word in ("anyOf", "oneOf", "not")):
         found.pop("allOf", None)  # the form holds the properties of all its parts
     if '"$ref":' in dumps(found):

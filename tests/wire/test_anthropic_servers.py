@@ -185,6 +185,57 @@ async def test_what_a_server_refuses_of_ours_is_left_out(
     assert provider.learned.all() == {"claude-sonnet-5": quirks}
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+        "messages.1.content.0.thinking.signature: Field required",
+        "messages.1.content.0: Input tag 'thinking' found using 'type' does not match any of the expected tags",
+    ],
+)
+async def test_thinking_that_a_server_refuses_is_not_sent_again(
+    message: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(NAME, [refusal(message), say("Hello")])
+    provider = connect(NAME)
+    thought = ReasoningPart("Hm.", origin={"provider": NAME, "model": "claude-haiku-4-5", "signature": "c2ln"})
+    history = (user(), *turn_with_calls(1, thought))
+
+    for _ in range(2):
+        await provider.complete(
+            ask(NAME, *history, model="claude-haiku-4-5", tools=(CALCULATOR,), settings={"reasoning": "low"})
+        )
+
+    first, *others = (received.json for received in fake.received(NAME))
+    assert first["messages"][1]["content"][0]["type"] == "thinking"
+    assert [received.refused for received in fake.received(NAME)] == [None] * 3
+    for payload in others:
+        assert payload["messages"][1]["content"][0]["type"] == "tool_use"
+        assert "thinking" not in payload
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The `content[].thinking` in the thinking mode must be passed back to the API.",
+        "thinking is enabled but reasoning_content is missing in assistant tool call message at index 1",
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
+    ],
+)
+async def test_a_server_that_misses_thinking_is_asked_not_to_think(
+    message: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(NAME, [refusal(message), say("Hello")])
+    provider = connect(NAME)
+    request = ask(NAME, user(), *turn_with_calls(1), model="another-model", tools=(CALCULATOR,))
+
+    assert (await provider.complete(request)).text == "Hello"
+
+    first, second = (received.json for received in fake.received(NAME))
+    assert "thinking" not in first
+    assert second["thinking"] == {"type": "disabled"}
+
+
 async def test_a_refusal_of_what_the_agent_asked_for_stays_one(fake: FakeProviderServer, connect: Connect) -> None:
     fake.script(NAME, [refusal("temperature: only 1 is allowed"), refusal("output_config: Extra inputs")])
     provider = connect(NAME)
