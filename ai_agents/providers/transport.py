@@ -174,7 +174,12 @@ class ProviderTransport:
     async def _send(self, request: "httpx2.Request", *, timeout_s: float) -> "httpx2.Response":
         """The successful response, with its body unread. Redirects are not followed. Raises `ProviderError`."""
         try:
-            response = await self._client.send(request, stream=True)
+            try:
+                response = await self._client.send(request, stream=True)
+            except self._errors as error:
+                if not _closed_before(error):
+                    raise
+                response = await self._client.send(request, stream=True)
         except self._errors as error:
             raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=False) from error
         if response.is_success:
@@ -268,3 +273,19 @@ def limits(timeout_s: float) -> "httpx2.Timeout":
     import httpx2
 
     return httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
+
+
+def _closed_before(error: BaseException) -> bool:
+    """Whether the server had closed the connection, which was open from an earlier request.
+
+    llama.cpp's server closes it after each stream without a word (seen 2026-11-30), and others do so after a while. The
+    request has no answer and may be sent at once over a new connection, as curl and browsers do.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        # aiohttp's names, and httpcore's sentence.
+        is_reset = type(cause).__name__ in {"ServerDisconnectedError", "ClientConnectionResetError"}
+        if is_reset or str(cause).startswith("Server disconnected without"):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
