@@ -1,6 +1,8 @@
 """Tools that are HTTP calls: an admin describes the call, and a model fills in the parameters.
 
-The address is fixed up to its first placeholder, so that no argument can change the server that is called.
+The address is fixed up to its first placeholder, so that no argument can change the server that is called. What the
+admin wrote into the address stands: an argument with the name of one of its parameters is not sent, nor is one that the
+tool does not declare.
 """
 
 import asyncio
@@ -8,7 +10,7 @@ import codecs
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlencode, urlsplit
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
@@ -18,7 +20,7 @@ from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import IDEMPOTENCY_KEY, RemoteTool, ToolContext, ToolError
 from ai_agents.tools.outbound import Outbound, OutboundResponse
 from ai_agents.tools.results import SecretHeaders, clean_value
-from ai_agents.tools.schema import ArgumentsValidator
+from ai_agents.tools.schema import ArgumentsValidator, declared_properties
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_URL = 2000
@@ -54,7 +56,8 @@ class HttpTool(RemoteTool):
         self._headers = dict(headers or {})
         self._secrets = SecretHeaders(self._headers)
         self._outbound = outbound
-        self._placeholders = frozenset(_PLACEHOLDER.findall(self._url))
+        self._sent = declared_properties(self._parameters) - set(_PLACEHOLDER.findall(self._url))
+        self._fixed = _names_in(self._url)
         self._prefix = self._url.partition("{")[0]
 
     def get_definition(self) -> ToolDefinition:
@@ -77,9 +80,12 @@ class HttpTool(RemoteTool):
 
     def _request(self, arguments: JsonObject) -> tuple[str, bytes | None]:
         url = _PLACEHOLDER.sub(lambda match: _in_url(match[1], arguments), self._url)
-        if not url.startswith(self._prefix):
+        named = _names_in(url)
+        # A placeholder in the place of a parameter's name could repeat a fixed one.
+        repeats = len(set(named)) < len(named) and named != self._fixed
+        if repeats or not url.startswith(self._prefix):
             raise ToolError("The arguments do not fit the tool's address.")
-        rest = {name: value for name, value in arguments.items() if name not in self._placeholders}
+        rest = {name: value for name, value in arguments.items() if name in self._sent and name.casefold() not in named}
         if self._method in {"GET", "DELETE"}:
             query = urlencode([pair for name, value in rest.items() for pair in _in_query(name, value)])
             joint = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
@@ -157,6 +163,12 @@ def _in_url(name: str, arguments: JsonObject) -> str:
     if not text or any(segment.strip() in {".", ".."} for segment in _ENDS.split(plain)):
         raise ToolError(f"The argument {name} is part of the address: it is not empty, and no segment is `.` or `..`.")
     return quote(text, safe="")
+
+
+def _names_in(url: str) -> list[str]:
+    """Return the names of the parameters in an address, without regard to case, as many servers read them."""
+    query = url.partition("?")[2]
+    return [unquote_plus(pair.partition("=")[0]).casefold() for pair in re.split("[&;]", query) if pair]
 
 
 def _in_query(name: str, value: Any) -> list[tuple[str, str]]:

@@ -75,6 +75,12 @@ class OutputValidator:
         return f"The answer does not fit the output schema: {errors}." if errors else None
 
 
+def declared_properties(schema: JsonObject) -> set[str]:
+    """The names of the properties that a valid schema of an object declares, by itself and by what applies to it."""
+    compiled = _read(schema, "The schema of the tool's parameters", ("parameters",))
+    return compiled.declared_properties()
+
+
 class _RefusedSchema(Exception):
     """Raised for a schema that is refused. Its text is the end of a sentence."""
 
@@ -106,6 +112,22 @@ class _CompiledSchema:
         except _RefusedSchema:
             return "it is nested too deep, or there is too much of it, to be held against the schema"
         return "; ".join(_sentence(error) for error in islice(self._validator.iter_errors(value), _MAX_ERRORS))
+
+    def declared_properties(self) -> set[str]:
+        """Return the names in `properties` of the schema, and of all schemas that it applies to the same value."""
+        names: set[str] = set()
+        value: JsonObject = {}
+        stack, seen = [self._root], set()
+        while stack:
+            schema = stack.pop()
+            if id(schema) in seen:
+                continue
+            seen.add(id(schema))
+            if isinstance(given := schema.get("properties"), dict):
+                names |= given.keys()
+            applied = self._applied(schema, value)
+            stack += [inner for inner, place in applied if place is value and isinstance(inner, dict)]
+        return names
 
     def _count(self, pairs: Iterable[tuple[Any, Any]], limit: int) -> None:
         """Count what each schema does to the value beside it. Raises `_RefusedSchema`, also for more than `limit`."""

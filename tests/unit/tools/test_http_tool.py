@@ -270,6 +270,45 @@ async def test_a_query_is_added_to_the_address(server: HttpServer, outbound: Out
     assert server.asked[0].target == target
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("fixed", ["q=42", "%71=42", "a=1;q=42", "Q=42", "q", "q=42&q=43"])
+async def test_an_argument_with_a_name_of_the_address_is_not_sent(
+    server: HttpServer, outbound: Outbound, method: str, fixed: str
+) -> None:
+    server.on("/v1", reply_json({}))
+    await HttpTool(spec(server.url(f"/v1?{fixed}"), method), outbound).execute(q="43", n=1)
+    (asked,) = server.asked
+    sent = (asked.target, asked.body)
+    assert sent in {(f"/v1?{fixed}&n=1", b""), (f"/v1?{fixed}", b'{"n":1}')}
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST", "PUT", "PATCH"])
+async def test_only_declared_arguments_are_sent(server: HttpServer, outbound: Outbound, method: str) -> None:
+    parameters = {
+        "type": "object",
+        "properties": {"n": {}},
+        "allOf": [{"$ref": "#/$defs/more"}],
+        "anyOf": [{"properties": {"either": {}}}],
+        "additionalProperties": True,
+        "$defs": {"more": {"properties": {"filter": {"properties": {"tenant": {}}}}}},
+    }
+    server.on("/v1", reply_json({}))
+    tool = HttpTool(spec(server.url("/v1"), method) | {"parameters": parameters}, outbound)
+    await tool.execute(n=1, filter="x", either=2, tenant=43)
+    (asked,) = server.asked
+    sent = (asked.target, asked.body)
+    assert sent in {("/v1?n=1&filter=x&either=2", b""), ("/v1", b'{"n":1,"filter":"x","either":2}')}
+
+
+async def test_no_argument_in_the_place_of_a_name_repeats_a_fixed_one(server: HttpServer, outbound: Outbound) -> None:
+    server.on("/v1", reply_json({}))
+    tool = HttpTool(spec(server.url("/v1?tenant=42&{q}=1"), "GET", "q"), outbound)
+    await tool.execute(q="n", n=2)
+    with pytest.raises(ToolError, match="do not fit the tool's address"):
+        await tool.execute(q="tenant")
+    assert [asked.target for asked in server.asked] == ["/v1?tenant=42&n=1"]
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_server_is_told_the_id_of_the_call(server: HttpServer, outbound: Outbound, method: str) -> None:
     server.on("/v1", reply_json({}))
