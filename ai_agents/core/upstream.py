@@ -1,6 +1,6 @@
 """How many connections to providers a process has, and may have."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 DEFAULT_MAX_CONNECTIONS = 10_000
@@ -14,7 +14,8 @@ class UpstreamSlots:
     title or a summary) counts and never waits: a run may wait for that call, and would hold its own slot meanwhile.
     A run that goes on, after an approval or a takeover, does not wait either. So `used` may exceed `limit`.
 
-    `max_held` is how many admitted runs may wait, in all processes together. `is_crowded` says that some wait.
+    `max_held` is how many admitted runs may wait, in all processes together. `is_crowded` says that some wait; then
+    `on_free` is called when a slot becomes free.
     """
 
     def __init__(self, limit: int = DEFAULT_MAX_CONNECTIONS, *, max_held: int = DEFAULT_MAX_HELD_RUNS) -> None:
@@ -22,11 +23,31 @@ class UpstreamSlots:
         self.max_held = max_held
         self.used = 0
         self.is_crowded = False
+        self.on_free: Callable[[], None] = lambda: None
 
     @property
     def free(self) -> int:
         """How many slots are free."""
         return max(0, self.limit - self.used)
+
+    def take(self) -> None:
+        """Count one connection, without waiting."""
+        self.used += 1
+
+    def release(self) -> None:
+        """The connection is closed."""
+        self.used -= 1
+        if self.is_crowded and self.free:
+            self.on_free()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count one connection, without waiting."""
+        self.take()
+        try:
+            yield
+        finally:
+            self.release()
 
     @contextmanager
     def reserved(self) -> Iterator[bool]:
@@ -39,11 +60,8 @@ class UpstreamSlots:
         with self.counted():
             yield True
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count one connection, without waiting."""
-        self.used += 1
-        try:
-            yield
-        finally:
-            self.used -= 1
+    def note_waiting(self) -> None:
+        """A run waits, perhaps for a slot that has become free meanwhile."""
+        self.is_crowded = True
+        if self.free:
+            self.on_free()

@@ -144,7 +144,7 @@ class MessageAdmission:
             decide = partial(self._decide, request, _Terms(lease, has_slot))
             admitted = await self._executor.commit(decide, self._preparer)
         if admitted.is_held:
-            self._executor.note_held()
+            self._executor.slots.note_waiting()
         return admitted
 
     async def judge(

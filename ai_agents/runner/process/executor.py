@@ -179,7 +179,7 @@ class Executor:
         ended: asyncio.Future[EndedRun | None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(turn.execute(), name=f"run-{run.id}")
         running = self._running[run.id] = _RunningTurn(turn, channel, task, ended)
-        self.slots.used += 1
+        self.slots.take()
         task.add_done_callback(partial(self._on_end, running))
 
     def _on_end(self, running: _RunningTurn, task: asyncio.Task[EndedRun | None]) -> None:
@@ -196,16 +196,10 @@ class Executor:
             running.ended.set_result(result)
         running.channel.disown()
         self._bus.release(running.channel)
-        self.slots.used -= 1
         if result is not None:
-            # The next run of the thread takes over the slot.
             self.follow_up(result.follow_up, running.turn.preparer)
-        self._held.wake()
-
-    def note_held(self) -> None:
-        """A run waits for a slot."""
-        self.slots.is_crowded = True
-        self._held.wake()
+        # After the next run of the thread, which takes over the slot, has been counted.
+        self.slots.release()
 
     async def _begin_held(self, key: RunKey) -> None:
         lease = self.lease

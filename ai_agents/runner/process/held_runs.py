@@ -53,12 +53,8 @@ class HeldRuns:
 
     def open(self) -> None:
         """Begin held runs from now on, whenever a slot is free."""
+        self._slots.on_free = self._wanted.set
         self._task = asyncio.create_task(self._run(), name="ai-agents-held-runs")
-
-    def wake(self) -> None:
-        """A slot is free, or a run is held."""
-        if self._slots.is_crowded and self._slots.free:
-            self._wanted.set()
 
     async def begin_all(self) -> None:
         """Begin as many as there are slots, and note whether others wait. Raises `DatabaseUnavailable`."""
