@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from statistics import median, quantiles
 from typing import Any
 
-from bench.client import Client, request
+from bench.client import Client, Unexpected, request
 from bench.target import Target, all_of
 from bench.tools import GUARDRAILS, blocking_tools
 
@@ -17,6 +17,8 @@ _TURN = "words-50"
 _WARM_UP = 100
 _IDLE_STREAMS = (500, 1000)
 _LENGTHS = (10, 100, 1_000, 10_000, 100_000)
+# The first stream has to be open when the last one begins.
+_MANY, _MANY_PER_S, _MANY_WORDS = 3_000, 50, 120
 _PACE, _PACED_WORDS, _PACED_STREAMS = 50, 500, 200
 
 
@@ -178,6 +180,59 @@ async def paced(target: Target) -> Figures:
     }
 
 
+async def many_streams(target: Target) -> Figures:
+    """3 000 streams of one process that are all open at once, at a token a second each, begun at an even pace.
+
+    The first token of the last thousand is held against that of the first thousand.
+    """
+    model = f"words-{_MANY_WORDS}-at-1"
+    threads = await target.threads(model, _MANY)
+    provider = await Client.connect(target.upstream.port)
+    direct = (await target.ask_directly(provider, target.direct("words-1-at-1"))).first_s
+    provider.close()
+    await turns(target, count=_WARM_UP)
+    idle_bytes, all_begun, still_open = target.service.rss_bytes(), asyncio.Event(), 0
+
+    async def stream(number: int, thread_id: str) -> tuple[float, float]:
+        nonlocal still_open
+        await asyncio.sleep(number / _MANY_PER_S)
+        began = time.perf_counter()
+        client = await Client.connect(target.service.port)
+        still_open += 1
+        answer = await target.turn(client, target.message(thread_id), began=began)
+        if not all_begun.is_set():
+            raise Unexpected("a stream ended before the last one had begun")
+        still_open -= 1
+        client.close()
+        return began, answer.first_s
+
+    async def watch() -> tuple[float, float, float]:
+        """Memory, use of the core, and what other work took of it, while all are open."""
+        await asyncio.sleep(_MANY / _MANY_PER_S + 5)
+        all_begun.set()
+        assert still_open == _MANY
+        cpu_s, waited_s, began = target.service.cpu_s(), target.service.waited_s(), time.perf_counter()
+        await asyncio.sleep(10)
+        took_s = time.perf_counter() - began
+        used, denied = target.service.cpu_s() - cpu_s, target.service.waited_s() - waited_s
+        return target.service.rss_bytes() - idle_bytes, used / took_s, denied / took_s * 100
+
+    watching = asyncio.ensure_future(watch())
+    found = await all_of([stream(number, thread_id) for number, thread_id in enumerate(threads)])
+    memory, cores_used, denied = await watching
+    first, last = [s for _, s in found[:1000]], [s for _, s in found[-1000:]]
+    return {
+        "many_first_token_direct_ms": direct * 1000,
+        "many_first_token_of_first_1000_ms_p50": _p50(first),
+        "many_first_token_of_first_1000_ms_p99": _p99(first),
+        "many_first_token_of_last_1000_ms_p50": _p50(last),
+        "many_first_token_of_last_1000_ms_p99": _p99(last),
+        "many_cores_used": cores_used,
+        "many_core_denied_percent": denied,
+        "many_kb_per_stream": memory / _MANY / 1000,
+    }
+
+
 async def _ask_directly(target: Target, model: str) -> float:
     client = await Client.connect(target.upstream.port)
     answer = await target.ask_directly(client, target.direct(model))
@@ -214,6 +269,10 @@ def _p50(seconds: list[float]) -> float:
     return median(seconds) * 1000
 
 
+def _p99(seconds: list[float]) -> float:
+    return quantiles(seconds, n=100)[-1] * 1000
+
+
 def _p95(seconds: list[float]) -> float:
     return quantiles(seconds, n=20)[-1] * 1000
 
@@ -226,5 +285,6 @@ MEASURES: dict[str, Measure] = {
     "long": long_answers,
     "idle": idle_streams,
     "paced": paced,
+    "many": many_streams,
     "lengths": lengths,
 }
