@@ -25,6 +25,7 @@ from ai_agents.providers.single_calls import one_call_at_a_time
 from ai_agents.providers.tool_schemas import tools_without_form
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, ReadResponse
 from ai_agents.providers.wire_format import WireFormat
+from ai_agents.providers.without_tools import without_tools
 
 DEFAULT_TIMEOUT_S = 60.0
 LIST_TIMEOUT_S = 30.0
@@ -266,9 +267,11 @@ def _is_known(remedy: Quirks, taught: Quirks) -> bool:
 
 
 def _for(endpoint: Endpoint, request: ModelRequest) -> ModelRequest:
-    if endpoint.quirks.parallel_calls is not False:
-        return request
-    return replace(request, messages=one_call_at_a_time(request.messages))
+    if endpoint.quirks.tools is False:
+        return without_tools(request)
+    if endpoint.quirks.parallel_calls is False:
+        return replace(request, messages=one_call_at_a_time(request.messages))
+    return request
 
 
 def _timeout_s(request: ModelRequest) -> float:

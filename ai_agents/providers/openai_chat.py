@@ -48,6 +48,7 @@ from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.schemas import SCHEMA_NAME, is_strict, schema_instruction
 from ai_agents.providers.tool_schemas import with_tool_forms
 from ai_agents.providers.wire_format import Remedy, WireFormat, drop, names_parameter
+from ai_agents.providers.without_tools import refuses_roles
 
 _MAX_STOP_SEQUENCES = 4
 _REASONING_CONTENT = REASONING_TEXTS[0]
@@ -107,6 +108,8 @@ class OpenAIChat(WireFormat):
         said = error.upstream["message"] if error.upstream else ""
         if isinstance(error, ContextExceeded):
             return None
+        if refuses_roles(said) and any(message["role"] == "tool" for message in payload["messages"]):
+            return Quirks(tools=False)
         if not isinstance(error, ProviderRejected):
             return super().remedy(error, payload)
         if (found := _reasoning_remedy(error, said, payload)) is not None:

@@ -165,6 +165,24 @@ async def test_a_server_that_refuses_both_limits_is_asked_twice(fake: FakeProvid
     assert len(fake.requests) == 2
 
 
+async def test_a_template_without_tools_is_told_of_calls_in_words(fake: FakeProviderServer, connect: Connect) -> None:
+    fake.script(NAME, [refusal("Conversation roles must alternate user/assistant/user/assistant/..."), say("Yes")])
+    provider = connect(NAME)
+    assert isinstance(provider, OpenAIProvider)
+    request = ask(NAME, *HISTORY, model=MODEL, tools=(CALCULATOR,))
+
+    assert (await provider.complete(request)).text == "Yes"
+
+    payload = fake.requests[1].json
+    assert "tools" not in payload
+    assert [(message["role"], message["content"]) for message in payload["messages"]] == [
+        ("user", "Hello!"),
+        ("assistant", "(Call of calculator: {})"),
+        ("user", "(Result of calculator: 42)"),
+    ]
+    assert [notice["code"] for notice in provider.left_out(request)] == ["tool_left_out"]
+
+
 EVERYTHING: dict[str, Any] = {
     "max_tokens": 9,
     "temperature": 0.5,
