@@ -56,7 +56,7 @@ _OLLAMA_OPTIONS = {"num_ctx", "num_predict", "temperature", "top_p", "stop"}
 _OPENAI_NO_REASONING_TOOLS = re.compile(r"gpt-5\.[2-9](?!\S*chat)|gpt-[6-9](?!\S*chat)")
 # https://api-docs.deepseek.com/guides/thinking_mode: "must be passed back", else 400.
 _KEEPS_REASONING = re.compile(r"deepseek-")
-# Compatible servers take back the reasoning in the field in which they gave it, OpenRouter and LiteLLM its signed parts,
+# Compatible servers take back the reasoning in the field in which they gave it, OpenRouter and LiteLLM signed parts,
 # Gemini's its signature: https://console.groq.com/docs/reasoning, https://docs.litellm.ai/docs/reasoning_content,
 # https://openrouter.ai/docs/guides/best-practices/reasoning-tokens.
 _REASONING_FIELDS = {"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "extra_content"}
