@@ -1,6 +1,5 @@
 """What compatible servers send in other places and forms than OpenAI: reasoning, usage, errors, whole bodies."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -295,34 +294,6 @@ async def test_a_refused_call_of_no_tool_is_asked_for_again(
     response = await connect(NAME, max_retries=1).complete(ask(NAME, tools=(CALCULATOR,)))
 
     assert response.text == "Yes"
-
-
-# Connections.
-
-
-async def test_a_server_that_closes_each_connection_without_a_word_is_asked_again_at_once(connect: Connect) -> None:
-    """As llama.cpp's does after each stream."""
-    body = b"".join(f"data: {chunk}\n\n".encode() for chunk in (YES, STOP)) + b"data: [DONE]\n\n"
-    asked = 0
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        await reader.readexactly(length)
-        asked += 1
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-        writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        provider = connect(NAME, base_url=f"http://127.0.0.1:{port}/v1")
-        said = [(await provider.complete(ask(NAME))).text for _ in range(20)]
-
-    assert (said, asked) == (["Yes"] * 20, 20)
 
 
 # Any other shape.
