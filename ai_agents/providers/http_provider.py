@@ -225,7 +225,7 @@ class HTTPProvider(Provider):
         post = partial(transport.post, wire.path(request), timeout_s=_timeout_s(request))
         while True:
             known = self.endpoint(request.model)
-            endpoint = Endpoint(known.provider, known.quirks.merged(taught))
+            endpoint = replace(known, quirks=known.quirks.merged(taught))
             payload = wire.to_wire(_for(endpoint, request), endpoint)
             try:
                 response = await post(payload, headers=wire.headers_to_wire(payload))

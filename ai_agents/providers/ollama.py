@@ -1,12 +1,15 @@
 """Ollama over its own chat API, which tells more than the OpenAI-compatible one."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
+from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.http_provider import LIST_TIMEOUT_S, HTTPProvider
 from ai_agents.providers.listing import ListedModel, ollama_models
-from ai_agents.providers.ollama_chat import NAME, OllamaChat, ollama_files
+from ai_agents.providers.ollama_chat import NAME, OllamaChat
+from ai_agents.providers.ollama_models import OllamaEndpoint, OllamaModels, most_context, ollama_files
 from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.transport import ProviderTransport, plain_transport
 from ai_agents.providers.wire_format import WireFormat
@@ -44,10 +47,31 @@ class OllamaProvider(HTTPProvider):
             quirks=quirks,
             max_retries=max_retries,
         )
+        self._num_ctx = num_ctx
         self._chat = OllamaChat(num_ctx)
+        host = urlsplit(base_url_from(base_url)).hostname or ""
+        self._models = OllamaModels(in_cloud=host == "ollama.com" or host.endswith(".ollama.com"))
 
     def capabilities(self, model: str) -> Capabilities:
-        return Capabilities(files=ollama_files(model))
+        endpoint = self.endpoint(model)
+        return Capabilities(
+            files=ollama_files(model, endpoint.quirks), context_window=self._num_ctx or most_context(endpoint)
+        )
+
+    def endpoint(self, model: str) -> OllamaEndpoint:
+        """The server and what it told of the model. What was given wins over that, and that over what was learned."""
+        facts = self._models.get(model)
+        quirks = self.learned.get(model).merged(facts.quirks()).merged(self.quirks)
+        return OllamaEndpoint(self.name, quirks, facts)
+
+    async def prepare_model(self, model: str) -> None:
+        """Ask the server what the model takes, unless it told so within the last hour. Takes at most 3 seconds."""
+        if self._models.is_fresh(model):
+            return
+        try:
+            await self._models.ask(await self._ready_transport(), model)
+        except ProviderError:
+            return  # there is no way to ask; a request fails with the reason
 
     def _build(self) -> ProviderTransport:
         key = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}

@@ -17,10 +17,9 @@ from ai_agents.core.exceptions import ProviderError, ProviderRejected
 from ai_agents.core.types import JsonObject, ModelRequest, StopReason, ToolCallPart, Usage
 from ai_agents.providers.assembly import raw_arguments
 from ai_agents.providers.errors import error_from_wire, truncated
-from ai_agents.providers.lines import clean_json
 from ai_agents.providers.openai_items import Form, OutputItem, OutputItems, part_text, same_arguments
 from ai_agents.providers.quirks import Endpoint
-from ai_agents.providers.reading import as_count, as_object, as_objects, as_text
+from ai_agents.providers.reading import as_count, as_object, as_objects, as_text, storable
 from ai_agents.providers.response_parser import ResponseParser
 
 _DELTAS: Mapping[str, Form] = {
@@ -192,7 +191,8 @@ class OpenAIResponsesParser(ResponseParser):
             self.writer.open("reasoning")
             self._open_item = item
         kept = {name: value for name, value in told.items() if name != "status" and value not in (None, [], "")}
-        self.writer.close(origin=self.origin(item=clean_json({"type": "reasoning", "summary": []} | kept)))
+        whole = storable({"type": "reasoning", "summary": []} | kept)
+        self.writer.close(origin=None if whole is None else self.origin(item=whole))
 
     def _end_call(self, call: OutputItem, told: JsonObject, *, cut: bool = False) -> None:
         """Write a call of which everything that is told agrees. Raises `ProviderTruncated` where it does not."""

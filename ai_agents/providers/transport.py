@@ -148,10 +148,22 @@ class ProviderTransport:
 
     async def get_json(self, path: str, *, timeout_s: float) -> Any:
         """The JSON of a short answer. Raises `ProviderError`."""
+        return await self._request_json("GET", path, None, timeout_s=timeout_s)
+
+    async def post_json(self, path: str, payload: JsonObject, *, timeout_s: float) -> Any:
+        """The JSON of a short answer to this payload. Raises `ProviderError`."""
+        return await self._request_json("POST", path, encode_body(payload), timeout_s=timeout_s)
+
+    async def _request_json(self, method: str, path: str, content: bytes | None, *, timeout_s: float) -> Any:
         import httpx2
 
-        extensions = {"timeout": limits(timeout_s).as_dict()}
-        request = httpx2.Request("GET", _url(self.base_url + path), headers=self._headers, extensions=extensions)
+        request = httpx2.Request(
+            method,
+            _url(self.base_url + path),
+            headers=self._headers,
+            content=content,
+            extensions={"timeout": limits(timeout_s).as_dict()},
+        )
         response = await self._send(request, timeout_s=timeout_s)
         body = b""
         try:

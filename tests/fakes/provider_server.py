@@ -74,6 +74,9 @@ class FakeProviderServer:
         # The answers to GET, by path with its query, and the paths that were asked for.
         self.listed: dict[str, Any] = {}
         self.listings: list[str] = []
+        # What Ollama tells of its models, by model, and the models that were asked about.
+        self.shown: dict[str, Any] = {}
+        self.shows: list[str] = []
         self.connections = 0
         self.strict = strict
         self.server = server
@@ -209,11 +212,25 @@ class Connection(asyncio.Protocol):
         if found is None:
             self._refuse("openai", 404, "not_found_error", f"there is no {path}")
             return
+        self._give(found)
+
+    def _show(self, model: str) -> None:
+        self._server.shows.append(model)
+        found = self._server.shown.get(model)
+        if found is None:
+            self._refuse("ollama", 404, "not_found_error", f"model {model!r} not found")
+            return
+        self._give(found)
+
+    def _give(self, found: Any) -> None:
         head = _head(200, {"content-type": "application/json"})
         self._transport.write(head + _chunk(orjson.dumps(found)) + _LAST_CHUNK)
 
     def _respond(self, path: str, headers: dict[str, str], body: bytes) -> None:
         provider, model = _addressed(path)
+        if path == "/api/show":
+            self._show(orjson.loads(body)["model"])
+            return
         if provider is None:
             self._refuse("openai", 404, "not_found_error", f"there is no {path}")
             return

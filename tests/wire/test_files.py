@@ -11,8 +11,9 @@ import pytest
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, TextPart
 from ai_agents.providers.anthropic_models import anthropic_files
 from ai_agents.providers.files import ANY_FILES, NO_FILES, PDF
-from ai_agents.providers.ollama_chat import ollama_files
+from ai_agents.providers.ollama_models import ollama_files
 from ai_agents.providers.openai_models import openai_files
+from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.registry import built_in_capabilities, get_provider
 from tests.fakes import samples
 from tests.fakes.answers import say
@@ -192,4 +193,4 @@ def test_a_provider_that_is_not_built_in_has_no_file_rules() -> None:
     assert built_in_capabilities("echo", "echo").files == ANY_FILES
     assert anthropic_files("claude-opus-5-5").max_images == 20
     assert openai_files("gpt-4o").max_images == 100
-    assert "image/gif" not in ollama_files("llava").media_types
+    assert "image/gif" not in ollama_files("llava", Quirks()).media_types
