@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyQuery
 from fastapi.security.base import SecurityBase
 
@@ -19,9 +20,11 @@ from ai_agents.store.revocations import key_subject, role_subject
 from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.errors import RateLimited, Unauthorized
+from app.event_streams import MEDIA_TYPE
 from app.middleware import USER_ID
+from app.replays import REFUSAL, may_be_repeated
+from app.responses import JSON
 from app.services.identity import Principal, see_thread
-from app.services.repeats import is_repeated
 
 # Requests are counted per user over this time.
 _WINDOW_S = 60.0
@@ -131,19 +134,24 @@ class ApiKey(SecurityBase):
         found = await authenticate(request.app.state.container, token.strip())
         if found is None:
             raise Unauthorized("This API key is not known here, or has expired.")
-        await _count_request(request, found)
+        _count_request(request, found)
         return found
 
 
-async def _count_request(request: Request, user: Principal) -> None:
-    """Name the user in the access log and count the request. Raises `RateLimited`, except for a repeated one."""
+def _count_request(request: Request, user: Principal) -> None:
+    """Name the user in the access log and count the request.
+
+    Raises `RateLimited`, except for a request that may be a repeated one. That is found out with its body; until then
+    it counts as a repetition, of which there are as many in a minute.
+    """
     request.scope[USER_ID] = user.user_id
     try:
         request.app.state.rates.check(user)
-    except RateLimited:
-        key = request.headers.get("idempotency-key")
-        if key is None or not await is_repeated(request.app.state.container, user, key):
+    except RateLimited as refusal:
+        if not may_be_repeated(request):
             raise
+        request.app.state.repeat_rates.check(user)
+        request.scope[REFUSAL] = refusal
 
 
 authenticated = ApiKey()
@@ -215,12 +223,22 @@ async def thread_reader(
         user = await authenticate_ticket(container, ticket, thread_id)
         if user is None:
             raise Unauthorized("This ticket has expired, or is for another thread.")
-        await _count_request(request, user)
+        _count_request(request, user)
         if user.ask_at is not None and user.ask_at <= time.time():
             # Extended only now: a request over the limit writes nothing.
             user = await use_ticket(container, ticket, thread_id) or user
     thread = await see_thread(container, user, thread_id)
     return ThreadReader(user, thread, ThreadRight(container, user, thread_id, by_ticket=by_ticket))
+
+
+def opens_stream_by_ticket(request: Request) -> bool:
+    """Whether this request would open a stream by a ticket, as an EventSource does."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute) or "ticket" not in request.query_params or "authorization" in request.headers:
+        return False
+    accept = request.headers.get("accept", "").lower()
+    takes_tickets = any(each.call is thread_reader for each in route.dependant.dependencies)
+    return takes_tickets and (MEDIA_TYPE in accept or JSON not in accept)
 
 
 ReadsThread = Annotated[ThreadReader, Depends(thread_reader)]

@@ -24,9 +24,10 @@ from app.authentication import AppContainer, User
 from app.container import Container
 from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
 from app.problems import validation_errors
+from app.replays import IdempotencyKey, sent_key
 from app.responses import JSON
 from app.services.identity import PageArguments, Principal, VisibleAgent, see_agent, see_thread
-from app.services.repeats import AnswerT, create_once
+from app.services.repeats import AnswerT, MaySee, SentKey, create_once, find_first
 from app.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -60,15 +61,6 @@ async def page_arguments(
 Paging = Annotated[PageArguments, Depends(page_arguments)]
 
 
-async def idempotency_key(
-    key: Annotated[
-        str | None, Header(alias="Idempotency-Key", description="Makes a repeated request answer as the first one did.")
-    ] = None,
-) -> str | None:
-    """The idempotency key of the request. Raises `InvalidIdempotencyKey`."""
-    return None if key is None else idempotency.checked_key(key)
-
-
 async def if_match(
     tags: Annotated[str | None, Header(alias="If-Match", description="Refuse (412) unless this is the ETag.")] = None,
 ) -> frozenset[int] | None:
@@ -93,9 +85,6 @@ async def last_event_id(
     return event_id or None
 
 
-IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
-
-
 @dataclass(frozen=True, slots=True)
 class OnceOnly:
     """Creates what a request asks for; with an idempotency key, a request that is repeated creates nothing new."""
@@ -105,10 +94,18 @@ class OnceOnly:
     container: Container
     key: str | None
 
-    async def create(self, create: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The result of `create`, or its first result, see `create_once`."""
-        sent = fingerprint(self.request) if self.key else ""
-        return await create_once(self.container, self.user, create, key=self.key, fingerprint=sent)
+    @property
+    def sent(self) -> SentKey | None:
+        """The key, with the fingerprint of the body, which must have been read."""
+        return sent_key(self.request, self.key, fingerprint(self.request) if self.key else "")
+
+    async def find_first(self, may_see: MaySee[AnswerT]) -> AnswerT | None:
+        """What this very request was answered first, if it is a repeated one: see `repeats.find_first`."""
+        return await find_first(self.container, self.user, sent=self.sent, may_see=may_see)
+
+    async def create(self, create: Callable[[], Awaitable[AnswerT]], *, may_see: MaySee[AnswerT]) -> AnswerT:
+        """The result of `create`, or its first result, see `repeats.create_once`."""
+        return await create_once(self.container, self.user, create, sent=self.sent, may_see=may_see)
 
 
 async def once_only(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> OnceOnly:

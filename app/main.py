@@ -14,7 +14,7 @@ from starlette.routing import Match
 
 from ai_agents.core.exceptions import AIAgentsError
 from app import console, openapi
-from app.authentication import RequestRates
+from app.authentication import RequestRates, opens_stream_by_ticket
 from app.container import Container, open_container
 from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
@@ -50,6 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.streams = OpenStreams(per_user=settings.max_streams_per_user)
     app.state.rates = RequestRates(settings.max_requests_per_minute)
+    app.state.repeat_rates = RequestRates(settings.max_requests_per_minute)
     app.state.draining = None
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)
@@ -111,7 +112,7 @@ async def _drain(app: FastAPI) -> None:
 async def _on_framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AIAgentsError)  # noqa: S101  # registered for these
     response = problem_of(error, request_id=request.scope[REQUEST_ID])
-    if response.status_code in (429, 503) and "ticket" in request.query_params:
+    if response.status_code in (429, 503) and opens_stream_by_ticket(request):
         # Any status but 200 ends an EventSource for ever, so it gets a stream that says when to retry.
         return come_back_later()
     return response

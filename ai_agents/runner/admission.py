@@ -159,10 +159,11 @@ class MessageAdmission:
         """Decide, and store the message and its run."""
         # The number of the run's first log row. Reserving it locks the thread.
         seq = thread_log.reserve(connection, request.thread_id, 1)
+        # Before a repeated request is answered: its run is shown only to those who may see it now.
+        found = _visible_thread(connection, request)
         if (earlier := _find_replayed(connection, request)) is not None:
             thread_log.give_back(connection, request.thread_id, 1)
             return earlier
-        found = _visible_thread(connection, request)
         placed = _placed_parts(request)
         if files := any(isinstance(part, FilePart) for part, _ in placed):
             request = replace(request, parts=attach(connection, request.user_id, placed, is_admin=request.is_admin))

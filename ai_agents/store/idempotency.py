@@ -60,19 +60,19 @@ def fingerprint(method: str, path: str, body: bytes) -> str:
     return digest.hexdigest()
 
 
-def find(connection: Connection, user_id: str, key: str, fingerprint: str) -> Remembered | None:
-    """What this request led to earlier; None if the key is new. Raises `IdempotencyKeyReused`."""
-    row = connection.execute(_FIND, {"user_id": user_id, "key": key, "oldest": _oldest()}).one_or_none()
+def find(
+    connection: Connection, user_id: str, key: str, fingerprint: str, *, oldest: str | None = None
+) -> Remembered | None:
+    """What this request led to earlier; None if the key is new, or older than `oldest` (by default, 24 hours).
+
+    Raises `IdempotencyKeyReused`.
+    """
+    row = connection.execute(_FIND, {"user_id": user_id, "key": key, "oldest": oldest or _oldest()}).one_or_none()
     if row is None:
         return None
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     return Remembered(row.run_id, row.answer)
-
-
-def exists(connection: Connection, user_id: str, key: str) -> bool:
-    """Whether the user has used this key for any request."""
-    return connection.scalar(_FIND, {"user_id": user_id, "key": key, "oldest": _oldest()}) is not None
 
 
 def remember(
@@ -89,6 +89,7 @@ def remember(
     Returns None, or what the same request led to if that was first. Raises `IdempotencyKeyReused`. In these two cases
     the caller undoes what it did.
     """
+    oldest = _oldest()
     values = {
         "user_id": user_id,
         "key": key,
@@ -96,11 +97,12 @@ def remember(
         "run_id": run_id,
         "answer": answer,
         "created_at": utc_now(),
-        "oldest": _oldest(),
+        "oldest": oldest,
     }
     if connection.execute(_REMEMBER[connection.dialect.name], values).rowcount == 1:
         return None
-    return find(connection, user_id, key, fingerprint)
+    # With the same limit: the key must not expire between the two statements.
+    return find(connection, user_id, key, fingerprint, oldest=oldest)
 
 
 def sweep(connection: Connection, older_than: str | None = None) -> int:

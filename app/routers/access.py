@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from ai_agents.core.rows import Role
 from ai_agents.core.types import ResourceType
 from app.authentication import AppContainer, User
 from app.dependencies import Once, Paging, json_body
@@ -29,7 +30,11 @@ async def assign_role(
     user: User, container: AppContainer, once: Once, body: Annotated[CreateRole, json_body(CreateRole)]
 ) -> Response:
     """Give a user a role on an agent, a thread or a provider. It replaces the role that they have there."""
-    role = await once.create(lambda: access.assign_role(container, user, body))
+
+    async def may_see(role: Role) -> None:
+        await access.require_to_see(container, user, role)
+
+    role = await once.create(lambda: access.assign_role(container, user, body), may_see=may_see)
     await access.refresh_providers(container, body.resource_type)
     return created(role, f"/roles?resource_type={role['resource_type']}&resource_id={role['resource_id']}")
 

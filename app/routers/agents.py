@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from ai_agents.core.rows import Agent
 from app.authentication import AppContainer, User
 from app.dependencies import IfMatch, OnAgent, Once, Paging, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
@@ -21,13 +22,17 @@ router = APIRouter(tags=["agents"])
     status_code=201,
     response_model=AgentRead,
     response_description="The new agent.",
-    responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE)},
+    responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "not_found")},
 )
 async def create_agent(
     user: User, container: AppContainer, once: Once, body: Annotated[CreateAgent, json_body(CreateAgent)]
 ) -> Response:
     """Create an agent. The user owns it."""
-    agent = await once.create(lambda: agents.create_agent(container, user, body))
+
+    async def may_see(agent: Agent) -> None:
+        await agents.require_to_read(container, user, agent["id"])
+
+    agent = await once.create(lambda: agents.create_agent(container, user, body), may_see=may_see)
     return created(agent, f"/agents/{agent['id']}", etag(agent["version"]))
 
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from app.authentication import AppContainer, User
-from app.dependencies import IdempotencyKey, fingerprint, json_body
+from app.dependencies import Once, json_body
 from app.openapi import BODY, ONCE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
 from app.schemas.answers import ToolPage
@@ -30,14 +30,13 @@ async def list_tools(user: User, container: AppContainer) -> Response:
     responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "forbidden", "conflict")},
 )
 async def create_tool(
-    request: Request,
     user: User,
     container: AppContainer,
-    key: IdempotencyKey,
+    once: Once,
     body: Annotated[CreateTool, json_body(CreateTool)],
 ) -> Response:
     """Create a tool that makes an HTTP request, or add an MCP server and approve its tools. For admins."""
-    made = await catalogue.create_tool(container, user, body, key=key, fingerprint=fingerprint(request) if key else "")
+    made = await catalogue.create_tool(container, user, body, sent=once.sent)
     return created(made, f"/tools/{body.root.name}")
 
 

@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
 from app.authentication import AppContainer, User
-from app.dependencies import IdempotencyKey
 from app.openapi import BODY, ONCE, UPLOAD, USER, failures, headers, request_body
+from app.replays import IdempotencyKey, sent_key
 from app.responses import Download, JsonResponse, created, no_content
 from app.schemas.answers import FileRead
 from app.services import files
@@ -23,7 +23,7 @@ _CONTENT = {
     status_code=201,
     response_model=FileRead,
     response_description="The new file.",
-    responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "overloaded")},
+    responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "not_found", "overloaded")},
     openapi_extra=request_body(MEDIA_TYPE, UPLOAD),
 )
 async def create_file(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> Response:
@@ -32,7 +32,8 @@ async def create_file(request: Request, user: User, container: AppContainer, key
     The service finds its type from its content. Messages refer to it by its id.
     """
     async with read_upload(request) as upload:
-        file = await files.create_file(container, user, upload, key=key, fingerprint=fingerprint(request, upload))
+        sent = sent_key(request, key, fingerprint(request, upload) if key else "")
+        file = await files.create_file(container, user, upload, sent=sent)
     return created(file, f"/files/{file['id']}")
 
 

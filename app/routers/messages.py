@@ -9,15 +9,17 @@ from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Message, Run
 from app.authentication import AppContainer, ThreadRight, User
-from app.dependencies import IdempotencyKey, OnThread, Paging, fingerprint, read_model
+from app.dependencies import OnThread, Paging, fingerprint, read_model
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
 from app.openapi import BODY, EVENTS, ONCE, PAGE, REF, USER, failures, headers, request_body
 from app.problems import problem_of_run
+from app.replays import IdempotencyKey, sent_key
 from app.responses import JSON, JsonResponse
 from app.schemas.answers import MessagePage, MessageRead, RunRead
 from app.schemas.threads import CreateMessage
 from app.services import messages
+from app.services.repeats import require_repeated
 
 router = APIRouter(tags=["messages"])
 AnswerForm = Literal["json", "events", "async"]
@@ -67,6 +69,8 @@ async def create_message(
     try:
         body = await read_model(request, CreateMessage)
         form = _form(request, body, prefer)
+        sent = sent_key(request, key, fingerprint(request, without="stream") if key else "")
+        await require_repeated(container, user, sent)
         streams: OpenStreams = request.app.state.streams
         if form == "events":
             streams.check(user)
@@ -75,8 +79,7 @@ async def create_message(
             user,
             thread_id,
             body,
-            key=key,
-            fingerprint=fingerprint(request, without="stream") if key else "",
+            sent=sent,
             follow=form == "events",
             right=right,
         )

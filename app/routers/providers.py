@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from ai_agents.providers.registry import ProviderStatus
 from ai_agents.providers.specs import MAX_MODEL
 from app.authentication import AppContainer, User
-from app.dependencies import IdempotencyKey, IfMatch, fingerprint, json_body
+from app.dependencies import IfMatch, Once, json_body
 from app.openapi import BODY, ONCE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.providers import (
@@ -55,15 +55,13 @@ async def list_providers(user: User, container: AppContainer) -> Response:
     responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "forbidden", "conflict")},
 )
 async def create_provider(
-    request: Request,
     user: User,
     container: AppContainer,
-    key: IdempotencyKey,
+    once: Once,
     body: Annotated[CreateProvider, json_body(CreateProvider)],
 ) -> Response:
     """Make a provider: a server by a name of your own. Every user may use it until you remove that role. For admins."""
-    sent = fingerprint(request) if key else ""
-    made = await providers.create_provider(container, user, body, key=key, fingerprint=sent)
+    made = await providers.create_provider(container, user, body, sent=once.sent)
     return created(made, f"/providers/{body.name}", etag(made["version"]))
 
 

@@ -13,6 +13,7 @@ from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.answers import ContextRead, ThreadPage, ThreadRead
 from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads
+from app.services.identity import see_thread
 
 router = APIRouter(tags=["threads"])
 _FIRST_VERSION = 1
@@ -29,8 +30,14 @@ async def create_thread(
     user: User, container: AppContainer, once: Once, body: Annotated[CreateThread, json_body(CreateThread)]
 ) -> Response:
     """Start a conversation with an agent."""
-    judged = await threads.judge_thread(container, user, body, key=once.key)
-    thread = await once.create(lambda: threads.create_thread(container, user, judged))
+
+    async def may_see(thread: Thread) -> None:
+        await see_thread(container, user, thread["id"])
+
+    thread = await once.find_first(may_see)
+    if thread is None:
+        judged = await threads.judge_thread(container, user, body)
+        thread = await once.create(lambda: threads.create_thread(container, user, judged), may_see=may_see)
     return _created(thread)
 
 
@@ -103,7 +110,11 @@ async def fork_thread(
     body: Annotated[ForkThread, json_body(ForkThread)],
 ) -> Response:
     """Create a thread with this thread's history up to a message."""
-    forked = await once.create(lambda: threads.fork_thread(container, user, thread, body.message_id))
+
+    async def may_see(forked: Thread) -> None:
+        await see_thread(container, user, forked["id"])
+
+    forked = await once.create(lambda: threads.fork_thread(container, user, thread, body.message_id), may_see=may_see)
     return _created(forked)
 
 

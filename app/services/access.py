@@ -72,6 +72,14 @@ async def remove_role(container: Container, user: Principal, role_id: str) -> No
     await refresh_providers(container, role["resource_type"])
 
 
+async def require_to_see(container: Container, user: Principal, role: Role) -> None:
+    """Raises `RoleNotFound` for a user who may not see the roles on the resource."""
+    try:
+        await _require_owner(container, user, role["resource_type"], role["resource_id"])
+    except (NotFound, PermissionDenied):
+        raise RoleNotFound from None
+
+
 async def _require_owner(container: Container, user: Principal, resource_type: str, resource_id: str) -> None:
     """Raises `PermissionDenied` for a user who may not see and assign the roles; on a provider, for all but admins.
 

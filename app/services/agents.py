@@ -6,7 +6,7 @@ from typing import Any, cast
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import AgentAction, may_on_agent
-from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
+from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied
 from ai_agents.core.rows import Agent, AgentChanges, Page
 from ai_agents.core.types import Loc
 from ai_agents.guardrails.registry import build_guardrails
@@ -26,6 +26,14 @@ async def create_agent(container: Container, user: Principal, body: CreateAgent)
     await _check_guardrails(body)
     await _check_tools(container, body)
     return await container.agents.create(**_fields(body), owner_id=user.user_id)
+
+
+async def require_to_read(container: Container, user: Principal, agent_id: str) -> None:
+    """Raises `AgentNotFound` for a user who may not read all of the agent."""
+    try:
+        await container.auth.agent_access(user.user_id, agent_id, "read", is_admin=user.is_admin)
+    except PermissionDenied:
+        raise AgentNotFound from None
 
 
 async def list_agents(container: Container, user: Principal, page: PageArguments) -> Page[Agent]:

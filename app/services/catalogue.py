@@ -22,7 +22,7 @@ from ai_agents.tools.toolbox import ListedTool, list_row
 from app.container import Container
 from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, CreateTool
 from app.services.identity import Principal, require_admin
-from app.services.repeats import create_once, is_repeated
+from app.services.repeats import SentKey, create_once, find_first, for_admins
 
 _ADMIN_FIELDS = ("url", "digest", "offered", "reason")
 _ADMINS_ONLY = "Only an admin makes, approves and deletes tools."
@@ -34,22 +34,23 @@ async def list_tools(container: Container, user: Principal) -> JsonObject:
     return _page([tool for tool in listed if user.is_admin or tool.status == "on"], is_admin=user.is_admin)
 
 
-async def create_tool(
-    container: Container, user: Principal, body: CreateTool, *, key: str | None, fingerprint: str
-) -> JsonObject:
+async def create_tool(container: Container, user: Principal, body: CreateTool, *, sent: SentKey | None) -> JsonObject:
     """A new tool, or a server's tools. Raises `PermissionDenied`, `InvalidRequest`, `Conflict`."""
     require_admin(user, _ADMINS_ONLY)
+    # Found before the server is asked.
+    first = await find_first(container, user, sent=sent, may_see=for_admins)
+    if first is not None:
+        return dict(first)
     made = body.root
     spec = made.model_dump(exclude={"headers", "type"})
     await _check_spec(container, made, spec)
     if container.tools.registry.find(made.name) is not None:
         raise Conflict("There is a tool of this name.")
     sealed = container.tools.sealer.seal(made.headers) if made.headers else None
-    # Ask the server before the transaction begins, and only for a request that is not repeated.
-    is_new = key is None or not await is_repeated(container, user, key)
+    # Ask the server before the transaction begins.
     offered = None
     if isinstance(made, CreateMcpServer):
-        offered = await _list_offered(container.tools.server(made.name, made.url, sealed)) if is_new else None
+        offered = await _list_offered(container.tools.server(made.name, made.url, sealed))
 
     async def create() -> JsonObject:
         row = await container.conn.database.write(
@@ -59,7 +60,7 @@ async def create_tool(
         )
         return _page(list_row(row), is_admin=True)
 
-    return await create_once(container, user, create, key=key, fingerprint=fingerprint)
+    return await create_once(container, user, create, sent=sent, may_see=for_admins)
 
 
 async def approve_tools(container: Container, user: Principal, name: str, body: ApproveTools) -> JsonObject:

@@ -11,7 +11,7 @@ from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.store.files import to_public
 from app.container import Container
 from app.services.identity import Principal, check_id
-from app.services.repeats import create_once
+from app.services.repeats import SentKey, create_once, require_repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,18 @@ class Upload:
     declared: str | None
 
 
-async def create_file(
-    container: Container, user: Principal, upload: Upload, *, key: str | None, fingerprint: str
-) -> File:
+async def create_file(container: Container, user: Principal, upload: Upload, *, sent: SentKey | None) -> File:
     """Store a file of the user's. Raises `UnsupportedFile`, `InvalidRequest`, `IdempotencyKeyReused`."""
+    await require_repeated(container, user, sent)
     attachments = container.attachments
     inspected = await attachments.inspect(upload.staged, upload.filename, declared=upload.declared)
     await attachments.keep(inspected)
+
+    async def may_see(file: File) -> None:
+        await get_file(container, user, file["id"])
+
     file = await create_once(
-        container, user, lambda: attachments.record(user.user_id, inspected), key=key, fingerprint=fingerprint
+        container, user, lambda: attachments.record(user.user_id, inspected), sent=sent, may_see=may_see
     )
     await attachments.keep(inspected)
     return file

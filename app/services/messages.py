@@ -12,6 +12,7 @@ from app.container import Container
 from app.schemas.common import to_parts
 from app.schemas.threads import CreateMessage
 from app.services.identity import PageArguments, Principal, check_id
+from app.services.repeats import SentKey
 
 
 async def start_run(
@@ -20,8 +21,7 @@ async def start_run(
     thread_id: str,
     body: CreateMessage,
     *,
-    key: str | None,
-    fingerprint: str,
+    sent: SentKey | None,
     follow: bool,
     right: ReadRight,
 ) -> Started:
@@ -33,8 +33,8 @@ async def start_run(
         attachments=body.attachments,
         metadata=body.metadata,
         on_busy=body.on_busy,
-        idempotency_key=key,
-        fingerprint=fingerprint,
+        idempotency_key=None if sent is None else sent.key,
+        fingerprint="" if sent is None else sent.fingerprint,
         is_admin=user.is_admin,
         follow=follow,
         right=right,

@@ -20,7 +20,7 @@ from ai_agents.store.sealing import SealBroken
 from app.container import Container
 from app.schemas.providers import CreateProvider, UpdateProvider
 from app.services.identity import Principal, check_version, require_admin
-from app.services.repeats import create_once
+from app.services.repeats import SentKey, create_once, for_admins
 
 _ADMINS_ONLY = "Only an admin sees a provider whole, makes, checks, changes and deletes it."
 _CHECK_TIMEOUT_S = 30.0
@@ -59,7 +59,7 @@ async def get_provider(container: Container, user: Principal, provider: Provider
 
 
 async def create_provider(
-    container: Container, user: Principal, body: CreateProvider, *, key: str | None, fingerprint: str
+    container: Container, user: Principal, body: CreateProvider, *, sent: SentKey | None
 ) -> JsonObject:
     """A new provider, which every user may use. Raises `PermissionDenied`, `InvalidRequest`, `Conflict`."""
     require_admin(user, _ADMINS_ONLY)
@@ -86,7 +86,7 @@ async def create_provider(
         made = parse_spec(given, version=(now, 1))
         return _to_dict(container, container.providers.describe(made), is_admin=True)
 
-    made = await create_once(container, user, create, key=key, fingerprint=fingerprint)
+    made = await create_once(container, user, create, sent=sent, may_see=for_admins)
     await container.stored_providers.refresh()
     return made
 

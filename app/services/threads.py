@@ -22,7 +22,6 @@ from app.schemas.common import from_parts, to_parts
 from app.schemas.threads import CreateThread, InitialMessage, UpdateThread
 from app.services.files import known_files
 from app.services.identity import PageArguments, Principal, check_id, check_version
-from app.services.repeats import is_repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,12 @@ class JudgedThread:
     findings: tuple[Finding, ...] = ()
 
 
-async def judge_thread(container: Container, user: Principal, body: CreateThread, *, key: str | None) -> JudgedThread:
+async def judge_thread(container: Container, user: Principal, body: CreateThread) -> JudgedThread:
     """The initial messages and the summary after the agent's guardrails.
 
-    A repeated request is not judged again. Raises `GuardrailBlocked`, `InvalidRequest`, `AgentNotFound`.
+    Raises `GuardrailBlocked`, `InvalidRequest`, `AgentNotFound`.
     """
-    if not (body.messages or body.summary) or (key is not None and await is_repeated(container, user, key)):
+    if not (body.messages or body.summary):
         return JudgedThread(body)
     check_id(body.agent_id, AgentNotFound)
     await container.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)

@@ -1,11 +1,16 @@
 """Users have a limit of requests per minute; admins and repeated requests have none."""
 
+import re
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from app.authentication import RequestRates
 from app.errors import RateLimited
 from app.services.identity import Principal
-from tests.api.service import check_problem, open_service, settings_for
+from tests.api.declared import document
+from tests.api.service import UNKNOWN_ID, check_problem, open_service, settings_for
 
 
 def taken(rates: RequestRates, user: str, count: int) -> int:
@@ -46,3 +51,64 @@ async def test_too_many_requests_are_refused_with_the_time_to_come_back(sqlite_u
         other = await alice.post("/agents", json={"name": "a"}, headers={"idempotency-key": "two"})
         check_problem(other, 429, "rate_limited")
         assert all([(await admin.get("/me")).status_code == 200 for _ in range(10)])
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "/agents": {"json": {"name": "another"}},
+    "/threads": {"json": {"agent_id": UNKNOWN_ID}},
+    "/threads/{thread_id}/fork": {"json": {"message_id": UNKNOWN_ID}},
+    "/threads/{thread_id}/messages": {"json": {"content": "Hello!"}},
+    "/roles": {
+        "json": {"user_id": "bob", "role": "viewer", "resource_type": "agent", "resource_id": UNKNOWN_ID},
+    },
+    "/files": {"files": {"file": ("note.txt", b"Hello!", "text/plain")}},
+    "/tools": {
+        "json": {"type": "http", "name": "t", "description": "d", "method": "GET", "url": "https://example.com"}
+    },
+    "/providers": {"json": {"name": "p", "type": "openai", "base_url": "https://example.com"}},
+}
+
+
+def operations() -> list[tuple[str, str, bool]]:
+    """Method and path of every operation that needs a key, and whether it takes an idempotency key."""
+    return [
+        (method, path, "Idempotency-Key" in {each["name"] for each in operation.get("parameters", [])})
+        for path, of_path in document()["paths"].items()
+        for method, operation in of_path.items()
+        if operation.get("security")
+    ]
+
+
+def test_every_request_that_takes_an_idempotency_key_is_tried() -> None:
+    assert {path for _method, path, takes_key in operations() if takes_key} == set(BODIES)
+
+
+@pytest.mark.parametrize("method, path, takes_key", operations())
+async def test_a_used_idempotency_key_lets_no_other_request_past_the_limit(
+    sqlite_url: str, tmp_path: Path, method: str, path: str, takes_key: bool
+) -> None:
+    async with open_service(settings_for(sqlite_url, tmp_path, max_requests_per_minute=3)) as service:
+        alice, admin = await service.user("alice"), await service.admin()
+        used = {"idempotency-key": "one"}
+        await alice.post("/agents", json={"name": "a"}, headers=used)
+        for _ in range(2):
+            await alice.get("/me")
+        address = re.sub("{[a-z_]+}", UNKNOWN_ID, path)
+        body = BODIES[path] if method == "post" and takes_key else {}
+        for headers in (used, {"idempotency-key": "two"}):
+            refused = await alice.request(method, address, headers=headers, **body)
+            if takes_key and refused.status_code != 429:
+                # It might be a repeated one, and is refused before that is asked.
+                assert refused.status_code in (403, 404), refused.text
+            else:
+                check_problem(refused, 429, "rate_limited")
+        assert len((await admin.get("/agents")).json()["data"]) == 1
+
+
+async def test_repeated_requests_have_a_limit_of_their_own(sqlite_url: str, tmp_path: Path) -> None:
+    async with open_service(settings_for(sqlite_url, tmp_path, max_requests_per_minute=3)) as service:
+        alice = await service.user("alice")
+        once = {"idempotency-key": "one"}
+        answers = [await alice.post("/agents", json={"name": "a"}, headers=once) for _ in range(7)]
+        assert [answer.status_code for answer in answers] == [201] * 6 + [429]
+        assert len({answer.json()["id"] for answer in answers[:6]}) == 1

@@ -1,7 +1,7 @@
 """Tickets: a browser reads one thread's streams without a key, as long as its user may read the thread."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -9,9 +9,11 @@ from sqlalchemy import Connection, select, update
 
 from ai_agents.core.ids import TIME_FORMAT
 from ai_agents.store.models import TicketTable
+from app.authentication import RequestRates
 from app.event_streams import OpenStreams
 from tests.api.live import Live, events_of, next_of
 from tests.api.service import UNKNOWN_ID, check_problem, give_role
+from tests.present import present
 
 
 async def make_ticket(client: httpx.AsyncClient, thread_id: str) -> str:
@@ -118,6 +120,39 @@ async def test_a_stream_opened_by_ticket_is_told_to_come_back_where_others_are_r
     response = await browser.get(f"/threads/{thread['id']}/events?ticket={ticket}")
     assert (response.status_code, response.text) == (200, "retry: 5000\n\n")
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+
+async def test_a_ticket_turns_no_other_refusal_into_a_stream(live: Live) -> None:
+    alice = await live.user("alice")
+    thread = await live.scripted_thread(alice, "Hello!")
+    ticket = await make_ticket(alice, thread["id"])
+    browser = await without_key(live)
+    live.app.state.rates = RequestRates(1)
+    path = f"/threads/{thread['id']}/events?ticket={ticket}"
+    assert (await alice.get("/me")).status_code == 200
+    for other in (f"/me?ticket={ticket}", f"/threads/{thread['id']}/messages?ticket={ticket}", path):
+        check_problem(await alice.get(other), 429, "rate_limited")
+    check_problem(await browser.get(path, headers={"accept": "application/json"}), 429, "rate_limited")
+    assert (await browser.get(path)).text == "retry: 5000\n\n"
+
+
+async def test_a_request_over_the_limit_does_not_use_its_ticket(live: Live) -> None:
+    alice = await live.user("alice")
+    thread = await live.scripted_thread(alice, "Hello!")
+    ticket = await make_ticket(alice, thread["id"])
+    browser = await without_key(live)
+    await let_pass(live, timedelta(minutes=9))
+    live.app.state.rates = RequestRates(1)
+    path = f"/threads/{thread['id']}/events?ticket={ticket}"
+    assert (await alice.get("/me")).status_code == 200
+    assert (await browser.get(path)).text == "retry: 5000\n\n"
+    found = present(await live.container.tickets.find(ticket))
+    assert datetime.fromisoformat(found["use_by"]) < datetime.now(UTC), "it is not extended"
+    live.app.state.rates = RequestRates(600)
+    async with browser.stream("GET", path) as stream:
+        assert stream.status_code == 200
+    found = present(await live.container.tickets.find(ticket))
+    assert datetime.fromisoformat(found["use_by"]) > datetime.now(UTC), "now it is"
 
 
 async def test_a_ticket_is_in_no_log(live: Live, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
