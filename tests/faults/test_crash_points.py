@@ -58,4 +58,4 @@ async def test_a_crash_at_any_point_is_repaired(database_url: str, tmp_path: Pat
         assert code in (0, EXIT_CODE), (point, place.noted("crash.error"))
         crashed += code == EXIT_CODE
         assert run(crash_scenario.recover, place) == 0, f"point {point} of {count}: {place.noted('recover.error')}"
-    assert crashed > 0.8 * (count if SOAK else SAMPLE)
+    assert crashed >= 0.8 * (count if SOAK else SAMPLE)
