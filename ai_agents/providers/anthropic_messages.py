@@ -25,6 +25,8 @@ from ai_agents.providers.left_out import images_left_out, left_out_for, setting_
 from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
+    UNANSWERED,
+    CallIds,
     ToolNames,
     own_origin,
     result_text,
@@ -119,7 +121,7 @@ def to_wire(request: ModelRequest, endpoint: Endpoint) -> JsonObject:
     settings = request.settings
     names = ToolNames(request.tools)
     request = with_tool_forms(request, "anthropic")
-    messages = _messages_to_wire(request, names, endpoint)
+    messages = _messages_to_wire(request, names, endpoint, templated=not facts.signs)
     max_tokens = settings.max_tokens or facts.max_tokens
     payload: JsonObject = {"model": request.model, "max_tokens": max_tokens, "stream": True}
     if facts.caching:
@@ -244,17 +246,26 @@ def _calls_without_thinking(messages: list[JsonObject]) -> bool:
     return any("tool_use" in each and not each & THINKING for each in kinds)
 
 
-def _messages_to_wire(request: ModelRequest, names: ToolNames, endpoint: Endpoint) -> list[JsonObject]:
-    """Messages with alternating roles, the first and the last a user's, none empty; tool results first in theirs."""
-    thinks = endpoint.quirks.keeps_reasoning is not False
+def _messages_to_wire(
+    request: ModelRequest, names: ToolNames, endpoint: Endpoint, *, templated: bool
+) -> list[JsonObject]:
+    """Messages with alternating roles, the first and the last a user's, none empty; tool results first in theirs.
+
+    `templated`: the server writes the conversation with its model's chat template, in which results are messages of
+    their own; many templates refuse a user's message right after them.
+    """
+    thinks, ids = endpoint.quirks.keeps_reasoning is not False, CallIds()
     messages: list[JsonObject] = []
     for message in request.messages:
-        blocks = _message_to_wire(message, names, provider=endpoint.provider, model=request.model, thinks=thinks)
+        blocks = _message_to_wire(message, names, ids, provider=endpoint.provider, model=request.model, thinks=thinks)
         role = "assistant" if message.role == "assistant" else "user"
         if not blocks and message.role == "user":
             blocks = [{"type": "text", "text": EMPTY_TEXT}]
         if not blocks:
             continue
+        follows_result = message.role == "user" and messages and messages[-1]["content"][-1]["type"] == "tool_result"
+        if templated and follows_result:
+            messages.append({"role": "assistant", "content": [{"type": "text", "text": UNANSWERED}]})
         if messages and messages[-1]["role"] == role:
             messages[-1]["content"] += blocks
         else:
@@ -271,12 +282,12 @@ def _is_paused(message: JsonObject) -> bool:
 
 
 def _message_to_wire(
-    message: ModelMessage, names: ToolNames, *, provider: str, model: str, thinks: bool
+    message: ModelMessage, names: ToolNames, ids: CallIds, *, provider: str, model: str, thinks: bool
 ) -> list[JsonObject]:
     """The blocks of one message, without thinking unless `thinks`; none where nothing but thinking would be left."""
     if message.role == "tool":
         return [
-            {"type": "tool_result", "tool_use_id": part.tool_call_id, "content": result_text(part)}
+            {"type": "tool_result", "tool_use_id": ids.to_wire(part.tool_call_id), "content": result_text(part)}
             | ({"is_error": True} if part.is_error else {})
             for part in tool_results_of(message)
         ]
@@ -287,7 +298,7 @@ def _message_to_wire(
                 found = _reasoning_part_to_wire(part, provider, model)
                 blocks += [block for block in found if thinks or block["type"] not in THINKING]
             case ToolCallPart() if message.role == "assistant":
-                call = {"type": "tool_use", "id": part.tool_call_id, "name": names.to_wire(part.name)}
+                call = {"type": "tool_use", "id": ids.to_wire(part.tool_call_id), "name": names.to_wire(part.name)}
                 blocks.append(call | {"input": part.arguments})
             case FilePart() if (file := _file_to_wire(part)) is not None:
                 blocks.append(file)

@@ -75,6 +75,6 @@ async def test_cancels_that_race_with_the_end_never_overwrite_a_finished_run(pai
         ends = [answer.ok() for answer in answers]
         assert ends[0]["status"] in {"completed", "cancelled"}
         assert ends == [ends[0]] * 3
-        assert await pair.get_run(two, thread_id, run["id"]) == ends[0]
+        assert await pair.get_run(two, thread_id, run["id"]) == {**ends[0], "upstream": None}
     log = await pair.check_log(one, thread_id)
     assert len([row for row in log if row["type"] in {"run.completed", "run.cancelled"}]) == 10

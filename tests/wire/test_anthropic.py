@@ -1,5 +1,6 @@
 """Anthropic: the exact requests, and how its own bytes are parsed."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -257,23 +258,36 @@ def test_results_are_the_first_blocks_of_one_user_turn() -> None:
 
     rendered = messages_of(user("go"), ModelMessage("assistant", calls), *results, user("and now?"))
 
+    first, second = (block["id"] for block in rendered[1]["content"])
     assert rendered[1:] == [
         {
             "role": "assistant",
             "content": [
-                {"type": "tool_use", "id": "call_0", "name": "calculator", "input": {"n": 0}},
-                {"type": "tool_use", "id": "call_1", "name": "calculator", "input": {"n": 1}},
+                {"type": "tool_use", "id": first, "name": "calculator", "input": {"n": 0}},
+                {"type": "tool_use", "id": second, "name": "calculator", "input": {"n": 1}},
             ],
         },
         {
             "role": "user",
             "content": [
-                {"type": "tool_result", "tool_use_id": "call_0", "content": '{"value":1}'},
-                {"type": "tool_result", "tool_use_id": "call_1", "content": "too big", "is_error": True},
+                {"type": "tool_result", "tool_use_id": first, "content": '{"value":1}'},
+                {"type": "tool_result", "tool_use_id": second, "content": "too big", "is_error": True},
                 {"type": "text", "text": "and now?"},
             ],
         },
     ]
+
+
+def test_a_model_behind_a_chat_template_has_short_ids_and_an_answer_between_a_result_and_the_next_question() -> None:
+    call = ModelMessage("assistant", (ToolCallPart("call_0", "calculator", {}),))
+    result = ModelMessage("tool", (ToolResultPart("call_0", "calculator", "1"),))
+
+    rendered = messages_of(user("go"), call, result, user("and now?"), model="mistral-nemo")
+
+    assert [message["role"] for message in rendered] == ["user", "assistant", "user", "assistant", "user"]
+    assert rendered[3]["content"] == [{"type": "text", "text": "(There was no answer.)"}]
+    assert re.fullmatch("[A-Za-z0-9]{9}", rendered[1]["content"][0]["id"])
+    assert rendered[2]["content"][0]["tool_use_id"] == rendered[1]["content"][0]["id"]
 
 
 def test_roles_alternate_even_where_messages_are_empty() -> None:
