@@ -201,11 +201,14 @@ class Executor:
         # After the next run of the thread, which takes over the slot, has been counted.
         self.slots.release()
 
-    async def _begin_held(self, key: RunKey) -> None:
+    async def _begin_held(self, key: RunKey) -> bool:
         lease = self.lease
-        if lease is not None:
-            with suppress(ThreadNotFound):
-                await self.commit(lambda c: start_held(c, key["id"], key["thread_id"], lease))
+        if lease is None:
+            return False
+        try:
+            return await self.commit(lambda c: start_held(c, key["id"], key["thread_id"], lease)) is not None
+        except ThreadNotFound:
+            return False
 
     def find_ended(self, run_id: str) -> asyncio.Future[EndedRun | None] | None:
         """The future ending of a run that is under way here; its result is None where another process ends the run."""

@@ -41,9 +41,12 @@ def start_held(connection: Connection, run_id: str, thread_id: str, lease: NewLe
 
 
 class HeldRuns:
-    """Begins held runs as this process gets slots for them, the oldest first. `begin` begins one."""
+    """Begins held runs as this process gets slots for them, the oldest first.
 
-    def __init__(self, database: Database, slots: UpstreamSlots, begin: Callable[[RunKey], Awaitable[None]]) -> None:
+    `begin` begins one; it gives False where it may not, or another process was quicker.
+    """
+
+    def __init__(self, database: Database, slots: UpstreamSlots, begin: Callable[[RunKey], Awaitable[bool]]) -> None:
         self._database = database
         self._slots = slots
         self._begin = begin
@@ -63,13 +66,13 @@ class HeldRuns:
                 most = max(min(self._slots.free, runs.HELD_PAGE), 1)
                 held = await self._database.read(partial(runs.list_held, limit=most))
                 self._slots.is_crowded = bool(held)
-                if not held:
-                    return
+                begun = 0
+                # No admission takes a slot meanwhile: while runs wait, new ones do too.
                 for key in held:
-                    if not self._slots.free:
-                        return
-                    with self._slots.counted():
-                        await self._begin(key)
+                    if self._slots.free:
+                        begun += await self._begin(key)
+                if not begun:
+                    return
 
     async def close(self) -> None:
         """Begin no more."""

@@ -245,3 +245,16 @@ async def test_a_held_run_outlives_its_process(conn: DatabaseHandle, successor: 
     answers = [await next_house.finish(place) for place in (running, *held)]
     assert sorted(answers) == [f"new answer {number}" for number in range(4)]
     assert answers[1:] == sorted(answers[1:])
+
+
+async def test_a_process_that_stops_begins_no_held_run(conn: DatabaseHandle) -> None:
+    house = House(conn)
+    running = await house.begin()
+    held = await house.begin()
+    house.gates[0].set()
+    draining = asyncio.create_task(conn.executor.drain(TIMEOUT_S))
+    async with asyncio.timeout(TIMEOUT_S):
+        await draining
+        # It looks for held runs once more, and leaves them to other processes.
+        await conn.executor._sweep()
+    assert [await house.status(place) for place in (running, held)] == ["completed", "queued"]
