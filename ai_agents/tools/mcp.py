@@ -20,7 +20,9 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.table_rows import OfferedTool, ServerTools
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import IDEMPOTENCY_KEY, RemoteTool, ToolContext, ToolError
-from ai_agents.tools.mcp_listing import RawTools, quotable, read_pages, read_tools
+from ai_agents.tools.mcp_listing import page_without_tools, read_pages, read_tools
+from ai_agents.tools.mcp_results import read_result
+from ai_agents.tools.mcp_tap import Tap
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.results import SecretHeaders, clean_value
 
@@ -54,7 +56,6 @@ _LOGGERS = (
     "mcp.shared.jsonrpc_dispatcher",
     "mcp.shared.tool_name_validation",
 )
-_ASKS_A_PERSON = "The tool asks for something that only a person can give it, and it cannot ask a person here."
 _exchanging: ContextVar[bool] = ContextVar("ai_agents_exchanging", default=False)
 # Gets a server's name and its new listing.
 OnListing = Callable[[str, ServerTools], Awaitable[None]]
@@ -104,15 +105,15 @@ class McpServer:
         Of a long list those named in `keep` are there in any case.
         """
 
-        raw = RawTools()
+        tap = Tap(page_without_tools)
 
         async def ask(client: "Client", _http: httpx2.AsyncClient) -> tuple[list[Any], bool]:
-            return await read_pages(client, raw, keep), client.protocol_version in MODERN_PROTOCOL_VERSIONS
+            return await read_pages(client, tap, keep), client.protocol_version in MODERN_PROTOCOL_VERSIONS
 
         async with self._within(self._list_timeout_s):
             from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-            listed, is_modern = await self._exchange(ask, _MAX_LISTING_BYTES, raw=raw, may_repeat=True)
+            listed, is_modern = await self._exchange(ask, _MAX_LISTING_BYTES, tap, may_repeat=True)
             read = partial(read_tools, listed, server=self.name, keep=keep, secrets=self._secrets)
             found = await asyncio.to_thread(read, checks_headers=is_modern)
         self._listing = {tool["name"]: tool for tool in found["tools"]}
@@ -151,37 +152,35 @@ class McpServer:
         """
         async with self._within(timeout_s):
             from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
-            from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, InputRequiredResult
-            from pydantic import TypeAdapter
+            from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
-            answers: TypeAdapter[Any] = TypeAdapter(CallToolResult | InputRequiredResult)
+            tap = Tap(lambda _result: {"resultType": "complete", "content": []})
             params = CallToolRequestParams(name=name, arguments=arguments)
             headers = mcp_param_headers(x_mcp_header_map(parameters or {}), arguments)
             if tool_call_id is not None:
                 params.meta = cast("Any", {META_KEY: tool_call_id})
                 headers |= {} if self._has_key else {IDEMPOTENCY_KEY: tool_call_id}
 
-            async def ask(client: "Client", http: httpx2.AsyncClient) -> Any:
+            async def ask(client: "Client", http: httpx2.AsyncClient) -> JsonObject:
                 http.headers.update(headers)
+                tap.expect()
                 # The session's own `call_tool` would list the tools again for each answer, and validate the answer
                 # against an output schema that has not been approved.
                 try:
-                    return await client.session.send_request(CallToolRequest(params=params), answers)
+                    await client.session.send_request(CallToolRequest(params=params), CallToolResult)
                 finally:
                     for header in headers:
                         del http.headers[header]
+                return tap.take()
 
-            result = await self._exchange(ask, _MAX_ANSWER_BYTES, may_repeat=may_repeat)
-            if isinstance(result, InputRequiredResult):
-                raise ToolError(_ASKS_A_PERSON)
-            seen = await asyncio.to_thread(lambda: self._secrets.hide_in(clean_value(_to_value(result))))
-        if result.is_error:
+            result = await self._exchange(ask, _MAX_ANSWER_BYTES, tap, may_repeat=may_repeat)
+            value, is_error = read_result(result)
+            seen = await asyncio.to_thread(lambda: self._secrets.hide_in(clean_value(value)))
+        if is_error:
             raise ToolError(seen if isinstance(seen, str) else json.dumps(seen))
         return seen
 
-    async def _exchange(
-        self, ask: "Ask[T]", max_bytes: int, *, raw: RawTools | None = None, may_repeat: bool = False
-    ) -> T:
+    async def _exchange(self, ask: "Ask[T]", max_bytes: int, tap: Tap, *, may_repeat: bool = False) -> T:
         """Return what `ask` returns, and ask once more in a new session if the server forgot the first one.
 
         A request that is refused for its session with status 404 was not carried out. Other words that say so may be
@@ -189,19 +188,19 @@ class McpServer:
         """
         session = _Session()
         try:
-            async with self._connected(session, max_bytes, raw) as connected:
+            async with self._connected(session, max_bytes, tap) as connected:
                 return await ask(*connected)
         except Exception as error:
             if not (session.is_forgotten or (may_repeat and _tells_of_a_lost_session(error))):
                 raise
         _log.info("a server forgot its session, a new one begins", extra={"server": self.name})
         self.mode = "auto"
-        async with self._connected(_Session(), max_bytes, raw) as connected:
+        async with self._connected(_Session(), max_bytes, tap) as connected:
             return await ask(*connected)
 
     @asynccontextmanager
     async def _connected(
-        self, session: "_Session", max_bytes: int, raw: RawTools | None
+        self, session: "_Session", max_bytes: int, tap: Tap
     ) -> "AsyncGenerator[tuple[Client, httpx2.AsyncClient]]":
         """Connect to the server for one exchange."""
         from mcp import Client
@@ -220,7 +219,7 @@ class McpServer:
                     async with AsyncExitStack() as stack:
                         # To end the session, the SDK would wait for the server's answer, however long that takes.
                         transport = streamable_http_client(self._url, http_client=http, terminate_on_close=False)
-                        client = Client(transport if raw is None else raw.tap(transport), mode=self.mode, cache=None)
+                        client = Client(tap.into(transport), mode=self.mode, cache=None)
                         async with asyncio.timeout(self._outbound.connect_timeout_s):
                             await stack.enter_async_context(client)
                         version = session.headers["mcp-protocol-version"] = client.protocol_version
@@ -354,29 +353,3 @@ def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for each in error.exceptions for leaf in _leaves(each)]
     return [error]
-
-
-def _to_value(result: Any) -> Any:
-    """Return the structured content if there is any, else the texts. Other content is named, not shown."""
-    structured = getattr(result, "structured_content", None)
-    if structured is not None and not result.is_error:
-        # Servers of the SDK wrap a value that is not an object.
-        if isinstance(structured, dict) and structured.keys() == {"result"}:
-            return structured["result"]
-        return structured
-    return "\n".join(_text(block) for block in getattr(result, "content", ()))
-
-
-def _text(block: Any) -> str:
-    match block.type:
-        case "text":
-            return str(block.text)
-        case "image" | "audio":
-            return f"[{quotable(block.mime_type)}, about {len(block.data) * 3 // 4} bytes, not shown]"
-        case "resource":
-            text = getattr(block.resource, "text", None)
-            return str(text) if text is not None else f"[a file, {quotable(block.resource.uri)}, not shown]"
-        case "resource_link":
-            return f"[a link: {quotable(block.uri)}]"
-        case kind:
-            return f"[{quotable(kind)}, not shown]"

@@ -1,27 +1,27 @@
 """What an MCP server says of its tools, read one tool at a time.
 
-The SDK checks a listing as a whole, so that one odd tool would take all others with it. Here an odd tool is left out,
-with the reason, and the others stay.
+An odd tool is left out, with the reason, and the others stay.
 """
 
 import hashlib
 import logging
 import re
-from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.json import clean_text
 from ai_agents.core.table_rows import LeftOutTool, OfferedTool, ServerTools
+from ai_agents.core.types import JsonObject
 from ai_agents.tools.base import ToolError
+from ai_agents.tools.mcp_results import quotable
+from ai_agents.tools.mcp_tap import Tap
 from ai_agents.tools.results import SecretHeaders, clean_value
 from ai_agents.tools.schema import ArgumentsValidator
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp.client._transport import TransportStreams
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MAX_OFFERED = 256
@@ -30,84 +30,24 @@ _MAX_DESCRIPTION = 8 * 1024
 _MAX_PAGES = 100
 _MAX_READ = 4 * _MAX_OFFERED
 _MAX_LISTING_BYTES = 1024 * 1024
-# How many tools that are left out are told of, and how much of a server's word is quoted.
+# How many tools that are left out are told of, and in how many characters each.
 _MAX_LEFT_OUT = 256
-_MAX_QUOTED = 200
 _MAX_REASON = 500
 # Stands in a listing for all tools that were not read.
 _OTHERS = {"name": "(others)"}
 _log = logging.getLogger(__name__)
 
 
-class RawTools:
-    """The tools of the last page as the server wrote them. The SDK sees a page without tools."""
-
-    def __init__(self) -> None:
-        self._page: list[Any] = []
-
-    def take(self) -> list[Any]:
-        """Return the tools of the page that has just come."""
-        page, self._page = self._page, []
-        return page
-
-    @asynccontextmanager
-    async def tap(
-        self, transport: "AbstractAsyncContextManager[TransportStreams]"
-    ) -> "AsyncGenerator[TransportStreams]":
-        """The transport, with the tools taken out of the listings that come through it."""
-        async with transport as (reading, writing):
-            yield cast("Any", _Tapped(reading, self._take_out)), writing
-
-    def _take_out(self, item: Any) -> None:
-        result = getattr(getattr(item, "message", None), "result", None)
-        if isinstance(result, dict) and isinstance(result.get("tools"), list):
-            self._page = result["tools"]
-            cursor = result.get("nextCursor")
-            # What else stands on the page is not used, and may be as odd as a tool.
-            kept = {"resultType": "complete", "tools": [], "ttlMs": 0, "cacheScope": "private"}
-            result.clear()
-            result.update(kept | ({"nextCursor": cursor} if isinstance(cursor, str) else {}))
+def page_without_tools(page: JsonObject) -> JsonObject:
+    """Return what the SDK gets of a page: its cursor. What else stands there is not used, and may be odd."""
+    kept: JsonObject = {"resultType": "complete", "tools": [], "ttlMs": 0, "cacheScope": "private"}
+    if not isinstance(page.get("tools"), list):
+        return page  # the SDK says what is wrong
+    cursor = page.get("nextCursor")
+    return kept | ({"nextCursor": cursor} if isinstance(cursor, str) else {})
 
 
-class _Tapped:
-    """A stream of the SDK whose items are shown to a function first."""
-
-    def __init__(self, stream: Any, look: Any) -> None:
-        self._stream = stream
-        self._look = look
-
-    async def receive(self) -> Any:
-        """Return the next item."""
-        item = await self._stream.receive()
-        self._look(item)
-        return item
-
-    async def aclose(self) -> None:
-        """Close the stream."""
-        await self._stream.aclose()
-
-    @property
-    def last_context(self) -> Any:
-        """The context in which the last item was sent."""
-        return getattr(self._stream, "last_context", None)
-
-    def __aiter__(self) -> "_Tapped":
-        return self
-
-    async def __anext__(self) -> Any:
-        item = await self._stream.__anext__()
-        self._look(item)
-        return item
-
-    async def __aenter__(self) -> "_Tapped":
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(self, *failure: Any) -> bool | None:
-        return cast("bool | None", await self._stream.__aexit__(*failure))
-
-
-async def read_pages(client: "Client", raw: RawTools, keep: Collection[str]) -> list[Any]:
+async def read_pages(client: "Client", tap: Tap, keep: Collection[str]) -> list[Any]:
     """Return the tools of all pages as the server wrote them; one more than is read stands for all others.
 
     Pages are followed for as long as there is room, or a tool named in `keep` has not been found.
@@ -116,8 +56,9 @@ async def read_pages(client: "Client", raw: RawTools, keep: Collection[str]) -> 
     missing, seen = set(keep), set[str | None]()
     is_whole, is_last, cursor = True, False, None
     for _page in range(_MAX_PAGES):
+        tap.expect()
         page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-        for tool in raw.take():
+        for tool in tap.take()["tools"]:
             name = _name_of(tool)
             if len(read) < _MAX_READ or name in missing:
                 read.append(tool)
@@ -210,8 +151,3 @@ def _quoted_name(raw: Any, secrets: SecretHeaders) -> str:
 
 def _shown(reason: str) -> str:
     return clean_text(reason)[:_MAX_REASON]
-
-
-def quotable(said: Any) -> str:
-    """Return a server's word for use in a note of ours. It can end neither the note nor the line."""
-    return "".join("." if letter in "[]" or not letter.isprintable() else letter for letter in str(said)[:_MAX_QUOTED])
