@@ -341,3 +341,30 @@ async def test_an_odd_type_loses_only_what_cannot_be_read(
     response = await read(fake, connect, stream(YES, json.dumps(odd), STOP))
 
     assert (response.text, response.model) == ("Yes", "some-model")
+
+
+# Bytes.
+
+
+@pytest.mark.parametrize(
+    "first, second, text",
+    [
+        (b'"caf\xc3"', b'"."', "caf\ufffd."),
+        (b'"caf\xc3"', b'"\xa9."', "café."),
+        (b'"\xf0\x9f"', b'"\x98\x80"', "😀"),
+        (rb'"\ud83d"', rb'"\ude00"', "😀"),
+        (b'"a\tb"', b'"c\nd"', "a\tbc\nd"),
+        (b'"a\x01\x00"', b'"b"', "a\x01\ufffdb"),
+    ],
+)
+async def test_bytes_that_no_json_has_are_cleaned(
+    first: bytes, second: bytes, text: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    odd = b'"logprobs":{"content":[{"logprob":-Infinity}]},"top":NaN'
+    chunks = [b'data: {"choices":[{"delta":{"content":%b},%b}]}\n\n' % (said, odd) for said in (first, second)]
+    body = b"".join([*chunks, f"data: {STOP}\n\n".encode()])
+
+    whole = await read(fake, connect, Raw([body]))
+    in_pieces = await read(fake, connect, Raw([body[at : at + 7] for at in range(0, len(body), 7)]))
+
+    assert whole.text == in_pieces.text == text
