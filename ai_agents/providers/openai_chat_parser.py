@@ -17,7 +17,7 @@ from ai_agents.providers.errors import RefusedCall, error_from_wire, truncated
 from ai_agents.providers.openai_calls import CallPieces, PartialCall, UncertainCall
 from ai_agents.providers.openai_usage import merge_usage, usage_from_wire
 from ai_agents.providers.quirks import Endpoint
-from ai_agents.providers.reading import as_count, as_object, as_objects, as_text, storable
+from ai_agents.providers.reading import as_count, as_object, as_objects, as_text
 from ai_agents.providers.refused_calls import find_call
 from ai_agents.providers.response_parser import ResponseParser, is_failure
 
@@ -247,15 +247,13 @@ class OpenAIChatParser(ResponseParser):
             facts[self._reasoning_field] = clean_text("".join(self._reasoning))
         facts |= self._lists
         self._reasoning, self._lists = [], {}
-        kept = storable(facts)
-        return kept if isinstance(kept, dict) else {}
+        return facts
 
     def _end_message(self) -> None:
         """Keep what belongs to the whole message, or came after its reasoning, in a part without text."""
         self._end_reasoning()
         facts = self._reasoning_facts()
-        fields = storable({name: value for name, value in self._fields.items() if _is_wanted_back(name, value)})
-        facts |= as_object(fields)
+        facts |= {name: value for name, value in self._fields.items() if _is_wanted_back(name, value)}
         if facts and (self.writer.kind is not None or self.writer.parts):
             self.writer.open("reasoning", origin=self.origin(**facts))
             self.writer.close()
@@ -294,9 +292,9 @@ class OpenAIChatParser(ResponseParser):
         return of_choices[0]
 
     def _call_origin(self, call: PartialCall) -> JsonObject | None:
-        facts: JsonObject = {"fields": call.fields, "function_fields": call.function_fields}
-        facts["id"] = call.id if _SIGNED_ID in call.id else None
-        kept = as_object(storable({name: value for name, value in facts.items() if value}))
+        signed_id = call.id if _SIGNED_ID in call.id else ""
+        facts: JsonObject = {"fields": call.fields, "function_fields": call.function_fields, "id": signed_id}
+        kept = {name: value for name, value in facts.items() if value}
         return self.origin(**kept) if kept else None
 
 

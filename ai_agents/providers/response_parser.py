@@ -12,6 +12,7 @@ from ai_agents.providers.errors import error_from_wire, truncated
 from ai_agents.providers.event_order import check_complete
 from ai_agents.providers.lines import BOM, MAX_LINE_BYTES, LineDecoder, SSEDecoder, is_json, parse_object, split_list
 from ai_agents.providers.quirks import Endpoint, FinishWord
+from ai_agents.providers.reading import storable
 from ai_agents.providers.rendering import ToolNames
 
 # What the words of the quirk `finish_reasons` mean; `error` is in `_FAILURES`.
@@ -98,8 +99,14 @@ class ResponseParser(ABC):
         return None
 
     def origin(self, **facts: Any) -> JsonObject:
-        """The `origin` of a part: the provider and model that were asked, and what the provider wants back."""
-        return {"provider": self.provider, "model": self.request.model, **facts}
+        """The `origin` of a part: the provider and model that were asked, and what the provider wants back.
+
+        What cannot be stored, such as an integer beyond 64 bits, is left out.
+        """
+        kept = storable(facts)
+        if kept is None:
+            kept = {name: value for name, each in facts.items() if (value := storable(each)) is not None}
+        return {"provider": self.provider, "model": self.request.model, **kept}
 
     def write_call(
         self, name: str, raw: str, *, cut: bool = False, fault: str | None = None, origin: JsonObject | None = None

@@ -85,6 +85,8 @@ def says_its_end(wire: str, data: bytes) -> bool:
     """
     for value in values_of(wire, data):
         for key, inner in _fields(value):
+            if wire == "openai" and (key, inner) == ("code", "tool_use_failed"):
+                return True
             if wire == "ollama":
                 if key == "done" and inner is True:
                     return True

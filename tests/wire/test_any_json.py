@@ -58,7 +58,7 @@ def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return changed
 
 
-@pytest.mark.parametrize("wire", ["anthropic", "openai", "gemini"])
+@pytest.mark.parametrize("wire", list(FORMATS))
 @given(data=st.data())
 @examples(400)
 def test_any_value_at_any_place_is_read_or_is_one_error(wire: str, data: st.DataObject) -> None:
