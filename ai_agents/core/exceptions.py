@@ -401,6 +401,8 @@ def run_error(problem: Problem) -> AIAgentsError:
         return ContextOverflow(problem["detail"])
     if problem["code"] == PermissionDenied.code:
         return PermissionDenied(problem["detail"])
+    if problem["code"] == AgentDeleted.code:
+        return AgentDeleted(problem["detail"])
     if problem["code"] == GuardrailBlocked.code:
         return GuardrailBlocked(problem["detail"], guardrail=problem["guardrail"], stage=problem["stage"])
     return RunError(problem["detail"])

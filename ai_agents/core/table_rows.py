@@ -58,6 +58,8 @@ class RunRow(RunKey):
     finished_at: str | None
     notices: list[Notice] | None
     upstream: Upstream | None
+    key_id: str | None
+    by_admin: bool
 
 
 class RunValues(TypedDict, total=False):
@@ -77,6 +79,8 @@ class RunValues(TypedDict, total=False):
     lease_owner: str | None
     lease_s: float | None
     cancel_requested: bool
+    key_id: str | None
+    by_admin: bool
     usage: TokenCounts
     cost: Money | None
     stop_reason: StopReason | None

@@ -52,7 +52,7 @@ class AdmissionRequest:
     """A message for a thread, and how to treat it.
 
     `attachments` are ids of files that come after the parts. `verdict` is what the agent's input guardrails allow of
-    this very message.
+    this very message. `key_id` is the API key with which it was sent.
     """
 
     thread_id: str
@@ -63,6 +63,7 @@ class AdmissionRequest:
     idempotency_key: str | None = None
     fingerprint: str = ""
     is_admin: bool = False
+    key_id: str | None = None
     attachments: Sequence[str] = ()
     verdict: Verdict | None = None
 
@@ -265,6 +266,8 @@ def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
         "message_id": new_id(),
         "fence": 1,
         "cancel_requested": False,
+        "key_id": request.key_id,
+        "by_admin": request.is_admin,
         "created_at": utc_now(),
     }
 

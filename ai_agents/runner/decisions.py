@@ -146,4 +146,4 @@ def cancel(connection: Connection, thread_id: str, run_id: str, lease: NewLease 
     if row["queue_position"] == runs.HELD_POSITION:
         runs.hold_next(connection, thread_id)
     next_run = start_next(connection, thread_id, lease) if row["status"] == "waiting" else None
-    return Decided(ended or runs.to_public(row), FollowUp(next_run))
+    return Decided(ended or runs.to_public(row), FollowUp(next_run, "queued"))

@@ -34,9 +34,9 @@ class ProcessOwner:
         self.lease = None
 
 
-# How a process gets a run: it admitted the message, it took the run over from a lost process, or it resumes a run that
-# had no owner.
-RunOrigin = Literal["admitted", "lost", "resumed"]
+# How a process gets a run: it admitted the message, it begins a run of a queue, it took the run over from a lost
+# process, or it resumes a run that had no owner.
+RunOrigin = Literal["admitted", "queued", "lost", "resumed"]
 
 
 @dataclass(frozen=True, slots=True)

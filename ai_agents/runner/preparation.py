@@ -13,6 +13,7 @@ from typing import Any, Self
 from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
+from ai_agents.auth.runs import require_to_begin
 from ai_agents.context.builder import add_notices, notice_of, notices_of, oldest_half
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.context.requests import has_files
@@ -327,6 +328,7 @@ class TurnPreparer:
         auto_title: bool = False,
     ) -> None:
         self.reader = InputReader(database, contexts)
+        self._database = database
         self._contexts = contexts
         self._limits = limits
         self._attachments = attachments
@@ -334,12 +336,17 @@ class TurnPreparer:
         self._breakers = Breakers()
         self._executor = ToolExecutor(timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
 
-    async def prepare(self, run: OwnedRun, inputs: TurnInputs | None = None) -> PreparedTurn:
+    async def prepare(
+        self, run: OwnedRun, inputs: TurnInputs | None = None, *, has_waited: bool = False
+    ) -> PreparedTurn:
         """Everything that the turn needs. `inputs` are read where they are not given.
 
-        Raises `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`,
-        `StorageUnavailable`, `DatabaseUnavailable`.
+        A run that `has_waited` needs its right once more. Raises `PermissionDenied`, `AgentDeleted`, `ThreadNotFound`,
+        `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`, `StorageUnavailable`,
+        `DatabaseUnavailable`.
         """
+        if has_waited:
+            await self._database.read(lambda c: require_to_begin(c, run))
         await self._contexts.refresh()
         notices: list[Notice] = []
         first = await self._first_model(run, inputs, notices)

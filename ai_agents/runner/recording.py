@@ -201,6 +201,7 @@ def end_owned(
         message=message,
         follow_up=FollowUp(
             start_next(connection, run.thread_id, lease),
+            "queued",
             job_ids=_request_jobs(connection, run.thread_id, needed, titled=titled) if needed and message else (),
         ),
     )

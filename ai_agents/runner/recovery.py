@@ -75,4 +75,4 @@ def find_ended(connection: Connection, run: OwnedRun, owner: str) -> EndedRun | 
         placed = select(MessageTable.seq).where(MessageTable.id == active["user_message_id"])
         next_run = owned_run(active, reset_seq=connection.execute(placed).scalar_one() or 0)
     message = find_message(connection, run.thread_id, run.message_id)
-    return EndedRun(runs.to_public(row), message, FollowUp(next_run))
+    return EndedRun(runs.to_public(row), message, FollowUp(next_run, "queued"))

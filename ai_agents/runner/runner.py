@@ -43,6 +43,7 @@ class MessageOptions(TypedDict, total=False):
 
     `on_busy` is "reject" unless it is given. A message with an `idempotency_key` is stored once; another request under
     the same key, which its `fingerprint` tells, is refused. `is_admin`: the user's roles do not count.
+    A run that waits before it begins is refused then where the API key `key_id` was deleted meanwhile.
     """
 
     attachments: Sequence[str]
@@ -51,6 +52,7 @@ class MessageOptions(TypedDict, total=False):
     idempotency_key: str | None
     fingerprint: str
     is_admin: bool
+    key_id: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class Turn:
 
     async def _answer(self) -> RunEnding | None:
         """How the run ends; None where it has to wait for approvals."""
-        settled = "nothing" if self._origin == "admitted" else await self._settle_calls()
+        settled = "nothing" if self._origin in ("admitted", "queued") else await self._settle_calls()
         if settled == "waiting":
             return None
         prepared = await self._prepare(self._inputs)
@@ -134,7 +134,9 @@ class Turn:
         return RunEnding("completed", answered.stop_reason, answer=answer)
 
     async def _prepare(self, inputs: TurnInputs | None = None) -> PreparedTurn:
-        prepared = await self._recorder.writes.once_available(lambda: self.preparer.prepare(self.run, inputs))
+        prepared = await self._recorder.writes.once_available(
+            lambda: self.preparer.prepare(self.run, inputs, has_waited=self._origin != "admitted")
+        )
         self._recorder.start(prepared)
         return prepared
 

@@ -57,6 +57,11 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
     return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id, "valid_until": row.expires_at}
 
 
+def exists(connection: Connection, key_id: str) -> bool:
+    """Whether the key has not been deleted; it may have expired."""
+    return connection.scalar(select(ApiKeyTable.id).where(ApiKeyTable.id == key_id)) is not None
+
+
 def any_is_admin(connection: Connection, user_ids: Collection[str]) -> bool:
     """Whether one of these users is an admin: the user of the admin key, or one with an admin's key that is valid."""
     if ADMIN_ID in user_ids:

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -145,6 +145,8 @@ class RunTable(Base):
     1970; for a run that waits for a person it is the deadline of the approval. Of queued runs, the one with the lowest
     `queue_position` is next; 0 says that the run waits for a process, not for its thread. `notices` tell the client
     what happened on the way. `upstream` is what the provider said of its failure, for those who may change the agent.
+    `key_id` is the key with which the message was sent, `by_admin` whether an admin sent it: a run that has waited asks
+    for both again when it begins.
     """
 
     __tablename__ = "runs"
@@ -182,6 +184,8 @@ class RunTable(Base):
     finished_at: Mapped[str | None] = mapped_column(TimestampType)
     notices: Mapped[list[Any] | None] = mapped_column(JSON)
     upstream: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    key_id: Mapped[str | None] = mapped_column(String(36))
+    by_admin: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class MessageTable(Base):

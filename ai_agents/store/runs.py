@@ -63,7 +63,8 @@ class OwnedRun:
     an earlier owner may have recorded steps.
 
     `cost` is that of its model calls so far, in US dollars; None once one of them has no known cost. `notices` are
-    those of the time before it last began to wait for a person.
+    those of the time before it last began to wait for a person. `key_id` and `by_admin` say how
+    its message was sent.
     """
 
     id: str
@@ -79,6 +80,8 @@ class OwnedRun:
     reset_seq: int
     continued: bool = False
     notices: tuple[Notice, ...] = ()
+    key_id: str | None = None
+    by_admin: bool = False
 
 
 def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedRun:
@@ -98,6 +101,8 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
         reset_seq=reset_seq,
         continued=continued,
         notices=tuple(row["notices"] or ()),
+        key_id=row["key_id"],
+        by_admin=row["by_admin"],
     )
 
 

@@ -36,6 +36,7 @@ async def start_run(
         idempotency_key=None if sent is None else sent.key,
         fingerprint="" if sent is None else sent.fingerprint,
         is_admin=user.is_admin,
+        key_id=user.key_id,
         follow=follow,
         right=right,
     )

@@ -15,7 +15,8 @@ from sqlalchemy import update
 
 from ai_agents.core.ids import TIME_FORMAT
 from ai_agents.runner.process.periodic import Timing
-from ai_agents.store.models import TicketTable
+from ai_agents.store.models import ApiKeyTable, TicketTable
+from ai_agents.testing import ScriptedProvider, tool_call
 from tests.api.live import TIMEOUT_S, Live, SentEvent, events_of, serve
 from tests.api.service import check_problem, make_agent, make_thread, settings_for
 from tests.support.redis_server import RedisServer
@@ -70,11 +71,11 @@ class World:
         self.key_id = ""
         self.tickets: dict[str, str] = {}
 
-    async def open(self, *, key_ends: str | None = None) -> None:
+    async def open(self, *, key_ends: str | None = None, **fields: Any) -> None:
         """Alice's agent and three threads: one in which nothing happens, one with a long answer, one that waits."""
         live = self.replicas.taking
         self.alice = await live.user("alice")
-        self.agent = await make_agent(self.alice, provider="echo")
+        self.agent = await make_agent(self.alice, **{"provider": "echo"} | fields)
         self.threads = {
             name: (await make_thread(self.alice, self.agent["id"]))["id"] for name in ("silent", "busy", "waiting")
         }
@@ -140,6 +141,35 @@ class World:
 
     async def nothing(self) -> None:
         """The key ends by itself."""
+
+    async def take_roles_on_agent(self) -> None:
+        assert (await self.alice.delete(f"/roles/{self.roles[0]}")).status_code == 204
+
+    async def delete_agent(self) -> None:
+        assert (await self.alice.delete(f"/agents/{self.agent['id']}")).status_code == 204
+
+    async def let_key_end(self) -> None:
+        """The key ends by itself, now."""
+        ended = update(ApiKeyTable).where(ApiKeyTable.id == self.key_id).values(expires_at=end_in(-1))
+        await self.replicas.taking.container.conn.database.write(lambda c: c.execute(ended))
+
+    # What waits.
+
+    async def send(self, name: str, **body: Any) -> str:
+        """Send a message as bob; the id of its run, once it does not run (any more)."""
+        path = f"/threads/{self.threads[name]}"
+        sent = await self.bob.post(f"{path}/messages", json=body, headers={"prefer": "respond-async"})
+        assert sent.status_code == 202, sent.text
+        return str(sent.json()["id"])
+
+    async def until(self, name: str, run_id: str, *statuses: str) -> dict[str, Any]:
+        """The run once it has one of these statuses."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                run = (await self.alice.get(f"/threads/{self.threads[name]}/runs/{run_id}")).json()
+                if run["status"] in statuses:
+                    return dict(run)
+                await asyncio.sleep(0.02)
 
 
 TAKING: dict[str, Callable[[World], Awaitable[None]]] = {
@@ -238,3 +268,60 @@ async def test_a_post_that_waits_shows_nothing_once_the_right_is_lost(world: Wor
 
 def test_what_another_process_took_away_is_read_well_within_fifteen_seconds() -> None:
     assert Timing().revocations_every_s <= 5
+
+
+# What is taken away while a message waits, and the code with which its run then fails; None: it goes on.
+WAITING: dict[str, tuple[Callable[[World], Awaitable[None]], str | None]] = {
+    "the roles on the thread": (World.take_roles, "forbidden"),
+    "the role on the agent": (World.take_roles_on_agent, "forbidden"),
+    "the key": (World.delete_key, "forbidden"),
+    "the key ended": (World.let_key_end, None),
+    "the agent": (World.delete_agent, "agent_deleted"),
+    "nothing": (World.nothing, None),
+}
+
+
+@pytest.mark.parametrize("taking", WAITING)
+async def test_a_queued_message_is_asked_again_when_its_run_begins(world: World, taking: str) -> None:
+    take, code = WAITING[taking]
+    await world.open()
+    active = await world.alice.post(
+        f"/threads/{world.threads['busy']}/messages", json={"content": LONG}, headers={"prefer": "respond-async"}
+    )
+    queued = await world.send("busy", content="Hello?", on_busy="queue")
+    await world.until("busy", queued, "queued")
+
+    await take(world)
+    await world.alice.post(f"/threads/{world.threads['busy']}/runs/{active.json()['id']}/cancel")
+
+    run = await world.until("busy", queued, "completed", "failed")
+    assert (None if run["error"] is None else run["error"]["code"]) == code
+    history = (await world.alice.get(f"/threads/{world.threads['busy']}/messages", params={"limit": 100})).json()[
+        "data"
+    ]
+    said = [message["role"] for message in history if message["run_id"] == queued]
+    assert said == (["user", "assistant"] if code is None else ["user"])
+
+
+@pytest.mark.parametrize("taking", WAITING)
+async def test_a_call_that_waits_for_approval_is_asked_again_when_its_run_goes_on(world: World, taking: str) -> None:
+    take, code = WAITING[taking]
+    call = tool_call("calculator", expression="6*7")
+    for live in {world.replicas.taking, world.replicas.using}:
+        live.container.providers.add(ScriptedProvider([call], "It is 42.", "It is 42."))
+    await world.open(provider="scripted", tools=[{"name": "calculator", "approval": "always"}])
+    waiting = await world.send("silent", content="What is six times seven?")
+    await world.until("silent", waiting, "waiting")
+
+    await take(world)
+    path = f"/threads/{world.threads['silent']}"
+    decision = {"tool_call_id": call.tool_call_id, "approved": True}
+    decided = await world.alice.post(f"{path}/runs/{waiting}/approvals", json=decision)
+
+    assert decided.status_code == 200, decided.text
+    run = await world.until("silent", waiting, "completed", "failed")
+    assert (None if run["error"] is None else run["error"]["code"]) == code
+    log = (await world.alice.get(f"{path}/events", headers={"accept": "application/json"})).json()["data"]
+    results = [event["is_error"] for event in log if event["type"] == "tool.completed"]
+    assert results == [code is not None], "the call is made only with the right to it"
+    assert ("tool.started" in [event["type"] for event in log]) == (code is None)

@@ -37,7 +37,7 @@ def start_held(connection: Connection, run_id: str, thread_id: str, lease: NewLe
     if first is None or first["id"] != run_id or first["queue_position"] != runs.HELD_POSITION:
         return None
     started = start_next(connection, thread_id, lease)
-    return None if started is None else Started(FollowUp(started))
+    return None if started is None else Started(FollowUp(started, "queued"))
 
 
 class HeldRuns:
