@@ -19,9 +19,9 @@ class OutputItem:
     """An item, as far as its events have told it.
 
     `ids` are all ids under which it was told: some servers give an item another id in each event. `written` has the
-    pieces of its text that were written, by form and index. `begun`, `pieces` and `said` are a call's arguments as they
-    stood in its first event, in its deltas, and in the event that ended them; `said` is what was written once it is
-    `done`.
+    pieces of its text that were written, by form and index. `begun_as` is the item as its first event told it. `pieces`
+    are a call's arguments as its deltas told them, `said` as the event that ended them told them; once the call is
+    `done`, `said` is what was written.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class OutputItem:
     done: bool = False
     reasoning_form: Form | None = None
     written: dict[tuple[Form, int], list[str]] = field(default_factory=dict)
-    begun: str = ""
+    begun_as: JsonObject = field(default_factory=dict)
     pieces: list[str] = field(default_factory=list)
     said: str = ""
     id: str = ""
@@ -72,7 +72,7 @@ class OutputItems:
         open_same = [item for item in same if not item.done]
         item = open_same[0] if open_same else self._add(kind, index, item_id)
         item.name = item.name or name
-        item.begun = item.begun or raw_arguments(told.get("arguments"))
+        item.begun_as = item.begun_as or told
 
     def of(self, event: JsonObject, kind: str, *, whole: str | None = None) -> OutputItem:
         """The item that an event belongs to, a new one if there is none. `whole` is the text that the event ends.

@@ -12,7 +12,7 @@ Source: https://developers.openai.com/api/reference/resources/responses, read 20
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ai_agents.core.exceptions import ProviderError, ProviderRejected
 from ai_agents.core.json import dumps
@@ -192,8 +192,13 @@ def _input_to_wire(request: ModelRequest, endpoint: Endpoint, names: ToolNames) 
     items: list[JsonObject] = []
     for index, message in enumerate(request.messages):
         if message.role == "assistant":
-            own = _own_reasoning(message, endpoint, request.model, is_current=index >= current_turn)
-            found = _answer_to_wire(message, own, names, ids)
+            reasoning = _own_reasoning(message, endpoint, request.model, is_current=index >= current_turn)
+            calls = {
+                place: _call_to_wire(part, own_origin(part, endpoint.provider, request.model), names, ids)
+                for place, part in enumerate(message.parts)
+                if isinstance(part, ToolCallPart)
+            }
+            found = _answer_to_wire(message, reasoning, calls)
         else:
             found = _message_to_wire(message, ids)
         for item in found:
@@ -236,10 +241,20 @@ def _message_to_wire(message: ModelMessage, ids: CallIds) -> list[JsonObject]:
     return [_user_to_wire(with_files or [{"type": "input_text", "text": text or EMPTY_TEXT}])]
 
 
+def _call_to_wire(call: ToolCallPart, own: Mapping[str, Any], names: ToolNames, ids: CallIds) -> JsonObject:
+    """A call. What its provider ties to it (`own`) goes back with it."""
+    call_id = ids.keep(call.tool_call_id, own["id"]) if "id" in own else ids.to_wire(call.tool_call_id)
+    facts = {"type": "function_call", "call_id": call_id, "name": names.to_wire(call.name)}
+    return {**facts, "arguments": dumps(call.arguments), **own.get("fields", {})}
+
+
 def _answer_to_wire(
-    message: ModelMessage, reasoning: Mapping[int, JsonObject], names: ToolNames, ids: CallIds
+    message: ModelMessage, reasoning: Mapping[int, JsonObject], calls: Mapping[int, JsonObject]
 ) -> list[JsonObject]:
-    """The items of an answer. A reasoning item goes before the item that it led to; the API refuses it alone."""
+    """The items of an answer, whose reasoning and calls are given by their places among its parts.
+
+    A reasoning item goes before the item that it led to; the API refuses it alone.
+    """
     items: list[JsonObject] = []
     thoughts: list[JsonObject] = []
     for index, part in enumerate(message.parts):
@@ -248,9 +263,8 @@ def _answer_to_wire(
             continue
         if isinstance(part, TextPart) and part.text.strip():
             item = _assistant_to_wire(part.text)
-        elif isinstance(part, ToolCallPart):
-            call = {"type": "function_call", "call_id": ids.to_wire(part.tool_call_id)}
-            item = call | {"name": names.to_wire(part.name), "arguments": dumps(part.arguments)}
+        elif index in calls:
+            item = calls[index]
         else:
             continue
         items += [*thoughts, item]

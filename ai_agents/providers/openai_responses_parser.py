@@ -17,6 +17,7 @@ from ai_agents.core.exceptions import ProviderError, ProviderRejected
 from ai_agents.core.types import JsonObject, ModelRequest, StopReason, ToolCallPart, Usage
 from ai_agents.providers.assembly import raw_arguments
 from ai_agents.providers.errors import error_from_wire, truncated
+from ai_agents.providers.openai_calls import CALL_FIELDS
 from ai_agents.providers.openai_items import Form, OutputItem, OutputItems, part_text, same_arguments
 from ai_agents.providers.quirks import Endpoint
 from ai_agents.providers.reading import as_count, as_object, as_objects, as_text, storable
@@ -53,6 +54,8 @@ _STOP_REASONS: dict[str, StopReason] = {
     "length": "max_tokens",
     "content_filter": "refusal",
 }
+# LiteLLM puts the signature of a call into its id.
+_SIGNED_ID = "__thought__"
 # Codes with which a response fails since its content was filtered: another try is filtered too.
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})
 
@@ -200,12 +203,23 @@ class OpenAIResponsesParser(ResponseParser):
         if not (call.name or name) or (call.name and name and call.name != name):
             raise truncated(self.provider, "called a tool by no name, or by two")
         tellings = ["".join(call.pieces), call.said, raw_arguments(told.get("arguments"))]
-        raw = same_arguments([telling for telling in tellings if telling.strip()] or [call.begun])
+        raw = same_arguments(
+            [telling for telling in tellings if telling.strip()] or [raw_arguments(call.begun_as.get("arguments"))]
+        )
         if raw is None:
             raise truncated(self.provider, "gave two different arguments for one tool call")
         call.name, call.said, call.done = call.name or name, raw, True
         self._open_item = None
-        self.write_call(call.name, raw, cut=cut or told.get("status") == "incomplete")
+        origin = self._call_origin(call.begun_as | told)
+        self.write_call(call.name, raw, cut=cut or told.get("status") == "incomplete", origin=origin)
+
+    def _call_origin(self, told: JsonObject) -> JsonObject | None:
+        """What the server wants back with this call: a signature in fields of its own, or in the call's id."""
+        call_id = as_text(told.get("call_id"))
+        fields = {name: told[name] for name in CALL_FIELDS if "signature" in str(told.get(name))}
+        facts = ({"fields": fields} if fields else {}) | ({"id": call_id} if _SIGNED_ID in call_id else {})
+        kept = as_object(storable(facts))
+        return self.origin(**kept) if kept else None
 
     def _end(self, response: JsonObject, how: str) -> None:
         """End the response in the way that its status says, or `how` where it has none. Raises `ProviderError`."""
@@ -238,7 +252,7 @@ class OpenAIResponsesParser(ResponseParser):
             elif item.kind == "function_call":
                 self._check_same(item, told)
         for call in self._items.open_calls():
-            if not (call.pieces or call.said or call.begun or cut):
+            if not (call.pieces or call.said or call.begun_as.get("arguments") or cut):
                 raise truncated(self.provider, "began a tool call and did not end it")
             self._end_call(call, {}, cut=cut)
 

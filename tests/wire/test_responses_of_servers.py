@@ -478,3 +478,26 @@ def test_ids_of_calls_have_the_form_that_every_server_takes() -> None:
     assert ids[:2] == ids[2:]
     assert len(set(ids)) == 2
     assert all(re.fullmatch("[a-zA-Z0-9]{9}", call_id) for call_id in ids)
+
+
+@pytest.mark.parametrize(
+    "tied",
+    [
+        {"call_id": "call_1__thought__c2lnbmF0dXJl"},
+        {"provider_specific_fields": {"thought_signature": "c2ln"}},
+        {"extra_content": {"google": {"thought_signature": "c2ln"}}},
+    ],
+)
+def test_what_a_server_ties_to_a_call_goes_back_to_it_alone(tied: dict[str, Any]) -> None:
+    """As LiteLLM does with Gemini's signatures."""
+    (call,) = answer(done(SUM | tied | {"index": 0}), end()).tool_calls
+    said = ModelMessage("assistant", (call,))
+    gave = ModelMessage("tool", (ToolResultPart(call.tool_call_id, "calculator", 42),))
+
+    _, item, output = sent(NAME, ask(NAME, user(), said, gave))["input"]
+    elsewhere = sent(NAME, ask(NAME, user(), said, gave, model="gpt-6-sol"))["input"][1]
+
+    assert item | tied == item
+    assert "index" not in item
+    assert output["call_id"] == item["call_id"]
+    assert "c2ln" not in str(elsewhere)
