@@ -23,7 +23,7 @@ class ListedModel:
 def openai_models(body: Any) -> list[ListedModel]:
     """The models of OpenAI's list, or of a compatible server's, which may be a bare array.
 
-    Source: https://developers.openai.com/api/reference/resources/models, read 2026-11-30.
+    Source: https://developers.openai.com/api/reference/resources/models.
     """
     entries = body.get("data") if isinstance(body, dict) else body
     return _models(entries, id_key="id", name_key="name")
@@ -32,7 +32,7 @@ def openai_models(body: Any) -> list[ListedModel]:
 def anthropic_models(body: Any) -> list[ListedModel]:
     """The models of one page of Anthropic's list.
 
-    Source: https://platform.claude.com/docs/en/api/models/list, read 2026-11-30.
+    Source: https://platform.claude.com/docs/en/api/models/list.
     """
     return _models(_get(body, "data"), id_key="id", name_key="display_name", windows=("max_input_tokens",))
 
@@ -44,14 +44,14 @@ def anthropic_next_page(body: Any) -> str | None:
 
 
 def ollama_models(body: Any) -> list[ListedModel]:
-    """The models that are on an Ollama server. Source: https://docs.ollama.com/api/tags, read 2026-11-30."""
+    """The models that are on an Ollama server. Source: https://docs.ollama.com/api/tags."""
     return _models(_get(body, "models"), id_key="name", name_key="")
 
 
 def gemini_models(body: Any) -> list[ListedModel]:
     """The models of one page of Gemini's list that generate content, under the names that requests have.
 
-    Source: https://ai.google.dev/api/models, read 2026-11-30.
+    Source: https://ai.google.dev/api/models.
     """
     entries = _get(body, "models")
     found = [

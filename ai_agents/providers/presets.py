@@ -1,6 +1,7 @@
 """Servers that many people use, ready made but for their keys: addresses, and what is known to differ from their type.
 
-Addresses and differences are public facts, read 2026-11-30; the source stands with each entry.
+Addresses and differences are public facts of November 2026. The page that tells them stands with each entry; the
+servers themselves were not called.
 """
 
 from collections.abc import Mapping
