@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from ai_agents import AgentRunner, AgentStore, ProviderPool, RunStore, ThreadStore
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, TextPart
 from ai_agents.providers.files import IMAGES
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.ollama import OllamaProvider
 from ai_agents.providers.quirks import Endpoint, Quirks
+from ai_agents.runner.handle import open_handle
 from tests.fakes import samples
 from tests.fakes.answers import Raw, say
 from tests.fakes.http_server import Asked, HttpServer
@@ -234,3 +236,26 @@ def test_settings_that_a_server_does_not_take_are_left_out_and_said() -> None:
     assert payload["options"] == {"num_ctx": 8192}
     assert "format" not in payload
     assert [notice.get("setting") for notice in notices] == ["temperature", "stop"]
+
+
+async def test_a_run_says_what_its_model_does_not_take(sqlite_url: str, fake: FakeProviderServer) -> None:
+    fake.shown["gemma3"] = shown("vision", length=4096)
+    pool = ProviderPool({"ollama": {"base_url": fake.base_url(NAME)}})
+    conn = await open_handle(sqlite_url)
+    runner = AgentRunner(conn, providers=pool)
+    agent = await AgentStore(conn).create(
+        name="a", provider=NAME, model="gemma3", tools=["calculator"], settings={"reasoning": "low"}
+    )
+    thread = await ThreadStore(conn).create(agent["id"], owner_id="ada")
+
+    for _ in range(2):
+        await runner.run(thread["id"], "ada", "Hello!")
+
+    (run, _) = (await RunStore(conn).list(thread["id"]))["data"]
+    await conn.close(grace_s=0)
+    await pool.aclose()
+    assert run["status"] == "completed"
+    left = [notice.get("setting") or notice.get("tool") for notice in run["notices"]]
+    assert left == ["reasoning", "calculator"]
+    assert fake.shows == ["gemma3"]
+    assert all("tools" not in sent.json and sent.json["options"]["num_ctx"] == 4096 for sent in fake.requests)
