@@ -210,8 +210,9 @@ class McpServer:
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_may_be_logged)
         _exchanging.set(True)
-        limits = {"max_bytes": max_bytes, "max_values": _MAX_VALUES}
-        http = self._outbound.client(headers=self._headers, timeout_s=_SILENCE_S, **limits)
+        http = self._outbound.client(
+            headers=self._headers, timeout_s=_SILENCE_S, max_bytes=max_bytes, max_values=_MAX_VALUES, is_json=True
+        )
         http.event_hooks = {"request": [], "response": [session.note]}
         try:
             async with http:

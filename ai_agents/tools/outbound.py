@@ -116,14 +116,20 @@ class Outbound:
         timeout_s: float = 30.0,
         max_bytes: float = inf,
         max_values: float = inf,
+        is_json: bool = False,
     ) -> httpx2.AsyncClient:
         """Return a client of its own connections for a library with its own protocol. It follows no redirects.
 
         It is guarded in the same way. `timeout_s` is seconds without a byte. An answer of more than `max_bytes`, or of
-        JSON with more than `max_values` lists and objects, breaks off with a `ToolError`.
+        JSON with more than `max_values` lists and objects, breaks off with a `ToolError`. With `is_json` half emojis
+        and invalid UTF-8 in answers become U+FFFD.
         """
         transport = GuardedTransport(
-            self.addresses, max_connections=self._max_connections, max_bytes=max_bytes, max_values=max_values
+            self.addresses,
+            max_connections=self._max_connections,
+            max_bytes=max_bytes,
+            max_values=max_values,
+            is_json=is_json,
         )
         return httpx2.AsyncClient(
             transport=transport,

@@ -13,6 +13,7 @@ import httpx2
 
 from ai_agents.core.event_loop import Unfinished
 from ai_agents.tools.base import ToolError
+from ai_agents.tools.json_cleaning import JsonCleaner
 
 # Returns the addresses that a host may be connected to at a port. Raises `ToolError` if there are none.
 FindAddresses = Callable[[str, int], Awaitable[list[str]]]
@@ -24,10 +25,20 @@ _ERRORS = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.Protoco
 class GuardedTransport(httpx2.AsyncBaseTransport):
     """Sends requests through a pool of guarded connections.
 
-    An answer of more than `max_bytes`, or of JSON with more than `max_values` lists and objects, breaks off.
+    An answer of more than `max_bytes`, or of JSON with more than `max_values` lists and objects, breaks off. With
+    `is_json` texts in answers that no strict reader takes are cleaned.
     """
 
-    def __init__(self, addresses: FindAddresses, *, max_connections: int, max_bytes: float, max_values: float) -> None:
+    def __init__(
+        self,
+        addresses: FindAddresses,
+        *,
+        max_connections: int,
+        max_bytes: float,
+        max_values: float,
+        is_json: bool = False,
+    ) -> None:
+        self._is_json = is_json
         self._max_bytes = max_bytes
         self._max_values = max_values
         self._closing = Unfinished()
@@ -51,7 +62,12 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         response = httpx2.Response(
             answer.status,
             headers=answer.headers,
-            stream=_BoundedBody(answer.stream, max_bytes=self._max_bytes, max_values=self._max_values),
+            stream=_BoundedBody(
+                answer.stream,
+                max_bytes=self._max_bytes,
+                max_values=self._max_values,
+                cleaner=JsonCleaner() if self._is_json else None,
+            ),
             extensions=answer.extensions,
         )
         if response.headers.get("content-encoding", "identity").lower() != "identity":
@@ -68,8 +84,9 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 class _BoundedBody(httpx2.AsyncByteStream):
     """The body of an answer. Raises `ToolError` when it becomes too long."""
 
-    def __init__(self, stream: Any, *, max_bytes: float, max_values: float) -> None:
+    def __init__(self, stream: Any, *, max_bytes: float, max_values: float, cleaner: JsonCleaner | None) -> None:
         self._stream = stream
+        self._cleaner = cleaner
         self._max_bytes = max_bytes
         self._max_values = max_values
 
@@ -84,7 +101,9 @@ class _BoundedBody(httpx2.AsyncByteStream):
                 values += chunk.count(b"{") + chunk.count(b"[")
                 if read > self._max_bytes or values > self._max_values:
                     raise ToolError("The server answered more than can be read.")
-                yield chunk
+                yield chunk if self._cleaner is None else self._cleaner.feed(chunk)
+        if self._cleaner is not None:
+            yield self._cleaner.feed(b"", is_last=True)
 
     async def aclose(self) -> None:
         await self._stream.aclose()

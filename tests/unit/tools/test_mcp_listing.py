@@ -172,3 +172,11 @@ async def test_no_reason_has_the_secret_or_ends_its_line(wire: McpWire, server: 
     listing = await server.list_tools()
     assert KEY not in str(listing)
     assert [each["name"] for each in listing["left_out"]] == [".[redacted]...".replace("[", ".").replace("]", "."), "b"]
+
+
+async def test_half_an_emoji_takes_no_tool_down(wire: McpWire, server: McpServer) -> None:
+    wire.lists(TOOL, TOOL | {"name": "cut", "description": "A long text, cut in \ud83d"})
+    assert [tool["description"] for tool in (await server.list_tools())["tools"]] == [
+        "Pays.",
+        "A long text, cut in \ufffd",
+    ]

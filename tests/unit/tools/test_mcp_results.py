@@ -37,6 +37,7 @@ ODD: dict[str, tuple[dict[str, Any], Any]] = {
     "a block that is null": ({"content": [None, PAID]}, "null\npaid"),
     "a text that is a number": ({"content": [{"type": "text", "text": 7}]}, "7"),
     "a text without text": ({"content": [{"type": "text"}, PAID]}, "\npaid"),
+    "half an emoji": ({"content": [{"type": "text", "text": "paid \ud83d"}]}, "paid \ufffd"),
     "odd annotations": ({"content": [PAID | {"annotations": "x"}]}, "paid"),
     "content that is a text": ({"content": "paid"}, "paid"),
     "content that is null": ({"content": None}, ""),
