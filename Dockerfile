@@ -19,7 +19,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /srv /srv
 # The only directory that is written at run time: uploaded files, and the SQLite database and keys if they are used.
 RUN useradd --system --uid 10001 --home-dir /srv --shell /usr/sbin/nologin agents \
-    && install -d -o agents -g agents /srv/var
+    && install -d -m 0700 -o agents -g agents /srv/var
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/srv PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000
 WORKDIR /srv
 USER agents

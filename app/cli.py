@@ -5,6 +5,7 @@ Each command imports what it needs when it runs, so that every command starts qu
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -83,7 +84,13 @@ def _settings() -> "Settings":
         sys.exit("The settings cannot be used: see above.")
 
 
+def _make_private_files() -> None:
+    """Let other users of the machine read nothing that this process and its children write."""
+    os.umask(0o077)
+
+
 def _serve(arguments: argparse.Namespace) -> None:
+    _make_private_files()
     settings = _settings()
     if not arguments.no_migrate:
         _upgrade(settings)
@@ -123,12 +130,14 @@ def _tune_garbage_collection() -> None:
 
 
 def _worker(_arguments: argparse.Namespace) -> None:
+    _make_private_files()
     from worker.main import run
 
     run()
 
 
 def _migrate(_arguments: argparse.Namespace) -> None:
+    _make_private_files()
     _upgrade(_settings())
     print("The database is up to date.")
 
@@ -150,6 +159,7 @@ def _create_key(arguments: argparse.Namespace) -> None:
     from ai_agents.store.keys import KeyStore
     from app.schemas.access import CreateKey
 
+    _make_private_files()
     settings = _settings()
     try:
         # The same rules for names as in the API.

@@ -40,7 +40,7 @@ from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from app.job_queue import CeleryJobs
-from app.key_files import admin_key, encryption_keys
+from app.key_files import admin_key, encryption_keys, make_own_files_private
 from app.settings import Settings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -106,6 +106,8 @@ class Container:
 @asynccontextmanager
 async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     """A container that is open as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
+    for path in make_own_files_private(settings):
+        log.info("other users of this machine can no longer read this", path=str(path))
     key = admin_key(settings).encode()
     sealer = Sealer(encryption_keys(settings))
     await asyncio.to_thread(load_tools)

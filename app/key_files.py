@@ -1,10 +1,15 @@
-"""Keys from the settings, or made at the first start and stored in files that only their owner can read."""
+"""Keys from the settings, or made at the first start, and the rights of the service's files: its user's alone."""
 
 import os
 import secrets
 from pathlib import Path
 
+from ai_agents.core.private_files import make_private, make_private_directory
+from ai_agents.store.database import normalize_url
+from ai_agents.store.sqlite_files import all_files
 from app.settings import Settings
+
+ENCRYPTION_KEY = "encryption.key"
 
 
 def admin_key(settings: Settings) -> str:
@@ -18,14 +23,25 @@ def encryption_keys(settings: Settings) -> list[str]:
     """The keys for secrets in the database: the first one seals, all of them open."""
     if settings.encryption_key is not None:
         return [key.strip() for key in settings.encryption_key.get_secret_value().split(",") if key.strip()]
-    return [_kept(settings.var_dir / "encryption.key", "enc_")]
+    return [_kept(settings.var_dir / ENCRYPTION_KEY, "enc_")]
+
+
+def make_own_files_private(settings: Settings) -> list[Path]:
+    """Take the rights of other users from what earlier versions made. Returns what it changed.
+
+    Only what belongs to this process's user: a volume may belong to another, and then it is an operator's matter.
+    """
+    database = normalize_url(settings.database)
+    sqlite = all_files(database) if database.get_backend_name() == "sqlite" else []
+    keys = [settings.admin_key_file, settings.var_dir / ENCRYPTION_KEY]
+    return [path for path in (settings.var_dir, settings.files, *keys, *sqlite) if make_private(path)]
 
 
 def _kept(path: Path, prefix: str) -> str:
     """The key in this file, which is made if it does not exist. Processes that start at once get the same key."""
     if path.exists():
         return path.read_text().strip()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_directory(path.parent)
     # Written to another file and then linked: readers never see half a file, and no key replaces another.
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

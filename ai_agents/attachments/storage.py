@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ai_agents.core.exceptions import BlobMissing, FileTooLarge, InvalidRequest, StorageUnavailable
 from ai_agents.core.extras import require
 from ai_agents.core.ids import new_id
+from ai_agents.core.private_files import create_private_file, make_private_directory
 
 if TYPE_CHECKING:
     import obstore.store
@@ -119,8 +120,7 @@ class BlobStore(ABC):
         """Begin an upload. Its file is removed at the end of the context."""
         path = self._staging / new_id()
         try:
-            for directory in (self._staging.parent, self._staging):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_directory(self._staging)
             file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         except OSError as error:
             raise StorageUnavailable from error
@@ -310,7 +310,7 @@ def _key(sha256: str) -> str:
 
 def _link(source: Path, target: Path) -> None:
     """Make a synced file appear under a second name, unless that name exists."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(target.parent)
     try:
         os.link(source, target)
     except FileExistsError:
@@ -321,9 +321,10 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(target.parent)
     draft = target.with_name(new_id())
     try:
+        create_private_file(draft)
         draft.write_bytes(content)
         _sync(draft)
         draft.replace(target)

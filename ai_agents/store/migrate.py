@@ -16,6 +16,7 @@ from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.extras import require
 from ai_agents.store.database import normalize_url
 from ai_agents.store.models import SCHEMA_REVISION
+from ai_agents.store.sqlite_files import make_file
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -101,8 +102,7 @@ def _current(connection: Connection) -> str | None:
 
 
 def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
-    if url.database not in (None, "", ":memory:"):
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    make_file(url)
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _SQLITE_BUSY_S})
 
     @event.listens_for(engine, "connect")

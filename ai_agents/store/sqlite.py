@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import URL
@@ -25,6 +24,7 @@ from sqlalchemy.engine import URL
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.types import LogRow
 from ai_agents.store.sqlite_connections import HeldConnection, QueuedWork, is_busy, open_engine, transact
+from ai_agents.store.sqlite_files import database_file, make_file
 from ai_agents.store.transactions import JoinWork, PublishRows, Work
 
 T = TypeVar("T")
@@ -48,9 +48,8 @@ class SqliteBackend:
     """The writer of one file, and its readers. A database in memory has only the writer."""
 
     def __init__(self, url: URL, *, readers: int) -> None:
-        in_memory = url.database in (None, "", ":memory:")
-        if not in_memory:
-            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        in_memory = database_file(url) is None
+        make_file(url)
         self._lock = asyncio.Lock()
         self._write_engine = open_engine(url, pool_size=1, in_memory=in_memory)
         self._writer = HeldConnection(self._write_engine, begin="BEGIN IMMEDIATE")

@@ -4,7 +4,6 @@ import os
 import re
 import resource
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -85,8 +84,29 @@ def test_a_first_start_makes_all_that_it_needs_and_says_where(tmp_path: Path) ->
             assert client.get("/readyz").status_code == 200
         assert stop(process) == 0
 
-    assert stat.S_IMODE((tmp_path / "var" / "admin.key").stat().st_mode) == 0o600
     assert (tmp_path / "var" / "ai-agents.db").exists()
+    assert rights_of_others(tmp_path / "var") == []
+
+
+def rights_of_others(directory: Path) -> list[Path]:
+    """What users other than the owner may do anything with."""
+    return [path for path in (directory, *directory.rglob("*")) if path.stat().st_mode & 0o077]
+
+
+def test_what_an_earlier_version_left_open_is_closed_at_the_start(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, _):
+        assert stop(process) == 0
+    var = tmp_path / "var"
+    (var / "files").mkdir(exist_ok=True)
+    for path in (var, *var.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+    with serving(tmp_path) as (process, url):
+        with client_of(url, tmp_path) as client:
+            assert client.post("/agents", json={"name": "assistant"}).status_code == 201
+        assert rights_of_others(var) == []
+        assert {"ai-agents.db", "ai-agents.db-wal", "ai-agents.db-shm"} <= {path.name for path in var.iterdir()}
+        assert stop(process) == 0
 
 
 def test_it_stops_in_time_with_streams_open_and_ends_them_cleanly(tmp_path: Path) -> None:
