@@ -70,6 +70,10 @@ class OllamaChat(WireFormat):
         "does not support thinking": drop("think", Quirks(reasoning=False)),
         "think value": drop("think", Quirks(reasoning=False)),
         "missing data required for image input": _without_images,
+        # Old servers take `json` alone as format, and only true or false for `think`.
+        "ChatRequest.format": drop("format", Quirks(schema="instructed")),
+        "invalid format": drop("format", Quirks(schema="instructed")),
+        "ChatRequest.think": drop("think", Quirks(reasoning=False)),
     }
 
     def __init__(self, num_ctx: int | None = None) -> None:

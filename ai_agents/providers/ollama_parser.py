@@ -14,7 +14,8 @@ from ai_agents.providers.ollama_lines import ObjectDecoder
 from ai_agents.providers.reading import as_count, as_object, as_objects, as_text
 from ai_agents.providers.response_parser import ResponseParser
 
-_STOP_REASONS: dict[str, StopReason] = {"stop": "end", "length": "max_tokens"}
+# Ollama says `stop` after calls too; servers that stand in for it say `tool_calls`.
+_STOP_REASONS: dict[str, StopReason] = {"stop": "end", "length": "max_tokens", "tool_calls": "tool_use"}
 # The server only loaded the model into its memory, or took it out.
 _NO_ANSWER = frozenset({"load", "unload"})
 _THINKING = ("thinking", "reasoning", "reasoning_content")

@@ -186,11 +186,17 @@ def same_arguments(tellings: Sequence[str]) -> str | None:
 
 def text_told(told: JsonObject) -> str:
     """The text of a whole message or of whole reasoning: of its summary, if it has one."""
-    for name in ("summary", "content"):
-        texts = [part_text(part) for part in as_objects(told.get(name))]
+    for name, parts in (("summary", as_objects(told.get("summary"))), ("content", content_told(told))):
+        texts = [part_text(part) for part in parts]
         if any(texts):
             return ("\n\n" if name == "summary" else "").join(texts)
     return ""
+
+
+def content_told(told: JsonObject) -> list[JsonObject]:
+    """The parts of a whole item's content, which may be a text."""
+    content = told.get("content")
+    return [{"type": "output_text", "text": content}] if isinstance(content, str) else as_objects(content)
 
 
 def part_text(part: JsonObject) -> str:

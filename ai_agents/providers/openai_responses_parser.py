@@ -18,7 +18,7 @@ from ai_agents.core.types import JsonObject, ModelRequest, StopReason, ToolCallP
 from ai_agents.providers.assembly import raw_arguments
 from ai_agents.providers.errors import error_from_wire, truncated
 from ai_agents.providers.openai_calls import CALL_FIELDS
-from ai_agents.providers.openai_items import Form, OutputItem, OutputItems, part_text, same_arguments
+from ai_agents.providers.openai_items import Form, OutputItem, OutputItems, content_told, part_text, same_arguments
 from ai_agents.providers.quirks import Endpoint
 from ai_agents.providers.reading import as_count, as_object, as_objects, as_text, storable
 from ai_agents.providers.response_parser import ResponseParser
@@ -174,7 +174,7 @@ class OpenAIResponsesParser(ResponseParser):
             self._end_call(item, told)
             return
         if item.kind == "message":
-            for index, part in enumerate(as_objects(told.get("content"))):
+            for index, part in enumerate(content_told(told)):
                 if (form := _FORM_OF_PART.get(as_text(part.get("type")))) in {"text", "refusal"}:
                     self._write_rest(item, form, index, part_text(part))
         elif item.kind == "reasoning":
@@ -232,6 +232,9 @@ class OpenAIResponsesParser(ResponseParser):
             raise self._failure(response.get("error"))
         told = self._told_stop_reason(status, as_object(response.get("incomplete_details")).get("reason"))
         self._end_output(as_objects(response.get("output")), cut=told != "end")
+        if not self.writer.parts and self.writer.kind is None:
+            # What the SDKs call the text of a response, some servers send.
+            self.writer.write("text", as_text(response.get("output_text")))
         self.end(self._stop_reason(told), self._usage)
 
     def _told_stop_reason(self, status: str, reason: Any) -> StopReason:

@@ -114,6 +114,13 @@ def test_a_quirk_teaches_a_reason() -> None:
     assert answer(*lines, quirks=Quirks(finish_reasons={"eos": "stop"})).stop_reason == "end"
 
 
+def test_calls_have_a_reason_of_their_own_with_some_servers() -> None:
+    ending = end(done_reason="tool_calls")
+
+    assert answer(called({"name": "calculator", "arguments": {}}), ending).stop_reason == "tool_use"
+    assert isinstance(failure(line("Hi"), ending), ProviderTruncated)
+
+
 def test_an_old_server_tells_no_reason() -> None:
     assert answer(line("Hi"), end(done_reason=None)).stop_reason == "end"
 
