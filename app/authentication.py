@@ -45,7 +45,7 @@ AppContainer = Annotated[Container, Depends(container_of)]
 async def authenticate(container: Container, token: str) -> Principal | None:
     """The user whose API key this is; None for a key that is unknown or has expired."""
     if hmac.compare_digest(token.encode(), container.admin_key):
-        return Principal(ADMIN_ID, is_admin=True, token=token)
+        return Principal(ADMIN_ID, is_admin=True, token=token, key_id=container.admin_key_id)
     found = await container.keys.authenticate(token)
     if found is None:
         return None

@@ -25,7 +25,7 @@ from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.jobs import JobStore
-from ai_agents.store.keys import KeyStore
+from ai_agents.store.keys import KeyStore, id_of_environment_key
 from ai_agents.store.messages import MessageStore
 from ai_agents.store.model_calls import UsageStore
 from ai_agents.store.roles import RoleStore
@@ -67,6 +67,7 @@ class Container:
         self.model_lists = ModelLists(providers)
         self.tools = tools
         self.admin_key = admin_key
+        self.admin_key_id = id_of_environment_key(admin_key)
         self.auth = RoleAuth(conn)
         self.agents = AgentStore(conn)
         self.threads = ThreadStore(conn)

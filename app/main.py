@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ai_agents.core.exceptions import AIAgentsError
+from ai_agents.store.keys import keep_environment_key
 from app import console, openapi
 from app.authentication import RequestRates, opens_stream_by_ticket
 from app.container import Container, open_container
@@ -73,6 +74,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         try:
             container = await opened.enter_async_context(open_container(app.state.settings))
             await container.runner.open()
+            await container.conn.database.write(lambda c: keep_environment_key(c, container.admin_key_id), long=True)
         except AIAgentsError as error:
             # The server only reports that the start failed; the command line prints why.
             app.state.refusal = str(error)

@@ -1,11 +1,15 @@
 """API keys: secrets that authenticate a user."""
 
-from collections.abc import Collection
-from datetime import datetime
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, true
+from sqlalchemy import Connection, Select, bindparam, delete, insert, or_, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from ai_agents.core.exceptions import InvalidRequest, KeyNotFound
+from ai_agents.core.exceptions import InvalidRequest, KeyNotFound, PermissionDenied
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Key, KeyHolder, NewKey, Page, only
@@ -17,19 +21,33 @@ from ai_agents.store.statements import prepared
 
 # The user that owns what is made with the admin key, which has no row.
 ADMIN_ID = "admin"
+# The row of the environment's admin key is no user's.
+_NO_USER = ""
 _SCHEME = "aia_"
+_MOST_OLD_SECRETS = 8
+_KEYS_AT_ONCE = 500
 _FIND = prepared(select(ApiKeyTable.__table__).where(ApiKeyTable.id == bindparam("key_id")))
 
 
 def create_key(
-    connection: Connection, user_id: str, name: str = "", *, expires_at: str | None = None, admin: bool = False
+    connection: Connection,
+    user_id: str,
+    name: str = "",
+    *,
+    expires_at: str | None = None,
+    admin: bool = False,
+    parent_id: str | None = None,
 ) -> NewKey:
     """A new key for a user, with the key itself as `key`, which is shown only this once.
 
-    `expires_at` is RFC 3339 with an offset. Raises `InvalidRequest`.
+    `expires_at` is RFC 3339 with an offset. `parent_id` is the user's key that makes it: the new one expires no later,
+    and is deleted with it. Raises `InvalidRequest`, and `KeyNotFound` where the parent has been deleted.
     """
     if not user_id:
         raise InvalidRequest("A user id is not empty.", loc=("user_id",))
+    ends = None if expires_at is None else _to_utc(expires_at)
+    if parent_id is not None:
+        ends = min(filter(None, (ends, hold_key(connection, parent_id))), default=None)
     secret = make_secret(_SCHEME)
     row: Key = {
         "id": secret.id,
@@ -38,10 +56,20 @@ def create_key(
         "prefix": secret.prefix,
         "admin": admin,
         "created_at": utc_now(),
-        "expires_at": None if expires_at is None else _to_utc(expires_at),
+        "expires_at": ends,
     }
-    connection.execute(insert(ApiKeyTable), {**row, "secret_hash": secret.secret_hash})
+    connection.execute(insert(ApiKeyTable), {**row, "secret_hash": secret.secret_hash, "parent_id": parent_id})
     return {**row, "key": secret.text}
+
+
+def hold_key(connection: Connection, key_id: str) -> str | None:
+    """When the key ends, if it does. It cannot be deleted before the transaction has ended. Raises `KeyNotFound`."""
+    held = select(ApiKeyTable.expires_at).where(ApiKeyTable.id == key_id).with_for_update(read=True, key_share=True)
+    row = connection.execute(held).one_or_none()
+    if row is None:
+        raise KeyNotFound
+    ends: str | None = row.expires_at
+    return ends
 
 
 def authenticate(connection: Connection, key: str) -> KeyHolder | None:
@@ -50,11 +78,51 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
     if key_id is None:
         return None
     row = connection.execute(_FIND, {"key_id": key_id}).one_or_none()
-    if row is None or not matches(key, row.secret_hash):
+    if row is None:
         return None
-    if row.expires_at is not None and row.expires_at <= utc_now():
+    ends = [row.expires_at]
+    if not matches(key, row.secret_hash):
+        old = next((each for each in row.old_secrets or () if matches(key, each["hash"])), None)
+        if old is None:
+            return None
+        ends.append(old["until"])
+    valid_until = min(filter(None, ends), default=None)
+    if valid_until is not None and valid_until <= utc_now():
         return None
-    return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id, "valid_until": row.expires_at}
+    return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id, "valid_until": valid_until}
+
+
+def rotate_key(
+    connection: Connection, key_id: str, *, grace_s: int, user_id: str | None = None, by_key_id: str | None = None
+) -> NewKey:
+    """Give a key a new secret, which is shown only this once; the former ones end after `grace_s` seconds.
+
+    With `user_id`, only a key of this user; with `by_key_id`, only this key itself and what it made. Raises
+    `KeyNotFound`, `PermissionDenied`.
+    """
+    row = connection.execute(_of_user(key_id, user_id).with_for_update()).mappings().one_or_none()
+    if row is None:
+        raise KeyNotFound
+    if by_key_id is not None and by_key_id not in _lineage(connection, key_id):
+        raise PermissionDenied("A key gives new secrets to itself and to the keys that it made.")
+    now, until = utc_now(), format_time(datetime.now(UTC) + timedelta(seconds=grace_s))
+    former = [*(row["old_secrets"] or ()), {"hash": row["secret_hash"], "until": until}]
+    old = [{**each, "until": min(each["until"], until)} for each in former if each["until"] > now]
+    secret = make_secret(_SCHEME, key_id)
+    values = {"secret_hash": secret.secret_hash, "old_secrets": old[-_MOST_OLD_SECRETS:] if grace_s else None}
+    connection.execute(update(ApiKeyTable).where(ApiKeyTable.id == key_id).values(values))
+    revocations.note(connection, [revocations.key_subject(key_id)])
+    return {**only(Key, row), "key": secret.text}
+
+
+def _lineage(connection: Connection, key_id: str) -> list[str]:
+    """The key, the one that made it, and so on."""
+    found: list[str] = []
+    above: str | None = key_id
+    while above is not None:
+        found.append(above)
+        above = connection.scalar(select(ApiKeyTable.parent_id).where(ApiKeyTable.id == above))
+    return found
 
 
 def exists(connection: Connection, key_id: str) -> bool:
@@ -75,7 +143,7 @@ def list_keys(
     connection: Connection, user_id: str | None = None, *, limit: int = 20, after: str | None = None
 ) -> Page[Key]:
     """A page of a user's keys (None: of all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-    statement = select(ApiKeyTable.__table__)
+    statement = select(ApiKeyTable.__table__).where(ApiKeyTable.user_id != _NO_USER)
     if user_id is not None:
         statement = statement.where(ApiKeyTable.user_id == user_id)
     return pages.newest_first(
@@ -83,14 +151,65 @@ def list_keys(
     )
 
 
-def delete_key(connection: Connection, key_id: str, *, user_id: str | None = None) -> None:
-    """Delete a key, which is refused from now on; with `user_id`, only a key of this user. Raises `KeyNotFound`."""
-    statement = delete(ApiKeyTable).where(ApiKeyTable.id == key_id)
-    if user_id is not None:
-        statement = statement.where(ApiKeyTable.user_id == user_id)
-    if connection.execute(statement).rowcount == 0:
+def see_key(connection: Connection, key_id: str, *, user_id: str | None = None) -> None:
+    """Raises `KeyNotFound` where there is no such key; with `user_id`, no such key of this user."""
+    if connection.execute(_of_user(key_id, user_id)).one_or_none() is None:
         raise KeyNotFound
-    revocations.note(connection, [revocations.key_subject(key_id)])
+
+
+def delete_key(connection: Connection, key_id: str, *, user_id: str | None = None) -> None:
+    """Delete a key and all that it made, which are refused from now on; with `user_id`, only a key of this user.
+
+    Raises `KeyNotFound`.
+    """
+    if connection.execute(_of_user(key_id, user_id).with_for_update()).one_or_none() is None:
+        raise KeyNotFound
+    _delete_with_children(connection, [key_id])
+
+
+def _of_user(key_id: str, user_id: str | None) -> Select[*tuple[Any, ...]]:
+    statement = select(ApiKeyTable.__table__).where(ApiKeyTable.id == key_id, ApiKeyTable.user_id != _NO_USER)
+    return statement if user_id is None else statement.where(ApiKeyTable.user_id == user_id)
+
+
+def _delete_with_children(connection: Connection, key_ids: Sequence[str]) -> None:
+    """Delete keys that this transaction has locked, and what they made. A key that is locked makes no more."""
+    found, unread = list(key_ids), list(key_ids)
+    while unread:
+        some, unread = unread[:_KEYS_AT_ONCE], unread[_KEYS_AT_ONCE:]
+        made = select(ApiKeyTable.id).where(ApiKeyTable.parent_id.in_(some)).with_for_update()
+        children = list(connection.scalars(made))
+        found += children
+        unread += children
+    for first in range(0, len(found), _KEYS_AT_ONCE):
+        some = found[first : first + _KEYS_AT_ONCE]
+        connection.execute(delete(ApiKeyTable).where(ApiKeyTable.id.in_(some)))
+    revocations.note(connection, [revocations.key_subject(each) for each in found])
+
+
+def id_of_environment_key(key: bytes) -> str:
+    """The id of the row of an admin key of the environment. By scrypt: a person may have chosen the key."""
+    digest = hashlib.scrypt(key, salt=b"ai-agents admin key", n=2**12, r=8, p=1, dklen=16)
+    return str(UUID(bytes=digest))
+
+
+def keep_environment_key(connection: Connection, key_id: str) -> None:
+    """Write the row of the environment's admin key. Those of former ones are deleted, with all that they made."""
+    rows = select(ApiKeyTable.id).where(ApiKeyTable.user_id == _NO_USER).with_for_update()
+    _delete_with_children(connection, [each for each in connection.scalars(rows) if each != key_id])
+    row = {
+        "id": key_id,
+        "user_id": _NO_USER,
+        "name": "",
+        "prefix": "",
+        "secret_hash": "",
+        "admin": True,
+        "created_at": utc_now(),
+    }
+    if connection.dialect.name == "postgresql":
+        connection.execute(postgresql.insert(ApiKeyTable).on_conflict_do_nothing(), row)
+    else:
+        connection.execute(sqlite.insert(ApiKeyTable).on_conflict_do_nothing(), row)
 
 
 def _to_utc(text: str) -> str:
@@ -110,5 +229,7 @@ class KeyStore(Store):
 
     create = writing(create_key)
     list = reading(list_keys, long=True)
-    delete = writing(delete_key)
+    see = reading(see_key)
+    rotate = writing(rotate_key)
+    delete = writing(delete_key, long=True)
     authenticate = reading(authenticate)

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0009"
+SCHEMA_REVISION = "0010"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -329,10 +329,15 @@ class RoleAssignmentTable(Base):
 
 
 class ApiKeyTable(Base):
-    """An API key. Only the hash of its secret is stored."""
+    """An API key. Only the hash of its secret is stored.
+
+    `parent_id` is the key of the same user that made it, and is deleted with all that it made. `old_secrets` are hashes
+    of former secrets, each with its end: `[{"hash", "until"}]`. The admin key that comes from the environment has a row
+    without user and secret, so that what it made ends with it.
+    """
 
     __tablename__ = "api_keys"
-    __table_args__ = (Index("ix_api_keys_user_id", "user_id"),)
+    __table_args__ = (Index("ix_api_keys_user_id", "user_id"), Index("ix_api_keys_parent_id", "parent_id"))
 
     id: Mapped[str] = _id()
     user_id: Mapped[str] = mapped_column(Text)
@@ -342,6 +347,8 @@ class ApiKeyTable(Base):
     admin: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[str] = mapped_column(TimestampType)
     expires_at: Mapped[str | None] = mapped_column(TimestampType)
+    parent_id: Mapped[str | None] = mapped_column(String(36))
+    old_secrets: Mapped[list[Any] | None] = mapped_column(JSON)
 
 
 class TicketTable(Base):

@@ -26,9 +26,9 @@ class NewSecret:
     secret_hash: str = field(repr=False)
 
 
-def make_secret(scheme: str) -> NewSecret:
-    """A new secret. `scheme` shows its kind, such as `aia_`."""
-    new, secret = new_id(), secrets.token_urlsafe(32)
+def make_secret(scheme: str, secret_id: str | None = None) -> NewSecret:
+    """A new secret, for an id that has one already where it is given. `scheme` shows its kind, such as `aia_`."""
+    new, secret = secret_id or new_id(), secrets.token_urlsafe(32)
     prefix = scheme + base64.urlsafe_b64encode(UUID(new).bytes).decode().rstrip("=")
     return NewSecret(new, prefix, f"{prefix}_{secret}", _hash(secret))
 

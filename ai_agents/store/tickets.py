@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.rows import Ticket, TicketHolder
 from ai_agents.store.database import Store, reading, writing
+from ai_agents.store.keys import hold_key
 from ai_agents.store.models import ApiKeyTable, TicketTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 
@@ -26,7 +27,12 @@ _EXTEND = update(TicketTable).where(TicketTable.id == bindparam("ticket_id")).va
 def create_ticket(
     connection: Connection, thread_id: str, user_id: str, *, admin: bool = False, key_id: str | None = None
 ) -> Ticket:
-    """A new ticket, which is shown only this once. It is deleted with its key and with its thread."""
+    """A new ticket, which is shown only this once. It is deleted with its key and with its thread.
+
+    Raises `KeyNotFound` for a key that has been deleted.
+    """
+    if key_id is not None:
+        hold_key(connection, key_id)
     now = datetime.now(UTC)
     secret = make_secret(_SCHEME)
     expires_at = (now + _USE).strftime(TIME_FORMAT)

@@ -156,7 +156,7 @@ def _without_files(parts: list[Any], file_ids: frozenset[str]) -> list[Any]:
 _WITH_THREAD = "A thread without another owner is deleted whole; in other threads"
 # The erasure applies the rules in this order.
 RULES: tuple[ErasureRule, ...] = (
-    ErasureRule(models.ApiKeyTable, {"user_id", "name"}, deleted_as="keys"),
+    ErasureRule(models.ApiKeyTable, {"user_id", "name", "old_secrets"}, deleted_as="keys"),
     ErasureRule(models.TicketTable, {"user_id"}, deleted_as="tickets"),
     ErasureRule(
         models.IdempotencyKeyTable, {"user_id", "key", "answer"}, deleted_as="idempotency_keys", redact=_redact_answers

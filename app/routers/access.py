@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from ai_agents.core.rows import Role
@@ -11,7 +11,7 @@ from app.authentication import AppContainer, User
 from app.dependencies import Once, Paging, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
-from app.schemas.access import CreateKey, CreateRole
+from app.schemas.access import CreateKey, CreateRole, RotateKey
 from app.schemas.answers import KeyPage, Me, NewKey, RolePage, RoleRead
 from app.services import access
 
@@ -79,7 +79,10 @@ async def remove_role(role_id: str, user: User, container: AppContainer) -> Resp
     responses=failures(*USER, *BODY, "forbidden"),
 )
 async def create_key(user: User, container: AppContainer, body: Annotated[CreateKey, json_body(CreateKey)]) -> Response:
-    """Create an API key. Users create keys for themselves, an admin for any user."""
+    """Create an API key. Users create keys for themselves, an admin for any user.
+
+    A key for the user of the request ends with the key of the request: it expires no later, and is deleted with it.
+    """
     key = await access.create_key(container, user, body)
     return created(key, f"/keys/{key['id']}")
 
@@ -100,9 +103,34 @@ async def list_keys(user: User, container: AppContainer, page: Paging) -> Respon
     responses=failures(*USER, "not_found"),
 )
 async def delete_key(key_id: str, user: User, container: AppContainer) -> Response:
-    """Delete an API key. It stops working at once."""
+    """Delete an API key, and those that it made. They stop working at once."""
     await access.delete_key(container, user, key_id)
     return no_content()
+
+
+async def _visible_key(key_id: str, user: User, container: AppContainer) -> str:
+    return await access.see_key(container, user, key_id)
+
+
+@router.post(
+    "/keys/{key_id}/rotate",
+    tags=["keys"],
+    response_model=NewKey,
+    response_description="The key with its new secret. `key` is shown only in this answer.",
+    responses=failures(*USER, *BODY, "not_found", "forbidden"),
+)
+async def rotate_key(
+    user: User,
+    container: AppContainer,
+    key_id: Annotated[str, Depends(_visible_key)],
+    body: Annotated[RotateKey, json_body(RotateKey)],
+) -> Response:
+    """Give an API key a new secret. What it made stays.
+
+    The former secret ends after `grace_s` seconds, at once by default. A key may do this for itself and for the keys
+    that it made, an admin for any.
+    """
+    return JsonResponse(await access.rotate_key(container, user, key_id, body))
 
 
 @router.get("/me", tags=["keys"], response_model=Me, response_description="The user.", responses=failures(*USER))

@@ -41,6 +41,12 @@ class CreateKey(Strict):
     admin: bool = False
 
 
+class RotateKey(Strict):
+    """A new secret for a key. Its former secrets are valid for `grace_s` seconds more."""
+
+    grace_s: Annotated[int, Field(ge=0, le=604_800)] = 0
+
+
 class CreateTicket(Strict):
     """A ticket for one thread."""
 

@@ -12,16 +12,46 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.rows import Key, NewKey, Page, Role, Ticket
 from app.container import Container
-from app.schemas.access import CreateKey, CreateRole, CreateTicket
+from app.errors import Unauthorized
+from app.schemas.access import CreateKey, CreateRole, CreateTicket, RotateKey
 from app.services.identity import PageArguments, Principal, check_id, require_admin, see_thread
+
+_DELETED = "This API key has been deleted."
 
 
 async def create_key(container: Container, user: Principal, body: CreateKey) -> NewKey:
-    """A new key with its secret, which is shown only now. Raises `PermissionDenied`."""
+    """A new key with its secret, which is shown only now. Raises `PermissionDenied`, `Unauthorized`.
+
+    A key that the user's own key makes for the same user ends with it.
+    """
     owner = body.user_id or user.user_id
     if not user.is_admin and (owner != user.user_id or body.admin):
         raise PermissionDenied("Only an admin makes keys for others, and admin keys.")
-    return await container.keys.create(owner, body.name, expires_at=body.expires_at, admin=body.admin)
+    parent_id = user.key_id if owner == user.user_id else None
+    try:
+        return await container.keys.create(
+            owner, body.name, expires_at=body.expires_at, admin=body.admin, parent_id=parent_id
+        )
+    except KeyNotFound:
+        raise Unauthorized(_DELETED) from None
+
+
+async def see_key(container: Container, user: Principal, key_id: str) -> str:
+    """The id of a key of the user's; an admin sees any. Raises `KeyNotFound`."""
+    check_id(key_id, KeyNotFound)
+    await container.keys.see(key_id, user_id=None if user.is_admin else user.user_id)
+    return key_id
+
+
+async def rotate_key(container: Container, user: Principal, key_id: str, body: RotateKey) -> NewKey:
+    """The key with a new secret, which is shown only now. Raises `KeyNotFound`, `PermissionDenied`.
+
+    A key rotates itself and what it made: by the secret of another key it would outlive its own end. An admin makes
+    keys for everybody anyway.
+    """
+    if user.is_admin:
+        return await container.keys.rotate(key_id, grace_s=body.grace_s)
+    return await container.keys.rotate(key_id, grace_s=body.grace_s, user_id=user.user_id, by_key_id=user.key_id)
 
 
 async def list_keys(container: Container, user: Principal, page: PageArguments) -> Page[Key]:
@@ -38,7 +68,10 @@ async def delete_key(container: Container, user: Principal, key_id: str) -> None
 async def create_ticket(container: Container, user: Principal, body: CreateTicket) -> Ticket:
     """A ticket for a thread that the user may read. Raises `ThreadNotFound`."""
     found = await see_thread(container, user, body.thread_id)
-    return await container.tickets.create(found.thread_id, user.user_id, admin=user.is_admin, key_id=user.key_id)
+    try:
+        return await container.tickets.create(found.thread_id, user.user_id, admin=user.is_admin, key_id=user.key_id)
+    except KeyNotFound:
+        raise Unauthorized(_DELETED) from None
 
 
 _UNKNOWN: dict[str, type[NotFound]] = {"agent": AgentNotFound, "thread": ThreadNotFound}

@@ -115,8 +115,11 @@ async def test_a_bad_body_is_told_before_a_missing_right(service: Service) -> No
     await give_role(alice, "bob", "viewer", "thread", thread["id"])
     await give_role(alice, "bob", "viewer", "agent", thread["agent_id"])
 
+    key = (await bob.get("/keys")).json()["data"][0]
+    ids = {"thread_id": thread["id"], "agent_id": thread["agent_id"], "key_id": key["id"], "name": "echo"}
+
     for method, path in WITH_BODY:
-        response = await ask(bob, method, fill(path, thread_id=thread["id"], agent_id=thread["agent_id"], name="echo"))
+        response = await ask(bob, method, fill(path, **ids))
         check_problem(response, 422, "invalid_request")
 
 

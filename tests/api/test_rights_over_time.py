@@ -68,7 +68,7 @@ class World:
         self.replicas = replicas
         self._clients = clients
         self.ticketed = False
-        self.key_id = ""
+        self.key_id = self.parent_id = ""
         self.tickets: dict[str, str] = {}
 
     async def open(self, *, key_ends: str | None = None, **fields: Any) -> None:
@@ -81,8 +81,9 @@ class World:
         }
         self.roles = [(await self._give("viewer", "agent", self.agent["id"]))]
         self.roles += [await self._give("editor", "thread", thread_id) for thread_id in self.threads.values()]
-        key = await live.container.keys.create("bob", "tests", expires_at=key_ends)
-        self.key_id = key["id"]
+        parent = await live.container.keys.create("bob", "of bob's computer")
+        key = await live.container.keys.create("bob", "tests", expires_at=key_ends, parent_id=parent["id"])
+        self.parent_id, self.key_id = parent["id"], key["id"]
         self.bob = await self._client(self.replicas.using, key["key"])
 
     async def _give(self, role: str, resource_type: str, resource_id: str) -> str:
@@ -139,6 +140,14 @@ class World:
         admin = await self.replicas.taking.admin()
         assert (await admin.delete(f"/keys/{self.key_id}")).status_code == 204
 
+    async def delete_parent(self) -> None:
+        admin = await self.replicas.taking.admin()
+        assert (await admin.delete(f"/keys/{self.parent_id}")).status_code == 204
+
+    async def rotate_key(self) -> None:
+        admin = await self.replicas.taking.admin()
+        assert (await admin.post(f"/keys/{self.key_id}/rotate", json={})).status_code == 200
+
     async def nothing(self) -> None:
         """The key ends by itself."""
 
@@ -175,6 +184,7 @@ class World:
 TAKING: dict[str, Callable[[World], Awaitable[None]]] = {
     "the roles are removed": World.take_roles,
     "the key is deleted": World.delete_key,
+    "the key that made the key is deleted": World.delete_parent,
     "the key ends": World.nothing,
 }
 
@@ -250,6 +260,19 @@ async def test_a_stream_ends_with_its_ticket(world: World) -> None:
         await asyncio.gather(*others)
 
 
+async def test_streams_end_with_the_former_secret_of_a_key_and_its_tickets_stay(world: World) -> None:
+    await world.open()
+    await world.make_tickets()
+    opened = await world.read()
+    await world.rotate_key()
+    async with asyncio.timeout(15):
+        await asyncio.gather(*(task for stream, task in opened if "ticket" not in stream.name))
+    assert not any(task.done() for stream, task in opened if "ticket" in stream.name)
+    await world.delete_parent()
+    async with asyncio.timeout(15):
+        await asyncio.gather(*(task for _stream, task in opened))
+
+
 async def test_a_post_that_waits_shows_nothing_once_the_right_is_lost(world: World) -> None:
     await world.open()
     path = f"/threads/{world.threads['waiting']}"
@@ -275,6 +298,8 @@ WAITING: dict[str, tuple[Callable[[World], Awaitable[None]], str | None]] = {
     "the roles on the thread": (World.take_roles, "forbidden"),
     "the role on the agent": (World.take_roles_on_agent, "forbidden"),
     "the key": (World.delete_key, "forbidden"),
+    "the key that made the key": (World.delete_parent, "forbidden"),
+    "the secret of the key": (World.rotate_key, None),
     "the key ended": (World.let_key_end, None),
     "the agent": (World.delete_agent, "agent_deleted"),
     "nothing": (World.nothing, None),
@@ -307,8 +332,10 @@ async def test_a_queued_message_is_asked_again_when_its_run_begins(world: World,
 async def test_a_call_that_waits_for_approval_is_asked_again_when_its_run_goes_on(world: World, taking: str) -> None:
     take, code = WAITING[taking]
     call = tool_call("calculator", expression="6*7")
-    for live in {world.replicas.taking, world.replicas.using}:
-        live.container.providers.add(ScriptedProvider([call], "It is 42.", "It is 42."))
+    # The run begins where bob is, and goes on where the decision is made.
+    world.replicas.taking.container.providers.add(ScriptedProvider("It is 42."))
+    same = world.replicas.using is world.replicas.taking
+    world.replicas.using.container.providers.add(ScriptedProvider([call], *(["It is 42."] if same else [])))
     await world.open(provider="scripted", tools=[{"name": "calculator", "approval": "always"}])
     waiting = await world.send("silent", content="What is six times seven?")
     await world.until("silent", waiting, "waiting")
