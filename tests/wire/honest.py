@@ -24,6 +24,8 @@ _GOOD_ENDS = {
     },
 }
 _FIELDS = (b"event:", b"id:", b"retry:", b":")
+_REASONS = {"finish_reason", "stop_reason", "finishReason"}
+_TERMINAL = ("message_stop", "response.completed", "response.incomplete", "response.failed")
 _ENDED_RESPONSES = {"completed", "incomplete"}
 
 
@@ -63,19 +65,10 @@ def honest_calls(wire: str, data: bytes) -> Pairs:
             if piece.name
             for each in _objects(_raw(piece.arguments))
         }
+    # What comes after the first terminal event may be read or not.
+    end = next((at for at, value in enumerate(values) if value.get("type") in _TERMINAL), len(values))
     read = {"openai": _chat_pieces, "anthropic": _anthropic_pieces, "responses": _responses_pieces}[wire]
-    pieces = list(read(values))
-    keys = {key for piece in pieces for key in piece.keys}
-    groups = [[piece for piece in pieces if key in piece.keys] for key in keys]
-    if _is_one_call(pieces):
-        groups.append(pieces)
-    if not any(piece.keys for piece in pieces if piece.name is None):
-        groups += _one_after_another(pieces)
-    found: Pairs = set()
-    for group in groups:
-        names = {piece.name for piece in group if piece.name}
-        found |= {(name, each) for name in names for each in _arguments_of(group)}
-    return found
+    return _calls_of(list(read(values))) | _calls_of(list(read(values[: end + 1])))
 
 
 def says_its_end(wire: str, data: bytes) -> bool:
@@ -93,10 +86,7 @@ def says_its_end(wire: str, data: bytes) -> bool:
             elif wire == "responses":
                 if inner == "response.completed" or (key == "status" and str(inner) in _ENDED_RESPONSES):
                     return True
-            elif (
-                key in {"finish_reason", "stop_reason", "finishReason"}
-                and str(inner).strip().lower() in _GOOD_ENDS[wire]
-            ):
+            elif inner == "tool_use_failed" or (key in _REASONS and str(inner).strip().lower() in _GOOD_ENDS[wire]):
                 return True
     return False
 
@@ -121,7 +111,7 @@ def honest_text(wire: str, data: bytes) -> str | None:
 
 def written(value: Any) -> str:
     """One form for equal JSON values, with what cannot be read as one replacement character."""
-    return _UNREADABLE.sub("\ufffd", json.dumps(value, sort_keys=True, ensure_ascii=False).replace(r"\u0000", "\0"))
+    return json.dumps(_all_cleaned(value), sort_keys=True, ensure_ascii=False)
 
 
 def cleaned(text: str) -> str:
@@ -129,12 +119,20 @@ def cleaned(text: str) -> str:
     return _UNREADABLE.sub("\ufffd", text)
 
 
+def _all_cleaned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {cleaned(key): _all_cleaned(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_all_cleaned(inner) for inner in value]
+    return cleaned(value) if isinstance(value, str) else value
+
+
 _NONE = object()
 
 
 def _json(data: bytes) -> Any:
     try:
-        return json.loads(data.decode("utf-8", "replace"), strict=False)
+        return json.loads(data.decode("utf-8", "replace").strip(), strict=False)
     except (ValueError, RecursionError):
         return _NONE
 
@@ -244,6 +242,20 @@ def _whole_calls(values: Iterable[Any]) -> Iterator[Piece]:
         for key, inner in _fields(value):
             for call in _many(inner) if key in {"function", "functionCall"} else ():
                 yield Piece(frozenset(), _named(call.get("name")), call.get("arguments", call.get("args")))
+
+
+def _calls_of(pieces: list[Piece]) -> Pairs:
+    keys = {key for piece in pieces for key in piece.keys}
+    groups = [[piece for piece in pieces if key in piece.keys] for key in keys]
+    if _is_one_call(pieces):
+        groups.append(pieces)
+    if not any(piece.keys for piece in pieces if piece.name is None):
+        groups += _one_after_another(pieces)
+    found: Pairs = set()
+    for group in groups:
+        names = {piece.name for piece in group if piece.name}
+        found |= {(name, each) for name in names for each in _arguments_of(group)}
+    return found
 
 
 def _is_one_call(pieces: list[Piece]) -> bool:

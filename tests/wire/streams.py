@@ -70,6 +70,18 @@ def whole_calls() -> Frames:
     return [*frames, chunk({"tool_calls": calls}, "tool_calls", usage=usage), b"data: [DONE]\n\n"]
 
 
+def refused_call() -> Frames:
+    """Groq's error inside a stream: the call that its model wrote does not fit the tool."""
+    written = {"name": TOOLS[0], "arguments": orjson.loads(_ARGUMENTS[TOOLS[1]][0] + '"x"}')}
+    error: dict[str, Any] = {
+        "message": "Tool call validation failed",
+        "type": "invalid_request_error",
+        "code": "tool_use_failed",
+    }
+    error |= {"failed_generation": orjson.dumps(written).decode(), "status_code": 400}
+    return [*chat()[:4], b"event: error\n" + _data({"error": error})]
+
+
 def anthropic(*, calls: bool = True) -> Frames:
     """Anthropic's events, with two blocks of tool use open at once."""
 
@@ -191,9 +203,14 @@ STREAMS: dict[str, tuple[str, Frames]] = {
     "chat, calls": ("openai", chat()),
     "chat, calls without ids or an end mark": ("openai", chat(ids=False, done=False)),
     "chat, whole calls": ("openai", whole_calls()),
+    "chat, a refused call": ("openai", refused_call()),
     "chat, words": ("openai", chat(calls=False)),
     "anthropic, calls": ("anthropic", anthropic()),
     "anthropic, words": ("anthropic", anthropic(calls=False)),
+    "responses, calls": ("responses", responses()),
+    "responses, words": ("responses", responses(calls=False)),
+    "ollama, calls": ("ollama", ollama()),
+    "ollama, words": ("ollama", ollama(calls=False)),
     "gemini, calls": ("gemini", gemini()),
     "gemini, words": ("gemini", gemini(calls=False)),
 }

@@ -58,6 +58,8 @@ MODELS = {
     "ollama": ("llama3.1", "gpt-oss:20b", "llava", "llama3.2-vision:11b"),
     "gemini": ("gemini-3-flash-preview", "gemini-3-pro", "gemini-2.5-pro", "gemini-2.0-flash", "gemma-3-27b-it"),
 }
+# Models that a server may have which no table knows.
+SERVED = ("llama-3.1-8b", "mistral-small-latest", "gemma-3-27b-it")
 ITEM = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2ln"}
 TEXTS = st.sampled_from(["Hello", "", " ", "\n\n", "世界 😀", "two\nlines "])
 NAMES = st.sampled_from(["calculator", "files/read", "files_read", "", "x" * 90, "weißt du"])
@@ -67,13 +69,16 @@ ORIGINS = (
         lambda provider, model, rest: {"provider": provider, "model": model} | rest,
         st.sampled_from(sorted(MODELS)),
         st.sampled_from([model for models in MODELS.values() for model in models]),
-        st.sampled_from(
-            [{"signature": "c2ln"}, {"text_signature": "c2ln"}, {"redacted": "ZGF0YQ"}, {"reasoning_content": "hm"}, {}]
-        ),
+        st.sampled_from([{"signature": "c2ln"}, {"text_signature": "c2ln"}, {"redacted": "ZGF0YQ"}, {}]),
     )
     | st.builds(
         lambda model: {"provider": "openai", "model": model, "item": ITEM},
         st.sampled_from(["o3", "gpt-5", "gpt-6-sol"]),  # the only ones that reason there
+    )
+    | st.builds(
+        lambda model, rest: {"provider": "openai", "model": model} | rest,
+        st.sampled_from([*SERVED, "deepseek-reasoner"]),  # OpenAI's own models do not give these
+        st.sampled_from([{"raw": "rs_1"}, {"raw": ""}, {"reasoning_content": "hm"}]),
     )
 )
 SCHEMAS: st.SearchStrategy[JsonObject | None] = st.sampled_from(
@@ -85,8 +90,6 @@ SCHEMAS: st.SearchStrategy[JsonObject | None] = st.sampled_from(
         {"type": "object", "properties": {"a": {"oneOf": [{"type": "string"}, {"type": "null"}]}}, "required": ["a"]},
     ]
 )
-# Models that a server may have which no table knows.
-SERVED = ("llama-3.1-8b", "mistral-small-latest", "gemma-3-27b-it")
 RESULTS: st.SearchStrategy[Any] = st.sampled_from(["42", "", {"value": [1, None]}, 42, None, [], "é"])
 CONTENTS = {
     "image/png": samples.png(),
@@ -198,7 +201,10 @@ def test_gemini_accepts_any_history(request: ModelRequest) -> None:
 
 @pytest.mark.parametrize(
     "wire, server",
-    [(wire, server) for wire in ("openai", "ollama") for server in ("mistral", "gemma")],
+    [
+        *((wire, server) for wire in ("openai", "responses", "ollama") for server in ("mistral", "gemma")),
+        *(("responses", server) for server in ("llama.cpp", "vllm")),
+    ],
 )
 @given(data=st.data())
 @examples(100)

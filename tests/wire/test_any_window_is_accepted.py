@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ai_agents.context.builder import build_request
 from ai_agents.core.types import StoredSummary, ToolDefinition
 from ai_agents.memory.registry import strategy_from_config
-from tests.fakes.rules import Server
+from tests.fakes.rules import SERVERS, Server
 from tests.support.agents import agent_with
 from tests.support.examples import examples
 from tests.unit.memory.histories import ListHistory, threads
@@ -37,9 +37,9 @@ def test_any_window_of_any_prefix_is_accepted(data: st.DataObject) -> None:
     config = data.draw(STRATEGIES)
     tools = data.draw(TOOLS)
     wire, model = data.draw(st.sampled_from([(wire, model) for wire, models in MODELS.items() for model in models]))
-    server: Server | None = data.draw(st.sampled_from([None, "mistral", "gemma"]))
+    server: Server | None = data.draw(st.sampled_from([None, *SERVERS]))
     if server is not None and wire != "ollama":
-        wire, model = "openai", "llama-3.1-8b"
+        wire, model = data.draw(st.sampled_from(["openai", "responses"])), "llama-3.1-8b"
     window_tokens = data.draw(st.sampled_from([40, 400, 100_000]))
     # A prefix without a user's message is never sent.
     first = next(index for index, message in enumerate(messages) if message.role == "user")
