@@ -18,10 +18,28 @@ _TOKENS = (
     r"npm_[A-Za-z0-9]{36}",
     r"AIza[A-Za-z0-9_-]{35}",
     r"[sr]k_(?:live|test)_[A-Za-z0-9]{20,}",
+    # Groq, xAI, Perplexity, Replicate.
+    r"(?:gsk_|xai-|pplx-|r8_)[A-Za-z0-9]{30,}",
+    # Vault, Google's OAuth, PyPI, Docker, Grafana, Postman, Figma, Slack's applications, Sentry.
+    r"(?:hv[sb]\.|ya29\.|pypi-AgE|dckr_pat_|glsa_|pmak-|figd_|xapp-[0-9]-|sntry[su]_)[A-Za-z0-9_-]{24,}",
+    # DigitalOcean, Databricks, Shopify, Sourcegraph, Pulumi.
+    r"(?:do[opr]_v1_|dapi|shp(?:at|ca|pa|ss)_|sgp_(?:[0-9a-f]{16}_|local_)?|pul-)[0-9a-f]{32,}",
+    # SendGrid, Notion, Linear, RubyGems.
+    r"SG\.[A-Za-z0-9_-]{16,24}\.[A-Za-z0-9_-]{30,}",
+    r"ntn_[0-9]{11}[A-Za-z0-9]{30,}",
+    r"(?:lin_(?:api|oauth)_|rubygems_)[A-Za-z0-9]{30,}",
+    # Webhooks of Slack and Discord, whose addresses are all that it takes to write; bots of Telegram.
+    r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{20,}",
+    r"discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/[0-9]{15,20}/[A-Za-z0-9_-]{40,}",
+    r"(?:bot)?[0-9]{6,12}:AA[A-Za-z0-9_-]{30,}",
     # This service's own API keys and generated admin key.
     r"aia_[A-Za-z0-9_-]{22}_[A-Za-z0-9_-]{43}",
     r"admin_[A-Za-z0-9_-]{43}",
 )
+# Hugging Face's are random letters, at times without a digit.
+_LETTERS = r"hf_[A-Za-z0-9]{34}"
+# Base64: service accounts of 1Password, keys of Amazon Bedrock. They are far longer than a word.
+_BASE64 = r"(?:ops_eyJ|ABSK)[A-Za-z0-9+/]{60,}"
 # JSON Web Tokens: a header and claims, both of which begin with `{"`.
 _JWT = r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{4,}"
 # A token has a digit among its first 128 characters. A header is at most 1000 characters long.
@@ -32,6 +50,7 @@ _PEM = r"----[- ]BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?(?:-----| ----)"
 
 # These expressions run on folded text, which has no upper case.
 _TOKEN_REST = re.compile(r"[a-z0-9_-]*")
+_BASE64_REST = re.compile(r"[a-z0-9+/=]*")
 _JWT_REST = re.compile(r"[a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
 _KEY_BORDER = re.compile(r"----[- ](begin|end) [a-z0-9 ]{0,40}private key(?: block)?(?:-----| ----)")
 # A key's lines are longer than words, except its last line and a checksum. Quoting characters may stand between them:
@@ -56,6 +75,11 @@ def _check_token(text: str, start: int, end: int) -> Accepted | Rejected:
     return Accepted(end) if _has_digit(text, start, end) and not is_in_word(text, start) else Rejected(start + 1)
 
 
+def _check_long(text: str, start: int, end: int) -> Accepted | Rejected:
+    """Rejects the end of a longer word. No word is as long as these are."""
+    return Rejected(start + 1) if is_in_word(text, start) else Accepted(min(end, start + _TOKEN_KNOWN_BY))
+
+
 def _check_jwt(text: str, start: int, end: int) -> Accepted | Rejected:
     header_end = text.index(".", start, end)
     is_header = header_end - start <= _LONGEST_HEADER and _has_digit(text, start, header_end)
@@ -75,6 +99,11 @@ def _check_aws(text: str, start: int, end: int) -> Accepted | Rejected:
 
 def _follow_token(text: str, at: int, is_final: bool) -> Continuation:
     end = _end(_TOKEN_REST, text, at)
+    return Continuation(end, is_open=end == len(text) and not is_final)
+
+
+def _follow_base64(text: str, at: int, is_final: bool) -> Continuation:
+    end = _end(_BASE64_REST, text, at)
     return Continuation(end, is_open=end == len(text) and not is_final)
 
 
@@ -110,6 +139,8 @@ class Secrets(PatternGuardrail):
         """One rule for each form."""
         return [
             Rule(regex("|".join(_TOKENS), known_by=_TOKEN_KNOWN_BY), _check_token, _follow_token),
+            Rule(regex(_LETTERS), _check_long, _follow_token),
+            Rule(regex(_BASE64, known_by=_TOKEN_KNOWN_BY), _check_long, _follow_base64),
             Rule(regex(_JWT, known_by=_LONGEST_HEADER + 16), _check_jwt, _follow_jwt),
             Rule(regex(_AWS), _check_aws),
             Rule(regex(_PEM), follow=_follow_key),

@@ -1,13 +1,16 @@
 """What each type finds, what it refuses, and how others' own come in."""
 
 import asyncio
+import re
 
 import pytest
+from stdnum import numdb
 
 from ai_agents.core.exceptions import InvalidRequest, ProviderError
 from ai_agents.core.types import ModelRequest, ModelResponse
 from ai_agents.guardrails.base import Finding, Guardrail, PatternGuardrail, Span
 from ai_agents.guardrails.guards import Guards
+from ai_agents.guardrails.pii import _IBAN_LENGTH
 from ai_agents.guardrails.registry import build_guardrails, register_guardrail
 from ai_agents.providers.assembly import fold
 from ai_agents.testing import ScriptedProvider
@@ -276,3 +279,20 @@ async def test_a_text_cannot_speak_to_its_judge() -> None:
     assert part.text == f"<text-{number}>\n{text}\n</text-{number}>"  # type: ignore[union-attr]  # a text part
     assert number in (request.system or "")
     assert text not in (request.system or "")
+
+
+def test_the_lengths_of_ibans_are_those_of_the_registry() -> None:
+    registry = {
+        country: 4 + sum(int(count) for count in re.findall(r"([0-9]+)!", properties["bban"]))
+        for _length, country, _high, properties, _children in numdb.get("iban").prefixes
+    }
+    assert len(registry) > 80
+    assert registry == _IBAN_LENGTH
+
+
+@pytest.mark.parametrize("country", sorted(_IBAN_LENGTH))
+async def test_an_iban_of_each_country_is_found(country: str) -> None:
+    account = "1" * (_IBAN_LENGTH[country] - 4)
+    check = 98 - int("".join(str(int(each, 36)) for each in f"{account}{country}00")) % 97
+    guards = output({"type": "pii", "kinds": ["iban"], "action": "redact"})
+    assert await whole(guards, f"to {country}{check:02}{account}.") == (f"to {R}.", None)

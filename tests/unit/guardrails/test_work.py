@@ -48,7 +48,10 @@ UNITS = {
     "beginnings of keys": ("", "sk-"), "words like keys": ("", "xsk-"), "a key without digits": ("sk-", "a"),
     "a key with digits": ("sk-1", "a1"), "a header of a JWT": ("eyJ1", "a"), "claims of a JWT": ("eyJ1234567.eyJ", "a"),
     "beginnings of JWTs": ("", "eyJaaaaaaaa-"), "a private key": (PEM, "A" * 64 + "\n"), "one line of it": (PEM, "A"),
-    "beginnings of private keys": ("", PEM), "Slack": ("", "xoxb-"), "an address": ("", "a."), "domains": ("a@", "a."),
+    "beginnings of private keys": ("", PEM), "Slack": ("", "xoxb-"), "Bedrock": ("", "ABSK"),
+    "one key of it": ("ABSK", "a+"),
+    "webhooks": ("", "hooks.slack.com/services/"), "bots": ("", "1234567:AA"), "letters": ("", "hf_aB"),
+    "an address": ("", "a."), "domains": ("a@", "a."),
     "digits": ("", "4"), "groups of digits": ("", "4 "), "countries": ("", "GB82"), "IPv4": ("", "300."),
     "IPv6": ("", "a::"), "colons": ("", ":"), "calls": ("", "+1"), "a window": ("", "x"), "eszett": ("", "\u00df"),
 }  # fmt: skip
