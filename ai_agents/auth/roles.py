@@ -1,4 +1,4 @@
-"""What the roles owner > editor > viewer allow on agents and threads. All rights on them are decided here.
+"""What the roles owner > editor > viewer > user allow on agents and threads. All rights on them are decided here.
 
 A user who may not see a resource gets `NotFound`, as if it did not exist; one who may see it but not do this gets
 `PermissionDenied`. Admins may do everything: callers that know that a user is an admin pass `is_admin`.
@@ -16,7 +16,7 @@ from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.roles import RANKS, ThreadAccess, find_thread_roles
 
 ThreadAction = Literal["read", "send", "cancel", "approve", "update", "fork", "delete", "manage_roles"]
-AgentAction = Literal["read", "start_thread", "update", "delete", "manage_roles"]
+AgentAction = Literal["see", "start_thread", "read", "update", "delete", "manage_roles"]
 
 _ON_THREAD: Mapping[ThreadAction, RoleName] = {
     "read": "viewer",
@@ -29,10 +29,13 @@ _ON_THREAD: Mapping[ThreadAction, RoleName] = {
     "manage_roles": "owner",
 }
 # Actions that need a role on the thread's agent, too.
-_ON_ITS_AGENT: Mapping[ThreadAction, RoleName] = {"send": "viewer", "fork": "viewer"}
+_ON_ITS_AGENT: Mapping[ThreadAction, RoleName] = {"send": "user", "fork": "user"}
 _ON_AGENT: Mapping[AgentAction, RoleName] = {
+    # Its id, its name and its description.
+    "see": "user",
+    "start_thread": "user",
+    # All of it.
     "read": "viewer",
-    "start_thread": "viewer",
     "update": "editor",
     "delete": "owner",
     "manage_roles": "owner",
@@ -87,7 +90,7 @@ def require_on_agent(
     Raises `AgentNotFound` if the user may not see the agent, `PermissionDenied` if they may not do this.
     """
     role = roles.get_role(connection, user_id, "agent", agent_id)
-    if not (is_admin or may_on_agent("read", role)):
+    if not (is_admin or may_on_agent("see", role)):
         raise AgentNotFound
     if not (is_admin or may_on_agent(action, role)):
         raise PermissionDenied(f"This needs the role {_ON_AGENT[action]} on the agent.")

@@ -5,7 +5,7 @@ These are what clients see; `core.table_rows` has whole rows of tables. Times ar
 """
 
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, cast
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, cast, final
 
 from ai_agents.core.types import (
     CountingMethod,
@@ -71,6 +71,29 @@ class Agent(TypedDict):
     version: int
     created_at: str
     updated_at: str
+
+
+class AgentSummary(TypedDict):
+    """An agent in a list. Users who may only talk to it see the first three."""
+
+    id: str
+    name: str
+    description: str | None
+    provider: NotRequired[str | None]
+    model: NotRequired[str | None]
+    metadata: NotRequired[JsonObject]
+    version: NotRequired[int]
+    created_at: NotRequired[str]
+    updated_at: NotRequired[str]
+
+
+@final
+class AgentCard(TypedDict):
+    """What users see of an agent that they may only talk to."""
+
+    id: str
+    name: str
+    description: str | None
 
 
 class AgentChanges(TypedDict, total=False):

@@ -281,7 +281,7 @@ def _visible_thread(connection: Connection, request: AdmissionRequest) -> Thread
 
 def _require_sending(found: ThreadAccess, request: AdmissionRequest) -> None:
     if not request.is_admin and not may_send(found.thread_role, found.agent_role):
-        raise PermissionDenied("Sending needs editor on the thread and viewer on its agent.")
+        raise PermissionDenied("Sending needs editor on the thread and user on its agent.")
     if found.agent_deleted:
         raise AgentDeleted
 

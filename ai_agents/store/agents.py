@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from ai_agents.core import json
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Agent, AgentChanges, Page
+from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page, only
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages, roles
 from ai_agents.store.database import Store, reading, writing
@@ -32,6 +32,15 @@ DEFAULTS: Mapping[str, Any] = {
     "metadata": {},
 }
 _COLUMNS = (AgentTable.id, AgentTable.spec, AgentTable.version, AgentTable.created_at, AgentTable.updated_at)
+# Without what is long: lists do not even read it.
+_SUMMARY = (
+    AgentTable.id,
+    AgentTable.name,
+    *(AgentTable.spec[name].label(name) for name in ("description", "provider", "model", "metadata")),
+    AgentTable.version,
+    AgentTable.created_at,
+    AgentTable.updated_at,
+)
 _GET = select(*_COLUMNS).where(AgentTable.id == bindparam("agent_id"), AgentTable.deleted_at.is_(None))
 _VERSIONS = select(
     AgentVersionTable.agent_id.label("id"),
@@ -46,7 +55,7 @@ _GET_VERSION = _VERSIONS.where(
 
 
 def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id: str | None) -> Agent:
-    """Write an agent, its first version, and its owner's role; without an owner, every user becomes a viewer.
+    """Write an agent, its first version, and its owner's role; without an owner, every user may talk to it.
 
     Returns the agent. Raises `InvalidRequest`.
     """
@@ -56,7 +65,7 @@ def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id:
     connection.execute(insert(AgentTable), {**row, "name": spec["name"]})
     _insert_version(connection, row)
     if owner_id is None:
-        roles.insert_role(connection, user_id=EVERYBODY, role="viewer", resource_type="agent", resource_id=agent_id)
+        roles.insert_role(connection, user_id=EVERYBODY, role="user", resource_type="agent", resource_id=agent_id)
     else:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="agent", resource_id=agent_id)
     return to_public(row)
@@ -119,15 +128,16 @@ def delete_agent(connection: Connection, agent_id: str) -> None:
 
 def list_agents(
     connection: Connection, user_id: str | None = None, *, limit: int = 20, after: str | None = None
-) -> Page[Agent]:
+) -> Page[AgentSummary]:
     """A page of the agents on which the user, or every user, has a role (None: of all agents), newest first.
 
     `{"data", "next"}`. Raises `InvalidCursor`.
     """
-    statement = select(*_COLUMNS)
+    statement = select(*_SUMMARY)
     if user_id is None:
         statement = statement.where(AgentTable.deleted_at.is_(None))
     else:
+        statement = statement.add_columns(roles.best_rank("agent", AgentTable.id).label("rank"))
         visible = roles.newest_visible(
             "agent",
             AgentTable,
@@ -136,8 +146,8 @@ def list_agents(
             before_id=None if after is None else pages.decode_time_cursor(after)[1],
             limit=limit + 1,
         )
-        statement = statement.where(AgentTable.id.in_(visible))
-    return pages.newest_first(connection, statement, AgentTable, limit=limit, after=after, to_dict=to_public)
+        statement = statement.where(AgentTable.id.in_(visible)).params(user_id=user_id)
+    return pages.newest_first(connection, statement, AgentTable, limit=limit, after=after, to_dict=_to_summary)
 
 
 def list_versions(connection: Connection, agent_id: str, *, limit: int = 20, after: str | None = None) -> Page[Agent]:
@@ -160,6 +170,17 @@ def to_public(row: Mapping[Any, Any]) -> Agent:
     fields = {name: spec[name] if name in spec else copy(default) for name, default in DEFAULTS.items()}
     times = {name: row[name] for name in ("version", "created_at", "updated_at")}
     return cast("Agent", {"id": row["id"], **fields, **times})
+
+
+def to_card(agent: Mapping[Any, Any]) -> AgentCard:
+    """What users see of an agent that they may only talk to."""
+    return only(AgentCard, agent)
+
+
+def _to_summary(row: Mapping[Any, Any]) -> AgentSummary:
+    if "rank" in row and roles.of_rank(row["rank"]) == "user":
+        return cast("AgentSummary", to_card(row))
+    return only(AgentSummary, row)
 
 
 def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject:
@@ -204,7 +225,7 @@ class AgentStore(Store):
         metadata: Mapping[str, Any] | None = None,
         owner_id: str | None = None,
     ) -> Agent:
-        """A new agent at version 1, owned by `owner_id`; without an owner every user (`*`) is a viewer.
+        """A new agent at version 1, owned by `owner_id`; without an owner every user (`*`) may talk to it.
 
         Raises `InvalidRequest`.
         """

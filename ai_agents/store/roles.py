@@ -1,6 +1,6 @@
 """Rows that say which role a user has on an agent, a thread or a provider. `ai_agents.auth` decides what a role allows.
 
-On a provider `user` is the only role, and on agents and threads it is none.
+On a provider `user` is the only role, and on threads it is none.
 """
 
 from collections.abc import Mapping
@@ -45,6 +45,11 @@ from ai_agents.store.statements import prepared
 EVERYBODY = "*"
 # From the weakest to the strongest. Roles are compared by their place here.
 RANKS: tuple[RoleName, ...] = ("user", "viewer", "editor", "owner")
+ROLES_ON: Mapping[ResourceType, tuple[RoleName, ...]] = {
+    "agent": RANKS,
+    "thread": RANKS[1:],
+    "provider": RANKS[:1],
+}
 UNKNOWN: Mapping[str, type[NotFound]] = {
     "agent": AgentNotFound,
     "thread": ThreadNotFound,
@@ -69,8 +74,8 @@ class ThreadAccess:
     active_run_id: str | None = None
 
 
-def _best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[str]) -> Any:
-    """The highest rank (from 1) that the user or every user has on a resource; NULL for none."""
+def best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[str]) -> Any:
+    """The highest rank (from 1) that `:user_id` or every user has on a resource; NULL for none."""
     rank = case({role: number for number, role in enumerate(RANKS, 1)}, value=RoleAssignmentTable.role)
     return (
         select(func.max(rank))
@@ -104,8 +109,8 @@ _THREAD_ROLES = prepared(
         ThreadTable.agent_id,
         AgentTable.version,
         AgentTable.deleted_at.is_not(None).label("agent_deleted"),
-        _best_rank("thread", ThreadTable.id).label("thread_rank"),
-        _best_rank("agent", ThreadTable.agent_id).label("agent_rank"),
+        best_rank("thread", ThreadTable.id).label("thread_rank"),
+        best_rank("agent", ThreadTable.agent_id).label("agent_rank"),
         _ACTIVE_RUN.label("active_run_id"),
     )
     .join(AgentTable, AgentTable.id == ThreadTable.agent_id)
@@ -113,17 +118,17 @@ _THREAD_ROLES = prepared(
 )
 _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
     "thread": prepared(
-        select(_best_rank("thread", ThreadTable.id))
+        select(best_rank("thread", ThreadTable.id))
         .select_from(ThreadTable)
         .where(ThreadTable.id == bindparam("resource_id"))
     ),
     "agent": prepared(
-        select(_best_rank("agent", AgentTable.id))
+        select(best_rank("agent", AgentTable.id))
         .select_from(AgentTable)
         .where(AgentTable.id == bindparam("resource_id"), AgentTable.deleted_at.is_(None))
     ),
     "provider": prepared(
-        select(_best_rank("provider", ProviderTable.name))
+        select(best_rank("provider", ProviderTable.name))
         .select_from(ProviderTable)
         .where(ProviderTable.name == bindparam("resource_id"))
     ),
@@ -140,8 +145,8 @@ def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> T
         agent_id=row.agent_id,
         agent_version=row.version,
         agent_deleted=row.agent_deleted,
-        thread_role=_of_rank(row.thread_rank),
-        agent_role=_of_rank(row.agent_rank),
+        thread_role=of_rank(row.thread_rank),
+        agent_role=of_rank(row.agent_rank),
         active_run_id=row.active_run_id,
     )
 
@@ -156,7 +161,7 @@ def get_role(connection: Connection, user_id: str, resource_type: str, resource_
     row = connection.execute(_ROLE_ON[resource_type], {"user_id": user_id, "resource_id": resource_id}).one_or_none()
     if row is None:
         raise UNKNOWN[resource_type]
-    return _of_rank(row[0])
+    return of_rank(row[0])
 
 
 def assign(connection: Connection, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
@@ -280,15 +285,15 @@ def checked_type(resource_type: str) -> ResourceType:
 
 def _checked_role(user_id: str, role: str, resource_type: ResourceType) -> RoleName:
     """The role itself, if this user can have it there. Raises `InvalidRequest`."""
-    if resource_type == "provider" and role != "user":
-        raise InvalidRequest("On a provider the only role is user.", loc=("role",))
-    if resource_type != "provider" and role not in RANKS[1:]:
-        raise InvalidRequest("A role is one of owner, editor, viewer; on a provider, user.", loc=("role",))
+    if role not in ROLES_ON[resource_type]:
+        raise InvalidRequest(
+            f"On a {resource_type} a role is one of {', '.join(ROLES_ON[resource_type])}.", loc=("role",)
+        )
     if not user_id:
         raise InvalidRequest("A user id is not empty.", loc=("user_id",))
     if user_id == EVERYBODY and role == "owner":
-        raise InvalidRequest("Everybody (*) can be editor or viewer, not owner.", loc=("role",))
-    return cast("RoleName", role)
+        raise InvalidRequest("Everybody (*) can be editor, viewer or user, not owner.", loc=("role",))
+    return role
 
 
 def _lock_resource(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
@@ -319,7 +324,8 @@ def _on(resource_type: str, resource_id: str) -> tuple[ColumnElement[bool], ...]
     return RoleAssignmentTable.resource_type == resource_type, RoleAssignmentTable.resource_id == resource_id
 
 
-def _of_rank(rank: int | None) -> RoleName | None:
+def of_rank(rank: int | None) -> RoleName | None:
+    """The role of a rank that `best_rank` found."""
     return None if rank is None else RANKS[rank - 1]
 
 

@@ -11,7 +11,7 @@ from app.dependencies import IfMatch, OnAgent, Once, Paging, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.agents import CreateAgent, UpdateAgent
-from app.schemas.answers import AgentPage, AgentRead
+from app.schemas.answers import AgentCard, AgentPage, AgentRead, AgentVersionPage
 from app.services import agents
 
 router = APIRouter(tags=["agents"])
@@ -38,31 +38,31 @@ async def create_agent(
 
 @router.get("/agents", response_model=AgentPage, response_description="Agents.", responses=failures(*USER, *PAGE))
 async def list_agents(user: User, container: AppContainer, page: Paging) -> Response:
-    """The agents that the user sees, newest first."""
+    """The agents that the user sees, in short, newest first. Users who may only talk to one see its name."""
     return JsonResponse(await agents.list_agents(container, user, page))
 
 
 @router.get(
     "/agents/{agent_id}",
-    response_model=AgentRead,
+    response_model=AgentRead | AgentCard,
     response_description="The agent.",
     responses={200: headers("ETag"), **failures(*USER, "not_found")},
 )
-async def get_agent(agent: OnAgent, container: AppContainer) -> Response:
-    """One agent."""
-    found = await agents.get_agent(container, agent)
-    return versioned(found, found["version"])
+async def get_agent(user: User, agent: OnAgent, container: AppContainer) -> Response:
+    """One agent. Users who may only talk to it see its id, name and description, and no ETag."""
+    found = await agents.get_agent(container, user, agent)
+    return versioned(found, found["version"]) if "version" in found else JsonResponse(found)
 
 
 @router.get(
     "/agents/{agent_id}/versions",
-    response_model=AgentPage,
+    response_model=AgentVersionPage,
     response_description="The agent in each of its versions.",
-    responses=failures(*USER, *PAGE, "not_found"),
+    responses=failures(*USER, *PAGE, "not_found", "forbidden"),
 )
-async def list_agent_versions(agent: OnAgent, container: AppContainer, page: Paging) -> Response:
-    """The versions of an agent, newest first."""
-    return JsonResponse(await agents.list_agent_versions(container, agent, page))
+async def list_agent_versions(user: User, agent: OnAgent, container: AppContainer, page: Paging) -> Response:
+    """The versions of an agent, newest first. For viewers of it."""
+    return JsonResponse(await agents.list_agent_versions(container, user, agent, page))
 
 
 @router.patch(

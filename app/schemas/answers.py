@@ -83,7 +83,10 @@ AgentRead = _read(
     guardrails=Guardrails,
     fallbacks=Fallbacks,
 )
-AgentPage = _page("AgentPage", AgentRead, "Agents, newest first; of one agent, its versions, newest first.")
+AgentVersionPage = _page("AgentVersionPage", AgentRead, "An agent in each of its versions, newest first.")
+AgentCard = _read("AgentCard", rows.AgentCard)
+AgentSummary = _read("AgentSummary", rows.AgentSummary)
+AgentPage = _page("AgentPage", AgentSummary, "Agents, newest first.")
 ThreadRead = _read("ThreadRead", rows.Thread, "A conversation.")
 ThreadPage = _page("ThreadPage", ThreadRead, "Threads, newest first.")
 _MODELS[rows.PublicPart] = Annotated[

@@ -125,7 +125,7 @@ async def _require_owner(container: Container, user: Principal, resource_type: s
         return
     check_id(resource_id, _UNKNOWN[resource_type])
     if resource_type == "agent":
-        role = await container.auth.agent_access(user.user_id, resource_id, is_admin=user.is_admin)
+        role = await container.auth.agent_access(user.user_id, resource_id, "see", is_admin=user.is_admin)
         allowed = may_on_agent("manage_roles", role)
     else:
         role = (await container.auth.thread_access(user.user_id, resource_id, is_admin=user.is_admin)).thread_role

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied
-from ai_agents.core.rows import Agent, AgentChanges, Page
+from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page
 from ai_agents.core.types import Loc
 from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents
@@ -36,18 +36,22 @@ async def require_to_read(container: Container, user: Principal, agent_id: str) 
         raise AgentNotFound from None
 
 
-async def list_agents(container: Container, user: Principal, page: PageArguments) -> Page[Agent]:
-    """The agents that the user sees, newest first; an admin sees all. Raises `InvalidCursor`."""
+async def list_agents(container: Container, user: Principal, page: PageArguments) -> Page[AgentSummary]:
+    """The agents that the user sees, in short, newest first; an admin sees all. Raises `InvalidCursor`."""
     return await container.agents.list(user_id=None if user.is_admin else user.user_id, **page)
 
 
-async def get_agent(container: Container, agent: VisibleAgent) -> Agent:
-    """The agent as it is now. Raises `AgentNotFound`."""
-    return await container.agents.get(agent.id)
+async def get_agent(container: Container, user: Principal, agent: VisibleAgent) -> Agent | AgentCard:
+    """The agent as it is now; for a user who may only talk to it, what they see of it. Raises `AgentNotFound`."""
+    found = await container.agents.get(agent.id)
+    return found if user.is_admin or may_on_agent("read", agent.role) else agents.to_card(found)
 
 
-async def list_agent_versions(container: Container, agent: VisibleAgent, page: PageArguments) -> Page[Agent]:
-    """The agent in each of its versions, newest first. Raises `AgentNotFound`, `InvalidCursor`."""
+async def list_agent_versions(
+    container: Container, user: Principal, agent: VisibleAgent, page: PageArguments
+) -> Page[Agent]:
+    """The agent in each of its versions, newest first. Raises `PermissionDenied`, `AgentNotFound`, `InvalidCursor`."""
+    _require(user, agent, "read")
     return await container.agents.list_versions(agent.id, **page)
 
 
@@ -109,7 +113,8 @@ async def _check_providers(
         await container.stored_providers.refresh()
     usable = {name for name in container.providers.names() if _may_name(container, user, name)}
     refused = [(loc, name) for loc, name in named if name not in usable]
-    if refused and agent is not None:
+    # Users who may not change the agent do not learn what it names.
+    if refused and agent is not None and (user.is_admin or may_on_agent("update", agent.role)):
         kept = {name for _, name in _named_providers(await container.agents.get(agent.id))}
         refused = [(loc, name) for loc, name in refused if name not in kept]
     for loc, _ in refused:

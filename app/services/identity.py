@@ -56,7 +56,8 @@ class VisibleAgent:
 async def see_agent(container: Container, user: Principal, agent_id: str) -> VisibleAgent:
     """The agent, if the user sees it. Raises `AgentNotFound`."""
     check_id(agent_id, AgentNotFound)
-    return VisibleAgent(agent_id, await container.auth.agent_access(user.user_id, agent_id, is_admin=user.is_admin))
+    role = await container.auth.agent_access(user.user_id, agent_id, "see", is_admin=user.is_admin)
+    return VisibleAgent(agent_id, role)
 
 
 async def see_thread(container: Container, user: Principal, thread_id: str) -> ThreadAccess:

@@ -107,13 +107,59 @@ async def test_roles_decide_what_may_be_done_with_an_agent(service: Service) -> 
     alice, bob = await service.user("alice"), await service.user("bob")
     agent = await make_agent(alice)
     path = f"/agents/{agent['id']}"
-    expected = {"viewer": (403, 403), "editor": (200, 403), "owner": (200, 204)}
+    expected = {"user": (403, 403), "viewer": (403, 403), "editor": (200, 403), "owner": (200, 204)}
 
     for role, (change, delete) in expected.items():
         await give_role(alice, "bob", role, "agent", agent["id"])
         assert (await bob.get(path)).status_code == 200
         assert (await bob.patch(path, json={"description": role})).status_code == change
         assert (await bob.delete(path)).status_code == delete
+
+
+async def test_users_who_may_only_talk_to_an_agent_see_its_name(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    agent = await make_agent(alice, **(FULL | {"guardrails": [{"type": "blocklist", "patterns": ["secret"]}]}))
+    path, card = f"/agents/{agent['id']}", {name: agent[name] for name in ("id", "name", "description")}
+    await give_role(alice, "bob", "user", "agent", agent["id"])
+
+    seen = await bob.get(path)
+
+    assert seen.json() == card
+    assert "etag" not in seen.headers
+    assert (await bob.get("/agents")).json()["data"] == [card]
+    check_problem(await bob.get(f"{path}/versions"), 403, "forbidden")
+    check_problem(await bob.patch(path, json={"provider": "ollama"}), 403, "forbidden")
+    check_problem(
+        await bob.get("/roles", params={"resource_type": "agent", "resource_id": agent["id"]}), 403, "forbidden"
+    )
+    thread = await make_thread(bob, agent["id"])
+    context = (await bob.get(f"/threads/{thread['id']}/context")).json()
+    assert (context["system"], context["tools"]) == (None, None)
+    await give_role(alice, "bob", "viewer", "agent", agent["id"])
+    assert (await bob.get(path)).json() == agent
+    assert (await bob.get(f"{path}/versions")).json()["data"] == [agent]
+
+
+async def test_a_list_has_agents_in_short(service: Service) -> None:
+    alice, admin = await service.user("alice"), await service.admin()
+    agent = await make_agent(alice, **FULL)
+    short = {
+        name: agent[name]
+        for name in (
+            "id",
+            "name",
+            "description",
+            "provider",
+            "model",
+            "metadata",
+            "version",
+            "created_at",
+            "updated_at",
+        )
+    }
+
+    for user in (alice, admin):
+        assert short in (await user.get("/agents")).json()["data"]
 
 
 async def test_a_deleted_agent_is_gone_and_its_threads_stay(service: Service) -> None:

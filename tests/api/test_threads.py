@@ -25,7 +25,7 @@ async def test_a_thread_begins_with_an_agent_that_one_may_see(service: Service) 
     check_problem(unseen, 404, "not_found")
     assert unseen.content == missing.content
     check_problem(await bob.post("/threads", json=body | {"agent_id": "x"}), 404, "not_found")
-    await give_role(alice, "bob", "viewer", "agent", agent["id"])
+    await give_role(alice, "bob", "user", "agent", agent["id"])
     assert (await bob.post("/threads", json=body)).status_code == 201
 
 
@@ -89,7 +89,7 @@ async def test_roles_decide_what_may_be_done_with_a_thread(service: Service) -> 
 
     await give_role(alice, "bob", "editor", "thread", thread["id"])
     check_problem(await bob.post(f"{path}/fork", json=fork), 403, "forbidden")  # not without a role on the agent
-    await give_role(alice, "bob", "viewer", "agent", thread["agent_id"])
+    await give_role(alice, "bob", "user", "agent", thread["agent_id"])
     for role, (change, forked, delete) in expected.items():
         await give_role(alice, "bob", role, "thread", thread["id"])
         assert (await bob.get(path)).status_code == 200

@@ -23,8 +23,8 @@ from ai_agents.store.database import Database
 from ai_agents.store.roles import find_thread_roles
 from ai_agents.store.threads import ThreadStore
 
-ROLES: tuple[RoleName | None, ...] = (None, "viewer", "editor", "owner")
-# The weakest role on a thread that may do this, and whether the user must also be a viewer of the agent.
+ROLES: tuple[RoleName | None, ...] = (None, "user", "viewer", "editor", "owner")
+# The weakest role on a thread that may do this, and whether the user also needs any role on the agent.
 THREAD_RIGHTS: dict[ThreadAction, tuple[RoleName, bool]] = {
     "read": ("viewer", False),
     "send": ("editor", True),
@@ -36,8 +36,9 @@ THREAD_RIGHTS: dict[ThreadAction, tuple[RoleName, bool]] = {
     "manage_roles": ("owner", False),
 }
 AGENT_RIGHTS: dict[AgentAction, RoleName] = {
+    "see": "user",
+    "start_thread": "user",
     "read": "viewer",
-    "start_thread": "viewer",
     "update": "editor",
     "delete": "owner",
     "manage_roles": "owner",
@@ -90,7 +91,7 @@ async def test_every_right_is_read_from_the_database(database: Database, agent_i
     auth = RoleAuth(database)
     for role in ("viewer", "editor"):
         await auth.assign_role(f"{role} on both", role, "thread", thread_id)
-        await auth.assign_role(f"{role} on both", "viewer", "agent", agent_id)
+        await auth.assign_role(f"{role} on both", "user", "agent", agent_id)
         await auth.assign_role(f"{role} on thread", role, "thread", thread_id)
 
     async def allowed(user_id: str, *, is_admin: bool = False) -> set[str]:
@@ -124,7 +125,7 @@ async def test_a_thread_one_may_not_see_is_not_found(database: Database, agent_i
 
 async def test_every_right_on_an_agent_is_asked_of_the_database(database: Database, agent_id: str) -> None:
     auth = RoleAuth(database)
-    for role in ("viewer", "editor"):
+    for role in ("user", "viewer", "editor"):
         await auth.assign_role(role, role, "agent", agent_id)
 
     async def allowed(user_id: str, *, is_admin: bool = False) -> set[str]:
@@ -138,8 +139,9 @@ async def test_every_right_on_an_agent_is_asked_of_the_database(database: Databa
         return may
 
     everything = set(get_args(AgentAction))
-    assert await allowed("viewer") == {"read", "start_thread"}
-    assert await allowed("editor") == {"read", "start_thread", "update"}
+    assert await allowed("user") == {"see", "start_thread"}
+    assert await allowed("viewer") == {"see", "start_thread", "read"}
+    assert await allowed("editor") == {"see", "start_thread", "read", "update"}
     assert await allowed("owner") == await allowed("stranger", is_admin=True) == everything
     for action in get_args(AgentAction):
         with pytest.raises(AgentNotFound):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ai_agents.auth.roles import RoleAuth
 from ai_agents.core.exceptions import AgentNotFound, InvalidCursor, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import is_id, new_id
 from ai_agents.core.rows import AgentChanges
@@ -177,6 +178,29 @@ async def test_a_list_has_the_agents_on_which_the_user_has_a_role(agents: AgentS
     await agents.delete(free["id"])
     assert await _names(agents, "ann") == ["both", "mine"]
     assert mine["id"] < hers["id"] < free["id"] < both["id"]
+
+
+async def test_a_list_has_agents_in_short_and_less_of_those_one_may_only_talk_to(
+    agents: AgentStore, database: Database
+) -> None:
+    facts: dict[str, Any] = {"description": "Adds.", "provider": "openai", "model": None, "metadata": {"a": 1}}
+    made = await agents.create("sums", system_prompt="Secret.", tools=["calculator"], owner_id="ann", **facts)
+    times = {name: made[name] for name in ("version", "created_at", "updated_at")}
+    whole = {"id": made["id"], "name": "sums", **facts, **times}
+    card = {"id": made["id"], "name": "sums", "description": "Adds."}
+    roles = RoleStore(database)
+    for role, shown in (("user", card), ("viewer", whole), ("editor", whole)):
+        await roles.assign("bea", role, "agent", made["id"])
+        assert (await agents.list("bea"))["data"] == [shown]
+    assert (await agents.list("ann"))["data"] == (await agents.list())["data"] == [whole]
+    await roles.assign("*", "viewer", "agent", made["id"])
+    await roles.assign("bea", "user", "agent", made["id"])
+    assert (await agents.list("bea"))["data"] == [whole]
+
+
+async def test_an_agent_without_an_owner_is_for_everybody_to_talk_to(agents: AgentStore, database: Database) -> None:
+    made = await agents.create("free")
+    assert await RoleAuth(database).role_of("anybody", "agent", made["id"]) == "user"
 
 
 async def test_pages_follow_one_another_without_gap_or_repetition(agents: AgentStore) -> None:
