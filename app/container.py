@@ -9,8 +9,8 @@ import structlog
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import open_blob_store
-from ai_agents.auth.providers import ProviderRights
 from ai_agents.auth.roles import RoleAuth
+from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.providers import StoredProviders
 from ai_agents.core.exceptions import InvalidRequest
@@ -62,8 +62,9 @@ class Container:
         self.settings = settings
         self.conn = conn
         self.providers = providers
-        self.provider_rights = ProviderRights()
-        self.stored_providers = StoredProviders(conn.database, providers, self.provider_rights, tools.sealer)
+        # A tool that an admin made is nobody else's until there is a role on it.
+        self.use_rights = UseRights(closed=["tool"])
+        self.stored_providers = StoredProviders(conn.database, providers, self.use_rights, tools.sealer)
         self.model_lists = ModelLists(providers)
         self.tools = tools
         self.admin_key = admin_key
@@ -86,7 +87,7 @@ class Container:
             conn,
             self.auth,
             providers=providers,
-            provider_rights=self.provider_rights,
+            use_rights=self.use_rights,
             tools=tools,
             models=self.models,
             limits=RunLimits(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.auth.providers import ProviderRights
+from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.file_texts import guard_files, has_text_files
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder, has_files
@@ -57,7 +57,7 @@ class Contexts:
         provider: Provider | None = None,
         memory: MemoryStrategy | None = None,
         providers: ProviderPool | None = None,
-        rights: ProviderRights | None = None,
+        rights: UseRights | None = None,
         models: ModelCatalogue | None = None,
         blobs: BlobStore | None = None,
         judges_fail_open: bool = False,
@@ -66,10 +66,12 @@ class Contexts:
         self._database = database
         self._slots = slots or UpstreamSlots()
         self.agents = AgentCache()
-        self.rights = rights or ProviderRights()
+        self.rights = rights or UseRights()
         self.models = ModelSelector(provider, providers, models or ModelCatalogue(servers=providers))
         self.tokens = TokenEstimator()
-        self.requests = RequestBuilder(self.models, self.tokens, tools=tools, memory=memory, blobs=blobs)
+        self.requests = RequestBuilder(
+            self.models, self.tokens, tools=tools, rights=self.rights, memory=memory, blobs=blobs
+        )
         self._judges_fail_open = judges_fail_open
 
     async def refresh(self) -> None:
@@ -125,8 +127,8 @@ class Contexts:
 
     async def require_provider(self, agent_id: str | None, provider: str) -> None:
         """Raises `PermissionDenied` unless an owner of the agent may use the provider."""
-        if agent_id is not None and not self.rights.is_open(provider):
-            await self._database.read(lambda c: self.rights.require_for_agent(c, agent_id, provider))
+        if agent_id is not None and not self.rights.is_open("provider", provider):
+            await self._database.read(lambda c: self.rights.require_provider(c, agent_id, provider))
 
     def _ask_judges(self, purpose: CallPurpose) -> Ask:
         """How guardrails ask the models of their judges."""

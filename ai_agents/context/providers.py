@@ -1,4 +1,6 @@
-"""The providers of the database in this process: what admins made, who may use it, and what refusals taught.
+"""The providers of the database in this process: what admins made, and what refusals taught.
+
+And who may use which provider and which tool.
 
 Each process reads them every few seconds, which is three small queries, so that a change on one replica or worker holds
 on all others. The process that makes a change reads them at once.
@@ -12,15 +14,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ai_agents.auth.providers import ProviderRights
+from ai_agents.auth.use import UseRights
 from ai_agents.core import json
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.table_rows import ProviderRow
-from ai_agents.core.types import JsonObject
+from ai_agents.core.types import JsonObject, UsedType
 from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.providers.specs import ProviderSpec, parse_spec
-from ai_agents.store import providers
+from ai_agents.store import providers, roles
 from ai_agents.store.database import Database
 from ai_agents.store.providers import LearnedMark, LearnedRows
 from ai_agents.store.sealing import SealBroken, Sealer
@@ -36,15 +38,15 @@ class _Snapshot:
     """What the database has. `learned` is None where it is as it was."""
 
     rows: list[ProviderRow]
-    users: Mapping[str, frozenset[str]]
+    users: Mapping[UsedType, Mapping[str, frozenset[str]]]
     mark: LearnedMark
     learned: LearnedRows | None
 
 
 class StoredProviders:
-    """Keeps a pool and the rights on its providers as the database has them."""
+    """Keeps a pool, and the rights on providers and tools, as the database has them."""
 
-    def __init__(self, database: Database, pool: ProviderPool, rights: ProviderRights, sealer: Sealer) -> None:
+    def __init__(self, database: Database, pool: ProviderPool, rights: UseRights, sealer: Sealer) -> None:
         self._database = database
         self._pool = pool
         self._rights = rights
@@ -73,7 +75,9 @@ class StoredProviders:
             await self._save_learned()
             known = self._mark
             snapshot = await self._database.read(lambda c: _read(c, known))
-            new = {name for name in self._pool.given_names() if len(name) <= _MAX_PROVIDER} - snapshot.users.keys()
+            new = {name for name in self._pool.given_names() if len(name) <= _MAX_PROVIDER} - {
+                row["name"] for row in snapshot.rows
+            }
             if new:
                 await self._database.write(lambda c: providers.ensure_given(c, new))
                 snapshot = await self._database.read(lambda c: _read(c, known))
@@ -177,7 +181,10 @@ def open_secrets(row: ProviderRow, sealer: Sealer) -> JsonObject:
 def _read(connection: Connection, known: LearnedMark | None) -> _Snapshot:
     mark = providers.learned_mark(connection)
     learned = None if mark == known else providers.list_learned(connection)
-    return _Snapshot(providers.list_providers(connection), providers.users_by_provider(connection), mark, learned)
+    rows, users = providers.list_providers(connection), roles.users_by_name(connection)
+    # A provider without any role is nobody's; one without a row was not seen yet.
+    users["provider"] = {row["name"]: frozenset() for row in rows} | users["provider"]
+    return _Snapshot(rows, users, mark, learned)
 
 
 def _quirks(given: JsonObject) -> Quirks:

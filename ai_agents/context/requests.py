@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from ai_agents.attachments.formatting import check_files, load_files, plan_files
 from ai_agents.attachments.storage import BlobStore
+from ai_agents.auth.use import UseRights
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
 from ai_agents.context.catalogue import ModelCatalogue, input_budget
 from ai_agents.context.tokens import TokenEstimator
@@ -190,6 +191,7 @@ class RequestBuilder:
     models: ModelSelector
     tokens: TokenEstimator
     tools: ToolSource
+    rights: UseRights
     memory: MemoryStrategy | None = None
     blobs: BlobStore | None = None
 
@@ -208,8 +210,13 @@ class RequestBuilder:
         return strategy.fitted(max_tokens=size, estimate=estimate).window(history)
 
     def resolve_tools(self, connection: Connection, agent: Agent) -> ToolSet:
-        """The tools that the agent has now."""
-        return self.tools.resolve(connection, agent["tools"]) if agent["tools"] else ToolSet()
+        """The tools that the agent has now. Those that its owners may not use are missing."""
+        if not agent["tools"]:
+            return ToolSet()
+        found = self.tools.resolve(connection, agent["tools"])
+        if not found.made:
+            return found
+        return found.without(self.rights.find_refused(connection, agent["id"], "tool", {*found.made.values()}))
 
     def build(
         self, agent: Agent, window: Window, provider: str, model: str, *, tools: ToolSet, allow_overflow: bool = False

@@ -354,7 +354,7 @@ class KeyHolder(TypedDict):
 
 
 class Role(TypedDict):
-    """A user's role on an agent, a thread or a provider."""
+    """A user's role on an agent, a thread, a tool or a provider."""
 
     id: str
     user_id: str

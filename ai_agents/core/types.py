@@ -18,7 +18,9 @@ ToolCallStatus = Literal["waiting", "approved", "refused", "started", "finished"
 JobKind = Literal["title", "summarize", "retention", "erase_user"]
 JobStatus = Literal["queued", "running", "completed", "failed"]
 RoleName = Literal["owner", "editor", "viewer", "user"]
-ResourceType = Literal["agent", "thread", "provider"]
+ResourceType = Literal["agent", "thread", "tool", "provider"]
+# What agents name, and users have the role `user` on.
+UsedType = Literal["tool", "provider"]
 PartKind = Literal["text", "reasoning", "tool_call"]
 StopReason = Literal[
     "end",

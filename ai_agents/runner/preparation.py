@@ -73,7 +73,7 @@ class InputReader:
         requests = self.contexts.requests
         agent = self.contexts.agents.get(connection, run.agent_id, run.agent_version)
         provider, model = self.contexts.models.choose(agent["fallbacks"][place - 1] if place else agent)
-        self.contexts.rights.require_for_agent(connection, run.agent_id, provider.name)
+        self.contexts.rights.require_provider(connection, run.agent_id, provider.name)
         history = History(connection, run.thread_id)
         window = requests.read_window(history, agent, provider.name, model, requests.strategy(agent))
         earlier = tuple(history.run_messages(run.id)) if run.continued else ()

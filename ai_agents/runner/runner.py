@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.auth.providers import ProviderRights
 from ai_agents.auth.roles import RoleAuth
+from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.view import StrategyAsked, read_context, show_files
@@ -77,8 +77,8 @@ class AgentRunner:
     """Runs agents in threads.
 
     `provider` and `memory` are defaults: an agent's own provider and memory win. The agent's own provider comes from
-    `providers`, as far as `provider_rights` let an owner of the agent use it. `tools` are the tools that agents may
-    name, by default those of `register_tool`. `models` knows windows and prices of models. `blobs` stores the bytes of
+    `providers`. `tools` are the tools that agents may name, by default those of `register_tool`. `use_rights` say which
+    of both the owners of an agent may use. `models` knows windows and prices of models. `blobs` stores the bytes of
     attachments: without it none can be sent, and the rest of long tool results is lost.
     Methods that start a run use a transaction of their own, and are refused within `conn.transaction()`.
     With `auto_title` a thread without a title gets one in the background after its first exchange. A judge that cannot
@@ -93,7 +93,7 @@ class AgentRunner:
         memory: MemoryStrategy | None = None,
         *,
         providers: ProviderPool | None = None,
-        provider_rights: ProviderRights | None = None,
+        use_rights: UseRights | None = None,
         tools: ToolSource | None = None,
         models: ModelCatalogue | None = None,
         limits: RunLimits | None = None,
@@ -111,7 +111,7 @@ class AgentRunner:
             provider=provider,
             memory=memory,
             providers=providers,
-            rights=provider_rights,
+            rights=use_rights,
             tools=tools,
             models=models,
             blobs=blobs,

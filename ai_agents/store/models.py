@@ -309,7 +309,7 @@ class AdminToolTable(Base):
 
 
 class RoleAssignmentTable(Base):
-    """A user's role on an agent, a thread or a provider, whose id is its name.
+    """A user's role on an agent, a thread, or a tool or provider, whose id is its name.
 
     The user `*` stands for every authenticated user.
     """

@@ -16,7 +16,7 @@ from ai_agents.core.rows import only
 from ai_agents.core.table_rows import ProviderRow
 from ai_agents.core.types import JsonObject
 from ai_agents.store import roles
-from ai_agents.store.models import LearnedQuirksTable, ProviderTable, RoleAssignmentTable
+from ai_agents.store.models import LearnedQuirksTable, ProviderTable
 
 GIVEN = "given"
 # More servers than a service has; each process reads all of them again and again.
@@ -107,17 +107,6 @@ def delete_provider(connection: Connection, name: str, check: Callable[[Provider
     connection.execute(delete(ProviderTable).where(ProviderTable.name == name))
     roles.remove_all(connection, "provider", name)
     connection.execute(delete(LearnedQuirksTable).where(LearnedQuirksTable.provider == name))
-
-
-def users_by_provider(connection: Connection) -> dict[str, frozenset[str]]:
-    """The users with a role on each provider (`*`: every user), by the names of all rows."""
-    found: dict[str, set[str]] = {name: set() for name in connection.scalars(select(ProviderTable.name))}
-    held = select(RoleAssignmentTable.resource_id, RoleAssignmentTable.user_id).where(
-        RoleAssignmentTable.resource_type == "provider"
-    )
-    for name, user_id in connection.execute(held):
-        found.setdefault(name, set()).add(user_id)
-    return {name: frozenset(users) for name, users in found.items()}
 
 
 LearnedRows = dict[str, dict[str, JsonObject]]

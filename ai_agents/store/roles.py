@@ -1,9 +1,9 @@
-"""Rows that say which role a user has on an agent, a thread or a provider. `ai_agents.auth` decides what a role allows.
+"""Rows that say which role a user has on an agent, a thread, a tool or a provider.
 
-On a provider `user` is the only role, and on threads it is none.
+`ai_agents.auth` decides what a role allows. On tools and providers `user` is the only role, and on threads it is none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
@@ -33,13 +33,14 @@ from ai_agents.core.exceptions import (
     ProviderNotFound,
     RoleNotFound,
     ThreadNotFound,
+    ToolNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Role, only
-from ai_agents.core.types import ResourceType, RoleName
+from ai_agents.core.types import ResourceType, RoleName, UsedType
 from ai_agents.store import pages, revocations
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.models import AgentTable, ProviderTable, RoleAssignmentTable, RunTable, ThreadTable
+from ai_agents.store.models import AdminToolTable, AgentTable, ProviderTable, RoleAssignmentTable, RunTable, ThreadTable
 from ai_agents.store.statements import prepared
 
 EVERYBODY = "*"
@@ -48,13 +49,16 @@ RANKS: tuple[RoleName, ...] = ("user", "viewer", "editor", "owner")
 ROLES_ON: Mapping[ResourceType, tuple[RoleName, ...]] = {
     "agent": RANKS,
     "thread": RANKS[1:],
+    "tool": RANKS[:1],
     "provider": RANKS[:1],
 }
 UNKNOWN: Mapping[str, type[NotFound]] = {
     "agent": AgentNotFound,
     "thread": ThreadNotFound,
+    "tool": ToolNotFound,
     "provider": ProviderNotFound,
 }
+_USED = get_args(UsedType)
 _ROLES = cast(Table, RoleAssignmentTable.__table__)
 
 
@@ -127,6 +131,11 @@ _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
         .select_from(AgentTable)
         .where(AgentTable.id == bindparam("resource_id"), AgentTable.deleted_at.is_(None))
     ),
+    "tool": prepared(
+        select(best_rank("tool", AdminToolTable.name))
+        .select_from(AdminToolTable)
+        .where(AdminToolTable.name == bindparam("resource_id"))
+    ),
     "provider": prepared(
         select(best_rank("provider", ProviderTable.name))
         .select_from(ProviderTable)
@@ -154,8 +163,8 @@ def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> T
 def get_role(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:
     """The stronger of the user's own role and that of every user; None if there is neither.
 
-    Raises `AgentNotFound` (also for a deleted agent), `ThreadNotFound`, `ProviderNotFound`, `InvalidRequest` for
-    another type.
+    Raises `AgentNotFound` (also for a deleted agent), `ThreadNotFound`, `ToolNotFound`, `ProviderNotFound`,
+    `InvalidRequest` for another type.
     """
     checked_type(resource_type)
     row = connection.execute(_ROLE_ON[resource_type], {"user_id": user_id, "resource_id": resource_id}).one_or_none()
@@ -167,7 +176,7 @@ def get_role(connection: Connection, user_id: str, resource_type: str, resource_
 def assign(connection: Connection, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
     """Give a user (`*`: every user) a role, which replaces their role there. Returns the role.
 
-    Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `ProviderNotFound`, `LastOwner`.
+    Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `ToolNotFound`, `ProviderNotFound`, `LastOwner`.
     """
     kind = checked_type(resource_type)
     name = _checked_role(user_id, role, kind)
@@ -205,6 +214,26 @@ def owners_of_agent(connection: Connection, agent_id: str) -> set[str]:
     """The users who own the agent."""
     owners = select(RoleAssignmentTable.user_id).where(*_on("agent", agent_id), RoleAssignmentTable.role == "owner")
     return set(connection.scalars(owners))
+
+
+def users_by_name(connection: Connection) -> dict[UsedType, dict[str, frozenset[str]]]:
+    """The users with a role (`*`: every user) on each tool and provider on which there is one."""
+    table = RoleAssignmentTable
+    held = select(table.resource_type, table.resource_id, table.user_id).where(table.resource_type.in_(_USED))
+    found: dict[UsedType, dict[str, set[str]]] = {"tool": {}, "provider": {}}
+    for kind, name, user_id in connection.execute(held):
+        found[cast("UsedType", kind)].setdefault(name, set()).add(user_id)
+    return {kind: {name: frozenset(users) for name, users in names.items()} for kind, names in found.items()}
+
+
+def names_used_by(
+    connection: Connection, kind: UsedType, names: Collection[str], user_ids: Collection[str]
+) -> set[str]:
+    """Those of these tools or providers on which one of the users, or every user, has a role."""
+    table = RoleAssignmentTable
+    users = sorted({*user_ids, EVERYBODY})
+    held = table.resource_type == kind, table.resource_id.in_(sorted(names)), table.user_id.in_(users)
+    return set(connection.scalars(select(table.resource_id).where(*held)))
 
 
 def get(connection: Connection, role_id: str) -> Role:
@@ -279,7 +308,7 @@ def newest_visible(
 def checked_type(resource_type: str) -> ResourceType:
     """The type itself. Raises `InvalidRequest` for any other."""
     if resource_type not in get_args(ResourceType):
-        raise InvalidRequest("Roles are on resources of type agent, thread or provider.", loc=("resource_type",))
+        raise InvalidRequest("Roles are on resources of type agent, thread, tool or provider.", loc=("resource_type",))
     return cast("ResourceType", resource_type)
 
 
@@ -300,8 +329,9 @@ def _lock_resource(connection: Connection, resource_type: ResourceType, resource
     """Keep other transactions from changing roles on the resource, whose owners are counted here."""
     of_agent = select(AgentTable.id).where(AgentTable.id == resource_id, AgentTable.deleted_at.is_(None))
     of_thread = select(ThreadTable.id).where(ThreadTable.id == resource_id)
+    of_tool = select(AdminToolTable.name).where(AdminToolTable.name == resource_id)
     of_provider = select(ProviderTable.name).where(ProviderTable.name == resource_id)
-    statement = {"agent": of_agent, "thread": of_thread, "provider": of_provider}[resource_type]
+    statement = {"agent": of_agent, "thread": of_thread, "tool": of_tool, "provider": of_provider}[resource_type]
     if connection.execute(statement.with_for_update(key_share=True)).one_or_none() is None:
         raise UNKNOWN[resource_type]
 

@@ -10,6 +10,7 @@ from ai_agents.core.exceptions import Conflict, ToolNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.rows import only
 from ai_agents.core.table_rows import OfferedTool, ServerTools, ToolRow
+from ai_agents.store import roles
 from ai_agents.store.models import AdminToolTable
 
 _TOOLS = cast(Table, AdminToolTable.__table__)
@@ -25,7 +26,7 @@ def create_tool(
     sealed_headers: str | None,
     offered: ServerTools | None = None,
 ) -> ToolRow:
-    """Write a tool and return its row. The tools that a new server offers are approved with it.
+    """Write a tool, which only admins may use, and return its row. What a new server offers is approved with it.
 
     Raises `Conflict` if there is a tool of this name.
     """
@@ -45,6 +46,7 @@ def create_tool(
     statement = into(AdminToolTable).on_conflict_do_nothing()
     if connection.execute(statement, row).rowcount != 1:
         raise Conflict("There is a tool of this name.")
+    roles.remove_all(connection, "tool", name)
     return only(ToolRow, row)
 
 
@@ -70,9 +72,10 @@ def get_tool(connection: Connection, name: str) -> ToolRow:
 
 
 def delete_tool(connection: Connection, name: str) -> None:
-    """Remove a tool. Raises `ToolNotFound`."""
+    """Remove a tool with the roles on it. Raises `ToolNotFound`."""
     if connection.execute(delete(AdminToolTable).where(AdminToolTable.name == name)).rowcount != 1:
         raise ToolNotFound
+    roles.remove_all(connection, "tool", name)
 
 
 def save_listing(

@@ -3,7 +3,7 @@
 import inspect
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Protocol
@@ -41,17 +41,30 @@ class ToolSet:
     """Tools by name, in the order in which the model is told of them.
 
     `approval` are the names of tools whose calls a person has to approve; `missing` are names on the agent's list that
-    no tool has now.
+    no tool has now. `made` are the names on the list that stand for tools of an admin, each with the name under which
+    the admin made them.
     """
 
     tools: Mapping[str, RegisteredTool] = field(default_factory=dict)
     approval: frozenset[str] = frozenset()
     missing: tuple[str, ...] = ()
+    made: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def definitions(self) -> tuple[ToolDefinition, ...]:
         """What the model is told about the tools."""
         return tuple(found.definition for found in self.tools.values())
+
+    def without(self, made: Collection[str]) -> "ToolSet":
+        """The set without what an admin made under these names, which is then missing."""
+        gone = {name for name, maker in self.made.items() if maker in made}
+        if not gone:
+            return self
+        # Only tools of servers have a slash.
+        servers = tuple(f"{self.made[name]}/" for name in gone)
+        tools = {name: tool for name, tool in self.tools.items() if name not in gone and not name.startswith(servers)}
+        kept = {name: maker for name, maker in self.made.items() if name not in gone}
+        return ToolSet(tools, self.approval & tools.keys(), (*self.missing, *sorted(gone)), kept)
 
 
 class ToolSource(Protocol):

@@ -79,7 +79,8 @@ class Toolbox:
         found = {name: self._find(name, rows) for name in approvals}
         tools = {full_name: tool for each in found.values() for full_name, tool in each.items()}
         approval = frozenset(full_name for name, each in found.items() if approvals[name] for full_name in each)
-        return ToolSet(tools, approval, tuple(name for name, each in found.items() if not each))
+        made = {name: name.partition("/")[0] for name in unregistered if found[name]}
+        return ToolSet(tools, approval, tuple(name for name, each in found.items() if not each), made)
 
     def list_all(self, connection: Connection) -> list[ListedTool]:
         """Return every tool, also those that are off, by name."""

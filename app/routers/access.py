@@ -29,13 +29,13 @@ router = APIRouter()
 async def assign_role(
     user: User, container: AppContainer, once: Once, body: Annotated[CreateRole, json_body(CreateRole)]
 ) -> Response:
-    """Give a user a role on an agent, a thread or a provider. It replaces the role that they have there."""
+    """Give a user a role on an agent, a thread, a tool or a provider. It replaces the role that they have there."""
 
     async def may_see(role: Role) -> None:
         await access.require_to_see(container, user, role)
 
     role = await once.create(lambda: access.assign_role(container, user, body), may_see=may_see)
-    await access.refresh_providers(container, body.resource_type)
+    await access.refresh_rights(container, body.resource_type)
     return created(role, f"/roles?resource_type={role['resource_type']}&resource_id={role['resource_id']}")
 
 
@@ -51,9 +51,9 @@ async def list_roles(
     container: AppContainer,
     page: Paging,
     resource_type: Annotated[ResourceType, Query(description="The kind of the resource.")],
-    resource_id: Annotated[str, Query(max_length=100, description="Its id; a provider's name.")],
+    resource_id: Annotated[str, Query(max_length=100, description="Its id; the name of a tool or provider.")],
 ) -> Response:
-    """The roles on an agent or a thread, for its owners; on a provider, for admins."""
+    """The roles on an agent or a thread, for its owners; on a tool or provider, for admins."""
     return JsonResponse(await access.list_roles(container, user, resource_type, resource_id, page))
 
 

@@ -56,10 +56,10 @@ class CreateTicket(Strict):
 class CreateRole(Strict):
     """A role for a user (`*`: every user). It replaces the role that they have on the resource.
 
-    On a provider `user` is the only role.
+    On tools and providers `user` is the only role.
     """
 
     user_id: UserId
     role: RoleName
     resource_type: ResourceType
-    resource_id: Annotated[str, Field(max_length=100, description="Its id; a provider's name.")]
+    resource_id: Annotated[str, Field(max_length=100, description="Its id; the name of a tool or provider.")]

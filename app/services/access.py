@@ -9,6 +9,7 @@ from ai_agents.core.exceptions import (
     ProviderNotFound,
     RoleNotFound,
     ThreadNotFound,
+    ToolNotFound,
 )
 from ai_agents.core.rows import Key, NewKey, Page, Role, Ticket
 from app.container import Container
@@ -74,13 +75,18 @@ async def create_ticket(container: Container, user: Principal, body: CreateTicke
         raise Unauthorized(_DELETED) from None
 
 
-_UNKNOWN: dict[str, type[NotFound]] = {"agent": AgentNotFound, "thread": ThreadNotFound}
+_UNKNOWN: dict[str, type[NotFound]] = {
+    "agent": AgentNotFound,
+    "thread": ThreadNotFound,
+    "tool": ToolNotFound,
+    "provider": ProviderNotFound,
+}
 
 
 async def assign_role(container: Container, user: Principal, body: CreateRole) -> Role:
     """Give a user a role in place of the one that they have on the resource.
 
-    Raises `AgentNotFound`, `ThreadNotFound`, `ProviderNotFound`, `PermissionDenied`, `LastOwner`, `InvalidRequest`.
+    Raises `NotFound` for what the user does not see, `PermissionDenied`, `LastOwner`, `InvalidRequest`.
     """
     await _require_owner(container, user, body.resource_type, body.resource_id)
     return await container.roles.assign(body.user_id, body.role, body.resource_type, body.resource_id)
@@ -89,7 +95,7 @@ async def assign_role(container: Container, user: Principal, body: CreateRole) -
 async def list_roles(
     container: Container, user: Principal, resource_type: str, resource_id: str, page: PageArguments
 ) -> Page[Role]:
-    """The roles on a resource. Raises `AgentNotFound`, `ThreadNotFound`, `PermissionDenied`."""
+    """The roles on a resource. Raises `NotFound` for what the user does not see, `PermissionDenied`."""
     await _require_owner(container, user, resource_type, resource_id)
     return await container.roles.list(resource_type, resource_id, **page)
 
@@ -102,7 +108,7 @@ async def remove_role(container: Container, user: Principal, role_id: str) -> No
     except NotFound:
         raise RoleNotFound from None
     await container.roles.remove(role_id)
-    await refresh_providers(container, role["resource_type"])
+    await refresh_rights(container, role["resource_type"])
 
 
 async def require_to_see(container: Container, user: Principal, role: Role) -> None:
@@ -114,14 +120,14 @@ async def require_to_see(container: Container, user: Principal, role: Role) -> N
 
 
 async def _require_owner(container: Container, user: Principal, resource_type: str, resource_id: str) -> None:
-    """Raises `PermissionDenied` for a user who may not see and assign the roles; on a provider, for all but admins.
+    """Raises `PermissionDenied` for a user who may not see and assign the roles; only admins do on tools and providers.
 
     Raises `NotFound` for a user who does not see the resource.
     """
-    if resource_type == "provider":
+    if resource_type in {"tool", "provider"}:
         if not await container.auth.may_see(user.user_id, resource_type, resource_id, is_admin=user.is_admin):
-            raise ProviderNotFound
-        require_admin(user, "Only an admin sees and assigns roles on a provider.")
+            raise _UNKNOWN[resource_type]
+        require_admin(user, f"Only an admin sees and assigns roles on a {resource_type}.")
         return
     check_id(resource_id, _UNKNOWN[resource_type])
     if resource_type == "agent":
@@ -134,7 +140,7 @@ async def _require_owner(container: Container, user: Principal, resource_type: s
         raise PermissionDenied(f"Only owners of the {resource_type} see and assign its roles.")
 
 
-async def refresh_providers(container: Container, resource_type: str) -> None:
-    """Let a role on a provider count at once in this process; others read it within seconds."""
-    if resource_type == "provider":
+async def refresh_rights(container: Container, resource_type: str) -> None:
+    """Let a role on a tool or provider count at once in this process; others read it within seconds."""
+    if resource_type in {"tool", "provider"}:
         await container.stored_providers.refresh()

@@ -11,9 +11,11 @@ from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Pa
 from ai_agents.core.types import Loc
 from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents
+from ai_agents.tools.registry import approvals_by_name
 from ai_agents.tools.schema import OutputValidator
 from app.container import Container
-from app.schemas.agents import AgentFields, CreateAgent, ToolChoice, UpdateAgent
+from app.schemas.agents import AgentFields, CreateAgent, UpdateAgent
+from app.services import catalogue
 from app.services.identity import PageArguments, Principal, VisibleAgent, check_version
 
 _MOST_NAMES = 20
@@ -24,7 +26,7 @@ async def create_agent(container: Container, user: Principal, body: CreateAgent)
     _check_settings(container, body)
     await _check_providers(container, user, body)
     await _check_guardrails(body)
-    await _check_tools(container, body)
+    await _check_tools(container, user, body)
     return await container.agents.create(**_fields(body), owner_id=user.user_id)
 
 
@@ -62,7 +64,7 @@ async def update_agent(
     _check_settings(container, body)
     await _check_providers(container, user, body, agent)
     await _check_guardrails(body)
-    await _check_tools(container, body)
+    await _check_tools(container, user, body, agent)
     _require(user, agent, "update")
     expected = None
     if versions is not None:
@@ -113,8 +115,7 @@ async def _check_providers(
         await container.stored_providers.refresh()
     usable = {name for name in container.providers.names() if _may_name(container, user, name)}
     refused = [(loc, name) for loc, name in named if name not in usable]
-    # Users who may not change the agent do not learn what it names.
-    if refused and agent is not None and (user.is_admin or may_on_agent("update", agent.role)):
+    if refused and agent is not None and _may_change(user, agent):
         kept = {name for _, name in _named_providers(await container.agents.get(agent.id))}
         refused = [(loc, name) for loc, name in refused if name not in kept]
     for loc, _ in refused:
@@ -131,7 +132,7 @@ def _named_providers(agent: AgentFields | Agent) -> list[tuple[Loc, str]]:
 
 
 def _may_name(container: Container, user: Principal, provider: str) -> bool:
-    return container.provider_rights.may_use(user.user_id, provider, is_admin=user.is_admin)
+    return container.use_rights.may_use(user.user_id, "provider", provider, is_admin=user.is_admin)
 
 
 async def _check_guardrails(body: AgentFields) -> None:
@@ -140,17 +141,33 @@ async def _check_guardrails(body: AgentFields) -> None:
         await asyncio.to_thread(build_guardrails, [guardrail.model_dump() for guardrail in body.guardrails])
 
 
-async def _check_tools(container: Container, body: AgentFields) -> None:
-    """Raises `InvalidRequest` for a tool that does not exist or is off."""
-    names = [tool.name if isinstance(tool, ToolChoice) else tool for tool in body.tools]
+async def _check_tools(
+    container: Container, user: Principal, body: AgentFields, agent: VisibleAgent | None = None
+) -> None:
+    """Raises `InvalidRequest` for a tool that does not exist, is off, or that the user may not use: all alike.
+
+    A name that the agent has already is not asked about.
+    """
+    names = list(approvals_by_name(body.model_dump(include={"tools"})["tools"]))
     if all(container.tools.registry.find(name) is not None for name in names):
         return
     database = container.conn.database
-    missing = (await database.read(lambda c: container.tools.resolve(c, names))).missing
+    missing = {*(await database.read(lambda c: container.tools.resolve(c, names))).missing}
+    if not all(catalogue.may_name(container, user, name) for name in names):
+        # A role may have been given on another replica just now.
+        await container.stored_providers.refresh()
+    missing.update(name for name in names if not catalogue.may_name(container, user, name))
+    if missing and agent is not None and _may_change(user, agent):
+        missing -= approvals_by_name((await container.agents.get(agent.id))["tools"]).keys()
     if missing:
         listed = await database.read(container.tools.list_all, long=True)
-        known = {tool.name for tool in listed if tool.status == "on"}
-        raise _unknown("tool", known, "tools", names.index(missing[0]))
+        known = {each.name for each in listed if each.status == "on" and catalogue.may_name(container, user, each.name)}
+        raise _unknown("tool", known, "tools", min(names.index(name) for name in missing))
+
+
+def _may_change(user: Principal, agent: VisibleAgent) -> bool:
+    """Whether the user may change the agent. Other users do not learn what it names."""
+    return user.is_admin or may_on_agent("update", agent.role)
 
 
 def _unknown(kind: str, known: set[str], *loc: str | int) -> InvalidRequest:

@@ -29,13 +29,24 @@ _ADMINS_ONLY = "Only an admin makes, approves and deletes tools."
 
 
 async def list_tools(container: Container, user: Principal) -> JsonObject:
-    """The tools that agents may name; an admin also sees those that are off."""
+    """The tools that the user may name in agents; an admin sees all, also those that are off."""
     listed = await container.conn.database.read(container.tools.list_all, long=True)
-    return _page([tool for tool in listed if user.is_admin or tool.status == "on"], is_admin=user.is_admin)
+    seen = [tool for tool in listed if user.is_admin or (tool.status == "on" and may_name(container, user, tool.name))]
+    return _page(seen, is_admin=user.is_admin)
+
+
+def may_name(container: Container, user: Principal, tool: str) -> bool:
+    """Whether the user may name this tool in an agent, if there is one. Tools in Python are everybody's."""
+    if container.tools.registry.find(tool) is not None:
+        return True
+    return container.use_rights.may_use(user.user_id, "tool", tool.partition("/")[0], is_admin=user.is_admin)
 
 
 async def create_tool(container: Container, user: Principal, body: CreateTool, *, sent: SentKey | None) -> JsonObject:
-    """A new tool, or a server's tools. Raises `PermissionDenied`, `InvalidRequest`, `Conflict`."""
+    """A new tool, or a server's tools, which only admins may use until there is a role on it.
+
+    Raises `PermissionDenied`, `InvalidRequest`, `Conflict`.
+    """
     require_admin(user, _ADMINS_ONLY)
     # Found before the server is asked.
     first = await find_first(container, user, sent=sent, may_see=for_admins)
@@ -102,6 +113,7 @@ async def delete_tool(container: Container, user: Principal, name: str) -> None:
     if container.tools.registry.find(name) is not None:
         raise Conflict("This tool was not made here: it belongs to the program.")
     await container.conn.database.write(lambda c: tools.delete_tool(c, name))
+    await container.stored_providers.refresh()
 
 
 async def _check_spec(container: Container, made: CreateHttpTool | CreateMcpServer, spec: JsonObject) -> None:

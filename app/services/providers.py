@@ -219,7 +219,7 @@ def _require_made(provider: ProviderStatus) -> None:
 
 
 def _may_see(container: Container, user: Principal, name: str) -> bool:
-    return container.provider_rights.may_use(user.user_id, name, is_admin=user.is_admin)
+    return container.use_rights.may_use(user.user_id, "provider", name, is_admin=user.is_admin)
 
 
 def _to_dict(container: Container, status: ProviderStatus, *, is_admin: bool) -> JsonObject:

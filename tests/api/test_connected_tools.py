@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.service import Service, make_agent, make_thread, open_service, settings_for
+from tests.api.service import Service, give_role, make_agent, make_thread, open_service, settings_for
 from tests.fakes.answers import Answer, Call, say
 from tests.fakes.http_server import Asked, HttpServer, reply, reply_json
 from tests.fakes.mcp_servers import McpFake
@@ -45,6 +45,7 @@ async def service(
         for body in (order | {"url": http.url("/orders/{id}")}, {"type": "mcp", "name": "shop", "url": mcp.url}):
             response = await admin.post("/tools", json=body)
             assert response.status_code == 201, response.text
+            await give_role(admin, "*", "user", "tool", str(body["name"]))
         yield opened
 
 

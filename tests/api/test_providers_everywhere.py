@@ -89,12 +89,12 @@ async def test_a_role_that_is_taken_on_one_replica_is_lost_on_the_others(
 
     page = (await admin.get("/roles", params={"resource_type": "provider", "resource_id": "house"})).json()
     await admin.delete(f"/roles/{page['data'][0]['id']}")
-    rights = there.container.provider_rights
-    await until(lambda: not rights.may_use("alice", "house"))
+    rights = there.container.use_rights
+    await until(lambda: not rights.may_use("alice", "provider", "house"))
     check_problem(await ask(alice, thread), 403, "forbidden")
 
     await give_role(admin, "alice", "user", "provider", "house")
-    await until(lambda: rights.may_use("alice", "house"))
+    await until(lambda: rights.may_use("alice", "provider", "house"))
     fake.script("openai", [say("Again.")])
     assert (await ask(alice, thread)).json()["content"] == "Again."
 

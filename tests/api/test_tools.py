@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.tools.base import ToolError
-from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
+from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
 from tests.fakes.http_server import HttpServer, reply_json
 from tests.fakes.mcp_servers import McpFake
 from tests.fakes.mcp_wire import TOOL, McpWire
@@ -48,6 +48,14 @@ def shop(mcp: McpFake, **changes: Any) -> dict[str, Any]:
     return {"type": "mcp", "name": "shop", "url": mcp.url, "headers": {"X-Key": SECRET}} | changes
 
 
+async def offer(admin: httpx.AsyncClient, body: dict[str, Any]) -> httpx.Response:
+    """Create a tool for every user."""
+    made = await admin.post("/tools", json=body)
+    assert made.status_code == 201, made.text
+    await give_role(admin, "*", "user", "tool", body["name"])
+    return made
+
+
 async def use(
     service: Service, user: httpx.AsyncClient, tools: list[Any], name: str, **arguments: Any
 ) -> dict[str, Any]:
@@ -69,7 +77,7 @@ async def names_of(client: httpx.AsyncClient) -> list[str]:
 
 async def test_an_http_tool_is_created_and_used(service: Service, http: HttpServer) -> None:
     admin, alice = await service.admin(), await service.user("alice")
-    response = await admin.post("/tools", json=order_tool(http))
+    response = await offer(admin, order_tool(http))
     assert (response.status_code, response.headers["location"]) == (201, "/tools/orders")
     (made,) = response.json()["data"]
     assert (made["name"], made["type"], made["status"]) == ("orders", "http", "on")
@@ -103,7 +111,7 @@ async def test_a_tool_says_whether_it_may_be_run_twice(service: Service, http: H
 
 async def test_a_servers_tools_are_added_and_used(service: Service, mcp: McpFake) -> None:
     admin, alice = await service.admin(), await service.user("alice")
-    response = await admin.post("/tools", json=shop(mcp))
+    response = await offer(admin, shop(mcp))
     assert [tool["name"] for tool in response.json()["data"]] == ["shop/fail", "shop/hang", "shop/long", "shop/lookup"]
     used = await use(service, alice, ["shop/lookup"], "shop/lookup", article="pen", count=3)
     assert used == {"result": {"article": "pen", "price": 21}, "is_error": False, "notices": []}
@@ -112,11 +120,12 @@ async def test_a_servers_tools_are_added_and_used(service: Service, mcp: McpFake
     assert all(headers["x-key"] == SECRET for headers in mcp.headers)
 
 
-async def test_all_users_see_the_tools_and_none_sees_secrets(service: Service, http: HttpServer, mcp: McpFake) -> None:
+async def test_all_users_may_see_tools_and_none_sees_secrets(service: Service, http: HttpServer, mcp: McpFake) -> None:
     admin, alice = await service.admin(), await service.user("alice")
     for body in (order_tool(http), shop(mcp)):
         answered = await admin.post("/tools", json=body, headers={"idempotency-key": body["name"]})
         assert SECRET not in answered.text
+        await give_role(admin, "*", "user", "tool", body["name"])
     listed = await alice.get("/tools")
     names = [tool["name"] for tool in listed.json()["data"]]
     assert names == sorted(names)
@@ -274,7 +283,7 @@ async def test_the_listing_of_a_deleted_server_is_not_used_for_its_namesake(serv
 
 async def test_a_changed_tool_is_off_until_it_is_approved_again(service: Service, mcp: McpFake) -> None:
     admin, alice = await service.admin(), await service.user("alice")
-    await admin.post("/tools", json=shop(mcp))
+    await offer(admin, shop(mcp))
     tools = ["shop/lookup"]
     assert not (await use(service, alice, tools, "shop/lookup", article="pen"))["is_error"]
     agent = await make_agent(alice, tools=tools)
@@ -306,8 +315,7 @@ async def test_an_odd_tool_is_left_out_and_an_admin_sees_why(service: Service, h
     admin, alice = await service.admin(), await service.user("alice")
     wire = McpWire(http)
     wire.lists(TOOL, TOOL | {"name": "odd", "inputSchema": {}}, {"name": 7})
-    made = await admin.post("/tools", json={"type": "mcp", "name": "bank", "url": http.url("/mcp")})
-    assert made.status_code == 201, made.text
+    made = await offer(admin, {"type": "mcp", "name": "bank", "url": http.url("/mcp")})
 
     def statuses(response: httpx.Response) -> dict[str, Any]:
         return {
@@ -348,7 +356,7 @@ async def test_only_tools_of_an_existing_server_can_be_approved(service: Service
 
 async def test_agents_go_on_without_a_deleted_tool_and_say_so(service: Service, http: HttpServer) -> None:
     admin, alice = await service.admin(), await service.user("alice")
-    await admin.post("/tools", json=order_tool(http))
+    await offer(admin, order_tool(http))
     agent = await make_agent(alice, tools=["orders", "calculator"])
     assert (await admin.delete("/tools/orders")).status_code == 204
     thread = await make_thread(alice, agent["id"])
@@ -359,7 +367,7 @@ async def test_agents_go_on_without_a_deleted_tool_and_say_so(service: Service, 
 
 async def test_a_dead_server_gives_an_error_result(service: Service, mcp: McpFake) -> None:
     admin, alice = await service.admin(), await service.user("alice")
-    await admin.post("/tools", json=shop(mcp))
+    await offer(admin, shop(mcp))
     await mcp.__aexit__()
     async with asyncio.timeout(20):
         used = await use(service, alice, ["shop/lookup"], "shop/lookup", article="pen")
@@ -376,13 +384,13 @@ async def test_replicas_share_tools(postgresql_url: str, tmp_path: Path, http: H
     )
     http.on("/v1/orders/7", reply_json({"id": 7, "state": "sent"}))
     async with open_service(settings) as one, open_service(settings) as other:
-        await (await one.admin()).post("/tools", json=order_tool(http))
+        admin = await one.admin()
+        await offer(admin, order_tool(http))
         alice = await other.user("alice")
         assert (await use(other, alice, ["orders"], "orders", id=7))["result"] == {"id": 7, "state": "sent"}
         changed = order_tool(http, url=http.url("/elsewhere/{id}"))
-        admin = await one.admin()
         await admin.delete("/tools/orders")
-        await admin.post("/tools", json=changed)
+        await offer(admin, changed)
         assert "404" in (await use(other, alice, ["orders"], "orders", id=7))["result"]
         await admin.delete("/tools/orders")
         assert "orders" not in await names_of(alice)

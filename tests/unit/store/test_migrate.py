@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, insert, inspect, text
 
 from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.ids import utc_now
+from ai_agents.core.types import RoleName
 from ai_agents.store import migrate
 from ai_agents.store.database import Database
-from ai_agents.store.models import SCHEMA_REVISION
+from ai_agents.store.models import SCHEMA_REVISION, AdminToolTable, AgentTable
+from ai_agents.store.roles import insert_role
 from tests.support.postgres import PostgresServer
 
 _numbers = itertools.count(1)
@@ -77,6 +80,37 @@ def test_going_back_to_the_beginning_leaves_nothing(database_url: str) -> None:
     assert migrate.run_on(database_url, lambda c: inspect(c).get_table_names()) == ["alembic_version"]
     migrate.upgrade(database_url)
     assert migrate.is_current(database_url)
+
+
+def test_owners_of_agents_that_name_a_tool_of_an_admin_get_the_role_on_it(database_url: str) -> None:
+    def go_back(connection: Connection) -> None:
+        command.downgrade(migrate.config_for(connection), "0008")
+        at = utc_now()
+        times = {"created_at": at, "updated_at": at}
+        tool: dict[str, Any] = {"type": "http", "spec": {}, "version": 1, **times}
+        connection.execute(insert(AdminToolTable), [{"name": name, **tool} for name in ("orders", "shop", "unused")])
+        lists = {"a": ["orders", {"name": "shop/*"}], "b": ["calculator"], "c": ["shop/price"], "gone": ["unused"]}
+        for agent_id, tools in lists.items():
+            agent = {"id": agent_id, "name": "a", "version": 1, "spec": {"name": "a", "tools": tools}, **times}
+            connection.execute(insert(AgentTable), agent | {"deleted_at": at if agent_id == "gone" else None})
+        held: tuple[tuple[str, str, RoleName], ...] = (
+            ("a", "ann", "owner"),
+            ("a", "bea", "editor"),
+            ("b", "cy", "owner"),
+            ("c", "ann", "owner"),
+            ("gone", "di", "owner"),
+        )
+        for agent_id, user_id, role in held:
+            insert_role(connection, user_id=user_id, role=role, resource_type="agent", resource_id=agent_id)
+        connection.commit()
+
+    def given(connection: Connection) -> set[tuple[str, ...]]:
+        found = connection.execute(text("SELECT user_id, resource_id, role FROM roles WHERE resource_type = 'tool'"))
+        return {(row[0], row[1], row[2]) for row in found}
+
+    migrate.run_on(database_url, go_back)
+    migrate.upgrade(database_url)
+    assert migrate.run_on(database_url, given) == {("ann", "orders", "user"), ("ann", "shop", "user")}
 
 
 async def test_migrating_works_while_an_event_loop_runs_in_the_thread(empty_url: str) -> None:
