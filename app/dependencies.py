@@ -61,6 +61,9 @@ async def page_arguments(
 Paging = Annotated[PageArguments, Depends(page_arguments)]
 
 
+Shared = Annotated[bool, Query(description="Also what every user may see because another user has shared it so.")]
+
+
 async def if_match(
     tags: Annotated[str | None, Header(alias="If-Match", description="Refuse (412) unless this is the ETag.")] = None,
 ) -> frozenset[int] | None:

@@ -66,6 +66,10 @@ class ServerSettings(BaseSettings):
             raise ValueError(f"an encryption key has at least {SHORTEST_KEY} characters")
         return value
 
+    users_share_with_all: bool = Field(
+        False, description="Whether users who are no admins may give roles to every user (`*`)."
+    )
+
 
 class DatabaseSettings(BaseSettings):
     """The database, Redis, and where files are stored."""

@@ -127,10 +127,16 @@ def delete_agent(connection: Connection, agent_id: str) -> None:
 
 
 def list_agents(
-    connection: Connection, user_id: str | None = None, *, limit: int = 20, after: str | None = None
+    connection: Connection,
+    user_id: str | None = None,
+    *,
+    shared: bool = False,
+    limit: int = 20,
+    after: str | None = None,
 ) -> Page[AgentSummary]:
-    """A page of the agents on which the user, or every user, has a role (None: of all agents), newest first.
+    """A page of the agents on which the user has a role, or that are listed for every user, newest first.
 
+    With `shared`, also those that are every user's without being listed. None as the user: all agents.
     `{"data", "next"}`. Raises `InvalidCursor`.
     """
     statement = select(*_SUMMARY)
@@ -145,6 +151,7 @@ def list_agents(
             conditions=(AgentTable.deleted_at.is_(None),),
             before_id=None if after is None else pages.decode_time_cursor(after)[1],
             limit=limit + 1,
+            shared=shared,
         )
         statement = statement.where(AgentTable.id.in_(visible)).params(user_id=user_id)
     return pages.newest_first(connection, statement, AgentTable, limit=limit, after=after, to_dict=_to_summary)

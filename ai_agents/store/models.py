@@ -311,7 +311,8 @@ class AdminToolTable(Base):
 class RoleAssignmentTable(Base):
     """A user's role on an agent, a thread, or a tool or provider, whose id is its name.
 
-    The user `*` stands for every authenticated user.
+    The user `*` stands for every authenticated user. With `listed`, an agent on which `*` has this role is in the lists
+    of all users.
     """
 
     __tablename__ = "roles"
@@ -326,6 +327,7 @@ class RoleAssignmentTable(Base):
     resource_type: Mapped[str] = mapped_column(String(16))
     resource_id: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[str] = mapped_column(TimestampType)
+    listed: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class ApiKeyTable(Base):

@@ -173,9 +173,12 @@ def get_role(connection: Connection, user_id: str, resource_type: str, resource_
     return of_rank(row[0])
 
 
-def assign(connection: Connection, user_id: str, role: str, resource_type: str, resource_id: str) -> Role:
+def assign(
+    connection: Connection, user_id: str, role: str, resource_type: str, resource_id: str, *, listed: bool = True
+) -> Role:
     """Give a user (`*`: every user) a role, which replaces their role there. Returns the role.
 
+    An agent that every user may use is in the lists of all users only if the role is `listed`.
     Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `ToolNotFound`, `ProviderNotFound`, `LastOwner`.
     """
     kind = checked_type(resource_type)
@@ -184,18 +187,27 @@ def assign(connection: Connection, user_id: str, role: str, resource_type: str, 
     of_user = select(_ROLES).where(*_on(kind, resource_id), RoleAssignmentTable.user_id == user_id)
     row = connection.execute(of_user).mappings().one_or_none()
     if row is None:
-        return insert_role(connection, user_id=user_id, role=name, resource_type=kind, resource_id=resource_id)
+        place: dict[str, Any] = {"resource_type": kind, "resource_id": resource_id}
+        return insert_role(connection, user_id=user_id, role=name, listed=listed, **place)
     found = only(Role, row)
     if found["role"] == "owner" and name != "owner":
         _check_another_owner(connection, found)
     if RANKS.index(name) < RANKS.index(found["role"]):
         _note_loss(connection, found)
-    connection.execute(update(RoleAssignmentTable).where(RoleAssignmentTable.id == found["id"]).values(role=name))
+    connection.execute(
+        update(RoleAssignmentTable).where(RoleAssignmentTable.id == found["id"]).values(role=name, listed=listed)
+    )
     return {**found, "role": name}
 
 
 def insert_role(
-    connection: Connection, *, user_id: str, role: RoleName, resource_type: ResourceType, resource_id: str
+    connection: Connection,
+    *,
+    user_id: str,
+    role: RoleName,
+    resource_type: ResourceType,
+    resource_id: str,
+    listed: bool = True,
 ) -> Role:
     """Write the role of a user on a resource that this transaction creates. Returns the role."""
     row: Role = {
@@ -206,7 +218,7 @@ def insert_role(
         "resource_id": resource_id,
         "created_at": utc_now(),
     }
-    connection.execute(insert(RoleAssignmentTable), row)
+    connection.execute(insert(RoleAssignmentTable), {**row, "listed": listed})
     return row
 
 
@@ -247,7 +259,7 @@ def get(connection: Connection, role_id: str) -> Role:
 def remove(connection: Connection, role_id: str) -> Role:
     """Delete a role. Returns what it was. Raises `RoleNotFound`, `LastOwner`."""
     found = get(connection, role_id)
-    _lock_resource(connection, found["resource_type"], found["resource_id"])
+    _lock_resource(connection, found["resource_type"], found["resource_id"], deleted_too=True)
     found = get(connection, role_id)  # again, now that other transactions cannot change it
     if found["role"] == "owner":
         _check_another_owner(connection, found)
@@ -271,6 +283,14 @@ def list_on(
     )
 
 
+def list_of(connection: Connection, user_id: str, *, limit: int = 20, after: str | None = None) -> Page[Role]:
+    """A page of the user's own roles, newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
+    statement = select(_ROLES).where(RoleAssignmentTable.user_id == user_id)
+    return pages.newest_first(
+        connection, statement, RoleAssignmentTable, limit=limit, after=after, to_dict=lambda row: only(Role, row)
+    )
+
+
 def newest_visible(
     resource_type: ResourceType,
     model: type[AgentTable] | type[ThreadTable],
@@ -279,14 +299,16 @@ def newest_visible(
     conditions: tuple[Any, ...],
     before_id: str | None,
     limit: int,
+    shared: bool,
 ) -> Select[*tuple[Any, ...]]:
-    """Ids of the newest `limit` resources on which the user, or every user, has a role.
+    """Ids of the newest `limit` resources on which the user has a role, and of agents that are listed for every user.
 
+    With `shared`, also of all other agents and threads on which every user has a role.
     Ids are UUIDv7, so they are in the order of creation. The user's roles and those of every user are each read along
     an index, only as far as the page needs.
     """
 
-    def along(role_of: str) -> Select[*tuple[Any, ...]]:
+    def along(role_of: str, *more: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         statement = (
             select(RoleAssignmentTable.resource_id)
             .join(model, model.id == RoleAssignmentTable.resource_id)
@@ -295,6 +317,7 @@ def newest_visible(
                 RoleAssignmentTable.resource_type == resource_type,
                 true() if before_id is None else RoleAssignmentTable.resource_id < before_id,
                 *conditions,
+                *more,
             )
             .order_by(RoleAssignmentTable.resource_id.desc())
             .limit(limit)
@@ -302,7 +325,12 @@ def newest_visible(
         # As subqueries, since not every database allows a LIMIT within a UNION.
         return select(statement.subquery().c.resource_id)
 
-    return select(union(along(user_id), along(EVERYBODY)).subquery().c.resource_id)
+    if shared:
+        return select(union(along(user_id), along(EVERYBODY)).subquery().c.resource_id)
+    if resource_type != "agent":
+        return along(user_id)
+    listed = along(EVERYBODY, RoleAssignmentTable.listed.is_(true()))
+    return select(union(along(user_id), listed).subquery().c.resource_id)
 
 
 def checked_type(resource_type: str) -> ResourceType:
@@ -325,9 +353,13 @@ def _checked_role(user_id: str, role: str, resource_type: ResourceType) -> RoleN
     return role
 
 
-def _lock_resource(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
+def _lock_resource(
+    connection: Connection, resource_type: ResourceType, resource_id: str, *, deleted_too: bool = False
+) -> None:
     """Keep other transactions from changing roles on the resource, whose owners are counted here."""
-    of_agent = select(AgentTable.id).where(AgentTable.id == resource_id, AgentTable.deleted_at.is_(None))
+    of_agent = select(AgentTable.id).where(
+        AgentTable.id == resource_id, true() if deleted_too else AgentTable.deleted_at.is_(None)
+    )
     of_thread = select(ThreadTable.id).where(ThreadTable.id == resource_id)
     of_tool = select(AdminToolTable.name).where(AdminToolTable.name == resource_id)
     of_provider = select(ProviderTable.name).where(ProviderTable.name == resource_id)
@@ -366,3 +398,4 @@ class RoleStore(Store):
     get = reading(get)
     remove = writing(remove)
     list = reading(list_on, long=True)
+    list_of = reading(list_of, long=True)

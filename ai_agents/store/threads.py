@@ -96,11 +96,13 @@ def list_threads(
     user_id: str | None = None,
     *,
     agent_id: str | None = None,
+    shared: bool = False,
     limit: int = 20,
     after: str | None = None,
 ) -> Page[Thread]:
-    """A page of the threads on which the user, or every user, has a role (None: of all threads), newest first.
+    """A page of the threads on which the user has a role (None: of all threads), newest first.
 
+    With `shared`, also of those on which every user has one.
     `{"data", "next"}`. Raises `InvalidCursor`.
     """
     conditions = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
@@ -110,7 +112,13 @@ def list_threads(
     else:
         before_id = None if after is None else pages.decode_time_cursor(after)[1]
         visible = roles.newest_visible(
-            "thread", ThreadTable, user_id, conditions=conditions, before_id=before_id, limit=limit + 1
+            "thread",
+            ThreadTable,
+            user_id,
+            conditions=conditions,
+            before_id=before_id,
+            limit=limit + 1,
+            shared=shared,
         )
         statement = statement.where(ThreadTable.id.in_(visible))
     return pages.newest_first(connection, statement, ThreadTable, limit=limit, after=after, to_dict=to_public)

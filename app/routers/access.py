@@ -50,10 +50,12 @@ async def list_roles(
     user: User,
     container: AppContainer,
     page: Paging,
-    resource_type: Annotated[ResourceType, Query(description="The kind of the resource.")],
-    resource_id: Annotated[str, Query(max_length=100, description="Its id; the name of a tool or provider.")],
+    resource_type: Annotated[ResourceType | None, Query(description="The kind of the resource.")] = None,
+    resource_id: Annotated[
+        str | None, Query(max_length=100, description="Its id; the name of a tool or provider.")
+    ] = None,
 ) -> Response:
-    """The roles on an agent or a thread, for its owners; on a tool or provider, for admins."""
+    """The roles on an agent or thread, for owners; on a tool or provider, for admins. Without one, your own roles."""
     return JsonResponse(await access.list_roles(container, user, resource_type, resource_id, page))
 
 
@@ -65,7 +67,7 @@ async def list_roles(
     responses=failures(*USER, "not_found", "forbidden", "last_owner"),
 )
 async def remove_role(role_id: str, user: User, container: AppContainer) -> Response:
-    """Remove a role."""
+    """Remove a role. Everybody may give up a role of their own."""
     await access.remove_role(container, user, role_id)
     return no_content()
 

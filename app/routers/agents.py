@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from ai_agents.core.rows import Agent
 from app.authentication import AppContainer, User
-from app.dependencies import IfMatch, OnAgent, Once, Paging, json_body
+from app.dependencies import IfMatch, OnAgent, Once, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.agents import CreateAgent, UpdateAgent
@@ -37,9 +37,9 @@ async def create_agent(
 
 
 @router.get("/agents", response_model=AgentPage, response_description="Agents.", responses=failures(*USER, *PAGE))
-async def list_agents(user: User, container: AppContainer, page: Paging) -> Response:
+async def list_agents(user: User, container: AppContainer, page: Paging, shared: Shared = False) -> Response:
     """The agents that the user sees, in short, newest first. Users who may only talk to one see its name."""
-    return JsonResponse(await agents.list_agents(container, user, page))
+    return JsonResponse(await agents.list_agents(container, user, page, shared=shared))
 
 
 @router.get(

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from ai_agents.core.rows import Thread
 from app.authentication import AppContainer, User
-from app.dependencies import IfMatch, Once, OnThread, Paging, json_body
+from app.dependencies import IfMatch, Once, OnThread, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.answers import ContextRead, ThreadPage, ThreadRead
@@ -47,9 +47,10 @@ async def list_threads(
     container: AppContainer,
     page: Paging,
     agent_id: Annotated[str | None, Query(description="Only threads with this agent.")] = None,
+    shared: Shared = False,
 ) -> Response:
     """The threads that the user sees, newest first."""
-    return JsonResponse(await threads.list_threads(container, user, page, agent_id=agent_id))
+    return JsonResponse(await threads.list_threads(container, user, page, agent_id=agent_id, shared=shared))
 
 
 @router.get(

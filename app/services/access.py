@@ -12,8 +12,9 @@ from ai_agents.core.exceptions import (
     ToolNotFound,
 )
 from ai_agents.core.rows import Key, NewKey, Page, Role, Ticket
+from ai_agents.store.roles import EVERYBODY
 from app.container import Container
-from app.errors import Unauthorized
+from app.errors import Unauthorized, invalid_query
 from app.schemas.access import CreateKey, CreateRole, CreateTicket, RotateKey
 from app.services.identity import PageArguments, Principal, check_id, require_admin, see_thread
 
@@ -89,24 +90,41 @@ async def assign_role(container: Container, user: Principal, body: CreateRole) -
     Raises `NotFound` for what the user does not see, `PermissionDenied`, `LastOwner`, `InvalidRequest`.
     """
     await _require_owner(container, user, body.resource_type, body.resource_id)
-    return await container.roles.assign(body.user_id, body.role, body.resource_type, body.resource_id)
+    if body.user_id == EVERYBODY and not (user.is_admin or container.settings.users_share_with_all):
+        raise PermissionDenied("Only an admin gives roles to every user (*).")
+    # Only an admin puts agents into the lists of others.
+    place = body.resource_type, body.resource_id
+    return await container.roles.assign(body.user_id, body.role, *place, listed=user.is_admin)
 
 
 async def list_roles(
-    container: Container, user: Principal, resource_type: str, resource_id: str, page: PageArguments
+    container: Container, user: Principal, resource_type: str | None, resource_id: str | None, page: PageArguments
 ) -> Page[Role]:
-    """The roles on a resource. Raises `NotFound` for what the user does not see, `PermissionDenied`."""
+    """The roles on a resource; without one, the user's own roles.
+
+    Raises `NotFound` for what the user does not see, `PermissionDenied`, `InvalidFields` for half of a resource.
+    """
+    if resource_type is None or resource_id is None:
+        if resource_type is not None:
+            raise invalid_query("resource_id", "is needed with resource_type")
+        if resource_id is not None:
+            raise invalid_query("resource_type", "is needed with resource_id")
+        return await container.roles.list_of(user.user_id, **page)
     await _require_owner(container, user, resource_type, resource_id)
     return await container.roles.list(resource_type, resource_id, **page)
 
 
 async def remove_role(container: Container, user: Principal, role_id: str) -> None:
-    """Remove a role. Raises `PermissionDenied`, and `RoleNotFound` also if the user does not see the resource."""
+    """Remove a role; each user may give up their own.
+
+    Raises `PermissionDenied`, `LastOwner`, and `RoleNotFound` also if the user does not see the resource.
+    """
     role = await container.roles.get(check_id(role_id, RoleNotFound))
-    try:
-        await _require_owner(container, user, role["resource_type"], role["resource_id"])
-    except NotFound:
-        raise RoleNotFound from None
+    if role["user_id"] != user.user_id:
+        try:
+            await _require_owner(container, user, role["resource_type"], role["resource_id"])
+        except NotFound:
+            raise RoleNotFound from None
     await container.roles.remove(role_id)
     await refresh_rights(container, role["resource_type"])
 

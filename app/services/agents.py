@@ -38,9 +38,11 @@ async def require_to_read(container: Container, user: Principal, agent_id: str) 
         raise AgentNotFound from None
 
 
-async def list_agents(container: Container, user: Principal, page: PageArguments) -> Page[AgentSummary]:
+async def list_agents(
+    container: Container, user: Principal, page: PageArguments, *, shared: bool
+) -> Page[AgentSummary]:
     """The agents that the user sees, in short, newest first; an admin sees all. Raises `InvalidCursor`."""
-    return await container.agents.list(user_id=None if user.is_admin else user.user_id, **page)
+    return await container.agents.list(user_id=None if user.is_admin else user.user_id, shared=shared, **page)
 
 
 async def get_agent(container: Container, user: Principal, agent: VisibleAgent) -> Agent | AgentCard:

@@ -116,13 +116,13 @@ def _record_findings(connection: Connection, thread: Thread, findings: Sequence[
 
 
 async def list_threads(
-    container: Container, user: Principal, page: PageArguments, *, agent_id: str | None
+    container: Container, user: Principal, page: PageArguments, *, agent_id: str | None, shared: bool
 ) -> Page[Thread]:
     """The threads that the user sees, newest first; an admin sees all. Raises `InvalidCursor`."""
     if agent_id is not None and not is_id(agent_id):
         return {"data": [], "next": None}
     owner = None if user.is_admin else user.user_id
-    return await container.threads.list(owner, agent_id=agent_id, **page)
+    return await container.threads.list(owner, agent_id=agent_id, shared=shared, **page)
 
 
 async def get_thread(container: Container, thread: ThreadAccess) -> tuple[Thread, int]:

@@ -76,9 +76,7 @@ async def test_a_given_up_job_is_listed_and_starts_again(service: Service) -> No
 async def test_erasing_a_user_removes_everything_and_leaves_a_receipt(service: Service) -> None:
     admin, alice, bob = await service.admin(), await service.user("alice"), await service.user("bob")
     shared_agent = await make_agent(bob)
-    await bob.post(
-        "/roles", json={"user_id": "*", "role": "viewer", "resource_type": "agent", "resource_id": shared_agent["id"]}
-    )
+    await give_role(admin, "*", "viewer", "agent", shared_agent["id"])
     own_agent = await make_agent(alice)
     own = await make_thread(alice, own_agent["id"])
     await say(alice, own["id"], "mine alone")
@@ -132,7 +130,7 @@ async def test_no_table_names_an_erased_user_or_quotes_them(service: Service) ->
     upload = {"file": (f"{secret}.txt", secret.encode(), "text/plain")}
     file = (await alice.post("/files", files=upload, headers={"Idempotency-Key": secret.replace(" ", "-")})).json()
     bobs_agent = await make_agent(bob, **model)
-    await give_role(bob, "*", "viewer", "agent", bobs_agent["id"])
+    await give_role(admin, "*", "viewer", "agent", bobs_agent["id"])
     shared = await make_thread(bob, bobs_agent["id"])
     role = {"user_id": name, "role": "editor", "resource_type": "thread", "resource_id": shared["id"]}
     await bob.post("/roles", json=role, headers={"Idempotency-Key": "bobs-key"})

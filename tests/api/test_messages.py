@@ -248,7 +248,7 @@ async def test_an_editor_sends_only_where_they_may_see_the_agent(live: Live) -> 
     path = f"/threads/{thread['id']}/messages"
 
     check_problem(await bob.post(path, json={"content": "Hi"}), 403, "forbidden")
-    await give_role(alice, "*", "user", "agent", thread["agent_id"])
+    await give_role(await live.admin(), "*", "user", "agent", thread["agent_id"])
     assert (await bob.post(path, json={"content": "Hi"})).status_code == 201
 
 

@@ -122,9 +122,8 @@ async def test_roles_on_a_provider_are_given_by_admins_and_are_only_user(
     check_problem(await alice.delete(f"/roles/{await role_id(admin, 'house', '*')}"), 403, "forbidden")
     check_problem(await admin.post("/roles", json=role | {"role": "viewer"}), 422, "invalid_request")
     check_problem(await admin.post("/roles", json=role | {"resource_id": "none"}), 404, "not_found")
-    agent = await make_agent(alice)
-    on_agent = role | {"resource_type": "agent", "resource_id": agent["id"]}
-    check_problem(await alice.post("/roles", json=on_agent), 422, "invalid_request")
+    on_thread = role | {"resource_type": "thread", "resource_id": (await make_thread(alice))["id"]}
+    check_problem(await alice.post("/roles", json=on_thread), 422, "invalid_request")
     await take_from_everybody(admin, "house")
     check_problem(await alice.post("/roles", json=role), 404, "not_found")
 

@@ -171,6 +171,15 @@ async def test_a_list_has_the_agents_on_which_the_user_has_a_role(agents: AgentS
     free = await agents.create("free")
     both = await agents.create("both", owner_id="ann")
     await RoleStore(database).assign("*", "viewer", "agent", both["id"])
+    quiet = await agents.create("quiet", owner_id="dan")
+    await RoleStore(database).assign("*", "viewer", "agent", quiet["id"], listed=False)
+    assert [agent["name"] for agent in (await agents.list("bea", shared=True))["data"]] == [
+        "quiet",
+        "both",
+        "free",
+        "hers",
+    ]
+    await agents.delete(quiet["id"])
     assert await _names(agents, None) == ["both", "free", "hers", "mine"]
     assert await _names(agents, "ann") == ["both", "free", "mine"]
     assert await _names(agents, "bea") == ["both", "free", "hers"]

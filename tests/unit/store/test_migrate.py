@@ -15,11 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, inspect, text
 
 from ai_agents.core.exceptions import DatabaseUnavailable
-from ai_agents.core.ids import utc_now
-from ai_agents.core.types import RoleName
+from ai_agents.core.ids import new_id, utc_now
 from ai_agents.store import migrate
 from ai_agents.store.database import Database
-from ai_agents.store.models import SCHEMA_REVISION, AdminToolTable, AgentTable
+from ai_agents.store.models import SCHEMA_REVISION, AdminToolTable, AgentTable, ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.roles import insert_role
 from tests.support.postgres import PostgresServer
 
@@ -93,7 +92,7 @@ def test_owners_of_agents_that_name_a_tool_of_an_admin_get_the_role_on_it(databa
         for agent_id, tools in lists.items():
             agent = {"id": agent_id, "name": "a", "version": 1, "spec": {"name": "a", "tools": tools}, **times}
             connection.execute(insert(AgentTable), agent | {"deleted_at": at if agent_id == "gone" else None})
-        held: tuple[tuple[str, str, RoleName], ...] = (
+        held = (
             ("a", "ann", "owner"),
             ("a", "bea", "editor"),
             ("b", "cy", "owner"),
@@ -101,7 +100,8 @@ def test_owners_of_agents_that_name_a_tool_of_an_admin_get_the_role_on_it(databa
             ("gone", "di", "owner"),
         )
         for agent_id, user_id, role in held:
-            insert_role(connection, user_id=user_id, role=role, resource_type="agent", resource_id=agent_id)
+            row = {"id": new_id(), "user_id": user_id, "role": role, "resource_type": "agent", "resource_id": agent_id}
+            connection.execute(insert(RoleAssignmentTable), row | {"created_at": at})
         connection.commit()
 
     def given(connection: Connection) -> set[tuple[str, ...]]:
@@ -111,6 +111,30 @@ def test_owners_of_agents_that_name_a_tool_of_an_admin_get_the_role_on_it(databa
     migrate.run_on(database_url, go_back)
     migrate.upgrade(database_url)
     assert migrate.run_on(database_url, given) == {("ann", "orders", "user"), ("ann", "shop", "user")}
+
+
+def test_agents_of_admins_and_of_the_program_stay_in_every_list(database_url: str) -> None:
+    def go_back(connection: Connection) -> None:
+        at = utc_now()
+        agent: dict[str, Any] = {"name": "a", "version": 1, "spec": {"name": "a"}, "created_at": at, "updated_at": at}
+        for agent_id, owner in (("free", None), ("root", "admin"), ("carol", "carol"), ("bob", "bob")):
+            connection.execute(insert(AgentTable), agent | {"id": agent_id})
+            place: dict[str, Any] = {"resource_type": "agent", "resource_id": agent_id}
+            insert_role(connection, user_id="*", role="viewer", **place)
+            if owner is not None:
+                insert_role(connection, user_id=owner, role="owner", **place)
+        key = {"user_id": "carol", "name": "", "prefix": "", "secret_hash": "0", "admin": True, "created_at": at}
+        connection.execute(insert(ApiKeyTable), key | {"id": new_id()})
+        connection.commit()
+        command.downgrade(migrate.config_for(connection), "0009")
+        connection.commit()
+
+    def listed(connection: Connection) -> set[str]:
+        return set(connection.scalars(text("SELECT resource_id FROM roles WHERE listed")))
+
+    migrate.run_on(database_url, go_back)
+    migrate.upgrade(database_url)
+    assert migrate.run_on(database_url, listed) == {"free", "root", "carol"}
 
 
 async def test_migrating_works_while_an_event_loop_runs_in_the_thread(empty_url: str) -> None:

@@ -232,8 +232,8 @@ async def test_lists_follow_roles(threads: ThreadStore, agents: AgentStore, data
     open_to_all = await threads.create(other_agent, owner_id="ann")
     await RoleStore(database).assign("*", "viewer", "thread", open_to_all["id"])
 
-    async def listed(user_id: str | None, agent: str | None = None) -> list[Thread]:
-        return (await threads.list(user_id, agent_id=agent))["data"]
+    async def listed(user_id: str | None, agent: str | None = None, *, shared: bool = True) -> list[Thread]:
+        return (await threads.list(user_id, agent_id=agent, shared=shared))["data"]
 
     assert await listed(None) == [open_to_all, shared, nobodys, hers, mine]
     assert await listed(None, agent_id) == [nobodys, hers, mine]
@@ -241,6 +241,8 @@ async def test_lists_follow_roles(threads: ThreadStore, agents: AgentStore, data
     assert await listed("ann", agent_id) == [mine]
     assert await listed("bea", other_agent) == [open_to_all, shared]
     assert await listed("cid") == [open_to_all]
+    assert await listed("cid", shared=False) == []
+    assert await listed("bea", other_agent, shared=False) == [shared]
     assert await listed("cid", agent_id) == []
 
 
