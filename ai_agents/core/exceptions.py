@@ -338,9 +338,18 @@ class ProviderNotConfigured(ProviderError):
 
 
 class InvalidOutput(ProviderError):
-    """The model's answer does not fit the agent's output schema."""
+    """The model's answer does not fit the agent's output schema.
+
+    Its text holds nothing of the answer or the schema, since all readers of the thread see it. `broken` says which part
+    of the schema the answer breaks, for those who may see `upstream`.
+    """
 
     retryable = True
+
+    def __init__(self, message: str = "", *, broken: str | None = None, usage: Usage | None = None) -> None:
+        super().__init__(message or "The model's answers do not fit the agent's output schema.", usage=usage)
+        if broken is not None:
+            self.upstream = {"status": None, "message": broken}
 
     @property
     def reason(self) -> str:

@@ -36,7 +36,7 @@ from ai_agents.store.runs import OwnedRun
 from ai_agents.store.transactions import SHORT_WORK_ROWS
 from ai_agents.tools.base import ToolContext
 from ai_agents.tools.executor import ToolExecutor, find_fault
-from ai_agents.tools.schema import OutputValidator
+from ai_agents.tools.schema import OutputFault, OutputValidator
 
 _log = logging.getLogger(__name__)
 
@@ -267,8 +267,8 @@ class PreparedTurn:
         """The model had nothing to say after a tool's result."""
         self.notices.append({"code": "empty_answer"})
 
-    def find_fault(self, answer: str) -> str | None:
-        """What is wrong with an answer, as a sentence; None for an answer that the agent's schema allows."""
+    def find_fault(self, answer: str) -> OutputFault | None:
+        """What is wrong with an answer; None for an answer that the agent's schema allows."""
         return None if self._validator is None else self._validator.find_fault(answer)
 
     def needs_approval(self, call: ToolCallPart) -> bool:

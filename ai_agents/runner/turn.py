@@ -36,6 +36,7 @@ from ai_agents.runner.shown_answer import ShownAnswer
 from ai_agents.store import tool_calls
 from ai_agents.store.database import Database
 from ai_agents.store.runs import LeaseLost, OwnedRun
+from ai_agents.tools.schema import OutputFault
 
 T = TypeVar("T")
 StopKind = Literal["cancel", "hand_over", "lease_lost"]
@@ -305,13 +306,13 @@ class Loop:
             raise error
         return await self._recorder.retry(error, is_final=is_final)
 
-    async def _correct(self, response: ModelResponse, fault: str) -> None:
+    async def _correct(self, response: ModelResponse, fault: OutputFault) -> None:
         """Void an answer and tell the model its fault. It gets no tools now, since it has called them already."""
         if response.stop_reason == "refusal":
             raise InvalidOutput("The model refused to answer, so that nothing fits the schema.", usage=response.usage)
-        await self._recorder.retry(InvalidOutput(fault, usage=response.usage))
+        await self._recorder.retry(InvalidOutput(broken=fault.broken, usage=response.usage))
         said = tuple(part for part in response.parts if isinstance(part, TextPart) and part.text.strip())
-        correction = ModelMessage("user", (TextPart(_CORRECTION.format(fault)),))
+        correction = ModelMessage("user", (TextPart(_CORRECTION.format(fault.told)),))
         self._append(*((ModelMessage("assistant", said), correction) if said else (correction,)))
         self._request = replace(self._request, tools=())
 

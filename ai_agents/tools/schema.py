@@ -7,6 +7,7 @@ to do is counted first: once for each part of a new schema, and then for each va
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -38,6 +39,7 @@ _LARGE_PATTERN_BYTES = 64 * 1024
 _MAX_PATTERN_BYTES = 4 * 1024 * 1024
 # A model corrects one error or a few at a time.
 _MAX_ERRORS = 3
+_NO_JSON = "The answer is not JSON."
 _MAX_ERROR_CHARACTERS = 200
 _MAX_COMPILED = 512
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
@@ -53,26 +55,39 @@ class ArgumentsValidator:
     def find_fault(self, arguments: JsonObject) -> str | None:
         """Return what does not fit, with its place in the arguments; None if all fits."""
         try:
-            errors = self._schema.faults(arguments)
+            errors, _ = self._schema.faults(arguments)
         except ValueError:  # lone surrogates, or nested very deep
             return "The arguments cannot be read."
         return f"The arguments do not fit the tool's schema: {errors}." if errors else None
 
 
+@dataclass(frozen=True, slots=True)
+class OutputFault:
+    """What is wrong with an answer: `told` to the model, with the values, and by the `broken` parts of the schema."""
+
+    told: str
+    broken: str
+
+
 class OutputValidator:
-    """Validates an answer against a schema; an error is one sentence for model and client."""
+    """Validates an answer against a schema."""
 
     def __init__(self, schema: JsonObject) -> None:
         """Raises `InvalidRequest` as `ArgumentsValidator` does: every provider wants an object at the top."""
         self._schema = _read(schema, "The output schema", ("output_schema",))
 
-    def find_fault(self, answer: str) -> str | None:
+    def find_fault(self, answer: str) -> OutputFault | None:
         """Return what is wrong with the answer; None if it fits."""
         try:
-            errors = self._schema.faults(json.loads(answer))
+            errors, rules = self._schema.faults(json.loads(answer))
         except ValueError:
-            return "The answer is not JSON."
-        return f"The answer does not fit the output schema: {errors}." if errors else None
+            return OutputFault(_NO_JSON, _NO_JSON)
+        if not errors:
+            return None
+        return OutputFault(
+            f"The answer does not fit the output schema: {errors}.",
+            f"The answer does not fit the output schema: it breaks {rules}.",
+        )
 
 
 def declared_properties(schema: JsonObject) -> set[str]:
@@ -105,13 +120,21 @@ class _CompiledSchema:
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise _RefusedSchema(f"is not a JSON Schema ({_cut(str(error).partition(chr(10))[0])})") from error
 
-    def faults(self, value: Any) -> str:
-        """Return what does not fit, as a part of a sentence; empty if all fits. Raises ValueError."""
+    def faults(self, value: Any) -> tuple[str, str]:
+        """Return what does not fit, and which rules of the schema it breaks, both as parts of a sentence.
+
+        Both are empty if all fits. Raises ValueError.
+        """
         try:
             self._count([(self._root, value)], _MAX_WORK)
         except _RefusedSchema:
-            return "it is nested too deep, or there is too much of it, to be held against the schema"
-        return "; ".join(_sentence(error) for error in islice(self._validator.iter_errors(value), _MAX_ERRORS))
+            return (
+                "it is nested too deep, or there is too much of it, to be held against the schema",
+                "the limits of size",
+            )
+        errors = list(islice(self._validator.iter_errors(value), _MAX_ERRORS))
+        rules = (_cut("/" + "/".join(map(str, error.schema_path))) for error in errors)
+        return "; ".join(map(_sentence, errors)), "; ".join(rules)
 
     def declared_properties(self) -> set[str]:
         """Return the names in `properties` of the schema, and of all schemas that it applies to the same value."""

@@ -2,7 +2,8 @@
 
 import json
 
-from tests.api.service import Service, check_problem, make_agent, make_thread
+from ai_agents.testing import ScriptedProvider
+from tests.api.service import Service, check_problem, give_role, make_agent, make_thread
 
 SCHEMA = {
     "type": "object",
@@ -33,8 +34,32 @@ async def test_an_answer_that_never_fits_is_the_providers_failure(small_service:
 
     check_problem(response, 502, "provider_error")
     assert "output schema" in response.json()["detail"]
+    run = (await alice.get(f"/threads/{thread['id']}/runs/{response.json()['run_id']}")).json()
+    broken = "The answer does not fit the output schema: it breaks /properties/a/pattern."
+    assert run["upstream"] == {"status": None, "message": broken}
     page = (await alice.get(f"/threads/{thread['id']}/messages")).json()
     assert [message["role"] for message in page["data"]] == ["user"]
+
+
+async def test_a_failure_tells_readers_of_the_thread_nothing_of_the_schema_or_the_answer(service: Service) -> None:
+    alice, bob = await service.user("alice"), await service.user("bob")
+    hidden = {"type": "object", "properties": {"a": {"enum": ["SECRET-OF-THE-SCHEMA"]}}, "required": ["a"]}
+    service.container.providers.add(ScriptedProvider(*['{"a": "SECRET-OF-THE-ANSWER"}'] * 3))
+    agent = await make_agent(alice, provider="scripted", output_schema=hidden)
+    thread = await make_thread(alice, agent["id"])
+    await give_role(alice, "bob", "viewer", "thread", thread["id"])
+    path = f"/threads/{thread['id']}"
+
+    response = await alice.post(f"{path}/messages", json={"content": "Hello!"})
+
+    run = f"{path}/runs/{response.json()['run_id']}"
+    listed = {"accept": "application/json"}
+    seen = [response, await bob.get(f"{path}/runs"), await bob.get(run), await bob.get(f"{run}/events")]
+    seen += [await bob.get(f"{path}/events", headers=listed), await alice.get(run), await bob.get(f"{path}/messages")]
+    for answer in seen:
+        assert "SECRET" not in answer.text
+        assert "enum" not in answer.text or answer is seen[5]
+    assert "upstream" not in seen[2].json()
 
 
 async def test_a_schema_that_is_none_is_refused_where_it_stands(small_service: Service) -> None:

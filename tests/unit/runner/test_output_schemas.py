@@ -70,7 +70,7 @@ async def test_an_answer_that_does_not_fit_is_void_and_corrected(wrong: str, tol
 async def test_three_answers_that_do_not_fit_fail_the_run(make_talk: MakeTalk) -> None:
     talk = await make_talk("one", "two", "three", "back again", output_schema=SCHEMA)
 
-    with pytest.raises(ProviderError, match="The answer is not JSON") as caught:
+    with pytest.raises(ProviderError, match="do not fit the agent's output schema") as caught:
         await talk.runner.run(talk.thread_id, USER, "How many?")
 
     assert caught.value.code == "provider_error"
