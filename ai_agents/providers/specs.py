@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.headers import MAX_HEADER, check_headers, is_header_value
+from ai_agents.core.hosts import has_host
 from ai_agents.providers.presets import PRESETS
 from ai_agents.providers.quirks import Quirks
 
@@ -198,6 +199,10 @@ def check_base_url(url: Any) -> str:
         raise InvalidRequest("This is not an address.", loc=place) from None
     if parts.scheme not in {"http", "https"} or not host:
         raise InvalidRequest("The address is http or https, with a host.", loc=place)
+    if not has_host(parts):
+        raise InvalidRequest(
+            "The host is a name that can be looked up, or a whole IP address without a zone.", loc=place
+        )
     if "@" in parts.netloc or "?" in url or "#" in url:
         raise InvalidRequest("The address has no user, no query and no fragment: secrets go into headers.", loc=place)
     return url.rstrip("/")

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlencode, urlsplit
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.headers import check_headers
+from ai_agents.core.hosts import has_host
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.tools.base import IDEMPOTENCY_KEY, RemoteTool, ToolContext, ToolError
@@ -136,6 +137,10 @@ def check_url(url: str, parameters: Mapping[str, Any] | None = None) -> None:
         raise InvalidRequest("This is not an address.", loc=place) from None
     if parts.scheme not in {"http", "https"} or not host or len(url) > _MAX_URL or not url.isprintable() or " " in url:
         raise InvalidRequest(f"The address is http or https, with a host, in {_MAX_URL} characters.", loc=place)
+    if not {"{", "}"} & set(host) and not has_host(parts):
+        raise InvalidRequest(
+            "The host is a name that can be looked up, or a whole IP address without a zone.", loc=place
+        )
     if "@" in parts.netloc or "#" in url:
         raise InvalidRequest("The address has no user and no fragment: secrets go into headers.", loc=place)
     fixed = f"{parts.scheme}://{parts.netloc}/"

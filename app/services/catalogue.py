@@ -132,6 +132,8 @@ async def _check_spec(container: Container, made: CreateHttpTool | CreateMcpServ
         await container.tools.outbound.addresses(host, parts.port or (443 if parts.scheme == "https" else 80))
     except OutboundRefused as error:
         raise InvalidRequest(str(error), loc=("url",)) from error
+    except (OSError, UnicodeError) as error:
+        raise InvalidRequest("This address cannot be reached from here.", loc=("url",)) from error
 
 
 async def _list_offered(server: McpServer, *, keep: Collection[str] = ()) -> ServerTools:

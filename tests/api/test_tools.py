@@ -203,6 +203,8 @@ async def test_only_admins_create_approve_and_delete_tools(service: Service, htt
         {"headers": {"Host": "x"}}, {"headers": {"x": 1}}, {"headers": {"x": "a\nb"}},
         {"parameters": {"type": "array"}},
         {"parameters": {"type": "object", "properties": {"id": {"$ref": "http://x.example/"}}}}, {"more": 1},
+        {"url": "http://[::1%25lo]/"}, {"url": "http://[fe80::1%eth0]/"}, {"url": "http://256.256.256.256/"},
+        {"url": "http://a..b/"}, {"url": f"http://{'x' * 64}.example/"}, {"url": "http://[v1.x]/"},
         {"description": ""}, {"url": "http://user:pw@x.example/"},
     ],
     ids=str,
