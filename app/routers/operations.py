@@ -82,7 +82,7 @@ async def retry_job(job_id: str, user: User, container: AppContainer) -> Respons
 
 
 @router.delete(
-    "/users/{user_id}",
+    "/users/{user_id:path}",
     tags=["jobs"],
     status_code=202,
     response_model=JobRead,

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -233,3 +234,18 @@ async def test_metrics_count_jobs_and_are_for_admins(service: Service) -> None:
     assert float(values["ai_agents_jobs_oldest_age_seconds"]) >= 0
     assert values["ai_agents_workers"] == "0"
     assert values["ai_agents_streams_open"] == "0"
+
+
+@pytest.mark.parametrize(
+    "name", ["https://issuer.example|a/b", "a/b", "/", "//a/", "a/limits", "\u00fc ?#%2F;"], ids=ascii
+)
+async def test_a_user_with_any_id_is_erased(service: Service, name: str) -> None:
+    admin, user = await service.admin(), await service.user(name)
+    agent = await make_agent(user)
+
+    asked = await admin.delete(f"/users/{quote(name, safe='')}")
+
+    assert asked.status_code == 202
+    await eventually(lambda: job_of(admin, "erase_user"))
+    check_problem(await user.get("/me"), 401, "unauthorized")
+    check_problem(await admin.get(f"/agents/{agent['id']}"), 404, "not_found")

@@ -42,7 +42,9 @@ def test_every_route_is_told_of_under_its_functions_name(document: dict[str, Any
 
     told = {(path, method.upper()): each["operationId"] for path, method, each in operations(document)}
 
-    assert told == {(route.path, method): route.endpoint.__name__ for route in routes for method in route.methods or ()}
+    assert told == {
+        (route.path_format, method): route.endpoint.__name__ for route in routes for method in route.methods or ()
+    }
     assert len(set(told.values())) == len(told)
 
 
@@ -107,9 +109,9 @@ def test_every_body_is_told_of(document: dict[str, Any]) -> None:
         for route in module.router.routes:
             assert isinstance(route, APIRoute)
             for method in route.methods or ():
-                told = document["paths"][route.path][method.lower()].get("requestBody", {"content": {}})
+                told = document["paths"][route.path_format][method.lower()].get("requestBody", {"content": {}})
                 schemas = [each["schema"] for each in told["content"].values()]
-                assert schemas == [body for body in [body_read_by(route)] if body is not None], route.path
+                assert schemas == [body for body in [body_read_by(route)] if body is not None], route.path_format
 
 
 def test_every_event_has_a_model_that_says_its_type(document: dict[str, Any]) -> None:
