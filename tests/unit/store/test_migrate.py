@@ -83,7 +83,7 @@ def test_going_back_to_the_beginning_leaves_nothing(database_url: str) -> None:
 
 def test_owners_of_agents_that_name_a_tool_of_an_admin_get_the_role_on_it(database_url: str) -> None:
     def go_back(connection: Connection) -> None:
-        command.downgrade(migrate.config_for(connection), "0009")
+        command.downgrade(migrate.config_for(connection), "0010")
         at = utc_now()
         times = {"created_at": at, "updated_at": at}
         tool: dict[str, Any] = {"type": "http", "spec": {}, "version": 1, **times}
@@ -126,7 +126,7 @@ def test_agents_of_admins_and_of_the_program_stay_in_every_list(database_url: st
         key = {"user_id": "carol", "name": "", "prefix": "", "secret_hash": "0", "admin": True, "created_at": at}
         connection.execute(insert(ApiKeyTable), key | {"id": new_id()})
         connection.commit()
-        command.downgrade(migrate.config_for(connection), "0010")
+        command.downgrade(migrate.config_for(connection), "0011")
         connection.commit()
 
     def listed(connection: Connection) -> set[str]:
