@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     worker = commands.add_parser("worker", help="run a worker for background jobs (needs Redis)")
+    worker.add_argument("--check", action="store_true", help="only say whether a worker of this machine is alive")
     worker.set_defaults(run=_worker)
 
     migrate = commands.add_parser("migrate", help="bring the database to this version's schema")
@@ -129,11 +130,30 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _worker(_arguments: argparse.Namespace) -> None:
+def _worker(arguments: argparse.Namespace) -> None:
+    if arguments.check:
+        _check_worker()
+        return
     _make_private_files()
     from worker.main import run
 
     run()
+
+
+def _check_worker() -> None:
+    """End with status 1 unless a worker of this machine has told the database lately that it is alive.
+
+    The worker itself takes no commands: whatever can write to Redis could give them.
+    """
+    from ai_agents.core.exceptions import AIAgentsError
+    from ai_agents.store.processes import is_worker_alive, worker_prefix
+
+    try:
+        alive = _with_database(_settings(), lambda d: d.read(lambda c: is_worker_alive(c, worker_prefix())))
+    except AIAgentsError as error:
+        sys.exit(str(error))
+    if not alive:
+        sys.exit("No worker of this machine is alive.")
 
 
 def _migrate(_arguments: argparse.Namespace) -> None:

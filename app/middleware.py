@@ -6,7 +6,7 @@ Pure ASGI: it buffers nothing, starts no tasks and does not read the body.
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from fastapi import FastAPI
@@ -24,6 +24,12 @@ _EXPOSED = ("content-disposition", "etag", "location", "ratelimit", "ratelimit-p
 # How long browsers may keep the answer to a preflight request.
 _PREFLIGHT_S = 7200
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+# No browser may guess another type, run or frame an answer, or keep it: many have secrets, and any may be a user's.
+SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
 REQUEST_ID = "request_id"
 USER_ID = "user_id"
 # The server's own `send`. Streams send their chunks with it, since this middleware changes only the start of an answer.
@@ -60,7 +66,8 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 # A new message, because the given one may be a constant that several answers share.
-                message = {**message, "headers": [*message.get("headers", ()), id_header]}
+                given = message.get("headers", ())
+                message = {**message, "headers": [*given, id_header, *_safe_headers(given)]}
             await send(message)
 
         try:
@@ -87,6 +94,12 @@ class RequestContext:
                 ms=round((time.perf_counter() - began) * 1000, 2),
                 user_id=scope.get(USER_ID),
             )
+
+
+def _safe_headers(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """What browsers are told of each answer that says nothing else itself."""
+    names = {name for name, _ in given}
+    return [header for header in SAFE_HEADERS if header[0] not in names]
 
 
 def _with_short_errors(send: Send) -> Send:

@@ -9,11 +9,34 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ai_agents.core.ids import new_id
+from app.middleware import SAFE_HEADERS
+from app.problems import problem
 from app.settings import Settings
 
 # The time for ending streams and closing connections, after the runs' grace.
 _CLOSING_S = 10
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Answers what is not HTTP as the service answers every other mistake: with a problem."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Send the problem and close the connection."""
+        request_id = new_id()
+        detail = "This is no valid HTTP request."
+        answer = problem("invalid_request", detail, request_id=request_id, title="Bad Request", status=400)
+        headers = [
+            *answer.raw_headers,
+            (b"x-request-id", request_id.encode()),
+            *SAFE_HEADERS,
+            (b"connection", b"close"),
+        ]
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
+        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -70,7 +93,7 @@ def build_server(app: FastAPI, settings: Settings, *, host: str | None = None, p
         app,
         host=host or settings.host,
         port=settings.port if port is None else port,
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,  # app/logs.py configures the logs

@@ -33,6 +33,7 @@ task_acks_on_timeout = True
 task_reject_on_worker_lost = True
 task_retry_on_worker_lost = True  # without it, a job that kills its process is delivered again for ever
 
+worker_enable_remote_control = False  # it would obey whatever can write to Redis
 worker_concurrency = _settings.worker_concurrency
 worker_prefetch_multiplier = 1  # a long job must not keep messages that a free process could take
 worker_max_tasks_per_child = 200

@@ -6,7 +6,6 @@ The thread is a daemon: when Celery has ended, for any reason, the process ends 
 
 import asyncio
 import os
-import socket
 from contextlib import suppress
 from threading import Thread
 
@@ -26,7 +25,7 @@ class PeriodicThread:
     """A thread with an event loop that runs the periodic tasks from its making to `stop`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
+        self._worker_id = f"{processes.worker_prefix()}{os.getpid()}"
         self._settings = settings
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()

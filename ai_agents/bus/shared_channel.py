@@ -65,7 +65,31 @@ def read_message(message: bytes) -> dict[str, Any]:
             fields["rows"] = [LogRow(**row) for row in fields["rows"]]
     except (KeyError, TypeError) as error:
         raise ValueError("a message of another version") from error
+    if not _has_its_types(fields):
+        raise ValueError("a message of another version")
     return fields
+
+
+def _has_its_types(fields: dict[str, Any]) -> bool:
+    """Whether each value is of the type that it is written with: whatever has Redis's password can write there."""
+    if "text" in fields:
+        update: TextUpdate = fields["text"]
+        return _are(int, update.base_seq, update.fence, update.start) and _are(
+            str, update.run_id, update.message_id, *(each for segment in update.segments for each in segment)
+        )
+    if "rows" in fields:
+        return all(map(_is_row, fields["rows"]))
+    lists = [fields[name] for name in ("ask", "revoked") if name in fields]
+    return all(isinstance(each, list) and _are(str, *each) for each in lists)
+
+
+def _is_row(row: LogRow) -> bool:
+    texts = (row.thread_id, row.type, row.run_id or "", row.data, row.created_at)
+    return _are(str, *texts) and _are(int, row.seq) and _are(bool, row.resets)
+
+
+def _are(kind: type, *values: object) -> bool:
+    return all(type(value) is kind for value in values)
 
 
 class ChannelObserver(Protocol):

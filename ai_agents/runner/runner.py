@@ -30,6 +30,7 @@ from ai_agents.runner.input_guarding import JudgedMessage
 from ai_agents.runner.preparation import RunLimits, TurnPreparer
 from ai_agents.store import runs
 from ai_agents.store.messages import find_last_answer
+from ai_agents.store.roles import EVERYBODY
 from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
@@ -178,11 +179,14 @@ class AgentRunner:
         If the caller is cancelled, the run may go on.
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
-        `GuardrailBlocked`, `InvalidRequest` for empty content and for files that the user may not read,
+        `GuardrailBlocked`, `InvalidRequest` for empty content, for files that the user may not read and for a
+        user id that is empty or `*`,
         `UnsupportedAttachment` for one that the model cannot be given, `Overloaded` while the process stops or too many
         runs wait,
         `SecondProcess`, `DatabaseUnavailable`.
         """
+        if user_id in ("", EVERYBODY):
+            raise InvalidRequest("A message has one user: neither nobody nor everybody (`*`) can send one.")
         await self.open()
         request = AdmissionRequest(thread_id, user_id, _parts(content, options.get("attachments", ())), **options)
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.

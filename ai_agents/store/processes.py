@@ -3,6 +3,8 @@
 All times are by the database's clock, which all processes share.
 """
 
+import socket
+
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -40,6 +42,20 @@ def record_heartbeat(connection: Connection, worker_id: str) -> None:
 def remove_heartbeat(connection: Connection, worker_id: str) -> None:
     """Delete the row of a worker that stops."""
     connection.execute(delete(WorkerHeartbeatTable).where(WorkerHeartbeatTable.id == worker_id))
+
+
+def worker_prefix() -> str:
+    """How the ids of this machine's workers begin."""
+    return f"{socket.gethostname()[:40]}-"
+
+
+def is_worker_alive(connection: Connection, prefix: str) -> bool:
+    """Whether a worker is alive whose id begins so."""
+    since = database_now(connection.dialect.name) - ALIVE_S
+    alive = select(WorkerHeartbeatTable.id).where(
+        WorkerHeartbeatTable.seen_at >= since, WorkerHeartbeatTable.id.startswith(prefix, autoescape=True)
+    )
+    return connection.execute(alive.limit(1)).first() is not None
 
 
 def count_workers(connection: Connection) -> int:

@@ -13,7 +13,7 @@ from app.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 # Read by docker-compose.yml itself.
-OF_COMPOSE = {"POSTGRES_PASSWORD"}
+OF_COMPOSE = {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
 
 
 def variables_of(name: str) -> set[str]:
@@ -57,6 +57,16 @@ def test_nothing_starts_before_the_database_is_migrated(service: str) -> None:
     waits_for = COMPOSE["services"][service]["depends_on"]
 
     assert waits_for["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_redis_asks_for_the_password_that_the_service_gives() -> None:
+    redis, password = COMPOSE["services"]["redis"], "${REDIS_PASSWORD:-ai-agents}"
+
+    assert redis["command"][redis["command"].index("--requirepass") + 1] == password
+    assert redis["environment"]["REDISCLI_AUTH"] == password
+    for service in ("api", "worker"):
+        url = COMPOSE["services"][service]["environment"]["AI_AGENTS_REDIS_URL"]
+        assert url == f"redis://:{password}@redis:6379/0"
 
 
 def test_only_exact_versions_are_locked() -> None:

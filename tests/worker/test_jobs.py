@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
+from celery import Celery
 from sqlalchemy import text
 
 from ai_agents.core.rows import Job, Page
@@ -132,12 +134,35 @@ async def test_a_job_of_a_killed_worker_is_done_by_another(service: Container, s
 
 
 async def test_a_worker_has_a_heartbeat_until_it_stops(service: Container, start_worker: Start) -> None:
+    assert await asyncio.to_thread(check_worker, service) == (1, "No worker of this machine is alive.\n")
     worker = start_worker()
     count = partial(service.conn.database.read, processes.count_workers)
     assert await eventually(count) == 1
+    assert await asyncio.to_thread(check_worker, service) == (0, "")
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, 30) == 0
     assert await count() == 0
+
+
+def check_worker(service: Container) -> tuple[int, str]:
+    """How `ai-agents worker --check` ends, and what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "worker", "--check"],
+        env={**os.environ, "AI_AGENTS_DATABASE_URL": service.settings.database},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+async def test_a_worker_obeys_no_commands_from_redis(service: Container, start_worker: Start) -> None:
+    worker = start_worker()
+    assert await eventually(partial(service.conn.database.read, processes.count_workers)) == 1
+
+    with Celery(broker=service.settings.redis_url) as celery:
+        assert await asyncio.to_thread(celery.control.ping, timeout=1) == []
+        await asyncio.to_thread(celery.control.shutdown)
+    await asyncio.sleep(1)
+    assert worker.poll() is None
 
 
 async def test_a_worker_without_its_pool_ends_and_has_no_heartbeat(service: Container, start_worker: Start) -> None:

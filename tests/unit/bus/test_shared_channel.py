@@ -7,7 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_agents.bus.base import TextInProgress, TextKind
+from ai_agents.bus.redis import RedisBus
 from ai_agents.bus.shared_channel import MessageWriter, SharedChannel, TextUpdate, read_message
+from ai_agents.core import json
+from tests.support.examples import examples
 from tests.unit.bus.threads import message_begun, row, text_of
 
 WRITER = MessageWriter("writer")
@@ -29,6 +32,50 @@ class Observer:
 
     def update_subscription(self, channel: SharedChannel) -> None:
         self.subscriptions += 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=10,
+)
+ROW = {
+    "thread_id": "thread",
+    "seq": 1,
+    "type": "run.started",
+    "run_id": None,
+    "data": "{}",
+    "resets": False,
+    "created_at": "",
+}
+MESSAGES = [
+    {"rows": [ROW]}, {"rows": [{**ROW, "type": "thread.deleted"}]}, {"cancel": "run"}, {"sweep": True},
+    {"ask": ["thread"]}, {"look": True}, {"revoked": ["user:ada"]},
+    {"text": [1, 1, "run", "message"], "start": 1, "segments": [["text", "hello"]]},
+]  # fmt: skip
+
+
+@st.composite
+def malformed(draw: st.DrawFn) -> object:
+    """Messages in which one value is another one."""
+    message = json.loads(json.dumps(draw(st.sampled_from(MESSAGES))))
+    at = message
+    while True:
+        key = draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
+        if not isinstance(at[key], dict | list) or not at[key] or draw(st.booleans()):
+            at[key] = draw(JSON)
+            return message
+        at = at[key]
+
+
+@examples(500)
+@given(malformed() | JSON, st.booleans())
+async def test_no_message_makes_listening_end(message: object, in_control: bool) -> None:
+    bus = RedisBus("redis://127.0.0.1:1")
+    channel = bus.hold("thread")
+    channel.attach(lambda: None)
+    bus.on_message(b"aia:0:control" if in_control else b"aia:0:thread:thread", json.dumps(message).encode())
+    await bus.close()
 
 
 def make_channel() -> tuple[SharedChannel, Observer]:

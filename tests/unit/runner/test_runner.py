@@ -393,3 +393,18 @@ async def test_a_run_that_is_stopped_before_its_first_step_still_ends(make_talk:
     talk.conn.executor.stop(started.run["id"], "cancel")
     outcome = await asyncio.wait_for(talk.runner.wait(talk.thread_id, started.run["id"]), 10)
     assert outcome.run["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("user_id", ["", "*"])
+async def test_a_message_is_sent_by_one_user(make_talk: MakeTalk, user_id: str) -> None:
+    talk = await make_talk("never said")
+    await talk.runner.auth.assign_role("*", "editor", "thread", talk.thread_id)
+
+    with pytest.raises(InvalidRequest, match="one user"):
+        await talk.runner.run(talk.thread_id, user_id, "Hello!")
+    with pytest.raises(InvalidRequest, match="one user"):
+        async for _ in talk.runner.stream(talk.thread_id, user_id, "Hello!"):
+            pass
+
+    assert await history(talk) == []
+    assert not talk.provider.requests
