@@ -22,7 +22,7 @@ def routes() -> Iterator[tuple[str, str]]:
         for route in module.router.routes:
             assert isinstance(route, APIRoute)
             for method in route.methods or ():
-                yield method, route.path
+                yield method, route.path_format
 
 
 ALL = sorted(routes())
