@@ -29,7 +29,7 @@ from ai_agents.providers.openai_chat_parser import (
     OpenAIChatParser,
     join_pieces,
 )
-from ai_agents.providers.openai_models import OpenAIFacts, openai_facts, openai_files
+from ai_agents.providers.openai_models import OpenAIFacts, openai_facts, openai_files, without_effort
 from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.rendering import (
     EMPTY_TEXT,
@@ -64,11 +64,6 @@ _REFUSES_NAME = re.compile(
 _WANTS_REASONING = re.compile(r"must be (passed|provided|set)|missing|required|needs? to be", re.IGNORECASE)
 
 
-def _added_effort(payload: JsonObject) -> Quirks | None:
-    """An effort that only turns reasoning off was added here; any other one the agent asked for."""
-    return Quirks(reasoning=False) if payload.get("reasoning_effort") in {"none", "minimal"} else None
-
-
 class OpenAIChat(WireFormat):
     """Chat Completions."""
 
@@ -76,7 +71,7 @@ class OpenAIChat(WireFormat):
         "stream_options": drop("stream_options", Quirks(stream_options=False)),
         "max_tokens": drop("max_tokens", Quirks(max_tokens_field="max_completion_tokens")),
         "max_completion_tokens": drop("max_completion_tokens", Quirks(max_tokens_field="max_tokens")),
-        "reasoning_effort": _added_effort,
+        "reasoning_effort": lambda payload: without_effort(payload.get("reasoning_effort")),
         "response_format": drop("response_format", Quirks(schema="instructed")),
         "json_schema": drop("response_format", Quirks(schema="instructed")),
     }

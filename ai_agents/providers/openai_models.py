@@ -93,3 +93,8 @@ def openai_files(model: str, quirks: Quirks | None = None) -> FileRules:
     name = model.removeprefix("ft:")
     rules = NO_FILES if _WITHOUT_IMAGES.match(name) else ANY_FILES if _WITH_PDF.match(name) else ONLY_IMAGES
     return rules if quirks is None else with_quirks(rules, quirks)
+
+
+def without_effort(effort: str | None) -> Quirks | None:
+    """The quirk for a server that refuses this effort, if it only turns reasoning off; the agent asked for any other."""
+    return Quirks(reasoning=False) if effort in {"none", "minimal"} else None

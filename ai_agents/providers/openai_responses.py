@@ -29,7 +29,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.files import data_url, document_name, parts_with_files, sent_as
 from ai_agents.providers.left_out import images_left_out, left_out_for, setting_left_out, tool_left_out
-from ai_agents.providers.openai_models import OpenAIFacts, openai_facts, openai_files
+from ai_agents.providers.openai_models import OpenAIFacts, openai_facts, openai_files, without_effort
 from ai_agents.providers.openai_responses_parser import MIN_OUTPUT_TOKENS, OpenAIResponsesParser
 from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.rendering import (
@@ -65,18 +65,21 @@ def _without_summary(payload: JsonObject) -> Quirks | None:
     return Quirks(reasoning_summary=False) if "summary" in payload.get("reasoning", {}) else None
 
 
+def _without_effort(payload: JsonObject) -> Quirks | None:
+    return without_effort(payload.get("reasoning", {}).get("effort"))
+
+
 def _without_strict(payload: JsonObject) -> Quirks | None:
     return Quirks(strict=False) if any("strict" in tool for tool in payload.get("tools", ())) else None
 
 
 _WITHOUT_ENCRYPTED = drop("include", Quirks(encrypted_reasoning=False))
-_WITHOUT_EFFORT = drop("reasoning", Quirks(reasoning=False))
 # Words of every language stand for these parameters, so that a sentence has to quote them.
 _QUOTED: dict[str, Remedy] = {
     "include": _WITHOUT_ENCRYPTED,
     "store": drop("store", Quirks(store=False)),
     "strict": _without_strict,
-    "reasoning": _WITHOUT_EFFORT,
+    "reasoning": _without_effort,
     "text": _without_schema,
     "text.format": _without_schema,
     "json_schema": _without_schema,
@@ -89,9 +92,7 @@ class OpenAIResponses(WireFormat):
     remedies: ClassVar[dict[str, Remedy]] = {
         "reasoning.encrypted_content": _WITHOUT_ENCRYPTED,
         "reasoning.summary": _without_summary,
-        "reasoning.effort": _WITHOUT_EFFORT,
-        "temperature": drop("temperature", Quirks(sampling=False)),
-        "top_p": drop("top_p", Quirks(sampling=False)),
+        "reasoning.effort": _without_effort,
     }
 
     def path(self, request: ModelRequest) -> str:

@@ -374,12 +374,12 @@ async def test_a_refused_parameter_is_left_out_and_remembered(fake: FakeProvider
     [
         ("Your organization must be verified.", "reasoning.summary", Quirks(reasoning_summary=False)),
         ("Encrypted content is not supported with this model.", "include", Quirks(encrypted_reasoning=False)),
-        ("Unsupported parameter: 'temperature' is not supported.", None, Quirks(sampling=False)),
+        ("Unsupported parameter: 'temperature' is not supported.", None, None),
         ("Unknown parameter: 'store'.", "store", Quirks(store=False)),
         ("body.store: Extra inputs are not permitted, `store`", None, Quirks(store=False)),
         ("Extra inputs are not permitted", "tools[0].strict", Quirks(strict=False)),
         ("Unsupported value", "text.format", Quirks(schema="instructed")),
-        ("Unsupported value: 'low'", "reasoning.effort", Quirks(reasoning=False)),
+        ("Unsupported value: 'low'", "reasoning.effort", None),
         ("Invalid schema for response_format 'answer'", "text.format.schema", None),
         ("Item of type 'reasoning' was provided without its required following item.", "input", None),
         ("Please include a valid key in store.", None, None),
@@ -394,6 +394,16 @@ def test_a_refusal_that_names_what_was_added_teaches_a_quirk(
     error.upstream, error.parameter = {"status": 400, "message": message}, parameter
 
     assert FORMATS[NAME].remedy(error, sent(NAME, request, sampling=True)) == quirks
+
+
+def test_an_effort_that_only_turns_reasoning_off_is_left_out_once_it_was_refused() -> None:
+    request = ask(NAME, model="o3", settings={"reasoning": "none"})
+    error = ProviderRejected("no")
+    error.upstream, error.parameter = {"status": 400, "message": "no"}, "reasoning.effort"
+    payload = sent(NAME, request)
+    payload["reasoning"] = {"effort": "minimal"}
+
+    assert FORMATS[NAME].remedy(error, payload) == Quirks(reasoning=False)
 
 
 def test_notices_tell_what_the_model_does_not_take() -> None:
