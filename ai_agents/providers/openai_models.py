@@ -96,5 +96,5 @@ def openai_files(model: str, quirks: Quirks | None = None) -> FileRules:
 
 
 def without_effort(effort: str | None) -> Quirks | None:
-    """The quirk for a server that refuses this effort, if it only turns reasoning off; the agent asked for any other."""
+    """What a refusal of this effort teaches, if it only turns reasoning off: any other one the agent asked for."""
     return Quirks(reasoning=False) if effort in {"none", "minimal"} else None
