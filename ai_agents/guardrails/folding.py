@@ -7,6 +7,7 @@ is a character and all following ones that may compose with it (UAX #15).
 import re
 import unicodedata
 from bisect import bisect_right
+from copy import copy
 from functools import lru_cache
 from operator import itemgetter
 
@@ -39,6 +40,21 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
 
 
+# Tag characters spell ASCII that is not shown, and that models read all the same.
+_TAGS = {code: code - 0xE0000 for code in range(0xE0020, 0xE007F)}
+_TAG = re.compile("[\U000e0020-\U000e007e]")
+
+
+def has_tags(text: str) -> bool:
+    """Whether something is spelled with tag characters in it."""
+    return _TAG.search(text) is not None
+
+
+def spell_tags(text: str) -> str:
+    """The text with the letters that its tag characters stand for. Its length stays."""
+    return text.translate(_TAGS)
+
+
 class FoldedText:
     """Folded text that grows. Positions count from the beginning of the text; what lies before `base` was dropped."""
 
@@ -56,6 +72,12 @@ class FoldedText:
         # Where each run of folded text begins, there and in the raw text, and whether each of its characters stands for
         # one raw character.
         self._runs: list[tuple[int, int, bool]] = []
+
+    def copy(self) -> "FoldedText":
+        """Another one that grows on its own."""
+        copied = copy(self)
+        copied._runs = self._runs[:]
+        return copied
 
     def feed(self, raw: str) -> None:
         """Add raw text."""

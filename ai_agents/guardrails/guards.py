@@ -12,7 +12,7 @@ from typing import Any
 from ai_agents.core import json
 from ai_agents.core.exceptions import GuardrailBlocked
 from ai_agents.guardrails.base import ConfiguredGuardrail, Finding, Guardrail, LengthGuardrail, Span, Stage
-from ai_agents.guardrails.folding import FoldedText
+from ai_agents.guardrails.folding import FoldedText, has_tags, spell_tags
 from ai_agents.guardrails.matching import Scanner, ScannerGroup
 from ai_agents.guardrails.registry import Ask, JudgeGuardrail, build_guardrails, guards_key
 
@@ -37,6 +37,33 @@ class _Redaction:
     by: ConfiguredGuardrail | None = field(default=None, compare=False)
 
 
+class _Reading:
+    """One way to read the text, and the scanners that search it."""
+
+    def __init__(self, scanners: Sequence[tuple[ConfiguredGuardrail, Scanner]], folded: FoldedText) -> None:
+        self.folded = folded
+        self._scanners = scanners
+        self._all = ScannerGroup([scanner for _, scanner in scanners])
+
+    def copy(self) -> "_Reading":
+        """Another reading of the same text, which may go on otherwise."""
+        return _Reading([(guardrail, scanner.copy()) for guardrail, scanner in self._scanners], self.folded.copy())
+
+    def search(self, *, is_final: bool) -> tuple[list[tuple[ConfiguredGuardrail, int, int]], int]:
+        """What is found in the raw text, and the position in it before which everything is decided."""
+        folded, found = self.folded, list[tuple[ConfiguredGuardrail, int, int]]()
+        raw_end = folded.raw_end
+        if not self._all.skip(folded, is_final=is_final):
+            for guardrail, scanner in self._scanners:
+                for start, end in scanner.scan(folded, is_final=is_final):
+                    found.append((guardrail, folded.raw_start(start), folded.raw_stop(end)))
+        position = self._all.position(folded)
+        free = min(raw_end, folded.raw_start(position))
+        # A match may depend on the character before it.
+        folded.forget(position - 1)
+        return found, free
+
+
 class StreamGuard:
     """Judges one text that arrives in pieces. What comes out does not depend on how the text was cut.
 
@@ -49,12 +76,12 @@ class StreamGuard:
         self.triggers: list[Finding] = []
         self._guardrails = list(guardrails)
         self._stage = stage
-        self._scanners = [(each, Scanner(rule)) for each in guardrails for rule in each.rules]
-        self._all = ScannerGroup([scanner for _, scanner in self._scanners])
+        self._text = _Reading([(each, Scanner(rule)) for each in guardrails for rule in each.rules], FoldedText())
+        # The text with what tag characters spell; from the first of them on, before which it is the same.
+        self._spelled: _Reading | None = None
         # Of guardrails that limit the length, until the text exceeds it.
         lengths = [(each, each.guardrail) for each in guardrails if isinstance(each.guardrail, LengthGuardrail)]
         self._limits = [(each, length.characters) for each, length in lengths]
-        self._folded = FoldedText()
         # Pieces that are not out yet: where each begins in the raw text, its text, its tag.
         self._pieces: deque[tuple[int, str, int]] = deque()
         self._redactions: list[_Redaction] = []
@@ -67,7 +94,7 @@ class StreamGuard:
     @property
     def held(self) -> int:
         """The number of characters that have arrived and are not decided."""
-        return self._folded.raw_length - self._out
+        return self._text.folded.raw_length - self._out
 
     def add_finding(self, guardrail: ConfiguredGuardrail, start: int, stop: int, replacement: str = REDACTED) -> None:
         """Note that a guardrail has found something in this stretch of the raw text, which is not decided yet."""
@@ -88,8 +115,12 @@ class StreamGuard:
             if self.blocked_by is not None:
                 break
             piece = text[start : start + _BLOCK]
-            self._pieces.append((self._folded.raw_length, piece, tag))
-            self._folded.feed(piece)
+            self._pieces.append((self._text.folded.raw_length, piece, tag))
+            if self._spelled is None and has_tags(piece):
+                self._spelled = self._text.copy()
+            self._text.folded.feed(piece)
+            if self._spelled is not None:
+                self._spelled.folded.feed(spell_tags(piece))
             out += self._advance(is_final=False)
         return out
 
@@ -97,23 +128,21 @@ class StreamGuard:
         """Say that the text is complete. Returns the rest of what comes out."""
         if self.blocked_by is not None:
             return []
-        self._folded.finish()
+        for reading in self._readings():
+            reading.folded.finish()
         return self._advance(is_final=True)
 
     def _advance(self, *, is_final: bool) -> list[tuple[int, str]]:
-        folded = self._folded
-        raw_end = folded.raw_end
-        if not self._all.skip(folded, is_final=is_final):
-            for guardrail, scanner in self._scanners:
-                for start, end in scanner.scan(folded, is_final=is_final):
-                    self.add_finding(guardrail, folded.raw_start(start), folded.raw_stop(end))
-        position = self._all.position(folded)
-        free = min(raw_end, folded.raw_start(position))
-        for limit in [each for each in self._limits if folded.raw_length > each[1]]:
+        raw_length = self._text.folded.raw_length
+        free = raw_length
+        for reading in self._readings():
+            found, decided = reading.search(is_final=is_final)
+            free = min(free, decided)
+            for guardrail, start, stop in found:
+                self.add_finding(guardrail, start, stop)
+        for limit in [each for each in self._limits if raw_length > each[1]]:
             self._limits.remove(limit)
             self.add_finding(*limit, _ENDLESS, "")
-        # A match may depend on the character before it.
-        folded.forget(position - 1)
         if self._barrier is None or (self._barrier[0] >= free and not is_final):
             return self._let_out(free)
         # Everything that begins at the barrier or before it is decided. So what comes out does not depend on the cuts.
@@ -122,6 +151,9 @@ class StreamGuard:
         self.blocked_by = self._guardrails[index]
         self._note(self.blocked_by)
         return out
+
+    def _readings(self) -> list[_Reading]:
+        return [self._text] if self._spelled is None else [self._text, self._spelled]
 
     def _let_out(self, stop: int) -> list[tuple[int, str]]:
         """What comes out before this position. Findings after it are not noted: a guardrail may block before them."""

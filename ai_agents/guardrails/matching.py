@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,10 @@ class Scanner:
         # Whether the last match is still open.
         self.is_inside = False
         self._pattern = compiled(rule.node)
+
+    def copy(self) -> "Scanner":
+        """One at the same position, for a text that goes on otherwise."""
+        return copy(self)
 
     def scan(self, folded: FoldedText, *, is_final: bool) -> Sequence[tuple[int, int]]:
         """New matches that are certain, from left to right. `is_final` says that the text is complete."""

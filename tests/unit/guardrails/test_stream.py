@@ -33,6 +33,19 @@ CASES: list[tuple[JsonObject, str, list[str]]] = [
 ]  # fmt: skip
 
 
+def tags(text: str) -> str:
+    """The text in tag characters, which are not shown."""
+    return "".join(chr(0xE0000 + ord(each)) for each in text)
+
+
+CASES += [
+    (blocklist("bad"), f"so {tags('bad')} and b{tags('x')}ad, x{tags('bad')}y b{tags('a')}d.", [
+        tags("bad"), f"b{tags('x')}ad", tags("bad"), f"b{tags('a')}d",
+    ]),
+    ({"type": "secrets", "action": "redact"}, f"the key {tags(SECRET)}, so.", [tags(SECRET)]),
+]  # fmt: skip
+
+
 def expected(text: str, forbidden: Sequence[str]) -> str:
     at, out = 0, ""
     for each in forbidden:
@@ -115,7 +128,7 @@ def usable(pattern: str) -> bool:
 
 patterns = st.one_of(literals.filter(str.strip), expressions().map(lambda each: f"/{each}/")).filter(usable)
 texts = st.text(alphabet=LETTERS, max_size=30)
-sprinkled = st.text(alphabet=LETTERS + UNSEEN + UNEVEN + "s\uff41\uff42\u0301", max_size=30)
+sprinkled = st.text(alphabet=LETTERS + tags("abAB1") + UNSEEN + UNEVEN + "s\uff41\uff42\u0301", max_size=30)
 cuts = st.lists(st.integers(0, 30), max_size=6)
 
 
