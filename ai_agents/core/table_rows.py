@@ -5,7 +5,7 @@ A test compares them with the tables of `store.models`.
 
 from typing import Literal, NotRequired, TypedDict
 
-from ai_agents.core.rows import Money, Notice, Problem, Upstream
+from ai_agents.core.rows import Money, Notice, Problem, Role, Upstream
 from ai_agents.core.types import JsonObject, MessageRole, MessageStatus, RunStatus, StopReason, TokenCounts
 
 
@@ -162,3 +162,9 @@ class ProviderRow(TypedDict):
     version: int
     created_at: str
     updated_at: str
+
+
+class RoleRow(Role):
+    """Every column of a role; see `store.models.RoleAssignmentTable`."""
+
+    listed: bool

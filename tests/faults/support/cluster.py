@@ -213,7 +213,8 @@ async def open_cluster(
     ):
         environment = {
             "AI_AGENTS_DATABASE_URL": database_url,
-            "AI_AGENTS_VAR_DIR": str(directory),
+            # Closed to other users, while beside it are the files of servers that run as another user.
+            "AI_AGENTS_VAR_DIR": str(directory / "var"),
             "AI_AGENTS_ADMIN_KEY": ADMIN_KEY,
             "AI_AGENTS_SHUTDOWN_GRACE_S": "3",
             # Every call of the model is one that a test asked for.

@@ -19,7 +19,7 @@ OF_TABLE: list[tuple[Any, type[models.Base]]] = [
     (table_rows.FileRow, models.FileTable),
     (table_rows.MessageRow, models.MessageTable),
     (table_rows.ProviderRow, models.ProviderTable),
-    (rows.Role, models.RoleAssignmentTable),
+    (table_rows.RoleRow, models.RoleAssignmentTable),
 ]
 PROGRAM = """
 import asyncio
