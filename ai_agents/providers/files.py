@@ -39,6 +39,8 @@ ANY_FILES = FileRules(IMAGES | {PDF})
 
 def with_quirks(rules: FileRules, quirks: Quirks) -> FileRules:
     """The rules for a model of a server with these quirks."""
+    if quirks.images is None and quirks.documents is None:
+        return rules
     media_types = rules.media_types
     for takes, kinds in ((quirks.images, IMAGES), (quirks.documents, frozenset({PDF}))):
         if takes is not None and takes != bool(media_types & kinds):

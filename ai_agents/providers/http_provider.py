@@ -18,7 +18,7 @@ from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
 from ai_agents.providers.failures import log_failure
 from ai_agents.providers.listing import ListedModel
-from ai_agents.providers.quirks import Endpoint, LearnedQuirks, Quirks
+from ai_agents.providers.quirks import NO_QUIRKS, Endpoint, LearnedQuirks, Quirks
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
 from ai_agents.providers.single_calls import one_call_at_a_time
@@ -57,7 +57,7 @@ class HTTPProvider(Provider):
     ) -> None:
         super().__init__(model=model, name=name)
         self.max_retries = max_retries
-        self.quirks = quirks or Quirks()
+        self.quirks = quirks or NO_QUIRKS
         self.learned = LearnedQuirks(self.name)
         self._headers = dict(headers or {})
         self._api_key = api_key
@@ -221,7 +221,7 @@ class HTTPProvider(Provider):
 
         What that taught is remembered for the model. Raises `ProviderError`.
         """
-        wire, taught = self.wire_format(request), Quirks()
+        wire, taught = self.wire_format(request), NO_QUIRKS
         post = partial(transport.post, wire.path(request), timeout_s=_timeout_s(request))
         while True:
             known = self.endpoint(request.model)
@@ -239,7 +239,7 @@ class HTTPProvider(Provider):
                 self._log_failure(transport, request.model, error)
                 taught = taught.merged(remedy)
                 continue
-            if taught != Quirks():
+            if taught is not NO_QUIRKS:
                 self.learned.learn(request.model, taught)
             return response, wire.parser(request, endpoint, before)
 

@@ -20,8 +20,10 @@ def left_out_for(setting: str, reason: str) -> Notice:
 
 def images_left_out(request: ModelRequest, rules: FileRules) -> Iterator[Notice]:
     """That the model is not known to see: the pictures of the request go by their names. `rules` are the model's."""
+    if rules.media_types & IMAGES:
+        return
     parts = [part for message in request.messages for part in message.parts if isinstance(part, FilePart)]
-    if not rules.media_types & IMAGES and any(part.media_type in IMAGES for part in parts):
+    if any(part.media_type in IMAGES for part in parts):
         yield setting_left_out("images", request.model, "images")
 
 

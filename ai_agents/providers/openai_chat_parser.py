@@ -302,10 +302,11 @@ def _only_text(delta: Any) -> str | None:
     """The text of a delta that has nothing else, as most have; None for any other one."""
     if not isinstance(delta, dict):
         return None
-    for name, value in delta.items():
-        if value and name not in _PLAIN:
-            return None
     text = delta.get("content", "")
+    if len(delta) > 1 or "content" not in delta:
+        for name, value in delta.items():
+            if value and name not in _PLAIN:
+                return None
     return text if isinstance(text, str) else None
 
 

@@ -77,15 +77,17 @@ class Quirks:
 
     def merged(self, other: "Quirks") -> "Quirks":
         """These quirks and the other ones, which win."""
-        if other == _NONE:
+        if other is NO_QUIRKS or other == NO_QUIRKS:
             return self
+        if self is NO_QUIRKS:
+            return other
         reasons = {**self.finish_reasons, **other.finish_reasons}
         values = {each.name: getattr(other, each.name) for each in fields(self)}
         given = {name: value for name, value in values.items() if value is not None}
         return replace(self, **given | {"finish_reasons": reasons})
 
 
-_NONE = Quirks()
+NO_QUIRKS = Quirks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Endpoint:
     """The server that a wire format speaks with: the provider's name, and what the server does differently."""
 
     provider: str
-    quirks: Quirks = _NONE
+    quirks: Quirks = NO_QUIRKS
 
 
 class LearnedQuirks:
@@ -106,7 +108,7 @@ class LearnedQuirks:
 
     def get(self, model: str) -> Quirks:
         """What was learned about this model."""
-        return self._learned.get(model, _NONE)
+        return self._learned.get(model, NO_QUIRKS)
 
     def all(self) -> dict[str, Quirks]:
         """What was learned, by model."""

@@ -5,17 +5,19 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from ai_agents.core.exceptions import RunTimeout
-from ai_agents.core.types import ModelEvent, PartDelta
+
+# How often in the time limit the clock looks: a run is stopped so much later than its limit, at most.
+_LOOKS = 20
 
 
 class ProgressClock:
     """Measures the time since a run last made progress: text, reasoning, a part of a call, or a result.
 
-    Noting progress only stores the time, since it happens for each token. One timer looks at it when `limit_s` may be
-    over.
+    Progress is noted for each token, so that noting it only sets `has_moved`; a timer looks at that.
     """
 
     def __init__(self, limit_s: float) -> None:
+        self.has_moved = False
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
@@ -23,17 +25,12 @@ class ProgressClock:
 
     def note(self) -> None:
         """The run has made progress."""
-        self._last = self._loop.time()
-
-    def note_event(self, event: ModelEvent) -> None:
-        """The model has said something. A delta without text is no progress: some servers send them to stay alive."""
-        if type(event) is not PartDelta or event.text:
-            self._last = self._loop.time()
+        self.has_moved = True
 
     @asynccontextmanager
     async def watch(self) -> AsyncGenerator[None]:
         """Raise `RunTimeout` in the block once it has made no progress for `limit_s` seconds."""
-        self.note()
+        self._last = self._loop.time()
         try:
             async with asyncio.timeout(None) as scope:
                 self._wait(scope)
@@ -46,10 +43,13 @@ class ProgressClock:
             raise RunTimeout(f"The run made no progress for {self._limit_s:g} s.") from error
 
     def _wait(self, scope: asyncio.Timeout) -> None:
-        self._timer = self._loop.call_at(self._last + self._limit_s, self._look, scope)
+        self._timer = self._loop.call_later(self._limit_s / _LOOKS, self._look, scope)
 
     def _look(self, scope: asyncio.Timeout) -> None:
-        if self._last + self._limit_s > self._loop.time():
+        now = self._loop.time()
+        if self.has_moved:
+            self._last, self.has_moved = now, False
+        if now - self._last < self._limit_s:
             self._wait(scope)
         else:
-            scope.reschedule(self._loop.time())
+            scope.reschedule(now)

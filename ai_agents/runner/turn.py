@@ -24,7 +24,7 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.ids import new_tool_call_id
 from ai_agents.core.log_context import log_with
 from ai_agents.core.rows import Problem
-from ai_agents.core.types import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.types import ModelMessage, ModelResponse, PartDelta, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.providers.fallback import BegunStream
 from ai_agents.providers.retry import ends_again
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
@@ -278,20 +278,23 @@ class Loop:
 
     async def _show(self, stream: BegunStream, shown: ShownAnswer) -> None:
         """Show the answer as it comes, as far as guardrails allow it."""
-        guard = self._turn.guard_answer()
+        guard, clock, feed = self._turn.guard_answer(), self._clock, shown.feed
         if guard is None:
-            shown.feed(stream.first)
+            feed(stream.first)
             async for event in stream.rest:
-                self._clock.note_event(event)
-                shown.feed(event)
+                # A delta without text is no progress: some servers send them to stay alive.
+                if type(event) is not PartDelta or event.text:
+                    clock.has_moved = True
+                feed(event)
             return
         for allowed in await guard.feed(stream.first):
-            shown.feed(allowed)
+            feed(allowed)
         guard.raise_if_blocked()
         async for event in stream.rest:
-            self._clock.note_event(event)
+            if type(event) is not PartDelta or event.text:
+                clock.has_moved = True
             for allowed in await guard.feed(event):
-                shown.feed(allowed)
+                feed(allowed)
             guard.raise_if_blocked()
 
     async def _retry(self, error: ProviderError, before: ProviderError | None) -> Answer | None:
