@@ -191,7 +191,9 @@ def _turns(messages: Sequence[_Sized], window: Window) -> list[_HistoryTurn]:
     gap = window.gap_before_seq or 0
     found = []
     for piece in pieces:
-        seq = next((each.message.seq for each in piece if each.message.seq is not None), gap)
+        seq = piece[0].message.seq
+        if seq is None:
+            seq = next((each.message.seq for each in piece if each.message.seq is not None), gap)
         found.append(_HistoryTurn(piece, _cost(piece), seq, opening=seq < gap))
     return found
 

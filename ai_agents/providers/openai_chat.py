@@ -253,6 +253,8 @@ def _reasoning_to_wire(
     """
     origins = [own_origin(part, provider, model) for part in message.parts if isinstance(part, ReasoningPart)]
     found: JsonObject = {}
+    if not origins and not has_calls:
+        return found
     for name in MESSAGE_FIELDS:
         for origin in origins:
             found |= {name: found.get(name, {}) | origin[name]} if name in origin else {}

@@ -30,6 +30,8 @@ EMPTY_TEXT = "(empty message)"
 UNANSWERED = "(There was no answer.)"
 # Stands before a greeting: most providers refuse a history that begins with the assistant.
 ASSISTANT_BEGINS = "(The assistant begins the conversation.)"
+# Neighbours of these roles are joined.
+_JOINED_ROLES = frozenset({"user", "assistant"})
 _ID_LENGTH = 9
 _ID_LETTERS = string.ascii_letters + string.digits
 
@@ -166,17 +168,19 @@ def alternating(messages: Iterable[JsonObject]) -> list[JsonObject]:
     grow from turn to turn: a message is joined with what comes before it.
     """
     joined: list[JsonObject] = []
+    before: JsonObject = {}
+    before_role: str | None = None
     for message in messages:
-        before = joined[-1] if joined else {}
         role = message["role"]
-        if role == before.get("role") and role in {"user", "assistant"} and not before.get("tool_calls"):
-            joined[-1] = _joined(before, message)
+        if role == before_role and role in _JOINED_ROLES and not before.get("tool_calls"):
+            before = joined[-1] = _joined(before, message)
             continue
-        if role == "user" and before.get("role") == "tool":
+        if role == "user" and before_role == "tool":
             joined.append({"role": "assistant", "content": UNANSWERED})
-        elif role == "assistant" and before.get("role") in {None, "system"}:
+        elif role == "assistant" and (before_role is None or before_role == "system"):
             joined.append({"role": "user", "content": ASSISTANT_BEGINS})
         joined.append(message)
+        before, before_role = message, role
     return joined
 
 
