@@ -75,13 +75,17 @@ class _Ids:
 
 
 def _once(messages: Iterable[ModelMessage]) -> Iterator[ModelMessage]:
-    """Each recorded message the first time that it comes."""
-    seen: set[int] = set()
+    """Each recorded message the first time that it comes. Results that came in one message were one before a repair."""
+    seen: set[int | tuple[int, str]] = set()
     for message in messages:
-        if message.seq is None:
+        seq = message.seq
+        if seq is None:
             yield message
-        elif message.seq not in seen:
-            seen.add(message.seq)
+            continue
+        first = message.parts[0] if message.role == "tool" and message.parts else None
+        key = (seq, first.tool_call_id) if isinstance(first, ToolResultPart) else seq
+        if key not in seen:
+            seen.add(key)
             yield message
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_agents.context.repair import NOT_FINISHED, repair
@@ -36,6 +36,12 @@ def test_anything_can_be_sent_once_it_is_repaired(messages: list[ModelMessage]) 
     check(repair(messages))
 
 
+@example(
+    [
+        ModelMessage("assistant", (ToolCallPart("", "a", {}), ToolCallPart("", "b", {})), 0),
+        ModelMessage("tool", (ToolResultPart("", "a", "1"), ToolResultPart("", "b", "2")), 1),
+    ]
+)
 @given(messages_of_any_kind())
 def test_repairing_twice_changes_nothing_more(messages: list[ModelMessage]) -> None:
     repaired = repair(messages)
