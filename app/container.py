@@ -62,7 +62,7 @@ class Container:
         self.settings = settings
         self.conn = conn
         self.providers = providers
-        # A tool that an admin made is nobody else's until there is a role on it.
+        # A tool that an admin made is closed to others until there is a role on it.
         self.use_rights = UseRights(closed=["tool"])
         self.stored_providers = StoredProviders(conn.database, providers, self.use_rights, tools.sealer)
         self.model_lists = ModelLists(providers)

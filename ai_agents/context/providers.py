@@ -182,7 +182,7 @@ def _read(connection: Connection, known: LearnedMark | None) -> _Snapshot:
     mark = providers.learned_mark(connection)
     learned = None if mark == known else providers.list_learned(connection)
     rows, users = providers.list_providers(connection), roles.users_by_name(connection)
-    # A provider without any role is nobody's; one without a row was not seen yet.
+    # A provider without any role is closed; one without a row was not seen yet.
     users["provider"] = {row["name"]: frozenset() for row in rows} | users["provider"]
     return _Snapshot(rows, users, mark, learned)
 

@@ -186,7 +186,7 @@ class AgentRunner:
         `SecondProcess`, `DatabaseUnavailable`.
         """
         if user_id in ("", EVERYBODY):
-            raise InvalidRequest("A message has one user: neither nobody nor everybody (`*`) can send one.")
+            raise InvalidRequest("A message has one user: an empty id and `*` cannot send one.")
         await self.open()
         request = AdmissionRequest(thread_id, user_id, _parts(content, options.get("attachments", ())), **options)
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.

@@ -29,7 +29,7 @@ class Shared:
         self.thread: dict[str, Any] = {}
 
     async def lose(self, kind: str, made: dict[str, Any]) -> None:
-        """Take from bob the right to see what he made."""
+        """Take from bob the right to see what bob made."""
         if kind in {"message", "stream", "async"}:
             await take_role(self.alice, "bob", "thread", self.thread["id"])
         elif kind == "role":

@@ -96,7 +96,7 @@ class World:
         return await self._clients.enter_async_context(client)
 
     async def make_tickets(self) -> None:
-        """Let bob read the threads by tickets of his key."""
+        """Let bob read the threads by tickets of bob's key."""
         for name in ("silent", "busy"):
             body = {"thread_id": self.threads[name]}
             self.tickets[name] = (await self.bob.post("/tickets", json=body)).json()["ticket"]
