@@ -5,7 +5,6 @@ The stream is parsed here from its bytes, which takes a fifth of the time of the
 
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.extras import require
@@ -14,9 +13,9 @@ from ai_agents.providers.anthropic_messages import AnthropicMessages
 from ai_agents.providers.anthropic_models import NAME, anthropic_files
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.errors import error_from_response, error_from_transport
-from ai_agents.providers.http_provider import LIST_TIMEOUT_S, HTTPProvider
+from ai_agents.providers.http_provider import HTTPProvider, list_pages
 from ai_agents.providers.lines import encode_body
-from ai_agents.providers.listing import MAX_LISTED, ListedModel, anthropic_models, anthropic_next_page
+from ai_agents.providers.listing import ListedModel, anthropic_models, anthropic_next_page
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, SDKTransport, connection_limits, limits
 from ai_agents.providers.wire_format import WireFormat
 
@@ -58,14 +57,7 @@ class AnthropicProvider(HTTPProvider):
         return _RenewingTransport(self.name, sdk, http, headers=self._headers, is_own=is_own)
 
     async def _list_models(self, transport: ProviderTransport) -> Sequence[ListedModel]:
-        found: list[ListedModel] = []
-        path: str | None = _MODELS
-        while path is not None and len(found) < MAX_LISTED:
-            page = await transport.get_json(path, timeout_s=LIST_TIMEOUT_S)
-            found += anthropic_models(page)
-            after = anthropic_next_page(page)
-            path = None if after is None else f"{_MODELS}&after_id={quote(after, safe='')}"
-        return found[:MAX_LISTED]
+        return await list_pages(transport, _MODELS, "after_id", read=anthropic_models, next_page=anthropic_next_page)
 
     def wire_format(self, request: ModelRequest) -> WireFormat:
         return _MESSAGES

@@ -1,15 +1,14 @@
 """Google's Gemini over its own API, which tells more than the OpenAI-compatible one: thoughts and their signatures."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.gemini_generate import GeminiGenerate
 from ai_agents.providers.gemini_models import NAME, gemini_capabilities
-from ai_agents.providers.http_provider import LIST_TIMEOUT_S, HTTPProvider
-from ai_agents.providers.listing import MAX_LISTED, ListedModel, gemini_models, gemini_next_page
+from ai_agents.providers.http_provider import HTTPProvider, list_pages
+from ai_agents.providers.listing import ListedModel, gemini_models, gemini_next_page
 from ai_agents.providers.transport import ProviderTransport, plain_transport
 from ai_agents.providers.wire_format import WireFormat
 
@@ -30,14 +29,7 @@ class GeminiProvider(HTTPProvider):
         return _GENERATE
 
     async def _list_models(self, transport: ProviderTransport) -> Sequence[ListedModel]:
-        found: list[ListedModel] = []
-        path: str | None = _MODELS
-        while path is not None and len(found) < MAX_LISTED:
-            page = await transport.get_json(path, timeout_s=LIST_TIMEOUT_S)
-            found += gemini_models(page)
-            token = gemini_next_page(page)
-            path = None if token is None else f"{_MODELS}&pageToken={quote(token, safe='')}"
-        return found[:MAX_LISTED]
+        return await list_pages(transport, _MODELS, "pageToken", read=gemini_models, next_page=gemini_next_page)
 
     def _build(self) -> ProviderTransport:
         if not self._api_key:

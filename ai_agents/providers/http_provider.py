@@ -2,9 +2,11 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from typing import Any
+from urllib.parse import quote
 
 from ai_agents.core.event_loop import pressure
 from ai_agents.core.exceptions import (
@@ -17,7 +19,7 @@ from ai_agents.core.rows import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
 from ai_agents.providers.failures import log_failure
-from ai_agents.providers.listing import ListedModel
+from ai_agents.providers.listing import MAX_LISTED, ListedModel
 from ai_agents.providers.quirks import NO_QUIRKS, Endpoint, LearnedQuirks, Quirks
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
@@ -257,6 +259,25 @@ class HTTPProvider(Provider):
     @abstractmethod
     def _build(self) -> ProviderTransport:
         """Build the transport; called in a thread, since it imports a library. Raises `ProviderNotConfigured`."""
+
+
+async def list_pages(
+    transport: ProviderTransport,
+    path: str,
+    parameter: str,
+    *,
+    read: Callable[[Any], Sequence[ListedModel]],
+    next_page: Callable[[Any], str | None],
+) -> Sequence[ListedModel]:
+    """The models of a list in pages. `path` has a query; `parameter` takes what `next_page` finds in a page."""
+    found: list[ListedModel] = []
+    url: str | None = path
+    while url is not None and len(found) < MAX_LISTED:
+        page = await transport.get_json(url, timeout_s=LIST_TIMEOUT_S)
+        found += read(page)
+        token = next_page(page)
+        url = None if token is None else f"{path}&{parameter}={quote(token, safe='')}"
+    return found[:MAX_LISTED]
 
 
 def _is_known(remedy: Quirks, taught: Quirks) -> bool:

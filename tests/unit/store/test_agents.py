@@ -209,7 +209,7 @@ async def test_a_list_has_agents_in_short_and_less_of_those_one_may_only_talk_to
 
 async def test_an_agent_without_an_owner_is_for_everybody_to_talk_to(agents: AgentStore, database: Database) -> None:
     made = await agents.create("free")
-    assert await RoleAuth(database).role_of("anybody", "agent", made["id"]) == "user"
+    assert await RoleAuth(database).role_of("eve", "agent", made["id"]) == "user"
 
 
 async def test_pages_follow_one_another_without_gap_or_repetition(agents: AgentStore) -> None:
