@@ -1,0 +1,206 @@
+"""The matrix in space: what each kind of user gets on every route, and the things that they ask for.
+
+`ROWS` has one row for each operation of openapi.json. Its columns are `USERS`: what each gets where the request names
+things of Alice's that exist. Without a key, or with one that has ended, every row but `OPEN` is 401.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import httpx
+
+from ai_agents.core.types import ModelEvent, ModelRequest, TextPart
+from ai_agents.testing import ScriptedProvider, tool_call
+from tests.api.declared import document
+from tests.api.service import UNKNOWN_ID, Service, give_role, make_agent, make_thread
+
+# By their roles on Alice's agent and thread. A guest is an editor of the thread without a role on its agent.
+USERS = ("stranger", "user", "viewer", "editor", "guest", "owner", "admin")
+ROLES: Mapping[str, tuple[str | None, str | None]] = {
+    "stranger": (None, None),
+    "user": ("user", None),
+    "viewer": ("viewer", "viewer"),
+    "editor": ("editor", "editor"),
+    "guest": (None, "editor"),
+}
+# Fields that name things under another name than the path's parameters.
+OTHER_NAMES = {"resource_id": "thread_id", "attachments": "file_id"}
+OPEN = {"GET /livez", "GET /readyz"}
+Body = Callable[["Things"], Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an operation answers to each of `USERS`, and what it is sent."""
+
+    statuses: str
+    body: Body | None = None
+    query: Callable[["Things"], dict[str, str]] | None = None
+    files: Mapping[str, Any] | None = None
+    # Whether a success changes what the other columns need.
+    once: bool = False
+    # Which of the things' ids the path names instead of those of the parameter's name.
+    other_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+def _approval(things: "Things") -> dict[str, Any]:
+    return {"tool_call_id": things.call_id, "approved": True}
+
+
+def _role(things: "Things") -> dict[str, Any]:
+    return {"user_id": "eve", "role": "viewer", "resource_type": "thread", "resource_id": things.ids["thread_id"]}
+
+
+EVERY = "200 200 200 200 200 200 200"
+MADE = "201 201 201 201 201 201 201"
+ADMINS = "403 403 403 403 403 403 200"
+HTTP_TOOL = {"type": "http", "name": "another", "description": "Counts.", "url": "http://127.0.0.1:9/orders"}
+
+ROWS: dict[str, Row] = {
+    "POST /agents": Row(MADE, lambda _: {"name": "mine"}),
+    "GET /agents": Row(EVERY),
+    "GET /agents/{agent_id}": Row("404 200 200 200 404 200 200"),
+    "PATCH /agents/{agent_id}": Row("404 403 403 200 404 200 200", lambda _: {"description": "changed"}),
+    "DELETE /agents/{agent_id}": Row("404 403 403 403 404 204 204", once=True),
+    "GET /agents/{agent_id}/versions": Row("404 403 200 200 404 200 200"),
+    "POST /threads": Row("404 201 201 201 404 201 201", lambda it: {"agent_id": it.ids["agent_id"]}),
+    "GET /threads": Row(EVERY),
+    "GET /threads/{thread_id}": Row("404 404 200 200 200 200 200"),
+    "PATCH /threads/{thread_id}": Row("404 404 403 200 200 200 200", lambda _: {"title": "Changed"}),
+    "DELETE /threads/{thread_id}": Row("404 404 403 403 403 204 204", once=True),
+    "POST /threads/{thread_id}/fork": Row(
+        "404 404 403 201 403 201 201", lambda it: {"message_id": it.ids["message_id"]}
+    ),
+    "GET /threads/{thread_id}/context": Row("404 404 200 200 200 200 200"),
+    "POST /threads/{thread_id}/messages": Row(
+        "404 404 403 202 403 202 202", lambda _: {"content": "Hello", "on_busy": "queue"}
+    ),
+    "GET /threads/{thread_id}/messages": Row("404 404 200 200 200 200 200"),
+    "GET /threads/{thread_id}/messages/{message_id}": Row("404 404 200 200 200 200 200"),
+    "POST /files": Row(MADE, files={"file": ("note.txt", b"A note.", "text/plain")}),
+    "GET /files/{file_id}": Row("404 404 200 200 200 200 200"),
+    "DELETE /files/{file_id}": Row("404 404 403 403 403 409 409", once=True),
+    "GET /files/{file_id}/content": Row("404 404 200 200 200 200 200"),
+    "GET /threads/{thread_id}/runs": Row("404 404 200 200 200 200 200"),
+    "GET /threads/{thread_id}/runs/{run_id}": Row("404 404 200 200 200 200 200"),
+    "GET /threads/{thread_id}/runs/{run_id}/events": Row("404 404 200 200 200 200 200"),
+    "POST /threads/{thread_id}/runs/{run_id}/cancel": Row("404 404 403 200 200 200 200"),
+    "POST /threads/{thread_id}/runs/{run_id}/approvals": Row(
+        "404 404 403 200 200 200 200", _approval, once=True, other_ids={"run_id": "waiting_run_id"}
+    ),
+    "GET /threads/{thread_id}/events": Row("404 404 200 200 200 200 200"),
+    "POST /tickets": Row("404 404 201 201 201 201 201", lambda it: {"thread_id": it.ids["thread_id"]}),
+    "POST /roles": Row("404 404 403 403 403 201 201", _role),
+    "GET /roles": Row(
+        "404 404 403 403 403 200 200",
+        query=lambda it: {"resource_type": "thread", "resource_id": it.ids["thread_id"]},
+    ),
+    "DELETE /roles/{role_id}": Row("404 404 403 403 403 204 204", once=True),
+    "POST /keys": Row(MADE, lambda _: {"name": "another"}),
+    "GET /keys": Row(EVERY),
+    "DELETE /keys/{key_id}": Row("404 404 404 404 404 204 204", once=True),
+    "POST /keys/{key_id}/rotate": Row("404 404 404 404 404 200 200", lambda _: {}),
+    "GET /me": Row(EVERY),
+    "GET /providers": Row(EVERY),
+    "POST /providers": Row(
+        "403 403 403 403 403 403 201",
+        lambda _: {"name": "another", "type": "openai", "base_url": "http://127.0.0.1:9/v1"},
+        once=True,
+    ),
+    "GET /providers/{name}": Row("404 404 404 404 404 404 200"),
+    "PATCH /providers/{name}": Row("404 404 404 404 404 404 200", lambda _: {"default_model": "small"}),
+    "DELETE /providers/{name}": Row("404 404 404 404 404 404 204", once=True),
+    "POST /providers/{name}/check": Row("404 404 404 404 404 404 200", lambda _: {}),
+    "GET /providers/{name}/models": Row("404 404 404 404 404 404 502"),
+    "GET /tools": Row(EVERY),
+    "POST /tools": Row("403 403 403 403 403 403 201", lambda _: HTTP_TOOL, once=True),
+    "POST /tools/{name}/approve": Row(
+        "403 403 403 403 403 403 409", lambda _: {"tools": [{"name": "lookup", "digest": "0" * 64}]}
+    ),
+    "DELETE /tools/{name}": Row("403 403 403 403 403 403 204", once=True),
+    "GET /usage": Row(EVERY),
+    "GET /jobs": Row(ADMINS),
+    "POST /jobs/{job_id}/retry": Row("403 403 403 403 403 403 404"),
+    "DELETE /users/{user_id}": Row("403 403 403 403 403 403 202", once=True),
+    "GET /livez": Row(EVERY),
+    "GET /readyz": Row(EVERY),
+    "GET /metrics": Row(ADMINS),
+}
+
+
+class Calculating(ScriptedProvider):
+    """Calls the calculator where it is asked what something is, in however many threads at once."""
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """The call, or a greeting."""
+        asked = any(isinstance(part, TextPart) and part.text.endswith("?") for part in request.messages[-1].parts)
+        self.answers = [[tool_call("calculator", expression="6*7")] if asked else "Hello."]
+        async for event in super().stream(request):
+            yield event
+
+
+def operations() -> list[str]:
+    """Every operation of the document, such as `GET /agents`."""
+    return [
+        f"{method.upper()} {path}"
+        for path, methods in document()["paths"].items()
+        for method in methods
+        if method in {"get", "post", "put", "patch", "delete"}
+    ]
+
+
+@dataclass
+class Things:
+    """What Alice and the admin have, whose ids requests name."""
+
+    ids: dict[str, str]
+    call_id: str
+
+    def id_of(self, name: str) -> str:
+        """The id that a parameter or field of this name takes."""
+        return self.ids[OTHER_NAMES.get(name, name)]
+
+    def fill(self, path: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
+        """The path with these ids; `others` are named first."""
+        return re.sub(r"{(\w+)}", lambda match: {**self.ids, **others}[match[1]], path)
+
+
+async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: bool = True) -> Things:
+    """An agent, and a thread with a file and a run that waits for an approval; with roles for `ROLES` if `shared`."""
+    tools = [{"name": "calculator", "approval": "always"}]
+    agent = await make_agent(owner, provider="scripted", tools=tools)
+    thread = await make_thread(owner, agent["id"])
+    uploaded = await owner.post("/files", files={"file": ("secret.txt", b"Of Alice.", "text/plain")})
+    path = f"/threads/{thread['id']}/messages"
+    finished = (await owner.post(path, json={"content": "Read.", "attachments": [uploaded.json()["id"]]})).json()
+    waiting = (await owner.post(path, json={"content": "Six times seven?"})).json()
+    assert waiting["status"] == "waiting", waiting
+    history = (await owner.get(path)).json()["data"]
+    (call_id,) = [part["tool_call_id"] for each in history for part in each["parts"] if part["type"] == "tool_call"]
+    for name, (on_agent, on_thread) in ROLES.items() if shared else ():
+        if on_agent:
+            await give_role(owner, name, on_agent, "agent", agent["id"])
+        if on_thread:
+            await give_role(owner, name, on_thread, "thread", thread["id"])
+    await give_role(owner, "carol", "viewer", "thread", thread["id"])
+    roles = (await owner.get("/roles", params={"resource_type": "thread", "resource_id": thread["id"]})).json()["data"]
+    key = (await owner.post("/keys", json={"name": "another"})).json()
+    return Things(
+        {
+            "agent_id": agent["id"],
+            "thread_id": thread["id"],
+            "message_id": history[0]["id"],
+            "run_id": finished["run_id"],
+            "waiting_run_id": waiting["id"],
+            "file_id": uploaded.json()["id"],
+            "role_id": next(each["id"] for each in roles if each["user_id"] == "carol"),
+            "key_id": key["id"],
+            "name": "closed",
+            "job_id": UNKNOWN_ID,
+            "user_id": "dave",
+        },
+        call_id,
+    )
