@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
-from ai_agents.store import models
+from ai_agents.store import models, user_tables
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -200,4 +200,5 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(models.LearnedQuirksTable, {"model", "quirks"}, "Names of models, and what they do not take."),
     ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
+    ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),
 )

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
 from ai_agents.core import rows
 from ai_agents.core.events import LastingEventType
+from ai_agents.core.limits import LimitsOfUser
 from ai_agents.core.types import TokenCounts
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS
 from app.schemas.agents import MAX_TOOLS, AgentSettings, Fallbacks, Guardrails, MemoryConfig, ToolChoice
@@ -266,6 +267,19 @@ ContextRead = _read(
     tools="Null for users who do not see the agent.",
     notices="What a run would tell now: of what the agent asks for, what its model would not be sent.",
     last_call="Null where the thread has no such call.",
+)
+
+
+LimitsRead = _read(
+    "UserLimits",
+    LimitsOfUser,
+    "The limits of a user; null is none.",
+    own="The names of those that an admin set for this user.",
+    runs="Under way at once.",
+    files_bytes="All files of the user together.",
+    thread_rows="Rows of the log of one thread.",
+    agent_versions="Versions of all agents of the user together.",
+    cost_per_day="In US dollars.",
 )
 
 
