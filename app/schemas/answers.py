@@ -90,9 +90,10 @@ AgentSummary = _read("AgentSummary", rows.AgentSummary)
 AgentPage = _page("AgentPage", AgentSummary, "Agents, newest first.")
 ThreadRead = _read("ThreadRead", rows.Thread, "A conversation.")
 ThreadPage = _page("ThreadPage", ThreadRead, "Threads, newest first.")
+_DELETED = "True where the file was deleted, so that its content is gone; otherwise missing."
 _MODELS[rows.PublicPart] = Annotated[
     _read("TextPart", rows.PublicTextPart)
-    | _read("FilePart", rows.PublicFilePart, "A file.")
+    | _read("FilePart", rows.PublicFilePart, "A file.", deleted=_DELETED)
     | _read("ReasoningPart", rows.PublicReasoningPart)
     | _read("ToolCallPart", rows.PublicToolCallPart)
     | _read("ToolResultPart", rows.PublicToolResultPart, "The result of a tool call."),
@@ -193,7 +194,13 @@ JobRead = _read(
     result="What the job did; for `erase_user` the receipt.",
 )
 JobPage = _page("JobPage", JobRead, "Jobs, newest first.")
-FileRead = _read("FileRead", rows.File, "A file. The service finds its type from its content.")
+FileRead = _read(
+    "FileRead",
+    rows.File,
+    "A file. The service finds its type from its content.",
+    sha256="Of its content; empty where it was deleted.",
+    deleted=_DELETED,
+)
 _PREFIX = "How the key begins, to tell keys apart."
 KeyRead = _read("KeyRead", rows.Key, prefix=_PREFIX)
 NewKey = _read("NewKey", rows.NewKey, "An API key with its secret, which is shown this once.", prefix=_PREFIX)
@@ -222,6 +229,7 @@ _MODELS[rows.ViewedPart] = Annotated[
         "A file as the model would get it.",
         sent_as="With its bytes, as its text, or by its name alone.",
         text="The text that the model would get, without what guardrails hide; only where `sent_as` is `text`.",
+        deleted=_DELETED,
     )
     | _MODELS[rows.PublicReasoningPart]
     | _MODELS[rows.PublicToolCallPart]
