@@ -5,8 +5,6 @@ each route names first the user, then the thing (404 if the user does not see it
 `Annotated[CreateThread, json_body(CreateThread)]`, because FastAPI reads a declared body before any dependency runs.
 """
 
-import json
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -17,23 +15,24 @@ from pydantic import BaseModel, ValidationError
 
 from ai_agents.core.exceptions import InvalidEventId
 from ai_agents.store import idempotency
-from ai_agents.store.pages import MAX_SEQ
+from ai_agents.store.pages import MAX_CURSOR, MAX_SEQ
 from ai_agents.store.roles import ThreadAccess
-from ai_agents.streams.cursor import parse_event_id
+from ai_agents.streams.cursor import MAX_EVENT_ID, parse_event_id
 from app.authentication import AppContainer, User
 from app.container import Container
 from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
-from app.problems import validation_errors
+from app.problems import body_errors
 from app.replays import IdempotencyKey, sent_key
 from app.responses import JSON
 from app.services.identity import PageArguments, Principal, VisibleAgent, see_agent, see_thread
 from app.services.repeats import AnswerT, MaySee, SentKey, create_once, find_first
 from app.settings import Settings
+from app.strict_json import parse_json
 
 Model = TypeVar("Model", bound=BaseModel)
 _PARSED = "parsed_body"
-# Matches bodies that may hold what orjson accepts and the contract does not: a NUL, an integer beyond 64 bits. Rare.
-_SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
+# How much of an `If-Match` is read. A tag of this service has less than twenty characters.
+_MAX_TAGS = 1000
 
 
 async def visible_agent(agent_id: str, user: User, container: AppContainer) -> VisibleAgent:
@@ -52,7 +51,9 @@ OnThread = Annotated[ThreadAccess, Depends(visible_thread)]
 
 async def page_arguments(
     limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
-    after: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+    after: Annotated[
+        str | None, Query(json_schema_extra={"maxLength": MAX_CURSOR}, description="The `next` of the page before.")
+    ] = None,
 ) -> PageArguments:
     """The page that the query asks for."""
     return {"limit": limit, "after": after}
@@ -65,20 +66,39 @@ Shared = Annotated[bool, Query(description="Also what every user may see because
 
 
 async def if_match(
-    tags: Annotated[str | None, Header(alias="If-Match", description="Refuse (412) unless this is the ETag.")] = None,
+    tags: Annotated[
+        str | None,
+        Header(
+            alias="If-Match",
+            json_schema_extra={"maxLength": _MAX_TAGS},
+            description="Refuse (412) unless this is the ETag.",
+        ),
+    ] = None,
 ) -> frozenset[int] | None:
     """The versions that a change is meant for; None for any. Tags that this service does not make match no version."""
     if tags is None or tags.strip() == "*":
         return None
-    named = (tag.strip() for tag in tags.split(","))
+    named = (tag.strip() for tag in tags[:_MAX_TAGS].split(","))
     numbers = (tag[1:-1] for tag in named if len(tag) > 2 and tag[0] == tag[-1] == '"')
     return frozenset(int(number) for number in numbers if number.isascii() and number.isdigit() and len(number) < 16)
 
 
 async def last_event_id(
-    header: Annotated[str | None, Header(alias="Last-Event-ID", description="Resume after this event.")] = None,
+    header: Annotated[
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            json_schema_extra={"maxLength": MAX_EVENT_ID},
+            description="Resume after this event.",
+        ),
+    ] = None,
     query: Annotated[
-        str | None, Query(alias="last_event_id", description="The same, for those who cannot set headers.")
+        str | None,
+        Query(
+            alias="last_event_id",
+            json_schema_extra={"maxLength": MAX_EVENT_ID},
+            description="The same, for those who cannot set headers.",
+        ),
     ] = None,
 ) -> str | None:
     """The id of the last event that the client has. Raises `InvalidEventId` for an id that no log can have."""
@@ -161,30 +181,7 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         request.scope[_PARSED] = value
         return found
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        raise InvalidFields(validation_errors(details, at=("body",))) from None
-
-
-def parse_json(raw: bytes, *, max_depth: int) -> Any:
-    """Strict JSON: no NaN, no NUL, no lone surrogate, no integer beyond 64 bits, not nested deeper than `max_depth`.
-
-    Raises `InvalidFields`, which never repeats the value.
-    """
-    try:
-        value = orjson.loads(raw)
-        if _SUSPICIOUS.search(raw):
-            # The slow parser: orjson reads an integer that is too long as a float.
-            json.loads(raw, parse_int=_integer)
-            _refuse_nul(value)
-    except ValueError as error:
-        # The message of orjson says what it found and where.
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise _unreadable(f"is not JSON that is read here: {reason}") from None
-    except RecursionError:
-        raise _unreadable(f"is nested deeper than {max_depth} levels") from None
-    if raw.count(b"{") + raw.count(b"[") > max_depth and _is_deeper(value, max_depth):
-        raise _unreadable(f"is nested deeper than {max_depth} levels")
-    return value
+        raise InvalidFields(body_errors(error)) from None
 
 
 def _check_media_type(request: Request) -> None:
@@ -203,42 +200,3 @@ async def _read_bytes(request: Request, *, limit: int) -> bytes:
         if len(raw) > limit:
             raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
     return bytes(raw)
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
-        raise ValueError("an integer does not fit in 64 bits")
-    return int(digits)
-
-
-def _refuse_nul(value: Any) -> None:
-    for item in _walk(value):
-        if isinstance(item, str) and "\0" in item:
-            raise ValueError("a text contains a NUL character")
-
-
-def _walk(value: Any) -> Any:
-    """Every value and every key, without recursion."""
-    left = [value]
-    while left:
-        item = left.pop()
-        yield item
-        if isinstance(item, dict):
-            left.extend(item)
-            left.extend(item.values())
-        elif isinstance(item, list):
-            left.extend(item)
-
-
-def _is_deeper(value: Any, max_depth: int) -> bool:
-    level = [value]
-    for _ in range(max_depth + 1):
-        level = [item for item in level if isinstance(item, dict | list)]
-        if not level:
-            return False
-        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
-    return True
-
-
-def _unreadable(message: str) -> InvalidFields:
-    return InvalidFields([{"loc": ["body"], "msg": message}])

@@ -41,6 +41,8 @@ EVENTS: dict[str, Any] = {
         }
     }
 }
+# Of ids and names in paths. What is longer is nothing: 404.
+_MAX_NAME = 255
 _HEADERS = {
     "Location": "Where it is.",
     "ETag": "Its version, for If-Match.",
@@ -141,12 +143,14 @@ def _complete(document: dict[str, Any], bodies: Mapping[str, type[BaseModel]]) -
 
 
 def _correct(operation: dict[str, Any]) -> None:
-    """Undo what FastAPI assumes: a 422 of its own form, and parameters that can be null."""
+    """Undo what FastAPI assumes: a 422 of its own form, and parameters that can be null or of any length."""
     if "HTTPValidationError" in str(operation["responses"].get("422")):
         del operation["responses"]["422"]
     operation["responses"] = dict(sorted(operation["responses"].items()))
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
+        if parameter["in"] == "path":
+            schema.setdefault("maxLength", _MAX_NAME)
         kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
         if len(kinds) == 1:
             del schema["anyOf"]

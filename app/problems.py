@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
@@ -56,6 +57,8 @@ _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload
 # The `Retry-After` of errors that do not say when to try again.
 _RETRY_AFTER_S = 1
 _MAX_NAME = 100
+# Describing a mistake costs ten times as much as finding it, and pydantic describes all or none.
+_MAX_DESCRIBED = 2_000
 # Members of a run's error that its problem repeats.
 _RUN_ERROR_MEMBERS = ("guardrail", "stage")
 MEDIA_TYPE = "application/problem+json"
@@ -106,8 +109,15 @@ def problem_of_status(
     return response
 
 
+def body_errors(error: ValidationError) -> list[JsonObject]:
+    """The first errors that pydantic found in a body, as `{loc, msg}`; of a body with too many, only that it has."""
+    if error.error_count() > _MAX_DESCRIBED:
+        return [{"loc": ["body"], "msg": f"has more than {_MAX_DESCRIBED} mistakes"}]
+    return validation_errors(error.errors(include_url=False, include_input=False), at=("body",))
+
+
 def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, ...] = ()) -> list[JsonObject]:
-    """The errors that pydantic found, as `{loc, msg}`. They never repeat the value that was sent."""
+    """The first errors that pydantic found, as `{loc, msg}`. They never repeat the value that was sent."""
     return [{"loc": _loc((*at, *detail["loc"])), "msg": _message(detail)} for detail in details[:MAX_ERRORS]]
 
 

@@ -16,7 +16,12 @@ REFUSAL = "refusal_unless_repeated"
 
 async def idempotency_key(
     key: Annotated[
-        str | None, Header(alias="Idempotency-Key", description="Makes a repeated request answer as the first one did.")
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            json_schema_extra={"minLength": 1, "maxLength": idempotency.MAX_KEY, "pattern": "^[!-~]+$"},
+            description="Makes a repeated request answer as the first one did.",
+        ),
     ] = None,
 ) -> str | None:
     """The idempotency key of the request. Raises `InvalidIdempotencyKey`."""

@@ -7,7 +7,8 @@ from ai_agents.core.exceptions import InvalidRequest
 
 MAX_HEADERS = 32
 MAX_HEADER = 4096
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+MAX_HEADER_NAME = 100
+_NAME = re.compile(rf"[!#$%&'*+.^_`|~0-9A-Za-z-]{{1,{MAX_HEADER_NAME}}}")
 _VALUE = re.compile(r"(?! )[\x20-\x7e]*(?<! )")
 # Headers that describe the connection, and that the client sets itself.
 _RESERVED = frozenset({

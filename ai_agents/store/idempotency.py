@@ -15,6 +15,7 @@ from ai_agents.core.types import JsonObject
 from ai_agents.store.models import IdempotencyKeyTable, TimestampType
 
 KEPT = timedelta(hours=24)
+MAX_KEY = 255
 _FIND = select(IdempotencyKeyTable.fingerprint, IdempotencyKeyTable.run_id, IdempotencyKeyTable.answer).where(
     IdempotencyKeyTable.user_id == bindparam("user_id"),
     IdempotencyKeyTable.key == bindparam("key"),
@@ -48,7 +49,7 @@ class Remembered:
 
 def checked_key(key: str) -> str:
     """The key itself. Raises `InvalidIdempotencyKey` unless it is 1 to 255 visible ASCII characters."""
-    if not 0 < len(key) <= 255 or not all("!" <= character <= "~" for character in key):
+    if not 0 < len(key) <= MAX_KEY or not all("!" <= character <= "~" for character in key):
         raise InvalidIdempotencyKey
     return key
 

@@ -21,7 +21,7 @@ Row = Mapping[Any, Any]
 RowT = TypeVar("RowT", bound=Row)
 ItemT = TypeVar("ItemT")
 # Cursors have less than a hundred characters, so a longer text is none.
-_MAX_LENGTH = 200
+MAX_CURSOR = 200
 MAX_SEQ = 2**31 - 1
 
 
@@ -73,7 +73,7 @@ def newest_first(
 
 
 def _decode(cursor: str) -> list[Any]:
-    if not 0 < len(cursor) <= _MAX_LENGTH or not cursor.isascii():
+    if not 0 < len(cursor) <= MAX_CURSOR or not cursor.isascii():
         raise InvalidCursor
     try:
         found = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))

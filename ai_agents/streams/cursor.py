@@ -19,6 +19,7 @@ from ai_agents.store.models import ThreadEventTable, ThreadTable
 from ai_agents.store.runs import OwnedRun
 
 # 15 digits hold every number that a database or a clock produces here, and are exact in JavaScript.
+MAX_EVENT_ID = 31
 _EVENT_ID = re.compile(r"(0|[1-9][0-9]{0,14})-(0|[1-9][0-9]{0,14})")
 
 

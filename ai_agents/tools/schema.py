@@ -19,7 +19,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject
 
-_MAX_SCHEMA_BYTES = 64 * 1024
+MAX_SCHEMA_BYTES = 64 * 1024
 _MAX_SCHEMA_DEPTH = 32
 _MAX_VALUE_DEPTH = 64
 # Schemas that lead to one another in the same place of a value. Each takes up stack.
@@ -227,8 +227,8 @@ def _read(schema: Any, subject: str, loc: tuple[str, ...]) -> _CompiledSchema:
     try:
         _check_shape(schema)
         text = json.dumps(schema)
-        if len(text.encode()) > _MAX_SCHEMA_BYTES:
-            raise _RefusedSchema(f"is larger than {_MAX_SCHEMA_BYTES} bytes")
+        if len(text.encode()) > MAX_SCHEMA_BYTES:
+            raise _RefusedSchema(f"is larger than {MAX_SCHEMA_BYTES} bytes")
         return _compiled(text)
     except TypeError as error:
         raise InvalidRequest(f"{subject} is not JSON.", loc=loc) from error

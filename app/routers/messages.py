@@ -23,6 +23,8 @@ from app.services.repeats import require_repeated
 
 router = APIRouter(tags=["messages"])
 AnswerForm = Literal["json", "events", "async"]
+# How much of a `Prefer` is read.
+_MAX_PREFER = 1000
 
 
 @router.post(
@@ -54,7 +56,12 @@ async def create_message(
     container: AppContainer,
     key: IdempotencyKey,
     prefer: Annotated[
-        str | None, Header(alias="Prefer", description="`respond-async`: answer at once, with the run.")
+        str | None,
+        Header(
+            alias="Prefer",
+            json_schema_extra={"maxLength": _MAX_PREFER},
+            description="`respond-async`: answer at once, with the run.",
+        ),
     ] = None,
 ) -> Response:
     """Send a message and get the agent's answer.
@@ -125,7 +132,7 @@ def _form(request: Request, body: CreateMessage, prefer: str | None) -> AnswerFo
     """The form of the answer that the client asks for."""
     if body.stream or MEDIA_TYPE in request.headers.get("accept", "").lower():
         return "events"
-    preferences = () if prefer is None else prefer.lower().replace(";", ",").split(",")
+    preferences = () if prefer is None else prefer[:_MAX_PREFER].lower().replace(";", ",").split(",")
     return "async" if "respond-async" in (each.strip() for each in preferences) else "json"
 
 

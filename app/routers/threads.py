@@ -11,6 +11,7 @@ from app.dependencies import IfMatch, Once, OnThread, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.answers import ContextRead, ThreadPage, ThreadRead
+from app.schemas.common import MAX_ID
 from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads
 from app.services.identity import see_thread
@@ -46,7 +47,9 @@ async def list_threads(
     user: User,
     container: AppContainer,
     page: Paging,
-    agent_id: Annotated[str | None, Query(description="Only threads with this agent.")] = None,
+    agent_id: Annotated[
+        str | None, Query(json_schema_extra={"maxLength": MAX_ID}, description="Only threads with this agent.")
+    ] = None,
     shared: Shared = False,
 ) -> Response:
     """The threads that the user sees, newest first."""

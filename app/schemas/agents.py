@@ -9,12 +9,14 @@ from pydantic.config import JsonDict
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS
 from ai_agents.memory.registry import BUILT_IN_STRATEGIES, strategy_from_config
-from app.schemas.common import Line, LongText, Metadata, Strict
+from app.schemas.common import JsonSchema, Line, LongText, Metadata, Strict
 
 MAX_TOOLS = 128
+# Of what was registered, its name among them.
+MAX_OPTIONS = 50
 ProviderNameIn = Annotated[str, Field(min_length=1, max_length=64)]
 ModelNameIn = Annotated[str, Field(min_length=1, max_length=200)]
-ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*./-]{1,128}$")]
+ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*./-]{1,128}$", max_length=128)]
 MessageCount = Annotated[int, Field(ge=1, le=10_000)]
 WindowStep = Annotated[
     int,
@@ -82,10 +84,21 @@ def _none_of(built_in: Collection[str]) -> JsonDict:
     return {"not": {"enum": [*sorted(built_in)]}}
 
 
-class OtherMemory(BaseModel):
-    """A strategy that was registered under this name, with options of its own."""
+class _Registered(BaseModel):
+    """What was registered under a name, with options of its own."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, json_schema_extra={"maxProperties": MAX_OPTIONS})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_options(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > MAX_OPTIONS:
+            raise ValueError(f"must not have more than {MAX_OPTIONS} options")
+        return value
+
+
+class OtherMemory(_Registered):
+    """A strategy that was registered under this name, with options of its own."""
 
     strategy: Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=_none_of(BUILT_IN_STRATEGIES))]
 
@@ -161,10 +174,8 @@ class JudgeConfig(_Guardrail, title="Judge"):
     policy: Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
-class OtherGuardrail(BaseModel):
+class OtherGuardrail(_Registered):
     """A guardrail that was registered under this type, with options of its own."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
     type: Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=_none_of(BUILT_IN_GUARDRAILS))]
     stage: Literal["input", "output", "both"] = "both"
@@ -215,7 +226,7 @@ class AgentFields(Strict):
     memory: MemoryConfig | None = None
     guardrails: Guardrails = []
     fallbacks: Fallbacks = []
-    output_schema: dict[str, Any] | None = None
+    output_schema: JsonSchema | None = Field(None, description="A JSON Schema of an object; at most 64 KiB.")
     metadata: Metadata = {}
 
 

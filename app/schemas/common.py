@@ -15,11 +15,15 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from ai_agents.core.headers import MAX_HEADER_NAME
 from ai_agents.core.types import FilePart, TextPart
+from ai_agents.tools.schema import MAX_SCHEMA_BYTES
 from app.settings import Settings
 
 MAX_CONTENT: int = Settings.model_fields["max_content_characters"].default
 MAX_PARTS = 1000
+MAX_ID = 100
+_MAX_METADATA: int = Settings.model_fields["max_metadata_bytes"].default
 
 
 class Strict(BaseModel):
@@ -53,13 +57,21 @@ def _check_line(value: str) -> str:
 
 
 Metadata = Annotated[
-    dict[str, Any], AfterValidator(_check_metadata), Field(description="Your own data; at most 16 KiB as JSON.")
+    dict[str, Any],
+    AfterValidator(_check_metadata),
+    # A member with its name, its value and what parts it from the next one has more than four bytes.
+    Field(
+        description="Your own data; at most 16 KiB as JSON.", json_schema_extra={"maxProperties": _MAX_METADATA // 4}
+    ),
 ]
 LongText = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={"maxLength": MAX_CONTENT})]
 # A name or a title: one line with at least one visible character.
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_line)]
 UserId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_check_line)]
-Id = Annotated[str, Field(max_length=100, description="A UUIDv7, in lower case.")]
+Id = Annotated[str, Field(max_length=MAX_ID, description="A UUIDv7, in lower case.")]
+# A JSON Schema, which `ai_agents/tools/schema.py` checks.
+JsonSchema = Annotated[dict[str, Any], Field(json_schema_extra={"maxProperties": MAX_SCHEMA_BYTES // 4})]
+HeaderName = Annotated[str, Field(max_length=MAX_HEADER_NAME)]
 DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
@@ -67,7 +79,7 @@ class TextPartIn(Strict):
     """Text."""
 
     type: Literal["text"]
-    text: str
+    text: Annotated[str, Field(json_schema_extra={"maxLength": MAX_CONTENT})]  # checked with all texts of the content
 
 
 class FilePartIn(Strict):

@@ -11,7 +11,7 @@ from ai_agents.providers.quirks import FinishWord, MaxTokensField, SchemaSupport
 from ai_agents.providers.specs import MADE_TYPES, MAX_MODEL, MAX_URL, NAME_PATTERN
 from ai_agents.store.providers import MAX_PROVIDERS
 from app.schemas.answers import Read
-from app.schemas.common import DateTime, Strict
+from app.schemas.common import DateTime, HeaderName, Strict
 
 # Those of the database, and those of the file and the program.
 _MAX_PROVIDERS = 2 * MAX_PROVIDERS
@@ -42,7 +42,7 @@ _ApiKey = Annotated[
     Field(min_length=1, max_length=MAX_HEADER, description="Encrypted at rest, and never shown again."),
 ]
 _Headers = Annotated[
-    dict[str, Annotated[str, Field(max_length=MAX_HEADER)]],
+    dict[HeaderName, Annotated[str, Field(max_length=MAX_HEADER)]],
     Field(max_length=MAX_HEADERS, description="Sent with each request; encrypted at rest, and never shown again."),
 ]
 _Model = Annotated[str, Field(min_length=1, max_length=MAX_MODEL)]

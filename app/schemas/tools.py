@@ -1,15 +1,16 @@
 """Tools: the ones that agents may name, and the ones that admins make."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, RootModel
 
-from app.schemas.common import Strict
+from ai_agents.core.headers import MAX_HEADER, MAX_HEADERS
+from app.schemas.common import HeaderName, JsonSchema, Strict
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", max_length=64)]
 Headers = Annotated[
-    dict[str, Annotated[str, Field(max_length=4096)]],
-    Field(max_length=32, description="Sent with each call; encrypted at rest, and never shown again."),
+    dict[HeaderName, Annotated[str, Field(max_length=MAX_HEADER)]],
+    Field(max_length=MAX_HEADERS, description="Sent with each call; encrypted at rest, and never shown again."),
 ]
 _RETRY_SAFE = (
     "Whether a call may be made again if its process dies meanwhile, because it does no harm or the server recognizes "
@@ -27,7 +28,7 @@ class CreateHttpTool(Strict):
     type: Literal["http"]
     name: Name
     description: Annotated[str, Field(min_length=1, max_length=8192)]
-    parameters: Annotated[dict[str, Any], Field(description="A JSON Schema of an object.")] = {
+    parameters: Annotated[JsonSchema, Field(description="A JSON Schema of an object; at most 64 KiB.")] = {
         "type": "object",
         "properties": {},
     }
@@ -55,7 +56,7 @@ class ApprovedTool(Strict):
     """A tool of a server, as the admin has seen it."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, description="Within the server.")]
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", max_length=64)]
 
 
 class ApproveTools(Strict):
