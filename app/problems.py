@@ -58,7 +58,7 @@ _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload
 _RETRY_AFTER_S = 1
 _MAX_NAME = 100
 # Describing a mistake costs ten times as much as finding it, and pydantic describes all or none.
-_MAX_DESCRIBED = 2_000
+MAX_DESCRIBED = 2_000
 # Members of a run's error that its problem repeats.
 _RUN_ERROR_MEMBERS = ("guardrail", "stage")
 MEDIA_TYPE = "application/problem+json"
@@ -111,8 +111,8 @@ def problem_of_status(
 
 def body_errors(error: ValidationError) -> list[JsonObject]:
     """The first errors that pydantic found in a body, as `{loc, msg}`; of a body with too many, only that it has."""
-    if error.error_count() > _MAX_DESCRIBED:
-        return [{"loc": ["body"], "msg": f"has more than {_MAX_DESCRIBED} mistakes"}]
+    if error.error_count() > MAX_DESCRIBED:
+        return [{"loc": ["body"], "msg": f"has more than {MAX_DESCRIBED} mistakes"}]
     return validation_errors(error.errors(include_url=False, include_input=False), at=("body",))
 
 

@@ -67,12 +67,12 @@ def _integer(digits: str) -> int:
 
 
 def _refuse_nul(value: Any) -> None:
-    for item in _walk(value):
+    for item in walk(value):
         if isinstance(item, str) and "\0" in item:
             raise ValueError("a text contains a NUL character")
 
 
-def _walk(value: Any) -> Iterator[Any]:
+def walk(value: Any) -> Iterator[Any]:
     """Every value and every key, without recursion."""
     left = [value]
     while left:

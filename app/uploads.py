@@ -21,6 +21,9 @@ FIELD = "file"
 # How much the form may add to the file: boundaries and headers.
 _FORM_BYTES = 64 * 1024
 _MAX_NAME_SHOWN = 100
+# Of a part. Browsers and libraries send two or three short ones.
+_MAX_HEADERS = 8
+_MAX_HEADER_BYTES = 4096
 # How browsers and libraries write characters that a quoted name cannot hold.
 _ESCAPED = re.compile("%(?:0[0-9A-F]|1[0-9A-F]|22|7F)", re.IGNORECASE)
 
@@ -77,6 +80,8 @@ class _UploadForm:
                     "on_part_data": lambda data, start, end: incoming.write(memoryview(data)[start:end]),
                     "on_end": self._end,
                 },
+                max_header_count=_MAX_HEADERS,
+                max_header_size=_MAX_HEADER_BYTES,
             )
         except FormParserError:
             raise _broken() from None

@@ -482,6 +482,7 @@ BAD_FORMS: dict[str, tuple[str, bytes]] = {
     "a part without a name": (FORM, FILE.replace(b'name="file"; ', b"") + END),
     "a part without headers": (FORM, b"--b\r\n\r\nHello\r\n" + END),
     "endless headers": (FORM, FILE.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * 60_000 + b"\r\n\r\n", 1) + END),
+    "a hundred headers": (FORM, FILE.replace(b"\r\n\r\n", b"\r\nX: x" * 100 + b"\r\n\r\n", 1) + END),
     "a name that is not UTF-8": (FORM, FILE.replace(b"a.txt", b"\xff.txt") + END),
     "a raw NUL in the name": (FORM, FILE.replace(b"a.txt", b"a\0.txt") + END),
     "base64": (FORM, FILE.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n", 1) + END),

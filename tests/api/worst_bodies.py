@@ -1,7 +1,7 @@
-"""The worst bodies of a route, made from its schema in openapi.yaml: everywhere as much as fits, and all of it wrong."""
+"""The worst bodies of a route, made from its schema: everywhere as much as fits, and all of it wrong."""
 
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from app.settings import KIB
@@ -13,44 +13,53 @@ LARGEST = 1024 * KIB - 1
 ENTRIES = (b"0", b"[]", b"{}", b'""')
 
 
-def worst_bodies(schema: Schema, components: dict[str, Schema]) -> Iterator[tuple[str, bytes]]:
-    """Bodies, each with a name that says what is where. They are as large as a body may be, or have as many values."""
+def worst_bodies(schema: Schema, components: dict[str, Schema]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Functions that make a body, each with a name that says what is where.
+
+    A body is as large as it may be, or has as many values as it may have.
+    """
     for place, before, after in _places(schema, components, "body"):
         room = LARGEST - len(before) - len(after)
-        for name, fill in _fills(room):
-            yield f"{name} at {place}", before + fill + after
+        for name, fill in FILLS.items():
+            yield f"{name} at {place}", partial(_body, before, fill, room, after)
 
 
-def _fills(room: int) -> Iterator[tuple[str, bytes]]:
-    for entry in ENTRIES:
-        most = (room - 2) // (len(entry) + 1)
-        # The parser's bound is passed by a few, and just not.
-        for entries in (most, min(most, MAX_VALUES // (1 if entry in (b"0", b'""') else 2) - 50)):
-            yield f"{entries} times {entry.decode()}", b"[" + b",".join([entry] * entries) + b"]"
-    for value in (b"0", b"{}"):
-        for names in (_names(room, value, LARGEST), _names(room, value, MAX_VALUES // (1 if value == b"0" else 2) - 50)):
-            yield f"names with {value.decode()}", names
-    inner = b"[" + b",".join([b"0"] * 498) + b"]"
-    yield "lists of lists", b"[" + b",".join([inner] * (MAX_VALUES // 500)) + b"]"
-    yield "depth", b"[" * (room // 2) + b"]" * (room // 2)
-    yield "depth again and again", b"[" + b",".join([b"[" * 28 + b"]" * 28] * (room // 57 - 1)) + b"]"
-    yield "a long text", b'"' + b"x" * (room - 2) + b'"'
-    yield "a text of quotes", b'"' + b'\\"' * (room // 2 - 1) + b'"'
-    yield "digits", b"[" + b"9" * 19 + b"," + b",".join([b"9" * 18] * (room // 19 - 2)) + b"]"
-    yield "many digits", b"9" * room
-    yield "quotes", b'"' * room
+def _body(before: bytes, fill: Callable[[int], bytes], room: int, after: bytes) -> bytes:
+    return before + fill(room) + after
 
 
-def _names(room: int, value: bytes, most: int) -> bytes:
-    """An object with so many names, or as many as there is room for."""
-    entries, size = [], 2
-    for number in count():
-        entry = b'"%x":%s' % (number, value)
-        size += len(entry) + 1
-        if size > room or number >= most:
-            return b"{" + b",".join(entries) + b"}"
-        entries.append(entry)
-    raise AssertionError
+def _list(entry: bytes, most: int, room: int) -> bytes:
+    entries = min(most, (room - 2) // (len(entry) + 1))
+    return b"[" + b",".join([entry] * entries) + b"]"
+
+
+def _object(value: bytes, most: int, room: int) -> bytes:
+    named: list[bytes] = []
+    size = 2
+    while len(named) < most and size < room:
+        named.append(b'"%x":%s' % (len(named), value))
+        size += len(named[-1]) + 1
+    return b"{" + b",".join(named if size <= room else named[:-1]) + b"}"
+
+
+# What is in a place, made for so many bytes of room. An empty list or object counts as two values.
+FILLS: dict[str, Callable[[int], bytes]] = {
+    **{f"as many {entry.decode()} as fit": partial(_list, entry, LARGEST) for entry in ENTRIES},
+    **{f"many {entry.decode()}": partial(_list, entry, MAX_VALUES // 2 - 50) for entry in ENTRIES},
+    "many more 0": partial(_list, b"0", MAX_VALUES - 50),
+    "as many names as fit": partial(_object, b"0", LARGEST),
+    "many names": partial(_object, b"0", MAX_VALUES - 50),
+    "many names of {}": partial(_object, b"{}", MAX_VALUES // 2 - 50),
+    "lists of lists": partial(_list, _list(b"0", 498, LARGEST), MAX_VALUES // 500),
+    "depth": lambda room: b"[" * (room // 2) + b"]" * (room // 2),
+    "depth again and again": partial(_list, b"[" * 28 + b"]" * 28, LARGEST),
+    "a long text": lambda room: b'"' + b"x" * (room - 2) + b'"',
+    "a text of quotes": lambda room: b'"' + b'\\"' * (room // 2 - 1) + b'"',
+    "integers of 18 digits": partial(_list, b"9" * 18, LARGEST),
+    "integers of 19 digits": partial(_list, b"1" * 19, MAX_VALUES - 50),
+    "a number of all digits": lambda room: b"9" * room,
+    "quotes": lambda room: b'"' * room,
+}
 
 
 def _places(

@@ -5,7 +5,8 @@ import os
 from hypothesis import settings
 
 # `make fuzz` tries this many times as many as `make test`.
-_FACTOR = 20 if os.environ.get("FUZZ") == "1" else 1
+FUZZ = os.environ.get("FUZZ") == "1"
+_FACTOR = 20 if FUZZ else 1
 
 
 def examples(count: int) -> settings:
