@@ -21,8 +21,8 @@ class Model(FakeProviderServer):
     """Answers a message by the wishes in its text, in any of the three wire formats.
 
     `words=40` so many words, `pause=0.02` seconds before each; `call=bump key=k` calls that tool first; `gate=g` waits
-    for `gates["g"]` before the word number `at=3` (0: before the first). No two requests get the same text, so that
-    the text of two attempts cannot be taken for one another.
+    for `gates["g"]` before the word number `at=3` (0: before the first); `say=word` is said last. No two requests get
+    the same text, so that the text of two attempts cannot be taken for one another.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Model(FakeProviderServer):
             if pause:
                 pieces.append(pause)
             pieces.append(f"{self._answers}.{number} {_WORDS[(self._answers + number) % len(_WORDS)]}")
-        return [*pieces, "end"]
+        return [*pieces, wishes.get("say", "end")]
 
 
 def last_user_text(payload: Any) -> str:
