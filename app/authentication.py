@@ -1,4 +1,4 @@
-"""Who sends a request, by API key or by ticket, and how many requests they may send."""
+"""Who sends a request, by API key, token or ticket, and how many requests they may send."""
 
 import hmac
 import time
@@ -14,8 +14,9 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyQuery
 from fastapi.security.base import SecurityBase
 
-from ai_agents.auth.limits import Limits
-from ai_agents.core.rows import TicketHolder
+from ai_agents.core.exceptions import PermissionDenied
+from ai_agents.core.rows import KeyHolder, TicketHolder
+from ai_agents.core.scopes import AgentScope
 from ai_agents.store.keys import ADMIN_ID
 from ai_agents.store.revocations import key_subject, role_subject
 from ai_agents.store.roles import ThreadAccess
@@ -44,7 +45,7 @@ AppContainer = Annotated[Container, Depends(container_of)]
 
 
 async def authenticate(container: Container, token: str) -> Principal | None:
-    """The user whose API key this is; None for a key that is unknown or has expired."""
+    """The user whose API key or token this is; None for one that is unknown or has expired."""
     if hmac.compare_digest(token.encode(), container.admin_key):
         return Principal(ADMIN_ID, is_admin=True, token=token, key_id=container.admin_key_id)
     found = await container.keys.authenticate(token)
@@ -55,9 +56,17 @@ async def authenticate(container: Container, token: str) -> Principal | None:
         found["user_id"],
         is_admin=found["admin"],
         token=token,
+        sent="token" if found["is_token"] else "key",
         key_id=found["key_id"],
         ask_at=None if ends is None else _seconds(ends),
+        within=_scope(found),
     )
+
+
+def _scope(found: KeyHolder | TicketHolder) -> AgentScope | None:
+    """What a token that names agents is for, and a ticket that it made."""
+    agents, key_id = found["agents"], found["key_id"]
+    return None if agents is None or key_id is None else AgentScope(key_id, frozenset(agents))
 
 
 async def authenticate_ticket(container: Container, ticket: str, thread_id: str) -> Principal | None:
@@ -77,8 +86,10 @@ def _holder_of(ticket: str, found: TicketHolder | None, thread_id: str) -> Princ
         found["user_id"],
         is_admin=found["admin"],
         token=ticket,
+        sent="ticket",
         key_id=found["key_id"],
         ask_at=_seconds(found["use_by"]),
+        within=_scope(found),
     )
 
 
@@ -90,35 +101,33 @@ def _seconds(time: str) -> float:
 class RequestRates:
     """The generic cell rate algorithm. It keeps one number per user: the time until which their requests are paid for.
 
-    A user without a limit is not counted. Admins have none by default: operators' tools must work when the service is
-    busiest.
+    Admins are not counted: operators' tools must work when the service is busiest.
     """
 
-    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
+    def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._interval_s = _WINDOW_S / per_minute
         self._clock = clock
         self._paid_until: dict[str, float] = {}
 
     def check(self, user: Principal) -> None:
         """Count a request of the user. Raises `RateLimited`, which says when the next request is admitted."""
-        per_minute = self._limits.of(user.user_id, is_admin=user.is_admin)["requests_per_minute"]
-        if per_minute is None:
+        if user.is_admin:
             return
-        interval_s = _WINDOW_S / per_minute
         now = self._clock()
         begin = max(self._paid_until.get(user.user_id, now), now)
-        wait_s = begin + interval_s - now - _WINDOW_S
+        wait_s = begin + self._interval_s - now - _WINDOW_S
         # Sums of intervals have rounding errors, which must not cost the last request of a burst.
         if wait_s > 1e-6:
             raise RateLimited(
-                f"More than {per_minute} requests in a minute, which is the limit for one user.",
+                f"More than {self._per_minute} requests in a minute, which is the limit for one user.",
                 retry_after_s=ceil(wait_s),
                 headers={
-                    "ratelimit-policy": f'"requests";q={per_minute};w={_WINDOW_S:.0f}',
+                    "ratelimit-policy": f'"requests";q={self._per_minute};w={_WINDOW_S:.0f}',
                     "ratelimit": f'"requests";r=0;t={ceil(wait_s)}',
                 },
             )
-        self._paid_until[user.user_id] = begin + interval_s
+        self._paid_until[user.user_id] = begin + self._interval_s
         if len(self._paid_until) > _TIDY_ABOVE:
             self._paid_until = {name: paid_until for name, paid_until in self._paid_until.items() if paid_until > now}
 
@@ -136,7 +145,7 @@ class ApiKey(SecurityBase):
             raise Unauthorized
         found = await authenticate(request.app.state.container, token.strip())
         if found is None:
-            raise Unauthorized("This API key is not known here, or has expired.")
+            raise Unauthorized("This API key or token is not known here, or has expired.")
         _count_request(request, found)
         return found
 
@@ -171,11 +180,23 @@ class OptionalApiKey(SecurityBase):
         return await authenticated(request) if "authorization" in request.headers else None
 
 
-User = Annotated[Principal, Depends(authenticated)]
+# The user of a request to a route that keeps within the agents of a token: its service passes `user.reach` wherever it
+# asks for a right or lists something.
+ScopedUser = Annotated[Principal, Depends(authenticated)]
+
+
+async def whole_user(user: ScopedUser) -> Principal:
+    """The user of any other route. Raises `PermissionDenied` for a token that names agents: what is new is closed."""
+    if user.within is not None:
+        raise PermissionDenied("This token is for some agents, their threads and the files of those alone.")
+    return user
+
+
+User = Annotated[Principal, Depends(whole_user)]
 
 
 class ThreadRight:
-    """The right of a user to read a thread, as the key or the ticket of the request gives it: a `ReadRight`."""
+    """The right of a user to read a thread, as the secret of the request gives it: a `ReadRight`."""
 
     def __init__(self, container: Container, user: Principal, thread_id: str, *, by_ticket: bool = False) -> None:
         self.ask_at = user.ask_at
@@ -187,7 +208,7 @@ class ThreadRight:
         self._by_ticket = by_ticket
 
     async def stands(self) -> bool:
-        """Whether key or ticket are valid, and the user may see the thread. An open stream extends its ticket."""
+        """Whether key, token or ticket is valid, and the user may see the thread. An open stream extends its ticket."""
         user, thread_id = self._user, self._thread_id
         if self._by_ticket:
             found = await use_ticket(self._container, user.token, thread_id)
@@ -196,7 +217,7 @@ class ThreadRight:
         if found is None:
             return False
         self.ask_at = found.ask_at
-        return await self._container.auth.may_see(user.user_id, "thread", thread_id, is_admin=found.is_admin)
+        return await self._container.auth.may_see(user.user_id, "thread", thread_id, **found.reach)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ai_agents.store import idempotency
 from ai_agents.store.pages import MAX_CURSOR, MAX_SEQ
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.cursor import MAX_EVENT_ID, parse_event_id
-from app.authentication import AppContainer, User
+from app.authentication import AppContainer, ScopedUser
 from app.container import Container
 from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
 from app.problems import body_errors
@@ -35,12 +35,12 @@ _PARSED = "parsed_body"
 _MAX_TAGS = 1000
 
 
-async def visible_agent(agent_id: str, user: User, container: AppContainer) -> VisibleAgent:
+async def visible_agent(agent_id: str, user: ScopedUser, container: AppContainer) -> VisibleAgent:
     """The agent of the path. Raises `AgentNotFound`."""
     return await see_agent(container, user, agent_id)
 
 
-async def visible_thread(thread_id: str, user: User, container: AppContainer) -> ThreadAccess:
+async def visible_thread(thread_id: str, user: ScopedUser, container: AppContainer) -> ThreadAccess:
     """The user's access to the thread of the path. Raises `ThreadNotFound`."""
     return await see_thread(container, user, thread_id)
 
@@ -131,7 +131,7 @@ class OnceOnly:
         return await create_once(self.container, self.user, create, sent=self.sent, may_see=may_see)
 
 
-async def once_only(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> OnceOnly:
+async def once_only(request: Request, user: ScopedUser, container: AppContainer, key: IdempotencyKey) -> OnceOnly:
     """What creates things once per idempotency key."""
     return OnceOnly(request, user, container, key)
 

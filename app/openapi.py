@@ -25,7 +25,8 @@ from app.schemas.threads import CreateMessage
 Responses = dict[int | str, dict[str, Any]]
 REF = "#/components/schemas/{model}"
 # The codes of the problems that a route has because of what it takes.
-USER = ("unauthorized", "rate_limited", "database_unavailable")
+# Every route but those of agents and threads is forbidden to tokens that name agents.
+USER = ("unauthorized", "forbidden", "rate_limited", "database_unavailable")
 BODY = ("invalid_request", "unsupported_media_type")
 PAGE = ("invalid_request", "invalid_cursor")
 ONCE = ("invalid_idempotency_key", "idempotency_key_reused")
@@ -96,7 +97,6 @@ TAGS = {
     "events": "What happens in a thread, as it happens.",
     "roles": "Who may do what on an agent or a thread, and who may name a provider.",
     "keys": "API keys, and the user that a key identifies.",
-    "users": "What users may use. For admins.",
     "usage": "What models were used for, and what that cost.",
     "jobs": "What is done in the background: titles, summaries, erasing a user. For admins.",
     "providers": "The servers of models that agents may name. Admins make more of them.",

@@ -1,15 +1,19 @@
 """What the roles owner > editor > viewer > user allow on agents and threads. All rights on them are decided here.
 
 A user who may not see a resource gets `NotFound`, as if it did not exist; one who may see it but not do this gets
-`PermissionDenied`. Admins may do everything: callers that know that a user is an admin pass `is_admin`.
+`PermissionDenied`. Admins may do everything: callers that know that a user is an admin pass `is_admin`. A token may be
+for some agents only: callers pass its scope as `within`, outside of which nothing is seen. On the agents themselves it
+is never more than `user`, whatever role its user has.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AgentNotFound, NotFound, PermissionDenied, ThreadNotFound
+from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import RoleName
 from ai_agents.store import roles
 from ai_agents.store.database import Store, reading, writing
@@ -63,15 +67,40 @@ def may_send(thread_role: RoleName | None, agent_role: RoleName | None) -> bool:
     return may_on_thread("send", thread_role, agent_role)
 
 
+def find_on_thread(
+    connection: Connection, user_id: str, thread_id: str, *, is_admin: bool = False, within: AgentScope | None = None
+) -> ThreadAccess | None:
+    """The user's roles on a thread and on its agent; None for a thread that they may not see."""
+    found = find_thread_roles(connection, user_id, thread_id)
+    if found is None or not (is_admin or may_on_thread("read", found.thread_role)):
+        return None
+    if within is None:
+        return found
+    if found.agent_id not in within.agents:
+        return None
+    return replace(found, agent_role=_capped(found.agent_role, within))
+
+
+def _capped(role: RoleName | None, within: AgentScope | None) -> RoleName | None:
+    """A role on an agent, as far as it counts."""
+    return role if role is None or within is None else "user"
+
+
 def require_on_thread(
-    connection: Connection, user_id: str, thread_id: str, action: ThreadAction = "read", *, is_admin: bool = False
+    connection: Connection,
+    user_id: str,
+    thread_id: str,
+    action: ThreadAction = "read",
+    *,
+    is_admin: bool = False,
+    within: AgentScope | None = None,
 ) -> ThreadAccess:
     """The user's access to a thread, if it allows the action.
 
     Raises `ThreadNotFound` if the user may not see the thread, `PermissionDenied` if they may not do this.
     """
-    found = find_thread_roles(connection, user_id, thread_id)
-    if found is None or not (is_admin or may_on_thread("read", found.thread_role)):
+    found = find_on_thread(connection, user_id, thread_id, is_admin=is_admin, within=within)
+    if found is None:
         raise ThreadNotFound
     if not (is_admin or may_on_thread(action, found.thread_role, found.agent_role)):
         on_agent = _ON_ITS_AGENT.get(action)
@@ -83,18 +112,48 @@ def require_on_thread(
 
 
 def require_on_agent(
-    connection: Connection, user_id: str, agent_id: str, action: AgentAction = "read", *, is_admin: bool = False
+    connection: Connection,
+    user_id: str,
+    agent_id: str,
+    action: AgentAction = "read",
+    *,
+    is_admin: bool = False,
+    within: AgentScope | None = None,
 ) -> RoleName | None:
     """The user's role on an agent, if it allows the action.
 
     Raises `AgentNotFound` if the user may not see the agent, `PermissionDenied` if they may not do this.
     """
-    role = roles.get_role(connection, user_id, "agent", agent_id)
-    if not (is_admin or may_on_agent("see", role)):
+    role = _capped(roles.get_role(connection, user_id, "agent", agent_id), within)
+    outside = within is not None and agent_id not in within.agents
+    if outside or not (is_admin or may_on_agent("see", role)):
         raise AgentNotFound
     if not (is_admin or may_on_agent(action, role)):
         raise PermissionDenied(f"This needs the role {_ON_AGENT[action]} on the agent.")
     return role
+
+
+def may_see(
+    connection: Connection,
+    user_id: str,
+    resource_type: str,
+    resource_id: str,
+    *,
+    is_admin: bool = False,
+    within: AgentScope | None = None,
+) -> bool:
+    """Whether the resource exists and the user may see it."""
+    try:
+        if within is None:
+            return roles.get_role(connection, user_id, resource_type, resource_id) is not None or is_admin
+        if resource_type == "thread":
+            return find_on_thread(connection, user_id, resource_id, is_admin=is_admin, within=within) is not None
+        if resource_type == "agent":
+            require_on_agent(connection, user_id, resource_id, "see", is_admin=is_admin, within=within)
+            return True
+    except NotFound:
+        pass
+    return False
 
 
 class RoleAuth(Store):
@@ -104,10 +163,4 @@ class RoleAuth(Store):
     role_of = reading(roles.get_role)
     thread_access = reading(require_on_thread)
     agent_access = reading(require_on_agent)
-
-    async def may_see(self, user_id: str, resource_type: str, resource_id: str, *, is_admin: bool = False) -> bool:
-        """Whether the resource exists and the user may see it."""
-        try:
-            return await self.role_of(user_id, resource_type, resource_id) is not None or is_admin
-        except NotFound:
-            return False
+    may_see = reading(may_see)

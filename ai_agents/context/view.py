@@ -15,6 +15,7 @@ from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.context.tokens import Calibration
 from ai_agents.core.parts import part_to_public
 from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, Notice, ViewedMessage, ViewedPart, ViewedTool
+from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, Part
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
@@ -48,9 +49,10 @@ def read_context(
     model: str | None,
     strategy: StrategyAsked,
     is_admin: bool,
+    within: AgentScope | None,
 ) -> PlannedView:
     """See `AgentRunner.context`; `show_files` adds what is missing."""
-    access = require_on_thread(connection, user_id, thread_id, is_admin=is_admin)
+    access = require_on_thread(connection, user_id, thread_id, is_admin=is_admin, within=within)
     agent = contexts.agents.get(connection, access.agent_id, access.agent_version)
     provider, model = contexts.models.resolve_names(agent, provider, model)
     requests = contexts.requests

@@ -6,7 +6,7 @@ AIAgentsError
 │   │   └── UnsupportedAttachment · PackageMissing
 │   ├── NotFound
 │   │   ├── AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound
-│   │   ├── KeyNotFound · FileNotFound · ToolNotFound · ToolCallNotFound · JobNotFound
+│   │   ├── KeyNotFound · TokenNotFound · FileNotFound · ToolNotFound · ToolCallNotFound · JobNotFound
 │   │   └── ProviderNotFound
 │   ├── Conflict
 │   │   └── ThreadBusy · LastOwner · AgentDeleted
@@ -111,6 +111,10 @@ class RoleNotFound(NotFound):
 
 class KeyNotFound(NotFound):
     """There is no such API key."""
+
+
+class TokenNotFound(NotFound):
+    """There is no such token."""
 
 
 class FileNotFound(NotFound):

@@ -141,14 +141,13 @@ class PublicTextPart(TypedDict):
 
 
 class PublicFilePart(TypedDict):
-    """A reference to a file. `deleted` is present, and True, where its uploader deleted it."""
+    """A reference to a file."""
 
     type: Literal["file"]
     file_id: str
     filename: str
     media_type: str
     size_bytes: int
-    deleted: NotRequired[Literal[True]]
 
 
 class PublicReasoningPart(TypedDict):
@@ -318,14 +317,13 @@ class JobCounts(TypedDict):
 
 
 class File(TypedDict):
-    """A file as clients see it. One that is `deleted` has no content, and its `sha256` is empty."""
+    """A file as clients see it."""
 
     id: str
     filename: str
     media_type: str
     size_bytes: int
     sha256: str
-    deleted: NotRequired[Literal[True]]
 
 
 class Key(TypedDict):
@@ -347,12 +345,28 @@ class NewKey(Key):
 
 
 class KeyHolder(TypedDict):
-    """Who a valid API key belongs to, and until when it is valid (None: without end)."""
+    """Who a valid API key or token belongs to, and until when it is valid (None: without end).
+
+    `agents` are the only ones that a token is for (None: it is for all).
+    """
 
     user_id: str
     admin: bool
     key_id: str
     valid_until: str | None
+    is_token: bool
+    agents: list[str] | None
+
+
+class NewToken(TypedDict):
+    """A token, with itself as `token`, which is shown this once. `agents` are the only ones that it is for."""
+
+    id: str
+    token: str
+    user_id: str
+    agents: list[str] | None
+    created_at: str
+    expires_at: str
 
 
 class Role(TypedDict):
@@ -376,8 +390,8 @@ class Ticket(TypedDict):
 class TicketHolder(TypedDict):
     """Who a valid ticket belongs to, and the thread that it lets them read.
 
-    `key_id` is the key that made it. `use_by` is when the ticket has to be used again, to be extended, or where it is
-    as old as it may become, when it ends.
+    `key_id` is the key or token that made it, `agents` are the only ones that this token is for. `use_by` is when the
+    ticket has to be used again, to be extended, or where it is as old as it may become, when it ends.
     """
 
     id: str
@@ -385,6 +399,7 @@ class TicketHolder(TypedDict):
     admin: bool
     thread_id: str
     key_id: str | None
+    agents: list[str] | None
     use_by: str
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from ai_agents.auth.files import attach
-from ai_agents.auth.roles import may_send
+from ai_agents.auth.roles import find_on_thread, may_send
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.core.exceptions import (
     AgentDeleted,
@@ -25,6 +25,7 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Agent, Message, Run
+from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.guardrails.registry import guards_key
@@ -36,7 +37,7 @@ from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.recording import end_unowned, finding_entries, running_values, started_entry
 from ai_agents.store import idempotency, runs, thread_log
 from ai_agents.store.messages import insert_message
-from ai_agents.store.roles import ThreadAccess, find_thread_roles
+from ai_agents.store.roles import ThreadAccess
 from ai_agents.store.runs import owned_run
 from ai_agents.store.thread_log import Entry
 
@@ -52,7 +53,8 @@ class AdmissionRequest:
     """A message for a thread, and how to treat it.
 
     `attachments` are ids of files that come after the parts. `verdict` is what the agent's input guardrails allow of
-    this very message. `key_id` is the API key with which it was sent.
+    this very message. `key_id` is the API key or token with which it was sent.
+    Nothing outside `within` is seen: not the thread, and no file.
     """
 
     thread_id: str
@@ -63,6 +65,7 @@ class AdmissionRequest:
     idempotency_key: str | None = None
     fingerprint: str = ""
     is_admin: bool = False
+    within: AgentScope | None = None
     key_id: str | None = None
     attachments: Sequence[str] = ()
     verdict: Verdict | None = None
@@ -167,7 +170,10 @@ class MessageAdmission:
             return earlier
         placed = _placed_parts(request)
         if files := any(isinstance(part, FilePart) for part, _ in placed):
-            request = replace(request, parts=attach(connection, request.user_id, placed, is_admin=request.is_admin))
+            request = replace(
+                request,
+                parts=attach(connection, request.user_id, placed, is_admin=request.is_admin, within=request.within),
+            )
         _require_sending(found, request)
         if found.active_run_id is None and not terms.has_slot:
             self._require_room(connection)
@@ -273,8 +279,10 @@ def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
 
 
 def _visible_thread(connection: Connection, request: AdmissionRequest) -> ThreadAccess:
-    found = find_thread_roles(connection, request.user_id, request.thread_id)
-    if found is None or (found.thread_role is None and not request.is_admin):
+    found = find_on_thread(
+        connection, request.user_id, request.thread_id, is_admin=request.is_admin, within=request.within
+    )
+    if found is None:
         raise ThreadNotFound
     return found
 

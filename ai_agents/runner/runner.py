@@ -19,6 +19,7 @@ from ai_agents.core.events import Event
 from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Agent, ContextView, Message, Run
+from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
@@ -44,7 +45,8 @@ class MessageOptions(TypedDict, total=False):
 
     `on_busy` is "reject" unless it is given. A message with an `idempotency_key` is stored once; another request under
     the same key, which its `fingerprint` tells, is refused. `is_admin`: the user's roles do not count.
-    A run that waits before it begins is refused then where the API key `key_id` was deleted meanwhile.
+    Only what is `within` these agents is seen (None: all). A run that waits before it begins is refused then where the
+    API key or token `key_id` was deleted meanwhile.
     """
 
     attachments: Sequence[str]
@@ -53,6 +55,7 @@ class MessageOptions(TypedDict, total=False):
     idempotency_key: str | None
     fingerprint: str
     is_admin: bool
+    within: AgentScope | None
     key_id: str | None
 
 
@@ -288,6 +291,7 @@ class AgentRunner:
         model: str | None = None,
         strategy: StrategyAsked = None,
         is_admin: bool = False,
+        within: AgentScope | None = None,
     ) -> ContextView:
         """What the model would be sent now: `provider, model, strategy, system, summary, messages, tools, tokens,
         left_out`, and `last_call`: what of the last such call came from the provider's cache. A given provider, model
@@ -313,6 +317,7 @@ class AgentRunner:
             model=model,
             strategy=strategy,
             is_admin=is_admin,
+            within=within,
         )
         planned = await self._database.read(work, long=True)
         if await self.contexts.models.prepare_named(planned.view["provider"], planned.view["model"]):

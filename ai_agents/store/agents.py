@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page, only
+from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages, roles
 from ai_agents.store.database import Store, reading, writing
@@ -130,6 +131,7 @@ def list_agents(
     connection: Connection,
     user_id: str | None = None,
     *,
+    within: AgentScope | None = None,
     shared: bool = False,
     limit: int = 20,
     after: str | None = None,
@@ -137,18 +139,24 @@ def list_agents(
     """A page of the agents on which the user has a role, or that are listed for every user, newest first.
 
     With `shared`, also those that are every user's without being listed. None as the user: all agents.
+    `within` these agents, of which one sees no more than a card.
     `{"data", "next"}`. Raises `InvalidCursor`.
     """
     statement = select(*_SUMMARY)
     if user_id is None:
         statement = statement.where(AgentTable.deleted_at.is_(None))
     else:
-        statement = statement.add_columns(roles.best_rank("agent", AgentTable.id).label("rank"))
+        conditions: tuple[ColumnElement[bool], ...] = (AgentTable.deleted_at.is_(None),)
+        if within is None:
+            statement = statement.add_columns(roles.best_rank("agent", AgentTable.id).label("rank"))
+        else:
+            statement = statement.add_columns(literal(1).label("rank"))
+            conditions += (AgentTable.id.in_(within.agents),)
         visible = roles.newest_visible(
             "agent",
             AgentTable,
             user_id,
-            conditions=(AgentTable.deleted_at.is_(None),),
+            conditions=conditions,
             before_id=None if after is None else pages.decode_time_cursor(after)[1],
             limit=limit + 1,
             shared=shared,

@@ -1,4 +1,4 @@
-"""API keys: secrets that authenticate a user."""
+"""API keys: secrets that authenticate a user. Tokens (`tokens.py`) are rows of the same table."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -24,6 +24,7 @@ ADMIN_ID = "admin"
 # The row of the environment's admin key is no user's.
 _NO_USER = ""
 _SCHEME = "aia_"
+SCHEME_OF_TOKENS = "ait_"
 _MOST_OLD_SECRETS = 8
 _KEYS_AT_ONCE = 500
 _FIND = prepared(select(ApiKeyTable.__table__).where(ApiKeyTable.id == bindparam("key_id")))
@@ -73,12 +74,13 @@ def hold_key(connection: Connection, key_id: str) -> str | None:
 
 
 def authenticate(connection: Connection, key: str) -> KeyHolder | None:
-    """The holder of this key; None if it is not valid."""
-    key_id = id_of(key, _SCHEME)
+    """The holder of this key or token; None if it is not valid."""
+    is_token = key.startswith(SCHEME_OF_TOKENS)
+    key_id = id_of(key, SCHEME_OF_TOKENS if is_token else _SCHEME)
     if key_id is None:
         return None
     row = connection.execute(_FIND, {"key_id": key_id}).one_or_none()
-    if row is None:
+    if row is None or row.is_token is not is_token:
         return None
     ends = [row.expires_at]
     if not matches(key, row.secret_hash):
@@ -89,7 +91,14 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
     valid_until = min(filter(None, ends), default=None)
     if valid_until is not None and valid_until <= utc_now():
         return None
-    return {"user_id": row.user_id, "admin": row.admin, "key_id": row.id, "valid_until": valid_until}
+    return {
+        "user_id": row.user_id,
+        "admin": row.admin,
+        "key_id": row.id,
+        "valid_until": valid_until,
+        "is_token": is_token,
+        "agents": row.agents,
+    }
 
 
 def rotate_key(
@@ -126,7 +135,7 @@ def _lineage(connection: Connection, key_id: str) -> list[str]:
 
 
 def exists(connection: Connection, key_id: str) -> bool:
-    """Whether the key has not been deleted; it may have expired."""
+    """Whether the key or token has not been deleted; it may have expired."""
     return connection.scalar(select(ApiKeyTable.id).where(ApiKeyTable.id == key_id)) is not None
 
 
@@ -143,7 +152,7 @@ def list_keys(
     connection: Connection, user_id: str | None = None, *, limit: int = 20, after: str | None = None
 ) -> Page[Key]:
     """A page of a user's keys (None: of all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-    statement = select(ApiKeyTable.__table__).where(ApiKeyTable.user_id != _NO_USER)
+    statement = select(ApiKeyTable.__table__).where(ApiKeyTable.user_id != _NO_USER, ~ApiKeyTable.is_token)
     if user_id is not None:
         statement = statement.where(ApiKeyTable.user_id == user_id)
     return pages.newest_first(
@@ -164,15 +173,16 @@ def delete_key(connection: Connection, key_id: str, *, user_id: str | None = Non
     """
     if connection.execute(_of_user(key_id, user_id).with_for_update()).one_or_none() is None:
         raise KeyNotFound
-    _delete_with_children(connection, [key_id])
+    delete_with_children(connection, [key_id])
 
 
 def _of_user(key_id: str, user_id: str | None) -> Select[*tuple[Any, ...]]:
-    statement = select(ApiKeyTable.__table__).where(ApiKeyTable.id == key_id, ApiKeyTable.user_id != _NO_USER)
+    one = ApiKeyTable.id == key_id, ApiKeyTable.user_id != _NO_USER, ~ApiKeyTable.is_token
+    statement = select(ApiKeyTable.__table__).where(*one)
     return statement if user_id is None else statement.where(ApiKeyTable.user_id == user_id)
 
 
-def _delete_with_children(connection: Connection, key_ids: Sequence[str]) -> None:
+def delete_with_children(connection: Connection, key_ids: Sequence[str]) -> None:
     """Delete keys that this transaction has locked, and what they made. A key that is locked makes no more."""
     found, unread = list(key_ids), list(key_ids)
     while unread:
@@ -196,7 +206,7 @@ def id_of_environment_key(key: bytes) -> str:
 def keep_environment_key(connection: Connection, key_id: str) -> None:
     """Write the row of the environment's admin key. Those of former ones are deleted, with all that they made."""
     rows = select(ApiKeyTable.id).where(ApiKeyTable.user_id == _NO_USER).with_for_update()
-    _delete_with_children(connection, [each for each in connection.scalars(rows) if each != key_id])
+    delete_with_children(connection, [each for each in connection.scalars(rows) if each != key_id])
     row = {
         "id": key_id,
         "user_id": _NO_USER,

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0014"
+SCHEMA_REVISION = "0013"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -219,8 +219,8 @@ class MessageTable(Base):
 class FileTable(Base):
     """An uploaded file. Files with the same content share one blob, which is stored under `sha256`.
 
-    `facts` is what is known about the content without reading it: see `attachments.files`. A row with `deleted_at` is
-    what is left of a deleted file that messages refer to. Its `sha256` is empty.
+    `facts` is what is known about the content without reading it: see `attachments.files`. `token_id` is the token that
+    names agents with which it was uploaded, if it was one.
     """
 
     __tablename__ = "files"
@@ -234,11 +234,11 @@ class FileTable(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[str] = mapped_column(TimestampType)
-    deleted_at: Mapped[str | None] = mapped_column(TimestampType)
+    token_id: Mapped[str | None] = mapped_column(String(36))
 
 
 class MessageFileTable(Base):
-    """A message's reference to a file. It lets the readers of the message's thread read the file.
+    """A message's reference to a file. It keeps the file, and lets the readers of the message's thread read it.
 
     `thread_id` is that of the message, repeated here so that one index answers who may read a file.
     """
@@ -333,15 +333,20 @@ class RoleAssignmentTable(Base):
 
 
 class ApiKeyTable(Base):
-    """An API key. Only the hash of its secret is stored.
+    """An API key, or (`is_token`) a token. Only the hash of its secret is stored.
 
-    `parent_id` is the key of the same user that made it, and is deleted with all that it made. `old_secrets` are hashes
+    A token may be for some `agents` only (their ids; null: all). `parent_id` is the key of the same user that made it,
+    or the key that made the token, and is deleted with all that it made. `old_secrets` are hashes
     of former secrets, each with its end: `[{"hash", "until"}]`. The admin key that comes from the environment has a row
     without user and secret, so that what it made ends with it.
     """
 
     __tablename__ = "api_keys"
-    __table_args__ = (Index("ix_api_keys_user_id", "user_id"), Index("ix_api_keys_parent_id", "parent_id"))
+    __table_args__ = (
+        Index("ix_api_keys_user_id", "user_id"),
+        Index("ix_api_keys_parent_id", "parent_id"),
+        _partial_index("ix_api_keys_tokens", "expires_at", where="is_token"),
+    )
 
     id: Mapped[str] = _id()
     user_id: Mapped[str] = mapped_column(Text)
@@ -353,10 +358,15 @@ class ApiKeyTable(Base):
     expires_at: Mapped[str | None] = mapped_column(TimestampType)
     parent_id: Mapped[str | None] = mapped_column(String(36))
     old_secrets: Mapped[list[Any] | None] = mapped_column(JSON)
+    is_token: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    agents: Mapped[list[str] | None] = mapped_column(JSON)
 
 
 class TicketTable(Base):
-    """A ticket lets a browser read one thread's streams for a while, as long as the key that made it is valid."""
+    """A ticket lets a browser read one thread's streams for a while, as long as the key that made it is valid.
+
+    One that no key made is valid until `ends_at` at the longest.
+    """
 
     __tablename__ = "tickets"
     __table_args__ = (Index("ix_tickets_expires_at", "expires_at"),)
@@ -369,6 +379,7 @@ class TicketTable(Base):
     secret_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[str] = mapped_column(TimestampType)
     expires_at: Mapped[str] = mapped_column(TimestampType)
+    ends_at: Mapped[str | None] = mapped_column(TimestampType)
 
 
 class RevocationTable(Base):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from ai_agents.core import json
 from ai_agents.core.events import event_data
@@ -17,6 +17,7 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Thread, ThreadChanges, only
+from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import FilePart, LogRow
 from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
 from ai_agents.store.database import Store, reading, writing
@@ -96,16 +97,19 @@ def list_threads(
     user_id: str | None = None,
     *,
     agent_id: str | None = None,
+    within: AgentScope | None = None,
     shared: bool = False,
     limit: int = 20,
     after: str | None = None,
 ) -> Page[Thread]:
     """A page of the threads on which the user has a role (None: of all threads), newest first.
 
-    With `shared`, also of those on which every user has one.
+    With `shared`, also of those on which every user has one. Of all these, the threads `within` these agents.
     `{"data", "next"}`. Raises `InvalidCursor`.
     """
-    conditions = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
+    conditions: tuple[ColumnElement[bool], ...] = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
+    if within is not None:
+        conditions += (ThreadTable.agent_id.in_(within.agents),)
     statement = _THREADS
     if user_id is None:
         statement = statement.where(*conditions)

@@ -17,7 +17,7 @@ _USE = timedelta(minutes=10)
 # … until it is this old.
 _LONGEST = timedelta(hours=24)
 _FIND = (
-    select(TicketTable.__table__, ApiKeyTable.expires_at.label("key_expires_at"))
+    select(TicketTable.__table__, ApiKeyTable.expires_at.label("key_expires_at"), ApiKeyTable.agents)
     .outerjoin(ApiKeyTable, ApiKeyTable.id == TicketTable.key_id)
     .where(TicketTable.id == bindparam("ticket_id"))
 )
@@ -25,9 +25,17 @@ _EXTEND = update(TicketTable).where(TicketTable.id == bindparam("ticket_id")).va
 
 
 def create_ticket(
-    connection: Connection, thread_id: str, user_id: str, *, admin: bool = False, key_id: str | None = None
+    connection: Connection,
+    thread_id: str,
+    user_id: str,
+    *,
+    admin: bool = False,
+    key_id: str | None = None,
+    ends_at: str | None = None,
 ) -> Ticket:
     """A new ticket, which is shown only this once. It is deleted with its key and with its thread.
+
+    Without a key it is valid until `ends_at` at the longest, however often it is used.
 
     Raises `KeyNotFound` for a key that has been deleted.
     """
@@ -36,6 +44,8 @@ def create_ticket(
     now = datetime.now(UTC)
     secret = make_secret(_SCHEME)
     expires_at = (now + _USE).strftime(TIME_FORMAT)
+    if ends_at is not None:
+        expires_at = min(expires_at, ends_at)
     row = {
         "id": secret.id,
         "thread_id": thread_id,
@@ -45,6 +55,7 @@ def create_ticket(
         "secret_hash": secret.secret_hash,
         "created_at": now.strftime(TIME_FORMAT),
         "expires_at": expires_at,
+        "ends_at": ends_at,
     }
     connection.execute(insert(TicketTable), row)
     return {"ticket": secret.text, "expires_at": expires_at}
@@ -59,7 +70,8 @@ def find_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
     now = utc_now()
     if row is None or row.expires_at <= now or not matches(ticket, row.secret_hash):
         return None
-    if row.key_expires_at is not None and row.key_expires_at <= now:
+    ends = row.key_expires_at if row.ends_at is None else row.ends_at
+    if ends is not None and ends <= now:
         return None
     use_by = _use_by(row.created_at, row.expires_at)
     return {
@@ -68,7 +80,8 @@ def find_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
         "admin": row.admin,
         "thread_id": row.thread_id,
         "key_id": row.key_id,
-        "use_by": use_by if row.key_expires_at is None else min(use_by, row.key_expires_at),
+        "agents": row.agents,
+        "use_by": use_by if ends is None else min(use_by, ends),
     }
 
 

@@ -12,8 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
-from ai_agents.core.types import LogRow
-from ai_agents.store import models, thread_log, user_tables
+from ai_agents.store import models
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -102,12 +101,14 @@ def _delete_summaries(connection: Connection, user: UserInThread) -> Count:
 
 
 def _redact_log(connection: Connection, user: UserInThread) -> Count:
-    found = select(models.ThreadEventTable.__table__).where(models.ThreadEventTable.thread_id == user.thread_id)
-    for row in connection.execute(found).mappings().all():
-        event = json.loads(row["data"])
+    log = models.ThreadEventTable
+    found = select(log.seq, log.data).where(log.thread_id == user.thread_id)
+    for row in connection.execute(found).all():
+        event = json.loads(row.data)
         redacted = redacted_json(event, user.user_id, user.file_ids)
         if redacted != event:
-            thread_log.rewrite(connection, LogRow(**row), json.dumps(redacted))
+            one = (log.thread_id == user.thread_id, log.seq == row.seq)
+            connection.execute(update(log).where(*one).values(data=json.dumps(redacted)))
     return {}
 
 
@@ -155,7 +156,7 @@ def _without_files(parts: list[Any], file_ids: frozenset[str]) -> list[Any]:
 _WITH_THREAD = "A thread without another owner is deleted whole; in other threads"
 # The erasure applies the rules in this order.
 RULES: tuple[ErasureRule, ...] = (
-    ErasureRule(models.ApiKeyTable, {"user_id", "name", "old_secrets"}, deleted_as="keys"),
+    ErasureRule(models.ApiKeyTable, {"user_id", "name", "old_secrets", "agents"}, deleted_as="keys"),
     ErasureRule(models.TicketTable, {"user_id"}, deleted_as="tickets"),
     ErasureRule(
         models.IdempotencyKeyTable, {"user_id", "key", "answer"}, deleted_as="idempotency_keys", redact=_redact_answers
@@ -199,5 +200,4 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(models.LearnedQuirksTable, {"model", "quirks"}, "Names of models, and what they do not take."),
     ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
-    ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),
 )

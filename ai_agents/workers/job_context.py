@@ -101,7 +101,7 @@ class FileRemoval:
             self._left.append(file_id)
             return False
         try:
-            await self._attachments.delete(file_id, only_unused=True)
+            await self._attachments.delete(file_id)
         except FileNotFound:
             return False
         except StorageUnavailable as error:

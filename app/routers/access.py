@@ -1,4 +1,4 @@
-"""Roles, API keys, and the user that a key identifies."""
+"""Roles, API keys, tokens, and the user that a key or token identifies."""
 
 from typing import Annotated
 
@@ -7,12 +7,13 @@ from starlette.responses import Response
 
 from ai_agents.core.rows import Role
 from ai_agents.core.types import ResourceType
-from app.authentication import AppContainer, User
+from app.authentication import AppContainer, ScopedUser, User
 from app.dependencies import Once, Paging, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
-from app.schemas.access import CreateKey, CreateRole, RotateKey
-from app.schemas.answers import KeyPage, Me, NewKey, RolePage, RoleRead
+from app.schemas.access import CreateKey, CreateRole, CreateToken, RotateKey
+from app.schemas.answers import KeyPage, Me, NewKey, NewToken, RolePage, RoleRead
+from app.schemas.common import UserId
 from app.services import access
 
 router = APIRouter()
@@ -135,7 +136,58 @@ async def rotate_key(
     return JsonResponse(await access.rotate_key(container, user, key_id, body))
 
 
+@router.post(
+    "/tokens",
+    tags=["keys"],
+    status_code=201,
+    response_model=NewToken,
+    response_description="The new token. `token` is shown only in this answer.",
+    responses={201: headers("Location"), **failures(*USER, *BODY, "not_found", "forbidden")},
+)
+async def create_token(
+    user: User, container: AppContainer, body: Annotated[CreateToken, json_body(CreateToken)]
+) -> Response:
+    """Create a token, which a browser or a phone may hold. Users create tokens for themselves, an admin for any user.
+
+    It is good wherever a key is, for `expires_in_s` seconds, but is never an admin's and makes no keys or tokens. With
+    `agents` it is for talking to these alone: their threads, and the files and streams of those. It ends with the key
+    that made it.
+    """
+    token = await access.create_token(container, user, body)
+    return created(token, f"/tokens/{token['id']}")
+
+
+@router.delete(
+    "/tokens",
+    tags=["keys"],
+    status_code=204,
+    response_description="The tokens are deleted.",
+    responses=failures(*USER, "invalid_request", "forbidden"),
+)
+async def delete_tokens(
+    user: User,
+    container: AppContainer,
+    user_id: Annotated[UserId, Query(description="Whose tokens; only an admin names another user.")],
+) -> Response:
+    """Delete all tokens of a user. They stop working at once."""
+    await access.delete_tokens(container, user, user_id)
+    return no_content()
+
+
+@router.delete(
+    "/tokens/{token_id}",
+    tags=["keys"],
+    status_code=204,
+    response_description="The token is deleted.",
+    responses=failures(*USER, "not_found"),
+)
+async def delete_token(token_id: str, user: ScopedUser, container: AppContainer) -> Response:
+    """Delete a token, which stops working at once. One that names agents deletes no other than itself."""
+    await access.delete_token(container, user, token_id)
+    return no_content()
+
+
 @router.get("/me", tags=["keys"], response_model=Me, response_description="The user.", responses=failures(*USER))
-async def get_me(user: User) -> Response:
-    """The user whose key the request carries."""
+async def get_me(user: ScopedUser) -> Response:
+    """The user whose key or token the request carries."""
     return JsonResponse({"user_id": user.user_id, "admin": user.is_admin})

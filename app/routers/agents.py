@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from ai_agents.core.rows import Agent
-from app.authentication import AppContainer, User
+from app.authentication import AppContainer, ScopedUser, User
 from app.dependencies import IfMatch, OnAgent, Once, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
@@ -37,7 +37,7 @@ async def create_agent(
 
 
 @router.get("/agents", response_model=AgentPage, response_description="Agents.", responses=failures(*USER, *PAGE))
-async def list_agents(user: User, container: AppContainer, page: Paging, shared: Shared = False) -> Response:
+async def list_agents(user: ScopedUser, container: AppContainer, page: Paging, shared: Shared = False) -> Response:
     """The agents that the user sees, in short, newest first. Users who may only talk to one see its name."""
     return JsonResponse(await agents.list_agents(container, user, page, shared=shared))
 
@@ -48,7 +48,7 @@ async def list_agents(user: User, container: AppContainer, page: Paging, shared:
     response_description="The agent.",
     responses={200: headers("ETag"), **failures(*USER, "not_found")},
 )
-async def get_agent(user: User, agent: OnAgent, container: AppContainer) -> Response:
+async def get_agent(user: ScopedUser, agent: OnAgent, container: AppContainer) -> Response:
     """One agent. Users who may only talk to it see its id, name and description, and no ETag."""
     found = await agents.get_agent(container, user, agent)
     return versioned(found, found["version"]) if "version" in found else JsonResponse(found)
@@ -60,7 +60,7 @@ async def get_agent(user: User, agent: OnAgent, container: AppContainer) -> Resp
     response_description="The agent in each of its versions.",
     responses=failures(*USER, *PAGE, "not_found", "forbidden"),
 )
-async def list_agent_versions(user: User, agent: OnAgent, container: AppContainer, page: Paging) -> Response:
+async def list_agent_versions(user: ScopedUser, agent: OnAgent, container: AppContainer, page: Paging) -> Response:
     """The versions of an agent, newest first. For viewers of it."""
     return JsonResponse(await agents.list_agent_versions(container, user, agent, page))
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
-from app.authentication import AppContainer, User
+from app.authentication import AppContainer, ScopedUser
 from app.openapi import BODY, ONCE, UPLOAD, USER, failures, headers, request_body
 from app.replays import IdempotencyKey, sent_key
 from app.responses import Download, JsonResponse, created, no_content
@@ -26,7 +26,7 @@ _CONTENT = {
     responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "not_found", "overloaded")},
     openapi_extra=request_body(MEDIA_TYPE, UPLOAD),
 )
-async def create_file(request: Request, user: User, container: AppContainer, key: IdempotencyKey) -> Response:
+async def create_file(request: Request, user: ScopedUser, container: AppContainer, key: IdempotencyKey) -> Response:
     """Upload a file: a png, jpeg, gif or webp image, a pdf, a docx, or text (plain, markdown, csv, json).
 
     The service finds its type from its content. Messages refer to it by its id.
@@ -43,7 +43,7 @@ async def create_file(request: Request, user: User, container: AppContainer, key
     response_description="The file.",
     responses=failures(*USER, "not_found"),
 )
-async def get_file(file_id: str, user: User, container: AppContainer) -> Response:
+async def get_file(file_id: str, user: ScopedUser, container: AppContainer) -> Response:
     """The facts of a file that the user uploaded, or that is attached in a thread that they see."""
     return JsonResponse(await files.get_file(container, user, file_id))
 
@@ -58,8 +58,8 @@ async def get_file(file_id: str, user: User, container: AppContainer) -> Respons
         **failures(*USER, "not_found", "overloaded"),
     },
 )
-async def get_file_content(file_id: str, user: User, container: AppContainer) -> Response:
-    """The content of a file. That of a deleted one is not found."""
+async def get_file_content(file_id: str, user: ScopedUser, container: AppContainer) -> Response:
+    """The content of a file."""
     file, content = await files.read_content(container, user, file_id)
     return Download(file, content)
 
@@ -68,9 +68,9 @@ async def get_file_content(file_id: str, user: User, container: AppContainer) ->
     "/files/{file_id}",
     status_code=204,
     response_description="The file is deleted.",
-    responses=failures(*USER, "not_found", "forbidden", "overloaded"),
+    responses=failures(*USER, "not_found", "forbidden", "conflict"),
 )
-async def delete_file(file_id: str, user: User, container: AppContainer) -> Response:
-    """Delete a file with its content. Only its uploader may. Messages that refer to it say that it was `deleted`."""
+async def delete_file(file_id: str, user: ScopedUser, container: AppContainer) -> Response:
+    """Delete a file. Only its uploader may, and only while no message refers to it."""
     await files.delete_file(container, user, file_id)
     return no_content()

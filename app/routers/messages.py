@@ -8,7 +8,7 @@ from starlette.responses import Response
 from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Message, Run
-from app.authentication import AppContainer, ThreadRight, User
+from app.authentication import AppContainer, ScopedUser, ThreadRight
 from app.dependencies import OnThread, Paging, fingerprint, read_model
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
@@ -52,7 +52,7 @@ _MAX_PREFER = 1000
 async def create_message(
     request: Request,
     thread_id: str,
-    user: User,
+    user: ScopedUser,
     container: AppContainer,
     key: IdempotencyKey,
     prefer: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.authentication import AppContainer, ReadsThread, User
+from app.authentication import AppContainer, ReadsThread, ScopedUser
 from app.dependencies import LastEventId, OnThread, Paging, json_body
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.openapi import BODY, EVENTS, PAGE, USER, failures
@@ -25,7 +25,7 @@ router = APIRouter()
     response_description="The thread's runs.",
     responses=failures(*USER, *PAGE, "not_found"),
 )
-async def list_runs(thread: OnThread, user: User, container: AppContainer, page: Paging) -> Response:
+async def list_runs(thread: OnThread, user: ScopedUser, container: AppContainer, page: Paging) -> Response:
     """The runs of a thread, newest first. Admins and editors of the agent see what providers said (`upstream`)."""
     return JsonResponse(await runs.list_runs(container, user, thread, page))
 
@@ -37,7 +37,7 @@ async def list_runs(thread: OnThread, user: User, container: AppContainer, page:
     response_description="The run.",
     responses=failures(*USER, "not_found"),
 )
-async def get_run(thread: OnThread, run_id: str, user: User, container: AppContainer) -> Response:
+async def get_run(thread: OnThread, run_id: str, user: ScopedUser, container: AppContainer) -> Response:
     """One run. Admins and editors of the agent see what providers said (`upstream`)."""
     return JsonResponse(await runs.get_run(container, user, thread, run_id))
 
@@ -73,7 +73,7 @@ async def stream_run_events(
     response_description="The run as it ended.",
     responses=failures(*USER, "not_found", "forbidden"),
 )
-async def cancel_run(thread: OnThread, run_id: str, user: User, container: AppContainer) -> Response:
+async def cancel_run(thread: OnThread, run_id: str, user: ScopedUser, container: AppContainer) -> Response:
     """Cancel a run. Its text so far is kept. A run that has ended stays as it is."""
     return JsonResponse(await runs.cancel_run(container, user, thread, run_id))
 
@@ -86,7 +86,11 @@ async def cancel_run(thread: OnThread, run_id: str, user: User, container: AppCo
     responses=failures(*USER, *BODY, "not_found", "forbidden", "conflict", "guardrail_blocked", "overloaded"),
 )
 async def decide_tool_call(
-    thread: OnThread, run_id: str, user: User, container: AppContainer, body: Annotated[Approval, json_body(Approval)]
+    thread: OnThread,
+    run_id: str,
+    user: ScopedUser,
+    container: AppContainer,
+    body: Annotated[Approval, json_body(Approval)],
 ) -> Response:
     """Approve or refuse a tool call that waits for a person. The model gets a refusal as the result of the call."""
     return JsonResponse(await runs.decide_tool_call(container, user, thread, run_id, body))
@@ -130,7 +134,7 @@ async def stream_thread_events(
     responses=failures(*USER, *BODY, "not_found"),
 )
 async def create_ticket(
-    user: User, container: AppContainer, body: Annotated[CreateTicket, json_body(CreateTicket)]
+    user: ScopedUser, container: AppContainer, body: Annotated[CreateTicket, json_body(CreateTicket)]
 ) -> Response:
     """Create a ticket that reads one thread's streams, as `?ticket=` in the address of an EventSource.
 

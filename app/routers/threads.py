@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from ai_agents.core.rows import Thread
-from app.authentication import AppContainer, User
+from app.authentication import AppContainer, ScopedUser
 from app.dependencies import IfMatch, Once, OnThread, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
@@ -28,7 +28,7 @@ _FIRST_VERSION = 1
     responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "not_found", "guardrail_blocked")},
 )
 async def create_thread(
-    user: User, container: AppContainer, once: Once, body: Annotated[CreateThread, json_body(CreateThread)]
+    user: ScopedUser, container: AppContainer, once: Once, body: Annotated[CreateThread, json_body(CreateThread)]
 ) -> Response:
     """Start a conversation with an agent."""
 
@@ -44,7 +44,7 @@ async def create_thread(
 
 @router.get("/threads", response_model=ThreadPage, response_description="Threads.", responses=failures(*USER, *PAGE))
 async def list_threads(
-    user: User,
+    user: ScopedUser,
     container: AppContainer,
     page: Paging,
     agent_id: Annotated[
@@ -75,7 +75,7 @@ async def get_thread(thread: OnThread, container: AppContainer) -> Response:
 )
 async def update_thread(
     thread: OnThread,
-    user: User,
+    user: ScopedUser,
     container: AppContainer,
     versions: IfMatch,
     body: Annotated[UpdateThread, json_body(UpdateThread)],
@@ -90,7 +90,7 @@ async def update_thread(
     response_description="The thread is deleted.",
     responses=failures(*USER, "not_found", "forbidden", "precondition_failed"),
 )
-async def delete_thread(thread: OnThread, user: User, container: AppContainer, versions: IfMatch) -> Response:
+async def delete_thread(thread: OnThread, user: ScopedUser, container: AppContainer, versions: IfMatch) -> Response:
     """Delete a thread and everything in it. Its run is cancelled and its streams end."""
     await threads.delete_thread(container, user, thread, versions=versions)
     return no_content()
@@ -108,7 +108,7 @@ async def delete_thread(thread: OnThread, user: User, container: AppContainer, v
 )
 async def fork_thread(
     thread: OnThread,
-    user: User,
+    user: ScopedUser,
     container: AppContainer,
     once: Once,
     body: Annotated[ForkThread, json_body(ForkThread)],
@@ -134,7 +134,7 @@ def _created(thread: Thread) -> Response:
 )
 async def get_context(
     thread: OnThread,
-    user: User,
+    user: ScopedUser,
     container: AppContainer,
     provider: Annotated[
         str | None, Query(min_length=1, max_length=64, description="Instead of the agent's provider; needs no key.")

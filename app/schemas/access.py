@@ -1,4 +1,4 @@
-"""What gives access: API keys, tickets and roles."""
+"""What gives access: API keys, tokens, tickets and roles."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -45,6 +45,16 @@ class RotateKey(Strict):
     """A new secret for a key. Its former secrets are valid for `grace_s` seconds more."""
 
     grace_s: Annotated[int, Field(ge=0, le=604_800)] = 0
+
+
+class CreateToken(Strict):
+    """A token for a user. Without `user_id` it is for the user who asks, without `agents` for all of their agents."""
+
+    user_id: Annotated[UserId, AfterValidator(_one_user)] | None = None
+    expires_in_s: Annotated[int, Field(ge=60, le=86_400)] = 3600
+    agents: Annotated[list[Id], Field(min_length=1, max_length=100, description="Ids of the only agents.")] | None = (
+        None
+    )
 
 
 class CreateTicket(Strict):

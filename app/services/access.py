@@ -1,6 +1,10 @@
-"""What gives access: API keys, tickets and roles."""
+"""What gives access: API keys, tokens, tickets and roles."""
 
-from ai_agents.auth.roles import may_on_agent, may_on_thread
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from ai_agents.auth.roles import may_on_agent, may_on_thread, require_on_agent
 from ai_agents.core.exceptions import (
     AgentNotFound,
     KeyNotFound,
@@ -9,16 +13,18 @@ from ai_agents.core.exceptions import (
     ProviderNotFound,
     RoleNotFound,
     ThreadNotFound,
+    TokenNotFound,
     ToolNotFound,
 )
-from ai_agents.core.rows import Key, NewKey, Page, Role, Ticket
+from ai_agents.core.rows import Key, NewKey, NewToken, Page, Role, Ticket
 from ai_agents.store.roles import EVERYBODY
 from app.container import Container
 from app.errors import Unauthorized, invalid_query
-from app.schemas.access import CreateKey, CreateRole, CreateTicket, RotateKey
+from app.schemas.access import CreateKey, CreateRole, CreateTicket, CreateToken, RotateKey
 from app.services.identity import PageArguments, Principal, check_id, require_admin, see_thread
 
 _DELETED = "This API key has been deleted."
+_KEYS_ONLY = "Only an API key makes keys and tokens, and gives keys new secrets."
 
 
 async def create_key(container: Container, user: Principal, body: CreateKey) -> NewKey:
@@ -26,6 +32,7 @@ async def create_key(container: Container, user: Principal, body: CreateKey) -> 
 
     A key that the user's own key makes for the same user ends with it.
     """
+    _require_key(user)
     owner = body.user_id or user.user_id
     if not user.is_admin and (owner != user.user_id or body.admin):
         raise PermissionDenied("Only an admin makes keys for others, and admin keys.")
@@ -51,6 +58,7 @@ async def rotate_key(container: Container, user: Principal, key_id: str, body: R
     A key rotates itself and what it made: by the secret of another key it would outlive its own end. An admin makes
     keys for everybody anyway.
     """
+    _require_key(user)
     if user.is_admin:
         return await container.keys.rotate(key_id, grace_s=body.grace_s)
     return await container.keys.rotate(key_id, grace_s=body.grace_s, user_id=user.user_id, by_key_id=user.key_id)
@@ -65,6 +73,59 @@ async def delete_key(container: Container, user: Principal, key_id: str) -> None
     """Delete a key of the user's; an admin deletes any. It stops working at once. Raises `KeyNotFound`."""
     check_id(key_id, KeyNotFound)
     await container.keys.delete(key_id, user_id=None if user.is_admin else user.user_id)
+
+
+def _require_key(user: Principal) -> str:
+    """The id of the user's key. Raises `PermissionDenied` for a request without one."""
+    if user.sent != "key" or user.key_id is None:
+        raise PermissionDenied(_KEYS_ONLY)
+    return user.key_id
+
+
+async def create_token(container: Container, user: Principal, body: CreateToken) -> NewToken:
+    """A new token, which is shown only now. It ends with the user's key.
+
+    Raises `AgentNotFound` for an agent that the user does not see, `PermissionDenied`, `Unauthorized`.
+    """
+    if body.agents is not None:
+        await _see_agents(container, user, body.agents)
+    key_id = _require_key(user)
+    owner = body.user_id or user.user_id
+    if owner != user.user_id:
+        require_admin(user, "Only an admin makes tokens for others.")
+    try:
+        return await container.tokens.create(
+            owner, parent_id=key_id, expires_in_s=body.expires_in_s, agents=body.agents
+        )
+    except KeyNotFound:
+        raise Unauthorized(_DELETED) from None
+
+
+async def _see_agents(container: Container, user: Principal, agent_ids: Sequence[str]) -> None:
+    """Raises `AgentNotFound` unless the user sees all of these."""
+    for agent_id in agent_ids:
+        check_id(agent_id, AgentNotFound)
+
+    def see(connection: Connection) -> None:
+        for agent_id in agent_ids:
+            require_on_agent(connection, user.user_id, agent_id, "see", **user.reach)
+
+    await container.conn.database.read(see)
+
+
+async def delete_token(container: Container, user: Principal, token_id: str) -> None:
+    """Delete a token of the user's; an admin deletes any. Raises `TokenNotFound`."""
+    check_id(token_id, TokenNotFound)
+    if user.within is not None and token_id != user.key_id:
+        raise TokenNotFound
+    await container.tokens.delete(token_id, user_id=None if user.is_admin else user.user_id)
+
+
+async def delete_tokens(container: Container, user: Principal, user_id: str) -> None:
+    """Delete all tokens of a user. Raises `PermissionDenied` for another user's."""
+    if user_id != user.user_id:
+        require_admin(user, "Only an admin deletes the tokens of others.")
+    await container.tokens.delete_all(user_id)
 
 
 async def create_ticket(container: Container, user: Principal, body: CreateTicket) -> Ticket:
@@ -143,16 +204,16 @@ async def _require_owner(container: Container, user: Principal, resource_type: s
     Raises `NotFound` for a user who does not see the resource.
     """
     if resource_type in {"tool", "provider"}:
-        if not await container.auth.may_see(user.user_id, resource_type, resource_id, is_admin=user.is_admin):
+        if not await container.auth.may_see(user.user_id, resource_type, resource_id, **user.reach):
             raise _UNKNOWN[resource_type]
         require_admin(user, f"Only an admin sees and assigns roles on a {resource_type}.")
         return
     check_id(resource_id, _UNKNOWN[resource_type])
     if resource_type == "agent":
-        role = await container.auth.agent_access(user.user_id, resource_id, "see", is_admin=user.is_admin)
+        role = await container.auth.agent_access(user.user_id, resource_id, "see", **user.reach)
         allowed = may_on_agent("manage_roles", role)
     else:
-        role = (await container.auth.thread_access(user.user_id, resource_id, is_admin=user.is_admin)).thread_role
+        role = (await container.auth.thread_access(user.user_id, resource_id, **user.reach)).thread_role
         allowed = may_on_thread("manage_roles", role)
     if not user.is_admin and not allowed:
         raise PermissionDenied(f"Only owners of the {resource_type} see and assign its roles.")

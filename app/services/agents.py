@@ -33,7 +33,7 @@ async def create_agent(container: Container, user: Principal, body: CreateAgent)
 async def require_to_read(container: Container, user: Principal, agent_id: str) -> None:
     """Raises `AgentNotFound` for a user who may not read all of the agent."""
     try:
-        await container.auth.agent_access(user.user_id, agent_id, "read", is_admin=user.is_admin)
+        await container.auth.agent_access(user.user_id, agent_id, "read", **user.reach)
     except PermissionDenied:
         raise AgentNotFound from None
 
@@ -42,7 +42,8 @@ async def list_agents(
     container: Container, user: Principal, page: PageArguments, *, shared: bool
 ) -> Page[AgentSummary]:
     """The agents that the user sees, in short, newest first; an admin sees all. Raises `InvalidCursor`."""
-    return await container.agents.list(user_id=None if user.is_admin else user.user_id, shared=shared, **page)
+    owner = None if user.is_admin else user.user_id
+    return await container.agents.list(owner, within=user.within, shared=shared, **page)
 
 
 async def get_agent(container: Container, user: Principal, agent: VisibleAgent) -> Agent | AgentCard:

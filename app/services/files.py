@@ -1,13 +1,12 @@
 """Files: storing, reading and deleting them."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from ai_agents.attachments.storage import StagedFile
-from ai_agents.auth.files import attach, require_content, require_on_file
+from ai_agents.auth.files import attach, require_on_file
 from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File
-from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.store.files import to_public
 from app.container import Container
@@ -32,10 +31,14 @@ async def create_file(container: Container, user: Principal, upload: Upload, *, 
     await attachments.keep(inspected)
 
     async def may_see(file: File) -> None:
-        await _find(container, user, file["id"], require_content)
+        await get_file(container, user, file["id"])
 
     file = await create_once(
-        container, user, lambda: attachments.record(user.user_id, inspected), sent=sent, may_see=may_see
+        container,
+        user,
+        lambda: attachments.record(user.user_id, inspected, within=user.within),
+        sent=sent,
+        may_see=may_see,
     )
     await attachments.keep(inspected)
     return file
@@ -43,28 +46,22 @@ async def create_file(container: Container, user: Principal, upload: Upload, *, 
 
 async def get_file(container: Container, user: Principal, file_id: str) -> File:
     """A file that the user may read. Raises `FileNotFound`."""
-    return to_public(await _find(container, user, file_id, require_on_file))
-
-
-async def _find(container: Container, user: Principal, file_id: str, require: Callable[..., FileRow]) -> FileRow:
     check_id(file_id, FileNotFound)
-    return await container.conn.database.read(lambda c: require(c, user.user_id, file_id, is_admin=user.is_admin))
+    row = await container.conn.database.read(lambda c: require_on_file(c, user.user_id, file_id, **user.reach))
+    return to_public(row)
 
 
 async def read_content(container: Container, user: Principal, file_id: str) -> tuple[File, AsyncGenerator[bytes]]:
-    """A file that the user may read, and its content.
-
-    Raises `FileNotFound`, also for a deleted one; reading raises `StorageUnavailable`.
-    """
-    row = await _find(container, user, file_id, require_content)
-    return to_public(row), container.attachments.blobs.stream(row["sha256"])
+    """A file that the user may read, and its content. Raises `FileNotFound`; reading raises `StorageUnavailable`."""
+    file = await get_file(container, user, file_id)
+    return file, container.attachments.blobs.stream(file["sha256"])
 
 
 async def delete_file(container: Container, user: Principal, file_id: str) -> None:
-    """Delete a file; where messages refer to it, a tombstone stays. Raises `FileNotFound`, `PermissionDenied`."""
+    """Delete a file. Raises `FileNotFound`, `PermissionDenied`, and `Conflict` if a message refers to it."""
     check_id(file_id, FileNotFound)
     await container.conn.database.read(
-        lambda c: require_on_file(c, user.user_id, file_id, to_delete=True, is_admin=user.is_admin)
+        lambda c: require_on_file(c, user.user_id, file_id, to_delete=True, **user.reach)
     )
     await container.attachments.delete(file_id)
 
@@ -75,4 +72,4 @@ async def known_files(
     """The parts with the facts of their files. Raises `InvalidRequest` for a file that the user may not read."""
     if not any(isinstance(part, FilePart) for part, _ in parts):
         return tuple(part for part, _ in parts)
-    return await container.conn.database.write(lambda c: attach(c, user.user_id, parts, is_admin=user.is_admin))
+    return await container.conn.database.write(lambda c: attach(c, user.user_id, parts, **user.reach))

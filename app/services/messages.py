@@ -35,7 +35,7 @@ async def start_run(
         on_busy=body.on_busy,
         idempotency_key=None if sent is None else sent.key,
         fingerprint="" if sent is None else sent.fingerprint,
-        is_admin=user.is_admin,
+        **user.reach,
         key_id=user.key_id,
         follow=follow,
         right=right,
@@ -47,7 +47,7 @@ async def error_for(container: Container, user: Principal, thread_id: str, error
 
     The thread is looked up only for refused messages: the transaction that admits a message does it anyway.
     """
-    if await container.auth.may_see(user.user_id, "thread", thread_id, is_admin=user.is_admin):
+    if await container.auth.may_see(user.user_id, "thread", thread_id, **user.reach):
         return error
     return ThreadNotFound()
 

@@ -41,7 +41,7 @@ async def judge_thread(container: Container, user: Principal, body: CreateThread
     if not (body.messages or body.summary):
         return JudgedThread(body)
     check_id(body.agent_id, AgentNotFound)
-    await container.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)
+    await container.auth.agent_access(user.user_id, body.agent_id, "start_thread", **user.reach)
     agent = await container.agents.get(body.agent_id)
     if not agent["guardrails"]:
         return JudgedThread(body)
@@ -83,7 +83,7 @@ async def create_thread(container: Container, user: Principal, judged: JudgedThr
     """A new thread, owned by the user. Raises `InvalidRequest`, and `AgentNotFound` if they do not see the agent."""
     body = judged.body
     check_id(body.agent_id, AgentNotFound)
-    await container.auth.agent_access(user.user_id, body.agent_id, "start_thread", is_admin=user.is_admin)
+    await container.auth.agent_access(user.user_id, body.agent_id, "start_thread", **user.reach)
     parts = [part for number, message in enumerate(body.messages) for part in _located_parts(message, number)]
     await known_files(container, user, parts)
     messages = [
@@ -122,7 +122,7 @@ async def list_threads(
     if agent_id is not None and not is_id(agent_id):
         return {"data": [], "next": None}
     owner = None if user.is_admin else user.user_id
-    return await container.threads.list(owner, agent_id=agent_id, shared=shared, **page)
+    return await container.threads.list(owner, agent_id=agent_id, within=user.within, shared=shared, **page)
 
 
 async def get_thread(container: Container, thread: ThreadAccess) -> tuple[Thread, int]:
@@ -206,7 +206,7 @@ async def read_context(
             provider=provider,
             model=model,
             strategy=None if strategy is None else _parse_strategy(strategy),
-            is_admin=user.is_admin,
+            **user.reach,
         )
     except InvalidRequest as error:
         # A strategy's error names the field of an agent, `memory`; here the strategy comes from a parameter.

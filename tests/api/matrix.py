@@ -1,7 +1,8 @@
 """The matrix in space: what each kind of user gets on every route, and the things that they ask for.
 
 `ROWS` has one row for each operation of openapi.json. Its columns are `USERS`: what each gets where the request names
-things of Alice's that exist. Without a key, or with one that has ended, every row but `OPEN` is 401.
+things of Alice's that exist. Without a key, or with one that has ended, every row but `OPEN` is 401. With a token of
+Alice's that names agents every row is 403 that does not say otherwise.
 """
 
 import re
@@ -27,7 +28,7 @@ ROLES: Mapping[str, tuple[str | None, str | None]] = {
     "guest": (None, "editor"),
 }
 # Fields that name things under another name than the path's parameters.
-OTHER_NAMES = {"resource_id": "thread_id", "attachments": "file_id"}
+OTHER_NAMES = {"resource_id": "thread_id", "attachments": "file_id", "agents": "agent_id"}
 OPEN = {"GET /livez", "GET /readyz"}
 Body = Callable[["Things"], Any]
 
@@ -42,6 +43,8 @@ class Row:
     files: Mapping[str, Any] | None = None
     # Whether a success changes what the other columns need.
     once: bool = False
+    # What Alice gets with a token for the agent of the things, and with one for another agent of hers.
+    scoped: str = "403 403"
     # Which of the things' ids the path names instead of those of the parameter's name.
     other_ids: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,38 +64,42 @@ HTTP_TOOL = {"type": "http", "name": "another", "description": "Counts.", "url":
 
 ROWS: dict[str, Row] = {
     "POST /agents": Row(MADE, lambda _: {"name": "mine"}),
-    "GET /agents": Row(EVERY),
-    "GET /agents/{agent_id}": Row("404 200 200 200 404 200 200"),
-    "PATCH /agents/{agent_id}": Row("404 403 403 200 404 200 200", lambda _: {"description": "changed"}),
-    "DELETE /agents/{agent_id}": Row("404 403 403 403 404 204 204", once=True),
-    "GET /agents/{agent_id}/versions": Row("404 403 200 200 404 200 200"),
-    "POST /threads": Row("404 201 201 201 404 201 201", lambda it: {"agent_id": it.ids["agent_id"]}),
-    "GET /threads": Row(EVERY),
-    "GET /threads/{thread_id}": Row("404 404 200 200 200 200 200"),
-    "PATCH /threads/{thread_id}": Row("404 404 403 200 200 200 200", lambda _: {"title": "Changed"}),
-    "DELETE /threads/{thread_id}": Row("404 404 403 403 403 204 204", once=True),
+    "GET /agents": Row(EVERY, scoped="200 200"),
+    "GET /agents/{agent_id}": Row("404 200 200 200 404 200 200", scoped="200 404"),
+    "PATCH /agents/{agent_id}": Row(
+        "404 403 403 200 404 200 200", lambda _: {"description": "changed"}, scoped="403 404"
+    ),
+    "DELETE /agents/{agent_id}": Row("404 403 403 403 404 204 204", once=True, scoped="403 404"),
+    "GET /agents/{agent_id}/versions": Row("404 403 200 200 404 200 200", scoped="403 404"),
+    "POST /threads": Row("404 201 201 201 404 201 201", lambda it: {"agent_id": it.ids["agent_id"]}, scoped="201 404"),
+    "GET /threads": Row(EVERY, scoped="200 200"),
+    "GET /threads/{thread_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "PATCH /threads/{thread_id}": Row("404 404 403 200 200 200 200", lambda _: {"title": "Changed"}, scoped="200 404"),
+    "DELETE /threads/{thread_id}": Row("404 404 403 403 403 204 204", once=True, scoped="204 404"),
     "POST /threads/{thread_id}/fork": Row(
-        "404 404 403 201 403 201 201", lambda it: {"message_id": it.ids["message_id"]}
+        "404 404 403 201 403 201 201", lambda it: {"message_id": it.ids["message_id"]}, scoped="201 404"
     ),
-    "GET /threads/{thread_id}/context": Row("404 404 200 200 200 200 200"),
+    "GET /threads/{thread_id}/context": Row("404 404 200 200 200 200 200", scoped="200 404"),
     "POST /threads/{thread_id}/messages": Row(
-        "404 404 403 202 403 202 202", lambda _: {"content": "Hello", "on_busy": "queue"}
+        "404 404 403 202 403 202 202", lambda _: {"content": "Hello", "on_busy": "queue"}, scoped="202 404"
     ),
-    "GET /threads/{thread_id}/messages": Row("404 404 200 200 200 200 200"),
-    "GET /threads/{thread_id}/messages/{message_id}": Row("404 404 200 200 200 200 200"),
-    "POST /files": Row(MADE, files={"file": ("note.txt", b"A note.", "text/plain")}),
-    "GET /files/{file_id}": Row("404 404 200 200 200 200 200"),
-    "DELETE /files/{file_id}": Row("404 404 403 403 403 409 409", once=True),
-    "GET /files/{file_id}/content": Row("404 404 200 200 200 200 200"),
-    "GET /threads/{thread_id}/runs": Row("404 404 200 200 200 200 200"),
-    "GET /threads/{thread_id}/runs/{run_id}": Row("404 404 200 200 200 200 200"),
-    "GET /threads/{thread_id}/runs/{run_id}/events": Row("404 404 200 200 200 200 200"),
-    "POST /threads/{thread_id}/runs/{run_id}/cancel": Row("404 404 403 200 200 200 200"),
+    "GET /threads/{thread_id}/messages": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "GET /threads/{thread_id}/messages/{message_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "POST /files": Row(MADE, files={"file": ("note.txt", b"A note.", "text/plain")}, scoped="201 201"),
+    "GET /files/{file_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "DELETE /files/{file_id}": Row("404 404 403 403 403 409 409", once=True, scoped="403 404"),
+    "GET /files/{file_id}/content": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "GET /threads/{thread_id}/runs": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "GET /threads/{thread_id}/runs/{run_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "GET /threads/{thread_id}/runs/{run_id}/events": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "POST /threads/{thread_id}/runs/{run_id}/cancel": Row("404 404 403 200 200 200 200", scoped="200 404"),
     "POST /threads/{thread_id}/runs/{run_id}/approvals": Row(
-        "404 404 403 200 200 200 200", _approval, once=True, other_ids={"run_id": "waiting_run_id"}
+        "404 404 403 200 200 200 200", _approval, once=True, other_ids={"run_id": "waiting_run_id"}, scoped="200 404"
     ),
-    "GET /threads/{thread_id}/events": Row("404 404 200 200 200 200 200"),
-    "POST /tickets": Row("404 404 201 201 201 201 201", lambda it: {"thread_id": it.ids["thread_id"]}),
+    "GET /threads/{thread_id}/events": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "POST /tickets": Row(
+        "404 404 201 201 201 201 201", lambda it: {"thread_id": it.ids["thread_id"]}, scoped="201 404"
+    ),
     "POST /roles": Row("404 404 403 403 403 201 201", _role),
     "GET /roles": Row(
         "404 404 403 403 403 200 200",
@@ -103,7 +110,10 @@ ROWS: dict[str, Row] = {
     "GET /keys": Row(EVERY),
     "DELETE /keys/{key_id}": Row("404 404 404 404 404 204 204", once=True),
     "POST /keys/{key_id}/rotate": Row("404 404 404 404 404 200 200", lambda _: {}),
-    "GET /me": Row(EVERY),
+    "POST /tokens": Row(MADE, lambda _: {}),
+    "DELETE /tokens": Row("403 403 403 403 403 403 204", query=lambda _: {"user_id": "dave"}),
+    "DELETE /tokens/{token_id}": Row("404 404 404 404 404 204 204", once=True, scoped="404 404"),
+    "GET /me": Row(EVERY, scoped="200 200"),
     "GET /providers": Row(EVERY),
     "POST /providers": Row(
         "403 403 403 403 403 403 201",
@@ -125,10 +135,8 @@ ROWS: dict[str, Row] = {
     "GET /jobs": Row(ADMINS),
     "POST /jobs/{job_id}/retry": Row("403 403 403 403 403 403 404"),
     "DELETE /users/{user_id}": Row("403 403 403 403 403 403 202", once=True),
-    "GET /users/{user_id}/limits": Row(ADMINS),
-    "PUT /users/{user_id}/limits": Row(ADMINS, lambda _: {"runs": 10}),
-    "GET /livez": Row(EVERY),
-    "GET /readyz": Row(EVERY),
+    "GET /livez": Row(EVERY, scoped="200 200"),
+    "GET /readyz": Row(EVERY, scoped="200 200"),
     "GET /metrics": Row(ADMINS),
 }
 
@@ -190,6 +198,7 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
     await give_role(owner, "carol", "viewer", "thread", thread["id"])
     roles = (await owner.get("/roles", params={"resource_type": "thread", "resource_id": thread["id"]})).json()["data"]
     key = (await owner.post("/keys", json={"name": "another"})).json()
+    token = (await owner.post("/tokens", json={})).json()
     return Things(
         {
             "agent_id": agent["id"],
@@ -200,6 +209,7 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
             "file_id": uploaded.json()["id"],
             "role_id": next(each["id"] for each in roles if each["user_id"] == "carol"),
             "key_id": key["id"],
+            "token_id": token["id"],
             "name": "closed",
             "job_id": UNKNOWN_ID,
             "user_id": "dave",

@@ -11,7 +11,7 @@ import pytest
 from ai_agents.core.ids import TIME_FORMAT
 from tests.api.declared import document
 from tests.api.matrix import OPEN, ROWS, USERS, Calculating, Row, Things, make_things, operations
-from tests.api.service import UNKNOWN_ID, Service, open_service, settings_for
+from tests.api.service import UNKNOWN_ID, Service, make_agent, open_service, settings_for
 
 # Texts of the user's own choosing, and positions in a log: they name nothing that others have.
 NO_IDS = {"user_id", "tool_call_id", "last_event_id"}
@@ -92,6 +92,25 @@ async def test_each_user_gets_on_each_route_what_the_matrix_says(service: Servic
     found = {operation: await statuses_of(service, operation, row) for operation, row in ROWS.items()}
 
     assert found == {operation: row.statuses for operation, row in ROWS.items()}
+
+
+async def test_a_token_that_names_agents_gets_what_is_theirs_and_nothing_else(service: Service) -> None:
+    owner = await service.user("alice")
+    things, other = await make_things(service, owner), await make_agent(owner)
+    found = {}
+    for operation, row in ROWS.items():
+        statuses: list[str] = []
+        for agent_id in (other["id"], things.ids["agent_id"]):
+            made = await owner.post("/tokens", json={"agents": [agent_id]})
+            client = await service.anonymous()
+            client.headers["authorization"] = f"Bearer {made.json()['token']}"
+            response = await ask(client, operation, row, things)
+            statuses.insert(0, str(response.status_code))
+            if row.once and response.is_success:
+                things = await make_things(service, owner)
+        found[operation] = " ".join(statuses)
+
+    assert found == {operation: row.scoped for operation, row in ROWS.items()}
 
 
 async def test_without_a_key_that_is_good_every_route_is_closed(service: Service) -> None:

@@ -26,7 +26,7 @@ from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
 from ai_agents.runner.recording import EndedRun
 from ai_agents.runner.turn import StopKind, Turn
-from ai_agents.store import idempotency, revocations, runs, tickets
+from ai_agents.store import idempotency, revocations, runs, tickets, tokens
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
@@ -297,8 +297,9 @@ class Executor:
         await self._held.begin_all()
 
     async def _tidy(self) -> None:
-        """Remove expired idempotency keys and tickets, and what open streams have heard of long ago."""
-        await self._database.write(lambda c: (idempotency.sweep(c), tickets.sweep(c), revocations.sweep(c)), long=True)
+        """Remove expired idempotency keys, tickets and tokens, and what open streams have heard of long ago."""
+        sweeps = idempotency.sweep, tickets.sweep, tokens.sweep, revocations.sweep
+        await self._database.write(lambda c: [sweep(c) for sweep in sweeps], long=True)
 
     async def expire_approvals(self) -> None:
         """Let runs go on whose approval deadline has passed."""
