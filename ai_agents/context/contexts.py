@@ -1,7 +1,7 @@
 """The parts that make requests for models, put together once per runner, and model calls beside the answers of runs."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -13,17 +13,22 @@ from ai_agents.context.file_texts import guard_files, has_text_files
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder, has_files
 from ai_agents.context.tokens import Meter, TokenEstimator
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
+from ai_agents.core.fair_work import FairWork, UserWork
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import ModelRequest, ModelResponse
 from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.guardrails.guards import Guards
-from ai_agents.guardrails.registry import Ask, build_guardrails
+from ai_agents.guardrails.registry import Ask, build_guardrails, find_guardrails, forget_guardrails
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import CallRecord, insert_call
+from ai_agents.store.revocations import role_subject
 from ai_agents.tools.registry import ToolSource
+
+# The beginning of the subject of a deleted agent.
+_AGENT = role_subject("agent", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Contexts:
     ) -> None:
         self._database = database
         self._slots = slots or UpstreamSlots()
+        self.compiling = FairWork("compile")
+        self.matching = FairWork("match")
         self.agents = AgentCache()
         self.rights = rights or UseRights()
         self.models = ModelSelector(provider, providers, models or ModelCatalogue(servers=providers))
@@ -80,17 +87,30 @@ class Contexts:
         await self.tokens.synchronize(self._database)
 
     async def prepare_guards(self, configs: Sequence[Mapping[str, Any]], purpose: CallPurpose) -> StageGuards:
-        """The guardrails with these configurations. They are compiled in a thread, which may take a second.
+        """The guardrails with these configurations. Those that are not in memory are compiled first, in turn.
 
         Raises `InvalidRequest` for a type that is not registered any more.
         """
-        if configs:
-            await asyncio.to_thread(build_guardrails, configs)
-        ask, fails_open = self._ask_judges(purpose), self._judges_fail_open
+        user = purpose.user_id or purpose.agent_id
+        built = find_guardrails(configs)
+        if built is None:
+            built = await self.compiling.run(user, build_guardrails, configs)
+        ask, fails_open, work = self._ask_judges(purpose), self._judges_fail_open, UserWork(self.matching, user)
         return StageGuards(
-            input=Guards(configs, "input", ask=ask, fails_open=fails_open),
-            output=Guards(configs, "output", ask=ask, fails_open=fails_open),
+            input=Guards(configs, "input", ask=ask, fails_open=fails_open, built=built, work=work),
+            output=Guards(configs, "output", ask=ask, fails_open=fails_open, built=built, work=work),
         )
+
+    async def check_new(self, configs: Sequence[Mapping[str, Any]], user: str) -> None:
+        """Compile the guardrails of an agent that is made or changed. Raises `InvalidRequest`, with its location."""
+        if configs:
+            await self.compiling.run(user, build_guardrails, configs, are_new=True)
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Let go of what is kept of agents that were deleted; other subjects are none."""
+        agents = {each.removeprefix(_AGENT) for each in subjects if each.startswith(_AGENT)}
+        for agent in self.agents.forget(agents) if agents else ():
+            forget_guardrails(agent["guardrails"])
 
     async def load_files(
         self, request: ModelRequest, agent: Agent, purpose: CallPurpose, *, with_data: bool = True

@@ -1,6 +1,5 @@
 """The texts of files in a request, without what the agent's input guardrails hide from models."""
 
-import asyncio
 from dataclasses import replace
 from typing import TypeGuard
 
@@ -15,7 +14,7 @@ def has_text_files(request: ModelRequest) -> bool:
 
 async def guard_files(request: ModelRequest, guards: Guards) -> ModelRequest:
     """The request without the parts of its files' texts that the input guardrails forbid: noted ones and patterns."""
-    return await asyncio.to_thread(_guarded, request, guards)
+    return await guards.in_thread(_guarded, request, guards)
 
 
 def _guarded(request: ModelRequest, guards: Guards) -> ModelRequest:

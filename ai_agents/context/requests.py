@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -15,6 +14,7 @@ from ai_agents.auth.use import UseRights
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
 from ai_agents.context.catalogue import ModelCatalogue, input_budget
 from ai_agents.context.tokens import TokenEstimator
+from ai_agents.core.byte_cache import ByteCache, size_of_json
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
 from ai_agents.core.rows import Agent, ModelName, Notice
 from ai_agents.core.types import FilePart, Loc, ModelMessage, ModelRequest
@@ -28,8 +28,8 @@ from ai_agents.store.agents import get_version
 from ai_agents.store.messages import History
 from ai_agents.tools.registry import ToolSet, ToolSource
 
-# A service rarely has more versions in use than this.
-_MAX_AGENTS = 1000
+# Ten thousand agents of the usual size, or sixty of the largest.
+_MAX_AGENTS_BYTES = 64 * 1024 * 1024
 # How long a run waits for a server that is asked about a model, and how long such a server is left alone.
 _ASKING_S = 5.0
 _PAUSE_S = 60.0
@@ -44,20 +44,24 @@ class AgentCache:
     """The versions of agents that were used last. A version never changes, so that it is read once."""
 
     def __init__(self) -> None:
-        self._agents: OrderedDict[tuple[str, int], Agent] = OrderedDict()
+        self._agents: ByteCache[tuple[str, int], Agent] = ByteCache(_MAX_AGENTS_BYTES)
 
     def get(self, connection: Connection, agent_id: str, version: int) -> Agent:
         """The agent at this version. Raises `AgentNotFound`."""
         key = (agent_id, version)
-        agent = self._agents[key] = self._agents.get(key) or get_version(connection, agent_id, version)
-        self._agents.move_to_end(key)
-        if len(self._agents) > _MAX_AGENTS:
-            self._agents.popitem(last=False)
+        agent = self._agents.find(key)
+        if agent is None:
+            agent = get_version(connection, agent_id, version)
+            self._agents.put(key, agent, size_of_json(agent))
         return agent
 
     def find(self, agent_id: str, version: int) -> Agent | None:
         """The agent at this version if it is in memory; None means that it has to be read."""
-        return self._agents.get((agent_id, version))
+        return self._agents.find((agent_id, version))
+
+    def forget(self, agent_ids: Set[str]) -> list[Agent]:
+        """Let go of all versions of these agents. Returns them."""
+        return self._agents.discard_where(lambda key: key[0] in agent_ids)
 
 
 class ModelSelector:

@@ -14,7 +14,7 @@ AIAgentsError
 │   ├── InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── FileTooLarge · UnsupportedFile
 │   ├── GuardrailBlocked · ContextOverflow
-│   └── QueueFull                   may work later without a change
+│   └── QueueFull · TooManyAtOnce   may work later without a change
 ├── RunError                        the run ended without an answer
 │   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
 │   └── ProviderError
@@ -205,6 +205,13 @@ class QueueFull(RequestError):
     """Too many messages wait in the thread."""
 
     code = "queue_full"
+    retryable = True
+
+
+class TooManyAtOnce(RequestError):
+    """Too much that this user has asked for waits already."""
+
+    code = "rate_limited"
     retryable = True
 
 

@@ -5,23 +5,26 @@ import logging
 import re
 from bisect import insort
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import GuardrailBlocked
+from ai_agents.core.fair_work import UserWork
 from ai_agents.guardrails.base import ConfiguredGuardrail, Finding, Guardrail, LengthGuardrail, Span, Stage
 from ai_agents.guardrails.folding import FoldedText, has_tags, spell_tags
 from ai_agents.guardrails.matching import Scanner, ScannerGroup
-from ai_agents.guardrails.registry import Ask, JudgeGuardrail, build_guardrails, guards_key
+from ai_agents.guardrails.registry import Ask, GuardrailSet, JudgeGuardrail, build_guardrails, guards_key
 
 REDACTED = "[redacted]"
 # Longer pieces are judged in blocks of this many characters, because a search costs as much as the text it is given.
 _BLOCK = 2048
 _ENDLESS = 1 << 62
-# Longer texts are searched in a thread.
+# Longer texts are searched in a thread; all texts are where the patterns are heavy.
 _LONG = 32 * 1024
+T = TypeVar("T")
+P = ParamSpec("P")
 _ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPED = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _log = logging.getLogger(__name__)
@@ -209,15 +212,28 @@ class JudgedValue:
 
 
 class Guards:
-    """The guardrails of one stage. `ask` calls the models of judges; without it judges allow nothing."""
+    """The guardrails of one stage. `ask` calls the models of judges; without it judges allow nothing.
+
+    `built` is what `build_guardrails` makes of the configurations. `work` searches long texts in threads, and all texts
+    where the patterns are heavy.
+    """
 
     def __init__(
-        self, configs: Sequence[Mapping[str, Any]], stage: Stage, *, ask: Ask | None = None, fails_open: bool = False
+        self,
+        configs: Sequence[Mapping[str, Any]],
+        stage: Stage,
+        *,
+        ask: Ask | None = None,
+        fails_open: bool = False,
+        built: GuardrailSet | None = None,
+        work: UserWork | None = None,
     ) -> None:
         """Raises `InvalidRequest`."""
         self.stage: Stage = stage
-        self._guardrails = [each for each in build_guardrails(configs) if stage in each.stages]
+        self._built = build_guardrails(configs) if built is None else built
+        self._guardrails = [each for each in self._built.guardrails if stage in each.stages]
         self._configs = configs
+        self._work = work
         self._whole = [each for each in self._guardrails if isinstance(each.guardrail, Guardrail)]
         self._ask = ask
         self._fails_open = fails_open
@@ -230,6 +246,17 @@ class Guards:
     def key(self) -> str | None:
         """See `guards_key`."""
         return guards_key(self._configs, self.stage)
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether a search may take so long that it belongs into `in_thread`."""
+        return self._built.is_heavy
+
+    async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a function that searches a text, one at a time for each user."""
+        if self._work is None:
+            return await asyncio.to_thread(function, *args, **kwargs)
+        return await self._work.run(function, *args, **kwargs)
 
     @property
     def needs_whole(self) -> bool:
@@ -304,7 +331,7 @@ class Guards:
         """Judge each text, number and key of a JSON value. Guardrails for whole texts judge its JSON source."""
         if isinstance(value, str):
             return await self.judge_text(value)
-        judged = await asyncio.to_thread(self._match_json, value)
+        judged = await self.in_thread(self._match_json, value)
         if judged.blocked_by is not None or not self._whole:
             return judged
         triggers = list(judged.triggers)
@@ -322,8 +349,8 @@ class Guards:
         return GuardrailBlocked(sentence, guardrail=guardrail.type, stage=self.stage)
 
     async def _match(self, guard: StreamGuard, texts: Sequence[str]) -> JudgedValue:
-        if sum(map(len, texts)) > _LONG:
-            return await asyncio.to_thread(_run, guard, texts)
+        if self.is_heavy or sum(map(len, texts)) > _LONG:
+            return await self.in_thread(_run, guard, texts)
         return _run(guard, texts)
 
     def _match_json(self, value: Any) -> JudgedValue:

@@ -1,14 +1,13 @@
 """Finds the matches of a rule in a text that is still growing, as soon as more text cannot change them."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.guardrails.compiled import CompiledPattern, compiled, together
 from ai_agents.guardrails.folding import FoldedText
-from ai_agents.guardrails.patterns import CompiledPattern, Node, compiled, one_of
+from ai_agents.guardrails.patterns import Node
 
 # Held text up to this length is searched with each new piece. Longer held text is searched after it has grown by one
 # part in 64: otherwise a text in small pieces would take quadratic time.
@@ -130,11 +129,7 @@ class ScannerGroup:
         self._scanners = scanners
         self._searched = 0
         # None where the patterns are too large together.
-        self._pattern: CompiledPattern | None = None
-        if len(scanners) > 1:
-            with suppress(InvalidRequest):
-                together = compiled(one_of([scanner.rule.node for scanner in scanners]))
-                self._pattern = together if together.beginnings is not None else None
+        self._pattern = group_pattern([scanner.rule for scanner in scanners])
 
     def position(self, folded: FoldedText) -> int:
         """Everything before it is decided by all scanners."""
@@ -157,6 +152,13 @@ class ScannerGroup:
         for scanner in self._scanners:
             scanner.position = max(scanner.position, folded.base + held_from)
         return True
+
+
+def group_pattern(rules: Sequence[Rule]) -> CompiledPattern | None:
+    """The pattern that finds whatever any of the rules may find; None where there is none of a fair size."""
+    node = together([rule.node for rule in rules])
+    found = None if node is None else compiled(node)
+    return None if found is None or found.beginnings is None or found.is_oversize else found
 
 
 def _held_from(pattern: CompiledPattern, text: str, at: int) -> int:

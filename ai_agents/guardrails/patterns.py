@@ -10,22 +10,19 @@ import sys
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.folding import fold
+from ai_agents.guardrails.programs import compile_program
 
 # RE2's own limit of counted repetitions, with nested ones multiplied.
 _MOST_REPEATS = 1000
-_MAX_MEMORY = 64 * 1024 * 1024
 # A stream is held back by up to its longest match, and each character costs time in proportion to the pattern's length.
 LONGEST = 2000
 _ENDLESS = 1 << 40
-# The time to compile beginnings grows with the square of their length: this length takes half a second.
-_MAX_BEGINNINGS = 60_000
 _CATEGORIES = {"DIGIT": r"\p{Nd}", "WORD": r"\p{L}\p{N}_", "SPACE": r"\s\x0b\x1c-\x1f\x{85}\p{Z}"}
 _ANCHORS = {
     "AT_BEGINNING": "^", "AT_BEGINNING_STRING": r"\A", "AT_END": "$", "AT_END_STRING": r"\z",
@@ -35,33 +32,26 @@ _ANCHORS = {
 _LOOK_AHEAD = (r"\b", r"\B", r"\z", "$")
 
 
+# About how many instructions RE2 makes of a category of characters, measured with google-re2 1.1.20251105.
+_WEIGHTS = {r"\p{L}": 1200, r"\p{Nd}": 100, r"\p{N}": 200, r"\p{Z}": 10}
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A part of a pattern: its source for RE2, the source of its matches' proper beginnings, and its matches' length.
 
-    Where matches may be longer than `longest`, that many characters are enough to recognize one.
+    Where matches may be longer than `longest`, that many characters are enough to recognize one. `weight` is about how
+    many instructions RE2 makes of the source.
     """
 
     source: str
     beginnings: str
     shortest: int
     longest: int
+    weight: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledPattern:
-    """A pattern that finds the leftmost of the longest matches.
-
-    `window` is the number of characters that a stream has to hold back at most. It holds back that many where
-    `beginnings` is None, because they were too large.
-    """
-
-    matches: Any
-    beginnings: Any | None
-    window: int
-
-
-_NOTHING = Node("", "", 0, 0)
+_NOTHING = Node("", "", 0, 0, 0)
 
 
 def parse(pattern: str) -> Node:
@@ -113,29 +103,8 @@ def one_of(nodes: Sequence[Node]) -> Node:
         _group("|".join(dict.fromkeys(node.beginnings for node in nodes))),
         min(node.shortest for node in nodes),
         max(node.longest for node in nodes),
+        sum(node.weight for node in nodes),
     )
-
-
-# The registry keeps 512 sets of guardrails, each with about two rules and one pattern of all rules at each stage.
-@lru_cache(2048)
-def compiled(node: Node) -> CompiledPattern:
-    """The pattern, ready to run. Raises `InvalidRequest` for one that is too large."""
-    import re2
-
-    options = re2.Options()
-    options.longest_match = True
-    options.log_errors = False
-    options.max_mem = _MAX_MEMORY
-    try:
-        matches = re2.compile(node.source, options)
-    except re2.error as error:
-        raise InvalidRequest("The patterns are too large.") from error
-    beginnings = None
-    if len(node.beginnings) <= _MAX_BEGINNINGS:
-        with suppress(re2.error):
-            beginnings = re2.compile(_group(node.beginnings) + r"\z", options)
-    looks_ahead = any(anchor in node.source for anchor in _LOOK_AHEAD)
-    return CompiledPattern(matches, beginnings, node.longest - (not looks_ahead))
 
 
 def _from_tree(tree: Iterable[tuple[Any, Any]]) -> Node:
@@ -198,6 +167,7 @@ def _repeat(least: int, most: Any, tree: Any) -> Node:
         before + (_group(body.beginnings) if body.beginnings else ""),
         least * body.shortest,
         _ENDLESS if is_endless else most * body.longest,
+        (least + 1 if is_endless else most) * body.weight,
     )
 
 
@@ -213,6 +183,7 @@ def _sequence(nodes: Sequence[Node]) -> Node:
         opened + nodes[-1].beginnings + ")" * (len(nodes) - 1),
         sum(node.shortest for node in nodes),
         sum(node.longest for node in nodes),
+        sum(node.weight for node in nodes),
     )
 
 
@@ -237,13 +208,13 @@ def _set(items: Sequence[tuple[Any, Any]]) -> Node:
         if not alternatives:
             raise _refusal("has a set of characters that cannot be seen")
         return one_of(alternatives)
-    inside = compiled(_character(f"[{members}]*")).matches if members else re.compile("")
-    if not inside.fullmatch("".join(several)):
+    if several and not _all_in(members, "".join(several)):
         raise _refusal(f"has a negated set with what is compared as several characters ({', '.join(several)})")
     return _character(f"[^{members}]" if members else "(?s:.)")
 
 
-@lru_cache(1024)
+# The largest entry takes some 20 KB.
+@lru_cache(256)
 def _folded_range(first: int, last: int) -> tuple[str, Sequence[str]]:
     """A range of characters, folded: as the inside of a set, and those that fold to several characters.
 
@@ -274,6 +245,11 @@ def _changes() -> list[tuple[int, str]]:
     return changes
 
 
+def _all_in(members: str, text: str) -> bool:
+    """Whether all characters of the text are in the set with these members."""
+    return bool(members) and compile_program(f"[{members}]*").matches.fullmatch(text) is not None
+
+
 def _source(codes: Sequence[int]) -> str:
     """Sorted characters as the inside of a set."""
     if len(codes) > 2 and codes[-1] - codes[0] == len(codes) - 1:
@@ -282,7 +258,8 @@ def _source(codes: Sequence[int]) -> str:
 
 
 def _character(source: str) -> Node:
-    return Node(source, "", 1, 1)
+    weight = 1 + 4 * source.count(r"\x{") + sum(n * source.count(name) for name, n in _WEIGHTS.items())
+    return Node(source, "", 1, 1, weight)
 
 
 def _group(source: str) -> str:

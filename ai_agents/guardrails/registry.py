@@ -5,11 +5,12 @@ import inspect
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, get_args
 
 from ai_agents.core import json
+from ai_agents.core.byte_cache import ByteCache, give_memory_back
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ModelResponse, ModelSettings, TextPart
 from ai_agents.guardrails.base import (
@@ -22,13 +23,25 @@ from ai_agents.guardrails.base import (
     Span,
     Stage,
 )
-from ai_agents.guardrails.matching import Rule, Scanner, ScannerGroup
-from ai_agents.guardrails.patterns import compiled, one_of, parse
+from ai_agents.guardrails.compiled import CompiledPattern, compiled, packed
+from ai_agents.guardrails.matching import Rule, group_pattern
+from ai_agents.guardrails.patterns import Node, parse
 from ai_agents.guardrails.pii import Pii
 from ai_agents.guardrails.secrets import Secrets
 
 GuardrailFactory = Callable[..., AnyGuardrail]
 _MOST_PATTERNS = 500
+# Of all guardrails of an agent. Parsing so many takes a quarter of a second.
+MOST_PATTERNS_OF_AGENT = 2_000
+# Of one list, written for RE2: more would not compile in any case, and might be gigabytes.
+_MOST_SOURCE = 4 * 1024 * 1024
+# What the patterns of a new agent may ever take, and what those of all agents in memory may.
+MOST_BYTES_OF_AGENT = 48 * 1024 * 1024
+_MOST_BYTES = 256 * 1024 * 1024
+# Searching for patterns of more instructions may take a millisecond for each character.
+_HEAVY = 3_000
+# What compiling leaves behind is worth to be given back from this size on.
+_WORTH_TRIMMING = 4 * 1024 * 1024
 # Sends a request to the provider of this name. Raises `AIAgentsError`.
 Ask = Callable[[str, ModelRequest], Awaitable[ModelResponse]]
 _JUDGE_TIMEOUT_S = 30.0
@@ -57,14 +70,18 @@ class Blocklist(PatternGuardrail):
             raise InvalidRequest(f"A blocklist has 1 to {_MOST_PATTERNS} patterns.", loc=("patterns",))
 
     def rules(self) -> Sequence[Rule]:
-        """One rule for all patterns."""
-        nodes = []
+        """One rule for all patterns, or a few if they are large."""
+        nodes, length = [], 0
         for number, pattern in enumerate(self.patterns):
             try:
-                nodes.append(parse(pattern))
+                node = parse(pattern)
             except InvalidRequest as error:
                 raise InvalidRequest(str(error), loc=("patterns", number)) from error
-        return [Rule(one_of(nodes))]
+            length += len(node.source)
+            if length > _MOST_SOURCE:
+                raise InvalidRequest("The patterns are too large.", loc=("patterns", number))
+            nodes.append(node)
+        return [Rule(node) for node in packed(nodes)]
 
 
 class JudgeGuardrail(Guardrail):
@@ -129,7 +146,7 @@ def register_guardrail(name: str, factory: GuardrailFactory) -> None:
     if not name or name in BUILT_IN_GUARDRAILS:
         raise InvalidRequest(f"The name {name!r} cannot be given to a guardrail.", loc=("guardrails", "type"))
     _factories[name] = factory
-    _built.cache_clear()
+    _built.clear()
 
 
 def guards_key(configs: Sequence[Mapping[str, Any]], stage: Stage) -> str | None:
@@ -138,26 +155,94 @@ def guards_key(configs: Sequence[Mapping[str, Any]], stage: Stage) -> str | None
     return blake2b(json.dumps_sorted(of_stage).encode(), digest_size=8).hexdigest() if of_stage else None
 
 
-def build_guardrails(configs: Sequence[Mapping[str, Any]]) -> tuple[ConfiguredGuardrail, ...]:
+@dataclass(frozen=True, slots=True)
+class GuardrailSet:
+    """The guardrails that an agent configures, and their patterns, which stay compiled as long as the set is there.
+
+    `size_bytes` is the most memory that the patterns ever take. `is_heavy` says that a search may take long.
+    """
+
+    guardrails: tuple[ConfiguredGuardrail, ...] = ()
+    patterns: tuple[CompiledPattern, ...] = ()
+    size_bytes: int = 0
+    is_heavy: bool = False
+
+
+_EMPTY = GuardrailSet()
+# By the configuration of all guardrails of an agent.
+_built: ByteCache[str, GuardrailSet] = ByteCache(_MOST_BYTES)
+# The patterns of `pii` and `secrets`, a dozen, which all agents share.
+_own: dict[Node, CompiledPattern] = {}
+
+
+def find_guardrails(configs: Sequence[Mapping[str, Any]]) -> GuardrailSet | None:
+    """The guardrails that an agent configures, if they are in memory."""
+    return _built.find(json.dumps_sorted(list(configs))) if configs else _EMPTY
+
+
+def build_guardrails(configs: Sequence[Mapping[str, Any]], *, are_new: bool = False) -> GuardrailSet:
     """The guardrails that an agent configures. Raises `InvalidRequest` for an invalid entry, with its location.
 
-    The first call compiles the patterns, which takes up to a second for the largest.
+    The first call compiles the patterns, which takes up to seconds for the largest. With `are_new` they are held to the
+    limits of today; what is stored may be larger.
     """
-    return _built(json.dumps_sorted(list(configs))) if configs else ()
+    if not configs:
+        return _EMPTY
+    if are_new and sum(map(_count_patterns, configs)) > MOST_PATTERNS_OF_AGENT:
+        most = f"The guardrails of an agent have at most {MOST_PATTERNS_OF_AGENT} patterns in all."
+        raise InvalidRequest(most, loc=("guardrails",))
+    key = json.dumps_sorted(list(configs))
+    found = _built.find(key)
+    if found is None:
+        found = _build_set(json.loads(key), are_new=are_new)
+        if found.size_bytes >= _WORTH_TRIMMING:
+            give_memory_back()
+        _built.put(key, found, found.size_bytes + 4 * len(key))
+    if are_new and any(pattern.is_oversize for pattern in found.patterns):
+        raise InvalidRequest("The patterns are too large.", loc=("guardrails",))
+    if are_new and found.size_bytes > MOST_BYTES_OF_AGENT:
+        raise InvalidRequest("The patterns of the guardrails are too large together.", loc=("guardrails",))
+    return found
 
 
-@lru_cache(512)
-def _built(configs: str) -> tuple[ConfiguredGuardrail, ...]:
-    guardrails = []
-    for number, config in enumerate(json.loads(configs)):
+def forget_guardrails(configs: Sequence[Mapping[str, Any]]) -> None:
+    """Let go of the guardrails of an agent that was deleted."""
+    if configs:
+        _built.discard(json.dumps_sorted(list(configs)))
+
+
+def _count_patterns(config: Mapping[str, Any]) -> int:
+    patterns = config.get("patterns")
+    return len(patterns) if isinstance(patterns, list | tuple) else 0
+
+
+def _build_set(configs: Sequence[Mapping[str, Any]], *, are_new: bool) -> GuardrailSet:
+    guardrails: list[ConfiguredGuardrail] = []
+    # Each pattern once; those of `pii` and `secrets` are shared, and not counted.
+    patterns: dict[CompiledPattern, None] = {}
+    size_bytes = instructions = 0
+    for number, config in enumerate(configs):
         try:
-            guardrails.append(_build(config))
+            configured = _build(config)
+            for rule in configured.rules:
+                pattern = compiled(rule.node, only_new=are_new)
+                if isinstance(configured.guardrail, Pii | Secrets):
+                    _own.setdefault(rule.node, pattern)
+                elif pattern not in patterns:
+                    size_bytes, instructions = size_bytes + pattern.size_bytes, instructions + pattern.instructions
+                patterns[pattern] = None
+                if are_new and size_bytes > MOST_BYTES_OF_AGENT:
+                    raise InvalidRequest("The patterns of the guardrails are too large together.")
         except InvalidRequest as error:
             raise InvalidRequest(str(error), loc=("guardrails", number, *error.loc)) from error
+        guardrails.append(configured)
     for stage in get_args(Stage):
-        # Compiles the patterns now, so that the first text does not have to wait.
-        ScannerGroup([Scanner(rule) for each in guardrails if stage in each.stages for rule in each.rules])
-    return tuple(guardrails)
+        # Compiled now, so that the first text does not have to wait.
+        group = group_pattern([rule for each in guardrails if stage in each.stages for rule in each.rules])
+        if group is not None and group not in patterns:
+            size_bytes += group.size_bytes
+            patterns[group] = None
+    return GuardrailSet(tuple(guardrails), tuple(patterns), size_bytes, is_heavy=instructions > _HEAVY)
 
 
 def _build(config: Mapping[str, Any]) -> ConfiguredGuardrail:
@@ -176,7 +261,5 @@ def _build(config: Mapping[str, Any]) -> ConfiguredGuardrail:
     except TypeError as error:
         raise InvalidRequest(f"The guardrail {name} cannot be made: {error}.") from error
     rules = tuple(guardrail.rules()) if isinstance(guardrail, PatternGuardrail) else ()
-    for rule in rules:
-        compiled(rule.node)  # raises for patterns that are too large
     stages = get_args(Stage) if stage == "both" else (stage,)
     return ConfiguredGuardrail(name, stages, action, guardrail, rules)

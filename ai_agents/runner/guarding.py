@@ -5,9 +5,9 @@ clients see; an answer that has to be JSON is judged by the values in it. Each r
 tool call as a whole.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from ai_agents.context.contexts import StageGuards
 from ai_agents.core.types import (
@@ -25,6 +25,8 @@ from ai_agents.guardrails.base import ConfiguredGuardrail, Finding
 from ai_agents.guardrails.guards import Guards, JudgedValue, StreamGuard
 from ai_agents.tools.base import ToolError
 
+T = TypeVar("T")
+P = ParamSpec("P")
 # Fields of a part's origin that providers want back and that hold no readable text: signatures, ciphers.
 _OPAQUE = frozenset({"signature", "redacted", "data", "encrypted_content"})
 # Replaces a forbidden name of a tool that does not exist.
@@ -106,22 +108,22 @@ class AnswerGuard:
         """The events that may leave after this one came. `raise_if_blocked` has to be called when they have left."""
         if isinstance(event, ResponseEnd):
             await self._judge_held()
-            self._put(self._text, self._text.finish())
+            self._put(self._text, await self._search(self._text.finish))
             self._finished = True
         elif isinstance(event, PartStart):
             self._pending(event.index, event.kind)
             # It holds no text, and shows that the answer has begun.
             self._starts.append(event)
         elif isinstance(event, PartDelta) and event.kind != "tool_call":
-            self._add(self._pending(event.index, event.kind), event.text)
+            await self._add(self._pending(event.index, event.kind), event.text)
         elif isinstance(event, PartEnd):
             part = event.part
             pending = self._pending(event.index, part.type)
             if isinstance(part, ToolCallPart):
                 pending.end = await self._judged_call(part)
             else:
-                self._close(pending, part)
-        events = self._take()
+                await self._close(pending, part)
+        events = await self._take()
         if isinstance(event, ResponseEnd) and self._blocked_by is None:
             events.append(event)
         return events
@@ -131,7 +133,7 @@ class AnswerGuard:
         if self._blocked_by is not None:
             raise self._guards.blocked_error(self._blocked_by)
 
-    def _take(self) -> list[ModelEvent]:
+    async def _take(self) -> list[ModelEvent]:
         """The events that may leave by now. Parts end in order, but text does not wait for the part before it."""
         events, self._starts = self._starts, []
         ends = True
@@ -145,7 +147,7 @@ class AnswerGuard:
             if not ends:
                 continue
             del self._parts[index]
-            if (part := self._part(pending)) is not None:
+            if (part := await self._part(pending)) is not None:
                 events.append(PartEnd(index, part))
         return events
 
@@ -158,24 +160,30 @@ class AnswerGuard:
             self._parts[index] = _PendingPart(index, kind, guard, holds)
         return self._parts[index]
 
-    def _add(self, pending: _PendingPart, text: str) -> None:
+    async def _add(self, pending: _PendingPart, text: str) -> None:
         pending.raw_length += len(text)
         if pending.guard is None or pending.holds:
             (pending.held if pending.holds else pending.new).append(text)
             return
         if pending.guard is self._text:
             self._fed += len(text)
-        self._put(pending.guard, pending.guard.feed(text, pending.index))
+        self._put(pending.guard, await self._search(pending.guard.feed, text, pending.index))
 
-    def _close(self, pending: _PendingPart, part: TextPart | ReasoningPart) -> None:
+    async def _search(self, search: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a search for patterns, in a thread where it may take long."""
+        if self._guards.is_heavy:
+            return await self._guards.in_thread(search, *args, **kwargs)
+        return search(*args, **kwargs)
+
+    async def _close(self, pending: _PendingPart, part: TextPart | ReasoningPart) -> None:
         """End a part. A provider may send all or the rest of its text without deltas."""
         if rest := part.text[pending.raw_length :]:
-            self._add(pending, rest)
+            await self._add(pending, rest)
         pending.end = part
         if pending.guard is self._text:
             pending.raw_stop = self._fed
         elif pending.guard is not None and not pending.holds:
-            self._put(pending.guard, pending.guard.finish())
+            self._put(pending.guard, await self._search(pending.guard.finish))
 
     def _put(self, guard: StreamGuard, judged: Sequence[tuple[int, str]]) -> None:
         for index, text in judged:
@@ -196,17 +204,23 @@ class AnswerGuard:
             return True
         return self._fed - self._text.held >= pending.raw_stop
 
-    def _part(self, pending: _PendingPart) -> TextPart | ReasoningPart | ToolCallPart | None:
+    async def _part(self, pending: _PendingPart) -> TextPart | ReasoningPart | ToolCallPart | None:
         """The allowed part; None where nothing of it is left."""
         part, text = pending.end, "".join(pending.whole)
         if part is None or isinstance(part, ToolCallPart) or part.text == text or pending.guard is None:
             if isinstance(part, ReasoningPart):
-                return replace(part, origin=_readable_origin(part.origin, self._guards))
+                return replace(part, origin=await self._readable_origin(part.origin))
             return part
         if isinstance(part, TextPart):
             return TextPart(text) if text else None
         # Its origin is left out: the provider signed another text.
         return ReasoningPart(text) if text else None
+
+    async def _readable_origin(self, origin: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The origin, which is stored to be sent back to the provider; None where its readable text is forbidden."""
+        if origin is None or await self._search(self._guards.finds_in, _without_opaque(origin)):
+            return None
+        return origin
 
     async def _judged_call(self, call: ToolCallPart) -> ToolCallPart:
         if call.name not in self._tool_names:
@@ -214,7 +228,7 @@ class AnswerGuard:
             call = call if name == call.name else replace(call, name=_FORBIDDEN_NAME)
         if call.malformed is not None:
             call = replace(call, malformed=str(self._take_note(await self._guards.judge_source(call.malformed))))
-        call = replace(call, origin=_readable_origin(call.origin, self._guards))
+        call = replace(call, origin=await self._readable_origin(call.origin))
         arguments = await self._judged(call.arguments)
         if isinstance(arguments, dict):
             return replace(call, arguments=arguments)
@@ -249,11 +263,6 @@ class AnswerGuard:
                 pending.new = pending.held
         else:
             together[0].new = [judged.value]
-
-
-def _readable_origin(origin: Mapping[str, Any] | None, guards: Guards) -> Mapping[str, Any] | None:
-    """The origin, which is stored to be sent back to the provider; None where its readable text is forbidden."""
-    return origin if origin is None or not guards.finds_in(_without_opaque(origin)) else None
 
 
 def _without_opaque(value: Any) -> Any:

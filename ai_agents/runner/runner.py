@@ -122,6 +122,7 @@ class AgentRunner:
             judges_fail_open=judges_fail_open,
             slots=conn.executor.slots,
         )
+        conn.bus.listen_revoked(self.contexts.forget)
         self._preparer = TurnPreparer(
             conn.database,
             self.contexts,

@@ -12,7 +12,7 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import JsonObject
-from ai_agents.store import pages, roles
+from ai_agents.store import pages, revocations, roles
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import AgentTable, AgentVersionTable
 from ai_agents.store.roles import EVERYBODY
@@ -125,6 +125,8 @@ def delete_agent(connection: Connection, agent_id: str) -> None:
     )
     if connection.execute(statement).rowcount == 0:
         raise AgentNotFound
+    # Processes let go of what they keep of it.
+    revocations.note(connection, [revocations.role_subject("agent", agent_id)])
 
 
 def list_agents(

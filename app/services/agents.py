@@ -1,6 +1,5 @@
 """Agents: making, reading, changing and deleting them."""
 
-import asyncio
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -9,7 +8,6 @@ from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied
 from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page
 from ai_agents.core.types import Loc
-from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.store import agents
 from ai_agents.tools.registry import approvals_by_name
 from ai_agents.tools.schema import OutputValidator
@@ -25,7 +23,7 @@ async def create_agent(container: Container, user: Principal, body: CreateAgent)
     """A new agent, owned by the user. Raises `InvalidRequest`."""
     await _check_settings(container, body)
     await _check_providers(container, user, body)
-    await _check_guardrails(body)
+    await _check_guardrails(container, user, body)
     await _check_tools(container, user, body)
     return await container.agents.create(**_fields(body), owner_id=user.user_id)
 
@@ -66,7 +64,7 @@ async def update_agent(
     """Change the agent. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
     await _check_settings(container, body)
     await _check_providers(container, user, body, agent)
-    await _check_guardrails(body)
+    await _check_guardrails(container, user, body, agent)
     await _check_tools(container, user, body, agent)
     _require(user, agent, "update")
     expected = None
@@ -139,10 +137,23 @@ def _may_name(container: Container, user: Principal, provider: str) -> bool:
     return container.use_rights.may_use(user.user_id, "provider", provider, is_admin=user.is_admin)
 
 
-async def _check_guardrails(body: AgentFields) -> None:
-    """Raises `InvalidRequest` for a guardrail that cannot be built. In a thread: large patterns compile slowly."""
-    if body.guardrails:
-        await asyncio.to_thread(build_guardrails, [guardrail.model_dump() for guardrail in body.guardrails])
+async def _check_guardrails(
+    container: Container, user: Principal, body: AgentFields, agent: VisibleAgent | None = None
+) -> None:
+    """Raises `InvalidRequest` for a guardrail that cannot be built.
+
+    Those that the agent has already are not checked: they may be larger than new ones may be.
+    """
+    if not body.guardrails:
+        return
+    configs = [guardrail.model_dump() for guardrail in body.guardrails]
+    if (
+        agent is not None
+        and _may_change(user, agent)
+        and (await container.agents.get(agent.id))["guardrails"] == configs
+    ):
+        return
+    await container.runner.contexts.check_new(configs, user.user_id)
 
 
 async def _check_tools(

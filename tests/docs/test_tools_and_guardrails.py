@@ -115,7 +115,7 @@ async def test_the_python_of_the_pages_runs(page: Path, tmp_path: Path, capsys: 
 
 def test_what_the_pages_show_in_other_languages_is_right() -> None:
     (judge,) = re.findall(r"^```json\n(.*?)^```", GUARDRAILS.read_text(), re.MULTILINE | re.DOTALL)
-    (placed,) = build_guardrails([json.loads(judge)])
+    (placed,) = build_guardrails([json.loads(judge)]).guardrails
     assert (placed.type, placed.stages) == ("judge", ("output",))
 
     (project,) = re.findall(r"^```toml\n(.*?)^```", TOOLS.read_text(), re.MULTILINE | re.DOTALL)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from ai_agents.bus.base import Bus, Channel
 from ai_agents.context.contexts import Contexts
+from ai_agents.core.byte_cache import expire_caches
 from ai_agents.core.event_loop import Unfinished
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
 from ai_agents.core.table_rows import RunKey
@@ -276,6 +277,7 @@ class Executor:
             PeriodicTask(timing.sweep_every_s, self._sweep),
             PeriodicTask(timing.tidy_every_s, self._tidy),
             PeriodicTask(timing.expire_every_s, self.expire_approvals),
+            PeriodicTask(timing.forget_every_s, partial(asyncio.to_thread, expire_caches)),
             *(self.background.periodic_tasks() if self.background is not None else ()),
         ]
 

@@ -57,6 +57,8 @@ class Timing:
     cancel_poll_s: float = 0.5
     # Approval deadlines are a day away, so that some seconds do not matter.
     expire_every_s: float = 15.0
+    # Caches let go of what was not used for long.
+    forget_every_s: float = 10.0
     # What was taken away by another process usually comes over the bus; open streams end within 15 s without it, too.
     revocations_every_s: float = 5.0
     # Expired keys and tickets are refused anyway; this only frees their space.
