@@ -78,6 +78,8 @@ class Places:
 
     def _make_idle(self, user: Hashable) -> None:
         self._busy.discard(user)
+        if (queue := self._waiting.pop(user, None)) is not None:
+            self._waiting[user] = queue  # behind all others
         self._hand_out()
 
     def _hand_out(self) -> None:
@@ -88,7 +90,7 @@ class Places:
             queue = self._waiting.pop(user)
             future = queue.popleft()
             if queue:
-                self._waiting[user] = queue  # behind all others
+                self._waiting[user] = queue
             if future.cancelled():
                 continue
             self._free -= 1

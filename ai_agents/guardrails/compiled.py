@@ -10,8 +10,10 @@ from weakref import WeakValueDictionary
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.guardrails.patterns import Node, one_of
 from ai_agents.guardrails.programs import (
+    BYTES_PER_CHARACTER,
     FORMER_MAX_MEMORY,
     MAX_MEMORY,
+    MOST_ROOM,
     Program,
     ProgramTooLarge,
     compile_program,
@@ -21,6 +23,9 @@ from ai_agents.guardrails.programs import (
 _MAX_BEGINNINGS = 60_000
 # One program has patterns of so many instructions and characters together; it is compiled within 50 ms.
 _MOST_TOGETHER, _MOST_BEGINNINGS_TOGETHER = 100_000, 40_000
+# For each instruction of both programs of a pattern.
+_LEAST_BYTES = 45
+_SHORT_MATCH = 64
 # Whether a match that has one of these is complete may depend on the next character.
 _LOOK_AHEAD = (r"\b", r"\B", r"\z", "$")
 
@@ -41,20 +46,29 @@ class CompiledPattern:
     instructions: int = 0
     is_oversize: bool = False
 
+    @property
+    def busyness(self) -> int:
+        """About how many instructions may be busy with each character of a text that is made for it.
+
+        Those of a long match with repetitions all are; of a list of words few are.
+        """
+        return self.instructions if self.window > _SHORT_MATCH else self.instructions // 10
+
 
 _in_use: "WeakValueDictionary[Node, CompiledPattern]" = WeakValueDictionary()
 _lock = threading.Lock()
 
 
-def compiled(node: Node, *, only_new: bool = False) -> CompiledPattern:
+def compiled(node: Node, *, only_new: bool = False, room_bytes: int = MOST_ROOM) -> CompiledPattern:
     """The pattern, ready to run. Raises `InvalidRequest` for one that is too large.
 
-    With `only_new` it has to be as small as new patterns must be.
+    With `only_new` it has to be as small as new patterns must be. It takes no more than `room_bytes` for each of its
+    two programs if it can do with that; then searches may be slow.
     """
     with _lock:
         found = _in_use.get(node)
     if found is None:
-        found = _compile(node, only_new=only_new)
+        found = _compile(node, only_new=only_new, room_bytes=room_bytes)
         with _lock:
             found = _in_use.setdefault(node, found)
     if only_new and found.is_oversize:
@@ -83,10 +97,15 @@ def together(nodes: Sequence[Node]) -> Node | None:
     return one_of(nodes) if weight <= _MOST_TOGETHER and beginnings <= _MAX_BEGINNINGS else None
 
 
-def _compile(node: Node, *, only_new: bool) -> CompiledPattern:
+def least_size(node: Node) -> int:
+    """Bytes that the pattern takes at least, before it is compiled: about two thirds of what was measured."""
+    return BYTES_PER_CHARACTER * (len(node.source) + len(node.beginnings)) + _LEAST_BYTES * node.weight
+
+
+def _compile(node: Node, *, only_new: bool, room_bytes: int) -> CompiledPattern:
     is_oversize = False
     try:
-        matches = compile_program(node.source)
+        matches = compile_program(node.source, weight=node.weight, room_bytes=room_bytes)
     except ProgramTooLarge:
         if only_new:
             raise _too_large() from None
@@ -99,7 +118,9 @@ def _compile(node: Node, *, only_new: bool) -> CompiledPattern:
     if len(node.beginnings) <= _MAX_BEGINNINGS:
         with suppress(ProgramTooLarge):
             max_memory = FORMER_MAX_MEMORY if is_oversize else MAX_MEMORY
-            beginnings = compile_program(f"(?:{node.beginnings})\\z", max_memory=max_memory)
+            beginnings = compile_program(
+                f"(?:{node.beginnings})\\z", weight=node.weight * 3 // 2, room_bytes=room_bytes, max_memory=max_memory
+            )
     looks_ahead = any(anchor in node.source for anchor in _LOOK_AHEAD)
     return CompiledPattern(
         matches.matches,

@@ -4,10 +4,12 @@ import asyncio
 import inspect
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, get_args
+from weakref import WeakSet
 
 from ai_agents.core import json
 from ai_agents.core.byte_cache import ByteCache, give_memory_back
@@ -23,7 +25,7 @@ from ai_agents.guardrails.base import (
     Span,
     Stage,
 )
-from ai_agents.guardrails.compiled import CompiledPattern, compiled, packed
+from ai_agents.guardrails.compiled import CompiledPattern, compiled, least_size, packed
 from ai_agents.guardrails.matching import Rule, group_pattern
 from ai_agents.guardrails.patterns import Node, parse
 from ai_agents.guardrails.pii import Pii
@@ -36,9 +38,12 @@ MOST_PATTERNS_OF_AGENT = 2_000
 # Of one list, written for RE2: more would not compile in any case, and might be gigabytes.
 _MOST_SOURCE = 4 * 1024 * 1024
 # What the patterns of a new agent may ever take, and what those of all agents in memory may.
-MOST_BYTES_OF_AGENT = 48 * 1024 * 1024
+MOST_BYTES_OF_AGENT = 64 * 1024 * 1024
 _MOST_BYTES = 256 * 1024 * 1024
-# Searching for patterns of more instructions may take a millisecond for each character.
+# Above this much in memory, sets that runs hold too, new ones get little room: their searches are slow rather than that
+# memory grows.
+_CROWDED_BYTES = 2 * _MOST_BYTES
+# With so many busy instructions a text of 32,000 characters takes up to a second.
 _HEAVY = 3_000
 # What compiling leaves behind is worth to be given back from this size on.
 _WORTH_TRIMMING = 4 * 1024 * 1024
@@ -155,7 +160,7 @@ def guards_key(configs: Sequence[Mapping[str, Any]], stage: Stage) -> str | None
     return blake2b(json.dumps_sorted(of_stage).encode(), digest_size=8).hexdigest() if of_stage else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class GuardrailSet:
     """The guardrails that an agent configures, and their patterns, which stay compiled as long as the set is there.
 
@@ -171,6 +176,7 @@ class GuardrailSet:
 _EMPTY = GuardrailSet()
 # By the configuration of all guardrails of an agent.
 _built: ByteCache[str, GuardrailSet] = ByteCache(_MOST_BYTES)
+_in_memory: "WeakSet[GuardrailSet]" = WeakSet()
 # The patterns of `pii` and `secrets`, a dozen, which all agents share.
 _own: dict[Node, CompiledPattern] = {}
 
@@ -201,7 +207,7 @@ def build_guardrails(configs: Sequence[Mapping[str, Any]], *, are_new: bool = Fa
     if are_new and any(pattern.is_oversize for pattern in found.patterns):
         raise InvalidRequest("The patterns are too large.", loc=("guardrails",))
     if are_new and found.size_bytes > MOST_BYTES_OF_AGENT:
-        raise InvalidRequest("The patterns of the guardrails are too large together.", loc=("guardrails",))
+        raise _too_large_together()
     return found
 
 
@@ -220,29 +226,59 @@ def _build_set(configs: Sequence[Mapping[str, Any]], *, are_new: bool) -> Guardr
     guardrails: list[ConfiguredGuardrail] = []
     # Each pattern once; those of `pii` and `secrets` are shared, and not counted.
     patterns: dict[CompiledPattern, None] = {}
-    size_bytes = instructions = 0
+    size_bytes = busyness = 0
     for number, config in enumerate(configs):
-        try:
-            configured = _build(config)
-            for rule in configured.rules:
-                pattern = compiled(rule.node, only_new=are_new)
-                if isinstance(configured.guardrail, Pii | Secrets):
-                    _own.setdefault(rule.node, pattern)
-                elif pattern not in patterns:
-                    size_bytes, instructions = size_bytes + pattern.size_bytes, instructions + pattern.instructions
-                patterns[pattern] = None
-                if are_new and size_bytes > MOST_BYTES_OF_AGENT:
-                    raise InvalidRequest("The patterns of the guardrails are too large together.")
-        except InvalidRequest as error:
-            raise InvalidRequest(str(error), loc=("guardrails", number, *error.loc)) from error
-        guardrails.append(configured)
+        with _located(number):
+            guardrails.append(_build(config))
+    nodes = [rule.node for each in guardrails if not _is_own(each) for rule in each.rules]
+    if are_new and sum(map(least_size, nodes)) > MOST_BYTES_OF_AGENT:
+        raise _too_large_together()
+    room_bytes = _room_bytes(len(nodes))
+    for number, configured in enumerate(guardrails):
+        for rule in configured.rules:
+            if _is_own(configured):
+                patterns[_own.setdefault(rule.node, compiled(rule.node))] = None
+                continue
+            with _located(number):
+                pattern = compiled(rule.node, only_new=are_new, room_bytes=room_bytes)
+            if pattern not in patterns:
+                size_bytes, busyness = size_bytes + pattern.size_bytes, busyness + pattern.busyness
+            patterns[pattern] = None
+            if are_new and size_bytes > MOST_BYTES_OF_AGENT:
+                raise _too_large_together()
     for stage in get_args(Stage):
         # Compiled now, so that the first text does not have to wait.
         group = group_pattern([rule for each in guardrails if stage in each.stages for rule in each.rules])
         if group is not None and group not in patterns:
             size_bytes += group.size_bytes
             patterns[group] = None
-    return GuardrailSet(tuple(guardrails), tuple(patterns), size_bytes, is_heavy=instructions > _HEAVY)
+    found = GuardrailSet(tuple(guardrails), tuple(patterns), size_bytes, is_heavy=busyness > _HEAVY)
+    _in_memory.add(found)
+    return found
+
+
+def _too_large_together() -> InvalidRequest:
+    return InvalidRequest("The patterns of the guardrails are too large together.", loc=("guardrails",))
+
+
+def _is_own(configured: ConfiguredGuardrail) -> bool:
+    """Whether its patterns come from this program."""
+    return isinstance(configured.guardrail, Pii | Secrets)
+
+
+def _room_bytes(rules: int) -> int:
+    """The memory that each of the two programs of a rule gets, of so many rules of an agent."""
+    is_crowded = sum(each.size_bytes for each in list(_in_memory)) > _CROWDED_BYTES
+    return 0 if is_crowded else MOST_BYTES_OF_AGENT * 3 // 4 // max(1, 2 * rules)
+
+
+@contextmanager
+def _located(number: int) -> Iterator[None]:
+    """Adds the guardrail's place to an `InvalidRequest`."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(str(error), loc=("guardrails", number, *error.loc)) from error
 
 
 def _build(config: Mapping[str, Any]) -> ConfiguredGuardrail:

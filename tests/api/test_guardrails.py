@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from ai_agents.core.types import FilePart
+from ai_agents.guardrails.registry import find_guardrails
 from ai_agents.testing import ScriptedProvider
 from tests.api.live import Live, events_of, text_of
 from tests.api.service import UNKNOWN_ID, Service, check_problem, make_agent, make_thread
@@ -161,3 +162,38 @@ async def test_a_registered_type_may_be_named_and_an_unknown_one_not(service: Se
     response = await alice.post("/agents", json={"name": "a", "guardrails": [{"type": "vibes", "level": 3}]})
     problem = check_problem(response, 422, "invalid_request")
     assert problem["errors"][0]["loc"] == ["body", "guardrails", 0, "type"]
+
+
+async def test_an_agent_has_two_thousand_patterns_at_most_and_one_that_has_more_goes_on(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+    most = [{"type": "blocklist", "patterns": [f"w{n}x{number}" for n in range(500)]} for number in range(4)]
+    more = [*most, {"type": "blocklist", "patterns": ["secret"], "stage": "input"}]
+    refused = await alice.post("/agents", json={"name": "many", "guardrails": more})
+    errors = check_problem(refused, 422, "invalid_request")["errors"]
+    assert errors == [
+        {"loc": ["body", "guardrails"], "msg": "The guardrails of an agent have at most 2000 patterns in all."}
+    ]
+    agent = await make_agent(alice, guardrails=most)
+    stored = [{**each, "stage": each.get("stage", "both"), "action": "block"} for each in more]
+    await small_service.container.agents.update(agent["id"], {"guardrails": stored})
+    path = f"/agents/{agent['id']}"
+    assert (await alice.patch(path, json={"name": "as before", "guardrails": more})).status_code == 200
+    check_problem(await alice.patch(path, json={"guardrails": [*more, rule()]}), 422, "invalid_request")
+    thread = (await make_thread(alice, agent["id"]))["id"]
+    answered = await alice.post(f"/threads/{thread}/messages", json={"content": "fine"})
+    assert answered.status_code == 201
+    check_problem(await alice.post(f"/threads/{thread}/messages", json={"content": "secret"}), 422, "guardrail_blocked")
+
+
+async def test_a_deleted_agent_leaves_nothing_in_memory(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+    guardrails = [{"type": "blocklist", "patterns": ["only", "here"], "stage": "both", "action": "block"}]
+    agent = await make_agent(alice, guardrails=guardrails)
+    thread = (await make_thread(alice, agent["id"]))["id"]
+    assert (await alice.post(f"/threads/{thread}/messages", json={"content": "fine"})).status_code == 201
+    contexts = small_service.container.runner.contexts
+    assert contexts.agents.find(agent["id"], 1) is not None
+    assert find_guardrails(guardrails) is not None
+    assert (await alice.delete(f"/agents/{agent['id']}")).status_code == 204
+    assert contexts.agents.find(agent["id"], 1) is None
+    assert find_guardrails(guardrails) is None
