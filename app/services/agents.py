@@ -21,7 +21,7 @@ _MOST_NAMES = 20
 
 async def create_agent(container: Container, user: Principal, body: CreateAgent) -> Agent:
     """A new agent, owned by the user. Raises `InvalidRequest`."""
-    await _check_settings(container, body)
+    await _check_settings(container, user, body)
     await _check_providers(container, user, body)
     await _check_guardrails(container, user, body)
     await _check_tools(container, user, body)
@@ -62,7 +62,7 @@ async def update_agent(
     container: Container, user: Principal, agent: VisibleAgent, body: UpdateAgent, *, versions: frozenset[int] | None
 ) -> Agent:
     """Change the agent. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
-    await _check_settings(container, body)
+    await _check_settings(container, user, body)
     await _check_providers(container, user, body, agent)
     await _check_guardrails(container, user, body, agent)
     await _check_tools(container, user, body, agent)
@@ -93,11 +93,11 @@ def _require(user: Principal, agent: VisibleAgent, action: AgentAction) -> None:
         raise PermissionDenied(f"Your role on the agent does not allow to {action} it.")
 
 
-async def _check_settings(container: Container, body: AgentFields) -> None:
+async def _check_settings(container: Container, user: Principal, body: AgentFields) -> None:
     """Raises `InvalidRequest` for an API that the provider does not have, or a bad output schema."""
     if body.output_schema is not None:
         # In a thread: counting what it applies may take a tenth of a second.
-        await asyncio.to_thread(OutputValidator, body.output_schema)
+        await container.runner.contexts.compiling.run(user.user_id, OutputValidator, body.output_schema)
     if body.settings.api is not None and body.provider is not None:
         found = container.providers.find(body.provider)
         if found is not None and found.type not in {"openai", "python"}:
