@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyQuery
 from fastapi.security.base import SecurityBase
 
+from ai_agents.auth.limits import Limits
 from ai_agents.core.exceptions import PermissionDenied
 from ai_agents.core.rows import KeyHolder, TicketHolder
 from ai_agents.core.scopes import AgentScope
@@ -101,33 +102,35 @@ def _seconds(time: str) -> float:
 class RequestRates:
     """The generic cell rate algorithm. It keeps one number per user: the time until which their requests are paid for.
 
-    Admins are not counted: operators' tools must work when the service is busiest.
+    A user without a limit is not counted. Admins have none by default: operators' tools must work when the service is
+    busiest.
     """
 
-    def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = per_minute
-        self._interval_s = _WINDOW_S / per_minute
+    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
         self._clock = clock
         self._paid_until: dict[str, float] = {}
 
     def check(self, user: Principal) -> None:
         """Count a request of the user. Raises `RateLimited`, which says when the next request is admitted."""
-        if user.is_admin:
+        per_minute = self._limits.of(user.user_id, is_admin=user.is_admin)["requests_per_minute"]
+        if per_minute is None:
             return
+        interval_s = _WINDOW_S / per_minute
         now = self._clock()
         begin = max(self._paid_until.get(user.user_id, now), now)
-        wait_s = begin + self._interval_s - now - _WINDOW_S
+        wait_s = begin + interval_s - now - _WINDOW_S
         # Sums of intervals have rounding errors, which must not cost the last request of a burst.
         if wait_s > 1e-6:
             raise RateLimited(
-                f"More than {self._per_minute} requests in a minute, which is the limit for one user.",
+                f"More than {per_minute} requests in a minute, which is the limit for one user.",
                 retry_after_s=ceil(wait_s),
                 headers={
-                    "ratelimit-policy": f'"requests";q={self._per_minute};w={_WINDOW_S:.0f}',
+                    "ratelimit-policy": f'"requests";q={per_minute};w={_WINDOW_S:.0f}',
                     "ratelimit": f'"requests";r=0;t={ceil(wait_s)}',
                 },
             )
-        self._paid_until[user.user_id] = begin + self._interval_s
+        self._paid_until[user.user_id] = begin + interval_s
         if len(self._paid_until) > _TIDY_ABOVE:
             self._paid_until = {name: paid_until for name, paid_until in self._paid_until.items() if paid_until > now}
 

@@ -9,6 +9,7 @@ import structlog
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import open_blob_store
+from ai_agents.auth.limits import Limits, StoredLimits
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
@@ -65,6 +66,8 @@ class Container:
         self.providers = providers
         # A tool that an admin made is closed to others until there is a role on it.
         self.use_rights = UseRights(closed=["tool"])
+        self.limits = Limits(settings.user_limits)
+        self.stored_limits = StoredLimits(conn.database, self.limits)
         self.stored_providers = StoredProviders(conn.database, providers, self.use_rights, tools.sealer)
         self.model_lists = ModelLists(providers)
         self.tools = tools
@@ -134,6 +137,8 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         opened.push_async_callback(container.stored_providers.aclose)
         if await container.stored_providers.open():
             _check_default(providers)
+        opened.push_async_callback(container.stored_limits.aclose)
+        await container.stored_limits.open()
         await asyncio.to_thread(container.attachments.blobs.sweep)
         yield container
     finally:

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ai_agents.auth.limits import Limits
 from ai_agents.streams.reader import StreamReader
 from app.errors import RateLimited
 from app.middleware import SERVER_SEND
@@ -37,8 +38,8 @@ def come_back_later() -> Response:
 class OpenStreams:
     """The open streams of this process. It counts them per user, and ends them all."""
 
-    def __init__(self, *, per_user: int) -> None:
-        self._per_user = per_user
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._open: set[EventStreamResponse] = set()
         self._users: Counter[str] = Counter()
         self.closing = False
@@ -47,9 +48,10 @@ class OpenStreams:
         return len(self._open)
 
     def check(self, user: Principal) -> None:
-        """Raises `RateLimited` for a user with too many open streams. Admins have no limit."""
-        if not user.is_admin and self._users[user.user_id] >= self._per_user:
-            raise RateLimited(f"There are {self._per_user} streams open already, which is the limit for one user.")
+        """Raises `RateLimited` for a user with too many open streams."""
+        most = self._limits.of(user.user_id, is_admin=user.is_admin)["streams"]
+        if most is not None and self._users[user.user_id] >= most:
+            raise RateLimited(f"There are {most} streams open already, which is the limit for one user.")
 
     def add(self, stream: "EventStreamResponse") -> None:
         """Add an open stream."""

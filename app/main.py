@@ -21,10 +21,10 @@ from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
 from app.middleware import REQUEST_ID, RequestContext, allow_origins
 from app.problems import problem_of, problem_of_status, validation_errors
-from app.routers import access, agents, catalogue, files, messages, operations, providers, runs, threads
+from app.routers import access, agents, catalogue, files, messages, operations, providers, runs, threads, users
 from app.settings import Settings
 
-ROUTERS = (agents, threads, messages, files, runs, access, providers, catalogue, operations)
+ROUTERS = (agents, threads, messages, files, runs, access, providers, catalogue, users, operations)
 _ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
 
 
@@ -49,9 +49,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.settings = settings
-    app.state.streams = OpenStreams(per_user=settings.max_streams_per_user)
-    app.state.rates = RequestRates(settings.max_requests_per_minute)
-    app.state.repeat_rates = RequestRates(settings.max_requests_per_minute)
     app.state.draining = None
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)
@@ -80,6 +77,8 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
             app.state.refusal = str(error)
             raise
         app.state.container = container
+        app.state.streams = OpenStreams(container.limits)
+        app.state.rates, app.state.repeat_rates = RequestRates(container.limits), RequestRates(container.limits)
         loading = asyncio.create_task(_load_provider(container), name="load-provider")
         try:
             yield

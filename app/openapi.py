@@ -97,6 +97,7 @@ TAGS = {
     "events": "What happens in a thread, as it happens.",
     "roles": "Who may do what on an agent or a thread, and who may name a provider.",
     "keys": "API keys, and the user that a key identifies.",
+    "users": "What users may use. For admins.",
     "usage": "What models were used for, and what that cost.",
     "jobs": "What is done in the background: titles, summaries, erasing a user. For admins.",
     "providers": "The servers of models that agents may name. Admins make more of them.",

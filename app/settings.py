@@ -8,13 +8,14 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, create_model, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, create_model, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
+from ai_agents.core.limits import UserLimits
 from ai_agents.core.upstream import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HELD_RUNS
 from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec, parse_specs
 from ai_agents.store.sealing import SHORTEST_KEY
@@ -191,8 +192,17 @@ def _read_json_or_file(given: str) -> Any:
         raise ValueError("neither JSON nor the path of a JSON or TOML file") from error
 
 
+def _none_or(value: Any) -> Any:
+    return None if value == NO_LIMIT else value
+
+
+# A number, or `none` for no limit: an empty variable counts as not set.
+NO_LIMIT = "none"
+Count = Annotated[int | None, BeforeValidator(_none_or)]
+
+
 class RequestLimits(BaseSettings):
-    """Limits of requests and users."""
+    """Limits of requests."""
 
     max_body_bytes: int = Field(1024 * KIB, ge=KIB)
     max_content_characters: int = Field(100_000, ge=1)
@@ -200,8 +210,37 @@ class RequestLimits(BaseSettings):
     max_file_bytes: int = Field(20 * 1024 * KIB, ge=KIB, description="The size of an uploaded file.")
     max_json_depth: int = Field(32, ge=4, le=500)
     max_header_bytes: int = Field(32 * KIB, ge=KIB)
-    max_requests_per_minute: int = Field(600, ge=1, description="Per user and process; admins are not counted.")
-    max_streams_per_user: int = Field(50, ge=1, description="Open streams per user and process.")
+
+
+class LimitsOfUsers(BaseSettings):
+    """What a user may use, unless an admin set limits for that user. `none` is no limit. They do not hold admins."""
+
+    max_requests_per_minute: Count = Field(600, ge=1, description="Per process.")
+    max_streams_per_user: Count = Field(50, ge=1, description="Open streams per process.")
+    max_runs_per_user: Count = Field(50, ge=1, description="Runs under way at once.")
+    max_files_bytes_per_user: Count = Field(10_000_000_000, ge=0, description="All files of a user together.")
+    max_threads_per_user: Count = Field(None, ge=0)
+    max_thread_rows: Count = Field(1_000_000, ge=1, description="Rows of the log of one thread.")
+    max_agent_versions_per_user: Count = Field(1000, ge=0, description="Versions of all agents of a user together.")
+    max_tokens_per_day: Count = Field(None, ge=0)
+    max_cost_per_day: Annotated[float | None, BeforeValidator(_none_or)] = Field(
+        None, ge=0, allow_inf_nan=False, description="US dollars."
+    )
+
+    @property
+    def user_limits(self) -> UserLimits:
+        """The limits by their names."""
+        return {
+            "requests_per_minute": self.max_requests_per_minute,
+            "streams": self.max_streams_per_user,
+            "runs": self.max_runs_per_user,
+            "files_bytes": self.max_files_bytes_per_user,
+            "threads": self.max_threads_per_user,
+            "thread_rows": self.max_thread_rows,
+            "agent_versions": self.max_agent_versions_per_user,
+            "tokens_per_day": self.max_tokens_per_day,
+            "cost_per_day": self.max_cost_per_day,
+        }
 
 
 class RunSettings(BaseSettings):
@@ -254,7 +293,14 @@ class JobSettings(BaseSettings):
 
 
 class Settings(
-    ServerSettings, DatabaseSettings, ProviderSettings, RequestLimits, RunSettings, OutboundSettings, JobSettings
+    ServerSettings,
+    DatabaseSettings,
+    ProviderSettings,
+    RequestLimits,
+    LimitsOfUsers,
+    RunSettings,
+    OutboundSettings,
+    JobSettings,
 ):
     """All settings. An empty variable counts as not set."""
 

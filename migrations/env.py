@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.store.migrate import run_on
-from ai_agents.store.models import Base
+from ai_agents.store.schema import METADATA
 
 
 def _migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=METADATA,
         # SQLite can alter little of a table in place, so a changed table is created anew and filled.
         render_as_batch=connection.dialect.name == "sqlite",
         # Both databases can roll back DDL, so a failed migration leaves nothing behind.

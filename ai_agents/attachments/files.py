@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,7 +19,7 @@ from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.tokens import estimate_text
 from ai_agents.core.types import FilePart
-from ai_agents.store import files
+from ai_agents.store import files, tombstones
 from ai_agents.store.database import HasDatabase
 
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -143,21 +144,33 @@ class Attachments:
 
         return await self._db.write(write)
 
-    async def delete(self, file_id: str) -> None:
+    async def delete(self, file_id: str, *, only_unused: bool = False) -> None:
         """Remove a file, and its bytes if no other file has the same.
 
+        Where messages refer to it, a tombstone stays: the file's name, type and size, and in each message that it was
+        deleted. After an error in the middle of that, `delete` goes on from there.
         The bytes go before the row does, while no other process can add a file of that content: a row without bytes
         can be deleted again, bytes without a row would stay for ever.
-        Raises `FileNotFound`, `Conflict`, `StorageUnavailable`, `BlobMissing`; then the row stays.
+        Raises `FileNotFound`, `StorageUnavailable`, `BlobMissing`, and with `only_unused` `Conflict` where a message
+        refers to it; then the row stays.
         """
         async with self._db.transaction():
-            row = await self._db.write(lambda c: files.get_file(c, file_id))
-            is_last = await self._db.write(lambda c: files.delete_file(c, file_id))
-            if is_last:
-                await self.blobs.delete(row["sha256"])
-        if is_last:
+            deleted = await self._db.write(lambda c: files.delete_file(c, file_id, only_unused=only_unused))
+            if deleted.unused_sha256 is not None:
+                await self.blobs.delete(deleted.unused_sha256)
+        if deleted.unused_sha256 is not None:
             with suppress(StorageUnavailable):  # a mark that stays does no harm
-                await self.blobs.forget(row["sha256"])
+                await self.blobs.forget(deleted.unused_sha256)
+        if deleted.is_referred:
+            await self._mark_messages(file_id)
+
+    async def _mark_messages(self, file_id: str) -> None:
+        last_id = ""
+        while thread_ids := await self._db.read(partial(tombstones.list_threads, file_id=file_id, after_id=last_id)):
+            for thread_id in thread_ids:
+                mark = partial(tombstones.mark_in_thread, thread_id=thread_id, file_id=file_id)
+                await self._db.write(mark, long=True)
+            last_id = thread_ids[-1]
 
 
 def _look(staged: StagedFile, filename: str, declared: str | None) -> tuple[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from functools import partial
 from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, beginning_of, has_text_to_extract
 from ai_agents.attachments.kinds import IMAGES, TEXTS
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.core.exceptions import UnsupportedAttachment
+from ai_agents.core.exceptions import BlobMissing, UnsupportedAttachment
 from ai_agents.core.types import FileContent, FilePart, Loc, ModelMessage
 from ai_agents.providers.files import FileRules
 
@@ -89,7 +89,7 @@ async def load_files(
 ) -> tuple[ModelMessage, ...]:
     """The messages, with the bytes and texts of their files. Without a storage the files are sent by their names.
 
-    Without `with_data` the texts alone are read. Raises `StorageUnavailable`.
+    Without `with_data` the texts alone are read. Raises `StorageUnavailable`, and `BlobMissing` where a file is gone.
     """
     parts = [part for message in messages for part in message.parts if isinstance(part, FilePart)]
     wanted = {_load_key(part): part for part in parts if part.content and part.content.form != "name" and part.facts}
@@ -127,6 +127,8 @@ def _planned(part: FilePart, *, budget: _Budget, guarded_by: str | None, is_requ
     """The form of one file. Only the redacted text of a document may be sent if guardrails found something in it, or
     have not judged it. A document without text, for example a scan, is not judged.
     """
+    if part.deleted:
+        return _NAME
     facts = part.facts or {}
     is_clean = "hidden" not in facts and (guarded_by is None or facts.get("clean_for") == guarded_by)
     if not is_clean and has_text_to_extract(part.media_type) and facts.get("text_tokens"):
@@ -163,6 +165,8 @@ async def _load(part: FilePart, blobs: BlobStore, form: str) -> FileContent:
         return FileContent("data", data=await blobs.read(facts["sha256"]))
     if has_text_to_extract(part.media_type):
         text, is_cut = await blobs.find_text(facts["sha256"]), bool(facts.get("cut"))
+        if text is None and not await blobs.exists(facts["sha256"]):
+            raise BlobMissing
     else:
         text = beginning_of(await blobs.read(facts["sha256"]))
         is_cut = len(text) >= MAX_TEXT_CHARACTERS

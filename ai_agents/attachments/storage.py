@@ -153,8 +153,8 @@ class BlobStore(ABC):
             return await self._exists(_key(sha256))
 
     async def read(self, sha256: str) -> bytes:
-        """The bytes of a blob. A missing blob raises `StorageUnavailable` too."""
-        with self._translated_errors():
+        """The bytes of a blob. Raises `BlobMissing`."""
+        with self._translated_errors(), self._found():
             return await self._read(_key(sha256))
 
     async def find_text(self, sha256: str) -> str | None:
@@ -165,7 +165,7 @@ class BlobStore(ABC):
 
     async def stream(self, sha256: str) -> AsyncGenerator[bytes]:
         """The bytes of a blob in chunks. Raises what `read` raises, before the first chunk."""
-        with self._translated_errors():
+        with self._translated_errors(), self._found():
             async with aclosing(self._stream(_key(sha256))) as chunks:
                 async for chunk in chunks:
                     yield chunk
@@ -199,6 +199,13 @@ class BlobStore(ABC):
             yield
         except self._errors as error:
             raise StorageUnavailable from error
+
+    @contextmanager
+    def _found(self) -> Generator[None]:
+        try:
+            yield
+        except self._missing as error:
+            raise BlobMissing from error
 
     @abstractmethod
     async def _write_file(self, key: str, path: Path) -> None: ...

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import InvalidRequest, PermissionDenied
+from ai_agents.core.exceptions import FileNotFound, InvalidRequest, PermissionDenied
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Loc, TextPart
@@ -32,6 +32,16 @@ def require_on_file(
     return row
 
 
+def require_content(
+    connection: Connection, user_id: str, file_id: str, *, is_admin: bool = False, within: AgentScope | None = None
+) -> FileRow:
+    """The row of a file whose content the user may read. Raises `FileNotFound`, also where it was deleted."""
+    row = require_on_file(connection, user_id, file_id, is_admin=is_admin, within=within)
+    if row["deleted_at"] is not None:
+        raise FileNotFound("This file was deleted.")
+    return row
+
+
 def attach(
     connection: Connection,
     user_id: str,
@@ -43,11 +53,15 @@ def attach(
     """A message's parts, with the stored facts about their files in place of what the sender says.
 
     Each part comes with its place in the request. The files cannot be deleted before the transaction has ended.
-    Raises `InvalidRequest` with the place of a file that does not exist or that this user may not read.
+    Raises `InvalidRequest` with the place of a file that does not exist, was deleted, or may not be read by this user.
     """
     asked = {part.file_id for part, _ in parts if isinstance(part, FilePart)}
     found = files.hold_files(connection, asked, reader_id=None if is_admin else user_id, within=within)
     for part, loc in parts:
-        if isinstance(part, FilePart) and part.file_id not in found:
+        if not isinstance(part, FilePart):
+            continue
+        if part.file_id not in found:
             raise InvalidRequest("There is no such file.", loc=loc)
+        if found[part.file_id].deleted:
+            raise InvalidRequest("This file was deleted.", loc=loc)
     return tuple(found[part.file_id] if isinstance(part, FilePart) else part for part, _ in parts)

@@ -112,13 +112,17 @@ class Channel:
         self._shown = False
 
     def add_rows(self, rows: Sequence[LogRow]) -> None:
-        """Keep committed rows. One that comes late is left out; a gap drops the rows before it: they are in the log."""
+        """Keep committed rows. One that comes again, rewritten, takes the place of the one that is kept. One that
+        comes late is left out; a gap drops the rows before it: they are in the log.
+        """
         for row in rows:
             progress = self.progress
             if progress is not None and row.resets and row.seq > progress.base_seq and row.run_id == progress.run_id:
                 self.progress = None
             if self._rows and row.seq != self._rows[-1].seq + 1:
                 if row.seq <= self._rows[-1].seq:
+                    if (place := row.seq - self._rows[0].seq) >= 0:
+                        self._rows[place] = row
                     continue
                 self._rows.clear()
             self._rows.append(row)

@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
-from ai_agents.context.file_texts import guard_files, has_text_files
+from ai_agents.context.file_texts import guard_files, has_text_files, without_deleted
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder, has_files
 from ai_agents.context.tokens import Meter, TokenEstimator
-from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable
+from ai_agents.core.exceptions import AIAgentsError, BlobMissing, DatabaseUnavailable
 from ai_agents.core.fair_work import FairWork, UserWork
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import ModelRequest, ModelResponse
@@ -121,7 +121,14 @@ class Contexts:
         """
         if not has_files(request.messages):
             return request
-        request = await self.requests.load(request, with_data=with_data)
+        try:
+            request = await self.requests.load(request, with_data=with_data)
+        except BlobMissing:
+            # A file may have been deleted since the thread was read.
+            messages = await self._database.read(lambda c: without_deleted(c, request.messages))
+            if messages == request.messages:
+                raise
+            request = await self.requests.load(replace(request, messages=messages), with_data=with_data)
         if has_text_files(request):
             guards = await self.prepare_guards(agent["guardrails"], purpose)
             request = await guard_files(request, guards.input)

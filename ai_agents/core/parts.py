@@ -27,7 +27,10 @@ _KINDS: Mapping[str, tuple[type[Part], type[PublicPart]]] = {
 def part_to_public(part: Part) -> PublicPart:
     """The part as clients see it."""
     _, public = _KINDS[part.type]
-    return cast("PublicPart", {name: getattr(part, name) for name in public.__annotations__})
+    shown = {name: getattr(part, name) for name in public.__annotations__}
+    if shown.get("deleted") is False:
+        del shown["deleted"]
+    return cast("PublicPart", shown)
 
 
 def part_to_stored(part: Part) -> JsonObject:

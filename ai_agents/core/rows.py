@@ -141,13 +141,14 @@ class PublicTextPart(TypedDict):
 
 
 class PublicFilePart(TypedDict):
-    """A reference to a file."""
+    """A reference to a file. `deleted` is present, and True, where its uploader deleted it."""
 
     type: Literal["file"]
     file_id: str
     filename: str
     media_type: str
     size_bytes: int
+    deleted: NotRequired[Literal[True]]
 
 
 class PublicReasoningPart(TypedDict):
@@ -317,13 +318,14 @@ class JobCounts(TypedDict):
 
 
 class File(TypedDict):
-    """A file as clients see it."""
+    """A file as clients see it. One that is `deleted` has no content, and its `sha256` is empty."""
 
     id: str
     filename: str
     media_type: str
     size_bytes: int
     sha256: str
+    deleted: NotRequired[Literal[True]]
 
 
 class Key(TypedDict):

@@ -103,6 +103,7 @@ class FileRow(TypedDict):
     sha256: str
     facts: JsonObject
     created_at: str
+    deleted_at: str | None
     token_id: str | None
 
 

@@ -92,7 +92,7 @@ def _estimate_content(part: FilePart) -> int:
     """Tokens of a file without its name. Until it is decided how a document is sent, it counts as its text."""
     form = None if part.content is None else part.content.form
     facts = part.facts or {}
-    if form == "name":
+    if form == "name" or part.deleted:
         return 0
     if part.media_type.startswith("image/"):
         return _estimate_image(facts.get("width"), facts.get("height"))

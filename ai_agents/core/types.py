@@ -67,6 +67,7 @@ class FilePart:
     `facts` is what is known about its content (`sha256`; `width`, `height`; `pages`; `text_tokens`), and what
     guardrails said about its text (`clean_for`: those that found nothing; `hidden`: one found something). It is stored
     with the part and not shown to clients. `content` is what a request contains of it, None until that is decided.
+    Of a `deleted` file nothing but its name, type and size is left.
     """
 
     file_id: str
@@ -76,6 +77,7 @@ class FilePart:
     type: Literal["file"] = "file"
     facts: Mapping[str, Any] | None = None
     content: FileContent | None = None
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

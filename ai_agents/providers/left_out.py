@@ -23,7 +23,7 @@ def images_left_out(request: ModelRequest, rules: FileRules) -> Iterator[Notice]
     if rules.media_types & IMAGES:
         return
     parts = [part for message in request.messages for part in message.parts if isinstance(part, FilePart)]
-    if any(part.media_type in IMAGES for part in parts):
+    if any(part.media_type in IMAGES and not part.deleted for part in parts):
         yield setting_left_out("images", request.model, "images")
 
 

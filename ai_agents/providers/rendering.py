@@ -78,6 +78,8 @@ def visible_texts(parts: Iterable[Part]) -> list[str]:
 def file_text(part: FilePart) -> str:
     """The name of a file and, where the request holds it, its text between marks."""
     name = f"[file: {part.filename} ({part.media_type})]"
+    if part.deleted:
+        return f"{name[:-1]}: it was deleted, and its content is gone]"
     if part.content is None or part.content.form != "text" or not part.content.text.strip():
         return name
     # A text that contains the closing mark must not appear to end there.

@@ -29,7 +29,8 @@ from sqlalchemy.engine import URL
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.core.types import LogRow
-from ai_agents.store.models import SCHEMA_REVISION, Base
+from ai_agents.store.models import SCHEMA_REVISION
+from ai_agents.store.schema import METADATA
 from ai_agents.store.transactions import Backend, JoinWork, PublishRows, Work
 
 T = TypeVar("T")
@@ -208,7 +209,7 @@ def _backend(url: URL, pool_size: int) -> Backend:
 
 def _create_all(connection: Connection) -> None:
     empty = not connection.dialect.has_table(connection, "threads")
-    Base.metadata.create_all(connection)
+    METADATA.create_all(connection)
     if empty:
         # Alembic's own table, so that later migrations apply to a database that was created here.
         version = Column("version_num", String(32), nullable=False)

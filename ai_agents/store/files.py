@@ -1,13 +1,16 @@
-"""Rows of files: who uploaded them, and which messages refer to them. Their bytes are in the blob store."""
+"""Rows of files: who uploaded them, and which messages refer to them. Their bytes are in the blob store.
+
+Where messages refer to a deleted file, its row stays as a tombstone; `store.tombstones` marks those messages.
+"""
 
 from collections.abc import Collection, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, or_, select
+from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, or_, select, update
 
 from ai_agents.core.exceptions import Conflict, FileNotFound
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import File, only
+from ai_agents.core.rows import File
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart
@@ -43,6 +46,13 @@ _HOLD_READABLE = _LIST.where(_READABLE_BY).with_for_update(read=True, key_share=
 _HOLD_WITHIN = _LIST.where(_READABLE_WITHIN).with_for_update(read=True, key_share=True)
 
 
+class DeletedFile(NamedTuple):
+    """What a deletion leaves to be done: a blob that no file has any more (None: it stays), messages to be marked."""
+
+    unused_sha256: str | None
+    is_referred: bool
+
+
 def insert_file(
     connection: Connection,
     user_id: str,
@@ -64,6 +74,7 @@ def insert_file(
         "sha256": sha256,
         "facts": dict(facts),
         "created_at": utc_now(),
+        "deleted_at": None,
         "token_id": None if within is None else within.token_id,
     }
     connection.execute(insert(FileTable), row)
@@ -73,7 +84,7 @@ def insert_file(
 def get_file(
     connection: Connection, file_id: str, *, reader_id: str | None = None, within: AgentScope | None = None
 ) -> FileRow:
-    """A file's row. With `reader_id`, only if this user uploaded it or may read a thread with it.
+    """A file's row, or its tombstone. With `reader_id`, only if this user uploaded it or may read a thread with it.
 
     Raises `FileNotFound`.
     """
@@ -94,7 +105,7 @@ def hold_files(
 ) -> dict[str, FilePart]:
     """The existing files among these (with `reader_id`: that this user may read), as message parts, by id.
 
-    They cannot be deleted before the transaction has ended.
+    They cannot be deleted before the transaction has ended. A file that was deleted is a part that says so.
     """
     if not file_ids:
         return {}
@@ -111,21 +122,34 @@ def _reader(reader_id: str | None, within: AgentScope | None) -> dict[str, Any]:
     return {"reader_id": reader_id, "token_id": within.token_id, "agents": sorted(within.agents)}
 
 
-def delete_file(connection: Connection, file_id: str) -> bool:
-    """Delete a file's row. Returns whether no other file has its content, so that the blob can be deleted, too.
+def delete_file(connection: Connection, file_id: str, *, only_unused: bool = False) -> DeletedFile:
+    """Delete a file's row; where a message refers to it, a tombstone stays, which can be deleted again.
 
-    Raises `FileNotFound`, `Conflict` if a message refers to it.
+    From then on no message can come to refer to it: a message that is being written holds the file until it is there.
+    Raises `FileNotFound`, and with `only_unused` `Conflict` where a message refers to it.
     """
     row = connection.execute(_FIND.with_for_update(), {"file_id": file_id}).mappings().one_or_none()
     if row is None:
         raise FileNotFound
-    lock_content(connection, row["sha256"])
-    referring = select(exists().where(MessageFileTable.file_id == file_id))
-    if connection.execute(referring).scalar():
+    sha256 = row["sha256"]
+    if sha256:
+        lock_content(connection, sha256)
+    is_referred = bool(connection.scalar(select(exists().where(MessageFileTable.file_id == file_id))))
+    if not is_referred:
+        connection.execute(delete(FileTable).where(FileTable.id == file_id))
+    elif only_unused:
         raise Conflict("A message refers to this file.")
-    connection.execute(delete(FileTable).where(FileTable.id == file_id))
-    shared = select(exists().where(FileTable.sha256 == row["sha256"]))
-    return not connection.execute(shared).scalar()
+    elif row["deleted_at"] is None:
+        left = {"deleted_at": utc_now(), "sha256": "", "facts": {}}
+        connection.execute(update(FileTable).where(FileTable.id == file_id).values(left))
+    is_unused = bool(sha256) and not connection.scalar(select(exists().where(FileTable.sha256 == sha256)))
+    return DeletedFile(sha256 if is_unused else None, is_referred)
+
+
+def deleted_among(connection: Connection, file_ids: Collection[str]) -> set[str]:
+    """Which of these files were deleted."""
+    left = select(FileTable.id).where(FileTable.id.in_(file_ids), FileTable.deleted_at.is_(None))
+    return set(file_ids) - set(connection.scalars(left))
 
 
 def lock_content(connection: Connection, sha256: str) -> None:
@@ -140,6 +164,8 @@ def lock_content(connection: Connection, sha256: str) -> None:
 
 def to_part(row: Mapping[Any, Any]) -> FilePart:
     """A file as a part of a message."""
+    if row["deleted_at"] is not None:
+        return FilePart(row["id"], row["filename"], row["media_type"], row["size_bytes"], deleted=True)
     return FilePart(
         row["id"],
         row["filename"],
@@ -151,7 +177,16 @@ def to_part(row: Mapping[Any, Any]) -> FilePart:
 
 def to_public(row: FileRow) -> File:
     """The row of a file, as clients see it."""
-    return only(File, row)
+    file: File = {
+        "id": row["id"],
+        "filename": row["filename"],
+        "media_type": row["media_type"],
+        "size_bytes": row["size_bytes"],
+        "sha256": row["sha256"],
+    }
+    if row["deleted_at"] is not None:
+        file["deleted"] = True
+    return file
 
 
 class FileStore(Store):

@@ -25,7 +25,7 @@ from ai_agents.core.types import (
     ToolCallPart,
     ToolResultPart,
 )
-from ai_agents.store import files, thread_log
+from ai_agents.store import files, thread_log, tombstones
 from ai_agents.store.messages import insert_messages
 from ai_agents.store.models import MessageTable
 from ai_agents.store.thread_log import Entry
@@ -82,7 +82,7 @@ def from_messages(
 
 
 def from_history(connection: Connection, thread_id: str, *, through_seq: int) -> list[MessageDraft]:
-    """The messages of a thread up to and including `through_seq`, unchanged."""
+    """The messages of a thread up to and including `through_seq`, unchanged. Their files stay until the commit."""
     statement = (
         select(
             MessageTable.role,
@@ -97,7 +97,9 @@ def from_history(connection: Connection, thread_id: str, *, through_seq: int) ->
         .where(MessageTable.thread_id == thread_id, MessageTable.seq <= through_seq)
         .order_by(MessageTable.seq)
     )
-    return [MessageDraft(**row) for row in connection.execute(statement).mappings()]
+    drafts = [MessageDraft(**row) for row in connection.execute(statement).mappings()]
+    parts = tombstones.forget_deleted(connection, [draft.parts for draft in drafts])
+    return [replace(draft, parts=its_parts) for draft, its_parts in zip(drafts, parts, strict=True)]
 
 
 def insert(connection: Connection, thread_id: str, drafts: Sequence[MessageDraft]) -> None:
@@ -136,7 +138,7 @@ def _with_files(
     if not asked:
         return drafts
     held = files.hold_files(connection, asked)
-    known = {file_id: part_to_stored(given.get(file_id, part)) for file_id, part in held.items()}
+    known = {file_id: part_to_stored(given.get(file_id, part)) for file_id, part in held.items() if not part.deleted}
     for number, message in enumerate(drafts):
         for index, part in enumerate(message.parts):
             if part["type"] == "file" and part["file_id"] not in known:

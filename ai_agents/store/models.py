@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0013"
+SCHEMA_REVISION = "0015"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -219,8 +219,9 @@ class MessageTable(Base):
 class FileTable(Base):
     """An uploaded file. Files with the same content share one blob, which is stored under `sha256`.
 
-    `facts` is what is known about the content without reading it: see `attachments.files`. `token_id` is the token that
-    names agents with which it was uploaded, if it was one.
+    `facts` is what is known about the content without reading it: see `attachments.files`. A row with `deleted_at` is
+    what is left of a deleted file that messages refer to. Its `sha256` is empty. `token_id` is the token that names
+    agents with which it was uploaded, if it was one.
     """
 
     __tablename__ = "files"
@@ -234,11 +235,12 @@ class FileTable(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[str] = mapped_column(TimestampType)
+    deleted_at: Mapped[str | None] = mapped_column(TimestampType)
     token_id: Mapped[str | None] = mapped_column(String(36))
 
 
 class MessageFileTable(Base):
-    """A message's reference to a file. It keeps the file, and lets the readers of the message's thread read it.
+    """A message's reference to a file. It lets the readers of the message's thread read the file.
 
     `thread_id` is that of the message, repeated here so that one index answers who may read a file.
     """

@@ -1,7 +1,7 @@
 """The thread's log: append-only rows, numbered without gaps, each written in the transaction of what it reports."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
 from sqlalchemy import Connection, Integer, Table, bindparam, select, update
@@ -107,6 +107,13 @@ def write(connection: Connection, thread_id: str, first_seq: int, entries: Seque
 def note_rows(connection: Connection, rows: Sequence[LogRow]) -> None:
     """Remember rows that this transaction wrote, to be published after its commit."""
     connection.info[LOG_ROWS].extend(rows)
+
+
+def rewrite(connection: Connection, row: LogRow, data: str) -> None:
+    """Replace the event of a row that tells of what is gone. Streams that have not sent it yet send the new one."""
+    one = (_EVENTS.c.thread_id == row.thread_id, _EVENTS.c.seq == row.seq)
+    connection.execute(update(_EVENTS).where(*one).values(data=data))
+    note_rows(connection, [replace(row, data=data)])
 
 
 def append(connection: Connection, thread_id: str, *entries: Entry) -> int:

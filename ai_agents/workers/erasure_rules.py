@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
-from ai_agents.store import models
+from ai_agents.core.types import LogRow
+from ai_agents.store import models, thread_log, user_tables
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -101,14 +102,12 @@ def _delete_summaries(connection: Connection, user: UserInThread) -> Count:
 
 
 def _redact_log(connection: Connection, user: UserInThread) -> Count:
-    log = models.ThreadEventTable
-    found = select(log.seq, log.data).where(log.thread_id == user.thread_id)
-    for row in connection.execute(found).all():
-        event = json.loads(row.data)
+    found = select(models.ThreadEventTable.__table__).where(models.ThreadEventTable.thread_id == user.thread_id)
+    for row in connection.execute(found).mappings().all():
+        event = json.loads(row["data"])
         redacted = redacted_json(event, user.user_id, user.file_ids)
         if redacted != event:
-            one = (log.thread_id == user.thread_id, log.seq == row.seq)
-            connection.execute(update(log).where(*one).values(data=json.dumps(redacted)))
+            thread_log.rewrite(connection, LogRow(**row), json.dumps(redacted))
     return {}
 
 
@@ -200,4 +199,5 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(models.LearnedQuirksTable, {"model", "quirks"}, "Names of models, and what they do not take."),
     ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
+    ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),
 )

@@ -101,7 +101,7 @@ class FileRemoval:
             self._left.append(file_id)
             return False
         try:
-            await self._attachments.delete(file_id)
+            await self._attachments.delete(file_id, only_unused=True)
         except FileNotFound:
             return False
         except StorageUnavailable as error:

@@ -39,7 +39,11 @@ def _shown(message: ModelMessage) -> JsonObject:
     shown: JsonObject = {"role": message.role}
     if text := text_of(message.parts).strip():
         shown["text"] = cut(text, _MAX_CHARACTERS)
-    files = [f"{part.filename} ({part.media_type})" for part in message.parts if isinstance(part, FilePart)]
+    files = [
+        f"{part.filename} ({part.media_type}){', deleted' * part.deleted}"
+        for part in message.parts
+        if isinstance(part, FilePart)
+    ]
     if files:
         shown["attachments"] = files
     calls = [

@@ -59,7 +59,7 @@ async def get_file(file_id: str, user: ScopedUser, container: AppContainer) -> R
     },
 )
 async def get_file_content(file_id: str, user: ScopedUser, container: AppContainer) -> Response:
-    """The content of a file."""
+    """The content of a file. That of a deleted one is not found."""
     file, content = await files.read_content(container, user, file_id)
     return Download(file, content)
 
@@ -68,9 +68,9 @@ async def get_file_content(file_id: str, user: ScopedUser, container: AppContain
     "/files/{file_id}",
     status_code=204,
     response_description="The file is deleted.",
-    responses=failures(*USER, "not_found", "forbidden", "conflict"),
+    responses=failures(*USER, "not_found", "forbidden", "overloaded"),
 )
 async def delete_file(file_id: str, user: ScopedUser, container: AppContainer) -> Response:
-    """Delete a file. Only its uploader may, and only while no message refers to it."""
+    """Delete a file with its content. Only its uploader may. Messages that refer to it say that it was `deleted`."""
     await files.delete_file(container, user, file_id)
     return no_content()

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
 from ai_agents.core import rows
 from ai_agents.core.events import LastingEventType
+from ai_agents.core.limits import LimitsOfUser
 from ai_agents.core.types import TokenCounts
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS
 from app.schemas.agents import MAX_TOOLS, AgentSettings, Fallbacks, Guardrails, MemoryConfig, ToolChoice
@@ -89,9 +90,10 @@ AgentSummary = _read("AgentSummary", rows.AgentSummary)
 AgentPage = _page("AgentPage", AgentSummary, "Agents, newest first.")
 ThreadRead = _read("ThreadRead", rows.Thread, "A conversation.")
 ThreadPage = _page("ThreadPage", ThreadRead, "Threads, newest first.")
+_DELETED = "True where the file was deleted, so that its content is gone; otherwise missing."
 _MODELS[rows.PublicPart] = Annotated[
     _read("TextPart", rows.PublicTextPart)
-    | _read("FilePart", rows.PublicFilePart, "A file.")
+    | _read("FilePart", rows.PublicFilePart, "A file.", deleted=_DELETED)
     | _read("ReasoningPart", rows.PublicReasoningPart)
     | _read("ToolCallPart", rows.PublicToolCallPart)
     | _read("ToolResultPart", rows.PublicToolResultPart, "The result of a tool call."),
@@ -192,7 +194,13 @@ JobRead = _read(
     result="What the job did; for `erase_user` the receipt.",
 )
 JobPage = _page("JobPage", JobRead, "Jobs, newest first.")
-FileRead = _read("FileRead", rows.File, "A file. The service finds its type from its content.")
+FileRead = _read(
+    "FileRead",
+    rows.File,
+    "A file. The service finds its type from its content.",
+    sha256="Of its content; empty where it was deleted.",
+    deleted=_DELETED,
+)
 _PREFIX = "How the key begins, to tell keys apart."
 KeyRead = _read("KeyRead", rows.Key, prefix=_PREFIX)
 NewKey = _read("NewKey", rows.NewKey, "An API key with its secret, which is shown this once.", prefix=_PREFIX)
@@ -227,6 +235,7 @@ _MODELS[rows.ViewedPart] = Annotated[
         "A file as the model would get it.",
         sent_as="With its bytes, as its text, or by its name alone.",
         text="The text that the model would get, without what guardrails hide; only where `sent_as` is `text`.",
+        deleted=_DELETED,
     )
     | _MODELS[rows.PublicReasoningPart]
     | _MODELS[rows.PublicToolCallPart]
@@ -272,6 +281,19 @@ ContextRead = _read(
     tools="Null for users who do not see the agent.",
     notices="What a run would tell now: of what the agent asks for, what its model would not be sent.",
     last_call="Null where the thread has no such call.",
+)
+
+
+LimitsRead = _read(
+    "UserLimits",
+    LimitsOfUser,
+    "The limits of a user; null is none.",
+    own="The names of those that an admin set for this user.",
+    runs="Under way at once.",
+    files_bytes="All files of the user together.",
+    thread_rows="Rows of the log of one thread.",
+    agent_versions="Versions of all agents of the user together.",
+    cost_per_day="In US dollars.",
 )
 
 

@@ -1,12 +1,13 @@
 """Files: storing, reading and deleting them."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from ai_agents.attachments.storage import StagedFile
-from ai_agents.auth.files import attach, require_on_file
+from ai_agents.auth.files import attach, require_content, require_on_file
 from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File
+from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.store.files import to_public
 from app.container import Container
@@ -31,7 +32,7 @@ async def create_file(container: Container, user: Principal, upload: Upload, *, 
     await attachments.keep(inspected)
 
     async def may_see(file: File) -> None:
-        await get_file(container, user, file["id"])
+        await _find(container, user, file["id"], require_content)
 
     file = await create_once(
         container,
@@ -46,19 +47,25 @@ async def create_file(container: Container, user: Principal, upload: Upload, *, 
 
 async def get_file(container: Container, user: Principal, file_id: str) -> File:
     """A file that the user may read. Raises `FileNotFound`."""
+    return to_public(await _find(container, user, file_id, require_on_file))
+
+
+async def _find(container: Container, user: Principal, file_id: str, require: Callable[..., FileRow]) -> FileRow:
     check_id(file_id, FileNotFound)
-    row = await container.conn.database.read(lambda c: require_on_file(c, user.user_id, file_id, **user.reach))
-    return to_public(row)
+    return await container.conn.database.read(lambda c: require(c, user.user_id, file_id, **user.reach))
 
 
 async def read_content(container: Container, user: Principal, file_id: str) -> tuple[File, AsyncGenerator[bytes]]:
-    """A file that the user may read, and its content. Raises `FileNotFound`; reading raises `StorageUnavailable`."""
-    file = await get_file(container, user, file_id)
-    return file, container.attachments.blobs.stream(file["sha256"])
+    """A file that the user may read, and its content.
+
+    Raises `FileNotFound`, also for a deleted one; reading raises `StorageUnavailable`.
+    """
+    row = await _find(container, user, file_id, require_content)
+    return to_public(row), container.attachments.blobs.stream(row["sha256"])
 
 
 async def delete_file(container: Container, user: Principal, file_id: str) -> None:
-    """Delete a file. Raises `FileNotFound`, `PermissionDenied`, and `Conflict` if a message refers to it."""
+    """Delete a file; where messages refer to it, a tombstone stays. Raises `FileNotFound`, `PermissionDenied`."""
     check_id(file_id, FileNotFound)
     await container.conn.database.read(
         lambda c: require_on_file(c, user.user_id, file_id, to_delete=True, **user.reach)

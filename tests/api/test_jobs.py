@@ -104,6 +104,7 @@ async def test_erasing_a_user_removes_everything_and_leaves_a_receipt(service: S
         "summaries": 0,
         "agents": 1,
         "roles": 1,
+        "limits": 0,
     }
     assert (await alice.get("/me")).status_code == 401
     assert (await admin.get(f"/threads/{own['id']}")).status_code == 404
@@ -153,6 +154,7 @@ async def test_no_table_names_an_erased_user_or_quotes_them(service: Service) ->
         )
     )
 
+    await admin.put(f"/users/{name}/limits", json={"threads": 100})
     await admin.delete(f"/users/{name}")
     job = await eventually(lambda: job_of(admin, "erase_user"))
 

@@ -11,6 +11,7 @@ from app.errors import RateLimited
 from app.services.identity import Principal
 from tests.api.declared import document
 from tests.api.service import UNKNOWN_ID, check_problem, open_service, settings_for
+from tests.support.limits import limits_for_all
 
 
 def taken(rates: RequestRates, user: str, count: int) -> int:
@@ -26,7 +27,7 @@ def taken(rates: RequestRates, user: str, count: int) -> int:
 
 def test_a_burst_of_a_minute_is_taken_and_then_the_steady_rate() -> None:
     now = 0.0
-    rates = RequestRates(60, clock=lambda: now)
+    rates = RequestRates(limits_for_all({"requests_per_minute": 60}), clock=lambda: now)
     assert taken(rates, "alice", 100) == 60
     assert taken(rates, "bob", 1) == 1
     now = 10.0

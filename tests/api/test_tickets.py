@@ -14,6 +14,7 @@ from app.event_streams import OpenStreams
 from tests.api.live import Live, events_of, next_of
 from tests.api.service import UNKNOWN_ID, check_problem, give_role
 from tests.present import present
+from tests.support.limits import limits_for_all
 
 
 async def make_ticket(client: httpx.AsyncClient, thread_id: str) -> str:
@@ -115,7 +116,7 @@ async def test_a_stream_opened_by_ticket_is_told_to_come_back_where_others_are_r
     thread = await live.scripted_thread(alice, "Hello!")
     ticket = await make_ticket(alice, thread["id"])
     browser = await without_key(live)
-    live.app.state.streams = OpenStreams(per_user=0)
+    live.app.state.streams = OpenStreams(limits_for_all({"streams": 0}))
     check_problem(await alice.get(f"/threads/{thread['id']}/events"), 429, "rate_limited")
     response = await browser.get(f"/threads/{thread['id']}/events?ticket={ticket}")
     assert (response.status_code, response.text) == (200, "retry: 5000\n\n")
@@ -127,7 +128,7 @@ async def test_a_ticket_turns_no_other_refusal_into_a_stream(live: Live) -> None
     thread = await live.scripted_thread(alice, "Hello!")
     ticket = await make_ticket(alice, thread["id"])
     browser = await without_key(live)
-    live.app.state.rates = RequestRates(1)
+    live.app.state.rates = RequestRates(limits_for_all({"requests_per_minute": 1}))
     path = f"/threads/{thread['id']}/events?ticket={ticket}"
     assert (await alice.get("/me")).status_code == 200
     for other in (f"/me?ticket={ticket}", f"/threads/{thread['id']}/messages?ticket={ticket}", path):
@@ -142,13 +143,13 @@ async def test_a_request_over_the_limit_does_not_use_its_ticket(live: Live) -> N
     ticket = await make_ticket(alice, thread["id"])
     browser = await without_key(live)
     await let_pass(live, timedelta(minutes=9))
-    live.app.state.rates = RequestRates(1)
+    live.app.state.rates = RequestRates(limits_for_all({"requests_per_minute": 1}))
     path = f"/threads/{thread['id']}/events?ticket={ticket}"
     assert (await alice.get("/me")).status_code == 200
     assert (await browser.get(path)).text == "retry: 5000\n\n"
     found = present(await live.container.tickets.find(ticket))
     assert datetime.fromisoformat(found["use_by"]) < datetime.now(UTC), "it is not extended"
-    live.app.state.rates = RequestRates(600)
+    live.app.state.rates = RequestRates(limits_for_all({}))
     async with browser.stream("GET", path) as stream:
         assert stream.status_code == 200
     found = present(await live.container.tickets.find(ticket))

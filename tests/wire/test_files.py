@@ -19,7 +19,7 @@ from tests.fakes import samples
 from tests.fakes.answers import say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
-from tests.wire.requests import ask, check_sent, sent
+from tests.wire.requests import MODELS, WIRES, ask, check_sent, sent
 
 IMAGE = FilePart("1", "cat.png", "image/png", 70, content=FileContent("data", data=samples.png()))
 DOCUMENT = FilePart("2", "plan.pdf", PDF, 900, content=FileContent("data", data=samples.pdf("Hello")))
@@ -112,6 +112,14 @@ def test_a_message_without_files_is_sent_as_plain_text(api: str) -> None:
     said = payload_of(api, ModelMessage("user", (TextPart("Look:"), NOTES, NAMED)))
     assert "base64" not in str(said)
     assert "images" not in str(said)
+
+
+@pytest.mark.parametrize("api", WIRES)
+def test_every_model_is_told_that_a_file_was_deleted(api: str) -> None:
+    gone = replace(IMAGE, content=FileContent("name"), deleted=True)
+    said = str(sent(api, ModelRequest(MODELS[api], (ModelMessage("user", (TextPart("Look:"), gone)),))))
+    assert "[file: cat.png (image/png): it was deleted, and its content is gone]" in said
+    assert PNG not in said
 
 
 @pytest.mark.parametrize("api", SEEING)

@@ -65,7 +65,7 @@ async def test_a_file_that_a_message_refers_to_keeps_its_bytes(attachments: Atta
     message = {"role": "user", "content": [{"type": "file", "file_id": file["id"]}]}
     await ThreadStore(database).create(agent["id"], messages=[message])
     with pytest.raises(Conflict):
-        await attachments.delete(file["id"])
+        await attachments.delete(file["id"], only_unused=True)
     assert await attachments.blobs.exists(file["sha256"])
     with pytest.raises(FileNotFound):
         await attachments.delete(file["sha256"][:36])

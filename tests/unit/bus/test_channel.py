@@ -1,6 +1,7 @@
 """The channel of a thread, and the bus of a single process."""
 
 import asyncio
+from dataclasses import replace
 
 from ai_agents.bus.base import Bus, Channel
 from ai_agents.core.types import LogRow
@@ -37,6 +38,14 @@ async def test_rows_that_come_late_or_twice_are_given_once() -> None:
     for each in (row(1), row(3), row(2), row(3), row(4)):
         channel.add_rows([each])
     assert seqs(channel.rows_after(2)) == [3, 4]
+
+
+async def test_a_row_that_comes_again_rewritten_is_given_as_it_is_now() -> None:
+    channel = Channel("thread")
+    channel.add_rows([row(2), row(3), row(4)])
+    channel.add_rows([replace(row(3), data="{}")])
+    channel.add_rows([replace(row(1), data="{}"), row(5)])
+    assert [each.data for each in channel.rows_after(1) or ()] == [row(2).data, "{}", row(4).data, row(5).data]
 
 
 async def test_a_row_that_ends_the_message_ends_its_text_even_if_it_comes_late() -> None:

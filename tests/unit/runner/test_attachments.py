@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from ai_agents import AgentRunner, AgentStore, Attachments, DatabaseHandle, DiskStore, ThreadStore
+from ai_agents import AgentRunner, AgentStore, Attachments, DatabaseHandle, DiskStore, FileStore, ThreadStore
 from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable, UnsupportedAttachment
-from ai_agents.core.types import FilePart, TextPart
+from ai_agents.core.types import FileContent, FilePart, TextPart
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.files import ANY_FILES
 from ai_agents.store.models import MessageTable, RunTable, ThreadEventTable
@@ -114,3 +114,36 @@ async def test_a_silent_storage_fails_the_run(conn: DatabaseHandle, attachments:
     assert outcome.run["status"] == "failed"
     assert present(outcome.run["error"])["code"] == StorageUnavailable.code
     assert (await runner.run(thread_id, USER, "And now?"))["content"] == "Here again."
+
+
+class DeletingStore(DiskStore):
+    """Its first reader finds that the file was deleted just now: after the thread was read, before the bytes are."""
+
+    file_id: str | None = None
+    attachments: Attachments | None = None
+
+    async def _read(self, key: str) -> bytes:
+        if self.attachments is not None and self.file_id is not None:
+            file_id, self.file_id = self.file_id, None
+            await self.attachments.delete(file_id)
+        return await super()._read(key)
+
+
+@pytest.mark.parametrize("name, content", [("a.png", PICTURE), ("a.pdf", samples.pdf("Plans")), ("a.txt", b"Plans")])
+async def test_a_run_that_begins_as_its_file_is_deleted_goes_without_it(
+    conn: DatabaseHandle, tmp_path: Path, name: str, content: bytes
+) -> None:
+    store = DeletingStore(tmp_path / "files")
+    attachments = Attachments(conn, store)
+    provider = ScriptedProvider("Gone.") if name == "a.pdf" else Seeing("Gone.")
+    runner = AgentRunner(conn, provider=provider, blobs=store)
+    file = await attachments.add(USER, name, content)
+    store.attachments, store.file_id = attachments, file["id"]
+
+    answer = await runner.run(await make_thread(conn), USER, "Look", attachments=[file["id"]])
+
+    assert answer["content"] == "Gone."
+    part = provider.requests[0].messages[0].parts[1]
+    assert isinstance(part, FilePart)
+    assert (part.deleted, part.facts, part.content) == (True, None, FileContent("name"))
+    assert (await FileStore(conn).get(file["id"])).get("deleted")

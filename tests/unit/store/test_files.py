@@ -82,7 +82,7 @@ async def test_an_attached_file_goes_with_its_thread(database: Database, threads
     forked = await threads.fork(thread_id, history[0]["id"], owner_id="ann")
     for gone in (thread_id, forked["id"]):
         with pytest.raises(Conflict):
-            await database.write(lambda c: files.delete_file(c, file_id))
+            await database.write(lambda c: files.delete_file(c, file_id, only_unused=True))
         await threads.delete(gone)
     assert await database.write(lambda c: files.delete_file(c, file_id))
     with pytest.raises(FileNotFound):
@@ -92,9 +92,8 @@ async def test_an_attached_file_goes_with_its_thread(database: Database, threads
 async def test_content_is_free_when_the_last_file_of_it_goes(database: Database) -> None:
     first, second = await add(database), await add(database, "bob")
     other = await add(database, sha256="ff" * 32)
-    assert await database.write(lambda c: files.delete_file(c, first)) is False
-    assert await database.write(lambda c: files.delete_file(c, second)) is True
-    assert await database.write(lambda c: files.delete_file(c, other)) is True
+    deleted = [await database.write(partial(files.delete_file, file_id=each)) for each in (first, second, other)]
+    assert [each.unused_sha256 for each in deleted] == [None, SHA, "ff" * 32]
 
 
 async def test_what_a_sender_says_of_a_file_does_not_count(database: Database) -> None:

@@ -4,18 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, String, insert, select, update
+from sqlalchemy import JSON, Column, String, delete, insert, select, update
 
-from ai_agents import Attachments, DatabaseHandle, DiskStore
+from ai_agents import AgentStore, Attachments, DatabaseHandle, DiskStore, MessageStore, ThreadStore
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.rows import Job
 from ai_agents.store.jobs import MAX_ATTEMPTS, JobStore
-from ai_agents.store.models import Base, FileTable, JobTable, RunTable
+from ai_agents.store.models import Base, FileTable, JobTable, PeriodicTaskTable, RunTable
 from ai_agents.workers.erasure import request_erasure
 from ai_agents.workers.erasure_rules import RULES
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.retention import request_retention
+from tests.present import present
 from tests.unit.workers.conftest import Bench, MakeBench
 
 # Ids, hashes, statuses and names of ours fit into this; longer texts may be a person's.
@@ -141,3 +142,47 @@ async def test_retention_counts_only_files_that_are_gone(make_bench: MakeBench, 
     else:
         assert (job["status"], job["result"]) == ("queued", None)
         assert "files could not be removed" in str(job["error"])
+
+
+async def delete_used(bench: Bench, store: DiskStore) -> str:
+    """A thread of bob's with a message of bob's that refers to a file that alice has deleted; the thread's id."""
+    attachments = Attachments(bench.conn, store)
+    file = await attachments.add("alice", "a.txt", b"of no use")
+    agent = await AgentStore(bench.conn).create("assistant")
+    message = {"role": "user", "content": [{"type": "file", "file_id": file["id"]}]}
+    thread = await ThreadStore(bench.conn).create(agent["id"], messages=[message], owner_id="bob")
+    await attachments.delete(file["id"])
+    assert await filenames(bench.conn) == ["a.txt"]
+    return str(thread["id"])
+
+
+async def test_what_is_left_of_a_deleted_file_is_erased_with_its_uploader(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    bench, store = await make_bench(), DiskStore(tmp_path / "files")
+    thread_id = await delete_used(bench, store)
+    job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
+
+    done = await run_job(bench, job["id"], store)
+
+    assert (done["status"], present(done["result"])["removed"]["files"]) == ("completed", 1)
+    assert await filenames(bench.conn) == []
+    message = (await MessageStore(bench.conn).list(thread_id))["data"][0]
+    assert message["parts"] == [{"type": "text", "text": "[erased]"}]
+
+
+async def test_what_is_left_of_a_deleted_file_goes_once_no_message_refers_to_it(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    bench, store = await make_bench(), DiskStore(tmp_path / "files")
+    thread_id = await delete_used(bench, store)
+    long_ago = update(FileTable).values(created_at="2020-01-01T00:00:00.000000Z")
+    await bench.conn.database.write(lambda c: c.execute(long_ago))
+    for count in (0, 1):
+        await bench.conn.database.write(lambda c: c.execute(delete(PeriodicTaskTable)))
+        job_id = await bench.conn.database.write(lambda c: request_retention(c, {"threads": None, "files": 7}))
+        job = await run_job(bench, str(job_id), store)
+        assert (job["status"], job["result"]) == ("completed", {"threads": 0, "files": count})
+        if not count:
+            await ThreadStore(bench.conn).delete(thread_id)
+    assert await filenames(bench.conn) == []

@@ -1,0 +1,102 @@
+"""How much each user may use: what was set for the user, else what holds for all users.
+
+Whatever has a limit asks here: rates, streams, runs, quotas and budgets. Asking costs nothing: a process keeps what was
+set for single users in memory.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.limits import NO_LIMITS, OwnLimits, UserLimits
+from ai_agents.store import limits as store
+from ai_agents.store.database import Database
+
+# A change on one process holds on the others after this time.
+REFRESH_S = 2.0
+# A change becomes visible with its commit, so that one may appear which is older than the newest that was read.
+_OVERLAP_S = 30.0
+# Reading all anew forgets users who were erased.
+_ALL_EVERY_S = 600.0
+_log = logging.getLogger(__name__)
+
+
+class Limits:
+    """The limits of all users. Without `defaults` there are none, for programs without the service.
+
+    The defaults do not hold admins; what was set for a user does, whether or not they are an admin.
+    """
+
+    def __init__(self, defaults: UserLimits = NO_LIMITS) -> None:
+        self.defaults = defaults
+        self._own: Mapping[str, OwnLimits] = {}
+
+    def of(self, user_id: str, *, is_admin: bool = False) -> UserLimits:
+        """Every limit of the user. `is_admin`: the request is an admin's."""
+        general = NO_LIMITS if is_admin else self.defaults
+        own = self._own.get(user_id)
+        return {**general, **own} if own else general
+
+    def own(self, user_id: str) -> OwnLimits:
+        """What was set for this user."""
+        return self._own.get(user_id, {})
+
+    def load(self, users: Mapping[str, OwnLimits], *, forget: bool = False) -> None:
+        """Take what was set for these users. With `forget`, nothing is set for any other."""
+        self._own = dict(users) if forget else {**self._own, **users}
+
+
+class StoredLimits:
+    """Keeps limits as the database has them."""
+
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self._database = database
+        self._limits = limits
+        self._newest = 0.0
+        self._all_read_at: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        # What is set while all is read would be forgotten.
+        self._busy = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Read all and go on reading. A database that does not answer is asked again and again."""
+        self._task = asyncio.create_task(self._keep_fresh(), name="limits")
+        with suppress(DatabaseUnavailable):
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Take what the database has now. Raises `DatabaseUnavailable`."""
+        async with self._busy:
+            now = time.monotonic()
+            whole = self._all_read_at is None or now - self._all_read_at > _ALL_EVERY_S
+            since = 0.0 if whole else self._newest - _OVERLAP_S
+            changed = await self._database.read(lambda c: store.list_changed(c, since), long=whole)
+            self._limits.load(changed.users, forget=whole)
+            self._newest = max(self._newest, changed.newest)
+            if whole:
+                self._all_read_at = now
+
+    async def put(self, user_id: str, own: OwnLimits) -> None:
+        """Set the limits of a user. They hold here at once. Raises `DatabaseUnavailable`."""
+        async with self._busy:
+            await self._database.write(lambda c: store.set_limits(c, user_id, own))
+            self._limits.load({user_id: own})
+
+    async def aclose(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            try:
+                await self.refresh()
+            except DatabaseUnavailable:
+                continue  # whatever needs the database says so
+            except Exception:  # noqa: BLE001  # the edge of a task that must not end while the process lives
+                _log.exception("the limits of users could not be read")

@@ -1,0 +1,9 @@
+"""All tables together: what `create_all` makes, and what migrations are compared with."""
+
+from sqlalchemy import MetaData
+
+from ai_agents.store import models, user_tables
+
+# The modules with tables. One that is not imported is missing in the schema.
+TABLE_MODULES = (models, user_tables)
+METADATA: MetaData = models.Base.metadata
