@@ -15,7 +15,8 @@ from pydantic.json_schema import models_json_schema
 
 from app import uploads
 from app.dependencies import JsonBody
-from app.problems import MEDIA_TYPE, STATUSES
+from ai_agents.core.problems import STATUSES
+from app.problems import MEDIA_TYPE
 from app.responses import JSON
 from app.schemas.answers import ProblemRead
 from app.schemas.common import FilePartIn, TextPartIn

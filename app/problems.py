@@ -1,11 +1,6 @@
-"""Errors as RFC 9457 problem details. Only `STATUSES` gives the framework's errors an HTTP status.
-
-Its keys are the contract's error codes. An error class and the row of a failed run both carry the code, so an error
-that is raised and a run that failed with it are answered alike.
-"""
+"""Errors as answers. What a problem says, and its HTTP status, is in `ai_agents.core.problems`; of failed runs, too."""
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -14,45 +9,10 @@ from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
 from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, InvalidRequest, ThreadBusy
+from ai_agents.core.problems import problem_with
 from ai_agents.core.types import JsonObject
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS, InvalidFields, RateLimited
 
-STATUSES: Mapping[str, int] = {
-    "invalid_request": 422,
-    "not_found": 404,
-    "unauthorized": 401,
-    "forbidden": 403,
-    "precondition_failed": 412,
-    "invalid_cursor": 400,
-    "invalid_event_id": 400,
-    "invalid_idempotency_key": 400,
-    "method_not_allowed": 405,
-    "payload_too_large": 413,
-    "unsupported_media_type": 415,
-    "rate_limited": 429,
-    "queue_full": 429,
-    "budget_exceeded": 429,
-    "thread_busy": 409,
-    "last_owner": 409,
-    "agent_deleted": 409,
-    "run_cancelled": 409,
-    "conflict": 409,
-    "idempotency_key_reused": 422,
-    "guardrail_blocked": 422,
-    "context_overflow": 422,
-    "tool_loop_limit": 422,
-    "provider_rate_limited": 429,
-    "provider_rejected": 502,
-    "provider_error": 502,
-    "provider_truncated": 502,
-    "provider_timeout": 504,
-    "provider_not_configured": 503,
-    "run_interrupted": 503,
-    "overloaded": 503,
-    "database_unavailable": 503,
-    "internal": 500,
-}
-_TITLES = {413: "Payload Too Large", 422: "Unprocessable Content"}
 _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 400: "invalid_request"}
 # The `Retry-After` of errors that do not say when to try again.
 _RETRY_AFTER_S = 1
@@ -66,17 +26,9 @@ MEDIA_TYPE = "application/problem+json"
 
 def problem(code: str, detail: str, *, request_id: str, **members: Any) -> Response:
     """The answer to an error with this code. `members` come after the standard members."""
-    status = STATUSES.get(code, 500)
-    title = _TITLES.get(status) or HTTPStatus(status).phrase
-    body = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "request_id": request_id,
-        **members,
-    }
+    told = problem_with(code, detail)
+    body = {**told, "request_id": request_id, **members}
+    status = told["status"]
     return Response(orjson.dumps(body), status, _headers(status), MEDIA_TYPE)
 
 

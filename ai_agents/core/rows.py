@@ -203,10 +203,11 @@ class Message(TypedDict):
 
 
 class Problem(TypedDict):
-    """Why a run failed. `guardrail` and `stage` are present where a guardrail blocked it."""
+    """Why a run failed (RFC 9457). `guardrail` and `stage` are present where a guardrail blocked it."""
 
     type: str
     title: str
+    status: int
     detail: str
     code: str
     guardrail: NotRequired[str]

@@ -261,11 +261,6 @@ def running_values(lease: NewLease | None) -> RunValues:
     return {"status": "running", "lease_owner": lease.owner, "lease_s": lease.lease_s}
 
 
-def problem_of(error: AIAgentsError) -> Problem:
-    """What a run that failed says of its error."""
-    return {"type": "about:blank", "title": type(error).__name__, "detail": str(error), "code": error.code}
-
-
 def finding_entries(run_id: str | None, findings: Sequence[Finding]) -> list[Entry]:
     """The log rows `guardrail.triggered`."""
     return [

@@ -23,7 +23,7 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_tool_call_id
 from ai_agents.core.log_context import log_with
-from ai_agents.core.rows import Problem
+from ai_agents.core.problems import problem_of
 from ai_agents.core.types import ModelMessage, ModelResponse, PartDelta, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.providers.fallback import BegunStream
 from ai_agents.providers.retry import ends_again
@@ -31,7 +31,7 @@ from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
 from ai_agents.runner.preparation import PreparedTurn, TurnPreparer
 from ai_agents.runner.progress import ProgressClock
 from ai_agents.runner.recorder import TurnRecorder
-from ai_agents.runner.recording import Answer, EndedRun, RunEnding, problem_of
+from ai_agents.runner.recording import Answer, EndedRun, RunEnding
 from ai_agents.runner.shown_answer import ShownAnswer
 from ai_agents.store import tool_calls
 from ai_agents.store.database import Database
@@ -165,11 +165,9 @@ class Turn:
         """The text that was allowed before is kept as an incomplete message."""
         ending = await self._failed(error)
         shown = self._recorder.shown_parts()
-        assert ending.error is not None  # noqa: S101  # a failed run has one
-        problem: Problem = {**ending.error, "guardrail": error.guardrail, "stage": error.stage}
         if ending.call is None or not any(isinstance(part, TextPart) for part in shown):
-            return replace(ending, error=problem)
-        return replace(ending, error=problem, call=None, answer=Answer(shown, ending.call, status="incomplete"))
+            return ending
+        return replace(ending, call=None, answer=Answer(shown, ending.call, status="incomplete"))
 
     # Tool calls of an earlier owner.
 

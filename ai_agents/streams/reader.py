@@ -18,10 +18,16 @@ from ai_agents.streams.cursor import Cursor, Frame
 from ai_agents.streams.log_watch import LogWatch
 from ai_agents.streams.rights import ReadRight, RightsWatch
 
-# The first bytes of every stream: how soon a browser reconnects, and a comment that makes proxies pass the headers on.
-_PRELUDE = b"retry: 1000\n: ok\n\n"
+# The first bytes of every stream: a comment that makes proxies pass the headers on.
+_PRELUDE = b": ok\n\n"
+# How soon a browser reconnects. It stands in the block of the first event: alone it is an empty event to some readers.
+_RETRY = "retry: 1000\n"
 _HEARTBEAT = b": ping\n\n"
-
+# A comment after so much silence. Who waits for an answer may read with a time-out of five seconds.
+_SILENCE_OF_RUN_S = 4.0
+_SILENCE_OF_THREAD_S = 15.0
+# After so much silence a reader looks into the log, in case that it was not woken.
+_LOOK_AGAIN_S = 15.0
 
 # How soon a database that was away is asked again.
 _RETRY_S = 0.5
@@ -29,10 +35,12 @@ _ROWS_PER_QUERY = 200
 
 
 class StreamReaders:
-    """The open readers of a process. Each gives a sign of life after `heartbeat_s` seconds without events."""
+    """The open readers of a process. Each gives a sign of life after some seconds without events."""
 
     def __init__(self, database: Database, bus: Bus) -> None:
-        self.heartbeat_s = 15.0
+        self.silence_of_run_s = _SILENCE_OF_RUN_S
+        self.silence_of_thread_s = _SILENCE_OF_THREAD_S
+        self.look_again_s = _LOOK_AGAIN_S
         self.database = database
         self.bus = bus
         self.log_watch = LogWatch(database)
@@ -114,8 +122,9 @@ class StreamReader:
         Ends after the run's terminal event, with the thread, when the right to read is lost, and on `end()`.
         """
         loop = asyncio.get_running_loop()
-        heartbeat_s = self._readers.heartbeat_s
-        last_sent = loop.time()
+        readers = self._readers
+        silence_s = readers.silence_of_thread_s if self.run_id is None else readers.silence_of_run_s
+        last_sent = last_look = loop.time()
         try:
             while not self._closed:
                 self._woken = False
@@ -125,13 +134,16 @@ class StreamReader:
                     return
                 if frames:
                     yield frames
-                    last_sent = loop.time()
+                    last_sent = last_look = loop.time()
                 if self._cursor.ended:
                     return
                 # Returns at once if something came since the look.
-                await self._wait(heartbeat_s - (loop.time() - last_sent))
-                if loop.time() - last_sent >= heartbeat_s:
+                await self._wait(silence_s - (loop.time() - last_sent))
+                now = loop.time()
+                if now - last_look >= readers.look_again_s:
                     self._behind = True
+                    last_look = now
+                if now - last_sent >= silence_s:
                     yield []
                     last_sent = loop.time()
         finally:
@@ -151,9 +163,14 @@ class StreamReader:
         """The frames as bytes of an event stream; frames that come together are one chunk."""
         yield _PRELUDE
         frames = self.frames()
+        retry = _RETRY
         try:
             async for batch in frames:
-                yield "".join([_to_sse(each) for each in batch]).encode() if batch else _HEARTBEAT
+                if batch:
+                    yield (retry + "".join([_to_sse(each) for each in batch])).encode()
+                    retry = ""
+                else:
+                    yield _HEARTBEAT
         finally:
             await frames.aclose()
 
@@ -231,8 +248,10 @@ class StreamReader:
 async def stream_as_sse(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
     """The frames of the events of `AgentRunner.stream`, for a `text/event-stream` response."""
     yield _PRELUDE
+    retry = _RETRY
     async for event in events:
-        yield _to_sse(Frame(event.type, event.id, json.dumps(dict(event.data)))).encode()
+        yield (retry + _to_sse(Frame(event.type, event.id, json.dumps(dict(event.data))))).encode()
+        retry = ""
 
 
 def _to_sse(frame: Frame) -> str:

@@ -1,7 +1,5 @@
 """Titles for threads: a model is asked and its answer tidied. A title that a person wrote is never replaced."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
@@ -17,8 +15,8 @@ from ai_agents.store.models import ThreadTable
 from ai_agents.store.threads import set_generated_title
 from ai_agents.workers import transcript
 from ai_agents.workers.job_context import Effect, JobContext, agent_of_thread
+from ai_agents.workers.title_lines import one_line, shorten, tidy
 
-LONGEST = 80
 _SHOWN_MESSAGES = 6
 # Enough for a model that thinks before it answers; the title itself takes a dozen.
 _MAX_TOKENS = 1000
@@ -27,13 +25,6 @@ _TASK = (
     "to seven words, in the language that the user writes in, without quotation marks, markup or a full stop."
 )
 _REMINDER = "Write the title of the conversation above, in the user's language."
-_MARKUP = re.compile(r"[*`#>|~\[\]{}<]+|(?<!\w)_+|_+(?!\w)")
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-_TAG = re.compile(r"</?[a-zA-Z][^>]*>")
-_LABEL = re.compile(r"^(title|titel|titre|título|titolo|заголовок|标题|タイトル)\s*[:：]\s*", re.IGNORECASE)  # noqa: RUF001  # the colons of several scripts
-_QUOTES = "\"'“”„‟‘’‚«»‹›「」『』"  # noqa: RUF001  # quotation marks that look like others are meant
-_DASHES = "-•\u2013\u2014 "
-_SPACE = re.compile(r"\s+")
 
 
 async def make_title(context: JobContext, job: ClaimedJob) -> Effect:
@@ -82,42 +73,11 @@ def _read(connection: Connection, thread_id: str) -> tuple[Agent | None, list[Mo
     return agent_of_thread(connection, thread_id), History(connection, thread_id).first(_SHOWN_MESSAGES)
 
 
-def tidy(text: str) -> str:
-    """The first line of a model's answer as a title without markup, quotes and labels; "" if nothing is left.
-
-    At most 80 characters.
-    """
-    for line in text.splitlines():
-        if line.strip().startswith("```"):
-            continue
-        plain = _TAG.sub("", _LINK.sub(r"\1", line))
-        plain = _MARKUP.sub("", _visible(plain))
-        plain = _SPACE.sub(" ", plain).strip().lstrip(_DASHES)
-        plain = _LABEL.sub("", plain.strip(_QUOTES + " ")).strip(_QUOTES + " ").rstrip(".。")
-        if any(c.isalnum() for c in plain):
-            return shorten(plain.strip(_QUOTES + " "))
-    return ""
-
-
-def _visible(text: str) -> str:
-    """The text without invisible characters: control characters become spaces, format characters go."""
-    return "".join(c if c.isprintable() else "" if unicodedata.category(c) == "Cf" else " " for c in text)
-
-
-def shorten(text: str) -> str:
-    """At most 80 characters, cut between words where that is possible."""
-    if len(text) <= LONGEST:
-        return text
-    cut = text[: LONGEST - 1]
-    at_space = cut.rfind(" ")
-    return (cut[:at_space] if at_space > LONGEST // 2 else cut).rstrip(",;:" + _DASHES) + "…"
-
-
 def first_words(messages: Sequence[ModelMessage]) -> str:
     """A title from the user's first text, or from the name of the user's first file; "" if there is neither."""
     for message in messages:
         if message.role == "user":
-            text = _SPACE.sub(" ", _visible(text_of(message.parts))).strip()
+            text = one_line(text_of(message.parts))
             named = text or next((part.filename for part in message.parts if isinstance(part, FilePart)), "")
             if named:
                 return tidy(named) or shorten(named)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Message, Run
+from ai_agents.streams.cursor import MAX_EVENT_ID
 from app.authentication import AppContainer, ScopedUser, ThreadRight
 from app.dependencies import OnThread, Paging, fingerprint, read_model
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
@@ -15,7 +16,7 @@ from app.middleware import REQUEST_ID
 from app.openapi import BODY, EVENTS, ONCE, PAGE, REF, USER, failures, headers, request_body
 from app.problems import problem_of_run
 from app.replays import IdempotencyKey, sent_key
-from app.responses import JSON, JsonResponse
+from app.responses import JSON, JsonResponse, no_content
 from app.schemas.answers import MessagePage, MessageRead, RunRead
 from app.schemas.threads import CreateMessage
 from app.services import messages
@@ -35,6 +36,7 @@ _MAX_PREFER = 1000
     responses={
         200: {"description": "The run's events, to its last.", "content": EVENTS},
         201: headers("Location"),
+        204: {"description": "A repeated stream whose last event the client has already."},
         202: {
             "model": RunRead,
             "description": "The run, active or waiting for approval.",
@@ -42,7 +44,8 @@ _MAX_PREFER = 1000
         },
         **failures(
             *USER, *BODY, *ONCE, "not_found", "forbidden", "thread_busy", "agent_deleted", "run_cancelled",
-            "guardrail_blocked", "context_overflow", "tool_loop_limit", "queue_full", "provider_rate_limited",
+            "guardrail_blocked", "invalid_event_id", "context_overflow", "tool_loop_limit", "queue_full",
+            "provider_rate_limited",
             "provider_error", "provider_rejected", "provider_truncated", "provider_timeout",
             "provider_not_configured", "run_interrupted", "overloaded",
         ),
@@ -61,6 +64,14 @@ async def create_message(
             alias="Prefer",
             json_schema_extra={"maxLength": _MAX_PREFER},
             description="`respond-async`: answer at once, with the run.",
+        ),
+    ] = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            json_schema_extra={"maxLength": MAX_EVENT_ID},
+            description="For a stream that is asked for again with its `Idempotency-Key`: go on after this event.",
         ),
     ] = None,
 ) -> Response:
@@ -93,7 +104,9 @@ async def create_message(
     except RequestError as error:
         raise await messages.error_for(container, user, thread_id, error) from error
     if form == "events":
-        reader = await messages.follow_run(container, started, right)
+        reader = await messages.follow_run(container, started, right, after=last_event_id)
+        if reader is None:
+            return no_content()
         return EventStreamResponse(reader, user_id=user.user_id, streams=streams)
     if form == "async":
         return _accepted(started.run, applied=True)

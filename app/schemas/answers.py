@@ -142,8 +142,11 @@ _MODELS[rows.Notice] = Annotated[
 class RunErrorRead(Read, title="RunError", extra="allow"):
     """Why a run failed: a problem without the members that belong to one request."""
 
-    code: str
+    type: str
+    title: str
+    status: int = Field(description="The status of the answer, where the request waited for it.")
     detail: str
+    code: str = Field(description="A stable word for what went wrong.")
 
 
 _RUN: dict[str, Any] = {

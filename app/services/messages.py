@@ -52,8 +52,17 @@ async def error_for(container: Container, user: Principal, thread_id: str, error
     return ThreadNotFound()
 
 
-async def follow_run(container: Container, started: Started, right: ReadRight) -> StreamReader:
-    """A stream of the run's events from its first, as long as there is the right to read them."""
+async def follow_run(
+    container: Container, started: Started, right: ReadRight, *, after: str | None
+) -> StreamReader | None:
+    """A stream of the run's events from its first, as long as there is the right to read them.
+
+    One that is asked for again goes on `after` an event id; None where that was the last event. What a new message's
+    request says of earlier events is of another run. Raises `InvalidEventId`.
+    """
+    run = started.run
+    if started.replayed and after:
+        return await container.runner.read_run(run["thread_id"], run["id"], after=after, right=right)
     return await container.runner.read_started(started, right=right)
 
 

@@ -76,6 +76,35 @@ async def test_the_log_is_a_list_for_those_who_ask_for_json(live: Live) -> None:
         check_problem(await alice.get(f"{path}/events?after={after}", headers=asked), 400, "invalid_event_id")
 
 
+async def test_each_block_of_a_stream_that_is_no_comment_is_an_event(live: Live) -> None:
+    """Some readers take a block with nothing but `retry:` for an event without data."""
+    alice = await live.user("alice")
+    gate = asyncio.Event()
+    thread = await live.scripted_thread(alice, ["Hel", gate, "lo!"])
+    live.container.conn.readers.silence_of_run_s = 0.05
+
+    sent = {"content": "Hi", "stream": True}
+    async with alice.stream("POST", f"/threads/{thread['id']}/messages", json=sent) as response:
+        said = ""
+        async for text in response.aiter_text():
+            said += text
+            if said.count(": ping") == 2:
+                gate.set()
+
+    comment, first, *blocks = said.removesuffix("\n\n").split("\n\n")
+    assert comment == ": ok"
+    assert first.startswith("retry: 1000\nevent: run.started\n")
+    assert [each for each in blocks if not each.startswith(("event: ", ": ping"))] == []
+
+
+async def test_a_runs_stream_is_never_silent_for_longer_than_clients_wait(live: Live) -> None:
+    """Clients that read for five seconds at most, as httpx does by default, wait for slow models."""
+    readers = live.container.conn.readers
+
+    assert readers.silence_of_run_s < 5
+    assert readers.silence_of_run_s < readers.silence_of_thread_s <= readers.look_again_s
+
+
 def is_full(connection: object) -> bool:
     """Whether the server has bytes for this connection that its reader does not take."""
     assert isinstance(connection, HttpToolsProtocol)

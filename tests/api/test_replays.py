@@ -1,5 +1,6 @@
 """A request that is repeated with its idempotency key shows what it showed first, to those who may see that now."""
 
+import re
 from typing import Any
 
 import httpx
@@ -137,3 +138,23 @@ async def test_a_message_whose_key_expires_meanwhile_is_judged(
     refused = await alice.post(path, json={"content": "a secret"}, headers=ONCE)
     assert refused.status_code == 422
     assert "secret" not in (await alice.get(path)).text
+
+
+async def test_a_repeated_stream_goes_on_after_the_event_that_the_client_has(shared: Shared) -> None:
+    """As clients do that read the events of a POST and send it again after a cut."""
+    alice, path = shared.alice, f"/threads/{shared.thread['id']}/messages"
+    sent: dict[str, Any] = {"json": {"content": "Hi", "stream": True}}
+    whole = (await alice.post(path, headers=ONCE, **sent)).text
+    blocks = [each for each in whole.split("\n\n") if "id: " in each]
+    ids = [re.findall("^id: (.*)$", each, re.MULTILINE)[0] for each in blocks]
+
+    for position, event_id in enumerate(ids[:-1]):
+        again = await alice.post(path, headers=ONCE | {"last-event-id": event_id}, **sent)
+        assert re.findall("^id: (.*)$", again.text, re.MULTILINE)[-1] == ids[-1]
+        assert all(other not in again.text.split() for other in ids[: position + 1])
+    ended = await alice.post(path, headers=ONCE | {"last-event-id": ids[-1]}, **sent)
+    assert ended.status_code == 204
+    # What a client tells of another run's stream does not concern a new message.
+    new = await alice.post(path, headers={"last-event-id": ids[-1]}, **sent)
+    assert new.text.count("event: run.started") == new.text.count("event: run.completed") == 1
+    check_problem(await alice.post(path, headers=ONCE | {"last-event-id": "no"}, **sent), 400, "invalid_event_id")

@@ -16,7 +16,8 @@ from app import errors as app_errors
 from app.dependencies import JsonBody
 from app.main import ROUTERS, create_app
 from app.openapi import UPLOAD
-from app.problems import MEDIA_TYPE, STATUSES
+from ai_agents.core.problems import STATUSES
+from app.problems import MEDIA_TYPE
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = {"/livez", "/readyz"}

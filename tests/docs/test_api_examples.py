@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from ai_agents.core.events import EventType
-from app.problems import STATUSES
+from ai_agents.core.problems import STATUSES
 from tests.docs.conftest import Run
 from tests.docs.examples import Example, examples_of
 

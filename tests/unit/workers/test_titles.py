@@ -14,7 +14,8 @@ from ai_agents.core.types import ModelMessage, TextPart
 from ai_agents.store.models import ModelCallTable
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
-from ai_agents.workers.titles import first_words, tidy
+from ai_agents.workers.title_lines import tidy
+from ai_agents.workers.titles import first_words
 from tests.unit.workers.conftest import MakeBench
 
 ASKED = [{"role": "user", "content": "Wie backe ich Brot?"}, {"role": "assistant", "content": "Mit Mehl und Geduld."}]
@@ -115,12 +116,36 @@ async def test_a_message_cannot_forge_the_end_of_the_transcript(make_bench: Make
         ("[Baking](http://x) bread", "Baking bread"),
         ("Baking\u202e bread\x00", "Baking bread"),
         ("snake_case in Python", "snake_case in Python"),
-        ("It's about 'bread'", "It's about 'bread"),
+        ("### 1. *Baking* **bread** ###", "1. Baking bread"),
+        ("__Baking bread__", "Baking bread"),
+        ("> - ~~Baking~~ `bread`", "Baking bread"),
+        ("Baking \\#1 \\*bread\\*", "Baking #1 *bread*"),
         ("\n\n", ""),
     ],
 )
 def test_a_title_is_one_line_without_markup(said: str, title: str) -> None:
     assert tidy(said) == title
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Explain C# generics and 6*7 please",
+        "Why is a**b**c right-associative?",
+        "List<int> or Map<b, i> in C++",
+        "It's about 'bread'",
+        '"Yes" and "no"',
+        "x > y || z < 3",
+        "#5 is broken, F# is not",
+        "arr[0], {a: b} and ~/bin",
+        "-5 °C at Example Inc.",
+        "Use __init__ and *args, **kwargs",
+        "2 * 3 * 4",
+    ],
+)
+def test_signs_that_are_no_markup_stay_in_a_title(title: str) -> None:
+    assert tidy(title) == title
+    assert first_words([ModelMessage("user", (TextPart(title),))]) == title
 
 
 @given(st.text())
