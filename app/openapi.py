@@ -13,9 +13,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from ai_agents.core.problems import STATUSES
 from app import uploads
 from app.dependencies import JsonBody
-from ai_agents.core.problems import STATUSES
 from app.problems import MEDIA_TYPE
 from app.responses import JSON
 from app.schemas.answers import ProblemRead

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Message, Notice, Problem, Run, Upstream
 from ai_agents.core.table_rows import RunRow, RunValues

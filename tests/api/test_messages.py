@@ -132,7 +132,11 @@ async def test_a_failed_run_keeps_the_question(live: Live, failure: ProviderErro
     problem = check_problem(response, status, code)
     assert problem["detail"] == str(failure)
     run = (await alice.get(f"/threads/{thread['id']}/runs/{problem['run_id']}")).json()
-    assert (run["status"], run["error"]["code"]) == ("failed", code)
+    # One problem, one shape: in the answer, in the run, and in both places of the event.
+    told = {name: value for name, value in problem.items() if name not in {"request_id", "run_id"}}
+    events = await read_all(alice, f"/threads/{thread['id']}/runs/{run['id']}/events")
+    assert (run["status"], run["error"]) == ("failed", told)
+    assert events[-1].data["problem"] == events[-1].data["run"]["error"] == told
     assert [each["content"] for each in (await alice.get(f"/threads/{thread['id']}/messages")).json()["data"]] == ["Hi"]
 
 

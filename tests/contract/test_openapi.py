@@ -12,11 +12,11 @@ from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
 from ai_agents.core import exceptions
 from ai_agents.core.events import TERMINAL_EVENTS, EventType, LastingEventType
 from ai_agents.core.exceptions import AIAgentsError
+from ai_agents.core.problems import STATUSES
 from app import errors as app_errors
 from app.dependencies import JsonBody
 from app.main import ROUTERS, create_app
 from app.openapi import UPLOAD
-from ai_agents.core.problems import STATUSES
 from app.problems import MEDIA_TYPE
 
 ROOT = Path(__file__).resolve().parents[2]
