@@ -74,4 +74,4 @@ def test_chat_says_why_it_is_refused(address: str) -> None:
     ended = subprocess.run(chat, env=environment(), input="", capture_output=True, text=True, timeout=60, check=False)
 
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "The service refused: This API key is not known here, or has expired.\n"
+    assert ended.stderr == "The service refused: This API key or token is not known here, or has expired.\n"
