@@ -3,7 +3,7 @@
 import hmac
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
 from typing import Annotated
@@ -24,15 +24,17 @@ from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.errors import RateLimited, Unauthorized
 from app.event_streams import MEDIA_TYPE
-from app.middleware import USER_ID
+from app.middleware import REQUEST_ID, USER_ID
 from app.replays import REFUSAL, may_be_repeated
 from app.responses import JSON
-from app.services.identity import Principal, see_thread
+from app.services.identity import Principal, RequestFacts, see_thread
 
 # Requests are counted per user over this time.
 _WINDOW_S = 60.0
 # Users who sent nothing for a minute have their full burst again and can be forgotten.
 _TIDY_ABOVE = 10_000
+# Where the request's scope has its `Principal`.
+PRINCIPAL = "principal"
 _TICKET = APIKeyQuery(name="ticket", scheme_name="ticket", description="From `POST /tickets`.", auto_error=False)
 
 
@@ -150,7 +152,15 @@ class ApiKey(SecurityBase):
         if found is None:
             raise Unauthorized("This API key or token is not known here, or has expired.")
         _count_request(request, found)
-        return found
+        return _as_sender(request, found)
+
+
+def _as_sender(request: Request, user: Principal) -> Principal:
+    """The user with what the audit log tells of the request, which is kept for refusals, too."""
+    facts = RequestFacts(request.scope[REQUEST_ID], request.method, request.scope["route"].name)
+    found: Principal = replace(user, request=facts)
+    request.scope[PRINCIPAL] = found
+    return found
 
 
 def _count_request(request: Request, user: Principal) -> None:
@@ -254,6 +264,7 @@ async def thread_reader(
         if user.ask_at is not None and user.ask_at <= time.time():
             # Extended only now: a request over the limit writes nothing.
             user = await use_ticket(container, ticket, thread_id) or user
+        user = _as_sender(request, user)
     thread = await see_thread(container, user, thread_id)
     return ThreadReader(user, thread, ThreadRight(container, user, thread_id, by_ticket=by_ticket))
 

@@ -1,4 +1,5 @@
-"""The command line: `ai-agents serve`, `worker`, `migrate`, `keys create`, `jobs list`, `jobs retry`, `chat`.
+"""The command line: `ai-agents serve`, `worker`, `migrate`, `keys create`, `jobs list`, `jobs retry`,
+`audit verify`, `audit export`, `chat`.
 
 Each command imports what it needs when it runs, so that every command starts quickly.
 """
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ai_agents.core.rows import Job
+    from ai_agents.core.rows import Job, NewKey
     from ai_agents.store.database import Database
     from app.settings import Settings
 
@@ -59,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     again = jobs.add_parser("retry", help="start failed jobs again")
     again.add_argument("job", nargs="*", help="their ids; without any, all failed jobs")
     again.set_defaults(run=_retry_jobs)
+
+    audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="command")
+    verify = audit.add_parser("verify", help="say whether the audit log is as it was written")
+    verify.add_argument("--head", action="append", default=[], help="a batch that was noted before, as NUMBER:HASH")
+    verify.set_defaults(run=_verify_audit)
+    export = audit.add_parser("export", help="print the audit log as lines of JSON, oldest first")
+    export.set_defaults(run=_export_audit)
 
     chat = commands.add_parser("chat", help="talk to an agent of a running service")
     chat.add_argument("--url", help="where the service is (http://127.0.0.1:8000)")
@@ -176,7 +184,7 @@ def _upgrade(settings: "Settings") -> None:
 def _create_key(arguments: argparse.Namespace) -> None:
     from pydantic import ValidationError
 
-    from ai_agents.store.keys import KeyStore
+    from ai_agents.store import audit, keys
     from app.schemas.access import CreateKey
 
     _make_private_files()
@@ -187,7 +195,15 @@ def _create_key(arguments: argparse.Namespace) -> None:
     except ValidationError as error:
         sys.exit(f"This key cannot be made: {error.errors()[0]['msg'].removeprefix('Value error, ')}.")
     _upgrade(settings)
-    made = _with_database(settings, lambda d: KeyStore(d).create(arguments.user, arguments.name, admin=arguments.admin))
+
+    def make(connection: "Connection") -> "NewKey":
+        made = keys.create_key(connection, arguments.user, arguments.name, admin=arguments.admin)
+        facts = {"admin": made["admin"], "expires": False}
+        act = audit.Act("key.create", None, "key", made["id"], subject_id=arguments.user, details=facts)
+        audit.record(connection, act)
+        return made
+
+    made = _with_database(settings, lambda database: database.write(make))
     print(made["key"])
 
 
@@ -236,6 +252,39 @@ def _retry_jobs(arguments: argparse.Namespace) -> None:
     except AIAgentsError as error:
         sys.exit(str(error))
     print(f"{retried} to be done again.")
+
+
+def _verify_audit(arguments: argparse.Namespace) -> None:
+    """Print what holds; end with status 1 and name the first batch that does not hold."""
+    from ai_agents.core.exceptions import AIAgentsError
+    from ai_agents.store.audit_chain import verify
+    from app.audit_commands import parse_head, tell
+
+    try:
+        heads = [parse_head(each) for each in arguments.head]
+    except ValueError:
+        sys.exit("A head is NUMBER:HASH, as the log of the service and this command say it.")
+    try:
+        found = _with_database(_settings(), lambda database: verify(database, heads))
+    except AIAgentsError as error:
+        sys.exit(str(error))
+    if found.fault is not None:
+        sys.exit(tell(found))
+    print(tell(found))
+
+
+def _export_audit(_arguments: argparse.Namespace) -> None:
+    from ai_agents.core.exceptions import AIAgentsError
+    from app.audit_commands import export
+
+    async def write(database: "Database") -> None:
+        async for line in export(database):
+            print(line)
+
+    try:
+        _with_database(_settings(), write)
+    except AIAgentsError as error:
+        sys.exit(str(error))
 
 
 def _chat(arguments: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
 from ai_agents.store.agents import AgentStore
+from ai_agents.store.audit import AuditStore
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.keys import KeyStore, id_of_environment_key
 from ai_agents.store.messages import MessageStore
@@ -41,6 +42,7 @@ from ai_agents.tools.toolbox import Toolbox
 from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
+from app.audit_notes import AuditNotes
 from app.job_queue import CeleryJobs
 from app.key_files import admin_key, encryption_keys, make_own_files_private
 from app.settings import Settings
@@ -84,6 +86,8 @@ class Container:
         self.tickets = TicketStore(conn)
         self.usage = UsageStore(conn)
         self.jobs = JobStore(conn)
+        self.audit_log = AuditStore(conn)
+        self.audit = AuditNotes(conn.database)
         self.models = ModelCatalogue(settings.model_facts, servers=providers)
         blobs = open_blob_store(settings.files, settings.files_url)
         self.attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
@@ -134,6 +138,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     opened = AsyncExitStack()
     try:
         container = Container(settings, conn, providers, toolbox, admin_key=key)
+        opened.push_async_callback(container.audit.close)
         opened.push_async_callback(container.stored_providers.aclose)
         if await container.stored_providers.open():
             _check_default(providers)

@@ -21,10 +21,11 @@ from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
 from app.middleware import REQUEST_ID, RequestContext, allow_origins
 from app.problems import problem_of, problem_of_status, validation_errors
-from app.routers import access, agents, catalogue, files, messages, operations, providers, runs, threads, users
+from app.refusals import note_refusal
+from app.routers import access, agents, audit, catalogue, files, messages, operations, providers, runs, threads, users
 from app.settings import Settings
 
-ROUTERS = (agents, threads, messages, files, runs, access, providers, catalogue, users, operations)
+ROUTERS = (agents, threads, messages, files, runs, access, providers, catalogue, users, operations, audit)
 _ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
 
 
@@ -79,6 +80,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.container = container
         app.state.streams = OpenStreams(container.limits)
         app.state.rates, app.state.repeat_rates = RequestRates(container.limits), RequestRates(container.limits)
+        container.audit.start()
         loading = asyncio.create_task(_load_provider(container), name="load-provider")
         try:
             yield
@@ -112,6 +114,7 @@ async def _drain(app: FastAPI) -> None:
 
 async def _on_framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AIAgentsError)  # noqa: S101  # registered for these
+    note_refusal(request, error)
     response = problem_of(error, request_id=request.scope[REQUEST_ID])
     if response.status_code in (429, 503) and opens_stream_by_ticket(request):
         # Any status but 200 ends an EventSource for ever, so it gets a stream that says when to retry.

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -144,8 +144,10 @@ class Attachments:
 
         return await self._db.write(write)
 
-    async def delete(self, file_id: str, *, only_unused: bool = False) -> None:
-        """Remove a file, and its bytes if no other file has the same.
+    async def delete(
+        self, file_id: str, *, only_unused: bool = False, record: Callable[[Connection], None] | None = None
+    ) -> None:
+        """Remove a file, and its bytes if no other file has the same. `record` is a step of the same transaction.
 
         Where messages refer to it, a tombstone stays: the file's name, type and size, and in each message that it was
         deleted. After an error in the middle of that, `delete` goes on from there.
@@ -156,6 +158,8 @@ class Attachments:
         """
         async with self._db.transaction():
             deleted = await self._db.write(lambda c: files.delete_file(c, file_id, only_unused=only_unused))
+            if record is not None:
+                await self._db.write(record)
             if deleted.unused_sha256 is not None:
                 await self.blobs.delete(deleted.unused_sha256)
         if deleted.unused_sha256 is not None:

@@ -7,8 +7,10 @@ set for single users in memory.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+
+from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.limits import NO_LIMITS, OwnLimits, UserLimits
@@ -79,10 +81,18 @@ class StoredLimits:
             if whole:
                 self._all_read_at = now
 
-    async def put(self, user_id: str, own: OwnLimits) -> None:
-        """Set the limits of a user. They hold here at once. Raises `DatabaseUnavailable`."""
+    async def put(self, user_id: str, own: OwnLimits, record: Callable[[Connection], None]) -> None:
+        """Set the limits of a user. They hold here at once. `record` is a step of the same transaction.
+
+        Raises `DatabaseUnavailable`.
+        """
+
+        def put(connection: Connection) -> None:
+            store.set_limits(connection, user_id, own)
+            record(connection)
+
         async with self._busy:
-            await self._database.write(lambda c: store.set_limits(c, user_id, own))
+            await self._database.write(put)
             self._limits.load({user_id: own})
 
     async def aclose(self) -> None:

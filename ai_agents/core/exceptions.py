@@ -138,9 +138,13 @@ class JobNotFound(NotFound):
 
 
 class PermissionDenied(RequestError):
-    """The user may see this but not do it."""
+    """The user may see this but not do it. `resource` is its type and id, where the request's path does not say so."""
 
     code = "forbidden"
+
+    def __init__(self, message: str = "", *, resource: tuple[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.resource = resource
 
 
 class PreconditionFailed(RequestError):

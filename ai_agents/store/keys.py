@@ -13,7 +13,7 @@ from ai_agents.core.exceptions import InvalidRequest, KeyNotFound, PermissionDen
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Key, KeyHolder, NewKey, Page, only
-from ai_agents.store import pages, revocations
+from ai_agents.store import audit, pages, revocations
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import ApiKeyTable
 from ai_agents.store.secrets import id_of, make_secret, matches
@@ -139,6 +139,12 @@ def exists(connection: Connection, key_id: str) -> bool:
     return connection.scalar(select(ApiKeyTable.id).where(ApiKeyTable.id == key_id)) is not None
 
 
+def find_deleted(connection: Connection, key_ids: Collection[str]) -> set[str]:
+    """Those of the keys that there are no longer."""
+    found = connection.scalars(select(ApiKeyTable.id).where(ApiKeyTable.id.in_(sorted(key_ids)))) if key_ids else ()
+    return set(key_ids) - set(found)
+
+
 def any_is_admin(connection: Connection, user_ids: Collection[str]) -> bool:
     """Whether one of these users is an admin: the user of the admin key, or one with an admin's key that is valid."""
     if ADMIN_ID in user_ids:
@@ -166,14 +172,16 @@ def see_key(connection: Connection, key_id: str, *, user_id: str | None = None) 
         raise KeyNotFound
 
 
-def delete_key(connection: Connection, key_id: str, *, user_id: str | None = None) -> None:
+def delete_key(connection: Connection, key_id: str, *, user_id: str | None = None) -> Key:
     """Delete a key and all that it made, which are refused from now on; with `user_id`, only a key of this user.
 
-    Raises `KeyNotFound`.
+    Returns what it was. Raises `KeyNotFound`.
     """
-    if connection.execute(_of_user(key_id, user_id).with_for_update()).one_or_none() is None:
+    row = connection.execute(_of_user(key_id, user_id).with_for_update()).mappings().one_or_none()
+    if row is None:
         raise KeyNotFound
     delete_with_children(connection, [key_id])
+    return only(Key, row)
 
 
 def _of_user(key_id: str, user_id: str | None) -> Select[*tuple[Any, ...]]:
@@ -206,7 +214,9 @@ def id_of_environment_key(key: bytes) -> str:
 def keep_environment_key(connection: Connection, key_id: str) -> None:
     """Write the row of the environment's admin key. Those of former ones are deleted, with all that they made."""
     rows = select(ApiKeyTable.id).where(ApiKeyTable.user_id == _NO_USER).with_for_update()
-    delete_with_children(connection, [each for each in connection.scalars(rows) if each != key_id])
+    former = [each for each in connection.scalars(rows) if each != key_id]
+    delete_with_children(connection, former)
+    audit.record(connection, *(audit.Act("key.delete", None, "key", each, details={"admin": True}) for each in former))
     row = {
         "id": key_id,
         "user_id": _NO_USER,

@@ -30,6 +30,12 @@ def claim_periodic_task(connection: Connection, name: str, *, every_s: float) ->
     return bool(connection.execute(first).rowcount)
 
 
+def make_due(connection: Connection, name: str) -> None:
+    """Let a task that was claimed be due again at once."""
+    now = database_now(connection.dialect.name)
+    connection.execute(update(PeriodicTaskTable).where(PeriodicTaskTable.name == name).values(due_at=now))
+
+
 def record_heartbeat(connection: Connection, worker_id: str) -> None:
     """Record that this worker is alive, and delete workers that have been gone for a day."""
     now = database_now(connection.dialect.name)

@@ -62,20 +62,27 @@ def create_token(
     }
 
 
-def delete_token(connection: Connection, token_id: str, *, user_id: str | None = None) -> None:
-    """Delete a token, which is refused from now on; with `user_id`, only one of this user. Raises `TokenNotFound`."""
-    found = select(ApiKeyTable.id).where(ApiKeyTable.id == token_id, ApiKeyTable.is_token)
+def delete_token(connection: Connection, token_id: str, *, user_id: str | None = None) -> str:
+    """Delete a token, which is refused from now on; with `user_id`, only one of this user.
+
+    Returns whose it was. Raises `TokenNotFound`.
+    """
+    found = select(ApiKeyTable.user_id).where(ApiKeyTable.id == token_id, ApiKeyTable.is_token)
     if user_id is not None:
         found = found.where(ApiKeyTable.user_id == user_id)
-    if connection.scalar(found.with_for_update()) is None:
+    owner: str | None = connection.scalar(found.with_for_update())
+    if owner is None:
         raise TokenNotFound
     delete_with_children(connection, [token_id])
+    return owner
 
 
-def delete_tokens_of(connection: Connection, user_id: str) -> None:
-    """Delete all tokens of a user. Tokens that are made meanwhile stay."""
+def delete_tokens_of(connection: Connection, user_id: str) -> int:
+    """Delete all tokens of a user; how many. Tokens that are made meanwhile stay."""
     found = select(ApiKeyTable.id).where(ApiKeyTable.user_id == user_id, ApiKeyTable.is_token)
-    delete_with_children(connection, list(connection.scalars(found.order_by(ApiKeyTable.id).with_for_update())))
+    token_ids = list(connection.scalars(found.order_by(ApiKeyTable.id).with_for_update()))
+    delete_with_children(connection, token_ids)
+    return len(token_ids)
 
 
 def sweep(connection: Connection) -> int:

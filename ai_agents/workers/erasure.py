@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from ai_agents.core.rows import Job
 from ai_agents.core.types import JsonObject
-from ai_agents.store import jobs, revocations, roles, thread_log
+from ai_agents.store import audit, jobs, revocations, roles, thread_log
 from ai_agents.store.agents import delete_agent
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import (
@@ -85,9 +85,15 @@ class _Erasure:
         return self._end
 
     def _end(self, connection: Connection) -> JsonObject:
-        """The receipt. No job names the user any longer: neither this one nor an earlier one that was given up."""
+        """The receipt. No job names the user any longer: neither this one nor an earlier one that was given up.
+
+        The audit log keeps what the user did, and from now on not who the user was.
+        """
         same = (JobTable.kind == KIND, JobTable.range_key == self._job.range_key)
         connection.execute(update(JobTable).where(*same).values(payload={}))
+        erased = audit.Act("user.erased", None, "user", subject_id=self._user_id, details=dict(self._removed))
+        audit.record(connection, erased)
+        audit.forget(connection, self._user_id)
         return {"removed": self._removed}
 
     async def _do(self, step: Callable[[Connection], Count]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.store import models, thread_log, user_tables
+from ai_agents.store import audit_tables, models, thread_log, user_tables
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -200,4 +200,10 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
     ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),
+    ErasureRule(
+        audit_tables.AuditPersonTable,
+        {"user_id"},
+        "Emptied with the last step: only the pseudonym is left of the user.",
+    ),
+    ErasureRule(audit_tables.AuditEntryTable, {"details"}, "Entries stay. They hold pseudonyms, and words of ours."),
 )

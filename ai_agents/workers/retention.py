@@ -11,7 +11,7 @@ from ai_agents.core.exceptions import Conflict
 from ai_agents.core.ids import format_time
 from ai_agents.core.types import JsonObject
 from ai_agents.runner.process.periodic import PeriodicTask
-from ai_agents.store import jobs, processes, thread_log
+from ai_agents.store import audit, jobs, processes, thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.models import FileTable, JobTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
@@ -63,6 +63,8 @@ async def remove_expired(context: JobContext, job: ClaimedJob) -> Effect:
         connection.execute(
             delete(JobTable).where(JobTable.status == "completed", JobTable.kind == KIND, JobTable.finished_at < before)
         )
+        if any(removed.values()):
+            audit.record(connection, audit.Act("retention.remove", None, details=removed))
         return dict(removed)
 
     return end

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
-from ai_agents.core import rows
+from ai_agents.core import audit_rows, rows
 from ai_agents.core.events import LastingEventType
 from ai_agents.core.limits import LimitsOfUser
 from ai_agents.core.types import TokenCounts
@@ -216,6 +216,23 @@ NewToken = _read(
 KeyPage = _page("KeyPage", KeyRead, "API keys, newest first.")
 RoleRead = _read("RoleRead", rows.Role)
 RolePage = _page("RolePage", RoleRead, "Roles, newest first.")
+_PERSON = "A user by pseudonym. `user_id` is null when the user was erased."
+_MODELS[audit_rows.Person] = _read("Person", audit_rows.Person, _PERSON, id="The pseudonym.")
+AuditRead = _read(
+    "AuditRead",
+    audit_rows.AuditEntry,
+    "What was done, by whom, to what.",
+    actor="Null for what the service or an operator at the command line did, and where the user is not known.",
+    key_id="The API key of the request.",
+    operation="The operation of this document.",
+    resource_id=Annotated[str | None, Field(description="Null where it is everything of this kind.")],
+    subject="Who is concerned: who gets a role or a key, or is erased.",
+    count="How many requests this entry counts. Its other facts are those of the first.",
+    request_id=Annotated[str | None, Field(description="`X-Request-Id`, or its hash where a program did not make it.")],
+    details=Annotated[dict[str, str | int | float | bool | None], Field(description="More, by name.")],
+    batch="The batch of the chain that covers it; null for the newest entries.",
+)
+AuditPage = _page("AuditPage", AuditRead, "Entries of the audit log, newest first.")
 TicketRead = _read("TicketRead", rows.Ticket, "A ticket. It is shown only in this answer.")
 UsageRead = _read(
     "UsageRead",

@@ -17,11 +17,22 @@ from ai_agents.core.exceptions import (
     ToolNotFound,
 )
 from ai_agents.core.rows import Key, NewKey, NewToken, Page, Role, Ticket
-from ai_agents.store.roles import EVERYBODY
+from ai_agents.core.types import RoleName
+from ai_agents.store import audit, keys, roles, tokens
+from ai_agents.store.roles import EVERYBODY, checked_type
 from app.container import Container
 from app.errors import Unauthorized, invalid_query
 from app.schemas.access import CreateKey, CreateRole, CreateTicket, CreateToken, RotateKey
-from app.services.identity import PageArguments, Principal, check_id, require_admin, see_thread
+from app.services.identity import (
+    PageArguments,
+    Principal,
+    act_of,
+    check_id,
+    note_admin,
+    require_admin,
+    see_thread,
+    whose,
+)
 
 _DELETED = "This API key has been deleted."
 _KEYS_ONLY = "Only an API key makes keys and tokens, and gives keys new secrets."
@@ -37,10 +48,17 @@ async def create_key(container: Container, user: Principal, body: CreateKey) -> 
     if not user.is_admin and (owner != user.user_id or body.admin):
         raise PermissionDenied("Only an admin makes keys for others, and admin keys.")
     parent_id = user.key_id if owner == user.user_id else None
-    try:
-        return await container.keys.create(
-            owner, body.name, expires_at=body.expires_at, admin=body.admin, parent_id=parent_id
+
+    def create(connection: Connection) -> NewKey:
+        made = keys.create_key(
+            connection, owner, body.name, expires_at=body.expires_at, admin=body.admin, parent_id=parent_id
         )
+        facts = {"admin": made["admin"], "expires": made["expires_at"] is not None}
+        audit.record(connection, act_of(user, "key.create", "key", made["id"], subject_id=owner, details=facts))
+        return made
+
+    try:
+        return await container.conn.database.write(create)
     except KeyNotFound:
         raise Unauthorized(_DELETED) from None
 
@@ -59,20 +77,32 @@ async def rotate_key(container: Container, user: Principal, key_id: str, body: R
     keys for everybody anyway.
     """
     _require_key(user)
-    if user.is_admin:
-        return await container.keys.rotate(key_id, grace_s=body.grace_s)
-    return await container.keys.rotate(key_id, grace_s=body.grace_s, user_id=user.user_id, by_key_id=user.key_id)
+    own = {} if user.is_admin else {"user_id": user.user_id, "by_key_id": user.key_id}
+
+    def rotate(connection: Connection) -> NewKey:
+        made = keys.rotate_key(connection, key_id, grace_s=body.grace_s, **own)
+        facts = {"admin": made["admin"], "grace_s": body.grace_s}
+        audit.record(connection, act_of(user, "key.rotate", "key", key_id, subject_id=made["user_id"], details=facts))
+        return made
+
+    return await container.conn.database.write(rotate)
 
 
 async def list_keys(container: Container, user: Principal, page: PageArguments) -> Page[Key]:
     """The user's keys, newest first; an admin sees all. Raises `InvalidCursor`."""
-    return await container.keys.list(None if user.is_admin else user.user_id, **page)
+    return await container.keys.list(await whose(container, user, "key"), **page)
 
 
 async def delete_key(container: Container, user: Principal, key_id: str) -> None:
     """Delete a key of the user's; an admin deletes any. It stops working at once. Raises `KeyNotFound`."""
     check_id(key_id, KeyNotFound)
-    await container.keys.delete(key_id, user_id=None if user.is_admin else user.user_id)
+
+    def delete(connection: Connection) -> None:
+        gone = keys.delete_key(connection, key_id, user_id=None if user.is_admin else user.user_id)
+        facts = {"admin": gone["admin"]}
+        audit.record(connection, act_of(user, "key.delete", "key", key_id, subject_id=gone["user_id"], details=facts))
+
+    await container.conn.database.write(delete, long=True)
 
 
 def _require_key(user: Principal) -> str:
@@ -93,10 +123,17 @@ async def create_token(container: Container, user: Principal, body: CreateToken)
     owner = body.user_id or user.user_id
     if owner != user.user_id:
         require_admin(user, "Only an admin makes tokens for others.")
-    try:
-        return await container.tokens.create(
-            owner, parent_id=key_id, expires_in_s=body.expires_in_s, agents=body.agents
+
+    def create(connection: Connection) -> NewToken:
+        made = tokens.create_token(
+            connection, owner, parent_id=key_id, expires_in_s=body.expires_in_s, agents=body.agents
         )
+        facts = {"expires_in_s": body.expires_in_s, "agents": None if body.agents is None else len(body.agents)}
+        audit.record(connection, act_of(user, "token.create", "token", made["id"], subject_id=owner, details=facts))
+        return made
+
+    try:
+        return await container.conn.database.write(create)
     except KeyNotFound:
         raise Unauthorized(_DELETED) from None
 
@@ -118,14 +155,24 @@ async def delete_token(container: Container, user: Principal, token_id: str) -> 
     check_id(token_id, TokenNotFound)
     if user.within is not None and token_id != user.key_id:
         raise TokenNotFound
-    await container.tokens.delete(token_id, user_id=None if user.is_admin else user.user_id)
+
+    def delete(connection: Connection) -> None:
+        owner = tokens.delete_token(connection, token_id, user_id=None if user.is_admin else user.user_id)
+        audit.record(connection, act_of(user, "token.delete", "token", token_id, subject_id=owner))
+
+    await container.conn.database.write(delete)
 
 
 async def delete_tokens(container: Container, user: Principal, user_id: str) -> None:
     """Delete all tokens of a user. Raises `PermissionDenied` for another user's."""
     if user_id != user.user_id:
         require_admin(user, "Only an admin deletes the tokens of others.")
-    await container.tokens.delete_all(user_id)
+
+    def delete(connection: Connection) -> None:
+        facts = {"tokens": tokens.delete_tokens_of(connection, user_id)}
+        audit.record(connection, act_of(user, "token.delete", "token", subject_id=user_id, details=facts))
+
+    await container.conn.database.write(delete, long=True)
 
 
 async def create_ticket(container: Container, user: Principal, body: CreateTicket) -> Ticket:
@@ -155,7 +202,14 @@ async def assign_role(container: Container, user: Principal, body: CreateRole) -
         raise PermissionDenied("Only an admin gives roles to every user (*).")
     # Only an admin puts agents into the lists of others.
     place = body.resource_type, body.resource_id
-    return await container.roles.assign(body.user_id, body.role, *place, listed=user.is_admin)
+
+    def assign(connection: Connection) -> Role:
+        role = roles.assign(connection, body.user_id, body.role, *place, listed=user.is_admin)
+        facts = {"role": role["role"]}
+        audit.record(connection, act_of(user, "role.assign", *place, subject_id=body.user_id, details=facts))
+        return role
+
+    return await container.conn.database.write(assign)
 
 
 async def list_roles(
@@ -171,7 +225,9 @@ async def list_roles(
         if resource_id is not None:
             raise invalid_query("resource_type", "is needed with resource_id")
         return await container.roles.list_of(user.user_id, **page)
-    await _require_owner(container, user, resource_type, resource_id)
+    role = await _require_owner(container, user, resource_type, resource_id)
+    if role is None and resource_type in {"agent", "thread"}:
+        await note_admin(container, user, checked_type(resource_type), resource_id)
     return await container.roles.list(resource_type, resource_id, **page)
 
 
@@ -186,7 +242,14 @@ async def remove_role(container: Container, user: Principal, role_id: str) -> No
             await _require_owner(container, user, role["resource_type"], role["resource_id"])
         except NotFound:
             raise RoleNotFound from None
-    await container.roles.remove(role_id)
+
+    def remove(connection: Connection) -> None:
+        gone = roles.remove(connection, role_id)
+        place = gone["resource_type"], gone["resource_id"]
+        facts = {"role": gone["role"]}
+        audit.record(connection, act_of(user, "role.remove", *place, subject_id=gone["user_id"], details=facts))
+
+    await container.conn.database.write(remove)
     await refresh_rights(container, role["resource_type"])
 
 
@@ -198,16 +261,19 @@ async def require_to_see(container: Container, user: Principal, role: Role) -> N
         raise RoleNotFound from None
 
 
-async def _require_owner(container: Container, user: Principal, resource_type: str, resource_id: str) -> None:
-    """Raises `PermissionDenied` for a user who may not see and assign the roles; only admins do on tools and providers.
+async def _require_owner(
+    container: Container, user: Principal, resource_type: str, resource_id: str
+) -> RoleName | None:
+    """The user's role on the resource: owner or, for an admin, any or none.
 
+    Raises `PermissionDenied` for a user who may not see and assign the roles; only admins do on tools and providers.
     Raises `NotFound` for a user who does not see the resource.
     """
     if resource_type in {"tool", "provider"}:
         if not await container.auth.may_see(user.user_id, resource_type, resource_id, **user.reach):
             raise _UNKNOWN[resource_type]
         require_admin(user, f"Only an admin sees and assigns roles on a {resource_type}.")
-        return
+        return None
     check_id(resource_id, _UNKNOWN[resource_type])
     if resource_type == "agent":
         role = await container.auth.agent_access(user.user_id, resource_id, "see", **user.reach)
@@ -216,7 +282,10 @@ async def _require_owner(container: Container, user: Principal, resource_type: s
         role = (await container.auth.thread_access(user.user_id, resource_id, **user.reach)).thread_role
         allowed = may_on_thread("manage_roles", role)
     if not user.is_admin and not allowed:
-        raise PermissionDenied(f"Only owners of the {resource_type} see and assign its roles.")
+        raise PermissionDenied(
+            f"Only owners of the {resource_type} see and assign its roles.", resource=(resource_type, resource_id)
+        )
+    return role
 
 
 async def refresh_rights(container: Container, resource_type: str) -> None:

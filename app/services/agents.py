@@ -8,13 +8,13 @@ from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied
 from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page
 from ai_agents.core.types import Loc
-from ai_agents.store import agents
+from ai_agents.store import agents, audit
 from ai_agents.tools.registry import approvals_by_name
 from ai_agents.tools.schema import OutputValidator
 from app.container import Container
 from app.schemas.agents import AgentFields, CreateAgent, UpdateAgent
 from app.services import catalogue
-from app.services.identity import PageArguments, Principal, VisibleAgent, check_version
+from app.services.identity import PageArguments, Principal, VisibleAgent, act_of, check_version, whose
 
 _MOST_NAMES = 20
 
@@ -40,7 +40,7 @@ async def list_agents(
     container: Container, user: Principal, page: PageArguments, *, shared: bool
 ) -> Page[AgentSummary]:
     """The agents that the user sees, in short, newest first; an admin sees all. Raises `InvalidCursor`."""
-    owner = None if user.is_admin else user.user_id
+    owner = await whose(container, user, "agent")
     return await container.agents.list(owner, within=user.within, shared=shared, **page)
 
 
@@ -84,6 +84,7 @@ async def delete_agent(
         if versions is not None:
             check_version(versions, agents.get_agent(connection, agent.id, lock=True)["version"])
         agents.delete_agent(connection, agent.id)
+        audit.record(connection, act_of(user, "agent.delete", "agent", agent.id))
 
     await container.conn.database.write(delete)
 

@@ -7,12 +7,14 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy import Connection
+
 from ai_agents.core.exceptions import Conflict, InvalidRequest
 from ai_agents.core.headers import check_headers
 from ai_agents.core.ids import utc_now
-from ai_agents.core.table_rows import ServerTools
+from ai_agents.core.table_rows import ServerTools, ToolRow
 from ai_agents.core.types import JsonObject
-from ai_agents.store import tools
+from ai_agents.store import audit, tools
 from ai_agents.store.sealing import SealBroken
 from ai_agents.tools.base import ToolError
 from ai_agents.tools.http import check_http_spec, check_url
@@ -21,7 +23,7 @@ from ai_agents.tools.outbound import OutboundRefused
 from ai_agents.tools.toolbox import ListedTool, list_row
 from app.container import Container
 from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, CreateTool
-from app.services.identity import Principal, require_admin
+from app.services.identity import Principal, act_of, require_admin
 from app.services.repeats import SentKey, create_once, find_first, for_admins
 
 _ADMIN_FIELDS = ("url", "digest", "offered", "reason")
@@ -64,11 +66,14 @@ async def create_tool(container: Container, user: Principal, body: CreateTool, *
         offered = await _list_offered(container.tools.server(made.name, made.url, sealed))
 
     async def create() -> JsonObject:
-        row = await container.conn.database.write(
-            lambda c: tools.create_tool(
-                c, name=made.name, type=made.type, spec=spec, sealed_headers=sealed, offered=offered
+        def write(connection: Connection) -> ToolRow:
+            row = tools.create_tool(
+                connection, name=made.name, type=made.type, spec=spec, sealed_headers=sealed, offered=offered
             )
-        )
+            audit.record(connection, act_of(user, "tool.create", "tool", made.name, details={"type": made.type}))
+            return row
+
+        row = await container.conn.database.write(write)
         return _page(list_row(row), is_admin=True)
 
     return await create_once(container, user, create, sent=sent, may_see=for_admins)
@@ -104,7 +109,13 @@ async def approve_tools(container: Container, user: Principal, name: str, body: 
         listed_at=listed_at,
         approved=approved,
     )
-    return _page(list_row(await container.conn.database.write(save)), is_admin=True)
+
+    def write(connection: Connection) -> ToolRow:
+        saved = save(connection)
+        audit.record(connection, act_of(user, "tool.approve", "tool", name, details={"approved": len(approved)}))
+        return saved
+
+    return _page(list_row(await container.conn.database.write(write)), is_admin=True)
 
 
 async def delete_tool(container: Container, user: Principal, name: str) -> None:
@@ -112,7 +123,12 @@ async def delete_tool(container: Container, user: Principal, name: str) -> None:
     require_admin(user, _ADMINS_ONLY)
     if container.tools.registry.find(name) is not None:
         raise Conflict("This tool was not made here: it belongs to the program.")
-    await container.conn.database.write(lambda c: tools.delete_tool(c, name))
+
+    def delete(connection: Connection) -> None:
+        tools.delete_tool(connection, name)
+        audit.record(connection, act_of(user, "tool.delete", "tool", name))
+
+    await container.conn.database.write(delete)
     await container.stored_providers.refresh()
 
 

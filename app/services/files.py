@@ -1,7 +1,10 @@
 """Files: storing, reading and deleting them."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from ai_agents.attachments.storage import StagedFile
 from ai_agents.auth.files import attach, require_content, require_on_file
@@ -9,9 +12,10 @@ from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Loc, TextPart
+from ai_agents.store import audit
 from ai_agents.store.files import to_public
 from app.container import Container
-from app.services.identity import Principal, check_id
+from app.services.identity import Principal, act_of, check_id, note_admin
 from app.services.repeats import SentKey, create_once, require_repeated
 
 
@@ -52,7 +56,17 @@ async def get_file(container: Container, user: Principal, file_id: str) -> File:
 
 async def _find(container: Container, user: Principal, file_id: str, require: Callable[..., FileRow]) -> FileRow:
     check_id(file_id, FileNotFound)
-    return await container.conn.database.read(lambda c: require(c, user.user_id, file_id, **user.reach))
+    row = await container.conn.database.read(lambda c: require(c, user.user_id, file_id, **user.reach))
+    if row["user_id"] != user.user_id and user.is_admin:
+        await note_admin(container, user, "file", file_id)
+    return row
+
+
+async def note_files(container: Container, user: Principal, file_ids: Iterable[str]) -> None:
+    """Tell the audit log of an admin's use of files of others in a message."""
+    for file_id in file_ids if user.is_admin else ():
+        with suppress(FileNotFound):  # the message is refused for it
+            await get_file(container, user, file_id)
 
 
 async def read_content(container: Container, user: Principal, file_id: str) -> tuple[File, AsyncGenerator[bytes]]:
@@ -70,13 +84,19 @@ async def delete_file(container: Container, user: Principal, file_id: str) -> No
     await container.conn.database.read(
         lambda c: require_on_file(c, user.user_id, file_id, to_delete=True, **user.reach)
     )
-    await container.attachments.delete(file_id)
+
+    def record(connection: Connection) -> None:
+        audit.record(connection, act_of(user, "file.delete", "file", file_id))
+
+    await container.attachments.delete(file_id, record=record)
 
 
 async def known_files(
     container: Container, user: Principal, parts: Sequence[tuple[TextPart | FilePart, Loc]]
 ) -> tuple[TextPart | FilePart, ...]:
     """The parts with the facts of their files. Raises `InvalidRequest` for a file that the user may not read."""
-    if not any(isinstance(part, FilePart) for part, _ in parts):
+    file_ids = [part.file_id for part, _ in parts if isinstance(part, FilePart)]
+    if not file_ids:
         return tuple(part for part, _ in parts)
+    await note_files(container, user, file_ids)
     return await container.conn.database.write(lambda c: attach(c, user.user_id, parts, **user.reach))

@@ -1,17 +1,20 @@
 """Running the service: usage and costs, background jobs, erasing a user, metrics, and whether the database answers."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest, JobNotFound
 from ai_agents.core.rows import Job, JobCounts, Page, UsageSum
 from ai_agents.core.types import JobStatus
-from ai_agents.store import processes
+from ai_agents.store import audit, processes
 from ai_agents.store.runs import count_held
 from ai_agents.workers.erasure import request_erasure
 from app.container import Container
 from app.errors import invalid_query
-from app.services.identity import PageArguments, Principal, check_id, require_admin
+from app.services.identity import PageArguments, Principal, act_of, check_id, note_admin, require_admin, whose
+from app.services.times import parse_time
 
 # A sum reads every call of its period, so the period is limited.
 _MAX_DAYS = 366
@@ -29,8 +32,8 @@ async def sum_usage(
     after: str | None,
 ) -> Page[UsageSum]:
     """A page of sums. Raises `InvalidFields`, `InvalidCursor`."""
-    end = datetime.now(UTC) if until is None else _parse_time("to", until)
-    start = _days_before(end, _DEFAULT_DAYS) if since is None else _parse_time("from", since)
+    end = datetime.now(UTC) if until is None else parse_time("to", until)
+    start = _days_before(end, _DEFAULT_DAYS) if since is None else parse_time("from", since)
     if start > end:
         raise invalid_query("from", "must not be after `to`")
     if end - start > timedelta(days=_MAX_DAYS):
@@ -39,26 +42,13 @@ async def sum_usage(
         return await container.usage.sums(
             since=start,
             until=end,
-            user_id=None if user.is_admin else user.user_id,
+            user_id=await whose(container, user, "usage"),
             group_by=[] if group_by is None else group_by.split(","),
             limit=limit,
             after=after,
         )
     except InvalidRequest as error:
         raise invalid_query("group_by", str(error)) from error
-
-
-def _parse_time(name: str, value: str) -> datetime:
-    """A day (its start in UTC), or a time with its zone. Raises `InvalidFields`."""
-    try:
-        if len(value) == len("2026-11-23"):
-            return datetime.combine(date.fromisoformat(value), time(tzinfo=UTC))
-        found = datetime.fromisoformat(value)
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise invalid_query(name, "should be a day (2026-11-23) or a time with its zone (2026-11-23T12:00:00Z)")
 
 
 def _days_before(end: datetime, days: int) -> datetime:
@@ -71,13 +61,15 @@ def _days_before(end: datetime, days: int) -> datetime:
 async def list_jobs(container: Container, user: Principal, status: JobStatus | None, page: PageArguments) -> Page[Job]:
     """A page of jobs. Raises `PermissionDenied`, `InvalidCursor`."""
     require_admin(user)
+    await note_admin(container, user, "job")
     return await container.jobs.list(status=status, **page)
 
 
 async def retry_job(container: Container, user: Principal, job_id: str) -> Job:
     """Start a failed job again. Raises `PermissionDenied`, `JobNotFound`, and `Conflict` if it has not failed."""
     require_admin(user)
-    job = await container.jobs.retry(check_id(job_id, JobNotFound))
+    await note_admin(container, user, "job", check_id(job_id, JobNotFound))
+    job = await container.jobs.retry(job_id)
     _wake(container, [job["id"]])
     return job
 
@@ -87,7 +79,13 @@ async def erase_user(container: Container, user: Principal, user_id: str) -> Job
     require_admin(user)
     if user_id == "*":
         raise InvalidRequest("One user is erased at a time.", loc=("path", "user_id"))
-    job = await container.conn.database.write(lambda c: request_erasure(c, user_id))
+
+    def erase(connection: Connection) -> Job:
+        job = request_erasure(connection, user_id)
+        audit.record(connection, act_of(user, "user.erase", "user", subject_id=user_id, details={"job_id": job["id"]}))
+        return job
+
+    job = await container.conn.database.write(erase)
     _wake(container, [job["id"]])
     return job
 

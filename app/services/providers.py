@@ -5,6 +5,8 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from sqlalchemy import Connection
+
 from ai_agents.context.providers import open_secrets, seal_secrets
 from ai_agents.core.exceptions import Conflict, ProviderError, ProviderNotFound
 from ai_agents.core.ids import utc_now
@@ -15,11 +17,11 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.registry import ProviderStatus
 from ai_agents.providers.specs import parse_spec
-from ai_agents.store import providers
+from ai_agents.store import audit, providers
 from ai_agents.store.sealing import SealBroken
 from app.container import Container
 from app.schemas.providers import CreateProvider, UpdateProvider
-from app.services.identity import Principal, check_version, require_admin
+from app.services.identity import Principal, act_of, check_version, require_admin
 from app.services.repeats import SentKey, create_once, for_admins
 
 _ADMINS_ONLY = "Only an admin sees a provider whole, makes, checks, changes and deletes it."
@@ -82,7 +84,11 @@ async def create_provider(
     }
 
     async def create() -> JsonObject:
-        await container.conn.database.write(lambda c: providers.create_provider(c, row))
+        def write(connection: Connection) -> None:
+            providers.create_provider(connection, row)
+            audit.record(connection, act_of(user, "provider.create", "provider", spec.name))
+
+        await container.conn.database.write(write)
         made = parse_spec(given, version=(now, 1))
         return _to_dict(container, container.providers.describe(made), is_admin=True)
 
@@ -108,7 +114,12 @@ async def update_provider(
     _require_made(provider)
     sent = body.model_dump(by_alias=True, exclude_unset=True)
     change = partial(_changed, container, sent=sent, versions=versions)
-    await container.conn.database.write(lambda c: providers.change_provider(c, provider.name, change))
+
+    def write(connection: Connection) -> None:
+        providers.change_provider(connection, provider.name, change)
+        audit.record(connection, act_of(user, "provider.change", "provider", provider.name))
+
+    await container.conn.database.write(write)
     return await get_provider(container, user, provider)
 
 
@@ -128,7 +139,11 @@ async def delete_provider(
         if versions is not None:
             check_version(versions, row["version"])
 
-    await container.conn.database.write(lambda c: providers.delete_provider(c, provider.name, check))
+    def delete(connection: Connection) -> None:
+        providers.delete_provider(connection, provider.name, check)
+        audit.record(connection, act_of(user, "provider.delete", "provider", provider.name))
+
+    await container.conn.database.write(delete)
     await container.stored_providers.refresh()
 
 

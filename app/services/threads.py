@@ -14,14 +14,14 @@ from ai_agents.core.rows import Agent, ContextView, Page, Thread, ThreadChanges
 from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
-from ai_agents.store import thread_log, threads
+from ai_agents.store import audit, thread_log, threads
 from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.errors import invalid_query
 from app.schemas.common import from_parts, to_parts
 from app.schemas.threads import CreateThread, InitialMessage, UpdateThread
 from app.services.files import known_files
-from app.services.identity import PageArguments, Principal, check_id, check_version
+from app.services.identity import PageArguments, Principal, act_of, check_id, check_version, note_admin, whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ async def create_thread(container: Container, user: Principal, judged: JudgedThr
     """A new thread, owned by the user. Raises `InvalidRequest`, and `AgentNotFound` if they do not see the agent."""
     body = judged.body
     check_id(body.agent_id, AgentNotFound)
-    await container.auth.agent_access(user.user_id, body.agent_id, "start_thread", **user.reach)
+    role = await container.auth.agent_access(user.user_id, body.agent_id, "start_thread", **user.reach)
+    if role is None:
+        await note_admin(container, user, "agent", body.agent_id)
     parts = [part for number, message in enumerate(body.messages) for part in _located_parts(message, number)]
     await known_files(container, user, parts)
     messages = [
@@ -121,7 +123,7 @@ async def list_threads(
     """The threads that the user sees, newest first; an admin sees all. Raises `InvalidCursor`."""
     if agent_id is not None and not is_id(agent_id):
         return {"data": [], "next": None}
-    owner = None if user.is_admin else user.user_id
+    owner = await whose(container, user, "thread")
     return await container.threads.list(owner, agent_id=agent_id, within=user.within, shared=shared, **page)
 
 
@@ -167,6 +169,7 @@ async def delete_thread(
             thread_log.lock(connection, thread.thread_id)
             check_version(versions, threads.get_with_version(connection, thread.thread_id)[1])
         threads.delete_thread(connection, thread.thread_id)
+        audit.record(connection, act_of(user, "thread.delete", "thread", thread.thread_id))
 
     await container.conn.database.write(delete, long=True)
 

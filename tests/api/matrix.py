@@ -137,6 +137,7 @@ ROWS: dict[str, Row] = {
     "DELETE /users/{user_id}": Row("403 403 403 403 403 403 202", once=True),
     "GET /users/{user_id}/limits": Row(ADMINS),
     "PUT /users/{user_id}/limits": Row(ADMINS, lambda _: {"runs": 10}),
+    "GET /audit": Row(ADMINS),
     "GET /livez": Row(EVERY, scoped="200 200"),
     "GET /readyz": Row(EVERY, scoped="200 200"),
     "GET /metrics": Row(ADMINS),

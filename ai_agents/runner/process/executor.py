@@ -27,7 +27,7 @@ from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
 from ai_agents.runner.recording import EndedRun
 from ai_agents.runner.turn import StopKind, Turn
-from ai_agents.store import idempotency, revocations, runs, tickets, tokens
+from ai_agents.store import audit_chain, idempotency, revocations, runs, tickets, tokens
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
@@ -278,6 +278,7 @@ class Executor:
             PeriodicTask(timing.tidy_every_s, self._tidy),
             PeriodicTask(timing.expire_every_s, self.expire_approvals),
             PeriodicTask(timing.forget_every_s, partial(asyncio.to_thread, expire_caches)),
+            PeriodicTask(timing.audit_every_s, self._extend_audit_chain),
             *(self.background.periodic_tasks() if self.background is not None else ()),
         ]
 
@@ -302,6 +303,14 @@ class Executor:
         """Remove expired idempotency keys, tickets and tokens, and what open streams have heard of long ago."""
         sweeps = idempotency.sweep, tickets.sweep, tokens.sweep, revocations.sweep
         await self._database.write(lambda c: [sweep(c) for sweep in sweeps], long=True)
+
+    async def _extend_audit_chain(self) -> None:
+        """Chain what was added to the audit log. The newest link is logged: a copy that the database does not hold."""
+        every_s = self._timing.audit_every_s
+        if await self._database.read(audit_chain.has_waiting):
+            link = await self._database.write(lambda c: audit_chain.extend(c, every_s=every_s), long=True)
+            if link is not None:
+                _log.info("audit batch", extra={"batch": link["number"], "hash": link["hash"]})
 
     async def expire_approvals(self) -> None:
         """Let runs go on whose approval deadline has passed."""

@@ -61,6 +61,8 @@ class Timing:
     forget_every_s: float = 10.0
     # What was taken away by another process usually comes over the bus; open streams end within 15 s without it, too.
     revocations_every_s: float = 5.0
+    # New entries of the audit log get their link in the chain.
+    audit_every_s: float = 5.0
     # Expired keys and tickets are refused anyway; this only frees their space.
     tidy_every_s: float = 600.0
 

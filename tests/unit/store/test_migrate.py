@@ -204,7 +204,12 @@ def _schema(connection: Connection) -> dict[str, Any]:
             index["dialect_options"] = {name: str(said) for name, said in index.get("dialect_options", {}).items()}
         return sorted(map(str, found))
 
-    return {
+    triggers = (
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+        if connection.dialect.name == "postgresql"
+        else "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
+    )
+    return {"triggers": sorted(connection.scalars(text(triggers)))} | {
         table: {
             "columns": [{**column, "type": str(column["type"])} for column in seen.get_columns(table)],
             "primary key": seen.get_pk_constraint(table),
