@@ -271,10 +271,11 @@ class ProviderError(RunError):
 
     `usage` is what it reported of the call's tokens before it failed, None where it reported nothing. `upstream` is
     what the server said, for those who may know it, and `word` its code of the error. `parameter` is the part of the
-    request that a refusal names.
+    request that a refusal names, `cause` what the error of the connection said, without secrets.
     """
 
     code = "provider_error"
+    cause: str | None = None
     upstream: Upstream | None = None
     word: str | None = None
     parameter: str | None = None

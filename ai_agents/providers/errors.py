@@ -20,8 +20,10 @@ from ai_agents.core.exceptions import (
     ProviderRejected,
     ProviderTimeout,
     ProviderTruncated,
+    UnknownFinishReason,
 )
 from ai_agents.core.json import clean_text
+from ai_agents.core.secrets import Secrets
 from ai_agents.core.types import JsonObject
 from ai_agents.providers.reading import as_count, as_object, as_objects
 
@@ -80,6 +82,11 @@ _SECRETS = re.compile(
     re.ASCII,
 )
 _MASK = "***"
+# Shorter values are in many sentences by chance.
+_SHORTEST_SECRET = 6
+# Of what a server said: more than can be shown, since keys may take up much of it.
+_MAX_SEARCHED = 64 * 1024
+_NO_SECRETS = Secrets((), shortest=1, shown_as=_MASK)
 _TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
 # The names under which servers send their own status and their own word.
 _STATUS_FIELDS = ("status", "status_code", "code", "http_code")
@@ -107,7 +114,7 @@ def error_from_status(
     `word` is the provider's own error code; the message shows it if it is a plain word. `text` is the rest of what the
     provider said: it is searched, and kept in `upstream`.
     """
-    known = word if isinstance(word, str) and _WORD.fullmatch(word) else None
+    known = word if isinstance(word, str) and _WORD.fullmatch(word) and mask(word) == word else None
     error = _error_of(provider, status, known, retry_after_s, text)
     said = text if isinstance(text, str) and text.strip() else known or ""
     error.upstream = {"status": status, "message": mask(said)}
@@ -135,7 +142,7 @@ def _error_of(provider: str, status: int, known: str | None, retry_after_s: floa
 
 
 def error_from_response(
-    provider: str, status: int, headers: Mapping[str, str], body: bytes, *, secrets: Iterable[str] = ()
+    provider: str, status: int, headers: Mapping[str, str], body: bytes, *, secrets: Secrets = _NO_SECRETS
 ) -> ProviderError:
     """The error for a response with a failure status. `body` is JSON in any server's form, or any other text.
 
@@ -147,14 +154,15 @@ def error_from_response(
     if isinstance(reported, list):  # as Gemini's server sends them
         reported = next((each for each in reported if isinstance(each, dict)), None)
     facts = _facts_of(reported) if isinstance(reported, dict) else {}
-    text = _said(facts) or _plain(body.decode(errors="replace"))
+    text = _said(facts) or _plain(secrets.hide_in_cut(body.decode(errors="replace")))
     if not text and 300 <= status < 400:
         text = f"Location: {headers.get('location', '')}"
     error = _refused_call(provider, facts) or error_from_status(
         provider, status, word=_word_of(facts), retry_after_s=retry_after_s(headers), text=text
     )
-    error.upstream = {"status": status, "message": mask(text, secrets)}
+    error.upstream = {"status": status, "message": text}
     error.parameter = _parameter(facts)
+    hide_in_error(error, secrets)
     return error
 
 
@@ -247,13 +255,32 @@ def _refused_call(provider: str, facts: JsonObject) -> RefusedCall | None:
     return error
 
 
-def mask(said: str, secrets: Iterable[str] = ()) -> str:
+def mask(said: str, secrets: Secrets = _NO_SECRETS) -> str:
     """A server's words without these secrets and without anything that looks like a key; at most 2,000 characters."""
-    said = clean_text(said[: 2 * _MAX_TEXT])
-    for secret in secrets:
-        if len(secret) >= 4:
-            said = said.replace(secret, _MASK)
+    said = secrets.hide_in_cut(clean_text(said[:_MAX_SEARCHED]))
     return _SECRETS.sub(_MASK, said)[:_MAX_TEXT]
+
+
+def secrets_of(headers: Iterable[str]) -> Secrets:
+    """The secrets among what is sent to a server, which may quote it in its errors."""
+    return Secrets(headers, shortest=_SHORTEST_SECRET, shown_as=_MASK)
+
+
+def hide_in_error(error: ProviderError, secrets: Secrets) -> None:
+    """Mask secrets in everything that an error says: a server may have sent them where a word is expected."""
+    error.args = tuple(mask(each, secrets) if isinstance(each, str) else each for each in error.args)
+    if error.upstream is not None:
+        error.upstream = {**error.upstream, "message": mask(error.upstream["message"], secrets)}
+    if error.word is not None and mask(error.word, secrets) != error.word:
+        error.word = None
+    if error.parameter is not None:
+        error.parameter = mask(error.parameter, secrets)
+    if isinstance(error, RefusedCall):
+        error.said, error.written = mask(error.said, secrets), secrets.hide_in_cut(error.written)
+    if isinstance(error, UnknownFinishReason):
+        error.finish_reason = mask(error.finish_reason, secrets)
+    if error.__cause__ is not None:
+        error.cause = mask(repr(error.__cause__), secrets)
 
 
 def _parameter(facts: JsonObject) -> str | None:
@@ -278,6 +305,7 @@ def error_from_transport(provider: str, error: BaseException, *, timeout_s: floa
     refused connection a timeout.
     """
     found = _transport_error(provider, error, timeout_s=timeout_s, begun=begun)
+    found.__cause__ = error
     found.upstream = {"status": None, "message": mask(f"{type(error).__name__}: {error}")}
     return found
 

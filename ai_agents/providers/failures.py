@@ -19,7 +19,7 @@ def log_failure(error: ProviderError, *, provider: str, model: str, address: str
         "address": None if address is None else _without_user(address),
         "status": said["status"],
         "said": said["message"],
-        "cause": mask(repr(error.__cause__)) if error.__cause__ else None,
+        "cause": error.cause or (mask(repr(error.__cause__)) if error.__cause__ else None),
         **log_context(),
     }
     _log.warning("%s", error, extra=facts)

@@ -6,17 +6,19 @@ for each request and takes more than twice as long.
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import orjson
 
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.extras import require
+from ai_agents.core.secrets import Secrets
 from ai_agents.core.types import JsonObject
-from ai_agents.providers.errors import error_from_response, error_from_transport, mask
+from ai_agents.providers.errors import error_from_response, error_from_transport, hide_in_error, secrets_of
 from ai_agents.providers.lines import encode_body
 from ai_agents.providers.response_parser import ResponseParser
 
@@ -53,7 +55,7 @@ class OpenResponse:
         *,
         timeout_s: float,
         errors: tuple[type[Exception], ...],
-        secrets: Iterable[str] = (),
+        secrets: Secrets,
     ) -> None:
         self._provider = provider
         self._response = response
@@ -71,13 +73,11 @@ class OpenResponse:
             chunk = await anext(self._chunks, None)
         except self._errors as error:
             failure = error_from_transport(self._provider, error, timeout_s=self._timeout_s, begun=True)
-            failure.__cause__ = error
         else:
             failure = parser.finish() if chunk is None else parser.feed(chunk)
         if failure is not None:
             failure.usage = parser.usage()
-            if failure.upstream is not None:
-                failure.upstream = {**failure.upstream, "message": mask(failure.upstream["message"], self._secrets)}
+            hide_in_error(failure, self._secrets)
         return failure
 
     async def drain(self) -> None:
@@ -172,7 +172,7 @@ class ProviderTransport:
                 if len(body) > _MAX_JSON_BYTES:
                     raise ProviderError(f"{self.provider} answered with more than can be read.", provider=self.provider)
         except self._errors as error:
-            raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=True) from error
+            raise self._lost(error, timeout_s=timeout_s, begun=True) from error
         finally:
             await response.aclose()
         return self._parsed(body)
@@ -193,17 +193,23 @@ class ProviderTransport:
                     raise
                 response = await self._client.send(request, stream=True)
         except self._errors as error:
-            raise error_from_transport(self.provider, error, timeout_s=timeout_s, begun=False) from error
+            raise self._lost(error, timeout_s=timeout_s, begun=False) from error
         if response.is_success:
             return response
         body = await self._error_body(response)
         raise error_from_response(self.provider, response.status_code, response.headers, body, secrets=self._secrets)
 
+    def _lost(self, error: Exception, *, timeout_s: float, begun: bool) -> ProviderError:
+        """The error for a connection that failed. HTTP clients quote a header that they cannot send."""
+        failure = error_from_transport(self.provider, error, timeout_s=timeout_s, begun=begun)
+        hide_in_error(failure, self._secrets)
+        return failure
+
     @cached_property
-    def _secrets(self) -> list[str]:
-        """The values of headers that may be secret, since a server may quote them in its errors."""
+    def _secrets(self) -> Secrets:
+        """The values of headers that may be secret, and a password in the address."""
         found = [value for name, value in self._headers.items() if not _is_public(name)]
-        return [value.removeprefix("Bearer ") for value in found]
+        return secrets_of([*found, urlsplit(self.base_url).password or ""])
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -97,8 +97,8 @@ class HttpTool(RemoteTool):
         text = _text_of(response)
         if text is None:
             kind = response.media_type or "unknown type"
-            raise ToolError(f"The answer is not text ({kind}, {len(response.body)} bytes).")
-        seen = self._secrets.hide(text)
+            raise ToolError(f"The answer is not text ({self._secrets.hide(kind)}, {len(response.body)} bytes).")
+        seen = self._secrets.hide_in_cut(text) if response.cut else self._secrets.hide(text)
         if response.status >= 400:
             raise ToolError(f"The server answered {response.status}: {seen[:_MAX_ERROR] or '(nothing)'}")
         if response.cut:

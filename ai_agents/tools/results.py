@@ -1,15 +1,13 @@
 """What may be shown of a tool's result: JSON that every store, client and provider accepts, without secret headers."""
 
 import math
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from html import escape
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 from ai_agents.core import json
 from ai_agents.core.json import clean_text
+from ai_agents.core.secrets import Secrets
 from ai_agents.tools.base import ToolError
 
 _MAX_DEPTH = 32
@@ -24,16 +22,6 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _HIDDEN = "[redacted]"
 # Many answers contain a shorter value by chance.
 _SHORTEST = 8
-# Besides backslash and quote, JSON writers escape nothing, the slash (PHP), `&<>` (Go) or most signs (.NET).
-_JSON_ESCAPES = tuple(
-    str.maketrans({"\\": "\\\\", '"': '\\"'} | more)
-    for more in (
-        {},
-        {"/": "\\/"},
-        {letter: f"\\u{ord(letter):04x}" for letter in "&<>"},
-        {letter: f"\\u{ord(letter):04X}" for letter in "\"&'+<>`"},
-    )
-)
 
 
 def clean_value(value: Any) -> Any:
@@ -132,23 +120,11 @@ def _digits(value: int) -> str:
         raise ToolError("The tool's result holds a number that is too long to write.") from None
 
 
-class SecretHeaders:
-    """The values of a tool's headers, whole and without their scheme (`Bearer …`), in the forms that formats give them.
-
-    These are the value itself, and how JSON, URLs, HTML and base64 write it. Other disguises are not found.
-    """
+class SecretHeaders(Secrets):
+    """The values of a tool's headers, which no result may show."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        values = {part for value in headers.values() for part in (value, value.rpartition(" ")[2])}
-        forms = {form for value in values if len(value) >= _SHORTEST for form in _forms(value)}
-        # The longest first: one form may contain another.
-        self._forms = sorted(forms, key=len, reverse=True)
-
-    def hide(self, text: str) -> str:
-        """Return the text with `[redacted]` in place of each value."""
-        for form in self._forms:
-            text = text.replace(form, _HIDDEN)
-        return text
+        super().__init__(headers.values(), shortest=_SHORTEST, shown_as=_HIDDEN)
 
     def hide_in(self, value: Any) -> Any:
         """Return the JSON value with `hide` applied to each text in it, keys included."""
@@ -161,17 +137,3 @@ class SecretHeaders:
                 return [self.hide_in(inner) for inner in value]
             case _:
                 return value
-
-
-def _forms(value: str) -> Iterator[str]:
-    yield value
-    yield escape(value)
-    for escapes in _JSON_ESCAPES:
-        yield value.translate(escapes)
-    for quoted in (quote(value), quote(value, safe=""), quote_plus(value)):
-        yield quoted
-        # Some servers write `%2F` as `%2f`.
-        first, *others = quoted.split("%")
-        yield "%".join([first, *(other[:2].lower() + other[2:] for other in others)])
-    for encode in (b64encode, urlsafe_b64encode):
-        yield encode(value.encode()).decode().rstrip("=")

@@ -1,4 +1,7 @@
-"""Real answers against openapi.yaml: every client of the API tests checks each answer that it gets."""
+"""Real answers against openapi.yaml: every client of the API tests checks each answer that it gets.
+
+It also checks that no browser or proxy may keep the JSON: it may be a user's, or a secret.
+"""
 
 import re
 from functools import cache
@@ -37,6 +40,8 @@ async def check_answer(response: httpx.Response) -> None:
     method, path = response.request.method.lower(), response.request.url.raw_path.decode().partition("?")[0]
     operation = next((each for pattern, each in _patterns() if pattern.fullmatch(path)), {}).get(method)
     media_type = response.headers.get("content-type", "").partition(";")[0]
+    if media_type in JSON_TYPES and not path.endswith("/content"):  # a file has rules of its own
+        assert response.headers.get_list("cache-control") == ["no-store"], f"{method} {path} may be kept"
     if operation is None:
         reference = "#/components/schemas/Problem" if media_type == PROBLEM else None
     else:

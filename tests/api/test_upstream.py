@@ -114,3 +114,17 @@ async def test_an_error_inside_a_stream_is_kept_without_the_key(provided: Live, 
     problem = (await alice.post(f"/threads/{thread['id']}/messages", json={"content": "Hi"})).json()
 
     assert (await alice.get(f"/threads/{thread['id']}/runs/{problem['run_id']}")).json()["upstream"] == SHOWN
+
+
+async def test_a_key_that_is_sent_as_the_code_is_shown_to_no_one(provided: Live, fake: FakeProviderServer) -> None:
+    refusal = orjson.dumps({"error": {"message": "No.", "code": "made-up", "param": "made-up"}})
+    fake.script("openai", [Raw([refusal], status=401, headers={"content-type": "application/json"})] * 2)
+    alice, admin = await provided.user("alice"), await provided.admin()
+    thread = await make_thread(alice, (await make_agent(alice, provider="openai", model="gpt-4o"))["id"])
+
+    problem = await alice.post(f"/threads/{thread['id']}/messages", json={"content": "Hi"})
+    checked = await admin.post("/providers/openai/check?model=gpt-4o")
+    events = await alice.get(f"/threads/{thread['id']}/events", headers={"accept": "application/json"})
+
+    assert (problem.status_code, checked.json()["status"]) == (502, 401)
+    assert "made-up" not in problem.text + checked.text + events.text
