@@ -83,7 +83,7 @@ _SECRETS = re.compile(
 )
 _MASK = "***"
 # Shorter values are in many sentences by chance.
-_SHORTEST_SECRET = 6
+_SHORTEST_SECRET = 4
 # Of what a server said: more than can be shown, since keys may take up much of it.
 _MAX_SEARCHED = 64 * 1024
 _NO_SECRETS = Secrets((), shortest=1, shown_as=_MASK)
