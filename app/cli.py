@@ -105,8 +105,9 @@ def _serve(arguments: argparse.Namespace) -> None:
         _upgrade(settings)
 
     from app import logs
+    from app.descriptors import raise_descriptor_limit
     from app.main import create_app
-    from app.server import build_server, raise_descriptor_limit
+    from app.server import build_server
 
     logs.configure(settings.log_level)
     raise_descriptor_limit()

@@ -43,6 +43,7 @@ from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from app.audit_notes import AuditNotes
+from app.descriptors import share_descriptors
 from app.job_queue import CeleryJobs
 from app.key_files import admin_key, encryption_keys, make_own_files_private
 from app.settings import Settings
@@ -132,7 +133,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         settings.database,
         redis_url=settings.redis_url,
         pool_size=settings.database_pool_size,
-        slots=UpstreamSlots(settings.max_upstream_connections, max_held=settings.max_held_runs),
+        slots=UpstreamSlots(share_descriptors(settings).upstream, max_held=settings.max_held_runs),
     )
     toolbox = Toolbox(conn.database, default_registry, outbound=outbound, sealer=sealer)
     opened = AsyncExitStack()

@@ -3,47 +3,33 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address
 from types import FrameType
+from typing import Any, cast
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ai_agents.core.ids import new_id
-from app.middleware import SAFE_HEADERS
-from app.problems import problem
+from app.descriptors import DescriptorShares, share_descriptors
+from app.door import Door, DoorLimits
+from app.http_protocol import HttpProtocol
 from app.settings import Settings
 
 # The time for ending streams and closing connections, after the runs' grace.
 _CLOSING_S = 10
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """Answers what is not HTTP as the service answers every other mistake: with a problem."""
-
-    def send_400_response(self, msg: str) -> None:
-        """Send the problem and close the connection."""
-        request_id = new_id()
-        detail = "This is no valid HTTP request."
-        answer = problem("invalid_request", detail, request_id=request_id, title="Bad Request", status=400)
-        headers = [
-            *answer.raw_headers,
-            (b"x-request-id", request_id.encode()),
-            *SAFE_HEADERS,
-            (b"connection", b"close"),
-        ]
-        head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
-        self.transport.close()
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 
 class Server(uvicorn.Server):
     """Tells the application at once when a signal arrives: an open stream would keep the process alive."""
 
-    def __init__(self, config: uvicorn.Config, *, on_exit: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, door: Door, *, on_exit: Callable[[], None]) -> None:
         super().__init__(config)
+        self.door = door
         self._on_exit = on_exit
         self._loop: asyncio.AbstractEventLoop | None = None
         # Called with the address once the service listens.
@@ -54,7 +40,15 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
+            self.door.open(self.servers[0].sockets[0].fileno())
             self.announce(self.address)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the connections and end the application."""
+        try:
+            await super().shutdown(sockets)
+        finally:
+            self.door.close()
 
     @property
     def address(self) -> str:
@@ -75,31 +69,55 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._on_exit)
 
 
-def raise_descriptor_limit() -> None:
-    """Let this process open as many files and connections as the system allows it."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with suppress(ValueError, OSError):  # macOS refuses to remove the limit
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def build_server(
+    app: FastAPI,
+    settings: Settings,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    limits: Mapping[str, Any] | None = None,
+) -> Server:
+    """A server for the application. Host and port default to the settings; port 0 takes a free one.
 
-
-def build_server(app: FastAPI, settings: Settings, *, host: str | None = None, port: int | None = None) -> Server:
-    """A server for the application. Host and port default to the settings; port 0 takes a free one."""
+    `limits` replaces fields of `DoorLimits`, for tests that do not wait as long as clients may.
+    """
+    shares = share_descriptors(settings)
+    usual = DoorLimits(settings.max_header_bytes, connections=shares.clients, beyond=shares.backlog // 2)
+    door = Door(replace(usual, **limits or {}))
     config = uvicorn.Config(
         app,
         host=host or settings.host,
         port=settings.port if port is None else port,
-        http=HttpProtocol,
+        http=cast("type[asyncio.Protocol]", partial(HttpProtocol, door)),
         ws="none",
         lifespan="on",
         log_config=None,  # app/logs.py configures the logs
         access_log=False,  # the middleware logs requests
         server_header=False,
-        timeout_keep_alive=65,  # longer than proxies keep idle connections, so that the proxy closes them
+        proxy_headers=False,  # the middleware believes those of AI_AGENTS_TRUST_PROXY
+        backlog=shares.backlog,
+        timeout_keep_alive=round(usual.idle_s),
         timeout_graceful_shutdown=round(settings.shutdown_grace_s + _CLOSING_S),
     )
-    return Server(config, on_exit=app.state.begin_drain)
+    _warn(shares, settings, config.host)
+    return Server(config, door, on_exit=app.state.begin_drain)
+
+
+def _warn(shares: DescriptorShares, settings: Settings, host: str) -> None:
+    """Log what an operator may not have meant."""
+    if shares.clients < settings.max_connections or shares.upstream < settings.max_upstream_connections:
+        log.warning(
+            "fewer connections than the settings ask for: this process may open too few files (ulimit -Hn)",
+            descriptors=shares.limit,
+            clients=shares.clients,
+            providers=shares.upstream,
+        )
+    if not _is_loopback(host):
+        log.warning("listening without TLS for other machines: let a proxy that has TLS pass on requests", host=host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -210,6 +210,7 @@ class RequestLimits(BaseSettings):
     max_file_bytes: int = Field(20 * 1024 * KIB, ge=KIB, description="The size of an uploaded file.")
     max_json_depth: int = Field(32, ge=4, le=500)
     max_header_bytes: int = Field(32 * KIB, ge=KIB)
+    max_connections: int = Field(20_000, ge=1, description="Connections of clients that a process has at once.")
 
 
 class LimitsOfUsers(BaseSettings):

@@ -19,6 +19,7 @@ STATUSES: Mapping[str, int] = {
     "invalid_event_id": 400,
     "invalid_idempotency_key": 400,
     "method_not_allowed": 405,
+    "request_timeout": 408,
     "payload_too_large": 413,
     "unsupported_media_type": 415,
     "rate_limited": 429,

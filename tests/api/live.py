@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from ai_agents.testing import ScriptedAnswer, ScriptedProvider
 from app.container import Container
@@ -77,10 +78,15 @@ class Live:
 
 
 @asynccontextmanager
-async def serve(settings: Settings) -> AsyncGenerator[Live]:
-    """The service of these settings, listening on a port of its own."""
+async def serve(
+    settings: Settings, app: FastAPI | None = None, *, limits: Mapping[str, float] | None = None
+) -> AsyncGenerator[Live]:
+    """The service of these settings, or another application, listening on a port of its own.
+
+    `limits` are fields of `DoorLimits`.
+    """
     listening = asyncio.Event()
-    server = build_server(create_app(settings), settings, port=0)
+    server = build_server(app or create_app(settings), settings, port=0, limits=limits)
     server.announce = lambda _address: listening.set()
     serving = asyncio.create_task(server.serve())
     waiting = asyncio.create_task(listening.wait())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from app.server import raise_descriptor_limit
+from app.descriptors import raise_descriptor_limit
 
 COMMAND = [sys.executable, "-m", "app.cli"]
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,12 +1,13 @@
 """The service with tools that only tests have: `python -m tests.faults.launch serve --port 8000`.
 
 `bump` and `safe_bump` count at the server that FAULTS_COUNTER_URL names; the one may not be run twice, the other may.
-FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them. SIGUSR1
-prints what every task waits for.
+FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them.
+FAULTS_DESCRIPTORS is how many files the process may open. SIGUSR1 prints what every task waits for.
 """
 
 import asyncio
 import os
+import resource
 import signal
 from functools import partial
 from typing import Any
@@ -73,6 +74,8 @@ def main() -> None:
     register_tool(Bump("safe_bump", retry_safe=True))
     if given := os.environ.get("FAULTS_LEASE_S"):
         shorten_leases(float(given))
+    if given := os.environ.get("FAULTS_DESCRIPTORS"):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(given), int(given)))
     cli.main()
 
 

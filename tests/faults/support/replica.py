@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -88,6 +89,12 @@ class Replica:
     def resume(self) -> None:
         """Let it go on."""
         send_signal(self.pid, signal.SIGCONT)
+
+    def limit_descriptors(self, count: int) -> int:
+        """Let it open files only up to this number from now on; the number until now."""
+        before, hard = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (count, hard))
+        return before
 
     async def ended(self, *, timeout_s: float = 30.0) -> int:
         """Its exit code, once it has ended. Raises `TimeoutError`."""

@@ -1,0 +1,135 @@
+"""Strangers attack the door of a real process while a user chats: the user hardly notices, and nothing stays behind.
+
+What each limit does to one connection is in `tests/api/test_door.py`.
+"""
+
+import ast
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import amount
+from tests.faults.support.cluster import SOAK, Cluster, open_cluster
+from tests.faults.support.replica import ROOT, Replica
+
+pytestmark = pytest.mark.soak
+# Of the process; fewer than the attacks have connections.
+DESCRIPTORS = amount(sample=300, all_of_it=1000)
+SECONDS = amount(sample=1, all_of_it=30)
+MANY = amount(sample=350, all_of_it=1100)
+ATTACKS = {"headers": 3, "url": 3, "half_open": MANY, "slow_headers": MANY, "slow_bodies": MANY, "chunks": 3}
+# A sample runs beside other tests on the same cores, and has too few turns for a hundredth of them.
+SLOWEST_S = amount(sample=3, all_of_it=1) / 2
+SHARE = 0.99 if SOAK else 0.9
+REFUSED = "connections and requests refused at the door"
+
+
+@pytest.fixture
+async def small(server_directory: Path, sqlite_url: str) -> AsyncIterator[Cluster]:
+    """A process that may open few files."""
+    settings = {"FAULTS_DESCRIPTORS": str(DESCRIPTORS), "AI_AGENTS_ECHO_DELAY_S": "0"}
+    async with open_cluster(server_directory, sqlite_url, None, **settings) as cluster:
+        await cluster.start()
+        yield cluster
+
+
+def resident_bytes(replica: Replica) -> int:
+    fields = Path(f"/proc/{replica.pid}/status").read_text().split("VmRSS:")[1]
+    return int(fields.split()[0]) * 1024
+
+
+def descriptors(replica: Replica) -> set[int]:
+    return {int(path.name) for path in Path(f"/proc/{replica.pid}/fd").iterdir()}
+
+
+def log_of(replica: Replica, event: str) -> list[dict[str, Any]]:
+    lines = [line for line in replica.log_path.read_text().splitlines() if event in line]
+    return [json.loads(line) for line in lines]
+
+
+async def chat(cluster: Cluster, thread_id: str, until: asyncio.Task[Any], times: list[float]) -> None:
+    """Send message after message and note how long each answer took, each on a connection of its own."""
+    (replica,) = cluster.replicas
+    while not until.done():
+        began = time.monotonic()
+        answer = await cluster.call(replica, "POST", f"/threads/{thread_id}/messages", {"content": "Hello!"})
+        answer.ok(201)
+        times.append(time.monotonic() - began)
+
+
+async def warm_up(cluster: Cluster, thread_id: str) -> int:
+    """Chat until the process takes no more memory for that; how much it has then."""
+    (replica,) = cluster.replicas
+    grew, memory = True, resident_bytes(replica)
+    while grew:
+        await chat(cluster, thread_id, asyncio.create_task(asyncio.sleep(1)), [])
+        before, memory = memory, resident_bytes(replica)
+        grew = memory > 1.01 * before
+    return memory
+
+
+async def attack(replica: Replica, name: str, connections: int, seconds: float) -> dict[int, int]:
+    """How many connections of this attack were answered with which status."""
+    arguments = ["-m", "tests.faults.support.attacks", str(replica.port), name, str(connections), str(seconds)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    printed, complaints = await process.communicate()
+    assert process.returncode == 0, complaints.decode()
+    statuses: dict[int, int] = ast.literal_eval(printed.decode())
+    return statuses
+
+
+async def test_a_user_chats_while_strangers_attack(small: Cluster) -> None:
+    (replica,) = small.replicas
+    agent = (await small.call(replica, "POST", "/agents", {"name": "assistant", "provider": "echo"})).ok(201)
+    thread_id = (await small.call(replica, "POST", "/threads", {"agent_id": agent["id"]})).ok(201)["id"]
+    memory = await warm_up(small, thread_id)
+    files = len(descriptors(replica))
+    assert log_of(replica, "fewer connections than the settings ask for")[0]["descriptors"] == DESCRIPTORS
+    for name, connections in ATTACKS.items():
+        times: list[float] = []
+        attacking = asyncio.create_task(attack(replica, name, connections, SECONDS))
+        await chat(small, thread_id, attacking, times)
+        times.sort()
+        slow = times[int(SHARE * (len(times) - 1))]
+        assert slow < SLOWEST_S, (name, len(times), slow)
+        refused = attacking.result()
+        print(name, len(times), slow, refused, resident_bytes(replica) / memory)  # noqa: T201  # for who measures
+        if name in {"headers", "url"}:
+            assert set(refused) <= {413}, (name, refused)
+            assert refused[413] > 0
+    async with asyncio.timeout(amount(sample=30, all_of_it=60)):
+        while len(descriptors(replica)) > files + 3:
+            await asyncio.sleep(0.1)
+    if SOAK:
+        await asyncio.sleep(60)
+    assert resident_bytes(replica) < 1.1 * memory
+    lines = log_of(replica, REFUSED)
+    assert sum(line.get("payload_too_large", 0) for line in lines) > 0
+    assert sum(line.get("overloaded", 0) + line.get("made_room", 0) for line in lines) > 0
+    assert len(lines) <= 2 + (len(ATTACKS) * (SECONDS + 3) + 60) // 10
+    await lose_descriptors(small, thread_id)
+
+
+async def lose_descriptors(cluster: Cluster, thread_id: str) -> None:
+    """Let the process have no descriptor left: it says so, and lives on."""
+    (replica,) = cluster.replicas
+    # What it opens next fails, long before its connections are as many as they may be.
+    first_free = min(set(range(DESCRIPTORS)) - descriptors(replica))
+    limit = replica.limit_descriptors(first_free)
+    try:
+        await attack(replica, "half_open", 20, 0.5)
+        async with asyncio.timeout(20):
+            while not any(line.get("no_descriptors") for line in log_of(replica, REFUSED)):
+                await asyncio.sleep(0.1)
+    finally:
+        replica.limit_descriptors(limit)
+    answer = await cluster.call(replica, "POST", f"/threads/{thread_id}/messages", {"content": "Hello!"})
+    answer.ok(201)
