@@ -24,6 +24,7 @@ from app.problems import problem_of, problem_of_status, validation_errors
 from app.refusals import note_refusal
 from app.routers import access, agents, audit, catalogue, files, messages, operations, providers, runs, threads, users
 from app.settings import Settings
+from app.turns import Turns
 
 ROUTERS = (agents, threads, messages, files, runs, access, providers, catalogue, users, operations, audit)
 _ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.settings = settings
+    app.state.turns = Turns()
     app.state.draining = None
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)

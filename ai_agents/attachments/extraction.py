@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from ai_agents.attachments.kinds import DOCX, PDF
 from ai_agents.core.exceptions import InvalidRequest, Overloaded
 from ai_agents.core.extras import require
+from ai_agents.core.fair_work import Places
 from ai_agents.core.json import clean_text
 
 # Processor time, and elapsed time. So an endless document is refused within 5 s.
@@ -26,8 +27,9 @@ MEMORY_LIMIT_BYTES = 512 << 20
 MAX_TEXT_CHARACTERS = 1 << 20
 # A character has at most four bytes in UTF-8.
 _MAX_TEXT_BYTES = 4 * MAX_TEXT_CHARACTERS
-# Readers at the same time in one service process.
+# Readers at the same time in one service process. A user has one of them; so many more documents of a user may wait.
 _PARALLEL = 2
+_MOST_WAITING = 16
 _WAIT_S = 30
 _PROGRAM = Path(__file__).with_name("reader.py")
 _KINDS = {PDF: "pdf", DOCX: "docx"}
@@ -62,30 +64,31 @@ def beginning_of(content: bytes | mmap) -> str:
 
 
 class Extractor:
-    """Runs reader processes, a few at the same time."""
+    """Runs reader processes, a few at the same time, and one for each user."""
 
     def __init__(self, *, time_limit_s: int = TIME_LIMIT_S, memory_limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self._time_limit_s = time_limit_s
         self._memory_limit_bytes = memory_limit_bytes
-        self._turns = asyncio.Semaphore(_PARALLEL)
+        self._places = Places(_PARALLEL, most_waiting=_MOST_WAITING)
 
-    async def extract(self, file: BinaryIO, media_type: str) -> Extracted:
+    async def extract(self, file: BinaryIO, media_type: str, *, user_id: str = "") -> Extracted:
         """The text of a document. `file` is at its beginning.
 
-        Raises `InvalidRequest` if it is broken, encrypted or exceeds a limit, and `Overloaded` if too many wait.
+        Raises `InvalidRequest` if it is broken, encrypted or exceeds a limit, `TooManyAtOnce` if many of this user's
+        wait, and `Overloaded` after a long wait.
         """
         if media_type == PDF:
             require("pypdf")
         try:
             async with asyncio.timeout(_WAIT_S):
-                await self._turns.acquire()
+                await self._places.take(user_id)
         except TimeoutError:
             raise Overloaded("Too many documents are being read.", retry_after_s=5) from None
         try:
             status, output = await self._run(file, _KINDS[media_type])
+            return await asyncio.to_thread(_read_output, status, output)
         finally:
-            self._turns.release()
-        return _read_output(status, output)
+            self._places.release(user_id)
 
     async def _run(self, file: BinaryIO, kind: str) -> tuple[int, bytes]:
         limits = (self._memory_limit_bytes, self._time_limit_s, MAX_TEXT_CHARACTERS)

@@ -14,6 +14,7 @@ from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, Extractor, beg
 from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, detect_kind
 from ai_agents.attachments.storage import BlobStore, IncomingFile, StagedFile
 from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable
+from ai_agents.core.fair_work import FairWork
 from ai_agents.core.rows import File
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import FileRow
@@ -64,12 +65,13 @@ class Attachments:
         self.max_bytes = max_bytes
         self._db = conn.database
         self._extractor = Extractor()
+        self._looking = FairWork("files")
 
     async def add(self, user_id: str, filename: str, content: bytes, *, declared: str | None = None) -> File:
         """Add a file for this user. Raises what `inspect` raises, `FileTooLarge`, `StorageUnavailable`."""
         with self.receive() as incoming:
             incoming.write(content)
-            inspected = await self.inspect(await incoming.finish(), filename, declared=declared)
+            inspected = await self.inspect(await incoming.finish(), filename, declared=declared, user_id=user_id)
             return files.to_public(await self._store(user_id, inspected))
 
     async def add_text(self, user_id: str, filename: str, text: str) -> FilePart:
@@ -79,7 +81,8 @@ class Attachments:
         """
         with self.receive() as incoming:
             await asyncio.to_thread(lambda: incoming.write(text.encode()))
-            facts = {"text_tokens": await asyncio.to_thread(estimate_text, text[:MAX_TEXT_CHARACTERS])}
+            tokens = await self._looking.run(user_id, estimate_text, text[:MAX_TEXT_CHARACTERS])
+            facts = {"text_tokens": tokens}
             inspected = InspectedFile(await incoming.finish(), filename, PLAIN_TEXT, facts)
             return files.to_part(await self._store(user_id, inspected))
 
@@ -94,19 +97,21 @@ class Attachments:
         """Begin an upload; see `BlobStore.receive`. Writing to it raises `FileTooLarge`, `StorageUnavailable`."""
         return self.blobs.receive(max_bytes=self.max_bytes)
 
-    async def inspect(self, staged: StagedFile, filename: str, *, declared: str | None = None) -> InspectedFile:
-        """Determine what a file is. `declared` is the media type that the client states.
+    async def inspect(
+        self, staged: StagedFile, filename: str, *, declared: str | None = None, user_id: str = ""
+    ) -> InspectedFile:
+        """Determine what a file is. `declared` is the media type that the client states. Users take turns.
 
-        Raises `UnsupportedFile`, `Overloaded`, and `InvalidRequest` for a bad name or a document that is broken or too
-        costly to read.
+        Raises `UnsupportedFile`, `Overloaded`, `TooManyAtOnce`, and `InvalidRequest` for a bad name or a document that
+        is broken or too costly to read.
         """
         checked_filename(filename)
-        kind, facts = await asyncio.to_thread(_look, staged, filename, declared)
+        kind, facts = await self._looking.run(user_id, _look, staged, filename, declared)
         if not has_text_to_extract(kind):
             return InspectedFile(staged, filename, kind, facts)
         with staged.open() as file:
-            found = await self._extractor.extract(file, kind)
-        facts["text_tokens"] = estimate_text(found.text)
+            found = await self._extractor.extract(file, kind, user_id=user_id)
+        facts["text_tokens"] = await self._looking.run(user_id, estimate_text, found.text)
         if kind == PDF:
             facts["pages"] = found.pages
         if found.cut:

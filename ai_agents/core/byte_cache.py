@@ -10,11 +10,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakSet
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+T = TypeVar("T")
+P = ParamSpec("P")
 # An entry that nobody used for so long goes, so that memory is back within a minute.
 IDLE_S = 40.0
 # So much of a cache stays however long it is not used: a quiet service keeps its few agents.
@@ -105,6 +108,28 @@ class ByteCache(Generic[K, V]):
         found = self._entries.pop(key, None)
         if found is not None:
             self._size_bytes -= found[1]
+
+
+def cached(max_bytes: int, size_of: Callable[[Any], int]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Keep the results of a pure function of positional arguments in a `ByteCache`; an error is not kept.
+
+    `size_of` is the size of a result. The arguments count too.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        cache: ByteCache[Any, tuple[T]] = ByteCache(max_bytes)
+
+        @wraps(function)
+        def find(*args: P.args, **kwargs: P.kwargs) -> T:
+            found = cache.find(args)
+            if found is None:
+                found = (function(*args, **kwargs),)
+                cache.put(args, found, size_of(found[0]) + size_of_json(args))
+            return found[0]
+
+        return find
+
+    return decorate
 
 
 _caches: "WeakSet[ByteCache[Any, Any]]" = WeakSet()

@@ -8,10 +8,10 @@ limitations"), https://developers.openai.com/api/docs/guides/structured-outputs 
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from ai_agents.core.byte_cache import cached, size_of_json
 from ai_agents.core.json import dumps, loads
 from ai_agents.core.types import JsonObject
 
@@ -42,7 +42,7 @@ _MAX_OPTIONAL = 24
 _MAX_UNIONS = 16
 _MAX_DEFINITIONS = 100
 # Each request needs its schema, and the schema of an agent seldom changes.
-_KEPT_SCHEMAS = 256
+_KEPT_BYTES = 16 * 1024 * 1024
 
 
 def schema_instruction(system: str | None, schema: JsonObject) -> str:
@@ -61,7 +61,7 @@ def narrowed(schema: JsonObject) -> JsonObject | None:
     return _narrowed(dumps(schema))
 
 
-@lru_cache(_KEPT_SCHEMAS)
+@cached(_KEPT_BYTES, size_of_json)
 def _is_strict(text: str) -> bool:
     schema, properties = loads(text), 0
     for inner, depth in _schemas(schema):
@@ -80,7 +80,7 @@ def _is_strict(text: str) -> bool:
     return properties <= _MAX_STRICT_PROPERTIES
 
 
-@lru_cache(_KEPT_SCHEMAS)
+@cached(_KEPT_BYTES, size_of_json)
 def _narrowed(text: str) -> JsonObject | None:
     try:
         return _Narrowing(loads(text)).result

@@ -15,9 +15,9 @@ https://ai.google.dev/gemini-api/docs/structured-output ("JSON schema support").
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Literal
 
+from ai_agents.core.byte_cache import cached, size_of_json
 from ai_agents.core.json import dumps, loads
 from ai_agents.core.rows import ToolLeftOut
 from ai_agents.core.types import JsonObject, ModelRequest, ToolDefinition
@@ -36,7 +36,7 @@ _ANTHROPIC_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 # A longer remark costs more tokens than it helps.
 _MAX_REMARK = 2_000
 # Each request needs the forms of its tools, and tools seldom change.
-_KEPT_FORMS = 2_048
+_KEPT_BYTES = 32 * 1024 * 1024
 
 
 def with_tool_forms(request: ModelRequest, family: Family) -> ModelRequest:
@@ -79,7 +79,7 @@ def _formed(tool: ToolDefinition, form: tuple[JsonObject, str]) -> ToolDefinitio
     return replace(tool, parameters=parameters, description="\n\n".join(filter(None, (tool.description, remark))))
 
 
-@lru_cache(_KEPT_FORMS)
+@cached(_KEPT_BYTES, size_of_json)
 def _form(text: str, family: Family) -> tuple[JsonObject, str] | None:
     schema = loads(text)
     root = schema if isinstance(schema, dict) else {}

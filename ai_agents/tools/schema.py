@@ -8,7 +8,6 @@ to do is counted first: once for each part of a new schema, and then for each va
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +15,7 @@ from urllib.parse import unquote
 import jsonschema_rs
 
 from ai_agents.core import json
+from ai_agents.core.byte_cache import cached
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject
 
@@ -42,7 +42,10 @@ _MAX_LARGE_BYTES = 8 * 1024 * 1024
 _MAX_ERRORS = 3
 _NO_JSON = "The answer is not JSON."
 _MAX_ERROR_CHARACTERS = 200
-_MAX_COMPILED = 512
+# Of all compiled schemas in memory.
+_MAX_COMPILED_BYTES = 64 * 1024 * 1024
+# A compiled schema takes up to 24 bytes for each of its text, measured with jsonschema-rs 0.60.3.
+_BYTES_PER_CHARACTER = 32
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 
 
@@ -110,7 +113,7 @@ class _CompiledSchema:
 
     def __init__(self, schema: JsonObject) -> None:
         """Raises `_RefusedSchema`."""
-        _check_patterns(schema)
+        self.size_bytes = _check_patterns(schema) + _BYTES_PER_CHARACTER * len(json.dumps(schema))
         self._root, parts, names = schema, list(_objects(schema)), ("$anchor", "$dynamicAnchor")
         self._anchors = {part[name]: part for part in parts for name in names if isinstance(part.get(name), str)}
         # What each part does wherever it is applied.
@@ -237,7 +240,7 @@ def _read(schema: Any, subject: str, loc: tuple[str, ...]) -> _CompiledSchema:
         raise InvalidRequest(f"{subject} {error}.", loc=loc) from error
 
 
-@lru_cache(_MAX_COMPILED)
+@cached(_MAX_COMPILED_BYTES, lambda compiled: compiled.size_bytes)
 def _compiled(text: str) -> _CompiledSchema:
     return _CompiledSchema(json.loads(text))
 
@@ -254,7 +257,8 @@ def _check_shape(schema: Any) -> None:
             raise _RefusedSchema("has a part that is a document of its own ($id)")
 
 
-def _check_patterns(schema: JsonObject) -> None:
+def _check_patterns(schema: JsonObject) -> int:
+    """The most bytes that the patterns of a schema take when they are compiled. Raises `_RefusedSchema`."""
     patterns: set[str] = set()
     for part in _objects(schema):
         if isinstance(pattern := part.get("pattern"), str):
@@ -270,6 +274,8 @@ def _check_patterns(schema: JsonObject) -> None:
             large += next((size for size in _SIZES_OF_LARGE if _compiles(pattern, size)), _MAX_PATTERN_BYTES)
         if large > _MAX_LARGE_BYTES:
             raise _RefusedSchema("has too many large patterns: a repetition is as large as its count")
+    # Searches keep states beside a program, in as much memory.
+    return len(patterns) * _LARGE_PATTERN_BYTES + 2 * large
 
 
 def _compiles(pattern: str, max_bytes: int) -> bool:

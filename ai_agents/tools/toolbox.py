@@ -13,6 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
+from ai_agents.core.byte_cache import ByteCache, size_of_json
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest
 from ai_agents.core.ids import utc_now
 from ai_agents.core.table_rows import OfferedTool, ServerTools, ToolRow
@@ -33,8 +34,11 @@ from ai_agents.tools.registry import (
 )
 
 ToolStatus = Literal["on", "changed", "unapproved", "gone", "left_out"]
-# When a cache is full it is emptied, and its objects are built again when they are needed.
-_MAX_CACHED = 512
+# Clients of MCP servers: when there are so many, all are let go, and made again when they are needed.
+_MAX_SERVERS = 512
+_MAX_BUILT_BYTES = 64 * 1024 * 1024
+# A tool with its validator takes so many times the memory of its row.
+_BUILT_SIZE = 4
 _log = logging.getLogger(__name__)
 
 
@@ -66,7 +70,7 @@ class Toolbox:
         self.sealer = sealer
         self._database = database
         # By a row's name: its version and its tools. A version has the row's time too: a name may be used again.
-        self._built: dict[str, tuple[tuple[str, int], dict[str, RegisteredTool]]] = {}
+        self._built: ByteCache[str, tuple[tuple[str, int], dict[str, RegisteredTool]]] = ByteCache(_MAX_BUILT_BYTES)
         self._servers: dict[tuple[str, str, str | None], McpServer] = {}
         # Runs are prepared in threads.
         self._lock = threading.Lock()
@@ -99,7 +103,7 @@ class Toolbox:
         with self._lock:
             server = self._servers.get(key)
             if server is None:
-                if len(self._servers) >= _MAX_CACHED:
+                if len(self._servers) >= _MAX_SERVERS:
                     self._servers.clear()
                 server = McpServer(name, url, self.outbound, headers=self._headers(sealed_headers))
                 self._servers[key] = server
@@ -122,8 +126,7 @@ class Toolbox:
 
     def _build(self, row: ToolRow) -> dict[str, RegisteredTool]:
         version = (row["created_at"], row["version"])
-        with self._lock:
-            built = self._built.get(row["name"])
+        built = self._built.find(row["name"])
         if built is not None and built[0] == version:
             return built[1]
         tools: dict[str, RegisteredTool] = {}
@@ -137,10 +140,8 @@ class Toolbox:
             _log.error("a tool's headers cannot be opened with this encryption key", extra={"tool": row["name"]})
         except InvalidRequest as error:  # it was created when more was allowed
             _log.error("a tool cannot be offered any more", extra={"tool": row["name"], "reason": str(error)})
-        with self._lock:
-            if len(self._built) >= _MAX_CACHED:
-                self._built.clear()
-            self._built[row["name"]] = version, tools
+        size_bytes = _BUILT_SIZE * size_of_json([row["spec"], row["approved"]])
+        self._built.put(row["name"], (version, tools), size_bytes)
         return tools
 
     def _mcp(self, row: ToolRow) -> dict[str, RegisteredTool]:

@@ -13,6 +13,7 @@ from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.agents import CreateAgent, UpdateAgent
 from app.schemas.answers import AgentCard, AgentPage, AgentRead, AgentVersionPage
 from app.services import agents
+from app.turns import AgentTurn, LargeTurn
 
 router = APIRouter(tags=["agents"])
 
@@ -25,7 +26,11 @@ router = APIRouter(tags=["agents"])
     responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "not_found")},
 )
 async def create_agent(
-    user: User, container: AppContainer, once: Once, body: Annotated[CreateAgent, json_body(CreateAgent)]
+    user: User,
+    container: AppContainer,
+    once: Once,
+    body: Annotated[CreateAgent, json_body(CreateAgent)],
+    _turn: AgentTurn,
 ) -> Response:
     """Create an agent. The user owns it."""
 
@@ -37,7 +42,9 @@ async def create_agent(
 
 
 @router.get("/agents", response_model=AgentPage, response_description="Agents.", responses=failures(*USER, *PAGE))
-async def list_agents(user: ScopedUser, container: AppContainer, page: Paging, shared: Shared = False) -> Response:
+async def list_agents(
+    user: ScopedUser, container: AppContainer, page: Paging, _turn: LargeTurn, shared: Shared = False
+) -> Response:
     """The agents that the user sees, in short, newest first. Users who may only talk to one see its name."""
     return JsonResponse(await agents.list_agents(container, user, page, shared=shared))
 
@@ -60,7 +67,9 @@ async def get_agent(user: ScopedUser, agent: OnAgent, container: AppContainer) -
     response_description="The agent in each of its versions.",
     responses=failures(*USER, *PAGE, "not_found", "forbidden"),
 )
-async def list_agent_versions(user: ScopedUser, agent: OnAgent, container: AppContainer, page: Paging) -> Response:
+async def list_agent_versions(
+    user: ScopedUser, agent: OnAgent, container: AppContainer, page: Paging, _turn: LargeTurn
+) -> Response:
     """The versions of an agent, newest first. For viewers of it."""
     return JsonResponse(await agents.list_agent_versions(container, user, agent, page))
 
@@ -77,6 +86,7 @@ async def update_agent(
     container: AppContainer,
     versions: IfMatch,
     body: Annotated[UpdateAgent, json_body(UpdateAgent)],
+    _turn: AgentTurn,
 ) -> Response:
     """Change an agent. A change makes its next version; active runs keep the version that they started with."""
     changed = await agents.update_agent(container, user, agent, body, versions=versions)

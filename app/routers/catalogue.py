@@ -12,12 +12,13 @@ from app.responses import JsonResponse, created, no_content
 from app.schemas.answers import ToolPage
 from app.schemas.tools import ApproveTools, CreateTool
 from app.services import catalogue
+from app.turns import LargeTurn
 
 router = APIRouter(tags=["catalogue"])
 
 
 @router.get("/tools", response_model=ToolPage, response_description="Tools.", responses=failures(*USER))
-async def list_tools(user: User, container: AppContainer) -> Response:
+async def list_tools(user: User, container: AppContainer, _turn: LargeTurn) -> Response:
     """The tools that agents may name, by name. An admin also sees tools that are off."""
     return JsonResponse(await catalogue.list_tools(container, user))
 

@@ -21,6 +21,7 @@ from app.schemas.answers import MessagePage, MessageRead, RunRead
 from app.schemas.threads import CreateMessage
 from app.services import messages
 from app.services.repeats import require_repeated
+from app.turns import LargeTurn
 
 router = APIRouter(tags=["messages"])
 AnswerForm = Literal["json", "events", "async"]
@@ -124,6 +125,7 @@ async def list_messages(
     thread: OnThread,
     container: AppContainer,
     page: Paging,
+    _turn: LargeTurn,
     order: Annotated[Literal["asc", "desc"], Query(description="`desc`: newest first.")] = "asc",
 ) -> Response:
     """The history of a thread, including tool calls and their results. Queued messages are not in it yet."""

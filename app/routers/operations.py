@@ -14,6 +14,7 @@ from app.responses import JsonResponse
 from app.schemas.answers import Health, JobPage, JobRead, UsagePage
 from app.schemas.common import UserId
 from app.services import operations
+from app.turns import LargeTurn
 
 router = APIRouter()
 _OK = JsonResponse({"status": "ok"})
@@ -27,6 +28,7 @@ async def get_usage(
     user: User,
     container: AppContainer,
     page: Paging,
+    _turn: LargeTurn,
     since: Annotated[
         str | None,
         Query(alias="from", max_length=40, description="A day, or a time with its zone. Default: 30 days before `to`."),

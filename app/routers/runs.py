@@ -14,6 +14,7 @@ from app.schemas.access import CreateTicket
 from app.schemas.answers import EventPage, RunDetails, RunPage, RunRead, TicketRead
 from app.schemas.threads import Approval
 from app.services import access, runs
+from app.turns import LargeTurn
 
 router = APIRouter()
 
@@ -25,7 +26,9 @@ router = APIRouter()
     response_description="The thread's runs.",
     responses=failures(*USER, *PAGE, "not_found"),
 )
-async def list_runs(thread: OnThread, user: ScopedUser, container: AppContainer, page: Paging) -> Response:
+async def list_runs(
+    thread: OnThread, user: ScopedUser, container: AppContainer, page: Paging, _turn: LargeTurn
+) -> Response:
     """The runs of a thread, newest first. Admins and editors of the agent see what providers said (`upstream`)."""
     return JsonResponse(await runs.list_runs(container, user, thread, page))
 
@@ -117,8 +120,9 @@ async def stream_thread_events(
     """
     accept = request.headers.get("accept", "").lower()
     if JSON in accept and MEDIA_TYPE not in accept:
-        found = await runs.list_events(container, reader.thread.thread_id, page, newest_first=order == "desc")
-        return JsonResponse(found)
+        async with request.app.state.turns.large.turn(reader.user):
+            found = await runs.list_events(container, reader.thread.thread_id, page, newest_first=order == "desc")
+            return JsonResponse(found)
     streams: OpenStreams = request.app.state.streams
     streams.check(reader.user)
     stream = await runs.read_thread(container, reader.thread, after=last_event_id, right=reader.right)

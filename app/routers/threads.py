@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from ai_agents.core.rows import Thread
@@ -15,6 +15,7 @@ from app.schemas.common import MAX_ID
 from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads
 from app.services.identity import see_thread
+from app.turns import LargeTurn
 
 router = APIRouter(tags=["threads"])
 _FIRST_VERSION = 1
@@ -28,7 +29,11 @@ _FIRST_VERSION = 1
     responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "not_found", "guardrail_blocked")},
 )
 async def create_thread(
-    user: ScopedUser, container: AppContainer, once: Once, body: Annotated[CreateThread, json_body(CreateThread)]
+    request: Request,
+    user: ScopedUser,
+    container: AppContainer,
+    once: Once,
+    body: Annotated[CreateThread, json_body(CreateThread)],
 ) -> Response:
     """Start a conversation with an agent."""
 
@@ -38,7 +43,9 @@ async def create_thread(
     thread = await once.find_first(may_see)
     if thread is None:
         judged = await threads.judge_thread(container, user, body)
-        thread = await once.create(lambda: threads.create_thread(container, user, judged), may_see=may_see)
+        # Judging may wait for a model, and is no turn's.
+        async with request.app.state.turns.large.turn(user):
+            thread = await once.create(lambda: threads.create_thread(container, user, judged), may_see=may_see)
     return _created(thread)
 
 
@@ -47,6 +54,7 @@ async def list_threads(
     user: ScopedUser,
     container: AppContainer,
     page: Paging,
+    _turn: LargeTurn,
     agent_id: Annotated[
         str | None, Query(json_schema_extra={"maxLength": MAX_ID}, description="Only threads with this agent.")
     ] = None,
@@ -112,6 +120,7 @@ async def fork_thread(
     container: AppContainer,
     once: Once,
     body: Annotated[ForkThread, json_body(ForkThread)],
+    _turn: LargeTurn,
 ) -> Response:
     """Create a thread with this thread's history up to a message."""
 
@@ -136,6 +145,7 @@ async def get_context(
     thread: OnThread,
     user: ScopedUser,
     container: AppContainer,
+    _turn: LargeTurn,
     provider: Annotated[
         str | None, Query(min_length=1, max_length=64, description="Instead of the agent's provider; needs no key.")
     ] = None,

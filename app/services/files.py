@@ -32,7 +32,9 @@ async def create_file(container: Container, user: Principal, upload: Upload, *, 
     """Store a file of the user's. Raises `UnsupportedFile`, `InvalidRequest`, `IdempotencyKeyReused`."""
     await require_repeated(container, user, sent)
     attachments = container.attachments
-    inspected = await attachments.inspect(upload.staged, upload.filename, declared=upload.declared)
+    inspected = await attachments.inspect(
+        upload.staged, upload.filename, declared=upload.declared, user_id=user.user_id
+    )
     await attachments.keep(inspected)
 
     async def may_see(file: File) -> None:

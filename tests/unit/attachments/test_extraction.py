@@ -1,17 +1,20 @@
 """The text of documents, drawn within limits."""
 
+import asyncio
 import os
 import tempfile
 import time
 import zlib
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, Extracted, Extractor, beginning_of
 from ai_agents.attachments.kinds import DOCX, PDF
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import InvalidRequest, TooManyAtOnce
 from tests.fakes import samples
 
 MIB = 1 << 20
@@ -111,3 +114,43 @@ async def test_a_reader_sees_no_environment_and_leaves_no_process(monkeypatch: p
     before = children()
     assert (await extract(samples.docx("ok"), DOCX)).text == "ok"
     assert children() <= before
+
+
+class Readers(Extractor):
+    """Reads no document, and says whose it would read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading: list[str] = []
+        self.go_on = asyncio.Event()
+
+    async def read(self, user_id: str) -> None:
+        await self.extract(BytesIO(user_id.encode()), DOCX, user_id=user_id)
+
+    async def _run(self, file: BinaryIO, kind: str) -> tuple[int, bytes]:
+        self.reading.append(file.read().decode())
+        await self.go_on.wait()
+        return 0, b'{"text": "", "pages": null, "cut": false}'
+
+
+async def test_a_users_documents_are_read_one_after_the_other_and_another_users_beside_them() -> None:
+    readers = Readers()
+    async with asyncio.TaskGroup() as tasks:
+        for user_id in (*["alice"] * 8, "bob", "carol"):
+            tasks.create_task(readers.read(user_id))
+        await asyncio.sleep(0.01)
+        assert readers.reading == ["alice", "bob"]
+        readers.go_on.set()
+    assert readers.reading[2] == "carol"
+    assert readers.reading[3:] == ["alice"] * 7
+
+
+async def test_only_some_documents_of_a_user_wait() -> None:
+    readers = Readers()
+    waiting = [asyncio.create_task(readers.read("alice")) for _ in range(17)]
+    await asyncio.sleep(0.01)
+    with pytest.raises(TooManyAtOnce):
+        await readers.read("alice")
+    readers.go_on.set()
+    await readers.read("bob")
+    await asyncio.gather(*waiting)

@@ -3,7 +3,9 @@
 import gc
 import weakref
 
-from ai_agents.core.byte_cache import ByteCache, size_of_json
+import pytest
+
+from ai_agents.core.byte_cache import ByteCache, cached, size_of_json
 
 
 class Clock:
@@ -75,3 +77,21 @@ def test_a_value_that_was_let_go_of_is_held_by_nothing() -> None:
 def test_the_size_of_a_value_counts_all_that_is_in_it() -> None:
     text = "x" * 10_000
     assert 30_000 < size_of_json({"a": [text, {"b": text + "y"}], text + "z": None}) < 32_000
+
+
+def test_a_function_is_called_again_for_what_was_too_large_to_keep_and_for_an_error() -> None:
+    calls: list[int] = []
+
+    @cached(10_000, len)
+    def text_of(length: int) -> str:
+        calls.append(length)
+        if length < 0:
+            raise ValueError("no length")
+        return "x" * length
+
+    for length in (100, 100, 20_000, 20_000, 0, 0):
+        assert len(text_of(length)) == length
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no length"):
+            text_of(-1)
+    assert calls == [100, 20_000, 20_000, 0, -1, -1]
