@@ -1,4 +1,4 @@
-"""Who sends a request, by API key, token or ticket, and how many requests they may send."""
+"""Who sends a request, by API key, token, JWT or ticket, and how many requests they may send."""
 
 import hmac
 import time
@@ -48,9 +48,15 @@ AppContainer = Annotated[Container, Depends(container_of)]
 
 
 async def authenticate(container: Container, token: str) -> Principal | None:
-    """The user whose API key or token this is; None for one that is unknown or has expired."""
+    """The user whose API key, token or JWT this is; None for a key or token that is unknown or has expired.
+
+    Raises `Unauthorized` with what is wrong with a JWT, and `IssuerUnavailable`.
+    """
     if hmac.compare_digest(token.encode(), container.admin_key):
         return Principal(ADMIN_ID, is_admin=True, token=token, key_id=container.admin_key_id)
+    if container.jwts is not None and token.count(".") == 2:
+        holder = await container.jwts.verify(token)
+        return Principal(holder.user_id, is_admin=holder.is_admin, token=token, sent="jwt", ask_at=holder.expires_at)
     found = await container.keys.authenticate(token)
     if found is None:
         return None
@@ -140,7 +146,7 @@ class RequestRates:
 class ApiKey(SecurityBase):
     """The user whose API key the request carries. FastAPI documents it as a security scheme."""
 
-    model = HTTPBearer(bearerFormat="API key")
+    model = HTTPBearer(bearerFormat="API key, token or JWT")
     scheme_name = "bearer"
 
     async def __call__(self, request: Request) -> Principal:
@@ -223,7 +229,11 @@ class ThreadRight:
     async def stands(self) -> bool:
         """Whether key, token or ticket is valid, and the user may see the thread. An open stream extends its ticket."""
         user, thread_id = self._user, self._thread_id
-        if self._by_ticket:
+        found: Principal | None
+        if user.sent == "jwt":
+            # It was checked when the stream was opened, and nothing but its end takes it back.
+            found = user if user.ask_at is None or user.ask_at > time.time() else None
+        elif self._by_ticket:
             found = await use_ticket(self._container, user.token, thread_id)
         else:
             found = await authenticate(self._container, user.token)

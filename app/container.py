@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -48,6 +48,9 @@ from app.job_queue import CeleryJobs
 from app.key_files import admin_key, encryption_keys, make_own_files_private
 from app.settings import Settings
 
+if TYPE_CHECKING:
+    from app.oidc.verifier import JwtVerifier
+
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 ECHO = ("echo", "echo")
 
@@ -85,6 +88,7 @@ class Container:
         self.keys = KeyStore(conn)
         self.tokens = TokenStore(conn)
         self.tickets = TicketStore(conn)
+        self.jwts = _jwt_verifier(settings)
         self.usage = UsageStore(conn)
         self.jobs = JobStore(conn)
         self.audit_log = AuditStore(conn)
@@ -141,6 +145,9 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         container = Container(settings, conn, providers, toolbox, admin_key=key)
         opened.push_async_callback(container.audit.close)
         opened.push_async_callback(container.stored_providers.aclose)
+        if container.jwts is not None:
+            opened.push_async_callback(container.jwts.keys.aclose)
+            container.jwts.keys.ask_soon()
         if await container.stored_providers.open():
             _check_default(providers)
         opened.push_async_callback(container.stored_limits.aclose)
@@ -152,6 +159,18 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         await conn.close()
         await providers.aclose()
         await outbound.aclose()
+
+
+def _jwt_verifier(settings: Settings) -> "JwtVerifier | None":
+    """What checks the JWTs of the issuer, if one is set."""
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        return None
+    require("joserfc")
+    from app.oidc.verifier import JwtVerifier, parse_admin_claim
+
+    claim = settings.oidc_admin_claim
+    admin_claim = None if claim is None else parse_admin_claim(claim)
+    return JwtVerifier(settings.oidc_issuer, settings.oidc_audience, admin_claim=admin_claim)
 
 
 def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachments) -> Background:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ai_agents.core.exceptions import InvalidRequest, RequestError
+from ai_agents.core.exceptions import InvalidRequest, RequestError, Unavailable
 from ai_agents.core.types import JsonObject
 
 # A body can hold a hundred thousand mistakes; the first of them are enough.
@@ -14,6 +14,10 @@ class Unauthorized(RequestError):
     """An API key is needed: `Authorization: Bearer <key>`."""
 
     code = "unauthorized"
+
+
+class IssuerUnavailable(Unavailable):
+    """The issuer of JWTs does not answer, and its keys are not known."""
 
 
 class PayloadTooLarge(RequestError):

@@ -8,10 +8,10 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, create_model, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
@@ -23,6 +23,7 @@ from ai_agents.store.sealing import SHORTEST_KEY
 KIB = 1024
 PREFIX = "AI_AGENTS_"
 ENV_FILE = ".env"
+_ISSUER = re.compile(r"https?://[^\s?#|]+")
 _ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
@@ -70,6 +71,40 @@ class ServerSettings(BaseSettings):
     users_share_with_all: bool = Field(
         False, description="Whether users who are no admins may give roles to every user (`*`)."
     )
+
+
+class IdentitySettings(BaseSettings):
+    """Where users come from who have no API key."""
+
+    oidc_issuer: str | None = Field(
+        None, max_length=200, description="The OpenID Connect issuer whose JWTs are taken. Default: none."
+    )
+    oidc_audience: str | None = Field(None, description="The audience (`aud`) of those JWTs.")
+    oidc_admin_claim: str | None = Field(
+        None,
+        description="What admins' JWTs have: `groups=admins`, or a claim that is true. Default: none is an admin's.",
+    )
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_issuer(cls, value: str | None) -> str | None:
+        if value is not None and not _ISSUER.fullmatch(value):
+            raise ValueError("an issuer is an address like https://login.example.com/realm, without `?`, `#` and `|`")
+        return value
+
+    @field_validator("oidc_admin_claim")
+    @classmethod
+    def _is_claim(cls, value: str | None) -> str | None:
+        name, equals, text = (value or "name").partition("=")
+        if not name or (equals and not text):
+            raise ValueError("an admin claim is like `groups=admins`, or the name of a claim that is true")
+        return value
+
+    @model_validator(mode="after")
+    def _names_its_audience(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE are set together")
+        return self
 
 
 class DatabaseSettings(BaseSettings):
@@ -295,6 +330,7 @@ class JobSettings(BaseSettings):
 
 class Settings(
     ServerSettings,
+    IdentitySettings,
     DatabaseSettings,
     ProviderSettings,
     RequestLimits,

@@ -13,6 +13,7 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "celery": ("Running jobs in workers", "celery[redis]>=5.7,<6"),
     "cryptography": ("Encrypting the headers of tools", "cryptography>=45"),
     "httpx2": ("The provider ollama", "httpx2>=2.16,<3"),
+    "joserfc": ("Taking the JWTs of an OpenID Connect issuer", "joserfc>=1.8,<2"),
     "mcp": ("Using tools of MCP servers", "mcp>=2.3,<3"),
     "obstore": ("Keeping files in a bucket", "obstore>=0.12,<1"),
     "openai": ("The provider openai", "openai[aiohttp]>=3.54,<4"),

@@ -1,12 +1,14 @@
 """What gives access: API keys, tokens, tickets and roles."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import may_on_agent, may_on_thread, require_on_agent
 from ai_agents.core.exceptions import (
     AgentNotFound,
+    InvalidRequest,
     KeyNotFound,
     NotFound,
     PermissionDenied,
@@ -16,6 +18,7 @@ from ai_agents.core.exceptions import (
     TokenNotFound,
     ToolNotFound,
 )
+from ai_agents.core.ids import format_time
 from ai_agents.core.rows import Key, NewKey, NewToken, Page, Role, Ticket
 from ai_agents.core.types import RoleName
 from ai_agents.store import audit, keys, roles, tokens
@@ -43,6 +46,7 @@ async def create_key(container: Container, user: Principal, body: CreateKey) -> 
 
     A key that the user's own key makes for the same user ends with it.
     """
+    _check_namespace(container, user, body.user_id)
     _require_key(user)
     owner = body.user_id or user.user_id
     if not user.is_admin and (owner != user.user_id or body.admin):
@@ -112,6 +116,12 @@ def _require_key(user: Principal) -> str:
     return user.key_id
 
 
+def _check_namespace(container: Container, user: Principal, user_id: str | None) -> None:
+    """Raises `InvalidRequest` for a user of the issuer of JWTs, whom only an admin names: they come from JWTs."""
+    if user_id is not None and not user.is_admin and container.jwts is not None and container.jwts.is_own(user_id):
+        raise InvalidRequest("This is a user of the issuer of JWTs.", loc=("user_id",))
+
+
 async def create_token(container: Container, user: Principal, body: CreateToken) -> NewToken:
     """A new token, which is shown only now. It ends with the user's key.
 
@@ -119,6 +129,7 @@ async def create_token(container: Container, user: Principal, body: CreateToken)
     """
     if body.agents is not None:
         await _see_agents(container, user, body.agents)
+    _check_namespace(container, user, body.user_id)
     key_id = _require_key(user)
     owner = body.user_id or user.user_id
     if owner != user.user_id:
@@ -175,11 +186,22 @@ async def delete_tokens(container: Container, user: Principal, user_id: str) -> 
     await container.conn.database.write(delete, long=True)
 
 
+def _end_of(user: Principal) -> str | None:
+    """When the secret of the request ends."""
+    return None if user.ask_at is None else format_time(datetime.fromtimestamp(user.ask_at, UTC))
+
+
 async def create_ticket(container: Container, user: Principal, body: CreateTicket) -> Ticket:
     """A ticket for a thread that the user may read. Raises `ThreadNotFound`."""
     found = await see_thread(container, user, body.thread_id)
     try:
-        return await container.tickets.create(found.thread_id, user.user_id, admin=user.is_admin, key_id=user.key_id)
+        return await container.tickets.create(
+            found.thread_id,
+            user.user_id,
+            admin=user.is_admin,
+            key_id=user.key_id,
+            ends_at=_end_of(user) if user.sent == "jwt" else None,
+        )
     except KeyNotFound:
         raise Unauthorized(_DELETED) from None
 

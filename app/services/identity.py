@@ -13,7 +13,7 @@ from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 
 # How a request says who sends it.
-Credential = Literal["key", "token", "ticket"]
+Credential = Literal["key", "token", "jwt", "ticket"]
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -36,7 +36,7 @@ class Principal:
     """The user who sends a request. `token` is the secret that identified them, of the kind `sent`.
 
     `key_id` is the key or token, or the one that made the ticket. `ask_at` is when a stream that stays open has to ask
-    again for its right, in seconds since 1970: when the key ends, or the ticket has to be extended. None: never.
+    again for its right, in seconds since 1970: when the key or JWT ends, or the ticket has to be extended. None: never.
     `within` are the only agents that a token is for.
     """
 
