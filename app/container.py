@@ -17,6 +17,7 @@ from ai_agents.context.providers import StoredProviders
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.core.upstream import UpstreamSlots
+from ai_agents.core.user_locks import UserLocks
 from ai_agents.providers.model_lists import ModelLists
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.providers.specs import PROVIDER_TYPES
@@ -73,6 +74,7 @@ class Container:
         # A tool that an admin made is closed to others until there is a role on it.
         self.use_rights = UseRights(closed=["tool"])
         self.limits = Limits(settings.user_limits)
+        self.user_locks = UserLocks(conn.database.dialect)
         self.stored_limits = StoredLimits(conn.database, self.limits)
         self.stored_providers = StoredProviders(conn.database, providers, self.use_rights, tools.sealer)
         self.model_lists = ModelLists(providers)
@@ -111,6 +113,7 @@ class Container:
                 tool_result_bytes=settings.max_tool_result_bytes,
                 approval_s=settings.approval_timeout_s,
             ),
+            user_limits=self.limits,
             blobs=blobs,
             auto_title=settings.auto_title,
             judges_fail_open=settings.judge_fails_open,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
-from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, InvalidRequest, ThreadBusy
+from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, InvalidRequest, QuotaExceeded, ThreadBusy
 from ai_agents.core.problems import problem_with
 from ai_agents.core.types import JsonObject
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS, InvalidFields, RateLimited
@@ -39,6 +39,9 @@ def problem_of(error: AIAgentsError, *, request_id: str) -> Response:
         response.headers["retry-after"] = str(max(1, round(error.retry_after_s)))
     if isinstance(error, RateLimited):
         response.headers.update(error.headers)
+    if isinstance(error, QuotaExceeded) and error.retry_after_s is None:
+        # Nothing of it ends by itself.
+        del response.headers["retry-after"]
     return response
 
 
@@ -90,6 +93,8 @@ def _members(error: AIAgentsError) -> JsonObject:
             return {"errors": error.errors}
         case InvalidRequest() if error.loc:
             return {"errors": [{"loc": _loc(("body", *error.loc)), "msg": str(error)}]}
+        case QuotaExceeded():
+            return {"quota": error.quota, "used": error.used, "limit": error.limit}
         case ThreadBusy():
             return {"run_id": error.run_id}
         case GuardrailBlocked():

@@ -9,12 +9,13 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ai_agents.attachments.arriving import ArrivingFile
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import IncomingFile
 from ai_agents.core.types import JsonObject
 from ai_agents.store import idempotency
 from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
-from app.services.files import Upload
+from app.services.files import RoomForFile, Upload
 
 MEDIA_TYPE = "multipart/form-data"
 FIELD = "file"
@@ -35,11 +36,11 @@ def fingerprint(request: Request, upload: Upload) -> str:
 
 
 @asynccontextmanager
-async def read_upload(request: Request) -> AsyncGenerator[Upload]:
+async def read_upload(request: Request, room: RoomForFile) -> AsyncGenerator[Upload]:
     """The file of the request, kept as long as the context lasts.
 
-    Raises `UnsupportedMediaType` for another kind of body, `PayloadTooLarge`, `FileTooLarge`, `StorageUnavailable`, and
-    `InvalidFields` for any other mistake in the form.
+    Raises `UnsupportedMediaType` for another kind of body, `PayloadTooLarge`, `FileTooLarge`, `QuotaExceeded` where the
+    user has no room for it, `StorageUnavailable`, and `InvalidFields` for any other mistake in the form.
     """
     attachments: Attachments = request.app.state.container.attachments
     boundary = _boundary(request)
@@ -47,8 +48,13 @@ async def read_upload(request: Request) -> AsyncGenerator[Upload]:
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise PayloadTooLarge(f"A file may have at most {attachments.max_bytes} bytes.")
-    with attachments.receive() as incoming:
-        form = _UploadForm(boundary, incoming)
+    with (
+        attachments.arriving.begin(room.user_id, used=room.used, most=room.most) as arriving,
+        attachments.receive() as incoming,
+    ):
+        if declared.isdecimal():
+            arriving.require(int(declared[:20]) - _FORM_BYTES)
+        form = _UploadForm(boundary, incoming, arriving)
         size = 0
         async for chunk in request.stream():
             size += len(chunk)
@@ -56,18 +62,20 @@ async def read_upload(request: Request) -> AsyncGenerator[Upload]:
                 raise PayloadTooLarge(f"A file may have at most {attachments.max_bytes} bytes.")
             form.feed(chunk)
         filename, media_type = form.finish()
-        yield Upload(await incoming.finish(), filename, media_type)
+        yield Upload(await incoming.finish(), filename, media_type, arriving)
 
 
 class _UploadForm:
     """Parses a form chunk by chunk. The first mistake in it raises an error."""
 
-    def __init__(self, boundary: bytes, incoming: IncomingFile) -> None:
+    def __init__(self, boundary: bytes, incoming: IncomingFile, arriving: ArrivingFile) -> None:
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         self._headers: dict[bytes, bytes] = {}
         self._filename: str | None = None
         self._declared: str | None = None
         self._ended = False
+        self._incoming = incoming
+        self._arriving = arriving
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -77,7 +85,7 @@ class _UploadForm:
                     "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
                     "on_header_end": self._end_header,
                     "on_headers_finished": self._begin_part,
-                    "on_part_data": lambda data, start, end: incoming.write(memoryview(data)[start:end]),
+                    "on_part_data": self._write,
                     "on_end": self._end,
                 },
                 max_header_count=_MAX_HEADERS,
@@ -99,6 +107,10 @@ class _UploadForm:
         if self._filename is None:
             raise _wrong("is missing", FIELD)
         return self._filename, self._declared
+
+    def _write(self, data: bytes, start: int, end: int) -> None:
+        self._arriving.take(end - start)
+        self._incoming.write(memoryview(data)[start:end])
 
     def _end(self) -> None:
         self._ended = True

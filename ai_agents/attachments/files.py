@@ -10,17 +10,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ai_agents.attachments.arriving import ArrivingFiles
 from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, Extractor, beginning_of, has_text_to_extract
 from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, detect_kind
 from ai_agents.attachments.storage import BlobStore, IncomingFile, StagedFile
 from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable
 from ai_agents.core.fair_work import FairWork
+from ai_agents.core.limits import NO_LIMITS, UserLimits
 from ai_agents.core.rows import File
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.tokens import estimate_text
 from ai_agents.core.types import FilePart
-from ai_agents.store import files, tombstones
+from ai_agents.store import files, tombstones, totals
 from ai_agents.store.database import HasDatabase
 
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -63,6 +65,7 @@ class Attachments:
     def __init__(self, conn: HasDatabase, blobs: BlobStore, *, max_bytes: int = MAX_FILE_BYTES) -> None:
         self.blobs = blobs
         self.max_bytes = max_bytes
+        self.arriving = ArrivingFiles()
         self._db = conn.database
         self._extractor = Extractor()
         self._looking = FairWork("files")
@@ -129,11 +132,41 @@ class Attachments:
             await self.blobs.put_text(sha256, inspected.text)
         await self.blobs.put(inspected.staged)
 
-    async def record(self, user_id: str, inspected: InspectedFile, *, within: AgentScope | None = None) -> File:
-        """Write the file's row. Returns the file as clients see it."""
-        return files.to_public(await self._insert(user_id, inspected, within=within))
+    async def record(
+        self,
+        user_id: str,
+        inspected: InspectedFile,
+        *,
+        within: AgentScope | None = None,
+        limits: UserLimits = NO_LIMITS,
+    ) -> File:
+        """Write the file's row. Returns the file as clients see it.
 
-    async def _insert(self, user_id: str, inspected: InspectedFile, *, within: AgentScope | None = None) -> FileRow:
+        Raises `QuotaExceeded` where the user has these limits; then `discard` removes the bytes.
+        """
+        return files.to_public(await self._insert(user_id, inspected, within=within, limits=limits))
+
+    async def discard(self, inspected: InspectedFile) -> None:
+        """Remove the bytes of a file that was not recorded, unless another file has the same.
+
+        Raises `StorageUnavailable`, `BlobMissing`.
+        """
+        sha256 = inspected.staged.sha256
+        async with self._db.transaction():
+            is_unused = not await self._db.write(lambda c: files.is_content_used(c, sha256))
+            if is_unused:
+                await self.blobs.delete(sha256)
+        if is_unused:
+            await self.blobs.forget(sha256)
+
+    async def _insert(
+        self,
+        user_id: str,
+        inspected: InspectedFile,
+        *,
+        within: AgentScope | None = None,
+        limits: UserLimits = NO_LIMITS,
+    ) -> FileRow:
         def write(connection: Connection) -> FileRow:
             files.lock_content(connection, inspected.staged.sha256)
             return files.insert_file(
@@ -145,6 +178,7 @@ class Attachments:
                 sha256=inspected.staged.sha256,
                 facts=inspected.facts,
                 within=within,
+                limits=limits,
             )
 
         return await self._db.write(write)
@@ -167,6 +201,7 @@ class Attachments:
                 await self._db.write(record)
             if deleted.unused_sha256 is not None:
                 await self.blobs.delete(deleted.unused_sha256)
+            await self._db.write(lambda c: totals.give_back(c, deleted.user_id, deleted.freed))
         if deleted.unused_sha256 is not None:
             with suppress(StorageUnavailable):  # a mark that stays does no harm
                 await self.blobs.forget(deleted.unused_sha256)

@@ -68,10 +68,19 @@ def may_send(thread_role: RoleName | None, agent_role: RoleName | None) -> bool:
 
 
 def find_on_thread(
-    connection: Connection, user_id: str, thread_id: str, *, is_admin: bool = False, within: AgentScope | None = None
+    connection: Connection,
+    user_id: str,
+    thread_id: str,
+    *,
+    is_admin: bool = False,
+    within: AgentScope | None = None,
+    count_runs: bool = False,
 ) -> ThreadAccess | None:
-    """The user's roles on a thread and on its agent; None for a thread that they may not see."""
-    found = find_thread_roles(connection, user_id, thread_id)
+    """The user's roles on a thread and on its agent; None for a thread that they may not see.
+
+    With `count_runs`, the user's runs that are under way are counted in the same statement.
+    """
+    found = find_thread_roles(connection, user_id, thread_id, count_runs=count_runs)
     if found is None or not (is_admin or may_on_thread("read", found.thread_role)):
         return None
     if within is None:

@@ -14,7 +14,7 @@ AIAgentsError
 │   ├── InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── FileTooLarge · UnsupportedFile
 │   ├── GuardrailBlocked · ContextOverflow
-│   └── QueueFull · TooManyAtOnce   may work later without a change
+│   └── QueueFull · TooManyAtOnce · QuotaExceeded   may work later without a change
 ├── RunError                        the run ended without an answer
 │   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
 │   └── ProviderError
@@ -34,6 +34,7 @@ tool is another type: `tools.base.ToolError`.
 
 from typing import ClassVar
 
+from ai_agents.core.limits import LimitName
 from ai_agents.core.rows import Problem, Upstream
 from ai_agents.core.types import Usage
 
@@ -217,6 +218,24 @@ class TooManyAtOnce(RequestError):
 
     code = "rate_limited"
     retryable = True
+
+
+class QuotaExceeded(RequestError):
+    """The user has as much of something as they may have.
+
+    `quota` is the name of the limit, `used` what the user had before. What ends by itself has `retry_after_s`.
+    """
+
+    code = "quota_exceeded"
+    retryable = True
+
+    def __init__(self, quota: LimitName, *, used: int, limit: int, retry_after_s: float | None = None) -> None:
+        super().__init__(
+            f"The limit {quota} of this user is {limit}, and {used} are in use.", retry_after_s=retry_after_s
+        )
+        self.quota = quota
+        self.used = used
+        self.limit = limit
 
 
 class GuardrailBlocked(RequestError):

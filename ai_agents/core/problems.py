@@ -25,6 +25,7 @@ STATUSES: Mapping[str, int] = {
     "rate_limited": 429,
     "queue_full": 429,
     "budget_exceeded": 429,
+    "quota_exceeded": 429,
     "thread_busy": 409,
     "last_owner": 409,
     "agent_deleted": 409,

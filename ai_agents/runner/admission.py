@@ -5,6 +5,7 @@ between two transactions.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from ai_agents.auth.files import attach
+from ai_agents.auth.limits import Limits
 from ai_agents.auth.roles import find_on_thread, may_send
 from ai_agents.context.contexts import CallPurpose, Contexts
 from ai_agents.core.exceptions import (
@@ -20,22 +22,25 @@ from ai_agents.core.exceptions import (
     Overloaded,
     PermissionDenied,
     QueueFull,
+    QuotaExceeded,
     ThreadBusy,
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.limits import UserLimits
 from ai_agents.core.rows import Agent, Message, Run
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import FilePart, Loc, TextPart
+from ai_agents.core.user_locks import UserLocks
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.providers.base import Provider
+from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
-from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.recording import end_unowned, finding_entries, running_values, started_entry
-from ai_agents.store import idempotency, runs, thread_log
+from ai_agents.store import idempotency, runs, thread_log, totals
 from ai_agents.store.messages import insert_message
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.store.runs import owned_run
@@ -46,6 +51,9 @@ OnBusy = Literal["reject", "queue", "interrupt"]
 MAX_QUEUED = 100
 # Long enough that clients do not crowd a full service.
 _RETRY_AFTER_S = 5
+# Users with a higher limit of runs are not admitted one after the other, which would cost them more than it is worth:
+# they may pass it by what is admitted in the same moment.
+_MOST_COUNTED_EXACTLY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +124,19 @@ class _NeedsModel(Exception):
 class MessageAdmission:
     """Admits messages for one runner."""
 
-    def __init__(self, executor: Executor, preparer: TurnPreparer, contexts: Contexts) -> None:
-        self._executor = executor
+    def __init__(self, conn: DatabaseHandle, preparer: TurnPreparer, contexts: Contexts, limits: Limits) -> None:
+        self._executor = conn.executor
         self._preparer = preparer
         self._contexts = contexts
+        self._limits = limits
+        self._users = UserLocks(conn.database.dialect)
 
     async def admit(self, request: AdmissionRequest) -> Admitted:
         """Admit a message. Where this process has no slot for its run, the run is held until a process has one.
 
         Raises `ThreadNotFound`, `InvalidRequest` for a file that this user may not read, `UnsupportedAttachment`,
         `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`, `GuardrailBlocked`,
-        `Overloaded` while the process stops, and where too many runs are held.
+        `QuotaExceeded`, `Overloaded` while the process stops, and where too many runs are held.
         """
         while True:
             lease = self._executor.lease
@@ -146,10 +156,16 @@ class MessageAdmission:
     async def _commit(self, request: AdmissionRequest, lease: NewLease) -> Admitted:
         with self._executor.slots.reserved() as has_slot:
             decide = partial(self._decide, request, _Terms(lease, has_slot))
-            admitted = await self._executor.commit(decide, self._preparer)
+            async with self._turn_of(request):
+                admitted = await self._executor.commit(decide, self._preparer)
         if admitted.is_held:
             self._executor.slots.note_waiting()
         return admitted
+
+    def _turn_of(self, request: AdmissionRequest) -> AbstractAsyncContextManager[None]:
+        """Where the transaction will lock the user: the user's turn in this process."""
+        limits = self._limits.of(request.user_id, is_admin=request.is_admin)
+        return self._users.hold(request.user_id) if _counts_exactly(limits) else nullcontext()
 
     async def judge(
         self, agent: Agent, parts: Sequence[TextPart | FilePart], user_id: str, *, thread_id: str | None = None
@@ -161,10 +177,14 @@ class MessageAdmission:
 
     def _decide(self, request: AdmissionRequest, terms: _Terms, connection: Connection) -> Admitted:
         """Decide, and store the message and its run."""
-        # The number of the run's first log row. Reserving it locks the thread.
-        seq = thread_log.reserve(connection, request.thread_id, 1)
+        limits = self._limits.of(request.user_id, is_admin=request.is_admin)
+        # The number of the run's first log row. Reserving it locks the thread, and perhaps the user.
+        if _counts_exactly(limits):
+            seq = thread_log.reserve_for_user(connection, request.thread_id, 1, request.user_id)
+        else:
+            seq = thread_log.reserve(connection, request.thread_id, 1)
         # Before a repeated request is answered: its run is shown only to those who may see it now.
-        found = _visible_thread(connection, request)
+        found = _visible_thread(connection, request, count_runs=limits["runs"] is not None)
         if (earlier := _find_replayed(connection, request)) is not None:
             thread_log.give_back(connection, request.thread_id, 1)
             return earlier
@@ -175,6 +195,9 @@ class MessageAdmission:
                 parts=attach(connection, request.user_id, placed, is_admin=request.is_admin, within=request.within),
             )
         _require_sending(found, request)
+        totals.require_rows(limits, seq, used=seq - 1)
+        if found.active_run_id is None:
+            _require_run(limits, found.runs_at_once)
         if found.active_run_id is None and not terms.has_slot:
             self._require_room(connection)
         agent = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
@@ -223,6 +246,7 @@ class MessageAdmission:
         if active["status"] != "running":
             # No process executes a waiting or held run, so it ends here and the thread is free.
             if active["status"] == "waiting":
+                _require_run(self._limits.of(request.user_id, is_admin=request.is_admin), found.runs_at_once)
                 end_unowned(connection, active)
             seq = thread_log.reserve(connection, request.thread_id, 1)
             return self._start(connection, request, new, terms, seq=seq)
@@ -278,9 +302,14 @@ def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
     }
 
 
-def _visible_thread(connection: Connection, request: AdmissionRequest) -> ThreadAccess:
+def _visible_thread(connection: Connection, request: AdmissionRequest, *, count_runs: bool) -> ThreadAccess:
     found = find_on_thread(
-        connection, request.user_id, request.thread_id, is_admin=request.is_admin, within=request.within
+        connection,
+        request.user_id,
+        request.thread_id,
+        is_admin=request.is_admin,
+        within=request.within,
+        count_runs=count_runs,
     )
     if found is None:
         raise ThreadNotFound
@@ -292,6 +321,17 @@ def _require_sending(found: ThreadAccess, request: AdmissionRequest) -> None:
         raise PermissionDenied("Sending needs editor on the thread and user on its agent.")
     if found.agent_deleted:
         raise AgentDeleted
+
+
+def _counts_exactly(limits: UserLimits) -> bool:
+    return limits["runs"] is not None and limits["runs"] <= _MOST_COUNTED_EXACTLY
+
+
+def _require_run(limits: UserLimits, under_way: int) -> None:
+    """Raises `QuotaExceeded` for one more run under way. A run that waits for its thread or for a person is not."""
+    most = limits["runs"]
+    if most is not None and under_way >= most:
+        raise QuotaExceeded("runs", used=under_way, limit=most, retry_after_s=_RETRY_AFTER_S)
 
 
 def _placed_parts(request: AdmissionRequest) -> list[tuple[TextPart | FilePart, Loc]]:

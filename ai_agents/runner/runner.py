@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import BlobStore
+from ai_agents.auth.limits import Limits
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
@@ -83,7 +84,8 @@ class AgentRunner:
     `provider` and `memory` are defaults: an agent's own provider and memory win. The agent's own provider comes from
     `providers`. `tools` are the tools that agents may name, by default those of `register_tool`. `use_rights` say which
     of both the owners of an agent may use. `models` knows windows and prices of models. `blobs` stores the bytes of
-    attachments: without it none can be sent, and the rest of long tool results is lost.
+    attachments: without it none can be sent, and the rest of long tool results is lost. `limits` hold each run, and
+    `user_limits` each user, by default not at all.
     Methods that start a run use a transaction of their own, and are refused within `conn.transaction()`.
     With `auto_title` a thread without a title gets one in the background after its first exchange. A judge that cannot
     be asked allows nothing, unless `judges_fail_open`.
@@ -101,6 +103,7 @@ class AgentRunner:
         tools: ToolSource | None = None,
         models: ModelCatalogue | None = None,
         limits: RunLimits | None = None,
+        user_limits: Limits | None = None,
         blobs: BlobStore | None = None,
         auto_title: bool = False,
         judges_fail_open: bool = False,
@@ -130,7 +133,7 @@ class AgentRunner:
             attachments=None if blobs is None else Attachments(conn, blobs),
             auto_title=auto_title,
         )
-        self._admission = MessageAdmission(conn.executor, self._preparer, self.contexts)
+        self._admission = MessageAdmission(conn, self._preparer, self.contexts, user_limits or Limits())
         if conn.executor.background is not None:
             conn.executor.background.start(self.contexts)
 

@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, insert, literal, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.limits import NO_LIMITS, UserLimits
 from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import JsonObject
-from ai_agents.store import pages, revocations, roles
+from ai_agents.store import pages, revocations, roles, totals
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.models import AgentTable, AgentVersionTable
+from ai_agents.store.models import AgentTable, AgentVersionTable, ThreadTable
 from ai_agents.store.roles import EVERYBODY
 
 # The fields of an agent and their defaults, in the order in which clients see them.
@@ -55,20 +56,23 @@ _GET_VERSION = _VERSIONS.where(
 )
 
 
-def create_agent(connection: Connection, fields: Mapping[str, Any], *, owner_id: str | None) -> Agent:
+def create_agent(
+    connection: Connection, fields: Mapping[str, Any], *, owner_id: str | None, limits: UserLimits = NO_LIMITS
+) -> Agent:
     """Write an agent, its first version, and its owner's role; without an owner, every user may talk to it.
 
-    Returns the agent. Raises `InvalidRequest`.
+    Returns the agent. The version counts for the owner, whose `limits` are these.
+    Raises `InvalidRequest`, `QuotaExceeded`.
     """
     spec = _complete({}, fields)
     agent_id, now = new_id(), utc_now()
     row: dict[str, Any] = {"id": agent_id, "version": 1, "spec": spec, "created_at": now, "updated_at": now}
     connection.execute(insert(AgentTable), {**row, "name": spec["name"]})
-    _insert_version(connection, row)
     if owner_id is None:
         roles.insert_role(connection, user_id=EVERYBODY, role="user", resource_type="agent", resource_id=agent_id)
     else:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="agent", resource_id=agent_id)
+    _add_version(connection, row, owner_id, limits)
     return to_public(row)
 
 
@@ -96,11 +100,18 @@ def get_version(connection: Connection, agent_id: str, version: int) -> Agent:
 
 
 def update_agent(
-    connection: Connection, agent_id: str, changes: AgentChanges, *, expected_version: int | None = None
+    connection: Connection,
+    agent_id: str,
+    changes: AgentChanges,
+    *,
+    expected_version: int | None = None,
+    user_id: str | None = None,
+    limits: UserLimits = NO_LIMITS,
 ) -> Agent:
     """Replace these fields of the agent; it gets its next version if that changes anything.
 
-    Raises `AgentNotFound`, `PreconditionFailed` if the agent is at another version, `InvalidRequest`.
+    The version counts for the user who writes it, whose `limits` are these.
+    Raises `AgentNotFound`, `PreconditionFailed` if the agent is at another version, `InvalidRequest`, `QuotaExceeded`.
     """
     found = get_agent(connection, agent_id, lock=True)
     if expected_version is not None and found["version"] != expected_version:
@@ -112,21 +123,35 @@ def update_agent(
     row = {**found, "spec": spec, "version": found["version"] + 1, "updated_at": utc_now()}
     values = {"name": spec["name"], **{name: row[name] for name in ("spec", "version", "updated_at")}}
     connection.execute(update(AgentTable).where(AgentTable.id == agent_id).values(values))
-    _insert_version(connection, row)
+    _add_version(connection, row, user_id, limits)
     return to_public(row)
 
 
 def delete_agent(connection: Connection, agent_id: str) -> None:
-    """Hide an agent for good; its threads and versions stay readable. Raises `AgentNotFound`."""
-    statement = (
-        update(AgentTable)
-        .where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
-        .values(deleted_at=utc_now())
-    )
-    if connection.execute(statement).rowcount == 0:
+    """Hide an agent for good; its threads stay readable. Raises `AgentNotFound`.
+
+    Its versions count no longer, and nothing stays of what nobody can read: of its versions those threads need the
+    last one, and an agent without threads is removed.
+    """
+    # A thread that is being made holds the agent until it is seen here.
+    find_agent_row = select(AgentTable.version).where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
+    version = connection.scalar(find_agent_row.with_for_update())
+    if version is None:
         raise AgentNotFound
     # Processes let go of what they keep of it.
     revocations.note(connection, [revocations.role_subject("agent", agent_id)])
+    payers = totals.payers_of_versions(connection, agent_id)
+    of_agent = delete(AgentVersionTable).where(AgentVersionTable.agent_id == agent_id)
+    if connection.scalar(select(exists().where(ThreadTable.agent_id == agent_id))):
+        connection.execute(of_agent.where(AgentVersionTable.version != version))
+        deleted = {"deleted_at": utc_now()}
+        connection.execute(update(AgentTable).where(AgentTable.id == agent_id).values(deleted))
+    else:
+        roles.remove_all(connection, "agent", agent_id)
+        connection.execute(of_agent)
+        connection.execute(delete(AgentTable).where(AgentTable.id == agent_id))
+    for user_id, count in payers.items():
+        totals.give_back(connection, user_id, {"agent_versions": count})
 
 
 def list_agents(
@@ -217,9 +242,11 @@ def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject
     return whole
 
 
-def _insert_version(connection: Connection, row: Mapping[str, Any]) -> None:
+def _add_version(connection: Connection, row: Mapping[str, Any], user_id: str | None, limits: UserLimits) -> None:
     version = {"agent_id": row["id"], "version": row["version"], "spec": row["spec"], "created_at": row["updated_at"]}
+    version["counted_for"] = totals.NOBODY if user_id is None else user_id
     connection.execute(insert(AgentVersionTable), version)
+    totals.add(connection, user_id, limits, {"agent_versions": 1})
 
 
 class AgentStore(Store):
@@ -241,10 +268,11 @@ class AgentStore(Store):
         output_schema: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         owner_id: str | None = None,
+        limits: UserLimits = NO_LIMITS,
     ) -> Agent:
         """A new agent at version 1, owned by `owner_id`; without an owner every user (`*`) may talk to it.
 
-        Raises `InvalidRequest`.
+        Raises `InvalidRequest`, and `QuotaExceeded` where the owner has these `limits`.
         """
         fields = {
             "name": name,
@@ -260,7 +288,7 @@ class AgentStore(Store):
             "output_schema": output_schema,
             "metadata": dict(metadata or {}),
         }
-        return await self._db.write(lambda c: create_agent(c, fields, owner_id=owner_id))
+        return await self._db.write(lambda c: create_agent(c, fields, owner_id=owner_id, limits=limits))
 
     get = reading(get_agent)
     find = reading(find_agent)

@@ -10,10 +10,12 @@ from sqlalchemy import Connection, Table, bindparam, delete, exists, func, inser
 
 from ai_agents.core.exceptions import Conflict, FileNotFound
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.limits import NO_LIMITS, UserLimits
 from ai_agents.core.rows import File
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart
+from ai_agents.store import totals
 from ai_agents.store.database import Store
 from ai_agents.store.models import FileTable, MessageFileTable, RoleAssignmentTable, ThreadTable
 
@@ -47,10 +49,15 @@ _HOLD_WITHIN = _LIST.where(_READABLE_WITHIN).with_for_update(read=True, key_shar
 
 
 class DeletedFile(NamedTuple):
-    """What a deletion leaves to be done: a blob that no file has any more (None: it stays), messages to be marked."""
+    """What a deletion leaves to be done: a blob that no file has any more (None: it stays), messages to be marked.
+
+    `freed` is what it takes from the total of its uploader: nothing for a tombstone.
+    """
 
     unused_sha256: str | None
     is_referred: bool
+    user_id: str
+    freed: totals.Totals
 
 
 def insert_file(
@@ -63,8 +70,12 @@ def insert_file(
     sha256: str,
     facts: Mapping[str, Any],
     within: AgentScope | None = None,
+    limits: UserLimits = NO_LIMITS,
 ) -> FileRow:
-    """Write a file of this user, which came with a token of this scope if there is one. Returns its row."""
+    """Write a file of this user, which came with a token of this scope if there is one. Returns its row.
+
+    `limits` are the user's. Raises `QuotaExceeded`.
+    """
     row: FileRow = {
         "id": new_id(),
         "user_id": user_id,
@@ -78,6 +89,7 @@ def insert_file(
         "token_id": None if within is None else within.token_id,
     }
     connection.execute(insert(FileTable), row)
+    totals.add(connection, user_id, limits, _counted(size_bytes))
     return row
 
 
@@ -126,6 +138,7 @@ def delete_file(connection: Connection, file_id: str, *, only_unused: bool = Fal
     """Delete a file's row; where a message refers to it, a tombstone stays, which can be deleted again.
 
     From then on no message can come to refer to it: a message that is being written holds the file until it is there.
+    The caller ends with `totals.give_back`, after what takes long.
     Raises `FileNotFound`, and with `only_unused` `Conflict` where a message refers to it.
     """
     row = connection.execute(_FIND.with_for_update(), {"file_id": file_id}).mappings().one_or_none()
@@ -142,8 +155,19 @@ def delete_file(connection: Connection, file_id: str, *, only_unused: bool = Fal
     elif row["deleted_at"] is None:
         left = {"deleted_at": utc_now(), "sha256": "", "facts": {}}
         connection.execute(update(FileTable).where(FileTable.id == file_id).values(left))
-    is_unused = bool(sha256) and not connection.scalar(select(exists().where(FileTable.sha256 == sha256)))
-    return DeletedFile(sha256 if is_unused else None, is_referred)
+    is_unused = bool(sha256) and not is_content_used(connection, sha256)
+    freed = _counted(row["size_bytes"]) if row["deleted_at"] is None else {}
+    return DeletedFile(sha256 if is_unused else None, is_referred, row["user_id"], freed)
+
+
+def is_content_used(connection: Connection, sha256: str) -> bool:
+    """Whether a file has this content. Others neither add nor delete one until the transaction ends."""
+    lock_content(connection, sha256)
+    return bool(connection.scalar(select(exists().where(FileTable.sha256 == sha256))))
+
+
+def _counted(size_bytes: int) -> totals.Totals:
+    return {"files": 1, "files_bytes": size_bytes}
 
 
 def deleted_among(connection: Connection, file_ids: Collection[str]) -> set[str]:

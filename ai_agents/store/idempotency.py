@@ -76,6 +76,12 @@ def find(
     return Remembered(row.run_id, row.answer)
 
 
+def is_used(connection: Connection, user_id: str, key: str) -> bool:
+    """Whether the user has sent a request with this key."""
+    values = {"user_id": user_id, "key": key, "oldest": _oldest()}
+    return connection.execute(_FIND, values).first() is not None
+
+
 def remember(
     connection: Connection,
     user_id: str,

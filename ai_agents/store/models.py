@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0016"
+SCHEMA_REVISION = "0017"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -92,7 +92,10 @@ class AgentTable(Base):
 
 
 class AgentVersionTable(Base):
-    """One immutable version of an agent. `spec` holds every field except id, version and times."""
+    """One immutable version of an agent. `spec` holds every field except id, version and times.
+
+    `counted_for`: see `store.totals`.
+    """
 
     __tablename__ = "agent_versions"
 
@@ -100,18 +103,20 @@ class AgentVersionTable(Base):
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[str] = mapped_column(TimestampType)
+    counted_for: Mapped[str | None] = mapped_column(Text)
 
 
 class ThreadTable(Base):
     """A thread. `last_seq` is the number of its log's newest row; raising it puts writers in order.
 
-    `title_by` says who wrote the title, `user` or `job`; `version` becomes the ETag.
+    `title_by` says who wrote the title, `user` or `job`; `version` becomes the ETag. `counted_for`: see `store.totals`.
     """
 
     __tablename__ = "threads"
     __table_args__ = (
         Index("ix_threads_created_at_id", "created_at", "id"),
         Index("ix_threads_agent_id_created_at_id", "agent_id", "created_at", "id"),
+        _partial_index("ix_threads_counted_for", "counted_for", "id", where="counted_for IS NOT NULL"),
     )
 
     id: Mapped[str] = _id()
@@ -123,6 +128,7 @@ class ThreadTable(Base):
     version: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[str] = mapped_column(TimestampType)
     updated_at: Mapped[str] = mapped_column(TimestampType)
+    counted_for: Mapped[str | None] = mapped_column(Text)
 
 
 class SummaryTable(Base):
@@ -159,6 +165,9 @@ class RunTable(Base):
         _partial_index("ix_runs_waiting", "lease_expires_at", where="status = 'waiting'"),
         _partial_index("ix_runs_queue", "thread_id", "queue_position", where="status = 'queued'"),
         _partial_index("ix_runs_held", "id", where="status = 'queued' AND queue_position = 0"),
+        _partial_index(
+            "ix_runs_at_once", "user_id", where="status = 'running' OR status = 'queued' AND queue_position = 0"
+        ),
     )
 
     id: Mapped[str] = _id()

@@ -12,12 +12,14 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
+    and_,
     bindparam,
     case,
     delete,
     func,
     insert,
     literal_column,
+    or_,
     select,
     true,
     union,
@@ -67,6 +69,7 @@ class ThreadAccess:
     """A user's roles on a thread and on its agent, and the agent as it is now.
 
     `active_run_id` is the thread's run that is running, waiting for a person, or held until a process has room for it.
+    `runs_at_once` are all runs of the user that are running or held, where they were asked for.
     """
 
     thread_id: str
@@ -76,6 +79,7 @@ class ThreadAccess:
     thread_role: RoleName | None
     agent_role: RoleName | None
     active_run_id: str | None = None
+    runs_at_once: int = 0
 
 
 def best_rank(resource_type: ResourceType, resource_id: InstrumentedAttribute[str]) -> Any:
@@ -108,7 +112,13 @@ _ACTIVE_RUN = func.coalesce(
     )
     .scalar_subquery(),
 )
-_THREAD_ROLES = prepared(
+# As in the partial index.
+_AT_ONCE = or_(
+    RunTable.status == literal_column("'running'"),
+    and_(RunTable.status == literal_column("'queued'"), RunTable.queue_position == literal_column("0")),
+)
+_RUNS_AT_ONCE = select(func.count()).select_from(RunTable).where(RunTable.user_id == bindparam("user_id"), _AT_ONCE)
+_ACCESS = (
     select(
         ThreadTable.agent_id,
         AgentTable.version,
@@ -120,6 +130,8 @@ _THREAD_ROLES = prepared(
     .join(AgentTable, AgentTable.id == ThreadTable.agent_id)
     .where(ThreadTable.id == bindparam("thread_id"))
 )
+_THREAD_ROLES = prepared(_ACCESS.add_columns(literal_column("0").label("runs_at_once")))
+_THREAD_ROLES_AND_RUNS = prepared(_ACCESS.add_columns(_RUNS_AT_ONCE.scalar_subquery().label("runs_at_once")))
 _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
     "thread": prepared(
         select(best_rank("thread", ThreadTable.id))
@@ -144,9 +156,15 @@ _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
 }
 
 
-def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> ThreadAccess | None:
-    """All that decides what a user may do with a thread, in one statement; None if there is no such thread."""
-    row = connection.execute(_THREAD_ROLES, {"user_id": user_id, "thread_id": thread_id}).one_or_none()
+def find_thread_roles(
+    connection: Connection, user_id: str, thread_id: str, *, count_runs: bool = False
+) -> ThreadAccess | None:
+    """All that decides what a user may do with a thread, in one statement; None if there is no such thread.
+
+    With `count_runs`, the user's runs that are under way are counted in it.
+    """
+    statement = _THREAD_ROLES_AND_RUNS if count_runs else _THREAD_ROLES
+    row = connection.execute(statement, {"user_id": user_id, "thread_id": thread_id}).one_or_none()
     if row is None:
         return None
     return ThreadAccess(
@@ -157,7 +175,13 @@ def find_thread_roles(connection: Connection, user_id: str, thread_id: str) -> T
         thread_role=of_rank(row.thread_rank),
         agent_role=of_rank(row.agent_rank),
         active_run_id=row.active_run_id,
+        runs_at_once=row.runs_at_once,
     )
+
+
+def count_runs_at_once(connection: Connection, user_id: str) -> int:
+    """The user's runs that are running, or held until a process has room for them."""
+    return int(connection.scalar(_RUNS_AT_ONCE, {"user_id": user_id}) or 0)
 
 
 def get_role(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:

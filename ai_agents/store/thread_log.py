@@ -1,10 +1,11 @@
 """The thread's log: append-only rows, numbered without gaps, each written in the transaction of what it reports."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
-from sqlalchemy import Connection, Integer, Table, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, Integer, Table, bindparam, func, select, update
 
 from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
@@ -34,6 +35,18 @@ _RESERVE = prepared(
     .where(_THREADS.c.id == bindparam("b_thread"))
     .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
     .returning(_THREADS.c.last_seq, _THREADS.c.title)
+)
+# Locks a user as well, after the thread: the same order everywhere.
+_RESERVE_FOR_USER = prepared(
+    update(_THREADS)
+    .where(_THREADS.c.id == bindparam("b_thread"))
+    .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
+    .returning(
+        _THREADS.c.last_seq,
+        _THREADS.c.title,
+        # Its result is void, which no driver returns as a value.
+        func.pg_advisory_xact_lock(bindparam("b_user", type_=BigInteger)).is_(None),
+    )
 )
 _INSERT = prepared_insert(_EVENTS)
 _OF_THREAD = select(_EVENTS).where(_EVENTS.c.thread_id == bindparam("b_thread"))
@@ -70,6 +83,20 @@ def reserve(connection: Connection, thread_id: str, count: int) -> int:
     Raises `ThreadNotFound`.
     """
     return reserve_and_see(connection, thread_id, count)[0]
+
+
+def reserve_for_user(connection: Connection, thread_id: str, count: int, user_id: str) -> int:
+    """As `reserve`; other transactions that do this for the same user wait until this one ends.
+
+    SQLite has only one writer, so nothing needs to be locked there. Raises `ThreadNotFound`.
+    """
+    if connection.dialect.name != "postgresql":
+        return reserve(connection, thread_id, count)
+    key = int.from_bytes(hashlib.sha256(f"user {user_id}".encode()).digest()[:8], signed=True)
+    row = connection.execute(_RESERVE_FOR_USER, {"b_thread": thread_id, "b_count": count, "b_user": key}).one_or_none()
+    if row is None:
+        raise ThreadNotFound
+    return int(row[0]) - count + 1
 
 
 def give_back(connection: Connection, thread_id: str, count: int) -> None:

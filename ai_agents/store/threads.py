@@ -16,10 +16,11 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.limits import NO_LIMITS, UserLimits
 from ai_agents.core.rows import Page, Thread, ThreadChanges, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import FilePart, LogRow
-from ai_agents.store import initial_messages, pages, roles, summaries, thread_log
+from ai_agents.store import initial_messages, pages, roles, summaries, thread_log, totals
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.messages import get_message
 from ai_agents.store.models import AgentTable, ThreadTable
@@ -39,16 +40,21 @@ def create_thread(
     messages: Sequence[Mapping[str, Any]] = (),
     known_files: Mapping[str, FilePart] | None = None,
     owner_id: str | None = None,
+    limits: UserLimits = NO_LIMITS,
 ) -> Thread:
     """Write a thread with its owner's role and its initial messages. Returns the thread.
 
     A `summary` is about what came before these messages, so it covers none of them. `known_files` are files of the
-    messages about which more is known than is stored with the files.
-    Raises `AgentNotFound` (also for a deleted agent), `InvalidRequest`.
+    messages about which more is known than is stored with the files. The thread counts for its owner, whose `limits`
+    are these.
+    Raises `AgentNotFound` (also for a deleted agent), `InvalidRequest`, `QuotaExceeded`.
     """
+    # Held, since an agent without threads is removed when it is deleted.
     agent = select(AgentTable.id).where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
-    if connection.execute(agent).one_or_none() is None:
+    if connection.execute(agent.with_for_update(read=True, key_share=True)).one_or_none() is None:
         raise AgentNotFound
+    totals.require_room(connection, owner_id, limits, {"threads": 1})
+    totals.require_rows(limits, len(messages))
     title, summary = _checked_text(title, "title"), _checked_text(summary, "summary")
     drafts = initial_messages.from_messages(connection, messages, user_id=owner_id, known_files=known_files)
     thread_id = insert_thread(
@@ -59,6 +65,7 @@ def create_thread(
     )
     if summary:
         summaries.insert_summary(connection, thread_id, summary, covers_through_seq=0)
+    totals.add(connection, owner_id, limits, {"threads": 1})
     return get_thread(connection, thread_id)
 
 
@@ -69,9 +76,13 @@ def insert_thread(
     *,
     owner_id: str | None,
 ) -> str:
-    """Write a new thread, its owner's role, and its initial messages with their log rows. Returns its id."""
+    """Write a new thread, its owner's role, and its initial messages with their log rows. Returns its id.
+
+    It counts for its owner, which the caller adds to the owner's total.
+    """
     thread_id, now = new_id(), utc_now()
     row = {"id": thread_id, **values, "last_seq": len(drafts), "version": 1, "created_at": now, "updated_at": now}
+    row["counted_for"] = totals.NOBODY if owner_id is None else owner_id
     connection.execute(insert(ThreadTable), row)
     if owner_id is not None:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="thread", resource_id=thread_id)
@@ -129,12 +140,18 @@ def list_threads(
 
 
 def update_thread(
-    connection: Connection, thread_id: str, changes: ThreadChanges, *, expected_version: int | None = None
+    connection: Connection,
+    thread_id: str,
+    changes: ThreadChanges,
+    *,
+    expected_version: int | None = None,
+    limits: UserLimits = NO_LIMITS,
 ) -> tuple[Thread, int]:
     """Replace these of `title`, `summary`, `metadata`, and write a log row if that changes anything.
 
-    Returns the thread as clients see it, and its version.
-    Raises `ThreadNotFound`, `PreconditionFailed` if the thread is at another version, `InvalidRequest`.
+    Returns the thread as clients see it, and its version. `limits` are those of the user who changes it.
+    Raises `ThreadNotFound`, `PreconditionFailed` if the thread is at another version, `InvalidRequest`,
+    `QuotaExceeded`.
     """
     unknown = changes.keys() - ThreadChanges.__annotations__.keys()
     if unknown:
@@ -149,7 +166,8 @@ def update_thread(
     values |= {"version": version + 1, "updated_at": utc_now()}
     connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(values))
     thread = get_thread(connection, thread_id)
-    thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": thread}))
+    seq = thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": thread}))
+    totals.require_rows(limits, seq, used=seq - 1)
     return thread, version + 1
 
 
@@ -168,10 +186,17 @@ def set_generated_title(connection: Connection, thread_id: str, title: str) -> b
     return True
 
 
-def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owner_id: str | None = None) -> Thread:
-    """A new thread with the history of this one up to and including a message.
+def fork_thread(
+    connection: Connection,
+    thread_id: str,
+    message_id: str,
+    *,
+    owner_id: str | None = None,
+    limits: UserLimits = NO_LIMITS,
+) -> Thread:
+    """A new thread with the history of this one up to and including a message. It counts for its owner.
 
-    Raises `ThreadNotFound`, `MessageNotFound` (also for a queued message), `AgentDeleted`.
+    Raises `ThreadNotFound`, `MessageNotFound` (also for a queued message), `AgentDeleted`, `QuotaExceeded`.
     """
     # The lock keeps the thread. Messages may be added meanwhile, but the history before a message never changes.
     source = select(
@@ -186,13 +211,16 @@ def fork_thread(connection: Connection, thread_id: str, message_id: str, *, owne
         raise MessageNotFound
     if thread["deleted_at"] is not None:
         raise AgentDeleted
+    totals.require_room(connection, owner_id, limits, {"threads": 1})
     drafts = initial_messages.from_history(connection, thread_id, through_seq=message["seq"])
+    totals.require_rows(limits, len(drafts))
     values = {name: thread[name] for name in ("agent_id", "title", "title_by", "metadata")}
     new_thread_id = insert_thread(connection, values, drafts, owner_id=owner_id)
     if (summary := summaries.newest(connection, thread_id, through_seq=message["seq"])) is not None:
         # The copies have new numbers, without the log rows between the messages.
         covered = sum(1 for copied in drafts if copied.from_seq <= summary.covers_through_seq)
         summaries.insert_summary(connection, new_thread_id, summary.text, covers_through_seq=covered)
+    totals.add(connection, owner_id, limits, {"threads": 1})
     return get_thread(connection, new_thread_id)
 
 
@@ -203,6 +231,7 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
     """
     thread_log.lock(connection, thread_id)
     row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one()
+    payer = totals.payer_of_thread(connection, thread_id)
     roles.remove_all(connection, "thread", thread_id)
     connection.execute(delete(ThreadTable).where(ThreadTable.id == thread_id))
     deleted = LogRow(
@@ -215,6 +244,7 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
         created_at=utc_now(),
     )
     thread_log.note_rows(connection, [deleted])
+    totals.give_back(connection, payer, {"threads": 1})
 
 
 def to_public(row: Mapping[Any, Any]) -> Thread:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, Index, Text
+from sqlalchemy import JSON, BigInteger, Float, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ai_agents.store.models import Base
@@ -20,3 +20,18 @@ class UserLimitsTable(Base):
     user_id: Mapped[str] = mapped_column(Text, primary_key=True)
     limits: Mapped[dict[str, Any]] = mapped_column(JSON)
     changed_at: Mapped[float] = mapped_column(Float)
+
+
+class UserTotalsTable(Base):
+    """How much a user has of what has a quota. Each row is changed in the transaction that makes or deletes the thing.
+
+    What counts for whom stands in the things themselves: `files.user_id`, and `counted_for` of threads and versions.
+    """
+
+    __tablename__ = "user_totals"
+
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    files: Mapped[int] = mapped_column(BigInteger)
+    files_bytes: Mapped[int] = mapped_column(BigInteger)
+    threads: Mapped[int] = mapped_column(BigInteger)
+    agent_versions: Mapped[int] = mapped_column(BigInteger)

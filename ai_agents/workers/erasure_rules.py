@@ -6,6 +6,7 @@ tables.
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or_, select, update
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.store import audit_tables, models, thread_log, user_tables
+from ai_agents.store import audit_tables, models, thread_log, totals, user_tables
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -131,6 +132,20 @@ def _redact_answers(connection: Connection, user_id: str) -> Count:
     return {}
 
 
+def _count_for_nobody(
+    table: type[models.ThreadTable | models.AgentVersionTable], connection: Connection, user_id: str
+) -> Count:
+    connection.execute(update(table).where(table.counted_for == user_id).values(counted_for=totals.NOBODY))
+    return {}
+
+
+def _delete_totals(connection: Connection, user_id: str) -> Count:
+    """Nothing that a receipt would tell of: the things that were counted are in it."""
+    table = user_tables.UserTotalsTable
+    connection.execute(delete(table).where(table.user_id == user_id))
+    return {}
+
+
 def redacted_json(value: Any, user_id: str, file_ids: frozenset[str]) -> Any:
     """An event or answer without what the user wrote: messages, runs, and a thread's summary and title."""
     if isinstance(value, list):
@@ -182,12 +197,18 @@ RULES: tuple[ErasureRule, ...] = (
     ),
     ErasureRule(
         models.ThreadTable,
-        {"title", "metadata"},
+        {"title", "metadata", "counted_for"},
         f"{_WITH_THREAD} a title and metadata that a person wrote stay: they are the owners'.",
+        redact=partial(_count_for_nobody, models.ThreadTable),
         redact_thread=_remove_generated_title,
     ),
     ErasureRule(models.AgentTable, {"name", "spec"}, "Deleted, or emptied where threads of others need it."),
-    ErasureRule(models.AgentVersionTable, {"spec"}, "As its agent."),
+    ErasureRule(
+        models.AgentVersionTable,
+        {"spec", "counted_for"},
+        "As its agent.",
+        redact=partial(_count_for_nobody, models.AgentVersionTable),
+    ),
     ErasureRule(
         models.FileTable, {"user_id", "filename", "media_type", "facts"}, "Deleted one by one with their bytes."
     ),
@@ -199,6 +220,7 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(models.LearnedQuirksTable, {"model", "quirks"}, "Names of models, and what they do not take."),
     ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
+    ErasureRule(user_tables.UserTotalsTable, {"user_id"}, redact=_delete_totals),
     ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),
     ErasureRule(
         audit_tables.AuditPersonTable,

@@ -23,7 +23,7 @@ router = APIRouter(tags=["agents"])
     status_code=201,
     response_model=AgentRead,
     response_description="The new agent.",
-    responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "not_found")},
+    responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "not_found", "quota_exceeded")},
 )
 async def create_agent(
     user: User,
@@ -78,7 +78,10 @@ async def list_agent_versions(
     "/agents/{agent_id}",
     response_model=AgentRead,
     response_description="The agent.",
-    responses={200: headers("ETag"), **failures(*USER, *BODY, "not_found", "forbidden", "precondition_failed")},
+    responses={
+        200: headers("ETag"),
+        **failures(*USER, *BODY, "not_found", "forbidden", "precondition_failed", "quota_exceeded"),
+    },
 )
 async def update_agent(
     agent: OnAgent,

@@ -23,7 +23,7 @@ _CONTENT = {
     status_code=201,
     response_model=FileRead,
     response_description="The new file.",
-    responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "not_found", "overloaded")},
+    responses={201: headers("Location"), **failures(*USER, *BODY, *ONCE, "not_found", "quota_exceeded", "overloaded")},
     openapi_extra=request_body(MEDIA_TYPE, UPLOAD),
 )
 async def create_file(request: Request, user: ScopedUser, container: AppContainer, key: IdempotencyKey) -> Response:
@@ -31,7 +31,8 @@ async def create_file(request: Request, user: ScopedUser, container: AppContaine
 
     The service finds its type from its content. Messages refer to it by its id.
     """
-    async with read_upload(request) as upload:
+    room = await files.room_for_file(container, user, key)
+    async with read_upload(request, room) as upload:
         sent = sent_key(request, key, fingerprint(request, upload) if key else "")
         file = await files.create_file(container, user, upload, sent=sent)
     return created(file, f"/files/{file['id']}")

@@ -26,7 +26,10 @@ _FIRST_VERSION = 1
     status_code=201,
     response_model=ThreadRead,
     response_description="The new thread.",
-    responses={201: headers("Location", "ETag"), **failures(*USER, *BODY, *ONCE, "not_found", "guardrail_blocked")},
+    responses={
+        201: headers("Location", "ETag"),
+        **failures(*USER, *BODY, *ONCE, "not_found", "guardrail_blocked", "quota_exceeded"),
+    },
 )
 async def create_thread(
     request: Request,
@@ -79,7 +82,10 @@ async def get_thread(thread: OnThread, container: AppContainer) -> Response:
     "/threads/{thread_id}",
     response_model=ThreadRead,
     response_description="The thread.",
-    responses={200: headers("ETag"), **failures(*USER, *BODY, "not_found", "forbidden", "precondition_failed")},
+    responses={
+        200: headers("ETag"),
+        **failures(*USER, *BODY, "not_found", "forbidden", "precondition_failed", "quota_exceeded"),
+    },
 )
 async def update_thread(
     thread: OnThread,
@@ -111,7 +117,7 @@ async def delete_thread(thread: OnThread, user: ScopedUser, container: AppContai
     response_description="The new thread.",
     responses={
         201: headers("Location", "ETag"),
-        **failures(*USER, *BODY, *ONCE, "not_found", "forbidden", "agent_deleted"),
+        **failures(*USER, *BODY, *ONCE, "not_found", "forbidden", "agent_deleted", "quota_exceeded"),
     },
 )
 async def fork_thread(

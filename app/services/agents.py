@@ -20,12 +20,13 @@ _MOST_NAMES = 20
 
 
 async def create_agent(container: Container, user: Principal, body: CreateAgent) -> Agent:
-    """A new agent, owned by the user. Raises `InvalidRequest`."""
+    """A new agent, owned by the user. Raises `InvalidRequest`, `QuotaExceeded`."""
     await _check_settings(container, user, body)
     await _check_providers(container, user, body)
     await _check_guardrails(container, user, body)
     await _check_tools(container, user, body)
-    return await container.agents.create(**_fields(body), owner_id=user.user_id)
+    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
+    return await container.agents.create(**_fields(body), owner_id=user.user_id, limits=limits)
 
 
 async def require_to_read(container: Container, user: Principal, agent_id: str) -> None:
@@ -61,7 +62,10 @@ async def list_agent_versions(
 async def update_agent(
     container: Container, user: Principal, agent: VisibleAgent, body: UpdateAgent, *, versions: frozenset[int] | None
 ) -> Agent:
-    """Change the agent. Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`."""
+    """Change the agent.
+
+    Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`, `QuotaExceeded`.
+    """
     await _check_settings(container, user, body)
     await _check_providers(container, user, body, agent)
     await _check_guardrails(container, user, body, agent)
@@ -71,7 +75,11 @@ async def update_agent(
     if versions is not None:
         expected = (await container.agents.get(agent.id))["version"]
         check_version(versions, expected)
-    return await container.agents.update(agent.id, cast("AgentChanges", _fields(body)), expected_version=expected)
+    changes, limits = cast("AgentChanges", _fields(body)), container.limits.of(user.user_id, is_admin=user.is_admin)
+    async with container.user_locks.hold(user.user_id):
+        return await container.agents.update(
+            agent.id, changes, expected_version=expected, user_id=user.user_id, limits=limits
+        )
 
 
 async def delete_agent(

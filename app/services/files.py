@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from ai_agents.attachments.arriving import ArrivingFile
 from ai_agents.attachments.storage import StagedFile
 from ai_agents.auth.files import attach, require_content, require_on_file
-from ai_agents.core.exceptions import FileNotFound
+from ai_agents.core.exceptions import FileNotFound, QuotaExceeded, StorageUnavailable
 from ai_agents.core.rows import File
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Loc, TextPart
-from ai_agents.store import audit
+from ai_agents.store import audit, idempotency
 from ai_agents.store.files import to_public
+from ai_agents.store.totals import find_totals
 from app.container import Container
 from app.services.identity import Principal, act_of, check_id, note_admin
 from app.services.repeats import SentKey, create_once, require_repeated
@@ -26,10 +28,37 @@ class Upload:
     staged: StagedFile
     filename: str
     declared: str | None
+    arriving: ArrivingFile
+
+
+@dataclass(frozen=True, slots=True)
+class RoomForFile:
+    """How many bytes a user has in files, and may have (None: any number), when an upload begins."""
+
+    user_id: str
+    used: int = 0
+    most: int | None = None
+
+
+async def room_for_file(container: Container, user: Principal, key: str | None) -> RoomForFile:
+    """The room for an upload. A request with an idempotency key that was used is not refused before it is read."""
+    most = container.limits.of(user.user_id, is_admin=user.is_admin)["files_bytes"]
+    if most is None:
+        return RoomForFile(user.user_id)
+
+    def find(connection: Connection) -> RoomForFile:
+        if key is not None and idempotency.is_used(connection, user.user_id, key):
+            return RoomForFile(user.user_id)
+        return RoomForFile(user.user_id, find_totals(connection, user.user_id)["files_bytes"], most)
+
+    return await container.conn.database.read(find)
 
 
 async def create_file(container: Container, user: Principal, upload: Upload, *, sent: SentKey | None) -> File:
-    """Store a file of the user's. Raises `UnsupportedFile`, `InvalidRequest`, `IdempotencyKeyReused`."""
+    """Store a file of the user's.
+
+    Raises `UnsupportedFile`, `InvalidRequest`, `IdempotencyKeyReused`, `QuotaExceeded`.
+    """
     await require_repeated(container, user, sent)
     attachments = container.attachments
     inspected = await attachments.inspect(
@@ -40,13 +69,17 @@ async def create_file(container: Container, user: Principal, upload: Upload, *, 
     async def may_see(file: File) -> None:
         await _find(container, user, file["id"], require_content)
 
-    file = await create_once(
-        container,
-        user,
-        lambda: attachments.record(user.user_id, inspected, within=user.within),
-        sent=sent,
-        may_see=may_see,
-    )
+    async def record() -> File:
+        return await attachments.record(user.user_id, inspected, within=user.within, limits=limits)
+
+    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
+    upload.arriving.end()
+    try:
+        file = await create_once(container, user, record, sent=sent, may_see=may_see)
+    except QuotaExceeded:
+        with suppress(StorageUnavailable):
+            await attachments.discard(inspected)
+        raise
     await attachments.keep(inspected)
     return file
 

@@ -78,9 +78,20 @@ async def create_once(
 ) -> AnswerT:
     """The result of `create`, or its first result if this user has sent the request with this key before.
 
-    `create` may be rolled back, so it writes to the database and nowhere else. Raises what `find_first` raises, and
-    what `create` raises: then the key stays unused.
+    `create` may be rolled back, so it writes to the database and nowhere else. Each user creates one thing at a time.
+    Raises what `find_first` raises, and what `create` raises: then the key stays unused.
     """
+    async with container.user_locks.hold(user.user_id):
+        return await _create_once(container, user, create, sent, may_see)
+
+
+async def _create_once(
+    container: Container,
+    user: Principal,
+    create: Callable[[], Awaitable[AnswerT]],
+    sent: SentKey | None,
+    may_see: MaySee[AnswerT],
+) -> AnswerT:
     if sent is None:
         return await create()
     database = container.conn.database

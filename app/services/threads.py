@@ -80,7 +80,10 @@ def _located_parts(message: InitialMessage, number: int) -> list[tuple[TextPart 
 
 
 async def create_thread(container: Container, user: Principal, judged: JudgedThread) -> Thread:
-    """A new thread, owned by the user. Raises `InvalidRequest`, and `AgentNotFound` if they do not see the agent."""
+    """A new thread, owned by the user.
+
+    Raises `InvalidRequest`, `QuotaExceeded`, and `AgentNotFound` if they do not see the agent.
+    """
     body = judged.body
     check_id(body.agent_id, AgentNotFound)
     role = await container.auth.agent_access(user.user_id, body.agent_id, "start_thread", **user.reach)
@@ -93,6 +96,8 @@ async def create_thread(container: Container, user: Principal, judged: JudgedThr
         for message in body.messages
     ]
 
+    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
+
     def create(connection: Connection) -> Thread:
         thread = threads.create_thread(
             connection,
@@ -103,6 +108,7 @@ async def create_thread(container: Container, user: Principal, judged: JudgedThr
             messages=messages,
             known_files=judged.files,
             owner_id=user.user_id,
+            limits=limits,
         )
         return _record_findings(connection, thread, judged.findings)
 
@@ -137,7 +143,7 @@ async def update_thread(
 ) -> tuple[Thread, int]:
     """Change the thread; the thread and its version.
 
-    Raises `PermissionDenied`, `PreconditionFailed`, `ThreadNotFound`, `GuardrailBlocked`.
+    Raises `PermissionDenied`, `PreconditionFailed`, `ThreadNotFound`, `GuardrailBlocked`, `QuotaExceeded`.
     """
     _require(user, thread, "update")
     changes = cast("ThreadChanges", body.model_dump(include=body.model_fields_set))
@@ -146,13 +152,17 @@ async def update_thread(
     if summary and (agent := await container.agents.find(thread.agent_id)) is not None:
         changes["summary"], findings = await _judged_text(container, user, agent, summary)
 
+    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
+
     def change(connection: Connection) -> tuple[Thread, int]:
         expected = None
         if versions is not None:
             thread_log.lock(connection, thread.thread_id)
             _, expected = threads.get_with_version(connection, thread.thread_id)
             check_version(versions, expected)
-        changed, version = threads.update_thread(connection, thread.thread_id, changes, expected_version=expected)
+        changed, version = threads.update_thread(
+            connection, thread.thread_id, changes, expected_version=expected, limits=limits
+        )
         return _record_findings(connection, changed, findings), version
 
     return await container.conn.database.write(change)
@@ -177,11 +187,12 @@ async def delete_thread(
 async def fork_thread(container: Container, user: Principal, thread: ThreadAccess, message_id: str) -> Thread:
     """A new thread, owned by the user, with the history up to a message.
 
-    Raises `PermissionDenied`, `MessageNotFound`, `AgentDeleted`.
+    Raises `PermissionDenied`, `MessageNotFound`, `AgentDeleted`, `QuotaExceeded`.
     """
     check_id(message_id, MessageNotFound)
     _require(user, thread, "fork")
-    return await container.threads.fork(thread.thread_id, message_id, owner_id=user.user_id)
+    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
+    return await container.threads.fork(thread.thread_id, message_id, owner_id=user.user_id, limits=limits)
 
 
 def _require(user: Principal, thread: ThreadAccess, action: ThreadAction) -> None:

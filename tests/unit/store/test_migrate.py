@@ -17,9 +17,14 @@ from sqlalchemy import Connection, insert, inspect, text
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.store import migrate
+from ai_agents.store.agents import create_agent, delete_agent, update_agent
 from ai_agents.store.database import Database
+from ai_agents.store.files import insert_file
 from ai_agents.store.models import SCHEMA_REVISION, AdminToolTable, AgentTable, ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.roles import insert_role
+from ai_agents.store.threads import create_thread, delete_thread
+from ai_agents.store.totals import find_totals
+from ai_agents.store.transactions import LOG_ROWS
 from tests.support.postgres import PostgresServer
 
 _numbers = itertools.count(1)
@@ -219,3 +224,40 @@ def _schema(connection: Connection) -> dict[str, Any]:
         }
         for table in seen.get_table_names()
     }
+
+
+def test_what_there_was_before_totals_counts_for_its_first_owners(database_url: str) -> None:
+    def make_and_go_back(connection: Connection) -> tuple[str, str]:
+        connection.info[LOG_ROWS] = []
+        agent_id = create_agent(connection, {"name": "a"}, owner_id="ann")["id"]
+        update_agent(connection, agent_id, {"description": "b"}, user_id="bea")
+        deleted = create_agent(connection, {"name": "a"}, owner_id="cy")["id"]
+        thread_id = create_thread(connection, agent_id, owner_id="bea")["id"]
+        create_thread(connection, deleted, owner_id="cy")
+        delete_agent(connection, deleted)
+        place: dict[str, Any] = {"resource_type": "thread", "resource_id": thread_id}
+        insert_role(connection, user_id="cy", role="owner", **place)
+        for user_id, size in (("ann", 3), ("ann", 4), ("cy", 5)):
+            facts: dict[str, Any] = {"media_type": "text/plain", "sha256": "0" * 64, "facts": {}}
+            insert_file(connection, user_id, filename="a.txt", size_bytes=size, **facts)
+        connection.execute(text("UPDATE files SET deleted_at = created_at WHERE user_id = 'cy'"))
+        connection.commit()
+        command.downgrade(migrate.config_for(connection), "0016")
+        connection.commit()
+        return agent_id, thread_id
+
+    def totals(connection: Connection) -> dict[str, tuple[int, ...]]:
+        return {user_id: tuple(find_totals(connection, user_id).values()) for user_id in ("ann", "bea", "cy")}
+
+    agent_id, thread_id = migrate.run_on(database_url, make_and_go_back)
+    migrate.upgrade(database_url)
+    assert migrate.run_on(database_url, totals) == {"ann": (2, 7, 0, 2), "bea": (0, 0, 1, 0), "cy": (0, 0, 1, 0)}
+
+    def delete(connection: Connection) -> None:
+        connection.info[LOG_ROWS] = []
+        delete_thread(connection, thread_id)
+        delete_agent(connection, agent_id)
+        connection.commit()
+
+    migrate.run_on(database_url, delete)
+    assert migrate.run_on(database_url, totals) == {"ann": (2, 7, 0, 0), "bea": (0, 0, 0, 0), "cy": (0, 0, 1, 0)}
