@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from ai_agents.core.ids import new_id
 from app.door import Door, Queue
+from app.hosts import HEALTH
 from app.middleware import SAFE_HEADERS
 from app.problems import problem
 
@@ -26,7 +27,6 @@ _OVERHEAD_PER_BYTE = 16
 # What a client may go on sending that nothing is made of, so that it comes to read its answer.
 _MAX_IGNORED_BYTES = 1024 * 1024
 _CLOSE = (b"connection", b"close")
-HEALTH = frozenset({"/livez", "/readyz"})
 
 
 class _Refused(Exception):

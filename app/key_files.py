@@ -39,8 +39,8 @@ def make_own_files_private(settings: Settings) -> list[Path]:
 
 def _kept(path: Path, prefix: str) -> str:
     """The key in this file, which is made if it does not exist. Processes that start at once get the same key."""
-    if path.exists():
-        return path.read_text().strip()
+    if path.exists() and (kept := path.read_text().strip()):
+        return kept
     make_private_directory(path.parent)
     # Written to another file and then linked: readers never see half a file, and no key replaces another.
     aside = path.with_name(f"{path.name}.{os.getpid()}")
@@ -50,7 +50,9 @@ def _kept(path: Path, prefix: str) -> str:
     try:
         path.hardlink_to(aside)
     except FileExistsError:
-        pass  # another process was first
+        if not path.read_text().strip():  # a disk was full when it was made
+            aside.replace(path)
+        # otherwise another process was first
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
     return path.read_text().strip()

@@ -19,6 +19,7 @@ from app.authentication import RequestRates, opens_stream_by_ticket
 from app.container import Container, open_container
 from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
+from app.hosts import TrustedProxies
 from app.middleware import REQUEST_ID, RequestContext, allow_origins
 from app.problems import problem_of, problem_of_status, validation_errors
 from app.refusals import note_refusal
@@ -55,9 +56,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.draining = None
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)
-    app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes)
-    # Added last, it is outermost, so that pages can read problems of the other middleware, too.
+    app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes, hosts=settings.answered_hosts)
+    # What is added later is further out: pages can read problems of the other middleware, too.
     allow_origins(app, settings.allowed_origins)
+    if settings.trusted_proxies:
+        app.add_middleware(TrustedProxies, proxies=settings.trusted_proxies)
     app.add_exception_handler(AIAgentsError, _on_framework_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -16,13 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id
+from app.hosts import AnsweredHosts
 from app.problems import problem
 
-_METHODS = ("GET", "POST", "PATCH", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ACCEPTED = ("authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "prefer", "x-request-id")
 _EXPOSED = ("content-disposition", "etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
 # How long browsers may keep the answer to a preflight request.
 _PREFLIGHT_S = 7200
+_MAX_ADDRESS = 64
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 # No browser may guess another type, run or frame an answer, or keep it: many have secrets, and any may be a user's.
 SAFE_HEADERS = (
@@ -38,14 +40,15 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 
 class RequestContext:
-    """Gives each request an id, limits the size of its headers, logs its answer, and turns unexpected errors into 500.
+    """Gives each request an id, checks its headers' size and its host, logs its answer, makes unexpected errors a 500.
 
     The access log has the path without the query: a query may carry a ticket.
     """
 
-    def __init__(self, app: ASGIApp, *, max_header_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_header_bytes: int, hosts: Sequence[str] = ()) -> None:
         self._app = app
         self._max_header_bytes = max_header_bytes
+        self._hosts = AnsweredHosts(hosts) if hosts else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,6 +77,9 @@ class RequestContext:
             if _size(scope, headers) > self._max_header_bytes:
                 detail = f"The request's line and headers are larger than {self._max_header_bytes} bytes."
                 await problem("payload_too_large", detail, request_id=request_id)(scope, receive, send_named)
+            elif self._hosts is not None and not self._hosts.answers(scope):
+                detail = "This service does not answer under this host."
+                await problem("invalid_host", detail, request_id=request_id)(scope, receive, send_named)
             else:
                 await self._app(scope, receive, send_named)
         except ClientDisconnect:
@@ -93,7 +99,14 @@ class RequestContext:
                 status=status,
                 ms=round((time.perf_counter() - began) * 1000, 2),
                 user_id=scope.get(USER_ID),
+                client=_client(scope),
             )
+
+
+def _client(scope: Scope) -> str | None:
+    """The client's address. Behind a proxy it is a text that the proxy made."""
+    client = scope.get("client")
+    return client[0][:_MAX_ADDRESS] if client else None
 
 
 def _safe_headers(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -31,7 +31,7 @@ USER = ("unauthorized", "forbidden", "rate_limited", "database_unavailable")
 BODY = ("invalid_request", "unsupported_media_type")
 PAGE = ("invalid_request", "invalid_cursor")
 ONCE = ("invalid_idempotency_key", "idempotency_key_reused")
-_EVERY_ROUTE = ("payload_too_large", "internal")
+_EVERY_ROUTE = ("invalid_host", "request_timeout", "payload_too_large", "overloaded", "internal")
 # What a stream answers, as the `content` of its response.
 EVENTS: dict[str, Any] = {
     "text/event-stream": {

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -26,6 +27,10 @@ ENV_FILE = ".env"
 _ISSUER = re.compile(r"https?://[^\s?#|]+")
 _ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
+_HOST = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+# What .env.example shows.
+_EXAMPLE_KEY = "choose-a-key-of-your-own"
+
 
 class ServerSettings(BaseSettings):
     """Where the service listens, where its own files are, and how it stops."""
@@ -41,12 +46,49 @@ class ServerSettings(BaseSettings):
     shutdown_grace_s: float = Field(10.0, ge=0, description="How long runs may go on after SIGTERM.")
     cors_origins: str = Field("", description="Origins whose pages may call the service, with commas, or `*`.")
 
+    hosts: str = Field("", description="Hosts that are answered, with commas. Default: any.")
+    trust_proxy: str = Field(
+        "", description="Addresses and networks whose X-Forwarded-For, -Proto and -Host are believed, with commas."
+    )
+
     @field_validator("admin_key")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < 8:
+    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value().strip():
+            return None
+        if len(value.get_secret_value()) < 8:
             raise ValueError("an admin key has at least 8 characters")
+        if value.get_secret_value().strip() == _EXAMPLE_KEY:
+            raise ValueError("this is the example's key, which is public: choose another, or set none")
         return value
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        for host in _split(value):
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host, which is like chat.example.com: small letters, no port")
+        return value
+
+    @field_validator("trust_proxy")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        for address in _split(value):
+            try:
+                ip_network(address)
+            except ValueError:
+                raise ValueError(f"{address!r} is no address and no network, which is like 10.0.0.0/8") from None
+        return value
+
+    @property
+    def answered_hosts(self) -> list[str]:
+        """The hosts of `hosts`."""
+        return _split(self.hosts)
+
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """The addresses and networks of `trust_proxy`."""
+        return _split(self.trust_proxy)
 
     @field_validator("cors_origins")
     @classmethod
