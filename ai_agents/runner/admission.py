@@ -39,7 +39,7 @@ from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
-from ai_agents.runner.recording import end_unowned, finding_entries, running_values, started_entry
+from ai_agents.runner.recording import end_interrupted, end_unowned, finding_entries, running_values, started_entry
 from ai_agents.store import idempotency, runs, thread_log, totals
 from ai_agents.store.messages import insert_message
 from ai_agents.store.roles import ThreadAccess
@@ -241,17 +241,18 @@ class MessageAdmission:
         queued = runs.list_queued(connection, request.thread_id)
         if request.on_busy == "queue":
             return _enqueue(connection, request, new, queued)
-        for row in queued:
-            end_unowned(connection, row)
         if active["status"] != "running":
             # No process executes a waiting or held run, so it ends here and the thread is free.
             if active["status"] == "waiting":
                 _require_run(self._limits.of(request.user_id, is_admin=request.is_admin), found.runs_at_once)
                 end_unowned(connection, active)
+            for row in queued:
+                end_interrupted(connection, row)
             seq = thread_log.reserve(connection, request.thread_id, 1)
             return self._start(connection, request, new, terms, seq=seq)
-        runs.request_cancel(connection, active["id"])
-        admitted = _enqueue(connection, request, new, ())
+        # What waits ends after the answer that is cut, so that the history is in the order of what was said.
+        runs.request_cancel(connection, active["id"], *(row["id"] for row in queued))
+        admitted = _enqueue(connection, request, new, queued)
         return replace(admitted, follow_up=FollowUp(cancel_run_id=active["id"]))
 
     def _start(
@@ -347,7 +348,8 @@ def _enqueue(connection: Connection, request: AdmissionRequest, new: RunValues, 
     if len(queued) >= MAX_QUEUED:
         raise QueueFull(f"{MAX_QUEUED} messages wait in this thread already.")
     position = (queued[-1]["queue_position"] or 0) + 1 if queued else 1
-    return _insert_queued(connection, request, {**new, "queue_position": position}, len(queued) + 1)
+    ahead = sum(not row["cancel_requested"] for row in queued)
+    return _insert_queued(connection, request, {**new, "queue_position": position}, ahead + 1)
 
 
 def _hold(connection: Connection, request: AdmissionRequest, new: RunValues) -> Admitted:

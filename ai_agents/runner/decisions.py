@@ -142,6 +142,9 @@ def cancel(connection: Connection, thread_id: str, run_id: str, lease: NewLease 
     if row["status"] == "running":
         runs.request_cancel(connection, run_id)
         return Decided(runs.to_public(row))
+    if row["cancel_requested"]:
+        # A later message has interrupted it while it waited: it ends with the run before it.
+        return Decided(runs.to_public(row))
     ended = end_unowned(connection, row)
     if row["queue_position"] == runs.HELD_POSITION:
         runs.hold_next(connection, thread_id)

@@ -116,7 +116,7 @@ def record_step(
     tool_calls.insert_calls(connection, run.id, calls, waiting=waiting)
     entries = [
         *finding_entries(run.id, findings),
-        _completed_entry(run, message),
+        _completed_entry(run.id, message),
         *(started_call_entry(run.id, call) for call in started),
     ]
     thread_log.write(connection, run.thread_id, first, entries)
@@ -189,7 +189,7 @@ def end_owned(
         _insert_call(connection, run, call)
     message = _insert_answer(connection, run, ending.answer, seq=first + len(found)) if ending.answer else None
     discard = [] if message else [run.message_id]
-    entries = [*found, _completed_entry(run, message)] if message else found
+    entries = [*found, _completed_entry(run.id, message)] if message else found
     entries.append(_terminal_entry(row, discard=discard, resets=True))
     thread_log.write(connection, run.thread_id, first, entries)
     if ending.refused:
@@ -218,7 +218,8 @@ def _request_jobs(connection: Connection, thread_id: str, needed: NeededJobs, *,
 def end_unowned(connection: Connection, row: RunRow) -> Run | None:
     """Cancel a run without an owner (queued, or waiting for approvals); None if its status has changed.
 
-    A queued run's message never gets a place in the history. The caller holds the thread's lock.
+    A queued run's message never gets a place in the history: who cancels it takes it back. The caller holds the
+    thread's lock.
     """
     ending = RunEnding("cancelled")
     ended = runs.update_unowned(connection, row["id"], (row["status"],), _terminal_values(ending))
@@ -230,12 +231,28 @@ def end_unowned(connection: Connection, row: RunRow) -> Run | None:
     return runs.to_public(ended)
 
 
+def end_interrupted(connection: Connection, row: RunRow) -> None:
+    """Cancel a queued run for the sake of a later message: its own takes its place in the history, unanswered.
+
+    The caller holds the thread's lock.
+    """
+    ended = runs.update_unowned(connection, row["id"], ("queued",), _terminal_values(RunEnding("cancelled")))
+    if ended is None:
+        return
+    seq = thread_log.reserve(connection, row["thread_id"], 2)
+    message = place_message(connection, row["user_message_id"], seq)
+    entries = [_completed_entry(row["id"], message), _terminal_entry(ended, discard=[], resets=False)]
+    thread_log.write(connection, row["thread_id"], seq, entries)
+
+
 def start_next(connection: Connection, thread_id: str, lease: NewLease | None) -> OwnedRun | None:
     """Start the first run of the queue: its message gets its place in the history now.
 
-    Without `lease` the run starts without an owner, and the next process that sweeps takes it over.
+    Before it, those that were interrupted while they waited come to their end. Without `lease` the run starts without
+    an owner, and the next process that sweeps takes it over.
     """
-    waiting = runs.find_next_queued(connection, thread_id)
+    while (waiting := runs.find_next_queued(connection, thread_id)) is not None and waiting["cancel_requested"]:
+        end_interrupted(connection, waiting)
     if waiting is None:
         return None
     values: RunValues = {
@@ -318,8 +335,8 @@ def _terminal_entry(row: RunRow, *, discard: Sequence[str], resets: bool) -> Ent
     return Entry("run.failed", row["id"], facts | {"problem": row["error"]}, resets=resets)
 
 
-def _completed_entry(run: OwnedRun, message: Message) -> Entry:
-    return Entry("message.completed", run.id, {"message": message}, resets=True)
+def _completed_entry(run_id: str, message: Message) -> Entry:
+    return Entry("message.completed", run_id, {"message": message}, resets=True)
 
 
 def _insert_answer(connection: Connection, run: OwnedRun, answer: Answer, *, seq: int) -> Message:

@@ -221,9 +221,9 @@ def find_row(connection: Connection, *conditions: ColumnElement[bool]) -> RunRow
     return cast("RunRow | None", connection.execute(select(_RUNS).where(*conditions)).mappings().one_or_none())
 
 
-def request_cancel(connection: Connection, run_id: str) -> None:
-    """Ask the run's owner to stop it."""
-    connection.execute(update(RunTable).where(RunTable.id == run_id).values(cancel_requested=True))
+def request_cancel(connection: Connection, *run_ids: str) -> None:
+    """Ask the owners of these runs to stop them; queued ones end when the run before them has ended."""
+    connection.execute(update(RunTable).where(RunTable.id.in_(run_ids)).values(cancel_requested=True))
 
 
 def renew_leases(connection: Connection, owner: str, run_ids: Collection[str], lease_s: float) -> set[str]:

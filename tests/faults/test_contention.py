@@ -49,6 +49,9 @@ async def test_thirty_messages_at_once_leave_a_thread_in_order(pair: Cluster, on
     if on_busy == "queue":
         queued = [row["run_id"] for row in log if row["type"] == "run.queued"]
         assert started[-len(queued) :] == queued, "the queue's order was not kept"
+    said = [each["content"] for each in await pair.history(two, thread_id) if each["role"] == "user"]
+    sent = [body["content"] for body, answer in zip(bodies, answers, strict=True) if answer.status == 202]
+    assert sorted(said) == sorted(sent), "what was accepted is in the history once"
     await watching.until(lambda told: told.rows[-1].seq == len(log) if told.rows else False)
     assert watching.told.types() == [row["type"] for row in log]
 

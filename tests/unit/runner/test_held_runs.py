@@ -161,6 +161,8 @@ async def test_interrupting_a_held_run_puts_the_new_one_in_its_place(conn: Datab
     house.provider.answers.clear()
     new = await house.begin(held[0], on_busy="interrupt")
     assert [await house.status(place) for place in (held, behind, new)] == ["cancelled", "cancelled", "queued"]
+    # What was written is seen, although it is never answered.
+    assert len((await MessageStore(conn).list(held[0]))["data"]) == 2
     for gate in house.gates:
         gate.set()
     assert await house.finish(new) == "answer 4"

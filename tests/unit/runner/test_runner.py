@@ -267,13 +267,16 @@ async def test_more_than_a_hundred_waiting_are_refused(make_talk: MakeTalk) -> N
 async def test_interrupting_cancels_running_and_queued_runs(make_talk: MakeTalk) -> None:
     talk = await make_talk(["Cut he", asyncio.Event()], "new answer")
     running = await talk.runner.start(talk.thread_id, USER, "old")
-    queued = await talk.runner.start(talk.thread_id, USER, "never asked", on_busy="queue")
+    queued = await talk.runner.start(talk.thread_id, USER, "never answered", on_busy="queue")
     await until_text(talk, running.run["id"], "Cut he")
     answer = await talk.runner.run(talk.thread_id, USER, "new", on_busy="interrupt")
     assert answer["content"] == "new answer"
     statuses = {run["id"]: run["status"] for run in (await RunStore(talk.conn).list(talk.thread_id))["data"]}
     assert statuses[running.run["id"]] == statuses[queued.run["id"]] == "cancelled"
-    assert [message["content"] for message in await history(talk)] == ["old", "Cut he", "new", "new answer"]
+    said = [message["content"] for message in await history(talk)]
+    assert said == ["old", "Cut he", "never answered", "new", "new answer"]
+    log = await log_types(talk.conn, talk.thread_id)
+    assert log[-6:-3] == ["run.cancelled", "message.completed", "run.cancelled"]
 
 
 @pytest.mark.parametrize("on_busy", ["reject", "queue", "interrupt"])
@@ -291,6 +294,8 @@ async def test_thirty_messages_at_once_leave_a_thread_in_order(make_talk: MakeTa
     if on_busy == "queue":
         assert {outcome.run["status"] for outcome in outcomes} == {"completed"}
     await log_types(talk.conn, talk.thread_id)
+    accepted = [str(number) for number, start in enumerate(starts) if not isinstance(start, BaseException)]
+    assert sorted(each["content"] for each in await history(talk) if each["role"] == "user") == sorted(accepted)
     assert (await RunStore(talk.conn).list(talk.thread_id, limit=100))["data"]
 
 
