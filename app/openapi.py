@@ -27,7 +27,7 @@ Responses = dict[int | str, dict[str, Any]]
 REF = "#/components/schemas/{model}"
 # The codes of the problems that a route has because of what it takes.
 # Every route but those of agents and threads is forbidden to tokens that name agents.
-USER = ("unauthorized", "forbidden", "rate_limited", "database_unavailable")
+USER = ("invalid_request", "unauthorized", "forbidden", "rate_limited", "database_unavailable")
 BODY = ("invalid_request", "unsupported_media_type")
 PAGE = ("invalid_request", "invalid_cursor")
 ONCE = ("invalid_idempotency_key", "idempotency_key_reused")

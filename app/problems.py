@@ -16,7 +16,7 @@ from app.errors import MAX_ERRORS, MAX_LOC_PARTS, InvalidFields, RateLimited
 _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 400: "invalid_request"}
 # The `Retry-After` of errors that do not say when to try again.
 _RETRY_AFTER_S = 1
-_MAX_NAME = 100
+MAX_NAME = 100
 # Describing a mistake costs ten times as much as finding it, and pydantic describes all or none.
 MAX_DESCRIBED = 2_000
 # Members of a run's error that its problem repeats.
@@ -78,7 +78,7 @@ def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, .
 
 def _loc(loc: tuple[str | int, ...]) -> list[str | int]:
     # The name of an unknown field comes from the client and can have any length.
-    return [part if isinstance(part, int) else part[:_MAX_NAME] for part in loc[:MAX_LOC_PARTS]]
+    return [part if isinstance(part, int) else part[:MAX_NAME] for part in loc[:MAX_LOC_PARTS]]
 
 
 def _message(detail: ErrorDetails) -> str:

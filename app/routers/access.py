@@ -15,8 +15,9 @@ from app.schemas.access import CreateKey, CreateRole, CreateToken, RotateKey
 from app.schemas.answers import KeyPage, Me, NewKey, NewToken, RolePage, RoleRead
 from app.schemas.common import UserId
 from app.services import access
+from app.strict_routes import StrictRoute
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.post(

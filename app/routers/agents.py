@@ -13,9 +13,10 @@ from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.agents import CreateAgent, UpdateAgent
 from app.schemas.answers import AgentCard, AgentPage, AgentRead, AgentVersionPage
 from app.services import agents
+from app.strict_routes import StrictRoute
 from app.turns import AgentTurn, LargeTurn
 
-router = APIRouter(tags=["agents"])
+router = APIRouter(route_class=StrictRoute, tags=["agents"])
 
 
 @router.post(

@@ -12,8 +12,9 @@ from app.openapi import PAGE, USER, failures
 from app.responses import JsonResponse
 from app.schemas.answers import AuditPage
 from app.services import audit
+from app.strict_routes import StrictRoute
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.get(

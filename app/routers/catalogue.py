@@ -12,9 +12,10 @@ from app.responses import JsonResponse, created, no_content
 from app.schemas.answers import ToolPage
 from app.schemas.tools import ApproveTools, CreateTool
 from app.services import catalogue
+from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
 
-router = APIRouter(tags=["catalogue"])
+router = APIRouter(route_class=StrictRoute, tags=["catalogue"])
 
 
 @router.get("/tools", response_model=ToolPage, response_description="Tools.", responses=failures(*USER))

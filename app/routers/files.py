@@ -10,9 +10,10 @@ from app.replays import IdempotencyKey, sent_key
 from app.responses import Download, JsonResponse, created, no_content
 from app.schemas.answers import FileRead
 from app.services import files
+from app.strict_routes import StrictRoute
 from app.uploads import MEDIA_TYPE, fingerprint, read_upload
 
-router = APIRouter(tags=["files"])
+router = APIRouter(route_class=StrictRoute, tags=["files"])
 _CONTENT = {
     media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in (*IMAGES, PDF, DOCX, *TEXTS)
 }

@@ -21,9 +21,10 @@ from app.schemas.answers import MessagePage, MessageRead, RunRead
 from app.schemas.threads import CreateMessage
 from app.services import messages
 from app.services.repeats import require_repeated
+from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
 
-router = APIRouter(tags=["messages"])
+router = APIRouter(route_class=StrictRoute, tags=["messages"])
 AnswerForm = Literal["json", "events", "async"]
 # How much of a `Prefer` is read.
 _MAX_PREFER = 1000

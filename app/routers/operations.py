@@ -14,9 +14,10 @@ from app.responses import JsonResponse
 from app.schemas.answers import Health, JobPage, JobRead, UsagePage
 from app.schemas.common import UserId
 from app.services import operations
+from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 _OK = JsonResponse({"status": "ok"})
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

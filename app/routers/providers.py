@@ -20,8 +20,9 @@ from app.schemas.providers import (
     UpdateProvider,
 )
 from app.services import providers
+from app.strict_routes import StrictRoute
 
-router = APIRouter(tags=["providers"])
+router = APIRouter(route_class=StrictRoute, tags=["providers"])
 # What a server's failure can be.
 _SERVER = (
     "provider_not_configured",

@@ -14,9 +14,10 @@ from app.schemas.access import CreateTicket
 from app.schemas.answers import EventPage, RunDetails, RunPage, RunRead, TicketRead
 from app.schemas.threads import Approval
 from app.services import access, runs
+from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 @router.get(

@@ -15,9 +15,10 @@ from app.schemas.common import MAX_ID
 from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads
 from app.services.identity import see_thread
+from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
 
-router = APIRouter(tags=["threads"])
+router = APIRouter(route_class=StrictRoute, tags=["threads"])
 _FIRST_VERSION = 1
 
 

@@ -13,8 +13,9 @@ from app.schemas.answers import LimitsRead
 from app.schemas.common import UserId
 from app.schemas.users import SetLimits
 from app.services import users
+from app.strict_routes import StrictRoute
 
-router = APIRouter(tags=["users"])
+router = APIRouter(route_class=StrictRoute, tags=["users"])
 OfUser = Annotated[UserId, Path(description="Any user id; slashes are encoded.")]
 
 

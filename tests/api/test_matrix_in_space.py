@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from ai_agents.core.ids import TIME_FORMAT
+from app.errors import MAX_ERRORS
 from tests.api.declared import document
 from tests.api.matrix import OPEN, ROWS, USERS, Calculating, Row, Things, make_things, operations
-from tests.api.service import UNKNOWN_ID, Service, make_agent, open_service, settings_for
+from tests.api.service import UNKNOWN_ID, Service, check_problem, make_agent, open_service, settings_for
 
 # Texts of the user's own choosing, and positions in a log: they name nothing that others have.
 NO_IDS = {"user_id", "tool_call_id", "last_event_id"}
@@ -177,3 +178,20 @@ async def test_what_a_user_may_not_see_looks_like_what_does_not_exist(service: S
             if len({answer.content for answer in answers}) > 1:
                 wrong[operation, where, name, user] = [(each.status_code, each.text) for each in answers]
     assert wrong == {}
+
+
+async def test_a_query_parameter_that_a_route_does_not_know_is_refused(service: Service) -> None:
+    """On every route but those of health, as an unknown field is; and only after what the user may not see."""
+    admin, stranger = await service.admin(), await service.user("stranger")
+    things = await make_things(service, await service.user("alice"))
+
+    for operation, row in ROWS.items():
+        if operation not in {"GET /livez", "GET /readyz", "GET /metrics"}:
+            response = await ask(admin, operation, row, things, query={"limitt": "1"})
+            problem = check_problem(response, 422, "invalid_request")
+            assert [each["loc"] for each in problem["errors"]] == [["query", "limitt"]], operation
+    path = f"/agents/{things.ids['agent_id']}?limitt=1"
+    check_problem(await stranger.get(path), 404, "not_found")
+    assert (await stranger.get("/livez?from=balancer")).status_code == 200
+    many = "&".join(f"{'x' * 110}{number}=1" for number in range(200))
+    assert len(check_problem(await admin.get(f"/me?{many}"), 422, "invalid_request")["errors"]) <= MAX_ERRORS

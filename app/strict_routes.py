@@ -1,0 +1,61 @@
+"""Routes that refuse what they do not know: a misspelt query parameter is a mistake, as an unknown field is."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from fastapi.security import APIKeyQuery
+
+from app.errors import MAX_ERRORS, InvalidFields
+from app.problems import MAX_NAME
+
+
+class StrictRoute(APIRoute):
+    """A route whose query has the parameters that its function and its dependencies take, and no others.
+
+    They are looked at after all that the route asks for, so that what a user may not see stays 404. Routes for health
+    checks take what balancers add.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self._known: frozenset[str] = frozenset()
+        if "health" not in (options.get("tags") or ()):
+            endpoint = self._with_a_last_look(endpoint)
+        super().__init__(path, endpoint, **options)
+        self._known = frozenset(_query_names(self.dependant))
+
+    def _with_a_last_look(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        """The function with one more dependency, its last, which looks at the query."""
+
+        async def refuse_unknown(request: Request) -> None:
+            if request.scope["query_string"] and (unknown := request.query_params.keys() - self._known):
+                raise InvalidFields(
+                    [
+                        {"loc": ["query", name[:MAX_NAME]], "msg": "This parameter is not known here."}
+                        for name in sorted(unknown)[:MAX_ERRORS]
+                    ]
+                )
+
+        @wraps(endpoint)
+        async def looked_at(*, _query: None, **arguments: Any) -> Any:
+            return await endpoint(**arguments)
+
+        signature = inspect.signature(endpoint)
+        last = inspect.Parameter(
+            "_query", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[None, Depends(refuse_unknown)]
+        )
+        looked_at.__signature__ = signature.replace(parameters=[*signature.parameters.values(), last])  # type: ignore[attr-defined]  # what `inspect` reads first
+        return looked_at
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    for parameter in dependant.query_params:
+        yield parameter.alias
+    if isinstance(dependant.call, APIKeyQuery):
+        yield dependant.call.model.name
+    for each in dependant.dependencies:
+        yield from _query_names(each)
