@@ -1,6 +1,7 @@
 """`ai-agents audit verify` and `ai-agents audit export`: whether the audit log holds; all of it as lines of JSON."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -39,14 +40,17 @@ async def export(database: Database) -> AsyncIterator[str]:
     What is added meanwhile may be missing. Raises `DatabaseUnavailable`.
     """
     last, shown = 0, set[str]()
-    while True:
-        while found := await database.read(partial(audit_chain.links, after=last), long=True):
-            for link in found:
-                for row in await database.read(partial(_entries_of, number=link["number"]), long=True):
-                    if row["id"] not in shown:
-                        yield _line("entry", row)
+    chained: int | None = None
+    # Until nothing got its batch while the waiting entries were read: it would be in neither.
+    while last != chained:
+        chained = last
+        async with aclosing(audit_chain.read_chain(database, after=last)) as chain:
+            async for link, entries in chain:
+                unshown = [row for row in entries if row["id"] not in shown]
+                for row in await database.read(partial(_named, rows=unshown), long=True):
+                    yield _line("entry", row)
                 yield _line("batch", link)
-            last = found[-1]["number"]
+                last = link["number"]
         last_id = ""
         while rows := await database.read(partial(_waiting, after_id=last_id), long=True):
             for row in rows:
@@ -54,13 +58,6 @@ async def export(database: Database) -> AsyncIterator[str]:
                     shown.add(row["id"])
                     yield _line("entry", row)
             last_id = rows[-1]["id"]
-        # What got its batch while the waiting ones were read is among neither.
-        if not await database.read(partial(audit_chain.links, after=last), long=True):
-            return
-
-
-def _entries_of(connection: Connection, number: int) -> list[dict[str, Any]]:
-    return _named(connection, audit_chain.entries_of(connection, number))
 
 
 def _waiting(connection: Connection, after_id: str) -> list[dict[str, Any]]:

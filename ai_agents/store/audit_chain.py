@@ -9,7 +9,9 @@ newest hash in another place (each link is a line of the log) tells a chain that
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -123,18 +125,51 @@ def waiting(connection: Connection, *, after_id: str = "", limit: int) -> list[A
     return [only(AuditEntryRow, row) for row in connection.execute(found).mappings()]
 
 
-def links(connection: Connection, *, after: int) -> list[AuditBatchRow]:
+def _links(connection: Connection, *, after: int) -> list[AuditBatchRow]:
     """The next links after this number."""
     table = AuditBatchTable
     found = select(table.__table__).where(table.number > after).order_by(table.number).limit(_PAGE)
     return [only(AuditBatchRow, row) for row in connection.execute(found).mappings()]
 
 
-def entries_of(connection: Connection, number: int) -> list[AuditEntryRow]:
-    """The entries of a link, by id. One with more than a link holds is not as it was made: one more is read."""
+def _entries(connection: Connection, first: int, last: int, limit: int) -> list[AuditEntryRow]:
+    """The entries of these links, by link and id."""
     table = AuditEntryTable
-    found = select(table.__table__).where(table.batch == number).order_by(table.id).limit(BATCH_ENTRIES + 1)
+    found = select(table.__table__).where(table.batch.between(first, last)).order_by(table.batch, table.id).limit(limit)
     return [only(AuditEntryRow, row) for row in connection.execute(found).mappings()]
+
+
+async def read_chain(
+    database: Database, *, after: int = 0
+) -> AsyncGenerator[tuple[AuditBatchRow, list[AuditEntryRow]]]:
+    """Each link after this number, with its entries by id. Few entries are in a link, so many links are read at once.
+
+    Raises `DatabaseUnavailable`.
+    """
+    while found := await database.read(partial(_links, after=after), long=True):
+        for group in _groups(found):
+            first, last = group[0]["number"], group[-1]["number"]
+            # More than that were put there by somebody else. Some of them are enough to tell.
+            limit = sum(min(link["entries"], BATCH_ENTRIES) for link in group) + BATCH_ENTRIES
+            rows = await database.read(partial(_entries, first=first, last=last, limit=limit), long=True)
+            of_link: defaultdict[int | None, list[AuditEntryRow]] = defaultdict(list)
+            for row in rows:
+                of_link[row["batch"]].append(row)
+            for link in group:
+                yield link, of_link[link["number"]]
+        after = found[-1]["number"]
+
+
+def _groups(found: Sequence[AuditBatchRow]) -> Iterator[list[AuditBatchRow]]:
+    """The links in their order, so many together as have few entries."""
+    group: list[AuditBatchRow] = []
+    for link in found:
+        if group and sum(each["entries"] for each in (*group, link)) > BATCH_ENTRIES:
+            yield group
+            group = []
+        group.append(link)
+    if group:
+        yield group
 
 
 async def verify(database: Database, heads: Sequence[Head] = ()) -> Verified:
@@ -144,9 +179,8 @@ async def verify(database: Database, heads: Sequence[Head] = ()) -> Verified:
     """
     expected = {head.number: head.hash for head in heads}
     last, covered = Head(0, START), 0
-    while found := await database.read(partial(links, after=last.number), long=True):
-        for link in found:
-            rows = await database.read(partial(entries_of, number=link["number"]), long=True)
+    async with aclosing(read_chain(database)) as chain:
+        async for link, rows in chain:
             fault = _fault_of(link, rows, last, expected.pop(link["number"], None))
             if fault is not None:
                 return Verified(last, covered, 0, fault, last.number + 1)
@@ -171,8 +205,7 @@ def _fault_of(link: AuditBatchRow, rows: Sequence[AuditEntryRow], last: Head, no
     if link_hash(link) != link["hash"]:
         return f"batch {number} itself was changed"
     if len(rows) != link["entries"]:
-        counted = f"more than {BATCH_ENTRIES}" if len(rows) > BATCH_ENTRIES else str(len(rows))
-        return f"batch {number} was made of {link['entries']} entries and has {counted}"
+        return f"batch {number} was made of {link['entries']} entries and has {len(rows)}"
     if digest_of(rows) != link["digest"]:
         return f"entries of batch {number} were changed or exchanged"
     if noted is not None and noted != link["hash"]:
