@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ai_agents.connection import connect
     from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
     from ai_agents.core.events import Event
-    from ai_agents.core.exceptions import AIAgentsError, PermissionDenied, ProviderNotConfigured
+    from ai_agents.core.exceptions import AIAgentsError, BudgetExceeded, PermissionDenied, ProviderNotConfigured
     from ai_agents.core.types import ToolDefinition
     from ai_agents.guardrails.base import Guardrail, PatternGuardrail
     from ai_agents.guardrails.registry import register_guardrail
@@ -42,7 +42,7 @@ _NAMES = {
     "connection": "connect",
     "context.catalogue": "ModelCatalogue ModelFacts ModelPrice",
     "core.events": "Event",
-    "core.exceptions": "AIAgentsError PermissionDenied ProviderNotConfigured",
+    "core.exceptions": "AIAgentsError BudgetExceeded PermissionDenied ProviderNotConfigured",
     "core.types": "ToolDefinition",
     "guardrails.base": "Guardrail PatternGuardrail",
     "guardrails.registry": "register_guardrail",
@@ -66,11 +66,11 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "AIAgentsError", "AgentRunner", "AgentStore", "Attachments", "DatabaseHandle", "DiskStore", "Event", "FileStore",
-    "Guardrail", "MemoryStrategy", "MessageStore", "ModelCatalogue", "ModelFacts", "ModelPrice", "ObjectStore",
-    "PatternGuardrail", "PermissionDenied", "Provider", "ProviderNotConfigured", "ProviderPool", "RoleAuth",
-    "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext", "ToolDefinition", "ToolError", "ToolRegistry",
-    "UsageStore", "connect", "get_memory_strategy", "get_provider", "load_tools", "register_guardrail",
+    "AIAgentsError", "AgentRunner", "AgentStore", "Attachments", "BudgetExceeded", "DatabaseHandle", "DiskStore",
+    "Event", "FileStore", "Guardrail", "MemoryStrategy", "MessageStore", "ModelCatalogue", "ModelFacts", "ModelPrice",
+    "ObjectStore", "PatternGuardrail", "PermissionDenied", "Provider", "ProviderNotConfigured", "ProviderPool",
+    "RoleAuth", "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext", "ToolDefinition", "ToolError",
+    "ToolRegistry", "UsageStore", "connect", "get_memory_strategy", "get_provider", "load_tools", "register_guardrail",
     "register_memory_strategy", "register_provider", "register_tool", "stream_as_sse",
 ]  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Errors as answers. What a problem says, and its HTTP status, is in `ai_agents.core.problems`; of failed runs, too."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -8,7 +9,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
-from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked, InvalidRequest, QuotaExceeded, ThreadBusy
+from ai_agents.core.exceptions import (
+    AIAgentsError,
+    BudgetExceeded,
+    GuardrailBlocked,
+    InvalidRequest,
+    QuotaExceeded,
+    ThreadBusy,
+)
 from ai_agents.core.problems import problem_with
 from ai_agents.core.types import JsonObject
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS, InvalidFields, RateLimited
@@ -20,7 +28,7 @@ MAX_NAME = 100
 # Describing a mistake costs ten times as much as finding it, and pydantic describes all or none.
 MAX_DESCRIBED = 2_000
 # Members of a run's error that its problem repeats.
-_RUN_ERROR_MEMBERS = ("guardrail", "stage")
+_RUN_ERROR_MEMBERS = ("guardrail", "stage", "budget", "limit", "resets_at")
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -51,7 +59,11 @@ def problem_of_run(run: Mapping[str, Any], *, request_id: str) -> Response:
     code = str(error.get("code", "internal"))
     detail = str(error.get("detail") or "The run failed.")
     members = {name: error[name] for name in _RUN_ERROR_MEMBERS if name in error}
-    return problem(code, detail, request_id=request_id, run_id=run["id"], **members)
+    response = problem(code, detail, request_id=request_id, run_id=run["id"], **members)
+    if "resets_at" in error:
+        left = datetime.fromisoformat(error["resets_at"]) - datetime.now(UTC)
+        response.headers["retry-after"] = str(max(1, round(left.total_seconds())))
+    return response
 
 
 def problem_of_status(
@@ -97,6 +109,8 @@ def _members(error: AIAgentsError) -> JsonObject:
             return {"quota": error.quota, "used": error.used, "limit": error.limit}
         case ThreadBusy():
             return {"run_id": error.run_id}
+        case BudgetExceeded():
+            return {"budget": error.budget, "limit": error.limit, "resets_at": error.resets_at}
         case GuardrailBlocked():
             return {"guardrail": error.guardrail, "stage": error.stage}
     return {}

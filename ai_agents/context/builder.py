@@ -253,17 +253,6 @@ def notices_of(account: ContextAccount) -> list[Notice]:
     return [notice_of(None if unread else len(left_out), through, "window")]
 
 
-def add_notices(notices: list[Notice], new: Sequence[Notice]) -> None:
-    """Add notices to a list; each replaces an earlier one about the same subject."""
-    notices[:] = merge_notices(notices, new)
-
-
-def merge_notices(earlier: Sequence[Notice], now: Sequence[Notice]) -> tuple[Notice, ...]:
-    """The notices from before a run waited, and those since; of two about the same subject, the newer one."""
-    newer = {_subject(each) for each in now}
-    return (*(each for each in earlier if _subject(each) not in newer), *now)
-
-
 def oldest_half(request: ModelRequest) -> tuple[int, int] | None:
     """The messages to leave out so that about half remains: the first index, and the index after the last one.
 
@@ -277,17 +266,6 @@ def oldest_half(request: ModelRequest) -> tuple[int, int] | None:
     turn_costs = [sum(costs[start:end]) for start, end in pairwise([*starts, len(messages)])]
     room = sum(costs) / 2 - sum(costs[: starts[0]])
     return starts[0], starts[first_kept([messages[start].seq or 0 for start in starts], turn_costs, room)]
-
-
-def _subject(notice: Notice) -> tuple[str, str]:
-    match notice["code"]:
-        case "tool_missing" | "tool_left_out":
-            return notice["code"], notice["tool"]
-        case "setting_left_out":
-            return notice["code"], notice["setting"]
-        case "context_left_out":
-            return notice["code"], notice["reason"]
-    return notice["code"], ""
 
 
 def notice_of(messages: int | None, through_seq: int, reason: Literal["window", "provider"]) -> Notice:

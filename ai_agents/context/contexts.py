@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.use import UseRights
+from ai_agents.context.budgets import Budgets
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.file_texts import guard_files, has_text_files, without_deleted
+from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder, has_files
 from ai_agents.context.tokens import Meter, TokenEstimator
 from ai_agents.core.exceptions import AIAgentsError, BlobMissing, DatabaseUnavailable
@@ -31,16 +33,6 @@ from ai_agents.tools.registry import ToolSource
 _AGENT = role_subject("agent", "")
 
 
-@dataclass(frozen=True, slots=True)
-class CallPurpose:
-    """What a model call is made for: the thread and agent, and the run and user where there is one."""
-
-    thread_id: str | None
-    agent_id: str | None
-    run_id: str | None = None
-    user_id: str | None = None
-
-
 class StageGuards(NamedTuple):
     """An agent's guardrails at each stage; either may be empty."""
 
@@ -51,7 +43,7 @@ class StageGuards(NamedTuple):
 class Contexts:
     """Agents, their models, their requests and their guardrails. Runs, `/context` and background jobs share them.
 
-    See `AgentRunner` for the arguments; `slots` count the calls beside answers.
+    See `AgentRunner` for the arguments; `slots` count the calls beside answers, `budgets` pay for all calls.
     """
 
     def __init__(
@@ -67,8 +59,10 @@ class Contexts:
         blobs: BlobStore | None = None,
         judges_fail_open: bool = False,
         slots: UpstreamSlots | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._database = database
+        self.budgets = budgets or Budgets(database)
         self._slots = slots or UpstreamSlots()
         self.compiling = FairWork("compile")
         self.matching = FairWork("match")
@@ -135,11 +129,25 @@ class Contexts:
         return request
 
     async def complete(self, provider: Provider, request: ModelRequest, purpose: CallPurpose) -> ModelResponse:
-        """A model's whole response. The call is recorded, also where it fails. Raises what the provider raises."""
+        """A model's whole response. The call is recorded, also where it fails.
+
+        Raises what the provider raises, and `BudgetExceeded`.
+        """
         await self.models.catalogue.load()
         tokens = self.tokens.for_model(provider.name, request.model)
         input_tokens = sum(map(tokens.message, request.messages)) + tokens.text(request.system or "")
-        meter = Meter(tokens, self.models.catalogue, input_tokens=input_tokens)
+        account = self.budgets.account(purpose)
+        meter = Meter(tokens, self.models.catalogue, input_tokens=input_tokens, account=account)
+        await meter.claim(request.settings.max_tokens)
+        try:
+            return await self._complete(provider, request, purpose, meter)
+        finally:
+            if account is not None:
+                account.close()
+
+    async def _complete(
+        self, provider: Provider, request: ModelRequest, purpose: CallPurpose, meter: Meter
+    ) -> ModelResponse:
         try:
             with self._slots.counted():
                 response = await provider.complete(request)
@@ -170,4 +178,13 @@ class Contexts:
     async def _record(self, call: CallRecord, purpose: CallPurpose) -> None:
         """In a transaction of its own: the call was made and paid for, even if its answer is useless."""
         with suppress(DatabaseUnavailable):
-            await self._database.write(lambda c: insert_call(c, call, **asdict(purpose)))
+            await self._database.write(
+                lambda c: insert_call(
+                    c,
+                    call,
+                    run_id=purpose.run_id,
+                    thread_id=purpose.thread_id,
+                    agent_id=purpose.agent_id,
+                    user_id=purpose.user_id,
+                )
+            )

@@ -11,6 +11,7 @@ from math import ceil, log
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ai_agents.context.budgets import MOST_OUTPUT_TOKENS, BudgetAccount
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.exceptions import AIAgentsError, InvalidOutput, ProviderError, ProviderTimeout, ProviderTruncated
 from ai_agents.core.ids import utc_now
@@ -24,8 +25,9 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
+from ai_agents.store.budgets import Amount
 from ai_agents.store.database import Database
-from ai_agents.store.model_calls import CallRecord, CallStatus
+from ai_agents.store.model_calls import CallRecord, CallStatus, to_pico
 from ai_agents.store.models import TokenRatioTable
 
 # A tenth of a window stays free, since half of all texts have more tokens than estimated.
@@ -172,7 +174,7 @@ class Meter:
     """Counts one turn's calls of one model. `input_tokens` is the estimate for its next request.
 
     `estimator` learns from the first usage that the provider reports, where `uncalibrated_tokens` was the estimate;
-    later requests hold more than was estimated.
+    later requests hold more than was estimated. `account` is what pays for the calls, None where there is no budget.
     """
 
     tokens: Calibration
@@ -180,6 +182,19 @@ class Meter:
     input_tokens: int
     estimator: TokenEstimator | None = None
     uncalibrated_tokens: int = 0
+    account: BudgetAccount | None = None
+
+    async def claim(self, max_tokens: int | None) -> None:
+        """Claim what the next call may use, where a budget pays for it. Raises `BudgetExceeded`."""
+        if self.account is None:
+            return
+        provider, model = self.tokens.provider, self.tokens.model
+        output_tokens = min(max_tokens or MOST_OUTPUT_TOKENS, MOST_OUTPUT_TOKENS)
+        most = Usage(input_tokens=self.input_tokens, output_tokens=output_tokens)
+        cost = self.catalogue.cost(provider, [model], most)
+        await self.account.claim(Amount(self.input_tokens + output_tokens, to_pico(cost) or 0))
+        if cost is None:
+            self.account.note_unknown_cost(provider, model)
 
     def completed(self, response: ModelResponse) -> CallRecord:
         """A call that was answered."""
@@ -227,7 +242,8 @@ class Meter:
     def _call(self, usage: Usage, outcome: CallStatus, answered_by: str | None = None) -> CallRecord:
         provider, model = self.tokens.provider, self.tokens.model
         names = [model, answered_by] if isinstance(answered_by, str) and answered_by else [model]
-        return CallRecord(provider, model, usage, self.catalogue.cost(provider, names, usage), outcome)
+        charge = None if self.account is None else self.account.charge
+        return CallRecord(provider, model, usage, self.catalogue.cost(provider, names, usage), outcome, charge=charge)
 
 
 def _checked(usage: Usage) -> Usage:

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from ai_agents.auth.roles import can, require_on_thread
 from ai_agents.context.builder import BuiltContext, LeftOut, Reason, notices_of
-from ai_agents.context.contexts import CallPurpose, Contexts
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.tokens import Calibration
 from ai_agents.core.parts import part_to_public
 from ai_agents.core.rows import Agent, ContextView, LeftOutMessage, Notice, ViewedMessage, ViewedPart, ViewedTool
@@ -91,7 +92,9 @@ def read_context(
         "notices": notices,
         "last_call": last_of_thread(connection, thread_id, provider=provider, model=model),
     }
-    return PlannedView(view, built.request, agent, CallPurpose(thread_id, access.agent_id, user_id=user_id))
+    return PlannedView(
+        view, built.request, agent, CallPurpose.of_agent(agent, thread_id, user_id=user_id, by_admin=is_admin)
+    )
 
 
 async def show_files(contexts: Contexts, planned: PlannedView) -> ContextView:

@@ -14,7 +14,7 @@ AIAgentsError
 │   ├── InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── FileTooLarge · UnsupportedFile
 │   ├── GuardrailBlocked · ContextOverflow
-│   └── QueueFull · TooManyAtOnce · QuotaExceeded   may work later without a change
+│   └── QueueFull · TooManyAtOnce · QuotaExceeded · BudgetExceeded   may work later without a change
 ├── RunError                        the run ended without an answer
 │   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
 │   └── ProviderError
@@ -35,7 +35,7 @@ tool is another type: `tools.base.ToolError`.
 from typing import ClassVar
 
 from ai_agents.core.limits import LimitName
-from ai_agents.core.rows import Problem, Upstream
+from ai_agents.core.rows import BudgetLimit, BudgetOf, Problem, Upstream
 from ai_agents.core.types import Usage
 
 
@@ -236,6 +236,26 @@ class QuotaExceeded(RequestError):
         self.quota = quota
         self.used = used
         self.limit = limit
+
+
+class BudgetExceeded(RequestError):
+    """The next model call would pass a budget. `limit` says which one, of the agent or of the user."""
+
+    code = "budget_exceeded"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        budget: BudgetOf,
+        limit: BudgetLimit,
+        resets_at: str,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.budget: BudgetOf = budget
+        self.limit: BudgetLimit = limit
+        self.resets_at = resets_at
 
 
 class GuardrailBlocked(RequestError):
@@ -447,6 +467,10 @@ def run_error(problem: Problem) -> AIAgentsError:
         return PermissionDenied(problem["detail"])
     if problem["code"] == AgentDeleted.code:
         return AgentDeleted(problem["detail"])
+    if problem["code"] == BudgetExceeded.code:
+        return BudgetExceeded(
+            problem["detail"], budget=problem["budget"], limit=problem["limit"], resets_at=problem["resets_at"]
+        )
     if problem["code"] == GuardrailBlocked.code:
         return GuardrailBlocked(problem["detail"], guardrail=problem["guardrail"], stage=problem["stage"])
     return RunError(problem["detail"])

@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from ai_agents.core.exceptions import AIAgentsError, GuardrailBlocked
+from ai_agents.core.exceptions import AIAgentsError, BudgetExceeded, GuardrailBlocked
 from ai_agents.core.rows import Problem
 
 STATUSES: Mapping[str, int] = {
@@ -62,4 +62,6 @@ def problem_of(error: AIAgentsError) -> Problem:
     problem = problem_with(error.code, str(error))
     if isinstance(error, GuardrailBlocked):
         problem["guardrail"], problem["stage"] = error.guardrail, error.stage
+    if isinstance(error, BudgetExceeded):
+        problem["budget"], problem["limit"], problem["resets_at"] = error.budget, error.limit, error.resets_at
     return problem

@@ -52,6 +52,17 @@ class ModelName(TypedDict):
     model: str
 
 
+BudgetOf = Literal["agent", "user"]
+BudgetLimit = Literal["tokens_per_day", "cost_per_day"]
+
+
+class Budget(TypedDict):
+    """What model calls may use in one day of UTC: tokens, and US dollars. None is no limit."""
+
+    tokens_per_day: int | None
+    cost_per_day: float | None
+
+
 class Agent(TypedDict):
     """An agent as it is now, or as it was in one version."""
 
@@ -67,6 +78,7 @@ class Agent(TypedDict):
     guardrails: list[JsonObject]
     fallbacks: list[ModelName]
     output_schema: JsonObject | None
+    budget: Budget | None
     metadata: JsonObject
     version: int
     created_at: str
@@ -110,6 +122,7 @@ class AgentChanges(TypedDict, total=False):
     guardrails: list[JsonObject]
     fallbacks: list[ModelName]
     output_schema: JsonObject | None
+    budget: Budget | None
     metadata: JsonObject
 
 
@@ -203,7 +216,10 @@ class Message(TypedDict):
 
 
 class Problem(TypedDict):
-    """Why a run failed (RFC 9457). `guardrail` and `stage` are present where a guardrail blocked it."""
+    """Why a run failed (RFC 9457). `guardrail` and `stage` are present where a guardrail blocked it.
+
+    `budget`, `limit` and `resets_at` are present where a model call would have passed a budget.
+    """
 
     type: str
     title: str
@@ -212,6 +228,9 @@ class Problem(TypedDict):
     code: str
     guardrail: NotRequired[str]
     stage: NotRequired[str]
+    budget: NotRequired[BudgetOf]
+    limit: NotRequired[BudgetLimit]
+    resets_at: NotRequired[str]
 
 
 class ContextLeftOut(TypedDict):
@@ -255,7 +274,24 @@ class EmptyAnswer(TypedDict):
     code: Literal["empty_answer"]
 
 
-Notice = ContextLeftOut | ToolMissing | SettingLeftOut | ToolLeftOut | EmptyAnswer
+class BudgetLow(TypedDict):
+    """At least 80 % of a budget is used, the call that the run made last included."""
+
+    code: Literal["budget_low"]
+    budget: BudgetOf
+    limit: BudgetLimit
+    resets_at: str
+
+
+class CostUnknown(TypedDict):
+    """The price of a model is not known, so that its calls count nothing towards a budget of money."""
+
+    code: Literal["cost_unknown"]
+    provider: str
+    model: str
+
+
+Notice = ContextLeftOut | ToolMissing | SettingLeftOut | ToolLeftOut | EmptyAnswer | BudgetLow | CostUnknown
 
 
 class Upstream(TypedDict):

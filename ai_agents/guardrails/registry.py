@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from ai_agents.core import json
 from ai_agents.core.byte_cache import ByteCache, give_memory_back
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import BudgetExceeded, InvalidRequest
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ModelResponse, ModelSettings, TextPart
 from ai_agents.guardrails.base import (
     Action,
@@ -102,11 +102,13 @@ class JudgeGuardrail(Guardrail):
         return False
 
     async def judge(self, text: str, ask: Ask, *, fails_open: bool = False) -> bool:
-        """Whether the text is allowed."""
+        """Whether the text is allowed. Raises `BudgetExceeded`."""
         try:
             async with asyncio.timeout(_JUDGE_TIMEOUT_S):
                 response = await ask(self.provider, self._request(text))
             return _verdict(response)
+        except BudgetExceeded:
+            raise  # without a call there is no text that may pass, whatever `fails_open` says
         except Exception as error:  # noqa: BLE001  # a provider may raise anything, and then there is no verdict
             facts = {"provider": self.provider, "model": self.model, "reason": str(error) or type(error).__name__}
             _log.warning("a judge gave no verdict", extra=facts)

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from ai_agents.auth.files import attach
 from ai_agents.auth.limits import Limits
 from ai_agents.auth.roles import find_on_thread, may_send
-from ai_agents.context.contexts import CallPurpose, Contexts
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.purposes import CallPurpose
 from ai_agents.core.exceptions import (
     AgentDeleted,
     IdempotencyKeyReused,
@@ -136,7 +137,7 @@ class MessageAdmission:
 
         Raises `ThreadNotFound`, `InvalidRequest` for a file that this user may not read, `UnsupportedAttachment`,
         `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`, `GuardrailBlocked`,
-        `QuotaExceeded`, `Overloaded` while the process stops, and where too many runs are held.
+        `QuotaExceeded`, `BudgetExceeded`, `Overloaded` while the process stops, and where too many runs are held.
         """
         while True:
             lease = self._executor.lease
@@ -149,7 +150,7 @@ class MessageAdmission:
                 continue
             except _NeedsVerdict as needed:
                 agent, parts = needed.agent, needed.parts
-            message = await self.judge(agent, parts, request.user_id, thread_id=request.thread_id)
+            message = await self.judge(agent, parts, _purpose_of(request, agent))
             verdict = Verdict(agent["id"], agent["version"], message)
             request = replace(request, parts=message.parts, attachments=(), verdict=verdict)
 
@@ -167,11 +168,11 @@ class MessageAdmission:
         limits = self._limits.of(request.user_id, is_admin=request.is_admin)
         return self._users.hold(request.user_id) if _counts_exactly(limits) else nullcontext()
 
-    async def judge(
-        self, agent: Agent, parts: Sequence[TextPart | FilePart], user_id: str, *, thread_id: str | None = None
-    ) -> JudgedMessage:
-        """What the agent's input guardrails allow of a message. Raises `GuardrailBlocked`, `StorageUnavailable`."""
-        purpose = CallPurpose(thread_id, agent["id"], user_id=user_id)
+    async def judge(self, agent: Agent, parts: Sequence[TextPart | FilePart], purpose: CallPurpose) -> JudgedMessage:
+        """What the agent's input guardrails allow of a message.
+
+        Raises `GuardrailBlocked`, `BudgetExceeded`, `StorageUnavailable`.
+        """
         guards = await self._contexts.prepare_guards(agent["guardrails"], purpose)
         return await judge_message(guards.input, parts, self._contexts.requests.blobs)
 
@@ -201,6 +202,7 @@ class MessageAdmission:
         if found.active_run_id is None and not terms.has_slot:
             self._require_room(connection)
         agent = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
+        self._contexts.budgets.require_left(connection, _purpose_of(request, agent))
         if files:
             if (unprepared := self._contexts.requests.find_unprepared(agent)) is not None:
                 raise _NeedsModel(*unprepared)
@@ -282,6 +284,10 @@ def _find_replayed(connection: Connection, request: AdmissionRequest) -> Admitte
     if found is None or found.run_id is None:
         return None
     return Admitted(runs.to_public(runs.get_row(connection, request.thread_id, found.run_id)), replayed=True)
+
+
+def _purpose_of(request: AdmissionRequest, agent: Agent) -> CallPurpose:
+    return CallPurpose.of_agent(agent, request.thread_id, user_id=request.user_id, by_admin=request.is_admin)
 
 
 def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:

@@ -14,12 +14,15 @@ from sqlalchemy import Connection
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.auth.runs import require_to_begin
-from ai_agents.context.builder import add_notices, notice_of, notices_of, oldest_half
-from ai_agents.context.contexts import CallPurpose, Contexts
+from ai_agents.context.budgets import BudgetAccount
+from ai_agents.context.builder import notice_of, notices_of, oldest_half
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.notices import add_notices
+from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
 from ai_agents.core.exceptions import AIAgentsError, ContextExceeded, ProviderError, RequestError
-from ai_agents.core.rows import ModelName, Notice
+from ai_agents.core.rows import Agent, ModelName, Notice
 from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.memory.base import MemoryStrategy
@@ -120,7 +123,8 @@ class TurnModel(Candidate):
     """One of the agent's models in one run: its own (`place` 0) or a fallback.
 
     `inputs`, `request` and `meter`, which counts its calls, are there once it is prepared. What its requests leave out
-    is added to `notices`. They share their beginning, so that what was left out once stays out.
+    is added to `notices`. They share their beginning, so that what was left out once stays out. `account` is what pays
+    for the run's calls, None where there is no budget.
     """
 
     inputs: TurnInputs
@@ -128,10 +132,18 @@ class TurnModel(Candidate):
     meter: Meter
 
     def __init__(
-        self, reader: InputReader, run: OwnedRun, place: int, *, name: ModelName, notices: list[Notice]
+        self,
+        reader: InputReader,
+        run: OwnedRun,
+        place: int,
+        *,
+        name: ModelName,
+        notices: list[Notice],
+        account: BudgetAccount | None,
     ) -> None:
         super().__init__(name["provider"], name["model"])
         self.place = place
+        self.account = account
         self._reader = reader
         self._run = run
         self._notices = notices
@@ -159,16 +171,20 @@ class TurnModel(Candidate):
             input_tokens=built.account.total_tokens,
             estimator=contexts.tokens,
             uncalibrated_tokens=built.account.uncalibrated_tokens,
+            account=self.account,
         )
-        self.request = await contexts.load_files(built.request, agent, purpose_of(self._run))
+        self.request = await contexts.load_files(built.request, agent, purpose_of(self._run, agent))
         add_notices(self._notices, [*notices_of(built.account), *provider.left_out(self.request)])
         self._is_prepared = True
 
     async def begin(self, request: ModelRequest) -> BegunStream:
         """Begin to stream a response. A provider that finds the request too long is asked once more with half of it.
 
-        Raises `ContextExceeded` where nothing more can be left out, `ProviderNotConfigured` where it was deleted.
+        Raises `ContextExceeded` where nothing more can be left out, `ProviderNotConfigured` where it was deleted,
+        `BudgetExceeded`.
         """
+        if self.account is not None:
+            await self.meter.claim(request.settings.max_tokens)
         try:
             return await begin_stream(self._provider(), self._shortened(request))
         except ContextExceeded:
@@ -192,9 +208,9 @@ class TurnModel(Candidate):
         return replace(request, messages=(*request.messages[:start], *request.messages[end:]))
 
 
-def purpose_of(run: OwnedRun) -> CallPurpose:
+def purpose_of(run: OwnedRun, agent: Agent) -> CallPurpose:
     """What side calls of a run are made for."""
-    return CallPurpose(run.thread_id, run.agent_id, run_id=run.id, user_id=run.user_id)
+    return CallPurpose.of_agent(agent, run.thread_id, user_id=run.user_id, by_admin=run.by_admin, run_id=run.id)
 
 
 class PreparedTurn:
@@ -223,6 +239,7 @@ class PreparedTurn:
         self.request = models.current.request
         self.limits = limits
         self.notices = notices
+        self.account = models.current.account
         self.earlier: tuple[ModelMessage, ...] = inputs.earlier
         self.tool_rounds: int = settings.get("tool_rounds") or limits.tool_rounds
         self.shows_reasoning = (settings.get("reasoning") or "none") != "none"
@@ -353,12 +370,12 @@ class TurnPreparer:
         agent = first.inputs.agent
         notices += [{"code": "tool_missing", "tool": name} for name in first.inputs.tools.missing]
         fallbacks = [
-            TurnModel(self.reader, run, place, name=name, notices=notices)
+            TurnModel(self.reader, run, place, name=name, notices=notices, account=first.account)
             for place, name in enumerate(agent["fallbacks"][first.place :], start=first.place + 1)
         ]
         guards = None
         if agent["guardrails"]:
-            guards = RunGuards(await self._contexts.prepare_guards(agent["guardrails"], purpose_of(run)))
+            guards = RunGuards(await self._contexts.prepare_guards(agent["guardrails"], purpose_of(run, agent)))
         return PreparedTurn(
             run,
             FallbackChain([first, *fallbacks], self._breakers),
@@ -384,6 +401,7 @@ class TurnPreparer:
 
     async def _prepared_model(self, run: OwnedRun, place: int, inputs: TurnInputs, notices: list[Notice]) -> TurnModel:
         name: ModelName = {"provider": inputs.provider.name, "model": inputs.model}
-        model = TurnModel(self.reader, run, place, name=name, notices=notices)
+        account = self._contexts.budgets.account(purpose_of(run, inputs.agent), notices=notices)
+        model = TurnModel(self.reader, run, place, name=name, notices=notices, account=account)
         await model.prepare(inputs)
         return model

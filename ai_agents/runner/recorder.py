@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from ai_agents.bus.base import Channel, TextInProgress
-from ai_agents.context.builder import merge_notices
+from ai_agents.context.notices import merge_notices
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ProviderError
 from ai_agents.core.rows import Notice, Upstream
 from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolCallPart, ToolCallStatus, ToolResultPart
@@ -172,6 +172,15 @@ class TurnRecorder:
         )
         self.channel.begin(progress)
         return progress
+
+    def drop_message(self) -> None:
+        """The model call for the message that began was not made."""
+        self._progress = None
+
+    def close(self) -> None:
+        """The turn is over: no call of it is under way."""
+        if self.prepared is not None and self.prepared.account is not None:
+            self.prepared.account.close()
 
     async def step(self, response: ModelResponse, waiting: Collection[str]) -> None:
         """Record a message that calls tools. The calls begin, except those with an id in `waiting`."""

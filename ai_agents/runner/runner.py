@@ -15,12 +15,14 @@ from ai_agents.auth.roles import RoleAuth
 from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.contexts import Contexts
+from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.view import StrategyAsked, read_context, show_files
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Agent, ContextView, Message, Run
 from ai_agents.core.scopes import AgentScope
+from ai_agents.core.table_rows import RunRow
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
@@ -124,6 +126,7 @@ class AgentRunner:
             blobs=blobs,
             judges_fail_open=judges_fail_open,
             slots=conn.executor.slots,
+            budgets=conn.executor.budgets,
         )
         conn.bus.listen_revoked(self.contexts.forget)
         self._preparer = TurnPreparer(
@@ -133,6 +136,8 @@ class AgentRunner:
             attachments=None if blobs is None else Attachments(conn, blobs),
             auto_title=auto_title,
         )
+        if user_limits is not None:
+            conn.executor.budgets.limits = user_limits
         self._admission = MessageAdmission(conn, self._preparer, self.contexts, user_limits or Limits())
         if conn.executor.background is not None:
             conn.executor.background.start(self.contexts)
@@ -208,12 +213,15 @@ class AgentRunner:
             self.conn.bus.release(channel)
         return started
 
-    async def judge_input(self, agent: Agent, parts: Sequence[TextPart | FilePart], *, user_id: str) -> JudgedMessage:
+    async def judge_input(
+        self, agent: Agent, parts: Sequence[TextPart | FilePart], *, user_id: str, is_admin: bool = False
+    ) -> JudgedMessage:
         """The allowed form of text and files that get into an agent's thread without being answered.
 
-        Raises `GuardrailBlocked`, `StorageUnavailable`.
+        Raises `GuardrailBlocked`, `BudgetExceeded`, `StorageUnavailable`.
         """
-        return await self._admission.judge(agent, parts, user_id)
+        purpose = CallPurpose.of_agent(agent, None, user_id=user_id, by_admin=is_admin)
+        return await self._admission.judge(agent, parts, purpose)
 
     async def wait(self, thread_id: str, run_id: str) -> RunResult:
         """The run once it has ended or waits for a person, on whichever process it runs. Raises `RunNotFound`."""
@@ -267,12 +275,12 @@ class AgentRunner:
         return decided.run
 
     async def _with_reason(self, decision: Decision, thread_id: str, run_id: str, reason: str) -> Decision:
-        def find(connection: Connection) -> tuple[Agent, str]:
+        def find(connection: Connection) -> tuple[Agent, RunRow]:
             row = runs.get_row(connection, thread_id, run_id)
-            return self.contexts.agents.get(connection, row["agent_id"], row["agent_version"]), row["user_id"]
+            return self.contexts.agents.get(connection, row["agent_id"], row["agent_version"]), row
 
-        agent, user_id = await self._database.read(find)
-        judged = await self.judge_input(agent, [TextPart(reason)], user_id=user_id)
+        agent, run = await self._database.read(find)
+        judged = await self.judge_input(agent, [TextPart(reason)], user_id=run["user_id"], is_admin=run["by_admin"])
         seen = "".join(part.text for part in judged.parts if isinstance(part, TextPart))
         return replace(decision, reason=seen, findings=judged.findings)
 

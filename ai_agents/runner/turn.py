@@ -14,6 +14,7 @@ from ai_agents.bus.base import Channel
 from ai_agents.core import json
 from ai_agents.core.exceptions import (
     AIAgentsError,
+    BudgetExceeded,
     GuardrailBlocked,
     InvalidOutput,
     ProviderError,
@@ -81,10 +82,13 @@ class Turn:
 
     async def execute(self) -> EndedRun | None:
         """Run to the end; None where the run waits, or has another owner. A cancellation that is no stop is raised."""
-        ended = await self._execute()
-        if ended is None:
-            await self._recorder.call_of_deleted_run()
-        return ended
+        try:
+            ended = await self._execute()
+            if ended is None:
+                await self._recorder.call_of_deleted_run()
+            return ended
+        finally:
+            self._recorder.close()
 
     async def _execute(self) -> EndedRun | None:
         self.begun = True
@@ -214,7 +218,8 @@ class Loop:
         """The response that ends the turn: the first one without tool calls and without a fault.
 
         An `Answer` is one that broke off and is kept; None means that tool calls wait for approvals.
-        Raises `ToolLoopLimit`, `ProviderError` (`InvalidOutput` among them), `GuardrailBlocked`, `LeaseLost`.
+        Raises `ToolLoopLimit`, `ProviderError` (`InvalidOutput` among them), `GuardrailBlocked`, `BudgetExceeded`,
+        `LeaseLost`.
         """
         while True:
             response = await self._ask()
@@ -266,6 +271,10 @@ class Loop:
                     return kept
                 before = error
                 continue
+            except BudgetExceeded:
+                if not begun:
+                    self._recorder.drop_message()
+                raise
             if not shown.is_empty:
                 return response
             if said_nothing:

@@ -14,6 +14,7 @@ from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Pa
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import JsonObject
 from ai_agents.store import pages, revocations, roles, totals
+from ai_agents.store.budgets import parse_budget
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import AgentTable, AgentVersionTable, ThreadTable
 from ai_agents.store.roles import EVERYBODY
@@ -31,6 +32,7 @@ DEFAULTS: Mapping[str, Any] = {
     "guardrails": [],
     "fallbacks": [],
     "output_schema": None,
+    "budget": None,
     "metadata": {},
 }
 _COLUMNS = (AgentTable.id, AgentTable.spec, AgentTable.version, AgentTable.created_at, AgentTable.updated_at)
@@ -234,6 +236,7 @@ def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject
     if not isinstance(complete["name"], str) or not complete["name"].strip():
         raise InvalidRequest("An agent has a name.", loc=("name",))
     complete["name"] = json.clean_text(complete["name"])
+    complete["budget"] = parse_budget(complete["budget"])
     try:
         # As it will be read from the database: with lists for tuples, and nothing shared with the caller.
         whole: JsonObject = json.loads(json.dumps(complete))
@@ -266,6 +269,7 @@ class AgentStore(Store):
         guardrails: Sequence[Mapping[str, Any]] = (),
         fallbacks: Sequence[Mapping[str, Any]] = (),
         output_schema: Mapping[str, Any] | None = None,
+        budget: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         owner_id: str | None = None,
         limits: UserLimits = NO_LIMITS,
@@ -286,6 +290,7 @@ class AgentStore(Store):
             "guardrails": list(guardrails),
             "fallbacks": list(fallbacks),
             "output_schema": output_schema,
+            "budget": budget,
             "metadata": dict(metadata or {}),
         }
         return await self._db.write(lambda c: create_agent(c, fields, owner_id=owner_id, limits=limits))

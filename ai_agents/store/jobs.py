@@ -18,9 +18,9 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Job, JobCounts, Page, only
 from ai_agents.core.types import JobStatus, JsonObject
 from ai_agents.store import pages
+from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import JobTable
-from ai_agents.store.runs import database_now
 
 MAX_ATTEMPTS = 5
 # A thread has one title.
@@ -180,6 +180,12 @@ def fail(connection: Connection, job: ClaimedJob, reason: str, *, retryable: boo
     due_at = database_now(connection.dialect.name) + wait_s
     _write(connection, job, {**_RELEASED, "due_at": due_at, "error": reason})
     return False
+
+
+def put_off(connection: Connection, job: ClaimedJob, reason: str, *, wait_s: float) -> None:
+    """Return the job to the queue for a later time, as if it had not been begun. Raises `JobLost`."""
+    due_at = database_now(connection.dialect.name) + wait_s
+    _write(connection, job, {**_RELEASED, "due_at": due_at, "attempts": job.attempts - 1, "error": reason})
 
 
 def give_back(connection: Connection, job: ClaimedJob) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.limits import OwnLimits
-from ai_agents.store.runs import database_now
+from ai_agents.store.clock import database_now
 from ai_agents.store.user_tables import UserLimitsTable
 
 

@@ -12,7 +12,8 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time, new_id, utc_now
 from ai_agents.core.rows import LastCall, Money, Page, UsageSum
 from ai_agents.core.types import Usage
-from ai_agents.store import pages
+from ai_agents.store import budgets, pages
+from ai_agents.store.budgets import Charge
 from ai_agents.store.database import Store, reading
 from ai_agents.store.models import ModelCallTable
 from ai_agents.store.statements import prepared, prepared_insert
@@ -34,7 +35,7 @@ _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_to
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A model call. `cost` is in US dollars, None where it is not known."""
+    """A model call. `cost` is in US dollars, None where it is not known. `charge` says whose budgets pay for it."""
 
     provider: str
     model: str
@@ -42,6 +43,7 @@ class CallRecord:
     cost: Decimal | None
     outcome: CallStatus
     id: str = field(default_factory=new_id)
+    charge: Charge | None = None
 
     def cost_to_dict(self) -> Money | None:
         """The cost as clients see it."""
@@ -57,8 +59,8 @@ def insert_call(
     agent_id: str | None,
     user_id: str | None,
 ) -> None:
-    """Record a call. `user_id` is the user of the run; a call without a run is the service's own."""
-    row = {
+    """Record a call, and count it in the budgets that pay for it. `user_id` is the user who caused it."""
+    row: dict[str, Any] = {
         "id": call.id,
         "run_id": run_id,
         "thread_id": thread_id,
@@ -72,6 +74,9 @@ def insert_call(
         "created_at": utc_now(),
     }
     connection.execute(_INSERT, row)
+    if call.charge is not None:
+        tokens = (call.usage.input_tokens or 0) + (call.usage.output_tokens or 0)
+        budgets.settle(connection, call.charge, budgets.Amount(tokens, row["cost_pico_usd"] or 0))
 
 
 def exists(connection: Connection, call_id: str) -> bool:

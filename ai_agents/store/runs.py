@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
-    Cast,
     ColumnElement,
     Connection,
     Float,
@@ -27,6 +26,7 @@ from ai_agents.core.rows import Notice, Page, Run, RunDetails, only
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage
 from ai_agents.store import pages
+from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading
 from ai_agents.store.model_calls import cost_from_dict
 from ai_agents.store.models import RunTable
@@ -116,13 +116,6 @@ def to_public(row: RunRow) -> Run:
 def to_details(row: RunRow) -> RunDetails:
     """The run as those see it who may change its agent."""
     return {**to_public(row), "upstream": row["upstream"]}
-
-
-def database_now(dialect: str) -> ColumnElement[float]:
-    """Seconds since 1970 by the database's clock, which all replicas share."""
-    if dialect == "postgresql":
-        return Cast(func.extract("epoch", func.clock_timestamp()), Float)
-    return literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float)
 
 
 @lru_cache(maxsize=64)

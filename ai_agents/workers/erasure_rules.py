@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.store import audit_tables, models, thread_log, totals, user_tables
+from ai_agents.store import audit_tables, budget_tables, models, thread_log, totals, user_tables
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -167,6 +167,18 @@ def _without_files(parts: list[Any], file_ids: frozenset[str]) -> list[Any]:
     return [_ERASED_PARTS[0] if isinstance(part, dict) and part.get("file_id") in file_ids else part for part in parts]
 
 
+def _delete_budget_days(connection: Connection, user_id: str) -> Count:
+    days = budget_tables.BudgetDayTable
+    connection.execute(delete(days).where(days.kind == "user", days.subject_id == user_id))
+    return {}
+
+
+def _delete_budget_claims(connection: Connection, user_id: str) -> Count:
+    claims = budget_tables.BudgetClaimTable
+    connection.execute(delete(claims).where(claims.kind == "user", claims.subject_id == user_id))
+    return {}
+
+
 _WITH_THREAD = "A thread without another owner is deleted whole; in other threads"
 # The erasure applies the rules in this order.
 RULES: tuple[ErasureRule, ...] = (
@@ -219,6 +231,8 @@ RULES: tuple[ErasureRule, ...] = (
     ),
     ErasureRule(models.LearnedQuirksTable, {"model", "quirks"}, "Names of models, and what they do not take."),
     ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
+    ErasureRule(budget_tables.BudgetDayTable, {"subject_id"}, redact=_delete_budget_days),
+    ErasureRule(budget_tables.BudgetClaimTable, {"subject_id"}, redact=_delete_budget_claims),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
     ErasureRule(user_tables.UserTotalsTable, {"user_id"}, redact=_delete_totals),
     ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),

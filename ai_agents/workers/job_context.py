@@ -11,7 +11,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.builder import model_settings
-from ai_agents.context.contexts import CallPurpose, Contexts
+from ai_agents.context.contexts import Contexts
+from ai_agents.context.purposes import CallPurpose
 from ai_agents.core.exceptions import BlobMissing, FileNotFound, StorageUnavailable, ThreadNotFound
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject
@@ -22,7 +23,8 @@ from ai_agents.runner.recording import finding_entries
 from ai_agents.store import thread_log
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
-from ai_agents.store.models import AgentTable, ThreadTable
+from ai_agents.store.models import AgentTable, RunTable, ThreadTable
+from ai_agents.workers.erasure_rules import ERASED
 
 _PAGE = 100
 # Writes a job's effect and gives the job's result. It runs in the transaction that marks the job as completed, so that
@@ -74,14 +76,15 @@ class JobContext:
         """Which of its provider's APIs a job of this agent asks: the agent's, where it asks the agent's model."""
         return model_settings(agent).api if self.model is None else None
 
-    async def judge(self, agent: Agent, text: str, *, thread_id: str) -> JudgedText:
+    async def judge(self, agent: Agent, text: str, purpose: CallPurpose) -> JudgedText:
         """A title or summary after the output guardrails of its agent; a guardrail that blocks redacts here."""
         # The longest answer is no measure for a title or summary.
         wanted = [config for config in agent["guardrails"] if config["type"] != "max_length"]
         configs = [config | {"action": "redact"} for config in wanted]
+        thread_id = str(purpose.thread_id)
         if not configs:
             return JudgedText(thread_id, text)
-        guards = (await self.contexts.prepare_guards(configs, CallPurpose(thread_id, agent["id"]))).output
+        guards = (await self.contexts.prepare_guards(configs, purpose)).output
         judged = await guards.judge_text(text)
         return JudgedText(thread_id, "" if judged.value == REDACTED else judged.value, judged.triggers)
 
@@ -135,6 +138,15 @@ def next_ids(
 ) -> list[str]:
     """A page of the ids after this one that fit the conditions, in ascending order."""
     return list(connection.scalars(select(id).where(id > after_id, *conditions).order_by(id).limit(_PAGE)))
+
+
+def purpose_in_thread(connection: Connection, agent: Agent, thread_id: str) -> CallPurpose:
+    """What a job's model calls are made for. The user whose message came last has caused them."""
+    found = select(RunTable.user_id, RunTable.by_admin).where(RunTable.thread_id == thread_id)
+    newest = connection.execute(found.order_by(RunTable.created_at.desc(), RunTable.id.desc()).limit(1)).one_or_none()
+    if newest is None or newest.user_id == ERASED:
+        return CallPurpose.of_agent(agent, thread_id, user_id=None, by_admin=False)
+    return CallPurpose.of_agent(agent, thread_id, user_id=newest.user_id, by_admin=newest.by_admin)
 
 
 def agent_of_thread(connection: Connection, thread_id: str) -> Agent | None:

@@ -8,8 +8,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from random import random
 
-from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ThreadNotFound
+from ai_agents.core.exceptions import AIAgentsError, BudgetExceeded, DatabaseUnavailable, ThreadNotFound
 from ai_agents.store import jobs
 from ai_agents.store.jobs import ClaimedJob, JobLost
 from ai_agents.workers import erasure, retention
@@ -23,6 +24,8 @@ _RENEW_EVERY_S = 4.0
 # A summary of a long stretch by a slow model takes a minute or two.
 JOB_TIME_S = 240.0
 _LONGEST_REASON = 500
+# Over this time jobs begin that waited for the next day's budgets.
+_SPREAD_S = 600.0
 Handler = Callable[[JobContext, ClaimedJob], Awaitable[Effect]]
 HANDLERS: Mapping[str, Handler] = {
     "title": make_title,
@@ -86,11 +89,19 @@ class JobRunner:
             raise JobLost from None
         except TimeoutError:
             await self._fail(job, f"It took longer than {self.time_s:g} s.")
+        except BudgetExceeded as error:
+            await self._put_off(job, error)
         except AIAgentsError as error:
             await self._fail(job, f"{error.code}: {error}")
         except Exception as error:  # noqa: BLE001  # one job must not end the others
             _log.exception("job failed", extra={"job_id": job.id, "kind": job.kind})
             await self._fail(job, f"{type(error).__name__}: see the log.")
+
+    async def _put_off(self, job: ClaimedJob, error: BudgetExceeded) -> None:
+        """Try again once the budget is full again, and not all such jobs in the same second."""
+        wait_s = (error.retry_after_s or 0.0) + random() * _SPREAD_S  # noqa: S311  # spreads jobs
+        await self.context.database.write(lambda c: jobs.put_off(c, job, f"{error.code}: {error}", wait_s=wait_s))
+        _log.info("job waits for its budget", extra={"job_id": job.id, "kind": job.kind})
 
     async def _fail(self, job: ClaimedJob, reason: str) -> None:
         given_up = await self.context.database.write(lambda c: jobs.fail(c, job, reason[:_LONGEST_REASON]))

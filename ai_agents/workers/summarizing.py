@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ai_agents.context.contexts import CallPurpose
+from ai_agents.context.purposes import CallPurpose
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelMessage
 from ai_agents.memory.strategies import Summarize
@@ -19,7 +19,7 @@ from ai_agents.store import jobs, summaries
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.messages import History
 from ai_agents.workers import transcript
-from ai_agents.workers.job_context import Effect, JobContext, agent_of_thread
+from ai_agents.workers.job_context import Effect, JobContext, agent_of_thread, purpose_in_thread
 
 # The most that one summary is made from: it fits a window of 32,000 tokens in any language.
 _MAX_MESSAGES = 400
@@ -45,6 +45,7 @@ class _Stretch:
     """What to summarize: the summary so far, the messages after it, and whether more have to follow."""
 
     agent: Agent
+    purpose: CallPurpose
     old_text: str
     covers: int
     messages: tuple[ModelMessage, ...]
@@ -57,8 +58,8 @@ async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
     stretch = await context.database.read(lambda c: _read(c, context, thread_id, job.range_key), long=True)
     if stretch is None:
         return lambda _connection: {"written": False, "reason": "There is nothing to compact."}
-    text = await _summarize(context, thread_id, stretch)
-    judged = await context.judge(stretch.agent, text, thread_id=thread_id)
+    text = await _summarize(context, stretch)
+    judged = await context.judge(stretch.agent, text, stretch.purpose)
 
     def write(connection: Connection) -> JsonObject:
         judged.record(connection)
@@ -69,7 +70,7 @@ async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
     return write
 
 
-async def _summarize(context: JobContext, thread_id: str, stretch: _Stretch) -> str:
+async def _summarize(context: JobContext, stretch: _Stretch) -> str:
     provider, model = await context.choose(stretch.agent)
     if not provider.capabilities(model).instructions:
         return _excerpts(stretch)
@@ -80,7 +81,7 @@ async def _summarize(context: JobContext, thread_id: str, stretch: _Stretch) -> 
     request = transcript.ask(
         model, _TASK, records, max_tokens=_MAX_TOKENS, reminder=_REMINDER, api=context.api(stretch.agent)
     )
-    response = await context.contexts.complete(provider, request, CallPurpose(thread_id, stretch.agent["id"]))
+    response = await context.contexts.complete(provider, request, stretch.purpose)
     # A cut summary lacks its end, and memory would lack it, too.
     return "" if response.stop_reason in ("max_tokens", "context_exceeded") else transcript.answer_text(response)
 
@@ -127,7 +128,8 @@ def _read(connection: Connection, context: JobContext, thread_id: str, range_key
         return None
     reach = _readable(messages, end)
     more = len(messages) == most or reach < end
-    return _Stretch(agent, found.text if found else "", covers, tuple(messages[:reach]), more=more)
+    purpose = purpose_in_thread(connection, agent, thread_id)
+    return _Stretch(agent, purpose, found.text if found else "", covers, tuple(messages[:reach]), more=more)
 
 
 def _readable(messages: Sequence[ModelMessage], end: int) -> int:

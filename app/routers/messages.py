@@ -47,8 +47,8 @@ _MAX_PREFER = 1000
         **failures(
             *USER, *BODY, *ONCE, "not_found", "forbidden", "thread_busy", "agent_deleted", "run_cancelled",
             "guardrail_blocked", "invalid_event_id", "context_overflow", "tool_loop_limit", "queue_full",
-            "quota_exceeded", "provider_rate_limited", "provider_error", "provider_rejected", "provider_truncated",
-            "provider_timeout", "provider_not_configured", "run_interrupted", "overloaded",
+            "quota_exceeded", "budget_exceeded", "provider_rate_limited", "provider_error", "provider_rejected",
+            "provider_truncated", "provider_timeout", "provider_not_configured", "run_interrupted", "overloaded",
         ),
     },
     openapi_extra=request_body(JSON, {"$ref": REF.format(model="CreateMessage")}),

@@ -200,6 +200,13 @@ class Fallback(Strict):
     model: ModelNameIn
 
 
+class BudgetIn(Strict, title="Budget"):
+    """What the agent's model calls may use in one day of UTC, all users together. Null is no limit."""
+
+    tokens_per_day: Annotated[int, Field(ge=0, le=10**15)] | None = Field(None, description="Input and output.")
+    cost_per_day: Annotated[float, Field(ge=0, le=10**6)] | None = Field(None, description="US dollars.")
+
+
 def _once_each(tools: list[str | ToolChoice]) -> list[str | ToolChoice]:
     names = [tool if isinstance(tool, str) else tool.name for tool in tools]
     if len(set(names)) < len(names):
@@ -227,6 +234,7 @@ class AgentFields(Strict):
     guardrails: Guardrails = []
     fallbacks: Fallbacks = []
     output_schema: JsonSchema | None = Field(None, description="A JSON Schema of an object; at most 64 KiB.")
+    budget: BudgetIn | None = None
     metadata: Metadata = {}
 
 

@@ -10,7 +10,7 @@ from ai_agents.core.events import LastingEventType
 from ai_agents.core.limits import LimitsOfUser
 from ai_agents.core.types import TokenCounts
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS
-from app.schemas.agents import MAX_TOOLS, AgentSettings, Fallbacks, Guardrails, MemoryConfig, ToolChoice
+from app.schemas.agents import MAX_TOOLS, AgentSettings, BudgetIn, Fallbacks, Guardrails, MemoryConfig, ToolChoice
 from app.schemas.common import DateTime, Id
 
 _MAX_PAGE = 100
@@ -83,6 +83,7 @@ AgentRead = _read(
     memory=MemoryConfig | None,
     guardrails=Guardrails,
     fallbacks=Fallbacks,
+    budget=BudgetIn | None,
 )
 AgentVersionPage = _page("AgentVersionPage", AgentRead, "An agent in each of its versions, newest first.")
 AgentCard = _read("AgentCard", rows.AgentCard)
@@ -134,7 +135,18 @@ _MODELS[rows.Notice] = Annotated[
         rows.ToolLeftOut,
         "A tool whose parameters have no form that the provider takes. The run went on without it.",
     )
-    | _read("EmptyAnswer", rows.EmptyAnswer, "The model said nothing after a tool's result, twice."),
+    | _read("EmptyAnswer", rows.EmptyAnswer, "The model said nothing after a tool's result, twice.")
+    | _read(
+        "BudgetLow",
+        rows.BudgetLow,
+        "At least 80 % of a budget is used, with what the run's last call may have used.",
+        budget="Whose: the agent's, or that of the user who sent the message.",
+    )
+    | _read(
+        "CostUnknown",
+        rows.CostUnknown,
+        "There is a budget of money, and the price of a model is not known: its calls count no money.",
+    ),
     Discriminator("code"),
 ]
 
@@ -238,7 +250,7 @@ UsageRead = _read(
     "UsageRead",
     rows.UsageSum,
     "The sums of a group of model calls. The fields of `group_by` say which group.",
-    user_id="The user of the run; null for calls that the service makes by itself.",
+    user_id="The user whose message caused the calls; null where there is none.",
     day=Annotated[str | None, Field(description="In UTC.", json_schema_extra={"format": "date"})],
     calls="How many calls, including failed and cancelled ones.",
     cached_share="How much of the input came from caches of providers, from 0 to 1, in the calls of which that is "

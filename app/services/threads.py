@@ -50,7 +50,7 @@ async def judge_thread(container: Container, user: Principal, body: CreateThread
     findings: dict[Finding, None] = {}
     for number, message in enumerate(body.messages):
         parts = await known_files(container, user, _located_parts(message, number))
-        judged = await container.runner.judge_input(agent, parts, user_id=user.user_id)
+        judged = await container.runner.judge_input(agent, parts, user_id=user.user_id, is_admin=user.is_admin)
         messages.append(message.model_copy(update={"content": from_parts(judged.parts)}))
         files |= judged.files
         findings |= dict.fromkeys(judged.findings)
@@ -65,7 +65,7 @@ async def judge_thread(container: Container, user: Principal, body: CreateThread
 async def _judged_text(
     container: Container, user: Principal, agent: Agent, text: str
 ) -> tuple[str, tuple[Finding, ...]]:
-    judged = await container.runner.judge_input(agent, [TextPart(text)], user_id=user.user_id)
+    judged = await container.runner.judge_input(agent, [TextPart(text)], user_id=user.user_id, is_admin=user.is_admin)
     (part,) = judged.parts
     assert isinstance(part, TextPart)  # noqa: S101  # guardrails change the text of a part, never its type
     return part.text, judged.findings

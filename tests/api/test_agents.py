@@ -24,6 +24,7 @@ FULL = {
     "guardrails": [],
     "fallbacks": [{"provider": "ollama", "model": "llama3.1"}],
     "output_schema": {"type": "object", "properties": {"ü": {"type": "string"}}, "required": ["ü"]},
+    "budget": {"tokens_per_day": 100_000, "cost_per_day": 0.5},
     "metadata": {"team": "blue", "nested": {"ü": [1, 2.5, None, True]}},
 }
 

@@ -20,6 +20,7 @@ def agent_with(**fields: Any) -> Agent:
         "guardrails": [],
         "fallbacks": [],
         "output_schema": None,
+        "budget": None,
         "metadata": {},
         "version": 1,
         "created_at": "",

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from ai_agents.bus.base import Bus, Channel
+from ai_agents.context.budgets import Budgets
 from ai_agents.context.contexts import Contexts
 from ai_agents.core.byte_cache import expire_caches
 from ai_agents.core.event_loop import Unfinished
@@ -27,7 +28,7 @@ from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
 from ai_agents.runner.recording import EndedRun
 from ai_agents.runner.turn import StopKind, Turn
-from ai_agents.store import audit_chain, idempotency, revocations, runs, tickets, tokens
+from ai_agents.store import audit_chain, budgets, idempotency, revocations, runs, tickets, tokens
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
@@ -78,6 +79,7 @@ class Executor:
         slots: UpstreamSlots | None = None,
     ) -> None:
         self.slots = slots or UpstreamSlots()
+        self.budgets = Budgets(database)
         self.background: Background | None = None
         self.process_owner = ProcessOwner(timing.lease_s)
         self._database = database
@@ -250,6 +252,7 @@ class Executor:
                 self._bus.request_sweep()
         if self.background is not None:
             await self.background.drain(max(0.0, deadline - loop.time()))
+        await self.budgets.close()
         if self._sole is not None:
             await self._sole.release()
 
@@ -300,8 +303,8 @@ class Executor:
         await self._held.begin_all()
 
     async def _tidy(self) -> None:
-        """Remove expired idempotency keys, tickets and tokens, and what open streams have heard of long ago."""
-        sweeps = idempotency.sweep, tickets.sweep, tokens.sweep, revocations.sweep
+        """Remove expired idempotency keys, tickets, tokens and claims, and what open streams have heard of long ago."""
+        sweeps = idempotency.sweep, tickets.sweep, tokens.sweep, revocations.sweep, budgets.sweep
         await self._database.write(lambda c: [sweep(c) for sweep in sweeps], long=True)
 
     async def _extend_audit_chain(self) -> None:

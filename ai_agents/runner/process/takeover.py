@@ -12,6 +12,7 @@ from ai_agents.core.table_rows import RunRow
 from ai_agents.runner.ownership import FollowUp, NewLease
 from ai_agents.runner.recording import MAX_ATTEMPTS, RunEnding, end_owned
 from ai_agents.store import pages, runs, thread_log
+from ai_agents.store.clock import database_now
 from ai_agents.store.models import RunTable
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
@@ -59,7 +60,7 @@ def _claim(connection: Connection, run_id: str, lease: NewLease, *, expired_only
     ).one_or_none()
     if former is None:
         return None
-    now = runs.database_now(connection.dialect.name)
+    now = database_now(connection.dialect.name)
     statement = (
         update(RunTable)
         .where(RunTable.id == run_id, RunTable.status == "running", RunTable.fence == former.fence)

@@ -31,6 +31,7 @@ async def test_a_name_is_enough_and_the_rest_is_empty(agents: AgentStore) -> Non
         ("guardrails", []),
         ("fallbacks", []),
         ("output_schema", None),
+        ("budget", None),
         ("metadata", {}),
         ("version", 1),
         ("created_at", agent["created_at"]),
