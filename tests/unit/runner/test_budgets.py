@@ -19,6 +19,7 @@ from ai_agents.core.limits import NO_LIMITS
 from ai_agents.core.rows import Budget, Run
 from ai_agents.core.types import ModelEvent, ModelRequest, ResponseEnd, Usage
 from ai_agents.runner.handle import DatabaseHandle
+from ai_agents.runner.process.periodic import Timing
 from ai_agents.store.budget_tables import BudgetClaimTable, BudgetDayTable
 from ai_agents.store.model_calls import UsageStore
 from ai_agents.store.models import ModelCallTable
@@ -142,7 +143,7 @@ class Meeting(ScriptedProvider):
 
 
 async def test_twenty_runs_on_two_processes_never_pass_a_budget(database_url: str) -> None:
-    processes = [Process(database_url, timing=HASTY) for _ in range(2)]
+    processes = [Process(database_url, timing=Timing()) for _ in range(2)]
     try:
         for process in processes:
             process.provider = Meeting()
