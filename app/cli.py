@@ -265,8 +265,10 @@ def _verify_audit(arguments: argparse.Namespace) -> None:
         heads = [parse_head(each) for each in arguments.head]
     except ValueError:
         sys.exit("A head is NUMBER:HASH, as the log of the service and this command say it.")
+    settings = _settings()
+    _require_schema(settings)
     try:
-        found = _with_database(_settings(), lambda database: verify(database, heads))
+        found = _with_database(settings, lambda database: verify(database, heads))
     except AIAgentsError as error:
         sys.exit(str(error))
     if found.fault is not None:
@@ -282,10 +284,28 @@ def _export_audit(_arguments: argparse.Namespace) -> None:
         async for line in export(database):
             print(line)
 
+    settings = _settings()
+    _require_schema(settings)
     try:
-        _with_database(_settings(), write)
+        _with_database(settings, write)
     except AIAgentsError as error:
         sys.exit(str(error))
+    except BrokenPipeError:
+        # Its reader has enough. What is still to be written goes nowhere, or the end would report it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _require_schema(settings: "Settings") -> None:
+    """End with a sentence where the database is not at this version's schema: these commands change nothing."""
+    from ai_agents.core.exceptions import AIAgentsError
+    from ai_agents.store.migrate import is_current
+
+    try:
+        current = is_current(settings.database)
+    except AIAgentsError as error:
+        sys.exit(str(error))
+    if not current:
+        sys.exit("The database is not at the schema of this version: run `ai-agents migrate` first.")
 
 
 def _chat(arguments: argparse.Namespace) -> None:

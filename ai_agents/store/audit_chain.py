@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
@@ -191,7 +191,7 @@ async def verify(database: Database, heads: Sequence[Head] = ()) -> Verified:
     stray = await database.read(lambda c: _stray(c, last.number), long=True)
     if stray is not None:
         return Verified(last, covered, left, f"there are entries of batch {stray}, but no such batch", last.number + 1)
-    stranger = await database.read(lambda c: next(_strangers(c), None), long=True)
+    stranger = await _find_stranger(database)
     fault = None if stranger is None else f"the pseudonym {stranger} stands for another user than it was made for"
     return Verified(last, covered, left, fault)
 
@@ -224,10 +224,19 @@ def _stray(connection: Connection, last: int) -> int | None:
     return cast("int | None", connection.scalar(select(number).where(or_(number > last, number < 1)).limit(1)))
 
 
-def _strangers(connection: Connection) -> Iterator[str]:
-    """Pseudonyms that do not fit the users that they are said to stand for."""
-    person: Any = AuditPersonTable
-    for row in connection.execute(select(person.id, person.user_id, person.salt).order_by(person.id)):
-        erased = row.user_id is None and row.salt is None
-        if not erased and (row.user_id is None or row.salt is None or pseudonym(row.salt, row.user_id) != row.id):
-            yield row.id
+async def _find_stranger(database: Database) -> str | None:
+    """A pseudonym that does not fit the user that it is said to stand for."""
+    after = ""
+    while people := await database.read(partial(_people, after=after), long=True):
+        for pseudonym_, user_id, salt in people:
+            erased = user_id is None and salt is None
+            if not erased and (user_id is None or salt is None or pseudonym(salt, user_id) != pseudonym_):
+                return pseudonym_
+        after = people[-1][0]
+    return None
+
+
+def _people(connection: Connection, after: str) -> list[tuple[str, str | None, str | None]]:
+    person = AuditPersonTable
+    found = select(person.id, person.user_id, person.salt).where(person.id > after).order_by(person.id)
+    return [(row.id, row.user_id, row.salt) for row in connection.execute(found.limit(BATCH_ENTRIES))]

@@ -75,3 +75,16 @@ def test_chat_says_why_it_is_refused(address: str) -> None:
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "The service refused: This API key or token is not known here, or has expired.\n"
+
+
+def test_an_audit_log_that_does_not_hold_is_told_with_a_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "run `ai-agents migrate` first" in refusal_of("audit", "verify")
+    main(["migrate"])
+    main(["audit", "verify"])
+    main(["audit", "export"])
+    assert "0 entries in 0 batches hold" in capsys.readouterr().out
+
+    assert refusal_of("audit", "verify", "--head", f"1:{'0' * 64}").endswith(
+        "the chain ends before batch 1, which there was."
+    )
+    assert refusal_of("audit", "verify", "--head", "1:0").startswith("A head is NUMBER:HASH")
