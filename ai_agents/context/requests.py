@@ -89,7 +89,22 @@ class ModelSelector:
         model = agent["model"] or provider.model or self._default_model(name)
         if model is None:
             raise ProviderNotConfigured("The agent names no model, and there is no default one.", provider=name)
+        if (refusal := provider.refusal_of(model)) is not None:
+            # It names no provider, and the default is another one than when it was made.
+            raise ProviderNotConfigured(refusal, provider=name)
         return provider, model
+
+    def check_model(self, provider: str | None, model: str | None) -> None:
+        """Raises `InvalidRequest` for a model that this provider (None: the default) certainly does not have.
+
+        Where the provider has no key here, its server has to say.
+        """
+        try:
+            found = self.get_provider(provider or self._default_provider())
+        except ProviderNotConfigured:
+            return
+        if model is not None and (refusal := found.refusal_of(model)) is not None:
+            raise InvalidRequest(refusal, loc=("model",))
 
     def get_provider(self, name: str) -> Provider:
         """The provider of this name. Raises `ProviderNotConfigured`."""

@@ -65,6 +65,10 @@ class Provider(ABC):
         """What this model can be used for; needs no key and no connection."""
         return Capabilities()
 
+    def refusal_of(self, model: str) -> str | None:
+        """Why this is certainly no model of the provider; None where its server has to say. Needs no connection."""
+        return None
+
     def left_out(self, request: ModelRequest) -> Sequence[Notice]:
         """What the agent asks for and the request for this model leaves out; needs no connection."""
         return ()

@@ -66,6 +66,12 @@ class EchoProvider(Provider):
         """It accepts every file, of which it repeats the name, and follows no instructions."""
         return Capabilities(instructions=False, files=ANY_FILES)
 
+    def refusal_of(self, model: str) -> str | None:
+        """It would answer in the place of any other model, and look as if it were that one."""
+        if model == self.model:
+            return None
+        return f"echo, the stand-in, is not the model {model}: name the model's provider, or set that provider's key."
+
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         model = request.model or DEFAULT_MODEL
         if (command := _tool_command(request)) is not None:

@@ -24,6 +24,7 @@ from ai_agents.providers.quirks import NO_QUIRKS, Endpoint, LearnedQuirks, Quirk
 from ai_agents.providers.response_parser import ResponseParser
 from ai_agents.providers.retry import MAX_TOTAL_S, with_retries
 from ai_agents.providers.single_calls import one_call_at_a_time
+from ai_agents.providers.specs import PROVIDER_TYPES, maker_of
 from ai_agents.providers.tool_schemas import tools_without_form
 from ai_agents.providers.transport import OpenResponse, ProviderTransport, ReadResponse
 from ai_agents.providers.wire_format import WireFormat
@@ -72,6 +73,14 @@ class HTTPProvider(Provider):
 
     async def prepare(self) -> None:
         await self._ready_transport()
+
+    def refusal_of(self, model: str) -> str | None:
+        """At its public address are no models of other makers; compatible servers name theirs as they like."""
+        kind = type(self).name
+        public = PROVIDER_TYPES[kind].base_url if kind in PROVIDER_TYPES else None
+        if public is None or (self._base_url or public).rstrip("/") != public or maker_of(model) in {None, kind}:
+            return None
+        return f"{self.name} has no model {model}, which is one of {maker_of(model)}'s: name that as the provider."
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent]:
         request = self._with_model(request)

@@ -24,6 +24,7 @@ class ProviderType:
     the environment gives to the built-in provider of this name, each with its variable. One of `needs` is needed before
     it can be used. `default_model` is asked where the service names no model; `only_model` is the one model of a type
     that has no other. `listed_as` is its name in the list of prices and windows, where that is another one.
+    `model_names` is how the names of its maker's models begin: at `base_url` there are none of other makers.
     """
 
     module: str
@@ -34,6 +35,7 @@ class ProviderType:
     default_model: str | None = None
     only_model: str | None = None
     listed_as: str | None = None
+    model_names: tuple[str, ...] = ()
 
 
 # By the name of the type, which is the name of its built-in provider too. The first one with a key is the default.
@@ -45,6 +47,7 @@ PROVIDER_TYPES: Mapping[str, ProviderType] = {
         settings={"api_key": "ANTHROPIC_API_KEY", "base_url": "ANTHROPIC_BASE_URL"},
         needs=("api_key",),
         default_model="claude-sonnet-4-20250514",
+        model_names=("claude-",),
     ),
     "openai": ProviderType(
         "ai_agents.providers.openai",
@@ -53,6 +56,7 @@ PROVIDER_TYPES: Mapping[str, ProviderType] = {
         settings={"api_key": "OPENAI_API_KEY", "base_url": "OPENAI_BASE_URL"},
         needs=("api_key", "base_url"),
         default_model="gpt-4o",
+        model_names=("gpt-", "chatgpt-", "o1", "o3", "o4-"),
     ),
     "ollama": ProviderType(
         "ai_agents.providers.ollama",
@@ -68,6 +72,7 @@ PROVIDER_TYPES: Mapping[str, ProviderType] = {
         settings={"api_key": "GEMINI_API_KEY", "base_url": "GEMINI_BASE_URL"},
         needs=("api_key",),
         default_model="gemini-2.5-flash",
+        model_names=("gemini-",),
         listed_as="google",
     ),
     "echo": ProviderType("ai_agents.providers.echo", "EchoProvider", only_model="echo"),
@@ -270,3 +275,8 @@ def _model(value: Any) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_MODEL or not value.isprintable() or not value.strip():
         raise InvalidRequest(f"A model is a line of at most {MAX_MODEL} characters.", loc=("default_model",))
     return value
+
+
+def maker_of(model: str) -> str | None:
+    """The type of provider whose maker gives models such names; None where any server may have one."""
+    return next((name for name, kind in PROVIDER_TYPES.items() if model.startswith(kind.model_names)), None)

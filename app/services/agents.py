@@ -23,6 +23,7 @@ async def create_agent(container: Container, user: Principal, body: CreateAgent)
     """A new agent, owned by the user. Raises `InvalidRequest`, `QuotaExceeded`."""
     await _check_settings(container, user, body)
     await _check_providers(container, user, body)
+    container.runner.contexts.models.check_model(body.provider, body.model)
     await _check_guardrails(container, user, body)
     await _check_tools(container, user, body)
     limits = container.limits.of(user.user_id, is_admin=user.is_admin)
@@ -68,6 +69,12 @@ async def update_agent(
     """
     await _check_settings(container, user, body)
     await _check_providers(container, user, body, agent)
+    if body.model_fields_set & {"provider", "model"}:
+        kept, given = await container.agents.get(agent.id), body.model_fields_set
+        container.runner.contexts.models.check_model(
+            body.provider if "provider" in given else kept["provider"],
+            body.model if "model" in given else kept["model"],
+        )
     await _check_guardrails(container, user, body, agent)
     await _check_tools(container, user, body, agent)
     _require(user, agent, "update")

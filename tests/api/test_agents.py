@@ -1,6 +1,7 @@
 """Agents: creating them, their versions, and who may change them."""
 
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from ai_agents.core.parts import text_of
 from ai_agents.memory.base import HistoryReader, MemoryStrategy, Window
 from ai_agents.memory.registry import register_memory_strategy
 from ai_agents.testing import ScriptedProvider
-from tests.api.service import Service, check_problem, give_role, make_agent, make_thread
+from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
 
 FULL = {
     "name": "Full",
@@ -256,3 +257,35 @@ async def test_a_registered_strategy_is_found_by_its_name(service: Service, alic
         response = await alice.post("/agents", json={"name": "x", "memory": memory})
         problem = check_problem(response, 422, "invalid_request")
         assert problem["errors"][0]["loc"][:2] == ["body", "memory"]
+
+
+async def test_a_model_that_its_provider_certainly_does_not_have_is_refused(sqlite_url: str, tmp_path: Path) -> None:
+    """In silence the stand-in would answer in its place. A server of one's own may call its models anything."""
+    keys = {"anthropic_api_key": "key", "default_model": "echo:echo"}
+    async with open_service(settings_for(sqlite_url, tmp_path, **keys)) as service:
+        alice, admin = await service.user("alice"), await service.admin()
+        own = {"name": "own", "type": "openai", "base_url": "http://127.0.0.1:9/v1", "api_key": "key"}
+        assert (await admin.post("/providers", json=own)).status_code == 201
+        for body in (
+            {"model": "gpt-4o"},
+            {"provider": "echo", "model": "gpt-4o"},
+            {"provider": "anthropic", "model": "o3"},
+        ):
+            problem = check_problem(await alice.post("/agents", json={"name": "a"} | body), 422, "invalid_request")
+            assert problem["errors"][0]["loc"] == ["body", "model"]
+            assert body["model"] in problem["errors"][0]["msg"]
+        for body in ({"provider": "own", "model": "claude-3"}, {"provider": "anthropic", "model": "claude-next"}):
+            made = await make_agent(alice, **body)
+            assert (await alice.patch(f"/agents/{made['id']}", json={"model": body["model"] + "-1"})).status_code == 200
+            of_default = await alice.patch(f"/agents/{made['id']}", json={"provider": None})
+            check_problem(of_default, 422, "invalid_request")
+
+
+async def test_an_agent_whose_model_lost_its_provider_is_not_answered_by_the_stand_in(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+    agent = await small_service.container.agents.create("a", model="gpt-4o", owner_id="alice")
+    thread = await make_thread(alice, agent["id"])
+
+    response = await alice.post(f"/threads/{thread['id']}/messages", json={"content": "Hi"})
+
+    assert "gpt-4o" in check_problem(response, 503, "provider_not_configured")["detail"]
