@@ -76,6 +76,7 @@ def service(settings: Mapping[str, str], cores: Cores, *, upstream: Process) -> 
             "AI_AGENTS_VAR_DIR": directory,
             "AI_AGENTS_ADMIN_KEY": ADMIN_KEY,
             "AI_AGENTS_MAX_STREAMS_PER_USER": "1000000",
+            "AI_AGENTS_MAX_RUNS_PER_USER": "1000000",
             "AI_AGENTS_MAX_REQUESTS_PER_MINUTE": "1000000",
             "OPENAI_API_KEY": "bench",
             "OPENAI_BASE_URL": f"http://127.0.0.1:{upstream.port}/v1",
