@@ -4,7 +4,7 @@ import hmac
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Annotated
 
@@ -16,6 +16,8 @@ from fastapi.security.base import SecurityBase
 
 from ai_agents.auth.limits import Limits
 from ai_agents.core.exceptions import PermissionDenied
+from ai_agents.core.ids import format_time
+from ai_agents.core.limits import LimitUse
 from ai_agents.core.rows import KeyHolder, TicketHolder
 from ai_agents.core.scopes import AgentScope
 from ai_agents.store.keys import ADMIN_ID
@@ -141,6 +143,16 @@ class RequestRates:
         self._paid_until[user.user_id] = begin + interval_s
         if len(self._paid_until) > _TIDY_ABOVE:
             self._paid_until = {name: paid_until for name, paid_until in self._paid_until.items() if paid_until > now}
+
+    def use_of(self, user: Principal) -> LimitUse:
+        """What the user has used of a minute. As many requests as are paid for by the end are used."""
+        per_minute = self._limits.of(user.user_id, is_admin=user.is_admin)["requests_per_minute"]
+        if per_minute is None:
+            return {"limit": None, "used": None, "resets_at": None}
+        left_s = max(0.0, self._paid_until.get(user.user_id, 0.0) - self._clock())
+        used = min(per_minute, ceil(left_s * per_minute / _WINDOW_S - 1e-6))
+        resets_at = format_time(datetime.now(UTC) + timedelta(seconds=left_s)) if used else None
+        return {"limit": per_minute, "used": used, "resets_at": resets_at}
 
 
 class ApiKey(SecurityBase):

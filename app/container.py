@@ -37,6 +37,7 @@ from ai_agents.store.sealing import Sealer
 from ai_agents.store.threads import ThreadStore
 from ai_agents.store.tickets import TicketStore
 from ai_agents.store.tokens import TokenStore
+from ai_agents.store.users import UserStore
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.registry import default_registry, load_tools
 from ai_agents.tools.toolbox import Toolbox
@@ -93,6 +94,7 @@ class Container:
         self.jwts = _jwt_verifier(settings)
         self.usage = UsageStore(conn)
         self.jobs = JobStore(conn)
+        self.users = UserStore(conn)
         self.audit_log = AuditStore(conn)
         self.audit = AuditNotes(conn.database)
         self.models = ModelCatalogue(settings.model_facts, servers=providers)

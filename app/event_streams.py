@@ -53,6 +53,10 @@ class OpenStreams:
         if most is not None and self._users[user.user_id] >= most:
             raise RateLimited(f"There are {most} streams open already, which is the limit for one user.")
 
+    def of(self, user: Principal) -> int:
+        """How many streams of the user are open."""
+        return self._users[user.user_id]
+
     def add(self, stream: "EventStreamResponse") -> None:
         """Add an open stream."""
         self._open.add(stream)

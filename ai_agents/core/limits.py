@@ -53,6 +53,17 @@ class OwnLimits(TypedDict, total=False):
     cost_per_day: float | None
 
 
+class LimitUse(TypedDict):
+    """One limit of a user, what is used of it, and when all of that ends by itself.
+
+    Where the limit is None, what is used may be None too: it is not counted then.
+    """
+
+    limit: float | None
+    used: float | None
+    resets_at: str | None
+
+
 NO_LIMITS: UserLimits = {
     "requests_per_minute": None,
     "streams": None,

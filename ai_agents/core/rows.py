@@ -442,6 +442,22 @@ class TicketHolder(TypedDict):
     use_by: str
 
 
+class UserSummary(TypedDict):
+    """A user, and how much they have.
+
+    `agents` are those that they own, `runs` those that are under way. What else is counted is what they made.
+    """
+
+    id: str
+    keys: int
+    agents: int
+    agent_versions: int
+    threads: int
+    files: int
+    files_bytes: int
+    runs: int
+
+
 class UsageSum(TypedDict):
     """The sums of some model calls, with the keys by which they are grouped.
 

@@ -20,8 +20,8 @@ from ai_agents.store.models import Base
 Row = Mapping[Any, Any]
 RowT = TypeVar("RowT", bound=Row)
 ItemT = TypeVar("ItemT")
-# Cursors have less than a hundred characters, so a longer text is none.
-MAX_CURSOR = 200
+# Most cursors have less than a hundred characters. Those of users hold an id of up to 255, in UTF-8 and base 64.
+MAX_CURSOR = 1_500
 MAX_SEQ = 2**31 - 1
 
 
@@ -45,6 +45,15 @@ def decode_number_cursor(cursor: str) -> int:
     if len(keys) == 1 and type(keys[0]) is int and 0 <= keys[0] <= MAX_SEQ:
         return keys[0]
     raise InvalidCursor
+
+
+def decode_text_cursor(cursor: str) -> str:
+    """The text (a user's id) in a cursor. Raises `InvalidCursor`."""
+    match _decode(cursor):
+        case [str(text)] if "\0" not in text:
+            return text
+        case _:
+            raise InvalidCursor
 
 
 def to_page(

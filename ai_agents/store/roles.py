@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    ScalarSelect,
     Select,
     Table,
     and_,
@@ -117,7 +118,13 @@ _AT_ONCE = or_(
     RunTable.status == literal_column("'running'"),
     and_(RunTable.status == literal_column("'queued'"), RunTable.queue_position == literal_column("0")),
 )
-_RUNS_AT_ONCE = select(func.count()).select_from(RunTable).where(RunTable.user_id == bindparam("user_id"), _AT_ONCE)
+
+
+def runs_at_once(user_id: ColumnElement[str]) -> ScalarSelect[int]:
+    """How many of the user's runs are running, or held until a process has room for them."""
+    return select(func.count()).select_from(RunTable).where(RunTable.user_id == user_id, _AT_ONCE).scalar_subquery()
+
+
 _ACCESS = (
     select(
         ThreadTable.agent_id,
@@ -131,7 +138,7 @@ _ACCESS = (
     .where(ThreadTable.id == bindparam("thread_id"))
 )
 _THREAD_ROLES = prepared(_ACCESS.add_columns(literal_column("0").label("runs_at_once")))
-_THREAD_ROLES_AND_RUNS = prepared(_ACCESS.add_columns(_RUNS_AT_ONCE.scalar_subquery().label("runs_at_once")))
+_THREAD_ROLES_AND_RUNS = prepared(_ACCESS.add_columns(runs_at_once(bindparam("user_id")).label("runs_at_once")))
 _ROLE_ON: Mapping[str, Select[*tuple[Any, ...]]] = {
     "thread": prepared(
         select(best_rank("thread", ThreadTable.id))
@@ -181,7 +188,7 @@ def find_thread_roles(
 
 def count_runs_at_once(connection: Connection, user_id: str) -> int:
     """The user's runs that are running, or held until a process has room for them."""
-    return int(connection.scalar(_RUNS_AT_ONCE, {"user_id": user_id}) or 0)
+    return int(connection.scalar(select(runs_at_once(bindparam("user_id"))), {"user_id": user_id}) or 0)
 
 
 def get_role(connection: Connection, user_id: str, resource_type: str, resource_id: str) -> RoleName | None:

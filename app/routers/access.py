@@ -12,7 +12,7 @@ from app.dependencies import Once, Paging, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
 from app.schemas.access import CreateKey, CreateRole, CreateToken, RotateKey
-from app.schemas.answers import KeyPage, Me, NewKey, NewToken, RolePage, RoleRead
+from app.schemas.answers import KeyPage, NewKey, NewToken, RolePage, RoleRead
 from app.schemas.common import UserId
 from app.services import access
 from app.strict_routes import StrictRoute
@@ -186,9 +186,3 @@ async def delete_token(token_id: str, user: ScopedUser, container: AppContainer)
     """Delete a token, which stops working at once. One that names agents deletes no other than itself."""
     await access.delete_token(container, user, token_id)
     return no_content()
-
-
-@router.get("/me", tags=["keys"], response_model=Me, response_description="The user.", responses=failures(*USER))
-async def get_me(user: ScopedUser) -> Response:
-    """The user whose key or token the request carries."""
-    return JsonResponse({"user_id": user.user_id, "admin": user.is_admin})

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
 from ai_agents.core import audit_rows, rows
 from ai_agents.core.events import LastingEventType
-from ai_agents.core.limits import LimitsOfUser
+from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse
 from ai_agents.core.types import TokenCounts
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS
 from app.schemas.agents import MAX_TOOLS, AgentSettings, BudgetIn, Fallbacks, Guardrails, MemoryConfig, ToolChoice
@@ -329,11 +329,26 @@ LimitsRead = _read(
 )
 
 
+LimitUseRead = _read(
+    "LimitUse",
+    LimitUse,
+    "One limit of a user.",
+    limit="Null is none.",
+    used="Null where it is not counted.",
+    resets_at="When all of it is free again, for what ends by itself.",
+)
+UserSummary = _read("UserSummary", rows.UserSummary, id=Annotated[str, Field(description="Any text.")])
+UserPage = _page("UserPage", UserSummary, "Users, by their ids.")
+
+
 class Me(Read):
     """The user whose key the request carries."""
 
     user_id: str
     admin: bool
+    limits: dict[LimitName, LimitUseRead] = Field(  # type: ignore[valid-type]  # made at run time
+        description="The user's limits and what is used of them. Empty for a token that is for some agents.",
+    )
 
 
 class Health(Read):

@@ -1,16 +1,72 @@
-"""Users: what they may use."""
+"""Users: what they have, and what they may use."""
 
-from typing import cast
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict, cast
 
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.core.limits import LimitsOfUser, OwnLimits
+from ai_agents.core.ids import format_time
+from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse, OwnLimits
+from ai_agents.core.rows import Page, UserSummary
 from ai_agents.store import audit
 from ai_agents.store.limits import find_limits
+from ai_agents.store.model_calls import used_since
+from ai_agents.store.roles import count_runs_at_once
+from ai_agents.store.totals import find_totals, longest_thread
 from app.container import Container
 from app.schemas.users import SetLimits
-from app.services.identity import Principal, act_of, note_admin, require_admin
+from app.services.identity import PageArguments, Principal, act_of, note_admin, require_admin
+
+
+class Me(TypedDict):
+    """The user of a request."""
+
+    user_id: str
+    admin: bool
+    limits: Mapping[LimitName, LimitUse]
+
+
+async def get_me(container: Container, user: Principal, *, requests: LimitUse, streams: int) -> Me:
+    """The user of the request, with what is used of each limit: `requests`, and open `streams` in this process.
+
+    A token that is for some agents learns nothing of what is used beside them.
+    """
+    if user.within is not None:
+        return {"user_id": user.user_id, "admin": user.is_admin, "limits": {}}
+    now = datetime.now(UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def read(connection: Connection) -> dict[LimitName, float]:
+        has = find_totals(connection, user.user_id)
+        tokens, cost = used_since(connection, user.user_id, today)
+        return {
+            "streams": streams,
+            "runs": count_runs_at_once(connection, user.user_id),
+            "files_bytes": has["files_bytes"],
+            "threads": has["threads"],
+            "thread_rows": longest_thread(connection, user.user_id),
+            "agent_versions": has["agent_versions"],
+            "tokens_per_day": tokens,
+            "cost_per_day": float(cost),
+        }
+
+    used = await container.conn.database.read(read, long=True)
+    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
+    tomorrow = format_time(today + timedelta(days=1))
+    found: dict[LimitName, LimitUse] = {"requests_per_minute": requests}
+    for name, amount in used.items():
+        resets_at = tomorrow if name in ("tokens_per_day", "cost_per_day") else None
+        found[name] = {"limit": limits[name], "used": amount, "resets_at": resets_at}
+    return {"user_id": user.user_id, "admin": user.is_admin, "limits": found}
+
+
+async def list_users(container: Container, user: Principal, page: PageArguments) -> Page[UserSummary]:
+    """The users who have something here, by their ids. Raises `PermissionDenied`, `InvalidCursor`."""
+    require_admin(user)
+    await note_admin(container, user, "user")
+    return await container.users.list(**page)
 
 
 async def get_limits(container: Container, user: Principal, user_id: str) -> LimitsOfUser:

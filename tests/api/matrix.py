@@ -135,6 +135,7 @@ ROWS: dict[str, Row] = {
     "GET /jobs": Row(ADMINS),
     "POST /jobs/{job_id}/retry": Row("403 403 403 403 403 403 404"),
     "DELETE /users/{user_id}": Row("403 403 403 403 403 403 202", once=True),
+    "GET /users": Row(ADMINS),
     "GET /users/{user_id}/limits": Row(ADMINS),
     "PUT /users/{user_id}/limits": Row(ADMINS, lambda _: {"runs": 10}),
     "GET /audit": Row(ADMINS),

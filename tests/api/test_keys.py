@@ -18,7 +18,7 @@ async def test_an_admin_makes_keys_for_any_user(service: Service) -> None:
     assert response.status_code == 201
     assert key["key"].startswith(key["prefix"])
     me = await admin.get("/me", headers={"authorization": f"Bearer {key['key']}"})
-    assert me.json() == {"user_id": "carol", "admin": False}
+    assert me.json() == {"user_id": "carol", "admin": False, "limits": me.json()["limits"]}
     listed = (await admin.get("/keys")).json()["data"]
     assert [each["id"] for each in listed] == [key["id"]]
     assert "key" not in listed[0]
@@ -30,7 +30,7 @@ async def test_an_admin_key_may_do_everything(service: Service) -> None:
 
     me = await admin.get("/me", headers={"authorization": f"bearer {key['key']}"})
 
-    assert me.json() == {"user_id": "root", "admin": True}
+    assert me.json() == {"user_id": "root", "admin": True, "limits": me.json()["limits"]}
 
 
 async def test_users_make_keys_only_for_themselves(service: Service) -> None:

@@ -1,5 +1,7 @@
 """Users have limits: those of the settings, or their own, which admins set."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -7,7 +9,8 @@ from urllib.parse import quote
 from ai_agents.auth.limits import StoredLimits
 from ai_agents.core.limits import LIMIT_NAMES
 from ai_agents.workers.erasure import request_erasure
-from tests.api.service import Service, check_problem, open_service, settings_for
+from tests.api.live import Live
+from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
 from tests.support.redis_server import RedisServer
 
 DEFAULTS: dict[str, Any] = {
@@ -75,3 +78,84 @@ async def test_own_limits_hold_requests_and_streams(small_service: Service) -> N
     await admin.put("/users/admin/limits", json={"requests_per_minute": 1})
     assert (await admin.get("/me")).status_code == 200
     check_problem(await admin.get("/me"), 429, "rate_limited")
+
+
+async def test_users_see_their_limits_and_what_is_used_of_them(live: Live) -> None:
+    alice, admin = await live.user("alice"), await live.admin()
+    thread = await live.scripted_thread(alice, "Hello!", [asyncio.Event()])
+    await alice.post("/files", files={"file": ("a.txt", b"12345")})
+    path = f"/threads/{thread['id']}"
+    message = (await alice.post(f"{path}/messages", json={"content": "Hello!"})).json()
+    await alice.post(f"{path}/messages", json={"content": "Wait."}, headers={"prefer": "respond-async"})
+    async with alice.stream("GET", f"{path}/events"):
+        found = (await alice.get("/me")).json()["limits"]
+    assert {name: each["limit"] for name, each in found.items()} == DEFAULTS
+    used = {name: each["used"] for name, each in found.items()}
+    usage = message["usage"]
+    assert used | {"requests_per_minute": 0} == {
+        "requests_per_minute": 0,
+        "streams": 1,
+        "runs": 1,
+        "files_bytes": 5,
+        "threads": 1,
+        "thread_rows": 4,
+        "agent_versions": 1,
+        "tokens_per_day": usage["input_tokens"] + usage["output_tokens"],
+        "cost_per_day": 0,
+    }
+    assert 1 <= used["requests_per_minute"] <= 10
+    now, resets = datetime.now(UTC), {name: each["resets_at"] for name, each in found.items() if each["resets_at"]}
+    assert list(resets) == ["requests_per_minute", "tokens_per_day", "cost_per_day"]
+    assert (
+        now - timedelta(seconds=5) < datetime.fromisoformat(resets["requests_per_minute"]) < now + timedelta(minutes=1)
+    )
+    assert resets["cost_per_day"] == resets["tokens_per_day"] == f"{(now + timedelta(days=1)).date()}T00:00:00.000000Z"
+
+    # The defaults do not hold an admin; what holds them is shown.
+    await admin.put("/users/admin/limits", json={"cost_per_day": 0.25})
+    found = (await admin.get("/me")).json()["limits"]
+    assert {name: each["limit"] for name, each in found.items()} == {**dict.fromkeys(DEFAULTS), "cost_per_day": 0.25}
+    token = await alice.post("/tokens", json={"agents": [thread["agent_id"]]})
+    of_some = await alice.get("/me", headers={"authorization": f"Bearer {token.json()['token']}"})
+    assert of_some.json() == {"user_id": "alice", "admin": False, "limits": {}}
+
+
+async def test_admins_list_users_with_how_much_each_has(service: Service) -> None:
+    admin, longest = await service.admin(), "\N{OLD HUNGARIAN CAPITAL LETTER A}" * 255
+    alice = await service.user("alice")
+    check_problem(await alice.get("/users"), 403, "forbidden")
+    await service.user(longest)
+    agent = await make_agent(alice)
+    await make_agent(alice)
+    await alice.patch(f"/agents/{agent['id']}", json={"description": "Second."})
+    await make_thread(alice, agent["id"])
+    await give_role(alice, "https://id.example/|bob", "user", "agent", agent["id"])
+    await service.container.roles.assign("*", "user", "agent", agent["id"])
+    for name in (b"a", b"bc"):
+        await alice.post("/files", files={"file": ("a.txt", name)})
+    await admin.put("/users/carol/limits", json={"runs": 1})
+    listed: list[dict[str, Any]] = []
+    after: dict[str, str] = {}
+    while True:
+        page = (await admin.get("/users", params={"limit": 1, **after})).json()
+        listed += page["data"]
+        if page["next"] is None:
+            break
+        after = {"after": page["next"]}
+    assert listed == (await admin.get("/users", params={"limit": 100})).json()["data"]
+    assert {each["id"] for each in listed} == {"alice", "https://id.example/|bob", "carol", longest}
+    assert len(listed) == 4
+    none = dict.fromkeys(("keys", "agents", "agent_versions", "threads", "files", "files_bytes", "runs"), 0)
+    (of_alice,) = (each for each in listed if each["id"] == "alice")
+    assert of_alice == {
+        "id": "alice",
+        **none,
+        "keys": 1,
+        "agents": 2,
+        "agent_versions": 3,
+        "threads": 1,
+        "files": 2,
+        "files_bytes": 3,
+    }
+    assert {"id": "carol", **none} in listed
+    check_problem(await admin.get("/users", params={"after": "WzFd"}), 400, "invalid_cursor")

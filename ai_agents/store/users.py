@@ -1,0 +1,82 @@
+"""Users as admins see them: their ids, with how much each has."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Select, Subquery, Text, bindparam, func, literal, select, union
+from sqlalchemy.orm import InstrumentedAttribute
+
+from ai_agents.core.rows import Page, UserSummary, only
+from ai_agents.store import pages
+from ai_agents.store.database import Store, reading
+from ai_agents.store.models import AgentTable, ApiKeyTable, RoleAssignmentTable
+from ai_agents.store.roles import EVERYBODY, runs_at_once
+from ai_agents.store.user_tables import UserLimitsTable, UserTotalsTable
+
+# Whoever has something, may do something or is limited has a row in one of these.
+_SOURCES: tuple[InstrumentedAttribute[str], ...] = (
+    ApiKeyTable.user_id,
+    RoleAssignmentTable.user_id,
+    UserTotalsTable.user_id,
+    UserLimitsTable.user_id,
+)
+# The environment's admin key has a row without a user.
+_NO_USERS = ("", EVERYBODY)
+_AFTER, _MOST = bindparam("after", type_=Text), bindparam("most", type_=Integer)
+
+
+def list_users(connection: Connection, *, limit: int = 20, after: str | None = None) -> Page[UserSummary]:
+    """A page of users by their ids: `{"data", "next"}`. Raises `InvalidCursor`."""
+    values = {"after": "" if after is None else pages.decode_text_cursor(after), "most": limit + 1 + len(_NO_USERS)}
+    rows = connection.execute(_LIST, values).mappings().all()
+    found = [row for row in rows if row["id"] not in _NO_USERS]
+    return pages.to_page(
+        found,
+        limit=limit,
+        cursor=lambda row: pages.encode_cursor(row["id"]),
+        to_dict=lambda row: only(UserSummary, row),
+    )
+
+
+def _ids(source: InstrumentedAttribute[str], number: int) -> Select[str]:
+    """The next ids in a column, each once. Each is looked up in the index: a user may have 100,000 rows."""
+    first = select(func.min(source).label("user_id")).where(source > _AFTER)
+    found = first.cte(f"ids_{number}", recursive=True)
+    following = select(func.min(source)).where(source > found.c.user_id).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.user_id.is_not(None)))
+    return select(found.c.user_id).where(found.c.user_id.is_not(None)).limit(_MOST)
+
+
+def _count(of: Any, *conditions: Any) -> Any:
+    return select(func.count()).select_from(of).where(*conditions).scalar_subquery()
+
+
+def _list() -> Select[Any]:
+    parts = [select(_ids(source, number).subquery().c.user_id) for number, source in enumerate(_SOURCES)]
+    every: Subquery = union(*parts).subquery()
+    ids = select(every.c.user_id).order_by(every.c.user_id).limit(_MOST).subquery()
+    totals, keys, roles = UserTotalsTable, ApiKeyTable, RoleAssignmentTable
+    owned = _count(
+        roles.__table__.join(AgentTable.__table__, AgentTable.id == roles.resource_id),
+        roles.user_id == ids.c.user_id,
+        roles.resource_type == literal("agent"),
+        roles.role == literal("owner"),
+        AgentTable.deleted_at.is_(None),
+    )
+    statement = select(
+        ids.c.user_id.label("id"),
+        _count(keys.__table__, keys.user_id == ids.c.user_id, ~keys.is_token).label("keys"),
+        owned.label("agents"),
+        *(func.coalesce(column, 0).label(column.key) for column in (totals.agent_versions, totals.threads)),
+        *(func.coalesce(column, 0).label(column.key) for column in (totals.files, totals.files_bytes)),
+        runs_at_once(ids.c.user_id).label("runs"),
+    )
+    return statement.outerjoin(totals, totals.user_id == ids.c.user_id).order_by(ids.c.user_id)
+
+
+_LIST = _list()
+
+
+class UserStore(Store):
+    """Users, with how much each has."""
+
+    list = reading(list_users, long=True)
