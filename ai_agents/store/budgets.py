@@ -169,16 +169,28 @@ def settle(connection: Connection, charge: Charge, used: Amount) -> None:
 
 def open_day(connection: Connection, payer: Payer, day: str) -> None:
     """Begin to count what the payer uses on a day, with what was used before there was a budget."""
+    so_far = sum_of_calls(connection, payer, day)
+    counted = {"tokens": so_far.tokens, "cost_pico_usd": so_far.pico_usd}
+    row: dict[str, Any] = {"kind": payer.kind, "subject_id": payer.id, "day": day, **counted}
+    statement = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(_DAYS)
+    connection.execute(statement.values(row).on_conflict_do_nothing())
+
+
+def sum_of_calls(connection: Connection, payer: Payer, day: str) -> Amount:
+    """What the calls of the payer used from the beginning of a day on."""
     column = ModelCallTable.agent_id if payer.kind == "agent" else ModelCallTable.user_id
     tokens = func.coalesce(ModelCallTable.input_tokens, 0) + func.coalesce(ModelCallTable.output_tokens, 0)
     sums = select(func.sum(tokens), func.sum(ModelCallTable.cost_pico_usd)).where(
         column == payer.id, ModelCallTable.created_at >= format_time(datetime.fromisoformat(day).replace(tzinfo=UTC))
     )
     tokens_so_far, cost_so_far = connection.execute(sums).one()
-    counted = {"tokens": int(tokens_so_far or 0), "cost_pico_usd": int(cost_so_far or 0)}
-    row: dict[str, Any] = {"kind": payer.kind, "subject_id": payer.id, "day": day, **counted}
-    statement = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(_DAYS)
-    connection.execute(statement.values(row).on_conflict_do_nothing())
+    return Amount(int(tokens_so_far or 0), int(cost_so_far or 0))
+
+
+def used_on(connection: Connection, payer: Payer, day: str, *, has_budget: bool) -> Amount:
+    """What the payer has used on this day, which has not ended: as it is counted for a budget, else of all calls."""
+    counted = _used(connection, payer, day) if has_budget else None
+    return sum_of_calls(connection, payer, day) if counted is None else counted
 
 
 def renew(connection: Connection, claim_ids: Collection[str], lease_s: float) -> set[str]:

@@ -118,19 +118,6 @@ def sum_usage(
     )
 
 
-def used_since(connection: Connection, user_id: str, since: datetime) -> tuple[int, Decimal]:
-    """The tokens of the user's calls from this time on, input and output, and what they cost, as far as that is known.
-
-    In US dollars.
-    """
-    counts = (func.coalesce(column, 0) for column in (ModelCallTable.input_tokens, ModelCallTable.output_tokens))
-    sums = select(func.sum(sum(counts)), func.sum(ModelCallTable.cost_pico_usd)).where(
-        ModelCallTable.user_id == user_id, ModelCallTable.created_at >= format_time(since)
-    )
-    tokens, cost = connection.execute(sums).one()
-    return int(tokens or 0), from_pico(cost) or Decimal(0)
-
-
 _LAST_OF_THREAD = prepared(
     select(_NEWEST.c.input_tokens, _NEWEST.c.cached_input_tokens)
     .where(

@@ -1,7 +1,7 @@
 """Users: what they have, and what they may use."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypedDict, cast
 
 from sqlalchemy import Connection
@@ -10,9 +10,9 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time
 from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse, OwnLimits
 from ai_agents.core.rows import Page, UserSummary
-from ai_agents.store import audit
+from ai_agents.store import audit, budgets
+from ai_agents.store.budgets import Payer
 from ai_agents.store.limits import find_limits
-from ai_agents.store.model_calls import used_since
 from ai_agents.store.roles import count_runs_at_once
 from ai_agents.store.totals import find_totals, longest_thread
 from app.container import Container
@@ -35,12 +35,13 @@ async def get_me(container: Container, user: Principal, *, requests: LimitUse, s
     """
     if user.within is not None:
         return {"user_id": user.user_id, "admin": user.is_admin, "limits": {}}
-    now = datetime.now(UTC)
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    today = budgets.day_of(datetime.now(UTC))
+    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
+    has_budget = limits["tokens_per_day"] is not None or limits["cost_per_day"] is not None
 
     def read(connection: Connection) -> dict[LimitName, float]:
         has = find_totals(connection, user.user_id)
-        tokens, cost = used_since(connection, user.user_id, today)
+        spent = budgets.used_on(connection, Payer("user", user.user_id), today, has_budget=has_budget)
         return {
             "streams": streams,
             "runs": count_runs_at_once(connection, user.user_id),
@@ -48,13 +49,12 @@ async def get_me(container: Container, user: Principal, *, requests: LimitUse, s
             "threads": has["threads"],
             "thread_rows": longest_thread(connection, user.user_id),
             "agent_versions": has["agent_versions"],
-            "tokens_per_day": tokens,
-            "cost_per_day": float(cost),
+            "tokens_per_day": spent.tokens,
+            "cost_per_day": spent.pico_usd / budgets.PICO_PER_USD,
         }
 
     used = await container.conn.database.read(read, long=True)
-    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
-    tomorrow = format_time(today + timedelta(days=1))
+    tomorrow = format_time(budgets.end_of_day(today))
     found: dict[LimitName, LimitUse] = {"requests_per_minute": requests}
     for name, amount in used.items():
         resets_at = tomorrow if name in ("tokens_per_day", "cost_per_day") else None

@@ -82,13 +82,15 @@ async def test_own_limits_hold_requests_and_streams(small_service: Service) -> N
 
 async def test_users_see_their_limits_and_what_is_used_of_them(live: Live) -> None:
     alice, admin = await live.user("alice"), await live.admin()
-    thread = await live.scripted_thread(alice, "Hello!", [asyncio.Event()])
+    gate = asyncio.Event()
+    thread = await live.scripted_thread(alice, "Hello!", [gate, "Hello!"])
     await alice.post("/files", files={"file": ("a.txt", b"12345")})
     path = f"/threads/{thread['id']}"
     message = (await alice.post(f"{path}/messages", json={"content": "Hello!"})).json()
     await alice.post(f"{path}/messages", json={"content": "Wait."}, headers={"prefer": "respond-async"})
     async with alice.stream("GET", f"{path}/events"):
         found = (await alice.get("/me")).json()["limits"]
+    gate.set()
     assert {name: each["limit"] for name, each in found.items()} == DEFAULTS
     used = {name: each["used"] for name, each in found.items()}
     usage = message["usage"]
