@@ -223,3 +223,29 @@ async def test_streams_by_jwt_end_with_it(issuer: Issuer, sqlite_url: str, tmp_p
             assert not any("run.completed" in events for events in read_all)
             check_problem(await ann.get("/me"), 401, "unauthorized")
             check_problem(await browser.get(f"/threads/{silent}/events?ticket={tickets[1]}"), 401, "unauthorized")
+
+
+async def test_what_was_sent_by_a_jwt_that_expires_while_it_waits_goes_on(
+    issuer: Issuer, sqlite_url: str, tmp_path: Path
+) -> None:
+    async with open_service(oidc_settings(issuer, sqlite_url, tmp_path, echo_delay_s=0.01)) as service:
+        alice, ann = await service.user("alice"), await holder(service, issuer.jwt("ann"))
+        agent = await make_agent(alice, provider="echo")
+        path = f"/threads/{(await make_thread(alice, agent['id']))['id']}"
+        for kind, resource_id in (("thread", path.removeprefix("/threads/")), ("agent", agent["id"])):
+            await give_role(alice, f"{issuer.address}|ann", "editor", kind, resource_id)
+        later = {"prefer": "respond-async"}
+        first = await alice.post(f"{path}/messages", json={"content": "word " * 4000}, headers=later)
+        body, once = {"content": "Hello?", "on_busy": "queue"}, {"idempotency-key": "once"}
+        sent = await ann.post(f"{path}/messages", json=body, headers=later | once)
+        assert sent.json()["status"] == "queued"
+        assert (await ann.post(f"{path}/messages", json=body, headers=later | once)).json()["id"] == sent.json()["id"]
+
+        assert service.container.jwts is not None
+        service.container.jwts._clock = lambda: time.time() + 1000
+        check_problem(await ann.post(f"{path}/messages", json=body, headers=later | once), 401, "unauthorized")
+        await alice.post(f"{path}/runs/{first.json()['id']}/cancel")
+        async with asyncio.timeout(TIMEOUT_S):
+            while (run := (await alice.get(f"{path}/runs/{sent.json()['id']}")).json())["status"] != "completed":
+                assert run["status"] in ("queued", "running"), run
+                await asyncio.sleep(0.02)
