@@ -121,7 +121,7 @@ async def _on_framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AIAgentsError)  # noqa: S101  # registered for these
     note_refusal(request, error)
     response = problem_of(error, request_id=request.scope[REQUEST_ID])
-    if response.status_code in (429, 503) and opens_stream_by_ticket(request):
+    if response.status_code in (429, 503, 507) and opens_stream_by_ticket(request):
         # Any status but 200 ends an EventSource for ever, so it gets a stream that says when to retry.
         return come_back_later()
     return response

@@ -27,7 +27,7 @@ Responses = dict[int | str, dict[str, Any]]
 REF = "#/components/schemas/{model}"
 # The codes of the problems that a route has because of what it takes.
 # Every route but those of agents and threads is forbidden to tokens that name agents.
-USER = ("invalid_request", "unauthorized", "forbidden", "rate_limited", "database_unavailable")
+USER = ("invalid_request", "unauthorized", "forbidden", "rate_limited", "database_unavailable", "overloaded")
 BODY = ("invalid_request", "unsupported_media_type")
 PAGE = ("invalid_request", "invalid_cursor")
 ONCE = ("invalid_idempotency_key", "idempotency_key_reused")
@@ -129,7 +129,11 @@ def describe(app: FastAPI, routes: Iterable[APIRoute]) -> None:
 def _complete(document: dict[str, Any], bodies: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
     """The document with the bodies of these operations."""
     for path in document["paths"].values():
-        for operation in path.values():
+        for method, operation in path.items():
+            if method != "get":
+                # Of the problems of every route only this one; the route names the others.
+                status = STATUSES["storage_full"]
+                operation["responses"][str(status)] = failures("storage_full")[status]
             _correct(operation)
             if operation["operationId"] in bodies:
                 schema = {"$ref": REF.format(model=bodies[operation["operationId"]].__name__)}

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from ai_agents.attachments.arriving import ArrivingFiles
 from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, Extractor, beginning_of, has_text_to_extract
 from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, detect_kind
 from ai_agents.attachments.storage import BlobStore, IncomingFile, StagedFile
-from ai_agents.core.exceptions import InvalidRequest, StorageUnavailable
+from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, StorageUnavailable
 from ai_agents.core.fair_work import FairWork
 from ai_agents.core.limits import NO_LIMITS, UserLimits
 from ai_agents.core.rows import File
@@ -90,11 +90,29 @@ class Attachments:
             return files.to_part(await self._store(user_id, inspected))
 
     async def _store(self, user_id: str, inspected: InspectedFile) -> FileRow:
-        """Store the bytes and write the row. `keep` says why the bytes are stored twice."""
+        """Store the bytes and write the row."""
+        async with self.kept(inspected):
+            return await self._insert(user_id, inspected)
+
+    @asynccontextmanager
+    async def kept(self, inspected: InspectedFile) -> AsyncGenerator[None]:
+        """Keep the bytes, also after the row is written within; if writing it fails, remove them again."""
         await self.keep(inspected)
-        row = await self._insert(user_id, inspected)
+        try:
+            yield
+        except BaseException:
+            await asyncio.shield(self._discard(inspected.staged.sha256))
+            raise
         await self.keep(inspected)
-        return row
+
+    async def _discard(self, sha256: str) -> None:
+        """Remove bytes that no file has. Where the database or the storage is away, they stay."""
+        with suppress(DatabaseUnavailable, StorageUnavailable):
+            async with self._db.transaction():
+                if await self._db.write(lambda c: files.is_content_used(c, sha256)):
+                    return
+                await self.blobs.delete(sha256)
+            await self.blobs.forget(sha256)
 
     def receive(self) -> AbstractContextManager[IncomingFile]:
         """Begin an upload; see `BlobStore.receive`. Writing to it raises `FileTooLarge`, `StorageUnavailable`."""
@@ -125,12 +143,17 @@ class Attachments:
         """Store the bytes. Call it again after `record`: before the new row was written, the last other file with this
         content may have been deleted, and its bytes with it.
         """
-        sha256 = inspected.staged.sha256
-        if await self.blobs.exists(sha256):
+        sha256, text = inspected.staged.sha256, inspected.text
+        if await self.blobs.exists(sha256) and (text is None or await self.blobs.has_text(sha256)):
             return
-        if inspected.text is not None:
-            await self.blobs.put_text(sha256, inspected.text)
-        await self.blobs.put(inspected.staged)
+        if text is not None:
+            await self.blobs.put_text(sha256, text)
+        try:
+            await self.blobs.put(inspected.staged)
+        except StorageUnavailable:
+            with suppress(StorageUnavailable):
+                await self.blobs.remove_text_alone(sha256)
+            raise
 
     async def record(
         self,
@@ -142,22 +165,9 @@ class Attachments:
     ) -> File:
         """Write the file's row. Returns the file as clients see it.
 
-        Raises `QuotaExceeded` where the user has these limits; then `discard` removes the bytes.
+        Raises `QuotaExceeded` where the user has these limits. Within `kept`, the bytes are removed then.
         """
         return files.to_public(await self._insert(user_id, inspected, within=within, limits=limits))
-
-    async def discard(self, inspected: InspectedFile) -> None:
-        """Remove the bytes of a file that was not recorded, unless another file has the same.
-
-        Raises `StorageUnavailable`, `BlobMissing`.
-        """
-        sha256 = inspected.staged.sha256
-        async with self._db.transaction():
-            is_unused = not await self._db.write(lambda c: files.is_content_used(c, sha256))
-            if is_unused:
-                await self.blobs.delete(sha256)
-        if is_unused:
-            await self.blobs.forget(sha256)
 
     async def _insert(
         self,

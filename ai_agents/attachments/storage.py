@@ -6,6 +6,7 @@ text beside them.
 """
 
 import asyncio
+import errno
 import hashlib
 import os
 import time
@@ -17,7 +18,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ai_agents.core.exceptions import BlobMissing, FileTooLarge, InvalidRequest, StorageUnavailable
+from ai_agents.core.exceptions import BlobMissing, FileTooLarge, InvalidRequest, StorageFull, StorageUnavailable
 from ai_agents.core.extras import require
 from ai_agents.core.ids import new_id
 from ai_agents.core.private_files import create_private_file, make_private_directory
@@ -31,6 +32,12 @@ _TEXT = ".txt"
 _MARK = ".deleted"
 # An upload takes less time. An older file was left by a process that crashed.
 _LEFT_OVER_S = 6 * 3600
+# No space, no space for this user, no space for this process.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# How servers with S3's API say so: XMinioStorageFull and XMinioAdminBucketQuotaExceeded (cmd/api-errors.go of
+# https://github.com/minio/minio), QuotaExceeded (src/rgw/rgw_common.cc of https://github.com/ceph/ceph), or HTTP's
+# status. The errors of obstore repeat the server's status and code. Read and seen 2026-11-30.
+_FULL_BUCKET = ("StorageFull", "QuotaExceeded", "507 Insufficient Storage", "No space left on device")
 
 
 class FileView(mmap):
@@ -87,14 +94,14 @@ class IncomingFile:
             try:
                 self._file.write(view)
             except OSError as error:
-                raise StorageUnavailable from error
+                raise _unavailable(error) from error
 
     async def finish(self) -> StagedFile:
         """Sync the file to the disk. Raises `StorageUnavailable`."""
         try:
             await asyncio.to_thread(self._sync)
         except OSError as error:
-            raise StorageUnavailable from error
+            raise _unavailable(error) from error
         return StagedFile(self._path, self._hash.hexdigest(), self._size_bytes)
 
     def _sync(self) -> None:
@@ -123,11 +130,12 @@ class BlobStore(ABC):
             make_private_directory(self._staging)
             file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         except OSError as error:
-            raise StorageUnavailable from error
+            raise _unavailable(error) from error
         try:
-            with file:
-                yield IncomingFile(path, file, max_bytes=max_bytes)
+            yield IncomingFile(path, file, max_bytes=max_bytes)
         finally:
+            with suppress(OSError):  # of what was not written: an upload that counts is synced
+                file.close()
             path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
@@ -146,6 +154,17 @@ class BlobStore(ABC):
         """Store the extracted text of a blob, replacing an earlier one."""
         with self._translated_errors():
             await self._write(_key(sha256) + _TEXT, text.encode())
+
+    async def remove_text_alone(self, sha256: str) -> None:
+        """Remove a text whose blob could not be stored."""
+        with self._translated_errors():
+            if not await self._exists(_key(sha256)):
+                await self._remove(_key(sha256) + _TEXT)
+
+    async def has_text(self, sha256: str) -> bool:
+        """Whether the extracted text is stored."""
+        with self._translated_errors():
+            return await self._exists(_key(sha256) + _TEXT)
 
     async def exists(self, sha256: str) -> bool:
         """Whether the blob is stored."""
@@ -180,13 +199,20 @@ class BlobStore(ABC):
         key = _key(sha256)
         with self._translated_errors():
             if await self._exists(key):
-                await self._write(key + _MARK, b"")
+                await self._mark(key)
             elif not await self._exists(key + _MARK):
                 raise BlobMissing
             for removed in (key + _TEXT, key):
                 await self._remove(removed)
                 if await self._exists(removed):
                     raise StorageUnavailable("The storage of files did not delete a file's content.")
+
+    async def _mark(self, key: str) -> None:
+        try:
+            with self._translated_errors():
+                await self._write(key + _MARK, b"")
+        except StorageFull:
+            pass  # a deletion makes room, so it must be possible
 
     async def forget(self, sha256: str) -> None:
         """Remove the mark that `delete` left. Called once the file's row is gone."""
@@ -198,7 +224,7 @@ class BlobStore(ABC):
         try:
             yield
         except self._errors as error:
-            raise StorageUnavailable from error
+            raise _unavailable(error) from error
 
     @contextmanager
     def _found(self) -> Generator[None]:
@@ -309,6 +335,13 @@ def open_blob_store(directory: Path | str, url: str | None = None) -> BlobStore:
     except Exception as error:
         raise InvalidRequest("The address of the object storage cannot be used.") from error
     return ObjectStore(objects, directory)
+
+
+def _unavailable(error: Exception) -> StorageUnavailable:
+    """What an error of a file system or a bucket means."""
+    if isinstance(error, OSError):
+        return StorageFull() if error.errno in _FULL else StorageUnavailable()
+    return StorageFull() if any(word in str(error) for word in _FULL_BUCKET) else StorageUnavailable()
 
 
 def _key(sha256: str) -> str:

@@ -24,9 +24,11 @@ AIAgentsError
 │       └── ProviderRejected
 │           └── ContextExceeded
 └── Unavailable                     try again later
-    ├── DatabaseUnavailable · Overloaded · SecondProcess
+    ├── Overloaded · SecondProcess
+    ├── DatabaseUnavailable
+    │   └── DatabaseBusy · DatabaseFull
     └── StorageUnavailable
-        └── BlobMissing
+        └── BlobMissing · StorageFull
 
 Facts about an error are fields; `code` is the stable word of the HTTP contract. What a model is told about a failed
 tool is another type: `tools.base.ToolError`.
@@ -424,12 +426,30 @@ class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """Too much waits for the database."""
+
+    code = "overloaded"
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """The disk of the database is full."""
+
+    code = "storage_full"
+
+
 class StorageUnavailable(Unavailable):
-    """The storage of files does not answer, or is full."""
+    """The storage of files does not answer."""
 
 
 class BlobMissing(StorageUnavailable):
     """The file's content is not in the storage of this process."""
+
+
+class StorageFull(StorageUnavailable):
+    """The storage of files is full."""
+
+    code = "storage_full"
 
 
 class Overloaded(Unavailable):

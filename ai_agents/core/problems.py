@@ -45,6 +45,7 @@ STATUSES: Mapping[str, int] = {
     "run_interrupted": 503,
     "overloaded": 503,
     "database_unavailable": 503,
+    "storage_full": 507,
     "internal": 500,
 }
 _TITLES: Mapping[int, str] = {413: "Payload Too Large", 422: "Unprocessable Content"}

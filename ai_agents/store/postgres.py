@@ -15,9 +15,18 @@ from sqlalchemy.util import greenlet_spawn
 
 from ai_agents.core import json
 from ai_agents.core.event_loop import Unfinished
-from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
+from ai_agents.core.exceptions import DatabaseBusy, DatabaseFull, DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
-from ai_agents.store.transactions import VALUE_REFUSED, JoinWork, PublishRows, Work, fresh_rows, is_of_the_value, join
+from ai_agents.store.transactions import (
+    MOST_WAIT_S,
+    VALUE_REFUSED,
+    JoinWork,
+    PublishRows,
+    Work,
+    fresh_rows,
+    is_of_the_value,
+    join,
+)
 
 T = TypeVar("T")
 # SQLSTATE classes after which the same request can succeed later: connection lost, transaction rolled back because of
@@ -25,6 +34,7 @@ T = TypeVar("T")
 _PASSING = ("08", "40", "53", "57")
 _ROLLED_BACK = "40"
 _BAD_VALUE = "22"
+_DISK_FULL = "53100"
 # Statements read or write a few rows by an index, so one that takes this long will not finish.
 _STATEMENT_TIMEOUT_S = 30
 
@@ -37,7 +47,7 @@ class PostgresBackend:
             url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=30,
+            pool_timeout=MOST_WAIT_S,
             pool_use_lifo=True,
             json_serializer=json.dumps,
             json_deserializer=json.loads,
@@ -73,7 +83,7 @@ class PostgresBackend:
         try:
             return await attempt.run(work)
         except DatabaseUnavailable as error:
-            unknown = attempt.committing and _sqlstate(error.__cause__) != _ROLLED_BACK
+            unknown = attempt.committing and not _sqlstate(error.__cause__).startswith(_ROLLED_BACK)
             # After a timeout there is no second try: the caller has waited long enough.
             if unknown or isinstance(error.__cause__, TimeoutError | exc.TimeoutError):
                 raise
@@ -165,9 +175,15 @@ class _Attempt:
 
 
 def _sqlstate(error: BaseException | None) -> str:
-    """The SQLSTATE class of the server's answer; empty if there was none."""
+    """The SQLSTATE of the server's answer; empty if there was none. Its first two characters are its class."""
     original = error.orig if isinstance(error, DBAPIError) else error
-    return str(getattr(original, "sqlstate", None) or "")[:2]
+    return str(getattr(original, "sqlstate", None) or "")
+
+
+def _unavailable(error: Exception) -> DatabaseUnavailable:
+    if isinstance(error, exc.TimeoutError):  # of the pool
+        return DatabaseBusy()
+    return DatabaseFull() if _sqlstate(error) == _DISK_FULL else DatabaseUnavailable()
 
 
 @contextmanager
@@ -179,9 +195,9 @@ def _translated() -> Generator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or _sqlstate(error) in _PASSING:
-            raise DatabaseUnavailable from error
-        if _sqlstate(error) == _BAD_VALUE:
+        if error.connection_invalidated or _sqlstate(error).startswith(_PASSING):
+            raise _unavailable(error) from error
+        if _sqlstate(error).startswith(_BAD_VALUE):
             raise InvalidRequest(VALUE_REFUSED) from error
         raise
     except StatementError as error:
@@ -190,4 +206,4 @@ def _translated() -> Generator[None]:
         raise
     # Opening a connection raises the driver's own errors.
     except (OSError, exc.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DatabaseUnavailable from error
+        raise _unavailable(error) from error

@@ -11,6 +11,7 @@ commit. Work that arrives during a commit is then committed together.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +22,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import URL
 
-from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.exceptions import DatabaseBusy, DatabaseUnavailable
 from ai_agents.core.types import LogRow
 from ai_agents.store.sqlite_connections import HeldConnection, QueuedWork, is_busy, open_engine, transact
 from ai_agents.store.sqlite_files import database_file, make_file
-from ai_agents.store.transactions import JoinWork, PublishRows, Work
+from ai_agents.store.transactions import MOST_WAIT_S, JoinWork, PublishRows, Work
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class _Job(QueuedWork):
     publish: PublishRows
     long: bool
     future: asyncio.Future[Any]
+    since: float
 
 
 class SqliteBackend:
@@ -69,7 +71,7 @@ class SqliteBackend:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         # A cancelled caller does not look at an error any more, which is no fault.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._jobs.append(_Job(work=work, publish=publish, long=long, future=future))
+        self._jobs.append(_Job(work=work, publish=publish, long=long, future=future, since=time.monotonic()))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all(), name="sqlite-writer")
         return await asyncio.shield(future)
@@ -79,6 +81,8 @@ class SqliteBackend:
             while self._jobs:
                 async with self._lock:
                     jobs = self._take()
+                    if not jobs:
+                        break
                     try:
                         await (self._do_long(jobs[0]) if jobs[0].long else self._do_short(jobs))
                     except Exception as error:  # noqa: BLE001  # the callers get it through their futures
@@ -90,7 +94,14 @@ class SqliteBackend:
                 self._jobs.popleft().future.cancel()
 
     def _take(self) -> list[_Job]:
-        """The next job, with those that can be committed together with it."""
+        """The next job, with those that can be committed together with it; none where all have waited for too long."""
+        oldest = time.monotonic() - MOST_WAIT_S
+        while self._jobs and self._jobs[0].since < oldest:
+            late = self._jobs.popleft()
+            if not late.future.done():
+                late.future.set_exception(DatabaseBusy())
+        if not self._jobs:
+            return []
         jobs = [self._jobs.popleft()]
         while not jobs[0].long and self._jobs and not self._jobs[0].long and len(jobs) < _MOST_TOGETHER:
             jobs.append(self._jobs.popleft())
@@ -187,7 +198,8 @@ class _Readers:
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         self._reading += 1
-        future = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        begin = partial(_in_time, time.monotonic(), function)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, begin, *arguments)
         future.add_done_callback(self._has_read)
         return await asyncio.shield(future)
 
@@ -200,6 +212,12 @@ class _Readers:
         self._threads.shutdown()
         self._here.close()
         self._engine.dispose()
+
+
+def _in_time(since: float, function: Callable[..., T], *arguments: Any) -> T:
+    if time.monotonic() - since > MOST_WAIT_S:
+        raise DatabaseBusy
+    return function(*arguments)
 
 
 async def _to_its_end(future: asyncio.Future[Any]) -> bool:

@@ -16,13 +16,15 @@ from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from ai_agents.core import json
-from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
+from ai_agents.core.exceptions import DatabaseFull, DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
 from ai_agents.store.transactions import LOG_ROWS, VALUE_REFUSED, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
 # How long another process's write is waited for before the database counts as unavailable.
 _BUSY_TIMEOUT_MS = 15_000
+# There is no room for the database or its log, or for the index that its connections share.
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -97,8 +99,9 @@ class HeldConnection:
             self._do(each, alone=len(queued) == 1)
             if not self._driver.in_transaction:
                 # Some errors, such as a full disk, make the database undo everything.
+                lost_by = type(each.error) if isinstance(each.error, DatabaseUnavailable) else DatabaseUnavailable
                 for lost in queued:
-                    lost.error = lost.error or DatabaseUnavailable()
+                    lost.error = lost.error or lost_by()
                 break
         if all(each.error for each in queued):
             self.rollback()
@@ -221,9 +224,10 @@ def translated() -> Generator[None]:
     except (OperationalError, sqlite3.OperationalError) as error:
         # The general error code is that of a faulty statement, which will fail again.
         original = error.orig if isinstance(error, OperationalError) else error
-        if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        code = getattr(original, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_ERROR:
             raise
-        raise DatabaseUnavailable from error
+        raise (DatabaseFull if code in _FULL else DatabaseUnavailable) from error
     except StatementError as error:
         if is_of_the_value(error.orig):
             raise InvalidRequest(VALUE_REFUSED) from error

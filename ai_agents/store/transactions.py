@@ -20,6 +20,8 @@ PublishRows = Callable[[Sequence[LogRow]], None]
 LOG_ROWS = "ai_agents.log_rows"
 # Work that reads or writes at most so many rows by an index is done before a thread would have begun it.
 SHORT_WORK_ROWS = 64
+# Work that had to wait for longer is refused, not begun: its caller has given up, or is about to.
+MOST_WAIT_S = 10.0
 VALUE_REFUSED = "A text or number in it cannot be stored."
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from ai_agents.attachments.arriving import ArrivingFile
 from ai_agents.attachments.storage import StagedFile
 from ai_agents.auth.files import attach, require_content, require_on_file
-from ai_agents.core.exceptions import FileNotFound, QuotaExceeded, StorageUnavailable
+from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart, Loc, TextPart
@@ -64,7 +64,6 @@ async def create_file(container: Container, user: Principal, upload: Upload, *, 
     inspected = await attachments.inspect(
         upload.staged, upload.filename, declared=upload.declared, user_id=user.user_id
     )
-    await attachments.keep(inspected)
 
     async def may_see(file: File) -> None:
         await _find(container, user, file["id"], require_content)
@@ -74,14 +73,8 @@ async def create_file(container: Container, user: Principal, upload: Upload, *, 
 
     limits = container.limits.of(user.user_id, is_admin=user.is_admin)
     upload.arriving.end()
-    try:
-        file = await create_once(container, user, record, sent=sent, may_see=may_see)
-    except QuotaExceeded:
-        with suppress(StorageUnavailable):
-            await attachments.discard(inspected)
-        raise
-    await attachments.keep(inspected)
-    return file
+    async with attachments.kept(inspected):
+        return await create_once(container, user, record, sent=sent, may_see=may_see)
 
 
 async def get_file(container: Container, user: Principal, file_id: str) -> File:
