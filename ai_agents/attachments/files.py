@@ -151,8 +151,9 @@ class Attachments:
         try:
             await self.blobs.put(inspected.staged)
         except StorageUnavailable:
-            with suppress(StorageUnavailable):
-                await self.blobs.remove_text_alone(sha256)
+            if text is not None:
+                with suppress(StorageUnavailable):
+                    await self.blobs.remove_text_alone(sha256)
             raise
 
     async def record(

@@ -122,7 +122,7 @@ class PostgresBackend:
         """A connection that answers. A dead one is replaced: a transaction in steps cannot be tried again later."""
 
         def connect() -> Connection:
-            connection = self._engine.sync_engine.connect()
+            connection = _connect(self._engine.sync_engine)
             try:
                 connection.execute(text("SELECT 1"))
             except BaseException:
@@ -165,13 +165,21 @@ class _Attempt:
             return await greenlet_spawn(self._transact, work)
 
     def _transact(self, work: Work[T]) -> tuple[T, list[LogRow]]:
-        with self._engine.connect() as connection:
+        with _connect(self._engine) as connection:
             rows = fresh_rows(connection)
             result = work(connection)
             if self._commit:
                 self.committing = True
                 connection.commit()
             return result, rows
+
+
+def _connect(engine: Engine) -> Connection:
+    """A pooled connection. Raises `DatabaseUnavailable`, whatever the server says: no request is the cause."""
+    try:
+        return engine.connect()
+    except DBAPIError as error:
+        raise _unavailable(error) from error
 
 
 def _sqlstate(error: BaseException | None) -> str:

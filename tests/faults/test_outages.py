@@ -3,10 +3,11 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -22,7 +23,7 @@ from tests.api.matrix import ROWS, Calculating, make_things
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
 from tests.api.test_matrix_in_space import ask
 from tests.faults.conftest import amount
-from tests.faults.support.cluster import SOAK, open_cluster
+from tests.faults.support.cluster import SOAK, Cluster, open_cluster
 from tests.faults.support.load import talk_through
 from tests.faults.support.proxy import Fault, TcpProxy
 from tests.support.postgres import PostgresServer
@@ -31,9 +32,11 @@ from tests.support.redis_server import RedisServer
 # How soon a request is answered that cannot be served, and how soon one can be served again.
 AT_ONCE_S = 2.0
 BACK_WITHIN_S = 5.0
-OUTAGES_S = (10, 60) if SOAK else (2,)
-SECONDS_OF_ENDS = amount(sample=4, all_of_it=180)
-THREADS = amount(sample=4, all_of_it=12)
+# More than there is room for in pages that are begun.
+LONG = " moment" * 10_000
+OUTAGES_S = (10, 60) if SOAK else (1.5,)
+SECONDS_OF_ENDS = amount(sample=2, all_of_it=180)
+THREADS = amount(sample=3, all_of_it=12)
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ async def test_a_database_without_room_says_so_and_runs_wait_for_it(database_url
     go = asyncio.Event()
     async with open_service(settings_for(database_url, tmp_path)) as service:
         alice, database = await service.user("alice"), service.container.conn.database
-        service.container.providers.add(ScriptedProvider(["One", go, " moment."], "Again."))
+        service.container.providers.add(ScriptedProvider(["One", go, LONG], "Again."))
         agent = await make_agent(alice, provider="scripted", model="m")
         thread, other = await make_thread(alice, agent["id"]), await make_thread(alice, agent["id"])
         path, later = f"/threads/{thread['id']}/messages", {"prefer": "respond-async"}
@@ -114,7 +117,7 @@ async def test_a_database_without_room_says_so_and_runs_wait_for_it(database_url
 
         for client in (alice, await service.admin()):
             check_problem(
-                await client.post(f"/threads/{other['id']}/messages", json={"content": "x" * 50_000}),
+                await client.post(f"/threads/{other['id']}/messages", json={"content": LONG}),
                 507,
                 "storage_full",
             )
@@ -123,7 +126,7 @@ async def test_a_database_without_room_says_so_and_runs_wait_for_it(database_url
         await make_room(database)
 
         assert "run.completed" in (await alice.get(f"/threads/{thread['id']}/runs/{run['id']}/events")).text
-        assert (await alice.get(path)).json()["data"][-1]["content"] == "One moment."
+        assert (await alice.get(path)).json()["data"][-1]["content"] == f"One{LONG}"
         assert (await alice.post(f"/threads/{other['id']}/messages", json={"content": "Hi"})).status_code == 201
 
 
@@ -193,66 +196,98 @@ async def until_back(client: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.05)
 
 
+class Mortal(NamedTuple):
+    """Two processes, whose database can be taken away and given back."""
+
+    cluster: Cluster
+    end: Callable[[], object]
+    begin: Callable[[], object]
+
+
+if SOAK:
+
+    @pytest.fixture
+    async def mortal(
+        server_directory: Path, own_postgres: PostgresServer, own_redis: RedisServer
+    ) -> AsyncIterator[Mortal]:
+        """The server is killed, as a power cut would."""
+        async with open_cluster(server_directory, own_postgres.create_database("outage"), own_redis.url) as cluster:
+            await cluster.start_two()
+            yield Mortal(cluster, own_postgres.kill, own_postgres.start)
+
+else:
+
+    @pytest.fixture
+    async def mortal(pair: Cluster, postgres: PostgresServer) -> AsyncIterator[Mortal]:
+        """The database takes no connections."""
+        name = urlsplit(pair.database_url).path.removeprefix("/")
+
+        def allow(allowed: bool) -> None:
+            postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
+
+        def end() -> None:
+            allow(False)
+            postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+        yield Mortal(pair, end, partial(allow, True))
+        allow(True)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("outage_s", OUTAGES_S)
-async def test_an_outage_loses_nothing_and_throws_no_reader_off(
-    server_directory: Path, own_postgres: PostgresServer, own_redis: RedisServer, outage_s: float
-) -> None:
-    async with open_cluster(server_directory, own_postgres.create_database("outage"), own_redis.url) as cluster:
-        one, two = await cluster.start_two()
-        threads = [await cluster.make_thread(at) for at in (one, two)]
-        watching = [await cluster.watch([at], thread_id) for at in (one, two) for thread_id in threads]
-        # One that ends during the outage, one after it.
-        texts = ("words=50 pause=0.02", f"words={int(50 * outage_s + 100)} pause=0.02")
-        runs = [await cluster.send(one, thread_id, each) for thread_id, each in zip(threads, texts, strict=True)]
-        sources = [cluster.follow(at, t, run["id"]) for at in (one, two) for t, run in zip(threads, runs, strict=True)]
-        for source in sources:
-            await source.until_text(5)
-        own_postgres.kill()
-        gone = time.monotonic()
-        refused = await cluster.call(two, "POST", f"/threads/{threads[0]}/messages", {"content": "Hello?"})
-        assert (refused.status, refused.data["code"]) == (503, "database_unavailable")
-        await asyncio.sleep(max(0.0, outage_s - (time.monotonic() - gone)))
-        await asyncio.to_thread(own_postgres.start)
-        back = time.monotonic()
+async def test_an_outage_loses_nothing_and_throws_no_reader_off(mortal: Mortal, outage_s: float) -> None:
+    cluster, (one, two) = mortal.cluster, mortal.cluster.replicas
+    threads = [await cluster.make_thread(at) for at in (one, two)]
+    watching = [await cluster.watch([at], thread_id) for at in (one, two) for thread_id in threads]
+    # One that ends during the outage, one after it.
+    texts = ("words=50 pause=0.02", f"words={int(50 * outage_s + 50)} pause=0.02")
+    runs = [await cluster.send(one, thread_id, each) for thread_id, each in zip(threads, texts, strict=True)]
+    sources = [cluster.follow(at, t, run["id"]) for at in (one, two) for t, run in zip(threads, runs, strict=True)]
+    for source in sources:
+        await source.until_text(5)
+    await asyncio.to_thread(mortal.end)
+    gone = time.monotonic()
+    refused = await cluster.call(two, "POST", f"/threads/{threads[0]}/messages", {"content": "Hello?"})
+    assert (refused.status, refused.data["code"]) == (503, "database_unavailable")
+    await asyncio.sleep(max(0.0, outage_s - (time.monotonic() - gone)))
+    await asyncio.to_thread(mortal.begin)
+    back = time.monotonic()
 
-        for replica in (one, two):
-            async with asyncio.timeout(BACK_WITHIN_S):
-                while (await cluster.call(replica, "GET", f"/threads/{threads[0]}")).status != 200:
-                    await asyncio.sleep(0.05)
-        print(f"{outage_s} s away, back after {time.monotonic() - back:.2f} s")  # noqa: T201  # figures of the long form
-        for thread_id, run in zip(threads, runs, strict=True):
-            ended = await cluster.until_ended(one, thread_id, run["id"], timeout_s=2 * outage_s + 60)
-            assert ended["status"] == "completed"
-        for source in sources:
-            told = await source.finished(timeout_s=10)
-            assert told.types()[-1] == "run.completed"
-        for number, source in enumerate(watching):
-            log = await cluster.check_log(one, threads[number % 2])
-            await source.until(lambda told, log=log: len(told.rows) >= len(log))  # type: ignore[misc]  # of the default's type
-        assert [(source.cuts, source.refusals) for source in (*sources, *watching)] == [(0, 0)] * 8
+    for replica in (one, two):
+        async with asyncio.timeout(BACK_WITHIN_S):
+            while (await cluster.call(replica, "GET", f"/threads/{threads[0]}")).status != 200:
+                await asyncio.sleep(0.05)
+    print(f"{outage_s} s away, back after {time.monotonic() - back:.2f} s")  # noqa: T201  # figures of the long form
+    for thread_id, run in zip(threads, runs, strict=True):
+        ended = await cluster.until_ended(one, thread_id, run["id"], timeout_s=2 * outage_s + 60)
+        assert ended["status"] == "completed"
+    for source in sources:
+        told = await source.finished(timeout_s=10)
+        assert told.types()[-1] == "run.completed"
+    for number, source in enumerate(watching):
+        log = await cluster.check_log(one, threads[number % 2])
+        await source.until(lambda told, log=log: len(told.rows) >= len(log))  # type: ignore[misc]  # of the default's type
+    assert [(source.cuts, source.refusals) for source in (*sources, *watching)] == [(0, 0)] * 8
 
 
 @pytest.mark.soak
 async def test_backends_that_are_ended_every_second_lose_and_double_nothing(
-    server_directory: Path, own_postgres: PostgresServer, own_redis: RedisServer, rng: random.Random
+    pair: Cluster, postgres: PostgresServer, rng: random.Random
 ) -> None:
-    url = own_postgres.create_database("ended")
-    async with open_cluster(server_directory, url, own_redis.url) as cluster:
-        await cluster.start_two()
-        ended = 0
+    name, ended = urlsplit(pair.database_url).path.removeprefix("/"), 0
 
-        async def end_backends() -> None:
-            nonlocal ended
-            other = await asyncpg.connect(own_postgres.url.replace("+asyncpg", ""))
-            all_of_it = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'ended'"
-            try:
-                for _ in range(SECONDS_OF_ENDS):
-                    await asyncio.sleep(1)
-                    ended += await other.fetchval(all_of_it)
-            finally:
-                await other.close()
+    async def end_backends() -> None:
+        nonlocal ended
+        other = await asyncpg.connect(postgres.url.replace("+asyncpg", ""))
+        try:
+            for _ in range(SECONDS_OF_ENDS):
+                await asyncio.sleep(1)
+                ended += await other.fetchval(
+                    f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
+                )
+        finally:
+            await other.close()
 
-        await talk_through(cluster, end_backends(), threads=THREADS, rng=rng)
-        assert ended >= SECONDS_OF_ENDS
-        print(ended, "backends ended")  # noqa: T201  # figures of the long form
+    await talk_through(pair, end_backends(), threads=THREADS, rng=rng)
+    assert ended >= SECONDS_OF_ENDS
+    print(ended, "backends ended")  # noqa: T201  # figures of the long form

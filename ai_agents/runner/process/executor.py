@@ -90,6 +90,7 @@ class Executor:
         self._running: dict[str, _RunningTurn] = {}
         self.commits = Unfinished()
         self._preparer: TurnPreparer | None = None
+        self._drained = False
         self._periodic: asyncio.Task[None] | None = None
         self._sweep_requested = asyncio.Event()
         self._opening = asyncio.Lock()
@@ -229,8 +230,11 @@ class Executor:
     async def drain(self, grace_s: float) -> None:
         """Take no new runs, give those under way `grace_s` seconds, and hand the rest over at once.
 
-        Background jobs get the rest of that time.
+        Background jobs get the rest of that time. A later call waits no more: what is left then cannot be written.
         """
+        last_moment_s = 0.0 if self._drained else _LAST_MOMENT_S
+        grace_s = 0.0 if self._drained else grace_s
+        self._drained = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
         self.process_owner.refuse_runs()
@@ -240,7 +244,7 @@ class Executor:
         await self._wait_for_runs(grace_s)
         for run_id in list(self._running):
             self.stop(run_id, "hand_over")
-        await self._wait_for_runs(_LAST_MOMENT_S)
+        await self._wait_for_runs(last_moment_s)
         if self.background is not None:
             await self.background.drain(grace_s)
         if self._periodic is not None:
