@@ -20,8 +20,8 @@ from tests.api.service import Service, check_problem, make_agent, make_thread, o
 
 NO_MOUNT = 77
 MB = 1_000_000
-# An answer takes a few hundredths of a second.
-WAITS_S = 0.5
+# Longer than the longest pause between two tries of a run to record its answer.
+WAITS_S = 2.5
 # Of the ballast, to go on with afterwards.
 PIECES_LEFT = 3
 
@@ -75,7 +75,7 @@ async def fill_with_messages(disk: Path, elsewhere: Path, refusals: int) -> None
         number = 0
         while len(ballast) > PIECES_LEFT:
             number += 1
-            text = f"{number} {'x' * 20_000}"
+            text = f"{number} {'x' * 5_000}"
             body = {"content": text, "on_busy": "queue"}
             sending = asyncio.create_task(alice.post(f"/threads/{threads[number % 3]}/messages", json=body))
             # The answer to a message that was accepted waits for room.

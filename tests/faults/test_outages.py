@@ -32,6 +32,8 @@ from tests.support.redis_server import RedisServer
 # How soon a request is answered that cannot be served, and how soon one can be served again.
 AT_ONCE_S = 2.0
 BACK_WITHIN_S = 5.0
+# The grace time of these processes, and twice the last moment that they give to writes.
+STOPPED_WITHIN_S = 3.0 + 2 * 5.0 + 2.0
 # More than there is room for in pages that are begun.
 LONG = " moment" * 10_000
 OUTAGES_S = (10, 60) if SOAK else (1.5,)
@@ -291,3 +293,21 @@ async def test_backends_that_are_ended_every_second_lose_and_double_nothing(
     await talk_through(pair, end_backends(), threads=THREADS, rng=rng)
     assert ended >= SECONDS_OF_ENDS
     print(ended, "backends ended")  # noqa: T201  # figures of the long form
+
+
+async def test_a_process_stops_while_its_database_is_away(mortal: Mortal) -> None:
+    cluster, (one, two) = mortal.cluster, mortal.cluster.replicas
+    thread_id = await cluster.make_thread(one)
+    run = await cluster.send(one, thread_id, "words=30 gate=go at=10")
+    source = cluster.follow(two, thread_id, run["id"])
+    await source.until_text(5)
+    await asyncio.to_thread(mortal.end)
+    cluster.model.gates["go"].set()
+    await asyncio.sleep(0.5)
+
+    one.terminate()
+    assert await one.ended(timeout_s=STOPPED_WITHIN_S) == 0
+
+    await asyncio.to_thread(mortal.begin)
+    assert (await cluster.until_ended(two, thread_id, run["id"], timeout_s=60))["status"] == "completed"
+    assert (await source.finished(timeout_s=10)).types()[-1] == "run.completed"
