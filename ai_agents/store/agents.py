@@ -4,7 +4,18 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    select,
+    update,
+)
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PreconditionFailed
@@ -16,7 +27,7 @@ from ai_agents.core.types import JsonObject
 from ai_agents.store import pages, revocations, roles, totals
 from ai_agents.store.budgets import parse_budget
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.models import AgentTable, AgentVersionTable, ThreadTable
+from ai_agents.store.models import AgentTable, AgentVersionTable, RunTable, ThreadTable
 from ai_agents.store.roles import EVERYBODY
 
 # The fields of an agent and their defaults, in the order in which clients see them.
@@ -132,8 +143,8 @@ def update_agent(
 def delete_agent(connection: Connection, agent_id: str) -> None:
     """Hide an agent for good; its threads stay readable. Raises `AgentNotFound`.
 
-    Its versions count no longer, and nothing stays of what nobody can read: of its versions those threads need the
-    last one, and an agent without threads is removed.
+    Its versions count no longer, and what cannot be read any more is removed: an agent without threads whole, otherwise
+    all versions but the last, which its threads need, and those of runs that are under way.
     """
     # A thread that is being made holds the agent until it is seen here.
     find_agent_row = select(AgentTable.version).where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
@@ -145,7 +156,10 @@ def delete_agent(connection: Connection, agent_id: str) -> None:
     payers = totals.payers_of_versions(connection, agent_id)
     of_agent = delete(AgentVersionTable).where(AgentVersionTable.agent_id == agent_id)
     if connection.scalar(select(exists().where(ThreadTable.agent_id == agent_id))):
-        connection.execute(of_agent.where(AgentVersionTable.version != version))
+        # Literals, as in the partial index.
+        active = RunTable.status.in_((literal_column("'running'"), literal_column("'waiting'")))
+        used = select(RunTable.agent_version).where(active, RunTable.agent_id == agent_id).scalar_subquery()
+        connection.execute(of_agent.where(AgentVersionTable.version != version, AgentVersionTable.version.not_in(used)))
         deleted = {"deleted_at": utc_now()}
         connection.execute(update(AgentTable).where(AgentTable.id == agent_id).values(deleted))
     else:

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from ai_agents.store.totals import Counted, find_totals
-from ai_agents.testing import ScriptedProvider
+from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.workers.erasure import request_erasure
 from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
+from tests.present import present
 from tests.support.redis_server import RedisServer
 
 AT_ONCE = 20
@@ -282,3 +283,26 @@ async def test_a_user_at_the_limit_holds_no_connections_of_others(postgresql_url
             assert not any(each.done() for each in waiting)
         answers = Counter([(await each).status_code for each in waiting])
         assert answers == {201: 1, 429: AT_ONCE - 1}
+
+
+async def test_a_run_under_way_keeps_its_version_of_a_deleted_agent(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+    small_service.container.providers.add(ScriptedProvider([tool_call("calculator", expression="6*7")]))
+    tools = [{"name": "calculator", "approval": "always"}]
+    agent = await make_agent(alice, provider="scripted", tools=tools)
+    thread = await make_thread(alice, agent["id"])
+    run = (await alice.post(f"/threads/{thread['id']}/messages", json={"content": "Six times seven?"})).json()
+    for word in ("second", "third"):
+        await alice.patch(f"/agents/{agent['id']}", json={"description": word})
+    assert (await alice.delete(f"/agents/{agent['id']}")).status_code == 204
+    (call,) = (await alice.get(f"/threads/{thread['id']}/messages")).json()["data"][-1]["parts"]
+    answer = {"tool_call_id": call["tool_call_id"], "approved": False, "reason": "No."}
+    path = f"/threads/{thread['id']}/runs/{run['id']}"
+    assert (await alice.post(f"{path}/approvals", json=answer)).status_code == 200
+    async with asyncio.timeout(20):
+        ended = (await small_service.container.runner.wait(thread["id"], run["id"])).run
+    assert (ended["status"], present(ended["error"])["code"]) == ("failed", "agent_deleted")
+    versions = await small_service.container.conn.database.read(
+        lambda c: c.exec_driver_sql("SELECT version FROM agent_versions ORDER BY version").scalars().all()
+    )
+    assert list(versions) == [1, 3]
