@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.requests import ClientDisconnect
 
 from ai_agents.core.fair_work import Places
 from app.authentication import ScopedUser
@@ -28,6 +29,10 @@ class RequestTurns:
 
     def __init__(self, at_once: int = _AT_ONCE) -> None:
         self._places = Places(at_once, most_waiting=_MOST_WAITING)
+
+    def __len__(self) -> int:
+        """How many requests wait."""
+        return len(self._places)
 
     @asynccontextmanager
     async def turn(self, user: Principal) -> AsyncGenerator[None]:
@@ -59,13 +64,22 @@ class Turns:
 async def _large(request: Request, user: ScopedUser) -> AsyncGenerator[None]:
     """The turn of a request that reads or writes much. It ends before the answer is sent: a client may be slow."""
     async with request.app.state.turns.large.turn(user):
+        await _require_client(request)
         yield
 
 
 async def _agents(request: Request, user: ScopedUser) -> AsyncGenerator[None]:
     """The turn of a request that makes or changes an agent."""
     async with request.app.state.turns.agents.turn(user):
+        await _require_client(request)
         yield
+
+
+async def _require_client(request: Request) -> None:
+    """Raises `ClientDisconnect` if the client has left while it waited: nothing is done for it then."""
+    for _ in range(2):  # the first look may take the end of the request, where it has no body
+        if await request.is_disconnected():
+            raise ClientDisconnect
 
 
 # Named last by a route, so that no turn waits for a body.

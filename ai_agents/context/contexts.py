@@ -1,10 +1,10 @@
 """The parts that make requests for models, put together once per runner, and model calls beside the answers of runs."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.use import UseRights
@@ -29,6 +29,9 @@ from ai_agents.store.model_calls import CallRecord, insert_call
 from ai_agents.store.revocations import role_subject
 from ai_agents.tools.registry import ToolSource
 
+T = TypeVar("T")
+# Work on so many takes a few milliseconds.
+_FEW_MESSAGES = 300
 # The beginning of the subject of a deleted agent.
 _AGENT = role_subject("agent", "")
 
@@ -94,6 +97,10 @@ class Contexts:
             input=Guards(configs, "input", ask=ask, fails_open=fails_open, built=built, work=work),
             output=Guards(configs, "output", ask=ask, fails_open=fails_open, built=built, work=work),
         )
+
+    async def compute(self, user: str, messages: int, work: Callable[[], T]) -> T:
+        """The result of pure work on so many messages: for many of them in a thread, in turn between users."""
+        return work() if messages <= _FEW_MESSAGES else await self.matching.run(user, work)
 
     async def check_new(self, configs: Sequence[Mapping[str, Any]], user: str) -> None:
         """Compile the guardrails of an agent that is made or changed. Raises `InvalidRequest`, with its location."""

@@ -37,6 +37,10 @@ class Places:
         # By user, who comes next first.
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._waiting.values()))
+
     @asynccontextmanager
     async def place(self, user: Hashable) -> AsyncGenerator[None]:
         """Wait for a place, and hold it within the block. Raises `TooManyAtOnce`."""

@@ -19,10 +19,10 @@ from ai_agents.guardrails.programs import (
     compile_program,
 )
 
-# The time to compile beginnings grows with the square of their length: this length takes half a second.
+# The time to compile beginnings grows with the square of their length: this length takes a tenth of a second.
 _MAX_BEGINNINGS = 60_000
 # One program has patterns of so many instructions and characters together; it is compiled within 50 ms.
-_MOST_TOGETHER, _MOST_BEGINNINGS_TOGETHER = 100_000, 40_000
+_MOST_TOGETHER, _MOST_BEGINNINGS_TOGETHER = 50_000, 40_000
 # For each instruction of both programs of a pattern.
 _LEAST_BYTES = 45
 _SHORT_MATCH = 64
@@ -94,7 +94,7 @@ def together(nodes: Sequence[Node]) -> Node | None:
     if len(nodes) < 2:
         return None
     weight, beginnings = sum(node.weight for node in nodes), sum(len(node.beginnings) for node in nodes)
-    return one_of(nodes) if weight <= _MOST_TOGETHER and beginnings <= _MAX_BEGINNINGS else None
+    return one_of(nodes) if weight <= _MOST_TOGETHER and beginnings <= _MOST_BEGINNINGS_TOGETHER else None
 
 
 def least_size(node: Node) -> int:

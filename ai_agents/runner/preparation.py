@@ -7,6 +7,7 @@ the thread.
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from typing import Any, Self
 
@@ -164,7 +165,8 @@ class TurnModel(Candidate):
         self.inputs = inputs = await self._reader.prepare_model(self._run, inputs, self.place)
         contexts = self._reader.contexts
         agent, provider, model = inputs.agent, inputs.provider, inputs.model
-        built = contexts.requests.build(agent, inputs.window, provider.name, model, tools=inputs.tools)
+        build = partial(contexts.requests.build, agent, inputs.window, provider.name, model, tools=inputs.tools)
+        built = await contexts.compute(self._run.user_id, len(inputs.window.messages), build)
         self.meter = Meter(
             contexts.tokens.for_model(provider.name, model),
             contexts.models.catalogue,

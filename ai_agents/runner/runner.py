@@ -16,7 +16,7 @@ from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
-from ai_agents.context.view import StrategyAsked, read_context, show_files
+from ai_agents.context.view import StrategyAsked, fetch_context, plan_view, show_files
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
 from ai_agents.core.json import clean_text
@@ -321,7 +321,7 @@ class AgentRunner:
         """
         await self.contexts.refresh()
         work = partial(
-            read_context,
+            fetch_context,
             contexts=self.contexts,
             thread_id=thread_id,
             user_id=user_id,
@@ -331,9 +331,11 @@ class AgentRunner:
             is_admin=is_admin,
             within=within,
         )
-        planned = await self._database.read(work, long=True)
-        if await self.contexts.models.prepare_named(planned.view["provider"], planned.view["model"]):
-            planned = await self._database.read(work, long=True)
+        fetched = await self._database.read(work, long=True)
+        if await self.contexts.models.prepare_named(fetched.provider, fetched.model):
+            fetched = await self._database.read(work, long=True)
+        size = len(fetched.window.messages)
+        planned = await self.contexts.compute(user_id, size, partial(plan_view, self.contexts, fetched))
         return await show_files(self.contexts, planned)
 
     # Following runs and threads.

@@ -49,6 +49,8 @@ _SLICE = (
     .where(*_BETWEEN, _SENDABLE)
     .limit(bindparam("count"))
 )
+# Reading so many takes the event loop about ten milliseconds.
+_PIECE = 500
 _FROM_OLDEST = prepared(_SLICE.order_by(MessageTable.seq))
 _FROM_NEWEST = prepared(_SLICE.order_by(MessageTable.seq.desc()))
 _REFUSED = prepared(
@@ -300,8 +302,21 @@ class History:
         return summaries.newest(self._connection, self._thread_id, through_seq=self._through_seq)
 
     def _slice(self, statement: Any, *, through_seq: int, count: int, after_seq: int = 0) -> list[ModelMessage]:
-        values = {"thread_id": self._thread_id, "after_seq": after_seq, "through_seq": through_seq, "count": count}
-        return _to_messages(self._connection.execute(statement, values))
+        """Messages in the order of the statement. Many are read in pieces: on PostgreSQL others go on between them."""
+        found: list[ModelMessage] = []
+        while len(found) < count:
+            asked = min(count - len(found), _PIECE)
+            values = {"thread_id": self._thread_id, "after_seq": after_seq, "through_seq": through_seq, "count": asked}
+            piece = _to_messages(self._connection.execute(statement, values))
+            found += piece
+            if len(piece) < asked:
+                break
+            last = piece[-1].seq or 0
+            if statement is _FROM_OLDEST:
+                after_seq = last
+            else:
+                through_seq = last - 1
+        return found
 
 
 def _to_messages(rows: Iterable[Row[Any, Any, Any]]) -> list[ModelMessage]:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from fastapi.routing import APIRoute
 
 from app.main import ROUTERS
 from app.services.identity import Principal
 from app.turns import _agents, _large
+from tests.api.live import Live
 from tests.api.service import Service, check_problem, make_agent, make_thread
 
 # Besides these, `POST /threads` takes a turn to store the thread, and `GET /threads/{thread_id}/events` for a list.
@@ -17,13 +19,14 @@ LARGE = {
     "GET /threads/{thread_id}/context", "GET /threads/{thread_id}/messages", "GET /threads/{thread_id}/runs",
     "GET /tools", "GET /usage",
 }  # fmt: skip
+ALICE = Principal("alice", is_admin=False, token="")
 AGENTS = {"POST /agents", "PATCH /agents/{agent_id}"}
 
 
 @asynccontextmanager
 async def turn_of(service: Service, user: str) -> AsyncIterator[None]:
     """Hold this user's turn."""
-    async with service.app.state.turns.large.turn(Principal(user, is_admin=False, token="")):
+    async with service.app.state.turns.large.turn(replace(ALICE, user_id=user)):
         yield
 
 
@@ -77,3 +80,22 @@ async def test_a_refused_request_gives_its_turn_back(small_service: Service) -> 
         check_problem(await alice.get("/agents?limit=1000"), 422, "invalid_request")
         check_problem(await alice.get("/agents?after=nothing"), 400, "invalid_cursor")
     assert (await alice.get("/agents")).status_code == 200
+
+
+async def test_nothing_is_done_for_a_client_that_left_while_it_waited(live: Live) -> None:
+    alice, admin = await live.user("alice"), await live.admin()
+    turns = live.app.state.turns
+    async with turns.agents.turn(ALICE), turns.large.turn(ALICE):
+        asked = [
+            asyncio.create_task(alice.post("/agents", json={"name": "left"})),
+            asyncio.create_task(alice.get("/agents")),
+        ]
+        while len(turns.agents) + len(turns.large) < 2:
+            await asyncio.sleep(0.01)
+        for task in asked:
+            task.cancel()
+        await asyncio.wait(asked)
+        # The server hears of it.
+        await admin.get("/agents")
+    assert (await alice.post("/agents", json={"name": "stayed"})).status_code == 201
+    assert [agent["name"] for agent in (await admin.get("/agents")).json()["data"]] == ["stayed"]

@@ -1,0 +1,102 @@
+"""One user takes all that they can get, and another one chats as before. Afterwards the memory is back."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.faults.conftest import amount
+from tests.faults.support.cluster import SOAK, Cluster, open_session
+from tests.faults.support.greed import ATTACKS, Attack, Attacker
+from tests.faults.support.replica import Replica
+
+pytestmark = pytest.mark.soak
+SECONDS = amount(sample=1, all_of_it=20)
+BEGUN = 0
+# As many requests as a person's browser has open, four times.
+AT_ONCE = 24
+# Also for a machine that runs other tests meanwhile: in full it has to be less.
+MOST_S = 0.5 if SOAK else 2.0
+SAMPLE = ["patterns", "context"]
+
+
+@asynccontextmanager
+async def user(cluster: Cluster, replica: Replica, name: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client with a key of this user."""
+    key = (await cluster.call(replica, "POST", "/keys", {"user_id": name})).ok(201)["key"]
+    async with open_session(key) as session:
+        yield session
+
+
+async def chat(session: aiohttp.ClientSession, address: str, seconds: float) -> list[float]:
+    """Talk to an agent for so long. How long each answer took, ascending."""
+    async with session.post(f"{address}/agents", json={"name": "a", "provider": "echo"}) as made:
+        agent = await made.json()
+    async with session.post(f"{address}/threads", json={"agent_id": agent["id"]}) as made:
+        path = f"{address}/threads/{(await made.json())['id']}/messages"
+    took: list[float] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        began = time.monotonic()
+        async with session.post(path, json={"content": "hello"}) as response:
+            assert response.status == 201, await response.text()
+            await response.read()
+        took.append(time.monotonic() - began)
+        await asyncio.sleep(0.02)
+    return sorted(took)
+
+
+@asynccontextmanager
+async def under(attack: Attack, attacker: Attacker) -> AsyncIterator[Counter[int]]:
+    """Attack with many requests at once, within the block. Its answers by their status, and how many were begun."""
+    answers: Counter[int] = Counter()
+
+    async def go_on() -> None:
+        while True:
+            answers[BEGUN] += 1
+            with suppress(aiohttp.ClientError):
+                answers[await attack(attacker)] += 1
+
+    tasks = [asyncio.create_task(go_on()) for _ in range(AT_ONCE)]
+    try:
+        yield answers
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def resident_bytes(replica: Replica) -> int:
+    return int(Path(f"/proc/{replica.pid}/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"] if SOAK else ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", ATTACKS if SOAK else SAMPLE)
+async def test_one_who_takes_all_they_can_get_leaves_another_user_theirs(embedded: Cluster, name: str) -> None:
+    replica = await embedded.start(AI_AGENTS_MAX_REQUESTS_PER_MINUTE="100000", AI_AGENTS_ECHO_DELAY_S="0")
+    async with user(embedded, replica, "mallory") as theirs, user(embedded, replica, "bob") as mine:
+        attacker = Attacker(theirs, replica.url)
+        await attacker.prepare()
+        assert await ATTACKS[name](attacker) < 500, "what it needs is loaded before the memory is measured"
+        alone = await chat(mine, replica.url, SECONDS / 2)
+        before = resident_bytes(replica)
+        async with under(ATTACKS[name], attacker) as answers:
+            took = await chat(mine, replica.url, SECONDS)
+        peak = resident_bytes(replica)
+    p99 = took[int(len(took) * 0.99)]
+    report = f"{name}: alone {alone[len(alone) // 2]:.3f}, p50 {took[len(took) // 2]:.3f}, p99 {p99:.3f}, {answers}"
+    assert not any(status >= 500 for status in answers), report
+    assert answers[BEGUN] >= AT_ONCE, report
+    assert p99 < MOST_S, report
+    if not SOAK:
+        return
+    await asyncio.sleep(60)
+    after = resident_bytes(replica)
+    report += f", memory {before >> 20} MiB, then {peak >> 20}, a minute later {after >> 20}"
+    print(report)  # noqa: T201  # the figures of a soak
+    assert after < before * 1.1, report
