@@ -69,6 +69,7 @@ async def authenticate(container: Container, token: str) -> Principal | None:
         token=token,
         sent="token" if found["is_token"] else "key",
         key_id=found["key_id"],
+        is_former=found["is_former"],
         ask_at=None if ends is None else _seconds(ends),
         within=_scope(found),
     )

@@ -386,13 +386,15 @@ class NewKey(Key):
 class KeyHolder(TypedDict):
     """Who a valid API key or token belongs to, and until when it is valid (None: without end).
 
-    `agents` are the only ones that a token is for (None: it is for all).
+    `is_former`: by a secret that the key had before, and that ends. `agents` are the only ones that a token is for
+    (None: it is for all).
     """
 
     user_id: str
     admin: bool
     key_id: str
     valid_until: str | None
+    is_former: bool
     is_token: bool
     agents: list[str] | None
 

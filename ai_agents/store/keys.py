@@ -83,7 +83,8 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
     if row is None or row.is_token is not is_token:
         return None
     ends = [row.expires_at]
-    if not matches(key, row.secret_hash):
+    is_former = not matches(key, row.secret_hash)
+    if is_former:
         old = next((each for each in row.old_secrets or () if matches(key, each["hash"])), None)
         if old is None:
             return None
@@ -96,6 +97,7 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
         "admin": row.admin,
         "key_id": row.id,
         "valid_until": valid_until,
+        "is_former": is_former,
         "is_token": is_token,
         "agents": row.agents,
     }

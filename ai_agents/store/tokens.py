@@ -25,9 +25,15 @@ _ACTIVE = (
 
 
 def create_token(
-    connection: Connection, user_id: str, *, parent_id: str, expires_in_s: int, agents: Collection[str] | None = None
+    connection: Connection,
+    user_id: str,
+    *,
+    parent_id: str,
+    expires_in_s: int,
+    agents: Collection[str] | None = None,
+    ends_at: str | None = None,
 ) -> NewToken:
-    """A new token for a user, which is shown only this once.
+    """A new token for a user, which is shown only this once. It ends at `ends_at` at the latest.
 
     `parent_id` is the key that makes it: the token expires no later, and is deleted with it. `agents` are the only ones
     that it is for. Raises `KeyNotFound` where the parent has been deleted.
@@ -35,7 +41,7 @@ def create_token(
     now = datetime.now(UTC)
     made = format_time(now)
     wanted = format_time(now + timedelta(seconds=expires_in_s))
-    ends = min(filter(None, (wanted, hold_key(connection, parent_id))))
+    ends = min(filter(None, (wanted, ends_at, hold_key(connection, parent_id))))
     only = None if agents is None else sorted(agents)
     secret = make_secret(SCHEME_OF_TOKENS)
     row = {

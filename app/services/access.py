@@ -44,7 +44,8 @@ _KEYS_ONLY = "Only an API key makes keys and tokens, and gives keys new secrets.
 async def create_key(container: Container, user: Principal, body: CreateKey) -> NewKey:
     """A new key with its secret, which is shown only now. Raises `PermissionDenied`, `Unauthorized`.
 
-    A key that the user's own key makes for the same user ends with it.
+    A key that the user's own key makes for the same user ends with it, and any key that a former secret makes, with
+    that secret.
     """
     _check_namespace(container, user, body.user_id)
     _require_key(user)
@@ -52,11 +53,10 @@ async def create_key(container: Container, user: Principal, body: CreateKey) -> 
     if not user.is_admin and (owner != user.user_id or body.admin):
         raise PermissionDenied("Only an admin makes keys for others, and admin keys.")
     parent_id = user.key_id if owner == user.user_id else None
+    ends_at = min(filter(None, (body.expires_at, _end_of(user) if user.is_former else None)), default=None)
 
     def create(connection: Connection) -> NewKey:
-        made = keys.create_key(
-            connection, owner, body.name, expires_at=body.expires_at, admin=body.admin, parent_id=parent_id
-        )
+        made = keys.create_key(connection, owner, body.name, expires_at=ends_at, admin=body.admin, parent_id=parent_id)
         facts = {"admin": made["admin"], "expires": made["expires_at"] is not None}
         audit.record(connection, act_of(user, "key.create", "key", made["id"], subject_id=owner, details=facts))
         return made
@@ -81,6 +81,8 @@ async def rotate_key(container: Container, user: Principal, key_id: str, body: R
     keys for everybody anyway.
     """
     _require_key(user)
+    if user.is_former:
+        raise PermissionDenied("A former secret gives its key no new one: it would not end.")
     own = {} if user.is_admin else {"user_id": user.user_id, "by_key_id": user.key_id}
 
     def rotate(connection: Connection) -> NewKey:
@@ -123,7 +125,7 @@ def _check_namespace(container: Container, user: Principal, user_id: str | None)
 
 
 async def create_token(container: Container, user: Principal, body: CreateToken) -> NewToken:
-    """A new token, which is shown only now. It ends with the user's key.
+    """A new token, which is shown only now. It ends with the user's key, and with the secret that made it.
 
     Raises `AgentNotFound` for an agent that the user does not see, `PermissionDenied`, `Unauthorized`.
     """
@@ -137,7 +139,12 @@ async def create_token(container: Container, user: Principal, body: CreateToken)
 
     def create(connection: Connection) -> NewToken:
         made = tokens.create_token(
-            connection, owner, parent_id=key_id, expires_in_s=body.expires_in_s, agents=body.agents
+            connection,
+            owner,
+            parent_id=key_id,
+            expires_in_s=body.expires_in_s,
+            agents=body.agents,
+            ends_at=_end_of(user) if user.is_former else None,
         )
         facts = {"expires_in_s": body.expires_in_s, "agents": None if body.agents is None else len(body.agents)}
         audit.record(connection, act_of(user, "token.create", "token", made["id"], subject_id=owner, details=facts))
@@ -200,7 +207,7 @@ async def create_ticket(container: Container, user: Principal, body: CreateTicke
             user.user_id,
             admin=user.is_admin,
             key_id=user.key_id,
-            ends_at=_end_of(user) if user.sent == "jwt" else None,
+            ends_at=_end_of(user) if user.sent == "jwt" or user.is_former else None,
         )
     except KeyNotFound:
         raise Unauthorized(_DELETED) from None

@@ -1,6 +1,7 @@
 """API keys, and the user that a key identifies."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -165,6 +166,34 @@ async def test_a_rotated_key_has_a_new_secret_and_keeps_what_it_made(service: Se
     for former in (alice, renewed):
         check_problem(await former.get("/me"), 401, "unauthorized")
     assert (await by_child.get("/me")).status_code == 200
+
+
+async def test_what_a_former_secret_makes_in_its_grace_ends_with_it(service: Service) -> None:
+    """Else a stolen secret would outlive the rotation by a key, a token, a ticket or a secret of its own."""
+    alice, admin = await service.user("alice"), await service.admin()
+    thread = await make_thread(alice)
+    before = (await alice.post("/keys", json={})).json()
+    key = (await alice.get("/keys")).json()["data"][-1]
+    rotated = await alice.post(f"/keys/{key['id']}/rotate", json={"grace_s": 60})
+    assert rotated.status_code == 200
+    ends = datetime.now(UTC) + timedelta(seconds=61)
+
+    made = [
+        (await alice.post("/keys", json={"expires_at": "2999-01-01T00:00:00Z"})).json(),
+        (await alice.post("/tokens", json={"expires_in_s": 86_400})).json(),
+        (await alice.post("/tickets", json={"thread_id": thread["id"]})).json(),
+    ]
+    assert all(datetime.fromisoformat(each["expires_at"]) < ends for each in made)
+    check_problem(await alice.post(f"/keys/{key['id']}/rotate", json={}), 403, "forbidden")
+    renewed = await using(service, rotated.json()["key"])
+    assert (await renewed.post("/keys", json={})).json()["expires_at"] is None
+    assert (await renewed.post(f"/keys/{before['id']}/rotate", json={})).json()["expires_at"] is None
+
+    root = (await admin.post("/keys", json={"user_id": "root", "admin": True})).json()
+    by_root = await using(service, root["key"])
+    await by_root.post(f"/keys/{root['id']}/rotate", json={"grace_s": 60})
+    for_ann = (await by_root.post("/keys", json={"user_id": "ann", "admin": True})).json()
+    assert datetime.fromisoformat(for_ann["expires_at"]) < ends + timedelta(seconds=60)
 
 
 async def test_what_a_former_admin_key_made_ends_with_it(database_url: str, tmp_path: Path) -> None:
