@@ -49,12 +49,17 @@ async def container_of(request: Request) -> Container:
 AppContainer = Annotated[Container, Depends(container_of)]
 
 
+def _is_admin_key(container: Container, token: str) -> bool:
+    """Whether this is the admin key of the environment."""
+    return hmac.compare_digest(token.encode(), container.admin_key)
+
+
 async def authenticate(container: Container, token: str) -> Principal | None:
     """The user whose API key, token or JWT this is; None for a key or token that is unknown or has expired.
 
     Raises `Unauthorized` with what is wrong with a JWT, and `IssuerUnavailable`.
     """
-    if hmac.compare_digest(token.encode(), container.admin_key):
+    if _is_admin_key(container, token):
         return Principal(ADMIN_ID, is_admin=True, token=token, key_id=container.admin_key_id)
     if container.jwts is not None and token.count(".") == 2:
         holder = await container.jwts.verify(token)
@@ -163,11 +168,15 @@ class ApiKey(SecurityBase):
     scheme_name = "bearer"
 
     async def __call__(self, request: Request) -> Principal:
-        """Raises `Unauthorized`, `RateLimited`."""
+        """Raises `Unauthorized`, `Overloaded`, `RateLimited`."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized
-        found = await authenticate(request.app.state.container, token.strip())
+        container: Container = request.app.state.container
+        if not _is_admin_key(container, token.strip()):
+            # Before anything is asked of the database. The operator's own key works when the service is busiest.
+            request.app.state.overload.check()
+        found = await authenticate(container, token.strip())
         if found is None:
             raise Unauthorized("This API key or token is not known here, or has expired.")
         _count_request(request, found)
@@ -274,12 +283,14 @@ async def thread_reader(
 ) -> ThreadReader:
     """The user who reads the streams of the thread of the path: by API key, or by a ticket for the thread.
 
-    Each use of a ticket checks its user again, as each use of a key does. Raises `Unauthorized`, `ThreadNotFound`.
+    Each use of a ticket checks its user again, as each use of a key does. Raises `Unauthorized`, `Overloaded`,
+    `ThreadNotFound`.
     """
     by_ticket = user is None
     if user is None:
         if ticket is None:
             raise Unauthorized
+        request.app.state.overload.check()
         user = await authenticate_ticket(container, ticket, thread_id)
         if user is None:
             raise Unauthorized("This ticket has expired, or is for another thread.")

@@ -25,7 +25,7 @@ _MAX_AHEAD = 32
 # Bytes that a chunked body may spend on each of its own bytes, for its chunks' lines.
 _OVERHEAD_PER_BYTE = 16
 # What a client may go on sending that nothing is made of, so that it comes to read its answer.
-_MAX_IGNORED_BYTES = 1024 * 1024
+_MAX_IGNORED_BYTES = 256 * 1024
 _CLOSE = (b"connection", b"close")
 
 

@@ -21,6 +21,7 @@ from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
 from app.hosts import TrustedProxies
 from app.middleware import REQUEST_ID, RequestContext, allow_origins
+from app.overload import Overload
 from app.problems import problem_of, problem_of_status, validation_errors
 from app.refusals import note_refusal
 from app.routers import access, agents, audit, catalogue, files, messages, operations, providers, runs, threads, users
@@ -53,10 +54,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.turns = Turns()
+    app.state.overload = Overload()
     app.state.draining = None
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)
-    app.add_middleware(RequestContext, max_header_bytes=settings.max_header_bytes, hosts=settings.answered_hosts)
+    app.add_middleware(
+        RequestContext,
+        max_header_bytes=settings.max_header_bytes,
+        overload=app.state.overload,
+        hosts=settings.answered_hosts,
+    )
     # What is added later is further out: pages can read problems of the other middleware, too.
     allow_origins(app, settings.allowed_origins)
     if settings.trusted_proxies:
@@ -86,10 +93,12 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.streams = OpenStreams(container.limits)
         app.state.rates, app.state.repeat_rates = RequestRates(container.limits), RequestRates(container.limits)
         container.audit.start()
+        app.state.overload.open()
         loading = asyncio.create_task(_load_provider(container), name="load-provider")
         try:
             yield
         finally:
+            app.state.overload.close()
             await _begin_drain(app)
             loading.cancel()
             await asyncio.wait({loading})

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id
 from app.hosts import AnsweredHosts
+from app.overload import Overload
 from app.problems import problem
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -45,8 +46,9 @@ class RequestContext:
     The access log has the path without the query: a query may carry a ticket.
     """
 
-    def __init__(self, app: ASGIApp, *, max_header_bytes: int, hosts: Sequence[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, max_header_bytes: int, overload: Overload, hosts: Sequence[str] = ()) -> None:
         self._app = app
+        self._overload = overload
         self._max_header_bytes = max_header_bytes
         self._hosts = AnsweredHosts(hosts) if hosts else None
 
@@ -67,12 +69,24 @@ class RequestContext:
         async def send_named(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
+                overload.let_go(scope)
                 status = message["status"]
                 # A new message, because the given one may be a constant that several answers share.
                 given = message.get("headers", ())
                 message = {**message, "headers": [*given, id_header, *_safe_headers(given)]}
             await send(message)
 
+        async def receive_outside() -> Message:
+            # What the client takes its time for is no work of this process.
+            overload.let_go(scope)
+            try:
+                return await receive()
+            finally:
+                if not status:
+                    overload.take(scope)
+
+        overload = self._overload
+        overload.take(scope)
         try:
             if _size(scope, headers) > self._max_header_bytes:
                 detail = f"The request's line and headers are larger than {self._max_header_bytes} bytes."
@@ -81,7 +95,7 @@ class RequestContext:
                 detail = "This service does not answer under this host."
                 await problem("invalid_host", detail, request_id=request_id)(scope, receive, send_named)
             else:
-                await self._app(scope, receive, send_named)
+                await self._app(scope, receive_outside, send_named)
         except ClientDisconnect:
             status = 499  # the client left before its request was complete and gets no answer
         except Exception:
@@ -92,6 +106,7 @@ class RequestContext:
             answer = problem("internal", "Something went wrong here. It has been logged.", request_id=request_id)
             await answer(scope, receive, send_named)
         finally:
+            overload.let_go(scope)
             log.info(
                 "request",
                 method=scope["method"],

@@ -14,6 +14,7 @@ from app.dependencies import OnThread, Paging, fingerprint, read_model
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
 from app.openapi import BODY, EVENTS, ONCE, PAGE, REF, USER, failures, headers, request_body
+from app.overload import Overload
 from app.problems import problem_of_run
 from app.replays import IdempotencyKey, sent_key
 from app.responses import JSON, JsonResponse, no_content
@@ -111,6 +112,8 @@ async def create_message(
         return EventStreamResponse(reader, user_id=user.user_id, streams=streams)
     if form == "async":
         return _accepted(started.run, applied=True)
+    overload: Overload = request.app.state.overload
+    overload.let_go(request.scope)
     result = await messages.wait_for_answer(container, started, right)
     return _answer(request, result.run, result.message)
 

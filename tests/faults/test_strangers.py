@@ -24,7 +24,8 @@ DESCRIPTORS = amount(sample=300, all_of_it=1000)
 SECONDS = amount(sample=1, all_of_it=30)
 MANY = amount(sample=350, all_of_it=1100)
 ATTACKS = {"headers": 3, "url": 3, "half_open": MANY, "slow_headers": MANY, "slow_bodies": MANY, "chunks": 3}
-# A sample runs beside other tests on the same cores, and has too few turns for a hundredth of them.
+# On a machine that has nothing else to do; a busy one may take four times of what it takes without an attack. A sample
+# runs beside other tests, and has too few turns for a hundredth of them.
 SLOWEST_S = amount(sample=3, all_of_it=1) / 2
 SHARE = 0.99 if SOAK else 0.9
 REFUSED = "connections and requests refused at the door"
@@ -63,6 +64,11 @@ async def chat(cluster: Cluster, thread_id: str, until: asyncio.Task[Any], times
         times.append(time.monotonic() - began)
 
 
+def slowest(times: list[float]) -> float:
+    """What all but a small share of these took at most."""
+    return sorted(times)[int(SHARE * (len(times) - 1))]
+
+
 async def warm_up(cluster: Cluster, thread_id: str) -> int:
     """Chat until the process takes no more memory for that; how much it has then."""
     (replica,) = cluster.replicas
@@ -91,15 +97,18 @@ async def test_a_user_chats_while_strangers_attack(small: Cluster) -> None:
     agent = (await small.call(replica, "POST", "/agents", {"name": "assistant", "provider": "echo"})).ok(201)
     thread_id = (await small.call(replica, "POST", "/threads", {"agent_id": agent["id"]})).ok(201)["id"]
     memory = await warm_up(small, thread_id)
+    alone: list[float] = []
+    await chat(small, thread_id, asyncio.create_task(asyncio.sleep(SECONDS)), alone)
+    calm = slowest(alone)
+    print("calm", len(alone), calm)  # noqa: T201  # for who measures
     files = len(descriptors(replica))
     assert log_of(replica, "fewer connections than the settings ask for")[0]["descriptors"] == DESCRIPTORS
     for name, connections in ATTACKS.items():
         times: list[float] = []
         attacking = asyncio.create_task(attack(replica, name, connections, SECONDS))
         await chat(small, thread_id, attacking, times)
-        times.sort()
-        slow = times[int(SHARE * (len(times) - 1))]
-        assert slow < SLOWEST_S, (name, len(times), slow)
+        slow = slowest(times)
+        assert slow < max(SLOWEST_S, 4 * calm), (name, len(times), slow, calm)
         refused = attacking.result()
         print(name, len(times), slow, refused, resident_bytes(replica) / memory)  # noqa: T201  # for who measures
         if name in {"headers", "url"}:
