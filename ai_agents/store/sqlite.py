@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 _MAX_READERS = 4
 # How much short work is done, and committed as one, before the event loop gets to do something else.
 _MOST_TOGETHER = 8
+# A timer may fire a moment early.
+_A_MOMENT_S = 0.01
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class SqliteBackend:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._jobs: deque[_Job] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._reads: _Readers | None = None if in_memory else _Readers(url, min(readers, _MAX_READERS))
 
     async def read(self, work: Work[T], *, long: bool) -> T:
@@ -72,6 +75,7 @@ class SqliteBackend:
         # A cancelled caller does not look at an error any more, which is no fault.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._jobs.append(_Job(work=work, publish=publish, long=long, future=future, since=time.monotonic()))
+        self._look_later(MOST_WAIT_S)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all(), name="sqlite-writer")
         return await asyncio.shield(future)
@@ -95,17 +99,32 @@ class SqliteBackend:
 
     def _take(self) -> list[_Job]:
         """The next job, with those that can be committed together with it; none where all have waited for too long."""
-        oldest = time.monotonic() - MOST_WAIT_S
-        while self._jobs and self._jobs[0].since < oldest:
-            late = self._jobs.popleft()
-            if not late.future.done():
-                late.future.set_exception(DatabaseBusy())
+        self._refuse_late()
         if not self._jobs:
             return []
         jobs = [self._jobs.popleft()]
         while not jobs[0].long and self._jobs and not self._jobs[0].long and len(jobs) < _MOST_TOGETHER:
             jobs.append(self._jobs.popleft())
         return jobs
+
+    def _refuse_late(self) -> None:
+        """Refuse what has waited for too long, and look again when the next work has."""
+        oldest = time.monotonic() - MOST_WAIT_S
+        while self._jobs and self._jobs[0].since < oldest:
+            late = self._jobs.popleft()
+            if not late.future.done():
+                late.future.set_exception(DatabaseBusy())
+
+    def _look_for_late(self) -> None:
+        self._refuse_late()
+        self._looking = None
+        if self._jobs:
+            self._look_later(self._jobs[0].since + MOST_WAIT_S - time.monotonic())
+
+    def _look_later(self, wait_s: float) -> None:
+        # One timer for all work: it fires every ten seconds under load, and not at all for a handle without work.
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(max(wait_s, 0.0) + _A_MOMENT_S, self._look_for_late)
 
     async def _do_long(self, job: _Job) -> None:
         def do() -> None:
@@ -134,7 +153,7 @@ class SqliteBackend:
     @asynccontextmanager
     async def begin(self, publish: PublishRows) -> AsyncGenerator[JoinWork]:
         """Hold the writer for several steps."""
-        async with self._lock:
+        async with self._turn():
             try:
                 await asyncio.shield(self._on_writer(self._writer.begin))
                 rows = self._writer.rows
@@ -148,6 +167,18 @@ class SqliteBackend:
                 if await _to_its_end(self._on_writer(self._writer.rollback)):
                     raise asyncio.CancelledError
 
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(MOST_WAIT_S):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise DatabaseBusy from None
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def _on_writer(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._writing, function, *arguments)
 
@@ -159,6 +190,8 @@ class SqliteBackend:
         """Wait for work in progress, then close."""
         while self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
+        if self._looking is not None:
+            self._looking.cancel()
         async with self._lock:
             await asyncio.to_thread(self._close)
 

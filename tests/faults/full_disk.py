@@ -22,8 +22,6 @@ NO_MOUNT = 77
 MB = 1_000_000
 # Longer than the longest pause between two tries of a run to record its answer.
 WAITS_S = 2.5
-# Of the ballast, to go on with afterwards.
-PIECES_LEFT = 3
 
 
 @asynccontextmanager
@@ -70,26 +68,26 @@ async def fill_with_messages(disk: Path, elsewhere: Path, refusals: int) -> None
     async with opened(database, elsewhere / "files", elsewhere) as (_service, alice):
         agent = await make_agent(alice)
         threads: list[str] = [(await make_thread(alice, agent["id"]))["id"] for _ in range(3)]
-        ballast = make_ballast(disk, pieces=refusals + PIECES_LEFT)
+        reserve, *ballast = make_ballast(disk, pieces=refusals)
         answered: set[str] = set()
         number = 0
-        while len(ballast) > PIECES_LEFT:
+        while ballast:
             number += 1
             text = f"{number} {'x' * 5_000}"
             body = {"content": text, "on_busy": "queue"}
             sending = asyncio.create_task(alice.post(f"/threads/{threads[number % 3]}/messages", json=body))
             # The answer to a message that was accepted waits for room.
             while not (await asyncio.wait({sending}, timeout=WAITS_S))[0]:
-                ballast.pop().unlink()
+                (ballast or [reserve]).pop().unlink()
             answer = await sending
             if answer.status_code == 201:
                 answered.add(text)
                 continue
             check_problem(answer, 507, "storage_full")
             assert (await alice.get("/threads")).status_code == 200, "reading needs no room"
-            ballast.pop().unlink()
-        for piece in ballast:
-            piece.unlink()
+            if ballast:
+                ballast.pop().unlink()
+        reserve.unlink(missing_ok=True)
         for thread_id in threads:
             answer = await alice.post(f"/threads/{thread_id}/messages", json={"content": "more", "on_busy": "queue"})
             assert answer.status_code == 201, answer.text
@@ -100,11 +98,12 @@ async def fill_with_messages(disk: Path, elsewhere: Path, refusals: int) -> None
 
 
 def make_ballast(disk: Path, *, pieces: int) -> list[Path]:
-    """Files that leave a quarter of the room."""
+    """Files that leave a quarter of the room: one of a quarter, to go on with at the end, and so many smaller ones."""
     room = os.statvfs(disk)
-    made = [disk / f"ballast.{number}" for number in range(pieces)]
-    for piece in made:
-        piece.write_bytes(bytes(room.f_bavail * room.f_frsize * 3 // 4 // pieces))
+    quarter = room.f_bavail * room.f_frsize // 4
+    made = [disk / f"ballast.{number}" for number in range(pieces + 1)]
+    for number, piece in enumerate(made):
+        piece.write_bytes(bytes(2 * quarter // pieces if number else quarter))
     return made
 
 

@@ -11,7 +11,7 @@ from tests.faults.full_disk import NO_MOUNT
 
 pytestmark = pytest.mark.soak
 MEGABYTES = amount(sample=2, all_of_it=5)
-REFUSALS = amount(sample=2, all_of_it=40)
+REFUSALS = amount(sample=2, all_of_it=15)
 
 
 async def test_a_full_disk_is_said_and_keeps_nothing_half(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
-from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, ThreadNotFound
+from ai_agents.core.exceptions import DatabaseBusy, DatabaseUnavailable, InvalidRequest, ThreadNotFound
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.store import thread_log
+from ai_agents.store import sqlite, thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.models import AgentTable, ThreadTable, TokenRatioTable
 from ai_agents.store.thread_log import Entry
@@ -365,3 +365,28 @@ def _count(connection: Connection) -> int:
 
 def _take_a_while(connection: Connection) -> None:
     connection.execute(text("SELECT pg_sleep(0.05)"))
+
+
+async def test_what_waits_too_long_for_the_writer_is_refused_and_never_done(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "MOST_WAIT_S", 0.2)
+    database = Database(sqlite_url)
+    await database.write(lambda c: c.execute(text("CREATE TABLE numbers (value INTEGER)")))
+
+    async def begin() -> None:
+        async with database.transaction():
+            raise AssertionError("it has its turn")
+
+    def add(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO numbers VALUES (1)"))
+
+    async with database.transaction():
+        for long in (False, True):
+            waiting = [asyncio.create_task(database.write(add, long=long)) for _ in range(20)]
+            waiting.append(asyncio.create_task(begin()))
+            await asyncio.wait(waiting, timeout=2)
+            assert {type(task.exception()) for task in waiting} == {DatabaseBusy}
+    await database.write(add)
+    assert await database.read(lambda c: c.execute(text("SELECT count(*) FROM numbers")).scalar_one()) == 1
+    await database.close()
