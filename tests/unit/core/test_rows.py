@@ -9,8 +9,8 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from sqlalchemy import Table, inspect
 
-from ai_agents.core import rows, table_rows
-from ai_agents.store import models
+from ai_agents.core import audit_rows, rows, table_rows
+from ai_agents.store import audit_tables, models
 from ai_agents.store.agents import DEFAULTS
 
 ROOT = Path(__file__).parents[3]
@@ -20,6 +20,8 @@ OF_TABLE: list[tuple[Any, type[models.Base]]] = [
     (table_rows.MessageRow, models.MessageTable),
     (table_rows.ProviderRow, models.ProviderTable),
     (table_rows.RoleRow, models.RoleAssignmentTable),
+    (audit_rows.AuditEntryRow, audit_tables.AuditEntryTable),
+    (audit_rows.AuditBatchRow, audit_tables.AuditBatchTable),
 ]
 PROGRAM = """
 import asyncio

@@ -32,6 +32,11 @@ async def chain(database: Database) -> int:
     return 0 if link is None else link["entries"]
 
 
+async def read_all(database: Database, statement: Any) -> list[dict[str, Any]]:
+    """The rows that a statement finds."""
+    return await database.read(lambda c: [dict(row) for row in c.execute(statement).mappings()])
+
+
 async def tamper(database: Database, *statements: Any) -> None:
     """Change the log as the owner of the database can."""
 
@@ -204,8 +209,6 @@ def _without(number: int) -> list[Any]:
 @pytest.mark.parametrize(
     "statements, fault",
     [
-        (_third({"outcome": "denied"}), "entries of batch 2 were changed"),
-        (_third({"created_at": "2026-01-01T00:00:00.000000Z"}), "entries of batch 2 were changed"),
         (_exchanged(), "entries of batch 2 were changed"),
         (_third({"batch": 1}), "batch 1 was made of 2 entries and has 3"),
         (
@@ -214,7 +217,6 @@ def _without(number: int) -> list[Any]:
         ),
         (_inserted(), "batch 2 was made of 2 entries and has 3"),
         (_without(2), "batch 2 is missing"),
-        ([update(AuditBatchTable).where(AuditBatchTable.number == 2).values(entries=3)], "batch 2 itself was changed"),
         (
             [update(AuditBatchTable).where(AuditBatchTable.number == 2).values(previous="0" * 64)],
             "batch 2 does not follow",
@@ -224,7 +226,7 @@ def _without(number: int) -> list[Any]:
             "there are entries of batch 3, but no such batch",
         ),
     ],
-    ids=["changed", "redated", "exchanged", "moved", "removed", "added", "batch", "link", "order", "tail"],
+    ids=["exchanged", "moved", "removed", "added", "link", "order", "tail"],
 )
 async def test_the_chain_names_the_first_batch_that_does_not_hold(
     sqlite_url: str, statements: list[Any], fault: str
@@ -240,6 +242,32 @@ async def test_the_chain_names_the_first_batch_that_does_not_hold(
 
     assert found.fault is not None
     assert found.fault.startswith(fault)
+    await database.close()
+
+
+async def test_a_change_of_any_value_is_found(sqlite_url: str) -> None:
+    """Each column of entries and batches, one after the other. A new column that no hash covers fails."""
+    database = Database(sqlite_url)
+    for pair in ("ab", "cd", "ef"):
+        await add(database, *pair)
+        await chain(database)
+    await tamper(database)
+    missed = []
+    for table, one in (
+        (AuditEntryTable, AuditEntryTable.resource_id == "c"),
+        (AuditBatchTable, AuditBatchTable.number == 2),
+    ):
+        for column in table.__table__.columns:
+            before = (await read_all(database, select(column).where(one)))[0][column.name]
+            found = {"details": {"a": 1}, "created_at": "2026-01-01T00:00:00.000000Z"}.get(column.name)
+            changed = found or (before + 7 if isinstance(before, int) else f"{before}x")
+            whole = await read_all(database, select(table.__table__))
+            await tamper(database, update(table).where(one).values({column.key: changed}))
+            if (await audit_chain.verify(database)).fault is None:
+                missed.append(f"{table.__tablename__}.{column.name}")
+            await tamper(database, delete(table), *(insert(table).values(row) for row in whole))
+    assert missed == []
+    assert (await audit_chain.verify(database)).fault is None
     await database.close()
 
 
