@@ -21,7 +21,7 @@ from ai_agents.core.limits import LimitUse
 from ai_agents.core.rows import KeyHolder, TicketHolder
 from ai_agents.core.scopes import AgentScope
 from ai_agents.store.keys import ADMIN_ID
-from ai_agents.store.revocations import key_subject, role_subject
+from ai_agents.store.revocations import key_subject, made_subject, role_subject
 from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.errors import RateLimited, Unauthorized
@@ -60,7 +60,9 @@ async def authenticate(container: Container, token: str) -> Principal | None:
     Raises `Unauthorized` with what is wrong with a JWT, and `IssuerUnavailable`.
     """
     if _is_admin_key(container, token):
-        return Principal(ADMIN_ID, is_admin=True, token=token, key_id=container.admin_key_id)
+        key_id = container.admin_key_id
+        hangs_on = frozenset({key_subject(key_id)})
+        return Principal(ADMIN_ID, is_admin=True, token=token, key_id=key_id, hangs_on=hangs_on)
     if container.jwts is not None and token.count(".") == 2:
         holder = await container.jwts.verify(token)
         return Principal(holder.user_id, is_admin=holder.is_admin, token=token, sent="jwt", ask_at=holder.expires_at)
@@ -77,6 +79,7 @@ async def authenticate(container: Container, token: str) -> Principal | None:
         is_former=found["is_former"],
         ask_at=None if ends is None else _seconds(ends),
         within=_scope(found),
+        hangs_on=_subjects(found),
     )
 
 
@@ -84,6 +87,14 @@ def _scope(found: KeyHolder | TicketHolder) -> AgentScope | None:
     """What a token that names agents is for, and a ticket that it made."""
     agents, key_id = found["agents"], found["key_id"]
     return None if agents is None or key_id is None else AgentScope(key_id, frozenset(agents))
+
+
+def _subjects(found: KeyHolder | TicketHolder) -> frozenset[str]:
+    """What a key, a token or a ticket is lost with."""
+    key_id, parent_id = found["key_id"], found["parent_id"]
+    of_key = set() if key_id is None else {key_subject(key_id)}
+    of_token = set() if parent_id is None else {made_subject(parent_id)}
+    return frozenset(of_key | of_token)
 
 
 async def authenticate_ticket(container: Container, ticket: str, thread_id: str) -> Principal | None:
@@ -107,6 +118,7 @@ def _holder_of(ticket: str, found: TicketHolder | None, thread_id: str) -> Princ
         key_id=found["key_id"],
         ask_at=_seconds(found["use_by"]),
         within=_scope(found),
+        hangs_on=_subjects(found),
     )
 
 
@@ -241,8 +253,7 @@ class ThreadRight:
 
     def __init__(self, container: Container, user: Principal, thread_id: str, *, by_ticket: bool = False) -> None:
         self.ask_at = user.ask_at
-        on_key = () if user.key_id is None else (key_subject(user.key_id),)
-        self.subjects = frozenset((role_subject("thread", thread_id), *on_key))
+        self.subjects = user.hangs_on | {role_subject("thread", thread_id)}
         self._container = container
         self._user = user
         self._thread_id = thread_id

@@ -386,7 +386,8 @@ class NewKey(Key):
 class KeyHolder(TypedDict):
     """Who a valid API key or token belongs to, and until when it is valid (None: without end).
 
-    `is_former`: by a secret that the key had before, and that ends. `agents` are the only ones that a token is for
+    `is_former`: by a secret that the key had before, and that ends. `parent_id` is the key that made a token (None: it
+    is a key), and `agents` are the only ones that a token is for
     (None: it is for all).
     """
 
@@ -396,6 +397,7 @@ class KeyHolder(TypedDict):
     valid_until: str | None
     is_former: bool
     is_token: bool
+    parent_id: str | None
     agents: list[str] | None
 
 
@@ -431,8 +433,8 @@ class Ticket(TypedDict):
 class TicketHolder(TypedDict):
     """Who a valid ticket belongs to, and the thread that it lets them read.
 
-    `key_id` is the key or token that made it, `agents` are the only ones that this token is for. `use_by` is when the
-    ticket has to be used again, to be extended, or where it is as old as it may become, when it ends.
+    `key_id` is the key or token that made it; `parent_id` and `agents` are those of a token, see `KeyHolder`. `use_by`
+    is when the ticket has to be used again, to be extended, or where it is as old as it may become, when it ends.
     """
 
     id: str
@@ -440,6 +442,7 @@ class TicketHolder(TypedDict):
     admin: bool
     thread_id: str
     key_id: str | None
+    parent_id: str | None
     agents: list[str] | None
     use_by: str
 

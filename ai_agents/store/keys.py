@@ -99,6 +99,7 @@ def authenticate(connection: Connection, key: str) -> KeyHolder | None:
         "valid_until": valid_until,
         "is_former": is_former,
         "is_token": is_token,
+        "parent_id": row.parent_id if is_token else None,
         "agents": row.agents,
     }
 
@@ -193,18 +194,30 @@ def _of_user(key_id: str, user_id: str | None) -> Select[*tuple[Any, ...]]:
 
 
 def delete_with_children(connection: Connection, key_ids: Sequence[str]) -> None:
-    """Delete keys that this transaction has locked, and what they made. A key that is locked makes no more."""
+    """Delete keys that this transaction has locked, and what they made. A key that is locked makes no more.
+
+    A key may have made a hundred thousand tokens: they are deleted unseen, and their streams hang on the key as well.
+    """
     found, unread = list(key_ids), list(key_ids)
     while unread:
         some, unread = unread[:_KEYS_AT_ONCE], unread[_KEYS_AT_ONCE:]
-        made = select(ApiKeyTable.id).where(ApiKeyTable.parent_id.in_(some)).with_for_update()
-        children = list(connection.scalars(made))
+        made = select(ApiKeyTable.id).where(ApiKeyTable.parent_id.in_(some), ~ApiKeyTable.is_token)
+        children = list(connection.scalars(made.with_for_update()))
         found += children
         unread += children
     for first in range(0, len(found), _KEYS_AT_ONCE):
         some = found[first : first + _KEYS_AT_ONCE]
+        delete_tokens_made_by(connection, some)
         connection.execute(delete(ApiKeyTable).where(ApiKeyTable.id.in_(some)))
     revocations.note(connection, [revocations.key_subject(each) for each in found])
+
+
+def delete_tokens_made_by(connection: Connection, key_ids: Sequence[str]) -> None:
+    """Delete the tokens of all users that these keys made."""
+    for first in range(0, len(key_ids), _KEYS_AT_ONCE):
+        some = key_ids[first : first + _KEYS_AT_ONCE]
+        connection.execute(delete(ApiKeyTable).where(ApiKeyTable.parent_id.in_(some), ApiKeyTable.is_token))
+    revocations.note(connection, [revocations.made_subject(each) for each in key_ids])
 
 
 def id_of_environment_key(key: bytes) -> str:

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0018"
+SCHEMA_REVISION = "0019"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -380,7 +380,7 @@ class TicketTable(Base):
     """
 
     __tablename__ = "tickets"
-    __table_args__ = (Index("ix_tickets_expires_at", "expires_at"),)
+    __table_args__ = (Index("ix_tickets_expires_at", "expires_at"), Index("ix_tickets_key_id", "key_id"))
 
     id: Mapped[str] = _id()
     thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
@@ -394,7 +394,7 @@ class TicketTable(Base):
 
 
 class RevocationTable(Base):
-    """Something that was taken away a moment ago: `subject` is `key:` or a resource's type, and its id.
+    """Something that was taken away a moment ago: `subject` is what it was, and its id: see `store.revocations`.
 
     `at` is in seconds of the database's clock since 1970.
     """

@@ -25,6 +25,11 @@ def key_subject(key_id: str) -> str:
     return f"key:{key_id}"
 
 
+def made_subject(key_id: str) -> str:
+    """What streams hang on that were opened by tokens which this key made, however many there are."""
+    return f"made:{key_id}"
+
+
 def role_subject(resource_type: str, resource_id: str) -> str:
     """What streams hang on that need a role on this resource."""
     return f"{resource_type}:{resource_id}"

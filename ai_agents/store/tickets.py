@@ -17,7 +17,13 @@ _USE = timedelta(minutes=10)
 # … until it is this old.
 _LONGEST = timedelta(hours=24)
 _FIND = (
-    select(TicketTable.__table__, ApiKeyTable.expires_at.label("key_expires_at"), ApiKeyTable.agents)
+    select(
+        TicketTable.__table__,
+        ApiKeyTable.expires_at.label("key_expires_at"),
+        ApiKeyTable.agents,
+        ApiKeyTable.is_token,
+        ApiKeyTable.parent_id,
+    )
     .outerjoin(ApiKeyTable, ApiKeyTable.id == TicketTable.key_id)
     .where(TicketTable.id == bindparam("ticket_id"))
 )
@@ -80,6 +86,7 @@ def find_ticket(connection: Connection, ticket: str) -> TicketHolder | None:
         "admin": row.admin,
         "thread_id": row.thread_id,
         "key_id": row.key_id,
+        "parent_id": row.parent_id if row.is_token else None,
         "agents": row.agents,
         "use_by": use_by if ends is None else min(use_by, ends),
     }

@@ -12,11 +12,14 @@ from sqlalchemy import Connection, delete, insert, literal_column, select, text
 from ai_agents.core.exceptions import TokenNotFound
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.rows import NewToken
+from ai_agents.store import revocations
 from ai_agents.store.database import Store, writing
-from ai_agents.store.keys import SCHEME_OF_TOKENS, delete_with_children, hold_key
+from ai_agents.store.keys import SCHEME_OF_TOKENS, hold_key
 from ai_agents.store.models import ApiKeyTable, RunTable
 from ai_agents.store.secrets import make_secret
 
+_SWEPT_AT_ONCE = 5_000
+_NAMED_AT_ONCE = 100
 # Literals, as in the partial indexes.
 _ACTIVE = (
     RunTable.status.in_((literal_column("'running'"), literal_column("'waiting'"))),
@@ -79,27 +82,34 @@ def delete_token(connection: Connection, token_id: str, *, user_id: str | None =
     owner: str | None = connection.scalar(found.with_for_update())
     if owner is None:
         raise TokenNotFound
-    delete_with_children(connection, [token_id])
+    connection.execute(delete(ApiKeyTable).where(ApiKeyTable.id == token_id))
+    revocations.note(connection, [revocations.key_subject(token_id)])
     return owner
 
 
 def delete_tokens_of(connection: Connection, user_id: str) -> int:
     """Delete all tokens of a user; how many. Tokens that are made meanwhile stay."""
-    found = select(ApiKeyTable.id).where(ApiKeyTable.user_id == user_id, ApiKeyTable.is_token)
-    token_ids = list(connection.scalars(found.order_by(ApiKeyTable.id).with_for_update()))
-    delete_with_children(connection, token_ids)
-    return len(token_ids)
+    of_user = delete(ApiKeyTable).where(ApiKeyTable.user_id == user_id, ApiKeyTable.is_token)
+    gone = connection.execute(of_user.returning(ApiKeyTable.id, ApiKeyTable.parent_id)).all()
+    if len(gone) <= _NAMED_AT_ONCE:
+        subjects = [revocations.key_subject(row.id) for row in gone]
+    else:
+        # All streams by tokens of these keys ask again.
+        subjects = [revocations.made_subject(row.parent_id) for row in gone]
+    revocations.note(connection, subjects)
+    return len(gone)
 
 
 def sweep(connection: Connection) -> int:
-    """Delete expired tokens. Returns how many.
+    """Delete expired tokens, so many at once that others do not wait for it. Returns how many.
 
     One by which a message was sent that still waits stays until then: its run would take it for a deleted one.
     """
     waiting = [select(RunTable.key_id).where(each, RunTable.key_id.is_not(None)) for each in _ACTIVE]
     # As the condition of the index is written.
     ended = text("is_token"), ApiKeyTable.expires_at <= utc_now()
-    return connection.execute(delete(ApiKeyTable).where(*ended, *map(ApiKeyTable.id.not_in, waiting))).rowcount
+    found = select(ApiKeyTable.id).where(*ended, *map(ApiKeyTable.id.not_in, waiting)).limit(_SWEPT_AT_ONCE)
+    return connection.execute(delete(ApiKeyTable).where(ApiKeyTable.id.in_(found))).rowcount
 
 
 class TokenStore(Store):

@@ -19,6 +19,7 @@ from ai_agents.core.types import JsonObject
 from ai_agents.store import audit, jobs, revocations, roles, thread_log
 from ai_agents.store.agents import delete_agent
 from ai_agents.store.jobs import ClaimedJob
+from ai_agents.store.keys import delete_tokens_made_by
 from ai_agents.store.models import (
     AgentTable,
     AgentVersionTable,
@@ -31,6 +32,7 @@ from ai_agents.store.models import (
     ThreadTable,
 )
 from ai_agents.store.threads import delete_thread
+from ai_agents.store.tokens import delete_tokens_of
 from ai_agents.workers.erasure_rules import ERASED, RULES, Count, UserInThread, files_of, is_touched_by
 from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids, next_ids
 
@@ -114,9 +116,12 @@ class _Erasure:
 
 def _remove_own(connection: Connection, user_id: str, but: type[Base] | None = None) -> Count:
     """Delete the user's own rows in all tables but one, keys first, and redact rows of others that name the user."""
-    # Every open stream of the user was opened by one of these keys.
-    keys = connection.scalars(select(ApiKeyTable.id).where(ApiKeyTable.user_id == user_id)).all()
-    revocations.note(connection, [revocations.key_subject(key_id) for key_id in keys])
+    # Every open stream of the user was opened by one of these keys, or by a token.
+    own = select(ApiKeyTable.id).where(ApiKeyTable.user_id == user_id, ~ApiKeyTable.is_token)
+    key_ids = connection.scalars(own).all()
+    delete_tokens_made_by(connection, key_ids)
+    delete_tokens_of(connection, user_id)
+    revocations.note(connection, map(revocations.key_subject, key_ids))
     removed: dict[str, int] = {}
     for rule in RULES:
         if rule.table is not but:

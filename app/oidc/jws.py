@@ -8,7 +8,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -71,10 +71,10 @@ class Key:
 class Jwt:
     """A JWT whose form is right, and whose signature has still to be checked."""
 
-    text: str
+    text: str = field(repr=False)
     algorithm: str
     kid: str | None
-    claims: dict[str, Any]
+    claims: dict[str, Any] = field(repr=False)
 
 
 def looks_like_jwt(text: str) -> bool:

@@ -38,7 +38,8 @@ class Principal:
     `key_id` is the key or token, or the one that made the ticket. `ask_at` is when a stream that stays open has to ask
     again for its right, in seconds since 1970: when the key or JWT ends, or the ticket has to be extended. None: never.
     `within` are the only agents that a token is for. `is_former`: the secret is one that the key had before: it ends
-    at `ask_at`, and so does all that it makes.
+    at `ask_at`, and so does all that it makes. `hangs_on` are the subjects of `store.revocations` with which the secret
+    may be lost.
     """
 
     user_id: str
@@ -49,6 +50,7 @@ class Principal:
     is_former: bool = False
     ask_at: float | None = None
     within: AgentScope | None = None
+    hangs_on: frozenset[str] = frozenset()
     request: RequestFacts = RequestFacts()
 
     @property
