@@ -119,6 +119,10 @@ async def test_what_is_deleted_is_given_back(service: Service) -> None:
     assert (await alice.delete(f"/threads/{thread['id']}")).status_code == 204
     await service.container.attachments.delete(file["id"])
     assert await totals_of(service, "alice") == {"files": 1, "files_bytes": 10, "threads": 0, "agent_versions": 2}
+    # A tool's result counts, and a run is never refused for it.
+    result = await service.container.attachments.add_text("alice", "result.txt", "x" * 20)
+    assert (await totals_of(service, "alice"))["files_bytes"] == 30
+    await service.container.attachments.delete(result.file_id)
     kept = await make_thread(alice, agent["id"])
     assert (await alice.delete(f"/agents/{agent['id']}")).status_code == 204
     assert (await totals_of(service, "alice"))["agent_versions"] == 0
