@@ -197,7 +197,7 @@ class Attachments:
     async def delete(
         self, file_id: str, *, only_unused: bool = False, record: Callable[[Connection], None] | None = None
     ) -> None:
-        """Remove a file, and its bytes if no other file has the same. `record` is a step of the same transaction.
+        """Remove a file, and its bytes if no other file has the same. `record` is its last step.
 
         Where messages refer to it, a tombstone stays: the file's name, type and size, and in each message that it was
         deleted. After an error in the middle of that, `delete` goes on from there.
@@ -208,11 +208,11 @@ class Attachments:
         """
         async with self._db.transaction():
             deleted = await self._db.write(lambda c: files.delete_file(c, file_id, only_unused=only_unused))
-            if record is not None:
-                await self._db.write(record)
             if deleted.unused_sha256 is not None:
                 await self.blobs.delete(deleted.unused_sha256)
             await self._db.write(lambda c: totals.give_back(c, deleted.user_id, deleted.freed))
+            if record is not None:
+                await self._db.write(record)
         if deleted.unused_sha256 is not None:
             with suppress(StorageUnavailable):  # a mark that stays does no harm
                 await self.blobs.forget(deleted.unused_sha256)

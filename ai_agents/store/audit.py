@@ -59,7 +59,11 @@ class Act:
 
 
 def record(connection: Connection, *acts: Act) -> None:
-    """Add entries, with this transaction."""
+    """Add entries, with this transaction, of which it is the last step.
+
+    A user's first entry holds up other entries of this user until the transaction ends: one that waited for a lock
+    after it could wait for ever.
+    """
     named = {name for act in acts for name in (act.actor_id, act.subject_id) if name is not None}
     people = _pseudonyms(connection, named)
     now = utc_now()

@@ -1,5 +1,6 @@
 """The audit log: every route that it has to tell of leaves its entry, and no request can fill it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -406,3 +407,21 @@ async def test_an_admins_use_of_a_file_of_others_in_a_message_is_in_the_log(smal
     assert (await admin.post(f"/threads/{own['id']}/messages", json=body)).status_code == 201
 
     assert [each["resource_id"] for each in await entries(small_service, resource_type="file")] == [file["id"]]
+
+
+async def test_the_first_entries_of_a_user_may_come_at_once(postgresql_url: str, tmp_path: Path) -> None:
+    """Each gives the user a pseudonym, for which the others wait: none of them may wait for another lock after it."""
+    async with open_service(settings_for(postgresql_url, tmp_path)) as service:
+        for name in ("ann", "bea", "cy"):
+            user = await service.user(name)
+            agent, other = await make_agent(user), await make_agent(user)
+            paths = [f"/agents/{other['id']}"]
+            for number in range(3):
+                paths.append(f"/threads/{(await make_thread(user, agent['id']))['id']}")
+                file = {"file": ("a.txt", f"{name} {number}".encode(), "text/plain")}
+                paths.append(f"/files/{(await user.post('/files', files=file)).json()['id']}")
+
+            answers = await asyncio.gather(*(user.delete(path) for path in paths))
+
+            assert {answer.status_code for answer in answers} == {204}, [answer.text for answer in answers]
+            assert len(await entries(service, actor=name)) == len(paths)
