@@ -5,13 +5,19 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
+from tests.api.matrix import ROWS, Calculating, make_things
+from tests.api.service import open_service, settings_for
+from tests.api.test_matrix_in_space import ask
 from tests.faults.conftest import revive
 from tests.faults.support.cluster import Cluster
+from tests.support.processes import free_port
 from tests.support.redis_server import RedisServer
 
+AT_ONCE_S = 2.0
 Harm = Callable[[RedisServer], Awaitable[None]]
 
 
@@ -90,3 +96,24 @@ async def test_processes_start_and_answer_without_redis(pair: Cluster, redis_ser
     run = await pair.send(one, thread_id, "words=20 pause=0.01")
     told = await pair.follow([two, one], thread_id, run["id"]).finished(timeout_s=10)
     assert told.types() == ["run.started", "message.completed", "run.completed"]
+
+
+async def test_no_route_fails_or_waits_without_redis(postgresql_url: str, tmp_path: Path) -> None:
+    settings = settings_for(
+        postgresql_url,
+        tmp_path,
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+        max_requests_per_minute=100_000,
+        outbound_allow="127.0.0.1",
+    )
+    async with open_service(settings) as service:
+        service.app.state.overload.close()  # loading Celery on a busy machine may look like it
+        service.container.providers.add(Calculating())
+        alice, admin = await service.user("alice"), await service.admin()
+        things = await make_things(service, alice)
+        for operation, row in ROWS.items():
+            for client in (alice, admin):
+                began = time.monotonic()
+                answer = await ask(client, operation, row, things)
+                assert time.monotonic() - began < AT_ONCE_S, operation
+                assert answer.status_code < 500, (operation, answer.text)
