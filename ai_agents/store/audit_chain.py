@@ -149,7 +149,7 @@ async def read_chain(
     while found := await database.read(partial(_links, after=after), long=True):
         for group in _groups(found):
             first, last = group[0]["number"], group[-1]["number"]
-            # More than that were put there by somebody else. Some of them are enough to tell.
+            # More than that were added by other means. Some of them are enough to tell.
             limit = sum(min(link["entries"], BATCH_ENTRIES) for link in group) + BATCH_ENTRIES
             rows = await database.read(partial(_entries, first=first, last=last, limit=limit), long=True)
             of_link: defaultdict[int | None, list[AuditEntryRow]] = defaultdict(list)
