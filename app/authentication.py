@@ -135,6 +135,8 @@ class RequestRates:
     """
 
     def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
+        # Is called with the user and the seconds of the limit that a request costs.
+        self.on_spent: Callable[[str, float], None] = lambda _user_id, _seconds: None
         self._limits = limits
         self._clock = clock
         self._paid_until: dict[str, float] = {}
@@ -158,8 +160,23 @@ class RequestRates:
                     "ratelimit": f'"requests";r=0;t={ceil(wait_s)}',
                 },
             )
-        self._paid_until[user.user_id] = begin + interval_s
+        self._pay(user.user_id, begin + interval_s)
+        self.on_spent(user.user_id, interval_s)
+
+    def take(self, user_id: str, seconds: float) -> None:
+        """Count what the user spent of the limit in another process."""
+        now = self._clock()
+        self._pay(user_id, max(self._paid_until.get(user_id, now), now) + seconds)
+
+    def left(self) -> dict[str, float]:
+        """The seconds of the limit that each user has spent and that are not over."""
+        now = self._clock()
+        return {name: paid_until - now for name, paid_until in self._paid_until.items() if paid_until > now}
+
+    def _pay(self, user_id: str, until: float) -> None:
+        self._paid_until[user_id] = until
         if len(self._paid_until) > _TIDY_ABOVE:
+            now = self._clock()
             self._paid_until = {name: paid_until for name, paid_until in self._paid_until.items() if paid_until > now}
 
     def use_of(self, user: Principal) -> LimitUse:

@@ -7,7 +7,7 @@ task, which waits for the client to leave, and one that sends.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from ai_agents.streams.reader import StreamReader
 from app.errors import RateLimited
 from app.middleware import SERVER_SEND
 from app.services.identity import Principal
+from app.shared_usage import StreamsElsewhere
 
 MEDIA_TYPE = "text/event-stream"
 _HEADERS = [
@@ -36,9 +37,14 @@ def come_back_later() -> Response:
 
 
 class OpenStreams:
-    """The open streams of this process. It counts them per user, and ends them all."""
+    """The open streams of this process. It counts them per user, and ends them all.
+
+    `elsewhere` are those of other processes, which count, too. `on_change` is called with a user whose number changes.
+    """
 
     def __init__(self, limits: Limits) -> None:
+        self.elsewhere = StreamsElsewhere()
+        self.on_change: Callable[[str], None] = lambda _user_id: None
         self._limits = limits
         self._open: set[EventStreamResponse] = set()
         self._users: Counter[str] = Counter()
@@ -50,17 +56,23 @@ class OpenStreams:
     def check(self, user: Principal) -> None:
         """Raises `RateLimited` for a user with too many open streams."""
         most = self._limits.of(user.user_id, is_admin=user.is_admin)["streams"]
-        if most is not None and self._users[user.user_id] >= most:
+        if most is not None and self.of(user) >= most:
             raise RateLimited(f"There are {most} streams open already, which is the limit for one user.")
 
     def of(self, user: Principal) -> int:
-        """How many streams of the user are open."""
-        return self._users[user.user_id]
+        """How many streams of the user are open, those of other processes too."""
+        return self._users[user.user_id] + self.elsewhere.of(user.user_id)
+
+    @property
+    def by_user(self) -> Mapping[str, int]:
+        """How many streams each user has open in this process."""
+        return self._users
 
     def add(self, stream: "EventStreamResponse") -> None:
         """Add an open stream."""
         self._open.add(stream)
         self._users[stream.user_id] += 1
+        self.on_change(stream.user_id)
 
     def discard(self, stream: "EventStreamResponse") -> None:
         """Remove a stream that has ended."""
@@ -68,6 +80,7 @@ class OpenStreams:
         self._users[stream.user_id] -= 1
         if not self._users[stream.user_id]:
             del self._users[stream.user_id]
+        self.on_change(stream.user_id)
 
     def close(self) -> None:
         """End all streams. Streams that begin later end after their first frame."""
@@ -81,9 +94,11 @@ class EventStreamResponse(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, reader: StreamReader, *, user_id: str, streams: OpenStreams) -> None:
+    def __init__(self, reader: StreamReader, *, user: Principal, streams: OpenStreams, has_begun: bool = False) -> None:
+        """`has_begun`: a run has begun for it, so that it is no longer refused."""
         super().__init__()
-        self.user_id = user_id
+        self.user_id = user.user_id
+        self._refusable = None if has_begun else user
         self._reader = reader
         self._streams = streams
         self._pumping: asyncio.Task[None] | None = None
@@ -95,6 +110,13 @@ class EventStreamResponse(Response):
             self._pumping.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._refusable is not None:
+            try:
+                # Others may have begun since this was asked first.
+                self._streams.check(self._refusable)
+            except RateLimited:
+                self._reader.close()
+                raise
         self._streams.add(self)
         try:
             async with aclosing(self._reader.sse()) as chunks:

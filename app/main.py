@@ -1,8 +1,9 @@
 """The application: its routers, error handlers, and the resources that are open as long as it runs."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from ai_agents.bus.base import Bus
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.store.keys import keep_environment_key
 from app import console, openapi
@@ -26,6 +28,7 @@ from app.problems import problem_of, problem_of_status, validation_errors
 from app.refusals import note_refusal
 from app.routers import access, agents, audit, catalogue, files, messages, operations, providers, runs, threads, users
 from app.settings import Settings
+from app.shared_usage import SharedRates, SharedUsage
 from app.turns import Turns
 
 ROUTERS = (agents, threads, messages, files, runs, access, providers, catalogue, users, operations, audit)
@@ -92,6 +95,8 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         app.state.container = container
         app.state.streams = OpenStreams(container.limits)
         app.state.rates, app.state.repeat_rates = RequestRates(container.limits), RequestRates(container.limits)
+        kinds = {"requests": app.state.rates, "repeats": app.state.repeat_rates}
+        usage = share_usage(container.conn.bus, app.state.streams, kinds)
         container.audit.start()
         app.state.overload.open()
         loading = asyncio.create_task(_load_provider(container), name="load-provider")
@@ -100,8 +105,20 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         finally:
             app.state.overload.close()
             await _begin_drain(app)
+            await usage.close()
             loading.cancel()
             await asyncio.wait({loading})
+
+
+def share_usage(bus: Bus, streams: OpenStreams, kinds: Mapping[str, RequestRates]) -> SharedUsage:
+    """Count streams and each kind of requests together with the other processes. To be closed at the end."""
+    rates = {kind: SharedRates(each.take, each.left) for kind, each in kinds.items()}
+    usage = SharedUsage(bus, rates, streams.elsewhere, lambda: streams.by_user)
+    for kind, each in kinds.items():
+        each.on_spent = partial(usage.note_spent, kind)
+    streams.on_change = usage.note_streams
+    usage.open()
+    return usage
 
 
 async def _load_provider(container: Container) -> None:

@@ -8,9 +8,9 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ai_agents.core.event_loop import pressure
 from ai_agents.core.types import LogRow
@@ -199,8 +199,10 @@ class Channel:
 class Bus:
     """The channels of a process, and its listeners. By itself it is the bus of a single process.
 
-    Nothing that passes through a bus lasts; all of it may be lost.
+    Nothing that passes through a bus lasts; all of it may be lost. `is_shared`: other processes may hear it.
     """
+
+    is_shared = False
 
     def __init__(self) -> None:
         self._channels: dict[str, Channel] = {}
@@ -208,6 +210,8 @@ class Bus:
         self._cancel_listeners: list[Callable[[str], None]] = []
         self._sweep_listeners: list[Callable[[], None]] = []
         self._revoked_listeners: list[Callable[[Sequence[str]], None]] = []
+        self._usage_listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        self._connected_listeners: list[Callable[[], None]] = []
 
     def hold(self, thread_id: str) -> Channel:
         """The thread's channel, which is kept until it was released as often as it was held."""
@@ -275,6 +279,17 @@ class Bus:
     def listen_revoked(self, listener: Callable[[Sequence[str]], None]) -> None:
         """Call the listener with what any process took away."""
         self._revoked_listeners.append(listener)
+
+    def tell_usage(self, facts: Mapping[str, Any]) -> None:
+        """Tell all other processes what users use here; `facts` are JSON."""
+
+    def listen_usage(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
+        """Call the listener with what another process tells of the usage there."""
+        self._usage_listeners.append(listener)
+
+    def listen_connected(self, listener: Callable[[], None]) -> None:
+        """Call the listener whenever other processes can be heard again: what they told meanwhile is lost."""
+        self._connected_listeners.append(listener)
 
     async def open(self) -> None:
         """Connect, where there is a server."""

@@ -12,7 +12,7 @@ poll the log. A process that could not publish something asks all others to look
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -155,6 +155,7 @@ class RedisBus(Bus):
     `url` is `redis://`, `rediss://` or `unix://`, as redis-py reads it. Raises ValueError for another.
     """
 
+    is_shared = True
     _channels: dict[str, SharedChannel]  # type: ignore[assignment]  # `_make_channel` makes no others
 
     def __init__(self, url: str) -> None:
@@ -272,10 +273,17 @@ class RedisBus(Bus):
         super().revoke(subjects)
         self._publisher.publish(self._control, self._writer.write(revoked=list(subjects)))
 
+    def tell_usage(self, facts: Mapping[str, Any]) -> None:
+        """Tell all other processes what users use here; `facts` are JSON."""
+        self._publisher.publish(self._control, self._writer.write(usage=dict(facts)))
+
     # Hearing.
 
     def on_connection(self, *, connected: bool) -> None:
         """Redis is connected, or the connection is lost."""
+        if connected:
+            for listener in self._connected_listeners:
+                listener()
         for channel in self._channels.values():
             channel.set_connected(connected)
 
@@ -326,10 +334,17 @@ class RedisBus(Bus):
         elif "revoked" in fields:
             for revoked in self._revoked_listeners:
                 revoked([str(each) for each in fields["revoked"]])
+        elif "usage" in fields:
+            for usage in self._usage_listeners:
+                usage(fields["usage"])
         elif "sweep" in fields:
             for sweep in self._sweep_listeners:
                 sweep()
-        elif "ask" in fields:
+        else:
+            self._take_request_for_text(fields)
+
+    def _take_request_for_text(self, fields: dict[str, Any]) -> None:
+        if "ask" in fields:
             for thread_id in fields["ask"]:
                 channel = self._channels.get(thread_id)
                 if channel is not None:

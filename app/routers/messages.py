@@ -109,7 +109,7 @@ async def create_message(
         reader = await messages.follow_run(container, started, right, after=last_event_id)
         if reader is None:
             return no_content()
-        return EventStreamResponse(reader, user_id=user.user_id, streams=streams)
+        return EventStreamResponse(reader, user=user, streams=streams, has_begun=True)
     if form == "async":
         return _accepted(started.run, applied=True)
     overload: Overload = request.app.state.overload

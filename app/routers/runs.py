@@ -67,7 +67,7 @@ async def stream_run_events(
     stream = await runs.read_run(container, reader.thread, run_id, after=last_event_id, right=reader.right)
     if stream is None:
         return no_content()
-    return EventStreamResponse(stream, user_id=reader.user.user_id, streams=streams)
+    return EventStreamResponse(stream, user=reader.user, streams=streams)
 
 
 @router.post(
@@ -127,7 +127,7 @@ async def stream_thread_events(
     streams: OpenStreams = request.app.state.streams
     streams.check(reader.user)
     stream = await runs.read_thread(container, reader.thread, after=last_event_id, right=reader.right)
-    return EventStreamResponse(stream, user_id=reader.user.user_id, streams=streams)
+    return EventStreamResponse(stream, user=reader.user, streams=streams)
 
 
 @router.post(
