@@ -17,7 +17,7 @@ from ai_agents.bus.base import Bus
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.store.keys import keep_environment_key
 from app import console, openapi
-from app.authentication import RequestRates, opens_stream_by_ticket
+from app.authentication import opens_stream_by_ticket
 from app.container import Container, open_container
 from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
@@ -25,6 +25,7 @@ from app.hosts import TrustedProxies
 from app.middleware import REQUEST_ID, RequestContext, allow_origins
 from app.overload import Overload
 from app.problems import problem_of, problem_of_status, validation_errors
+from app.rates import RequestRates
 from app.refusals import note_refusal
 from app.routers import access, agents, audit, catalogue, files, messages, operations, providers, runs, threads, users
 from app.settings import Settings

@@ -294,7 +294,7 @@ class LimitsOfUsers(BaseSettings):
     """What a user may use, unless an admin set limits for that user. `none` is no limit. They do not hold admins."""
 
     max_requests_per_minute: Count = Field(600, ge=1, description="Per process.")
-    max_streams_per_user: Count = Field(50, ge=1, description="Open streams per process.")
+    max_streams_per_user: Count = Field(50, ge=1, description="Open streams at once.")
     max_runs_per_user: Count = Field(50, ge=1, description="Runs under way at once.")
     max_files_bytes_per_user: Count = Field(10_000_000_000, ge=0, description="All files of a user together.")
     max_threads_per_user: Count = Field(None, ge=0)

@@ -1,16 +1,19 @@
 """Users have a limit of requests per minute; admins and repeated requests have none."""
 
+import asyncio
 import re
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.authentication import RequestRates
 from app.errors import RateLimited
+from app.rates import RequestRates
 from app.services.identity import Principal
 from tests.api.declared import document
-from tests.api.service import UNKNOWN_ID, check_problem, open_service, settings_for
+from tests.api.service import UNKNOWN_ID, check_problem, make_agent, make_thread, open_service, settings_for
 from tests.support.limits import limits_for_all
 
 
@@ -113,3 +116,31 @@ async def test_repeated_requests_have_a_limit_of_their_own(sqlite_url: str, tmp_
         answers = [await alice.post("/agents", json={"name": "a"}, headers=once) for _ in range(7)]
         assert [answer.status_code for answer in answers] == [201] * 6 + [429]
         assert len({answer.json()["id"] for answer in answers[:6]}) == 1
+
+
+async def test_a_user_at_the_limits_does_not_slow_another(sqlite_url: str, tmp_path: Path) -> None:
+    async with open_service(settings_for(sqlite_url, tmp_path, max_requests_per_minute=40)) as service:
+        admin, alice, bob = await service.admin(), await service.user("alice"), await service.user("bob")
+        threads = [await make_thread(each, (await make_agent(each, provider="echo"))["id"]) for each in (alice, bob)]
+        paths = [f"/threads/{thread['id']}/messages" for thread in threads]
+        assert (await admin.put("/users/alice/limits", json={"tokens_per_day": 0})).status_code == 200
+        refused: Counter[str] = Counter()
+        done = asyncio.Event()
+
+        async def press() -> None:
+            while not done.is_set():
+                answer = await alice.post(paths[0], json={"content": "Hello!"})
+                refused[answer.json()["code"]] += 1
+                await asyncio.sleep(0.01)  # a refused request waits for nothing, and would let no other task run
+
+        pressing = [asyncio.create_task(press()) for _ in range(5)]
+        took_s = []
+        for _ in range(20):
+            began = time.monotonic()
+            assert (await bob.post(paths[1], json={"content": "Hello!"})).status_code == 201
+            took_s.append(time.monotonic() - began)
+        done.set()
+        await asyncio.gather(*pressing)
+
+        assert min(refused["budget_exceeded"], refused["rate_limited"]) > 10
+        assert sorted(took_s)[-2] < 0.5

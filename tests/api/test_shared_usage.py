@@ -12,10 +12,10 @@ import pytest
 from ai_agents.bus.base import Bus
 from ai_agents.bus.redis import RedisBus
 from app import shared_usage
-from app.authentication import RequestRates
 from app.errors import RateLimited
 from app.event_streams import EventStreamResponse, OpenStreams
 from app.main import share_usage
+from app.rates import RequestRates
 from app.services.identity import Principal
 from tests.api.live import Live, serve
 from tests.api.service import check_problem, make_agent, make_thread, settings_for

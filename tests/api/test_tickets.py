@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select, update
 
 from ai_agents.core.ids import TIME_FORMAT
 from ai_agents.store.models import TicketTable
-from app.authentication import RequestRates
 from app.event_streams import OpenStreams
+from app.rates import RequestRates
 from tests.api.live import Live, events_of, next_of
 from tests.api.service import UNKNOWN_ID, check_problem, give_role
 from tests.present import present
