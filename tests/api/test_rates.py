@@ -119,11 +119,13 @@ async def test_repeated_requests_have_a_limit_of_their_own(sqlite_url: str, tmp_
 
 
 async def test_a_user_at_the_limits_does_not_slow_another(sqlite_url: str, tmp_path: Path) -> None:
-    async with open_service(settings_for(sqlite_url, tmp_path, max_requests_per_minute=40)) as service:
+    async with open_service(settings_for(sqlite_url, tmp_path)) as service:
         admin, alice, bob = await service.admin(), await service.user("alice"), await service.user("bob")
         threads = [await make_thread(each, (await make_agent(each, provider="echo"))["id"]) for each in (alice, bob)]
         paths = [f"/threads/{thread['id']}/messages" for thread in threads]
-        assert (await admin.put("/users/alice/limits", json={"tokens_per_day": 0})).status_code == 200
+        assert (
+            await admin.put("/users/alice/limits", json={"tokens_per_day": 0, "requests_per_minute": 40})
+        ).status_code == 200
         refused: Counter[str] = Counter()
         done = asyncio.Event()
 
@@ -135,12 +137,11 @@ async def test_a_user_at_the_limits_does_not_slow_another(sqlite_url: str, tmp_p
 
         pressing = [asyncio.create_task(press()) for _ in range(5)]
         took_s = []
-        for _ in range(20):
+        while len(took_s) < 20 or min(refused["budget_exceeded"], refused["rate_limited"]) <= 10:
             began = time.monotonic()
             assert (await bob.post(paths[1], json={"content": "Hello!"})).status_code == 201
             took_s.append(time.monotonic() - began)
         done.set()
         await asyncio.gather(*pressing)
 
-        assert min(refused["budget_exceeded"], refused["rate_limited"]) > 10
-        assert sorted(took_s)[-2] < 0.5
+        assert sorted(took_s)[len(took_s) * 9 // 10] < 0.5
