@@ -136,7 +136,7 @@ async def test_a_user_at_the_limits_does_not_slow_another(sqlite_url: str, tmp_p
                 await asyncio.sleep(0.01)  # a refused request waits for nothing, and would let no other task run
 
         pressing = [asyncio.create_task(press()) for _ in range(5)]
-        took_s = []
+        took_s: list[float] = []
         while len(took_s) < 20 or min(refused["budget_exceeded"], refused["rate_limited"]) <= 10:
             began = time.monotonic()
             assert (await bob.post(paths[1], json={"content": "Hello!"})).status_code == 201
