@@ -53,9 +53,11 @@ class StreamsElsewhere:
             return 0
         return int(sum(counts.get(user_id, 0) for counts in self._processes.values()))
 
-    def hear(self, process: str) -> None:
-        """The process is alive."""
+    def hear(self, process: str) -> bool:
+        """The process is alive. Returns whether it is new here."""
+        is_new = process not in self._heard
         self._heard[process] = self._clock()
+        return is_new
 
     def take(self, process: str, counts: Mapping[str, float], *, whole: bool) -> None:
         """Take how many streams users have in a process; with `whole`, others have none there."""
@@ -189,7 +191,9 @@ class SharedUsage:
         if facts.get("gone") is True:
             self._elsewhere.forget(process)
             return
-        self._elsewhere.hear(process)
+        if self._elsewhere.hear(process):
+            # It may have missed what was told here, as this process has missed what it told.
+            self._greets_again = True
         if "streams" in facts:
             self._elsewhere.take(process, _amounts(facts["streams"]), whole=facts.get("whole") is True)
         for kind, rates in self._rates.items():
