@@ -306,3 +306,34 @@ async def test_the_export_has_every_entry_once_and_what_its_hashes_are_made_of(d
     link = lines[2]
     assert audit_chain.digest_of(lines[:2]) == link["digest"]
     assert audit_chain.link_hash(link) == link["hash"]
+
+
+async def test_a_user_of_the_database_with_rights_on_rows_alone_adds_and_chains_and_changes_nothing(
+    postgresql_url: str,
+) -> None:
+    owner = Database(postgresql_url)
+    name = f"rows_{owner.url.database}"
+    made = (
+        f"CREATE ROLE {name} LOGIN",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}",
+    )
+    await owner.write(lambda c: [c.execute(text(statement)) for statement in made])
+    service = Database(owner.url.set(username=name).render_as_string(hide_password=False))
+    try:
+        await add(service, "a")
+        assert await chain(service) == 1
+        for refused in (
+            "SET session_replication_role = replica",
+            "ALTER TABLE audit_entries DISABLE TRIGGER ALL",
+            "DROP TRIGGER audit_entries_stay ON audit_entries",
+            "TRUNCATE audit_entries",
+            "DELETE FROM audit_entries",
+            "UPDATE audit_batches SET hash = ''",
+        ):
+            with pytest.raises((DBAPIError, AIAgentsError)):
+                await service.write(lambda c, refused=refused: c.execute(text(refused)))  # type: ignore[misc]
+        assert (await audit_chain.verify(service)).covered == 1
+    finally:
+        await service.close()
+        await owner.write(lambda c: [c.execute(text(f"{verb} {name}")) for verb in ("DROP OWNED BY", "DROP ROLE")])
+        await owner.close()
