@@ -41,6 +41,7 @@ class IssuerKeys:
         self._failure: str | None = None
         self._asking: asyncio.Task[None] | None = None
         self._waiting = 0
+        self._client: httpx2.AsyncClient | None = None
 
     def ask_soon(self) -> None:
         """Ask the issuer in the background, unless it was asked a moment ago."""
@@ -72,6 +73,8 @@ class IssuerKeys:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait({self._asking})
+        if self._client is not None:
+            await self._client.aclose()
 
     def _find(self, algorithm: str, kid: str | None) -> Key | None:
         if self._is_too_old():
@@ -97,7 +100,8 @@ class IssuerKeys:
     async def _ask(self) -> None:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                read = [read_key(each) for each in await _fetch(self._issuer)]
+                self._client = self._client or _make_client()
+                read = [read_key(each) for each in await _fetch(self._client, self._issuer)]
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             # An error of a time limit has no text.
             self._failure = str(error) or f"no answer within {_TIMEOUT_S:.0f} seconds"
@@ -114,23 +118,27 @@ class IssuerKeys:
             self._asking = None
 
 
-async def _fetch(issuer: str) -> list[Any]:
-    """The keys as the issuer publishes them. Raises `ValueError`, and the errors of httpx2."""
-    client = httpx2.AsyncClient(
+def _make_client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
         # A short compressed answer can be a long one.
         headers={"user-agent": "ai-agents", "accept-encoding": "identity", "accept": "application/json"},
         timeout=_TIMEOUT_S,
+        # Between two requests are minutes.
+        limits=httpx2.Limits(max_keepalive_connections=0),
         follow_redirects=False,
     )
-    async with client:
-        found = await _get(client, issuer.removesuffix("/") + _DISCOVERY)
-        # OpenID Connect Discovery 1.0, 4.3: exactly the issuer that was asked.
-        if found.get("issuer") != issuer:
-            raise ValueError("its discovery document is that of another issuer")
-        address = found.get("jwks_uri")
-        if not isinstance(address, str) or not address.startswith(("https://", issuer.partition("//")[0] + "//")):
-            raise ValueError("its discovery document has no jwks_uri, or one without TLS")
-        keys = (await _get(client, address)).get("keys")
+
+
+async def _fetch(client: httpx2.AsyncClient, issuer: str) -> list[Any]:
+    """The keys as the issuer publishes them. Raises `ValueError`, and the errors of httpx2."""
+    found = await _get(client, issuer.removesuffix("/") + _DISCOVERY)
+    # OpenID Connect Discovery 1.0, 4.3: exactly the issuer that was asked.
+    if found.get("issuer") != issuer:
+        raise ValueError("its discovery document is that of another issuer")
+    address = found.get("jwks_uri")
+    if not isinstance(address, str) or not address.startswith(("https://", issuer.partition("//")[0] + "//")):
+        raise ValueError("its discovery document has no jwks_uri, or one without TLS")
+    keys = (await _get(client, address)).get("keys")
     if not isinstance(keys, list) or len(keys) > _MAX_KEYS:
         raise ValueError(f"what it publishes is not a set of at most {_MAX_KEYS} keys")
     return keys

@@ -1,6 +1,7 @@
 """Who gets what, on every route, for every kind of user and every kind of id."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ SAME_REQUEST = {"x-request-id": "the-same-one"}
 
 @pytest.fixture
 async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    async with _open(database_url, tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _open(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
     async with open_service(
         settings_for(database_url, tmp_path, max_requests_per_minute=100_000, outbound_allow="127.0.0.1")
     ) as opened:
@@ -95,7 +102,12 @@ async def test_each_user_gets_on_each_route_what_the_matrix_says(service: Servic
     assert found == {operation: row.statuses for operation, row in ROWS.items()}
 
 
-async def test_a_token_that_names_agents_gets_what_is_theirs_and_nothing_else(service: Service) -> None:
+async def test_a_token_that_names_agents_gets_what_is_theirs_and_nothing_else(sqlite_url: str, tmp_path: Path) -> None:
+    async with _open(sqlite_url, tmp_path) as service:
+        await _ask_by_tokens(service)
+
+
+async def _ask_by_tokens(service: Service) -> None:
     owner = await service.user("alice")
     things, other = await make_things(service, owner), await make_agent(owner)
     found = {}

@@ -137,7 +137,7 @@ async def test_who_loses_a_right_during_a_call_sees_nothing_of_its_result(
             check_problem(await client.get(path), *lost)
 
 
-@pytest.mark.parametrize("replicas", ["same process, sqlite", "other replica, deaf"], indirect=True)
+@pytest.mark.parametrize("replicas", ["other replica, deaf"], indirect=True)
 async def test_a_role_on_a_tool_that_is_lost_during_a_call_counts_for_the_next_run(
     replicas: Replicas, tool: SlowTool
 ) -> None:
@@ -162,7 +162,7 @@ async def test_a_role_on_a_tool_that_is_lost_during_a_call_counts_for_the_next_r
         assert len(tool.server.asked) == 1
 
 
-@pytest.mark.parametrize("replicas", ["same process, sqlite", "other replica"], indirect=True)
+@pytest.mark.parametrize("replicas", ["same process, sqlite"], indirect=True)
 async def test_a_role_on_a_tool_that_is_lost_while_its_call_waits_for_approval_is_asked_again(
     replicas: Replicas, tool: SlowTool
 ) -> None:

@@ -30,7 +30,7 @@ def _in(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime(TIME_FORMAT)
 
 
-async def test_a_token_is_good_wherever_a_key_is_for_its_user_and_is_never_an_admin(small_service: Service) -> None:
+async def test_a_token_is_good_wherever_a_key_is_but_is_no_admin_and_makes_no_keys(small_service: Service) -> None:
     alice, admin = await small_service.user("alice"), await small_service.admin()
     thread = await make_thread(alice)
     by_token = await holder(small_service, await make_token(alice))
@@ -45,12 +45,7 @@ async def test_a_token_is_good_wherever_a_key_is_for_its_user_and_is_never_an_ad
     check_problem(await of_admin.get("/jobs"), 403, "forbidden")
     check_problem(await of_admin.get(f"/threads/{thread['id']}"), 404, "not_found")
 
-
-async def test_a_token_makes_no_keys_and_no_tokens(small_service: Service) -> None:
-    alice = await small_service.user("alice")
     key = (await alice.get("/keys")).json()["data"][0]
-    by_token = await holder(small_service, await make_token(alice))
-
     for path in ("/keys", "/tokens", f"/keys/{key['id']}/rotate"):
         check_problem(await by_token.post(path, json={}), 403, "forbidden")
         check_problem(await by_token.post(path, json={"nonsense": 1}), 422, "invalid_request")
@@ -77,6 +72,11 @@ async def test_a_token_lasts_an_hour_or_as_asked_and_never_longer_than_its_key(s
         assert seconds - 10 < left.total_seconds() <= seconds
     for wrong in (59, 86_401, "60", None, 60.5):
         check_problem(await alice.post("/tokens", json={"expires_in_s": wrong}), 422, "invalid_request")
+
+    # An idempotency key shows no token twice.
+    twice = [await alice.post("/tokens", json={}, headers={"idempotency-key": "same"}) for _ in range(2)]
+
+    assert len({each.json()["token"] for each in twice}) == 2
 
     ends = _in(100)
     key = await small_service.container.keys.create("alice", expires_at=ends)
@@ -130,13 +130,6 @@ async def test_a_deleted_token_is_refused_at_once_and_tokens_are_no_keys(small_s
     assert (await kept.get("/me")).status_code == 200
 
 
-async def test_an_idempotency_key_shows_no_token_twice(small_service: Service) -> None:
-    alice = await small_service.user("alice")
-    sent = [await alice.post("/tokens", json={}, headers={"idempotency-key": "same"}) for _ in range(2)]
-
-    assert len({each.json()["token"] for each in sent}) == 2
-
-
 async def test_agents_that_a_user_does_not_see_are_not_found(small_service: Service) -> None:
     alice, admin = await small_service.user("alice"), await small_service.admin()
     bob = await small_service.user("bob")
@@ -169,8 +162,8 @@ async def worlds(service: Service) -> dict[str, Any]:
     return found
 
 
-async def test_lists_of_a_token_that_names_agents_show_what_is_theirs(worlds: dict[str, Any]) -> None:
-    token, inside, outside = worlds["token"], worlds["inside"], worlds["outside"]
+async def test_lists_of_a_token_that_names_agents_show_what_is_theirs(service: Service, worlds: dict[str, Any]) -> None:
+    token, inside, outside, alice = (worlds[name] for name in ("token", "inside", "outside", "alice"))
     agents = (await token.get("/agents", params={"shared": True})).json()
     assert agents == {"data": [{"id": inside["agent"]["id"], "name": "inside", "description": None}], "next": None}
     for params in ({}, {"shared": True}, {"limit": 1}, {"agent_id": inside["agent"]["id"]}):
@@ -182,6 +175,16 @@ async def test_lists_of_a_token_that_names_agents_show_what_is_theirs(worlds: di
     assert card == agents["data"][0]
     context = (await token.get(f"/threads/{inside['thread']['id']}/context")).json()
     assert (context["system"], context["tools"]) == (None, None)
+
+    # It deletes itself and no other.
+    agent_id = inside["agent"]["id"]
+    first, second = [await make_token(alice, agents=[agent_id]) for _ in range(2)]
+    client = await holder(service, first)
+    check_problem(await client.delete(f"/tokens/{second['id']}"), 404, "not_found")
+    check_problem(await client.delete("/tokens", params={"user_id": "alice"}), 403, "forbidden")
+
+    assert (await client.delete(f"/tokens/{first['id']}")).status_code == 204
+    check_problem(await client.get("/me"), 401, "unauthorized")
 
 
 async def test_a_token_that_names_agents_reaches_files_of_their_threads_and_those_sent_with_it(
@@ -209,9 +212,7 @@ async def test_a_token_that_names_agents_reaches_files_of_their_threads_and_thos
     assert (await alice.get(f"/files/{again['id']}")).status_code == 200
     assert (await token.delete(f"/files/{again['id']}")).status_code == 204
 
-
-async def test_a_replay_by_a_token_shows_nothing_outside_its_agents(service: Service, worlds: dict[str, Any]) -> None:
-    token, outside, alice = worlds["token"], worlds["outside"], worlds["alice"]
+    # A replay shows nothing outside of them.
     once = {"idempotency-key": "once"}
     path = f"/threads/{outside['thread']['id']}/messages"
     assert (await alice.post(path, json={"content": "Once."}, headers=once)).status_code == 201
@@ -223,16 +224,3 @@ async def test_a_replay_by_a_token_shows_nothing_outside_its_agents(service: Ser
     upload = {"files": {"file": ("same.txt", b"same", "text/plain")}, "headers": {"idempotency-key": "file"}}
     assert (await alice.post("/files", **upload)).status_code == 201
     check_problem(await token.post("/files", **upload), 404, "not_found")
-
-
-async def test_a_token_deletes_itself_and_one_that_names_agents_no_other(
-    service: Service, worlds: dict[str, Any]
-) -> None:
-    alice, agent_id = worlds["alice"], worlds["inside"]["agent"]["id"]
-    first, second = [await make_token(alice, agents=[agent_id]) for _ in range(2)]
-    client = await holder(service, first)
-    check_problem(await client.delete(f"/tokens/{second['id']}"), 404, "not_found")
-    check_problem(await client.delete("/tokens", params={"user_id": "alice"}), 403, "forbidden")
-
-    assert (await client.delete(f"/tokens/{first['id']}")).status_code == 204
-    check_problem(await client.get("/me"), 401, "unauthorized")
