@@ -34,7 +34,7 @@ class Limits:
 
     def __init__(self, defaults: UserLimits = NO_LIMITS) -> None:
         self.defaults = defaults
-        self._own: Mapping[str, OwnLimits] = {}
+        self._own: dict[str, OwnLimits] = {}
 
     def of(self, user_id: str, *, is_admin: bool = False) -> UserLimits:
         """Every limit of the user. `is_admin`: the request is an admin's."""
@@ -48,7 +48,9 @@ class Limits:
 
     def load(self, users: Mapping[str, OwnLimits], *, forget: bool = False) -> None:
         """Take what was set for these users. With `forget`, nothing is set for any other."""
-        self._own = dict(users) if forget else {**self._own, **users}
+        if forget:
+            self._own.clear()
+        self._own.update(users)
 
 
 class StoredLimits:

@@ -3,8 +3,8 @@
 Who makes a thing pays for it: the uploader of a file, the creator of a thread, the writer of an agent's version. It
 counts until it is deleted, whoever deletes it and whoever owns it by then, so that no user fills the quota of another.
 
-A user's row is the last thing that a transaction locks, so that it is held for no longer than the commit takes, and so
-that no two transactions wait for each other.
+A user's row is the last thing that a transaction locks, but for its idempotency key and then its entry of the audit
+log: so it is held for hardly longer than the commit takes, and no two transactions wait for each other.
 """
 
 from collections.abc import Mapping

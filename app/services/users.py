@@ -29,7 +29,7 @@ class Me(TypedDict):
 
 
 async def get_me(container: Container, user: Principal, *, requests: LimitUse, streams: int) -> Me:
-    """The user of the request, with what is used of each limit: `requests`, and open `streams` in this process.
+    """The user of the request, with what is used of each limit: `requests`, and open `streams`.
 
     A token that is for some agents learns nothing of what is used beside them.
     """
