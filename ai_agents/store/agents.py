@@ -261,7 +261,7 @@ def _complete(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> JsonObject
 
 def _add_version(connection: Connection, row: Mapping[str, Any], user_id: str | None, limits: UserLimits) -> None:
     version = {"agent_id": row["id"], "version": row["version"], "spec": row["spec"], "created_at": row["updated_at"]}
-    version["counted_for"] = totals.NOBODY if user_id is None else user_id
+    version["counted_for"] = totals.NO_USER if user_id is None else user_id
     connection.execute(insert(AgentVersionTable), version)
     totals.add(connection, user_id, limits, {"agent_versions": 1})
 

@@ -82,7 +82,7 @@ def insert_thread(
     """
     thread_id, now = new_id(), utc_now()
     row = {"id": thread_id, **values, "last_seq": len(drafts), "version": 1, "created_at": now, "updated_at": now}
-    row["counted_for"] = totals.NOBODY if owner_id is None else owner_id
+    row["counted_for"] = totals.NO_USER if owner_id is None else owner_id
     connection.execute(insert(ThreadTable), row)
     if owner_id is not None:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="thread", resource_id=thread_id)

@@ -1,7 +1,7 @@
 """How much each user has, and the quotas on it.
 
 Who makes a thing pays for it: the uploader of a file, the creator of a thread, the writer of an agent's version. It
-counts until it is deleted, whoever deletes it and whoever owns it by then, so that no user fills the quota of another.
+counts until it is deleted, no matter which user deletes or owns it by then, so that no user fills the quota of another.
 
 A user's row is the last thing that a transaction locks, but for its idempotency key and then its entry of the audit
 log: so it is held for hardly longer than the commit takes, and no two transactions wait for each other.
@@ -20,7 +20,7 @@ from ai_agents.store.models import AgentVersionTable, RoleAssignmentTable, Threa
 from ai_agents.store.user_tables import UserTotalsTable
 
 # `counted_for` of a thing that counts for no user. Null is of the time before there were totals.
-NOBODY = ""
+NO_USER = ""
 Quota = Literal["files_bytes", "threads", "agent_versions"]
 _QUOTAS: tuple[Quota, ...] = ("files_bytes", "threads", "agent_versions")
 # In the newest so many of a user's threads the longest one is looked for.
@@ -52,7 +52,7 @@ def require_room(connection: Connection, user_id: str | None, limits: UserLimits
 
 
 def add(connection: Connection, user_id: str | None, limits: UserLimits, change: Totals) -> None:
-    """Count what the transaction has made for this user; None: for nobody.
+    """Count what the transaction has made for this user; None: for no user.
 
     Other transactions that count for the same user wait until this one ends. Raises `QuotaExceeded`.
     """
@@ -74,13 +74,13 @@ def give_back(connection: Connection, user_id: str | None, change: Totals) -> No
 
 
 def payer_of_thread(connection: Connection, thread_id: str) -> str | None:
-    """For whom the thread counts; None for nobody."""
+    """The user for which the thread counts; None for no user."""
     payer = func.coalesce(ThreadTable.counted_for, _first_owner("thread", ThreadTable.id))
     return connection.scalar(select(payer).where(ThreadTable.id == thread_id)) or None
 
 
 def payers_of_versions(connection: Connection, agent_id: str) -> Mapping[str, int]:
-    """How many of the agent's versions count for whom."""
+    """How many of the agent's versions count for which user."""
     payer = func.coalesce(AgentVersionTable.counted_for, _first_owner("agent", AgentVersionTable.agent_id))
     counted = select(payer, func.count()).where(AgentVersionTable.agent_id == agent_id).group_by(payer).order_by(payer)
     return {user_id: count for user_id, count in connection.execute(counted) if user_id}
@@ -122,7 +122,7 @@ def _not_negative(value: ColumnElement[int]) -> ColumnElement[int]:
 
 
 def _first_owner(resource_type: str, resource_id: InstrumentedAttribute[str]) -> Any:
-    """For whom a thing of the time before there were totals counts."""
+    """The user for which a thing of the time before there were totals counts."""
     owners = select(RoleAssignmentTable.user_id).where(
         RoleAssignmentTable.resource_type == resource_type,
         RoleAssignmentTable.resource_id == resource_id,

@@ -12,7 +12,7 @@ from ai_agents.store.models import AgentTable, ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.roles import EVERYBODY, runs_at_once
 from ai_agents.store.user_tables import UserLimitsTable, UserTotalsTable
 
-# Whoever has something, may do something or is limited has a row in one of these.
+# A user who has something, may do something or is limited has a row in one of these.
 _SOURCES: tuple[InstrumentedAttribute[str], ...] = (
     ApiKeyTable.user_id,
     RoleAssignmentTable.user_id,

@@ -132,10 +132,10 @@ def _redact_answers(connection: Connection, user_id: str) -> Count:
     return {}
 
 
-def _count_for_nobody(
+def _count_for_no_user(
     table: type[models.ThreadTable | models.AgentVersionTable], connection: Connection, user_id: str
 ) -> Count:
-    connection.execute(update(table).where(table.counted_for == user_id).values(counted_for=totals.NOBODY))
+    connection.execute(update(table).where(table.counted_for == user_id).values(counted_for=totals.NO_USER))
     return {}
 
 
@@ -211,7 +211,7 @@ RULES: tuple[ErasureRule, ...] = (
         models.ThreadTable,
         {"title", "metadata", "counted_for"},
         f"{_WITH_THREAD} a title and metadata that a person wrote stay: they are the owners'.",
-        redact=partial(_count_for_nobody, models.ThreadTable),
+        redact=partial(_count_for_no_user, models.ThreadTable),
         redact_thread=_remove_generated_title,
     ),
     ErasureRule(models.AgentTable, {"name", "spec"}, "Deleted, or emptied where threads of others need it."),
@@ -219,7 +219,7 @@ RULES: tuple[ErasureRule, ...] = (
         models.AgentVersionTable,
         {"spec", "counted_for"},
         "As its agent.",
-        redact=partial(_count_for_nobody, models.AgentVersionTable),
+        redact=partial(_count_for_no_user, models.AgentVersionTable),
     ),
     ErasureRule(
         models.FileTable, {"user_id", "filename", "media_type", "facts"}, "Deleted one by one with their bytes."

@@ -1,4 +1,4 @@
-"""How much each user has of what has a quota, and for whom threads and versions of agents count.
+"""How much each user has of what has a quota, and the users for which threads and versions of agents count.
 
 Rows of the time before count for the first owner of their thread or agent; they are not rewritten.
 """
