@@ -25,7 +25,7 @@ class UserLimitsTable(Base):
 class UserTotalsTable(Base):
     """How much a user has of what has a quota. Each row is changed in the transaction that makes or deletes the thing.
 
-    Which user a thing counts for stands in the thing itself: `files.user_id`, and `counted_for` of threads and versions.
+    Which user a thing counts for stands in the thing itself: `files.user_id`, `counted_for` of threads and versions.
     """
 
     __tablename__ = "user_totals"
