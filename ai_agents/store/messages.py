@@ -185,17 +185,53 @@ def find_last_answer(connection: Connection, run_id: str) -> Message | None:
 
 
 def list_messages(
-    connection: Connection, thread_id: str, *, limit: int = 20, after: str | None = None, order: Order = "asc"
+    connection: Connection,
+    thread_id: str,
+    *,
+    limit: int = 20,
+    after: str | None = None,
+    around: str | None = None,
+    order: Order = "asc",
 ) -> Page[Message]:
     """A page of a thread's history, oldest first or with `order="desc"` newest first: `{"data", "next"}`.
 
-    Queued messages are not part of it. Raises `InvalidCursor`.
+    `around` is the id of a message in whose middle the page is, as far as there are messages on both sides. Queued
+    messages are not part of it. Raises `InvalidCursor`, `MessageNotFound`.
     """
-    statement, end = (_OLDEST_FIRST, 0) if order == "asc" else (_NEWEST_FIRST, MAX_SEQ)
+    if around is not None:
+        return _list_around(connection, thread_id, around, limit=limit, order=order)
+    end = 0 if order == "asc" else MAX_SEQ
     seen = end if after is None else pages.decode_number_cursor(after)
-    values = {"thread_id": thread_id, "seen": seen, "count": limit + 1}
-    rows = cast("Sequence[MessageRow]", connection.execute(statement, values).mappings().all())
-    return pages.to_page(rows, limit=limit, cursor=lambda row: pages.encode_cursor(row["seq"] or 0), to_dict=to_public)
+    rows = _rows_from(connection, thread_id, seen, count=limit + 1, order=order)
+    return pages.to_page(rows, limit=limit, cursor=_cursor, to_dict=to_public)
+
+
+def _list_around(connection: Connection, thread_id: str, message_id: str, *, limit: int, order: Order) -> Page[Message]:
+    found = connection.execute(_FIND, {"message_id": message_id, "thread_id": thread_id}).mappings().one_or_none()
+    if found is None or found["seq"] is None:
+        raise MessageNotFound
+    middle, others = cast("MessageRow", found), limit - 1
+    seq = found["seq"]
+    earlier = _rows_from(connection, thread_id, seq, count=limit, order="desc")
+    later = _rows_from(connection, thread_id, seq, count=limit, order="asc")
+    before = min(len(earlier), max(others // 2, others - len(later)))
+    behind = min(len(later), others - before)
+    rows = [*reversed(earlier[:before]), middle, *later[:behind]]
+    goes_on = len(later) > behind if order == "asc" else len(earlier) > before
+    if order == "desc":
+        rows.reverse()
+    return {"data": [to_public(row) for row in rows], "next": _cursor(rows[-1]) if goes_on else None}
+
+
+def _rows_from(connection: Connection, thread_id: str, seen: int, *, count: int, order: Order) -> Sequence[MessageRow]:
+    """The rows of a thread's history after or before the number `seen`, the nearest first."""
+    statement = _OLDEST_FIRST if order == "asc" else _NEWEST_FIRST
+    values = {"thread_id": thread_id, "seen": seen, "count": count}
+    return cast("Sequence[MessageRow]", connection.execute(statement, values).mappings().all())
+
+
+def _cursor(row: MessageRow) -> str:
+    return pages.encode_cursor(row["seq"] or 0)
 
 
 def to_public(row: MessageRow) -> Message:

@@ -19,6 +19,7 @@ from app.problems import problem_of_run
 from app.replays import IdempotencyKey, sent_key
 from app.responses import JSON, JsonResponse, no_content
 from app.schemas.answers import MessagePage, MessageRead, RunRead
+from app.schemas.common import MAX_ID
 from app.schemas.threads import CreateMessage
 from app.services import messages
 from app.services.repeats import require_repeated
@@ -130,9 +131,16 @@ async def list_messages(
     page: Paging,
     _turn: LargeTurn,
     order: Annotated[Literal["asc", "desc"], Query(description="`desc`: newest first.")] = "asc",
+    around: Annotated[
+        str | None,
+        Query(
+            json_schema_extra={"maxLength": MAX_ID},
+            description="The id of a message: the page in whose middle it stands. Not together with `after`.",
+        ),
+    ] = None,
 ) -> Response:
     """The history of a thread, including tool calls and their results. Queued messages are not in it yet."""
-    return JsonResponse(await messages.list_messages(container, thread, page, order=order))
+    return JsonResponse(await messages.list_messages(container, thread, page, around=around, order=order))
 
 
 @router.get(

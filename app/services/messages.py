@@ -9,6 +9,7 @@ from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from app.container import Container
+from app.errors import invalid_query
 from app.schemas.common import to_parts
 from app.schemas.threads import CreateMessage
 from app.services.files import note_files
@@ -85,10 +86,22 @@ async def wait_for_answer(container: Container, started: Started, right: ReadRig
 
 
 async def list_messages(
-    container: Container, thread: ThreadAccess, page: PageArguments, *, order: Literal["asc", "desc"]
+    container: Container,
+    thread: ThreadAccess,
+    page: PageArguments,
+    *,
+    around: str | None,
+    order: Literal["asc", "desc"],
 ) -> Page[Message]:
-    """The history of a thread. Raises `InvalidCursor`."""
-    return await container.messages.list(thread.thread_id, **page, order=order)
+    """The history of a thread, or the page of it `around` a message.
+
+    Raises `InvalidCursor`, `InvalidFields`, `MessageNotFound`.
+    """
+    if around is not None:
+        if page["after"] is not None:
+            raise invalid_query("around", "A page is either around a message or after another page.")
+        check_id(around, MessageNotFound)
+    return await container.messages.list(thread.thread_id, **page, around=around, order=order)
 
 
 async def get_message(container: Container, thread: ThreadAccess, message_id: str) -> Message:

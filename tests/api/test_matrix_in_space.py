@@ -12,7 +12,7 @@ import pytest
 from ai_agents.core.ids import TIME_FORMAT
 from app.errors import MAX_ERRORS
 from tests.api.declared import document
-from tests.api.matrix import OPEN, ROWS, USERS, Calculating, Row, Things, make_things, operations
+from tests.api.matrix import OPEN, OTHER_NAMES, ROWS, USERS, Calculating, Row, Things, make_things, operations
 from tests.api.service import UNKNOWN_ID, Service, check_problem, make_agent, open_service, settings_for
 
 # Texts of the user's own choosing, and positions in a log: they name nothing that others have.
@@ -164,7 +164,7 @@ def ids_in_requests() -> Iterator[tuple[str, str, str]]:
         found = document()["paths"][path][method.lower()]
         for parameter in found.get("parameters", ()):
             name = parameter["name"]
-            if parameter["in"] == "path" or name.endswith("_id"):
+            if parameter["in"] == "path" or name.endswith("_id") or name in OTHER_NAMES:
                 yield operation, parameter["in"], name
         content = found.get("requestBody", {}).get("content", {}).get("application/json", {})
         for name in properties_of(content.get("schema", {})):

@@ -8,7 +8,7 @@ import pytest
 from ai_agents.core.exceptions import ProviderError, ProviderRateLimited, ProviderRejected, ProviderTimeout
 from ai_agents.testing import tool_call
 from tests.api.live import Live, events_of, next_of, read_all, text_of
-from tests.api.service import UNKNOWN_ID, check_problem, give_role, make_agent, make_thread
+from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread
 
 
 async def test_a_message_is_answered_with_the_assistants(live: Live) -> None:
@@ -285,6 +285,31 @@ async def test_the_history_comes_in_pages_from_either_end(live: Live) -> None:
                 break
             query["after"] = page["next"]
         assert found == [message["content"] for message in expected]
+
+
+async def test_a_page_can_be_asked_for_around_a_message(service: Service) -> None:
+    """As a search result or a link is opened: it goes on from there, and is full at either end of the history."""
+    alice = await service.user("alice")
+    history = [{"role": ("user", "assistant")[number % 2], "content": str(number)} for number in range(10)]
+    thread, other = await make_thread(alice, messages=history), await make_thread(alice, messages=history)
+    path = f"/threads/{thread['id']}/messages"
+    ids = [each["id"] for each in (await alice.get(path)).json()["data"]]
+
+    async def page(number: int, **query: Any) -> tuple[str, str | None]:
+        found = (await alice.get(path, params={"around": ids[number], "limit": 4} | query)).json()
+        return "".join(each["content"] for each in found["data"]), found["next"]
+
+    assert [(await page(number))[0] for number in (0, 1, 5, 8, 9)] == ["0123", "0123", "4567", "6789", "6789"]
+    assert [(await page(number, order="desc"))[0] for number in (0, 5, 9)] == ["3210", "7654", "9876"]
+    assert (await page(9))[1] is (await page(0, order="desc"))[1] is None
+    rest = (await alice.get(path, params={"after": (await page(5))[1]})).json()
+    older = (await alice.get(path, params={"after": (await page(5, order="desc"))[1], "order": "desc"})).json()
+    assert "".join(each["content"] for each in rest["data"]) == "89"
+    assert "".join(each["content"] for each in older["data"]) == "3210"
+    assert await page(3, limit=1) == ("3", (await page(3, limit=1))[1])
+    check_problem(await alice.get(path, params={"around": ids[0], "after": "x"}), 422, "invalid_request")
+    for unknown in ("x", UNKNOWN_ID, (await alice.get(f"/threads/{other['id']}/messages")).json()["data"][0]["id"]):
+        check_problem(await alice.get(path, params={"around": unknown}), 404, "not_found")
 
 
 async def test_a_message_of_another_thread_is_none_of_this(live: Live) -> None:
