@@ -99,7 +99,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         kinds = {"requests": app.state.rates, "repeats": app.state.repeat_rates}
         usage = share_usage(container.conn.bus, app.state.streams, kinds)
         container.audit.start()
-        app.state.overload.open()
+        app.state.overload.open(app.state.streams.__len__)
         loading = asyncio.create_task(_load_provider(container), name="load-provider")
         try:
             yield

@@ -7,6 +7,7 @@ turns takes longer, and a request needs many turns, so that all become slow unti
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 import structlog
@@ -19,6 +20,9 @@ LATE_S = 0.5
 # One long stop is no overload: timers are late again and again, and none is on time for so long.
 _LATE_PROBES = 2
 _LATE_FOR_S = 1.0
+# Requests in hand and open streams. With fewer it is no crowd that makes the loop late: the machine is busy with
+# something else, and to refuse the next request would help none.
+_FEWEST = 32
 # A process that took less processor time than this while a timer was late was not busy: it was stopped.
 _BUSY_SHARE = 0.02
 _PROBE_EVERY_S = 0.1
@@ -56,11 +60,13 @@ class Overload:
         self._on_time_at = 0.0
         self._due_at = 0.0
         self._worked_s = 0.0
+        self._open_streams: Callable[[], int] = int
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def open(self) -> None:
-        """Begin to look."""
+    def open(self, open_streams: Callable[[], int]) -> None:
+        """Begin to look. `open_streams` counts the streams that this process writes to."""
+        self._open_streams = open_streams
         self._loop = asyncio.get_running_loop()
         self._on_time_at = self._loop.time()
         self._worked_s = time.process_time()
@@ -111,7 +117,8 @@ class Overload:
         worked_s = time.process_time() - self._worked_s
         self._worked_s += worked_s
         self._wait()
-        if late_s < self._late_s or worked_s < _BUSY_SHARE * late_s:
+        is_crowded = self.in_hand + self._open_streams() >= _FEWEST
+        if late_s < self._late_s or worked_s < _BUSY_SHARE * late_s or not is_crowded:
             self._late_probes = 0
             self._on_time_at = now
             self.share = 0.0 if self.share < _LESS else self.share - _LESS

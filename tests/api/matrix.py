@@ -28,7 +28,7 @@ ROLES: Mapping[str, tuple[str | None, str | None]] = {
     "guest": (None, "editor"),
 }
 # Fields that name things under another name than the path's parameters.
-OTHER_NAMES = {"resource_id": "thread_id", "attachments": "file_id", "agents": "agent_id"}
+OTHER_NAMES = {"resource_id": "thread_id", "attachments": "file_id", "agents": "agent_id", "around": "message_id"}
 OPEN = {"GET /livez", "GET /readyz"}
 Body = Callable[["Things"], Any]
 

@@ -14,11 +14,13 @@ from tests.api.live import TIMEOUT_S, events_of, next_of, serve
 from tests.api.service import check_problem, make_thread, settings_for
 
 LATE_S = 0.03
+# As many streams are open.
+CROWD = [None] * 100
 
 
 async def test_it_refuses_while_the_event_loop_is_late_for_long_and_no_longer() -> None:
     overload = Overload(late_s=LATE_S, late_for_s=0.2)
-    overload.open()
+    overload.open(CROWD.__len__)
     with capture_logs() as logs:
         async with asyncio.timeout(TIMEOUT_S):
             while not overload.share:
@@ -46,12 +48,23 @@ def work(seconds: float) -> None:
 
 async def test_one_long_turn_and_stops_of_the_process_are_no_overload() -> None:
     overload = Overload(late_s=0.1, late_for_s=0.05)
-    overload.open()
+    overload.open(CROWD.__len__)
     work(0.4)
     await asyncio.sleep(0.25)
     assert overload.share == 0
     for _ in range(4):
         time.sleep(0.3)  # as a process that is stopped, or has no processor
+        await asyncio.sleep(0)
+    assert overload.share == 0
+    overload.close()
+
+
+async def test_a_busy_machine_is_no_overload_of_a_process_with_little_to_do() -> None:
+    """To refuse the next request would help none: what makes the loop late is something else."""
+    overload = Overload(late_s=LATE_S, late_for_s=0.1)
+    overload.open(lambda: 3)
+    for _ in range(10):
+        work(2 * LATE_S)
         await asyncio.sleep(0)
     assert overload.share == 0
     overload.close()
