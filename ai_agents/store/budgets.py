@@ -8,9 +8,23 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Float,
+    Insert,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import BudgetExceeded, InvalidRequest
@@ -19,6 +33,7 @@ from ai_agents.core.rows import Budget, BudgetLimit, BudgetOf
 from ai_agents.store.budget_tables import BudgetClaimTable, BudgetDayTable
 from ai_agents.store.clock import database_now
 from ai_agents.store.models import AgentTable, ModelCallTable
+from ai_agents.store.statements import prepared
 
 LIMITS: tuple[BudgetLimit, ...] = ("tokens_per_day", "cost_per_day")
 # The part of a budget from which runs say that it is low.
@@ -29,6 +44,24 @@ _CLAIMS = cast(Table, BudgetClaimTable.__table__)
 _MOST_TOKENS, _MOST_USD = 10**15, 10**6
 # Days that are over are kept so long for those who look at them.
 _KEPT_DAYS = 7
+# The statements of each call.
+_IS_DAY = (
+    _DAYS.c.kind == bindparam("of_kind"),
+    _DAYS.c.subject_id == bindparam("of_subject"),
+    _DAYS.c.day == bindparam("of_day"),
+)
+_OF_DAY = select(_DAYS.c.tokens, _DAYS.c.cost_pico_usd).where(*_IS_DAY)
+_USED, _USED_LOCKED = prepared(_OF_DAY), prepared(_OF_DAY.with_for_update())
+_COUNT = prepared(
+    update(_DAYS)
+    .where(*_IS_DAY)
+    .values(
+        tokens=_DAYS.c.tokens + bindparam("used_tokens", type_=BigInteger),
+        cost_pico_usd=_DAYS.c.cost_pico_usd + bindparam("used_cost", type_=BigInteger),
+    )
+)
+_END_CLAIM = prepared(delete(_CLAIMS).where(_CLAIMS.c.id == bindparam("claim_id")))
+_BUDGET_OF_AGENT = prepared(select(AgentTable.spec["budget"]).where(AgentTable.id == bindparam("agent_id")))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,6 +108,34 @@ class DayNotOpened(Exception):
         self.payer = payer
 
 
+@cache
+def _claim(dialect: str) -> Insert:
+    return prepared(
+        insert(_CLAIMS).values(
+            id=bindparam("claim_id"),
+            kind=bindparam("of_kind"),
+            subject_id=bindparam("of_subject"),
+            day=bindparam("of_day"),
+            tokens=bindparam("tokens"),
+            cost_pico_usd=bindparam("cost"),
+            expires_at=database_now(dialect) + bindparam("lease_s", type_=Float),
+        )
+    )
+
+
+@cache
+def _held(dialect: str) -> Select[Any]:
+    sums = (func.coalesce(func.sum(column), 0) for column in (_CLAIMS.c.tokens, _CLAIMS.c.cost_pico_usd))
+    return prepared(
+        select(*sums).where(
+            _CLAIMS.c.kind == bindparam("of_kind"),
+            _CLAIMS.c.subject_id == bindparam("of_subject"),
+            _CLAIMS.c.day == bindparam("of_day"),
+            _CLAIMS.c.expires_at >= database_now(dialect),
+        )
+    )
+
+
 def parse_budget(given: object) -> Budget | None:
     """A budget as it is stored; None where it limits nothing. Raises `InvalidRequest`."""
     if given is None:
@@ -115,8 +176,8 @@ def claim(
 
     Claims with an id of `instead_of` are given back. Raises `BudgetExceeded`, `DayNotOpened`.
     """
-    if instead_of:
-        connection.execute(delete(_CLAIMS).where(_CLAIMS.c.id.in_(instead_of)))
+    for former in instead_of:
+        connection.execute(_END_CLAIM, {"claim_id": former})
     low: list[LowBudget] = []
     # All transactions lock days in this order.
     for payer in sorted(payers):
@@ -135,16 +196,8 @@ def claim(
                 raise exceeded(payer, limit, day)
             if _part(used + amount, limit) >= most * _LOW:
                 low.append(LowBudget(payer, limit))
-        values = {
-            "id": claim_id,
-            "kind": payer.kind,
-            "subject_id": payer.id,
-            "day": day,
-            "tokens": amount.tokens,
-            "cost_pico_usd": amount.pico_usd,
-            "expires_at": database_now(connection.dialect.name) + lease_s,
-        }
-        connection.execute(insert(_CLAIMS).values(values))
+        claimed = {"claim_id": claim_id, "tokens": amount.tokens, "cost": amount.pico_usd, "lease_s": lease_s}
+        connection.execute(_claim(connection.dialect.name), claimed | _named(payer, day))
     return low
 
 
@@ -161,10 +214,10 @@ def require_left(connection: Connection, budgets: Mapping[Payer, Budget], day: s
 def settle(connection: Connection, charge: Charge, used: Amount) -> None:
     """Count what a call used, and end its claim; in the transaction that records the call."""
     for payer in sorted(charge.payers):
-        counted = {"tokens": _DAYS.c.tokens + used.tokens, "cost_pico_usd": _DAYS.c.cost_pico_usd + used.pico_usd}
-        connection.execute(update(_DAYS).where(*_is_day(payer, charge.day)).values(counted))
+        counted = {"used_tokens": used.tokens, "used_cost": used.pico_usd}
+        connection.execute(_COUNT, counted | _named(payer, charge.day))
     if charge.claim_id is not None:
-        connection.execute(delete(_CLAIMS).where(_CLAIMS.c.id == charge.claim_id))
+        connection.execute(_END_CLAIM, {"claim_id": charge.claim_id})
 
 
 def open_day(connection: Connection, payer: Payer, day: str) -> None:
@@ -226,31 +279,24 @@ def exceeded(payer: Payer, limit: BudgetLimit, day: str) -> BudgetExceeded:
 
 
 def _budget_of_agent(connection: Connection, agent_id: str) -> Budget | None:
-    found = select(AgentTable.spec["budget"]).where(AgentTable.id == agent_id)
-    return cast("Budget | None", connection.execute(found).scalar_one_or_none())
+    row = connection.execute(_BUDGET_OF_AGENT, {"agent_id": agent_id}).one_or_none()
+    return None if row is None else cast("Budget | None", row[0])
 
 
 def _used(connection: Connection, payer: Payer, day: str, *, lock: bool = False) -> Amount | None:
-    found = select(_DAYS.c.tokens, _DAYS.c.cost_pico_usd).where(*_is_day(payer, day))
-    row = connection.execute(found.with_for_update() if lock else found).one_or_none()
-    return None if row is None else Amount(row.tokens, row.cost_pico_usd)
+    row = connection.execute(_USED_LOCKED if lock else _USED, _named(payer, day)).one_or_none()
+    return None if row is None else Amount(row[0], row[1])
 
 
 def _claimed(connection: Connection, payer: Payer, day: str) -> Amount:
     """What calls under way may use. The caller has locked the day, so that no claim is made meanwhile."""
-    sums = (func.coalesce(func.sum(column), 0) for column in (_CLAIMS.c.tokens, _CLAIMS.c.cost_pico_usd))
-    found = select(*sums).where(
-        _CLAIMS.c.kind == payer.kind,
-        _CLAIMS.c.subject_id == payer.id,
-        _CLAIMS.c.day == day,
-        _CLAIMS.c.expires_at >= database_now(connection.dialect.name),
-    )
-    tokens, pico_usd = connection.execute(found).one()
+    tokens, pico_usd = connection.execute(_held(connection.dialect.name), _named(payer, day)).one()
     return Amount(int(tokens), int(pico_usd))
 
 
-def _is_day(payer: Payer, day: str) -> tuple[ColumnElement[bool], ...]:
-    return _DAYS.c.kind == payer.kind, _DAYS.c.subject_id == payer.id, _DAYS.c.day == day
+def _named(payer: Payer, day: str) -> dict[str, Any]:
+    """The parameters that say whose day it is."""
+    return {"of_kind": payer.kind, "of_subject": payer.id, "of_day": day}
 
 
 def _most(budget: Budget, limit: BudgetLimit) -> Decimal | None:
