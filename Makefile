@@ -14,7 +14,7 @@ run: ## start the service in the foreground, on HOST and PORT (127.0.0.1:8000)
 test: ## every check and all tests: lint, format, types, layers, pytest
 	@exec scripts/test
 
-lint: ## ruff, formatting, types and import layers, without tests
+lint: ## ruff, formatting, types, import layers and known advisories, without tests
 	@exec scripts/lint
 
 format: ## format the code and fix what can be fixed automatically
@@ -30,7 +30,7 @@ soak: ## the fault tests in full (make test runs a sample of them)
 	@scripts/environment dev
 	@SOAK=1 .venv/bin/python -m pytest tests/faults
 
-fuzz: ## the property tests with twenty times as many examples
+fuzz: ## the property tests with twenty times as many examples, and 10,000 requests of any kind
 	@scripts/environment dev
 	@FUZZ=1 .venv/bin/python -m pytest -m hypothesis -n 2
 
