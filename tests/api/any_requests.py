@@ -4,7 +4,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import schemathesis
@@ -17,7 +17,7 @@ from schemathesis.generation import GenerationMode
 from app.uploads import MEDIA_TYPE as MULTIPART
 from tests.api.declared import document
 
-Case = schemathesis.Case[Any]
+Case: TypeAlias = schemathesis.Case[Any]
 # What an answer to one of these tells of: the names of its ids in paths and bodies.
 MADE_BY = {
     "/agents": {"agent_id": "id"},
