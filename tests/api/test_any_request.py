@@ -84,4 +84,4 @@ async def test_every_answer_is_declared_and_none_is_a_failure(
 
     assert found == []
     assert {200, 201, 403, 404, 422} <= set(statuses), statuses
-    assert sum(statuses.values()) > 100 * COUNT
+    assert sum(statuses.values()) > 80 * COUNT
