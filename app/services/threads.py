@@ -15,6 +15,7 @@ from ai_agents.core.types import FilePart, Loc, TextPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import audit, thread_log, threads
+from ai_agents.store.pages import decode_time_cursor
 from ai_agents.store.roles import ThreadAccess
 from app.container import Container
 from app.errors import invalid_query
@@ -128,6 +129,8 @@ async def list_threads(
 ) -> Page[Thread]:
     """The threads that the user sees, newest first; an admin sees all. Raises `InvalidCursor`."""
     if agent_id is not None and not is_id(agent_id):
+        if page["after"] is not None:
+            decode_time_cursor(page["after"])  # a bad one is refused all the same
         return {"data": [], "next": None}
     owner = await whose(container, user, "thread")
     return await container.threads.list(owner, agent_id=agent_id, within=user.within, shared=shared, **page)

@@ -298,6 +298,7 @@ async def test_threads_of_an_unknown_agent_are_none(service: Service) -> None:
 
     for agent_id in ("x", "%00", UNKNOWN_ID, "%ff"):
         assert (await alice.get(f"/threads?agent_id={agent_id}")).json() == {"data": [], "next": None}
+        check_problem(await alice.get(f"/threads?agent_id={agent_id}&after=x"), 400, "invalid_cursor")
 
 
 @pytest.mark.parametrize("sent", ["fine-id_1.2:3", "x" * 128])
