@@ -20,8 +20,8 @@ from app.services.identity import Principal
 _AT_ONCE = 4
 # So many more of a user's wait; the next one is refused.
 _MOST_WAITING = 32
-# After a long request its user's next one waits as long as it took: the others get half of the time at least.
-_LONG_S, _LONGEST_REST_S = 0.02, 1.0
+# After a long request its user's next one waits for twice as long as it took: others get most of the time.
+_LONG_S, _REST, _LONGEST_REST_S = 0.02, 2.0, 1.0
 
 
 class RequestTurns:
@@ -46,7 +46,7 @@ class RequestTurns:
             yield
         finally:
             took_s = time.monotonic() - began
-            self._places.release(user.user_id, rest_s=min(took_s, _LONGEST_REST_S) if took_s > _LONG_S else 0.0)
+            self._places.release(user.user_id, rest_s=min(_REST * took_s, _LONGEST_REST_S) if took_s > _LONG_S else 0.0)
 
 
 class Turns:

@@ -73,6 +73,11 @@ async def under(attack: Attack, attacker: Attacker) -> AsyncIterator[Counter[int
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def late(took: list[float], percent: int) -> float:
+    """The time within which so many of the answers came. `took` ascends."""
+    return took[len(took) * percent // 100]
+
+
 def resident_bytes(replica: Replica) -> int:
     return int(Path(f"/proc/{replica.pid}/statm").read_text().split()[1]) * 4096
 
@@ -84,17 +89,21 @@ async def test_one_who_takes_all_they_can_get_leaves_another_user_theirs(embedde
     async with user(embedded, replica, "mallory") as theirs, user(embedded, replica, "bob") as mine:
         attacker = Attacker(theirs, replica.url)
         await attacker.prepare()
-        assert await ATTACKS[name](attacker) < 500, "what it needs is loaded before the memory is measured"
+        # What both need is loaded before the memory is measured: libraries, and connections with their caches.
+        assert await ATTACKS[name](attacker) < 500
+        await asyncio.gather(*(chat(mine, replica.url, SECONDS / 20) for _ in range(12)))
         alone = await chat(mine, replica.url, SECONDS / 2)
         before = resident_bytes(replica)
         async with under(ATTACKS[name], attacker) as answers:
             took = await chat(mine, replica.url, SECONDS)
         peak = resident_bytes(replica)
-    p99 = took[int(len(took) * 0.99)]
-    report = f"{name}: alone {alone[len(alone) // 2]:.3f}, p50 {took[len(took) // 2]:.3f}, p99 {p99:.3f}, {answers}"
+    p99 = late(took, 99)
+    report = f"{name}: p50 and p99 alone {late(alone, 50):.3f} and {late(alone, 99):.3f}, then {late(took, 50):.3f} "
+    report += f"and {p99:.3f}, {answers}"
     assert not any(status >= 500 for status in answers), report
     assert answers[BEGUN] >= AT_ONCE, report
-    assert p99 < MOST_S, report
+    # A busy machine makes everybody wait, with an attack or without.
+    assert p99 < max(MOST_S, 2 * late(alone, 99)), report
     if not SOAK:
         return
     await asyncio.sleep(60)
