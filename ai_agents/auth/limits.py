@@ -5,25 +5,20 @@ set for single users in memory.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.limits import NO_LIMITS, OwnLimits, UserLimits
 from ai_agents.store import limits as store
 from ai_agents.store.database import Database
+from ai_agents.store.in_step import InStep
 
-# A change on one process holds on the others after this time.
-REFRESH_S = 2.0
 # A change becomes visible with its commit, so that one may appear which is older than the newest that was read.
 _OVERLAP_S = 30.0
 # Reading all anew forgets users who were erased.
 _ALL_EVERY_S = 600.0
-_log = logging.getLogger(__name__)
 
 
 class Limits:
@@ -61,15 +56,13 @@ class StoredLimits:
         self._limits = limits
         self._newest = 0.0
         self._all_read_at: float | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._in_step = InStep("limits", self.refresh)
         # What is set while all is read would be forgotten.
         self._busy = asyncio.Lock()
 
     async def open(self) -> None:
         """Read all and go on reading. A database that does not answer is asked again and again."""
-        self._task = asyncio.create_task(self._keep_fresh(), name="limits")
-        with suppress(DatabaseUnavailable):
-            await self.refresh()
+        await self._in_step.start()
 
     async def refresh(self) -> None:
         """Take what the database has now. Raises `DatabaseUnavailable`."""
@@ -99,16 +92,4 @@ class StoredLimits:
 
     async def aclose(self) -> None:
         """Stop reading."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _keep_fresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            try:
-                await self.refresh()
-            except DatabaseUnavailable:
-                continue  # whatever needs the database says so
-            except Exception:  # noqa: BLE001  # the edge of a task that must not end while the process lives
-                _log.exception("the limits of users could not be read")
+        await self._in_step.stop()

@@ -24,10 +24,10 @@ from ai_agents.providers.registry import ProviderPool
 from ai_agents.providers.specs import ProviderSpec, parse_spec
 from ai_agents.store import providers, roles
 from ai_agents.store.database import Database
+from ai_agents.store.in_step import InStep
 from ai_agents.store.providers import LearnedMark, LearnedRows
 from ai_agents.store.sealing import SealBroken, Sealer
 
-REFRESH_S = 2.0
 # As wide as the columns of what is learned.
 _MAX_PROVIDER, _MAX_MODEL = 64, 200
 _log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class StoredProviders:
         self._rights = rights
         self._sealer = sealer
         self._refreshing = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._in_step = InStep("providers", self.refresh)
         self._mark: LearnedMark | None = None
         # By name, so that a row is decrypted once per version. None for a row that cannot be used.
         self._specs: dict[str, tuple[tuple[str, int], ProviderSpec | None]] = {}
@@ -61,13 +61,10 @@ class StoredProviders:
     async def open(self) -> bool:
         """Read all and go on reading. Returns whether the database answered; if not, it is asked again and again."""
         self._pool.on_learn = self._note
-        self._task = asyncio.create_task(self._keep_fresh(), name="providers")
-        try:
-            await self.refresh()
-        except DatabaseUnavailable:
+        answered = await self._in_step.start()
+        if not answered:
             _log.warning("the database does not answer: its providers are read later")
-            return False
-        return True
+        return answered
 
     async def refresh(self) -> None:
         """Take what the database has now, and save what was learned. Raises `DatabaseUnavailable`."""
@@ -85,21 +82,9 @@ class StoredProviders:
 
     async def aclose(self) -> None:
         """Stop reading, and save what was learned."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await self._in_step.stop()
         with suppress(DatabaseUnavailable):
             await self._save_learned()
-
-    async def _keep_fresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_S)
-            try:
-                await self.refresh()
-            except DatabaseUnavailable:
-                continue  # whatever needs the database says so
-            except Exception:  # noqa: BLE001  # the edge of a task that must not end while the process lives
-                _log.exception("the providers of the database could not be read")
 
     async def _take(self, snapshot: _Snapshot) -> None:
         self._rights.load(snapshot.users)

@@ -10,10 +10,11 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from ai_agents.context import providers as stored
+from ai_agents.context.providers import StoredProviders
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.quirks import Quirks
+from ai_agents.store import in_step
 from app.container import Container, open_container
 from app.settings import Settings
 from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
@@ -27,7 +28,7 @@ TIMEOUT_S = 20
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes look at the database without a pause that a test would have to wait for."""
-    monkeypatch.setattr(stored, "REFRESH_S", 0.02)
+    monkeypatch.setattr(in_step, "REFRESH_S", 0.02)
 
 
 @pytest.fixture
@@ -242,15 +243,15 @@ async def test_a_database_that_does_not_answer_at_the_start_is_read_later(
 ) -> None:
     async with open_service(settings_for(database_url, tmp_path)) as service:
         await (await service.admin()).post("/providers", json=described(fake))
-    refresh = stored.StoredProviders.refresh
+    refresh = StoredProviders.refresh
     failures = iter([True, True])
 
-    async def fail_twice(self: stored.StoredProviders) -> None:
+    async def fail_twice(self: StoredProviders) -> None:
         if next(failures, False):
             raise DatabaseUnavailable
         await refresh(self)
 
-    monkeypatch.setattr(stored.StoredProviders, "refresh", fail_twice)
+    monkeypatch.setattr(StoredProviders, "refresh", fail_twice)
 
     async with open_container(settings_for(database_url, tmp_path, default_model="house:small")) as container:
         await until(lambda: container.providers.find("house") is not None)
