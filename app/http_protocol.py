@@ -24,6 +24,8 @@ from app.problems import problem
 _MAX_AHEAD = 32
 # Bytes that a chunked body may spend on each of its own bytes, for its chunks' lines.
 _OVERHEAD_PER_BYTE = 16
+# Pieces of a body (chunks, packets) that cost more to look at than they bring; how many of them a request may have.
+_TINY_BYTES, _MAX_TINY = 16, 8192
 # What a client may go on sending that nothing is made of, so that it comes to read its answer.
 _MAX_IGNORED_BYTES = 256 * 1024
 _CLOSE = (b"connection", b"close")
@@ -57,6 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         # What was received since the last end of a head or a message and was no body.
         self._overhead = 0
         self._window_bytes = 0
+        self._tiny = 0
         # Whether this service did not let the body come in some part of the window.
         self._was_paused = False
         self._unsent = 0
@@ -149,12 +152,17 @@ class HttpProtocol(HttpToolsProtocol):
             self._stop("invalid_request", "A request with a body cannot ask for another protocol (Upgrade).")
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
-        self._header_bytes = self._overhead = self._window_bytes = 0
+        self._header_bytes = self._overhead = self._window_bytes = self._tiny = 0
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
         size = len(body)
         self._window_bytes += size
+        if size < _TINY_BYTES:
+            self._tiny += 1
+            if self._tiny > _MAX_TINY:
+                what = f"more than {_MAX_TINY} pieces of less than {_TINY_BYTES} bytes"
+                self._stop("payload_too_large", f"The request's body comes in {what}.")
         self._overhead -= (1 + _OVERHEAD_PER_BYTE) * size
         super().on_body(body)
         if self.flow.read_paused:

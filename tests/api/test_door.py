@@ -149,6 +149,7 @@ async def test_what_has_no_end_is_refused_while_it_is_read(quick: Live) -> None:
         "trailers": (CHUNKED + b"1\r\n{\r\n0\r\n", line * 30_000),
         "trailer": (CHUNKED + b"1\r\n{\r\n0\r\nx: ", b"a" * 3_000_000),
         "chunk line": (CHUNKED + b"1;", b"a" * 3_000_000),
+        "chunks": (CHUNKED, b"1\r\n \r\n" * 20_000),
         "chunk lines": (CHUNKED, (b"1;" + b"a" * 1000 + b"\r\n \r\n") * 3000),
     }
     for name, (beginning, rest) in endless.items():
@@ -377,7 +378,7 @@ def connections_of(live: Live) -> list[Any]:
 
 
 async def test_connections_have_a_cap_beyond_which_only_health_is_told(sqlite_url: str, tmp_path: Path) -> None:
-    few = {"connections": 3, "beyond": 2, "look_every_s": 0.05}
+    few = {"connections": 3, "beyond": 2, "look_every_s": 0.5}
     async with serve(settings_for(sqlite_url, tmp_path), limits=few) as live:
         admin = await live.admin()
         thread = await make_thread(admin)
