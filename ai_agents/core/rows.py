@@ -291,7 +291,23 @@ class CostUnknown(TypedDict):
     model: str
 
 
-Notice = ContextLeftOut | ToolMissing | SettingLeftOut | ToolLeftOut | EmptyAnswer | BudgetLow | CostUnknown
+class SummaryUnusable(TypedDict):
+    """The agent's model gave no usable summary of the thread, `times` in a row. It is asked again ever more seldom."""
+
+    code: Literal["summary_unusable"]
+    times: int
+
+
+Notice = (
+    ContextLeftOut
+    | ToolMissing
+    | SettingLeftOut
+    | ToolLeftOut
+    | EmptyAnswer
+    | BudgetLow
+    | CostUnknown
+    | SummaryUnusable
+)
 
 
 class Upstream(TypedDict):

@@ -32,8 +32,8 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import BegunStream, Candidate, FallbackChain, begin_stream
 from ai_agents.runner.guarding import AnswerGuard, RunGuards
+from ai_agents.runner.needed_jobs import NeededJobs, NeededSummary
 from ai_agents.runner.ownership import TurnInputs
-from ai_agents.runner.recording import NeededJobs
 from ai_agents.store.database import Database
 from ai_agents.store.messages import History
 from ai_agents.store.runs import OwnedRun
@@ -329,9 +329,11 @@ class PreparedTurn:
         if not isinstance(self._strategy, Summarize):
             return NeededJobs(title=self._auto_title)
         covered = self._window.covers_through_seq or 0
-        uncovered = recorded + sum(1 for message in self._window.messages if (message.seq or 0) > covered)
-        is_long = self._window.unread_before_seq is not None or uncovered > self._strategy.longest
-        return NeededJobs(title=self._auto_title, summarize_after=covered if is_long else None)
+        unread = self._window.unread_before_seq
+        uncovered = tuple(seq for message in self._window.messages if (seq := message.seq or 0) > covered)
+        is_long = unread is not None or recorded + len(uncovered) > self._strategy.longest
+        needed = NeededSummary(covered, self._strategy.recent, uncovered, recorded, unread or 0)
+        return NeededJobs(title=self._auto_title, summary=needed if is_long else None)
 
 
 class TurnPreparer:

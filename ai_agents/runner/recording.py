@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from ai_agents.context.notices import merge_notices
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Message, Notice, Problem, Run, Upstream
 from ai_agents.core.table_rows import RunRow, RunValues
@@ -24,8 +25,9 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.guardrails.base import Finding
+from ai_agents.runner.needed_jobs import NeededJobs
 from ai_agents.runner.ownership import FollowUp, NewLease
-from ai_agents.store import jobs, runs, thread_log, tool_calls
+from ai_agents.store import runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message, refuse_run
 from ai_agents.store.model_calls import CallRecord, cost_to_dict, insert_call
 from ai_agents.store.runs import OwnedRun, owned_run
@@ -67,17 +69,6 @@ class RunEnding:
     findings: tuple[Finding, ...] = ()
     refused: bool = False
     upstream: Upstream | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NeededJobs:
-    """The background jobs that a completed run makes necessary.
-
-    `title`: a title, where the thread has none; `summarize_after`: a summary of the messages after this `seq`.
-    """
-
-    title: bool = False
-    summarize_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +172,10 @@ def end_owned(
         thread_log.lock(connection, run.thread_id)
         _stop_calls(connection, run.thread_id, run.id)
     found = finding_entries(run.id, ending.findings)
-    first, titled = thread_log.reserve_and_see(connection, run.thread_id, len(found) + (2 if ending.answer else 1))
+    reserved = thread_log.reserve_and_see(connection, run.thread_id, len(found) + (2 if ending.answer else 1))
+    first = reserved.first_seq
+    if needed is not None:
+        ending = replace(ending, notices=merge_notices(ending.notices, needed.notices(run, reserved)))
     call = ending.answer.call if ending.answer else ending.call
     used = run if call is None else _with_call(run, call)
     row = runs.update_owned(connection, run, {**_terminal_values(ending), **_usage_values(used)})
@@ -201,18 +195,9 @@ def end_owned(
         follow_up=FollowUp(
             start_next(connection, run.thread_id, lease),
             "queued",
-            job_ids=_request_jobs(connection, run.thread_id, needed, titled=titled) if needed and message else (),
+            job_ids=needed.request(connection, run, reserved) if needed and message else (),
         ),
     )
-
-
-def _request_jobs(connection: Connection, thread_id: str, needed: NeededJobs, *, titled: bool) -> tuple[str, ...]:
-    asked: list[str | None] = []
-    if needed.title and not titled:
-        asked.append(jobs.request(connection, thread_id, "title", jobs.TITLE_RANGE))
-    if needed.summarize_after is not None:
-        asked.append(jobs.request(connection, thread_id, "summarize", jobs.range_after(needed.summarize_after)))
-    return tuple(job_id for job_id in asked if job_id is not None)
 
 
 def end_unowned(connection: Connection, row: RunRow) -> Run | None:

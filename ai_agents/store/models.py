@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0019"
+SCHEMA_REVISION = "0020"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -110,6 +110,7 @@ class ThreadTable(Base):
     """A thread. `last_seq` is the number of its log's newest row; raising it puts writers in order.
 
     `title_by` says who wrote the title, `user` or `job`; `version` becomes the ETag. `counted_for`: see `store.totals`.
+    `summary_misses`: see `store.summaries`.
     """
 
     __tablename__ = "threads"
@@ -129,6 +130,7 @@ class ThreadTable(Base):
     created_at: Mapped[str] = mapped_column(TimestampType)
     updated_at: Mapped[str] = mapped_column(TimestampType)
     counted_for: Mapped[str | None] = mapped_column(Text)
+    summary_misses: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class SummaryTable(Base):

@@ -2,9 +2,14 @@
 
 The summary that covers most counts; of several that cover the same, the last one. An empty text means no summary: it is
 what remains when a summary is cleared.
+
+A thread's `summary_misses` counts the summaries that were asked for since then and were not usable. Whatever gives the
+thread another summary ends it, and so does a newer version of the agent, which may have a better model.
 """
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from typing import TypedDict
+
+from sqlalchemy import Connection, bindparam, insert, null, select, update
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import utc_now
@@ -13,6 +18,15 @@ from ai_agents.core.types import StoredSummary
 from ai_agents.store import thread_log
 from ai_agents.store.models import SummaryTable, ThreadTable
 from ai_agents.store.pages import MAX_SEQ
+
+
+class SummaryMisses(TypedDict):
+    """How many summaries in a row were not usable, the end of the log at the last one, and the agent's version then."""
+
+    times: int
+    seq: int
+    agent_version: int
+
 
 _NEWEST = (
     select(SummaryTable.text, SummaryTable.covers_through_seq, SummaryTable.number)
@@ -71,7 +85,7 @@ def add(
         raise InvalidRequest("A summary covers messages that are in the thread.", loc=("covers_through_seq",))
     number = row.number + 1 if row is not None and row.covers_through_seq == covers_through_seq else 1
     insert_summary(connection, thread_id, text, covers_through_seq=covers_through_seq, number=number)
-    changed = {"version": ThreadTable.version + 1, "updated_at": utc_now()}
+    changed = {"version": ThreadTable.version + 1, "updated_at": utc_now(), "summary_misses": null()}
     connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(changed))
     return True
 
@@ -81,6 +95,18 @@ def replace_text(connection: Connection, thread_id: str, text: str) -> None:
     row = connection.execute(_NEWEST, {"thread_id": thread_id, "through_seq": MAX_SEQ}).one_or_none()
     covers, number = (row.covers_through_seq, row.number + 1) if row is not None else (0, 1)
     insert_summary(connection, thread_id, text, covers_through_seq=covers, number=number)
+    connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(summary_misses=null()))
+
+
+def note_miss(connection: Connection, thread_id: str, *, agent_version: int, expected: StoredSummary | None) -> None:
+    """Count that a summary was not usable, if the one that counts is still the one from which it was to be made."""
+    if not thread_log.try_lock(connection, thread_id) or newest(connection, thread_id) != expected:
+        return
+    found = select(ThreadTable.summary_misses, ThreadTable.last_seq).where(ThreadTable.id == thread_id)
+    earlier, last_seq = connection.execute(found).one()
+    times = earlier["times"] if earlier and earlier["agent_version"] == agent_version else 0
+    misses: SummaryMisses = {"times": times + 1, "seq": last_seq, "agent_version": agent_version}
+    connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(summary_misses=misses))
 
 
 def insert_summary(

@@ -27,6 +27,15 @@ class Entry:
     resets: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Reserved numbers, and what the thread's row says besides: a title, and summaries that were not usable."""
+
+    first_seq: int
+    titled: bool
+    summary_misses: Mapping[str, int] | None
+
+
 _NAMES = tuple(each.name for each in fields(LogRow))
 _THREADS, _EVENTS = cast(Table, ThreadTable.__table__), cast(Table, ThreadEventTable.__table__)
 _LOCK = prepared(select(_THREADS.c.last_seq).where(_THREADS.c.id == bindparam("b_thread")).with_for_update())
@@ -34,7 +43,7 @@ _RESERVE = prepared(
     update(_THREADS)
     .where(_THREADS.c.id == bindparam("b_thread"))
     .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
-    .returning(_THREADS.c.last_seq, _THREADS.c.title)
+    .returning(_THREADS.c.last_seq, _THREADS.c.title, _THREADS.c.summary_misses)
 )
 # Locks a user as well, after the thread: the same order everywhere.
 _RESERVE_FOR_USER = prepared(
@@ -82,7 +91,7 @@ def reserve(connection: Connection, thread_id: str, count: int) -> int:
 
     Raises `ThreadNotFound`.
     """
-    return reserve_and_see(connection, thread_id, count)[0]
+    return reserve_and_see(connection, thread_id, count).first_seq
 
 
 def reserve_for_user(connection: Connection, thread_id: str, count: int, user_id: str) -> int:
@@ -104,12 +113,12 @@ def give_back(connection: Connection, thread_id: str, count: int) -> None:
     connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": -count})
 
 
-def reserve_and_see(connection: Connection, thread_id: str, count: int) -> tuple[int, bool]:
-    """As `reserve`, and whether the thread has a title. Raises `ThreadNotFound`."""
+def reserve_and_see(connection: Connection, thread_id: str, count: int) -> Reserved:
+    """As `reserve`, with more of the thread's row. Raises `ThreadNotFound`."""
     row = connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": count}).one_or_none()
     if row is None:
         raise ThreadNotFound
-    return int(row[0]) - count + 1, row[1] is not None
+    return Reserved(int(row[0]) - count + 1, row[1] is not None, row[2])
 
 
 def write(connection: Connection, thread_id: str, first_seq: int, entries: Sequence[Entry]) -> None:

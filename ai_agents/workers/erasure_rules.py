@@ -209,8 +209,8 @@ RULES: tuple[ErasureRule, ...] = (
     ),
     ErasureRule(
         models.ThreadTable,
-        {"title", "metadata", "counted_for"},
-        f"{_WITH_THREAD} a title and metadata that a person wrote stay: they are the owners'.",
+        {"title", "metadata", "counted_for", "summary_misses"},
+        f"{_WITH_THREAD} a title and metadata that a person wrote stay: they are the owners'. Misses are numbers.",
         redact=partial(_count_for_no_user, models.ThreadTable),
         redact_thread=_remove_generated_title,
     ),

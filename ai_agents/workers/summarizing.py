@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from ai_agents.context.purposes import CallPurpose
 from ai_agents.core.rows import Agent
-from ai_agents.core.types import JsonObject, ModelMessage
+from ai_agents.core.types import JsonObject, ModelMessage, StoredSummary
 from ai_agents.memory.strategies import Summarize
 from ai_agents.memory.turns import starts_of_turns
 from ai_agents.store import jobs, summaries
@@ -64,6 +64,8 @@ async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
     def write(connection: Connection) -> JsonObject:
         judged.record(connection)
         if len(judged.text) < _SHORTEST or _EXCUSE.match(judged.text):
+            expected = StoredSummary(stretch.old_text, stretch.covers) if stretch.old_text else None
+            summaries.note_miss(connection, thread_id, agent_version=stretch.agent["version"], expected=expected)
             return {"written": False, "reason": "The model gave no usable summary."}
         return _write(connection, thread_id, stretch, judged.text)
 

@@ -146,6 +146,12 @@ _MODELS[rows.Notice] = Annotated[
         "CostUnknown",
         rows.CostUnknown,
         "There is a budget of money, and the price of a model is not known: its calls count no money.",
+    )
+    | _read(
+        "SummaryUnusable",
+        rows.SummaryUnusable,
+        "The model gave no usable summary of the thread, several times in a row. It is asked again ever more seldom.",
+        times="How many in a row.",
     ),
     Discriminator("code"),
 ]
