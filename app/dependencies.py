@@ -20,7 +20,7 @@ from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.cursor import MAX_EVENT_ID, parse_event_id
 from app.authentication import AppContainer, ScopedUser
 from app.container import Container
-from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
+from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType, invalid_query
 from app.problems import body_errors
 from app.replays import IdempotencyKey, sent_key
 from app.responses import JSON
@@ -28,11 +28,14 @@ from app.services.identity import PageArguments, Principal, VisibleAgent, see_ag
 from app.services.repeats import AnswerT, MaySee, SentKey, create_once, find_first
 from app.settings import Settings
 from app.strict_json import parse_json
+from app.strict_routes import METADATA
 
 Model = TypeVar("Model", bound=BaseModel)
 _PARSED = "parsed_body"
 # How much of an `If-Match` is read. A tag of this service has less than twenty characters.
 _MAX_TAGS = 1000
+_MAX_METADATA_FILTERS = 3
+_MAX_METADATA_VALUE = 16 * 1024
 
 
 async def visible_agent(agent_id: str, user: ScopedUser, container: AppContainer) -> VisibleAgent:
@@ -63,6 +66,30 @@ Paging = Annotated[PageArguments, Depends(page_arguments)]
 
 
 Shared = Annotated[bool, Query(description="Also what every user may see because another user has shared it so.")]
+
+
+async def metadata_is(
+    request: Request,
+    _named: Annotated[
+        str | None,
+        Query(
+            alias=f"{METADATA}KEY",
+            json_schema_extra={"maxLength": _MAX_METADATA_VALUE},
+            description="Only those whose metadata has exactly this value under this key; up to three such parameters.",
+        ),
+    ] = None,
+) -> list[tuple[str, str]]:
+    """The keys of metadata that the query names, each with its value. Raises `InvalidFields`."""
+    named = [(name, value) for name, value in request.query_params.multi_items() if name.startswith(METADATA)]
+    if len(named) > _MAX_METADATA_FILTERS:
+        raise invalid_query(named[-1][0], f"should be one of {_MAX_METADATA_FILTERS} at most.")
+    for name, value in named:
+        if name == METADATA or "\0" in name + value:
+            raise invalid_query(name, "should name a key and its value.")
+    return [(name.removeprefix(METADATA), value) for name, value in named]
+
+
+MetadataIs = Annotated[list[tuple[str, str]], Depends(metadata_is)]
 
 
 async def if_match(

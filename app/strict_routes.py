@@ -13,6 +13,9 @@ from fastapi.security import APIKeyQuery
 from app.errors import MAX_ERRORS, InvalidFields
 from app.problems import MAX_NAME
 
+# How a parameter begins that names a key of metadata. `metadata.KEY` stands in the document for all of them.
+METADATA = "metadata."
+
 
 class StrictRoute(APIRoute):
     """A route whose query has the parameters that its function and its dependencies take, and no others.
@@ -28,11 +31,16 @@ class StrictRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         self._known = frozenset(_query_names(self.dependant))
 
+    def _is_metadata(self, name: str) -> bool:
+        return name.startswith(METADATA) and f"{METADATA}KEY" in self._known
+
     def _with_a_last_look(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         """The function with one more dependency, its last, which looks at the query."""
 
         async def refuse_unknown(request: Request) -> None:
-            if request.scope["query_string"] and (unknown := request.query_params.keys() - self._known):
+            if request.scope["query_string"] and (
+                unknown := {name for name in request.query_params.keys() - self._known if not self._is_metadata(name)}
+            ):
                 raise InvalidFields(
                     [
                         {"loc": ["query", name[:MAX_NAME]], "msg": "This parameter is not known here."}

@@ -364,6 +364,24 @@ def newest_visible(
     return select(union(along(user_id), listed).subquery().c.resource_id)
 
 
+def resources_of(resource_type: ResourceType, user_id: str, *, shared: bool = False) -> Select[*tuple[str]]:
+    """Ids of the resources on which the user has a role; with `shared`, also of those on which every user has one."""
+    return select(RoleAssignmentTable.resource_id).where(
+        RoleAssignmentTable.resource_type == resource_type,
+        RoleAssignmentTable.user_id.in_((user_id, EVERYBODY) if shared else (user_id,)),
+    )
+
+
+def agents_to_change(connection: Connection, user_id: str, agent_ids: Collection[str]) -> set[str]:
+    """Which of these agents the user may change, by a role of their own or by one that every user has."""
+    if not agent_ids:
+        return set()
+    statement = resources_of("agent", user_id, shared=True).where(
+        RoleAssignmentTable.resource_id.in_(agent_ids), RoleAssignmentTable.role.in_(RANKS[RANKS.index("editor") :])
+    )
+    return set(connection.execute(statement).scalars())
+
+
 def checked_type(resource_type: str) -> ResourceType:
     """The type itself. Raises `InvalidRequest` for any other."""
     if resource_type not in get_args(ResourceType):

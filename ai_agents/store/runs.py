@@ -17,15 +17,17 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.rows import Notice, Page, Run, RunDetails, only
+from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage
-from ai_agents.store import pages
+from ai_agents.store import pages, roles
 from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading
 from ai_agents.store.model_calls import cost_from_dict
@@ -301,8 +303,53 @@ def list_runs(
     return pages.newest_first(connection, statement, RunTable, limit=limit, after=after, to_dict=to_dict)
 
 
+def list_visible_runs(
+    connection: Connection,
+    user_id: str | None = None,
+    *,
+    status: RunStatus | None = None,
+    agent_id: str | None = None,
+    within: AgentScope | None = None,
+    shared: bool = False,
+    limit: int = 20,
+    after: str | None = None,
+) -> Page[Run]:
+    """A page of the runs of all threads on which the user has a role (None: of all threads), newest first.
+
+    With `shared`, also of threads on which every user has one. Of all these, the runs `within` these agents. A run is
+    `RunDetails` where the user may change its agent. `{"data", "next"}`. Raises `InvalidCursor`.
+    """
+    statement = select(_RUNS)
+    before = None if after is None else pages.decode_time_cursor(after)
+    if status is not None:
+        statement = statement.where(_RUNS.c.status == _STATUS.get(status, status))
+    if agent_id is not None:
+        statement = statement.where(_RUNS.c.agent_id == agent_id)
+    if within is not None:
+        statement = statement.where(_RUNS.c.agent_id.in_(within.agents))
+    if user_id is None:
+        # Ids are UUIDv7, so that they are in the order of creation, and are read along their index.
+        statement = statement.order_by(_RUNS.c.id.desc())
+        statement = statement if before is None else statement.where(_RUNS.c.id < before[1])
+    else:
+        statement = statement.where(_RUNS.c.thread_id.in_(roles.resources_of("thread", user_id, shared=shared)))
+        keys = _RUNS.c.created_at, _RUNS.c.id
+        statement = statement.order_by(*(key.desc() for key in keys))
+        statement = statement if before is None else statement.where(tuple_(*keys) < before)
+    rows = cast("list[RunRow]", connection.execute(statement.limit(limit + 1)).mappings().all())
+    agents = {row["agent_id"] for row in rows}
+    changed_by_user = agents if user_id is None else roles.agents_to_change(connection, user_id, agents)
+    return pages.to_page(
+        rows,
+        limit=limit,
+        cursor=lambda row: pages.encode_cursor(row["created_at"], row["id"]),
+        to_dict=lambda row: to_details(row) if row["agent_id"] in changed_by_user else to_public(row),
+    )
+
+
 class RunStore(Store):
     """Runs as clients read them."""
 
     get = reading(get_run)
     list = reading(list_runs, long=True)
+    list_visible = reading(list_visible_runs, long=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ai_agents.core import json
 from ai_agents.core.events import event_data
@@ -17,17 +17,16 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.limits import NO_LIMITS, UserLimits
-from ai_agents.core.rows import Page, Thread, ThreadChanges, only
-from ai_agents.core.scopes import AgentScope
+from ai_agents.core.rows import Thread, ThreadChanges
 from ai_agents.core.types import FilePart, LogRow
-from ai_agents.store import initial_messages, pages, roles, summaries, thread_log, totals
+from ai_agents.store import initial_messages, roles, summaries, thread_log, totals
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.messages import get_message
 from ai_agents.store.models import AgentTable, ThreadTable
+from ai_agents.store.thread_lists import THREADS, list_threads, to_public
 from ai_agents.store.thread_log import Entry
 
-_THREADS = select(ThreadTable.__table__, func.nullif(summaries.TEXT_OF_NEWEST, "").label("summary"))
-_GET = _THREADS.where(ThreadTable.id == bindparam("thread_id"))
+_GET = THREADS.where(ThreadTable.id == bindparam("thread_id"))
 
 
 def create_thread(
@@ -101,42 +100,6 @@ def get_with_version(connection: Connection, thread_id: str) -> tuple[Thread, in
 def get_thread(connection: Connection, thread_id: str) -> Thread:
     """A thread as clients see it. Raises `ThreadNotFound`."""
     return get_with_version(connection, thread_id)[0]
-
-
-def list_threads(
-    connection: Connection,
-    user_id: str | None = None,
-    *,
-    agent_id: str | None = None,
-    within: AgentScope | None = None,
-    shared: bool = False,
-    limit: int = 20,
-    after: str | None = None,
-) -> Page[Thread]:
-    """A page of the threads on which the user has a role (None: of all threads), newest first.
-
-    With `shared`, also of those on which every user has one. Of all these, the threads `within` these agents.
-    `{"data", "next"}`. Raises `InvalidCursor`.
-    """
-    conditions: tuple[ColumnElement[bool], ...] = () if agent_id is None else (ThreadTable.agent_id == agent_id,)
-    if within is not None:
-        conditions += (ThreadTable.agent_id.in_(within.agents),)
-    statement = _THREADS
-    if user_id is None:
-        statement = statement.where(*conditions)
-    else:
-        before_id = None if after is None else pages.decode_time_cursor(after)[1]
-        visible = roles.newest_visible(
-            "thread",
-            ThreadTable,
-            user_id,
-            conditions=conditions,
-            before_id=before_id,
-            limit=limit + 1,
-            shared=shared,
-        )
-        statement = statement.where(ThreadTable.id.in_(visible))
-    return pages.newest_first(connection, statement, ThreadTable, limit=limit, after=after, to_dict=to_public)
 
 
 def update_thread(
@@ -245,11 +208,6 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
     )
     thread_log.note_rows(connection, [deleted])
     totals.give_back(connection, payer, {"threads": 1})
-
-
-def to_public(row: Mapping[Any, Any]) -> Thread:
-    """The row of a thread, with its summary, as clients see it."""
-    return only(Thread, row)
 
 
 def _changed_values(

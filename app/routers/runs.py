@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from ai_agents.core.types import RunStatus
 from app.authentication import AppContainer, ReadsThread, ScopedUser
-from app.dependencies import LastEventId, OnThread, Paging, json_body
+from app.dependencies import LastEventId, OnThread, Paging, Shared, json_body
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.openapi import BODY, EVENTS, PAGE, USER, failures
 from app.responses import JSON, JsonResponse, no_content
 from app.schemas.access import CreateTicket
 from app.schemas.answers import EventPage, RunDetails, RunPage, RunRead, TicketRead
+from app.schemas.common import MAX_ID
 from app.schemas.threads import Approval
 from app.services import access, runs
 from app.strict_routes import StrictRoute
@@ -32,6 +34,30 @@ async def list_runs(
 ) -> Response:
     """The runs of a thread, newest first. Admins and editors of the agent see what providers said (`upstream`)."""
     return JsonResponse(await runs.list_runs(container, user, thread, page))
+
+
+@router.get(
+    "/runs",
+    tags=["runs"],
+    response_model=RunPage,
+    response_description="Runs.",
+    responses=failures(*USER, *PAGE),
+)
+async def list_all_runs(
+    user: ScopedUser,
+    container: AppContainer,
+    page: Paging,
+    _turn: LargeTurn,
+    status: Annotated[RunStatus | None, Query(description="Only runs with this status.")] = None,
+    agent_id: Annotated[
+        str | None, Query(json_schema_extra={"maxLength": MAX_ID}, description="Only runs of this agent.")
+    ] = None,
+    shared: Shared = False,
+) -> Response:
+    """The runs of all threads that the user sees, newest first."""
+    return JsonResponse(
+        await runs.list_all_runs(container, user, page, status=status, agent_id=agent_id, shared=shared)
+    )
 
 
 @router.get(

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from ai_agents.core.rows import Thread
 from app.authentication import AppContainer, ScopedUser
-from app.dependencies import IfMatch, Once, OnThread, Paging, Shared, json_body
+from app.dependencies import IfMatch, MetadataIs, Once, OnThread, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.answers import ContextRead, ThreadPage, ThreadRead
-from app.schemas.common import MAX_ID
+from app.schemas.common import MAX_ID, UserId
 from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads
 from app.services.identity import see_thread
@@ -53,19 +53,35 @@ async def create_thread(
     return _created(thread)
 
 
-@router.get("/threads", response_model=ThreadPage, response_description="Threads.", responses=failures(*USER, *PAGE))
+@router.get(
+    "/threads",
+    response_model=ThreadPage,
+    response_description="Threads.",
+    responses=failures(*USER, *PAGE, "forbidden"),
+)
 async def list_threads(
     user: ScopedUser,
     container: AppContainer,
     page: Paging,
+    metadata: MetadataIs,
     _turn: LargeTurn,
     agent_id: Annotated[
         str | None, Query(json_schema_extra={"maxLength": MAX_ID}, description="Only threads with this agent.")
     ] = None,
+    user_id: Annotated[
+        UserId | None, Query(description="Only this user's threads; only an admin names another.")
+    ] = None,
+    q: Annotated[
+        str | None,
+        Query(min_length=1, max_length=200, description="Only threads with this text in their title, in any case."),
+    ] = None,
     shared: Shared = False,
 ) -> Response:
     """The threads that the user sees, newest first."""
-    return JsonResponse(await threads.list_threads(container, user, page, agent_id=agent_id, shared=shared))
+    found = await threads.list_threads(
+        container, user, page, agent_id=agent_id, user_id=user_id, q=q, metadata=metadata, shared=shared
+    )
+    return JsonResponse(found)
 
 
 @router.get(

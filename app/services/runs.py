@@ -7,8 +7,9 @@ from sqlalchemy import Connection
 
 from ai_agents.auth.roles import ThreadAction, can, may_on_thread
 from ai_agents.core.exceptions import PermissionDenied, RunNotFound
+from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Page, Run
-from ai_agents.core.types import JsonObject, LogRow
+from ai_agents.core.types import JsonObject, LogRow, RunStatus
 from ai_agents.store import thread_log
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.cursor import cursor_in_thread
@@ -16,12 +17,30 @@ from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from app.container import Container
 from app.schemas.threads import Approval
-from app.services.identity import PageArguments, Principal, check_id
+from app.services.identity import PageArguments, Principal, check_id, whose
 
 
 async def list_runs(container: Container, user: Principal, thread: ThreadAccess, page: PageArguments) -> Page[Run]:
     """The runs of a thread, newest first. Raises `InvalidCursor`."""
     return await container.runs.list(thread.thread_id, **page, upstream=_sees_upstream(user, thread))
+
+
+async def list_all_runs(
+    container: Container,
+    user: Principal,
+    page: PageArguments,
+    *,
+    status: RunStatus | None,
+    agent_id: str | None,
+    shared: bool,
+) -> Page[Run]:
+    """The runs of all threads that the user sees, newest first; an admin sees all. Raises `InvalidCursor`."""
+    if agent_id is not None and not is_id(agent_id):
+        return {"data": [], "next": None}
+    owner = await whose(container, user, "thread")
+    return await container.runs.list_visible(
+        owner, status=status, agent_id=agent_id, within=user.within, shared=shared, **page
+    )
 
 
 async def get_run(container: Container, user: Principal, thread: ThreadAccess, run_id: str) -> Run:

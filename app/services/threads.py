@@ -22,7 +22,16 @@ from app.errors import invalid_query
 from app.schemas.common import from_parts, to_parts
 from app.schemas.threads import CreateThread, InitialMessage, UpdateThread
 from app.services.files import known_files
-from app.services.identity import PageArguments, Principal, act_of, check_id, check_version, note_admin, whose
+from app.services.identity import (
+    PageArguments,
+    Principal,
+    act_of,
+    check_id,
+    check_version,
+    note_admin,
+    require_admin,
+    whose,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +134,30 @@ def _record_findings(connection: Connection, thread: Thread, findings: Sequence[
 
 
 async def list_threads(
-    container: Container, user: Principal, page: PageArguments, *, agent_id: str | None, shared: bool
+    container: Container,
+    user: Principal,
+    page: PageArguments,
+    *,
+    agent_id: str | None,
+    user_id: str | None,
+    q: str | None,
+    metadata: Sequence[tuple[str, str]],
+    shared: bool,
 ) -> Page[Thread]:
-    """The threads that the user sees, newest first; an admin sees all. Raises `InvalidCursor`."""
+    """The threads that the user sees, newest first; an admin sees all, or those of `user_id`.
+
+    Raises `InvalidCursor`, and `PermissionDenied` for others who name another user.
+    """
+    if user_id not in (None, user.user_id):
+        require_admin(user, "Only an admin lists the threads of another user.")
     if agent_id is not None and not is_id(agent_id):
         if page["after"] is not None:
             decode_time_cursor(page["after"])  # a bad one is refused all the same
         return {"data": [], "next": None}
     owner = await whose(container, user, "thread")
-    return await container.threads.list(owner, agent_id=agent_id, within=user.within, shared=shared, **page)
+    return await container.threads.list(
+        user_id or owner, agent_id=agent_id, q=q, metadata=metadata, within=user.within, shared=shared, **page
+    )
 
 
 async def get_thread(container: Container, thread: ThreadAccess) -> tuple[Thread, int]:

@@ -129,3 +129,27 @@ async def test_a_viewer_may_not_cancel(live: Live) -> None:
     gate.set()
     assert text_of(await read_all(bob, f"{path}/runs/{run['id']}/events")) in ("", "Hello!")
     assert (await bob.get(f"{path}/runs/{run['id']}")).json()["status"] == "completed"
+
+
+async def test_runs_of_all_threads_are_listed_by_status_and_agent(live: Live) -> None:
+    alice, bob = await live.user("alice"), await live.user("bob")
+    threads = [await live.scripted_thread(alice, "one"), await live.scripted_thread(alice, "two")]
+    for thread in threads:
+        await alice.post(f"/threads/{thread['id']}/messages", json={"content": "Hi"})
+    await give_role(alice, "bob", "viewer", "thread", threads[0]["id"])
+
+    for client in (alice, await live.admin()):
+        first = (await client.get("/runs", params={"limit": 1})).json()
+        second = (await client.get("/runs", params={"after": first["next"]})).json()
+        assert [run["thread_id"] for run in first["data"] + second["data"]] == [threads[1]["id"], threads[0]["id"]]
+        assert "upstream" in first["data"][0]
+        of_agent = (await client.get("/runs", params={"agent_id": threads[0]["agent_id"]})).json()["data"]
+        assert [run["thread_id"] for run in of_agent] == [threads[0]["id"]]
+        assert len((await client.get("/runs?status=completed")).json()["data"]) == 2
+        assert (await client.get("/runs?status=running")).json()["data"] == []
+        assert (await client.get("/runs?agent_id=none")).json()["data"] == []
+    (seen,) = (await bob.get("/runs")).json()["data"]
+    assert seen["thread_id"] == threads[0]["id"]
+    assert "upstream" not in seen
+    check_problem(await bob.get("/runs?status=done"), 422, "invalid_request")
+    check_problem(await bob.get("/runs?after=x"), 400, "invalid_cursor")

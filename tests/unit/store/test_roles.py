@@ -180,7 +180,7 @@ async def test_a_list_of_what_a_user_sees_costs_one_page(sqlite_url: str) -> Non
         ticks = [0]
 
         def count(connection: Any, ticks: list[int] = ticks, after: str | None = page["next"]) -> None:
-            from ai_agents.store.threads import list_threads
+            from ai_agents.store.thread_lists import list_threads
 
             def tick() -> int:
                 ticks[0] += 1
