@@ -12,6 +12,7 @@ from ai_agents.context.budgets import Budgets
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.file_texts import guard_files, has_text_files, without_deleted
 from ai_agents.context.purposes import CallPurpose
+from ai_agents.context.read_result import ReadResult
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder, has_files
 from ai_agents.context.tokens import Meter, TokenEstimator
 from ai_agents.core.exceptions import AIAgentsError, BlobMissing, DatabaseUnavailable
@@ -27,7 +28,7 @@ from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import CallRecord, insert_call
 from ai_agents.store.revocations import role_subject
-from ai_agents.tools.registry import ToolSource
+from ai_agents.tools.registry import ToolSource, prepare_tool
 
 T = TypeVar("T")
 # Work on so many takes a few milliseconds.
@@ -74,7 +75,13 @@ class Contexts:
         self.models = ModelSelector(provider, providers, models or ModelCatalogue(servers=providers))
         self.tokens = TokenEstimator()
         self.requests = RequestBuilder(
-            self.models, self.tokens, tools=tools, rights=self.rights, memory=memory, blobs=blobs
+            self.models,
+            self.tokens,
+            tools=tools,
+            rights=self.rights,
+            memory=memory,
+            blobs=blobs,
+            reader=None if blobs is None else prepare_tool(ReadResult(database, blobs)),
         )
         self._judges_fail_open = judges_fail_open
 

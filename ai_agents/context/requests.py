@@ -13,6 +13,7 @@ from ai_agents.attachments.storage import BlobStore
 from ai_agents.auth.use import UseRights
 from ai_agents.context.builder import BuiltContext, build_request, model_settings
 from ai_agents.context.catalogue import ModelCatalogue, input_budget
+from ai_agents.context.read_result import has_cut_result
 from ai_agents.context.tokens import TokenEstimator
 from ai_agents.core.byte_cache import ByteCache, size_of_json
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
@@ -26,7 +27,7 @@ from ai_agents.providers.files import FileRules
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.agents import get_version
 from ai_agents.store.messages import History
-from ai_agents.tools.registry import ToolSet, ToolSource
+from ai_agents.tools.registry import RegisteredTool, ToolSet, ToolSource
 
 # Ten thousand agents of the usual size, or sixty of the largest.
 _MAX_AGENTS_BYTES = 64 * 1024 * 1024
@@ -205,6 +206,7 @@ class RequestBuilder:
     """Builds the requests of agents.
 
     `memory` is the strategy of agents that name none; `blobs` holds the bytes of attached files (None: none is kept).
+    `reader` is the tool for results that were cut, where they are kept.
     """
 
     models: ModelSelector
@@ -213,6 +215,7 @@ class RequestBuilder:
     rights: UseRights
     memory: MemoryStrategy | None = None
     blobs: BlobStore | None = None
+    reader: RegisteredTool | None = None
 
     def strategy(self, agent: Agent) -> MemoryStrategy:
         """The agent's memory strategy, else the default. Raises `InvalidRequest`."""
@@ -228,14 +231,23 @@ class RequestBuilder:
         estimate = self.tokens.for_model(provider, model).steadied().message
         return strategy.fitted(max_tokens=size, estimate=estimate).window(history)
 
-    def resolve_tools(self, connection: Connection, agent: Agent) -> ToolSet:
-        """The tools that the agent has now. Those that its owners may not use are missing."""
+    def resolve_tools(self, connection: Connection, agent: Agent, messages: Sequence[ModelMessage]) -> ToolSet:
+        """The tools that the agent has now. Those that its owners may not use are missing.
+
+        Where a result among these messages was cut, `read_result` is one of them.
+        """
         if not agent["tools"]:
             return ToolSet()
         found = self.tools.resolve(connection, agent["tools"])
-        if not found.made:
-            return found
-        return found.without(self.rights.find_refused(connection, agent["id"], "tool", {*found.made.values()}))
+        if found.made:
+            found = found.without(self.rights.find_refused(connection, agent["id"], "tool", {*found.made.values()}))
+        return self.with_reader(found) if has_cut_result(messages) else found
+
+    def with_reader(self, tools: ToolSet) -> ToolSet:
+        """The tools and `read_result`. A tool of the agent that has its name stays."""
+        if self.reader is None or self.reader.definition.name in tools.tools:
+            return tools
+        return replace(tools, tools={**tools.tools, self.reader.definition.name: self.reader})
 
     def build(
         self, agent: Agent, window: Window, provider: str, model: str, *, tools: ToolSet, allow_overflow: bool = False

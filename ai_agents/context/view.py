@@ -105,7 +105,7 @@ def fetch_context(
         model,
         chosen,
         window,
-        requests.resolve_tools(connection, agent),
+        requests.resolve_tools(connection, agent, window.messages),
         _read_recent(history, window),
         last_of_thread(connection, thread_id, provider=provider, model=model),
         is_admin or can(access.agent_role, "viewer"),

@@ -5,6 +5,7 @@ the thread.
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +25,7 @@ from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
 from ai_agents.core.exceptions import AIAgentsError, ContextExceeded, ProviderError, RequestError
 from ai_agents.core.rows import Agent, ModelName, Notice
-from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolResultPart
+from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolDefinition, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.memory.strategies import Summarize
@@ -40,6 +41,7 @@ from ai_agents.store.runs import OwnedRun
 from ai_agents.store.transactions import SHORT_WORK_ROWS
 from ai_agents.tools.base import ToolContext
 from ai_agents.tools.executor import ToolExecutor, find_fault
+from ai_agents.tools.registry import ToolSet
 from ai_agents.tools.schema import OutputFault, OutputValidator
 
 _log = logging.getLogger(__name__)
@@ -81,7 +83,8 @@ class InputReader:
         history = History(connection, run.thread_id)
         window = requests.read_window(history, agent, provider.name, model, requests.strategy(agent))
         earlier = tuple(history.run_messages(run.id)) if run.continued else ()
-        return TurnInputs(agent, window, earlier, provider, model, requests.resolve_tools(connection, agent))
+        tools = requests.resolve_tools(connection, agent, window.messages)
+        return TurnInputs(agent, window, earlier, provider, model, tools)
 
     def read_early(self, connection: Connection, run: OwnedRun) -> TurnInputs | None:
         """The inputs, read in the transaction that admits the run; None where the turn has to read them later.
@@ -234,6 +237,7 @@ class PreparedTurn:
         strategy: MemoryStrategy,
         auto_title: bool,
         notices: list[Notice],
+        with_reader: Callable[[ToolSet], ToolSet],
     ) -> None:
         inputs = models.current.inputs
         settings, schema = inputs.agent["settings"] or {}, inputs.agent["output_schema"]
@@ -248,6 +252,7 @@ class PreparedTurn:
         self.keeps_cut = settings.get("on_cut") == "keep" and schema is None
         self._validator = None if schema is None else OutputValidator(schema)
         self._tools = inputs.tools
+        self._with_reader = with_reader
         self._run = run
         self._executor = executor
         self._attachments = attachments
@@ -302,8 +307,14 @@ class PreparedTurn:
 
     async def run_tool(self, call: ToolCallPart) -> ToolResultPart:
         """The result of a tool call; a failure is a result, too."""
-        context = ToolContext(self._run.id, self._run.thread_id, self._run.user_id, call.tool_call_id)
+        run, limits = self._run, self.limits
+        context = ToolContext(run.id, run.thread_id, run.user_id, call.tool_call_id, limits.tool_result_bytes)
         return await self._executor.run(call, context, self._tools, handler=self)
+
+    def offer_reader(self) -> tuple[ToolDefinition, ...]:
+        """Offer the tool that reads on in results that were cut. Returns what the model is told of the tools then."""
+        self._tools = self._with_reader(self._tools)
+        return self._tools.definitions
 
     async def judge_result(self, value: Any) -> Any:
         """The allowed part of a tool's result. Raises `ToolError` for a blocked one."""
@@ -390,6 +401,7 @@ class TurnPreparer:
             strategy=self._contexts.requests.strategy(agent),
             auto_title=self._auto_title,
             notices=notices,
+            with_reader=self._contexts.requests.with_reader,
         )
 
     async def _first_model(self, run: OwnedRun, inputs: TurnInputs | None, notices: list[Notice]) -> TurnModel:

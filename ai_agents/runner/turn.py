@@ -243,6 +243,8 @@ class Loop:
             if waiting:
                 return None
             self._append(ModelMessage("assistant", response.parts), ModelMessage("tool", tuple(results)))
+            if any(result.kept_as for result in results):
+                self._request = replace(self._request, tools=self._turn.offer_reader())
 
     async def _ask(self) -> ModelResponse | Answer:
         """One whole response. One that breaks off after it began is asked for again, or kept as it is.

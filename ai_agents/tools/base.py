@@ -22,12 +22,14 @@ class ToolContext:
     """The run that a call belongs to. A tool gets it in a parameter named `context`, which a model cannot set.
 
     `tool_call_id` stays the same when the call is made again, by another process too, and no other call has it.
+    `max_result_bytes` is how much of a result the model is shown.
     """
 
     run_id: str
     thread_id: str
     user_id: str
     tool_call_id: str = ""
+    max_result_bytes: int = 64 * 1024
 
 
 class Tool(ABC):

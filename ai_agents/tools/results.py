@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from ai_agents.core import json
 from ai_agents.core.json import clean_text
@@ -22,6 +22,10 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _HIDDEN = "[redacted]"
 # Many answers contain a shorter value by chance.
 _SHORTEST = 8
+# The tool that reads on where a result was cut.
+READ_RESULT = "read_result"
+# Longer lines count as several, so that the JSON of a large value can be read on, too.
+_LINE_CHARACTERS = 500
 
 
 def clean_value(value: Any) -> Any:
@@ -50,14 +54,31 @@ def cut_text(text: str, *, max_bytes: int, kept_as: str | None = None) -> str:
 
     `kept_as` is the id of the file that has all of it.
     """
-    room = max(0, max_bytes - len(_cut_note(len(text), len(text), kept_as)))
+    room = max(0, max_bytes - len(_cut_note(len(text), len(text), kept_as, len(text))))
     head = text[:room].encode()[:room].decode(errors="ignore")
-    return head + _cut_note(len(head), len(text), kept_as)
+    return head + _cut_note(len(head), len(text), kept_as, len(result_lines(head)))
 
 
-def _cut_note(length: int, total: int, kept_as: str | None) -> str:
-    rest = f"; all of it is kept as file {kept_as}" if kept_as else ""
+def _cut_note(length: int, total: int, kept_as: str | None, line: int) -> str:
+    rest = f"; all of it is kept as file {kept_as}: {READ_RESULT} reads on from_line {line}" if kept_as else ""
     return f"\n[The result was cut here: {length} of its {total} characters are shown{rest}.]"
+
+
+class ResultLine(NamedTuple):
+    """A line of a result, or a piece of a long one, which `goes_on` with the next."""
+
+    text: str
+    goes_on: bool = False
+
+
+def result_lines(text: str) -> list[ResultLine]:
+    """Return the lines of a result as they are counted, at least one. Long ones are several pieces."""
+    lines: list[ResultLine] = []
+    for line in text.split("\n"):
+        last = max(0, len(line) - 1) // _LINE_CHARACTERS * _LINE_CHARACTERS
+        lines += [ResultLine(line[at : at + _LINE_CHARACTERS], True) for at in range(0, last, _LINE_CHARACTERS)]
+        lines.append(ResultLine(line[last:]))
+    return lines
 
 
 class _ValueCleaner:

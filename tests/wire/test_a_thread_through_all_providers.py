@@ -230,7 +230,7 @@ async def request_for(stage: Stage, through_seq: int, config: JsonObject, *, wir
             History(c, stage.thread_id, through_seq=through_seq), agent, provider, model, strategy
         )
     )
-    tools = await stage.conn.database.read(lambda c: requests.resolve_tools(c, agent))
+    tools = await stage.conn.database.read(lambda c: requests.resolve_tools(c, agent, window.messages))
     built = requests.build({**agent, "settings": settings}, window, provider, model, tools=tools, allow_overflow=True)
     return await requests.load(built.request)
 

@@ -60,7 +60,7 @@ async def test_a_long_result_is_kept_as_a_file_and_the_result_says_so(conn: Data
     result, file = await stage.run()
     assert len(result["result"].encode()) <= 64 * 1024
     assert result["result"].startswith(LONG[:1000])
-    assert result["result"].endswith(f"all of it is kept as file {file['file_id']}.]")
+    assert f"; all of it is kept as file {file['file_id']}: read_result reads on from_line " in result["result"]
     assert (file["filename"], file["media_type"], file["size_bytes"]) == ("page.txt", "text/plain", len(LONG))
     row = await conn.database.read(lambda c: get_file(c, file["file_id"], reader_id=USER))
     assert (await blobs.read(row["sha256"])).decode() == LONG
