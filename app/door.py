@@ -14,11 +14,16 @@ from typing import Protocol
 
 import structlog
 
+from app.memory import give_back_memory
+
 # A look takes so many of each queue; more come within the next hundredth of a second, and requests in between.
 _AT_ONCE = 200
 _SOON_S = 0.01
 # What is refused is one line of the log in this time.
 _LOG_EVERY_S = 10
+# So many refusals are an attack. When it has been over for so long, what it took is given back to the system: buffers
+# that are freed in any order leave holes in the heap, which stay otherwise.
+_ATTACK, _OVER_S = 100, 20
 # Connections that make room at each look while no descriptor is left.
 _ROOM_AT_ONCE = 16
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -120,6 +125,8 @@ class Door:
         self._queues = (self.heads, self.bodies, self.rests, self.idle, self.leaving, self.beyond, self.sending)
         self._refused: Counter[str] = Counter()
         self._logged_at = -float(_LOG_EVERY_S)
+        self._refused_at = 0.0
+        self._refused_in_all = 0
         self._looked_at = 0.0
         self._listening = -1
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -141,6 +148,8 @@ class Door:
     def note(self, code: str) -> None:
         """Count what was refused, for the log."""
         self._refused[code] += 1
+        self._refused_at = self.clock
+        self._refused_in_all += 1
 
     def has_room(self, connections: int) -> bool:
         """Whether one of so many connections may stay. Another one goes for it if there is one that asks nothing."""
@@ -179,6 +188,9 @@ class Door:
             self._check_descriptors()
             if self._refused and self.clock - self._logged_at >= _LOG_EVERY_S:
                 self._log_refused()
+            if self._refused_in_all >= _ATTACK and self.clock - self._refused_at >= _OVER_S:
+                self._refused_in_all = 0
+                self._loop.run_in_executor(None, give_back_memory)
         finally:
             self._timer = self._loop.call_later(next_s, self._look)
 

@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from structlog.testing import capture_logs
 
 from app.descriptors import share_descriptors
+from app.door import Door, DoorLimits
 from tests.api.live import TIMEOUT_S, Live, next_of, serve
 from tests.api.live import events_of as events_in
 from tests.api.service import ADMIN_KEY, make_thread, settings_for
@@ -443,6 +444,23 @@ async def test_idle_and_half_open_connections_make_room(sqlite_url: str, tmp_pat
                     assert await idle.until_closed() == b""
             await admin_says(live, thread["id"])
             await next_of(events_in(stream), "run.completed")
+
+
+async def test_memory_is_given_back_once_an_attack_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("app.door.give_back_memory", lambda: loop.call_soon_threadsafe(given_back.set))
+    door = Door(DoorLimits(1024, connections=1, beyond=1, look_every_s=0.02))
+    with socket.socket() as listening:
+        door.open(listening.fileno())
+        for _ in range(100):
+            door.note("request_timeout")
+        await asyncio.sleep(0.1)
+        assert not given_back.is_set()
+        door.clock += 20
+        async with asyncio.timeout(TIMEOUT_S):
+            await given_back.wait()
+        door.close()
 
 
 def test_clients_and_providers_share_what_the_system_allows(tmp_path: Path) -> None:
