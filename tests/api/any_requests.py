@@ -3,7 +3,7 @@
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import httpx
@@ -130,8 +130,8 @@ class Known:
                 body[name] = NOWHERE
 
 
-def _members(body: Any) -> Iterator[str]:
-    yield from (body if isinstance(body, dict) else ())
+def _members(body: Any) -> tuple[str, ...]:
+    return tuple(body) if isinstance(body, dict) else ()
 
 
 def prepared(case: Case, client: httpx.AsyncClient) -> httpx.Request | None:
