@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ai_agents.runner.preparation import RunLimits
     from ai_agents.runner.runner import AgentRunner
     from ai_agents.store.agents import AgentStore
+    from ai_agents.store.feedback import FeedbackStore
     from ai_agents.store.files import FileStore
     from ai_agents.store.messages import MessageStore
     from ai_agents.store.model_calls import UsageStore
@@ -54,6 +55,7 @@ _NAMES = {
     "runner.preparation": "RunLimits",
     "runner.runner": "AgentRunner",
     "store.agents": "AgentStore",
+    "store.feedback": "FeedbackStore",
     "store.files": "FileStore",
     "store.messages": "MessageStore",
     "store.model_calls": "UsageStore",
@@ -67,9 +69,10 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 
 __all__ = [
     "AIAgentsError", "AgentRunner", "AgentStore", "Attachments", "BudgetExceeded", "DatabaseHandle", "DiskStore",
-    "Event", "FileStore", "Guardrail", "MemoryStrategy", "MessageStore", "ModelCatalogue", "ModelFacts", "ModelPrice",
-    "ObjectStore", "PatternGuardrail", "PermissionDenied", "Provider", "ProviderNotConfigured", "ProviderPool",
-    "RoleAuth", "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext", "ToolDefinition", "ToolError",
+    "Event", "FeedbackStore", "FileStore", "Guardrail", "MemoryStrategy", "MessageStore", "ModelCatalogue",
+    "ModelFacts", "ModelPrice", "ObjectStore", "PatternGuardrail", "PermissionDenied", "Provider",
+    "ProviderNotConfigured", "ProviderPool", "RoleAuth", "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext",
+    "ToolDefinition", "ToolError",
     "ToolRegistry", "UsageStore", "connect", "get_memory_strategy", "get_provider", "load_tools", "register_guardrail",
     "register_memory_strategy", "register_provider", "register_tool", "stream_as_sse",
 ]  # fmt: skip

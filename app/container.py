@@ -27,6 +27,7 @@ from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.audit import AuditStore
+from ai_agents.store.feedback import FeedbackStore
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.keys import KeyStore, id_of_environment_key
 from ai_agents.store.messages import MessageStore
@@ -86,6 +87,7 @@ class Container:
         self.agents = AgentStore(conn)
         self.threads = ThreadStore(conn)
         self.messages = MessageStore(conn)
+        self.feedback = FeedbackStore(conn)
         self.runs = RunStore(conn)
         self.roles = RoleStore(conn)
         self.keys = KeyStore(conn)

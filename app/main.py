@@ -27,12 +27,25 @@ from app.overload import Overload
 from app.problems import problem_of, problem_of_status, validation_errors
 from app.rates import RequestRates
 from app.refusals import note_refusal
-from app.routers import access, agents, audit, catalogue, files, messages, operations, providers, runs, threads, users
+from app.routers import (
+    access,
+    agents,
+    audit,
+    catalogue,
+    feedback,
+    files,
+    messages,
+    operations,
+    providers,
+    runs,
+    threads,
+    users,
+)
 from app.settings import Settings
 from app.shared_usage import SharedRates, SharedUsage
 from app.turns import Turns
 
-ROUTERS = (agents, threads, messages, files, runs, access, providers, catalogue, users, operations, audit)
+ROUTERS = (agents, threads, messages, feedback, files, runs, access, providers, catalogue, users, operations, audit)
 _ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
 
 

@@ -102,6 +102,7 @@ TAGS = {
     "usage": "What models were used for, and what that cost.",
     "jobs": "What is done in the background: titles, summaries, erasing a user. For admins.",
     "providers": "The servers of models that agents may name. Admins make more of them.",
+    "feedback": "What people think of answers.",
     "audit": "Who did what to which resource. For admins.",
     "catalogue": "The tools that agents may name.",
     "health": "The state of the service.",

@@ -20,7 +20,7 @@ from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.roles import RANKS, ThreadAccess, find_thread_roles
 
 ThreadAction = Literal["read", "send", "cancel", "approve", "update", "fork", "delete", "manage_roles"]
-AgentAction = Literal["see", "start_thread", "read", "update", "delete", "manage_roles"]
+AgentAction = Literal["see", "start_thread", "read", "update", "delete", "manage_roles", "list_feedback"]
 
 _ON_THREAD: Mapping[ThreadAction, RoleName] = {
     "read": "viewer",
@@ -43,6 +43,7 @@ _ON_AGENT: Mapping[AgentAction, RoleName] = {
     "update": "editor",
     "delete": "owner",
     "manage_roles": "owner",
+    "list_feedback": "owner",
 }
 
 

@@ -310,6 +310,22 @@ Notice = (
 )
 
 
+Rating = Literal[1, -1]
+
+
+class Feedback(TypedDict):
+    """What a user thinks of an answer. Without a rating and a comment it is taken back, and kept nowhere."""
+
+    message_id: str
+    thread_id: str
+    agent_id: str
+    user_id: str
+    rating: Rating | None
+    comment: str | None
+    created_at: str
+    updated_at: str
+
+
 class Upstream(TypedDict):
     """What a provider said when it failed: its HTTP status, None where there was none, and its own words.
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.store import audit_tables, budget_tables, models, thread_log, totals, user_tables
+from ai_agents.store import audit_tables, budget_tables, feedback_tables, models, thread_log, totals, user_tables
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -234,6 +234,7 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(budget_tables.BudgetDayTable, {"subject_id"}, redact=_delete_budget_days),
     ErasureRule(budget_tables.BudgetClaimTable, {"subject_id"}, redact=_delete_budget_claims),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
+    ErasureRule(feedback_tables.FeedbackTable, {"user_id", "comment"}, deleted_as="feedback"),
     ErasureRule(user_tables.UserTotalsTable, {"user_id"}, redact=_delete_totals),
     ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),
     ErasureRule(

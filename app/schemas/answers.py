@@ -110,6 +110,8 @@ MessageRead = _read(
     "missing.",
 )
 MessagePage = _page("MessagePage", MessageRead, "Messages, oldest first unless asked otherwise.")
+FeedbackRead = _read("FeedbackRead", rows.Feedback, "What a user thinks of an answer.")
+FeedbackPage = _page("FeedbackPage", FeedbackRead, "Feedback, newest first.")
 _MODELS[rows.Notice] = Annotated[
     _read(
         "ContextLeftOut",

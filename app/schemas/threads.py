@@ -1,9 +1,10 @@
 """Threads, their messages, and decisions on tool calls."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from ai_agents.store.feedback import MAX_COMMENT
 from app.schemas.common import ContentIn, Id, Line, LongText, Metadata, Strict
 
 
@@ -49,6 +50,22 @@ class CreateMessage(Strict):
         "reject", description="What to do if a run is active in the thread."
     )
     metadata: Metadata = {}
+
+
+def _check_number(value: Any) -> Any:
+    # True and 1.0 equal 1.
+    if type(value) is not int:
+        raise ValueError("must be 1 or -1")
+    return value
+
+
+class PutFeedback(Strict):
+    """What the user thinks of an answer, in place of what was sent before. Without both it is taken back."""
+
+    rating: Annotated[Literal[1, -1], BeforeValidator(_check_number)] | None = Field(
+        None, description="1 for a good answer, -1 for a bad one."
+    )
+    comment: Annotated[str, Field(max_length=MAX_COMMENT)] | None = None
 
 
 class Approval(Strict):
