@@ -42,6 +42,7 @@ AGENT_RIGHTS: dict[AgentAction, RoleName] = {
     "update": "editor",
     "delete": "owner",
     "manage_roles": "owner",
+    "list_feedback": "owner",
 }
 
 
