@@ -1,4 +1,4 @@
-"""What a model call is made for, and by whom."""
+"""What a model call is made for, and for which user."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from ai_agents.core.rows import Agent, Budget
 class CallPurpose:
     """The thread and agent of a model call, its run where there is one, and the user who caused it.
 
-    `agent_budget` is the agent's. `by_admin`: the user acted as an admin, whom the general limits of users do not hold.
+    `agent_budget` is the agent's. `by_admin`: the user acted as an admin; the general limits of users do not hold then.
     """
 
     thread_id: str | None

@@ -18,7 +18,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 T = TypeVar("T")
 P = ParamSpec("P")
-# An entry that nobody used for so long goes, so that memory is back within a minute.
+# An entry that was not used for so long goes, so that memory is back within a minute.
 IDLE_S = 40.0
 # So much of a cache stays however long it is not used: a quiet service keeps its few agents.
 _KEPT_SHARE = 32

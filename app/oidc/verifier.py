@@ -99,7 +99,7 @@ class JwtVerifier:
         return user
 
     def _user_of(self, jwt: Jwt) -> JwtUser:
-        """The user whom the claims name, if the claims are for this service and for now."""
+        """The user that the claims name, if the claims are for this service and for now."""
         claims, now = jwt.claims, self._clock()
         if claims.get("iss") != self._issuer:
             raise Unauthorized("This JWT is of another issuer.")

@@ -241,7 +241,7 @@ _MODELS[audit_rows.Person] = _read("Person", audit_rows.Person, _PERSON, id="The
 AuditRead = _read(
     "AuditRead",
     audit_rows.AuditEntry,
-    "What was done, by whom, to what.",
+    "What was done, by which user, to what.",
     actor="Null for what the service or an operator at the command line did, and where the user is not known.",
     key_id="The API key of the request.",
     operation="The operation of this document.",

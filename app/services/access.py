@@ -119,7 +119,7 @@ def _require_key(user: Principal) -> str:
 
 
 def _check_namespace(container: Container, user: Principal, user_id: str | None) -> None:
-    """Raises `InvalidRequest` for a user of the issuer of JWTs, whom only an admin names: they come from JWTs."""
+    """Raises `InvalidRequest` for a user of the issuer of JWTs, which only an admin may name: they come from JWTs."""
     if user_id is not None and not user.is_admin and container.jwts is not None and container.jwts.is_own(user_id):
         raise InvalidRequest("This is a user of the issuer of JWTs.", loc=("user_id",))
 
