@@ -39,12 +39,14 @@ from ai_agents.store.threads import ThreadStore
 from ai_agents.store.tickets import TicketStore
 from ai_agents.store.tokens import TokenStore
 from ai_agents.store.users import UserStore
+from ai_agents.store.webhooks import WebhookStore
 from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.registry import default_registry, load_tools
 from ai_agents.tools.toolbox import Toolbox
 from ai_agents.workers.background import InProcessJobs
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
+from ai_agents.workers.stored_webhooks import StoredWebhooks
 from app.audit_notes import AuditNotes
 from app.descriptors import share_descriptors
 from app.job_queue import CeleryJobs
@@ -78,6 +80,7 @@ class Container:
         self.limits = Limits(settings.user_limits)
         self.user_locks = UserLocks(conn.database.dialect)
         self.stored_limits = StoredLimits(conn.database, self.limits)
+        self.stored_webhooks = StoredWebhooks(conn.database)
         self.stored_providers = StoredProviders(conn.database, providers, self.use_rights, tools.sealer)
         self.model_lists = ModelLists(providers)
         self.tools = tools
@@ -97,12 +100,13 @@ class Container:
         self.usage = UsageStore(conn)
         self.jobs = JobStore(conn)
         self.users = UserStore(conn)
+        self.webhooks = WebhookStore(conn)
         self.audit_log = AuditStore(conn)
         self.audit = AuditNotes(conn.database)
         self.models = ModelCatalogue(settings.model_facts, servers=providers)
         blobs = open_blob_store(settings.files, settings.files_url)
         self.attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
-        conn.executor.background = _background(settings, conn, self.attachments)
+        conn.executor.background = _background(settings, conn, self.attachments, tools)
         self.runner = AgentRunner(
             conn,
             self.auth,
@@ -122,7 +126,14 @@ class Container:
             auto_title=settings.auto_title,
             judges_fail_open=settings.judge_fails_open,
         )
-        context = JobContext(conn.database, self.runner.contexts, settings.job_model, self.attachments)
+        context = JobContext(
+            conn.database,
+            self.runner.contexts,
+            settings.job_model,
+            self.attachments,
+            outbound=tools.outbound,
+            sealer=tools.sealer,
+        )
         self.job_runner = JobRunner(context, owner=conn.executor.owner)
 
 
@@ -159,6 +170,8 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
             _check_default(providers)
         opened.push_async_callback(container.stored_limits.aclose)
         await container.stored_limits.open()
+        opened.push_async_callback(container.stored_webhooks.aclose)
+        await container.stored_webhooks.open()
         await asyncio.to_thread(container.attachments.blobs.sweep)
         yield container
     finally:
@@ -180,7 +193,7 @@ def _jwt_verifier(settings: Settings) -> "JwtVerifier | None":
     return JwtVerifier(settings.oidc_issuer, settings.oidc_audience, admin_claim=admin_claim)
 
 
-def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachments) -> Background:
+def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachments, tools: Toolbox) -> Background:
     """What runs the jobs: Celery workers if Redis is set, otherwise this process."""
     if settings.redis_url is not None:
         require("celery")
@@ -191,6 +204,8 @@ def _background(settings: Settings, conn: DatabaseHandle, attachments: Attachmen
         model=settings.job_model,
         attachments=attachments,
         retention=settings.retention,
+        outbound=tools.outbound,
+        sealer=tools.sealer,
     )
 
 

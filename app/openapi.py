@@ -100,6 +100,7 @@ TAGS = {
     "keys": "API keys, and the user that a key identifies.",
     "users": "What users may use. For admins.",
     "usage": "What models were used for, and what that cost.",
+    "webhooks": "Addresses that are told of what happens.",
     "jobs": "What is done in the background: titles, summaries, erasing a user. For admins.",
     "providers": "The servers of models that agents may name. Admins make more of them.",
     "feedback": "What people think of answers.",

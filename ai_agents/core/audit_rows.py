@@ -28,10 +28,26 @@ AuditAction = Literal[
     "tool.delete",
     "user.erase",
     "user.erased",
+    "webhook.change",
+    "webhook.create",
+    "webhook.delete",
+    "webhook.retry",
 ]
 AuditOutcome = Literal["done", "denied"]
 AuditResource = Literal[
-    "agent", "audit", "file", "job", "key", "provider", "role", "thread", "token", "tool", "usage", "user"
+    "agent",
+    "audit",
+    "file",
+    "job",
+    "key",
+    "provider",
+    "role",
+    "thread",
+    "token",
+    "tool",
+    "usage",
+    "user",
+    "webhook",
 ]
 # Words, numbers and flags of ours; never what a person wrote.
 AuditDetails = Mapping[str, str | int | float | bool | None]

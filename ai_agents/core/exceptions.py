@@ -120,6 +120,14 @@ class TokenNotFound(NotFound):
     """There is no such token."""
 
 
+class WebhookNotFound(NotFound):
+    """There is no such webhook."""
+
+
+class DeliveryNotFound(NotFound):
+    """There is no such delivery of the webhook."""
+
+
 class FileNotFound(NotFound):
     """There is no such file."""
 

@@ -29,6 +29,7 @@ from ai_agents.store.budgets import parse_budget
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import AgentTable, AgentVersionTable, RunTable, ThreadTable
 from ai_agents.store.roles import EVERYBODY
+from ai_agents.store.webhook_tables import WebhookTable
 
 # The fields of an agent and their defaults, in the order in which clients see them.
 DEFAULTS: Mapping[str, Any] = {
@@ -153,6 +154,7 @@ def delete_agent(connection: Connection, agent_id: str) -> None:
         raise AgentNotFound
     # Processes let go of what they keep of it.
     revocations.note(connection, [revocations.role_subject("agent", agent_id)])
+    connection.execute(delete(WebhookTable).where(WebhookTable.agent_id == agent_id))
     payers = totals.payers_of_versions(connection, agent_id)
     of_agent = delete(AgentVersionTable).where(AgentVersionTable.agent_id == agent_id)
     if connection.scalar(select(exists().where(ThreadTable.agent_id == agent_id))):

@@ -31,7 +31,7 @@ from ai_agents.core.extras import require
 from ai_agents.core.types import LogRow
 from ai_agents.store.models import SCHEMA_REVISION
 from ai_agents.store.schema import METADATA
-from ai_agents.store.transactions import Backend, JoinWork, PublishRows, Work
+from ai_agents.store.transactions import ON_ENTRIES, Backend, JoinWork, PublishRows, Work
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -63,11 +63,13 @@ class Database:
     PostgreSQL in nearly that order, since two answers of the server may overtake each other; `seq` says which is first.
     Work that may touch more rows than a turn does, a page of a list for one, says that it is `long`: SQLite runs it in
     a thread, and all other work on the event loop, which saves more than the work itself takes.
+    `on_entries` is called with the connection, the thread and the new entries of its log, in their transaction.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = normalize_url(url)
         self.after_commit: PublishRows = lambda _rows: None
+        self.on_entries: Callable[[Connection, str, Sequence[Any]], None] | None = None
         self._backend = _backend(self.url, pool_size)
 
     @property
@@ -98,6 +100,7 @@ class Database:
         the same task it is a step of that one. If the caller is cancelled, it still finishes.
         Raises `DatabaseUnavailable`.
         """
+        work = self._listened(work)
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # a step returns what its work returns
         return await self._backend.write(work, self._publish, long=long)
@@ -118,6 +121,18 @@ class Database:
                 yield
             finally:
                 _open.reset(token)
+
+    def _listened(self, work: Work[T]) -> Work[T]:
+        """The work, with the listener where `thread_log` finds it."""
+        listener = self.on_entries
+        if listener is None:
+            return work
+
+        def run(connection: Connection) -> T:
+            connection.info[ON_ENTRIES] = listener
+            return work(connection)
+
+        return run
 
     def _publish(self, rows: Sequence[LogRow]) -> None:
         if rows:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import Conflict, JobNotFound
@@ -163,9 +163,14 @@ def note(connection: Connection, job: ClaimedJob, payload: JsonObject) -> None:
     _write(connection, job, {"payload": payload})
 
 
-def finish(connection: Connection, job: ClaimedJob, result: JsonObject | None) -> None:
-    """Record that the job is done, in the same transaction as its effect. Raises `JobLost`."""
+def finish(connection: Connection, job: ClaimedJob, result: JsonObject | None, *, keep: bool = True) -> None:
+    """Record that the job is done, in the same transaction as its effect. Raises `JobLost`.
+
+    Without `keep`, nothing is left of it: something else tells what it did.
+    """
     _write(connection, job, _ended("completed", result=result, error=None))
+    if not keep:
+        connection.execute(delete(_JOBS).where(_JOBS.c.id == job.id))
 
 
 def fail(connection: Connection, job: ClaimedJob, reason: str, *, retryable: bool = True) -> bool:

@@ -14,7 +14,7 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store.models import ThreadEventTable, ThreadTable
 from ai_agents.store.statements import prepared, prepared_insert
-from ai_agents.store.transactions import LOG_ROWS
+from ai_agents.store.transactions import LOG_ROWS, ON_ENTRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,8 @@ def write(connection: Connection, thread_id: str, first_seq: int, entries: Seque
     ]
     connection.execute(_INSERT, [{name: getattr(row, name) for name in _NAMES} for row in rows])
     note_rows(connection, rows)
+    if (on_entries := connection.info.get(ON_ENTRIES)) is not None:
+        on_entries(connection, thread_id, entries)
 
 
 def note_rows(connection: Connection, rows: Sequence[LogRow]) -> None:

@@ -18,6 +18,8 @@ JoinWork = Callable[[Work[Any]], Awaitable[Any]]
 # Is called with the log rows of a transaction, once they are committed.
 PublishRows = Callable[[Sequence[LogRow]], None]
 LOG_ROWS = "ai_agents.log_rows"
+# Where a connection has what is told of entries in their transaction; see `Database.on_entries`.
+ON_ENTRIES = "ai_agents.on_entries"
 # Work that reads or writes at most so many rows by an index is done before a thread would have begun it.
 SHORT_WORK_ROWS = 64
 # Work that had to wait for longer is refused, not begun: its caller has given up, or is about to.

@@ -140,6 +140,17 @@ class Outbound:
             follow_redirects=False,
         )
 
+    async def check(self, url: str) -> None:
+        """Raises `OutboundRefused` for an address that may not be connected to, `OutboundFailed` for one without host.
+
+        What holds now need not hold when the connection is made, which checks again.
+        """
+        parsed = _parsed(url)
+        try:
+            await self.addresses(parsed.host, parsed.port or (443 if parsed.scheme == "https" else 80))
+        except OSError:
+            raise OutboundFailed("The name of the server is not known.") from None
+
     async def aclose(self) -> None:
         """Close all connections."""
         # Taken out first: a second call must not close them again, even if this one is cancelled.

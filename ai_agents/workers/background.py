@@ -10,6 +10,8 @@ from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import jobs
 from ai_agents.store.database import Database
+from ai_agents.store.sealing import Sealer
+from ai_agents.tools.outbound import Outbound
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.retention import retention_tasks
@@ -32,12 +34,15 @@ class InProcessJobs:
         model: str | None = None,
         attachments: Attachments | None = None,
         retention: Mapping[str, int | None] | None = None,
+        outbound: Outbound | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         self._database = database
         self._owner = owner
         self._model = model
         self._attachments = attachments
         self._retention = retention or {}
+        self._outbound, self._sealer = outbound, sealer
         self._runner: JobRunner | None = None
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
         # Ids that wait here or are being carried out here.
@@ -47,7 +52,9 @@ class InProcessJobs:
 
     def start(self, contexts: Contexts) -> None:
         """Start to carry out jobs, with the models of these contexts."""
-        context = JobContext(self._database, contexts, self._model, self._attachments)
+        context = JobContext(
+            self._database, contexts, self._model, self._attachments, outbound=self._outbound, sealer=self._sealer
+        )
         self._runner = JobRunner(context, owner=self._owner)
 
     def wake(self, job_ids: Sequence[str]) -> None:

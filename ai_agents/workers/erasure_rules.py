@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.store import audit_tables, budget_tables, feedback_tables, models, thread_log, totals, user_tables
+from ai_agents.store import audit_tables, budget_tables, feedback_tables, models, thread_log, totals, user_tables, webhook_tables
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
@@ -182,6 +182,8 @@ def _delete_budget_claims(connection: Connection, user_id: str) -> Count:
 _WITH_THREAD = "A thread without another owner is deleted whole; in other threads"
 # The erasure applies the rules in this order.
 RULES: tuple[ErasureRule, ...] = (
+    # Before the keys, which take with them what they made.
+    ErasureRule(webhook_tables.WebhookTable, {"user_id", "url", "events", "sealed_secret"}, deleted_as="webhooks"),
     ErasureRule(models.ApiKeyTable, {"user_id", "name", "old_secrets", "agents"}, deleted_as="keys"),
     ErasureRule(models.TicketTable, {"user_id"}, deleted_as="tickets"),
     ErasureRule(

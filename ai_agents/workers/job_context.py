@@ -24,12 +24,23 @@ from ai_agents.store import thread_log
 from ai_agents.store.agents import get_version
 from ai_agents.store.database import Database
 from ai_agents.store.models import AgentTable, RunTable, ThreadTable
+from ai_agents.store.sealing import Sealer
+from ai_agents.tools.outbound import Outbound
 from ai_agents.workers.erasure_rules import ERASED
 
 _PAGE = 100
 # Writes a job's effect and gives the job's result. It runs in the transaction that marks the job as completed, so that
 # there is both or neither. It may run twice, so it first checks whether the effect is still wanted.
 Effect = Callable[[Connection], JsonObject]
+
+
+class JobPutOff(Exception):
+    """The job is to be tried again in `wait_s` seconds, as if it had not been begun; `record` writes what it did."""
+
+    def __init__(self, reason: str, *, wait_s: float, record: Callable[[Connection], None]) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+        self.record = record
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +63,15 @@ class JobContext:
     """What handlers of jobs use.
 
     `model` is `provider:model` for titles and summaries; None means the agent's own. `attachments` is None in a
-    process without a storage of files.
+    process without a storage of files. `outbound` and `sealer` are what webhooks are sent with, where there are any.
     """
 
     database: Database
     contexts: Contexts
     model: str | None = None
     attachments: Attachments | None = None
+    outbound: Outbound | None = None
+    sealer: Sealer | None = None
 
     async def choose(self, agent: Agent) -> tuple[Provider, str]:
         """The provider and model for a job of this agent.

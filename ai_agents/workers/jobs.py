@@ -10,11 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import random
 
+from sqlalchemy import Connection
+
 from ai_agents.core.exceptions import AIAgentsError, BudgetExceeded, DatabaseUnavailable, ThreadNotFound
 from ai_agents.store import jobs
 from ai_agents.store.jobs import ClaimedJob, JobLost
-from ai_agents.workers import erasure, retention
-from ai_agents.workers.job_context import Effect, JobContext
+from ai_agents.workers import erasure, retention, webhooks
+from ai_agents.workers.job_context import Effect, JobContext, JobPutOff
 from ai_agents.workers.summarizing import make_summary
 from ai_agents.workers.titles import make_title
 
@@ -32,7 +34,10 @@ HANDLERS: Mapping[str, Handler] = {
     "summarize": make_summary,
     retention.KIND: retention.remove_expired,
     erasure.KIND: erasure.erase_user,
+    webhooks.KIND: webhooks.deliver,
 }
+# Their own rows tell what they did.
+_NOT_KEPT = {webhooks.KIND}
 _log = logging.getLogger(__name__)
 
 
@@ -83,12 +88,15 @@ class JobRunner:
         try:
             async with asyncio.timeout(self.time_s):
                 effect = await HANDLERS[job.kind](self.context, job)
-            await self.context.database.write(lambda c: jobs.finish(c, job, effect(c)), long=True)
+            keep = job.kind not in _NOT_KEPT
+            await self.context.database.write(lambda c: jobs.finish(c, job, effect(c), keep=keep), long=True)
         except (JobLost, ThreadNotFound, DatabaseUnavailable):
             # The job is gone, or its row cannot be reached: there is nothing to record.
             raise JobLost from None
         except TimeoutError:
             await self._fail(job, f"It took longer than {self.time_s:g} s.")
+        except JobPutOff as error:
+            await self._record_put_off(job, error)
         except BudgetExceeded as error:
             await self._put_off(job, error)
         except AIAgentsError as error:
@@ -96,6 +104,13 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001  # one job must not end the others
             _log.exception("job failed", extra={"job_id": job.id, "kind": job.kind})
             await self._fail(job, f"{type(error).__name__}: see the log.")
+
+    async def _record_put_off(self, job: ClaimedJob, later: JobPutOff) -> None:
+        def record(connection: Connection) -> None:
+            jobs.put_off(connection, job, str(later), wait_s=later.wait_s)
+            later.record(connection)
+
+        await self.context.database.write(record)
 
     async def _put_off(self, job: ClaimedJob, error: BudgetExceeded) -> None:
         """Try again once the budget is full again, and not all such jobs in the same second."""

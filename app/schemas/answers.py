@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
-from ai_agents.core import audit_rows, rows
+from ai_agents.core import audit_rows, rows, webhook_rows
 from ai_agents.core.events import LastingEventType
 from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse
 from ai_agents.core.types import TokenCounts
@@ -236,6 +236,21 @@ NewToken = _read(
 KeyPage = _page("KeyPage", KeyRead, "API keys, newest first.")
 RoleRead = _read("RoleRead", rows.Role)
 RolePage = _page("RolePage", RoleRead, "Roles, newest first.")
+WebhookRead = _read("WebhookRead", webhook_rows.Webhook, agent_id="Null: of all agents.")
+NewWebhook = _read(
+    "NewWebhook",
+    webhook_rows.NewWebhook,
+    "A webhook. `secret` is shown in this answer alone.",
+    agent_id="Null: of all agents.",
+)
+WebhookPage = _page("WebhookPage", WebhookRead, "Webhooks, newest first.")
+DeliveryRead = _read(
+    "DeliveryRead",
+    webhook_rows.Delivery,
+    "One event that a webhook is told of. `id` is the `webhook-id` of every attempt.",
+    last_status="The HTTP status of the last answer; null where there was none.",
+)
+DeliveryPage = _page("DeliveryPage", DeliveryRead, "Deliveries, newest first.")
 _PERSON = "A user by pseudonym. `user_id` is null when the user was erased."
 _MODELS[audit_rows.Person] = _read("Person", audit_rows.Person, _PERSON, id="The pseudonym.")
 AuditRead = _read(

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from ai_agents.core.types import ModelEvent, ModelRequest, TextPart
+from ai_agents.store.webhooks import insert_delivery
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.api.declared import document
 from tests.api.service import UNKNOWN_ID, Service, give_role, make_agent, make_thread
@@ -31,6 +32,7 @@ ROLES: Mapping[str, tuple[str | None, str | None]] = {
 OTHER_NAMES = {"resource_id": "thread_id", "attachments": "file_id", "agents": "agent_id", "around": "message_id"}
 OPEN = {"GET /livez", "GET /readyz"}
 Body = Callable[["Things"], Any]
+HOOK = {"url": "http://127.0.0.1:9/", "events": ["run.failed"]}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ def _approval(things: "Things") -> dict[str, Any]:
 
 def _role(things: "Things") -> dict[str, Any]:
     return {"user_id": "eve", "role": "viewer", "resource_type": "thread", "resource_id": things.ids["thread_id"]}
+
+
+def _webhook(things: "Things") -> dict[str, Any]:
+    return HOOK | {"agent_id": things.ids["agent_id"]}
 
 
 EVERY = "200 200 200 200 200 200 200"
@@ -122,6 +128,13 @@ ROWS: dict[str, Row] = {
     "DELETE /tokens": Row("403 403 403 403 403 403 204", query=lambda _: {"user_id": "dave"}),
     "DELETE /tokens/{token_id}": Row("404 404 404 404 404 204 204", once=True, scoped="404 404"),
     "GET /me": Row(EVERY, scoped="200 200"),
+    "POST /webhooks": Row("404 403 403 403 404 201 201", _webhook),
+    "GET /webhooks": Row(EVERY),
+    "GET /webhooks/{webhook_id}": Row("404 404 404 404 404 200 200"),
+    "PATCH /webhooks/{webhook_id}": Row("404 404 404 404 404 200 200", lambda _: {"events": ["run.failed"]}),
+    "DELETE /webhooks/{webhook_id}": Row("404 404 404 404 404 204 204", once=True),
+    "GET /webhooks/{webhook_id}/deliveries": Row("404 404 404 404 404 200 200"),
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/retry": Row("404 404 404 404 404 200 200"),
     "GET /providers": Row(EVERY),
     "POST /providers": Row(
         "403 403 403 403 403 403 201",
@@ -211,6 +224,10 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
     roles = (await owner.get("/roles", params={"resource_type": "thread", "resource_id": thread["id"]})).json()["data"]
     key = (await owner.post("/keys", json={"name": "another"})).json()
     token = (await owner.post("/tokens", json={})).json()
+    hook = (await owner.post("/webhooks", json=HOOK | {"agent_id": agent["id"]})).json()
+    delivery_id = await service.container.conn.database.write(
+        lambda c: insert_delivery(c, hook["id"], "run.failed", thread["id"], None)
+    )
     return Things(
         {
             "agent_id": agent["id"],
@@ -223,6 +240,8 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
             "role_id": next(each["id"] for each in roles if each["user_id"] == "carol"),
             "key_id": key["id"],
             "token_id": token["id"],
+            "webhook_id": hook["id"],
+            "delivery_id": delivery_id,
             "name": "closed",
             "job_id": UNKNOWN_ID,
             "user_id": "dave",

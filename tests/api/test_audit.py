@@ -23,7 +23,7 @@ from tests.fakes.mcp_servers import McpFake
 from tests.support.waiting import eventually
 
 # The operations of which the log tells each time: all that delete, and all that change what these tags are about.
-TAGS = {"roles", "keys", "tokens", "tools", "catalogue", "providers", "users", "audit"}
+TAGS = {"roles", "keys", "tokens", "tools", "catalogue", "providers", "users", "audit", "webhooks"}
 ACTIONS = {
     "DELETE /agents/{agent_id}": "agent.delete",
     "DELETE /threads/{thread_id}": "thread.delete",
@@ -38,6 +38,10 @@ ACTIONS = {
     "POST /tokens": "token.create",
     "DELETE /tokens": "token.delete",
     "DELETE /tokens/{token_id}": "token.delete",
+    "POST /webhooks": "webhook.create",
+    "PATCH /webhooks/{webhook_id}": "webhook.change",
+    "DELETE /webhooks/{webhook_id}": "webhook.delete",
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/retry": "webhook.retry",
     "POST /providers": "provider.create",
     "PATCH /providers/{name}": "provider.change",
     "DELETE /providers/{name}": "provider.delete",

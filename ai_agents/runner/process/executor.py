@@ -28,7 +28,7 @@ from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
 from ai_agents.runner.recording import EndedRun
 from ai_agents.runner.turn import StopKind, Turn
-from ai_agents.store import audit_chain, budgets, idempotency, revocations, runs, tickets, tokens
+from ai_agents.store import audit_chain, budgets, idempotency, revocations, runs, tickets, tokens, webhooks
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
@@ -307,8 +307,8 @@ class Executor:
         await self._held.begin_all()
 
     async def _tidy(self) -> None:
-        """Remove expired idempotency keys, tickets, tokens and claims, and what open streams have heard of long ago."""
-        sweeps = idempotency.sweep, tickets.sweep, tokens.sweep, revocations.sweep, budgets.sweep
+        """Remove what has expired, and what open streams and webhooks have heard of long ago."""
+        sweeps = idempotency.sweep, tickets.sweep, tokens.sweep, revocations.sweep, budgets.sweep, webhooks.sweep
         await self._database.write(lambda c: [sweep(c) for sweep in sweeps], long=True)
 
     async def _extend_audit_chain(self) -> None:

@@ -1,0 +1,399 @@
+"""Webhooks: who may have them, what a real receiver gets, and what happens where it does not answer."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Connection, delete, select, update
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from ai_agents.store import webhooks as store
+from ai_agents.store.clock import database_now
+from ai_agents.store.models import JobTable
+from ai_agents.store.thread_log import Entry
+from ai_agents.store.webhook_tables import DeliveryTable, WebhookTable
+from ai_agents.workers import webhooks
+from tests.api.service import (
+    UNKNOWN_ID,
+    Service,
+    check_problem,
+    give_role,
+    make_agent,
+    make_thread,
+    open_service,
+    settings_for,
+)
+from tests.fakes.http_server import Asked, HttpServer, reply
+from tests.support.waiting import eventually
+
+OK = reply(b"", status="200 OK")
+DOWN = reply(b"", status="503 Service Unavailable")
+
+
+@pytest.fixture
+async def hooked(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """A service that may send to this machine, once for each kind of database."""
+    async with open_service(settings_for(database_url, tmp_path, outbound_allow="127.0.0.1")) as opened:
+        yield opened
+
+
+async def make_hook(client: httpx.AsyncClient, url: str, agent_id: str | None, *events: str) -> dict[str, Any]:
+    body = {"url": url, "events": list(events) or ["run.completed"], "agent_id": agent_id}
+    response = await client.post("/webhooks", json=body)
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()
+    return made
+
+
+async def say(client: httpx.AsyncClient, thread_id: str) -> dict[str, Any]:
+    response = await client.post(f"/threads/{thread_id}/messages", json={"content": "Hi"})
+    assert response.status_code == 201, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def deliveries(client: httpx.AsyncClient, hook_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await client.get(f"/webhooks/{hook_id}/deliveries")).json()["data"]
+    return found
+
+
+async def carry_out(service: Service) -> float | None:
+    """Carry out the delivery that waits, whatever its time; the seconds that it waits now, None if it has ended."""
+    database, runner = service.container.conn.database, service.container.job_runner
+
+    def hasten(connection: Connection) -> str | None:
+        connection.execute(update(JobTable).where(JobTable.kind == "webhook").values(due_at=0.0))
+        connection.execute(update(WebhookTable).values(paused_until=0.0))
+        return connection.scalar(select(JobTable.id).where(JobTable.kind == "webhook"))
+
+    def wait_s(connection: Connection) -> float | None:
+        row = connection.execute(
+            select(JobTable.due_at - database_now(connection.dialect.name)).where(JobTable.kind == "webhook")
+        ).scalar_one_or_none()
+        return None if row is None else float(row)
+
+    job_id = await database.write(hasten)
+    assert job_id is not None
+    await runner.run(job_id)
+    return await database.read(wait_s)
+
+
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliveries are carried out by the test alone."""
+    monkeypatch.setattr("ai_agents.workers.background.InProcessJobs.wake", lambda _self, _ids: None)
+
+
+def verified(asked: Asked, secret: str) -> Any:
+    """What a receiver takes of a request, by the published verifier."""
+    return Webhook(secret).verify(asked.body, asked.headers)
+
+
+async def test_a_receiver_gets_signed_ids_of_the_events_that_it_asked_for(hooked: Service, http: HttpServer) -> None:
+    alice = await hooked.user("alice")
+    http.on("/hook", OK)
+    agent = await make_agent(alice)
+    other = await make_thread(alice)
+    thread = await make_thread(alice, agent["id"])
+    hook = await make_hook(alice, http.url("/hook"), agent["id"], "run.completed", "thread.updated")
+
+    answer = await say(alice, thread["id"])
+    await say(alice, other["id"])
+    await alice.patch(f"/threads/{thread['id']}", json={"title": "Secret plans"})
+    await eventually(lambda: len(http.asked) == 2, timeout_s=15)
+
+    told = {each["type"]: each for each in (verified(asked, hook["secret"]) for asked in http.asked)}
+    assert told["run.completed"]["data"] == {"thread_id": thread["id"], "run_id": answer["run_id"]}
+    assert told["thread.updated"]["data"] == {"thread_id": thread["id"], "run_id": None}
+    assert all(sorted(each) == ["data", "timestamp", "type"] for each in told.values())
+    assert not any(b"Secret" in asked.body for asked in http.asked)
+    with pytest.raises(WebhookVerificationError):
+        verified(http.asked[0], webhooks.make_secret())
+
+    async def ended() -> bool:
+        return [each["status"] for each in await deliveries(alice, hook["id"])] == ["delivered", "delivered"]
+
+    await eventually(ended)
+    found = await deliveries(alice, hook["id"])
+    assert {each["id"] for each in found} == {asked.headers["webhook-id"] for asked in http.asked}
+    assert sorted(found[0]) == ["attempts", "created_at", "event", "id", "last_status", "status"]
+    assert [(each["event"], each["attempts"], each["last_status"]) for each in found] == [
+        ("thread.updated", 1, 200),
+        ("run.completed", 1, 200),
+    ]
+    jobs_left = await hooked.container.conn.database.read(
+        lambda c: c.scalars(select(JobTable.id).where(JobTable.kind == "webhook")).all()
+    )
+    assert jobs_left == []
+
+
+def test_a_signature_is_that_of_the_published_example() -> None:
+    """From https://github.com/standard-webhooks/standard-webhooks/blob/main/libraries (the test of the libraries)."""
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the published one
+    body = b'{"test": 2432232314}'
+
+    found = webhooks.sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+
+    assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_a_receiver_that_is_down_for_an_hour_gets_each_event_once_it_is_back(
+    hooked: Service, http: HttpServer
+) -> None:
+    alice = await hooked.user("alice")
+    http.on("/hook", DOWN)
+    thread = await make_thread(alice)
+    hook = await make_hook(alice, http.url("/hook"), thread["agent_id"])
+    await say(alice, thread["id"])
+
+    waits: list[float] = []
+    while sum(waits) < 3600:
+        wait_s = await carry_out(hooked)
+        assert wait_s is not None
+        waits.append(wait_s)
+    http.on("/hook", OK)
+
+    assert await carry_out(hooked) is None
+    assert 0 < waits[0] < 10
+    assert all(later > earlier for earlier, later in itertools.pairwise(waits))
+    assert len({asked.headers["webhook-id"] for asked in http.asked}) == 1
+    (found,) = await deliveries(alice, hook["id"])
+    assert (found["status"], found["attempts"], found["last_status"]) == ("delivered", len(waits) + 1, 200)
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_a_delivery_is_given_up_after_a_day_and_can_be_asked_for_again(hooked: Service, http: HttpServer) -> None:
+    alice = await hooked.user("alice")
+    http.on("/hook", DOWN)
+    thread = await make_thread(alice)
+    hook = await make_hook(alice, http.url("/hook"), thread["agent_id"])
+    await say(alice, thread["id"])
+    database = hooked.container.conn.database
+    await carry_out(hooked)
+    await database.write(
+        lambda c: c.execute(update(DeliveryTable).values(expires_at=DeliveryTable.expires_at - 86_395))
+    )
+
+    assert await carry_out(hooked) is None
+    (failed,) = await deliveries(alice, hook["id"])
+    assert (failed["status"], failed["attempts"], failed["last_status"]) == ("failed", 2, 503)
+
+    http.on("/hook", OK)
+    path = f"/webhooks/{hook['id']}/deliveries"
+    again = await alice.post(f"{path}/{failed['id']}/retry")
+    assert again.json() == failed | {"status": "pending"}
+    await alice.post(f"{path}/{failed['id']}/retry")
+    assert await carry_out(hooked) is None
+    assert (await deliveries(alice, hook["id"]))[0]["status"] == "delivered"
+    assert {asked.headers["webhook-id"] for asked in http.asked} == {failed["id"]}
+    check_problem(await alice.post(f"{path}/{UNKNOWN_ID}/retry"), 404, "not_found")
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_redirects_slow_answers_and_huge_ones_do_no_harm(
+    hooked: Service, http: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "TIMEOUT_S", 0.3)
+    alice = await hooked.user("alice")
+    sent = 0
+
+    async def slow(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(30)
+
+    async def huge(_asked: Asked, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+            sent += 65_536
+
+    http.on("/elsewhere", OK)
+    moved = f"HTTP/1.1 307 Temporary Redirect\r\nlocation: {http.url('/elsewhere')}\r\ncontent-length: 0\r\n\r\n"
+    http.on("/moved", moved.encode())
+    http.on("/slow", slow)
+    http.on("/huge", huge)
+    thread = await make_thread(alice)
+    found = {}
+    for path in ("/moved", "/slow", "/huge"):
+        hook = await make_hook(alice, http.url(path), thread["agent_id"])
+        await say(alice, thread["id"])
+        await carry_out(hooked)
+        (delivery,) = await deliveries(alice, hook["id"])
+        found[path] = delivery["status"], delivery["last_status"]
+        await alice.delete(f"/webhooks/{hook['id']}")
+        await hooked.container.conn.database.write(lambda c: c.execute(delete(JobTable)))
+
+    assert found == {"/moved": ("pending", 307), "/slow": ("pending", None), "/huge": ("delivered", 200)}
+    assert "/elsewhere" not in {asked.target for asked in http.asked}
+    assert sent < 50_000_000
+
+
+async def test_addresses_that_are_not_public_are_refused_when_made_and_when_sent_to(
+    small_service: Service, http: HttpServer, by_hand: None
+) -> None:
+    alice = await small_service.user("alice")
+    agent = await make_agent(alice)
+    for url in (http.url("/hook"), "http://[::1]/", "http://169.254.169.254/", "ftp://example.org/", "x", "https://"):
+        response = await alice.post("/webhooks", json={"url": url, "events": ["run.failed"], "agent_id": agent["id"]})
+        assert check_problem(response, 422, "invalid_request")["errors"][0]["loc"] == ["body", "url"], url
+    hook = await make_hook(alice, "https://93.184.215.14/hook", agent["id"])
+    check_problem(await alice.patch(f"/webhooks/{hook['id']}", json={"url": http.url("/")}), 422, "invalid_request")
+
+    # As if the name led elsewhere by now.
+    await small_service.container.conn.database.write(
+        lambda c: store.change_webhook(c, hook["id"], url=http.url("/hook"), events=None)
+    )
+    await say(alice, (await make_thread(alice, agent["id"]))["id"])
+    await carry_out(small_service)
+
+    assert http.connections == 0
+    assert [each["last_status"] for each in await deliveries(alice, hook["id"])] == [None]
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_a_webhook_ends_with_the_right_of_the_user_who_made_it(hooked: Service, http: HttpServer) -> None:
+    http.on("/hook", OK)
+    alice, bob, admin = await hooked.user("alice"), await hooked.user("bob"), await hooked.admin()
+    thread = await make_thread(alice)
+    agent_id = thread["agent_id"]
+    await give_role(alice, "bob", "owner", "agent", agent_id)
+    of_bob = await make_hook(bob, http.url("/hook"), agent_id)
+    await say(alice, thread["id"])
+    await give_role(alice, "bob", "editor", "agent", agent_id)
+
+    assert await carry_out(hooked) is None
+    assert [each["status"] for each in await deliveries(bob, of_bob["id"])] == ["failed"]
+    check_problem(await bob.patch(f"/webhooks/{of_bob['id']}", json={"events": ["run.failed"]}), 403, "forbidden")
+    assert (await bob.delete(f"/webhooks/{of_bob['id']}")).status_code == 204
+
+    key = (await admin.post("/keys", json={"user_id": "carol", "admin": True})).json()
+    admin.headers["authorization"] = f"Bearer {key['key']}"
+    for_all = await make_hook(admin, http.url("/hook"), None)
+    await say(alice, thread["id"])
+    assert await carry_out(hooked) is None
+    assert len(http.asked) == 1
+    check_problem(await alice.get(f"/webhooks/{for_all['id']}"), 404, "not_found")
+    check_problem(
+        await alice.post("/webhooks", json={"url": http.url("/"), "events": ["run.failed"]}), 403, "forbidden"
+    )
+    await (await hooked.admin()).delete(f"/keys/{key['id']}")
+    await hooked.container.stored_webhooks.refresh()
+    await say(alice, thread["id"])
+    left = await hooked.container.conn.database.read(lambda c: c.scalars(select(DeliveryTable.id)).all())
+    assert left == []
+
+
+async def test_a_webhook_goes_with_its_agent_and_with_the_user_who_is_erased(hooked: Service, http: HttpServer) -> None:
+    alice, bob, admin = await hooked.user("alice"), await hooked.user("bob"), await hooked.admin()
+    thread = await make_thread(alice)
+    gone = await make_hook(alice, http.url("/hook"), thread["agent_id"])
+    await alice.delete(f"/agents/{thread['agent_id']}")
+    check_problem(await alice.get(f"/webhooks/{gone['id']}"), 404, "not_found")
+
+    agent = await make_agent(alice)
+    await give_role(alice, "bob", "owner", "agent", agent["id"])
+    erased = await make_hook(bob, http.url("/of-bob"), agent["id"])
+    assert [each["id"] for each in (await alice.get("/webhooks")).json()["data"]] == [erased["id"]]
+    job = (await admin.delete("/users/bob")).json()
+
+    async def receipt() -> Any:
+        found = (await admin.get("/jobs")).json()["data"]
+        return next(each["result"] for each in found if each["id"] == job["id"])
+
+    result = await eventually(receipt)
+    assert result["removed"]["webhooks"] == 1
+    assert (await alice.get("/webhooks")).json()["data"] == []
+
+
+async def test_a_secret_is_shown_once_and_sealed_and_no_token_makes_a_webhook(
+    hooked: Service, http: HttpServer
+) -> None:
+    alice = await hooked.user("alice")
+    agent = await make_agent(alice)
+    body = {"url": http.url("/hook"), "events": ["run.failed"], "agent_id": agent["id"]}
+    hook = (await alice.post("/webhooks", json=body, headers={"idempotency-key": "k"})).json()
+    again = (await alice.post("/webhooks", json=body, headers={"idempotency-key": "k"})).json()
+    assert hook["id"] != again["id"]
+    shown = await alice.get(f"/webhooks/{hook['id']}")
+    assert "secret" not in shown.json()
+    row = await hooked.container.webhooks.find(hook["id"])
+    assert hook["secret"].startswith("whsec_")
+    assert hook["secret"].removeprefix("whsec_") not in str(row)
+    token = (await alice.post("/tokens", json={})).json()["token"]
+    by_token = await alice.post("/webhooks", json=body, headers={"authorization": f"Bearer {token}"})
+    check_problem(by_token, 403, "forbidden")
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_an_agent_without_webhooks_costs_no_statement_more(
+    hooked: Service, http: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    note = store.note_entries
+
+    def counted(connection: Connection, thread_id: str, told: Sequence[Entry]) -> None:
+        asked.append(thread_id)
+        note(connection, thread_id, told)
+
+    monkeypatch.setattr(store, "note_entries", counted)
+    alice = await hooked.user("alice")
+    thread = await make_thread(alice)
+    with_hook = await make_thread(alice)
+    await make_hook(alice, http.url("/hook"), with_hook["agent_id"], "run.completed")
+
+    await say(alice, thread["id"])
+    await say(alice, with_hook["id"])
+
+    assert asked == [with_hook["id"]]
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_deliveries_are_kept_for_a_week_and_so_many_of_each_webhook(
+    hooked: Service, http: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_KEPT", 2)
+    http.on("/hook", OK)
+    alice = await hooked.user("alice")
+    thread = await make_thread(alice)
+    hook = await make_hook(alice, http.url("/hook"), thread["agent_id"])
+    for _ in range(4):
+        await say(alice, thread["id"])
+        await carry_out(hooked)
+    newest, older = await deliveries(alice, hook["id"])
+    database = hooked.container.conn.database
+    old = "2026-01-01T00:00:00.000000Z"
+    await database.write(
+        lambda c: c.execute(update(DeliveryTable).where(DeliveryTable.id == older["id"]).values(created_at=old))
+    )
+
+    assert await database.write(store.sweep) == 1
+    assert await deliveries(alice, hook["id"]) == [newest]
+
+
+async def test_what_was_committed_is_delivered_by_the_next_process(
+    database_url: str, tmp_path: Path, http: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends between the commit and the delivery, and once more between the delivery and its record."""
+    http.on("/hook", OK)
+    settings = settings_for(database_url, tmp_path, outbound_allow="127.0.0.1")
+    with monkeypatch.context() as patch:
+        patch.setattr("ai_agents.workers.background.InProcessJobs.wake", lambda _self, _ids: None)
+        async with open_service(settings) as first:
+            alice = await first.user("alice")
+            thread = await make_thread(alice)
+            hook = await make_hook(alice, http.url("/hook"), thread["agent_id"])
+            await say(alice, thread["id"])
+            delivery = await deliveries(alice, hook["id"])
+            # Sent, and not recorded.
+            row = await first.container.webhooks.find_delivery(delivery[0]["id"])
+            await webhooks._send(first.container.tools.outbound, hook["url"], hook["secret"], row)
+    async with open_service(settings):
+        await eventually(lambda: len(http.asked) == 2, timeout_s=10)
+    assert {asked.headers["webhook-id"] for asked in http.asked} == {delivery[0]["id"]}
