@@ -26,8 +26,8 @@ def upgrade() -> None:
         sa.Column("paused_until", sa.Float, nullable=False),
         sa.Column("created_at", timestamp, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_webhooks"),
-        sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name="fk_webhooks_agent_id_agents", ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], name="fk_webhooks_key_id_api_keys", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["agent_id"], ["agents.id"], name="fk_webhooks_agent_id", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], name="fk_webhooks_key_id", ondelete="CASCADE"),
     )
     op.create_index("ix_webhooks_agent_id", "webhooks", ["agent_id"])
     op.create_index("ix_webhooks_user_id", "webhooks", ["user_id"])
@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["webhook_id"],
             ["webhooks.id"],
-            name="fk_webhook_deliveries_webhook_id_webhooks",
+            name="fk_webhook_deliveries_webhook_id",
             ondelete="CASCADE",
         ),
     )
