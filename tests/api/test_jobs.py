@@ -96,6 +96,7 @@ async def test_erasing_a_user_removes_everything_and_leaves_a_receipt(service: S
         "keys": 1,
         "tickets": 0,
         "idempotency_keys": 0,
+        "webhooks": 0,
         "model_calls": 2,
         "threads": 1,
         "messages": 2,
