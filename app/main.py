@@ -46,7 +46,21 @@ from app.settings import Settings
 from app.shared_usage import SharedRates, SharedUsage
 from app.turns import Turns
 
-ROUTERS = (agents, threads, messages, feedback, files, runs, access, providers, catalogue, users, webhooks, operations, audit)
+ROUTERS = (
+    agents,
+    threads,
+    messages,
+    feedback,
+    files,
+    runs,
+    access,
+    providers,
+    catalogue,
+    users,
+    webhooks,
+    operations,
+    audit,
+)
 _ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
 
 

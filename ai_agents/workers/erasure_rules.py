@@ -14,7 +14,16 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, exists, or
 from ai_agents.core import json
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
-from ai_agents.store import audit_tables, budget_tables, feedback_tables, models, thread_log, totals, user_tables, webhook_tables
+from ai_agents.store import (
+    audit_tables,
+    budget_tables,
+    feedback_tables,
+    models,
+    thread_log,
+    totals,
+    user_tables,
+    webhook_tables,
+)
 
 ERASED = "[erased]"
 _ERASED_PARTS = [{"type": "text", "text": ERASED}]
