@@ -126,8 +126,8 @@ class AgentChanges(TypedDict, total=False):
     metadata: JsonObject
 
 
-class Thread(TypedDict):
-    """A thread. `summary` is the one that counts now."""
+class ThreadFields(TypedDict):
+    """What a thread is, as its log tells of it. `summary` is the one that counts now."""
 
     id: str
     agent_id: str
@@ -136,6 +136,19 @@ class Thread(TypedDict):
     metadata: JsonObject
     created_at: str
     updated_at: str
+
+
+class Thread(ThreadFields):
+    """A thread with what happens in it.
+
+    `last_activity_at` moves with messages and runs. `preview` is the beginning of the newest text of a user or the
+    assistant, None where there is no text; `message_count` is the length of the history. `running`: a run of it is.
+    """
+
+    last_activity_at: str
+    preview: str | None
+    message_count: int
+    running: bool
 
 
 class ThreadChanges(TypedDict, total=False):

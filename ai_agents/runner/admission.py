@@ -187,7 +187,7 @@ class MessageAdmission:
         # Before a repeated request is answered: its run is shown only to those who may see it now.
         found = _visible_thread(connection, request, count_runs=limits["runs"] is not None)
         if (earlier := _find_replayed(connection, request)) is not None:
-            thread_log.give_back(connection, request.thread_id, 1)
+            thread_log.give_back(connection, request.thread_id, 1, idle=True)
             return earlier
         placed = _placed_parts(request)
         if files := any(isinstance(part, FilePart) for part, _ in placed):

@@ -31,7 +31,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0022"
+SCHEMA_REVISION = "0023"
+# The time of what has not happened yet.
+LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
 
 class _PostgresTime(TypeDecorator[str]):
@@ -111,10 +113,13 @@ class ThreadTable(Base):
 
     `title_by` says who wrote the title, `user` or `job`; `version` becomes the ETag. `counted_for`: see `store.totals`.
     `summary_misses`: see `store.summaries`.
+    `last_activity_at` has no index, since each turn changes it and the updates must stay HOT in PostgreSQL;
+    `activity_hour`, in hours since 1970, changes once an hour at most.
     """
 
     __tablename__ = "threads"
     __table_args__ = (
+        Index("ix_threads_activity_hour", "activity_hour"),
         Index("ix_threads_created_at_id", "created_at", "id"),
         Index("ix_threads_agent_id_created_at_id", "agent_id", "created_at", "id"),
         _partial_index("ix_threads_counted_for", "counted_for", "id", where="counted_for IS NOT NULL"),
@@ -131,6 +136,8 @@ class ThreadTable(Base):
     updated_at: Mapped[str] = mapped_column(TimestampType)
     counted_for: Mapped[str | None] = mapped_column(Text)
     summary_misses: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
+    last_activity_at: Mapped[str] = mapped_column(TimestampType, server_default=LONG_AGO)
+    activity_hour: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
 class SummaryTable(Base):

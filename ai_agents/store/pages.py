@@ -30,11 +30,11 @@ def encode_cursor(*keys: str | int) -> str:
     return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
 
 
-def decode_time_cursor(cursor: str) -> tuple[str, str]:
-    """The creation time and id in a cursor. Raises `InvalidCursor`."""
+def decode_time_cursor(cursor: str, *order: str) -> tuple[str, str]:
+    """The time and id in a cursor, which begins with the name of its order, if it has one. Raises `InvalidCursor`."""
     match _decode(cursor):
-        case [str(created_at), str(id)] if _is_time(created_at) and is_id(id):
-            return created_at, id
+        case [*named, str(time), str(id)] if named == [*order] and _is_time(time) and is_id(id):
+            return time, id
         case _:
             raise InvalidCursor
 

@@ -2,17 +2,99 @@
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, String, and_, case, cast, exists, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
-from ai_agents.core.rows import Page, Thread, only
+from ai_agents.core.rows import Page, Thread, ThreadFields, only
 from ai_agents.core.scopes import AgentScope
-from ai_agents.store import pages, roles, summaries
-from ai_agents.store.models import ThreadTable
+from ai_agents.store import pages, roles, summaries, thread_log
+from ai_agents.store.models import MessageTable, RunTable, ThreadTable
 
-THREADS = select(ThreadTable.__table__, func.nullif(summaries.TEXT_OF_NEWEST, "").label("summary"))
-_KEYS = ThreadTable.created_at, ThreadTable.id
+ThreadOrder = Literal["created", "activity"]
+_RUNS, _MESSAGES = RunTable.__table__.c, MessageTable.__table__.c
+# Of a message's text.
+PREVIEW_CHARACTERS = 200
+
+
+class _TextOf(FunctionElement[str]):
+    """The beginning of the text in a message's stored parts; NULL or empty where there is none."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_TextOf, "postgresql")
+def _on_postgresql(element: _TextOf, compiler: SQLCompiler, **options: Any) -> str:
+    parts = compiler.process(element.clauses, **options)
+    return f"""(SELECT left(string_agg(part ->> 'text', '' ORDER BY n), {PREVIEW_CHARACTERS})
+        FROM json_array_elements({parts}) WITH ORDINALITY AS parts_of(part, n) WHERE part ->> 'type' = 'text')"""  # noqa: S608  # no value of a client is in it
+
+
+@compiles(_TextOf, "sqlite")
+def _on_sqlite(element: _TextOf, compiler: SQLCompiler, **options: Any) -> str:
+    parts = compiler.process(element.clauses, **options)
+    return f"""(SELECT substr(group_concat(json_extract(part.value, '$.text'), ''), 1, {PREVIEW_CHARACTERS})
+        FROM json_each({parts}) AS part WHERE json_extract(part.value, '$.type') = 'text')"""  # noqa: S608  # no value of a client is in it
+
+
+# What is read of a thread when it is shown, and so costs a turn nothing: it needs no rule of its own when messages are
+# erased, and no place in the log.
+_PREVIEW = (
+    select(_TextOf(_MESSAGES.parts))
+    .where(
+        _MESSAGES.thread_id == ThreadTable.id,
+        _MESSAGES.seq.is_not(None),
+        _MESSAGES.role.in_(("user", "assistant")),
+        func.nullif(_TextOf(_MESSAGES.parts), "").is_not(None),
+    )
+    .order_by(_MESSAGES.seq.desc())
+    .limit(1)
+    .correlate(ThreadTable)
+    .scalar_subquery()
+)
+_MESSAGE_COUNT = (
+    select(func.count())
+    .where(_MESSAGES.thread_id == ThreadTable.id, _MESSAGES.seq.is_not(None))
+    .correlate(ThreadTable)
+    .scalar_subquery()
+)
+# The first condition is that of the partial index.
+_RUNNING = exists(
+    select(_RUNS.id)
+    .where(
+        _RUNS.thread_id == ThreadTable.id,
+        _RUNS.status.in_((literal_column("'running'"), literal_column("'waiting'"))),
+        _RUNS.status == literal_column("'running'"),
+    )
+    .correlate(ThreadTable)
+)
+THREADS = select(
+    ThreadTable.__table__,
+    func.nullif(summaries.TEXT_OF_NEWEST, "").label("summary"),
+    _PREVIEW.label("preview"),
+    _MESSAGE_COUNT.label("message_count"),
+    _RUNNING.label("running"),
+)
 # How many titles are read at once.
 _TITLES = 500
 # Values that have one text: a string's own, and the JSON of the others.
@@ -21,8 +103,73 @@ _NO_SCALARS = ("object", "array", "null")
 
 
 def to_public(row: Mapping[Any, Any]) -> Thread:
-    """The row of a thread, with its summary, as clients see it."""
-    return only(Thread, row)
+    """A row of `THREADS` as clients see it."""
+    thread = only(Thread, row)
+    # A process of an older version, while the service is renewed, writes no activity.
+    thread["last_activity_at"] = max(thread["last_activity_at"], thread["created_at"])
+    return thread
+
+
+def to_fields(row: Mapping[Any, Any]) -> ThreadFields:
+    """What the thread's log may tell of it: nothing that its messages say."""
+    return only(ThreadFields, row)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Which threads a list has, and in which order: those that the user sees (None: all) and that fit conditions."""
+
+    user_id: str | None
+    conditions: Sequence[ColumnElement[bool]]
+    shared: bool
+    order: ThreadOrder
+
+    @property
+    def keys(self) -> tuple[InstrumentedAttribute[str], InstrumentedAttribute[str]]:
+        """The columns that give the order."""
+        by_activity = self.order == "activity"
+        return ThreadTable.last_activity_at if by_activity else ThreadTable.created_at, ThreadTable.id
+
+    def cursor(self, row: Mapping[Any, Any]) -> str:
+        """The cursor of a thread. That of one order is none of the other."""
+        keys = [row[key.key] for key in self.keys]
+        return pages.encode_cursor(*keys) if self.order == "created" else pages.encode_cursor("activity", *keys)
+
+    def decode(self, after: str | None) -> tuple[str, str] | None:
+        """The keys in a cursor. Raises `InvalidCursor`."""
+        if after is None:
+            return None
+        return pages.decode_time_cursor(after, *(() if self.order == "created" else ("activity",)))
+
+    def part(
+        self, columns: Select[*tuple[Any, ...]], *, before: tuple[str, str] | None, limit: int
+    ) -> Select[*tuple[Any, ...]]:
+        """These columns of the first `limit` threads after those keys."""
+        by_activity = self.order == "activity"
+        if self.user_id is None:
+            statement = columns.where(*self.conditions)
+        elif by_activity:
+            seen = roles.resources_of("thread", self.user_id, shared=self.shared)
+            statement = columns.where(ThreadTable.id.in_(seen), *self.conditions)
+        else:
+            visible = roles.newest_visible(
+                "thread",
+                ThreadTable,
+                self.user_id,
+                conditions=tuple(self.conditions),
+                before_id=before and before[1],
+                limit=limit,
+                shared=self.shared,
+            )
+            statement = columns.where(ThreadTable.id.in_(visible))
+        if before is not None:
+            statement = statement.where(tuple_(*self.keys) < before)
+        if by_activity and self.user_id is None:
+            # The hours have an index, along which all threads are read as far as the page needs.
+            if before is not None:
+                statement = statement.where(ThreadTable.activity_hour <= thread_log.activity_hour(before[0]))
+            statement = statement.order_by(ThreadTable.activity_hour.desc())
+        return statement.order_by(*(key.desc() for key in self.keys)).limit(limit)
 
 
 def list_threads(
@@ -34,6 +181,7 @@ def list_threads(
     metadata: Sequence[tuple[str, str]] = (),
     within: AgentScope | None = None,
     shared: bool = False,
+    order: ThreadOrder = "created",
     limit: int = 20,
     after: str | None = None,
 ) -> Page[Thread]:
@@ -41,68 +189,38 @@ def list_threads(
 
     With `shared`, also of those on which every user has one. Of all these, the threads `within` these agents, whose
     title has `q` in it in any case, and whose metadata has each of these keys with this value (the text of a string,
-    the JSON of a number or boolean). `{"data", "next"}`. Raises `InvalidCursor`.
+    the JSON of a number or boolean). With `order` `activity`, those come first in which something happened last.
+    `{"data", "next"}`. Raises `InvalidCursor`, also for the cursor of the other order.
     """
-    before = None if after is None else pages.decode_time_cursor(after)
     conditions: list[ColumnElement[bool]] = [_has(connection.dialect.name, *each) for each in metadata]
     if agent_id is not None:
         conditions.append(ThreadTable.agent_id == agent_id)
     if within is not None:
         conditions.append(ThreadTable.agent_id.in_(within.agents))
-    statement = THREADS
+    view = _View(user_id, conditions, shared, order)
+    before = view.decode(after)
+    ids: Any
     if q is not None:
-        titles = _titles(connection, user_id, conditions, shared=shared, before=before)
-        statement = statement.where(ThreadTable.id.in_(_with_words(titles, q, limit=limit + 1)))
+        ids = _with_words(_titles(connection, view, before), q, limit=limit + 1)
     else:
-        statement = _seen(statement, user_id, conditions, shared=shared, before=before, limit=limit + 1)
-    return pages.newest_first(connection, statement, ThreadTable, limit=limit, after=after, to_dict=to_public)
+        # First the ids: what is read of each thread is not to be read of all that are sorted.
+        shown = view.part(select(ThreadTable.id), before=before, limit=limit + 1).subquery()
+        ids = select(shown.c.id)
+    statement = THREADS.where(ThreadTable.id.in_(ids)).order_by(*(key.desc() for key in view.keys))
+    rows = connection.execute(statement).mappings().all()
+    return pages.to_page(rows, limit=limit, cursor=view.cursor, to_dict=to_public)
 
 
-def _seen(
-    statement: Select[*tuple[Any, ...]],
-    user_id: str | None,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    shared: bool,
-    before: tuple[str, str] | None,
-    limit: int,
-) -> Select[*tuple[Any, ...]]:
-    """The statement for those threads alone that the user sees, the newest `limit` of them; with None for all."""
-    if user_id is None:
-        return statement.where(*conditions)
-    visible = roles.newest_visible(
-        "thread",
-        ThreadTable,
-        user_id,
-        conditions=tuple(conditions),
-        before_id=before and before[1],
-        limit=limit,
-        shared=shared,
-    )
-    return statement.where(ThreadTable.id.in_(visible))
-
-
-def _titles(
-    connection: Connection,
-    user_id: str | None,
-    conditions: Sequence[ColumnElement[bool]],
-    *,
-    shared: bool,
-    before: tuple[str, str] | None,
-) -> Iterator[tuple[str, str]]:
-    """Ids and titles of the threads that have one, newest first, read as far as they are asked for."""
-    titled = [*conditions, ThreadTable.title.is_not(None)]
-    columns = select(ThreadTable.id, ThreadTable.title, ThreadTable.created_at)
+def _titles(connection: Connection, view: _View, before: tuple[str, str] | None) -> Iterator[tuple[str, str]]:
+    """Ids and titles of the threads that have one, in the view's order, read as far as they are asked for."""
+    titled = replace(view, conditions=[*view.conditions, ThreadTable.title.is_not(None)])
+    columns = select(ThreadTable.title, *view.keys)
     while True:
-        statement = _seen(columns, user_id, titled, shared=shared, before=before, limit=_TITLES)
-        if before is not None:
-            statement = statement.where(tuple_(*_KEYS) < before)
-        statement = statement.order_by(*(key.desc() for key in _KEYS)).limit(_TITLES)
-        rows = connection.execute(statement).all()
+        rows = connection.execute(titled.part(columns, before=before, limit=_TITLES)).all()
         yield from ((row.id, row.title) for row in rows)
         if len(rows) < _TITLES:
             return
-        before = rows[-1].created_at, rows[-1].id
+        before = rows[-1][1], rows[-1][2]
 
 
 def _with_words(titles: Iterator[tuple[str, str]], q: str, *, limit: int) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import BigInteger, Connection, Integer, Table, bindparam, func, select, update
@@ -39,18 +40,23 @@ class Reserved:
 _NAMES = tuple(each.name for each in fields(LogRow))
 _THREADS, _EVENTS = cast(Table, ThreadTable.__table__), cast(Table, ThreadEventTable.__table__)
 _LOCK = prepared(select(_THREADS.c.last_seq).where(_THREADS.c.id == bindparam("b_thread")).with_for_update())
-_RESERVE = prepared(
+_NUMBER = (
     update(_THREADS)
     .where(_THREADS.c.id == bindparam("b_thread"))
     .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
-    .returning(_THREADS.c.last_seq, _THREADS.c.title, _THREADS.c.summary_misses)
+)
+# Something happens in the thread: a message or a run.
+_MOVE = _NUMBER.values(
+    last_activity_at=bindparam("b_at", type_=_THREADS.c.last_activity_at.type),
+    activity_hour=bindparam("b_hour", type_=Integer),
+)
+_RESERVE, _RESERVE_QUIETLY = (
+    prepared(statement.returning(_THREADS.c.last_seq, _THREADS.c.title, _THREADS.c.summary_misses))
+    for statement in (_MOVE, _NUMBER)
 )
 # Locks a user as well, after the thread: the same order everywhere.
 _RESERVE_FOR_USER = prepared(
-    update(_THREADS)
-    .where(_THREADS.c.id == bindparam("b_thread"))
-    .values(last_seq=_THREADS.c.last_seq + bindparam("b_count", type_=Integer))
-    .returning(
+    _MOVE.returning(
         _THREADS.c.last_seq,
         _THREADS.c.title,
         # Its result is void, which no driver returns as a value.
@@ -66,6 +72,18 @@ _AFTER_OF_ANY = (
 )
 _AFTER, _AFTER_OF_RUN = (
     prepared(statement) for statement in (_AFTER_OF_ANY, _AFTER_OF_ANY.where(_EVENTS.c.run_id == bindparam("b_run")))
+)
+_LAST_MOVE = prepared(
+    select(
+        func.coalesce(
+            select(_EVENTS.c.created_at)
+            .where(_EVENTS.c.thread_id == _THREADS.c.id, _EVENTS.c.run_id.is_not(None))
+            .order_by(_EVENTS.c.seq.desc())
+            .limit(1)
+            .scalar_subquery(),
+            _THREADS.c.created_at,
+        )
+    ).where(_THREADS.c.id == bindparam("b_thread"))
 )
 _LAST_RESET = prepared(
     select(_EVENTS.c.seq)
@@ -102,20 +120,38 @@ def reserve_for_user(connection: Connection, thread_id: str, count: int, user_id
     if connection.dialect.name != "postgresql":
         return reserve(connection, thread_id, count)
     key = int.from_bytes(hashlib.sha256(f"user {user_id}".encode()).digest()[:8], signed=True)
-    row = connection.execute(_RESERVE_FOR_USER, {"b_thread": thread_id, "b_count": count, "b_user": key}).one_or_none()
+    values = {**_moved(thread_id, count, utc_now()), "b_user": key}
+    row = connection.execute(_RESERVE_FOR_USER, values).one_or_none()
     if row is None:
         raise ThreadNotFound
     return int(row[0]) - count + 1
 
 
-def give_back(connection: Connection, thread_id: str, count: int) -> None:
-    """Undo the last reservation of this transaction."""
-    connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": -count})
+def give_back(connection: Connection, thread_id: str, count: int, *, idle: bool = False) -> None:
+    """Undo the last reservation of this transaction. `idle`: nothing happens in the thread instead."""
+    if idle:
+        at = connection.execute(_LAST_MOVE, {"b_thread": thread_id}).scalar_one()
+        connection.execute(_RESERVE, _moved(thread_id, -count, at))
+    else:
+        connection.execute(_RESERVE_QUIETLY, {"b_thread": thread_id, "b_count": -count})
 
 
-def reserve_and_see(connection: Connection, thread_id: str, count: int) -> Reserved:
-    """As `reserve`, with more of the thread's row. Raises `ThreadNotFound`."""
-    row = connection.execute(_RESERVE, {"b_thread": thread_id, "b_count": count}).one_or_none()
+def activity_hour(time: str) -> int:
+    """The time in whole hours since 1970."""
+    return int(datetime.fromisoformat(time).timestamp()) // 3600
+
+
+def _moved(thread_id: str, count: int, at: str) -> dict[str, str | int]:
+    return {"b_thread": thread_id, "b_count": count, "b_at": at, "b_hour": activity_hour(at)}
+
+
+def reserve_and_see(connection: Connection, thread_id: str, count: int, *, quietly: bool = False) -> Reserved:
+    """As `reserve`, with more of the thread's row. `quietly`: this is no activity. Raises `ThreadNotFound`."""
+    if quietly:
+        found = connection.execute(_RESERVE_QUIETLY, {"b_thread": thread_id, "b_count": count})
+    else:
+        found = connection.execute(_RESERVE, _moved(thread_id, count, utc_now()))
+    row = found.one_or_none()
     if row is None:
         raise ThreadNotFound
     return Reserved(int(row[0]) - count + 1, row[1] is not None, row[2])
@@ -155,8 +191,12 @@ def rewrite(connection: Connection, row: LogRow, data: str) -> None:
 
 
 def append(connection: Connection, thread_id: str, *entries: Entry) -> int:
-    """Reserve numbers for the entries and write them. Returns the first number. Raises `ThreadNotFound`."""
-    first = reserve(connection, thread_id, len(entries))
+    """Reserve numbers for the entries and write them. Returns the first number. Raises `ThreadNotFound`.
+
+    Entries of no run (a new title, a summary) are no activity.
+    """
+    quietly = all(entry.run_id is None for entry in entries)
+    first = reserve_and_see(connection, thread_id, len(entries), quietly=quietly).first_seq
     write(connection, thread_id, first, entries)
     return first
 

@@ -23,7 +23,7 @@ from ai_agents.store import initial_messages, roles, summaries, thread_log, tota
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.messages import get_message
 from ai_agents.store.models import AgentTable, ThreadTable
-from ai_agents.store.thread_lists import THREADS, list_threads, to_public
+from ai_agents.store.thread_lists import THREADS, list_threads, to_fields, to_public
 from ai_agents.store.thread_log import Entry
 
 _GET = THREADS.where(ThreadTable.id == bindparam("thread_id"))
@@ -81,6 +81,7 @@ def insert_thread(
     """
     thread_id, now = new_id(), utc_now()
     row = {"id": thread_id, **values, "last_seq": len(drafts), "version": 1, "created_at": now, "updated_at": now}
+    row |= {"last_activity_at": now, "activity_hour": thread_log.activity_hour(now)}
     row["counted_for"] = totals.NO_USER if owner_id is None else owner_id
     connection.execute(insert(ThreadTable), row)
     if owner_id is not None:
@@ -129,7 +130,7 @@ def update_thread(
     values |= {"version": version + 1, "updated_at": utc_now()}
     connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(values))
     thread = get_thread(connection, thread_id)
-    seq = thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": thread}))
+    seq = thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": to_fields(thread)}))
     totals.require_rows(limits, seq, used=seq - 1)
     return thread, version + 1
 
@@ -145,7 +146,7 @@ def set_generated_title(connection: Connection, thread_id: str, title: str) -> b
     if not connection.execute(update(ThreadTable).where(*untitled).values(values)).rowcount:
         return False
     thread = get_thread(connection, thread_id)
-    thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": thread}))
+    thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": to_fields(thread)}))
     return True
 
 
@@ -202,7 +203,7 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
         seq=row["last_seq"] + 1,
         type="thread.deleted",
         run_id=None,
-        data=json.dumps(event_data("thread.deleted", thread_id, None, {"thread": to_public(row)})),
+        data=json.dumps(event_data("thread.deleted", thread_id, None, {"thread": to_fields(row)})),
         resets=False,
         created_at=utc_now(),
     )

@@ -156,7 +156,7 @@ def _delete_totals(connection: Connection, user_id: str) -> Count:
 
 
 def redacted_json(value: Any, user_id: str, file_ids: frozenset[str]) -> Any:
-    """An event or answer without what the user wrote: messages, runs, and a thread's summary and title."""
+    """An event or answer without what the user wrote: messages, runs, and what a thread tells of it."""
     if isinstance(value, list):
         return [redacted_json(item, user_id, file_ids) for item in _without_files(value, file_ids)]
     if not isinstance(value, dict):
@@ -166,7 +166,7 @@ def redacted_json(value: Any, user_id: str, file_ids: frozenset[str]) -> Any:
         found["user_id"] = None if "parts" in found else ERASED
         if "parts" in found:
             found |= {"parts": _ERASED_PARTS, "content": ERASED, "metadata": {}}
-    for derived in ("summary", "title"):
+    for derived in ("summary", "title", "preview"):
         if isinstance(found.get(derived), str) and ("covers_through_seq" in found or "agent_id" in found):
             found[derived] = ERASED
     return found

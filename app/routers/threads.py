@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from ai_agents.core.rows import Thread
+from ai_agents.store.thread_lists import ThreadOrder
 from app.authentication import AppContainer, ScopedUser
 from app.dependencies import IfMatch, MetadataIs, Once, OnThread, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
@@ -76,10 +77,13 @@ async def list_threads(
         Query(min_length=1, max_length=200, description="Only threads with this text in their title, in any case."),
     ] = None,
     shared: Shared = False,
+    order: Annotated[
+        ThreadOrder, Query(description="`activity`: those first in which something happened last.")
+    ] = "created",
 ) -> Response:
     """The threads that the user sees, newest first."""
     found = await threads.list_threads(
-        container, user, page, agent_id=agent_id, user_id=user_id, q=q, metadata=metadata, shared=shared
+        container, user, page, agent_id=agent_id, user_id=user_id, q=q, metadata=metadata, shared=shared, order=order
     )
     return JsonResponse(found)
 

@@ -89,7 +89,16 @@ AgentVersionPage = _page("AgentVersionPage", AgentRead, "An agent in each of its
 AgentCard = _read("AgentCard", rows.AgentCard)
 AgentSummary = _read("AgentSummary", rows.AgentSummary)
 AgentPage = _page("AgentPage", AgentSummary, "Agents, newest first.")
-ThreadRead = _read("ThreadRead", rows.Thread, "A conversation.")
+ThreadFieldsRead = _read("ThreadFields", rows.ThreadFields, "A conversation, without what happens in it.")
+ThreadRead = _read(
+    "ThreadRead",
+    rows.Thread,
+    "A conversation.",
+    last_activity_at="Moves with messages and runs, not with changes of the thread itself.",
+    preview="The beginning of the newest text of a user or the assistant; null where there is no text.",
+    message_count="How many messages the history has.",
+    running="Whether a run is running.",
+)
 ThreadPage = _page("ThreadPage", ThreadRead, "Threads, newest first.")
 _DELETED = "True where the file was deleted, so that its content is gone; otherwise missing."
 _MODELS[rows.PublicPart] = Annotated[

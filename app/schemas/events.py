@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, RootModel, create_model
 
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.guardrails.base import Action, Stage
-from app.schemas.answers import MessageRead, Read, RunErrorRead, RunRead, ThreadRead
+from app.schemas.answers import MessageRead, Read, RunErrorRead, RunRead, ThreadFieldsRead
 from app.schemas.common import Id
 
 _TOOL_CALL: dict[str, Any] = {"tool_call_id": str, "name": str, "arguments": dict[str, Any]}
@@ -89,7 +89,7 @@ _EVENTS = (
         discard=list[Id],
         problem=RunErrorRead,
     ),
-    _event("thread.updated", "The thread was changed.", run_id=None, thread=ThreadRead),
+    _event("thread.updated", "The thread was changed.", run_id=None, thread=ThreadFieldsRead),
     _event("thread.deleted", "The thread was deleted. The stream ends.", run_id=None, thread=DeletedThread),
 )
 

@@ -17,6 +17,7 @@ from ai_agents.runner.recording import finding_entries
 from ai_agents.store import audit, thread_log, threads
 from ai_agents.store.pages import decode_time_cursor
 from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_lists import ThreadOrder
 from app.container import Container
 from app.errors import invalid_query
 from app.schemas.common import from_parts, to_parts
@@ -143,8 +144,9 @@ async def list_threads(
     q: str | None,
     metadata: Sequence[tuple[str, str]],
     shared: bool,
+    order: ThreadOrder,
 ) -> Page[Thread]:
-    """The threads that the user sees, newest first; an admin sees all, or those of `user_id`.
+    """The threads that the user sees, in this order, newest first; an admin sees all, or those of `user_id`.
 
     Raises `InvalidCursor`, and `PermissionDenied` for others who name another user.
     """
@@ -156,7 +158,14 @@ async def list_threads(
         return {"data": [], "next": None}
     owner = await whose(container, user, "thread")
     return await container.threads.list(
-        user_id or owner, agent_id=agent_id, q=q, metadata=metadata, within=user.within, shared=shared, **page
+        user_id or owner,
+        agent_id=agent_id,
+        q=q,
+        metadata=metadata,
+        within=user.within,
+        shared=shared,
+        order=order,
+        **page,
     )
 
 

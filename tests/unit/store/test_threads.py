@@ -36,6 +36,7 @@ from ai_agents.store.database import Database
 from ai_agents.store.messages import MessageStore, insert_message
 from ai_agents.store.models import Base, RunTable
 from ai_agents.store.roles import RoleStore
+from ai_agents.store.thread_lists import to_fields
 from ai_agents.store.thread_log import Entry
 from ai_agents.store.threads import ThreadStore
 from tests.support.summaries import SummaryStore
@@ -71,6 +72,10 @@ async def test_a_thread_needs_only_an_agent(threads: ThreadStore, agent_id: str)
         ("metadata", {}),
         ("created_at", thread["created_at"]),
         ("updated_at", thread["created_at"]),
+        ("last_activity_at", thread["created_at"]),
+        ("preview", None),
+        ("message_count", 0),
+        ("running", False),
     ]
     assert await threads.get(thread["id"]) == await threads.find(thread["id"]) == thread
     assert await threads.get_with_version(thread["id"]) == (thread, 1)
@@ -146,7 +151,7 @@ async def test_a_change_is_kept_counted_and_logged(threads: ThreadStore, databas
     assert await threads.get_with_version(thread["id"]) == (changed, 2) == (changed, version)
     (row,) = await _log(database, thread["id"])
     assert (row.seq, row.type, row.resets) == (1, "thread.updated", False)
-    assert json.loads(row.data) == {"type": "thread.updated", "thread_id": thread["id"], "thread": changed}
+    assert json.loads(row.data) == {"type": "thread.updated", "thread_id": thread["id"], "thread": to_fields(changed)}
 
 
 async def test_an_empty_change_leaves_no_trace(threads: ThreadStore, database: Database, agent_id: str) -> None:
@@ -178,7 +183,7 @@ async def test_simultaneous_changes_leave_no_gaps(threads: ThreadStore, database
     await asyncio.gather(*(threads.update(thread_id, {"title": f"t{n}"}) for n in range(8)))
     rows = await _log(database, thread_id)
     assert [row.seq for row in rows] == list(range(1, 9))
-    assert json.loads(rows[-1].data)["thread"] == await threads.get(thread_id)
+    assert json.loads(rows[-1].data)["thread"] == to_fields(await threads.get(thread_id))
     assert (await threads.get_with_version(thread_id))[1] == 9
 
 
@@ -209,7 +214,7 @@ async def test_a_deleted_thread_leaves_nothing(threads: ThreadStore, database: D
     assert await database.read(_count_all) == before
     (row,) = published
     assert (row.thread_id, row.seq, row.type) == (thread["id"], 2, "thread.deleted")
-    assert json.loads(row.data) == {"type": "thread.deleted", "thread_id": thread["id"], "thread": thread}
+    assert json.loads(row.data) == {"type": "thread.deleted", "thread_id": thread["id"], "thread": to_fields(thread)}
     assert await threads.get(kept["id"]) == kept
     for attempt in (
         threads.get(thread["id"]),
@@ -266,12 +271,9 @@ async def test_a_fork_ends_with_its_message(threads: ThreadStore, database: Data
     source = await threads.create(agent_id, title="T", metadata={"k": 1}, owner_id="ann")
     last = await database.write(lambda c: _converse(c, source["id"]))
     fork = await threads.fork(source["id"], last, owner_id="bea")
-    assert {**fork, "id": 0, "created_at": 0, "updated_at": 0} == {
-        **source,
-        "id": 0,
-        "created_at": 0,
-        "updated_at": 0,
-    }
+    own = {"id": 0, "created_at": 0, "updated_at": 0, "last_activity_at": 0}
+    assert {**fork, **own} == {**source, **own, "preview": "2", "message_count": 4}
+    assert fork["last_activity_at"] == fork["created_at"]
     store = MessageStore(database)
     old, new = (await store.list(source["id"]))["data"], (await store.list(fork["id"]))["data"]
     assert len(old) == 5
