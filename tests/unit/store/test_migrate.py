@@ -12,15 +12,22 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, inspect, text
+from sqlalchemy import Connection, insert, inspect, select, text
 
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.store import migrate
+from ai_agents.store import migrate, thread_log
 from ai_agents.store.agents import create_agent, delete_agent, update_agent
 from ai_agents.store.database import Database
 from ai_agents.store.files import insert_file
-from ai_agents.store.models import SCHEMA_REVISION, AdminToolTable, AgentTable, ApiKeyTable, RoleAssignmentTable
+from ai_agents.store.models import (
+    SCHEMA_REVISION,
+    AdminToolTable,
+    AgentTable,
+    ApiKeyTable,
+    RoleAssignmentTable,
+    ThreadTable,
+)
 from ai_agents.store.roles import insert_role
 from ai_agents.store.threads import create_thread, delete_thread
 from ai_agents.store.totals import find_totals
@@ -261,3 +268,31 @@ def test_what_there_was_before_totals_counts_for_its_first_owners(database_url: 
 
     migrate.run_on(database_url, delete)
     assert migrate.run_on(database_url, totals) == {"ann": (2, 7, 0, 0), "bea": (0, 0, 0, 0), "cy": (0, 0, 1, 0)}
+
+
+def test_threads_that_were_there_before_have_the_activity_that_their_log_tells_of(database_url: str) -> None:
+    def make_and_go_back(connection: Connection) -> tuple[str, str]:
+        connection.info[LOG_ROWS] = []
+        agent_id = create_agent(connection, {"name": "a"}, owner_id="ann")["id"]
+        idle, used = (create_thread(connection, agent_id)["id"] for _ in range(2))
+        thread_log.append(connection, used, thread_log.Entry("run.queued", new_id(), {"position": 1}))
+        thread_log.append(connection, used, thread_log.Entry("thread.updated"))
+        connection.commit()
+        command.downgrade(migrate.config_for(connection), "0020")
+        connection.commit()
+        return idle, used
+
+    def activity(connection: Connection) -> dict[str, tuple[str, int]]:
+        columns = ThreadTable.id, ThreadTable.last_activity_at, ThreadTable.activity_hour
+        return {row.id: (row.last_activity_at, row.activity_hour) for row in connection.execute(select(*columns))}
+
+    def expected(connection: Connection) -> dict[str, str]:
+        created = select(ThreadTable.created_at).where(ThreadTable.id == idle)
+        (queued, _) = thread_log.list_after(connection, used, 0)
+        return {idle: connection.scalars(created).one(), used: queued.created_at}
+
+    idle, used = migrate.run_on(database_url, make_and_go_back)
+    migrate.upgrade(database_url)
+    times = migrate.run_on(database_url, expected)
+    hours = {thread_id: (time, thread_log.activity_hour(time)) for thread_id, time in times.items()}
+    assert migrate.run_on(database_url, activity) == hours
