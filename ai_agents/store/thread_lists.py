@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,10 +27,10 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from ai_agents.core.rows import Page, Thread, ThreadFields, only
 from ai_agents.core.scopes import AgentScope
+from ai_agents.core.types import ThreadOrder
 from ai_agents.store import pages, roles, summaries, thread_log
 from ai_agents.store.models import MessageTable, RunTable, ThreadTable
 
-ThreadOrder = Literal["created", "activity"]
 _RUNS, _MESSAGES = RunTable.__table__.c, MessageTable.__table__.c
 # Of a message's text.
 PREVIEW_CHARACTERS = 200

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from ai_agents.core.rows import Thread
-from ai_agents.store.thread_lists import ThreadOrder
+from ai_agents.core.types import ThreadOrder
 from app.authentication import AppContainer, ScopedUser
 from app.dependencies import IfMatch, MetadataIs, Once, OnThread, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers

@@ -11,13 +11,12 @@ from ai_agents.auth.roles import ThreadAction, may_on_thread
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, MessageNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Agent, ContextView, Page, Thread, ThreadChanges
-from ai_agents.core.types import FilePart, Loc, TextPart
+from ai_agents.core.types import FilePart, Loc, TextPart, ThreadOrder
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import audit, thread_log, threads
 from ai_agents.store.pages import decode_time_cursor
 from ai_agents.store.roles import ThreadAccess
-from ai_agents.store.thread_lists import ThreadOrder
 from app.container import Container
 from app.errors import invalid_query
 from app.schemas.common import from_parts, to_parts
