@@ -278,7 +278,7 @@ def test_threads_that_were_there_before_have_the_activity_that_their_log_tells_o
         thread_log.append(connection, used, thread_log.Entry("run.queued", new_id(), {"position": 1}))
         thread_log.append(connection, used, thread_log.Entry("thread.updated"))
         connection.commit()
-        command.downgrade(migrate.config_for(connection), "0021")
+        command.downgrade(migrate.config_for(connection), "0022")
         connection.commit()
         return idle, used
 
