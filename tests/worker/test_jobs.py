@@ -13,11 +13,16 @@ from pathlib import Path
 import pytest
 from celery import Celery
 from sqlalchemy import text
+from standardwebhooks import Webhook
 
+from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Job, Page
-from ai_agents.store import processes
+from ai_agents.core.webhook_rows import WebhookRow
+from ai_agents.store import processes, webhooks
+from ai_agents.workers.webhooks import make_secret, seal_secret
 from app.container import Container, open_container
 from app.settings import Settings
+from tests.fakes.http_server import HttpServer, reply
 from tests.present import present
 from tests.support.processes import children_of, is_running
 from tests.support.redis_server import RedisServer
@@ -36,6 +41,7 @@ def start_worker(redis_server: RedisServer, postgresql_url: str, tmp_path: Path)
         AI_AGENTS_VAR_DIR=str(tmp_path),
         AI_AGENTS_ADMIN_KEY="admin-key-of-the-worker-tests",
         AI_AGENTS_WORKER_CONCURRENCY="1",
+        AI_AGENTS_OUTBOUND_ALLOW="127.0.0.1",
     )
     with ExitStack() as started:
 
@@ -176,3 +182,34 @@ async def test_a_worker_without_its_pool_ends_and_has_no_heartbeat(service: Cont
 
     assert await asyncio.to_thread(worker.wait, 30) != 0, "a supervisor starts another worker then"
     assert await count() == 0
+
+
+async def test_a_worker_sends_webhooks_again_under_the_same_id(service: Container, start_worker: Start) -> None:
+    start_worker()
+    thread_id = await new_thread(service)
+    secret = make_secret()
+    async with HttpServer() as receiver:
+        receiver.on("/hook", reply(status="503 Service Unavailable"))
+        hook: WebhookRow = {
+            "id": new_id(),
+            "user_id": "ada",
+            "agent_id": None,
+            "key_id": None,
+            "by_admin": True,
+            "url": receiver.url("/hook"),
+            "events": ["run.completed"],
+            "sealed_secret": seal_secret(secret, service.tools.sealer),
+            "failures": 0,
+            "paused_until": 0.0,
+            "created_at": utc_now(),
+        }
+        await service.conn.database.write(lambda c: webhooks.insert_webhook(c, hook))
+        await service.stored_webhooks.refresh()
+        await service.runner.run(thread_id, "ada", "Hi")
+        await eventually(lambda: len(receiver.asked) == 1)
+        receiver.on("/hook", reply())
+        await eventually(lambda: len(receiver.asked) == 2)
+
+    assert len({asked.headers["webhook-id"] for asked in receiver.asked}) == 1
+    told = Webhook(secret).verify(receiver.asked[1].body, receiver.asked[1].headers)
+    assert told["data"]["thread_id"] == thread_id
