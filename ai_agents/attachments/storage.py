@@ -26,6 +26,8 @@ from ai_agents.core.private_files import create_private_file, make_private_direc
 if TYPE_CHECKING:
     import obstore.store
 
+# Tries to remove a blob that others upload at the same time.
+_REMOVALS = 10
 _CHUNK_BYTES = 256 * 1024
 _TEXT = ".txt"
 # The suffix of the mark that a deleted blob leaves until the file's row is gone.
@@ -203,9 +205,15 @@ class BlobStore(ABC):
             elif not await self._exists(key + _MARK):
                 raise BlobMissing
             for removed in (key + _TEXT, key):
-                await self._remove(removed)
-                if await self._exists(removed):
-                    raise StorageUnavailable("The storage of files did not delete a file's content.")
+                await self._remove_for_good(removed)
+
+    async def _remove_for_good(self, key: str) -> None:
+        """Remove it, and see that it is gone. Uploads of the same content that have no row yet may bring it back."""
+        for _ in range(_REMOVALS):
+            await self._remove(key)
+            if not await self._exists(key):
+                return
+        raise StorageUnavailable("The storage of files did not delete a file's content.")
 
     async def _mark(self, key: str) -> None:
         try:

@@ -43,7 +43,7 @@ def fill(path: str, **ids: str) -> str:
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str, content: bytes = b"not even JSON") -> httpx.Response:
-    headers = SAME_REQUEST | ({"content-type": "application/json"} if method in ("POST", "PATCH") else {})
+    headers = SAME_REQUEST | ({"content-type": "application/json"} if method in ("POST", "PUT", "PATCH") else {})
     return await client.request(method, path, headers=headers, content=content if len(headers) > 1 else None)
 
 
@@ -119,6 +119,8 @@ async def test_a_bad_body_is_told_before_a_missing_right(service: Service) -> No
     ids = {"thread_id": thread["id"], "agent_id": thread["agent_id"], "key_id": key["id"], "name": "echo"}
 
     for method, path in WITH_BODY:
+        if "{webhook_id}" in path:
+            continue  # who sees a webhook may change it
         response = await ask(bob, method, fill(path, **ids))
         check_problem(response, 422, "invalid_request")
 
