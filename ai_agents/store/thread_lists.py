@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Connection,
     Select,
@@ -45,7 +46,8 @@ class _TextOf(FunctionElement[str]):
 
 @compiles(_TextOf, "postgresql")
 def _on_postgresql(element: _TextOf, compiler: SQLCompiler, **options: Any) -> str:
-    parts = compiler.process(element.clauses, **options)
+    # PostgreSQL keeps a NUL in JSON, and makes no text of any JSON that has one.
+    parts = f"replace({compiler.process(element.clauses, **options)}::text, '\\u0000', '\\ufffd')::json"
     return f"""(SELECT left(string_agg(part ->> 'text', '' ORDER BY n), {PREVIEW_CHARACTERS})
         FROM json_array_elements({parts}) WITH ORDINALITY AS parts_of(part, n) WHERE part ->> 'type' = 'text')"""  # noqa: S608  # no value of a client is in it
 
@@ -242,8 +244,10 @@ def _has(dialect: str, key: str, value: str) -> ColumnElement[bool]:
     """Whether the thread's metadata has this value under this key."""
     column = ThreadTable.meta
     if dialect == "postgresql":
-        kind = func.json_typeof(func.json_extract_path(column, key))
-        return and_(kind.in_(_SCALARS), func.json_extract_path_text(column, key) == value)
+        # A NUL in it has no text there.
+        readable = cast(func.replace(cast(column, Text), "\\u0000", "\\ufffd"), JSON)
+        kind = func.json_typeof(func.json_extract_path(readable, key))
+        return and_(kind.in_(_SCALARS), func.json_extract_path_text(readable, key) == value)
     each = func.json_each(column).table_valued("key", "value", "type")
     # Booleans are numbers there.
     text = case((each.c.type.in_(("true", "false")), each.c.type), else_=cast(each.c.value, String))

@@ -137,6 +137,31 @@ async def test_text_that_a_database_refuses_is_mended(threads: ThreadStore, agen
     assert (thread["title"], thread["summary"]) == ("a\ufffdb", "c\ufffdd")
 
 
+async def test_a_thread_with_a_nul_in_its_json_is_read_and_found(
+    threads: ThreadStore, database: Database, agent_id: str
+) -> None:
+    thread = await threads.create(agent_id, metadata={"a": "x\0y", "b\0": "y", "c": "z"})
+    parts: list[Part] = [TextPart("said\0"), ToolCallPart("c", "calculator", {"expression": "1\0"})]
+
+    def say(connection: Connection) -> None:
+        seq = thread_log.reserve(connection, thread["id"], 1)
+        insert_message(
+            connection,
+            message_id=new_id(),
+            thread_id=thread["id"],
+            run_id=None,
+            seq=seq,
+            role="assistant",
+            parts=parts,
+            created_at=utc_now(),
+        )
+
+    await database.write(say)
+    assert str((await threads.get(thread["id"]))["preview"]).startswith("said")
+    (found,) = (await threads.list(metadata=[("c", "z")]))["data"]
+    assert found["id"] == thread["id"]
+
+
 async def test_a_thread_of_no_agent_is_refused(threads: ThreadStore) -> None:
     for agent_id in (new_id(), "nonsense"):
         with pytest.raises(AgentNotFound):
