@@ -7,7 +7,7 @@ AIAgentsError
 │   ├── NotFound
 │   │   ├── AgentNotFound · ThreadNotFound · MessageNotFound · RunNotFound · RoleNotFound
 │   │   ├── KeyNotFound · TokenNotFound · FileNotFound · ToolNotFound · ToolCallNotFound · JobNotFound
-│   │   └── ProviderNotFound
+│   │   └── ProviderNotFound · WebhookNotFound · DeliveryNotFound
 │   ├── Conflict
 │   │   └── ThreadBusy · LastOwner · AgentDeleted
 │   ├── PermissionDenied · PreconditionFailed

@@ -61,7 +61,9 @@ async def test_no_body_holds_up_other_requests(small_service: Service, monkeypat
     admin = await small_service.admin()
     thread = await make_thread(admin)
     key = await small_service.container.keys.create("alice", "tests")
+    hook = (await admin.post("/webhooks", json={"url": "https://8.8.8.8/", "events": ["run.failed"]})).json()
     ids = {"thread_id": thread["id"], "agent_id": thread["agent_id"], "key_id": key["id"], "name": "echo"}
+    ids["webhook_id"] = hook["id"]
     monkeypatch.setattr(problems, "validation_errors", count_described)
     monkeypatch.setattr("app.strict_json.orjson.loads", count_parsed)
     slow = []
