@@ -428,7 +428,7 @@ async def test_a_hostile_file_is_refused(fenced: Service, tmp_path: Path, name: 
 
     response = await upload(alice, content, name)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert response.status_code in {415, 422}, response.text
     check_problem(response, response.status_code, response.json()["code"])
     assert {path for path in set(kept_in(tmp_path)) - before if path.suffix not in {".db-wal", ".db-shm"}} == set()
