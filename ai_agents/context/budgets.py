@@ -16,7 +16,8 @@ from ai_agents.context.notices import add_notices
 from ai_agents.context.purposes import CallPurpose
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.ids import format_time, new_id
-from ai_agents.core.rows import Budget, Notice
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Budget
 from ai_agents.store import budgets
 from ai_agents.store.budgets import Amount, Charge, DayNotOpened, LowBudget, Payer
 from ai_agents.store.database import Database

@@ -15,7 +15,8 @@ from ai_agents.context.catalogue import context_window, input_budget
 from ai_agents.context.repair import repair
 from ai_agents.context.tokens import SAFETY_MARGIN, Calibration, TokenEstimator
 from ai_agents.core.exceptions import ContextOverflow
-from ai_agents.core.rows import Agent, Notice
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Agent
 from ai_agents.core.tokens import estimate_json, estimate_message, estimate_text, estimate_tool
 from ai_agents.core.types import (
     CountingMethod,

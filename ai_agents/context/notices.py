@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 
 
 def add_notices(notices: list[Notice], new: Sequence[Notice]) -> None:

@@ -17,7 +17,8 @@ from ai_agents.context.read_result import has_cut_result
 from ai_agents.context.tokens import TokenEstimator
 from ai_agents.core.byte_cache import ByteCache, size_of_json
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
-from ai_agents.core.rows import Agent, ModelName, Notice
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Agent, ModelName
 from ai_agents.core.types import FilePart, Loc, ModelMessage, ModelRequest
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.memory.base import MemoryStrategy, Window

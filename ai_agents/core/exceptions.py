@@ -37,8 +37,8 @@ tool is another type: `tools.base.ToolError`.
 from typing import ClassVar
 
 from ai_agents.core.limits import LimitName
-from ai_agents.core.rows import BudgetLimit, BudgetOf, Problem, Upstream
-from ai_agents.core.types import Usage
+from ai_agents.core.rows import Problem, Upstream
+from ai_agents.core.types import BudgetLimit, BudgetOf, Usage
 
 
 class AIAgentsError(Exception):

@@ -7,7 +7,10 @@ These are what clients see; `core.table_rows` has whole rows of tables. Times ar
 from collections.abc import Mapping
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, cast, final
 
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import (
+    BudgetLimit,
+    BudgetOf,
     CountingMethod,
     JobKind,
     JobStatus,
@@ -50,10 +53,6 @@ class ModelName(TypedDict):
 
     provider: str
     model: str
-
-
-BudgetOf = Literal["agent", "user"]
-BudgetLimit = Literal["tokens_per_day", "cost_per_day"]
 
 
 class Budget(TypedDict):
@@ -244,83 +243,6 @@ class Problem(TypedDict):
     budget: NotRequired[BudgetOf]
     limit: NotRequired[BudgetLimit]
     resets_at: NotRequired[str]
-
-
-class ContextLeftOut(TypedDict):
-    """The oldest turns that the memory chose did not fit the model, so they were not sent.
-
-    `messages` is None where they were not counted; `through_seq` is the newest of them.
-    """
-
-    code: Literal["context_left_out"]
-    messages: int | None
-    through_seq: int | None
-    reason: Literal["window", "provider"]
-
-
-class ToolMissing(TypedDict):
-    """A tool that the agent names does not exist, or is off until an admin approves it."""
-
-    code: Literal["tool_missing"]
-    tool: str
-
-
-class SettingLeftOut(TypedDict):
-    """A setting of the agent that its model does not take, so that the request was sent without it."""
-
-    code: Literal["setting_left_out"]
-    setting: str
-    reason: str
-
-
-class ToolLeftOut(TypedDict):
-    """A tool whose parameters have no form that the provider takes, so that the request was sent without it."""
-
-    code: Literal["tool_left_out"]
-    tool: str
-    reason: str
-
-
-class EmptyAnswer(TypedDict):
-    """The model said nothing after a tool's result, twice."""
-
-    code: Literal["empty_answer"]
-
-
-class BudgetLow(TypedDict):
-    """At least 80 % of a budget is used, the call that the run made last included."""
-
-    code: Literal["budget_low"]
-    budget: BudgetOf
-    limit: BudgetLimit
-    resets_at: str
-
-
-class CostUnknown(TypedDict):
-    """The price of a model is not known, so that its calls count nothing towards a budget of money."""
-
-    code: Literal["cost_unknown"]
-    provider: str
-    model: str
-
-
-class SummaryUnusable(TypedDict):
-    """The agent's model gave no usable summary of the thread, `times` in a row. It is asked again ever more seldom."""
-
-    code: Literal["summary_unusable"]
-    times: int
-
-
-Notice = (
-    ContextLeftOut
-    | ToolMissing
-    | SettingLeftOut
-    | ToolLeftOut
-    | EmptyAnswer
-    | BudgetLow
-    | CostUnknown
-    | SummaryUnusable
-)
 
 
 Rating = Literal[1, -1]

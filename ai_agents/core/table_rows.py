@@ -5,7 +5,8 @@ A test compares them with the tables of `store.models`.
 
 from typing import Literal, NotRequired, TypedDict
 
-from ai_agents.core.rows import Money, Notice, Problem, Role, Upstream
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Money, Problem, Role, Upstream
 from ai_agents.core.types import JsonObject, MessageRole, MessageStatus, RunStatus, StopReason, TokenCounts
 
 

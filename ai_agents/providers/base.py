@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest, ModelResponse
 from ai_agents.providers.assembly import fold
 from ai_agents.providers.event_order import in_order

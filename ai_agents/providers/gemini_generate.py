@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ai_agents.core.exceptions import ProviderRejected
 from ai_agents.core.json import dumps
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import (
     FilePart,
     JsonObject,

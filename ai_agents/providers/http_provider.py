@@ -15,7 +15,7 @@ from ai_agents.core.exceptions import (
     ProviderNotConfigured,
     ProviderTimeout,
 )
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
 from ai_agents.providers.failures import log_failure

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import FilePart, ModelRequest
 from ai_agents.providers.files import IMAGES, FileRules
 

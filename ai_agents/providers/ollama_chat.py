@@ -6,7 +6,7 @@ Source: https://docs.ollama.com/api/chat, read 2026-11-22.
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import (
     FilePart,
     JsonObject,

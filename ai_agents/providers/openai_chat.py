@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ai_agents.core.exceptions import ContextExceeded, ProviderError, ProviderRejected
 from ai_agents.core.json import dumps
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import (
     FilePart,
     JsonObject,

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from ai_agents.core.byte_cache import cached, size_of_json
 from ai_agents.core.json import dumps, loads
-from ai_agents.core.rows import ToolLeftOut
+from ai_agents.core.notices import ToolLeftOut
 from ai_agents.core.types import JsonObject, ModelRequest, ToolDefinition
 from ai_agents.providers.schema_cleaning import SchemaCleaner
 from ai_agents.providers.schema_merging import UNEVALUATED, both, either, types_of

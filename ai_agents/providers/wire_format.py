@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from ai_agents.core.exceptions import ProviderError
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import JsonObject, ModelRequest
 from ai_agents.providers.quirks import Endpoint, Quirks
 from ai_agents.providers.response_parser import ResponseParser

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import Conflict, ToolCallNotFound
-from ai_agents.core.rows import Notice, Run
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Run
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, ToolCallPart, ToolResultPart
 from ai_agents.guardrails.base import Finding

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.store import jobs
 from ai_agents.store.runs import OwnedRun
 from ai_agents.store.thread_log import Reserved

@@ -24,7 +24,8 @@ from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
 from ai_agents.core.exceptions import AIAgentsError, ContextExceeded, ProviderError, RequestError
-from ai_agents.core.rows import Agent, ModelName, Notice
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Agent, ModelName
 from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolDefinition, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.memory.base import MemoryStrategy

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from ai_agents.bus.base import Channel, TextInProgress
 from ai_agents.context.notices import merge_notices
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ProviderError
-from ai_agents.core.rows import Notice, Upstream
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Upstream
 from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolCallPart, ToolCallStatus, ToolResultPart
 from ai_agents.guardrails.base import Finding
 from ai_agents.providers.refusals import is_about_content

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from ai_agents.context.notices import merge_notices
 from ai_agents.core.ids import new_id, utc_now
-from ai_agents.core.rows import Message, Notice, Problem, Run, Upstream
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Message, Problem, Run, Upstream
 from ai_agents.core.table_rows import RunRow, RunValues
 from ai_agents.core.types import (
     JsonObject,

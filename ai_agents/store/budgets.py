@@ -29,7 +29,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import BudgetExceeded, InvalidRequest
 from ai_agents.core.ids import format_time
-from ai_agents.core.rows import Budget, BudgetLimit, BudgetOf
+from ai_agents.core.rows import Budget
+from ai_agents.core.types import BudgetLimit, BudgetOf
 from ai_agents.store.budget_tables import BudgetClaimTable, BudgetDayTable
 from ai_agents.store.clock import database_now
 from ai_agents.store.models import AgentTable, ModelCallTable

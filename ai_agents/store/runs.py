@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
-from ai_agents.core.rows import Notice, Page, Run, RunDetails, only
+from ai_agents.core.notices import Notice
+from ai_agents.core.rows import Page, Run, RunDetails, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, Usage

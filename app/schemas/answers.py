@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
-from ai_agents.core import audit_rows, rows, webhook_rows
+from ai_agents.core import audit_rows, notices, rows, webhook_rows
 from ai_agents.core.events import LastingEventType
 from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse
 from ai_agents.core.types import TokenCounts
@@ -121,10 +121,10 @@ MessageRead = _read(
 MessagePage = _page("MessagePage", MessageRead, "Messages, oldest first unless asked otherwise.")
 FeedbackRead = _read("FeedbackRead", rows.Feedback, "What a user thinks of an answer.")
 FeedbackPage = _page("FeedbackPage", FeedbackRead, "Feedback, newest first.")
-_MODELS[rows.Notice] = Annotated[
+_MODELS[notices.Notice] = Annotated[
     _read(
         "ContextLeftOut",
-        rows.ContextLeftOut,
+        notices.ContextLeftOut,
         "The oldest turns that the memory chose did not fit the model, so they were not sent.",
         messages="How many; null if there were too many to count.",
         through_seq="The `seq` of the newest of them.",
@@ -132,35 +132,35 @@ _MODELS[rows.Notice] = Annotated[
     )
     | _read(
         "ToolMissing",
-        rows.ToolMissing,
+        notices.ToolMissing,
         "A tool that the agent names does not exist, or is off until an admin approves it. The run went on without it.",
     )
     | _read(
         "SettingLeftOut",
-        rows.SettingLeftOut,
+        notices.SettingLeftOut,
         "A setting of the agent that its model does not take. The model was asked without it.",
         reason="Why, and which quirk of the provider says otherwise.",
     )
     | _read(
         "ToolLeftOut",
-        rows.ToolLeftOut,
+        notices.ToolLeftOut,
         "A tool whose parameters have no form that the provider takes. The run went on without it.",
     )
-    | _read("EmptyAnswer", rows.EmptyAnswer, "The model said nothing after a tool's result, twice.")
+    | _read("EmptyAnswer", notices.EmptyAnswer, "The model said nothing after a tool's result, twice.")
     | _read(
         "BudgetLow",
-        rows.BudgetLow,
+        notices.BudgetLow,
         "At least 80 % of a budget is used, with what the run's last call may have used.",
         budget="Whose: the agent's, or that of the user who sent the message.",
     )
     | _read(
         "CostUnknown",
-        rows.CostUnknown,
+        notices.CostUnknown,
         "There is a budget of money, and the price of a model is not known: its calls count no money.",
     )
     | _read(
         "SummaryUnusable",
-        rows.SummaryUnusable,
+        notices.SummaryUnusable,
         "The model gave no usable summary of the thread, several times in a row. It is asked again ever more seldom.",
         times="How many in a row.",
     ),

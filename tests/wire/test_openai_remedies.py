@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ai_agents.core.exceptions import ProviderRejected
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, ReasoningPart, ToolCallPart
 from ai_agents.core.types import ToolResultPart as Result
 from ai_agents.providers.openai import OpenAIProvider

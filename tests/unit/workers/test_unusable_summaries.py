@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, connect
 from ai_agents.core.exceptions import ProviderTimeout
-from ai_agents.core.rows import Notice
+from ai_agents.core.notices import Notice
 from ai_agents.runner.needed_jobs import NeededSummary
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.models import ThreadTable
