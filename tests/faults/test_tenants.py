@@ -80,8 +80,11 @@ class Crowd:
         """
         headers = {"x-request-id": "the-same-one", **sent.pop("headers", {})}
         address = self.rng.choice(self.cluster.replicas).url
-        async with tenant.session.request(method, address + path, headers=headers, **sent) as response:
-            text = await response.text()
+        try:
+            async with tenant.session.request(method, address + path, headers=headers, **sent) as response:
+                text = await response.text()
+        except aiohttp.ClientOSError:
+            return None  # refused before its body was read
         self.look(tenant, f"{method} {path}", text)
         assert response.status < 500 or response.status == 503, (method, path, response.status, text)
         if hidden and response.status not in {404, 429, 503}:
