@@ -92,14 +92,15 @@ async def metadata_is(
 MetadataIs = Annotated[list[tuple[str, str]], Depends(metadata_is)]
 
 
+def header_of(name: str, most: int, description: str) -> Any:
+    """A header of a route, declared with so many characters at most; what reads it cuts or refuses longer ones."""
+    return Header(alias=name, json_schema_extra={"maxLength": most}, description=description)
+
+
 async def if_match(
     tags: Annotated[
         str | None,
-        Header(
-            alias="If-Match",
-            json_schema_extra={"maxLength": _MAX_TAGS},
-            description="Refuse (412) unless this is the ETag.",
-        ),
+        header_of("If-Match", _MAX_TAGS, "Refuse (412) unless this is the ETag."),
     ] = None,
 ) -> frozenset[int] | None:
     """The versions that a change is meant for; None for any. Tags that this service does not make match no version."""
@@ -113,11 +114,7 @@ async def if_match(
 async def last_event_id(
     header: Annotated[
         str | None,
-        Header(
-            alias="Last-Event-ID",
-            json_schema_extra={"maxLength": MAX_EVENT_ID},
-            description="Resume after this event.",
-        ),
+        header_of("Last-Event-ID", MAX_EVENT_ID, "Resume after this event."),
     ] = None,
     query: Annotated[
         str | None,

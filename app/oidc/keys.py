@@ -106,7 +106,7 @@ class IssuerKeys:
             # An error of a time limit has no text.
             self._failure = str(error) or f"no answer within {_TIMEOUT_S:.0f} seconds"
             log.warning("the keys of the issuer cannot be fetched", issuer=self._issuer, reason=self._failure)
-        except Exception:  # the edge of a task, whose error would be told to no one
+        except Exception:  # the edge of a task, whose error would never be told
             self._failure = "something unexpected"
             log.exception("the keys of the issuer cannot be read", issuer=self._issuer)
         else:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
@@ -10,7 +10,7 @@ from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Message, Run
 from ai_agents.streams.cursor import MAX_EVENT_ID
 from app.authentication import AppContainer, ScopedUser, ThreadRight
-from app.dependencies import OnThread, Paging, fingerprint, read_model
+from app.dependencies import OnThread, Paging, fingerprint, header_of, read_model
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
 from app.openapi import BODY, EVENTS, ONCE, PAGE, REF, USER, failures, headers, request_body
@@ -63,18 +63,14 @@ async def create_message(
     key: IdempotencyKey,
     prefer: Annotated[
         str | None,
-        Header(
-            alias="Prefer",
-            json_schema_extra={"maxLength": _MAX_PREFER},
-            description="`respond-async`: answer at once, with the run.",
-        ),
+        header_of("Prefer", _MAX_PREFER, "`respond-async`: answer at once, with the run."),
     ] = None,
     last_event_id: Annotated[
         str | None,
-        Header(
-            alias="Last-Event-ID",
-            json_schema_extra={"maxLength": MAX_EVENT_ID},
-            description="For a stream that is asked for again with its `Idempotency-Key`: go on after this event.",
+        header_of(
+            "Last-Event-ID",
+            MAX_EVENT_ID,
+            "For a stream that is asked for again with its `Idempotency-Key`: go on after this event.",
         ),
     ] = None,
 ) -> Response:

@@ -93,7 +93,7 @@ async def test_a_token_ends_with_the_key_that_made_it_and_stays_when_that_gets_a
     maker.headers["authorization"] = f"Bearer {parent['key']}"
     child = (await maker.post("/keys", json={"admin": True})).json()
     maker.headers["authorization"] = f"Bearer {child['key']}"
-    # A key that an admin makes for another user is nobody's child, a token always is its key's.
+    # A key that an admin makes for another user has no parent. A token always has one, the key that made it.
     for_alice = await holder(small_service, await make_token(maker, user_id="alice"))
     own = await holder(small_service, await make_token(maker))
     other = await holder(small_service, await make_token(alice))

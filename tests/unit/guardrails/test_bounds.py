@@ -99,7 +99,7 @@ def test_what_a_program_takes_is_counted_with_all_that_searches_add() -> None:
 
 
 def test_the_package_of_re2_keeps_no_expression_itself() -> None:
-    compile_program("kept by nobody")
+    compile_program("not kept")
     assert re2._Regexp._make.cache_info().currsize == 0
 
 
