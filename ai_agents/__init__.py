@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ai_agents.runner.preparation import RunLimits
     from ai_agents.runner.runner import AgentRunner
     from ai_agents.store.agents import AgentStore
+    from ai_agents.store.credentials import CredentialStore
     from ai_agents.store.feedback import FeedbackStore
     from ai_agents.store.files import FileStore
     from ai_agents.store.messages import MessageStore
@@ -55,6 +56,7 @@ _NAMES = {
     "runner.preparation": "RunLimits",
     "runner.runner": "AgentRunner",
     "store.agents": "AgentStore",
+    "store.credentials": "CredentialStore",
     "store.feedback": "FeedbackStore",
     "store.files": "FileStore",
     "store.messages": "MessageStore",
@@ -68,7 +70,8 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "AIAgentsError", "AgentRunner", "AgentStore", "Attachments", "BudgetExceeded", "DatabaseHandle", "DiskStore",
+    "AIAgentsError", "AgentRunner", "AgentStore", "Attachments", "BudgetExceeded", "CredentialStore", "DatabaseHandle",
+    "DiskStore",
     "Event", "FeedbackStore", "FileStore", "Guardrail", "MemoryStrategy", "MessageStore", "ModelCatalogue",
     "ModelFacts", "ModelPrice", "ObjectStore", "PatternGuardrail", "PermissionDenied", "Provider",
     "ProviderNotConfigured", "ProviderPool", "RoleAuth", "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext",

@@ -27,6 +27,7 @@ from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.audit import AuditStore
+from ai_agents.store.credentials import CredentialStore
 from ai_agents.store.feedback import FeedbackStore
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.keys import KeyStore, id_of_environment_key
@@ -101,6 +102,7 @@ class Container:
         self.jobs = JobStore(conn)
         self.users = UserStore(conn)
         self.webhooks = WebhookStore(conn)
+        self.credentials = CredentialStore(conn, tools.sealer)
         self.audit_log = AuditStore(conn)
         self.audit = AuditNotes(conn.database)
         self.models = ModelCatalogue(settings.model_facts, servers=providers)

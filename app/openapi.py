@@ -106,6 +106,7 @@ TAGS = {
     "feedback": "What people think of answers.",
     "audit": "Who did what to which resource. For admins.",
     "catalogue": "The tools that agents may name.",
+    "credentials": "Headers of your own for tools that are called with each user's.",
     "health": "The state of the service.",
 }
 

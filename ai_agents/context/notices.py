@@ -18,7 +18,7 @@ def merge_notices(earlier: Sequence[Notice], now: Sequence[Notice]) -> tuple[Not
 
 def _subject(notice: Notice) -> tuple[str, str]:
     match notice["code"]:
-        case "tool_missing" | "tool_left_out":
+        case "tool_missing" | "tool_left_out" | "credentials_missing":
             return notice["code"], notice["tool"]
         case "setting_left_out":
             return notice["code"], notice["setting"]

@@ -7,6 +7,8 @@ AuditAction = Literal[
     # A route was used: an admin with things of others, or a user without the right to what they see (`denied`).
     "access",
     "agent.delete",
+    "credentials.delete",
+    "credentials.put",
     "file.delete",
     "key.create",
     "key.delete",

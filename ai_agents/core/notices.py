@@ -40,6 +40,16 @@ class ToolLeftOut(TypedDict):
     reason: str
 
 
+class CredentialsMissing(TypedDict):
+    """A tool is called with the user's own credentials, and the user had given none when the model called it.
+
+    `tool` is the name under which an admin made the tool, or the server.
+    """
+
+    code: Literal["credentials_missing"]
+    tool: str
+
+
 class EmptyAnswer(TypedDict):
     """The model said nothing after a tool's result, twice."""
 
@@ -75,6 +85,7 @@ Notice = (
     | ToolMissing
     | SettingLeftOut
     | ToolLeftOut
+    | CredentialsMissing
     | EmptyAnswer
     | BudgetLow
     | CostUnknown

@@ -292,6 +292,10 @@ class PreparedTurn:
         """The model had nothing to say after a tool's result."""
         self.notices.append({"code": "empty_answer"})
 
+    def note_missing_credentials(self, tool: str) -> None:
+        """A call of this tool was not made, since the user has given no credentials for it."""
+        add_notices(self.notices, [{"code": "credentials_missing", "tool": tool}])
+
     def find_fault(self, answer: str) -> OutputFault | None:
         """What is wrong with an answer; None for an answer that the agent's schema allows."""
         return None if self._validator is None else self._validator.find_fault(answer)

@@ -2,8 +2,24 @@
 
 from sqlalchemy import MetaData
 
-from ai_agents.store import audit_tables, budget_tables, feedback_tables, models, user_tables, webhook_tables
+from ai_agents.store import (
+    audit_tables,
+    budget_tables,
+    credential_tables,
+    feedback_tables,
+    models,
+    user_tables,
+    webhook_tables,
+)
 
 # The modules with tables. One that is not imported is missing in the schema.
-TABLE_MODULES = (models, user_tables, audit_tables, budget_tables, feedback_tables, webhook_tables)
+TABLE_MODULES = (
+    models,
+    user_tables,
+    audit_tables,
+    budget_tables,
+    feedback_tables,
+    webhook_tables,
+    credential_tables,
+)
 METADATA: MetaData = models.Base.metadata

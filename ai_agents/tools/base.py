@@ -17,6 +17,19 @@ class ToolError(Exception):
     """
 
 
+class NoCredentials(ToolError):
+    """The tool is called with the user's own credentials, and the user has given none.
+
+    `tool` is the name under which an admin made the tool, or the server.
+    """
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(
+            f"The call was not made: {tool} is called with the user's own credentials, and this user has given none."
+        )
+        self.tool = tool
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """The run that a call belongs to. A tool gets it in a parameter named `context`, which a model cannot set.

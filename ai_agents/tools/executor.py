@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultPart
-from ai_agents.tools.base import RemoteTool, ToolContext, ToolError
+from ai_agents.tools.base import NoCredentials, RemoteTool, ToolContext, ToolError
 from ai_agents.tools.registry import RegisteredTool, ToolSet
 from ai_agents.tools.results import clean_value, cut_text, shorten
 
@@ -26,6 +26,10 @@ _log = logging.getLogger(__name__)
 
 class ResultHandler(Protocol):
     """Gets the whole results of tools before the model is shown a part of them."""
+
+    def note_missing_credentials(self, tool: str) -> None:
+        """A call was not made, since the user has given no credentials for this tool."""
+        ...
 
     async def judge_result(self, value: Any) -> Any:
         """Return what may be shown of a result. Raises `ToolError` if nothing may be."""
@@ -61,7 +65,12 @@ class ToolExecutor:
 
         Raises only `CancelledError`.
         """
-        value, is_error = await self._call(call, context, tools)
+        try:
+            value, is_error = await self._call(call, context, tools)
+        except NoCredentials as error:
+            value, is_error = str(error), True
+            if handler is not None:
+                handler.note_missing_credentials(error.tool)
         try:
             if handler is not None:
                 value = await handler.judge_result(value)
@@ -76,7 +85,7 @@ class ToolExecutor:
         return ToolResultPart(call.tool_call_id, call.name, value, is_error=is_error, kept_as=kept)
 
     async def _call(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:
-        """Return the whole result, cleaned, and whether it is an error."""
+        """Return the whole result, cleaned, and whether it is an error. Raises `NoCredentials`."""
         found = tools.tools.get(call.name)
         if found is None:
             known = f" There are: {', '.join(sorted(tools.tools)[:_MAX_NAMES])}." if tools.tools else ""
@@ -87,6 +96,8 @@ class ToolExecutor:
             value = await self._within_time(found, self._invoke(found, call.arguments, context))
             is_small = isinstance(value, int | float | None) or (isinstance(value, str) and len(value) < _LONG_TEXT)
             return (clean_value(value) if is_small else await asyncio.to_thread(clean_value, value)), False
+        except NoCredentials:
+            raise
         except ToolError as error:
             return clean_value(str(error) or "The tool failed."), True
         except Exception as error:  # noqa: BLE001  # the edge of a tool call: the model is told the kind of error only

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, unquote_plus, urlencode, urlsplit
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.core.headers import check_headers
+from ai_agents.core.headers import check_headers, merge_headers
 from ai_agents.core.hosts import has_host
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ToolDefinition
@@ -51,6 +51,7 @@ class HttpTool(RemoteTool):
         self.name = spec["name"]
         self.description = spec["description"]
         self.retry_safe = is_retry_safe(spec)
+        self._spec = spec
         self._parameters = spec["parameters"]
         self._method = spec["method"]
         self._url = spec["url"]
@@ -64,6 +65,10 @@ class HttpTool(RemoteTool):
     def get_definition(self) -> ToolDefinition:
         """Return the definition as the admin wrote it."""
         return ToolDefinition(self.name, self.description, self._parameters)
+
+    def for_user(self, own: Mapping[str, str]) -> "HttpTool":
+        """Return the same call with a user's own headers over those of the tool."""
+        return HttpTool(self._spec, self._outbound, headers=merge_headers(self._headers, own))
 
     async def request(self, arguments: JsonObject, context: ToolContext | None = None) -> Any:
         """Return the JSON or the text of the answer. Raises `ToolError` if there is neither, or the call failed.

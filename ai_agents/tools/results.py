@@ -1,7 +1,8 @@
 """What may be shown of a tool's result: JSON that every store, client and provider accepts, without secret headers."""
 
 import math
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -142,10 +143,11 @@ def _digits(value: int) -> str:
 
 
 class SecretHeaders(Secrets):
-    """The values of a tool's headers, which no result may show."""
+    """The values of a tool's headers, which no result may show, and the secrets within them."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__(headers.values(), shortest=_SHORTEST, shown_as=_HIDDEN)
+        within = (each for name, value in headers.items() for each in _secrets_within(name.lower(), value))
+        super().__init__([*headers.values(), *within], shortest=_SHORTEST, shown_as=_HIDDEN)
 
     def hide_in(self, value: Any) -> Any:
         """Return the JSON value with `hide` applied to each text in it, keys included."""
@@ -158,3 +160,17 @@ class SecretHeaders(Secrets):
                 return [self.hide_in(inner) for inner in value]
             case _:
                 return value
+
+
+def _secrets_within(name: str, value: str) -> Iterator[str]:
+    """The values of cookies, and the name and password of Basic authentication, which servers repeat by themselves."""
+    if name == "cookie":
+        yield from (pair.partition("=")[2].strip() for pair in value.split(";"))
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            pair = b64decode(encoded.strip(), validate=True).decode()
+        except ValueError:
+            return
+        yield pair
+        yield pair.partition(":")[2]

@@ -17,6 +17,7 @@ from ai_agents.core.types import LogRow
 from ai_agents.store import (
     audit_tables,
     budget_tables,
+    credential_tables,
     feedback_tables,
     models,
     thread_log,
@@ -245,6 +246,7 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(budget_tables.BudgetDayTable, {"subject_id"}, redact=_delete_budget_days),
     ErasureRule(budget_tables.BudgetClaimTable, {"subject_id"}, redact=_delete_budget_claims),
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
+    ErasureRule(credential_tables.ToolCredentialsTable, {"user_id", "sealed_headers"}, deleted_as="credentials"),
     ErasureRule(feedback_tables.FeedbackTable, {"user_id", "comment"}, deleted_as="feedback"),
     ErasureRule(user_tables.UserTotalsTable, {"user_id"}, redact=_delete_totals),
     ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),

@@ -146,6 +146,12 @@ _MODELS[notices.Notice] = Annotated[
         notices.ToolLeftOut,
         "A tool whose parameters have no form that the provider takes. The run went on without it.",
     )
+    | _read(
+        "CredentialsMissing",
+        notices.CredentialsMissing,
+        "A tool is called with the user's own credentials, and the user had given none: the call is an error result.",
+        tool="The name of the tool or server in `PUT /me/credentials/{tool}`.",
+    )
     | _read("EmptyAnswer", notices.EmptyAnswer, "The model said nothing after a tool's result, twice.")
     | _read(
         "BudgetLow",
@@ -399,7 +405,7 @@ class OfferedToolRead(Read, title="OfferedTool"):
 
 
 class ToolRead(Read):
-    """A tool that agents may name. Only admins see the last four fields."""
+    """A tool that agents may name. Only admins see `url`, `digest`, `offered` and `reason`."""
 
     name: str
     type: Literal["python", "http", "mcp"]
@@ -416,8 +422,20 @@ class ToolRead(Read):
         None, description="The tool as the server offers it now, if that has changed."
     )
     reason: str | None = Field(None, description="Why what the server says of it is left out, or a part of that.")
+    credentials: Literal["user"] | None = Field(
+        None,
+        description="`user`: it is called with headers of each user's own, which `PUT /me/credentials/{tool}` takes "
+        "(for a server's tool by the name of the server); otherwise missing.",
+    )
 
 
+class CredentialsRead(Read):
+    """A tool for which you have given headers. They are not shown."""
+
+    tool: str = Field(description="The name of the tool or server.")
+
+
+CredentialsPage = _page("CredentialsPage", CredentialsRead, "All of them, by name.", most=None)
 ToolPage = _page("ToolPage", ToolRead, "All tools, by name.", most=None)
 
 

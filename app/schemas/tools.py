@@ -16,6 +16,18 @@ _RETRY_SAFE = (
     "Whether a call may be made again if its process dies meanwhile, because it does no harm or the server recognizes "
     "it by its `Idempotency-Key`."
 )
+_CREDENTIALS = (
+    "`user`: the tool is called with headers of each user's own (`PUT /me/credentials/{tool}`), over those in "
+    "`headers`. A call for a user who has given none is an error result."
+)
+_OWN_HEADERS = (
+    "With `credentials`: the admin's own headers, kept as theirs. The server is asked with them for its tools. Those "
+    "in `headers` go with the calls of all users."
+)
+OwnHeaders = Annotated[
+    dict[HeaderName, Annotated[str, Field(max_length=MAX_HEADER)]], Field(min_length=1, max_length=MAX_HEADERS)
+]
+Credentials = Annotated[Literal["user"] | None, Field(description=_CREDENTIALS)]
 Url = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
@@ -35,6 +47,7 @@ class CreateHttpTool(Strict):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     url: Url
     headers: Headers = {}
+    credentials: Credentials = None
     retry_safe: Annotated[bool | None, Field(description=_RETRY_SAFE + " Null: a GET may, others may not.")] = None
 
 
@@ -45,11 +58,21 @@ class CreateMcpServer(Strict):
     name: Name
     url: Url
     headers: Headers = {}
+    credentials: Credentials = None
+    own_headers: Annotated[OwnHeaders | None, Field(description=_OWN_HEADERS)] = None
     retry_safe: Annotated[bool, Field(description=_RETRY_SAFE)] = False
 
 
 class CreateTool(RootModel[Annotated[CreateHttpTool | CreateMcpServer, Discriminator("type")]]):
     """A tool, or a server with its tools."""
+
+
+class PutCredentials(Strict):
+    """Your own headers for a tool, in place of those that you gave before."""
+
+    headers: Annotated[
+        OwnHeaders, Field(description="Sent with the calls of your runs; encrypted at rest, and never shown again.")
+    ]
 
 
 class ApprovedTool(Strict):

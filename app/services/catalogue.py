@@ -1,6 +1,7 @@
 """The tools that agents may name. Admins make, approve and delete them."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from ipaddress import ip_address
@@ -10,13 +11,13 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import Conflict, InvalidRequest
-from ai_agents.core.headers import check_headers
+from ai_agents.core.headers import check_credentials, check_headers
 from ai_agents.core.ids import utc_now
 from ai_agents.core.table_rows import ServerTools, ToolRow
 from ai_agents.core.types import JsonObject
-from ai_agents.store import audit, tools
+from ai_agents.store import audit, credentials, tools
 from ai_agents.store.sealing import SealBroken
-from ai_agents.tools.base import ToolError
+from ai_agents.tools.base import NoCredentials, ToolError
 from ai_agents.tools.http import check_http_spec, check_url
 from ai_agents.tools.mcp import McpServer
 from ai_agents.tools.outbound import OutboundRefused
@@ -55,15 +56,17 @@ async def create_tool(container: Container, user: Principal, body: CreateTool, *
     if first is not None:
         return dict(first)
     made = body.root
-    spec = made.model_dump(exclude={"headers", "type"})
+    spec = made.model_dump(exclude={"headers", "own_headers", "type"})
     await _check_spec(container, made, spec)
     if container.tools.registry.find(made.name) is not None:
         raise Conflict("There is a tool of this name.")
     sealed = container.tools.sealer.seal(made.headers) if made.headers else None
+    own = (made.own_headers if isinstance(made, CreateMcpServer) else None) or {}
+    sealed_own = container.tools.sealer.seal(own) if own else None
     # Ask the server before the transaction begins.
     offered = None
     if isinstance(made, CreateMcpServer):
-        offered = await _list_offered(container.tools.server(made.name, made.url, sealed))
+        offered = await _list_offered(container.tools.user_server(made.name, made.url, sealed, own))
 
     async def create() -> JsonObject:
         def write(connection: Connection) -> ToolRow:
@@ -71,6 +74,9 @@ async def create_tool(container: Container, user: Principal, body: CreateTool, *
                 connection, name=made.name, type=made.type, spec=spec, sealed_headers=sealed, offered=offered
             )
             audit.record(connection, act_of(user, "tool.create", "tool", made.name, details={"type": made.type}))
+            if sealed_own is not None:
+                credentials.put(connection, user.user_id, made.name, sealed_own)
+                audit.record(connection, act_of(user, "credentials.put", "tool", made.name, subject_id=user.user_id))
             return row
 
         row = await container.conn.database.write(write)
@@ -89,7 +95,7 @@ async def approve_tools(container: Container, user: Principal, name: str, body: 
     if row["type"] != "mcp":
         raise Conflict("Only a server's tools are approved.")
     try:
-        server = container.tools.server(name, row["spec"]["url"], row["sealed_headers"])
+        server = await _server_for(container, user, row)
     except SealBroken as error:
         raise Conflict("Its headers cannot be opened with this encryption key: it has to be made again.") from error
     listing = await _list_offered(server, keep={*(row["approved"] or ()), *(tool.name for tool in body.tools)})
@@ -132,12 +138,32 @@ async def delete_tool(container: Container, user: Principal, name: str) -> None:
     await container.stored_providers.refresh()
 
 
+async def _server_for(container: Container, user: Principal, row: ToolRow) -> McpServer:
+    """The client that asks a server for its tools, with the user's own headers if it is called with such.
+
+    Raises `SealBroken`.
+    """
+    of_server = row["name"], row["spec"]["url"], row["sealed_headers"]
+    if not credentials.takes_credentials(row["spec"]):
+        return container.tools.server(*of_server)
+    own: dict[str, str] = {}
+    # Some servers tell everybody what they offer.
+    with suppress(NoCredentials):
+        own = await container.tools.find_own_headers(row, user.user_id)
+    return container.tools.user_server(*of_server, own)
+
+
 async def _check_spec(container: Container, made: CreateHttpTool | CreateMcpServer, spec: JsonObject) -> None:
     if isinstance(made, CreateHttpTool):
         check_http_spec(spec, made.headers)
     else:
         check_url(made.url)
         check_headers(made.headers)
+        if made.own_headers is not None:
+            if made.credentials is None:
+                rule = "Headers of the admin's own are for a server with credentials of its users."
+                raise InvalidRequest(rule, loc=("own_headers",))
+            check_credentials(made.own_headers, field="own_headers")
     parts = urlsplit(made.url)
     host = parts.hostname or ""
     try:
@@ -166,5 +192,7 @@ def _page(listed: Sequence[ListedTool], *, is_admin: bool) -> JsonObject:
 def _to_dict(tool: ListedTool, *, is_admin: bool) -> dict[str, Any]:
     shown = asdict(tool)
     return {
-        name: value for name, value in shown.items() if name not in _ADMIN_FIELDS or (is_admin and value is not None)
+        name: value
+        for name, value in shown.items()
+        if name not in (*_ADMIN_FIELDS, "credentials") or (value is not None and (is_admin or name == "credentials"))
     }

@@ -128,6 +128,11 @@ ROWS: dict[str, Row] = {
     "DELETE /tokens": Row("403 403 403 403 403 403 204", query=lambda _: {"user_id": "dave"}),
     "DELETE /tokens/{token_id}": Row("404 404 404 404 404 204 204", once=True, scoped="404 404"),
     "GET /me": Row(EVERY, scoped="200 200"),
+    "GET /me/credentials": Row(EVERY),
+    "PUT /me/credentials/{tool}": Row(
+        "404 404 404 404 404 404 204", lambda _: {"headers": {"Authorization": "Bearer of-my-own"}}
+    ),
+    "DELETE /me/credentials/{tool}": Row("404 404 404 404 404 404 204"),
     "POST /webhooks": Row("404 403 403 403 404 201 201", _webhook),
     "GET /webhooks": Row(EVERY),
     "GET /webhooks/{webhook_id}": Row("404 404 404 404 404 200 200"),
@@ -243,6 +248,7 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
             "webhook_id": hook["id"],
             "delivery_id": delivery_id,
             "name": "closed",
+            "tool": "closed",
             "job_id": UNKNOWN_ID,
             "user_id": "dave",
         },

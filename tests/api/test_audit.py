@@ -23,7 +23,7 @@ from tests.fakes.mcp_servers import McpFake
 from tests.support.waiting import eventually
 
 # The operations of which the log tells each time: all that delete, and all that change what these tags are about.
-TAGS = {"roles", "keys", "tokens", "tools", "catalogue", "providers", "users", "audit", "webhooks"}
+TAGS = {"roles", "keys", "tokens", "tools", "catalogue", "providers", "users", "audit", "webhooks", "credentials"}
 ACTIONS = {
     "DELETE /agents/{agent_id}": "agent.delete",
     "DELETE /threads/{thread_id}": "thread.delete",
@@ -38,6 +38,8 @@ ACTIONS = {
     "POST /tokens": "token.create",
     "DELETE /tokens": "token.delete",
     "DELETE /tokens/{token_id}": "token.delete",
+    "PUT /me/credentials/{tool}": "credentials.put",
+    "DELETE /me/credentials/{tool}": "credentials.delete",
     "POST /webhooks": "webhook.create",
     "PATCH /webhooks/{webhook_id}": "webhook.change",
     "DELETE /webhooks/{webhook_id}": "webhook.delete",
@@ -57,6 +59,7 @@ NOT_OF_OTHERS = {
     "POST /agents",
     "POST /files",
     "GET /me",
+    "GET /me/credentials",
     "GET /providers",
     "GET /providers/{name}",
     "GET /providers/{name}/models",

@@ -42,7 +42,13 @@ async def _make_closed(service: Service) -> None:
     """A tool and a provider that are the admin's alone."""
     admin = await service.admin()
     provider = {"name": "closed", "type": "openai", "base_url": "http://127.0.0.1:9/v1", "api_key": "secret"}
-    tool = {"type": "http", "name": "closed", "description": "Counts.", "url": "http://127.0.0.1:9/orders"}
+    tool = {
+        "type": "http",
+        "name": "closed",
+        "description": "Counts.",
+        "url": "http://127.0.0.1:9/orders",
+        "credentials": "user",
+    }
     await admin.post("/providers", json=provider)
     await admin.post("/tools", json=tool)
     roles = await admin.get("/roles", params={"resource_type": "provider", "resource_id": "closed"})

@@ -80,3 +80,15 @@ def test_each_text_of_a_json_value_is_searched() -> None:
     secrets = SecretHeaders({"x-key": KEY, "x-other": "12345678"})
     value = {KEY: [quote(KEY), 7, {"a": "12345678"}, "fine"], "b": None}
     assert secrets.hide_in(value) == {HIDDEN: [HIDDEN, 7, {"a": HIDDEN}, "fine"], "b": None}
+
+
+def test_what_is_secret_within_a_header_is_hidden_by_itself() -> None:
+    secrets = SecretHeaders({
+        "Cookie": "theme=dark; session=s3cret-of-ada",
+        "Authorization": "Basic " + b64encode(b"ada:correct-horse").decode(),
+        "X-Odd": "Basic no-base64",
+    })  # fmt: skip
+
+    hidden = secrets.hide("session s3cret-of-ada of ada, password correct-horse, ada:correct-horse, dark")
+
+    assert hidden == f"session {HIDDEN} of ada, password {HIDDEN}, {HIDDEN}, dark"
