@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from ai_agents.store import jobs
 from ai_agents.store import webhooks as store
 from ai_agents.store.clock import database_now
 from ai_agents.store.models import JobTable
@@ -142,29 +143,64 @@ def test_a_signature_is_that_of_the_published_example() -> None:
     assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+class Hours:
+    """The database's clock as jobs and webhooks read it, which the test moves on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.passed_s = 0.0
+        for module in (store, jobs):
+            monkeypatch.setattr(module, "database_now", self._now)
+
+    def _now(self, dialect: str) -> ColumnElement[float]:
+        return database_now(dialect) + self.passed_s
+
+    async def pass_by(self, service: Service, seconds: float) -> None:
+        """Move the clock, and carry out what is due then, as each process does every few seconds."""
+        self.passed_s += seconds
+        for job_id in await service.container.conn.database.read(lambda c: jobs.list_due(c, limit=50)):
+            await service.container.job_runner.run(job_id)
+
+
 @pytest.mark.usefixtures("by_hand")
 async def test_a_receiver_that_is_down_for_an_hour_gets_each_event_once_it_is_back(
-    hooked: Service, http: HttpServer
+    hooked: Service, http: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alice = await hooked.user("alice")
-    http.on("/hook", DOWN)
+    alice, clock = await hooked.user("alice"), Hours(monkeypatch)
+    asked_at: dict[str, list[float]] = {}
+    received: list[tuple[float, str, Any]] = []
+
+    async def receive(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        message = verified(asked, hook["secret"])
+        asked_at.setdefault(asked.headers["webhook-id"], []).append(clock.passed_s)
+        if clock.passed_s < 3600:
+            writer.write(DOWN)
+            return
+        received.append((clock.passed_s, asked.headers["webhook-id"], message["data"]["run_id"]))
+        writer.write(OK)
+
+    http.on("/hook", receive)
     thread = await make_thread(alice)
     hook = await make_hook(alice, http.url("/hook"), thread["agent_id"])
-    await say(alice, thread["id"])
+    runs = [(await say(alice, thread["id"]))["run_id"]]
+    await clock.pass_by(hooked, 0)
+    while clock.passed_s < 2 * 3600:
+        await clock.pass_by(hooked, 30)
+        if clock.passed_s == 1800:
+            runs += [(await say(alice, thread["id"]))["run_id"] for _ in range(3)]
 
-    waits: list[float] = []
-    while sum(waits) < 3600:
-        wait_s = await carry_out(hooked)
-        assert wait_s is not None
-        waits.append(wait_s)
-    http.on("/hook", OK)
-
-    assert await carry_out(hooked) is None
-    assert 0 < waits[0] < 10
-    assert all(later > earlier for earlier, later in itertools.pairwise(waits))
-    assert len({asked.headers["webhook-id"] for asked in http.asked}) == 1
-    (found,) = await deliveries(alice, hook["id"])
-    assert (found["status"], found["attempts"], found["last_status"]) == ("delivered", len(waits) + 1, 200)
+    assert sorted(run_id for _, _, run_id in received) == sorted(runs)
+    assert len({delivery_id for _, delivery_id, _ in received}) == len(runs)
+    # New events do not wait for the next attempt of old ones; the old ones are tried ever more seldom.
+    assert min(at for at, _, _ in received) < 3600 + 300
+    first, *later = asked_at.values()
+    waits = [after - before for before, after in itertools.pairwise(first)]
+    assert first[1] <= 30
+    assert all(after >= before for before, after in itertools.pairwise(waits))
+    assert len(first) <= 10
+    assert all(len(each) <= 10 for each in later)
+    found = await deliveries(alice, hook["id"])
+    assert {(each["status"], each["last_status"]) for each in found} == {("delivered", 200)}
+    assert {each["id"]: each["attempts"] for each in found} == {each: len(at) for each, at in asked_at.items()}
 
 
 @pytest.mark.usefixtures("by_hand")
@@ -236,7 +272,7 @@ async def test_redirects_slow_answers_and_huge_ones_do_no_harm(
 
 
 async def test_addresses_that_are_not_public_are_refused_when_made_and_when_sent_to(
-    small_service: Service, http: HttpServer, by_hand: None
+    small_service: Service, http: HttpServer, by_hand: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = await small_service.user("alice")
     agent = await make_agent(alice)
@@ -253,8 +289,25 @@ async def test_addresses_that_are_not_public_are_refused_when_made_and_when_sent
     await say(alice, (await make_thread(alice, agent["id"]))["id"])
     await carry_out(small_service)
 
-    assert http.connections == 0
     assert [each["last_status"] for each in await deliveries(alice, hook["id"])] == [None]
+    # A name that leads to a public address when the webhook is made, and to another one when it is sent to.
+    leads_to = ["93.184.215.14"]
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return leads_to
+
+    monkeypatch.setattr(small_service.container.tools.outbound, "_resolve", resolve)
+    for address in ("127.0.0.1", "10.0.0.7", "::ffff:127.0.0.1"):
+        await alice.delete(f"/webhooks/{hook['id']}")
+        await small_service.container.conn.database.write(lambda c: c.execute(delete(JobTable)))
+        leads_to[:] = ["93.184.215.14"]
+        hook = await make_hook(alice, f"http://hooks.example:{http.port}/hook", agent["id"])
+        leads_to[:] = [address]
+        await say(alice, (await make_thread(alice, agent["id"]))["id"])
+        await carry_out(small_service)
+        assert [each["last_status"] for each in await deliveries(alice, hook["id"])] == [None]
+
+    assert http.connections == 0
 
 
 @pytest.mark.usefixtures("by_hand")
