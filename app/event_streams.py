@@ -7,7 +7,7 @@ task, which waits for the client to leave, and one that sends.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from starlette.responses import Response
@@ -93,6 +93,7 @@ class EventStreamResponse(Response):
     """One open stream: the frames of a reader. An error before the first frame is an ordinary answer."""
 
     media_type = MEDIA_TYPE
+    more_headers: Sequence[tuple[bytes, bytes]] = ()
 
     def __init__(self, reader: StreamReader, *, user: Principal, streams: OpenStreams, has_begun: bool = False) -> None:
         """`has_begun`: a run has begun for it, so that it is no longer refused."""
@@ -102,6 +103,14 @@ class EventStreamResponse(Response):
         self._reader = reader
         self._streams = streams
         self._pumping: asyncio.Task[None] | None = None
+
+    def chunks(self, reader: StreamReader) -> AsyncGenerator[bytes]:
+        """What is sent, as it comes."""
+        return reader.sse()
+
+    def last_chunk(self) -> bytes:
+        """What is sent at the end, also where the process ends the stream."""
+        return b""
 
     def end(self) -> None:
         """End the stream between two frames. Does nothing if it has ended."""
@@ -119,13 +128,13 @@ class EventStreamResponse(Response):
                 raise
         self._streams.add(self)
         try:
-            async with aclosing(self._reader.sse()) as chunks:
+            async with aclosing(self.chunks(self._reader)) as chunks:
                 first = await anext(chunks, b"")
-                await send(_START)
+                await send({**_START, "headers": [*_HEADERS, *self.more_headers]} if self.more_headers else _START)
                 await send({"type": "http.response.body", "body": first, "more_body": True})
                 if not self._streams.closing:
                     await self._serve(chunks, receive, scope.get(SERVER_SEND, send))
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await send({"type": "http.response.body", "body": self.last_chunk(), "more_body": False})
         finally:
             self._reader.close()
             self._streams.discard(self)

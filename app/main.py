@@ -19,6 +19,7 @@ from ai_agents.store.keys import keep_environment_key
 from app import console, openapi
 from app.authentication import opens_stream_by_ticket
 from app.container import Container, open_container
+from app.doors.listed import DOORS, door_at
 from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
 from app.hosts import TrustedProxies
@@ -62,6 +63,7 @@ ROUTERS = (
     webhooks,
     operations,
     audit,
+    *(module for door in DOORS for module in door.routers),
 )
 _ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
 
@@ -97,9 +99,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         max_header_bytes=settings.max_header_bytes,
         overload=app.state.overload,
         hosts=settings.answered_hosts,
+        find_door=door_at,
     )
     # What is added later is further out: pages can read problems of the other middleware, too.
-    allow_origins(app, settings.allowed_origins)
+    allow_origins(
+        app,
+        settings.allowed_origins,
+        accepted={name for door in DOORS for name in door.accepted},
+        exposed={name for door in DOORS for name in door.exposed},
+    )
     if settings.trusted_proxies:
         app.add_middleware(TrustedProxies, proxies=settings.trusted_proxies)
     app.add_exception_handler(AIAgentsError, _on_framework_error)

@@ -6,7 +6,7 @@ Pure ASGI: it buffers nothing, starts no tasks and does not read the body.
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 from fastapi import FastAPI
@@ -18,7 +18,7 @@ from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id
 from app.hosts import AnsweredHosts
 from app.overload import Overload
-from app.problems import problem
+from app.problems import DOOR, RefusesInItsForm, problem
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ACCEPTED = ("authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "prefer", "x-request-id")
@@ -46,8 +46,17 @@ class RequestContext:
     The access log has the path without the query: a query may carry a ticket.
     """
 
-    def __init__(self, app: ASGIApp, *, max_header_bytes: int, overload: Overload, hosts: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_header_bytes: int,
+        overload: Overload,
+        hosts: Sequence[str] = (),
+        find_door: Callable[[str], RefusesInItsForm | None] = lambda _path: None,
+    ) -> None:
         self._app = app
+        self._find_door = find_door
         self._overload = overload
         self._max_header_bytes = max_header_bytes
         self._hosts = AnsweredHosts(hosts) if hosts else None
@@ -60,8 +69,7 @@ class RequestContext:
         headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         request_id = _request_id(headers)
         id_header = (b"x-request-id", request_id.encode())
-        scope[REQUEST_ID] = request_id
-        scope[SERVER_SEND] = send
+        scope.update({REQUEST_ID: request_id, SERVER_SEND: send, DOOR: self._find_door(scope["path"])})
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 0
@@ -157,17 +165,20 @@ def _size(scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> int:
     return size
 
 
-def allow_origins(app: FastAPI, origins: list[str]) -> None:
+def allow_origins(
+    app: FastAPI, origins: list[str], *, accepted: Iterable[str] = (), exposed: Iterable[str] = ()
+) -> None:
     """Let pages of these origins call every route and read every answer, problems too.
 
-    Cookies are never accepted: each request carries a key or a ticket.
+    `accepted` are headers of doors that they may send besides, and `exposed` those that they may read. Cookies are
+    never accepted: each request carries a key or a ticket.
     """
     if origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=_METHODS,
-            allow_headers=_ACCEPTED,
-            expose_headers=_EXPOSED,
+            allow_headers=(*_ACCEPTED, *accepted),
+            expose_headers=(*_EXPOSED, *exposed),
             max_age=_PREFLIGHT_S,
         )

@@ -4,7 +4,8 @@ The service reads bodies and makes problems and streams itself, so that FastAPI 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -64,16 +65,24 @@ def headers(*names: str) -> dict[str, Any]:
     return {"headers": {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}}
 
 
-def failures(*codes: str) -> Responses:
-    """The responses for problems with these codes, and with the codes that every route has."""
+@dataclass(frozen=True, slots=True)
+class ErrorForm:
+    """How errors are told of: `answer` is the response of one, as FastAPI takes it (`content`, or `model` for JSON)."""
+
+    answer: Mapping[str, Any]
+    status_of: Callable[[str], int] = STATUSES.__getitem__
+
+
+PROBLEMS = ErrorForm({"content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}})
+
+
+def failures(*codes: str, form: ErrorForm = PROBLEMS) -> Responses:
+    """The responses for problems with these codes, and with the codes that every route has, in this form."""
     by_status: defaultdict[int, dict[str, None]] = defaultdict(dict)
     for code in (*codes, *_EVERY_ROUTE):
-        by_status[STATUSES[code]][code] = None
+        by_status[form.status_of(code)][code] = None
     return {
-        status: {
-            "description": "Problem: " + ", ".join(f"`{code}`" for code in found),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}},
-        }
+        status: {"description": "Problem: " + ", ".join(f"`{code}`" for code in found), **form.answer}
         for status, found in sorted(by_status.items())
     }
 
@@ -108,6 +117,7 @@ TAGS = {
     "catalogue": "The tools that agents may name.",
     "credentials": "Headers of your own for tools that are called with each user's.",
     "health": "The state of the service.",
+    "openai": "For clients of OpenAI's API: an agent is a model.",
 }
 
 
@@ -136,7 +146,8 @@ def _complete(document: dict[str, Any], bodies: Mapping[str, type[BaseModel]]) -
             if method != "get":
                 # Of the problems of every route only this one; the route names the others.
                 status = STATUSES["storage_full"]
-                operation["responses"][str(status)] = failures("storage_full")[status]
+                content = operation["responses"]["500"]["content"]  # in the form of the route's other errors
+                operation["responses"][str(status)] = {"description": "Problem: `storage_full`", "content": content}
             _correct(operation)
             if operation["operationId"] in bodies:
                 schema = {"$ref": REF.format(model=bodies[operation["operationId"]].__name__)}

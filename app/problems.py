@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from ai_agents.core.exceptions import (
     AIAgentsError,
@@ -18,6 +19,7 @@ from ai_agents.core.exceptions import (
     ThreadBusy,
 )
 from ai_agents.core.problems import problem_with
+from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS, InvalidFields, RateLimited
 
@@ -30,14 +32,54 @@ MAX_DESCRIBED = 2_000
 # Members of a run's error that its problem repeats.
 _RUN_ERROR_MEMBERS = ("guardrail", "stage", "budget", "limit", "resets_at")
 MEDIA_TYPE = "application/problem+json"
+# Where a request's scope has the door that it came to (`app/doors`), and the run that it has begun or repeats.
+DOOR, ADMITTED = "door", "admitted"
+# The clients of doors repeat requests by themselves; this tells them not to.
+_NO_RETRY = {"x-should-retry": "false"}
 
 
-def problem(code: str, detail: str, *, request_id: str, **members: Any) -> Response:
+class RefusesInItsForm(Protocol):
+    """A door to which clients of another protocol come: it tells them of errors in the form that they read."""
+
+    def refuse(self, told: JsonObject) -> Response:
+        """The answer to a problem."""
+        ...
+
+
+class ProblemResponse(Response):
+    """A problem as an answer; at a door, in the door's form."""
+
+    def __init__(self, told: JsonObject, status: int) -> None:
+        super().__init__(orjson.dumps(told), status, _headers(status), MEDIA_TYPE)
+        self.told = told
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        door: RefusesInItsForm | None = scope.get(DOOR)
+        if door is None:
+            await super().__call__(scope, receive, send)
+            return
+        answer = door.refuse(self.told)
+        for name, value in self.headers.items():
+            answer.headers.setdefault(name, value)
+        run: Run | None = scope.get(ADMITTED)
+        if run is not None:
+            answer.headers.update(run_headers(run))
+        if run is not None or self.told["code"] == "thread_busy":
+            # What has been stored, or was refused for what goes on, is not to be sent again.
+            answer.headers.update(_NO_RETRY)
+        await answer(scope, receive, send)
+
+
+def run_headers(run: Run) -> dict[str, str]:
+    """The headers by which the client of a door finds the thread and the run of its request."""
+    return {"x-thread-id": run["thread_id"], "x-run-id": run["id"]}
+
+
+def problem(code: str, detail: str, *, request_id: str, **members: Any) -> ProblemResponse:
     """The answer to an error with this code. `members` come after the standard members."""
     told = problem_with(code, detail)
-    body = {**told, "request_id": request_id, **members}
-    status = told["status"]
-    return Response(orjson.dumps(body), status, _headers(status), MEDIA_TYPE)
+    return ProblemResponse({**told, "request_id": request_id, **members}, told["status"])
 
 
 def problem_of(error: AIAgentsError, *, request_id: str) -> Response:

@@ -26,6 +26,11 @@ def is_id(value: str) -> bool:
         return False
 
 
+def seconds_of_id(value: str) -> int:
+    """When an id of ours was made, in seconds since 1970. Its first 48 bits are milliseconds (RFC 9562)."""
+    return int(value[:8] + value[9:13], 16) // 1000
+
+
 def utc_now() -> str:
     """The time in `TIME_FORMAT`."""
     return datetime.now(UTC).strftime(TIME_FORMAT)

@@ -47,6 +47,9 @@ STATUSES: Mapping[str, int] = {
     "database_unavailable": 503,
     "storage_full": 507,
     "internal": 500,
+    # At the doors alone.
+    "model_not_found": 404,
+    "approval_required": 409,
 }
 _TITLES: Mapping[int, str] = {413: "Payload Too Large", 422: "Unprocessable Content"}
 

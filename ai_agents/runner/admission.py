@@ -62,7 +62,7 @@ class AdmissionRequest:
     """A message for a thread, and how to treat it.
 
     `attachments` are ids of files that come after the parts. `verdict` is what the agent's input guardrails allow of
-    this very message. `key_id` is the API key or token with which it was sent.
+    this very message. `key_id` is the API key or token with which it was sent. `key_within_s`: see `MessageOptions`.
     Nothing outside `within` is seen: not the thread, and no file.
     """
 
@@ -73,6 +73,7 @@ class AdmissionRequest:
     on_busy: OnBusy = "reject"
     idempotency_key: str | None = None
     fingerprint: str = ""
+    key_within_s: float | None = None
     is_admin: bool = False
     within: AgentScope | None = None
     key_id: str | None = None
@@ -217,7 +218,12 @@ class MessageAdmission:
         admitted = self._store(connection, request, found, terms, seq)
         if request.idempotency_key is not None:
             other = idempotency.remember(
-                connection, request.user_id, request.idempotency_key, request.fingerprint, run_id=admitted.run["id"]
+                connection,
+                request.user_id,
+                request.idempotency_key,
+                request.fingerprint,
+                run_id=admitted.run["id"],
+                within_s=request.key_within_s,
             )
             if other is not None:
                 # The thread was locked when the key was looked up, so that this is a request to another thread.
@@ -278,9 +284,11 @@ def _find_replayed(connection: Connection, request: AdmissionRequest) -> Admitte
 
     Raises `IdempotencyKeyReused` where another request used the key.
     """
-    if request.idempotency_key is None:
+    if request.idempotency_key is None or request.key_within_s == 0:
         return None
-    found = idempotency.find(connection, request.user_id, request.idempotency_key, request.fingerprint)
+    found = idempotency.find(
+        connection, request.user_id, request.idempotency_key, request.fingerprint, within_s=request.key_within_s
+    )
     if found is None or found.run_id is None:
         return None
     return Admitted(runs.to_public(runs.get_row(connection, request.thread_id, found.run_id)), replayed=True)

@@ -47,7 +47,8 @@ class MessageOptions(TypedDict, total=False):
     """How a message is sent. `attachments` are ids of files, which come after the content.
 
     `on_busy` is "reject" unless it is given. A message with an `idempotency_key` is stored once; another request under
-    the same key, which its `fingerprint` tells, is refused. `is_admin`: the user's roles do not count.
+    the same key, which its `fingerprint` tells, is refused. A key holds for `key_within_s` seconds (None: 24 hours);
+    with 0 the message is a new one in any case, and takes the key over. `is_admin`: the user's roles do not count.
     Only what is `within` these agents is seen (None: all). A run that waits before it begins is refused then where the
     API key or token `key_id` was deleted meanwhile.
     """
@@ -57,6 +58,7 @@ class MessageOptions(TypedDict, total=False):
     on_busy: OnBusy
     idempotency_key: str | None
     fingerprint: str
+    key_within_s: float | None
     is_admin: bool
     within: AgentScope | None
     key_id: str | None

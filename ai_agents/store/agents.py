@@ -178,20 +178,23 @@ def list_agents(
     *,
     within: AgentScope | None = None,
     shared: bool = False,
+    name: str | None = None,
     limit: int = 20,
     after: str | None = None,
 ) -> Page[AgentSummary]:
     """A page of the agents on which the user has a role, or that are listed for every user, newest first.
 
     With `shared`, also those that are every user's without being listed. None as the user: all agents.
-    `within` these agents, of which one sees no more than a card.
+    `within` these agents, of which one sees no more than a card. With a `name`, only those that have it.
     `{"data", "next"}`. Raises `InvalidCursor`.
     """
     statement = select(*_SUMMARY)
+    conditions: tuple[ColumnElement[bool], ...] = (AgentTable.deleted_at.is_(None),)
+    if name is not None:
+        conditions += (AgentTable.name == name,)
     if user_id is None:
-        statement = statement.where(AgentTable.deleted_at.is_(None))
+        statement = statement.where(*conditions)
     else:
-        conditions: tuple[ColumnElement[bool], ...] = (AgentTable.deleted_at.is_(None),)
         if within is None:
             statement = statement.add_columns(roles.best_rank("agent", AgentTable.id).label("rank"))
         else:

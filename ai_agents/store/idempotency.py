@@ -16,6 +16,8 @@ from ai_agents.store.models import IdempotencyKeyTable, TimestampType
 
 KEPT = timedelta(hours=24)
 MAX_KEY = 255
+# Later than all that was ever remembered.
+_NEVER = "9999-01-01T00:00:00.000000Z"
 _FIND = select(IdempotencyKeyTable.fingerprint, IdempotencyKeyTable.run_id, IdempotencyKeyTable.answer).where(
     IdempotencyKeyTable.user_id == bindparam("user_id"),
     IdempotencyKeyTable.key == bindparam("key"),
@@ -62,13 +64,20 @@ def fingerprint(method: str, path: str, body: bytes) -> str:
 
 
 def find(
-    connection: Connection, user_id: str, key: str, fingerprint: str, *, oldest: str | None = None
+    connection: Connection,
+    user_id: str,
+    key: str,
+    fingerprint: str,
+    *,
+    within_s: float | None = None,
+    oldest: str | None = None,
 ) -> Remembered | None:
-    """What this request led to earlier; None if the key is new, or older than `oldest` (by default, 24 hours).
+    """What this request led to earlier; None if the key is new, or older than so many seconds (by default, 24 hours).
 
-    Raises `IdempotencyKeyReused`.
+    `oldest` says so as a time. Raises `IdempotencyKeyReused`.
     """
-    row = connection.execute(_FIND, {"user_id": user_id, "key": key, "oldest": oldest or _oldest()}).one_or_none()
+    values = {"user_id": user_id, "key": key, "oldest": oldest or _oldest(within_s)}
+    row = connection.execute(_FIND, values).one_or_none()
     if row is None:
         return None
     if row.fingerprint != fingerprint:
@@ -90,13 +99,15 @@ def remember(
     *,
     run_id: str | None = None,
     answer: Mapping[str, Any] | None = None,
+    within_s: float | None = None,
 ) -> Remembered | None:
     """Store what the request led to, in the transaction that does it. Waits for a transaction with the same key.
 
+    What is remembered for longer than `within_s` (by default, 24 hours; 0: in any case) is replaced.
     Returns None, or what the same request led to if that was first. Raises `IdempotencyKeyReused`. In these two cases
     the caller undoes what it did.
     """
-    oldest = _oldest()
+    oldest = _oldest(within_s)
     values = {
         "user_id": user_id,
         "key": key,
@@ -118,5 +129,8 @@ def sweep(connection: Connection, older_than: str | None = None) -> int:
     return connection.execute(statement).rowcount
 
 
-def _oldest() -> str:
-    return (datetime.now(UTC) - KEPT).strftime(TIME_FORMAT)
+def _oldest(within_s: float | None = None) -> str:
+    if within_s == 0:
+        return _NEVER  # clocks of processes differ
+    kept = KEPT if within_s is None else timedelta(seconds=within_s)
+    return (datetime.now(UTC) - kept).strftime(TIME_FORMAT)

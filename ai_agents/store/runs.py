@@ -286,6 +286,11 @@ def expire_leases(connection: Connection, owner: str) -> None:
     connection.execute(update(RunTable).where(*running).values(lease_expires_at=0.0))
 
 
+def find_thread_id(connection: Connection, run_id: str) -> str | None:
+    """The thread of a run; None where there is no such run (any more)."""
+    return connection.scalar(select(_RUNS.c.thread_id).where(_RUNS.c.id == run_id))
+
+
 def get_run(connection: Connection, thread_id: str, run_id: str, *, upstream: bool = False) -> Run:
     """One run of a thread, as clients see it; with `upstream` as `RunDetails`. Raises `RunNotFound`."""
     row = get_row(connection, thread_id, run_id)

@@ -6,6 +6,7 @@ from ai_agents.store import (
     audit_tables,
     budget_tables,
     credential_tables,
+    door_tables,
     feedback_tables,
     models,
     user_tables,
@@ -21,5 +22,6 @@ TABLE_MODULES = (
     feedback_tables,
     webhook_tables,
     credential_tables,
+    door_tables,
 )
 METADATA: MetaData = models.Base.metadata

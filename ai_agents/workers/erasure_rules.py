@@ -18,6 +18,7 @@ from ai_agents.store import (
     audit_tables,
     budget_tables,
     credential_tables,
+    door_tables,
     feedback_tables,
     models,
     thread_log,
@@ -248,6 +249,7 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
     ErasureRule(credential_tables.ToolCredentialsTable, {"user_id", "sealed_headers"}, deleted_as="credentials"),
     ErasureRule(feedback_tables.FeedbackTable, {"user_id", "comment"}, deleted_as="feedback"),
+    ErasureRule(door_tables.ForeignIdTable, {"user_id"}, deleted_as="foreign_ids"),
     ErasureRule(user_tables.UserTotalsTable, {"user_id"}, redact=_delete_totals),
     ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),
     ErasureRule(

@@ -24,11 +24,13 @@ class SentKey:
     """The idempotency key of a request, and the fingerprint of what it asks for.
 
     `refusal` is the error of a request that is over the limit, and is answered only if it is a repeated one.
+    The key holds for `within_s` seconds (None: 24 hours); with 0 the request is a new one that takes the key over.
     """
 
     key: str
     fingerprint: str
     refusal: RateLimited | None = None
+    within_s: float | None = None
 
 
 class _Repeated(Exception):
@@ -38,7 +40,7 @@ class _Repeated(Exception):
 async def require_repeated(container: Container, user: Principal, sent: SentKey | None) -> None:
     """Raises `RateLimited` for a request over the limit that is no repeated one."""
     if sent is not None and sent.refusal is not None:
-        await _find(container, user, sent)
+        await find_remembered(container, user, sent)
 
 
 async def find_first(
@@ -48,7 +50,7 @@ async def find_first(
 
     Raises `IdempotencyKeyReused`, `RateLimited` for a new request over the limit, and what `may_see` raises.
     """
-    found = None if sent is None else await _find(container, user, sent)
+    found = None if sent is None else await find_remembered(container, user, sent)
     if found is None or found.answer is None:
         return None
     answer = cast("AnswerT", found.answer)
@@ -56,10 +58,13 @@ async def find_first(
     return answer
 
 
-async def _find(container: Container, user: Principal, sent: SentKey) -> Remembered | None:
+async def find_remembered(container: Container, user: Principal, sent: SentKey) -> Remembered | None:
+    """What the request with this key led to. Raises `IdempotencyKeyReused`, `RateLimited`."""
+    if sent.within_s == 0:
+        return None
     try:
         found = await container.conn.database.read(
-            lambda c: idempotency.find(c, user.user_id, sent.key, sent.fingerprint)
+            lambda c: idempotency.find(c, user.user_id, sent.key, sent.fingerprint, within_s=sent.within_s)
         )
     except IdempotencyKeyReused:
         raise sent.refusal or IdempotencyKeyReused from None

@@ -1,0 +1,1 @@
+"""OpenAI's Chat Completions, and its models: an agent is a model."""

@@ -1,0 +1,15 @@
+"""The doors of the service. One more is a folder and an entry here."""
+
+from app.doors.base import ClientDoor
+from app.doors.chat_completions.door import CHAT_COMPLETIONS
+
+# Of two whose prefixes fit a path the first one counts.
+DOORS: tuple[ClientDoor, ...] = (CHAT_COMPLETIONS,)
+_PREFIXES = tuple(door.prefix for door in DOORS)
+
+
+def door_at(path: str) -> ClientDoor | None:
+    """The door that the path belongs to; None for our own routes."""
+    if not path.startswith(_PREFIXES):
+        return None
+    return next(door for door in DOORS if path.startswith(door.prefix))

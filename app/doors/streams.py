@@ -1,0 +1,73 @@
+"""Runs as streams of doors: a translator makes a client's frames of the run's events.
+
+The client may leave: the run goes on. Comments keep the connection alive, as on our own streams.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Protocol
+
+from ai_agents.streams.cursor import Frame
+from ai_agents.streams.reader import StreamReader
+from app.event_streams import EventStreamResponse, OpenStreams
+from app.services.identity import Principal
+
+_PRELUDE = b": ok\n\n"
+_HEARTBEAT = b": ping\n\n"
+
+
+class Translator(Protocol):
+    """Makes the frames of one stream. It knows neither HTTP nor the database."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the client's stream is complete: nothing of the run's is sent any more."""
+        ...
+
+    def begin(self) -> bytes:
+        """What comes first."""
+        ...
+
+    def take(self, frame: Frame) -> bytes:
+        """What an event of the run is to the client; empty for nothing."""
+        ...
+
+    def end(self) -> bytes:
+        """What comes last. Where `ended` is False the stream is cut: the process stops, or the right was lost."""
+        ...
+
+
+class DoorStream(EventStreamResponse):
+    """The open stream of a run at a door."""
+
+    def __init__(
+        self,
+        reader: StreamReader,
+        translator: Translator,
+        *,
+        user: Principal,
+        streams: OpenStreams,
+        headers: Mapping[str, str],
+        has_begun: bool = True,
+    ) -> None:
+        """`headers` are those of the door. `has_begun`: see `EventStreamResponse`."""
+        super().__init__(reader, user=user, streams=streams, has_begun=has_begun)
+        self.more_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self._translator = translator
+
+    async def chunks(self, reader: StreamReader) -> AsyncGenerator[bytes]:
+        """The frames of the translator; those that come together are one chunk."""
+        translator = self._translator
+        yield _PRELUDE + translator.begin()
+        async with aclosing(reader.frames()) as batches:
+            async for batch in batches:
+                if not batch:
+                    yield _HEARTBEAT
+                elif chunk := b"".join([translator.take(frame) for frame in batch]):
+                    yield chunk
+                if translator.ended:
+                    return
+
+    def last_chunk(self) -> bytes:
+        """The translator's last bytes."""
+        return self._translator.end()
