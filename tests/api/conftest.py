@@ -68,6 +68,13 @@ async def live(database_url: str, tmp_path: Path) -> AsyncIterator[Live]:
 
 
 @pytest.fixture
+async def small_live(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Live]:
+    """A service behind a server on SQLite, for tests that do not depend on the database."""
+    async with serve(settings_for(sqlite_url, tmp_path)) as served:
+        yield served
+
+
+@pytest.fixture
 async def http() -> AsyncIterator[HttpServer]:
     """An HTTP API that tools of admins call."""
     async with HttpServer() as opened:

@@ -29,7 +29,13 @@ ROLES: Mapping[str, tuple[str | None, str | None]] = {
     "guest": (None, "editor"),
 }
 # Fields that name things under another name than the path's parameters.
-OTHER_NAMES = {"resource_id": "thread_id", "attachments": "file_id", "agents": "agent_id", "around": "message_id"}
+OTHER_NAMES = {
+    "resource_id": "thread_id",
+    "attachments": "file_id",
+    "agents": "agent_id",
+    "around": "message_id",
+    "model": "agent_id",
+}
 OPEN = {"GET /livez", "GET /readyz"}
 Body = Callable[["Things"], Any]
 HOOK = {"url": "http://127.0.0.1:9/", "events": ["run.failed"]}
@@ -165,6 +171,8 @@ ROWS: dict[str, Row] = {
     "GET /users/{user_id}/limits": Row(ADMINS),
     "PUT /users/{user_id}/limits": Row(ADMINS, lambda _: {"runs": 10}),
     "GET /audit": Row(ADMINS),
+    "GET /v1/models": Row(EVERY, scoped="200 200"),
+    "GET /v1/models/{model}": Row("404 200 200 200 404 200 200", scoped="200 404"),
     "GET /livez": Row(EVERY, scoped="200 200"),
     "GET /readyz": Row(EVERY, scoped="200 200"),
     "GET /metrics": Row(ADMINS),
@@ -205,7 +213,7 @@ class Things:
 
     def fill(self, path: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
         """The path with these ids; `others` are named first."""
-        return re.sub(r"{(\w+)}", lambda match: {**self.ids, **others}[match[1]], path)
+        return re.sub(r"{(\w+)}", lambda match: {**others}.get(match[1]) or self.id_of(match[1]), path)
 
 
 async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: bool = True) -> Things:

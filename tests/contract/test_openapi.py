@@ -12,9 +12,10 @@ from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
 from ai_agents.core import exceptions
 from ai_agents.core.events import TERMINAL_EVENTS, EventType, LastingEventType
 from ai_agents.core.exceptions import AIAgentsError
-from ai_agents.core.problems import STATUSES
+from ai_agents.core.problems import STATUSES, problem_with
 from app import errors as app_errors
 from app.dependencies import JsonBody
+from app.doors.listed import door_at
 from app.main import ROUTERS, create_app
 from app.openapi import UPLOAD
 from app.problems import MEDIA_TYPE
@@ -58,7 +59,9 @@ def test_every_error_is_told_of_as_a_problem(document: dict[str, Any]) -> None:
     for path, method, told in operations(document):
         answers = told["responses"]
         errors = {status: answer for status, answer in answers.items() if int(status) >= 400}
-        assert all(list(answer["content"]) == [MEDIA_TYPE] for answer in errors.values()), (path, method)
+        door = door_at(path)
+        form = MEDIA_TYPE if door is None else door.refuse(dict(problem_with("internal", "It failed."))).media_type
+        assert all(list(answer["content"]) == [form] for answer in errors.values()), (path, method)
         assert {"413", "500"} <= set(errors), (path, method)
         if path not in OPEN:
             assert {"401", "503"} <= set(errors), (path, method)
