@@ -106,6 +106,7 @@ async def test_erasing_a_user_removes_everything_and_leaves_a_receipt(service: S
         "agents": 1,
         "roles": 1,
         "feedback": 0,
+        "credentials": 0,
         "foreign_ids": 0,
         "limits": 0,
     }
