@@ -94,7 +94,7 @@ def expiring(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     left = [1_000]
     oldest = idempotency._oldest
 
-    def look() -> str:
+    def look(_within_s: float | None = None) -> str:
         left[0] -= 1
         return oldest() if left[0] >= 0 else "2999-01-01T00:00:00.000000Z"
 
