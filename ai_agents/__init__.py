@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ai_agents.attachments.files import Attachments
     from ai_agents.attachments.storage import DiskStore, ObjectStore
+    from ai_agents.auth.approvals import Approvals
     from ai_agents.auth.roles import RoleAuth
     from ai_agents.connection import connect
     from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "attachments.files": "Attachments",
     "attachments.storage": "DiskStore ObjectStore",
+    "auth.approvals": "Approvals",
     "auth.roles": "RoleAuth",
     "connection": "connect",
     "context.catalogue": "ModelCatalogue ModelFacts ModelPrice",
@@ -70,8 +72,8 @@ _NAMES = {
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "AIAgentsError", "AgentRunner", "AgentStore", "Attachments", "BudgetExceeded", "CredentialStore", "DatabaseHandle",
-    "DiskStore",
+    "AIAgentsError", "AgentRunner", "AgentStore", "Approvals", "Attachments", "BudgetExceeded", "CredentialStore",
+    "DatabaseHandle", "DiskStore",
     "Event", "FeedbackStore", "FileStore", "Guardrail", "MemoryStrategy", "MessageStore", "ModelCatalogue",
     "ModelFacts", "ModelPrice", "ObjectStore", "PatternGuardrail", "PermissionDenied", "Provider",
     "ProviderNotConfigured", "ProviderPool", "RoleAuth", "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext",

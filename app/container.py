@@ -9,6 +9,7 @@ import structlog
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import open_blob_store
+from ai_agents.auth.approvals import Approvals
 from ai_agents.auth.limits import Limits, StoredLimits
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.auth.use import UseRights
@@ -92,6 +93,7 @@ class Container:
         self.threads = ThreadStore(conn)
         self.messages = MessageStore(conn)
         self.feedback = FeedbackStore(conn)
+        self.approvals = Approvals(conn)
         self.runs = RunStore(conn)
         self.roles = RoleStore(conn)
         self.keys = KeyStore(conn)

@@ -334,7 +334,7 @@ class RunSettings(BaseSettings):
     tool_timeout_s: float = Field(30.0, gt=0)
     tool_rounds: int = Field(10, ge=1)
     judge_fails_open: bool = Field(False, description="Whether texts pass when a guardrail's judge does not answer.")
-    approval_timeout_s: float = Field(86_400.0, gt=0, description="How long a run waits for an approval.")
+    approval_timeout_s: float = Field(86_400.0, gt=0, description="How long a tool call waits for an approval.")
     max_tool_result_bytes: int = Field(64 * KIB, ge=KIB)
 
 

@@ -58,6 +58,11 @@ def may_on_thread(action: ThreadAction, thread_role: RoleName | None, agent_role
     return can(thread_role, _ON_THREAD[action]) and (on_agent is None or can(agent_role, on_agent))
 
 
+def roles_that_may(action: ThreadAction) -> tuple[RoleName, ...]:
+    """The roles on a thread that allow this there."""
+    return RANKS[RANKS.index(_ON_THREAD[action]) :]
+
+
 def may_on_agent(action: AgentAction, role: RoleName | None) -> bool:
     """Whether a user with this role on an agent may do this."""
     return can(role, _ON_AGENT[action])

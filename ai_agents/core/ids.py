@@ -36,6 +36,11 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime(TIME_FORMAT)
 
 
+def time_at(seconds: float) -> str:
+    """The time so many seconds after 1970, in `TIME_FORMAT`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(TIME_FORMAT)
+
+
 def format_time(time: datetime) -> str:
     """A time in `TIME_FORMAT`. Years before 1000 get their leading zeros, so that times sort as text."""
     return time.astimezone(UTC).strftime(TIME_FORMAT).rjust(27, "0")

@@ -64,7 +64,9 @@ class RunRow(RunKey):
 
 
 class RunValues(TypedDict, total=False):
-    """Columns of a run that are written. `lease_s` is a lease of so many seconds from now, None for none."""
+    """Columns of a run that are written. `lease_s` is a lease of so many seconds from now (None: none), in place of
+    `lease_expires_at`.
+    """
 
     id: str
     thread_id: str
@@ -79,6 +81,7 @@ class RunValues(TypedDict, total=False):
     fence: int
     lease_owner: str | None
     lease_s: float | None
+    lease_expires_at: float | None
     cancel_requested: bool
     key_id: str | None
     by_admin: bool

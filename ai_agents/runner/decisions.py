@@ -1,14 +1,16 @@
 """What people decide about runs: approvals of tool calls, and cancellation.
 
-A run that waits for approvals is only a row: no process owns it. Its lease says how long it waits.
+A run that waits for approvals is only a row: no process owns it. Each call that waits has a deadline, and the run's
+lease ends with the first of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import Conflict, ToolCallNotFound
+from ai_agents.core.ids import time_at
 from ai_agents.core.notices import Notice
 from ai_agents.core.rows import Run
 from ai_agents.core.table_rows import RunRow, RunValues
@@ -28,7 +30,7 @@ from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry
 
 _REFUSED = "A person refused this call"
-_EXPIRED = "The call was not made: no approval came in time."
+_EXPIRED = f"This call was refused: {tool_calls.EXPIRED}. No person decided on it in time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,36 @@ class Decided:
     follow_up: FollowUp = NO_FOLLOW_UP
 
 
-def record_waiting(connection: Connection, run: OwnedRun, *, wait_s: float, notices: Sequence[Notice]) -> bool:
+def record_waiting(
+    connection: Connection,
+    run: OwnedRun,
+    *,
+    approval_s: Callable[[str], float | None],
+    notices: Sequence[Notice],
+) -> bool:
     """Let the run wait for its approvals; False where its cancellation was requested. `notices` are those so far.
 
-    Raises `LeaseLost`.
+    `approval_s` says of a tool's name for how many seconds its calls wait (None: for ever). Raises `LeaseLost`.
     """
     thread_log.lock(connection, run.thread_id)
     if runs.get_row(connection, run.thread_id, run.id)["cancel_requested"]:
         return False
-    values: RunValues = {"status": "waiting", "lease_owner": None, "lease_s": wait_s, "notices": list(notices)}
+    waiting, deadline = tool_calls.begin_waiting(connection, run.id, approval_s)
+    values: RunValues = {
+        "status": "waiting",
+        "lease_owner": None,
+        "lease_expires_at": deadline,
+        "notices": list(notices),
+    }
     runs.update_owned(connection, run, values)
     approvals = [
-        {"tool_call_id": each.call.tool_call_id, "name": each.call.name, "arguments": each.call.arguments}
-        for each in tool_calls.list_open(connection, run.id)
-        if each.status == "waiting"
+        {
+            "tool_call_id": each.call.tool_call_id,
+            "name": each.call.name,
+            "arguments": each.call.arguments,
+            "expires_at": None if each.expires_at is None else time_at(each.expires_at),
+        }
+        for each in waiting
     ]
     thread_log.append(connection, run.thread_id, Entry("run.waiting", run.id, {"approvals": approvals}))
     return True
@@ -94,16 +112,16 @@ def decide(connection: Connection, thread_id: str, run_id: str, decision: Decisi
 
 
 def expire_approvals(connection: Connection, run_id: str, thread_id: str, lease: NewLease | None) -> Decided | None:
-    """Refuse the calls whose approval deadline has passed, and let the run go on; None where it does not wait, or not
-    for these calls.
+    """Refuse the calls whose deadline has passed. The run goes on after the last call that waits.
+
+    None where it does not wait, or the first deadline of its calls is still to come.
     """
     thread_log.lock(connection, thread_id)
     if not runs.has_waited_out(connection, run_id):
         return None
     row = runs.get_row(connection, thread_id, run_id)
-    for each in tool_calls.list_open(connection, run_id):
-        if each.status == "waiting":
-            _refuse(connection, thread_id, run_id, each.call, _EXPIRED)
+    for call in tool_calls.expire(connection, run_id):
+        _refuse(connection, thread_id, run_id, call, _EXPIRED)
     return _resume(connection, row, lease)
 
 
@@ -124,7 +142,10 @@ def _refuse(connection: Connection, thread_id: str, run_id: str, call: ToolCallP
 
 
 def _resume(connection: Connection, row: RunRow, lease: NewLease | None) -> Decided:
-    if any(each.status == "waiting" for each in tool_calls.list_open(connection, row["id"])):
+    open_calls = tool_calls.list_open(connection, row["id"])
+    if any(each.status == "waiting" for each in open_calls):
+        deadline = tool_calls.first_deadline(open_calls)
+        runs.update_unowned(connection, row["id"], ("waiting",), {"lease_expires_at": deadline})
         return Decided(runs.to_public(row))
     values: RunValues = {**running_values(lease), "fence": row["fence"] + 1}
     resumed = runs.update_unowned(connection, row["id"], ("waiting",), values)

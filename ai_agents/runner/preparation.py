@@ -113,7 +113,7 @@ class RunLimits:
     """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call.
 
     `run_time_s` is how long a run may make no progress (text, reasoning, a call, a result); it may take longer.
-    `approval_s` is how long a run waits for approvals.
+    `approval_s` is how long a call waits for an approval where its agent does not say it.
     """
 
     tool_rounds: int = 10
@@ -304,6 +304,11 @@ class PreparedTurn:
         """Whether a person has to agree to the call. A call with a fault needs no approval, since it is not made."""
         found = self._tools.tools.get(call.name)
         return found is not None and call.name in self._tools.approval and find_fault(found, call) is None
+
+    def approval_s(self, name: str) -> float | None:
+        """How many seconds a call of this tool waits for a person; None: for ever."""
+        asked = self._tools.approval.get(name)
+        return self.limits.approval_s if asked is None or asked.expires_in_s == "default" else asked.expires_in_s
 
     def is_retry_safe(self, name: str) -> bool:
         """Whether a call of this tool may be made twice."""

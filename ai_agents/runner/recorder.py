@@ -232,9 +232,9 @@ class TurnRecorder:
 
     async def wait_for_approvals(self) -> bool:
         """Let the run wait for its approvals, without an owner; False if it is to be cancelled instead."""
-        wait_s, notices = self._turn.limits.approval_s, self._notices()
+        approval_s, notices = self._turn.approval_s, self._notices()
         return await self._write(
-            lambda c: record_waiting(c, self.run, wait_s=wait_s, notices=notices),
+            lambda c: record_waiting(c, self.run, approval_s=approval_s, notices=notices),
             lambda c: is_waiting(c, self.run) or None,
         )
 

@@ -157,11 +157,11 @@ class RunTable(Base):
 
     `fence` rises with each owner, and every write of an owner checks it. `message_id` is the id of the message in
     progress, stored before its first delta is sent. `lease_expires_at` is in seconds of the database's clock since
-    1970; for a run that waits for a person it is the deadline of the approval. Of queued runs, the one with the lowest
-    `queue_position` is next; 0 says that the run waits for a process, not for its thread. `notices` tell the client
-    what happened on the way. `upstream` is what the provider said of its failure, for those who may change the agent.
-    `key_id` is the key with which the message was sent, `by_admin` whether an admin sent it: a run that has waited asks
-    for both again when it begins.
+    1970; for a run that waits for a person it is the first deadline of its calls. Of queued runs, the one with the
+    lowest `queue_position` is next; 0 says that the run waits for a process, not for its thread. `notices` tell the
+    client what happened on the way. `upstream` is what the provider said of its failure, for those who may change the
+    agent. `key_id` is the key with which the message was sent, `by_admin` whether an admin sent it: a run that has
+    waited asks for both again when it begins.
     """
 
     __tablename__ = "runs"
@@ -294,9 +294,17 @@ class ToolCallTable(Base):
 
     `status` is `waiting` (for a person), `approved`, `refused`, `started`, `finished`, or `unknown` where a crash hid
     how it ended. `approval` is a person's decision: `{"approved", "reason"}`.
+    While a person is asked: `waits_since` is since when, and `expires_at` until when, in seconds of the database's
+    clock since 1970 (null: for ever). The index is on `waits_since`, not on `status`: calls that wait for no person
+    keep HOT updates.
     """
 
     __tablename__ = "tool_calls"
+    __table_args__ = (
+        _partial_index(
+            "ix_tool_calls_waiting", "waits_since", "run_id", "tool_call_id", where="waits_since IS NOT NULL"
+        ),
+    )
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     tool_call_id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -307,6 +315,8 @@ class ToolCallTable(Base):
     started_at: Mapped[str | None] = mapped_column(TimestampType)
     finished_at: Mapped[str | None] = mapped_column(TimestampType)
     approval: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    waits_since: Mapped[str | None] = mapped_column(TimestampType)
+    expires_at: Mapped[float | None] = mapped_column(Float)
 
 
 class AdminToolTable(Base):

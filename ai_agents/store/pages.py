@@ -39,6 +39,15 @@ def decode_time_cursor(cursor: str, *order: str) -> tuple[str, str]:
             raise InvalidCursor
 
 
+def decode_call_cursor(cursor: str) -> tuple[str, str, str]:
+    """The time, the run's id and the call's id in a cursor. Raises `InvalidCursor`."""
+    match _decode(cursor):
+        case [str(time), str(run_id), str(call_id)] if _is_time(time) and is_id(run_id) and "\0" not in call_id:
+            return time, run_id, call_id
+        case _:
+            raise InvalidCursor
+
+
 def decode_number_cursor(cursor: str) -> int:
     """The number (a `seq`, a version) in a cursor. Raises `InvalidCursor`."""
     keys = _decode(cursor)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     func,
     insert,
     literal_column,
@@ -369,6 +370,20 @@ def resources_of(resource_type: ResourceType, user_id: str, *, shared: bool = Fa
     return select(RoleAssignmentTable.resource_id).where(
         RoleAssignmentTable.resource_type == resource_type,
         RoleAssignmentTable.user_id.in_((user_id, EVERYBODY) if shared else (user_id,)),
+    )
+
+
+def has_role_on(
+    resource_type: ResourceType, resource_id: InstrumentedAttribute[str], *user_ids: str, among: Collection[RoleName]
+) -> ColumnElement[bool]:
+    """Whether one of these users has one of these roles on a resource."""
+    return exists(
+        select(RoleAssignmentTable.id).where(
+            RoleAssignmentTable.resource_type == resource_type,
+            RoleAssignmentTable.resource_id == resource_id,
+            RoleAssignmentTable.user_id.in_(user_ids),
+            RoleAssignmentTable.role.in_(among),
+        )
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import Connection
 
@@ -20,7 +20,7 @@ from ai_agents.tools.schema import ArgumentsValidator
 GROUP = "ai_agents.tools"
 # Names that every provider accepts.
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-# An element of an agent's `tools`: a name, or `{"name", "approval"}`.
+# An element of an agent's `tools`: a name, or `{"name", "approval", "expires_in_s"}`.
 ToolReference = str | Mapping[str, Any]
 _log = logging.getLogger(__name__)
 
@@ -37,16 +37,23 @@ class RegisteredTool:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """A tool's calls wait for a person, for so many seconds at most; None: for ever, "default": as long as runs do."""
+
+    expires_in_s: float | Literal["default"] | None = "default"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolSet:
     """Tools by name, in the order in which the model is told of them.
 
-    `approval` are the names of tools whose calls a person has to approve; `missing` are names on the agent's list that
+    `approval` has the names of tools whose calls a person has to approve; `missing` are names on the agent's list that
     no tool has now. `made` are the names on the list that stand for tools of an admin, each with the name under which
     the admin made them.
     """
 
     tools: Mapping[str, RegisteredTool] = field(default_factory=dict)
-    approval: frozenset[str] = frozenset()
+    approval: Mapping[str, Approval] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,7 +71,8 @@ class ToolSet:
         servers = tuple(f"{self.made[name]}/" for name in gone)
         tools = {name: tool for name, tool in self.tools.items() if name not in gone and not name.startswith(servers)}
         kept = {name: maker for name, maker in self.made.items() if name not in gone}
-        return ToolSet(tools, self.approval & tools.keys(), (*self.missing, *sorted(gone)), kept)
+        approval = {name: each for name, each in self.approval.items() if name in tools}
+        return ToolSet(tools, approval, (*self.missing, *sorted(gone)), kept)
 
 
 class ToolSource(Protocol):
@@ -75,10 +83,13 @@ class ToolSource(Protocol):
         ...
 
 
-def approvals_by_name(references: Sequence[ToolReference]) -> dict[str, bool]:
-    """Return the names on an agent's list, and for each whether its calls wait for approval."""
-    entries = [{"name": each} if isinstance(each, str) else each for each in references]
-    return {entry["name"]: entry.get("approval") == "always" for entry in entries}
+def approvals_by_name(references: Sequence[ToolReference]) -> dict[str, Approval | None]:
+    """Return the names on an agent's list, and for each how its calls wait for approval; None: they do not."""
+    entries: list[Mapping[str, Any]] = [{"name": each} if isinstance(each, str) else each for each in references]
+    return {
+        entry["name"]: Approval(entry.get("expires_in_s", "default")) if entry.get("approval") == "always" else None
+        for entry in entries
+    }
 
 
 def prepare_tool(tool: Tool, definition: ToolDefinition | None = None) -> RegisteredTool:
@@ -144,7 +155,7 @@ class ToolRegistry:
         """Return the tools that an agent lists, in its order."""
         asked = approvals_by_name(references)
         found = {name: tool for name in asked if (tool := self.find(name)) is not None}
-        approval = frozenset(name for name, waits in asked.items() if waits)
+        approval = {name: each for name, each in asked.items() if each is not None}
         return ToolSet(found, approval, tuple(name for name in asked if name not in found))
 
 

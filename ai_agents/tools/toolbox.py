@@ -100,7 +100,9 @@ class Toolbox:
         rows = find_tools(connection, {name.partition("/")[0] for name in unregistered})
         found = {name: self._find(name, rows) for name in approvals}
         tools = {full_name: tool for each in found.values() for full_name, tool in each.items()}
-        approval = frozenset(full_name for name, each in found.items() if approvals[name] for full_name in each)
+        # Where a server and one of its tools are both listed, the tool's own time counts.
+        listed = sorted(found, key=lambda name: name.endswith("/*"), reverse=True)
+        approval = {full_name: how for name in listed if (how := approvals[name]) for full_name in found[name]}
         made = {name: name.partition("/")[0] for name in unregistered if found[name]}
         return ToolSet(tools, approval, tuple(name for name, each in found.items() if not each), made)
 

@@ -12,7 +12,7 @@ from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.openapi import BODY, EVENTS, PAGE, USER, failures
 from app.responses import JSON, JsonResponse, no_content
 from app.schemas.access import CreateTicket
-from app.schemas.answers import EventPage, RunDetails, RunPage, RunRead, TicketRead
+from app.schemas.answers import ApprovalPage, EventPage, RunDetails, RunPage, RunRead, TicketRead
 from app.schemas.common import MAX_ID
 from app.schemas.threads import Approval
 from app.services import access, runs
@@ -124,6 +124,20 @@ async def decide_tool_call(
 ) -> Response:
     """Approve or refuse a tool call that waits for a person. The model gets a refusal as the result of the call."""
     return JsonResponse(await runs.decide_tool_call(container, user, thread, run_id, body))
+
+
+@router.get(
+    "/approvals",
+    tags=["runs"],
+    response_model=ApprovalPage,
+    response_description="Tool calls that wait.",
+    responses=failures(*USER, *PAGE),
+)
+async def list_approvals(
+    user: ScopedUser, container: AppContainer, page: Paging, _turn: LargeTurn, shared: Shared = False
+) -> Response:
+    """The tool calls that wait for a person and on which the user may decide, in all threads, newest first."""
+    return JsonResponse(await runs.list_approvals(container, user, page, shared=shared))
 
 
 @router.get(

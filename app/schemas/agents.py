@@ -3,7 +3,17 @@
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
 from ai_agents.core.exceptions import InvalidRequest
@@ -12,6 +22,8 @@ from ai_agents.memory.registry import BUILT_IN_STRATEGIES, strategy_from_config
 from app.schemas.common import JsonSchema, Line, LongText, Metadata, Strict
 
 MAX_TOOLS = 128
+# A call that waits for more than a year waits for ever.
+MAX_APPROVAL_S = 366 * 86_400
 # Of what was registered, its name among them.
 MAX_OPTIONS = 50
 ProviderNameIn = Annotated[str, Field(min_length=1, max_length=64)]
@@ -46,6 +58,22 @@ class ToolChoice(Strict):
 
     name: ToolName
     approval: Literal["never", "always"] = "never"
+    expires_in_s: Annotated[int, Field(ge=1, le=MAX_APPROVAL_S)] | None = Field(
+        None,
+        description="How many seconds a call waits for a person; null: for ever. By default the service says it.",
+    )
+
+    @model_validator(mode="after")
+    def _expires_only_where_it_waits(self) -> Self:
+        if self.approval != "always" and "expires_in_s" in self.model_fields_set:
+            raise ValueError("only calls that wait for an approval have `expires_in_s`")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Null is another answer than none.
+        given: dict[str, Any] = serialize(self)
+        return {name: value for name, value in given.items() if name != "expires_in_s" or name in self.model_fields_set}
 
 
 class LastNConfig(Strict, title="LastN"):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
-from ai_agents.core import audit_rows, notices, rows, webhook_rows
+from ai_agents.core import approval_rows, audit_rows, notices, rows, webhook_rows
 from ai_agents.core.events import LastingEventType
 from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse
 from ai_agents.core.types import TokenCounts
@@ -26,7 +26,7 @@ class Read(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _read(name: str, row: Any, doc: str = "", **more: Any) -> type[Read]:
+def _read(name: str, row: Any, doc: str = "", /, **more: Any) -> type[Read]:
     """The model of a row. `more` has descriptions of its keys, and types of keys that are free in the row."""
     fields: dict[str, Any] = {}
     for key, hint in get_type_hints(row).items():
@@ -251,6 +251,15 @@ NewToken = _read(
 KeyPage = _page("KeyPage", KeyRead, "API keys, newest first.")
 RoleRead = _read("RoleRead", rows.Role)
 RolePage = _page("RolePage", RoleRead, "Roles, newest first.")
+_read("ThreadTitle", approval_rows.ThreadTitle)
+_read("AgentName", approval_rows.AgentName, name="Null where you do not see the agent.")
+ApprovalRead = _read(
+    "ApprovalRead",
+    approval_rows.WaitingApproval,
+    "A tool call that waits for a person.",
+    expires_at="When it is refused if no person has decided on it; null: never.",
+)
+ApprovalPage = _page("ApprovalPage", ApprovalRead, "Tool calls that wait for a person, newest first.")
 WebhookRead = _read("WebhookRead", webhook_rows.Webhook, agent_id="Null: of all agents.")
 NewWebhook = _read(
     "NewWebhook",

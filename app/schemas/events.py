@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, RootModel, create_model
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.guardrails.base import Action, Stage
 from app.schemas.answers import MessageRead, Read, RunErrorRead, RunRead, ThreadFieldsRead
-from app.schemas.common import Id
+from app.schemas.common import DateTime, Id
 
 _TOOL_CALL: dict[str, Any] = {"tool_call_id": str, "name": str, "arguments": dict[str, Any]}
 _OFFSET = Field(description="Where in the message's text or reasoning this text begins, in code points.")
@@ -24,6 +24,14 @@ def _event(event_type: str, doc: str, *, run_id: Any = Id, **members: Any) -> An
 
 
 ToolCallRead = create_model("ToolCallRead", __base__=Read, __doc__="A tool call of the model.", **_TOOL_CALL)
+
+
+AskedCallRead = create_model(
+    "AskedCallRead",
+    __base__=ToolCallRead,
+    __doc__="A tool call that waits for a person. Older events do not say until when.",
+    expires_at=(DateTime | None, Field(None, description="When it is refused without a decision; null: never.")),
+)
 
 
 class DeletedThread(Read, extra="allow"):
@@ -51,7 +59,7 @@ _EVENTS = (
     _event("tool.started", "A tool is called.", **_TOOL_CALL),
     _event("tool.completed", "A tool call has a result.", tool_call_id=str, name=str, result=Any, is_error=bool),
     _event(
-        "run.waiting", "The run waits until a person has decided on these tool calls.", approvals=list[ToolCallRead]
+        "run.waiting", "The run waits until a person has decided on these tool calls.", approvals=list[AskedCallRead]
     ),
     _event(
         "run.retrying",

@@ -6,6 +6,7 @@ import orjson
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import ThreadAction, can, may_on_thread
+from ai_agents.core.approval_rows import WaitingApproval
 from ai_agents.core.exceptions import PermissionDenied, RunNotFound
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Page, Run
@@ -41,6 +42,14 @@ async def list_all_runs(
     return await container.runs.list_visible(
         owner, status=status, agent_id=agent_id, within=user.within, shared=shared, **page
     )
+
+
+async def list_approvals(
+    container: Container, user: Principal, page: PageArguments, *, shared: bool
+) -> Page[WaitingApproval]:
+    """The tool calls on which the user may decide, newest first; an admin sees all. Raises `InvalidCursor`."""
+    owner = await whose(container, user, "thread")
+    return await container.approvals.list(owner, within=user.within, shared=shared, **page)
 
 
 async def get_run(container: Container, user: Principal, thread: ThreadAccess, run_id: str) -> Run:

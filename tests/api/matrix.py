@@ -86,6 +86,7 @@ ROWS: dict[str, Row] = {
     "POST /threads": Row("404 201 201 201 404 201 201", lambda it: {"agent_id": it.ids["agent_id"]}, scoped="201 404"),
     "GET /threads": Row(EVERY, scoped="200 200"),
     "GET /runs": Row(EVERY, scoped="200 200"),
+    "GET /approvals": Row(EVERY, scoped="200 200"),
     "GET /threads/{thread_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
     "PATCH /threads/{thread_id}": Row("404 404 403 200 200 200 200", lambda _: {"title": "Changed"}, scoped="200 404"),
     "DELETE /threads/{thread_id}": Row("404 404 403 403 403 204 204", once=True, scoped="204 404"),

@@ -50,3 +50,26 @@ async def test_a_kill_during_an_approved_call_never_makes_it_twice(pair: Cluster
     assert result["is_error"]
     assert "unknown" in result["result"]
     await pair.check_log(two, thread_id)
+
+
+async def test_calls_expire_once_each_though_every_process_is_killed_meanwhile(pair: Cluster) -> None:
+    one, two = pair.replicas
+    tools = [
+        {"name": "bump", "approval": "always", "expires_in_s": 1},
+        {"name": "safe_bump", "approval": "always", "expires_in_s": 4},
+    ]
+    thread_id = await pair.make_thread(one, tools=tools)
+    run = await pair.send(one, thread_id, "call=bump,safe_bump key=k")
+    source = pair.follow(two, thread_id, run["id"])
+    await source.until(lambda told: "run.waiting" in told.types())
+    one.kill()
+    await source.until(lambda told: "tool.completed" in told.types())
+    assert (await pair.get_run(two, thread_id, run["id"]))["status"] == "waiting"
+    two.kill()
+    await asyncio.gather(one.start(), two.start())
+    ended = await pair.until_ended(one, thread_id, run["id"])
+    assert (ended["status"], ended["attempt"], pair.counter.counts["k"]) == ("completed", 1, 0)
+    results = [event.data for event in (await source.finished()).rows if event.type == "tool.completed"]
+    assert sorted(result["name"] for result in results) == ["bump", "safe_bump"]
+    assert all(result["is_error"] and "expired" in result["result"] for result in results)
+    await pair.check_log(two, thread_id)

@@ -55,8 +55,8 @@ class Timing:
     sweep_every_s: float = 2.0
     # Cancellations from other processes usually come over the bus; this is for when it is away.
     cancel_poll_s: float = 0.5
-    # Approval deadlines are a day away, so that some seconds do not matter.
-    expire_every_s: float = 15.0
+    # Agents may say how long their calls wait for an approval; it costs one look into a small index.
+    expire_every_s: float = 2.0
     # Caches let go of what was not used for long.
     forget_every_s: float = 10.0
     # What was taken away by another process usually comes over the bus; open streams end within 15 s without it, too.

@@ -20,9 +20,10 @@ _KEPT = 20
 class Model(FakeProviderServer):
     """Answers a message by the wishes in its text, in any of the three wire formats.
 
-    `words=40` so many words, `pause=0.02` seconds before each; `call=bump key=k` calls that tool first; `gate=g` waits
-    for `gates["g"]` before the word number `at=3` (0: before the first); `say=word` is said last. No two requests get
-    the same text, so that the text of two attempts cannot be taken for one another.
+    `words=40` so many words, `pause=0.02` seconds before each; `call=bump key=k` calls that tool first, and
+    `call=bump,safe_bump` both; `gate=g` waits for `gates["g"]` before the word number `at=3` (0: before the first);
+    `say=word` is said last. No two requests get the same text, so that the text of two attempts cannot be taken for one
+    another.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,8 @@ class Model(FakeProviderServer):
         text = last_user_text(payload)
         wishes = dict(_WISH.findall(text))
         if "call" in wishes and not _brings_results(payload):
-            return Answer([Text(["Let me ", "count. "]), Call(wishes["call"], {"key": wishes["key"]})])
+            calls = [Call(name, {"key": wishes["key"]}) for name in wishes["call"].split(",")]
+            return Answer([Text(["Let me ", "count. "]), *calls])
         return Answer([Text(self._pieces(wishes))])
 
     def refused(self) -> list[str]:

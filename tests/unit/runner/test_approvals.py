@@ -1,19 +1,30 @@
 """Runs that wait for approvals: they have no owner meanwhile, and each call is made or refused as decided."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
-from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, RunLimits, ThreadStore, ToolRegistry
+from ai_agents import (
+    AgentRunner,
+    AgentStore,
+    Approvals,
+    DatabaseHandle,
+    MessageStore,
+    RunLimits,
+    ThreadStore,
+    ToolRegistry,
+)
 from ai_agents.core.exceptions import Conflict, ContextExceeded, GuardrailBlocked, ThreadBusy, ToolCallNotFound
+from ai_agents.core.ids import utc_now
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition
 from ai_agents.store import runs
-from ai_agents.store.models import ModelCallTable, RunTable
+from ai_agents.store.models import ModelCallTable, RunTable, ToolCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.tools.base import Tool
 from tests.present import present
@@ -69,6 +80,17 @@ class Desk:
         """Decide on a call."""
         return await self.runner.decide(self.thread_id, run["id"], call.tool_call_id, approved=approved, reason=reason)
 
+    async def let_pass(self, call: ToolCallPart, *, only_run: bool = False) -> None:
+        """Let the deadline of a call be over, as the database's clock sees it."""
+
+        def let(connection: Connection) -> None:
+            if not only_run:
+                this = ToolCallTable.tool_call_id == call.tool_call_id
+                connection.execute(update(ToolCallTable).where(this).values(expires_at=1.0))
+            connection.execute(update(RunTable).where(RunTable.status == "waiting").values(lease_expires_at=1.0))
+
+        await self.conn.database.write(let)
+
     async def events(self, run: Run) -> list[tuple[str, Any]]:
         """The run's lasting events, from the first."""
         reader = await self.runner.read_run(self.thread_id, run["id"])
@@ -115,8 +137,9 @@ async def test_the_event_lists_the_calls_to_be_decided(conn: DatabaseHandle) -> 
     assert reader is not None
     async for event in reader.events():
         if event.type == "run.waiting":
-            waiting = {"tool_call_id": call.tool_call_id, "name": "pay", "arguments": {"to": "Ada"}}
-            assert event.data["approvals"] == [waiting]
+            [asked] = event.data["approvals"]
+            assert asked.pop("expires_at") > utc_now()
+            assert asked == {"tool_call_id": call.tool_call_id, "name": "pay", "arguments": {"to": "Ada"}}
             break
 
 
@@ -292,19 +315,73 @@ async def test_calls_without_a_decision_in_time_are_refused_and_the_run_goes_on(
     desk = await open_desk(conn, [first, second], "Then not.")
     run = await desk.ask()
     await desk.say(run, second, approved=True)
-    async with conn.transaction():
-        await conn.database.write(lambda c: c.execute(update(RunTable).values(lease_expires_at=0.0)))
+    await desk.let_pass(first)
     await conn.executor.expire_approvals()
     assert (await desk.wait(run["id"]))["status"] == "completed"
     assert desk.pay.paid == {"Bob": 1}
-    assert (await desk.results())[first.tool_call_id][1]
+    told = "This call was refused: expired. No person decided on it in time."
+    assert (await desk.results())[first.tool_call_id] == (told, True)
+
+
+async def test_each_call_expires_by_itself_and_the_run_goes_on_after_the_last_one(conn: DatabaseHandle) -> None:
+    first, second, third = (tool_call("pay", to=name) for name in ("Ada", "Bob", "Cid"))
+    desk = await open_desk(conn, [first, second, third], "Done.")
+    run = await desk.ask()
+    await desk.let_pass(second)
+    with pytest.raises(Conflict):
+        await desk.say(run, second, approved=True)
+    for _ in range(2):
+        await conn.executor.expire_approvals()
+        assert (await desk.wait(run["id"]))["status"] == "waiting"
+        assert set(await desk.results()) == {second.tool_call_id}
+    await desk.say(run, first, approved=True)
+    await desk.let_pass(third)
+    await asyncio.gather(*(conn.executor.expire_approvals() for _ in range(5)))
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+    assert desk.pay.paid == {"Ada": 1}
+    completed = [data["tool_call_id"] for kind, data in await desk.events(run) if kind == "tool.completed"]
+    assert sorted(completed) == sorted(call.tool_call_id for call in (first, second, third))
+
+
+async def test_a_call_that_an_older_process_left_waiting_expires_with_its_run(conn: DatabaseHandle) -> None:
+    call = tool_call("pay", to="Ada")
+    desk = await open_desk(conn, [call], "Then not.")
+    run = await desk.ask()
+    await desk.let_pass(call)
+    older = update(ToolCallTable).values(waits_since=None, expires_at=None)
+    await conn.database.write(lambda c: c.execute(older))
+    await conn.executor.expire_approvals()
+    assert (await desk.wait(run["id"]))["status"] == "completed"
+
+
+@pytest.mark.parametrize("given, waits", [({}, 1000.0), ({"expires_in_s": 60}, 60), ({"expires_in_s": None}, None)])
+async def test_an_agent_says_of_a_tool_how_long_its_calls_wait(
+    conn: DatabaseHandle, given: JsonObject, waits: float | None
+) -> None:
+    desk = Desk(conn, [tool_call("pay", to="Ada")])
+    desk.runner = desk.new_runner(approval_s=1000.0)
+    tools = [{"name": "pay", "approval": "always", **given}]
+    agent = await AgentStore(conn).create(name="cashier", tools=tools)
+    desk.thread_id = (await ThreadStore(conn).create(agent_id=agent["id"], owner_id=USER))["id"]
+    await desk.ask()
+    asked = select(ToolCallTable.expires_at, RunTable.lease_expires_at).join(
+        RunTable, RunTable.id == ToolCallTable.run_id
+    )
+    row = await conn.database.read(lambda c: c.execute(asked).one())
+    assert row.expires_at == row.lease_expires_at
+    assert (row.expires_at is None) == (waits is None)
+    if waits is not None:
+        assert waits - 60 < row.expires_at - time.time() < waits + 60
+    await conn.executor.expire_approvals()
+    [listed] = (await Approvals(conn).list(USER))["data"]
+    assert (listed["expires_at"] is None) == (waits is None)
 
 
 async def test_a_wait_that_begins_while_an_earlier_one_expires_is_left_alone(conn: DatabaseHandle) -> None:
     first, second = tool_call("pay", to="Ada"), tool_call("pay", to="Bob")
     desk = await open_desk(conn, [first], [second], "Paid.")
     run = await desk.ask()
-    await conn.database.write(lambda c: c.execute(update(RunTable).values(lease_expires_at=0.0)))
+    await desk.let_pass(first, only_run=True)
     [waited_out] = await conn.database.read(runs.list_waited_out)
     await desk.say(run, first, approved=True)
     assert (await desk.wait(run["id"]))["status"] == "waiting"

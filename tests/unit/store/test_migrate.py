@@ -16,6 +16,8 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.table_rows import RunValues
+from ai_agents.core.types import RunStatus, ToolCallPart
 from ai_agents.store import migrate, thread_log
 from ai_agents.store.agents import create_agent, delete_agent, update_agent
 from ai_agents.store.database import Database
@@ -27,9 +29,12 @@ from ai_agents.store.models import (
     ApiKeyTable,
     RoleAssignmentTable,
     ThreadTable,
+    ToolCallTable,
 )
 from ai_agents.store.roles import insert_role
+from ai_agents.store.runs import insert_run
 from ai_agents.store.threads import create_thread, delete_thread
+from ai_agents.store.tool_calls import insert_calls
 from ai_agents.store.totals import find_totals
 from ai_agents.store.transactions import LOG_ROWS
 from tests.support.postgres import PostgresServer
@@ -296,3 +301,43 @@ def test_threads_that_were_there_before_have_the_activity_that_their_log_tells_o
     times = migrate.run_on(database_url, expected)
     hours = {thread_id: (time, thread_log.activity_hour(time)) for thread_id, time in times.items()}
     assert migrate.run_on(database_url, activity) == hours
+
+
+def test_calls_that_waited_before_wait_as_long_as_their_runs_did(database_url: str) -> None:
+    statuses: tuple[tuple[RunStatus, float], ...] = (("waiting", 5e9), ("running", 6e9))
+
+    def make_and_go_back(connection: Connection) -> None:
+        connection.info[LOG_ROWS] = []
+        agent_id = create_agent(connection, {"name": "a"}, owner_id="ann")["id"]
+        for status, until in statuses:
+            thread_id = create_thread(connection, agent_id)["id"]
+            run: RunValues = {
+                "id": new_id(),
+                "thread_id": thread_id,
+                "agent_id": agent_id,
+                "agent_version": 1,
+                "user_id": "ann",
+                "status": status,
+                "attempt": 1,
+                "user_message_id": new_id(),
+                "fence": 1,
+                "cancel_requested": False,
+                "created_at": utc_now(),
+                "lease_expires_at": until,
+            }
+            insert_run(connection, run)
+            calls = [ToolCallPart(f"{status}-{end}", "pay", {}) for end in ("asks", "works")]
+            insert_calls(connection, run["id"], calls, waiting={f"{status}-asks"})
+        connection.commit()
+        command.downgrade(migrate.config_for(connection), "0024")
+        connection.commit()
+
+    def waits(connection: Connection) -> dict[str, float | None]:
+        asked = select(ToolCallTable.tool_call_id, ToolCallTable.expires_at).where(
+            ToolCallTable.waits_since == ToolCallTable.created_at
+        )
+        return {row.tool_call_id: row.expires_at for row in connection.execute(asked)}
+
+    migrate.run_on(database_url, make_and_go_back)
+    migrate.upgrade(database_url)
+    assert migrate.run_on(database_url, waits) == {"waiting-asks": 5e9}

@@ -8,7 +8,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import ToolDefinition
 from ai_agents.tools import registry
 from ai_agents.tools.base import Tool
-from ai_agents.tools.registry import ToolRegistry, register_tool
+from ai_agents.tools.registry import Approval, ToolRegistry, register_tool
 
 
 class Plain(Tool):
@@ -78,7 +78,7 @@ def test_an_unknown_tool_is_an_invalid_request() -> None:
 def test_an_agents_tools_come_in_its_order_and_unknown_ones_are_missing() -> None:
     chosen = ToolRegistry([Plain()]).choose([{"name": "plain", "approval": "always"}, "gone", "calculator"])
     assert [definition.name for definition in chosen.definitions] == ["plain", "calculator"]
-    assert chosen.approval == {"plain"}
+    assert chosen.approval == {"plain": Approval()}
     assert chosen.missing == ("gone",)
 
 
