@@ -329,7 +329,7 @@ def test_calls_that_waited_before_wait_as_long_as_their_runs_did(database_url: s
             calls = [ToolCallPart(f"{status}-{end}", "pay", {}) for end in ("asks", "works")]
             insert_calls(connection, run["id"], calls, waiting={f"{status}-asks"})
         connection.commit()
-        command.downgrade(migrate.config_for(connection), "0024")
+        command.downgrade(migrate.config_for(connection), "0025")
         connection.commit()
 
     def waits(connection: Connection) -> dict[str, float | None]:

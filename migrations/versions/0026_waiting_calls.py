@@ -5,8 +5,8 @@ from alembic import op
 
 from ai_agents.store.models import TimestampType
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
