@@ -163,12 +163,14 @@ class Attachments:
         *,
         within: AgentScope | None = None,
         limits: UserLimits = NO_LIMITS,
+        expires_at: str | None = None,
     ) -> File:
-        """Write the file's row. Returns the file as clients see it.
+        """Write the file's row. Returns the file as clients see it. One with `expires_at` is temporary.
 
         Raises `QuotaExceeded` where the user has these limits. Within `kept`, the bytes are removed then.
         """
-        return files.to_public(await self._insert(user_id, inspected, within=within, limits=limits))
+        row = await self._insert(user_id, inspected, within=within, limits=limits, expires_at=expires_at)
+        return files.to_public(row)
 
     async def _insert(
         self,
@@ -177,6 +179,7 @@ class Attachments:
         *,
         within: AgentScope | None = None,
         limits: UserLimits = NO_LIMITS,
+        expires_at: str | None = None,
     ) -> FileRow:
         def write(connection: Connection) -> FileRow:
             files.lock_content(connection, inspected.staged.sha256)
@@ -190,6 +193,7 @@ class Attachments:
                 facts=inspected.facts,
                 within=within,
                 limits=limits,
+                expires_at=expires_at,
             )
 
         return await self._db.write(write)

@@ -109,6 +109,7 @@ class FileRow(TypedDict):
     created_at: str
     deleted_at: str | None
     token_id: str | None
+    expires_at: str | None
 
 
 class OfferedTool(TypedDict):

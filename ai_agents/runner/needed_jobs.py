@@ -44,6 +44,8 @@ class NeededJobs:
 
     def request(self, connection: Connection, run: OwnedRun, reserved: Reserved) -> tuple[str, ...]:
         """Request the jobs of which it is time. Returns the ids of those that are new."""
+        if reserved.is_temporary:
+            return ()
         asked: list[str | None] = []
         if self.title and not reserved.titled:
             asked.append(jobs.request(connection, run.thread_id, "title", jobs.TITLE_RANGE))

@@ -51,7 +51,7 @@ _HOLD_WITHIN = _LIST.where(_READABLE_WITHIN).with_for_update(read=True, key_shar
 class DeletedFile(NamedTuple):
     """What a deletion leaves to be done: a blob that no file has any more (None: it stays), messages to be marked.
 
-    `freed` is what it takes from the total of its uploader: nothing for a tombstone.
+    `freed` is what it takes from the total of its uploader: nothing for a tombstone, and for a temporary file.
     """
 
     unused_sha256: str | None
@@ -71,10 +71,11 @@ def insert_file(
     facts: Mapping[str, Any],
     within: AgentScope | None = None,
     limits: UserLimits = NO_LIMITS,
+    expires_at: str | None = None,
 ) -> FileRow:
     """Write a file of this user, which came with a token of this scope if there is one. Returns its row.
 
-    `limits` are the user's. Raises `QuotaExceeded`.
+    `limits` are the user's. One with `expires_at` is temporary, and does not count. Raises `QuotaExceeded`.
     """
     row: FileRow = {
         "id": new_id(),
@@ -87,9 +88,11 @@ def insert_file(
         "created_at": utc_now(),
         "deleted_at": None,
         "token_id": None if within is None else within.token_id,
+        "expires_at": expires_at,
     }
-    connection.execute(insert(FileTable), row)
-    totals.add(connection, user_id, limits, _counted(size_bytes))
+    connection.execute(insert(FileTable), {name: value for name, value in row.items() if value is not None})
+    if expires_at is None:
+        totals.add(connection, user_id, limits, _counted(size_bytes))
     return row
 
 
@@ -156,7 +159,8 @@ def delete_file(connection: Connection, file_id: str, *, only_unused: bool = Fal
         left = {"deleted_at": utc_now(), "sha256": "", "facts": {}}
         connection.execute(update(FileTable).where(FileTable.id == file_id).values(left))
     is_unused = bool(sha256) and not is_content_used(connection, sha256)
-    freed = _counted(row["size_bytes"]) if row["deleted_at"] is None else {}
+    counts = row["deleted_at"] is None and row["expires_at"] is None
+    freed = _counted(row["size_bytes"]) if counts else {}
     return DeletedFile(sha256 if is_unused else None, is_referred, row["user_id"], freed)
 
 

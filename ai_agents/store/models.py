@@ -115,6 +115,7 @@ class ThreadTable(Base):
     `summary_misses`: see `store.summaries`.
     `last_activity_at` has no index, since each turn changes it and the updates must stay HOT in PostgreSQL;
     `activity_hour`, in hours since 1970, changes once an hour at most.
+    A thread with `expires_at` is temporary: it is removed then, and until then it is in no list and counts for no user.
     """
 
     __tablename__ = "threads"
@@ -123,6 +124,7 @@ class ThreadTable(Base):
         Index("ix_threads_created_at_id", "created_at", "id"),
         Index("ix_threads_agent_id_created_at_id", "agent_id", "created_at", "id"),
         _partial_index("ix_threads_counted_for", "counted_for", "id", where="counted_for IS NOT NULL"),
+        _partial_index("ix_threads_expires_at", "expires_at", where="expires_at IS NOT NULL"),
     )
 
     id: Mapped[str] = _id()
@@ -138,6 +140,7 @@ class ThreadTable(Base):
     summary_misses: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
     last_activity_at: Mapped[str] = mapped_column(TimestampType, server_default=LONG_AGO)
     activity_hour: Mapped[int] = mapped_column(Integer, server_default="0")
+    expires_at: Mapped[str | None] = mapped_column(TimestampType)
 
 
 class SummaryTable(Base):
@@ -239,11 +242,16 @@ class FileTable(Base):
 
     `facts` is what is known about the content without reading it: see `attachments.files`. A row with `deleted_at` is
     what is left of a deleted file that messages refer to. Its `sha256` is empty. `token_id` is the token that names
-    agents with which it was uploaded, if it was one.
+    agents with which it was uploaded, if it was one. A file with `expires_at` came with a message for a temporary
+    thread: it counts for no user, and is removed once no message refers to it after that.
     """
 
     __tablename__ = "files"
-    __table_args__ = (Index("ix_files_sha256", "sha256"), Index("ix_files_user_id", "user_id"))
+    __table_args__ = (
+        Index("ix_files_sha256", "sha256"),
+        Index("ix_files_user_id", "user_id"),
+        _partial_index("ix_files_expires_at", "expires_at", where="expires_at IS NOT NULL"),
+    )
 
     id: Mapped[str] = _id()
     user_id: Mapped[str] = mapped_column(Text)
@@ -255,6 +263,7 @@ class FileTable(Base):
     created_at: Mapped[str] = mapped_column(TimestampType)
     deleted_at: Mapped[str | None] = mapped_column(TimestampType)
     token_id: Mapped[str | None] = mapped_column(String(36))
+    expires_at: Mapped[str | None] = mapped_column(TimestampType)
 
 
 class MessageFileTable(Base):

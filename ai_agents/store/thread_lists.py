@@ -195,6 +195,8 @@ def list_threads(
     `{"data", "next"}`. Raises `InvalidCursor`, also for the cursor of the other order.
     """
     conditions: list[ColumnElement[bool]] = [_has(connection.dialect.name, *each) for each in metadata]
+    # Temporary threads are in no list.
+    conditions.append(ThreadTable.expires_at.is_(None))
     if agent_id is not None:
         conditions.append(ThreadTable.agent_id == agent_id)
     if within is not None:

@@ -30,11 +30,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Reserved numbers, and what the thread's row says besides: a title, and summaries that were not usable."""
+    """Reserved numbers, and what the thread's row says besides: a title, summaries that were not usable, its end."""
 
     first_seq: int
     titled: bool
     summary_misses: Mapping[str, int] | None
+    is_temporary: bool
 
 
 _NAMES = tuple(each.name for each in fields(LogRow))
@@ -51,7 +52,9 @@ _MOVE = _NUMBER.values(
     activity_hour=bindparam("b_hour", type_=Integer),
 )
 _RESERVE, _RESERVE_QUIETLY = (
-    prepared(statement.returning(_THREADS.c.last_seq, _THREADS.c.title, _THREADS.c.summary_misses))
+    prepared(
+        statement.returning(_THREADS.c.last_seq, _THREADS.c.title, _THREADS.c.summary_misses, _THREADS.c.expires_at)
+    )
     for statement in (_MOVE, _NUMBER)
 )
 # Locks a user as well, after the thread: the same order everywhere.
@@ -154,7 +157,7 @@ def reserve_and_see(connection: Connection, thread_id: str, count: int, *, quiet
     row = found.one_or_none()
     if row is None:
         raise ThreadNotFound
-    return Reserved(int(row[0]) - count + 1, row[1] is not None, row[2])
+    return Reserved(int(row[0]) - count + 1, row[1] is not None, row[2], row[3] is not None)
 
 
 def write(connection: Connection, thread_id: str, first_seq: int, entries: Sequence[Entry]) -> None:

@@ -1,6 +1,7 @@
 """Threads: their own fields, and how they are created and deleted. What happens in a thread is in its log."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -40,19 +41,21 @@ def create_thread(
     known_files: Mapping[str, FilePart] | None = None,
     owner_id: str | None = None,
     limits: UserLimits = NO_LIMITS,
+    expires_at: str | None = None,
 ) -> Thread:
     """Write a thread with its owner's role and its initial messages. Returns the thread.
 
     A `summary` is about what came before these messages, so it covers none of them. `known_files` are files of the
     messages about which more is known than is stored with the files. The thread counts for its owner, whose `limits`
-    are these.
+    are these; a temporary one, which `expires_at` this time, does not.
     Raises `AgentNotFound` (also for a deleted agent), `InvalidRequest`, `QuotaExceeded`.
     """
     # Held, since an agent without threads is removed when it is deleted.
     agent = select(AgentTable.id).where(AgentTable.id == agent_id, AgentTable.deleted_at.is_(None))
     if connection.execute(agent.with_for_update(read=True, key_share=True)).one_or_none() is None:
         raise AgentNotFound
-    totals.require_room(connection, owner_id, limits, {"threads": 1})
+    payer = owner_id if expires_at is None else None
+    totals.require_room(connection, payer, limits, {"threads": 1})
     totals.require_rows(limits, len(messages))
     title, summary = _checked_text(title, "title"), _checked_text(summary, "summary")
     drafts = initial_messages.from_messages(connection, messages, user_id=owner_id, known_files=known_files)
@@ -61,10 +64,11 @@ def create_thread(
         {"agent_id": agent_id, "title": title, "title_by": title and "user", "metadata": dict(metadata or {})},
         drafts,
         owner_id=owner_id,
+        expires_at=expires_at,
     )
     if summary:
         summaries.insert_summary(connection, thread_id, summary, covers_through_seq=0)
-    totals.add(connection, owner_id, limits, {"threads": 1})
+    totals.add(connection, payer, limits, {"threads": 1})
     return get_thread(connection, thread_id)
 
 
@@ -74,15 +78,18 @@ def insert_thread(
     drafts: Sequence[initial_messages.MessageDraft],
     *,
     owner_id: str | None,
+    expires_at: str | None = None,
 ) -> str:
     """Write a new thread, its owner's role, and its initial messages with their log rows. Returns its id.
 
-    It counts for its owner, which the caller adds to the owner's total.
+    Unless it expires, it counts for its owner, which the caller adds to the owner's total.
     """
     thread_id, now = new_id(), utc_now()
     row = {"id": thread_id, **values, "last_seq": len(drafts), "version": 1, "created_at": now, "updated_at": now}
     row |= {"last_activity_at": now, "activity_hour": thread_log.activity_hour(now)}
-    row["counted_for"] = totals.NO_USER if owner_id is None else owner_id
+    row["counted_for"] = totals.NO_USER if owner_id is None or expires_at is not None else owner_id
+    if expires_at is not None:
+        row["expires_at"] = expires_at
     connection.execute(insert(ThreadTable), row)
     if owner_id is not None:
         roles.insert_role(connection, user_id=owner_id, role="owner", resource_type="thread", resource_id=thread_id)
@@ -209,6 +216,16 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
     )
     thread_log.note_rows(connection, [deleted])
     totals.give_back(connection, payer, {"threads": 1})
+
+
+def remove_expired(connection: Connection, *, limit: int = 50) -> int:
+    """Remove temporary threads whose time has come, at most so many. Returns how many there were."""
+    due = select(ThreadTable.id).where(ThreadTable.expires_at <= utc_now()).order_by(ThreadTable.expires_at)
+    thread_ids = connection.scalars(due.limit(limit)).all()
+    for thread_id in thread_ids:
+        with suppress(ThreadNotFound):  # another process was first
+            delete_thread(connection, thread_id)
+    return len(thread_ids)
 
 
 def _changed_values(

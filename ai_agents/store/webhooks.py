@@ -68,7 +68,7 @@ def note_entries(connection: Connection, thread_id: str, entries: Sequence[Entry
     found = connection.execute(
         select(_HOOKS.c.id, _HOOKS.c.events)
         .join(ThreadTable, or_(_HOOKS.c.agent_id.is_(None), _HOOKS.c.agent_id == ThreadTable.agent_id))
-        .where(ThreadTable.id == thread_id)
+        .where(ThreadTable.id == thread_id, ThreadTable.expires_at.is_(None))
         .order_by(_HOOKS.c.id)
     ).all()
     for entry in entries:

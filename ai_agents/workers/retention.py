@@ -1,14 +1,14 @@
-"""Retention: idle threads and files without a message are removed after their time."""
+"""Retention: idle threads, files without a message, and temporary files are removed after their time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, or_, select
 
 from ai_agents.core.exceptions import Conflict
-from ai_agents.core.ids import format_time
+from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import audit, jobs, processes, thread_log
@@ -31,7 +31,8 @@ def request_retention(connection: Connection, periods: Mapping[str, int | None])
     `periods`: days for `threads` and for `files`; None keeps them for ever. Of all processes that ask, one gets the
     id each hour.
     """
-    if not any(periods.values()) or not processes.claim_periodic_task(connection, KIND, every_s=EVERY_S):
+    due = any(periods.values()) or connection.scalar(select(exists().where(*_is_expired())))
+    if not due or not processes.claim_periodic_task(connection, KIND, every_s=EVERY_S):
         return None
     if (waiting := jobs.find_open(connection, KIND, KIND)) is not None:
         return str(waiting["id"])
@@ -41,14 +42,14 @@ def request_retention(connection: Connection, periods: Mapping[str, int | None])
 def retention_tasks(
     database: Database, periods: Mapping[str, int | None], wake: Callable[[Sequence[str]], None]
 ) -> list[PeriodicTask]:
-    """The periodic task that requests the retention job; none where everything is kept for ever."""
+    """The periodic task that requests the retention job."""
 
     async def request() -> None:
         job_id = await database.write(lambda c: request_retention(c, periods))
         if job_id is not None:
             wake([job_id])
 
-    return [PeriodicTask(_LOOK_EVERY_S, request)] if any(periods.values()) else []
+    return [PeriodicTask(_LOOK_EVERY_S, request)]
 
 
 async def remove_expired(context: JobContext, job: ClaimedJob) -> Effect:
@@ -106,17 +107,24 @@ async def _remove_files(context: JobContext, job: ClaimedJob) -> int:
     """How many files are gone. Raises `StorageUnavailable` where one could not be removed, after all others."""
     before, removed = _before(job.payload.get("files")), 0
     removal = FileRemoval(context.attachments)
-    if before is not None:
-        async for file_id in all_ids(context.database, partial(_unused_files, before=before)):
-            with suppress(Conflict):  # a message has come to refer to it
-                removed += await removal.remove(file_id)
+    async for file_id in all_ids(context.database, partial(_unused_files, before=before)):
+        with suppress(Conflict):  # a message has come to refer to it
+            removed += await removal.remove(file_id)
     removal.check()
     return removed
 
 
-def _unused_files(connection: Connection, before: str, after_id: str) -> list[str]:
+def _unused_files(connection: Connection, before: str | None, after_id: str) -> list[str]:
+    """Files from before this time (None: only temporary ones whose time has come) to which no message refers."""
+    expired, unused = _is_expired()
+    old = expired if before is None else or_(expired, FileTable.created_at < before)
+    return next_ids(connection, FileTable.id, after_id, old, unused)
+
+
+def _is_expired() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The time of a temporary file has come, and no message refers to it."""
     referred = exists().where(MessageFileTable.file_id == FileTable.id)
-    return next_ids(connection, FileTable.id, after_id, FileTable.created_at < before, ~referred)
+    return FileTable.expires_at <= utc_now(), ~referred
 
 
 def _before(days: int | None) -> str | None:

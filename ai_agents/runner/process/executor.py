@@ -28,7 +28,7 @@ from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
 from ai_agents.runner.recording import EndedRun
 from ai_agents.runner.turn import StopKind, Turn
-from ai_agents.store import audit_chain, budgets, idempotency, revocations, runs, tickets, tokens, webhooks
+from ai_agents.store import audit_chain, budgets, idempotency, revocations, runs, threads, tickets, tokens, webhooks
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun
 
@@ -310,6 +310,8 @@ class Executor:
         """Remove what has expired, and what open streams and webhooks have heard of long ago."""
         sweeps = idempotency.sweep, tickets.sweep, tokens.sweep, revocations.sweep, budgets.sweep, webhooks.sweep
         await self._database.write(lambda c: [sweep(c) for sweep in sweeps], long=True)
+        while await self._database.write(threads.remove_expired, long=True):
+            pass
 
     async def _extend_audit_chain(self) -> None:
         """Chain what was added to the audit log. The newest link is logged: a copy that the database does not hold."""
