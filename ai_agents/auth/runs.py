@@ -5,8 +5,16 @@ from sqlalchemy import Connection
 from ai_agents.auth.roles import may_send
 from ai_agents.core.exceptions import AgentDeleted, PermissionDenied, ThreadNotFound
 from ai_agents.store import keys
-from ai_agents.store.roles import find_thread_roles
+from ai_agents.store.roles import ThreadAccess, find_thread_roles
 from ai_agents.store.runs import OwnedRun
+
+
+def require_to_send(found: ThreadAccess, *, is_admin: bool) -> None:
+    """Raises `PermissionDenied` for a user with these roles who may not send to the thread, and `AgentDeleted`."""
+    if not is_admin and not may_send(found.thread_role, found.agent_role):
+        raise PermissionDenied("Sending needs editor on the thread and user on its agent.")
+    if found.agent_deleted:
+        raise AgentDeleted
 
 
 def require_to_begin(connection: Connection, run: OwnedRun) -> None:

@@ -19,7 +19,7 @@ from ai_agents.core.byte_cache import ByteCache, size_of_json
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, ProviderNotConfigured, UnsupportedAttachment
 from ai_agents.core.notices import Notice
 from ai_agents.core.rows import Agent, ModelName
-from ai_agents.core.types import FilePart, Loc, ModelMessage, ModelRequest
+from ai_agents.core.types import FilePart, Loc, ModelMessage, ModelRequest, ToolDefinition
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import get_memory_strategy, strategy_from_config
@@ -232,14 +232,22 @@ class RequestBuilder:
         estimate = self.tokens.for_model(provider, model).steadied().message
         return strategy.fitted(max_tokens=size, estimate=estimate).window(history)
 
-    def resolve_tools(self, connection: Connection, agent: Agent, messages: Sequence[ModelMessage]) -> ToolSet:
-        """The tools that the agent has now. Those that its owners may not use are missing.
+    def resolve_tools(
+        self,
+        connection: Connection,
+        agent: Agent,
+        messages: Sequence[ModelMessage],
+        client_tools: tuple[ToolDefinition, ...] = (),
+    ) -> ToolSet:
+        """The tools that the agent has now, and those of the client. Those that its owners may not use are missing.
 
         Where a result among these messages was cut, `read_result` is one of them.
         """
-        if not agent["tools"]:
+        if not agent["tools"] and not client_tools:
             return ToolSet()
-        found = self.tools.resolve(connection, agent["tools"])
+        found = self.tools.resolve(connection, agent["tools"]) if agent["tools"] else ToolSet()
+        if client_tools:
+            found = replace(found, client=client_tools)
         if found.made:
             found = found.without(self.rights.find_refused(connection, agent["id"], "tool", {*found.made.values()}))
         return self.with_reader(found) if has_cut_result(messages) else found
@@ -271,7 +279,7 @@ class RequestBuilder:
             window=window,
             provider=provider,
             model=model,
-            tools=tools.definitions if tools.tools else (),
+            tools=tools.definitions if tools.tools or tools.client else (),
             estimator=self.tokens,
             window_tokens=self.models.window(provider, model),
             allow_overflow=allow_overflow,

@@ -1,6 +1,6 @@
-"""Parts as JSON: whole in the database, without their private fields for clients."""
+"""Parts and definitions of tools as JSON: whole in the database, without their private fields for clients."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from ai_agents.core.rows import (
@@ -11,7 +11,16 @@ from ai_agents.core.rows import (
     PublicToolCallPart,
     PublicToolResultPart,
 )
-from ai_agents.core.types import FilePart, JsonObject, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.types import (
+    FilePart,
+    JsonObject,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolDefinition,
+    ToolResultPart,
+)
 
 _PRIVATE = ("origin", "malformed", "facts")
 # The class of each kind, and what clients see of it.
@@ -50,6 +59,16 @@ def part_from_stored(row: Mapping[str, Any]) -> Part:
     if kind not in _KINDS:
         raise ValueError(f"unknown part type {row.get('type')!r}")
     return _KINDS[kind][0](**row)
+
+
+def tools_to_stored(definitions: Sequence[ToolDefinition]) -> list[JsonObject]:
+    """The tools of a client as their run keeps them."""
+    return [{"name": each.name, "description": each.description, "parameters": each.parameters} for each in definitions]
+
+
+def tools_from_stored(stored: Sequence[JsonObject] | None) -> tuple[ToolDefinition, ...]:
+    """The inverse of `tools_to_stored`; empty for a run without such tools."""
+    return tuple(ToolDefinition(**each) for each in stored or ())
 
 
 def text_of(parts: Iterable[Part]) -> str:

@@ -61,6 +61,7 @@ class RunRow(RunKey):
     upstream: Upstream | None
     key_id: str | None
     by_admin: bool
+    client_tools: list[JsonObject] | None
 
 
 class RunValues(TypedDict, total=False):
@@ -85,6 +86,7 @@ class RunValues(TypedDict, total=False):
     cancel_requested: bool
     key_id: str | None
     by_admin: bool
+    client_tools: list[JsonObject]
     usage: TokenCounts
     cost: Money | None
     stop_reason: StopReason | None

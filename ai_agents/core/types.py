@@ -15,7 +15,8 @@ MessageRole = Literal["user", "assistant", "tool"]
 MessageStatus = Literal["completed", "incomplete", "queued"]
 ThreadOrder = Literal["created", "activity"]
 RunStatus = Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
-ToolCallStatus = Literal["waiting", "approved", "refused", "started", "finished", "unknown"]
+# `waiting` is for a person, `client` for the client, which makes the call and gives its result.
+ToolCallStatus = Literal["waiting", "client", "approved", "refused", "started", "finished", "unknown"]
 # What a budget of a day is for, and what it limits.
 BudgetOf = Literal["agent", "user"]
 BudgetLimit = Literal["tokens_per_day", "cost_per_day"]

@@ -14,14 +14,14 @@ from sqlalchemy import Connection
 
 from ai_agents.auth.files import attach
 from ai_agents.auth.limits import Limits
-from ai_agents.auth.roles import find_on_thread, may_send
+from ai_agents.auth.roles import find_on_thread
+from ai_agents.auth.runs import require_to_send
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
 from ai_agents.core.exceptions import (
-    AgentDeleted,
     IdempotencyKeyReused,
+    InvalidRequest,
     Overloaded,
-    PermissionDenied,
     QueueFull,
     QuotaExceeded,
     ThreadBusy,
@@ -29,23 +29,32 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.limits import UserLimits
+from ai_agents.core.parts import tools_to_stored
 from ai_agents.core.rows import Agent, Message, Run
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow, RunValues
-from ai_agents.core.types import FilePart, Loc, TextPart
+from ai_agents.core.types import FilePart, Loc, TextPart, ToolDefinition
 from ai_agents.core.user_locks import UserLocks
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.providers.base import Provider
 from ai_agents.runner.handle import DatabaseHandle
-from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message
+from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message, judge_tools
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
-from ai_agents.runner.recording import end_interrupted, end_unowned, finding_entries, running_values, started_entry
-from ai_agents.store import idempotency, runs, thread_log, totals
+from ai_agents.runner.recording import (
+    end_interrupted,
+    end_unowned,
+    finding_entries,
+    running_values,
+    start_next,
+    started_entry,
+)
+from ai_agents.store import idempotency, runs, thread_log, tool_calls, totals
 from ai_agents.store.messages import insert_message
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.store.runs import owned_run
 from ai_agents.store.thread_log import Entry
+from ai_agents.tools.registry import approvals_by_name
 
 OnBusy = Literal["reject", "queue", "interrupt"]
 # How many messages may wait in one thread.
@@ -63,6 +72,7 @@ class AdmissionRequest:
 
     `attachments` are ids of files that come after the parts. `verdict` is what the agent's input guardrails allow of
     this very message. `key_id` is the API key or token with which it was sent. `key_within_s`: see `MessageOptions`.
+    `client_tools` are checked already.
     Nothing outside `within` is seen: not the thread, and no file.
     """
 
@@ -79,6 +89,7 @@ class AdmissionRequest:
     key_id: str | None = None
     attachments: Sequence[str] = ()
     verdict: Verdict | None = None
+    client_tools: Sequence[ToolDefinition] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +162,13 @@ class MessageAdmission:
                 continue
             except _NeedsVerdict as needed:
                 agent, parts = needed.agent, needed.parts
-            message = await self.judge(agent, parts, _purpose_of(request, agent))
+            purpose = _purpose_of(request, agent)
+            guards = await self._contexts.prepare_guards(agent["guardrails"], purpose)
+            message = await judge_message(guards.input, parts, self._contexts.requests.blobs)
+            tools, found = await judge_tools(guards.input, request.client_tools)
+            message = replace(message, findings=tuple(dict.fromkeys((*message.findings, *found))))
             verdict = Verdict(agent["id"], agent["version"], message)
-            request = replace(request, parts=message.parts, attachments=(), verdict=verdict)
+            request = replace(request, parts=message.parts, attachments=(), verdict=verdict, client_tools=tools)
 
     async def _commit(self, request: AdmissionRequest, lease: NewLease) -> Admitted:
         with self._executor.slots.reserved() as has_slot:
@@ -196,13 +211,14 @@ class MessageAdmission:
                 request,
                 parts=attach(connection, request.user_id, placed, is_admin=request.is_admin, within=request.within),
             )
-        _require_sending(found, request)
+        require_to_send(found, is_admin=request.is_admin)
         totals.require_rows(limits, seq, used=seq - 1)
         if found.active_run_id is None:
             _require_run(limits, found.runs_at_once)
         if found.active_run_id is None and not terms.has_slot:
             self._require_room(connection)
         agent = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
+        _check_names(request.client_tools, agent)
         self._contexts.budgets.require_left(connection, _purpose_of(request, agent))
         if files:
             if (unprepared := self._contexts.requests.find_unprepared(agent)) is not None:
@@ -242,12 +258,22 @@ class MessageAdmission:
         new = _new_run(request, found)
         if found.active_run_id is None:
             return self._start(connection, request, new, terms, seq=seq)
-        if request.on_busy == "reject":
+        active = runs.get_row(connection, request.thread_id, found.active_run_id)
+        # A run that waits for nothing but results of the client gives way: the user talks on instead.
+        gives_way = active["status"] == "waiting" and tool_calls.wait_for_client_alone(connection, active["id"])
+        if request.on_busy == "reject" and not gives_way:
             raise ThreadBusy(run_id=found.active_run_id)
         thread_log.give_back(connection, request.thread_id, 1)
-        active = runs.get_row(connection, request.thread_id, found.active_run_id)
         queued = runs.list_queued(connection, request.thread_id)
-        if request.on_busy == "queue":
+        if gives_way and queued and request.on_busy == "reject":
+            raise ThreadBusy(run_id=queued[0]["id"])
+        if gives_way and queued and request.on_busy != "interrupt":
+            # The queue goes on; this message is its last.
+            admitted = _enqueue(connection, request, new, queued)
+            end_unowned(connection, active)
+            started = start_next(connection, request.thread_id, terms.lease)
+            return replace(admitted, follow_up=FollowUp(started, "queued"))
+        if request.on_busy == "queue" and not gives_way:
             return _enqueue(connection, request, new, queued)
         if active["status"] != "running":
             # No process executes a waiting or held run, so it ends here and the thread is free.
@@ -299,7 +325,7 @@ def _purpose_of(request: AdmissionRequest, agent: Agent) -> CallPurpose:
 
 
 def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
-    return {
+    new: RunValues = {
         "id": new_id(),
         "thread_id": request.thread_id,
         "agent_id": found.agent_id,
@@ -315,6 +341,17 @@ def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
         "by_admin": request.is_admin,
         "created_at": utc_now(),
     }
+    if request.client_tools:
+        new["client_tools"] = tools_to_stored(request.client_tools)
+    return new
+
+
+def _check_names(tools: Sequence[ToolDefinition], agent: Agent) -> None:
+    """Raises `InvalidRequest` for a tool of the client that has the name of one of the agent's."""
+    taken = approvals_by_name(agent["tools"] or ()) if tools else {}
+    for index, each in enumerate(tools):
+        if each.name in taken:
+            raise InvalidRequest("The agent has a tool of this name.", loc=("tools", index, "name"))
 
 
 def _visible_thread(connection: Connection, request: AdmissionRequest, *, count_runs: bool) -> ThreadAccess:
@@ -329,13 +366,6 @@ def _visible_thread(connection: Connection, request: AdmissionRequest, *, count_
     if found is None:
         raise ThreadNotFound
     return found
-
-
-def _require_sending(found: ThreadAccess, request: AdmissionRequest) -> None:
-    if not request.is_admin and not may_send(found.thread_role, found.agent_role):
-        raise PermissionDenied("Sending needs editor on the thread and user on its agent.")
-    if found.agent_deleted:
-        raise AgentDeleted
 
 
 def _counts_exactly(limits: UserLimits) -> bool:

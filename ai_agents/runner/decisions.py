@@ -14,7 +14,13 @@ from ai_agents.core.ids import time_at
 from ai_agents.core.notices import Notice
 from ai_agents.core.rows import Run
 from ai_agents.core.table_rows import RunRow, RunValues
-from ai_agents.core.types import TERMINAL_RUN_STATUSES, ToolCallPart, ToolResultPart
+from ai_agents.core.types import (
+    TERMINAL_RUN_STATUSES,
+    JsonObject,
+    ToolCallPart,
+    ToolCallStatus,
+    ToolResultPart,
+)
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
 from ai_agents.runner.recording import (
@@ -31,6 +37,7 @@ from ai_agents.store.thread_log import Entry
 
 _REFUSED = "A person refused this call"
 _EXPIRED = f"This call was refused: {tool_calls.EXPIRED}. No person decided on it in time."
+_NOT_ANSWERED = "Not answered: no result of this call came in time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +68,10 @@ def record_waiting(
     approval_s: Callable[[str], float | None],
     notices: Sequence[Notice],
 ) -> bool:
-    """Let the run wait for its approvals; False where its cancellation was requested. `notices` are those so far.
+    """Let the run wait for its approvals and for results of the client; False where it is to be cancelled.
 
-    `approval_s` says of a tool's name for how many seconds its calls wait (None: for ever). Raises `LeaseLost`.
+    `notices` are those so far. `approval_s` says of a tool's name for how many seconds its calls wait (None: for ever).
+    Raises `LeaseLost`.
     """
     thread_log.lock(connection, run.thread_id)
     if runs.get_row(connection, run.thread_id, run.id)["cancel_requested"]:
@@ -76,16 +84,16 @@ def record_waiting(
         "notices": list(notices),
     }
     runs.update_owned(connection, run, values)
-    approvals = [
-        {
-            "tool_call_id": each.call.tool_call_id,
-            "name": each.call.name,
-            "arguments": each.call.arguments,
-            "expires_at": None if each.expires_at is None else time_at(each.expires_at),
-        }
-        for each in waiting
-    ]
-    thread_log.append(connection, run.thread_id, Entry("run.waiting", run.id, {"approvals": approvals}))
+    approvals: list[JsonObject] = []
+    client_calls: list[JsonObject] = []
+    for each in waiting:
+        call = {"tool_call_id": each.call.tool_call_id, "name": each.call.name, "arguments": each.call.arguments}
+        if each.status == "client":
+            client_calls.append(call)
+        else:
+            approvals.append(call | {"expires_at": None if each.expires_at is None else time_at(each.expires_at)})
+    facts: JsonObject = {"approvals": approvals, "client_calls": client_calls}
+    thread_log.append(connection, run.thread_id, Entry("run.waiting", run.id, facts))
     return True
 
 
@@ -108,21 +116,25 @@ def decide(connection: Connection, thread_id: str, run_id: str, decision: Decisi
     if not decision.approved:
         reason = f": {decision.reason}" if decision.reason else "."
         _refuse(connection, thread_id, run_id, call, _REFUSED + reason)
-    return _resume(connection, row, lease)
+    return resume(connection, row, lease)
 
 
 def expire_approvals(connection: Connection, run_id: str, thread_id: str, lease: NewLease | None) -> Decided | None:
-    """Refuse the calls whose deadline has passed. The run goes on after the last call that waits.
+    """Refuse the calls whose deadline has passed, and answer those that the client did not.
 
-    None where it does not wait, or the first deadline of its calls is still to come.
+    The run goes on after the last call that waits. None where it does not wait, or the first deadline of its calls is
+    still to come.
     """
     thread_log.lock(connection, thread_id)
     if not runs.has_waited_out(connection, run_id):
         return None
     row = runs.get_row(connection, thread_id, run_id)
-    for call in tool_calls.expire(connection, run_id):
-        _refuse(connection, thread_id, run_id, call, _EXPIRED)
-    return _resume(connection, row, lease)
+    for each in tool_calls.expire(connection, run_id):
+        if each.status == "client":
+            _refuse(connection, thread_id, run_id, each.call, _NOT_ANSWERED, status="unknown")
+        else:
+            _refuse(connection, thread_id, run_id, each.call, _EXPIRED)
+    return resume(connection, row, lease)
 
 
 def start_approved(connection: Connection, run: OwnedRun) -> list[ToolCallPart]:
@@ -135,15 +147,24 @@ def start_approved(connection: Connection, run: OwnedRun) -> list[ToolCallPart]:
     return calls
 
 
-def _refuse(connection: Connection, thread_id: str, run_id: str, call: ToolCallPart, text: str) -> None:
+def _refuse(
+    connection: Connection,
+    thread_id: str,
+    run_id: str,
+    call: ToolCallPart,
+    text: str,
+    *,
+    status: ToolCallStatus = "refused",
+) -> None:
     result = ToolResultPart(call.tool_call_id, call.name, text, is_error=True)
     seq = thread_log.reserve(connection, thread_id, 1)
-    insert_result(connection, thread_id, run_id, result, seq=seq, status="refused")
+    insert_result(connection, thread_id, run_id, result, seq=seq, status=status)
 
 
-def _resume(connection: Connection, row: RunRow, lease: NewLease | None) -> Decided:
+def resume(connection: Connection, row: RunRow, lease: NewLease | None) -> Decided:
+    """Let a waiting run go on if none of its calls waits any more. The caller holds the thread's lock."""
     open_calls = tool_calls.list_open(connection, row["id"])
-    if any(each.status == "waiting" for each in open_calls):
+    if any(each.waits for each in open_calls):
         deadline = tool_calls.first_deadline(open_calls)
         runs.update_unowned(connection, row["id"], ("waiting",), {"lease_expires_at": deadline})
         return Decided(runs.to_public(row))

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from ai_agents.attachments.formatting import read_text
 from ai_agents.attachments.storage import BlobStore
-from ai_agents.core.types import FilePart, TextPart
+from ai_agents.core.exceptions import GuardrailBlocked
+from ai_agents.core.types import FilePart, TextPart, ToolDefinition
 from ai_agents.guardrails.base import Finding, Span
 from ai_agents.guardrails.guards import Guards, JudgedValue
 
@@ -53,6 +54,26 @@ async def judge_message(
             parts.append(file)
     files = {part.file_id: part for part in parts if isinstance(part, FilePart)}
     return JudgedMessage(tuple(parts), files, tuple(findings))
+
+
+async def judge_tools(
+    guards: Guards, tools: Sequence[ToolDefinition]
+) -> tuple[Sequence[ToolDefinition], tuple[Finding, ...]]:
+    """The tools of a client as they are allowed, and what guardrails found in them; they get to the model like text.
+
+    Of descriptions parts may be hidden; names and parameters stay as they are, or block. Raises `GuardrailBlocked`.
+    """
+    if not tools:
+        return (), ()
+    told = _allowed(guards, await guards.judge_texts([each.description for each in tools]))
+    fixed = [[each.name, each.parameters] for each in tools]
+    judged = _allowed(guards, await guards.judge_json(fixed))
+    if judged.value != fixed:
+        found = judged.triggers[0].guardrail
+        sentence = f"The guardrail {found} does not allow the names or parameters of these tools."
+        raise GuardrailBlocked(sentence, guardrail=found, stage="input")
+    allowed = [replace(each, description=text) for each, text in zip(tools, told.value, strict=True)]
+    return allowed, (*told.triggers, *judged.triggers)
 
 
 async def _judge_file(guards: Guards, part: FilePart, blobs: BlobStore | None) -> tuple[FilePart, tuple[Finding, ...]]:

@@ -4,7 +4,6 @@ What a turn needs from the database is one short read. Its cost depends on the m
 the thread.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
 from ai_agents.providers.fallback import BegunStream, Candidate, FallbackChain, begin_stream
 from ai_agents.runner.guarding import AnswerGuard, RunGuards
+from ai_agents.runner.kept_results import keep_result
 from ai_agents.runner.needed_jobs import NeededJobs, NeededSummary
 from ai_agents.runner.ownership import TurnInputs
 from ai_agents.store.database import Database
@@ -41,11 +41,12 @@ from ai_agents.store.messages import History
 from ai_agents.store.runs import OwnedRun
 from ai_agents.store.transactions import SHORT_WORK_ROWS
 from ai_agents.tools.base import ToolContext
-from ai_agents.tools.executor import ToolExecutor, find_fault
+from ai_agents.tools.client_tools import ClientTools
+from ai_agents.tools.executor import ToolExecutor, find_fault, show_result
 from ai_agents.tools.registry import ToolSet
 from ai_agents.tools.schema import OutputFault, OutputValidator
 
-_log = logging.getLogger(__name__)
+_NO_CLIENT_TOOLS = ClientTools()
 
 
 class InputReader:
@@ -84,7 +85,7 @@ class InputReader:
         history = History(connection, run.thread_id)
         window = requests.read_window(history, agent, provider.name, model, requests.strategy(agent))
         earlier = tuple(history.run_messages(run.id)) if run.continued else ()
-        tools = requests.resolve_tools(connection, agent, window.messages)
+        tools = requests.resolve_tools(connection, agent, window.messages, run.client_tools)
         return TurnInputs(agent, window, earlier, provider, model, tools)
 
     def read_early(self, connection: Connection, run: OwnedRun) -> TurnInputs | None:
@@ -113,7 +114,7 @@ class RunLimits:
     """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call.
 
     `run_time_s` is how long a run may make no progress (text, reasoning, a call, a result); it may take longer.
-    `approval_s` is how long a call waits for an approval where its agent does not say it.
+    `approval_s` is how long a call waits for an approval where its agent does not say it, or for a result of the client.
     """
 
     tool_rounds: int = 10
@@ -239,6 +240,7 @@ class PreparedTurn:
         auto_title: bool,
         notices: list[Notice],
         with_reader: Callable[[ToolSet], ToolSet],
+        client_tools: ClientTools,
     ) -> None:
         inputs = models.current.inputs
         settings, schema = inputs.agent["settings"] or {}, inputs.agent["output_schema"]
@@ -254,6 +256,7 @@ class PreparedTurn:
         self._validator = None if schema is None else OutputValidator(schema)
         self._tools = inputs.tools
         self._with_reader = with_reader
+        self._client_tools = client_tools
         self._run = run
         self._executor = executor
         self._attachments = attachments
@@ -285,7 +288,7 @@ class PreparedTurn:
         return self._guards.guard_answer(
             shows_reasoning=self.shows_reasoning,
             is_json=self._validator is not None,
-            tool_names=self._tools.tools.keys(),
+            tool_names={*self._tools.tools, *self._client_tools.names},
         )
 
     def note_empty_answer(self) -> None:
@@ -310,6 +313,14 @@ class PreparedTurn:
         asked = self._tools.approval.get(name)
         return self.limits.approval_s if asked is None or asked.expires_in_s == "default" else asked.expires_in_s
 
+    def is_of_client(self, call: ToolCallPart) -> bool:
+        """Whether the call is of a tool of the client."""
+        return call.name in self._client_tools.names
+
+    def needs_client(self, call: ToolCallPart) -> bool:
+        """Whether the client has to make the call. One with a fault is answered here."""
+        return self.is_of_client(call) and self._client_tools.find_fault(call) is None
+
     def is_retry_safe(self, name: str) -> bool:
         """Whether a call of this tool may be made twice."""
         found = self._tools.tools.get(name)
@@ -318,6 +329,9 @@ class PreparedTurn:
     async def run_tool(self, call: ToolCallPart) -> ToolResultPart:
         """The result of a tool call; a failure is a result, too."""
         run, limits = self._run, self.limits
+        if self.is_of_client(call):
+            fault = self._client_tools.find_fault(call)
+            return await show_result(call, fault, is_error=True, max_bytes=limits.tool_result_bytes, handler=self)
         context = ToolContext(run.id, run.thread_id, run.user_id, call.tool_call_id, limits.tool_result_bytes)
         return await self._executor.run(call, context, self._tools, handler=self)
 
@@ -332,14 +346,7 @@ class PreparedTurn:
 
     async def keep_result(self, tool: str, text: str) -> FilePart | None:
         """A file of the user with a tool's whole result; None where it cannot be stored."""
-        if self._attachments is None:
-            return None
-        try:
-            return await self._attachments.add_text(self._run.user_id, f"{tool.replace('/', '-')[:64]}.txt", text)
-        except AIAgentsError:
-            facts = {"run_id": self._run.id, "tool": tool}
-            _log.warning("a tool's result could not be kept", exc_info=True, extra=facts)
-            return None
+        return await keep_result(self._attachments, self._run.user_id, text, tool=tool, run_id=self._run.id)
 
     def take_findings(self) -> tuple[Finding, ...]:
         """What guardrails found since the last call."""
@@ -398,6 +405,10 @@ class TurnPreparer:
             TurnModel(self.reader, run, place, name=name, notices=notices, account=first.account)
             for place, name in enumerate(agent["fallbacks"][first.place :], start=first.place + 1)
         ]
+        # The schemas are new to a process that takes the run over.
+        client_tools = _NO_CLIENT_TOOLS
+        if run.client_tools:
+            client_tools = await self._contexts.compiling.run(run.user_id, ClientTools, run.client_tools)
         guards = None
         if agent["guardrails"]:
             guards = RunGuards(await self._contexts.prepare_guards(agent["guardrails"], purpose_of(run, agent)))
@@ -412,6 +423,7 @@ class TurnPreparer:
             auto_title=self._auto_title,
             notices=notices,
             with_reader=self._contexts.requests.with_reader,
+            client_tools=client_tools,
         )
 
     async def _first_model(self, run: OwnedRun, inputs: TurnInputs | None, notices: list[Notice]) -> TurnModel:

@@ -6,7 +6,7 @@ what the database holds.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -183,7 +183,7 @@ class TurnRecorder:
         if self.prepared is not None and self.prepared.account is not None:
             self.prepared.account.close()
 
-    async def step(self, response: ModelResponse, waiting: Collection[str]) -> None:
+    async def step(self, response: ModelResponse, waiting: Mapping[str, ToolCallStatus]) -> None:
         """Record a message that calls tools. The calls begin, except those with an id in `waiting`."""
         call = self._unrecorded = self._turn.meter.completed(response)
         answer = Answer(response.parts, call)
@@ -231,7 +231,7 @@ class TurnRecorder:
     # What the turn records.
 
     async def wait_for_approvals(self) -> bool:
-        """Let the run wait for its approvals, without an owner; False if it is to be cancelled instead."""
+        """Let the run wait for its approvals and the client, without an owner; False if it is to be cancelled."""
         approval_s, notices = self._turn.approval_s, self._notices()
         return await self._write(
             lambda c: record_waiting(c, self.run, approval_s=approval_s, notices=notices),

@@ -4,7 +4,7 @@ The thread's lock, which `thread_log.reserve` takes, orders the writers of a thr
 same transaction.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -39,6 +39,7 @@ MAX_ATTEMPTS = 3
 # The result and status of a call without a result when its run stops, by the call's status before.
 _STOPPED: Mapping[str, tuple[str, ToolCallStatus]] = {
     "waiting": ("The call was not made: the run was stopped before a person had agreed to it.", "refused"),
+    "client": ("Not answered: the run was stopped before a result of this call was given.", "unknown"),
     "approved": ("The call was not made: a person had agreed to it, but the run was stopped first.", "refused"),
     "started": ("The call was not finished: the run was stopped.", "unknown"),
 }
@@ -90,13 +91,15 @@ def record_step(
     answer: Answer,
     calls: Sequence[ToolCallPart],
     *,
-    waiting: Collection[str] = (),
+    waiting: Mapping[str, ToolCallStatus] | None = None,
     findings: Sequence[Finding] = (),
 ) -> OwnedRun:
-    """Record an assistant's message that calls tools, and that the calls begin, except those in `waiting`.
+    """Record an assistant's message that calls tools, and that the calls begin, but for those in `waiting`.
 
-    Returns the run with the id of its next message. Guardrails found `findings` in the message. Raises `LeaseLost`.
+    These wait, for a person or for the client, as their status says. Returns the run with the id of its next message.
+    Guardrails found `findings` in the message. Raises `LeaseLost`.
     """
+    waiting = waiting or {}
     started = [call for call in calls if call.tool_call_id not in waiting]
     first = thread_log.reserve(connection, run.thread_id, len(findings) + 1 + len(started))
     seq = first + len(findings)
@@ -357,9 +360,19 @@ def _stop_calls(connection: Connection, thread_id: str, run_id: str) -> None:
 
 
 def insert_result(
-    connection: Connection, thread_id: str, run_id: str, result: ToolResultPart, *, seq: int, status: ToolCallStatus
+    connection: Connection,
+    thread_id: str,
+    run_id: str,
+    result: ToolResultPart,
+    *,
+    seq: int,
+    status: ToolCallStatus,
+    user_id: str | None = None,
 ) -> None:
-    """Write how a call ended, as a message under this number, and its row of the log."""
+    """Write how a call ended, as a message under this number, and its row of the log.
+
+    `user_id` is the user whose client made the call.
+    """
     tool_calls.finish(connection, run_id, result.tool_call_id, status=status)
     insert_message(
         connection,
@@ -369,12 +382,15 @@ def insert_result(
         seq=seq,
         role="tool",
         parts=[result] if result.kept_as is None else [result, result.kept_as],
+        user_id=user_id,
         created_at=utc_now(),
     )
-    facts = {
+    facts: JsonObject = {
         "tool_call_id": result.tool_call_id,
         "name": result.name,
         "result": result.result,
         "is_error": result.is_error,
     }
+    if user_id is not None:
+        facts["user_id"] = user_id
     thread_log.write(connection, thread_id, seq, [Entry("tool.completed", run_id, facts)])

@@ -23,21 +23,23 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Agent, ContextView, Message, Run
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow
-from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart
+from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart, ToolCallPart, ToolDefinition
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.admission import AdmissionRequest, MessageAdmission, OnBusy
+from ai_agents.runner.client_calls import ClientCalls, GivenResult, GivenResults, Giver
 from ai_agents.runner.decisions import Decision, cancel, decide
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage
 from ai_agents.runner.preparation import RunLimits, TurnPreparer
-from ai_agents.store import runs
+from ai_agents.store import runs, tool_calls
 from ai_agents.store.messages import find_last_answer
 from ai_agents.store.roles import EVERYBODY
 from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
+from ai_agents.tools.client_tools import check_client_tools
 from ai_agents.tools.registry import ToolSource, default_registry
 
 Content = str | Sequence[TextPart | FilePart]
@@ -49,6 +51,8 @@ class MessageOptions(TypedDict, total=False):
     `on_busy` is "reject" unless it is given. A message with an `idempotency_key` is stored once; another request under
     the same key, which its `fingerprint` tells, is refused. A key holds for `key_within_s` seconds (None: 24 hours);
     with 0 the message is a new one in any case, and takes the key over. `is_admin`: the user's roles do not count.
+    `client_tools` are told to the model for this message; the caller makes their calls and gives the results
+    (`give_results`).
     Only what is `within` these agents is seen (None: all). A run that waits before it begins is refused then where the
     API key or token `key_id` was deleted meanwhile.
     """
@@ -62,6 +66,7 @@ class MessageOptions(TypedDict, total=False):
     is_admin: bool
     within: AgentScope | None
     key_id: str | None
+    client_tools: Sequence[ToolDefinition]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +81,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A run at its end (or waiting for a person), and the assistant's last message of it if there is one."""
+    """A run at its end (or waiting for a person or the client), and the assistant's last message of it if there is one.
+
+    `client_calls` are the calls that wait for results of the client.
+    """
 
     run: Run
     message: Message | None
+    client_calls: tuple[ToolCallPart, ...] = ()
 
 
 class AgentRunner:
@@ -131,13 +140,12 @@ class AgentRunner:
             budgets=conn.executor.budgets,
         )
         conn.bus.listen_revoked(self.contexts.forget)
+        limits = limits or RunLimits()
+        attachments = None if blobs is None else Attachments(conn, blobs)
         self._preparer = TurnPreparer(
-            conn.database,
-            self.contexts,
-            limits=limits or RunLimits(),
-            attachments=None if blobs is None else Attachments(conn, blobs),
-            auto_title=auto_title,
+            conn.database, self.contexts, limits=limits, attachments=attachments, auto_title=auto_title
         )
+        self._client_calls = ClientCalls(conn, self._preparer, self.contexts, limits=limits, attachments=attachments)
         if user_limits is not None:
             conn.executor.budgets.limits = user_limits
         self._admission = MessageAdmission(conn, self._preparer, self.contexts, user_limits or Limits())
@@ -193,8 +201,8 @@ class AgentRunner:
         If the caller is cancelled, the run may go on.
 
         Raises `ThreadNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`,
-        `GuardrailBlocked`, `InvalidRequest` for empty content, for files that the user may not read and for a
-        user id that is empty or `*`,
+        `GuardrailBlocked`, `InvalidRequest` for empty content, for files that the user may not read, for tools of the
+        client that are not allowed and for a user id that is empty or `*`,
         `UnsupportedAttachment` for one that the model cannot be given, `Overloaded` while the process stops or too many
         runs wait,
         `SecondProcess`, `DatabaseUnavailable`.
@@ -202,6 +210,9 @@ class AgentRunner:
         if user_id in ("", EVERYBODY):
             raise InvalidRequest("A message has one user: an empty id and `*` cannot send one.")
         await self.open()
+        if client_tools := options.get("client_tools"):
+            # In a thread: counting what schemas apply may take long.
+            await self.contexts.compiling.run(user_id, check_client_tools, client_tools)
         request = AdmissionRequest(thread_id, user_id, _parts(content, options.get("attachments", ())), **options)
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
@@ -226,7 +237,10 @@ class AgentRunner:
         return await self._admission.judge(agent, parts, purpose)
 
     async def wait(self, thread_id: str, run_id: str) -> RunResult:
-        """The run once it has ended or waits for a person, on whichever process it runs. Raises `RunNotFound`."""
+        """The run once it has ended, or waits for a person or the client, on whichever process it runs.
+
+        Raises `RunNotFound`.
+        """
         ended = self._executor.find_ended(run_id)
         if ended is not None:
             found = await asyncio.shield(ended)
@@ -254,7 +268,9 @@ class AgentRunner:
             run = runs.to_public(runs.get_row(connection, thread_id, run_id))
             if run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
                 return None
-            return RunResult(run, find_last_answer(connection, run_id))
+            open_calls = tool_calls.list_open(connection, run_id) if run["status"] == "waiting" else ()
+            asked = tuple(each.call for each in open_calls if each.status == "client")
+            return RunResult(run, find_last_answer(connection, run_id), asked)
 
         return await self._database.read(find)
 
@@ -275,6 +291,25 @@ class AgentRunner:
             lambda c: decide(c, thread_id, run_id, decision, self._executor.lease), self._preparer
         )
         return decided.run
+
+    async def give_results(
+        self,
+        thread_id: str,
+        run_id: str,
+        user_id: str,
+        results: Sequence[GivenResult],
+        *,
+        is_admin: bool = False,
+        within: AgentScope | None = None,
+    ) -> GivenResults:
+        """Give results of calls of the client's tools: some of those that wait, or all. Then the run goes on.
+
+        They pass the agent's input guardrails, and long ones are cut, as results of other tools are. The user needs the
+        right to send. Raises `ThreadNotFound`, `RunNotFound`, `PermissionDenied`, `AgentDeleted`, `ToolCallNotFound`,
+        `Conflict` for a call that does not wait for a result (any more), `InvalidRequest` for none or two of a call.
+        """
+        await self.open()
+        return await self._client_calls.give(Giver(thread_id, run_id, user_id, is_admin, within), results)
 
     async def _with_reason(self, decision: Decision, thread_id: str, run_id: str, reason: str) -> Decision:
         def find(connection: Connection) -> tuple[Agent, RunRow]:

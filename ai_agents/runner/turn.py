@@ -25,7 +25,16 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.ids import new_tool_call_id
 from ai_agents.core.log_context import log_with
 from ai_agents.core.problems import problem_of
-from ai_agents.core.types import ModelMessage, ModelResponse, PartDelta, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.types import (
+    ModelMessage,
+    ModelResponse,
+    Part,
+    PartDelta,
+    TextPart,
+    ToolCallPart,
+    ToolCallStatus,
+    ToolResultPart,
+)
 from ai_agents.providers.fallback import BegunStream
 from ai_agents.providers.retry import ends_again
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
@@ -120,7 +129,7 @@ class Turn:
         return await self._recorder.end(ending)
 
     async def _answer(self) -> RunEnding | None:
-        """How the run ends; None where it has to wait for approvals."""
+        """How the run ends; None where it has to wait for approvals, or for results of the client."""
         settled = "nothing" if self._origin in ("admitted", "queued") else await self._settle_calls()
         if settled == "waiting":
             return None
@@ -178,7 +187,7 @@ class Turn:
     async def _settle_calls(self) -> Literal["nothing", "settled", "waiting"]:
         """Bring the open tool calls to an end: approved ones are made, and begun ones if they may be made twice.
 
-        Of other begun calls the result says that it is unknown. "waiting": some calls still wait for approvals.
+        Of other begun calls the result says that it is unknown. "waiting": some calls still wait.
         """
         open_calls = await self._recorder.writes.once_available(
             lambda: self._database.read(lambda c: tool_calls.list_open(c, self.run.id))
@@ -195,7 +204,7 @@ class Turn:
                 again.append(each.call)
         calls = [*again, *await self._recorder.start_approved(again)]
         await _at_once([self._make_call(prepared, call) for call in calls])
-        return "waiting" if any(each.status == "waiting" for each in open_calls) else "settled"
+        return "waiting" if any(each.waits for each in open_calls) else "settled"
 
     async def _make_call(self, prepared: PreparedTurn, call: ToolCallPart) -> None:
         await self._recorder.result(await prepared.run_tool(call))
@@ -209,7 +218,7 @@ class Loop:
         self._recorder = recorder
         self._clock = clock
         self._request = turn.request
-        self._rounds = sum(1 for message in turn.earlier if message.role == "assistant")
+        self._rounds = sum(1 for message in turn.earlier if self._is_round(message.parts))
         earlier = [part for message in turn.earlier for part in message.parts if isinstance(part, ToolCallPart)]
         self._seen = Counter(map(_fingerprint, earlier))
         self._ids = {call.tool_call_id for call in earlier}
@@ -217,7 +226,7 @@ class Loop:
     async def run(self) -> ModelResponse | Answer | None:
         """The response that ends the turn: the first one without tool calls and without a fault.
 
-        An `Answer` is one that broke off and is kept; None means that tool calls wait for approvals.
+        An `Answer` is one that broke off and is kept; None means that tool calls wait, for a person or the client.
         Raises `ToolLoopLimit`, `ProviderError` (`InvalidOutput` among them), `GuardrailBlocked`, `BudgetExceeded`,
         `LeaseLost`.
         """
@@ -232,7 +241,7 @@ class Loop:
                     return response
                 await self._correct(response, fault)
                 continue
-            self._rounds += 1
+            self._rounds += self._is_round(calls)
             if self._rounds > self._turn.tool_rounds:
                 raise ToolLoopLimit(f"The model called tools in more than {self._turn.tool_rounds} rounds.")
             response = self._with_own_ids(response)
@@ -346,12 +355,23 @@ class Loop:
         self._ids |= ids
         return response
 
-    def _hold_back(self, calls: Sequence[ToolCallPart]) -> set[str]:
-        """The ids of the calls that wait for an approval; they count as made.
+    def _is_round(self, parts: Sequence[Part]) -> bool:
+        """Whether a message calls tools that run here. The client decides about rounds with its own tools alone."""
+        return any(isinstance(part, ToolCallPart) and not self._turn.is_of_client(part) for part in parts)
 
-        A call that would be refused as repeated waits for no approval.
+    def _hold_back(self, calls: Sequence[ToolCallPart]) -> dict[str, ToolCallStatus]:
+        """The ids of the calls that wait, each with what it waits for: an approval or the client.
+
+        Those that need an approval count as made; a call that would be refused as repeated waits for none. The client
+        may be asked for the same again.
         """
-        return {call.tool_call_id for call in calls if self._turn.needs_approval(call) and self._count(call)}
+        waiting: dict[str, ToolCallStatus] = {}
+        for call in calls:
+            if self._turn.needs_client(call):
+                waiting[call.tool_call_id] = "client"
+            elif self._turn.needs_approval(call) and self._count(call):
+                waiting[call.tool_call_id] = "waiting"
+        return waiting
 
     def _count(self, call: ToolCallPart) -> bool:
         """Count the call; False if it was made too often."""

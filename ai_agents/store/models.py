@@ -164,7 +164,7 @@ class RunTable(Base):
     lowest `queue_position` is next; 0 says that the run waits for a process, not for its thread. `notices` tell the
     client what happened on the way. `upstream` is what the provider said of its failure, for those who may change the
     agent. `key_id` is the key with which the message was sent, `by_admin` whether an admin sent it: a run that has
-    waited asks for both again when it begins.
+    waited asks for both again when it begins. `client_tools` came with the message, null where there are none.
     """
 
     __tablename__ = "runs"
@@ -207,6 +207,7 @@ class RunTable(Base):
     upstream: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     key_id: Mapped[str | None] = mapped_column(String(36))
     by_admin: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    client_tools: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class MessageTable(Base):
@@ -301,11 +302,11 @@ class ThreadEventTable(Base):
 class ToolCallTable(Base):
     """The state of a tool call.
 
-    `status` is `waiting` (for a person), `approved`, `refused`, `started`, `finished`, or `unknown` where a crash hid
-    how it ended. `approval` is a person's decision: `{"approved", "reason"}`.
-    While a person is asked: `waits_since` is since when, and `expires_at` until when, in seconds of the database's
-    clock since 1970 (null: for ever). The index is on `waits_since`, not on `status`: calls that wait for no person
-    keep HOT updates.
+    `status` is `waiting` (for a person), `client` (for a result of the client, which makes the call), `approved`,
+    `refused`, `started`, `finished`, or `unknown` where nothing tells how it ended. `approval` is a person's decision:
+    `{"approved", "reason"}`. While a person is asked, `waits_since` is since when; `expires_at` is until when a call
+    waits, for a person or the client, in seconds of the database's clock since 1970 (null: for ever). The index is on
+    `waits_since`, not on `status`: calls that wait for no person keep HOT updates.
     """
 
     __tablename__ = "tool_calls"

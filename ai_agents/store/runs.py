@@ -24,10 +24,11 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.notices import Notice
+from ai_agents.core.parts import tools_from_stored
 from ai_agents.core.rows import Page, Run, RunDetails, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
-from ai_agents.core.types import RunStatus, Usage
+from ai_agents.core.types import RunStatus, ToolDefinition, Usage
 from ai_agents.store import pages, roles
 from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading
@@ -36,6 +37,8 @@ from ai_agents.store.models import RunTable
 from ai_agents.store.statements import prepared
 
 _RUNS = cast(Table, RunTable.__table__)
+# Clients may bring large tools, which lists do not show.
+_LISTED = select(*(column for column in _RUNS.c if column.name != "client_tools"))
 _OF_THREAD = select(_RUNS).where(_RUNS.c.thread_id == bindparam("b_thread"))
 # Statuses are literals, as in the partial indexes: a parameter's value is not known when the index is chosen.
 _STATUS: dict[str, ColumnElement[str]] = {
@@ -67,7 +70,7 @@ class OwnedRun:
 
     `cost` is that of its model calls so far, in US dollars; None once one of them has no known cost. `notices` are
     those of the time before it last began to wait for a person. `key_id` and `by_admin` say how
-    its message was sent.
+    its message was sent, and `client_tools` came with it.
     """
 
     id: str
@@ -85,6 +88,7 @@ class OwnedRun:
     notices: tuple[Notice, ...] = ()
     key_id: str | None = None
     by_admin: bool = False
+    client_tools: tuple[ToolDefinition, ...] = ()
 
 
 def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedRun:
@@ -106,6 +110,7 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
         notices=tuple(row["notices"] or ()),
         key_id=row["key_id"],
         by_admin=row["by_admin"],
+        client_tools=tools_from_stored(row["client_tools"]),
     )
 
 
@@ -304,7 +309,7 @@ def list_runs(
 
     Raises `InvalidCursor`.
     """
-    statement = select(_RUNS).where(_RUNS.c.thread_id == thread_id)
+    statement = _LISTED.where(_RUNS.c.thread_id == thread_id)
     to_dict = to_details if upstream else to_public
     return pages.newest_first(connection, statement, RunTable, limit=limit, after=after, to_dict=to_dict)
 
@@ -325,7 +330,7 @@ def list_visible_runs(
     With `shared`, also of threads on which every user has one. Of all these, the runs `within` these agents. A run is
     `RunDetails` where the user may change its agent. `{"data", "next"}`. Raises `InvalidCursor`.
     """
-    statement = select(_RUNS)
+    statement = _LISTED
     before = None if after is None else pages.decode_time_cursor(after)
     if status is not None:
         statement = statement.where(_RUNS.c.status == _STATUS.get(status, status))

@@ -15,6 +15,7 @@ from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultP
 from ai_agents.tools.base import NoCredentials, RemoteTool, ToolContext, ToolError
 from ai_agents.tools.registry import RegisteredTool, ToolSet
 from ai_agents.tools.results import clean_value, cut_text, shorten
+from ai_agents.tools.schema import ArgumentsValidator
 
 # How long a cancelled tool may take to clean up before it is abandoned.
 _CLEANUP_S = 0.5
@@ -27,16 +28,20 @@ _log = logging.getLogger(__name__)
 class ResultHandler(Protocol):
     """Gets the whole results of tools before the model is shown a part of them."""
 
-    def note_missing_credentials(self, tool: str) -> None:
-        """A call was not made, since the user has given no credentials for this tool."""
-        ...
-
     async def judge_result(self, value: Any) -> Any:
         """Return what may be shown of a result. Raises `ToolError` if nothing may be."""
         ...
 
     async def keep_result(self, tool: str, text: str) -> FilePart | None:
         """Store the text of a result that is too long to be shown; return None if that fails."""
+        ...
+
+
+class CallHandler(ResultHandler, Protocol):
+    """Is told of calls that were not made, too."""
+
+    def note_missing_credentials(self, tool: str) -> None:
+        """A call was not made, since the user has given no credentials for this tool."""
         ...
 
 
@@ -59,7 +64,7 @@ class ToolExecutor:
         return self._threads.abandoned + len(self._abandoned)
 
     async def run(
-        self, call: ToolCallPart, context: ToolContext, tools: ToolSet, *, handler: ResultHandler | None = None
+        self, call: ToolCallPart, context: ToolContext, tools: ToolSet, *, handler: CallHandler | None = None
     ) -> ToolResultPart:
         """Return the result of a call; every fault of the call or the tool is a result with `is_error`.
 
@@ -71,18 +76,7 @@ class ToolExecutor:
             value, is_error = str(error), True
             if handler is not None:
                 handler.note_missing_credentials(error.tool)
-        try:
-            if handler is not None:
-                value = await handler.judge_result(value)
-        except ToolError as error:
-            value, is_error = str(error), True
-        value, whole = shorten(value, max_bytes=self._max_result_bytes)
-        kept = None
-        if handler is not None and whole is not None:
-            kept = await handler.keep_result(call.name, whole)
-            if kept is not None:
-                value = cut_text(whole, max_bytes=self._max_result_bytes, kept_as=kept.file_id)
-        return ToolResultPart(call.tool_call_id, call.name, value, is_error=is_error, kept_as=kept)
+        return await show_result(call, value, is_error=is_error, max_bytes=self._max_result_bytes, handler=handler)
 
     async def _call(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:
         """Return the whole result, cleaned, and whether it is an error. Raises `NoCredentials`."""
@@ -94,8 +88,7 @@ class ToolExecutor:
             return fault, True
         try:
             value = await self._within_time(found, self._invoke(found, call.arguments, context))
-            is_small = isinstance(value, int | float | None) or (isinstance(value, str) and len(value) < _LONG_TEXT)
-            return (clean_value(value) if is_small else await asyncio.to_thread(clean_value, value)), False
+            return await clean_result(value), False
         except NoCredentials:
             raise
         except ToolError as error:
@@ -150,9 +143,7 @@ class ToolExecutor:
 
 def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
     """Return why the call cannot be made, as a sentence for the model; None if it can."""
-    if call.malformed is not None:
-        return f"The call was not made: its arguments cannot be read as a JSON object. You wrote: {call.malformed}"
-    if (fault := found.validator.find_fault(call.arguments)) is not None:
+    if (fault := find_fault_of(found.validator, call)) is not None:
         return fault
     given = {**call.arguments, "context": None} if found.takes_context else call.arguments
     try:
@@ -160,6 +151,37 @@ def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:
     except TypeError as error:
         return f"The arguments do not fit the tool: {error}."
     return None
+
+
+def find_fault_of(validator: ArgumentsValidator, call: ToolCallPart) -> str | None:
+    """Return what is wrong with the arguments of a call, as a sentence for the model; None if they fit."""
+    if call.malformed is not None:
+        return f"The call was not made: its arguments cannot be read as a JSON object. You wrote: {call.malformed}"
+    return validator.find_fault(call.arguments)
+
+
+async def clean_result(value: Any) -> Any:
+    """`clean_value`, in a thread for what may be large. Raises `ToolError`."""
+    is_small = isinstance(value, int | float | None) or (isinstance(value, str) and len(value) < _LONG_TEXT)
+    return clean_value(value) if is_small else await asyncio.to_thread(clean_value, value)
+
+
+async def show_result(
+    call: ToolCallPart, value: Any, *, is_error: bool, max_bytes: int, handler: ResultHandler | None
+) -> ToolResultPart:
+    """Return what the model is shown of what a call gave, a clean value: what guardrails allow, in `max_bytes`."""
+    try:
+        if handler is not None:
+            value = await handler.judge_result(value)
+    except ToolError as error:
+        value, is_error = str(error), True
+    value, whole = shorten(value, max_bytes=max_bytes)
+    kept = None
+    if handler is not None and whole is not None:
+        kept = await handler.keep_result(call.name, whole)
+        if kept is not None:
+            value = cut_text(whole, max_bytes=max_bytes, kept_as=kept.file_id)
+    return ToolResultPart(call.tool_call_id, call.name, value, is_error=is_error, kept_as=kept)
 
 
 class ToolThreads:

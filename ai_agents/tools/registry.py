@@ -4,7 +4,7 @@ import inspect
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol
 
@@ -19,7 +19,7 @@ from ai_agents.tools.schema import ArgumentsValidator
 # Of the entry points of installed packages.
 GROUP = "ai_agents.tools"
 # Names that every provider accepts.
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # An element of an agent's `tools`: a name, or `{"name", "approval", "expires_in_s"}`.
 ToolReference = str | Mapping[str, Any]
 _log = logging.getLogger(__name__)
@@ -49,18 +49,19 @@ class ToolSet:
 
     `approval` has the names of tools whose calls a person has to approve; `missing` are names on the agent's list that
     no tool has now. `made` are the names on the list that stand for tools of an admin, each with the name under which
-    the admin made them.
+    the admin made them. `client` are the tools of the message's client, which makes the calls itself.
     """
 
     tools: Mapping[str, RegisteredTool] = field(default_factory=dict)
     approval: Mapping[str, Approval] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     made: Mapping[str, str] = field(default_factory=dict)
+    client: tuple[ToolDefinition, ...] = ()
 
     @property
     def definitions(self) -> tuple[ToolDefinition, ...]:
         """What the model is told about the tools."""
-        return tuple(found.definition for found in self.tools.values())
+        return (*(found.definition for found in self.tools.values()), *self.client)
 
     def without(self, made: Collection[str]) -> "ToolSet":
         """The set without what an admin made under these names, which is then missing."""
@@ -72,7 +73,8 @@ class ToolSet:
         tools = {name: tool for name, tool in self.tools.items() if name not in gone and not name.startswith(servers)}
         kept = {name: maker for name, maker in self.made.items() if name not in gone}
         approval = {name: each for name, each in self.approval.items() if name in tools}
-        return ToolSet(tools, approval, (*self.missing, *sorted(gone)), kept)
+        missing = (*self.missing, *sorted(gone))
+        return replace(self, tools=tools, approval=approval, missing=missing, made=kept)
 
 
 class ToolSource(Protocol):
@@ -119,7 +121,7 @@ class ToolRegistry:
         if not isinstance(tool, Tool):
             raise InvalidRequest("Register an object of a class derived from Tool.", loc=("tools",))
         definition = tool.get_definition()
-        if not _NAME.fullmatch(str(definition.name)):
+        if not TOOL_NAME.fullmatch(str(definition.name)):
             raise InvalidRequest("A tool's name is 1 to 64 letters, digits, `_` or `-`.", loc=("tools",))
         known = self._tools.get(definition.name)
         if known and not replace and _origin(known.tool) != _origin(tool):

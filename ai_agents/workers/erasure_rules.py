@@ -92,7 +92,7 @@ def _redact_messages(connection: Connection, user: UserInThread) -> Count:
     for row in rows:
         links = delete(models.MessageFileTable).where(models.MessageFileTable.message_id == row.id)
         if row.user_id == user.user_id:
-            values: dict[str, Any] = {"parts": _ERASED_PARTS, "user_id": None, "meta": {}}
+            values: dict[str, Any] = {"parts": _erased_parts(row.parts), "user_id": None, "meta": {}}
         else:
             values = {"parts": _without_files(row.parts, user.file_ids)}
             links = links.where(models.MessageFileTable.file_id.in_(user.file_ids))
@@ -101,10 +101,16 @@ def _redact_messages(connection: Connection, user: UserInThread) -> Count:
     return {"messages_redacted": len(rows)}
 
 
+def _erased_parts(parts: list[Any]) -> list[Any]:
+    """What is left of a message. The result that the user's client gave of a call still answers the call."""
+    results = [part for part in parts if part.get("type") == "tool_result"]
+    return [{**part, "result": ERASED} for part in results] or _ERASED_PARTS
+
+
 def _redact_runs(connection: Connection, user: UserInThread) -> Count:
     own = (models.RunTable.thread_id == user.thread_id, models.RunTable.user_id == user.user_id)
-    # What a provider said of its failure may quote the message.
-    redacted = update(models.RunTable).where(*own).values(user_id=ERASED, upstream=None)
+    # What a provider said of its failure may quote the message. The client's tools are the user's text.
+    redacted = update(models.RunTable).where(*own).values(user_id=ERASED, upstream=None, client_tools=None)
     return {"runs_redacted": connection.execute(redacted).rowcount}
 
 
@@ -166,6 +172,8 @@ def redacted_json(value: Any, user_id: str, file_ids: frozenset[str]) -> Any:
     found = {name: redacted_json(item, user_id, file_ids) for name, item in value.items()}
     if found.get("user_id") == user_id:
         found["user_id"] = None if "parts" in found else ERASED
+        if "tool_call_id" in found:
+            found["result"] = ERASED
         if "parts" in found:
             found |= {"parts": _ERASED_PARTS, "content": ERASED, "metadata": {}}
     for derived in ("summary", "title", "preview"):
@@ -209,7 +217,7 @@ RULES: tuple[ErasureRule, ...] = (
     ),
     ErasureRule(
         models.RunTable,
-        {"user_id", "usage", "cost", "error", "notices", "upstream"},
+        {"user_id", "usage", "cost", "error", "notices", "upstream", "client_tools"},
         f"{_WITH_THREAD} figures and reasons stay; they quote no message.",
         redact_thread=_redact_runs,
     ),

@@ -14,7 +14,7 @@ from app.responses import JSON, JsonResponse, no_content
 from app.schemas.access import CreateTicket
 from app.schemas.answers import ApprovalPage, EventPage, RunDetails, RunPage, RunRead, TicketRead
 from app.schemas.common import MAX_ID
-from app.schemas.threads import Approval
+from app.schemas.threads import Approval, ToolResults
 from app.services import access, runs
 from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
@@ -124,6 +124,27 @@ async def decide_tool_call(
 ) -> Response:
     """Approve or refuse a tool call that waits for a person. The model gets a refusal as the result of the call."""
     return JsonResponse(await runs.decide_tool_call(container, user, thread, run_id, body))
+
+
+@router.post(
+    "/threads/{thread_id}/runs/{run_id}/tool_results",
+    tags=["runs"],
+    response_model=RunRead,
+    response_description="The run. It goes on when no tool call waits any more.",
+    responses=failures(
+        *USER, *BODY, "not_found", "forbidden", "agent_deleted", "conflict", "budget_exceeded", "overloaded"
+    ),
+)
+async def give_tool_results(
+    thread: OnThread,
+    run_id: str,
+    user: ScopedUser,
+    container: AppContainer,
+    body: Annotated[ToolResults, json_body(ToolResults)],
+) -> Response:
+    """Give results of calls of the tools that came with the run's message (`client_calls` of `run.waiting`)."""
+    given = await runs.give_results(container, user, thread, run_id, body)
+    return JsonResponse(given.run)
 
 
 @router.get(

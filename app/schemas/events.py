@@ -57,9 +57,23 @@ _EVENTS = (
         message=MessageRead,
     ),
     _event("tool.started", "A tool is called.", **_TOOL_CALL),
-    _event("tool.completed", "A tool call has a result.", tool_call_id=str, name=str, result=Any, is_error=bool),
     _event(
-        "run.waiting", "The run waits until a person has decided on these tool calls.", approvals=list[AskedCallRead]
+        "tool.completed",
+        "A tool call has a result.",
+        tool_call_id=str,
+        name=str,
+        result=Any,
+        is_error=bool,
+        user_id=(str | None, Field(None, description="Whose client made the call; absent for other calls.")),
+    ),
+    _event(
+        "run.waiting",
+        "The run waits until these tool calls are decided or answered.",
+        approvals=(list[AskedCallRead], Field(description="A person approves or refuses them.")),
+        client_calls=(
+            list[ToolCallRead],
+            Field([], description="The client makes them and gives their results. Absent in older events."),
+        ),
     ),
     _event(
         "run.retrying",

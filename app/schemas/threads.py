@@ -5,7 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ai_agents.store.feedback import MAX_COMMENT
-from app.schemas.common import ContentIn, Id, Line, LongText, Metadata, Strict
+from ai_agents.tools.client_tools import MAX_CLIENT_TOOLS, MAX_DESCRIPTION
+from app.schemas.common import ContentIn, Id, JsonSchema, Line, LongText, Metadata, Strict
+from app.schemas.tools import Name
+
+# More than a model calls at once.
+MAX_RESULTS = 1000
 
 
 class InitialMessage(Strict):
@@ -40,6 +45,17 @@ class ForkThread(Strict):
     message_id: Id
 
 
+class ClientTool(Strict):
+    """A tool that the client runs: calls of it are given to the client, which gives their results."""
+
+    name: Annotated[Name, Field(description="None of the names of the agent's own tools.")]
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] = ""
+    parameters: Annotated[JsonSchema, Field(description="A JSON Schema of an object; at most 64 KiB.")] = {
+        "type": "object",
+        "properties": {},
+    }
+
+
 class CreateMessage(Strict):
     """A user's message; the agent answers it."""
 
@@ -50,6 +66,23 @@ class CreateMessage(Strict):
         "reject", description="What to do if a run is active in the thread."
     )
     metadata: Metadata = {}
+    tools: Annotated[list[ClientTool], Field(max_length=MAX_CLIENT_TOOLS)] = Field(
+        [], description="Tools of the client, for this message; at most 256 KiB as JSON together."
+    )
+
+
+class ToolResult(Strict):
+    """What the client's call gave."""
+
+    tool_call_id: Annotated[str, Field(min_length=1, max_length=64)]
+    result: Any = Field(description="A text or other JSON. What is too long for the model is kept as a file.")
+    is_error: bool = False
+
+
+class ToolResults(Strict):
+    """Results of calls that the client has made: of all that wait, or some of them."""
+
+    results: Annotated[list[ToolResult], Field(min_length=1, max_length=MAX_RESULTS)]
 
 
 def _check_number(value: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from ai_agents.core.exceptions import MessageNotFound, RequestError, ThreadNotFound
 from ai_agents.core.rows import Message, Page
+from ai_agents.core.types import ToolDefinition
 from ai_agents.runner.runner import RunResult, Started
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
@@ -27,7 +28,10 @@ async def start_run(
     follow: bool,
     right: ReadRight,
 ) -> Started:
-    """Store the message and start its run. Raises what `AgentRunner.start` raises, and `InvalidRequest`."""
+    """Store the message and start its run, with the client's tools where it brings some.
+
+    Raises what `AgentRunner.start` raises, and `InvalidRequest`.
+    """
     if user.is_admin:
         # Tells the audit log where it is the thread of others. The admission looks again, for all users.
         await see_thread(container, user, thread_id)
@@ -44,6 +48,7 @@ async def start_run(
         fingerprint="" if sent is None else sent.fingerprint,
         **user.reach,
         key_id=user.key_id,
+        client_tools=[ToolDefinition(tool.name, tool.description, tool.parameters) for tool in body.tools],
         follow=follow,
         right=right,
     )

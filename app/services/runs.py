@@ -1,4 +1,4 @@
-"""Runs and events: reading, following and cancelling runs, and deciding on tool calls that wait for approval."""
+"""Runs and events: reading, following and cancelling runs, and answering tool calls that wait."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,14 @@ from ai_agents.core.exceptions import PermissionDenied, RunNotFound
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Page, Run
 from ai_agents.core.types import JsonObject, LogRow, RunStatus
+from ai_agents.runner.client_calls import GivenResult, GivenResults
 from ai_agents.store import thread_log
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.cursor import cursor_in_thread
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from app.container import Container
-from app.schemas.threads import Approval
+from app.schemas.threads import Approval, ToolResults
 from app.services.identity import PageArguments, Principal, check_id, whose
 
 
@@ -79,6 +80,21 @@ async def decide_tool_call(
     await _require(container, user, thread, run_id, "approve")
     return await container.runner.decide(
         thread.thread_id, run_id, body.tool_call_id, approved=body.approved, reason=body.reason
+    )
+
+
+async def give_results(
+    container: Container, user: Principal, thread: ThreadAccess, run_id: str, body: ToolResults
+) -> GivenResults:
+    """Give results of calls of the client's tools; the run after that, and after which event it goes on.
+
+    Raises what `AgentRunner.give_results` raises.
+    """
+    given: list[GivenResult] = [
+        {"tool_call_id": each.tool_call_id, "result": each.result, "is_error": each.is_error} for each in body.results
+    ]
+    return await container.runner.give_results(
+        thread.thread_id, check_id(run_id, RunNotFound), user.user_id, given, **user.reach
     )
 
 

@@ -61,6 +61,10 @@ def _approval(things: "Things") -> dict[str, Any]:
     return {"tool_call_id": things.call_id, "approved": True}
 
 
+def _results(things: "Things") -> dict[str, Any]:
+    return {"results": [{"tool_call_id": things.client_call_id, "result": "12 °C"}]}
+
+
 def _role(things: "Things") -> dict[str, Any]:
     return {"user_id": "eve", "role": "viewer", "resource_type": "thread", "resource_id": things.ids["thread_id"]}
 
@@ -116,6 +120,13 @@ ROWS: dict[str, Row] = {
     "POST /threads/{thread_id}/runs/{run_id}/cancel": Row("404 404 403 200 200 200 200", scoped="200 404"),
     "POST /threads/{thread_id}/runs/{run_id}/approvals": Row(
         "404 404 403 200 200 200 200", _approval, once=True, other_ids={"run_id": "waiting_run_id"}, scoped="200 404"
+    ),
+    "POST /threads/{thread_id}/runs/{run_id}/tool_results": Row(
+        "404 404 403 200 403 200 200",
+        _results,
+        once=True,
+        other_ids={"run_id": "waiting_run_id"},
+        scoped="200 404",
     ),
     "GET /threads/{thread_id}/events": Row("404 404 200 200 200 200 200", scoped="200 404"),
     "POST /tickets": Row(
@@ -181,12 +192,16 @@ ROWS: dict[str, Row] = {
 
 
 class Calculating(ScriptedProvider):
-    """Calls the calculator where it is asked what something is, in however many threads at once."""
+    """Calls the calculator where it is asked what something is, in however many threads at once.
+
+    With it, it calls the tool of a client that brought one.
+    """
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """The call, or a greeting."""
         asked = any(isinstance(part, TextPart) and part.text.endswith("?") for part in request.messages[-1].parts)
-        self.answers = [[tool_call("calculator", expression="6*7")] if asked else "Hello."]
+        outside = [tool_call("look_outside") for tool in request.tools if tool.name == "look_outside"]
+        self.answers = [[tool_call("calculator", expression="6*7"), *outside] if asked else "Hello."]
         async for event in super().stream(request):
             yield event
 
@@ -207,6 +222,7 @@ class Things:
 
     ids: dict[str, str]
     call_id: str
+    client_call_id: str
 
     def id_of(self, name: str) -> str:
         """The id that a parameter or field of this name takes."""
@@ -225,10 +241,12 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
     uploaded = await owner.post("/files", files={"file": ("secret.txt", b"Of Alice.", "text/plain")})
     path = f"/threads/{thread['id']}/messages"
     finished = (await owner.post(path, json={"content": "Read.", "attachments": [uploaded.json()["id"]]})).json()
-    waiting = (await owner.post(path, json={"content": "Six times seven?"})).json()
+    asked = {"content": "Six times seven?", "tools": [{"name": "look_outside"}]}
+    waiting = (await owner.post(path, json=asked)).json()
     assert waiting["status"] == "waiting", waiting
     history = (await owner.get(path)).json()["data"]
-    (call_id,) = [part["tool_call_id"] for each in history for part in each["parts"] if part["type"] == "tool_call"]
+    calls = [part["tool_call_id"] for each in history for part in each["parts"] if part["type"] == "tool_call"]
+    call_id, client_call_id = calls
     for name, (on_agent, on_thread) in ROLES.items() if shared else ():
         if on_agent:
             await give_role(owner, name, on_agent, "agent", agent["id"])
@@ -262,4 +280,5 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
             "user_id": "dave",
         },
         call_id,
+        client_call_id,
     )
