@@ -114,7 +114,7 @@ class RunLimits:
     """What one run may take: rounds with tools, seconds, bytes of a tool's result, repetitions of one call.
 
     `run_time_s` is how long a run may make no progress (text, reasoning, a call, a result); it may take longer.
-    `approval_s` is how long a call waits for an approval where its agent does not say it, or for a result of the client.
+    `approval_s` is how long a call waits for an approval where its agent does not say it, and for a client's result.
     """
 
     tool_rounds: int = 10
