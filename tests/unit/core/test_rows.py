@@ -62,7 +62,7 @@ def test_what_can_be_changed_are_fields() -> None:
 
 def test_what_is_written_to_a_run_are_columns_of_its_table() -> None:
     written = get_type_hints(table_rows.RunValues).keys()
-    assert written - {"lease_s"} == get_type_hints(table_rows.RunRow).keys() - {"lease_expires_at"}
+    assert written - {"lease_s"} == get_type_hints(table_rows.RunRow).keys()
     assert table_rows.RunValues.__required_keys__ == frozenset()
 
 

@@ -25,7 +25,7 @@ from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition, ToolResultPart
 from ai_agents.runner.client_calls import GivenResults
 from ai_agents.runner.runner import RunResult
-from ai_agents.store.models import RunTable
+from ai_agents.store.models import RunTable, ToolCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.unit.runner.conftest import USER
 
@@ -292,6 +292,10 @@ async def test_a_run_whose_client_is_gone_goes_on_in_the_end(conn: DatabaseHandl
     client = await open_client(conn, [call], "I do not know.")
     asked = await client.ask()
     await conn.database.write(lambda c: c.execute(update(RunTable).values(lease_expires_at=1.0)))
+    await conn.executor.expire_approvals()
+    assert (await client.wait(asked.run["id"])).run["status"] == "waiting"
+    await conn.database.write(lambda c: c.execute(update(RunTable).values(lease_expires_at=1.0)))
+    await conn.database.write(lambda c: c.execute(update(ToolCallTable).values(expires_at=1.0)))
     await conn.executor.expire_approvals()
     assert (await client.wait(asked.run["id"])).run["status"] == "completed"
     assert await client.results() == {call.tool_call_id: ("Not answered: no result of this call came in time.", True)}

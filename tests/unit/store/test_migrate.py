@@ -327,7 +327,7 @@ def test_calls_that_waited_before_wait_as_long_as_their_runs_did(database_url: s
             }
             insert_run(connection, run)
             calls = [ToolCallPart(f"{status}-{end}", "pay", {}) for end in ("asks", "works")]
-            insert_calls(connection, run["id"], calls, waiting={f"{status}-asks"})
+            insert_calls(connection, run["id"], calls, waiting={f"{status}-asks": "waiting"})
         connection.commit()
         command.downgrade(migrate.config_for(connection), "0025")
         connection.commit()
