@@ -184,6 +184,13 @@ def find_last_answer(connection: Connection, run_id: str) -> Message | None:
     return None if row is None else to_public(cast("MessageRow", row))
 
 
+def find_last_of_run(connection: Connection, run_id: str, *, through_seq: int) -> str | None:
+    """The id of a run's last message up to and including this `seq`."""
+    c = _MESSAGES.c
+    found = select(c.id).where(c.run_id == run_id, c.seq <= through_seq).order_by(c.seq.desc()).limit(1)
+    return connection.scalar(found)
+
+
 def list_messages(
     connection: Connection,
     thread_id: str,

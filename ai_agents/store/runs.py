@@ -1,6 +1,6 @@
 """Runs: which process executes them, under which lease, and how they end. Every write of an owner checks the fence."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -33,7 +33,7 @@ from ai_agents.store import pages, roles
 from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading
 from ai_agents.store.model_calls import cost_from_dict
-from ai_agents.store.models import RunTable
+from ai_agents.store.models import RunTable, ToolCallTable
 from ai_agents.store.statements import prepared
 
 _RUNS = cast(Table, RunTable.__table__)
@@ -289,6 +289,19 @@ def expire_leases(connection: Connection, owner: str) -> None:
     """Let every lease of this owner expire, so that other processes take its runs over at once."""
     running = (RunTable.lease_owner == owner, RunTable.status == "running")
     connection.execute(update(RunTable).where(*running).values(lease_expires_at=0.0))
+
+
+def find_waiting(connection: Connection, user_id: str, tool_call_ids: Sequence[str]) -> RunKey | None:
+    """The newest of the user's runs that waits and has made one of these calls."""
+    statement = (
+        select(_RUNS.c.id, _RUNS.c.thread_id)
+        .join(ToolCallTable, ToolCallTable.run_id == _RUNS.c.id)
+        .where(_RUNS.c.status == _STATUS["waiting"], _RUNS.c.user_id == user_id)
+        .where(ToolCallTable.tool_call_id.in_(tool_call_ids))
+        .order_by(_RUNS.c.id.desc())
+        .limit(1)
+    )
+    return cast("RunKey | None", connection.execute(statement).mappings().one_or_none())
 
 
 def find_thread_id(connection: Connection, run_id: str) -> str | None:

@@ -231,6 +231,18 @@ def last_reset(connection: Connection, thread_id: str, seq: int) -> int:
     return int(found or 0)
 
 
+def first_of_run(connection: Connection, run_id: str) -> int:
+    """The number of a run's first row; 0 if it has none."""
+    found = connection.execute(select(func.min(_EVENTS.c.seq)).where(_EVENTS.c.run_id == run_id)).scalar_one()
+    return int(found or 0)
+
+
+def waits_of_run(connection: Connection, run_id: str) -> list[int]:
+    """The numbers of a run's rows `run.waiting`, ascending."""
+    waits = select(_EVENTS.c.seq).where(_EVENTS.c.run_id == run_id, _EVENTS.c.type == "run.waiting")
+    return list(connection.scalars(waits.order_by(_EVENTS.c.seq)))
+
+
 def find_row(connection: Connection, thread_id: str, seq: int) -> LogRow | None:
     """The row with this number."""
     statement = _OF_THREAD.where(_EVENTS.c.seq == seq)

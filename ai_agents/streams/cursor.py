@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from ai_agents.bus.base import TextInProgress, TextSegment
 from ai_agents.core import json
@@ -15,7 +15,7 @@ from ai_agents.core.events import TERMINAL_EVENTS, EventType, event_data
 from ai_agents.core.exceptions import InvalidEventId, ThreadNotFound
 from ai_agents.core.types import LogRow
 from ai_agents.store import runs, thread_log
-from ai_agents.store.models import ThreadEventTable, ThreadTable
+from ai_agents.store.models import ThreadTable
 from ai_agents.store.runs import OwnedRun
 
 # 15 digits hold every number that a database or a clock produces here, and are exact in JavaScript.
@@ -137,9 +137,7 @@ def cursor_in_run(connection: Connection, thread_id: str, run_id: str, after: st
     """
     runs.get_row(connection, thread_id, run_id)
     if after is None:
-        first = connection.execute(
-            select(func.min(ThreadEventTable.seq)).where(ThreadEventTable.run_id == run_id)
-        ).scalar_one()
+        first = thread_log.first_of_run(connection, run_id)
         return _cursor_at(connection, thread_id, run_id, seq=first - 1, position=0)
     seq, position = parse_event_id(after)
     row = thread_log.find_row(connection, thread_id, seq)

@@ -2,9 +2,10 @@
 
 from app.doors.base import ClientDoor
 from app.doors.chat_completions.door import CHAT_COMPLETIONS
+from app.doors.responses.door import RESPONSES
 
 # Of two whose prefixes fit a path the first one counts.
-DOORS: tuple[ClientDoor, ...] = (CHAT_COMPLETIONS,)
+DOORS: tuple[ClientDoor, ...] = (RESPONSES, CHAT_COMPLETIONS)
 _PREFIXES = tuple(door.prefix for door in DOORS)
 
 

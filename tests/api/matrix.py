@@ -16,6 +16,7 @@ import httpx
 from ai_agents.core.types import ModelEvent, ModelRequest, TextPart
 from ai_agents.store.webhooks import insert_delivery
 from ai_agents.testing import ScriptedProvider, tool_call
+from app.doors.responses.ids import ResponseId
 from tests.api.declared import document
 from tests.api.service import UNKNOWN_ID, Service, give_role, make_agent, make_thread
 
@@ -35,6 +36,7 @@ OTHER_NAMES = {
     "agents": "agent_id",
     "around": "message_id",
     "model": "agent_id",
+    "previous_response_id": "response_id",
 }
 OPEN = {"GET /livez", "GET /readyz"}
 Body = Callable[["Things"], Any]
@@ -185,6 +187,14 @@ ROWS: dict[str, Row] = {
     "GET /audit": Row(ADMINS),
     "GET /v1/models": Row(EVERY, scoped="200 200"),
     "GET /v1/models/{model}": Row("404 200 200 200 404 200 200", scoped="200 404"),
+    "POST /v1/responses": Row(
+        "404 404 403 200 403 200 200",
+        lambda it: {"input": "Hello", "background": True, "previous_response_id": it.ids["response_id"]},
+        scoped="200 404",
+    ),
+    "GET /v1/responses/{response_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "DELETE /v1/responses/{response_id}": Row("404 404 403 200 200 200 200", once=True, scoped="200 404"),
+    "POST /v1/responses/{response_id}/cancel": Row("404 404 403 200 200 200 200", scoped="200 404"),
     "GET /livez": Row(EVERY, scoped="200 200"),
     "GET /readyz": Row(EVERY, scoped="200 200"),
     "GET /metrics": Row(ADMINS),
@@ -267,6 +277,7 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
             "message_id": history[0]["id"],
             "answer_id": finished["id"],
             "run_id": finished["run_id"],
+            "response_id": str(ResponseId(finished["run_id"])),
             "waiting_run_id": waiting["id"],
             "file_id": uploaded.json()["id"],
             "role_id": next(each["id"] for each in roles if each["user_id"] == "carol"),

@@ -1,0 +1,301 @@
+"""A request for a response as what is asked of us: pure, without a look at what is stored.
+
+What changes the answer and cannot be done here is refused. What is a mere hint (how many calls at once, a tier, how
+wordy) is taken, and the response says what was really used.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.types import JsonObject, Loc, TextPart, ToolDefinition
+from app.doors.responses.items import OWN_SERVER
+from app.doors.responses.resource import Asked
+from app.doors.responses.schemas import (
+    ApprovalIn,
+    ContentPart,
+    ConversationRef,
+    CreateResponse,
+    FileIn,
+    FunctionCallIn,
+    FunctionOutputIn,
+    FunctionToolIn,
+    ImageIn,
+    InputItem,
+    McpCallIn,
+    MessageIn,
+    ReferenceIn,
+    RefusalIn,
+    TextFormatIn,
+)
+
+# Fields that a response repeats as they are.
+_Repeated = Literal[
+    "temperature", "top_p", "max_output_tokens", "truncation", "store", "background", "metadata", "safety_identifier",
+    "prompt_cache_key",
+]  # fmt: skip
+_NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
+_REPEATED: tuple[_Repeated, ...] = get_args(_Repeated)
+_EFFORTS = {"minimal": "low", "xhigh": "high"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """An image or a file of a message: by its address (`data:`, `http`), its bytes, or its id."""
+
+    loc: Loc
+    url: str | None = None
+    base64: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of the history. `parts` are texts and files; `calls` and `results` are stored parts of tool calls."""
+
+    role: str
+    parts: Sequence[TextPart | FileRef] = ()
+    calls: Sequence[JsonObject] = ()
+    results: Sequence[JsonObject] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the items of a request say.
+
+    `history` comes before the new message `parts`. `outputs` are the client's answers to calls, by the calls' ids;
+    `is_answer`: they, or `approvals`, are what is new. `system` is for this request alone.
+    """
+
+    history: tuple[Said, ...] = ()
+    parts: tuple[TextPart | FileRef, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    approvals: tuple[ApprovalIn, ...] = ()
+    is_answer: bool = False
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What is asked for this answer alone."""
+
+    settings: JsonObject
+    output_schema: JsonObject | None
+    instructions: str
+    tools: tuple[ToolDefinition, ...]
+
+
+def read_input(given: str | Sequence[InputItem], loc: Loc = ("input",)) -> Input:
+    """What the items say. Raises `InvalidRequest`."""
+    items = [MessageIn(role="user", content=given)] if isinstance(given, str) else list(given)
+    turn = 1 + max((n for n, item in enumerate(items) if _is_models(item)), default=-1)
+    outputs = {
+        each.call_id: _output_text(each, (*loc, n))
+        for n, each in enumerate(items)
+        if isinstance(each, FunctionOutputIn)
+    }
+    approvals = tuple(each for each in items if isinstance(each, ApprovalIn))
+    tail = items[turn:]
+    said = [each for each in tail if isinstance(each, MessageIn) and each.role == "user"]
+    answers = any(isinstance(each, FunctionOutputIn | ApprovalIn) for each in tail)
+    first_new = next((n for n, each in enumerate(items) if n >= turn and each in said), len(items))
+    system = "\n\n".join(
+        _text(each.content) for each in items if isinstance(each, MessageIn) and each.role in ("system", "developer")
+    )
+    new = [part for n, each in enumerate(items) if n >= first_new for part in _new_parts(each, (*loc, n))]
+    return Input(
+        history=tuple(_history(items[:first_new], loc)),
+        parts=tuple(new),
+        outputs=outputs,
+        approvals=approvals,
+        is_answer=answers and not said,
+        system=system,
+    )
+
+
+def read_overrides(body: CreateResponse, said: Input) -> Overrides:
+    """What is asked for this answer alone. Raises `InvalidRequest` for what cannot be done here."""
+    _refuse(body)
+    settings: JsonObject = {}
+    if body.temperature is not None:
+        settings["temperature"] = body.temperature
+    if body.top_p is not None:
+        settings["top_p"] = body.top_p
+    if body.max_output_tokens is not None:
+        settings["max_tokens"] = body.max_output_tokens
+    if body.reasoning is not None and (effort := body.reasoning.effort) is not None:
+        settings["reasoning"] = _EFFORTS.get(effort, effort)
+    wanted = [text for text in (body.instructions, said.system) if text]
+    tools = () if body.tool_choice == "none" else tuple(_tool(each, n) for n, each in enumerate(body.tools or ()))
+    return Overrides(settings, _schema(body.text.format if body.text else None), "\n\n".join(wanted), tools)
+
+
+def to_asked(body: CreateResponse) -> Asked:
+    """What the response repeats of its request: what was really used."""
+    asked = Asked()
+    if body.instructions is not None:
+        asked["instructions"] = body.instructions
+    if body.previous_response_id is not None:
+        asked["previous_response_id"] = body.previous_response_id
+    if body.tools:
+        asked["tools"] = [_tool_shown(each) for each in body.tools]
+    if body.tool_choice in ("auto", "none"):
+        asked["tool_choice"] = body.tool_choice
+    if body.text is not None and body.text.format is not None:
+        asked["text"] = {"format": _format_shown(body.text.format)}
+    if body.reasoning is not None:
+        effort = body.reasoning.effort
+        asked["reasoning"] = {"effort": effort and _EFFORTS.get(effort, effort), "summary": None}
+    for name in _REPEATED:
+        if (value := getattr(body, name)) is not None:
+            asked[name] = value
+    if (conversation := conversation_of(body)) is not None:
+        asked["conversation"] = {"id": conversation}
+    return asked
+
+
+def conversation_of(body: CreateResponse) -> str | None:
+    """The conversation that the request names."""
+    found = body.conversation
+    return found.id if isinstance(found, ConversationRef) else found
+
+
+def _refuse(body: CreateResponse) -> None:
+    """Raises `InvalidRequest` for what would change the answer and cannot be done here."""
+    if body.conversation is not None and body.previous_response_id is not None:
+        raise InvalidRequest("Name a conversation or a previous response, not both.", loc=("previous_response_id",))
+    if body.background and body.store is False:
+        raise InvalidRequest("A response in the background is stored: it is fetched later.", loc=("store",))
+    if body.tool_choice not in (None, "auto", "none"):
+        raise InvalidRequest("The model chooses its tools itself: `auto`, or `none`.", loc=("tool_choice",))
+    for name in ("presence_penalty", "frequency_penalty", "top_logprobs"):
+        if getattr(body, name):
+            raise InvalidRequest("This cannot be set here.", loc=(name,))
+    for name in ("prompt", "max_tool_calls"):
+        if getattr(body, name) is not None:
+            raise InvalidRequest("This cannot be set here.", loc=(name,))
+
+
+def _tool(given: FunctionToolIn, index: int) -> ToolDefinition:
+    if given.type != "function":
+        text = f"Tools of type {given.type} are not offered here: the agent has tools of its own."
+        raise InvalidRequest(text, loc=("tools", index, "type"))
+    if given.name is None:
+        raise InvalidRequest("A function needs a name.", loc=("tools", index, "name"))
+    return ToolDefinition(given.name, given.description or "", given.parameters or _NO_PARAMETERS)
+
+
+def _tool_shown(given: FunctionToolIn) -> JsonObject:
+    return {
+        "type": "function",
+        "name": given.name,
+        "description": given.description,
+        "parameters": given.parameters or _NO_PARAMETERS,
+        "strict": bool(given.strict),
+    }
+
+
+def _schema(form: TextFormatIn | None) -> JsonObject | None:
+    if form is None or form.type == "text":
+        return None
+    if form.type == "json_object":
+        return {"type": "object"}
+    if form.json_schema is None:
+        raise InvalidRequest("A form of type json_schema needs a schema.", loc=("text", "format", "schema"))
+    return form.json_schema
+
+
+def _format_shown(form: TextFormatIn) -> JsonObject:
+    """The form as the Open Responses document has it: there the schema itself is not repeated."""
+    if form.type != "json_schema":
+        return {"type": form.type}
+    return {
+        "type": form.type,
+        "name": form.name or "answer",
+        "description": form.description,
+        "schema": None,
+        "strict": bool(form.strict),
+    }
+
+
+# Items.
+
+
+def _is_models(item: InputItem) -> bool:
+    """Whether the model said it."""
+    return isinstance(item, FunctionCallIn | McpCallIn | ReferenceIn) or (
+        isinstance(item, MessageIn) and item.role == "assistant"
+    )
+
+
+def _history(items: Sequence[InputItem], loc: Loc) -> Iterator[Said]:
+    """The messages of the history: calls in a row are one message, and so are their results."""
+    for n, item in enumerate(items):
+        place = (*loc, n)
+        if isinstance(item, MessageIn) and item.role in ("user", "assistant"):
+            yield Said(item.role, tuple(_parts(item.content, (*place, "content"))))
+        elif isinstance(item, FunctionCallIn):
+            yield Said("assistant", calls=(_call(item.call_id, item.name, item.arguments, place),))
+        elif isinstance(item, FunctionOutputIn):
+            yield Said("tool", results=(_result(item.call_id, _output_text(item, place)),))
+        elif isinstance(item, McpCallIn):
+            name = item.name if item.server_label == OWN_SERVER else f"{item.server_label}/{item.name}"
+            call_id = f"call_{item.id.removeprefix('mcp_')}"
+            yield Said("assistant", calls=(_call(call_id, name, item.arguments, place),))
+            yield Said("tool", results=(_result(call_id, item.output or ""),))
+
+
+def _call(call_id: str, name: str, arguments: str, loc: Loc) -> JsonObject:
+    try:
+        found = json.loads(arguments or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidRequest("The arguments of a call are a JSON object.", loc=(*loc, "arguments"))
+    return {"type": "tool_call", "tool_call_id": call_id, "name": name, "arguments": found}
+
+
+def _result(call_id: str, text: str) -> JsonObject:
+    return {"type": "tool_result", "tool_call_id": call_id, "name": "", "result": text, "is_error": False}
+
+
+def _new_parts(item: InputItem, loc: Loc) -> Iterator[TextPart | FileRef]:
+    if isinstance(item, MessageIn) and item.role == "user":
+        yield from _parts(item.content, (*loc, "content"))
+
+
+def _parts(content: str | Sequence[ContentPart], loc: Loc) -> Iterator[TextPart | FileRef]:
+    if isinstance(content, str):
+        yield TextPart(content)
+        return
+    for n, part in enumerate(content):
+        place = (*loc, n)
+        if isinstance(part, ImageIn):
+            if part.image_url is None and part.file_id is None:
+                raise InvalidRequest("An image has an address or a file's id.", loc=(*place, "image_url"))
+            yield FileRef(place, url=part.image_url, file_id=part.file_id)
+        elif isinstance(part, FileIn):
+            yield _file(part, place)
+        else:
+            yield TextPart(part.refusal if isinstance(part, RefusalIn) else part.text)
+
+
+def _file(part: FileIn, loc: Loc) -> FileRef:
+    data = part.file_data
+    url = data if data is not None and data.startswith("data:") else part.file_url
+    if url is None and data is None and part.file_id is None:
+        raise InvalidRequest("A file has content, an address or an id.", loc=(*loc, "file_data"))
+    return FileRef(loc, url=url, base64=None if url == data else data, file_id=part.file_id, filename=part.filename)
+
+
+def _text(content: str | Sequence[ContentPart]) -> str:
+    return "".join(part.text for part in _parts(content, ()) if isinstance(part, TextPart))
+
+
+def _output_text(item: FunctionOutputIn, loc: Loc) -> str:
+    if not isinstance(item.output, str) and any(isinstance(part, ImageIn | FileIn) for part in item.output):
+        raise InvalidRequest("The answer to a call is text.", loc=(*loc, "output"))
+    return _text(item.output)

@@ -1,0 +1,139 @@
+"""A stored response: the rows of a run's log that it consists of, and what its request asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Connection
+
+from ai_agents.core import json
+from ai_agents.core.events import TERMINAL_EVENTS
+from ai_agents.core.exceptions import NotFound, RunNotFound
+from ai_agents.core.rows import Run
+from ai_agents.core.types import LogRow
+from ai_agents.store import foreign_ids, messages, runs, thread_log
+from ai_agents.store.foreign_ids import ForeignId
+from app.doors.responses.ids import ResponseId
+from app.doors.responses.resource import Asked, ResponseHead
+from app.doors.responses.translator import ResponseFrames
+
+# Where the metadata of a user's message has what its request for a response asked for.
+ASKED = "openai_response"
+# The foreign ids of responses that were deleted.
+_DELETED = "responses.deleted"
+_ROWS_PER_QUERY = 200
+
+
+class ResponseNotFound(NotFound):
+    """There is no such response."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A response, whole or as far as it has come.
+
+    `rows` are those that its frames are made of, `approved` the calls that waited for a person before it began.
+    """
+
+    id: ResponseId
+    run: Run
+    head: ResponseHead
+    rows: Sequence[LogRow]
+    user_message_id: str
+    approved: Sequence[str] = ()
+
+    @property
+    def waits_at(self) -> LogRow | None:
+        """The row `run.waiting` with which it ended; None for one that ended otherwise, or has not ended."""
+        return self.rows[-1] if self.rows and self.rows[-1].type == "run.waiting" else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has ended."""
+        return bool(self.rows) and _ends(self.rows[-1])
+
+    def frames(self, *, after: int = -1, known: int = 0, silent: bool = False) -> ResponseFrames:
+        """Its frames, before the first one; see `ResponseFrames`."""
+        return ResponseFrames(self.head, after=after, known=known, silent=silent, approved_calls=self.approved)
+
+    def fold(self) -> ResponseFrames:
+        """How far it has come: its state, and the number of the next frame."""
+        frames = self.frames(silent=True)
+        if self.id.after_seq:
+            frames.begin()
+        for row in self.rows:
+            frames.take(row.type, json.loads(row.data))
+        if not self.rows and not self.id.after_seq:
+            frames.state.status = "queued"
+        return frames
+
+
+def read_response(
+    connection: Connection, thread_id: str, asked_id: ResponseId, *, is_fetched: bool = True
+) -> StoredResponse:
+    """A response of this thread. Raises `ResponseNotFound`.
+
+    `is_fetched`: a client asks for it later, which finds none that was deleted or was not to be stored.
+    """
+    try:
+        row = runs.get_row(connection, thread_id, asked_id.run_id)
+    except RunNotFound:
+        raise ResponseNotFound from None
+    approved: list[str] = []
+    created_at = row["created_at"]
+    if asked_id.after_seq:
+        before = thread_log.find_row(connection, thread_id, asked_id.after_seq)
+        if before is None or before.run_id != asked_id.run_id or before.type != "run.waiting":
+            raise ResponseNotFound
+        created_at = before.created_at
+        approved = [each["tool_call_id"] for each in json.loads(before.data)["approvals"]]
+    rows = _rows_of(connection, thread_id, asked_id)
+    message = messages.find_message(connection, thread_id, row["user_message_id"])
+    stored = cast("dict[str, Any]", (message or {"metadata": {}})["metadata"].get(ASKED) or {})
+    model = stored.pop("model", None) or row["agent_id"]
+    asked = cast("Asked", stored)
+    if asked_id.after_seq:
+        asked["previous_response_id"] = str(_part_before(connection, asked_id))
+    gone = ForeignId(row["user_id"], _DELETED, str(asked_id))
+    if is_fetched and (not asked.get("store", True) or foreign_ids.find(connection, gone) is not None):
+        raise ResponseNotFound
+    head = ResponseHead(str(asked_id), created_at, model, asked)
+    return StoredResponse(asked_id, runs.to_public(row), head, rows, row["user_message_id"], approved)
+
+
+def _rows_of(connection: Connection, thread_id: str, asked_id: ResponseId) -> list[LogRow]:
+    """The rows after its beginning, up to its end or the newest."""
+    seq = asked_id.after_seq or max(0, thread_log.first_of_run(connection, asked_id.run_id) - 1)
+    found: list[LogRow] = []
+    while True:
+        page = thread_log.list_after(connection, thread_id, seq, run_id=asked_id.run_id, limit=_ROWS_PER_QUERY)
+        for row in page:
+            found.append(row)
+            if _ends(row):
+                return found
+        if len(page) < _ROWS_PER_QUERY:
+            return found
+        seq = page[-1].seq
+
+
+def _ends(row: LogRow) -> bool:
+    return row.type == "run.waiting" or row.type in TERMINAL_EVENTS
+
+
+def _part_before(connection: Connection, asked_id: ResponseId) -> ResponseId:
+    """The part of the run that ended where this one begins."""
+    waits = thread_log.waits_of_run(connection, asked_id.run_id)
+    return ResponseId(asked_id.run_id, max((seq for seq in waits if seq < asked_id.after_seq), default=0))
+
+
+def read_waiting(connection: Connection, thread_id: str, run_id: str) -> StoredResponse:
+    """The response with which a run that waits has ended for now. Raises `ResponseNotFound`."""
+    waits = thread_log.waits_of_run(connection, run_id)
+    newest = ResponseId(run_id, waits[-1] if waits else 0)
+    return read_response(connection, thread_id, _part_before(connection, newest), is_fetched=False)
+
+
+def hide_response(connection: Connection, found: StoredResponse) -> None:
+    """Answer no request for this response any more. What was said stays in its conversation."""
+    key = ForeignId(found.run["user_id"], _DELETED, str(found.id))
+    foreign_ids.thread_of(connection, key, found.run["agent_id"], lambda: found.run["thread_id"])

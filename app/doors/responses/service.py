@@ -1,0 +1,304 @@
+"""Responses: beginning one, going on with a run that waits for its client, and what is done with one later."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from ai_agents.auth.roles import may_on_thread
+from ai_agents.core.exceptions import Conflict, InvalidRequest, PermissionDenied, RequestError, ThreadNotFound
+from ai_agents.core.rows import Run
+from ai_agents.core.table_rows import RunKey
+from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.runner.runner import Started
+from ai_agents.store import runs, threads, tool_calls
+from ai_agents.store.roles import ThreadAccess
+from ai_agents.streams.reader import StreamReader
+from ai_agents.streams.rights import ReadRight
+from app.authentication import ThreadRight
+from app.container import Container
+from app.doors import messages
+from app.doors.openai_models import find_agent
+from app.doors.responses.call import Input, Overrides, conversation_of, read_input, read_overrides, to_asked
+from app.doors.responses.ids import ResponseId, approved_call_id, parse_conversation_id, parse_response_id
+from app.doors.responses.places import ConversationNotFound, Place, find_place
+from app.doors.responses.reading import (
+    ASKED,
+    ResponseNotFound,
+    StoredResponse,
+    hide_response,
+    read_response,
+    read_waiting,
+)
+from app.doors.responses.resource import ResponseHead, to_resource
+from app.doors.responses.schemas import CreateResponse
+from app.doors.responses.translator import ResponseFrames
+from app.schemas.threads import Approval
+from app.services import runs as run_services
+from app.services.identity import Principal, see_thread
+from app.services.repeats import SentKey
+
+# What a response repeats of its request and its run has kept: the tools of the client.
+_KEPT_BY_RUN = {"tools"}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A response under way. `started` is the admission of its run, None where its run was there before."""
+
+    id: ResponseId
+    run: Run
+    right: ReadRight
+    head: ResponseHead
+    started: Started | None = None
+    approved: Sequence[str] = ()
+
+    def frames(self) -> ResponseFrames:
+        """Its frames, before the first one."""
+        return ResponseFrames(self.head, approved_calls=self.approved)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What a request asks for."""
+
+    body: CreateResponse
+    said: Input
+    overrides: Overrides
+    sent: SentKey
+    follow: bool
+
+
+async def begin(
+    container: Container, user: Principal, body: CreateResponse, *, sent: SentKey, is_retry: bool, follow: bool
+) -> Begun:
+    """Begin what is asked for, or find what a request that this one repeats has begun.
+
+    Raises what `messages.start` raises, `ResponseNotFound`, `ConversationNotFound`, `ModelNotFound`, `AmbiguousModel`,
+    `OtherAgent`, `Conflict`.
+    """
+    if (repeated := await messages.find_repeated(container, user, sent)) is not None:
+        return await _repeated(container, user, repeated)
+    said = read_input(body.input)
+    overrides = read_overrides(body, said)
+    previous = None
+    if body.previous_response_id is not None:
+        previous = await find_response(container, user, body.previous_response_id)
+    agent_id = None if body.model is None else await find_agent(container, user, body.model)
+    if said.is_answer:
+        return await _answer(container, user, said, previous, conversation_of(body), is_retry=is_retry)
+    place = await find_place(
+        container, user, said, previous=previous, conversation=conversation_of(body), agent_id=agent_id
+    )
+    try:
+        return await _start(container, user, _Ask(body, said, overrides, sent, follow), place)
+    except RequestError:
+        if place.is_new:
+            # Nothing was said in it.
+            await container.conn.database.write(lambda c: threads.delete_thread(c, place.thread_id))
+        raise
+
+
+async def _repeated(container: Container, user: Principal, repeated: Started) -> Begun:
+    run = repeated.run
+    first = ResponseId(run["id"])
+    found = await container.conn.database.read(lambda c: read_response(c, run["thread_id"], first, is_fetched=False))
+    return Begun(first, run, ThreadRight(container, user, run["thread_id"]), found.head, repeated)
+
+
+async def _start(container: Container, user: Principal, ask: _Ask, place: Place) -> Begun:
+    _refuse_overrides(ask.overrides)
+    asked, model = to_asked(ask.body), ask.body.model or place.agent_id
+    kept: JsonObject = {name: value for name, value in asked.items() if name not in _KEPT_BY_RUN}
+    right = ThreadRight(container, user, place.thread_id)
+    started = await messages.start(
+        container,
+        user,
+        place.thread_id,
+        _texts(ask.said),
+        sent=ask.sent,
+        follow=ask.follow,
+        right=right,
+        metadata={ASKED: {"model": model, **kept}},
+    )
+    first = ResponseId(started.run["id"])
+    return Begun(first, started.run, right, ResponseHead(str(first), started.run["created_at"], model, asked), started)
+
+
+def _refuse_overrides(asked: Overrides) -> None:
+    """Raises `InvalidRequest` for what cannot be changed for one message."""
+    for name, is_asked in (
+        ("instructions", bool(asked.instructions)),
+        ("temperature", bool(asked.settings)),
+        ("text", asked.output_schema is not None),
+        ("tools", bool(asked.tools)),
+    ):
+        if is_asked:
+            raise InvalidRequest("The agent has its own; they are not changed for one message here.", loc=(name,))
+
+
+def _texts(said: Input) -> list[TextPart | FilePart]:
+    found: list[TextPart | FilePart] = []
+    for part in said.parts:
+        if not isinstance(part, TextPart):
+            raise InvalidRequest("Files are not taken here.", loc=part.loc)
+        found.append(part)
+    return found
+
+
+# Answers to calls.
+
+
+async def _answer(
+    container: Container,
+    user: Principal,
+    said: Input,
+    previous: StoredResponse | None,
+    conversation: str | None,
+    *,
+    is_retry: bool,
+) -> Begun:
+    """Give a run all that it waits for; the response that follows.
+
+    Raises `ResponseNotFound`, `ConversationNotFound`, `InvalidRequest` unless each call that waits has one answer,
+    `Conflict` where the calls do not wait any more, `PermissionDenied`, `GuardrailBlocked`.
+    """
+    database = container.conn.database
+    asked_by = previous or await _find_waiting(container, user, said, conversation)
+    run = asked_by.run
+    if asked_by.waits_at is None:
+        raise Conflict("This response does not wait for an answer.")
+    next_id = ResponseId(run["id"], asked_by.waits_at.seq)
+    following = await database.read(lambda c: read_response(c, run["thread_id"], next_id, is_fetched=False))
+    right = ThreadRight(container, user, run["thread_id"])
+    begun = Begun(next_id, run, right, following.head, approved=following.approved)
+    if run["status"] != "waiting" or following.waits_at is not None:
+        if is_retry:
+            return begun
+        raise Conflict("These calls have been answered.")
+    approvals = {approved_call_id(each.approval_request_id): each for each in said.approvals}
+    waiting = await _list_waiting(container, run)
+    if missing := sorted(waiting - {*approvals, *said.outputs}):
+        raise InvalidRequest(f"Answer every call that waits: {', '.join(missing)} has no answer.", loc=("input",))
+    seen = await see_thread(container, user, run["thread_id"])
+    for call_id, each in approvals.items():
+        decision = Approval(tool_call_id=call_id, approved=each.approve, reason=each.reason)
+        await run_services.decide_tool_call(container, user, seen, run["id"], decision)
+    return begun
+
+
+async def _find_waiting(container: Container, user: Principal, said: Input, conversation: str | None) -> StoredResponse:
+    """The response whose calls these are: of the conversation, or of any thread of the user's."""
+    calls = [*said.outputs, *(approved_call_id(each.approval_request_id) for each in said.approvals)]
+
+    def find(connection: Connection) -> RunKey | None:
+        return runs.find_waiting(connection, user.user_id, calls)
+
+    found = await container.conn.database.read(find)
+    if found is None:
+        raise Conflict("No call with this id waits for an answer.")
+    await see_thread(container, user, found["thread_id"])
+    if conversation is not None and parse_conversation_id(conversation) != found["thread_id"]:
+        raise ConversationNotFound
+    return await container.conn.database.read(lambda c: read_waiting(c, found["thread_id"], found["id"]))
+
+
+async def _list_waiting(container: Container, run: Run) -> set[str]:
+    """The ids of the calls of a run that wait for a person or for the client."""
+    found = await container.conn.database.read(lambda c: tool_calls.list_open(c, run["id"]))
+    return {each.call.tool_call_id for each in found if each.status == "waiting"}
+
+
+# Later.
+
+
+async def find_response(container: Container, user: Principal, response_id: str) -> StoredResponse:
+    """A stored response that the user may see. Raises `ResponseNotFound`."""
+    found = parse_response_id(response_id)
+    if found is None:
+        raise ResponseNotFound
+    thread_id = await container.conn.database.read(lambda c: runs.find_thread_id(c, found.run_id))
+    if thread_id is None:
+        raise ResponseNotFound
+    try:
+        await see_thread(container, user, thread_id)
+    except ThreadNotFound:
+        raise ResponseNotFound from None
+    return await container.conn.database.read(lambda c: read_response(c, thread_id, found))
+
+
+def to_read(found: StoredResponse) -> JsonObject:
+    """The response as it is now."""
+    return to_resource(found.head, found.fold().state)
+
+
+async def wait(container: Container, begun: Begun) -> JsonObject:
+    """The response once it has ended. Raises `ThreadNotFound` where the right to read it was lost."""
+    run = begun.run
+    watched = container.conn.readers.rights.watch(begun.right)
+    try:
+        found = await _read(container, begun)
+        if not found.is_whole:
+            await container.runner.wait(run["thread_id"], run["id"])
+            found = await _read(container, begun)
+        if not await watched.stands():
+            raise ThreadNotFound
+    finally:
+        watched.close()
+    return to_resource(begun.head, found.fold().state)
+
+
+async def now(container: Container, begun: Begun) -> JsonObject:
+    """The response as it is now."""
+    return to_resource(begun.head, (await _read(container, begun)).fold().state)
+
+
+async def _read(container: Container, begun: Begun) -> StoredResponse:
+    thread_id = begun.run["thread_id"]
+    return await container.conn.database.read(lambda c: read_response(c, thread_id, begun.id, is_fetched=False))
+
+
+async def follow(container: Container, begun: Begun) -> StreamReader:
+    """A reader of its run from where it begins."""
+    if begun.started is not None:
+        return await messages.follow(container, begun.started, begun.right)
+    return await read_part(container, begun.run, begun.id, begun.right)
+
+
+async def read_part(container: Container, run: Run, part: ResponseId, right: ReadRight) -> StreamReader:
+    """A reader of a run from where this part of it begins. Raises `ResponseNotFound`."""
+    after = f"{part.after_seq}-0" if part.after_seq else None
+    reader = await container.runner.read_run(run["thread_id"], run["id"], after=after, right=right)
+    if reader is None:
+        raise ResponseNotFound
+    return reader
+
+
+async def cancel(container: Container, user: Principal, found: StoredResponse) -> JsonObject:
+    """End the run of a response that has not ended; the response after that. One that has ended stays as it is.
+
+    Raises `PermissionDenied`.
+    """
+    run = found.run
+    seen = await _require_editor(container, user, found)
+    if not found.is_whole or (found.waits_at is not None and run["status"] == "waiting"):
+        await run_services.cancel_run(container, user, seen, run["id"])
+    return to_read(await container.conn.database.read(lambda c: read_response(c, run["thread_id"], found.id)))
+
+
+async def delete(container: Container, user: Principal, found: StoredResponse) -> None:
+    """Answer no request for the response any more. Raises `PermissionDenied`, `Conflict` for one that has not ended.
+
+    What was said stays in its conversation, which is deleted for itself.
+    """
+    await _require_editor(container, user, found)
+    if not found.is_whole:
+        raise Conflict("This response has not ended. Cancel it first.")
+    await container.conn.database.write(lambda c: hide_response(c, found))
+
+
+async def _require_editor(container: Container, user: Principal, found: StoredResponse) -> ThreadAccess:
+    seen = await see_thread(container, user, found.run["thread_id"])
+    if not user.is_admin and not may_on_thread("cancel", seen.thread_role):
+        raise PermissionDenied("This takes editor on the thread.")
+    return seen

@@ -1,0 +1,293 @@
+"""OpenAI's own client, and plain HTTP, at the door of Responses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
+from ai_agents.testing import ScriptedProvider, tool_call
+from tests.api.live import TIMEOUT_S, Live
+from tests.api.service import UNKNOWN_ID, make_agent
+from tests.doors.openresponses import check_response, read_frames
+from tests.doors.support import check_openai_error
+
+CALCULATOR = [{"name": "calculator", "approval": "never"}]
+CAREFUL = [{"name": "calculator", "approval": "always"}]
+
+
+class Caller:
+    """A user with an agent that gives scripted answers: its own client, and OpenAI's."""
+
+    def __init__(self, http: httpx.AsyncClient, sdk: AsyncOpenAI, provider: ScriptedProvider, model: str) -> None:
+        self.http = http
+        self.sdk = sdk
+        self.provider = provider
+        self.model = model
+
+    async def post(self, **body: Any) -> httpx.Response:
+        """A request for a response."""
+        return await self.http.post("/v1/responses", json={"model": self.model} | body)
+
+    async def respond(self, **body: Any) -> dict[str, Any]:
+        """A response, which is what the document says."""
+        answer = await self.post(**body)
+        assert answer.status_code == 200, answer.text
+        response: dict[str, Any] = answer.json()
+        check_response(response)
+        return response
+
+    async def stream(self, **body: Any) -> list[dict[str, Any]]:
+        """The frames of a streamed response, each of which is what the document says, without gaps."""
+        return frames_of(await self.post(stream=True, **body))
+
+    async def replay(self, response_id: str, **query: Any) -> list[dict[str, Any]]:
+        """The frames of a response that is asked for again."""
+        answer = await self.http.get(f"/v1/responses/{response_id}", params={"stream": True, **query})
+        return frames_of(answer, first=query.get("starting_after", -1) + 1)
+
+    async def get(self, response_id: str) -> dict[str, Any]:
+        """A response that was made before."""
+        answer = await self.http.get(f"/v1/responses/{response_id}")
+        assert answer.status_code == 200, answer.text
+        response: dict[str, Any] = answer.json()
+        check_response(response)
+        return response
+
+
+def frames_of(answer: httpx.Response, *, first: int = 0) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert "\nid:" not in answer.text
+    frames = read_frames([answer.text])
+    assert [frame["sequence_number"] for frame in frames] == list(range(first, first + len(frames)))
+    assert answer.text.endswith("data: [DONE]\n\n")
+    return frames
+
+
+@asynccontextmanager
+async def calling(live: Live, *answers: Any, user: str = "alice", **agent: Any) -> AsyncIterator[Caller]:
+    http = await live.user(user)
+    provider = ScriptedProvider(*answers)
+    live.container.providers.add(provider)
+    made = await make_agent(http, provider="scripted", **agent)
+    key = http.headers["authorization"].removeprefix("Bearer ")
+    async with AsyncOpenAI(base_url=f"{live.server.address}/v1", api_key=key) as sdk:
+        yield Caller(http, sdk, provider, made["id"])
+
+
+def texts_of(response: dict[str, Any]) -> list[str]:
+    return [item["content"][0]["text"] for item in response["output"] if item["type"] == "message"]
+
+
+async def test_openais_client_gets_a_response_whole_and_streamed_and_goes_on_from_it(live: Live) -> None:
+    async with calling(live, "Hello, how are you?", "Fine, too.", "Bye.") as caller:
+        whole = await caller.sdk.responses.create(model=caller.model, input="Hi", metadata={"a": "b"})
+        assert (whole.output_text, whole.status, whole.metadata) == ("Hello, how are you?", "completed", {"a": "b"})
+        assert whole.usage is not None
+        assert whole.usage.total_tokens == 15
+        check_response(whole.model_dump(exclude_unset=True, mode="json"))
+        assert await caller.get(whole.id) == whole.model_dump(exclude_unset=True, mode="json")
+
+        async with caller.sdk.responses.stream(
+            model=caller.model, input=[{"role": "user", "content": "And you?"}], previous_response_id=whole.id
+        ) as stream:
+            text = "".join([event.delta async for event in stream if event.type == "response.output_text.delta"])
+            streamed = await stream.get_final_response()
+        assert text == streamed.output_text == "Fine, too."
+        assert streamed.previous_response_id == whole.id
+        # It was the last of its conversation, so that the model sees what was said before.
+        assert [message.role for message in caller.provider.requests[-1].messages] == ["user", "assistant", "user"]
+
+        found = (await caller.http.get("/threads")).json()["data"]
+        assert len(found) == 1
+        in_conversation = await caller.sdk.responses.create(input="Bye", conversation=f"conv_{_hex(found[0]['id'])}")
+        assert in_conversation.output_text == "Bye."
+        assert len(caller.provider.requests[-1].messages) == 5
+
+
+def _hex(our_id: str) -> str:
+    return our_id.replace("-", "")
+
+
+async def test_a_response_that_is_not_the_last_is_gone_on_from_in_a_fork(small_live: Live) -> None:
+    async with calling(small_live, "one", "two", "other two") as caller:
+        first = await caller.respond(input="1")
+        await caller.respond(input="2", previous_response_id=first["id"])
+        other = await caller.respond(input="3", previous_response_id=first["id"], stream=False)
+        said = [message.parts[0] for message in caller.provider.requests[-1].messages]
+        assert [getattr(part, "text", "") for part in said] == ["1", "one", "3"]
+        assert texts_of(other) == ["other two"]
+        assert len((await caller.http.get("/threads")).json()["data"]) == 2
+
+
+async def test_calls_that_are_made_here_are_items_of_their_own_kind(small_live: Live) -> None:
+    call = tool_call("calculator", expression="6*7")
+    wrong = tool_call("calculator", expression="(")
+    async with calling(small_live, ["Let me see. ", call, wrong], "It is 42.", tools=CALCULATOR) as caller:
+        frames = await caller.stream(input="What is six times seven?")
+        response = frames[-1]["response"]
+        assert [item["type"] for item in response["output"]] == ["message", "mcp_call", "mcp_call", "message"]
+        assert [item.get("output") for item in response["output"][1:3]] == ["42", None]
+        assert response["output"][2]["error"]["type"] == "mcp_tool_execution_error"
+        assert response["usage"]["input_tokens"] == 20
+        assert await caller.get(response["id"]) == response
+        # OpenAI's agents run every function call themselves, and must not run these.
+        parsed = await caller.sdk.responses.retrieve(response["id"])
+        assert [item.type for item in parsed.output] == ["message", "mcp_call", "mcp_call", "message"]
+
+
+async def test_a_finished_response_is_replayed_under_the_same_numbers_from_any_of_them(live: Live) -> None:
+    call = tool_call("calculator", expression="6*7")
+    async with calling(live, ["I count: ", call], ["It is ", "forty-", "two", " 🎉."], tools=CALCULATOR) as caller:
+        streamed = await caller.stream(input="?")
+        response_id = streamed[-1]["response"]["id"]
+        assert await caller.replay(response_id) == streamed
+        for number in (0, 5, len(streamed) // 2, len(streamed) - 2):
+            assert await caller.replay(response_id, starting_after=number) == streamed[number + 1 :]
+        assert await caller.replay(response_id, starting_after=len(streamed) - 1) == []
+        beyond = {"stream": True, "starting_after": len(streamed)}
+        refused = await caller.http.get(f"/v1/responses/{response_id}", params=beyond)
+        assert check_openai_error(refused, 400, "invalid_request")["param"] == "starting_after"
+
+
+async def test_a_response_in_the_background_is_followed_from_any_number_and_may_be_cancelled(live: Live) -> None:
+    goes_on = asyncio.Event()
+    async with calling(live, ["Once upon a time, ", goes_on, "the end."], ["Never ", asyncio.Event()]) as caller:
+        begun = await caller.sdk.responses.create(model=caller.model, input="Tell me", background=True)
+        assert (begun.status, begun.background) == ("in_progress", True)
+        seen: list[Any] = []
+        async with asyncio.timeout(TIMEOUT_S):
+            async with await caller.sdk.responses.retrieve(begun.id, stream=True) as stream:
+                async for event in stream:
+                    seen.append(event)
+                    if event.type == "response.output_text.delta" and event.delta == "time":
+                        break
+            goes_on.set()
+            last = seen[-1].sequence_number
+            async with await caller.sdk.responses.retrieve(begun.id, stream=True, starting_after=last) as stream:
+                seen += [event async for event in stream]
+        assert [event.sequence_number for event in seen] == list(range(len(seen)))
+        text = "".join(event.delta for event in seen if event.type == "response.output_text.delta")
+        assert text == "Once upon a time, the end."
+        assert seen[-1].response.output_text == text
+
+        endless = await caller.sdk.responses.create(model=caller.model, input="More", background=True, stream=True)
+        async with asyncio.timeout(TIMEOUT_S):
+            async for event in endless:
+                if event.type == "response.output_text.delta":
+                    break
+            newest = (await caller.http.get("/runs")).json()["data"][0]["id"]
+            cancelled = await caller.sdk.responses.cancel(f"resp_{_hex(newest)}")
+            left = [event async for event in endless]
+        assert (cancelled.status, cancelled.output_text) == ("cancelled", "Never ")
+        assert left[-1].type == "response.incomplete"
+        assert left[-1].response.status == "cancelled"
+
+
+async def test_an_approval_ends_a_response_and_its_answer_begins_the_next(live: Live) -> None:
+    calls = [tool_call("calculator", expression="6*7"), tool_call("calculator", expression="6*8")]
+    async with calling(live, ["I ask. ", *calls], "It is 42.", tools=CAREFUL) as caller:
+        asked = await caller.sdk.responses.create(model=caller.model, input="Six times seven?")
+        assert asked.status == "completed"
+        requests = [item for item in asked.output if item.type == "mcp_approval_request"]
+        assert [request.arguments for request in requests] == ['{"expression":"6*7"}', '{"expression":"6*8"}']
+        answers = [
+            {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": number == 0}
+            for number, request in enumerate(requests)
+        ]
+
+        part = await caller.post(input=answers[:1], previous_response_id=asked.id)
+        assert check_openai_error(part, 400, "invalid_request")["param"] == "input"
+        busy = await caller.post(input="Hello?", previous_response_id=asked.id)
+        check_openai_error(busy, 409, "thread_busy")
+        assert busy.headers["x-should-retry"] == "false"
+
+        frames = await caller.stream(input=answers, previous_response_id=asked.id)
+        response = frames[-1]["response"]
+        assert [item["type"] for item in response["output"]] == ["mcp_call", "message"]
+        assert response["output"][0]["approval_request_id"] == requests[0].id
+        assert response["previous_response_id"] == asked.id
+        assert texts_of(response) == ["It is 42."]
+        assert await caller.get(response["id"]) == response
+        assert await caller.replay(response["id"]) == frames
+        assert (await caller.get(asked.id))["status"] == "completed"
+        # The same answers again: refused, but where the client says that it only tries again.
+        check_openai_error(await caller.post(input=answers, previous_response_id=asked.id), 400, "conflict")
+        again = await caller.http.post(
+            "/v1/responses",
+            json={"input": answers, "previous_response_id": asked.id},
+            headers={"x-stainless-retry-count": "1"},
+        )
+        assert again.json() == response
+
+
+async def test_failures_before_and_after_the_first_token_are_responses_that_failed(small_live: Live) -> None:
+    broken = ["Well, ", ProviderTruncated("It broke off.")]
+    answers = [ProviderRejected("No."), ProviderRejected("No."), broken, "Better."]
+    async with calling(small_live, *answers) as caller:
+        whole = await caller.sdk.responses.create(model=caller.model, input="Hi")
+        assert (whole.status, str(whole.error and whole.error.code)) == ("failed", "provider_rejected")
+        frames = await caller.stream(input="Hi")
+        assert frames[-1]["type"] == "response.failed"
+        assert frames[-1]["response"]["error"]["code"] == "provider_rejected"
+
+        # An answer that broke off is begun anew: who has seen its text is told so, and finds the new one.
+        frames = await caller.stream(input="Hi")
+        assert (frames[-1]["type"], frames[-1]["error"]["code"]) == ("error", "answer_restarted")
+        response_id = frames[0]["response"]["id"]
+        void = {"stream": True, "starting_after": frames[-2]["sequence_number"]}
+        refused = await caller.http.get(f"/v1/responses/{response_id}", params=void)
+        assert "starting_after=1" in check_openai_error(refused, 400, "invalid_request")["message"]
+        again = await caller.replay(response_id, starting_after=1)
+        assert texts_of(again[-1]["response"]) == ["Better."]
+
+
+async def test_what_is_asked_for_wrongly_is_refused_and_leaves_no_thread(small_live: Live) -> None:
+    rules = [{"type": "blocklist", "patterns": ["secret"], "stage": "both", "action": "block"}]
+    async with calling(small_live, "Hello.", guardrails=rules) as caller:
+        refused: Sequence[tuple[dict[str, Any], int, str, str | None]] = [
+            ({"model": "nothing", "input": "Hi"}, 404, "model_not_found", "model"),
+            ({"input": "Hi", "conversation": "conv_1"}, 404, "not_found", None),
+            ({"input": "Hi", "previous_response_id": "resp_1"}, 404, "not_found", None),
+            ({"input": "Hi", "previous_response_id": f"resp_{_hex(UNKNOWN_ID)}"}, 404, "not_found", None),
+            ({"input": "Hi", "previous_response_id": "x", "conversation": "y"}, 400, "invalid_request", None),
+            ({"input": []}, 400, "invalid_request", "input"),
+            ({"input": [{"type": "computer_call"}]}, 400, "invalid_request", "input"),
+            ({"input": "Hi", "background": True, "store": False}, 400, "invalid_request", "store"),
+            ({"input": "Hi", "tools": [{"type": "web_search"}]}, 400, "invalid_request", "tools[0].type"),
+            ({"input": "Hi", "tool_choice": "required"}, 400, "invalid_request", "tool_choice"),
+            ({"input": "Hi", "top_logprobs": 3}, 400, "invalid_request", "top_logprobs"),
+            ({"input": "a secret"}, 400, "guardrail_blocked", None),
+        ]
+        for body, status, code, param in refused:
+            error = check_openai_error(await caller.post(**body), status, code)
+            if param is not None:
+                assert (error["param"] or "").startswith(param), body
+        assert (await caller.http.get("/threads")).json()["data"] == []
+        with pytest.raises(openai.NotFoundError):
+            await caller.sdk.responses.retrieve("resp_1")
+
+
+async def test_others_find_no_response_and_one_that_was_deleted_is_found_by_none(small_live: Live) -> None:
+    async with calling(small_live, "Hello.", "Again.") as caller:
+        response = await caller.respond(input="Hi")
+        path = f"/v1/responses/{response['id']}"
+        bob = await small_live.user("bob")
+        for answer in (await bob.get(path), await bob.delete(path), await bob.post(f"{path}/cancel")):
+            check_openai_error(answer, 404, "not_found")
+        assert (await caller.http.post(f"{path}/cancel")).json() == response
+        await caller.sdk.responses.delete(response["id"])
+        check_openai_error(await caller.http.get(path), 404, "not_found")
+        # What was said stays.
+        (thread,) = (await caller.http.get("/threads")).json()["data"]
+        assert thread["message_count"] == 2
+
+        unstored = await caller.respond(input="Hi", store=False)
+        assert unstored["store"] is False
+        check_openai_error(await caller.http.get(f"/v1/responses/{unstored['id']}"), 404, "not_found")
