@@ -52,7 +52,7 @@ class StoredResponse:
         """Whether it has ended."""
         return bool(self.rows) and _ends(self.rows[-1])
 
-    def frames(self, *, after: int = -1, known: int = 0, silent: bool = False) -> ResponseFrames:
+    def frames(self, *, after: int = -1, known: int | None = None, silent: bool = False) -> ResponseFrames:
         """Its frames, before the first one; see `ResponseFrames`."""
         return ResponseFrames(self.head, after=after, known=known, silent=silent, approved_calls=self.approved)
 

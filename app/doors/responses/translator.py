@@ -38,8 +38,8 @@ class ResponseFrames:
 
     Frames up to number `after` are counted and left out; with `silent` all are. `next_number` is the number of the next
     frame, `state` the response so far, and `ended` says that its last frame was made. `approved_calls` are calls that
-    waited for a person before this response began. The response has at least `known` frames: an `after` beyond them may
-    be a number of the text in progress, or one that does not exist. Then the stream ends.
+    waited for a person before this response began. With `known`, the response has at least so many frames: an `after`
+    beyond them may be a number of the text in progress, or one that does not exist. Then the stream ends.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ResponseFrames:
         head: ResponseHead,
         *,
         after: int = -1,
-        known: int = 0,
+        known: int | None = None,
         silent: bool = False,
         approved_calls: Collection[str] = (),
     ) -> None:
@@ -87,10 +87,14 @@ class ResponseFrames:
         """The frames that follow from an event of the run; none after the last."""
         if not self.ended and (handle := _HANDLERS.get(event_type)) is not None:
             handle(self, data)
-            if self._known < self.next_number <= self._after and event_type not in _OF_TEXT and not self.ended:
+            if event_type not in _OF_TEXT and not self.ended and self._is_beyond():
                 self._after = -1
                 self._stop("invalid_request", _NO_NUMBER)
         return self._taken()
+
+    def _is_beyond(self) -> bool:
+        """Whether what was in progress when the stream was asked for is over, and has no frame `after`."""
+        return self._known is not None and self._known < self.next_number <= self._after
 
     # Its beginning and its end.
 

@@ -212,6 +212,18 @@ def test_void_text_ends_the_stream_of_its_reader_and_no_replay_has_it() -> None:
     assert live.first_void == replay.first_void == 2
 
 
+def test_a_number_that_turns_out_not_to_exist_ends_the_stream() -> None:
+    began = len(chunks([STARTED]))
+    whole = [STARTED, said(text("Hello")), ended()]
+    number = len(read_frames(chunks(whole[:2])))
+    frames = ResponseFrames(HEAD, after=number, known=began)
+    out = [chunk for event in whole for chunk in frames.take(*event)]
+    assert [frame["error"]["code"] for frame in read_frames(out)] == ["invalid_request"]
+    frames = ResponseFrames(HEAD, after=number - 1, known=began)
+    out = [chunk for event in whole for chunk in frames.take(*event)]
+    assert read_frames(out) == read_frames(chunks(whole))[number:]
+
+
 def test_a_text_that_is_not_kept_is_closed_and_not_in_the_response() -> None:
     failed = ended("failed", problem={"code": "provider_error", "detail": "No."}, discard=[MESSAGE])
     frames = read_frames(chunks([STARTED, delta("hello", "reasoning"), delta("some text"), failed]))
