@@ -87,14 +87,15 @@ class ResponseFrames:
         """The frames that follow from an event of the run; none after the last."""
         if not self.ended and (handle := _HANDLERS.get(event_type)) is not None:
             handle(self, data)
-            if event_type not in _OF_TEXT and not self.ended and self._is_beyond():
-                self._after = -1
-                self._stop("invalid_request", _NO_NUMBER)
+            if event_type not in _OF_TEXT:
+                self._check_number()
         return self._taken()
 
-    def _is_beyond(self) -> bool:
-        """Whether what was in progress when the stream was asked for is over, and has no frame `after`."""
-        return self._known is not None and self._known < self.next_number <= self._after
+    def _check_number(self) -> None:
+        """Stop where what was in progress when the stream was asked for is over, and has no frame `after`."""
+        if self._known is not None and self._known < self.next_number <= self._after and not self.ended:
+            self._after = -1
+            self._stop("invalid_request", _NO_NUMBER)
 
     # Its beginning and its end.
 
