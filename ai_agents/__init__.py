@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ai_agents.store.credentials import CredentialStore
     from ai_agents.store.feedback import FeedbackStore
     from ai_agents.store.files import FileStore
-    from ai_agents.store.messages import MessageStore
+    from ai_agents.store.message_store import MessageStore
     from ai_agents.store.model_calls import UsageStore
     from ai_agents.store.runs import RunStore
     from ai_agents.store.threads import ThreadStore
@@ -61,7 +61,7 @@ _NAMES = {
     "store.credentials": "CredentialStore",
     "store.feedback": "FeedbackStore",
     "store.files": "FileStore",
-    "store.messages": "MessageStore",
+    "store.message_store": "MessageStore",
     "store.model_calls": "UsageStore",
     "store.runs": "RunStore",
     "store.threads": "ThreadStore",

@@ -32,7 +32,7 @@ from ai_agents.store.credentials import CredentialStore
 from ai_agents.store.feedback import FeedbackStore
 from ai_agents.store.jobs import JobStore
 from ai_agents.store.keys import KeyStore, id_of_environment_key
-from ai_agents.store.messages import MessageStore
+from ai_agents.store.message_store import MessageStore
 from ai_agents.store.model_calls import UsageStore
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.runs import RunStore

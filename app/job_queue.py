@@ -17,6 +17,7 @@ from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import jobs
 from ai_agents.store.database import Database
 from ai_agents.workers.retention import retention_tasks
+from ai_agents.workers.search import search_tasks
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -55,9 +56,9 @@ class CeleryJobs:
             self._sending = asyncio.create_task(self._send_all(), name="ai-agents-send-jobs")
 
     def periodic_tasks(self) -> list[PeriodicTask]:
-        """Publishing jobs that were lost, and requesting retention."""
+        """Publishing jobs that were lost, requesting retention, and tending the index of messages."""
         retention = retention_tasks(self._database, self._retention, self.wake)
-        return [PeriodicTask(_SWEEP_EVERY_S, self._sweep), *retention]
+        return [PeriodicTask(_SWEEP_EVERY_S, self._sweep), *retention, *search_tasks(self._database, self.wake)]
 
     async def drain(self, grace_s: float) -> None:
         """Publish the remaining jobs, for at most `grace_s` seconds (but at least two)."""

@@ -7,6 +7,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from bench.client import Client, Unexpected, request
+from bench.search import search
 from bench.target import Target, all_of
 from bench.tools import GUARDRAILS, blocking_tools
 
@@ -287,4 +288,5 @@ MEASURES: dict[str, Measure] = {
     "paced": paced,
     "many": many_streams,
     "lengths": lengths,
+    "search": search,
 }

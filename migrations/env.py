@@ -12,6 +12,9 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.store.migrate import run_on
 from ai_agents.store.schema import METADATA
 
+# The index of messages, which is in no table of the models: see `store.search_tables`.
+_UNSEEN = ("message_search", "ix_messages_search")
+
 
 def _migrate(connection: Connection) -> None:
     context.configure(
@@ -19,6 +22,7 @@ def _migrate(connection: Connection) -> None:
         target_metadata=METADATA,
         # SQLite can alter little of a table in place, so a changed table is created anew and filled.
         render_as_batch=connection.dialect.name == "sqlite",
+        include_name=lambda name, _kind, _parents: not str(name).startswith(_UNSEEN),
         # Both databases can roll back DDL, so a failed migration leaves nothing behind.
         transactional_ddl=True,
     )

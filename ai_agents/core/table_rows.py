@@ -11,7 +11,10 @@ from ai_agents.core.types import JsonObject, MessageRole, MessageStatus, RunStat
 
 
 class MessageRow(TypedDict):
-    """Every column of a message, with `parts` in their stored form; see `store.models.MessageTable`."""
+    """Every column of a message, with `parts` in their stored form; see `store.models.MessageTable`.
+
+    `search` is written and searched, and not read.
+    """
 
     id: str
     thread_id: str
@@ -26,6 +29,7 @@ class MessageRow(TypedDict):
     created_at: str
     cost: Money | None
     refused: bool
+    search: NotRequired[str | None]
 
 
 class RunKey(TypedDict):

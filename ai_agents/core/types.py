@@ -20,7 +20,7 @@ ToolCallStatus = Literal["waiting", "client", "approved", "refused", "started", 
 # What a budget of a day is for, and what it limits.
 BudgetOf = Literal["agent", "user"]
 BudgetLimit = Literal["tokens_per_day", "cost_per_day"]
-JobKind = Literal["title", "summarize", "retention", "erase_user", "webhook"]
+JobKind = Literal["title", "summarize", "retention", "erase_user", "webhook", "index_messages"]
 JobStatus = Literal["queued", "running", "completed", "failed"]
 RoleName = Literal["owner", "editor", "viewer", "user"]
 ResourceType = Literal["agent", "thread", "tool", "provider"]

@@ -9,10 +9,10 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
 from ai_agents.core.parts import part_from_stored, part_to_stored, stored_to_public
 from ai_agents.core.rows import Message, Money, Page, PublicPart
+from ai_agents.core.search_words import fold
 from ai_agents.core.table_rows import MessageRow
 from ai_agents.core.types import MessageRole, MessageStatus, ModelMessage, Part, StoredSummary, Usage
 from ai_agents.store import pages, summaries
-from ai_agents.store.database import Store, reading
 from ai_agents.store.models import MessageFileTable, MessageTable, RunTable
 from ai_agents.store.pages import MAX_SEQ
 from ai_agents.store.statements import prepared, prepared_insert
@@ -20,16 +20,18 @@ from ai_agents.store.statements import prepared, prepared_insert
 Order = Literal["asc", "desc"]
 _MESSAGES = cast(Table, MessageTable.__table__)
 _INSERT = prepared_insert(MessageTable)
+# What is read of a message: all but its words, which are nearly as long as its text.
+COLUMNS = tuple(column for column in _MESSAGES.c if column.name != "search")
 _PLACE = prepared(
     update(_MESSAGES)
     .where(_MESSAGES.c.id == bindparam("message_id"))
     .values(seq=bindparam("new_seq"), status="completed")
-    .returning(_MESSAGES)
+    .returning(*COLUMNS)
 )
-_OF_THREAD = select(_MESSAGES).where(_MESSAGES.c.thread_id == bindparam("thread_id"))
+_OF_THREAD = select(*COLUMNS).where(_MESSAGES.c.thread_id == bindparam("thread_id"))
 _FIND = prepared(_OF_THREAD.where(_MESSAGES.c.id == bindparam("message_id")))
 _LAST_ANSWER = prepared(
-    select(_MESSAGES)
+    select(*COLUMNS)
     .where(_MESSAGES.c.run_id == bindparam("run_id"), _MESSAGES.c.role == "assistant")
     .order_by(_MESSAGES.c.seq.desc())
     .limit(1)
@@ -120,6 +122,7 @@ def insert_message(
         "metadata": dict(metadata or {}),
         "created_at": created_at,
         "refused": False,
+        "search": words_of(role, stored),
     }
     connection.execute(_INSERT, row)
     _link_files(connection, [(message_id, thread_id, stored)])
@@ -128,9 +131,14 @@ def insert_message(
 
 def insert_messages(connection: Connection, rows: Sequence[MessageRow]) -> list[Message]:
     """Write whole rows of `messages` at once. Returns them as clients see them."""
-    connection.execute(_INSERT, rows)
+    connection.execute(_INSERT, [{**row, "search": words_of(row["role"], row["parts"])} for row in rows])
     _link_files(connection, ((row["id"], row["thread_id"], row["parts"]) for row in rows))
     return [to_public(row) for row in rows]
+
+
+def words_of(role: MessageRole, stored: Iterable[Mapping[str, Any]]) -> str:
+    """What a message is found by, of its stored parts: its text, where a person or a model wrote it."""
+    return "" if role == "tool" else fold("".join(part["text"] for part in stored if part["type"] == "text"))
 
 
 def _link_files(connection: Connection, messages: Iterable[tuple[str, str, Sequence[Mapping[str, Any]]]]) -> None:
@@ -364,10 +372,3 @@ class History:
 
 def _to_messages(rows: Iterable[Row[Any, Any, Any]]) -> list[ModelMessage]:
     return [ModelMessage(role, tuple(map(part_from_stored, parts)), seq) for role, parts, seq in rows]
-
-
-class MessageStore(Store):
-    """Messages as clients read them. Runs write them, and the creation of a thread."""
-
-    get = reading(get_message)
-    list = reading(list_messages, long=True)

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0028"
+SCHEMA_REVISION = "0029"
 # The time of what has not happened yet.
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
@@ -214,11 +214,13 @@ class MessageTable(Base):
     """A message. `seq` is that of its log row, null while the message is queued. Memory strategies never change it.
 
     `refused`: the provider refuses every request with this message, so that later requests leave it out.
+    `search`: its words, see `store.search_index`.
     """
 
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("thread_id", "seq"),
+        _partial_index("ix_messages_without_words", "id", where="search IS NULL"),
         _partial_index("ix_messages_turn_starts", "thread_id", "seq", where="role = 'user'"),
         Index("ix_messages_run_id_seq", "run_id", "seq"),
     )
@@ -236,6 +238,7 @@ class MessageTable(Base):
     created_at: Mapped[str] = mapped_column(TimestampType)
     cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     refused: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    search: Mapped[str | None] = mapped_column(Text)
 
 
 class FileTable(Base):

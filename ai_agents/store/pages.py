@@ -56,6 +56,15 @@ def decode_number_cursor(cursor: str) -> int:
     raise InvalidCursor
 
 
+def decode_score_cursor(cursor: str) -> tuple[int, str]:
+    """The score and id in the cursor of a search. Raises `InvalidCursor`."""
+    match _decode(cursor):
+        case ["search", int(score), str(id)] if type(score) is int and 0 <= score <= MAX_SEQ and is_id(id):
+            return score, id
+        case _:
+            raise InvalidCursor
+
+
 def decode_text_cursor(cursor: str) -> str:
     """The text (a user's id) in a cursor. Raises `InvalidCursor`."""
     match _decode(cursor):

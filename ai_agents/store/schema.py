@@ -9,6 +9,7 @@ from ai_agents.store import (
     door_tables,
     feedback_tables,
     models,
+    search_tables,
     user_tables,
     webhook_tables,
 )
@@ -23,5 +24,6 @@ TABLE_MODULES = (
     webhook_tables,
     credential_tables,
     door_tables,
+    search_tables,
 )
 METADATA: MetaData = models.Base.metadata

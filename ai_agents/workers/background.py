@@ -15,6 +15,7 @@ from ai_agents.tools.outbound import Outbound
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.retention import retention_tasks
+from ai_agents.workers.search import search_tasks
 
 CONCURRENCY = 2
 # Jobs of this process begin at once. The look finds retries, and jobs that other processes left.
@@ -70,9 +71,9 @@ class InProcessJobs:
             self._tasks.append(asyncio.create_task(self._carry_out(), name="ai-agents-jobs"))
 
     def periodic_tasks(self) -> list[PeriodicTask]:
-        """Looking for due jobs that this process was not woken for, and requesting retention."""
+        """Looking for due jobs that this process was not woken for, retention, and tending the index of messages."""
         retention = retention_tasks(self._database, self._retention, self.wake)
-        return [PeriodicTask(_LOOK_EVERY_S, self._look), *retention]
+        return [PeriodicTask(_LOOK_EVERY_S, self._look), *retention, *search_tasks(self._database, self.wake)]
 
     async def drain(self, grace_s: float) -> None:
         """Finish the jobs that are known here; what is left after `grace_s` seconds stays in the outbox."""

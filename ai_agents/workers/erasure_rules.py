@@ -92,7 +92,7 @@ def _redact_messages(connection: Connection, user: UserInThread) -> Count:
     for row in rows:
         links = delete(models.MessageFileTable).where(models.MessageFileTable.message_id == row.id)
         if row.user_id == user.user_id:
-            values: dict[str, Any] = {"parts": _erased_parts(row.parts), "user_id": None, "meta": {}}
+            values: dict[str, Any] = {"parts": _erased_parts(row.parts), "user_id": None, "meta": {}, "search": ""}
         else:
             values = {"parts": _without_files(row.parts, user.file_ids)}
             links = links.where(models.MessageFileTable.file_id.in_(user.file_ids))
@@ -211,7 +211,7 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(models.ModelCallTable, {"user_id", "provider", "model"}, deleted_as="model_calls"),
     ErasureRule(
         models.MessageTable,
-        {"user_id", "parts", "metadata", "usage", "cost"},
+        {"user_id", "parts", "metadata", "usage", "cost", "search"},
         f"{_WITH_THREAD} what the agents answered stays.",
         redact_thread=_redact_messages,
     ),

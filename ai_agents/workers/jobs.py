@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from ai_agents.core.exceptions import AIAgentsError, BudgetExceeded, DatabaseUnavailable, ThreadNotFound
 from ai_agents.store import jobs
 from ai_agents.store.jobs import ClaimedJob, JobLost
-from ai_agents.workers import erasure, retention, webhooks
+from ai_agents.workers import erasure, retention, search, webhooks
 from ai_agents.workers.job_context import Effect, JobContext, JobPutOff
 from ai_agents.workers.summarizing import make_summary
 from ai_agents.workers.titles import make_title
@@ -35,9 +35,10 @@ HANDLERS: Mapping[str, Handler] = {
     retention.KIND: retention.remove_expired,
     erasure.KIND: erasure.erase_user,
     webhooks.KIND: webhooks.deliver,
+    search.KIND: search.index_messages,
 }
-# Their own rows tell what they did.
-_NOT_KEPT = {webhooks.KIND}
+# Rows of their own, or messages that are found, tell what they did.
+_NOT_KEPT = {webhooks.KIND, search.KIND}
 _log = logging.getLogger(__name__)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
-from ai_agents.core import approval_rows, audit_rows, notices, rows, webhook_rows
+from ai_agents.core import approval_rows, audit_rows, notices, rows, search_rows, webhook_rows
 from ai_agents.core.events import LastingEventType
 from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse
 from ai_agents.core.types import TokenCounts
@@ -119,6 +119,29 @@ MessageRead = _read(
     "missing.",
 )
 MessagePage = _page("MessagePage", MessageRead, "Messages, oldest first unless asked otherwise.")
+_read(
+    "Snippet",
+    search_rows.Snippet,
+    "A piece of the message's text.",
+    marks=Annotated[
+        list[Annotated[list[int], Field(min_length=2, max_length=2)]],
+        Field(description="Where it has what was asked for: `[start, end]`, in Unicode code points."),
+    ],
+)
+_read("ThreadName", search_rows.ThreadName)
+SearchHitRead = _read("SearchHit", search_rows.SearchHit)
+SearchPageRead = create_model(
+    "SearchPage",
+    __base__=_page("SearchPage", SearchHitRead, "Messages that were found, best first."),
+    __doc__="Messages that were found, best first.",
+    incomplete=(
+        bool | None,
+        Field(
+            None,
+            description="True where older messages were not searched: after an update, or of very many.",
+        ),
+    ),
+)
 FeedbackRead = _read("FeedbackRead", rows.Feedback, "What a user thinks of an answer.")
 FeedbackPage = _page("FeedbackPage", FeedbackRead, "Feedback, newest first.")
 _MODELS[notices.Notice] = Annotated[

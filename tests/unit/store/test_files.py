@@ -11,7 +11,7 @@ from ai_agents.core.ids import is_id, new_id
 from ai_agents.core.types import FilePart, TextPart
 from ai_agents.store import files
 from ai_agents.store.database import Database
-from ai_agents.store.messages import MessageStore
+from ai_agents.store.message_store import MessageStore
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.threads import ThreadStore
 

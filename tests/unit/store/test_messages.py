@@ -19,7 +19,8 @@ from ai_agents.core.types import (
 )
 from ai_agents.store.database import Database
 from ai_agents.store.files import insert_file
-from ai_agents.store.messages import MessageStore, insert_message, place_message, to_public
+from ai_agents.store.message_store import MessageStore
+from ai_agents.store.messages import insert_message, place_message, to_public
 from ai_agents.store.threads import ThreadStore
 
 

@@ -33,7 +33,8 @@ from ai_agents.core.types import (
 from ai_agents.store import summaries, thread_log
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
-from ai_agents.store.messages import MessageStore, insert_message
+from ai_agents.store.message_store import MessageStore
+from ai_agents.store.messages import insert_message
 from ai_agents.store.models import Base, RunTable
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.thread_lists import to_fields

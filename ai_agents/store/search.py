@@ -1,0 +1,88 @@
+"""Searching messages: in threads that one may read, best first.
+
+Of more than a thousand messages that fit, the newest thousand are put in order, so that every search ends soon. How
+well a message fits depends on that message alone: nothing is told of messages that one may not read, and an order
+stays the same from page to page.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.search_rows import SearchHit, SearchPage, ThreadName
+from ai_agents.core.search_words import SearchQuery, snippet
+from ai_agents.core.table_rows import MessageRow
+from ai_agents.store import pages, search_candidates, search_index
+from ai_agents.store.messages import COLUMNS, to_public
+from ai_agents.store.models import MessageTable, ThreadTable
+from ai_agents.store.search_candidates import Search
+
+# A statement that takes longer is given up: others want the processor, too.
+_TIMEOUT_MS = 2_000
+_TOO_LONG = "The search takes too long: ask for rarer words, or in one thread or agent."
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message with the thread's title, before its snippet is made."""
+
+    row: MessageRow
+    title: str | None
+
+    def to_hit(self, query: SearchQuery) -> SearchHit:
+        """The message as clients see it."""
+        message = to_public(self.row)
+        thread: ThreadName = {"id": message["thread_id"], "title": self.title}
+        return {"message": message, "thread": thread, "snippet": snippet(message["content"], query)}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The messages of a page, and the cursor of the next one."""
+
+    found: list[Found]
+    next: str | None
+    incomplete: bool
+
+    def to_page(self, query: SearchQuery) -> SearchPage:
+        """The page with snippets. It may take a tenth of a second for a hundred long messages."""
+        page: SearchPage = {"data": [each.to_hit(query) for each in self.found], "next": self.next}
+        return page | {"incomplete": True} if self.incomplete else page
+
+
+def search(connection: Connection, asked: Search, *, limit: int = 20, after: str | None = None) -> SearchResult:
+    """A page of the messages that fit, best first, among equals the newest first.
+
+    Raises `InvalidCursor`, and on PostgreSQL `InvalidRequest` where it takes too long.
+    """
+    before = None if after is None else pages.decode_score_cursor(after)
+    if connection.dialect.name == "sqlite":
+        return _search(connection, asked, limit=limit, before=before)
+    settings = {"statement_timeout": str(_TIMEOUT_MS), "jit": "off", "plan_cache_mode": "force_custom_plan"}
+    was = connection.execute(select(*(func.current_setting(name).label(name) for name in settings))).mappings().one()
+    search_candidates.set_for_now(connection, **settings)
+    try:
+        result = _search(connection, asked, limit=limit, before=before)
+    except DBAPIError as error:
+        if search_candidates.was_cancelled(error):
+            raise InvalidRequest(_TOO_LONG, loc=("q",)) from error
+        raise
+    # The caller's transaction may go on.
+    search_candidates.set_for_now(connection, **was)
+    return result
+
+
+def _search(connection: Connection, asked: Search, *, limit: int, before: tuple[int, str] | None) -> SearchResult:
+    hits, is_whole = search_candidates.find(connection, asked)
+    ranked = sorted((hit for hit in hits if before is None or hit < before), reverse=True)
+    shown = ranked[:limit]
+    ids = [found_id for _, found_id in shown]
+    wanted = select(*COLUMNS, ThreadTable.title).join(ThreadTable).where(MessageTable.id.in_(ids))
+    rows = {row["id"]: row for row in connection.execute(wanted).mappings()}
+    # On PostgreSQL a thread may be gone since.
+    found = [Found(cast("MessageRow", row), row["title"]) for found_id in ids if (row := rows.get(found_id))]
+    following = pages.encode_cursor("search", *shown[-1]) if len(ranked) > limit else None
+    return SearchResult(found, following, not is_whole or search_index.is_incomplete(connection))
