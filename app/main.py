@@ -86,7 +86,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
         # The service exports none of these, and they cost each request more than its routing.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
@@ -115,9 +114,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(AIAgentsError, _on_framework_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
     app.add_exception_handler(HTTPException, _on_http_error)
-    for module in ROUTERS:
-        app.include_router(module.router)
-    app.include_router(console.router, include_in_schema=False)
+    # Not `include_router`, which makes each route anew for every application, and looks for it twice in every request.
+    app.router.routes.extend(_ROUTES)
     openapi.describe(app, _ROUTES)
     return app
 

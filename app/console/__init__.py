@@ -5,7 +5,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import Response
 
-router = APIRouter()
+router = APIRouter(include_in_schema=False)
 _HERE = Path(__file__).parent
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
