@@ -1,12 +1,15 @@
 """Fixtures of the service's tests."""
 
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
 import httpx
 import pytest
 import structlog
 
+from ai_agents.store.keys import id_of_environment_key
+from app import container
 from tests.api.live import Live, serve
 from tests.api.service import Service, open_service, settings_for
 from tests.fakes.http_server import HttpServer
@@ -26,6 +29,14 @@ def plain_tracebacks() -> Iterator[None]:
     )
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def admin_keys_are_known() -> Iterator[None]:
+    """Make the id of an admin key once: scrypt takes longer on purpose than all else that a service does to start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(container, "id_of_environment_key", cache(id_of_environment_key))
+        yield
 
 
 @pytest.fixture

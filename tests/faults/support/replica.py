@@ -5,12 +5,11 @@ import os
 import re
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.faults.support.nursery import Forked, nursery
 from tests.support.processes import free_port, is_running, send_signal
 
 ROOT = Path(__file__).parents[3]
@@ -35,7 +34,7 @@ class Replica:
         self._looked_at = 0
         self._directory = directory
         self._environment = {**_inherited(), **environment}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     async def start(self) -> None:
         """Start, and return once it listens. Raises `DidNotStart`."""
@@ -51,11 +50,12 @@ class Replica:
 
     def launch(self) -> None:
         """Start without waiting for anything."""
-        command = [sys.executable, "-m", "tests.faults.launch", "serve", "--port", str(self.port)]
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self._directory, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+        self._process = nursery().start(
+            ["serve", "--port", str(self.port)],
+            directory=self._directory,
+            environment=self._environment,
+            log_path=self.log_path,
+        )
 
     @property
     def pid(self) -> int:
