@@ -68,6 +68,8 @@ ROUTERS = (
     *(module for door in DOORS for module in door.routers),
 )
 _ROUTES = [route for module in (*ROUTERS, console) for route in module.router.routes if isinstance(route, APIRoute)]
+for _route in _ROUTES:
+    _route.operation_id = _route.name
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -28,7 +28,7 @@ class StrictRoute(APIRoute):
         self._known: frozenset[str] = frozenset()
         if "health" not in (options.get("tags") or ()):
             endpoint = self._with_a_last_look(endpoint)
-        super().__init__(path, endpoint, **options | {"operation_id": endpoint.__name__})
+        super().__init__(path, endpoint, **options)
         self._known = frozenset(_query_names(self.dependant))
 
     def _is_metadata(self, name: str) -> bool:
