@@ -291,3 +291,53 @@ async def test_others_find_no_response_and_one_that_was_deleted_is_found_by_none
         unstored = await caller.respond(input="Hi", store=False)
         assert unstored["store"] is False
         check_openai_error(await caller.http.get(f"/v1/responses/{unstored['id']}"), 404, "not_found")
+
+
+LOOK = {
+    "type": "function",
+    "name": "look_up",
+    "description": "Looks it up.",
+    "parameters": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},
+}
+
+
+async def test_the_clients_functions_are_called_by_the_client_and_go_on_where_it_answers(live: Live) -> None:
+    calls = [tool_call("look_up", word="six"), tool_call("look_up", word="seven")]
+    again = [tool_call("look_up", word="eight")]
+    async with calling(live, ["I look. ", *calls], again, "It is 42.") as caller:
+        first = await caller.sdk.responses.create(model=caller.model, input="Six times seven?", tools=[LOOK])  # type: ignore[list-item]  # as users write it
+        assert first.status == "completed"
+        asked = [item for item in first.output if item.type == "function_call"]
+        assert [item.arguments for item in asked] == ['{"word":"six"}', '{"word":"seven"}']
+        assert first.tools[0].type == "function"
+        outputs = [{"type": "function_call_output", "call_id": item.call_id, "output": "6"} for item in asked]
+
+        # The way of OpenAI's own guide: all that was said, again.
+        said = [{"role": "user", "content": "Six times seven?"}, *[item.to_dict() for item in first.output], *outputs]
+        second = await caller.respond(input=said, tools=[LOOK])
+        assert [item["type"] for item in second["output"]] == ["function_call"]
+        assert second["previous_response_id"] == first.id
+        third = await caller.stream(
+            input=[
+                {"type": "function_call_output", "call_id": second["output"][0]["call_id"], "output": [
+                    {"type": "input_text", "text": "8"}]}
+            ],
+            previous_response_id=second["id"],
+        )  # fmt: skip
+        assert texts_of(third[-1]["response"]) == ["It is 42."]
+        assert third[-1]["response"]["previous_response_id"] == second["id"]
+        assert await caller.replay(second["id"]) != await caller.replay(third[-1]["response"]["id"])
+        assert (await caller.get(first.id))["tools"][0]["name"] == "look_up"
+        assert len((await caller.http.get("/threads")).json()["data"]) == 1
+        results = [message for message in caller.provider.requests[-1].messages if message.role == "tool"]
+        assert len(results) == 3
+        check_openai_error(await caller.post(input=outputs), 400, "conflict")
+
+
+async def test_a_message_while_functions_of_the_client_wait_goes_on_without_them(small_live: Live) -> None:
+    async with calling(small_live, [tool_call("look_up", word="six")], "Never mind.") as caller:
+        first = await caller.respond(input="Six?", tools=[LOOK])
+        second = await caller.respond(input="Forget it.", previous_response_id=first["id"])
+        assert texts_of(second) == ["Never mind."]
+        late = [{"type": "function_call_output", "call_id": first["output"][0]["call_id"], "output": "6"}]
+        check_openai_error(await caller.post(input=late, previous_response_id=first["id"]), 400, "conflict")

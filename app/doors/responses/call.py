@@ -12,7 +12,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject, Loc, TextPart, ToolDefinition
 from app.doors.responses.items import OWN_SERVER
-from app.doors.responses.resource import Asked
+from app.doors.responses.resource import Asked, tool_shown
 from app.doors.responses.schemas import (
     ApprovalIn,
     ContentPart,
@@ -141,7 +141,7 @@ def to_asked(body: CreateResponse) -> Asked:
     if body.previous_response_id is not None:
         asked["previous_response_id"] = body.previous_response_id
     if body.tools:
-        asked["tools"] = [_tool_shown(each) for each in body.tools]
+        asked["tools"] = [tool_shown(_tool(each, n)) for n, each in enumerate(body.tools)]
     if body.tool_choice in ("auto", "none"):
         asked["tool_choice"] = body.tool_choice
     if body.text is not None and body.text.format is not None:
@@ -186,16 +186,6 @@ def _tool(given: FunctionToolIn, index: int) -> ToolDefinition:
     if given.name is None:
         raise InvalidRequest("A function needs a name.", loc=("tools", index, "name"))
     return ToolDefinition(given.name, given.description or "", given.parameters or _NO_PARAMETERS)
-
-
-def _tool_shown(given: FunctionToolIn) -> JsonObject:
-    return {
-        "type": "function",
-        "name": given.name,
-        "description": given.description,
-        "parameters": given.parameters or _NO_PARAMETERS,
-        "strict": bool(given.strict),
-    }
 
 
 def _schema(form: TextFormatIn | None) -> JsonObject | None:

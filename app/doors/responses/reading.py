@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 from ai_agents.core import json
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.core.exceptions import NotFound, RunNotFound
+from ai_agents.core.parts import tools_from_stored
 from ai_agents.core.rows import Run
 from ai_agents.core.types import LogRow
 from ai_agents.store import foreign_ids, messages, runs, thread_log
 from ai_agents.store.foreign_ids import ForeignId
 from app.doors.responses.ids import ResponseId
-from app.doors.responses.resource import Asked, ResponseHead
+from app.doors.responses.resource import Asked, ResponseHead, tool_shown
 from app.doors.responses.translator import ResponseFrames
 
 # Where the metadata of a user's message has what its request for a response asked for.
@@ -92,6 +93,8 @@ def read_response(
     stored = cast("dict[str, Any]", (message or {"metadata": {}})["metadata"].get(ASKED) or {})
     model = stored.pop("model", None) or row["agent_id"]
     asked = cast("Asked", stored)
+    if row["client_tools"]:
+        asked["tools"] = [tool_shown(each) for each in tools_from_stored(row["client_tools"])]
     if asked_id.after_seq:
         asked["previous_response_id"] = str(_part_before(connection, asked_id))
     gone = ForeignId(row["user_id"], _DELETED, str(asked_id))

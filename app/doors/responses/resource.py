@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypedDict
 
-from ai_agents.core.types import JsonObject, TokenCounts
+from ai_agents.core.types import JsonObject, TokenCounts, ToolDefinition
 
 ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 
@@ -99,6 +99,17 @@ def to_resource(head: ResponseHead, state: ResponseState) -> JsonObject:
         "usage": to_usage(state.usage),
         **_DEFAULTS,
         **head.asked,
+    }
+
+
+def tool_shown(tool: ToolDefinition) -> JsonObject:
+    """A tool of the client. It is strict: arguments that do not fit its schema never reach the client."""
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "strict": True,
     }
 
 

@@ -10,6 +10,7 @@ from ai_agents.core.exceptions import Conflict, InvalidRequest, PermissionDenied
 from ai_agents.core.rows import Run
 from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.runner.client_calls import GivenResult
 from ai_agents.runner.runner import Started
 from ai_agents.store import runs, threads, tool_calls
 from ai_agents.store.roles import ThreadAccess
@@ -120,6 +121,7 @@ async def _start(container: Container, user: Principal, ask: _Ask, place: Place)
         follow=ask.follow,
         right=right,
         metadata={ASKED: {"model": model, **kept}},
+        client_tools=ask.overrides.tools,
     )
     first = ResponseId(started.run["id"])
     return Begun(first, started.run, right, ResponseHead(str(first), started.run["created_at"], model, asked), started)
@@ -131,7 +133,6 @@ def _refuse_overrides(asked: Overrides) -> None:
         ("instructions", bool(asked.instructions)),
         ("temperature", bool(asked.settings)),
         ("text", asked.output_schema is not None),
-        ("tools", bool(asked.tools)),
     ):
         if is_asked:
             raise InvalidRequest("The agent has its own; they are not changed for one message here.", loc=(name,))
@@ -180,6 +181,11 @@ async def _answer(
     waiting = await _list_waiting(container, run)
     if missing := sorted(waiting - {*approvals, *said.outputs}):
         raise InvalidRequest(f"Answer every call that waits: {', '.join(missing)} has no answer.", loc=("input",))
+    results: list[GivenResult] = [
+        {"tool_call_id": call_id, "result": said.outputs[call_id]} for call_id in waiting & said.outputs.keys()
+    ]
+    if results:
+        await container.runner.give_results(run["thread_id"], run["id"], user.user_id, results, **user.reach)
     seen = await see_thread(container, user, run["thread_id"])
     for call_id, each in approvals.items():
         decision = Approval(tool_call_id=call_id, approved=each.approve, reason=each.reason)
@@ -206,7 +212,7 @@ async def _find_waiting(container: Container, user: Principal, said: Input, conv
 async def _list_waiting(container: Container, run: Run) -> set[str]:
     """The ids of the calls of a run that wait for a person or for the client."""
     found = await container.conn.database.read(lambda c: tool_calls.list_open(c, run["id"]))
-    return {each.call.tool_call_id for each in found if each.status == "waiting"}
+    return {each.call.tool_call_id for each in found if each.waits}
 
 
 # Later.
