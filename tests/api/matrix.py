@@ -198,6 +198,7 @@ ROWS: dict[str, Row] = {
         scoped="200 404",
     ),
     "GET /v1/responses/{response_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "GET /v1/responses/{response_id}/input_items": Row("404 404 200 200 200 200 200", scoped="200 404"),
     "DELETE /v1/responses/{response_id}": Row("404 404 403 200 200 200 200", once=True, scoped="200 404"),
     "POST /v1/responses/{response_id}/cancel": Row("404 404 403 200 200 200 200", scoped="200 404"),
     "GET /livez": Row(EVERY, scoped="200 200"),

@@ -217,6 +217,11 @@ async def test_an_approval_ends_a_response_and_its_answer_begins_the_next(live: 
         assert await caller.get(response["id"]) == response
         assert await caller.replay(response["id"]) == frames
         assert (await caller.get(asked.id))["status"] == "completed"
+        said = await caller.sdk.responses.input_items.list(response["id"], order="asc")
+        assert [(item.type, getattr(item, "approve", None)) for item in said.data] == [
+            ("mcp_approval_response", True),
+            ("mcp_approval_response", False),
+        ]
         # The same answers again: refused, but where the client says that it only tries again.
         check_openai_error(await caller.post(input=answers, previous_response_id=asked.id), 400, "conflict")
         again = await caller.http.post(
@@ -329,6 +334,10 @@ async def test_the_clients_functions_are_called_by_the_client_and_go_on_where_it
         assert await caller.replay(second["id"]) != await caller.replay(third[-1]["response"]["id"])
         assert (await caller.get(first.id))["tools"][0]["name"] == "look_up"
         assert len((await caller.http.get("/threads")).json()["data"]) == 1
+        answers = await caller.sdk.responses.input_items.list(second["id"], limit=1)
+        assert [item.type async for item in answers] == ["function_call_output"] * 2
+        (question,) = (await caller.sdk.responses.input_items.list(first.id)).data
+        assert question.to_dict()["content"] == [{"type": "input_text", "text": "Six times seven?"}]
         results = [message for message in caller.provider.requests[-1].messages if message.role == "tool"]
         assert len(results) == 3
         check_openai_error(await caller.post(input=outputs), 400, "conflict")

@@ -11,10 +11,11 @@ from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.core.exceptions import NotFound, RunNotFound
 from ai_agents.core.parts import tools_from_stored
 from ai_agents.core.rows import Run
-from ai_agents.core.types import LogRow
+from ai_agents.core.types import JsonObject, LogRow
 from ai_agents.store import foreign_ids, messages, runs, thread_log
 from ai_agents.store.foreign_ids import ForeignId
 from app.doors.responses.ids import ResponseId
+from app.doors.responses.items import approval_answer_item, function_output_item, message_items
 from app.doors.responses.resource import Asked, ResponseHead, tool_shown
 from app.doors.responses.translator import ResponseFrames
 
@@ -33,7 +34,7 @@ class ResponseNotFound(NotFound):
 class StoredResponse:
     """A response, whole or as far as it has come.
 
-    `rows` are those that its frames are made of, `approved` the calls that waited for a person before it began.
+    `rows` are those that its frames are made of. `waited_for` is the event `run.waiting` before it began, if one was.
     """
 
     id: ResponseId
@@ -41,7 +42,12 @@ class StoredResponse:
     head: ResponseHead
     rows: Sequence[LogRow]
     user_message_id: str
-    approved: Sequence[str] = ()
+    waited_for: JsonObject | None = None
+
+    @property
+    def approved(self) -> list[str]:
+        """The calls that waited for a person before it began."""
+        return [each["tool_call_id"] for each in (self.waited_for or {"approvals": ()})["approvals"]]
 
     @property
     def waits_at(self) -> LogRow | None:
@@ -80,14 +86,14 @@ def read_response(
         row = runs.get_row(connection, thread_id, asked_id.run_id)
     except RunNotFound:
         raise ResponseNotFound from None
-    approved: list[str] = []
+    waited_for: JsonObject | None = None
     created_at = row["created_at"]
     if asked_id.after_seq:
         before = thread_log.find_row(connection, thread_id, asked_id.after_seq)
         if before is None or before.run_id != asked_id.run_id or before.type != "run.waiting":
             raise ResponseNotFound
         created_at = before.created_at
-        approved = [each["tool_call_id"] for each in json.loads(before.data)["approvals"]]
+        waited_for = json.loads(before.data)
     rows = _rows_of(connection, thread_id, asked_id)
     message = messages.find_message(connection, thread_id, row["user_message_id"])
     stored = cast("dict[str, Any]", (message or {"metadata": {}})["metadata"].get(ASKED) or {})
@@ -101,7 +107,7 @@ def read_response(
     if is_fetched and (not asked.get("store", True) or foreign_ids.find(connection, gone) is not None):
         raise ResponseNotFound
     head = ResponseHead(str(asked_id), created_at, model, asked)
-    return StoredResponse(asked_id, runs.to_public(row), head, rows, row["user_message_id"], approved)
+    return StoredResponse(asked_id, runs.to_public(row), head, rows, row["user_message_id"], waited_for)
 
 
 def _rows_of(connection: Connection, thread_id: str, asked_id: ResponseId) -> list[LogRow]:
@@ -140,3 +146,20 @@ def hide_response(connection: Connection, found: StoredResponse) -> None:
     """Answer no request for this response any more. What was said stays in its conversation."""
     key = ForeignId(found.run["user_id"], _DELETED, str(found.id))
     foreign_ids.thread_of(connection, key, found.run["agent_id"], lambda: found.run["thread_id"])
+
+
+def input_of(connection: Connection, found: StoredResponse) -> list[JsonObject]:
+    """The items that its request said: the user's message, or the answers to the calls that waited."""
+    if found.waited_for is None:
+        message = messages.find_message(connection, found.run["thread_id"], found.user_message_id)
+        return [] if message is None else message_items(message, (), {})
+    said = [json.loads(row.data) for row in found.rows if row.type in ("tool.started", "tool.completed")]
+    results = {each["tool_call_id"]: each for each in said if each["type"] == "tool.completed"}
+    made = {each["tool_call_id"] for each in said if each["type"] == "tool.started"}
+    answered = [results[each["tool_call_id"]] for each in found.waited_for.get("client_calls", ())
+                if each["tool_call_id"] in results]  # fmt: skip
+    decided = [each for each in found.waited_for["approvals"] if each["tool_call_id"] in {*results, *made}]
+    return [
+        *map(function_output_item, answered),
+        *(approval_answer_item(each, approved=each["tool_call_id"] in made) for each in decided),
+    ]

@@ -12,7 +12,8 @@ from app.dependencies import json_body
 from app.doors.base import DoorRoute, RetryCount, admitted, is_retry, key_of
 from app.doors.openai_errors import FORM
 from app.doors.responses import service
-from app.doors.responses.reading import StoredResponse
+from app.doors.responses.lists import ItemPage, Items, page_of
+from app.doors.responses.reading import StoredResponse, input_of
 from app.doors.responses.schemas import CreateResponse
 from app.doors.responses.stream import ResponseStream, frames_after
 from app.doors.streams import DoorStream
@@ -159,3 +160,15 @@ async def delete_response(found: OnResponse, user: ScopedUser, container: AppCon
 async def cancel_response(found: OnResponse, user: ScopedUser, container: AppContainer) -> Response:
     """Cancel a response. What it has said so far is kept. One that has ended stays as it is."""
     return JsonResponse(await service.cancel(container, user, found))
+
+
+@router.get(
+    "/v1/responses/{response_id}/input_items",
+    response_model=ItemPage,
+    response_description="What was said.",
+    responses=failures(*USER, "invalid_request", "invalid_cursor", "not_found", form=FORM),
+)
+async def list_input_items(found: OnResponse, container: AppContainer, page: Items) -> Response:
+    """What the request of a response said: a message, or answers to calls."""
+    said = await container.conn.database.read(lambda c: input_of(c, found))
+    return JsonResponse(page_of(said, page))

@@ -12,17 +12,26 @@ Only void text has frames that no replay has. Its reader gets an `error` frame, 
 resumed after a number from `first_void` on: it may be a number of the void text or of what stands in its place.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from ai_agents.core import json
 from ai_agents.core.types import JsonObject, TokenCounts
 from app.doors.responses.ids import reasoning_item_id, text_item_id
-from app.doors.responses.items import approval_item, call_output, function_item, mcp_item
+from app.doors.responses.items import (
+    TextKind,
+    approval_item,
+    call_output,
+    function_item,
+    mcp_item,
+    reasoning_item,
+    summary_part,
+    text_item,
+    text_part,
+    texts_of,
+)
 from app.doors.responses.resource import ResponseHead, ResponseState, ResponseStatus, to_resource
 
-TextKind = Literal["text", "reasoning"]
 # Fewer code points make more frames; with more, text waits longer.
 DELTA_LENGTH = 4
 DONE = "data: [DONE]\n\n"
@@ -221,12 +230,12 @@ class ResponseFrames:
         self._open, self._texts, self._rest = kind, [], ""
         if kind == "text":
             self._item_id = text_item_id(self._message_id, nth)
-            index = self._add(_message_item(self._item_id, "in_progress", []))
-            self._emit("response.content_part.added", f'{self._place(index)},"part":{json.dumps(_text_part(""))}')
+            index = self._add(text_item(self._item_id, "in_progress", []))
+            self._emit("response.content_part.added", f'{self._place(index)},"part":{json.dumps(text_part(""))}')
         else:
             self._item_id = reasoning_item_id(self._message_id, nth)
-            index = self._add(_reasoning_item(self._item_id, []))
-            part = json.dumps({"type": "summary_text", "text": ""})
+            index = self._add(reasoning_item(self._item_id, []))
+            part = json.dumps(summary_part(""))
             self._emit("response.reasoning_summary_part.added", f'{self._place(index)},"part":{part}')
 
     def _emit_deltas(self, text: str) -> None:
@@ -254,15 +263,15 @@ class ResponseFrames:
         index = len(self.state.output) - 1
         place, text = self._place(index), "".join(self._texts)
         if self._open == "text":
-            part = _text_part(text)
+            part = text_part(text)
             self._emit("response.output_text.done", f'{place},"text":{json.dumps(text)},"logprobs":[]')
             self._emit("response.content_part.done", f'{place},"part":{json.dumps(part)}')
-            self._done(index, _message_item(self._item_id, status, [part]))
+            self._done(index, text_item(self._item_id, status, [part]))
         else:
-            part = {"type": "summary_text", "text": text}
+            part = summary_part(text)
             self._emit("response.reasoning_summary_text.done", f'{place},"text":{json.dumps(text)}')
             self._emit("response.reasoning_summary_part.done", f'{place},"part":{json.dumps(part)}')
-            self._done(index, _reasoning_item(self._item_id, [part]))
+            self._done(index, reasoning_item(self._item_id, [part]))
         self._open, self._texts, self._rest = None, [], ""
 
     def _drop_message(self) -> None:
@@ -345,27 +354,8 @@ class ResponseFrames:
         return taken
 
 
-def texts_of(parts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[TextKind, str]]:
-    """The texts and reasonings of a message in their order; what follows each other of one kind is one."""
-    said = [each for each in parts if each["type"] in ("text", "reasoning") and each["text"]]
-    for kind, group in groupby(said, key=lambda each: each["type"]):
-        yield kind, "".join(each["text"] for each in group)
-
-
 def _plus(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else a + b
-
-
-def _text_part(text: str) -> JsonObject:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
-def _message_item(item_id: str, status: str, content: list[JsonObject]) -> JsonObject:
-    return {"type": "message", "id": item_id, "status": status, "role": "assistant", "content": content}
-
-
-def _reasoning_item(item_id: str, summary: list[JsonObject]) -> JsonObject:
-    return {"type": "reasoning", "id": item_id, "summary": summary}
 
 
 _OF_TEXT = frozenset({"message.delta", "reasoning.delta"})
