@@ -208,7 +208,8 @@ PublicPart = PublicTextPart | PublicFilePart | PublicReasoningPart | PublicToolC
 class Message(TypedDict):
     """A message. `content` is the text of its parts; `seq` is None while it is queued.
 
-    `refused` is present, and True, where a provider refused it for good, so that models are no longer sent it.
+    `refused` is present, and True, where models are not sent it (any more): a provider refused it for good, or its
+    author lost the right to send it before it could join a run.
     """
 
     id: str

@@ -32,6 +32,19 @@ class MessageRow(TypedDict):
     search: NotRequired[str | None]
 
 
+class SteeredMessage(TypedDict):
+    """A message that waits to join a run, its author (None: erased), and how it was sent.
+
+    `client_tools` came with it, null where there are none.
+    """
+
+    message_id: str
+    user_id: str | None
+    key_id: str | None
+    by_admin: bool
+    client_tools: list[JsonObject] | None
+
+
 class RunKey(TypedDict):
     """Which run it is, and in which thread."""
 
@@ -66,6 +79,8 @@ class RunRow(RunKey):
     key_id: str | None
     by_admin: bool
     client_tools: list[JsonObject] | None
+    steered: list[SteeredMessage] | None
+    sender_id: str | None
 
 
 class RunValues(TypedDict, total=False):
@@ -100,6 +115,8 @@ class RunValues(TypedDict, total=False):
     finished_at: str
     notices: list[Notice]
     upstream: Upstream | None
+    steered: list[SteeredMessage] | None
+    sender_id: str
 
 
 class FileRow(TypedDict):

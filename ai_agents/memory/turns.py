@@ -35,6 +35,12 @@ def shrink_to_turn_start(messages: Sequence[ModelMessage]) -> tuple[ModelMessage
     return tuple(messages[start:])
 
 
+def shrink_to_newest_turn(messages: Sequence[ModelMessage]) -> tuple[ModelMessage, ...]:
+    """The messages from the last user's message on; all of them where there is no user's message."""
+    starts = starts_of_turns(messages)
+    return tuple(messages[starts[-1] :]) if starts else ()
+
+
 def shrink_to_turn_end(messages: Sequence[ModelMessage], following: ModelMessage | None) -> tuple[ModelMessage, ...]:
     """The messages up to the last end of a turn. `following` is the thread's next message, None where there is none."""
     if following is None or following.role == "user":

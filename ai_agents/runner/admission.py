@@ -32,11 +32,12 @@ from ai_agents.core.limits import UserLimits
 from ai_agents.core.parts import tools_to_stored
 from ai_agents.core.rows import Agent, Message, Run
 from ai_agents.core.scopes import AgentScope
-from ai_agents.core.table_rows import RunRow, RunValues
+from ai_agents.core.table_rows import RunRow, RunValues, SteeredMessage
 from ai_agents.core.types import FilePart, Loc, TextPart, ToolDefinition
 from ai_agents.core.user_locks import UserLocks
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.providers.base import Provider
+from ai_agents.runner import steering
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message, judge_tools
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
@@ -56,7 +57,7 @@ from ai_agents.store.runs import owned_run
 from ai_agents.store.thread_log import Entry
 from ai_agents.tools.registry import approvals_by_name
 
-OnBusy = Literal["reject", "queue", "interrupt"]
+OnBusy = Literal["reject", "queue", "interrupt", "steer"]
 # How many messages may wait in one thread.
 MAX_QUEUED = 100
 # Long enough that clients do not crowd a full service.
@@ -94,7 +95,7 @@ class AdmissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The run of an admitted message, and the message itself.
+    """The run of an admitted message, or the run that it joins, and the message itself.
 
     To follow up: the run, where it starts at once, or another run that has to be stopped first.
     `replayed` says that the idempotency key was used before for this very request: the run is the one of then.
@@ -102,6 +103,7 @@ class Admitted:
     """
 
     run: Run
+    message_id: str
     follow_up: FollowUp = NO_FOLLOW_UP
     user_message: Message | None = None
     replayed: bool = False
@@ -217,6 +219,7 @@ class MessageAdmission:
             _require_run(limits, found.runs_at_once)
         if found.active_run_id is None and not terms.has_slot:
             self._require_room(connection)
+        found = _as_steered(connection, request, found)
         agent = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
         _check_names(request.client_tools, agent)
         self._contexts.budgets.require_left(connection, _purpose_of(request, agent))
@@ -240,6 +243,7 @@ class MessageAdmission:
                 request.fingerprint,
                 run_id=admitted.run["id"],
                 within_s=request.key_within_s,
+                message_id=admitted.message_id,
             )
             if other is not None:
                 # The thread was locked when the key was looked up, so that this is a request to another thread.
@@ -259,21 +263,24 @@ class MessageAdmission:
         if found.active_run_id is None:
             return self._start(connection, request, new, terms, seq=seq)
         active = runs.get_row(connection, request.thread_id, found.active_run_id)
-        # A run that waits for nothing but results of the client gives way: the user talks on instead.
-        gives_way = active["status"] == "waiting" and tool_calls.wait_for_client_alone(connection, active["id"])
+        gives_way = _gives_way(connection, active)
         if request.on_busy == "reject" and not gives_way:
             raise ThreadBusy(run_id=found.active_run_id)
         thread_log.give_back(connection, request.thread_id, 1)
         queued = runs.list_queued(connection, request.thread_id)
         if gives_way and queued and request.on_busy == "reject":
             raise ThreadBusy(run_id=queued[0]["id"])
+        if request.on_busy != "interrupt":
+            _require_place(active, queued)
+        if request.on_busy == "steer" and steering.takes_messages(active) and not gives_way:
+            return _steer(connection, request, new, active)
         if gives_way and queued and request.on_busy != "interrupt":
             # The queue goes on; this message is its last.
             admitted = _enqueue(connection, request, new, queued)
             end_unowned(connection, active)
             started = start_next(connection, request.thread_id, terms.lease)
             return replace(admitted, follow_up=FollowUp(started, "queued"))
-        if request.on_busy == "queue" and not gives_way:
+        if request.on_busy in ("queue", "steer") and not gives_way:
             return _enqueue(connection, request, new, queued)
         if active["status"] != "running":
             # No process executes a waiting or held run, so it ends here and the thread is free.
@@ -302,7 +309,7 @@ class MessageAdmission:
         _record_findings(connection, request, new["id"])
         run = owned_run(row, reset_seq=seq)
         inputs = self._preparer.reader.read_early(connection, run)
-        return Admitted(runs.to_public(row), FollowUp(run, inputs=inputs), user_message=message)
+        return Admitted(runs.to_public(row), message["id"], FollowUp(run, inputs=inputs), user_message=message)
 
 
 def _find_replayed(connection: Connection, request: AdmissionRequest) -> Admitted | None:
@@ -317,7 +324,8 @@ def _find_replayed(connection: Connection, request: AdmissionRequest) -> Admitte
     )
     if found is None or found.run_id is None:
         return None
-    return Admitted(runs.to_public(runs.get_row(connection, request.thread_id, found.run_id)), replayed=True)
+    row = runs.get_row(connection, request.thread_id, found.run_id)
+    return Admitted(runs.to_public(row), found.message_id or row["user_message_id"], replayed=True)
 
 
 def _purpose_of(request: AdmissionRequest, agent: Agent) -> CallPurpose:
@@ -387,13 +395,47 @@ def _placed_parts(request: AdmissionRequest) -> list[tuple[TextPart | FilePart, 
     ]
 
 
+def _require_place(active: RunRow, queued: Sequence[RunRow]) -> None:
+    """Raises `QueueFull` for one more message that waits in the thread, to be answered or to join the active run."""
+    if len(queued) + steering.count_waiting(active) >= MAX_QUEUED:
+        raise QueueFull(f"{MAX_QUEUED} messages wait in this thread already.")
+
+
 def _enqueue(connection: Connection, request: AdmissionRequest, new: RunValues, queued: Sequence[RunRow]) -> Admitted:
     """Let the run wait for its thread."""
-    if len(queued) >= MAX_QUEUED:
-        raise QueueFull(f"{MAX_QUEUED} messages wait in this thread already.")
     position = (queued[-1]["queue_position"] or 0) + 1 if queued else 1
     ahead = sum(not row["cancel_requested"] for row in queued)
     return _insert_queued(connection, request, {**new, "queue_position": position}, ahead + 1)
+
+
+def _as_steered(connection: Connection, request: AdmissionRequest, found: ThreadAccess) -> ThreadAccess:
+    """For a message that will join a run: the agent's version is the run's, whose guardrails judge the message."""
+    if request.on_busy != "steer" or found.active_run_id is None:
+        return found
+    active = runs.get_row(connection, request.thread_id, found.active_run_id)
+    if not steering.takes_messages(active) or _gives_way(connection, active):
+        return found
+    return replace(found, agent_version=active["agent_version"])
+
+
+def _gives_way(connection: Connection, active: RunRow) -> bool:
+    """Whether the run waits for nothing but results of the client: a new message ends it, as the user talks on."""
+    return active["status"] == "waiting" and tool_calls.wait_for_client_alone(connection, active["id"])
+
+
+def _steer(connection: Connection, request: AdmissionRequest, new: RunValues, active: RunRow) -> Admitted:
+    """Let the message join the run that is under way, at its next boundary between two model calls."""
+    message = _insert_user_message(connection, request, {**new, "id": active["id"]}, seq=None)
+    sent: SteeredMessage = {
+        "message_id": message["id"],
+        "user_id": request.user_id,
+        "key_id": request.key_id,
+        "by_admin": request.is_admin,
+        "client_tools": new.get("client_tools"),
+    }
+    row = steering.join(connection, active, sent)
+    _record_findings(connection, request, active["id"])
+    return Admitted(runs.to_public(row), message["id"], user_message=message)
 
 
 def _hold(connection: Connection, request: AdmissionRequest, new: RunValues) -> Admitted:
@@ -408,7 +450,7 @@ def _insert_queued(connection: Connection, request: AdmissionRequest, new: RunVa
     row = runs.insert_run(connection, {**new, "status": "queued"})
     thread_log.append(connection, request.thread_id, Entry("run.queued", new["id"], {"position": position}))
     _record_findings(connection, request, new["id"])
-    return Admitted(runs.to_public(row), user_message=message)
+    return Admitted(runs.to_public(row), message["id"], user_message=message)
 
 
 def _record_findings(connection: Connection, request: AdmissionRequest, run_id: str) -> None:

@@ -35,15 +35,16 @@ class ProcessOwner:
 
 
 # How a process gets a run: it admitted the message, it begins a run of a queue, it took the run over from a lost
-# process, or it resumes a run that had no owner.
-RunOrigin = Literal["admitted", "queued", "lost", "resumed"]
+# process, or it resumes a run that had no owner. A run of this process that messages have joined is steered.
+RunOrigin = Literal["admitted", "queued", "lost", "resumed", "steered"]
 
 
 @dataclass(frozen=True, slots=True)
 class TurnInputs:
     """The agent, the part of the history that one of its models is sent, and the tools.
 
-    `earlier` are the messages that the run recorded before it was taken over; the window holds them as well.
+    `earlier` are the messages that the run recorded before it was taken over, or messages joined it; the window holds
+    them as well.
     """
 
     agent: Agent

@@ -26,6 +26,7 @@ from ai_agents.runner.preparation import PreparedTurn
 from ai_agents.runner.recording import (
     MAX_ATTEMPTS,
     Answer,
+    Answered,
     EndedRun,
     RunEnding,
     end_owned,
@@ -37,12 +38,14 @@ from ai_agents.runner.recording import (
 )
 from ai_agents.runner.recovery import (
     find_ended,
+    find_joined,
     find_next_step,
     find_noted,
+    find_result,
     find_started,
     is_waiting,
-    result_is_recorded,
 )
+from ai_agents.runner.steering import take
 from ai_agents.store import model_calls
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import CallRecord, CallStatus
@@ -157,9 +160,12 @@ class TurnRecorder:
         self._unrecorded: CallRecord | None = None
         # Messages that were recorded since the turn was prepared.
         self._recorded = 0
+        # As far as is known: messages that came since the last write are seen by the next one.
+        self._has_steered = run.steered > 0
 
     def start(self, prepared: PreparedTurn) -> None:
-        """The turn is prepared."""
+        """The turn is prepared, perhaps once more."""
+        self.close()
         self.prepared = prepared
         self._recorded = 0
 
@@ -197,12 +203,25 @@ class TurnRecorder:
     async def result(self, result: ToolResultPart, *, status: ToolCallStatus = "finished") -> None:
         """Record how a tool call ended."""
         findings = self._turn.take_findings()
-        await self._write(
+        waiting = await self._write(
             lambda c: record_result(c, self.run, result, status=status, findings=findings),
-            lambda c: result_is_recorded(c, self.run, result.tool_call_id) or None,
+            lambda c: find_result(c, self.run, result.tool_call_id),
         )
+        self._has_steered = self._has_steered or waiting > 0
         self._turn.meter.tool_result(result)
         self._recorded += 1
+
+    async def take_steered(self) -> bool:
+        """Let messages that wait join the run here, between two model calls; False if there are none.
+
+        The turn is to be prepared again afterwards.
+        """
+        if not self._has_steered:
+            return False
+        self._has_steered = False
+        notices = self._notices()
+        await self._advance(lambda c: take(c, self.run, notices), lambda c: find_joined(c, self.run))
+        return True
 
     async def empty_answer(self, response: ModelResponse) -> None:
         """Record a model call that said nothing. Its message goes on: there is no text to be void."""
@@ -250,8 +269,11 @@ class TurnRecorder:
         call = self._turn.meter.lost()
         await self._advance(lambda c: record_call(c, self.run, call), lambda c: find_noted(c, self.run, call.id))
 
-    async def end(self, ending: RunEnding) -> EndedRun | None:
-        """Record the ending, even if this task is cancelled meanwhile; None where the run has another owner."""
+    async def end(self, ending: RunEnding) -> EndedRun | Answered | None:
+        """Record the ending, even if this task is cancelled meanwhile; None where the run has another owner.
+
+        Where it goes on instead, `run` is what the database holds then.
+        """
         self._unrecorded = ending.answer.call if ending.answer else ending.call
         ending = replace(
             ending,
@@ -267,9 +289,14 @@ class TurnRecorder:
             lambda c: find_ended(c, self.run, self._owner.name),
         )
         try:
-            return await self.writes.last(writing)
+            ended = await self.writes.last(writing)
         except LeaseLost:
             return None
+        if isinstance(ended, Answered):
+            self.run = ended.owned
+            self._progress = self._unrecorded = None
+            self._has_steered = False
+        return ended
 
     async def call_of_deleted_run(self) -> None:
         """Record the last model call of a run that was deleted with its thread; only its price is left to record.

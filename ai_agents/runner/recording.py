@@ -26,8 +26,10 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.guardrails.base import Finding
+from ai_agents.runner import steering
 from ai_agents.runner.needed_jobs import NeededJobs
 from ai_agents.runner.ownership import FollowUp, NewLease
+from ai_agents.runner.steering import Joining
 from ai_agents.store import runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message, place_message, refuse_run
 from ai_agents.store.model_calls import CallRecord, cost_to_dict, insert_call
@@ -85,6 +87,15 @@ class EndedRun:
     follow_up: FollowUp
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer after which the run goes on, since messages have joined it. `owned` is the run as it goes on."""
+
+    run: Run
+    message: Message
+    owned: OwnedRun
+
+
 def record_step(
     connection: Connection,
     run: OwnedRun,
@@ -125,15 +136,18 @@ def record_result(
     *,
     status: ToolCallStatus = "finished",
     findings: Sequence[Finding] = (),
-) -> bool:
-    """Record how a tool call ended, and what guardrails found in its result; always True. Raises `LeaseLost`."""
+) -> int:
+    """Record how a tool call ended, and what guardrails found in its result. Raises `LeaseLost`.
+
+    Returns how many messages wait to join the run.
+    """
     first = thread_log.reserve(connection, run.thread_id, len(findings) + 1)
     seq = first + len(findings)
-    runs.update_owned(connection, run, {"fence": run.fence})
+    row = runs.update_owned(connection, run, {"fence": run.fence})
     if findings:
         thread_log.write(connection, run.thread_id, first, finding_entries(run.id, findings))
     insert_result(connection, run.thread_id, run.id, result, seq=seq, status=status)
-    return True
+    return steering.count_waiting(row)
 
 
 def record_call(connection: Connection, run: OwnedRun, call: CallRecord) -> OwnedRun:
@@ -167,10 +181,11 @@ def record_retry(connection: Connection, run: OwnedRun, reason: str, call: CallR
 
 def end_owned(
     connection: Connection, run: OwnedRun, ending: RunEnding, lease: NewLease | None, needed: NeededJobs | None = None
-) -> EndedRun:
+) -> EndedRun | Answered:
     """Record the last message and the terminal event, request the needed jobs, and start the next queued run.
 
-    Raises `LeaseLost`.
+    A run that would be completed while messages wait to join it goes on with them after its answer: the UPDATE that
+    would end it decides. Raises `LeaseLost`.
     """
     if ending.status != "completed":
         thread_log.lock(connection, run.thread_id)
@@ -182,17 +197,30 @@ def end_owned(
         ending = replace(ending, notices=merge_notices(ending.notices, needed.notices(run, reserved)))
     call = ending.answer.call if ending.answer else ending.call
     used = run if call is None else _with_call(run, call)
-    row = runs.update_owned(connection, run, {**_terminal_values(ending), **_usage_values(used)})
+    values: RunValues = {**_terminal_values(ending), **_usage_values(used)}
+    row = joining = None
+    if ending.answer is not None and ending.status == "completed":
+        row = runs.update_unless_steered(connection, run, values)
+        joining = steering.look(connection, run) if row is None else None
+        if joining is not None and joining.allowed:
+            return _go_on(connection, used, ending.answer, joining, first=first, found=found, notices=ending.notices)
+    row = row or runs.update_owned(connection, run, values)
     if call is not None:
         _insert_call(connection, run, call)
     message = _insert_answer(connection, run, ending.answer, seq=first + len(found)) if ending.answer else None
+    if ending.refused:
+        # Before messages that the provider was not sent have a place in the history.
+        refuse_run(connection, run.thread_id, run.id)
     discard = [] if message else [run.message_id]
     entries = [*found, _completed_entry(run.id, message)] if message else found
+    if waiting := steering.count_waiting(row):
+        thread_log.reserve(connection, run.thread_id, waiting)
+        seq = first + len(entries)
+        entries += (
+            steering.place(connection, joining, seq) if joining else steering.place_unanswered(connection, row, seq)
+        )
     entries.append(_terminal_entry(row, discard=discard, resets=True))
     thread_log.write(connection, run.thread_id, first, entries)
-    if ending.refused:
-        # Before the next run of the queue starts, and its message has a place in the history.
-        refuse_run(connection, run.thread_id, run.id)
     return EndedRun(
         run=runs.to_public(row),
         message=message,
@@ -204,11 +232,38 @@ def end_owned(
     )
 
 
+def _go_on(
+    connection: Connection,
+    run: OwnedRun,
+    answer: Answer,
+    joining: Joining,
+    *,
+    first: int,
+    found: Sequence[Entry],
+    notices: Sequence[Notice],
+) -> Answered:
+    """Record an answer, and let messages join the run after it.
+
+    The numbers from `first` on are reserved for what was `found` in the answer, the answer, and one row more.
+    """
+    count = len(joining.message_ids)
+    if count > 1:
+        thread_log.reserve(connection, run.thread_id, count - 1)
+    values: RunValues = {**steering.joined_values(joining), **_usage_values(run), "notices": list(notices)}
+    row = runs.update_owned(connection, run, {**values, "message_id": new_id()})
+    _insert_call(connection, run, answer.call)
+    seq = first + len(found)
+    message = _insert_answer(connection, run, answer, seq=seq)
+    joined = steering.place(connection, joining, seq + 1)
+    thread_log.write(connection, run.thread_id, first, [*found, _completed_entry(run.id, message), *joined])
+    return Answered(runs.to_public(row), message, owned_run(row, reset_seq=seq + count, continued=True))
+
+
 def end_unowned(connection: Connection, row: RunRow) -> Run | None:
     """Cancel a run without an owner (queued, or waiting for approvals); None if its status has changed.
 
-    A queued run's message never gets a place in the history: who cancels it takes it back. The caller holds the
-    thread's lock.
+    A queued run's message never gets a place in the history: who cancels it takes it back. Messages that wait to join a
+    run are sent by others, perhaps, and get theirs, unanswered. The caller holds the thread's lock.
     """
     ending = RunEnding("cancelled")
     ended = runs.update_unowned(connection, row["id"], (row["status"],), _terminal_values(ending))
@@ -216,7 +271,10 @@ def end_unowned(connection: Connection, row: RunRow) -> Run | None:
         return None
     _stop_calls(connection, row["thread_id"], row["id"])
     was_active = row["status"] == "waiting"
-    thread_log.append(connection, row["thread_id"], _terminal_entry(ended, discard=[], resets=was_active))
+    seq = thread_log.reserve(connection, row["thread_id"], steering.count_waiting(ended) + 1)
+    entries = steering.place_unanswered(connection, ended, seq)
+    entries.append(_terminal_entry(ended, discard=[], resets=was_active))
+    thread_log.write(connection, row["thread_id"], seq, entries)
     return runs.to_public(ended)
 
 

@@ -10,11 +10,14 @@ from sqlalchemy import Connection, select
 
 from ai_agents.core.types import ToolCallPart
 from ai_agents.runner.ownership import FollowUp
-from ai_agents.runner.recording import EndedRun
+from ai_agents.runner.recording import Answered, EndedRun
+from ai_agents.runner.steering import count_waiting
 from ai_agents.store import model_calls, runs, tool_calls
 from ai_agents.store.messages import find_message
 from ai_agents.store.models import MessageTable, RunTable, ThreadEventTable, ToolCallTable
+from ai_agents.store.pages import MAX_SEQ
 from ai_agents.store.runs import OwnedRun, owned_run
+from ai_agents.store.thread_log import last_reset
 
 
 def find_next_step(connection: Connection, run: OwnedRun) -> OwnedRun | None:
@@ -37,12 +40,24 @@ def find_noted(connection: Connection, run: OwnedRun, call_id: str) -> OwnedRun 
     return replace(owned_run(row, reset_seq=run.reset_seq), fence=run.fence)
 
 
-def result_is_recorded(connection: Connection, run: OwnedRun, tool_call_id: str) -> bool:
-    """Whether `record_result` was committed."""
+def find_result(connection: Connection, run: OwnedRun, tool_call_id: str) -> int | None:
+    """What `record_result` returned."""
     statement = select(ToolCallTable.finished_at).where(
         ToolCallTable.run_id == run.id, ToolCallTable.tool_call_id == tool_call_id
     )
-    return connection.execute(statement).scalar_one_or_none() is not None
+    if connection.execute(statement).scalar_one_or_none() is None:
+        return None
+    return count_waiting(runs.get_row(connection, run.thread_id, run.id))
+
+
+def find_joined(connection: Connection, run: OwnedRun) -> OwnedRun | None:
+    """The run as `steering.take` left it."""
+    row = runs.find_row(connection, RunTable.id == run.id, RunTable.fence == run.fence, RunTable.status == "running")
+    if row is None:
+        raise runs.LeaseLost
+    if count_waiting(row):
+        return None  # those that came since are taken with them
+    return owned_run(row, reset_seq=last_reset(connection, run.thread_id, MAX_SEQ), continued=True)
 
 
 def is_waiting(connection: Connection, run: OwnedRun) -> bool:
@@ -62,13 +77,17 @@ def find_started(connection: Connection, run: OwnedRun, *, besides: Collection[s
     return [call for call in started if call.tool_call_id not in besides]
 
 
-def find_ended(connection: Connection, run: OwnedRun, owner: str) -> EndedRun | None:
+def find_ended(connection: Connection, run: OwnedRun, owner: str) -> EndedRun | Answered | None:
     """What `end_owned` recorded, with the next run of the queue if that started here."""
-    row = runs.find_row(
-        connection, RunTable.id == run.id, RunTable.fence == run.fence, RunTable.finished_at.is_not(None)
-    )
+    row = runs.find_row(connection, RunTable.id == run.id, RunTable.fence == run.fence)
     if row is None:
         return None
+    if row["finished_at"] is None:
+        answer = find_message(connection, run.thread_id, run.message_id)
+        if row["status"] != "running" or answer is None:
+            return None
+        reset_seq = last_reset(connection, run.thread_id, MAX_SEQ)
+        return Answered(runs.to_public(row), answer, owned_run(row, reset_seq=reset_seq, continued=True))
     active = runs.find_active(connection, run.thread_id)
     next_run = None
     if active is not None and active["lease_owner"] == owner and active["status"] == "running":

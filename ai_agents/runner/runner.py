@@ -20,7 +20,7 @@ from ai_agents.context.view import StrategyAsked, fetch_context, plan_view, show
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import Agent, ContextView, Message, Run
+from ai_agents.core.rows import Agent, ContextView, Message, Problem, Run
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart, ToolCallPart, ToolDefinition
@@ -33,8 +33,9 @@ from ai_agents.runner.decisions import Decision, cancel, decide
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage
 from ai_agents.runner.preparation import RunLimits, TurnPreparer
+from ai_agents.runner.recording import Answered, EndedRun
 from ai_agents.store import runs, tool_calls
-from ai_agents.store.messages import find_last_answer
+from ai_agents.store.messages import find_answer, find_last_answer
 from ai_agents.store.roles import EVERYBODY
 from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.streams.reader import StreamReader
@@ -48,11 +49,12 @@ Content = str | Sequence[TextPart | FilePart]
 class MessageOptions(TypedDict, total=False):
     """How a message is sent. `attachments` are ids of files, which come after the content.
 
-    `on_busy` is "reject" unless it is given. A message with an `idempotency_key` is stored once; another request under
-    the same key, which its `fingerprint` tells, is refused. A key holds for `key_within_s` seconds (None: 24 hours);
-    with 0 the message is a new one in any case, and takes the key over. `is_admin`: the user's roles do not count.
+    `on_busy` is "reject" unless it is given; with "steer" the message joins a run that is under way.
+    A message with an `idempotency_key` is stored once; another request under the same key, which its `fingerprint`
+    tells, is refused. A key holds for `key_within_s` seconds (None: 24 hours); with 0 the message is a new one in any
+    case, and takes the key over. `is_admin`: the user's roles do not count.
     `client_tools` are told to the model for this message; the caller makes their calls and gives the results
-    (`give_results`).
+    (`give_results`). A run that it joins goes on with them in place of those that it had, where there are any.
     Only what is `within` these agents is seen (None: all). A run that waits before it begins is refused then where the
     API key or token `key_id` was deleted meanwhile.
     """
@@ -71,24 +73,38 @@ class MessageOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An admitted message: its run, and the message itself (None for a replay)."""
+    """An admitted message: its run, or the run that it joins, and the message itself (None for a replay).
+
+    `message_id` is None for a replay of what was sent before messages could join runs. `answered` is
+    its first answer, or the run's end, where the run has begun in this process.
+    """
 
     run: Run
     user_message: Message | None
     replayed: bool
+    message_id: str | None = None
     reader: StreamReader | None = None
+    answered: asyncio.Future[EndedRun | Answered | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """A run at its end (or waiting for a person or the client), and the assistant's last message of it if there is one.
 
-    `client_calls` are the calls that wait for results of the client.
+    Of one message: its first answer, after which the run may go on with others. `client_calls` are the calls that wait
+    for results of the client.
     """
 
     run: Run
     message: Message | None
     client_calls: tuple[ToolCallPart, ...] = ()
+
+    @property
+    def failure(self) -> Problem | None:
+        """What the run failed with, unless the message had its answer before."""
+        if self.message is not None and self.message["status"] == "completed":
+            return None
+        return self.run["error"]
 
 
 class AgentRunner:
@@ -161,8 +177,8 @@ class AgentRunner:
         cancelled before any text.
         """
         started = await self.start(thread_id, user_id, content, **options)
-        outcome = await self.wait(thread_id, started.run["id"])
-        if (problem := outcome.run["error"]) is not None:
+        outcome = await self.wait_for_answer(started)
+        if (problem := outcome.failure) is not None:
             raise run_error(problem)
         if outcome.message is None:
             raise RunCancelled
@@ -218,10 +234,12 @@ class AgentRunner:
         channel = self.conn.bus.hold(thread_id)
         try:
             admitted = await self._admission.admit(request)
-            started = Started(admitted.run, admitted.user_message, admitted.replayed)
-            if follow and admitted.follow_up.run is not None:
-                cursor = cursor_at_start(admitted.follow_up.run)
-                started = replace(started, reader=self.conn.readers.open(cursor, behind=False, right=right))
+            started = Started(admitted.run, admitted.user_message, admitted.replayed, admitted.message_id)
+            if admitted.follow_up.run is not None:
+                started = replace(started, answered=self._executor.find_answered(admitted.run["id"]))
+                if follow:
+                    cursor = cursor_at_start(admitted.follow_up.run)
+                    started = replace(started, reader=self.conn.readers.open(cursor, behind=False, right=right))
         finally:
             self.conn.bus.release(channel)
         return started
@@ -236,6 +254,14 @@ class AgentRunner:
         purpose = CallPurpose.of_agent(agent, None, user_id=user_id, by_admin=is_admin)
         return await self._admission.judge(agent, parts, purpose)
 
+    async def wait_for_answer(self, started: Started) -> RunResult:
+        """The first answer after a message, or its run where that has ended or waits for a person before."""
+        if started.answered is not None:
+            found = await asyncio.shield(started.answered)
+            if found is not None:
+                return RunResult(found.run, found.message)
+        return await self._follow_to_result(started.run["thread_id"], started.run["id"], started.message_id)
+
     async def wait(self, thread_id: str, run_id: str) -> RunResult:
         """The run once it has ended, or waits for a person or the client, on whichever process it runs.
 
@@ -246,31 +272,37 @@ class AgentRunner:
             found = await asyncio.shield(ended)
             if found is not None:
                 return RunResult(found.run, found.message)
+        return await self._follow_to_result(thread_id, run_id, None)
+
+    async def _follow_to_result(self, thread_id: str, run_id: str, message_id: str | None) -> RunResult:
         reader = await self.read_run(thread_id, run_id)
         if reader is not None:
             events = reader.events()
             try:
                 async for event in events:
-                    # The event may be from an earlier wait that is over.
-                    if event.type == "run.waiting" and (now := await self._outcome(thread_id, run_id)) is not None:
-                        return now
+                    # The event may be from an earlier wait that is over, or tell of an earlier answer.
+                    if event.type == "run.waiting" or (message_id is not None and event.type == "message.completed"):
+                        now = await self._outcome(thread_id, run_id, message_id)
+                        if now is not None:
+                            return now
             finally:
                 await events.aclose()
-        outcome = await self._outcome(thread_id, run_id)
+        outcome = await self._outcome(thread_id, run_id, message_id)
         if outcome is None:
             raise Overloaded("This process is stopping; the run goes on, see its events.", retry_after_s=1)
         return outcome
 
-    async def _outcome(self, thread_id: str, run_id: str) -> RunResult | None:
-        """The result of a run that has ended or waits; None while it goes on."""
+    async def _outcome(self, thread_id: str, run_id: str, message_id: str | None) -> RunResult | None:
+        """The result of a run that has ended or waits; None while it goes on. Of one message, its answer is enough."""
 
         def find(connection: Connection) -> RunResult | None:
             run = runs.to_public(runs.get_row(connection, thread_id, run_id))
-            if run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
+            answer = None if message_id is None else find_answer(connection, run_id, message_id)
+            if answer is None and run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
                 return None
             open_calls = tool_calls.list_open(connection, run_id) if run["status"] == "waiting" else ()
             asked = tuple(each.call for each in open_calls if each.status == "client")
-            return RunResult(run, find_last_answer(connection, run_id), asked)
+            return RunResult(run, answer if message_id is not None else find_last_answer(connection, run_id), asked)
 
         return await self._database.read(find)
 

@@ -1,6 +1,7 @@
 """One turn: a run in this process, from its preparation to the one way in which it ends.
 
-Its loop asks the model, runs the tools that the model calls, and asks again.
+Its loop asks the model, runs the tools that the model calls, and asks again. Messages that join the run are taken
+between two calls of the model; the turn is then prepared anew, as it is for a run that was taken over.
 """
 
 import asyncio
@@ -35,13 +36,14 @@ from ai_agents.core.types import (
     ToolCallStatus,
     ToolResultPart,
 )
+from ai_agents.memory.turns import shrink_to_newest_turn
 from ai_agents.providers.fallback import BegunStream
 from ai_agents.providers.retry import ends_again
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
 from ai_agents.runner.preparation import PreparedTurn, TurnPreparer
 from ai_agents.runner.progress import ProgressClock
 from ai_agents.runner.recorder import TurnRecorder
-from ai_agents.runner.recording import Answer, EndedRun, RunEnding
+from ai_agents.runner.recording import Answer, Answered, EndedRun, RunEnding
 from ai_agents.runner.shown_answer import ShownAnswer
 from ai_agents.store import tool_calls
 from ai_agents.store.database import Database
@@ -50,6 +52,7 @@ from ai_agents.tools.schema import OutputFault
 
 T = TypeVar("T")
 StopKind = Literal["cancel", "hand_over", "lease_lost"]
+_Steered = Literal["steered"]
 _UNKNOWN = "Whether this call had its effect is unknown: the process that ran it died. It was not run again."
 _CORRECTION = "{} Answer again, with nothing but JSON that fits the schema."
 _LEFT_OUT = " Later requests leave this message out."
@@ -73,6 +76,8 @@ class Turn:
         self.stopped: StopKind | None = None
         # A task that is cancelled before its first step never runs at all: until then a stop is only noted.
         self.begun = False
+        # The end of the run, or its first answer after which it goes on.
+        self.answered: asyncio.Future[EndedRun | Answered | None] = asyncio.get_running_loop().create_future()
         self.preparer = preparer
         self._database = database
         self._origin = origin
@@ -102,6 +107,17 @@ class Turn:
     async def _execute(self) -> EndedRun | None:
         self.begun = True
         log_with(run_id=self.run.id, thread_id=self.run.thread_id)
+        while (ending := await self._find_ending()) is not None:
+            ended = await self._recorder.end(ending)
+            if not isinstance(ended, Answered):
+                return ended
+            self._prepare_again()
+            if not self.answered.done():
+                self.answered.set_result(ended)
+        return None
+
+    async def _find_ending(self) -> RunEnding | None:
+        """How the run ends, or would end if no message had joined it; None where it waits, or has another owner."""
         try:
             if self.stopped is not None:
                 raise asyncio.CancelledError
@@ -126,20 +142,21 @@ class Turn:
         except Exception:  # noqa: BLE001  # the edge of a run: whatever happens in it, the thread stays usable
             _log.exception("run failed", extra={"run_id": self.run.id, "thread_id": self.run.thread_id})
             ending = await self._failed(RunInterrupted("The run failed for a reason that is in the log."))
-        return await self._recorder.end(ending)
+        return ending
 
     async def _answer(self) -> RunEnding | None:
         """How the run ends; None where it has to wait for approvals, or for results of the client."""
-        settled = "nothing" if self._origin in ("admitted", "queued") else await self._settle_calls()
+        settled = await self._settle_calls() if self._origin in ("lost", "resumed") else "nothing"
         if settled == "waiting":
             return None
+        await self._recorder.take_steered()
         prepared = await self._prepare(self._inputs)
         if self._origin == "lost" and settled == "nothing":
             # No tool call was under way, so the former owner died while it asked the model.
             await self._recorder.lost_call()
-        clock = ProgressClock(prepared.limits.run_time_s)
-        async with clock.watch():
-            answered = await Loop(prepared, self._recorder, clock).run()
+        while (answered := await self._ask(prepared)) == "steered":
+            self._prepare_again()
+            prepared = await self._prepare()
         if answered is None:
             return None
         if isinstance(answered, Answer):
@@ -147,9 +164,18 @@ class Turn:
         answer = Answer(answered.parts, prepared.meter.completed(answered))
         return RunEnding("completed", answered.stop_reason, answer=answer)
 
+    async def _ask(self, prepared: PreparedTurn) -> ModelResponse | Answer | _Steered | None:
+        clock = ProgressClock(prepared.limits.run_time_s)
+        async with clock.watch():
+            return await Loop(prepared, self._recorder, clock).run()
+
+    def _prepare_again(self) -> None:
+        """Messages have joined the run, whose authors were asked for their right: what was read before is old."""
+        self._origin, self._inputs = "steered", None
+
     async def _prepare(self, inputs: TurnInputs | None = None) -> PreparedTurn:
         prepared = await self._recorder.writes.once_available(
-            lambda: self.preparer.prepare(self.run, inputs, has_waited=self._origin != "admitted")
+            lambda: self.preparer.prepare(self.run, inputs, has_waited=self._origin not in ("admitted", "steered"))
         )
         self._recorder.start(prepared)
         return prepared
@@ -211,22 +237,23 @@ class Turn:
 
 
 class Loop:
-    """The rounds of one turn."""
+    """The rounds of one turn. Rounds, and calls that are made again and again, count from the newest user's message."""
 
     def __init__(self, turn: PreparedTurn, recorder: TurnRecorder, clock: ProgressClock) -> None:
         self._turn = turn
         self._recorder = recorder
         self._clock = clock
         self._request = turn.request
-        self._rounds = sum(1 for message in turn.earlier if self._is_round(message.parts))
-        earlier = [part for message in turn.earlier for part in message.parts if isinstance(part, ToolCallPart)]
-        self._seen = Counter(map(_fingerprint, earlier))
-        self._ids = {call.tool_call_id for call in earlier}
+        newest = shrink_to_newest_turn(turn.earlier)
+        self._rounds = sum(1 for message in newest if self._is_round(message.parts))
+        self._seen = Counter(map(_fingerprint, _calls_in(newest)))
+        self._ids = {call.tool_call_id for call in _calls_in(turn.earlier)}
 
-    async def run(self) -> ModelResponse | Answer | None:
+    async def run(self) -> ModelResponse | Answer | _Steered | None:
         """The response that ends the turn: the first one without tool calls and without a fault.
 
-        An `Answer` is one that broke off and is kept; None means that tool calls wait, for a person or the client.
+        An `Answer` is one that broke off and is kept; "steered" means that messages have joined the run, None that tool
+        calls wait, for a person or the client.
         Raises `ToolLoopLimit`, `ProviderError` (`InvalidOutput` among them), `GuardrailBlocked`, `BudgetExceeded`,
         `LeaseLost`.
         """
@@ -251,6 +278,8 @@ class Loop:
             results = await _at_once([self._run_call(call) for call in calls if call.tool_call_id not in waiting])
             if waiting:
                 return None
+            if await self._recorder.take_steered():
+                return "steered"
             self._append(ModelMessage("assistant", response.parts), ModelMessage("tool", tuple(results)))
             if any(result.kept_as for result in results):
                 self._request = replace(self._request, tools=self._turn.offer_reader())
@@ -398,6 +427,10 @@ async def _at_once(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors
     return [task.result() for task in tasks]
+
+
+def _calls_in(messages: Sequence[ModelMessage]) -> list[ToolCallPart]:
+    return [part for message in messages for part in message.parts if isinstance(part, ToolCallPart)]
 
 
 def _fingerprint(call: ToolCallPart) -> str:

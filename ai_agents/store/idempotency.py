@@ -18,7 +18,12 @@ KEPT = timedelta(hours=24)
 MAX_KEY = 255
 # Later than all that was ever remembered.
 _NEVER = "9999-01-01T00:00:00.000000Z"
-_FIND = select(IdempotencyKeyTable.fingerprint, IdempotencyKeyTable.run_id, IdempotencyKeyTable.answer).where(
+_FIND = select(
+    IdempotencyKeyTable.fingerprint,
+    IdempotencyKeyTable.run_id,
+    IdempotencyKeyTable.answer,
+    IdempotencyKeyTable.message_id,
+).where(
     IdempotencyKeyTable.user_id == bindparam("user_id"),
     IdempotencyKeyTable.key == bindparam("key"),
     IdempotencyKeyTable.created_at > bindparam("oldest"),
@@ -27,7 +32,7 @@ _FIND = select(IdempotencyKeyTable.fingerprint, IdempotencyKeyTable.run_id, Idem
 
 def _remember(insert: postgresql.Insert | sqlite.Insert) -> postgresql.Insert | sqlite.Insert:
     """Write a key unless it exists. An expired key that is not deleted yet is replaced."""
-    new = {name: insert.excluded[name] for name in ("fingerprint", "run_id", "answer", "created_at")}
+    new = {name: insert.excluded[name] for name in ("fingerprint", "run_id", "answer", "message_id", "created_at")}
     return insert.on_conflict_do_update(
         index_elements=[IdempotencyKeyTable.user_id, IdempotencyKeyTable.key],
         set_=new,
@@ -43,10 +48,14 @@ _REMEMBER = {
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What the request with a key led to: a run, or a whole answer."""
+    """What the request with a key led to: the run that answers its message, or a whole answer.
+
+    Keys of before messages could join runs have no `message_id`.
+    """
 
     run_id: str | None
     answer: JsonObject | None
+    message_id: str | None = None
 
 
 def checked_key(key: str) -> str:
@@ -82,7 +91,7 @@ def find(
         return None
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    return Remembered(row.run_id, row.answer)
+    return Remembered(row.run_id, row.answer, row.message_id)
 
 
 def is_used(connection: Connection, user_id: str, key: str) -> bool:
@@ -98,6 +107,7 @@ def remember(
     fingerprint: str,
     *,
     run_id: str | None = None,
+    message_id: str | None = None,
     answer: Mapping[str, Any] | None = None,
     within_s: float | None = None,
 ) -> Remembered | None:
@@ -114,6 +124,7 @@ def remember(
         "fingerprint": fingerprint,
         "run_id": run_id,
         "answer": answer,
+        "message_id": message_id,
         "created_at": utc_now(),
         "oldest": oldest,
     }

@@ -1,6 +1,7 @@
 """Messages: what was said in a thread, who said it, and in which order."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, Row, Table, bindparam, func, insert, literal_column, not_, select, update
@@ -35,6 +36,16 @@ _LAST_ANSWER = prepared(
     .where(_MESSAGES.c.run_id == bindparam("run_id"), _MESSAGES.c.role == "assistant")
     .order_by(_MESSAGES.c.seq.desc())
     .limit(1)
+)
+_ASKED = _MESSAGES.alias()
+_ANSWERS = prepared(
+    select(_MESSAGES)
+    .where(
+        _MESSAGES.c.run_id == bindparam("run_id"),
+        _MESSAGES.c.role == "assistant",
+        _MESSAGES.c.seq > select(_ASKED.c.seq).where(_ASKED.c.id == bindparam("message_id")).scalar_subquery(),
+    )
+    .order_by(_MESSAGES.c.seq)
 )
 _PAGE = _OF_THREAD.limit(bindparam("count"))
 _OLDEST_FIRST = prepared(_PAGE.where(_MESSAGES.c.seq > bindparam("seen")).order_by(_MESSAGES.c.seq))
@@ -165,19 +176,30 @@ def refuse_run(connection: Connection, thread_id: str, run_id: str) -> None:
     """Leave a run's messages out of later requests, since the provider would always refuse them.
 
     So are the messages before them that no model has answered, or only with a refusal: they were in the same request,
-    and any of them may be the cause.
+    and any of them may be the cause. A run that has answered and went on with another message keeps what it answered.
     """
     messages, of_thread = _MESSAGES.c, _MESSAGES.c.thread_id == thread_id
-    own = select(func.min(messages.seq)).where(messages.run_id == run_id).scalar_subquery()
-    refused = RunTable.__table__.c
-    answered = (
-        select(func.coalesce(func.max(messages.seq), 0))
-        .select_from(_MESSAGES.outerjoin(RunTable.__table__, refused.id == messages.run_id))
-        .where(of_thread, messages.role == "assistant", messages.seq < own)
-        .where(func.coalesce(refused.stop_reason, "") != "refusal")
-        .scalar_subquery()
+    of_run = select(messages.seq, messages.role).where(messages.run_id == run_id, messages.seq > 0)
+    own = connection.execute(of_run.order_by(messages.seq)).all()
+    answered: Any = max(
+        (before.seq for before, after in pairwise(own) if (before.role, after.role) == ("assistant", "user")),
+        default=None,
     )
+    if answered is None:
+        refused = RunTable.__table__.c
+        answered = (
+            select(func.coalesce(func.max(messages.seq), 0))
+            .select_from(_MESSAGES.outerjoin(RunTable.__table__, refused.id == messages.run_id))
+            .where(of_thread, messages.role == "assistant", messages.seq < own[0].seq)
+            .where(func.coalesce(refused.stop_reason, "") != "refusal")
+            .scalar_subquery()
+        )
     connection.execute(update(_MESSAGES).where(of_thread, messages.seq > answered).values(refused=True))
+
+
+def leave_out(connection: Connection, message_ids: Sequence[str]) -> None:
+    """Leave these messages out of requests."""
+    connection.execute(update(_MESSAGES).where(_MESSAGES.c.id.in_(message_ids)).values(refused=True))
 
 
 def find_message(connection: Connection, thread_id: str, message_id: str) -> Message | None:
@@ -197,6 +219,14 @@ def find_last_of_run(connection: Connection, run_id: str, *, through_seq: int) -
     c = _MESSAGES.c
     found = select(c.id).where(c.run_id == run_id, c.seq <= through_seq).order_by(c.seq.desc()).limit(1)
     return connection.scalar(found)
+
+
+def find_answer(connection: Connection, run_id: str, message_id: str) -> Message | None:
+    """The first answer of a run after this message: an assistant's message that calls no tools."""
+    rows = connection.execute(_ANSWERS, {"run_id": run_id, "message_id": message_id}).mappings()
+    answers = (row for row in rows if all(part["type"] != "tool_call" for part in row["parts"]))
+    row = next(answers, None)
+    return None if row is None else to_public(cast("MessageRow", row))
 
 
 def list_messages(

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0029"
+SCHEMA_REVISION = "0030"
 # The time of what has not happened yet.
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
@@ -165,6 +165,9 @@ class RunTable(Base):
     client what happened on the way. `upstream` is what the provider said of its failure, for those who may change the
     agent. `key_id` is the key with which the message was sent, `by_admin` whether an admin sent it: a run that has
     waited asks for both again when it begins. `client_tools` came with the message, null where there are none.
+    `steered` are messages that wait to join the run, or waited when it ended (null: none); see
+    `core.table_rows.SteeredMessage`. `sender_id` is the author of the last one that joined, for whom the run goes on;
+    `key_id`, `by_admin` and `client_tools` are then how that one was sent.
     """
 
     __tablename__ = "runs"
@@ -208,13 +211,15 @@ class RunTable(Base):
     key_id: Mapped[str | None] = mapped_column(String(36))
     by_admin: Mapped[bool] = mapped_column(Boolean, server_default=false())
     client_tools: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    steered: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    sender_id: Mapped[str | None] = mapped_column(Text)
 
 
 class MessageTable(Base):
     """A message. `seq` is that of its log row, null while the message is queued. Memory strategies never change it.
 
-    `refused`: the provider refuses every request with this message, so that later requests leave it out.
-    `search`: its words, see `store.search_index`.
+    `refused`: later requests leave it out, since the provider refuses every request with it, or since its author lost
+    the right to send it before it could join a run. `search`: its words, see `store.search_index`.
     """
 
     __tablename__ = "messages"
@@ -440,7 +445,10 @@ class RevocationTable(Base):
 
 
 class IdempotencyKeyTable(Base):
-    """The answer to a request with this key: the run that it made, or the whole answer."""
+    """The answer to a request with this key: the run that answers it, or the whole answer.
+
+    `message_id` is the message that it sent.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
@@ -451,6 +459,7 @@ class IdempotencyKeyTable(Base):
     run_id: Mapped[str | None] = mapped_column(String(36))
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[str] = mapped_column(TimestampType)
+    message_id: Mapped[str | None] = mapped_column(String(36))
 
 
 class JobTable(Base):

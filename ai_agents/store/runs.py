@@ -38,7 +38,7 @@ from ai_agents.store.statements import prepared
 
 _RUNS = cast(Table, RunTable.__table__)
 # Clients may bring large tools, which lists do not show.
-_LISTED = select(*(column for column in _RUNS.c if column.name != "client_tools"))
+_LISTED = select(*(column for column in _RUNS.c if column.name not in ("client_tools", "steered")))
 _OF_THREAD = select(_RUNS).where(_RUNS.c.thread_id == bindparam("b_thread"))
 # Statuses are literals, as in the partial indexes: a parameter's value is not known when the index is chosen.
 _STATUS: dict[str, ColumnElement[str]] = {
@@ -69,8 +69,9 @@ class OwnedRun:
     an earlier owner may have recorded steps.
 
     `cost` is that of its model calls so far, in US dollars; None once one of them has no known cost. `notices` are
-    those of the time before it last began to wait for a person. `key_id` and `by_admin` say how
-    its message was sent, and `client_tools` came with it.
+    those of the time before it last began to wait for a person. `user_id` is the author of its message, or of the last
+    one that joined it; `key_id` and `by_admin` say how that was sent, and `client_tools` came with it. `steered` is how
+    many messages wait to join it.
     """
 
     id: str
@@ -89,6 +90,7 @@ class OwnedRun:
     key_id: str | None = None
     by_admin: bool = False
     client_tools: tuple[ToolDefinition, ...] = ()
+    steered: int = 0
 
 
 def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedRun:
@@ -98,7 +100,7 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
         thread_id=row["thread_id"],
         agent_id=row["agent_id"],
         agent_version=row["agent_version"],
-        user_id=row["user_id"],
+        user_id=row["sender_id"] or row["user_id"],
         attempt=row["attempt"],
         fence=row["fence"],
         message_id=row["message_id"] or "",
@@ -111,6 +113,7 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
         key_id=row["key_id"],
         by_admin=row["by_admin"],
         client_tools=tools_from_stored(row["client_tools"]),
+        steered=len(row["steered"] or ()),
     )
 
 
@@ -141,8 +144,10 @@ def _insert(dialect: str, names: frozenset[str]) -> ReturningInsert[Any]:
 
 
 @lru_cache(maxsize=64)
-def _update(dialect: str, names: frozenset[str], statuses: tuple[RunStatus, ...] | None) -> ReturningUpdate[Any]:
-    guard: tuple[ColumnElement[bool], ...] = _OWNED
+def _update(
+    dialect: str, names: frozenset[str], statuses: tuple[RunStatus, ...] | None, *, unsteered: bool = False
+) -> ReturningUpdate[Any]:
+    guard: tuple[ColumnElement[bool], ...] = (*_OWNED, _RUNS.c.steered.is_(None)) if unsteered else _OWNED
     if statuses is not None:
         guard = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.status.in_([_STATUS[status] for status in statuses]))
     return prepared(update(_RUNS).where(*guard).values(**_assignments(dialect, names)).returning(_RUNS))
@@ -192,12 +197,21 @@ def hold_next(connection: Connection, thread_id: str) -> None:
 
 def update_owned(connection: Connection, run: OwnedRun, values: RunValues) -> RunRow:
     """Update a run that this owner still holds. Returns its row. Raises `LeaseLost`."""
-    statement = _update(connection.dialect.name, frozenset(values), None)
-    parameters = {**_parameters(values), "b_id": run.id, "b_fence": run.fence}
-    row = connection.execute(statement, parameters).mappings().one_or_none()
+    row = _update_owned(connection, run, values, unsteered=False)
     if row is None:
         raise LeaseLost
-    return cast("RunRow", row)
+    return row
+
+
+def update_unless_steered(connection: Connection, run: OwnedRun, values: RunValues) -> RunRow | None:
+    """As `update_owned`; None where a message waits to join the run, and where this owner does not hold it any more."""
+    return _update_owned(connection, run, values, unsteered=True)
+
+
+def _update_owned(connection: Connection, run: OwnedRun, values: RunValues, *, unsteered: bool) -> RunRow | None:
+    statement = _update(connection.dialect.name, frozenset(values), None, unsteered=unsteered)
+    parameters = {**_parameters(values), "b_id": run.id, "b_fence": run.fence}
+    return cast("RunRow | None", connection.execute(statement, parameters).mappings().one_or_none())
 
 
 def update_unowned(

@@ -132,7 +132,8 @@ def _remove_own(connection: Connection, user_id: str, but: type[Base] | None = N
 
 
 def _has_active_run(connection: Connection, user_id: str) -> bool:
-    active = exists().where(RunTable.user_id == user_id, RunTable.status == "running")
+    of_user = or_(RunTable.user_id == user_id, RunTable.sender_id == user_id)
+    active = exists().where(of_user, RunTable.status == "running")
     return bool(connection.execute(select(active)).scalar())
 
 

@@ -111,7 +111,24 @@ def _redact_runs(connection: Connection, user: UserInThread) -> Count:
     own = (models.RunTable.thread_id == user.thread_id, models.RunTable.user_id == user.user_id)
     # What a provider said of its failure may quote the message. The client's tools are the user's text.
     redacted = update(models.RunTable).where(*own).values(user_id=ERASED, upstream=None, client_tools=None)
+    joined = (models.RunTable.thread_id == user.thread_id, models.RunTable.sender_id == user.user_id)
+    connection.execute(
+        update(models.RunTable).where(*joined).values(sender_id=ERASED, upstream=None, client_tools=None)
+    )
+    _redact_steered(connection, user)
     return {"runs_redacted": connection.execute(redacted).rowcount}
+
+
+def _redact_steered(connection: Connection, user: UserInThread) -> None:
+    """Take the user out of the messages that wait to join runs of the thread, or waited when these ended."""
+    table = models.RunTable
+    waited = table.thread_id == user.thread_id, table.steered.is_not(None)
+    for row in connection.execute(select(table.id, table.steered).where(*waited)).all():
+        redacted = [
+            {**each, "user_id": None, "client_tools": None} if each["user_id"] == user.user_id else each
+            for each in row.steered
+        ]
+        connection.execute(update(table).where(table.id == row.id).values(steered=redacted))
 
 
 def _delete_summaries(connection: Connection, user: UserInThread) -> Count:
@@ -217,8 +234,8 @@ RULES: tuple[ErasureRule, ...] = (
     ),
     ErasureRule(
         models.RunTable,
-        {"user_id", "usage", "cost", "error", "notices", "upstream", "client_tools"},
-        f"{_WITH_THREAD} figures and reasons stay; they quote no message.",
+        {"user_id", "sender_id", "steered", "usage", "cost", "error", "notices", "upstream", "client_tools"},
+        f"{_WITH_THREAD} figures, ids and reasons stay; they quote no message.",
         redact_thread=_redact_runs,
     ),
     ErasureRule(models.SummaryTable, {"text"}, redact_thread=_delete_summaries),

@@ -26,7 +26,7 @@ async def find_repeated(container: Container, user: Principal, sent: SentKey) ->
     if thread_id is None:
         raise ThreadNotFound
     await see_thread(container, user, thread_id)
-    return Started(await container.runs.get(thread_id, run_id), None, replayed=True)
+    return Started(await container.runs.get(thread_id, run_id), None, replayed=True, message_id=found.message_id)
 
 
 async def start(

@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from ai_agents.core.exceptions import RequestError, RunCancelled, ThreadNotFound
 from ai_agents.core.ids import is_id
-from ai_agents.core.rows import Message, Run
+from ai_agents.core.rows import Run
+from ai_agents.runner.runner import RunResult
 from ai_agents.streams.cursor import MAX_EVENT_ID
 from app.authentication import AppContainer, ScopedUser, ThreadRight
 from app.dependencies import OnThread, Paging, fingerprint, header_of, read_model
@@ -112,7 +113,7 @@ async def create_message(
     overload: Overload = request.app.state.overload
     overload.let_go(request.scope)
     result = await messages.wait_for_answer(container, started, right)
-    return _answer(request, result.run, result.message)
+    return _answer(request, result)
 
 
 @router.get(
@@ -165,11 +166,12 @@ def _accepted(run: Run, *, applied: bool) -> Response:
     return JsonResponse(run, 202, headers=headers)
 
 
-def _answer(request: Request, run: Run, message: Message | None) -> Response:
-    """The answer to a message whose run has ended or waits for approval. Raises `RunCancelled`."""
-    if run["status"] == "failed":
+def _answer(request: Request, result: RunResult) -> Response:
+    """The answer to a message, whose run has perhaps ended or waits for approval. Raises `RunCancelled`."""
+    run, message = result.run, result.message
+    if result.failure is not None:
         return problem_of_run(run, request_id=request.scope[REQUEST_ID])
-    if run["status"] == "waiting":
+    if message is None and run["status"] == "waiting":
         return _accepted(run, applied=False)
     if message is None:
         raise RunCancelled

@@ -115,8 +115,8 @@ MessageRead = _read(
     "One message of a thread's history; `content` is its text.",
     seq="Its number in the thread's log; null while it is queued.",
     cost="Cost of the model call that made it; null if its price is not known.",
-    refused="True where the provider refused what is said in it, so that models are no longer sent it; otherwise "
-    "missing.",
+    refused="True where models are not sent it: the provider refused what is said in it, or its author lost the right "
+    "to send it before it could join a run; otherwise missing.",
 )
 MessagePage = _page("MessagePage", MessageRead, "Messages, oldest first unless asked otherwise.")
 _read(

@@ -62,8 +62,8 @@ class CreateMessage(Strict):
     content: ContentIn
     attachments: Annotated[list[Id], Field(max_length=32)] = []
     stream: bool = Field(False, description="Answer with the run's events, as `Accept: text/event-stream` does.")
-    on_busy: Literal["reject", "queue", "interrupt"] = Field(
-        "reject", description="What to do if a run is active in the thread."
+    on_busy: Literal["reject", "queue", "interrupt", "steer"] = Field(
+        "reject", description="What to do if a run is active in the thread; `steer`: join it."
     )
     metadata: Metadata = {}
     tools: Annotated[list[ClientTool], Field(max_length=MAX_CLIENT_TOOLS)] = Field(

@@ -79,10 +79,13 @@ async def follow_run(
 
 
 async def wait_for_answer(container: Container, started: Started, right: ReadRight) -> RunResult:
-    """The run when it has ended, or when it waits for an approval. Raises `ThreadNotFound` if the right was lost."""
+    """The message's answer, or its run where that has ended or waits for an approval.
+
+    Raises `ThreadNotFound` if the right was lost.
+    """
     watched = container.conn.readers.rights.watch(right)
     try:
-        result = await container.runner.wait(started.run["thread_id"], started.run["id"])
+        result = await container.runner.wait_for_answer(started)
         if not await watched.stands():
             raise ThreadNotFound
         return result

@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import select
 
+from ai_agents.store.models import RunTable
 from ai_agents.testing import ScriptedAnswer, ScriptedProvider
 from app.container import Container
 from app.main import create_app
@@ -67,6 +69,12 @@ class Live:
             event_hooks={"response": [check_answer]},
         )
         return await self._clients.enter_async_context(client)
+
+    async def waiting_to_join(self, run_id: str) -> list[str]:
+        """Ids of the messages that wait to join a run."""
+        statement = select(RunTable.steered).where(RunTable.id == run_id)
+        steered = await self.container.conn.database.read(lambda c: c.execute(statement).scalar_one())
+        return [each["message_id"] for each in steered or ()]
 
     async def scripted_thread(
         self, client: httpx.AsyncClient, *answers: ScriptedAnswer | Sequence[object]

@@ -194,6 +194,47 @@ async def test_messages_can_wait_for_a_busy_thread(live: Live) -> None:
     assert [message["content"] for message in history] == ["one", "first", "two", "second"]
 
 
+async def test_a_message_can_join_the_run_that_is_under_way_in_any_form(live: Live) -> None:
+    alice = await live.user("alice")
+    gate = asyncio.Event()
+    thread = await live.scripted_thread(alice, ["first", gate, "."], "second.")
+    path = f"/threads/{thread['id']}/messages"
+    run = (await alice.post(path, json={"content": "one"}, headers={"prefer": "respond-async"})).json()
+
+    def body(content: str, **fields: object) -> dict[str, object]:
+        return {"content": content, "on_busy": "steer", **fields}
+
+    accepted = await alice.post(path, json=body("two"), headers={"prefer": "respond-async"})
+    assert (accepted.status_code, accepted.json()["id"]) == (202, run["id"])
+    assert accepted.headers["location"] == f"/threads/{thread['id']}/runs/{run['id']}"
+    assert [message["content"] for message in (await alice.get(path)).json()["data"]] == ["one"]
+
+    async def read() -> list[str]:
+        async with alice.stream("POST", path, json=body("three", stream=True)) as response:
+            return [event.event async for event in events_of(response) if "delta" not in event.event]
+
+    key = {"idempotency-key": "four"}
+    reading = asyncio.create_task(read())
+    waiting = asyncio.create_task(alice.post(path, json=body("four"), headers=key))
+    async with asyncio.timeout(10):
+        while len(await live.waiting_to_join(run["id"])) < 3:
+            await asyncio.sleep(0.01)
+    queued = (await alice.get(f"{path}/{(await live.waiting_to_join(run['id']))[0]}")).json()
+    assert (queued["content"], queued["status"], queued["seq"], queued["run_id"]) == ("two", "queued", None, run["id"])
+    gate.set()
+
+    names = await reading
+    assert (names[0], names[-1]) == ("run.started", "run.completed")
+    assert names.count("message.completed") == 5
+    answer = await waiting
+    assert (answer.status_code, answer.json()["content"]) == (201, "second.")
+    assert (await alice.post(path, json=body("four"), headers=key)).json() == answer.json()
+    history = (await alice.get(path)).json()["data"]
+    assert [message["content"] for message in history][:3] == ["one", "first.", "two"]
+    assert sorted(message["content"] for message in history[3:5]) == ["four", "three"]
+    assert {message["run_id"] for message in history} == {run["id"]}
+
+
 async def test_the_same_request_twice_is_one_run_in_any_form(live: Live) -> None:
     alice = await live.user("alice")
     thread = await live.scripted_thread(alice, "Hello!")

@@ -26,7 +26,7 @@ from ai_agents.runner.process.held_runs import HeldRuns, start_held
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, PeriodicTask, Timing, run_periodic_tasks
 from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
-from ai_agents.runner.recording import EndedRun
+from ai_agents.runner.recording import Answered, EndedRun
 from ai_agents.runner.turn import StopKind, Turn
 from ai_agents.store import audit_chain, budgets, idempotency, revocations, runs, threads, tickets, tokens, webhooks
 from ai_agents.store.database import Database
@@ -196,8 +196,9 @@ class Executor:
             result = task.result()
         if self._running.get(run_id) is running:
             del self._running[run_id]
-        if not running.ended.done():
-            running.ended.set_result(result)
+        for waited_for in (running.ended, running.turn.answered):
+            if not waited_for.done():
+                waited_for.set_result(result)
         running.channel.disown()
         self._bus.release(running.channel)
         if result is not None:
@@ -218,6 +219,11 @@ class Executor:
         """The future ending of a run that is under way here; its result is None where another process ends the run."""
         running = self._running.get(run_id)
         return None if running is None else running.ended
+
+    def find_answered(self, run_id: str) -> asyncio.Future[EndedRun | Answered | None] | None:
+        """As `find_ended`, but a first answer after which the run goes on is enough."""
+        running = self._running.get(run_id)
+        return None if running is None else running.turn.answered
 
     def stop(self, run_id: str, kind: StopKind) -> None:
         """Stop a run that is under way here; a second call changes nothing."""

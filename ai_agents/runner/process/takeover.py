@@ -10,7 +10,7 @@ from ai_agents.core.ids import new_id
 from ai_agents.core.problems import problem_of
 from ai_agents.core.table_rows import RunRow
 from ai_agents.runner.ownership import FollowUp, NewLease
-from ai_agents.runner.recording import MAX_ATTEMPTS, RunEnding, end_owned
+from ai_agents.runner.recording import MAX_ATTEMPTS, EndedRun, RunEnding, end_owned
 from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.clock import database_now
 from ai_agents.store.models import RunTable
@@ -38,14 +38,20 @@ def take_over(
         return None
     owned = owned_run(row, reset_seq=thread_log.last_reset(connection, thread_id, pages.MAX_SEQ), continued=True)
     if row["cancel_requested"]:
-        return TakenOver(end_owned(connection, owned, RunEnding("cancelled", "cancelled"), lease).follow_up)
+        return _end(connection, owned, RunEnding("cancelled", "cancelled"), lease)
     if row["former_owner"] is None:
         # A stopping process let it begin, or resume after an approval: no process has worked on it.
         return TakenOver(FollowUp(owned, "resumed"))
     if row["attempt"] >= MAX_ATTEMPTS:
         error = problem_of(RunInterrupted(f"The run was lost with its process {MAX_ATTEMPTS} times."))
-        return TakenOver(end_owned(connection, owned, RunEnding("failed", error=error), lease).follow_up)
+        return _end(connection, owned, RunEnding("failed", error=error), lease)
     return TakenOver(FollowUp(_begin_attempt(connection, owned), "lost"))
+
+
+def _end(connection: Connection, run: OwnedRun, ending: RunEnding, lease: NewLease) -> TakenOver:
+    ended = end_owned(connection, run, ending, lease)
+    assert isinstance(ended, EndedRun)  # noqa: S101  # only a run that is completed may go on
+    return TakenOver(ended.follow_up)
 
 
 class _ClaimedRow(RunRow):

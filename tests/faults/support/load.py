@@ -48,7 +48,7 @@ class Talker:
         name = f"{self.thread_id[-8:]}.{self._number}"
         tool = self._rng.choice(("", "", f"call=bump key={name}", f"call=safe_bump key=safe.{name}"))
         text = f"{tool} words={self._rng.randint(3, 40)} pause={self._rng.choice((0, 0.01, 0.03))} name={name}"
-        body = {"content": text, "on_busy": self._rng.choice(("queue", "queue", "interrupt"))}
+        body = {"content": text, "on_busy": self._rng.choice(("queue", "steer", "interrupt"))}
         self.trying_since = time.monotonic()
         run_id = await self._until_let_in(body, key=name)
         self.trying_since = None

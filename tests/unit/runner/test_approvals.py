@@ -98,10 +98,15 @@ class Desk:
         async with asyncio.timeout(TIMEOUT_S):
             return [(event.type, event.data) async for event in reader.events()]
 
+    async def messages(self) -> list[Any]:
+        """The thread's history."""
+        return (await MessageStore(self.conn).list(self.thread_id, limit=100))["data"]
+
     async def results(self) -> dict[str, Any]:
         """The result of each call in the thread."""
-        history = await MessageStore(self.conn).list(self.thread_id, limit=100)
-        parts = [part for message in history["data"] for part in message["parts"] if part["type"] == "tool_result"]
+        parts = [
+            part for message in await self.messages() for part in message["parts"] if part["type"] == "tool_result"
+        ]
         return {part["tool_call_id"]: (part["result"], part["is_error"]) for part in parts}
 
 

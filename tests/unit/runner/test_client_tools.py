@@ -225,7 +225,7 @@ async def test_the_client_decides_how_often_its_tools_are_called(conn: DatabaseH
     assert asked.run["status"] == "completed"
 
 
-@pytest.mark.parametrize("on_busy", ["reject", "queue", "interrupt"])
+@pytest.mark.parametrize("on_busy", ["reject", "queue", "interrupt", "steer"])
 async def test_a_new_message_goes_on_without_the_results(conn: DatabaseHandle, on_busy: str) -> None:
     call, other = tool_call("clock"), tool_call("weather", place="Oslo")
     client = await open_client(conn, [call, other], "Never mind.")

@@ -149,12 +149,17 @@ async def test_after_three_attempts_a_run_fails_and_its_thread_is_usable(start: 
             return bool(process.provider.requests)
 
         await until(taken)
+    joined = await process.runner.start(thread_id, USER, "Hello?", on_busy="steer")
     await process.die()
     last = start("later")
     await last.runner.open()
     ended = await last.ended(thread_id, run["id"])
     assert (ended["status"], present(ended["error"])["code"], ended["attempt"]) == ("failed", "run_interrupted", 3)
+    # A message that waited to join the run is unanswered, and in the history.
+    assert present((await last.runner.wait_for_answer(joined)).failure)["code"] == "run_interrupted"
     assert (await last.runner.run(thread_id, USER, "Again?"))["content"] == "later"
+    said = [message["content"] for message in await last.history(thread_id)]
+    assert said == ["Hello!", "Hello?", "Again?", "later"]
 
 
 class Counter(Tool):
