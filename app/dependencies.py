@@ -197,8 +197,8 @@ async def read_model(request: Request, model: type[Model]) -> Model:
     Raises `UnsupportedMediaType`, `PayloadTooLarge`, and `InvalidFields` for any other mistake in it.
     """
     settings: Settings = request.app.state.settings
-    _check_media_type(request)
-    raw = await _read_bytes(request, limit=settings.max_body_bytes)
+    check_media_type(request)
+    raw = await read_bytes(request, limit=settings.max_body_bytes)
     value = parse_json(raw, max_depth=settings.max_json_depth)
     try:
         found = model.model_validate(value, context=settings)
@@ -208,13 +208,15 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         raise InvalidFields(body_errors(error)) from None
 
 
-def _check_media_type(request: Request) -> None:
+def check_media_type(request: Request) -> None:
+    """Raises `UnsupportedMediaType` for a body that does not say that it is JSON."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise UnsupportedMediaType
 
 
-async def _read_bytes(request: Request, *, limit: int) -> bytes:
+async def read_bytes(request: Request, *, limit: int) -> bytes:
+    """The body as it was sent. Raises `PayloadTooLarge`."""
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise PayloadTooLarge(f"The body is larger than {limit} bytes.")

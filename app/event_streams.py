@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -36,6 +37,19 @@ def come_back_later() -> Response:
     return Response(b"retry: 5000\n\n", headers={name.decode(): value.decode() for name, value in _HEADERS})
 
 
+class OpenStream(Protocol):
+    """A stream of a user that is open."""
+
+    @property
+    def user_id(self) -> str:
+        """Whose it is."""
+        ...
+
+    def end(self) -> None:
+        """End it cleanly. Does nothing if it has ended."""
+        ...
+
+
 class OpenStreams:
     """The open streams of this process. It counts them per user, and ends them all.
 
@@ -46,7 +60,7 @@ class OpenStreams:
         self.elsewhere = StreamsElsewhere()
         self.on_change: Callable[[str], None] = lambda _user_id: None
         self._limits = limits
-        self._open: set[EventStreamResponse] = set()
+        self._open: set[OpenStream] = set()
         self._users: Counter[str] = Counter()
         self.closing = False
 
@@ -68,13 +82,13 @@ class OpenStreams:
         """How many streams each user has open in this process."""
         return self._users
 
-    def add(self, stream: "EventStreamResponse") -> None:
+    def add(self, stream: OpenStream) -> None:
         """Add an open stream."""
         self._open.add(stream)
         self._users[stream.user_id] += 1
         self.on_change(stream.user_id)
 
-    def discard(self, stream: "EventStreamResponse") -> None:
+    def discard(self, stream: OpenStream) -> None:
         """Remove a stream that has ended."""
         self._open.discard(stream)
         self._users[stream.user_id] -= 1

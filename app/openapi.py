@@ -117,6 +117,7 @@ TAGS = {
     "catalogue": "The tools that agents may name.",
     "credentials": "Headers of your own for tools that are called with each user's.",
     "health": "The state of the service.",
+    "mcp": "For clients of the Model Context Protocol: an agent is a tool.",
     "openai": "For clients of OpenAI's API: an agent is a model.",
 }
 

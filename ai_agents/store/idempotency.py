@@ -94,6 +94,13 @@ def find(
     return Remembered(row.run_id, row.answer, row.message_id)
 
 
+def find_run(connection: Connection, user_id: str, key: str) -> str | None:
+    """The run that the user's request with this key led to, whatever it asked for; None if there is none."""
+    row = connection.execute(_FIND, {"user_id": user_id, "key": key, "oldest": _oldest()}).one_or_none()
+    run_id: str | None = None if row is None else row.run_id
+    return run_id
+
+
 def is_used(connection: Connection, user_id: str, key: str) -> bool:
     """Whether the user has sent a request with this key."""
     values = {"user_id": user_id, "key": key, "oldest": _oldest()}

@@ -2,10 +2,11 @@
 
 from app.doors.base import ClientDoor
 from app.doors.chat_completions.door import CHAT_COMPLETIONS
+from app.doors.mcp.door import MCP
 from app.doors.responses.door import RESPONSES
 
 # Of two whose prefixes fit a path the first one counts.
-DOORS: tuple[ClientDoor, ...] = (RESPONSES, CHAT_COMPLETIONS)
+DOORS: tuple[ClientDoor, ...] = (RESPONSES, CHAT_COMPLETIONS, MCP)
 _PREFIXES = tuple(door.prefix for door in DOORS)
 
 

@@ -1,0 +1,229 @@
+"""The official SDK's server, one exchange at a time: no session is kept, so that any replica answers any request.
+
+The SDK serves the revision 2026-07-28 so by itself. For the older ones each POST gets a connection of its own, which
+knows the client's capability to ask a person from the id of its session.
+
+This module imports the SDK: it is imported when the first client comes.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from anyio.abc import TaskStatus
+from mcp.server.caching import CacheHint
+from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.runner import serve_connection
+from mcp.server.streamable_http import StreamableHTTPServerTransport, check_accept_headers
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
+from mcp.shared.transport_context import TransportContext
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    JSONRPCRequest,
+    PaginatedRequestParams,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from ai_agents.core.exceptions import AIAgentsError, InvalidCursor
+from ai_agents.core.types import JsonObject
+from app.doors.mcp import translator
+from app.doors.mcp.exchanges import AgentCall, Exchange, Post, Questions, UnknownTool
+
+_EXCHANGE, _WRITE = "mcp_exchange", "mcp_write"
+_VERSION_HEADER = b"mcp-protocol-version"
+_DEFAULT_VERSION = "2025-03-26"  # of a request that does not say, by the specification
+_INSTRUCTIONS = (
+    "Each tool is an agent that answers in words. Give the `thread_id` of a result to go on with that conversation."
+)
+# `e`: the client can ask a person (elicitation); `n`: it cannot.
+_SESSION = re.compile(r"[0-9a-f]{32}-[en]")
+_ASKS, _ASKS_NOT = "-e", "-n"
+_NEEDS_A_PERSON = (
+    "The agent waits for a person to approve a call, and this client cannot ask one. It goes on when that is decided."
+)
+_log = logging.getLogger(__name__)
+# It has a line for each request.
+logging.getLogger("mcp.server.streamable_http_manager").setLevel(logging.WARNING)
+Context = ServerRequestContext[Any, Request]
+Write = Callable[[SessionMessage], Awaitable[None]]
+
+
+def is_older(version: str | None) -> bool:
+    """Whether a request with this header is of a revision with `initialize`."""
+    return version is None or version in HANDSHAKE_PROTOCOL_VERSIONS
+
+
+def is_session(session: str) -> bool:
+    """Whether the id is one that `initialize` gives."""
+    return _SESSION.fullmatch(session) is not None
+
+
+def new_session(params: object) -> str:
+    """An id for the session that a client opens with these parameters."""
+    capabilities = params.get("capabilities") if isinstance(params, dict) else None
+    asks = isinstance(capabilities, dict) and isinstance(capabilities.get("elicitation"), dict)
+    return uuid4().hex + (_ASKS if asks else _ASKS_NOT)
+
+
+async def serve(post: Post, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one POST."""
+    exchange = post.exchange
+    handed = False
+
+    async def again() -> Message:
+        nonlocal handed
+        if not handed:
+            handed = True
+            return {"type": "http.request", "body": post.body, "more_body": False}
+        message = await receive()
+        exchange.left |= message["type"] == "http.disconnect"
+        return message
+
+    request = Request(scope)
+    in_json = not check_accept_headers(request)[1]
+    version = next((value.decode("latin-1") for name, value in scope["headers"] if name == _VERSION_HEADER), None)
+    inner = {**scope, _EXCHANGE: exchange}
+    if not is_older(version):
+        manager = StreamableHTTPSessionManager(_server(), json_response=in_json, stateless=True)
+        async with manager.run():
+            await manager.handle_request(inner, again, send)
+        return
+    await _serve_older(post.session, version or _DEFAULT_VERSION, inner, again, send, in_json=in_json)
+
+
+async def _serve_older(
+    session: str | None, version: str, scope: Scope, receive: Receive, send: Send, *, in_json: bool
+) -> None:
+    """Answer one POST of a revision with `initialize`."""
+    transport = StreamableHTTPServerTransport(session, is_json_response_enabled=in_json)
+    asks = session is not None and session.endswith(_ASKS) and not in_json
+    capabilities: JsonObject = {"elicitation": {}} if asks else {}
+
+    async def run(*, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        async with transport.connect() as (reading, writing):
+            scope[_WRITE] = writing.send
+            task_status.started()
+            dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(
+                reading,
+                writing,
+                inline_methods=frozenset({"initialize"}),
+                # A question is sent beside the SDK, since its answer comes with another request.
+                transport_builder=lambda _metadata: TransportContext(kind="streamable-http", can_send_request=False),
+            )
+            connection = Connection.from_envelope(version, None, capabilities)
+            await serve_connection(_server(), dispatcher, connection=connection, lifespan_state={})
+
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(run)
+        try:
+            await transport.handle_request(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await transport.terminate()
+            tasks.cancel_scope.cancel()
+
+
+@cache
+def _server() -> Server[Any]:
+    from importlib.metadata import version
+
+    return Server(
+        "ai-agents",
+        version=version("ai-agents"),
+        title="AI Agents",
+        instructions=_INSTRUCTIONS,
+        cache_hints={"tools/list": CacheHint(ttl_ms=0, scope="private")},
+        get_tool_input_schema=lambda _name: translator.INPUT_SCHEMA,
+        on_list_tools=_list_tools,
+        on_call_tool=_call_tool,
+    )
+
+
+def _exchange_of(context: Context) -> Exchange:
+    assert context.request is not None  # noqa: S101  # each message comes with its request
+    exchange: Exchange = context.request.scope[_EXCHANGE]
+    return exchange
+
+
+async def _list_tools(context: Context, params: PaginatedRequestParams | None) -> Any:
+    try:
+        return await _exchange_of(context).list_tools(None if params is None else params.cursor)
+    except InvalidCursor as error:
+        raise MCPError(INVALID_PARAMS, str(error)) from None
+    except AIAgentsError as error:
+        raise MCPError(INTERNAL_ERROR, str(error), {"code": error.code}) from error
+
+
+async def _call_tool(context: Context, params: CallToolRequestParams) -> Any:
+    """The result of an agent's tool; every refusal and failure is one, for the model that called."""
+    exchange = _exchange_of(context)
+    call: AgentCall | None = None
+    try:
+        call = await exchange.open_call(params.name)
+        return await _follow(context, params, call)
+    except UnknownTool:
+        raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:64]}") from None
+    except AIAgentsError as error:
+        ids = {} if call is None else {"thread_id": call.thread_id, "run_id": call.run_id}
+        return translator.error_of(error.code, str(error), **ids)
+    except asyncio.CancelledError:
+        if exchange.left and call is not None and call.thread_id is not None and call.run_id is not None:
+            # In 2026-07-28 a client cancels by closing the connection.
+            with anyio.CancelScope(shield=True):
+                await exchange.stop(call.thread_id, call.run_id)
+        raise
+    except Exception as error:  # the edge of a call: clients are told nothing of what went wrong inside
+        _log.exception("a call of a client failed")
+        raise MCPError(INTERNAL_ERROR, "The call failed for a reason that is in the log.") from error
+
+
+async def _follow(context: Context, params: CallToolRequestParams, call: AgentCall) -> JsonObject:
+    is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    raw: Mapping[str, Any] = context.params or {}
+    if is_modern and params.request_state is not None:
+        await call.resume(params.request_state, raw.get("inputResponses") or {})
+    else:
+        await call.start(params.arguments or {}, context.request_id)
+    capabilities = context.session.client_capabilities
+    can_ask = capabilities is not None and capabilities.elicitation is not None
+
+    async def report(shown: int, told: str) -> None:
+        await context.session.report_progress(shown, message=told)
+
+    async def ask(questions: Questions) -> bool:
+        if is_modern or not can_ask:
+            return False
+        assert context.request is not None  # noqa: S101  # each message comes with its request
+        write: Write = context.request.scope[_WRITE]
+        related = ServerMessageMetadata(related_request_id=context.request_id)
+        for name, question in questions.asked.items():
+            message = JSONRPCRequest(jsonrpc="2.0", id=name, method="elicitation/create", params=question)
+            await write(SessionMessage(message, related))
+        return True
+
+    found = await call.follow(report, ask)
+    if not isinstance(found, Questions):
+        return found
+    if is_modern and can_ask:
+        return {
+            "resultType": "input_required",
+            "inputRequests": {
+                name: {"method": "elicitation/create", "params": question} for name, question in found.asked.items()
+            },
+            "requestState": f"{found.thread_id} {found.run_id}",
+        }
+    return translator.error_of("approval_required", _NEEDS_A_PERSON, thread_id=found.thread_id, run_id=found.run_id)
