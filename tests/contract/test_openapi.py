@@ -16,6 +16,7 @@ from ai_agents.core.problems import STATUSES, problem_with
 from app import errors as app_errors
 from app.dependencies import JsonBody
 from app.doors.listed import door_at
+from app.doors.mcp.router import MESSAGE
 from app.main import ROUTERS, create_app
 from app.openapi import UPLOAD
 from app.problems import MEDIA_TYPE
@@ -100,6 +101,7 @@ def test_every_parameter_of_a_path_is_told_of(document: dict[str, Any]) -> None:
 READ_LATER: dict[str, dict[str, Any]] = {
     "create_message": {"$ref": "#/components/schemas/CreateMessage"},
     "create_file": UPLOAD,
+    "call_mcp": MESSAGE,
 }
 
 

@@ -7,6 +7,7 @@ and a cancellation finds its run by the request's id. Between a question and its
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
@@ -32,7 +33,7 @@ from app.doors.mcp.translator import RunFold, WaitingCall
 from app.doors.threads import require_agent
 from app.errors import InvalidFields
 from app.event_streams import OpenStreams
-from app.problems import body_errors
+from app.problems import validation_errors
 from app.schemas.common import to_parts
 from app.schemas.threads import Approval, CreateMessage, CreateThread
 from app.services import threads
@@ -89,7 +90,9 @@ class Exchange:
         owner = await whose(container, user, "agent")
         page = await container.agents.list(owner, within=user.within, limit=_PAGE, after=cursor)
         tools = [translator.to_tool(agent) for agent in page["data"]]
-        return {"resultType": "complete", "tools": tools} | ({} if page["next"] is None else {"nextCursor": page["next"]})
+        return {"resultType": "complete", "tools": tools} | (
+            {} if page["next"] is None else {"nextCursor": page["next"]}
+        )
 
     async def open_call(self, tool: str) -> "AgentCall":
         """A call of an agent's tool. Raises `UnknownTool`."""
@@ -135,7 +138,7 @@ class Exchange:
 
     def key_of(self, request_id: object) -> str:
         """Under what a request's run is found again. No idempotency key of a client has a space in it."""
-        return f"mcp {self.session} {request_id!r}"[: idempotency.MAX_KEY]
+        return f"mcp {self.session} {sha256(repr(request_id).encode(errors='replace')).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,7 @@ class AgentCall:
     run_id: str | None = None
     user_id: str = ""
     _reader: StreamReader | None = None
+    _right: ThreadRight | None = None
     _fold: RunFold = field(default_factory=RunFold)
 
     def __post_init__(self) -> None:
@@ -170,13 +174,14 @@ class AgentCall:
             given = CallArguments.model_validate(dict(arguments))
             body = CreateMessage.model_validate({"content": given.message}, context=container.settings)
         except ValidationError as error:
-            raise InvalidFields(body_errors(error)) from None
+            raise InvalidFields(validation_errors(error.errors(include_url=False, include_input=False))) from None
         sent = self._sent(given, request_id)
         started = await self._repeated(sent)
         if started is None:
             started = await self._begin(given.thread_id, body, sent)
         self.thread_id, self.run_id = started.run["thread_id"], started.run["id"]
-        self._reader = await messages.follow(container, started, ThreadRight(container, user, self.thread_id))
+        self._right = ThreadRight(container, user, self.thread_id)
+        self._reader = await messages.follow(container, started, self._right)
 
     async def resume(self, state: str, answers: Mapping[str, object]) -> None:
         """Take a person's answers, and follow the run on. `state` and answers are the client's word: rights are asked.
@@ -195,8 +200,8 @@ class AgentCall:
             call = WaitingCall.from_text(question)
             if call is not None and (call.thread_id, call.run_id) == (self.thread_id, self.run_id):
                 await self.exchange.answer(question, answer)
-        right = ThreadRight(container, user, self.thread_id)
-        self._reader = await container.runner.read_run(self.thread_id, self.run_id, right=right)
+        self._right = ThreadRight(container, user, self.thread_id)
+        self._reader = await container.runner.read_run(self.thread_id, self.run_id, right=self._right)
 
     def end(self) -> None:
         """Stop following: the process ends. The run goes on."""
@@ -229,7 +234,8 @@ class AgentCall:
                             return questions
         finally:
             streams.discard(self)
-        await see_thread(self.exchange.container, self.exchange.user, self.thread_id)
+        if self._right is None or not await self._right.stands():
+            raise ThreadNotFound
         raise Overloaded("This process is stopping; the run goes on.", retry_after_s=1)
 
     async def _questions(self, thread_id: str, run_id: str) -> Questions | None:

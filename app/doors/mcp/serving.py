@@ -21,7 +21,7 @@ from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.runner import serve_connection
-from mcp.server.streamable_http import StreamableHTTPServerTransport, check_accept_headers
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
@@ -35,6 +35,7 @@ from mcp_types import (
     PaginatedRequestParams,
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from sse_starlette.sse import AppStatus, EventSourceResponse
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
@@ -44,6 +45,7 @@ from app.doors.mcp import translator
 from app.doors.mcp.exchanges import AgentCall, Exchange, Post, Questions, UnknownTool
 
 _EXCHANGE, _WRITE = "mcp_exchange", "mcp_write"
+_STREAM = "text/event-stream"
 _VERSION_HEADER = b"mcp-protocol-version"
 _DEFAULT_VERSION = "2025-03-26"  # of a request that does not say, by the specification
 _INSTRUCTIONS = (
@@ -56,6 +58,10 @@ _NEEDS_A_PERSON = (
     "The agent waits for a person to approve a call, and this client cannot ask one. It goes on when that is decided."
 )
 _log = logging.getLogger(__name__)
+# As on our own streams of runs.
+EventSourceResponse.DEFAULT_PING_INTERVAL = 4
+# A stream ends with its run, or when the process lets go of all streams (`OpenStreams.close`), not at the first signal.
+AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # it has no types
 # It has a line for each request.
 logging.getLogger("mcp.server.streamable_http_manager").setLevel(logging.WARNING)
 Context = ServerRequestContext[Any, Request]
@@ -93,8 +99,8 @@ async def serve(post: Post, scope: Scope, receive: Receive, send: Send) -> None:
         exchange.left |= message["type"] == "http.disconnect"
         return message
 
-    request = Request(scope)
-    in_json = not check_accept_headers(request)[1]
+    # Without it there is no progress, and a person is asked only in the newest revision.
+    in_json = _STREAM not in Request(scope).headers.get("accept", "").lower()
     version = next((value.decode("latin-1") for name, value in scope["headers"] if name == _VERSION_HEADER), None)
     inner = {**scope, _EXCHANGE: exchange}
     if not is_older(version):
@@ -181,8 +187,9 @@ async def _call_tool(context: Context, params: CallToolRequestParams) -> Any:
         ids = {} if call is None else {"thread_id": call.thread_id, "run_id": call.run_id}
         return translator.error_of(error.code, str(error), **ids)
     except asyncio.CancelledError:
-        if exchange.left and call is not None and call.thread_id is not None and call.run_id is not None:
-            # In 2026-07-28 a client cancels by closing the connection.
+        # In 2026-07-28 a client cancels by closing the connection; in the older revisions a lost one says nothing.
+        cancels = exchange.left and context.protocol_version in MODERN_PROTOCOL_VERSIONS
+        if cancels and call is not None and call.thread_id is not None and call.run_id is not None:
             with anyio.CancelScope(shield=True):
                 await exchange.stop(call.thread_id, call.run_id)
         raise
