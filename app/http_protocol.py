@@ -143,7 +143,7 @@ class HttpProtocol(HttpToolsProtocol):
         """A header, or a trailer, which is not looked at: no request may change its headers after they were judged."""
         self._count(len(name) + len(value) + 4)
         if self._in_head:
-            super().on_header(name, value)
+            super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """The head is complete: the request begins to be answered."""
