@@ -173,7 +173,7 @@ async def test_a_head_of_just_the_limit_is_read(quick: Live) -> None:
 
 
 async def test_spaces_around_the_value_of_a_header_are_not_part_of_it(quick: Live) -> None:
-    async for client in connected(quick):
+    async with connected(quick) as client:
         spaced = KEY.replace(b": ", b": \t ").replace(b"\r\n", b" \t\r\n")
         await client.send(b"GET /me HTTP/1.1\r\nhost: service \r\n" + spaced + b"x-request-id: spaced \r\n\r\n")
         status, headers, _ = await client.answer()
