@@ -1,5 +1,5 @@
 """What the crash-point tests run, each in a process of its own: a turn with tool calls, a message that joins it, and
-one that is queued behind it.
+one that is queued behind it, whose client makes a call.
 
 `crash` ends the process without warning at the n-th point: before each step of each task of the runner (a task's every
 suspension ends with one), and before and after each commit. `recover` is the process after it.
@@ -9,12 +9,24 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from sqlalchemy.engine import Connection
 
-from ai_agents import AgentRunner, DatabaseHandle, MessageStore, RunStore, Tool, ToolRegistry, connect
+from ai_agents import (
+    AgentRunner,
+    DatabaseHandle,
+    MessageStore,
+    RunStore,
+    Tool,
+    ToolDefinition,
+    ToolRegistry,
+    connect,
+)
+from ai_agents.core.exceptions import Conflict
+from ai_agents.core.rows import Run
 from ai_agents.core.types import (
     ModelEvent,
     ModelRequest,
@@ -27,6 +39,7 @@ from ai_agents.core.types import (
 )
 from ai_agents.providers.base import Provider
 from ai_agents.runner.admission import OnBusy
+from ai_agents.runner.client_calls import GivenResult
 from ai_agents.store import thread_log
 from ai_agents.store.sqlite_connections import HeldConnection
 from ai_agents.testing import tool_call
@@ -36,6 +49,7 @@ from tests.wire.requests import check_sent
 USER = "ada"
 # Each with what it does where the thread is busy.
 QUESTIONS: dict[str, OnBusy] = {"count, please": "queue", "wait, there is more": "steer", "and then?": "queue"}
+LOOK = ToolDefinition("look", "Looks outside.")
 EXIT_CODE = 9
 _LIMIT_S = 30.0
 
@@ -80,7 +94,10 @@ class Count(Tool):
 
 
 class StrictProvider(Provider):
-    """Asks for two tools where the question wants it, then answers; checks each request by every provider's rules."""
+    """Asks for two tools where the question wants it, and for that of the client, then answers.
+
+    It checks each request by every provider's rules.
+    """
 
     name = "strict"
 
@@ -92,17 +109,19 @@ class StrictProvider(Provider):
         texts = [part.text for message in request.messages for part in message.parts if isinstance(part, TextPart)]
         has_called = any(message.role == "tool" for message in request.messages)
         wants_tools = next(iter(QUESTIONS)) in texts and not has_called
-        answer = "Let me count. " if wants_tools else f"That is all, after {len(request.messages)} messages."
+        calls = ["count", "count_safely"] if wants_tools else []
+        if not wants_tools and request.messages[-1].role == "user":
+            calls = [tool.name for tool in request.tools if tool.name == LOOK.name]
+        answer = "Let me count. " if calls else f"That is all, after {len(request.messages)} messages."
         yield PartStart(0, "text")
         for start in range(0, len(answer), 9):
             await asyncio.sleep(0)
             yield PartDelta(0, "text", answer[start : start + 9])
         yield PartEnd(0, TextPart(answer))
-        if wants_tools:
-            for index, name in enumerate(("count", "count_safely"), 1):
-                yield PartStart(index, "tool_call")
-                yield PartEnd(index, tool_call(name))
-        yield ResponseEnd("tool_use" if wants_tools else "end", Usage(3, 4), "strict")
+        for index, name in enumerate(calls, 1):
+            yield PartStart(index, "tool_call")
+            yield PartEnd(index, tool_call(name))
+        yield ResponseEnd("tool_use" if calls else "end", Usage(3, 4), "strict")
 
 
 class Points:
@@ -190,7 +209,7 @@ async def _talk(place: Place, runner: AgentRunner) -> None:
         group.create_task(_read(place, runner, first))
         others = [await _ask(place, runner, number) for number in range(1, len(QUESTIONS))]
         for run_id in {first, *others}:
-            group.create_task(runner.wait(place.thread_id, run_id))
+            group.create_task(_finish(place, runner, run_id))
 
 
 async def _ask(place: Place, runner: AgentRunner, number: int) -> str:
@@ -203,9 +222,23 @@ async def _ask(place: Place, runner: AgentRunner, number: int) -> str:
         on_busy=on_busy,
         idempotency_key=f"{place.thread_id}-{number}",
         fingerprint=str(number),
+        client_tools=(LOOK,) if number == len(QUESTIONS) - 1 else (),
     )
     place.note("acknowledged", started.run["id"])
     return str(started.run["id"])
+
+
+async def _finish(place: Place, runner: AgentRunner, run_id: str) -> Run:
+    """The run at its end. The client makes the call that waits for it, and may not know whether it gave the result."""
+    while True:
+        outcome = await runner.wait(place.thread_id, run_id)
+        if outcome.run["status"] != "waiting":
+            return outcome.run
+        results: list[GivenResult] = [
+            {"tool_call_id": each.tool_call_id, "result": "rain"} for each in outcome.client_calls
+        ]
+        with suppress(Conflict):
+            await runner.give_results(place.thread_id, run_id, USER, results)
 
 
 async def _read(place: Place, runner: AgentRunner, run_id: str, after: str | None = None) -> None:
@@ -242,9 +275,9 @@ async def _recover(place: Place) -> None:
             told = [json.loads(line) for line in place.noted("told")]
             await _read(place, runner, run_ids[0], after=told[-1]["id"] if told else None)
             for run_id in run_ids:
-                outcome = await runner.wait(place.thread_id, run_id)
-                assert outcome.run["status"] == "completed", outcome.run
-                assert outcome.run["attempt"] <= 2
+                run = await _finish(place, runner, run_id)
+                assert run["status"] == "completed", run
+                assert run["attempt"] <= 2
             await runner.run(place.thread_id, USER, "still usable?")
         _check_told(place, run_ids[0])
         await _check_thread(place, conn, run_ids)
@@ -268,7 +301,7 @@ async def _check_thread(place: Place, conn: DatabaseHandle, run_ids: list[str]) 
     assert asked == [*QUESTIONS, "still usable?"]
     roles = "".join(message["role"][0] for message in history)
     # The second question joins the first turn where that calls, or after its answer, or comes too late.
-    assert roles in ("uattuauaua", "uattauauaua", "uuattauaua"), roles
+    assert roles in [f"{first}uataua" for first in ("uattua", "uattaua", "uuatta")], roles
     runs = (await RunStore(conn).list(place.thread_id, limit=100))["data"]
     assert {run["id"] for run in runs[1:]} == set(run_ids)
     assert [message["run_id"] for message in history if message["role"] == "user"][:-1] == run_ids
@@ -280,5 +313,6 @@ async def _check_thread(place: Place, conn: DatabaseHandle, run_ids: list[str]) 
     assert 1 <= len(place.noted("count_safely")) <= 2
     results = {part["name"]: part for m in history if m["role"] == "tool" for part in m["parts"]}
     assert not results["count_safely"]["is_error"]
+    assert results[LOOK.name]["result"] == "rain"
     # The effect may have come about without being noted, but nothing is noted without its effect.
     assert results["count"]["is_error"] or len(place.noted("count")) == 1
