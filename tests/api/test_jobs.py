@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, text, update
 
 from ai_agents.store import jobs
 from ai_agents.store.models import Base, SummaryTable, ThreadTable
-from ai_agents.testing import ScriptedProvider
+from ai_agents.testing import ScriptedProvider, tool_call
 from app.cli import main
 from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
 from tests.support.waiting import eventually
@@ -127,7 +127,8 @@ async def test_erasing_a_user_removes_everything_and_leaves_a_receipt(service: S
 async def test_no_table_names_an_erased_user_or_quotes_them(service: Service) -> None:
     name, secret = "alice-to-erase", "unforgettable words"
     admin, alice, bob = await service.admin(), await service.user(name), await service.user("bob")
-    service.container.providers.add(ScriptedProvider(*["Noted."] * 3))
+    call = tool_call("look")
+    service.container.providers.add(ScriptedProvider(*["Noted."] * 3, [call], "Noted."))
     model = {"provider": "scripted", "model": "m"}
     agent = await make_agent(alice, system_prompt=secret, description=secret, **model)
     own = await make_thread(alice, agent["id"], title=secret, metadata={"about": secret})
@@ -140,10 +141,15 @@ async def test_no_table_names_an_erased_user_or_quotes_them(service: Service) ->
     shared = await make_thread(bob, bobs_agent["id"])
     role = {"user_id": name, "role": "editor", "resource_type": "thread", "resource_id": shared["id"]}
     await bob.post("/roles", json=role, headers={"Idempotency-Key": "bobs-key"})
-    body = {"content": secret, "attachments": [file["id"]], "metadata": {"about": secret}}
+    tools = [{"name": "look", "description": secret}]
+    body = {"content": secret, "attachments": [file["id"]], "metadata": {"about": secret}, "tools": tools}
     assert (await alice.post(f"/threads/{shared['id']}/messages", json=body)).status_code == 201
     body = {"content": "see this file", "attachments": [file["id"]]}
     assert (await bob.post(f"/threads/{shared['id']}/messages", json=body)).status_code == 201
+    asked = await bob.post(f"/threads/{shared['id']}/messages", json={"content": "look", "tools": [{"name": "look"}]})
+    results = {"results": [{"tool_call_id": call.tool_call_id, "result": {"seen": secret}}]}
+    given = await alice.post(f"/threads/{shared['id']}/runs/{asked.json()['id']}/tool_results", json=results)
+    assert given.status_code == 200
     database = service.container.conn.database
     await database.write(
         lambda c: c.execute(
@@ -169,6 +175,8 @@ async def test_no_table_names_an_erased_user_or_quotes_them(service: Service) ->
             assert word not in str(rows), table.name
     messages = (await bob.get(f"/threads/{shared['id']}/messages")).json()["data"]
     assert [m["content"] for m in messages if m["role"] == "user"][1].startswith("see this file")
+    (answered,) = [part for message in messages if message["role"] == "tool" for part in message["parts"]]
+    assert (answered["tool_call_id"], answered["result"]) == (call.tool_call_id, "[erased]")
 
 
 async def test_the_name_for_all_users_cannot_be_erased(service: Service) -> None:
