@@ -58,6 +58,11 @@ class UseRights:
         if self.find_refused(connection, agent_id, "provider", [provider]):
             raise PermissionDenied(f"The owners of this agent may not use the provider {provider} any more.")
 
+    def require_provider_of(self, user_id: str, provider: str, *, is_admin: bool) -> None:
+        """Raises `PermissionDenied` unless the user, who named the provider for one message, may use it (still)."""
+        if not self.may_use(user_id, "provider", provider, is_admin=is_admin):
+            raise PermissionDenied(f"The sender of this message may not use the provider {provider} any more.")
+
     def _users_of(self, kind: UsedType, name: str) -> frozenset[str] | None:
         """The users with a role on it; None where it is everybody's because it is not known."""
         return self._users.get(kind, {}).get(name, _NO_USERS if kind in self._closed else None)

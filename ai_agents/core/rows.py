@@ -272,8 +272,21 @@ class Upstream(TypedDict):
     message: str
 
 
+class RunOverrides(TypedDict, total=False):
+    """What one message says otherwise than its agent. What is missing stays as the agent has it.
+
+    `settings` are laid over those of the agent; `instructions` come after its system prompt.
+    """
+
+    settings: JsonObject
+    output_schema: JsonObject
+    provider: str
+    model: str
+    instructions: str
+
+
 class Run(TypedDict):
-    """A run: how a message is being answered, or was."""
+    """A run: how a message is being answered, or was. `overrides` is there where its message has some."""
 
     id: str
     thread_id: str
@@ -290,6 +303,7 @@ class Run(TypedDict):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    overrides: NotRequired[RunOverrides]
 
 
 class RunDetails(Run):

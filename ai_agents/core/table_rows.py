@@ -6,7 +6,7 @@ A test compares them with the tables of `store.models`.
 from typing import Literal, NotRequired, TypedDict
 
 from ai_agents.core.notices import Notice
-from ai_agents.core.rows import Money, Problem, Role, Upstream
+from ai_agents.core.rows import Money, Problem, Role, RunOverrides, Upstream
 from ai_agents.core.types import JsonObject, MessageRole, MessageStatus, RunStatus, StopReason, TokenCounts
 
 
@@ -35,7 +35,7 @@ class MessageRow(TypedDict):
 class SteeredMessage(TypedDict):
     """A message that waits to join a run, its author (None: erased), and how it was sent.
 
-    `client_tools` came with it, null where there are none.
+    `client_tools` and `overrides` came with it, null where there are none.
     """
 
     message_id: str
@@ -43,6 +43,7 @@ class SteeredMessage(TypedDict):
     key_id: str | None
     by_admin: bool
     client_tools: list[JsonObject] | None
+    overrides: RunOverrides | None
 
 
 class RunKey(TypedDict):
@@ -81,6 +82,7 @@ class RunRow(RunKey):
     client_tools: list[JsonObject] | None
     steered: list[SteeredMessage] | None
     sender_id: str | None
+    overrides: RunOverrides | None
 
 
 class RunValues(TypedDict, total=False):
@@ -106,6 +108,7 @@ class RunValues(TypedDict, total=False):
     key_id: str | None
     by_admin: bool
     client_tools: list[JsonObject]
+    overrides: RunOverrides | None
     usage: TokenCounts
     cost: Money | None
     stop_reason: StopReason | None

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from ai_agents.auth.files import attach
 from ai_agents.auth.limits import Limits
-from ai_agents.auth.roles import find_on_thread
+from ai_agents.auth.roles import find_on_thread, may_on_agent
 from ai_agents.auth.runs import require_to_send
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
@@ -22,6 +22,7 @@ from ai_agents.core.exceptions import (
     IdempotencyKeyReused,
     InvalidRequest,
     Overloaded,
+    PermissionDenied,
     QueueFull,
     QuotaExceeded,
     ThreadBusy,
@@ -29,8 +30,9 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.limits import UserLimits
+from ai_agents.core.overrides import FOR_EDITORS, overridden
 from ai_agents.core.parts import tools_to_stored
-from ai_agents.core.rows import Agent, Message, Run
+from ai_agents.core.rows import Agent, Message, Run, RunOverrides
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow, RunValues, SteeredMessage
 from ai_agents.core.types import FilePart, Loc, TextPart, ToolDefinition
@@ -39,7 +41,7 @@ from ai_agents.guardrails.registry import guards_key
 from ai_agents.providers.base import Provider
 from ai_agents.runner import steering
 from ai_agents.runner.handle import DatabaseHandle
-from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message, judge_tools
+from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message, judge_overrides, judge_tools
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.recording import (
@@ -73,7 +75,7 @@ class AdmissionRequest:
 
     `attachments` are ids of files that come after the parts. `verdict` is what the agent's input guardrails allow of
     this very message. `key_id` is the API key or token with which it was sent. `key_within_s`: see `MessageOptions`.
-    `client_tools` are checked already.
+    `client_tools` and `overrides` are checked already.
     Nothing outside `within` is seen: not the thread, and no file.
     """
 
@@ -91,6 +93,7 @@ class AdmissionRequest:
     attachments: Sequence[str] = ()
     verdict: Verdict | None = None
     client_tools: Sequence[ToolDefinition] = ()
+    overrides: RunOverrides | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +171,17 @@ class MessageAdmission:
             guards = await self._contexts.prepare_guards(agent["guardrails"], purpose)
             message = await judge_message(guards.input, parts, self._contexts.requests.blobs)
             tools, found = await judge_tools(guards.input, request.client_tools)
-            message = replace(message, findings=tuple(dict.fromkeys((*message.findings, *found))))
+            overrides, also = await judge_overrides(guards.input, request.overrides)
+            message = replace(message, findings=tuple(dict.fromkeys((*message.findings, *found, *also))))
             verdict = Verdict(agent["id"], agent["version"], message)
-            request = replace(request, parts=message.parts, attachments=(), verdict=verdict, client_tools=tools)
+            request = replace(
+                request,
+                parts=message.parts,
+                attachments=(),
+                verdict=verdict,
+                client_tools=tools,
+                overrides=overrides,
+            )
 
     async def _commit(self, request: AdmissionRequest, lease: NewLease) -> Admitted:
         with self._executor.slots.reserved() as has_slot:
@@ -220,8 +231,7 @@ class MessageAdmission:
         if found.active_run_id is None and not terms.has_slot:
             self._require_room(connection)
         found = _as_steered(connection, request, found)
-        agent = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
-        _check_names(request.client_tools, agent)
+        agent = self._agent_for(connection, request, found)
         self._contexts.budgets.require_left(connection, _purpose_of(request, agent))
         if files:
             if (unprepared := self._contexts.requests.find_unprepared(agent)) is not None:
@@ -249,6 +259,21 @@ class MessageAdmission:
                 # The thread was locked when the key was looked up, so that this is a request to another thread.
                 raise IdempotencyKeyReused
         return admitted
+
+    def _agent_for(self, connection: Connection, request: AdmissionRequest, found: ThreadAccess) -> Agent:
+        """The agent as it is for this message. Raises `InvalidRequest`, `PermissionDenied`."""
+        own = self._contexts.agents.get(connection, found.agent_id, found.agent_version)
+        _check_names(request.client_tools, own)
+        if not request.overrides:
+            return own
+        _require_overriding(found, request)
+        agent = overridden(own, request.overrides)
+        if "provider" in request.overrides or "model" in request.overrides:
+            try:
+                self._contexts.models.check_model(agent["provider"], agent["model"])
+            except InvalidRequest as error:
+                raise InvalidRequest(str(error), loc=("overrides", *error.loc)) from error
+        return agent
 
     def _require_room(self, connection: Connection) -> None:
         slots = self._executor.slots
@@ -351,7 +376,16 @@ def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
     }
     if request.client_tools:
         new["client_tools"] = tools_to_stored(request.client_tools)
+    if request.overrides:
+        new["overrides"] = request.overrides
     return new
+
+
+def _require_overriding(found: ThreadAccess, request: AdmissionRequest) -> None:
+    """Raises `PermissionDenied` for a user who may not say these things otherwise than the agent."""
+    wanted = [name for name in FOR_EDITORS if name in (request.overrides or ())]
+    if wanted and not request.is_admin and not may_on_agent("update", found.agent_role):
+        raise PermissionDenied(f"To override {wanted[0]} takes editor on the agent.")
 
 
 def _check_names(tools: Sequence[ToolDefinition], agent: Agent) -> None:
@@ -432,6 +466,7 @@ def _steer(connection: Connection, request: AdmissionRequest, new: RunValues, ac
         "key_id": request.key_id,
         "by_admin": request.is_admin,
         "client_tools": new.get("client_tools"),
+        "overrides": request.overrides,
     }
     row = steering.join(connection, active, sent)
     _record_findings(connection, request, active["id"])

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ai_agents.attachments.formatting import read_text
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.exceptions import GuardrailBlocked
+from ai_agents.core.rows import RunOverrides
 from ai_agents.core.types import FilePart, TextPart, ToolDefinition
 from ai_agents.guardrails.base import Finding, Span
 from ai_agents.guardrails.guards import Guards, JudgedValue
@@ -67,13 +69,38 @@ async def judge_tools(
         return (), ()
     told = _allowed(guards, await guards.judge_texts([each.description for each in tools]))
     fixed = [[each.name, each.parameters] for each in tools]
-    judged = _allowed(guards, await guards.judge_json(fixed))
-    if judged.value != fixed:
-        found = judged.triggers[0].guardrail
-        sentence = f"The guardrail {found} does not allow the names or parameters of these tools."
-        raise GuardrailBlocked(sentence, guardrail=found, stage="input")
+    judged = await _unchanged(guards, fixed, "the names or parameters of these tools")
     allowed = [replace(each, description=text) for each, text in zip(tools, told.value, strict=True)]
-    return allowed, (*told.triggers, *judged.triggers)
+    return allowed, (*told.triggers, *judged)
+
+
+async def judge_overrides(
+    guards: Guards, overrides: RunOverrides | None
+) -> tuple[RunOverrides | None, tuple[Finding, ...]]:
+    """The overrides of a message as they are allowed, and what was found in what of them gets to the model as text.
+
+    Parts of instructions may be hidden; a schema stays as it is, or blocks. Raises `GuardrailBlocked`.
+    """
+    if not overrides:
+        return overrides, ()
+    allowed: RunOverrides = {**overrides}
+    findings: list[Finding] = []
+    if "instructions" in overrides:
+        told = _allowed(guards, await guards.judge_text(overrides["instructions"]))
+        allowed["instructions"] = told.value
+        findings += told.triggers
+    if "output_schema" in overrides:
+        findings += await _unchanged(guards, overrides["output_schema"], "this output schema")
+    return allowed, tuple(findings)
+
+
+async def _unchanged(guards: Guards, value: Any, what: str) -> tuple[Finding, ...]:
+    """The findings in a JSON value that no part can be hidden of. Raises `GuardrailBlocked` where one should be."""
+    judged = _allowed(guards, await guards.judge_json(value))
+    if judged.value != value:
+        found = judged.triggers[0].guardrail
+        raise GuardrailBlocked(f"The guardrail {found} does not allow {what}.", guardrail=found, stage="input")
+    return judged.triggers
 
 
 async def _judge_file(guards: Guards, part: FilePart, blobs: BlobStore | None) -> tuple[FilePart, tuple[Finding, ...]]:

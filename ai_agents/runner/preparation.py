@@ -24,6 +24,7 @@ from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
 from ai_agents.core.exceptions import AIAgentsError, ContextExceeded, ProviderError, RequestError
 from ai_agents.core.notices import Notice
+from ai_agents.core.overrides import overridden
 from ai_agents.core.rows import Agent, ModelName
 from ai_agents.core.types import FilePart, ModelMessage, ModelRequest, ToolCallPart, ToolDefinition, ToolResultPart
 from ai_agents.guardrails.base import Finding
@@ -50,10 +51,14 @@ _NO_CLIENT_TOOLS = ClientTools()
 
 
 class InputReader:
-    """Reads the inputs of turns."""
+    """Reads the inputs of turns.
 
-    def __init__(self, database: Database, contexts: Contexts) -> None:
+    `most_rounds` is how many rounds with tools a message may ask for where its agent does not say it.
+    """
+
+    def __init__(self, database: Database, contexts: Contexts, *, most_rounds: int) -> None:
         self.contexts = contexts
+        self._most_rounds = most_rounds
         self._database = database
 
     async def fetch(self, run: OwnedRun, place: int = 0) -> TurnInputs:
@@ -79,9 +84,13 @@ class InputReader:
         provider any more.
         """
         requests = self.contexts.requests
-        agent = self.contexts.agents.get(connection, run.agent_id, run.agent_version)
+        own = self.contexts.agents.get(connection, run.agent_id, run.agent_version)
+        agent = overridden(own, run.overrides, most_rounds=self._most_rounds)
         provider, model = self.contexts.models.choose(agent["fallbacks"][place - 1] if place else agent)
-        self.contexts.rights.require_provider(connection, run.agent_id, provider.name)
+        if not place and run.overrides and "provider" in run.overrides:
+            self.contexts.rights.require_provider_of(run.user_id, provider.name, is_admin=run.by_admin)
+        else:
+            self.contexts.rights.require_provider(connection, run.agent_id, provider.name)
         history = History(connection, run.thread_id)
         window = requests.read_window(history, agent, provider.name, model, requests.strategy(agent))
         earlier = tuple(history.run_messages(run.id)) if run.continued else ()
@@ -376,7 +385,7 @@ class TurnPreparer:
         attachments: Attachments | None = None,
         auto_title: bool = False,
     ) -> None:
-        self.reader = InputReader(database, contexts)
+        self.reader = InputReader(database, contexts, most_rounds=limits.tool_rounds)
         self._database = database
         self._contexts = contexts
         self._limits = limits

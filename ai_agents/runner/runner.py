@@ -20,10 +20,17 @@ from ai_agents.context.view import StrategyAsked, fetch_context, plan_view, show
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import Agent, ContextView, Message, Problem, Run
+from ai_agents.core.rows import Agent, ContextView, Message, Problem, Run, RunOverrides
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow
-from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart, ToolCallPart, ToolDefinition
+from ai_agents.core.types import (
+    TERMINAL_RUN_STATUSES,
+    FilePart,
+    JsonObject,
+    TextPart,
+    ToolCallPart,
+    ToolDefinition,
+)
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
@@ -42,6 +49,7 @@ from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from ai_agents.tools.client_tools import check_client_tools
 from ai_agents.tools.registry import ToolSource, default_registry
+from ai_agents.tools.schema import OutputValidator
 
 Content = str | Sequence[TextPart | FilePart]
 
@@ -55,6 +63,8 @@ class MessageOptions(TypedDict, total=False):
     case, and takes the key over. `is_admin`: the user's roles do not count.
     `client_tools` are told to the model for this message; the caller makes their calls and gives the results
     (`give_results`). A run that it joins goes on with them in place of those that it had, where there are any.
+    `overrides` say what is otherwise than with the agent for this message; provider, model and instructions need editor
+    on the agent. A run that it joins goes on with them, or with none.
     Only what is `within` these agents is seen (None: all). A run that waits before it begins is refused then where the
     API key or token `key_id` was deleted meanwhile.
     """
@@ -69,6 +79,7 @@ class MessageOptions(TypedDict, total=False):
     within: AgentScope | None
     key_id: str | None
     client_tools: Sequence[ToolDefinition]
+    overrides: RunOverrides | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +240,8 @@ class AgentRunner:
         if client_tools := options.get("client_tools"):
             # In a thread: counting what schemas apply may take long.
             await self.contexts.compiling.run(user_id, check_client_tools, client_tools)
+        if schema := (options.get("overrides") or {}).get("output_schema"):
+            await self.contexts.compiling.run(user_id, _check_schema, schema)
         request = AdmissionRequest(thread_id, user_id, _parts(content, options.get("attachments", ())), **options)
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
         channel = self.conn.bus.hold(thread_id)
@@ -463,6 +476,13 @@ class AgentRunner:
         await self._executor.drain(grace_s)
         for reader in self.conn.readers:
             reader.end()
+
+
+def _check_schema(schema: JsonObject) -> None:
+    try:
+        OutputValidator(schema)
+    except InvalidRequest as error:
+        raise InvalidRequest(str(error), loc=("overrides", *error.loc)) from error
 
 
 def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | FilePart, ...]:

@@ -43,8 +43,8 @@ def join(connection: Connection, row: RunRow, message: SteeredMessage) -> RunRow
 class Joining:
     """Messages that wait to join a run, in their order. `allowed` are those whose authors may still send them.
 
-    `sender` is the run as the last of these goes on with it: for its author, under the key with which it was sent.
-    `client_tools` are those of the last one that brought any.
+    `sender` is the run as the last of these goes on with it: for its author, under the key with which it was sent, with
+    its overrides or none. `client_tools` are those of the last one that brought any.
     """
 
     message_ids: tuple[str, ...]
@@ -64,7 +64,14 @@ def look(connection: Connection, run: OwnedRun) -> Joining:
     for each in waiting:
         if each["user_id"] is None:
             continue
-        candidate = replace(run, user_id=each["user_id"], key_id=each["key_id"], by_admin=each["by_admin"])
+        candidate = replace(
+            run,
+            user_id=each["user_id"],
+            key_id=each["key_id"],
+            by_admin=each["by_admin"],
+            # A message may have come to wait before there were any.
+            overrides=each.get("overrides"),
+        )
         try:
             require_to_begin(connection, candidate)
         except (PermissionDenied, AgentDeleted):
@@ -121,6 +128,7 @@ def joined_values(joining: Joining) -> RunValues:
         "sender_id": sender.user_id,
         "key_id": sender.key_id,
         "by_admin": sender.by_admin,
+        "overrides": sender.overrides,
     }
     if joining.client_tools:
         values["client_tools"] = joining.client_tools

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0030"
+SCHEMA_REVISION = "0031"
 # The time of what has not happened yet.
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
@@ -164,10 +164,10 @@ class RunTable(Base):
     lowest `queue_position` is next; 0 says that the run waits for a process, not for its thread. `notices` tell the
     client what happened on the way. `upstream` is what the provider said of its failure, for those who may change the
     agent. `key_id` is the key with which the message was sent, `by_admin` whether an admin sent it: a run that has
-    waited asks for both again when it begins. `client_tools` came with the message, null where there are none.
-    `steered` are messages that wait to join the run, or waited when it ended (null: none); see
+    waited asks for both again when it begins. `client_tools` and `overrides` came with the message, null where there
+    are none. `steered` are messages that wait to join the run, or waited when it ended (null: none); see
     `core.table_rows.SteeredMessage`. `sender_id` is the author of the last one that joined, for whom the run goes on;
-    `key_id`, `by_admin` and `client_tools` are then how that one was sent.
+    `key_id`, `by_admin`, `client_tools` and `overrides` are then how that one was sent.
     """
 
     __tablename__ = "runs"
@@ -213,6 +213,7 @@ class RunTable(Base):
     client_tools: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     steered: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     sender_id: Mapped[str | None] = mapped_column(Text)
+    overrides: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class MessageTable(Base):

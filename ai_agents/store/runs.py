@@ -24,8 +24,9 @@ from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.notices import Notice
+from ai_agents.core.overrides import shown_to_all
 from ai_agents.core.parts import tools_from_stored
-from ai_agents.core.rows import Page, Run, RunDetails, only
+from ai_agents.core.rows import Page, Run, RunDetails, RunOverrides, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, ToolDefinition, Usage
@@ -70,8 +71,8 @@ class OwnedRun:
 
     `cost` is that of its model calls so far, in US dollars; None once one of them has no known cost. `notices` are
     those of the time before it last began to wait for a person. `user_id` is the author of its message, or of the last
-    one that joined it; `key_id` and `by_admin` say how that was sent, and `client_tools` came with it. `steered` is how
-    many messages wait to join it.
+    one that joined it; `key_id` and `by_admin` say how that was sent; `client_tools` and `overrides` came with it.
+    `steered` is how many messages wait to join it.
     """
 
     id: str
@@ -91,6 +92,7 @@ class OwnedRun:
     by_admin: bool = False
     client_tools: tuple[ToolDefinition, ...] = ()
     steered: int = 0
+    overrides: RunOverrides | None = None
 
 
 def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedRun:
@@ -114,6 +116,7 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
         by_admin=row["by_admin"],
         client_tools=tools_from_stored(row["client_tools"]),
         steered=len(row["steered"] or ()),
+        overrides=row["overrides"],
     )
 
 
@@ -121,12 +124,19 @@ def to_public(row: RunRow) -> Run:
     """The run as clients see it."""
     run = only(Run, row)
     run["notices"] = run["notices"] or []
+    if row["overrides"]:
+        run["overrides"] = shown_to_all(row["overrides"])
+    else:
+        del run["overrides"]
     return run
 
 
 def to_details(row: RunRow) -> RunDetails:
     """The run as those see it who may change its agent."""
-    return {**to_public(row), "upstream": row["upstream"]}
+    details: RunDetails = {**to_public(row), "upstream": row["upstream"]}
+    if row["overrides"]:
+        details["overrides"] = row["overrides"]
+    return details
 
 
 @lru_cache(maxsize=64)

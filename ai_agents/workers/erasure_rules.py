@@ -109,12 +109,11 @@ def _erased_parts(parts: list[Any]) -> list[Any]:
 
 def _redact_runs(connection: Connection, user: UserInThread) -> Count:
     own = (models.RunTable.thread_id == user.thread_id, models.RunTable.user_id == user.user_id)
-    # What a provider said of its failure may quote the message. The client's tools are the user's text.
-    redacted = update(models.RunTable).where(*own).values(user_id=ERASED, upstream=None, client_tools=None)
+    # What a provider said of its failure may quote the message. What came with the message is theirs.
+    values = {"upstream": None, "client_tools": None, "overrides": None}
+    redacted = update(models.RunTable).where(*own).values({"user_id": ERASED, **values})
     joined = (models.RunTable.thread_id == user.thread_id, models.RunTable.sender_id == user.user_id)
-    connection.execute(
-        update(models.RunTable).where(*joined).values(sender_id=ERASED, upstream=None, client_tools=None)
-    )
+    connection.execute(update(models.RunTable).where(*joined).values({"sender_id": ERASED, **values}))
     _redact_steered(connection, user)
     return {"runs_redacted": connection.execute(redacted).rowcount}
 
@@ -125,7 +124,9 @@ def _redact_steered(connection: Connection, user: UserInThread) -> None:
     waited = table.thread_id == user.thread_id, table.steered.is_not(None)
     for row in connection.execute(select(table.id, table.steered).where(*waited)).all():
         redacted = [
-            {**each, "user_id": None, "client_tools": None} if each["user_id"] == user.user_id else each
+            {**each, "user_id": None, "client_tools": None, "overrides": None}
+            if each["user_id"] == user.user_id
+            else each
             for each in row.steered
         ]
         connection.execute(update(table).where(table.id == row.id).values(steered=redacted))
@@ -189,6 +190,7 @@ def redacted_json(value: Any, user_id: str, file_ids: frozenset[str]) -> Any:
     found = {name: redacted_json(item, user_id, file_ids) for name, item in value.items()}
     if found.get("user_id") == user_id:
         found["user_id"] = None if "parts" in found else ERASED
+        found.pop("overrides", None)
         if "tool_call_id" in found:
             found["result"] = ERASED
         if "parts" in found:
@@ -234,7 +236,18 @@ RULES: tuple[ErasureRule, ...] = (
     ),
     ErasureRule(
         models.RunTable,
-        {"user_id", "sender_id", "steered", "usage", "cost", "error", "notices", "upstream", "client_tools"},
+        {
+            "user_id",
+            "sender_id",
+            "steered",
+            "usage",
+            "cost",
+            "error",
+            "notices",
+            "upstream",
+            "client_tools",
+            "overrides",
+        },
         f"{_WITH_THREAD} figures, ids and reasons stay; they quote no message.",
         redact_thread=_redact_runs,
     ),

@@ -11,7 +11,7 @@ from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse
 from ai_agents.core.types import TokenCounts
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS
 from app.schemas.agents import MAX_TOOLS, AgentSettings, BudgetIn, Fallbacks, Guardrails, MemoryConfig, ToolChoice
-from app.schemas.common import DateTime, Id
+from app.schemas.common import DateTime, Id, JsonSchema
 
 _MAX_PAGE = 100
 # Keys that end like ids, and whose values are no ids of this service.
@@ -212,6 +212,17 @@ _RUN: dict[str, Any] = {
     "notices": "What happened during the run that the user should know.",
     "error": RunErrorRead | None,
 }
+_MODELS[rows.RunOverrides] = Annotated[
+    _read(
+        "RunOverrides",
+        rows.RunOverrides,
+        "What the run's message says otherwise than its agent.",
+        settings=AgentSettings | None,
+        output_schema=JsonSchema | None,
+        provider="This and what follows is shown to those who may edit the agent.",
+    ),
+    Field(description="Missing where its message says nothing otherwise than its agent."),
+]
 RunRead = _read("RunRead", rows.Run, "How one message of a thread is answered.", **_RUN)
 _read(
     "Upstream",

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from ai_agents.store.feedback import MAX_COMMENT
 from ai_agents.tools.client_tools import MAX_CLIENT_TOOLS, MAX_DESCRIPTION
+from app.schemas.agents import AgentSettings, ModelNameIn, ProviderNameIn
 from app.schemas.common import ContentIn, Id, JsonSchema, Line, LongText, Metadata, Strict
 from app.schemas.tools import Name
 
@@ -56,6 +57,21 @@ class ClientTool(Strict):
     }
 
 
+class Overrides(Strict):
+    """What is otherwise than with the agent, for one message. What is left out or null stays as the agent has it."""
+
+    settings: AgentSettings | None = Field(
+        None,
+        description="Laid over the agent's, whose `max_tokens`, `timeout_s` and `tool_rounds` are the most.",
+    )
+    output_schema: JsonSchema | None = Field(None, description="A JSON Schema of an object; at most 64 KiB.")
+    provider: ProviderNameIn | None = Field(None, description="For editors of the agent.")
+    model: ModelNameIn | None = Field(None, description="For editors of the agent.")
+    instructions: LongText | None = Field(
+        None, description="They come after the agent's system prompt. For editors of the agent."
+    )
+
+
 class CreateMessage(Strict):
     """A user's message; the agent answers it."""
 
@@ -69,6 +85,7 @@ class CreateMessage(Strict):
     tools: Annotated[list[ClientTool], Field(max_length=MAX_CLIENT_TOOLS)] = Field(
         [], description="Tools of the client, for this message; at most 256 KiB as JSON together."
     )
+    overrides: Overrides | None = Field(None, description="What is otherwise than with the agent, for this message.")
 
 
 class ToolResult(Strict):

@@ -1,5 +1,6 @@
 """Agents: making, reading, changing and deleting them."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from ai_agents.store import agents, audit
 from ai_agents.tools.registry import approvals_by_name
 from ai_agents.tools.schema import OutputValidator
 from app.container import Container
-from app.schemas.agents import AgentFields, CreateAgent, UpdateAgent
+from app.schemas.agents import AgentFields, AgentSettings, CreateAgent, UpdateAgent
 from app.services import catalogue
 from app.services.identity import PageArguments, Principal, VisibleAgent, act_of, check_version, whose
 
@@ -114,10 +115,20 @@ async def _check_settings(container: Container, user: Principal, body: AgentFiel
     if body.output_schema is not None:
         # In a thread: counting what it applies may take a tenth of a second.
         await container.runner.contexts.compiling.run(user.user_id, OutputValidator, body.output_schema)
-    if body.settings.api is not None and body.provider is not None:
-        found = container.providers.find(body.provider)
-        if found is not None and found.type not in {"openai", "python"}:
-            raise InvalidRequest("Only providers of the type openai have several APIs.", loc=("settings", "api"))
+    if body.provider is not None:
+        check_api(container, body.provider, body.settings)
+
+
+def check_api(container: Container, provider: str, settings: AgentSettings, *place: str) -> None:
+    """Raises `InvalidRequest` for an API that the provider does not have. `place` is where the settings are."""
+    found = None if settings.api is None else container.providers.find(provider)
+    if found is not None and found.type not in {"openai", "python"}:
+        raise InvalidRequest("Only providers of the type openai have several APIs.", loc=(*place, "settings", "api"))
+
+
+async def check_provider(container: Container, user: Principal, provider: str, *loc: str) -> None:
+    """Raises `InvalidRequest` for a provider that the user may not use, as for one that does not exist."""
+    await _require_usable(container, user, [(loc, provider)])
 
 
 async def _check_providers(
@@ -127,7 +138,12 @@ async def _check_providers(
 
     A name that the agent has already is not asked about.
     """
-    named = _named_providers(body)
+    await _require_usable(container, user, _named_providers(body), agent)
+
+
+async def _require_usable(
+    container: Container, user: Principal, named: Sequence[tuple[Loc, str]], agent: VisibleAgent | None = None
+) -> None:
     if any(container.providers.find(name) is None for _, name in named):
         # It may have been made on another replica just now.
         await container.stored_providers.refresh()

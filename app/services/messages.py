@@ -1,9 +1,9 @@
 """Messages: sending one runs the agent."""
 
-from typing import Literal
+from typing import Literal, cast
 
 from ai_agents.core.exceptions import MessageNotFound, RequestError, ThreadNotFound
-from ai_agents.core.rows import Message, Page
+from ai_agents.core.rows import Message, Page, RunOverrides
 from ai_agents.core.types import ToolDefinition
 from ai_agents.runner.runner import RunResult, Started
 from ai_agents.store.roles import ThreadAccess
@@ -12,7 +12,8 @@ from ai_agents.streams.rights import ReadRight
 from app.container import Container
 from app.errors import invalid_query
 from app.schemas.common import to_parts
-from app.schemas.threads import CreateMessage
+from app.schemas.threads import CreateMessage, Overrides
+from app.services.agents import check_api, check_provider
 from app.services.files import note_files
 from app.services.identity import PageArguments, Principal, check_id, see_thread
 from app.services.repeats import SentKey
@@ -48,10 +49,28 @@ async def start_run(
         fingerprint="" if sent is None else sent.fingerprint,
         **user.reach,
         key_id=user.key_id,
+        overrides=await _overrides(container, user, body.overrides),
         client_tools=[ToolDefinition(tool.name, tool.description, tool.parameters) for tool in body.tools],
         follow=follow,
         right=right,
     )
+
+
+async def _overrides(container: Container, user: Principal, given: Overrides | None) -> RunOverrides | None:
+    """What the message says otherwise than its agent.
+
+    Raises `InvalidRequest` for a provider that the user may not use, and for an API that it does not have.
+    """
+    if given is None:
+        return None
+    if given.provider is not None:
+        await check_provider(container, user, given.provider, "overrides", "provider")
+        if given.settings is not None:
+            check_api(container, given.provider, given.settings, "overrides")
+    said = {name: value for name, value in given.model_dump(exclude={"settings"}).items() if value is not None}
+    if given.settings is not None and (settings := given.settings.model_dump(exclude_none=True)):
+        said["settings"] = settings
+    return cast("RunOverrides", said) or None
 
 
 async def error_for(container: Container, user: Principal, thread_id: str, error: RequestError) -> RequestError:
