@@ -146,3 +146,22 @@ async def test_a_schema_that_cannot_be_used_is_refused(make_talk: MakeTalk) -> N
     with pytest.raises(InvalidRequest) as error:
         await talk.runner.run(talk.thread_id, USER, "Hello.", overrides={"output_schema": {"type": "array"}})
     assert error.value.loc == ("overrides", "output_schema")
+
+
+async def test_a_message_that_joins_a_run_brings_its_own_overrides_or_none(conn: DatabaseHandle) -> None:
+    gates = asyncio.Event(), asyncio.Event()
+    provider = ScriptedProvider([gates[0], "One."], [gates[1], "Two."], "Three.")
+    runner = AgentRunner(conn, provider=provider)
+    agent = await AgentStore(conn).create(name="helper", owner_id=USER, system_prompt="You help.")
+    thread_id = (await ThreadStore(conn).create(agent_id=agent["id"], owner_id=USER))["id"]
+    first = await runner.start(thread_id, USER, "One?", overrides={"instructions": "Be brief."})
+    asked: RunOverrides = {"settings": {"temperature": 0.5}}
+    for number, overrides in enumerate((asked, None)):
+        await runner.start(thread_id, USER, "And?", on_busy="steer", overrides=overrides)
+        gates[number].set()
+        async with asyncio.timeout(20):
+            while len(provider.requests) < number + 2:
+                await asyncio.sleep(0.01)
+    assert (await runner.wait(thread_id, first.run["id"])).run["status"] == "completed"
+    assert [request.system for request in provider.requests] == ["You help.\n\nBe brief.", "You help.", "You help."]
+    assert [request.settings.temperature for request in provider.requests] == [None, 0.5, None]
