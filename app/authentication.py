@@ -88,17 +88,20 @@ def _subjects(found: KeyHolder | TicketHolder) -> frozenset[str]:
     return frozenset(of_key | of_token)
 
 
-async def authenticate_ticket(container: Container, ticket: str, thread_id: str) -> Principal | None:
-    """The user who got this ticket; None for a ticket that is unknown, has expired, or is for another thread."""
+async def authenticate_ticket(container: Container, ticket: str, thread_id: str | None) -> Principal | None:
+    """The user who got this ticket; None for a ticket that is unknown, has expired, or is for another thread.
+
+    Without a thread: for a ticket that is for one.
+    """
     return _holder_of(ticket, await container.tickets.find(ticket), thread_id)
 
 
-async def use_ticket(container: Container, ticket: str, thread_id: str) -> Principal | None:
+async def use_ticket(container: Container, ticket: str, thread_id: str | None) -> Principal | None:
     """As `authenticate_ticket`; the use extends the ticket."""
     return _holder_of(ticket, await container.tickets.use(ticket), thread_id)
 
 
-def _holder_of(ticket: str, found: TicketHolder | None, thread_id: str) -> Principal | None:
+def _holder_of(ticket: str, found: TicketHolder | None, thread_id: str | None) -> Principal | None:
     if found is None or found["thread_id"] != thread_id:
         return None
     return Principal(
@@ -193,16 +196,18 @@ async def whole_user(user: ScopedUser) -> Principal:
 User = Annotated[Principal, Depends(whole_user)]
 
 
-class ThreadRight:
-    """The right of a user to read a thread, as the secret of the request gives it: a `ReadRight`."""
+class StreamRight:
+    """The right to an open stream, as the secret of the request gives it: a `ReadRight`.
 
-    def __init__(self, container: Container, user: Principal, thread_id: str, *, by_ticket: bool = False) -> None:
+    Of a thread, it is also the user's right to read that; without one, each hint is checked by itself.
+    """
+
+    def __init__(self, container: Container, user: Principal, thread_id: str | None) -> None:
         self.ask_at = user.ask_at
-        self.subjects = user.hangs_on | {role_subject("thread", thread_id)}
+        self.subjects = user.hangs_on | (set() if thread_id is None else {role_subject("thread", thread_id)})
         self._container = container
         self._user = user
         self._thread_id = thread_id
-        self._by_ticket = by_ticket
 
     async def stands(self) -> bool:
         """Whether key, token or ticket is valid, and the user may see the thread. An open stream extends its ticket."""
@@ -211,13 +216,15 @@ class ThreadRight:
         if user.sent == "jwt":
             # It was checked when the stream was opened, and nothing but its end takes it back.
             found = user if user.ask_at is None or user.ask_at > time.time() else None
-        elif self._by_ticket:
+        elif user.sent == "ticket":
             found = await use_ticket(self._container, user.token, thread_id)
         else:
             found = await authenticate(self._container, user.token)
         if found is None:
             return False
         self.ask_at = found.ask_at
+        if thread_id is None:
+            return True
         return await self._container.auth.may_see(user.user_id, "thread", thread_id, **found.reach)
 
 
@@ -227,36 +234,55 @@ class ThreadReader:
 
     user: Principal
     thread: ThreadAccess
-    right: ThreadRight
+    right: StreamRight
+
+
+_Keyed = Annotated[Principal | None, Depends(OptionalApiKey())]
+_Ticket = Annotated[str | None, Depends(_TICKET)]
 
 
 async def thread_reader(
-    request: Request,
-    thread_id: str,
-    container: AppContainer,
-    user: Annotated[Principal | None, Depends(OptionalApiKey())],
-    ticket: Annotated[str | None, Depends(_TICKET)],
+    request: Request, thread_id: str, container: AppContainer, user: _Keyed, ticket: _Ticket
 ) -> ThreadReader:
     """The user who reads the streams of the thread of the path: by API key, or by a ticket for the thread.
 
-    Each use of a ticket checks its user again, as each use of a key does. Raises `Unauthorized`, `Overloaded`,
-    `ThreadNotFound`.
+    Raises `Unauthorized`, `Overloaded`, `ThreadNotFound`.
     """
-    by_ticket = user is None
-    if user is None:
-        if ticket is None:
-            raise Unauthorized
-        request.app.state.overload.check()
-        user = await authenticate_ticket(container, ticket, thread_id)
-        if user is None:
-            raise Unauthorized("This ticket has expired, or is for another thread.")
-        _count_request(request, user)
-        if user.ask_at is not None and user.ask_at <= time.time():
-            # Extended only now: a request over the limit writes nothing.
-            user = await use_ticket(container, ticket, thread_id) or user
-        user = _as_sender(request, user)
+    user = user or await _ticket_user(request, container, ticket, thread_id)
     thread = await see_thread(container, user, thread_id)
-    return ThreadReader(user, thread, ThreadRight(container, user, thread_id, by_ticket=by_ticket))
+    return ThreadReader(user, thread, StreamRight(container, user, thread_id))
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFollower:
+    """A user who follows all their threads, and the right to do so."""
+
+    user: Principal
+    right: StreamRight
+
+
+async def feed_reader(request: Request, container: AppContainer, user: _Keyed, ticket: _Ticket) -> FeedFollower:
+    """The user who follows all their threads: by API key, or by a ticket for that.
+
+    Raises `Unauthorized`, `Overloaded`.
+    """
+    user = user or await _ticket_user(request, container, ticket, None)
+    return FeedFollower(user, StreamRight(container, user, None))
+
+
+async def _ticket_user(request: Request, container: Container, ticket: str | None, thread_id: str | None) -> Principal:
+    """The user of a ticket, who is checked at each use of it as that of a key is."""
+    if ticket is None:
+        raise Unauthorized
+    request.app.state.overload.check()
+    user = await authenticate_ticket(container, ticket, thread_id)
+    if user is None:
+        raise Unauthorized("This ticket has expired, or is for something else.")
+    _count_request(request, user)
+    if user.ask_at is not None and user.ask_at <= time.time():
+        # Extended only now: a request over the limit writes nothing.
+        user = await use_ticket(container, ticket, thread_id) or user
+    return _as_sender(request, user)
 
 
 def opens_stream_by_ticket(request: Request) -> bool:
@@ -265,8 +291,9 @@ def opens_stream_by_ticket(request: Request) -> bool:
     if not isinstance(route, APIRoute) or "ticket" not in request.query_params or "authorization" in request.headers:
         return False
     accept = request.headers.get("accept", "").lower()
-    takes_tickets = any(each.call is thread_reader for each in route.dependant.dependencies)
+    takes_tickets = any(each.call in (thread_reader, feed_reader) for each in route.dependant.dependencies)
     return takes_tickets and (MEDIA_TYPE in accept or JSON not in accept)
 
 
 ReadsThread = Annotated[ThreadReader, Depends(thread_reader)]
+FollowsThreads = Annotated[FeedFollower, Depends(feed_reader)]

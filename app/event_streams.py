@@ -9,13 +9,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ai_agents.auth.limits import Limits
-from ai_agents.streams.reader import StreamReader
 from app.errors import RateLimited
 from app.middleware import SERVER_SEND
 from app.services.identity import Principal
@@ -103,13 +102,28 @@ class OpenStreams:
             stream.end()
 
 
-class EventStreamResponse(Response):
+class Readable(Protocol):
+    """What an open stream is read from. `close` ends it."""
+
+    def sse(self) -> AsyncGenerator[bytes]:
+        """The bytes to be sent, as they come."""
+        ...
+
+    def close(self) -> None:
+        """End the stream, and release what it holds."""
+        ...
+
+
+ReaderT = TypeVar("ReaderT", bound=Readable)
+
+
+class EventStreamResponse(Response, Generic[ReaderT]):
     """One open stream: the frames of a reader. An error before the first frame is an ordinary answer."""
 
     media_type = MEDIA_TYPE
     more_headers: Sequence[tuple[bytes, bytes]] = ()
 
-    def __init__(self, reader: StreamReader, *, user: Principal, streams: OpenStreams, has_begun: bool = False) -> None:
+    def __init__(self, reader: ReaderT, *, user: Principal, streams: OpenStreams, has_begun: bool = False) -> None:
         """`has_begun`: a run has begun for it, so that it is no longer refused."""
         super().__init__()
         self.user_id = user.user_id
@@ -118,7 +132,7 @@ class EventStreamResponse(Response):
         self._streams = streams
         self._pumping: asyncio.Task[None] | None = None
 
-    def chunks(self, reader: StreamReader) -> AsyncGenerator[bytes]:
+    def chunks(self, reader: ReaderT) -> AsyncGenerator[bytes]:
         """What is sent, as it comes."""
         return reader.sse()
 

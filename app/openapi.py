@@ -21,7 +21,7 @@ from app.problems import MEDIA_TYPE
 from app.responses import JSON
 from app.schemas.answers import ProblemRead
 from app.schemas.common import FilePartIn, TextPartIn
-from app.schemas.events import StreamEvent
+from app.schemas.events import FeedEvent, StreamEvent
 from app.schemas.threads import CreateMessage
 
 Responses = dict[int | str, dict[str, Any]]
@@ -41,6 +41,16 @@ EVENTS: dict[str, Any] = {
             "description": "Server-sent events; the data of each is an `Event`.",
             "contentMediaType": "text/event-stream",
             "contentSchema": {"$ref": REF.format(model="Event")},
+        }
+    }
+}
+FEED: dict[str, Any] = {
+    "text/event-stream": {
+        "schema": {
+            "type": "string",
+            "description": "Server-sent events; the data of each is a `Hint`.",
+            "contentMediaType": "text/event-stream",
+            "contentSchema": {"$ref": REF.format(model="Hint")},
         }
     }
 }
@@ -93,7 +103,7 @@ def request_body(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 # Models that neither a route nor a dependency names to FastAPI.
-_MORE_MODELS: tuple[type[BaseModel], ...] = (CreateMessage, FilePartIn, ProblemRead, StreamEvent, TextPartIn)
+_MORE_MODELS: tuple[type[BaseModel], ...] = (CreateMessage, FeedEvent, FilePartIn, ProblemRead, StreamEvent, TextPartIn)
 DESCRIPTION = """Agents on any model provider, in threads that remember, with answers that stream.
 
 Every request except to `/livez`, `/readyz` and the pages carries `Authorization: Bearer <API key>`. Every error is a

@@ -8,7 +8,7 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -212,6 +212,8 @@ class Bus:
         self._revoked_listeners: list[Callable[[Sequence[str]], None]] = []
         self._usage_listeners: list[Callable[[Mapping[str, Any]], None]] = []
         self._connected_listeners: list[Callable[[], None]] = []
+        self._changed_listeners: list[Callable[[Collection[str]], None]] = []
+        self._missed_listeners: list[Callable[[], None]] = []
 
     def hold(self, thread_id: str) -> Channel:
         """The thread's channel, which is kept until it was released as often as it was held."""
@@ -243,6 +245,7 @@ class Bus:
             self._publish_in_thread(thread_id, its_rows)
         for listener in self._listeners:
             listener(rows)
+        self.note_changed(by_thread.keys())
 
     def _publish_in_thread(self, thread_id: str, rows: Sequence[LogRow]) -> None:
         channel = self._channels.get(thread_id)
@@ -290,6 +293,29 @@ class Bus:
     def listen_connected(self, listener: Callable[[], None]) -> None:
         """Call the listener whenever other processes can be heard again: what they told meanwhile is lost."""
         self._connected_listeners.append(listener)
+
+    # Which threads changed, whatever happened in them: for those who follow many at once.
+
+    def note_changed(self, thread_ids: Collection[str]) -> None:
+        """Tell all processes that something has changed in these threads, or who sees them. It may come late."""
+        for listener in self._changed_listeners:
+            listener(thread_ids)
+
+    def listen_changed(self, listener: Callable[[Collection[str]], None]) -> None:
+        """Call the listener with the ids of threads that change here and, while `hear_changes` is on, elsewhere."""
+        self._changed_listeners.append(listener)
+
+    def hear_changes(self, *, wanted: bool) -> None:
+        """Begin or end to hear which threads change in other processes."""
+
+    @property
+    def hears_changes(self) -> bool:
+        """Whether changes of all processes arrive here now."""
+        return True
+
+    def listen_missed(self, listener: Callable[[], None]) -> None:
+        """Call the listener whenever changes may have happened elsewhere that did not arrive here."""
+        self._missed_listeners.append(listener)
 
     async def open(self) -> None:
         """Connect, where there is a server."""

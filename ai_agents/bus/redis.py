@@ -12,7 +12,7 @@ poll the log. A process that could not publish something asks all others to look
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -43,6 +43,9 @@ _ASK_AGAIN_AFTER_S = 0.25
 _SILENCE_S = 1.0
 _FIRST_PAUSE_S = 0.1
 _MAX_PAUSE_S = 2.0
+# Readers of changes gather them for longer than that.
+_CHANGES_EVERY_S = 0.25
+_CHANGES_AT_ONCE = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -173,6 +176,11 @@ class RedisBus(Bus):
         database = int(self._client.connection_pool.connection_kwargs.get("db") or 0)
         self._control = b"aia:%d:control" % database
         self._thread_prefix = b"aia:%d:thread:" % database
+        self._changes_name = b"aia:%d:changes" % database
+        self._changed: set[str] = set()
+        self._changed_timer: asyncio.TimerHandle | None = None
+        self._wants_changes = False
+        self._hears_changes = False
         self._writer = MessageWriter(new_id())
         self._publisher = Publisher(self._client, self._writer, control=self._control)
         self._subscriber = Subscriber(self._client, self, control=self._control)
@@ -192,6 +200,7 @@ class RedisBus(Bus):
 
     async def close(self) -> None:
         """Publish what is left, for a second at most, and disconnect."""
+        self._publish_changed()
         if self._tasks:
             await self._publisher.finish(_FINISHING_S)
         self._publisher.close()
@@ -277,10 +286,48 @@ class RedisBus(Bus):
         """Tell all other processes what users use here; `facts` are JSON."""
         self._publisher.publish(self._control, self._writer.write(usage=dict(facts)))
 
+    def note_changed(self, thread_ids: Collection[str]) -> None:
+        """Tell all processes that something has changed in these threads; the others a moment later."""
+        super().note_changed(thread_ids)
+        self._changed.update(thread_ids)
+        if self._changed_timer is None:
+            loop = asyncio.get_running_loop()
+            self._changed_timer = loop.call_later(_CHANGES_EVERY_S, self._publish_changed)
+
+    def _publish_changed(self) -> None:
+        if self._changed_timer is not None:
+            self._changed_timer.cancel()
+            self._changed_timer = None
+        changed, self._changed = list(self._changed), set()
+        for first in range(0, len(changed), _CHANGES_AT_ONCE):
+            part = changed[first : first + _CHANGES_AT_ONCE]
+            self._publisher.publish(self._changes_name, self._writer.write(changed=part))
+
     # Hearing.
+
+    def hear_changes(self, *, wanted: bool) -> None:
+        """Begin or end to hear which threads change in other processes."""
+        self._wants_changes = wanted
+        if wanted:
+            self._subscriber.subscribe(self._changes_name)
+        else:
+            self._hears_changes = False
+            self._subscriber.unsubscribe(self._changes_name)
+
+    @property
+    def hears_changes(self) -> bool:
+        """Whether changes of all processes arrive here now."""
+        return self._hears_changes
+
+    def _miss_changes(self) -> None:
+        for listener in self._missed_listeners:
+            listener()
 
     def on_connection(self, *, connected: bool) -> None:
         """Redis is connected, or the connection is lost."""
+        if not connected:
+            self._hears_changes = False
+            self._miss_changes()
         if connected:
             for listener in self._connected_listeners:
                 listener()
@@ -289,6 +336,9 @@ class RedisBus(Bus):
 
     def on_subscribed(self, name: bytes) -> None:
         """From now on the channel is heard; its readers catch up with what happened before."""
+        if name == self._changes_name:
+            self._hears_changes = self._wants_changes
+            self._miss_changes()
         channel = self._find_channel(name)
         if channel is not None:
             channel.is_subscribed = channel.is_wanted
@@ -311,6 +361,9 @@ class RedisBus(Bus):
                 channel.take_text(fields["text"])
         elif "rows" in fields:
             self._take_rows(fields["rows"])
+        elif "changed" in fields:
+            for listener in self._changed_listeners:
+                listener(fields["changed"])
         elif name == self._control:
             self._take_request(fields)
 
@@ -352,6 +405,7 @@ class RedisBus(Bus):
         elif "look" in fields:
             for channel in self._channels.values():
                 self._catch_up(channel)
+            self._miss_changes()
 
     def _catch_up(self, channel: SharedChannel) -> None:
         """Have the channel's readers look at the log, and ask for the text, even if that was done a moment ago."""

@@ -39,7 +39,8 @@ class MessageWriter:
 
         `rows`: committed rows of one thread. `cancel`: the id of a run, whose owner should look at its cancel flag.
         `sweep`: there are runs to take over. `ask`: ids of threads, whose text in progress should be published again
-        from its start. `usage`: what users use in this process. `look`: this process failed to publish something, so
+        from its start. `changed`: ids of threads in which something happened. `usage`: what users use in this process.
+        `look`: this process failed to publish something, so
         readers should look at their logs.
         """
         return self.mark + json.dumps(fields).encode()[1:]
@@ -82,7 +83,7 @@ def _has_its_types(fields: dict[str, Any]) -> bool:
         return all(map(_is_row, fields["rows"]))
     if "usage" in fields:
         return isinstance(fields["usage"], dict)
-    lists = [fields[name] for name in ("ask", "revoked") if name in fields]
+    lists = [fields[name] for name in ("ask", "revoked", "changed") if name in fields]
     return all(isinstance(each, list) and _are(str, *each) for each in lists)
 
 

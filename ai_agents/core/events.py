@@ -5,8 +5,9 @@
     (message.started (reasoning.delta | message.delta)* message.completed (tool.started* tool.completed*)?)*
     run.completed | run.failed | run.cancelled
 
-`run.retrying` and `run.waiting` may come between; `thread.*` may come at any time. `str(event)` is the text of a
-`message.delta` and empty for other events, so that printing a stream prints the answer.
+`run.retrying` and `run.waiting` may come between; `thread.*` may come at any time. `thread.activity` is a hint to those
+who follow all their threads, and in no thread's stream. `str(event)` is the text of a `message.delta` and empty for
+other events, so that printing a stream prints the answer.
 """
 
 from collections.abc import Mapping
@@ -34,14 +35,19 @@ LastingEventType = Literal[
     "thread.deleted",
 ]
 EventType = Literal[LastingEventType, "message.started", "message.delta", "reasoning.delta"]
+# What those are told who follow all their threads.
+HintType = Literal["thread.activity", "thread.deleted"]
 TERMINAL_EVENTS: frozenset[str] = frozenset({"run.completed", "run.cancelled", "run.failed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. `id` is opaque and resumes a stream; `data` is what an SSE client gets as JSON."""
+    """One event. `id` is opaque and resumes a stream; it is empty for hints, which resume none.
 
-    type: EventType
+    `data` is what an SSE client gets as JSON.
+    """
+
+    type: EventType | HintType
     id: str
     data: Mapping[str, Any]
 
@@ -66,7 +72,9 @@ class Event:
         return cast("Message", dict(found)) if found else None
 
 
-def event_data(event_type: EventType, thread_id: str, run_id: str | None, facts: Mapping[str, Any]) -> JsonObject:
+def event_data(
+    event_type: EventType | HintType, thread_id: str, run_id: str | None, facts: Mapping[str, Any]
+) -> JsonObject:
     """The JSON of an event: the common keys first, then its own."""
     common: JsonObject = {"type": event_type, "thread_id": thread_id}
     if run_id is not None:

@@ -413,7 +413,7 @@ class Ticket(TypedDict):
 
 
 class TicketHolder(TypedDict):
-    """Who a valid ticket belongs to, and the thread that it lets them read.
+    """Who a valid ticket belongs to, and the thread that it lets them read; None: it is for hints about all threads.
 
     `key_id` is the key or token that made it; `parent_id` and `agents` are those of a token, see `KeyHolder`. `use_by`
     is when the ticket has to be used again, to be extended, or where it is as old as it may become, when it ends.
@@ -422,7 +422,7 @@ class TicketHolder(TypedDict):
     id: str
     user_id: str
     admin: bool
-    thread_id: str
+    thread_id: str | None
     key_id: str | None
     parent_id: str | None
     agents: list[str] | None

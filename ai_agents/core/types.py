@@ -308,6 +308,8 @@ class StoredSummary:
 
 # The type of what is published like a row of a log and is none: `data` names what was taken away.
 REVOKED = "rights.revoked"
+# The same of a thread that has become visible to users, or whose list entry has changed without a row of its log.
+CHANGED = "thread.changed"
 
 
 @dataclass(frozen=True, slots=True)

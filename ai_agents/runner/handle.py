@@ -7,11 +7,12 @@ from typing import Self
 
 from ai_agents.bus.base import Bus
 from ai_agents.core.extras import require
-from ai_agents.core.types import REVOKED, LogRow
+from ai_agents.core.types import CHANGED, REVOKED, LogRow
 from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
+from ai_agents.streams.feed import ActivityFeed
 from ai_agents.streams.reader import StreamReaders
 
 # The newest handle; `queue_title_generation` and `queue_summarization` use its outbox.
@@ -38,6 +39,7 @@ class DatabaseHandle:
         self.executor = Executor(database, bus, shared=shared, timing=timing, slots=slots)
         self.readers = StreamReaders(database, bus)
         self.readers.rights.poll_s = timing.revocations_every_s
+        self.feed = ActivityFeed(database, bus, self.readers.rights)
         database.after_commit = self._after_commit
 
     def _after_commit(self, rows: Sequence[LogRow]) -> None:
@@ -46,6 +48,10 @@ class DatabaseHandle:
         if revoked:
             self.bus.revoke(revoked)
             rows = [row for row in rows if row.type != REVOKED]
+        changed = [row.thread_id for row in rows if row.type == CHANGED]
+        if changed:
+            self.bus.note_changed(changed)
+            rows = [row for row in rows if row.type != CHANGED]
         if rows:
             self.bus.publish(rows)
 
@@ -62,6 +68,7 @@ class DatabaseHandle:
     async def close(self, *, grace_s: float = 10.0) -> None:
         """Let the runs under way end, for `grace_s` seconds at most, and close everything."""
         await self.executor.drain(grace_s)
+        await self.feed.stop()
         await self.readers.stop()
         await self.bus.close()
         await self.database.close()

@@ -45,6 +45,7 @@ from ai_agents.store import runs, tool_calls
 from ai_agents.store.messages import find_answer, find_last_answer
 from ai_agents.store.roles import EVERYBODY
 from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
+from ai_agents.streams.feed import Follower
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from ai_agents.tools.client_tools import check_client_tools
@@ -456,6 +457,24 @@ class AgentRunner:
         cursor = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after))
         return self.conn.readers.open(cursor, right=right)
 
+    async def follow_activity(
+        self, user_id: str, *, shared: bool = False, is_admin: bool = False, within: AgentScope | None = None
+    ) -> AsyncGenerator[Event]:
+        """Hints about all threads that the user sees, from now on: `thread.activity` and `thread.deleted`.
+
+        `event.data["thread"]` has `id`, `title`, `last_activity_at`, `running` and `waiting`; of a deleted one `id`
+        alone. Hints come within about a second, have no ids and may be merged. The iteration ends where there is too
+        much to tell, and when the process stops: list the threads again then. With `shared`, also of threads on which
+        every user has a role; with `is_admin`, of all threads; of all these, those `within` these agents.
+        """
+        follower = Follower(user_id, shared=shared, sees_all=is_admin, within=within)
+        events = self.conn.feed.open(follower).events()
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
     # The process.
 
     async def open(self) -> None:
@@ -473,6 +492,7 @@ class AgentRunner:
         for reader in self.conn.readers:
             if reader.run_id is None or self._executor.find_ended(reader.run_id) is None:
                 reader.end()
+        self.conn.feed.end()
         await self._executor.drain(grace_s)
         for reader in self.conn.readers:
             reader.end()

@@ -414,6 +414,8 @@ class ApiKeyTable(Base):
 class TicketTable(Base):
     """A ticket lets a browser read one thread's streams for a while, as long as the key that made it is valid.
 
+    One without a thread is for hints about all threads that its user sees.
+
     One that no key made is valid until `ends_at` at the longest.
     """
 
@@ -421,7 +423,7 @@ class TicketTable(Base):
     __table_args__ = (Index("ix_tickets_expires_at", "expires_at"), Index("ix_tickets_key_id", "key_id"))
 
     id: Mapped[str] = _id()
-    thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
+    thread_id: Mapped[str | None] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
     user_id: Mapped[str] = mapped_column(Text)
     admin: Mapped[bool] = mapped_column(Boolean)
     key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))

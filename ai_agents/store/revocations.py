@@ -4,6 +4,7 @@ A row is written in the transaction that takes something away. Every process rea
 the process that committed, and all others over Redis, are told at once.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
@@ -17,6 +18,9 @@ from ai_agents.store.thread_log import note_rows
 
 # Processes read rows of the last half minute, and this much more after an outage of the database.
 _KEPT_S = 3600.0
+# Such a subject begins so, and has the id of a thread, a colon and so many characters.
+LOST = "lost:"
+_DIGEST = 22
 _SINCE = prepared(select(RevocationTable.id, RevocationTable.subject).where(RevocationTable.at > bindparam("since")))
 
 
@@ -33,6 +37,16 @@ def made_subject(key_id: str) -> str:
 def role_subject(resource_type: str, resource_id: str) -> str:
     """What streams hang on that need a role on this resource."""
     return f"{resource_type}:{resource_id}"
+
+
+def lost_subject(thread_id: str, user_id: str) -> str:
+    """What a user's role on a thread was, for those who follow many threads. The user's id is not stored, nor sent."""
+    return f"{LOST}{thread_id}:{user_digest(user_id)}"
+
+
+def user_digest(user_id: str) -> str:
+    """What stands for a user in such a subject, short enough for its column."""
+    return hashlib.sha256(user_id.encode()).hexdigest()[:_DIGEST]
 
 
 def note(connection: Connection, subjects: Iterable[str]) -> None:

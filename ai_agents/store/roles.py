@@ -42,7 +42,7 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Role, only
 from ai_agents.core.types import ResourceType, RoleName, UsedType
-from ai_agents.store import pages, revocations
+from ai_agents.store import pages, revocations, thread_log
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import AdminToolTable, AgentTable, ProviderTable, RoleAssignmentTable, RunTable, ThreadTable
 from ai_agents.store.statements import prepared
@@ -63,6 +63,8 @@ UNKNOWN: Mapping[str, type[NotFound]] = {
     "provider": ProviderNotFound,
 }
 _USED = get_args(UsedType)
+# How many users who follow their threads are told of one that is deleted.
+_MOST_TOLD = 1000
 _ROLES = cast(Table, RoleAssignmentTable.__table__)
 
 
@@ -251,6 +253,8 @@ def insert_role(
         "created_at": utc_now(),
     }
     connection.execute(insert(RoleAssignmentTable), {**row, "listed": listed})
+    if resource_type == "thread":
+        thread_log.note_changed(connection, resource_id)
     return row
 
 
@@ -297,12 +301,21 @@ def remove(connection: Connection, role_id: str) -> Role:
         _check_another_owner(connection, found)
     connection.execute(delete(RoleAssignmentTable).where(RoleAssignmentTable.id == role_id))
     _note_loss(connection, found)
+    if found["resource_type"] == "thread":
+        revocations.note(connection, [revocations.lost_subject(found["resource_id"], found["user_id"])])
     return found
 
 
 def remove_all(connection: Connection, resource_type: ResourceType, resource_id: str) -> None:
     """Delete every role on a resource that is being deleted."""
     connection.execute(delete(RoleAssignmentTable).where(*_on(resource_type, resource_id)))
+
+
+def note_deleted(connection: Connection, thread_id: str) -> None:
+    """Tell those who follow their threads of one that is being deleted, while they have their roles."""
+    holders = select(RoleAssignmentTable.user_id).where(*_on("thread", thread_id)).limit(_MOST_TOLD)
+    lost = [revocations.lost_subject(thread_id, user_id) for user_id in connection.scalars(holders)]
+    revocations.note(connection, lost)
 
 
 def list_on(

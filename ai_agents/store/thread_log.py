@@ -12,7 +12,7 @@ from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
 from ai_agents.core.exceptions import ThreadNotFound
 from ai_agents.core.ids import utc_now
-from ai_agents.core.types import LogRow
+from ai_agents.core.types import CHANGED, LogRow
 from ai_agents.store.models import ThreadEventTable, ThreadTable
 from ai_agents.store.statements import prepared, prepared_insert
 from ai_agents.store.transactions import LOG_ROWS, ON_ENTRIES
@@ -184,6 +184,12 @@ def write(connection: Connection, thread_id: str, first_seq: int, entries: Seque
 def note_rows(connection: Connection, rows: Sequence[LogRow]) -> None:
     """Remember rows that this transaction wrote, to be published after its commit."""
     connection.info[LOG_ROWS].extend(rows)
+
+
+def note_changed(connection: Connection, thread_id: str) -> None:
+    """Let those who follow many threads look at this one after the commit, although no row of its log tells of it."""
+    row = LogRow(thread_id, 0, CHANGED, None, "", resets=False, created_at=utc_now())
+    note_rows(connection, [row])
 
 
 def rewrite(connection: Connection, row: LogRow, data: str) -> None:

@@ -203,6 +203,9 @@ def delete_thread(connection: Connection, thread_id: str) -> None:
     thread_log.lock(connection, thread_id)
     row = connection.execute(_GET, {"thread_id": thread_id}).mappings().one()
     payer = totals.payer_of_thread(connection, thread_id)
+    if row["expires_at"] is None:
+        # Those who follow their threads were told of no temporary one.
+        roles.note_deleted(connection, thread_id)
     roles.remove_all(connection, "thread", thread_id)
     connection.execute(delete(ThreadTable).where(ThreadTable.id == thread_id))
     deleted = LogRow(

@@ -1,4 +1,4 @@
-"""Tickets: they let a browser's EventSource, which cannot send a key, read one thread's streams."""
+"""Tickets: they let a browser's EventSource, which cannot send a key, read one thread's streams, or follow them all."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +32,7 @@ _EXTEND = update(TicketTable).where(TicketTable.id == bindparam("ticket_id")).va
 
 def create_ticket(
     connection: Connection,
-    thread_id: str,
+    thread_id: str | None,
     user_id: str,
     *,
     admin: bool = False,
@@ -40,6 +40,8 @@ def create_ticket(
     ends_at: str | None = None,
 ) -> Ticket:
     """A new ticket, which is shown only this once. It is deleted with its key and with its thread.
+
+    Without a thread it is for following all that its user sees, and reads no thread's streams.
 
     Without a key it is valid until `ends_at` at the longest, however often it is used.
 

@@ -19,9 +19,9 @@ from ai_agents.streams.log_watch import LogWatch
 from ai_agents.streams.rights import ReadRight, RightsWatch
 
 # The first bytes of every stream: a comment that makes proxies pass the headers on.
-_PRELUDE = b": ok\n\n"
+PRELUDE = b": ok\n\n"
 # How soon a browser reconnects. It stands in the block of the first event: alone it is an empty event to some readers.
-_RETRY = "retry: 1000\n"
+RETRY = "retry: 1000\n"
 _HEARTBEAT = b": ping\n\n"
 # A comment after so much silence. Who waits for an answer may read with a time-out of five seconds.
 _SILENCE_OF_RUN_S = 4.0
@@ -161,9 +161,9 @@ class StreamReader:
 
     async def sse(self) -> AsyncGenerator[bytes]:
         """The frames as bytes of an event stream; frames that come together are one chunk."""
-        yield _PRELUDE
+        yield PRELUDE
         frames = self.frames()
-        retry = _RETRY
+        retry = RETRY
         try:
             async for batch in frames:
                 if batch:
@@ -246,11 +246,12 @@ class StreamReader:
 
 
 async def stream_as_sse(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    """The frames of the events of `AgentRunner.stream`, for a `text/event-stream` response."""
-    yield _PRELUDE
-    retry = _RETRY
+    """The frames of the events of `AgentRunner.stream` or `follow_activity`, for a `text/event-stream` response."""
+    yield PRELUDE
+    retry = RETRY
     async for event in events:
-        yield (retry + _to_sse(Frame(event.type, event.id, json.dumps(dict(event.data))))).encode()
+        named = f"event: {event.type}\nid: {event.id}" if event.id else f"event: {event.type}"
+        yield f"{retry}{named}\ndata: {json.dumps(dict(event.data))}\n\n".encode()
         retry = ""
 
 

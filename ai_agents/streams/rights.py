@@ -7,7 +7,7 @@ as long as neither happens, however many streams are open and whatever goes thro
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -106,6 +106,7 @@ class RightsWatch:
         # What was taken away in the last half minute, with its time: a right may have been checked just before that.
         self._recent: dict[str, float] = {}
         self._seen: dict[str, float] = {}
+        self._listeners: list[Callable[[Sequence[str]], None]] = []
         self._task: asyncio.Task[None] | None = None
         bus.listen_revoked(self.revoke)
 
@@ -128,10 +129,17 @@ class RightsWatch:
                 if not users:
                     del self._by_subject[subject]
 
-    def revoke(self, subjects: Iterable[str]) -> None:
-        """Put all rights that hang on these subjects in doubt."""
+    def listen(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Call the listener with the subjects that are taken away, as soon as this process hears of it."""
+        self._listeners.append(listener)
+
+    def revoke(self, subjects: Sequence[str], *, again: bool = False) -> None:
+        """Put all rights that hang on these subjects in doubt. `again`: they may have been told before."""
         now = time.monotonic()
         _forget_before(self._recent, now - _OVERLAP_S)
+        news = [subject for subject in subjects if subject not in self._recent] if again else subjects
+        for listener in self._listeners:
+            listener(news)
         for subject in subjects:
             self._recent.pop(subject, None)
             self._recent[subject] = now
@@ -165,7 +173,7 @@ class RightsWatch:
             return now, list(revocations.list_since(connection, since))
 
         now, found = await self._database.read(read)
-        self.revoke([subject for each, subject in found if each not in self._seen])
+        self.revoke([subject for each, subject in found if each not in self._seen], again=True)
         local = time.monotonic()
         _forget_before(self._seen, local - 4 * _OVERLAP_S)
         for each, _subject in found:

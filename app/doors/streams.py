@@ -37,7 +37,7 @@ class Translator(Protocol):
         ...
 
 
-class DoorStream(EventStreamResponse):
+class DoorStream(EventStreamResponse[StreamReader]):
     """The open stream of a run at a door."""
 
     def __init__(

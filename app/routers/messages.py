@@ -10,7 +10,7 @@ from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Run
 from ai_agents.runner.runner import RunResult
 from ai_agents.streams.cursor import MAX_EVENT_ID
-from app.authentication import AppContainer, ScopedUser, ThreadRight
+from app.authentication import AppContainer, ScopedUser, StreamRight
 from app.dependencies import OnThread, Paging, fingerprint, header_of, read_model
 from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.middleware import REQUEST_ID
@@ -83,7 +83,7 @@ async def create_message(
     """
     if not is_id(thread_id):
         raise ThreadNotFound
-    right = ThreadRight(container, user, thread_id)
+    right = StreamRight(container, user, thread_id)
     try:
         body = await read_model(request, CreateMessage)
         form = _form(request, body, prefer)

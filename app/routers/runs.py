@@ -204,6 +204,8 @@ async def create_ticket(
 ) -> Response:
     """Create a ticket that reads one thread's streams, as `?ticket=` in the address of an EventSource.
 
+    Without `thread_id` it opens `GET /events` instead.
+
     It is valid for 10 minutes. A use, and an open stream, extends it, up to 24 hours in all.
     """
     return JsonResponse(await access.create_ticket(container, user, body), 201)

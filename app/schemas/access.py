@@ -58,9 +58,9 @@ class CreateToken(Strict):
 
 
 class CreateTicket(Strict):
-    """A ticket for one thread."""
+    """A ticket for one thread; without `thread_id`, for `GET /events`."""
 
-    thread_id: Id
+    thread_id: Id | None = None
 
 
 class CreateRole(Strict):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
-from ai_agents.core import approval_rows, audit_rows, notices, rows, search_rows, webhook_rows
+from ai_agents.core import activity_rows, approval_rows, audit_rows, notices, rows, search_rows, webhook_rows
 from ai_agents.core.events import LastingEventType
 from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse
 from ai_agents.core.types import TokenCounts
@@ -285,6 +285,7 @@ NewToken = _read(
 KeyPage = _page("KeyPage", KeyRead, "API keys, newest first.")
 RoleRead = _read("RoleRead", rows.Role)
 RolePage = _page("RolePage", RoleRead, "Roles, newest first.")
+ThreadActivityRead = _read("ThreadActivity", activity_rows.ThreadActivity)
 _read("ThreadTitle", approval_rows.ThreadTitle)
 _read("AgentName", approval_rows.AgentName, name="Null where you do not see the agent.")
 ApprovalRead = _read(

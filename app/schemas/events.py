@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, RootModel, create_model
 
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.guardrails.base import Action, Stage
-from app.schemas.answers import MessageRead, Read, RunErrorRead, RunRead, ThreadFieldsRead
+from app.schemas.answers import MessageRead, Read, RunErrorRead, RunRead, ThreadActivityRead, ThreadFieldsRead
 from app.schemas.common import DateTime, Id
 
 _TOOL_CALL: dict[str, Any] = {"tool_call_id": str, "name": str, "arguments": dict[str, Any]}
@@ -122,3 +122,29 @@ class StreamEvent(
     json_schema_extra={"x-terminal": [*sorted(TERMINAL_EVENTS)]},
 ):
     """The `data:` of a server-sent event. Its `event:` is `type`; its `id:` resumes the stream (`Last-Event-ID`)."""
+
+
+class GoneThread(Read):
+    """A thread that was deleted, or that the user sees no more."""
+
+    id: Id
+
+
+_HINTS = (
+    _event("thread.activity", "Something happened in the thread.", run_id=None, thread=ThreadActivityRead),
+    create_model(
+        "ThreadGoneHint",
+        __base__=Read,
+        __doc__="The thread was deleted, or the user sees it no more.",
+        thread=GoneThread,
+        thread_id=Id,
+        type=Literal["thread.deleted"],
+    ),
+)
+
+
+class FeedEvent(
+    RootModel[Annotated[Union[_HINTS], Discriminator("type")]],  # type: ignore[valid-type]  # noqa: UP007  # of a tuple
+    title="Hint",
+):
+    """The `data:` of a server-sent event of `GET /events`. Its `event:` is `type`; it has no `id:`."""

@@ -199,11 +199,12 @@ def _end_of(user: Principal) -> str | None:
 
 
 async def create_ticket(container: Container, user: Principal, body: CreateTicket) -> Ticket:
-    """A ticket for a thread that the user may read. Raises `ThreadNotFound`."""
-    found = await see_thread(container, user, body.thread_id)
+    """A ticket for a thread that the user may read, or for following all of them. Raises `ThreadNotFound`."""
+    if body.thread_id is not None:
+        await see_thread(container, user, body.thread_id)
     try:
         return await container.tickets.create(
-            found.thread_id,
+            body.thread_id,
             user.user_id,
             admin=user.is_admin,
             key_id=user.key_id,

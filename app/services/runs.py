@@ -15,6 +15,7 @@ from ai_agents.runner.client_calls import GivenResult, GivenResults
 from ai_agents.store import thread_log
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.cursor import cursor_in_thread
+from ai_agents.streams.feed import FeedReader, Follower
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from app.container import Container
@@ -119,6 +120,13 @@ async def read_thread(
 ) -> StreamReader:
     """A stream of all events of a thread. Raises `ThreadNotFound`, `InvalidEventId`."""
     return await container.runner.read_thread(thread.thread_id, after=after, right=right)
+
+
+async def follow_threads(container: Container, user: Principal, *, shared: bool, right: ReadRight) -> FeedReader:
+    """A stream of hints about all threads that the user sees; an admin sees all."""
+    sees_all = await whose(container, user, "thread") is None
+    follower = Follower(user.user_id, shared=shared, sees_all=sees_all, within=user.within)
+    return container.conn.feed.open(follower, right=right)
 
 
 async def list_events(container: Container, thread_id: str, page: PageArguments, *, newest_first: bool) -> JsonObject:

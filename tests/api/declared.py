@@ -60,6 +60,11 @@ def check_event(data: dict[str, Any]) -> None:
     check_json("#/components/schemas/Event", data)
 
 
+def check_hint(data: dict[str, Any]) -> None:
+    """The same of an event of `GET /events`."""
+    check_json("#/components/schemas/Hint", data)
+
+
 def check_json(reference: str, value: Any) -> None:
     """Assert that a value fits a component of the document."""
     errors = [f"{list(error.instance_path)}: {error.message}" for error in validator_of(reference).iter_errors(value)]

@@ -17,7 +17,7 @@ from app.container import Container
 from app.main import create_app
 from app.server import Server, build_server
 from app.settings import Settings
-from tests.api.declared import check_answer, check_event
+from tests.api.declared import check_answer, check_event, check_hint
 from tests.api.service import ADMIN_KEY, make_agent, make_thread
 
 TIMEOUT_S = 20
@@ -112,6 +112,7 @@ async def serve(
 async def events_of(response: httpx.Response) -> AsyncIterator[SentEvent]:
     """The events of a stream, as they arrive."""
     event_id = event = ""
+    check = check_hint if response.url.path == "/events" else check_event
     async for line in response.aiter_lines():
         name, _, value = line.partition(": ")
         if name == "id":
@@ -120,7 +121,7 @@ async def events_of(response: httpx.Response) -> AsyncIterator[SentEvent]:
             event = value
         elif name == "data":
             sent = SentEvent(event_id, event, json.loads(value))
-            check_event(sent.data)
+            check(sent.data)
             yield sent
 
 

@@ -98,6 +98,7 @@ ROWS: dict[str, Row] = {
         query=lambda it: {"q": "read", "thread_id": it.ids["thread_id"], "agent_id": it.ids["agent_id"]},
         scoped="200 404",
     ),
+    "GET /events": Row(EVERY, scoped="200 200"),
     "GET /threads/{thread_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
     "PATCH /threads/{thread_id}": Row("404 404 403 200 200 200 200", lambda _: {"title": "Changed"}, scoped="200 404"),
     "DELETE /threads/{thread_id}": Row("404 404 403 403 403 204 204", once=True, scoped="204 404"),

@@ -1,7 +1,7 @@
 """Who gets what, on every route, for every kind of user and every kind of id."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from ai_agents.core.ids import TIME_FORMAT
 from app.doors.listed import door_at
 from app.errors import MAX_ERRORS
+from app.event_streams import OpenStreams
 from tests.api.declared import document
 from tests.api.matrix import OPEN, OTHER_NAMES, ROWS, USERS, Calculating, Row, Things, make_things, operations
 from tests.api.service import UNKNOWN_ID, Service, check_problem, make_agent, open_service, settings_for
@@ -79,7 +80,23 @@ async def ask(
     params = ({} if row.query is None else row.query(things)) | dict(query or {})
     content: dict[str, Any] = {} if row.body is None else {"json": row.body(things) | dict(body or {})}
     url = things.fill(template, ids | dict(path or {}))
-    return await client.request(method, url, headers=headers | SAME_REQUEST, params=params, files=row.files, **content)
+    with _that_end(client) if operation == "GET /events" else nullcontext():
+        return await client.request(
+            method, url, headers=headers | SAME_REQUEST, params=params, files=row.files, **content
+        )
+
+
+@contextmanager
+def _that_end(client: httpx.AsyncClient) -> Iterator[None]:
+    """Let streams end after their first frame, as where a process stops: without a server, only whole answers come."""
+    transport = client._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    streams: OpenStreams = transport.app.state.streams  # type: ignore[attr-defined]  # of the application
+    streams.closing = True
+    try:
+        yield
+    finally:
+        streams.closing = False
 
 
 async def statuses_of(service: Service, operation: str, row: Row, shared: Things) -> str:

@@ -54,7 +54,7 @@ class Replica:
             return False
         return True
 
-    def open_stream(self) -> EventStreamResponse:
+    def open_stream(self) -> EventStreamResponse[Any]:
         stream = EventStreamResponse(NO_READER, user=ALICE, streams=self.streams)
         self.streams.add(stream)
         return stream

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from ai_agents.attachments.kinds import DOCX, IMAGES, PDF, TEXTS
 from ai_agents.core import exceptions
-from ai_agents.core.events import TERMINAL_EVENTS, EventType, LastingEventType
+from ai_agents.core.events import TERMINAL_EVENTS, EventType, HintType, LastingEventType
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.problems import STATUSES, problem_with
 from app import errors as app_errors
@@ -131,6 +131,8 @@ def test_every_event_has_a_model_that_says_its_type(document: dict[str, Any]) ->
     assert {name: kind["const"] for name, kind in types.items()} == {name: name for name in get_args(EventType)}
     assert {each["$ref"] for each in schemas["Event"]["oneOf"]} == set(told.values())
     assert set(schemas["Event"]["x-terminal"]) == TERMINAL_EVENTS
+    hints = schemas["Hint"]["discriminator"]["mapping"]
+    assert set(hints) == set(get_args(HintType))
     assert set(schemas["LogEvent"]["properties"]["type"]["enum"]) == set(get_args(LastingEventType))
 
 

@@ -20,6 +20,7 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.ids import is_id, new_id, utc_now
 from ai_agents.core.rows import Thread, ThreadChanges
 from ai_agents.core.types import (
+    REVOKED,
     LogRow,
     MessageRole,
     Part,
@@ -36,6 +37,7 @@ from ai_agents.store.database import Database
 from ai_agents.store.message_store import MessageStore
 from ai_agents.store.messages import insert_message
 from ai_agents.store.models import Base, RunTable
+from ai_agents.store.revocations import lost_subject
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.thread_lists import to_fields
 from ai_agents.store.thread_log import Entry
@@ -237,8 +239,12 @@ async def test_a_deleted_thread_leaves_nothing(threads: ThreadStore, database: D
 
     database.after_commit = tell
     await threads.delete(thread["id"])
-    assert await database.read(_count_all) == before
-    (row,) = published
+    # For an hour it is known that a role was lost, of which user only by a hash.
+    counts = await database.read(_count_all)
+    assert counts.pop("revocations") == before.pop("revocations") + 1
+    assert counts == before
+    lost, row = published
+    assert (lost.type, lost.data) == (REVOKED, lost_subject(thread["id"], "ann"))
     assert (row.thread_id, row.seq, row.type) == (thread["id"], 2, "thread.deleted")
     assert json.loads(row.data) == {"type": "thread.deleted", "thread_id": thread["id"], "thread": to_fields(thread)}
     assert await threads.get(kept["id"]) == kept
