@@ -25,7 +25,7 @@ from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart
 from ai_agents.runner.runner import Started
 from ai_agents.store import idempotency, runs, tool_calls
 from ai_agents.streams.reader import StreamReader
-from app.authentication import ThreadRight
+from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
 from app.doors.mcp import translator
@@ -160,7 +160,7 @@ class AgentCall:
     run_id: str | None = None
     user_id: str = ""
     _reader: StreamReader | None = None
-    _right: ThreadRight | None = None
+    _right: StreamRight | None = None
     _fold: RunFold = field(default_factory=RunFold)
 
     def __post_init__(self) -> None:
@@ -180,7 +180,7 @@ class AgentCall:
         if started is None:
             started = await self._begin(given.thread_id, body, sent)
         self.thread_id, self.run_id = started.run["thread_id"], started.run["id"]
-        self._right = ThreadRight(container, user, self.thread_id)
+        self._right = StreamRight(container, user, self.thread_id)
         self._reader = await messages.follow(container, started, self._right)
 
     async def resume(self, state: str, answers: Mapping[str, object]) -> None:
@@ -200,7 +200,7 @@ class AgentCall:
             call = WaitingCall.from_text(question)
             if call is not None and (call.thread_id, call.run_id) == (self.thread_id, self.run_id):
                 await self.exchange.answer(question, answer)
-        self._right = ThreadRight(container, user, self.thread_id)
+        self._right = StreamRight(container, user, self.thread_id)
         self._reader = await container.runner.read_run(self.thread_id, self.run_id, right=self._right)
 
     def end(self) -> None:
@@ -290,7 +290,7 @@ class AgentCall:
 
     async def _send(self, thread_id: str, parts: Sequence[TextPart | FilePart], sent: SentKey | None) -> Started:
         container, user = self.exchange.container, self.exchange.user
-        right = ThreadRight(container, user, thread_id)
+        right = StreamRight(container, user, thread_id)
         if sent is None:
             return await container.runner.start(
                 thread_id, user.user_id, parts, follow=True, right=right, key_id=user.key_id, **user.reach

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from ai_agents.core.types import JsonObject
-from app.authentication import AppContainer, ScopedUser, ThreadRight
+from app.authentication import AppContainer, ScopedUser, StreamRight
 from app.dependencies import json_body
 from app.doors.base import DoorRoute, RetryCount, admitted, is_retry, key_of
 from app.doors.openai_errors import FORM
@@ -132,7 +132,7 @@ async def get_response(
     streams: OpenStreams = request.app.state.streams
     streams.check(user)
     frames = found.frames() if starting_after is None else frames_after(found, starting_after)
-    right = ThreadRight(container, user, found.run["thread_id"])
+    right = StreamRight(container, user, found.run["thread_id"])
     reader = await service.read_part(container, found.run, found.id, right)
     translator = ResponseStream(frames, is_part=bool(found.id.after_seq))
     headers = run_headers(found.run)

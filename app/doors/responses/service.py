@@ -16,7 +16,7 @@ from ai_agents.store import runs, threads, tool_calls
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
-from app.authentication import ThreadRight
+from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
 from app.doors.openai_models import find_agent
@@ -104,14 +104,14 @@ async def _repeated(container: Container, user: Principal, repeated: Started) ->
     run = repeated.run
     first = ResponseId(run["id"])
     found = await container.conn.database.read(lambda c: read_response(c, run["thread_id"], first, is_fetched=False))
-    return Begun(first, run, ThreadRight(container, user, run["thread_id"]), found.head, repeated)
+    return Begun(first, run, StreamRight(container, user, run["thread_id"]), found.head, repeated)
 
 
 async def _start(container: Container, user: Principal, ask: _Ask, place: Place) -> Begun:
     _refuse_overrides(ask.overrides)
     asked, model = to_asked(ask.body), ask.body.model or place.agent_id
     kept: JsonObject = {name: value for name, value in asked.items() if name not in _KEPT_BY_RUN}
-    right = ThreadRight(container, user, place.thread_id)
+    right = StreamRight(container, user, place.thread_id)
     started = await messages.start(
         container,
         user,
@@ -171,7 +171,7 @@ async def _answer(
         raise Conflict("This response does not wait for an answer.")
     next_id = ResponseId(run["id"], asked_by.waits_at.seq)
     following = await database.read(lambda c: read_response(c, run["thread_id"], next_id, is_fetched=False))
-    right = ThreadRight(container, user, run["thread_id"])
+    right = StreamRight(container, user, run["thread_id"])
     begun = Begun(next_id, run, right, following.head, approved=following.approved)
     if run["status"] != "waiting" or following.waits_at is not None:
         if is_retry:
