@@ -5,10 +5,12 @@ at a least rate, as far as this service lets it come. What is refused is answere
 """
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import httptools
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -18,7 +20,7 @@ from ai_agents.core.ids import new_id
 from app.door import Door, Queue
 from app.hosts import HEALTH
 from app.middleware import SAFE_HEADERS
-from app.problems import problem
+from app.problems import ProblemResponse, RefusesInItsForm, problem
 
 # Requests that a client may send ahead. What it sends beyond is not read, and the connection ends after their answers.
 _MAX_AHEAD = 32
@@ -29,6 +31,9 @@ _TINY_BYTES, _MAX_TINY = 16, 8192
 # What a client may go on sending that nothing is made of, so that it comes to read its answer.
 _MAX_IGNORED_BYTES = 256 * 1024
 _CLOSE = (b"connection", b"close")
+
+
+FindDoor = Callable[[str], RefusesInItsForm | None]
 
 
 class _Refused(Exception):
@@ -45,8 +50,12 @@ class HttpProtocol(HttpToolsProtocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        find_door: FindDoor = lambda _path: None,
     ) -> None:
+        """`find_door` says which of the doors for other protocols a path belongs to."""
         super().__init__(config, server_state, app_state, _loop)
+        self._find_door = find_door
         self.queue: Queue | None = None
         self._door = door
         self._max_header_bytes = door.limits.max_header_bytes
@@ -77,7 +86,7 @@ class HttpProtocol(HttpToolsProtocol):
         if door.has_room(len(self.connections)):
             self._wait_in(door.idle)
         elif door.has_place_beyond():
-            self.app = Overflow(self.app, door)
+            self.app = Overflow(self.app, door, self._find_door)
             self._wait_in(door.beyond)
         else:
             door.note("overloaded")
@@ -324,7 +333,8 @@ class HttpProtocol(HttpToolsProtocol):
                 # Something else is being sent, and the rest of this body cannot be read.
                 self.end_idle()
                 return
-        self.transport.write(refusal(code, detail))
+        path = bytes(getattr(self, "url", b"")).partition(b"?")[0].decode("latin-1")
+        self.transport.write(refusal(code, detail, self._find_door(path)))
         self._leave()
 
     def _leave(self) -> None:
@@ -342,9 +352,10 @@ FULL = "This process has as many connections as it may have."
 class Overflow:
     """The application for a connection without a place: it tells of the service's health, and closes."""
 
-    def __init__(self, app: Any, door: Door) -> None:
+    def __init__(self, app: Any, door: Door, find_door: FindDoor) -> None:
         self._app: ASGIApp = app
         self._door = door
+        self._find_door = find_door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -359,7 +370,7 @@ class Overflow:
             return
         self._door.note("overloaded")
         request_id = new_id()
-        answer = problem("overloaded", FULL, request_id=request_id)
+        answer = _in_form(problem("overloaded", FULL, request_id=request_id), self._find_door(scope["path"]))
         answer.raw_headers += [(b"x-request-id", request_id.encode()), *SAFE_HEADERS]
         await answer(scope, receive, send_last)
 
@@ -368,12 +379,16 @@ def _is_open(cycle: RequestResponseCycle | None) -> bool:
     return cycle is not None and not cycle.response_complete
 
 
-def refusal(code: str, detail: str) -> bytes:
-    """A whole answer with this problem, after which the connection is closed."""
+def _in_form(answer: ProblemResponse, door: RefusesInItsForm | None) -> Response:
+    return answer if door is None else answer.in_form_of(door)
+
+
+def refusal(code: str, detail: str, door: RefusesInItsForm | None = None) -> bytes:
+    """A whole answer with this problem, in the form of the door, after which the connection is closed."""
     request_id = new_id()
     # What is no HTTP has the status 400, unlike what is said wrongly in it.
     bad: dict[str, Any] = {"title": "Bad Request", "status": 400} if code == "invalid_request" else {}
-    answer = problem(code, detail, request_id=request_id, **bad)
+    answer = _in_form(problem(code, detail, request_id=request_id, **bad), door)
     status = HTTPStatus(bad.get("status", answer.status_code))
     headers = [*answer.raw_headers, (b"x-request-id", request_id.encode()), *SAFE_HEADERS, _CLOSE]
     head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)

@@ -58,17 +58,20 @@ class ProblemResponse(Response):
         door: RefusesInItsForm | None = scope.get(DOOR)
         if door is None:
             await super().__call__(scope, receive, send)
-            return
+        else:
+            await self.in_form_of(door, scope.get(ADMITTED))(scope, receive, send)
+
+    def in_form_of(self, door: RefusesInItsForm, run: Run | None = None) -> Response:
+        """The same as clients of the door read it, and with the run that the request has begun."""
         answer = door.refuse(self.told)
         for name, value in self.headers.items():
             answer.headers.setdefault(name, value)
-        run: Run | None = scope.get(ADMITTED)
         if run is not None:
             answer.headers.update(run_headers(run))
         if run is not None or self.told["code"] == "thread_busy":
             # What has been stored, or was refused for what goes on, is not to be sent again.
             answer.headers.update(_NO_RETRY)
-        await answer(scope, receive, send)
+        return answer
 
 
 def run_headers(run: Run) -> dict[str, str]:

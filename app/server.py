@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from app.descriptors import DescriptorShares, share_descriptors
 from app.door import Door, DoorLimits
+from app.doors.listed import door_at
 from app.http_protocol import HttpProtocol
 from app.settings import Settings
 
@@ -88,7 +89,7 @@ def build_server(
         app,
         host=host or settings.host,
         port=settings.port if port is None else port,
-        http=cast("type[asyncio.Protocol]", partial(HttpProtocol, door)),
+        http=cast("type[asyncio.Protocol]", partial(HttpProtocol, door, find_door=door_at)),
         ws="none",
         lifespan="on",
         log_config=None,  # app/logs.py configures the logs

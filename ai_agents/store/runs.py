@@ -315,12 +315,15 @@ def expire_leases(connection: Connection, owner: str) -> None:
     connection.execute(update(RunTable).where(*running).values(lease_expires_at=0.0))
 
 
-def find_waiting(connection: Connection, user_id: str, tool_call_ids: Sequence[str]) -> RunKey | None:
-    """The newest of the user's runs that waits and has made one of these calls."""
+def find_waiting(
+    connection: Connection, user_id: str, tool_call_ids: Sequence[str], *, thread_id: str | None = None
+) -> RunKey | None:
+    """The newest run that waits and has made one of these calls: of this thread, or (None) the user's own."""
+    whose = _RUNS.c.user_id == user_id if thread_id is None else _RUNS.c.thread_id == thread_id
     statement = (
         select(_RUNS.c.id, _RUNS.c.thread_id)
         .join(ToolCallTable, ToolCallTable.run_id == _RUNS.c.id)
-        .where(_RUNS.c.status == _STATUS["waiting"], _RUNS.c.user_id == user_id)
+        .where(_RUNS.c.status == _STATUS["waiting"], whose)
         .where(ToolCallTable.tool_call_id.in_(tool_call_ids))
         .order_by(_RUNS.c.id.desc())
         .limit(1)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from ai_agents.core.exceptions import IdempotencyKeyReused, ThreadNotFound
+from ai_agents.core.rows import Run
 from ai_agents.core.types import FilePart, TextPart
 from ai_agents.runner.runner import MessageOptions, Started
 from ai_agents.store import runs
@@ -20,13 +21,18 @@ async def find_repeated(container: Container, user: Principal, sent: SentKey) ->
     Raises `IdempotencyKeyReused`, `RateLimited`, and `ThreadNotFound` where the user may not see the run any more.
     """
     found = await find_remembered(container, user, sent)
-    if found is None or (run_id := found.run_id) is None:
+    if found is None or found.run_id is None:
         return None
+    return Started(await see_run(container, user, found.run_id), None, replayed=True, message_id=found.message_id)
+
+
+async def see_run(container: Container, user: Principal, run_id: str) -> Run:
+    """A run by its id alone. Raises `ThreadNotFound` where it is gone, or the user may not see it."""
     thread_id = await container.conn.database.read(lambda c: runs.find_thread_id(c, run_id))
     if thread_id is None:
         raise ThreadNotFound
     await see_thread(container, user, thread_id)
-    return Started(await container.runs.get(thread_id, run_id), None, replayed=True, message_id=found.message_id)
+    return await container.runs.get(thread_id, run_id)
 
 
 async def start(

@@ -3,9 +3,9 @@
 The client may leave: the run goes on. Comments keep the connection alive, as on our own streams.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ai_agents.streams.cursor import Frame
 from ai_agents.streams.reader import StreamReader
@@ -37,6 +37,18 @@ class Translator(Protocol):
         ...
 
 
+@runtime_checkable
+class Settles(Protocol):
+    """A translator that looks at what came together before it ends.
+
+    A stream that is read again has a wait and what came after it in one batch: what is over is no end.
+    """
+
+    def settle(self) -> bytes:
+        """What follows from the events that were taken, once all that came together were."""
+        ...
+
+
 class DoorStream(EventStreamResponse[StreamReader]):
     """The open stream of a run at a door."""
 
@@ -54,6 +66,7 @@ class DoorStream(EventStreamResponse[StreamReader]):
         super().__init__(reader, user=user, streams=streams, has_begun=has_begun)
         self.more_headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self._translator = translator
+        self._settle: Callable[[], bytes] = translator.settle if isinstance(translator, Settles) else bytes
 
     async def chunks(self, reader: StreamReader) -> AsyncGenerator[bytes]:
         """The frames of the translator; those that come together are one chunk."""
@@ -63,7 +76,7 @@ class DoorStream(EventStreamResponse[StreamReader]):
             async for batch in batches:
                 if not batch:
                     yield _HEARTBEAT
-                elif chunk := b"".join([translator.take(frame) for frame in batch]):
+                elif chunk := b"".join([*map(translator.take, batch), self._settle()]):
                     yield chunk
                 if translator.ended:
                     return

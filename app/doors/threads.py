@@ -1,16 +1,26 @@
 """Which thread the client of a door means."""
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import ThreadNotFound
-from ai_agents.core.ids import is_id
-from ai_agents.store import foreign_ids, threads
+from ai_agents.core.exceptions import PermissionDenied, ThreadNotFound
+from ai_agents.core.ids import format_time, is_id
+from ai_agents.core.types import FilePart, JsonObject, Loc, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.guardrails.base import Finding
+from ai_agents.runner.recording import finding_entries
+from ai_agents.store import foreign_ids, thread_log, threads
 from ai_agents.store.foreign_ids import ForeignId, OtherAgent
 from app.container import Container
+from app.services.files import known_files
 from app.services.identity import Principal, note_admin, see_thread
+
+# How long threads are kept that stand for no conversation.
+_TEMPORARY = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,15 @@ class Place:
 
     thread_id: str
     agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastMessage:
+    """What was said before: parts that its role may have. `loc` is its place in the request."""
+
+    role: str
+    parts: Sequence[TextPart | FilePart | ToolCallPart | ToolResultPart]
+    loc: Loc = ()
 
 
 async def find_thread(container: Container, user: Principal, door: str, foreign_id: str) -> Place | None:
@@ -58,6 +77,115 @@ async def thread_for(container: Container, user: Principal, door: str, foreign_i
 
     async with container.user_locks.hold(user.user_id):
         return await container.conn.database.write(lambda c: foreign_ids.thread_of(c, key, agent_id, lambda: make(c)))
+
+
+async def make_temporary(
+    container: Container, user: Principal, agent_id: str, history: Sequence[PastMessage], *, expires_at: str
+) -> str:
+    """The id of a new thread of the user's with the agent, for one request: it goes at that time, and is in no list.
+
+    The history is what the client says was said before, as the agent's guardrails let it in.
+    Raises `AgentNotFound`, `GuardrailBlocked`, and `InvalidRequest` for a file that the user may not read.
+    """
+    await require_agent(container, user, agent_id)
+    limits = container.limits.of(user.user_id, is_admin=user.is_admin)
+    judged = await _judged(container, user, agent_id, history) if history else _Judged()
+
+    def make(connection: Connection) -> str:
+        thread = threads.create_thread(
+            connection,
+            agent_id,
+            messages=judged.messages,
+            known_files=judged.files,
+            owner_id=user.user_id,
+            limits=limits,
+            expires_at=expires_at,
+        )
+        if judged.findings:
+            thread_log.append(connection, thread["id"], *finding_entries(None, list(judged.findings)))
+        return thread["id"]
+
+    return await container.conn.database.write(make, long=bool(history))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, FilePart] = field(default_factory=dict)
+    findings: dict[Finding, None] = field(default_factory=dict)
+
+
+async def _judged(container: Container, user: Principal, agent_id: str, history: Sequence[PastMessage]) -> _Judged:
+    found = _Judged()
+    agent = await container.agents.get(agent_id)
+    for message in history:
+        parts: list[Any] = list(message.parts)
+        said = [index for index, part in enumerate(parts) if isinstance(part, TextPart | FilePart)]
+        known = await known_files(container, user, [(parts[index], message.loc) for index in said])
+        found.files.update({part.file_id: part for part in known if isinstance(part, FilePart)})
+        if agent["guardrails"]:
+            judged = await container.runner.judge_input(agent, known, user_id=user.user_id, is_admin=user.is_admin)
+            known = tuple(judged.parts)
+            found.files.update(judged.files)
+            found.findings.update(dict.fromkeys(judged.findings))
+            for index, part in enumerate(parts):
+                if isinstance(part, ToolResultPart):
+                    as_text = [TextPart(str(part.result))]
+                    judged = await container.runner.judge_input(
+                        agent, as_text, user_id=user.user_id, is_admin=user.is_admin
+                    )
+                    text = "".join(each.text for each in judged.parts if isinstance(each, TextPart))
+                    parts[index] = replace(part, result=text)
+                    found.findings.update(dict.fromkeys(judged.findings))
+        for index, part in zip(said, known, strict=True):
+            parts[index] = part
+        found.messages.append({"role": message.role, "content": [_to_draft(part) for part in parts]})
+    return found
+
+
+def _to_draft(part: TextPart | FilePart | ToolCallPart | ToolResultPart) -> JsonObject:
+    """The part as `threads.create_thread` takes it."""
+    match part:
+        case TextPart():
+            return {"type": "text", "text": part.text}
+        case FilePart():
+            return {"type": "file", "file_id": part.file_id}
+        case ToolCallPart():
+            return {
+                "type": "tool_call",
+                "tool_call_id": part.tool_call_id,
+                "name": part.name,
+                "arguments": part.arguments,
+            }
+        case ToolResultPart():
+            return {
+                "type": "tool_result",
+                "tool_call_id": part.tool_call_id,
+                "name": part.name,
+                "result": part.result,
+                "is_error": part.is_error,
+            }
+
+
+def in_a_day() -> str:
+    """When what is temporary goes."""
+    return format_time(datetime.now(UTC) + _TEMPORARY)
+
+
+async def instructions_of(
+    container: Container, user: Principal, agent_id: str, given: str | None
+) -> tuple[list[TextPart], str | None]:
+    """What a client says to the model beside its message: what of it begins the message, and what are instructions.
+
+    Instructions are for editors of the agent. What others give so is a part of what they say, and no more.
+    """
+    if given is None:
+        return [], None
+    try:
+        await container.auth.agent_access(user.user_id, agent_id, "update", **user.reach)
+        return [], given
+    except PermissionDenied:
+        return [TextPart(f"{given}\n\n")], None
 
 
 async def require_agent(container: Container, user: Principal, agent_id: str) -> None:

@@ -3,7 +3,7 @@
 from typing import Literal, cast
 
 from ai_agents.core.exceptions import MessageNotFound, RequestError, ThreadNotFound
-from ai_agents.core.rows import Message, Page, RunOverrides
+from ai_agents.core.rows import Message, Page, Run, RunOverrides
 from ai_agents.core.types import ToolDefinition
 from ai_agents.runner.runner import RunResult, Started
 from ai_agents.store.roles import ThreadAccess
@@ -105,6 +105,18 @@ async def wait_for_answer(container: Container, started: Started, right: ReadRig
     watched = container.conn.readers.rights.watch(right)
     try:
         result = await container.runner.wait_for_answer(started)
+        if not await watched.stands():
+            raise ThreadNotFound
+        return result
+    finally:
+        watched.close()
+
+
+async def wait_for_run(container: Container, run: Run, right: ReadRight) -> RunResult:
+    """The run where it has ended or waits. Raises `ThreadNotFound` if the right was lost."""
+    watched = container.conn.readers.rights.watch(right)
+    try:
+        result = await container.runner.wait(run["thread_id"], run["id"])
         if not await watched.stands():
             raise ThreadNotFound
         return result

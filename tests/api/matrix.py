@@ -192,6 +192,11 @@ ROWS: dict[str, Row] = {
     "PUT /users/{user_id}/limits": Row(ADMINS, lambda _: {"runs": 10}),
     "GET /audit": Row(ADMINS),
     "POST /mcp": Row(EVERY, lambda _: {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, scoped="200 200"),
+    "POST /v1/chat/completions": Row(
+        "404 200 200 200 404 200 200",
+        lambda it: {"model": it.ids["agent_id"], "messages": [{"role": "user", "content": "Hello"}]},
+        scoped="200 404",
+    ),
     "GET /v1/models": Row(EVERY, scoped="200 200"),
     "GET /v1/models/{model}": Row("404 200 200 200 404 200 200", scoped="200 404"),
     "POST /v1/responses": Row(

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from app import problems, strict_json
+from app.doors.listed import door_at
 from app.errors import MAX_ERRORS, InvalidFields
 from app.strict_json import MAX_VALUES, parse_json
 from tests.api.declared import document
@@ -64,6 +65,15 @@ async def test_no_body_holds_up_other_requests(small_service: Service, monkeypat
     hook = (await admin.post("/webhooks", json={"url": "https://8.8.8.8/", "events": ["run.failed"]})).json()
     ids = {"thread_id": thread["id"], "agent_id": thread["agent_id"], "key_id": key["id"], "name": "echo"}
     ids["webhook_id"] = hook["id"]
+    tool = {
+        "type": "http",
+        "name": "orders",
+        "description": "Orders.",
+        "url": "https://8.8.8.8/",
+        "credentials": "user",
+    }
+    assert (await admin.post("/tools", json=tool)).status_code == 201
+    ids["tool"] = "orders"
     monkeypatch.setattr(problems, "validation_errors", count_described)
     monkeypatch.setattr("app.strict_json.orjson.loads", count_parsed)
     slow = []
@@ -73,7 +83,9 @@ async def test_no_body_holds_up_other_requests(small_service: Service, monkeypat
             began = time.thread_time()
             response = await admin.request(method, fill(path, **ids), content=body, headers=JSON)
             took_s = time.thread_time() - began
-            assert 1 <= len(check_problem(response, 422, "invalid_request")["errors"]) <= MAX_ERRORS
+            if door_at(path) is None:
+                assert 1 <= len(check_problem(response, 422, "invalid_request")["errors"]) <= MAX_ERRORS
+            assert response.status_code < 500  # a door may ignore what it does not know
             assert len(response.content) < 32 * 1024
             if took_s > MOST_S:
                 slow.append((method, path, name, took_s))

@@ -1,6 +1,7 @@
 """What all doors have in common: errors in the form of their clients, foreign ids, and pages of other origins."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from ai_agents.store.foreign_ids import ForeignId, OtherAgent, find
 from app.doors.base import is_retry
 from app.doors.threads import find_thread, thread_for
 from app.services.identity import Principal
+from tests.api.live import Live
 from tests.api.service import UNKNOWN_ID, Service, check_problem, make_agent, make_thread, open_service, settings_for
 from tests.doors.support import check_openai_error
 
@@ -39,6 +41,20 @@ async def test_every_refusal_below_v1_has_openais_form_whoever_refuses(sqlite_ur
     assert int(limited.headers["retry-after"]) > 0
     # Nothing was stored, so the client may send it again.
     assert "x-should-retry" not in limited.headers
+
+
+async def test_what_is_refused_before_it_is_a_request_has_openais_form_below_v1(small_live: Live) -> None:
+    forms = {}
+    for path in ("/v1/models", "/agents"):
+        host, port = small_live.server.address.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: here\r\nno header\r\n\r\n".encode())
+        answer = (await reader.read()).decode()
+        writer.close()
+        assert answer.startswith("HTTP/1.1 400 ")
+        forms[path] = json.loads(answer.partition("\r\n\r\n")[2])
+
+    assert forms["/v1/models"]["error"]["code"] == forms["/agents"]["code"] == "invalid_request"
 
 
 async def test_a_page_of_a_named_origin_may_send_what_openais_sdk_sends(sqlite_url: str, tmp_path: Path) -> None:

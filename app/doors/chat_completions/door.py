@@ -1,7 +1,8 @@
 """The door of Chat Completions. It stands for all of `/v1/`, so that errors there have OpenAI's form."""
 
 from app.doors.base import ClientDoor
-from app.doors.chat_completions import models
+from app.doors.chat_completions import models, router
+from app.doors.chat_completions.calls import DOOR
 from app.doors.openai_errors import refusal
 
 # What the SDKs of OpenAI send from pages.
@@ -21,9 +22,9 @@ _SDK_HEADERS = (
     "x-stainless-timeout",
 )
 CHAT_COMPLETIONS = ClientDoor(
-    "chat",
+    DOOR,
     "/v1/",
-    (models,),
+    (router, models),
     refusal,
     accepted=("x-thread-id", "x-openwebui-chat-id", *_SDK_HEADERS),
     exposed=("x-thread-id", "x-run-id", "x-should-retry"),

@@ -1,0 +1,219 @@
+"""How a chat completion is answered: in which thread, by which run, and whole or in chunks."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import orjson
+from sqlalchemy import Connection
+
+from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, RunNotFound, ThreadNotFound, ToolCallNotFound
+from ai_agents.core.rows import Run, RunOverrides
+from ai_agents.core.types import FilePart, JsonObject, LogRow, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.runner.client_calls import GivenResult
+from ai_agents.runner.runner import MessageOptions, Started
+from ai_agents.store import idempotency, runs, thread_log
+from ai_agents.streams.cursor import parse_event_id
+from ai_agents.streams.reader import StreamReader
+from app.authentication import ThreadRight
+from app.container import Container
+from app.doors import messages
+from app.doors.chat_completions.reading import ChatCall, HistoryMessage, read_call
+from app.doors.chat_completions.schemas import CreateChatCompletion
+from app.doors.chat_completions.translator import Progress
+from app.doors.files import FileKeeper, Media
+from app.doors.openai_models import find_agent
+from app.doors.threads import PastMessage, in_a_day, instructions_of, make_temporary, thread_for
+from app.services.identity import Principal
+from app.services.messages import wait_for_run
+from app.services.repeats import SentKey, find_remembered
+
+DOOR = "chat"
+# Rows of a run that are read at once.
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A request: its body, the conversation that it names (None: none), and how it is known again."""
+
+    body: CreateChatCompletion
+    chat_id: str | None
+    sent: SentKey
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer comes in chunks."""
+        return self.body.stream is True
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that answers the request: `started` by its message, or going on with results, `after` this event of it."""
+
+    run: Run
+    after: str | None = None
+    started: Started | None = None
+
+    @property
+    def before_seq(self) -> int:
+        """The last row of the thread's log before those that answer the request."""
+        if self.after is not None:
+            return parse_event_id(self.after)[0]
+        message = None if self.started is None else self.started.user_message
+        return (message["seq"] or 1) - 1 if message is not None else 0
+
+
+async def begin(container: Container, user: Principal, asked: ChatRequest) -> Begun:
+    """The run that answers the request.
+
+    Raises `InvalidRequest`, `ModelNotFound`, `AmbiguousModel`, `OtherAgent`, `ToolCallNotFound`, and what
+    `AgentRunner.start` raises.
+    """
+    if (repeated := await _find_repeated(container, user, asked.sent)) is not None:
+        return repeated
+    agent_id = await find_agent(container, user, asked.body.model)
+    call = read_call(asked.body)
+    if call.results:
+        thread_id = None
+        if asked.chat_id is not None:
+            thread_id = await thread_for(container, user, DOOR, asked.chat_id, agent_id)
+        return await _give_results(container, user, call.results, sent=asked.sent, thread_id=thread_id)
+    said, instructions = await instructions_of(container, user, agent_id, call.instructions)
+    options = _options(asked.body, call, instructions)
+    expires_at = in_a_day() if asked.chat_id is None else None
+    keeper = FileKeeper(container, user, expires_at=expires_at)
+    try:
+        if asked.chat_id is not None:
+            thread_id = await thread_for(container, user, DOOR, asked.chat_id, agent_id)
+        else:
+            history = [await _kept(keeper, each) for each in call.history]
+            thread_id = await make_temporary(container, user, agent_id, history, expires_at=str(expires_at))
+        started = await messages.start(
+            container,
+            user,
+            thread_id,
+            [*said, *await keeper.keep(call.parts)],
+            sent=asked.sent,
+            follow=asked.streams,
+            right=ThreadRight(container, user, thread_id),
+            **options,
+        )
+        return Begun(started.run, started=started)
+    except AIAgentsError as error:
+        await keeper.discard()
+        if isinstance(error, InvalidRequest) and error.loc[:2] == ("overrides", "output_schema"):
+            raise InvalidRequest(str(error), loc=("response_format", *error.loc[2:])) from error
+        raise
+
+
+async def _find_repeated(container: Container, user: Principal, sent: SentKey) -> Begun | None:
+    """The answer to the request that this one repeats, see `messages.find_repeated`."""
+    found = await find_remembered(container, user, sent)
+    if found is None:
+        return None
+    if found.run_id is not None:
+        run = await messages.see_run(container, user, found.run_id)
+        return Begun(run, started=Started(run, None, replayed=True, message_id=found.message_id))
+    told = found.answer or {}
+    return Begun(await messages.see_run(container, user, str(told.get("run_id"))), after=told.get("after"))
+
+
+async def _give_results(
+    container: Container, user: Principal, results: Mapping[str, str], *, sent: SentKey, thread_id: str | None
+) -> Begun:
+    """Give results, by the ids of their calls, to the run that waits for them: of this thread, or the user's own.
+
+    Raises `ToolCallNotFound` where none does, and what `AgentRunner.give_results` raises.
+    """
+    database = container.conn.database
+    found = await database.read(lambda c: runs.find_waiting(c, user.user_id, list(results), thread_id=thread_id))
+    if found is None:
+        raise ToolCallNotFound
+    given: list[GivenResult] = [{"tool_call_id": name, "result": value} for name, value in results.items()]
+    try:
+        gone_on = await container.runner.give_results(
+            found["thread_id"], found["id"], user.user_id, given, **user.reach
+        )
+    except ThreadNotFound:
+        raise ToolCallNotFound from None
+    told = {"run_id": found["id"], "after": gone_on.after}
+
+    def remember(connection: Connection) -> None:
+        idempotency.remember(connection, user.user_id, sent.key, sent.fingerprint, answer=told, within_s=sent.within_s)
+
+    await database.write(remember)
+    return Begun(gone_on.run, after=gone_on.after)
+
+
+async def follow(container: Container, begun: Begun, right: ThreadRight) -> StreamReader:
+    """A reader of what answers the request, as long as there is the right."""
+    if begun.started is not None:
+        return await messages.follow(container, begun.started, right)
+    run = begun.run
+    reader = await container.runner.read_run(run["thread_id"], run["id"], after=begun.after, right=right)
+    if reader is None:
+        raise RunNotFound
+    return reader
+
+
+async def _read_rows(container: Container, begun: Begun) -> AsyncGenerator[LogRow]:
+    """The rows of the run's log that answer the request, as far as there are any."""
+    run, seq = begun.run, begun.before_seq
+    while True:
+        page = await container.conn.database.read(
+            partial(thread_log.list_after, thread_id=run["thread_id"], seq=seq, run_id=run["id"], limit=_PAGE)
+        )
+        for row in page:
+            yield row
+        if len(page) < _PAGE:
+            return
+        seq = page[-1].seq
+
+
+def _options(body: CreateChatCompletion, call: ChatCall, instructions: str | None) -> MessageOptions:
+    overrides: RunOverrides = {}
+    if call.settings:
+        overrides["settings"] = call.settings
+    if call.output_schema is not None:
+        overrides["output_schema"] = call.output_schema
+    if instructions is not None:
+        overrides["instructions"] = instructions
+    metadata = {name: value for name, value in (body.metadata or {}).items() if name != "thread_id"}
+    options: MessageOptions = {"metadata": metadata, "overrides": overrides or None}
+    if call.tools:
+        options["client_tools"] = call.tools
+    return options
+
+
+async def _kept(keeper: FileKeeper, message: HistoryMessage) -> PastMessage:
+    """The message of before with its files stored."""
+    parts: list[TextPart | FilePart | ToolCallPart | ToolResultPart] = []
+    for part in message.parts:
+        parts.extend(await keeper.keep([part]) if isinstance(part, TextPart | Media) else [part])
+    return PastMessage(message.role, parts, message.loc)
+
+
+async def wait(container: Container, begun: Begun, right: ThreadRight) -> tuple[Run, Progress]:
+    """The run once it has ended or waits, and what it has said. Raises `ThreadNotFound` if the right was lost."""
+    result = await wait_for_run(container, begun.run, right)
+    progress = Progress(goes_on=begun.after is not None)
+    async for row in _read_rows(container, begun):
+        progress.take(row.type, orjson.loads(row.data))
+    if result.run["status"] == "waiting":
+        progress.wait_for(_calls(result.client_calls), thread_id=result.run["thread_id"], run_id=result.run["id"])
+    return result.run, progress
+
+
+async def progress_at_start(container: Container, begun: Begun) -> Progress:
+    """What a stream begins with: a run that was given results, but waits for more, has its answer already."""
+    progress = Progress(goes_on=begun.after is not None)
+    if begun.started is None and begun.run["status"] == "waiting":
+        result = await container.runner.wait(begun.run["thread_id"], begun.run["id"])
+        if result.run["status"] == "waiting":
+            progress.wait_for(_calls(result.client_calls), thread_id=result.run["thread_id"], run_id=result.run["id"])
+    return progress
+
+
+def _calls(calls: Sequence[ToolCallPart]) -> list[JsonObject]:
+    return [{"tool_call_id": each.tool_call_id, "name": each.name, "arguments": each.arguments} for each in calls]
