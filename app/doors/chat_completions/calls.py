@@ -15,7 +15,7 @@ from ai_agents.runner.runner import MessageOptions, Started
 from ai_agents.store import idempotency, runs, thread_log
 from ai_agents.streams.cursor import parse_event_id
 from ai_agents.streams.reader import StreamReader
-from app.authentication import ThreadRight
+from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
 from app.doors.chat_completions.reading import ChatCall, HistoryMessage, read_call
@@ -96,7 +96,7 @@ async def begin(container: Container, user: Principal, asked: ChatRequest) -> Be
             [*said, *await keeper.keep(call.parts)],
             sent=asked.sent,
             follow=asked.streams,
-            right=ThreadRight(container, user, thread_id),
+            right=StreamRight(container, user, thread_id),
             **options,
         )
         return Begun(started.run, started=started)
@@ -146,7 +146,7 @@ async def _give_results(
     return Begun(gone_on.run, after=gone_on.after)
 
 
-async def follow(container: Container, begun: Begun, right: ThreadRight) -> StreamReader:
+async def follow(container: Container, begun: Begun, right: StreamRight) -> StreamReader:
     """A reader of what answers the request, as long as there is the right."""
     if begun.started is not None:
         return await messages.follow(container, begun.started, right)
@@ -194,7 +194,7 @@ async def _kept(keeper: FileKeeper, message: HistoryMessage) -> PastMessage:
     return PastMessage(message.role, parts, message.loc)
 
 
-async def wait(container: Container, begun: Begun, right: ThreadRight) -> tuple[Run, Progress]:
+async def wait(container: Container, begun: Begun, right: StreamRight) -> tuple[Run, Progress]:
     """The run once it has ended or waits, and what it has said. Raises `ThreadNotFound` if the right was lost."""
     result = await wait_for_run(container, begun.run, right)
     progress = Progress(goes_on=begun.after is not None)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ai_agents.core.exceptions import InvalidRequest, RunCancelled
-from app.authentication import AppContainer, ScopedUser, ThreadRight
+from app.authentication import AppContainer, ScopedUser, StreamRight
 from app.dependencies import header_of, json_body
 from app.doors.base import DoorRoute, RetryCount, admitted, key_of
 from app.doors.chat_completions import calls
@@ -76,7 +76,7 @@ async def create_chat_completion(
         streams.check(user)
     begun = await calls.begin(container, user, asked)
     admitted(request, begun.run)
-    right = ThreadRight(container, user, begun.run["thread_id"])
+    right = StreamRight(container, user, begun.run["thread_id"])
     if asked.streams:
         options = body.stream_options
         translator = ChatStream(
