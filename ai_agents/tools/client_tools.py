@@ -21,13 +21,20 @@ class ClientTools:
     """The tools of one message's client, ready to judge calls of them."""
 
     def __init__(self, definitions: Sequence[ToolDefinition] = ()) -> None:
-        """Compiles the schemas, which may take long for new ones. Raises `InvalidRequest` for one that is refused."""
+        """Compiles the schemas, which may take long for new ones.
+
+        Raises `InvalidRequest` for one that is refused, and where all together take more than one schema may.
+        """
         self._validators: dict[str, ArgumentsValidator] = {}
+        cost = 0.0
         for index, each in enumerate(definitions):
             try:
                 self._validators[each.name] = ArgumentsValidator(each.parameters)
             except InvalidRequest as error:
                 raise InvalidRequest(str(error), loc=("tools", index, *error.loc)) from error
+            cost += self._validators[each.name].cost
+            if cost > 1:
+                raise InvalidRequest("The tools together apply too many schemas and patterns.", loc=("tools",))
 
     @property
     def names(self) -> Collection[str]:

@@ -38,6 +38,8 @@ _LARGE_PATTERN_BYTES = 64 * 1024
 _SIZES_OF_LARGE = (256 * 1024, 1024 * 1024, 4 * 1024 * 1024)
 _MAX_PATTERN_BYTES = _SIZES_OF_LARGE[-1]
 _MAX_LARGE_BYTES = 8 * 1024 * 1024
+# What a schema with as many and as large patterns as are allowed takes when it is compiled.
+_MAX_SCHEMA_MEMORY = _MAX_PATTERNS * _LARGE_PATTERN_BYTES + 2 * _MAX_LARGE_BYTES
 # A model corrects one error or a few at a time.
 _MAX_ERRORS = 3
 _NO_JSON = "The answer is not JSON."
@@ -55,6 +57,11 @@ class ArgumentsValidator:
     def __init__(self, schema: JsonObject) -> None:
         """Raises `InvalidRequest` for what is not a schema of an object, refers elsewhere, or is too large."""
         self._schema = _read(schema, "The schema of the tool's parameters", ("parameters",))
+
+    @property
+    def cost(self) -> float:
+        """How much it takes of what one schema may take at most, in time and memory: at most about 1."""
+        return max(self._schema.work / _MAX_WORK_OF_PARTS, self._schema.size_bytes / _MAX_SCHEMA_MEMORY)
 
     def find_fault(self, arguments: JsonObject) -> str | None:
         """Return what does not fit, with its place in the arguments; None if all fits."""
@@ -117,7 +124,7 @@ class _CompiledSchema:
         self._root, parts, names = schema, list(_objects(schema)), ("$anchor", "$dynamicAnchor")
         self._anchors = {part[name]: part for part in parts for name in names if isinstance(part.get(name), str)}
         # What each part does wherever it is applied.
-        self._count([(part, {}) for part in parts], _MAX_WORK_OF_PARTS)
+        self.work = self._count([(part, {}) for part in parts], _MAX_WORK_OF_PARTS)
         options = _pattern_options(_MAX_PATTERN_BYTES)
         try:
             self._validator = jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
@@ -156,8 +163,8 @@ class _CompiledSchema:
             stack += [inner for inner, place in applied if place is value and isinstance(inner, dict)]
         return names
 
-    def _count(self, pairs: Iterable[tuple[Any, Any]], limit: int) -> None:
-        """Count what each schema does to the value beside it. Raises `_RefusedSchema`, also for more than `limit`."""
+    def _count(self, pairs: Iterable[tuple[Any, Any]], limit: int) -> int:
+        """What each schema does to the value beside it. Raises `_RefusedSchema`, also for more than `limit`."""
         work = 0
         stack = [(schema, value, 0, 0) for schema, value in pairs]
         while stack:
@@ -172,6 +179,7 @@ class _CompiledSchema:
             for inner, place in self._applied(schema, value):
                 if isinstance(inner, dict):
                     stack.append((inner, place, depth, chain + 1) if place is value else (inner, place, depth + 1, 0))
+        return work
 
     def _applied(self, schema: JsonObject, value: Any) -> Iterator[tuple[Any, Any]]:
         """Yield what a schema applies: other schemas to the same value, to members of an object, to items of a list."""

@@ -33,5 +33,22 @@ def test_tools_of_a_wrong_form_are_refused(tools: list[ToolDefinition], place: t
     assert error.value.loc == place
 
 
+def test_all_schemas_together_take_no_more_than_one_may() -> None:
+    def costly(number: int) -> ToolDefinition:
+        steps: JsonObject = {f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(9)}
+        steps["d9"] = {"title": f"of {number}"}
+        schema = {"type": "object", "$defs": steps, "properties": {"a": {"$ref": "#/$defs/d0"}}}
+        return ToolDefinition(f"t{number}", "", schema)
+
+    check_client_tools([costly(0)])
+    with pytest.raises(InvalidRequest, match="together"):
+        check_client_tools([costly(number) for number in range(128)])
+    patterns: JsonObject = {"type": "object", "properties": {"a": {"pattern": "^(a|b){1,2000}$"}}}
+    with pytest.raises(InvalidRequest, match="together"):
+        check_client_tools(
+            [ToolDefinition(f"t{number}", "", {**patterns, "title": f"{number}"}) for number in range(64)]
+        )
+
+
 def test_as_many_and_as_large_tools_as_are_allowed_are_taken() -> None:
     check_client_tools([ToolDefinition(f"t{number}", "d" * 1900) for number in range(128)])
