@@ -44,6 +44,21 @@ class Calls(ScriptedProvider):
             yield event
 
 
+class Waits(Calls):
+    """The same, once it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """The call, or an end."""
+        self.reached.set()
+        await self.go_on.wait()
+        async for event in super().stream(request):
+            yield event
+
+
 def own(name: str) -> dict[str, Any]:
     return {"headers": {"Authorization": f"Bearer {SECRETS[name]}"}}
 
@@ -245,26 +260,18 @@ async def test_headers_for_a_new_tool_are_not_sent_by_a_run_that_began_with_its_
 ) -> None:
     admin, alice = await make_mail(service, http), await service.user("alice")
     agent = await share_agent(service, "mail")
-    reached, go_on = asyncio.Event(), asyncio.Event()
-
-    class Waits(Calls):
-        async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
-            reached.set()
-            await go_on.wait()
-            async for event in super().stream(request):
-                yield event
-
-    service.container.providers.add(Waits())
+    provider = Waits()
+    service.container.providers.add(provider)
     thread = await make_thread(alice, agent["id"])
     asked = await alice.post(
         f"/threads/{thread['id']}/messages", json={"content": "mail"}, headers={"prefer": "respond-async"}
     )
-    await reached.wait()
+    await provider.reached.wait()
     await admin.delete("/tools/mail")
     await admin.post("/tools", json=TOOL_BODY | {"url": http.url("/elsewhere")})
     await give_role(admin, "*", "user", "tool", "mail")
     await alice.put("/me/credentials/mail", json=own("alice"))
-    go_on.set()
+    provider.go_on.set()
 
     async def notices() -> Any:
         run = (await alice.get(f"/threads/{thread['id']}/runs/{asked.json()['id']}")).json()
@@ -272,6 +279,34 @@ async def test_headers_for_a_new_tool_are_not_sent_by_a_run_that_began_with_its_
 
     assert await eventually(notices) == [{"code": "credentials_missing", "tool": "mail"}]
     assert http.asked == []
+
+
+async def test_after_a_message_that_joins_a_run_calls_have_the_headers_of_its_author(
+    service: Service, http: HttpServer
+) -> None:
+    await make_mail(service, http)
+    agent, alice, bob = await share_agent(service, "mail"), await service.user("alice"), await service.user("bob")
+    for client, name in ((alice, "alice"), (bob, "bob")):
+        await client.put("/me/credentials/mail", json=own(name))
+    provider = Waits()
+    service.container.providers.add(provider)
+    thread = await make_thread(alice, agent["id"])
+    await give_role(alice, "bob", "editor", "thread", thread["id"])
+    path, at_once = f"/threads/{thread['id']}", {"prefer": "respond-async"}
+    run = (await alice.post(f"{path}/messages", json={"content": "mail"}, headers=at_once)).json()
+    await provider.reached.wait()
+    joined = await bob.post(f"{path}/messages", json={"content": "mail", "on_busy": "steer"}, headers=at_once)
+    assert joined.json()["id"] == run["id"]
+    provider.go_on.set()
+
+    async def completed() -> bool:
+        return (await alice.get(f"{path}/runs/{run['id']}")).json()["status"] == "completed"
+
+    await eventually(completed)
+    assert [asked.headers["authorization"] for asked in http.asked] == [
+        f"Bearer {SECRETS['alice']}",
+        f"Bearer {SECRETS['bob']}",
+    ]
 
 
 async def test_a_server_is_asked_for_each_user_by_itself(service: Service, http: HttpServer) -> None:
