@@ -7,6 +7,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from bench.client import Client, Unexpected, request
+from bench.mcp_door import cpu_ms_of_call
 from bench.search import search
 from bench.target import Target, all_of
 from bench.tools import GUARDRAILS, blocking_tools
@@ -88,6 +89,16 @@ async def guarded_turns(target: Target) -> Figures:
         "guarded_cpu_ms_per_turn": guarded["cpu_ms_per_turn"],
         "guarded_added_cpu_ms_per_turn": guarded["cpu_ms_per_turn"] - plain["cpu_ms_per_turn"],
     }
+
+
+async def mcp_calls(target: Target) -> Figures:
+    """The same through the door of MCP: an agent's tool is called, with progress, and our own stream beside it."""
+    found: Figures = {}
+    own = await turns(target, count=1000)
+    for name, newest in (("older", False), ("newest", True)):
+        spent_ms = await cpu_ms_of_call(target, _TURN, count=1000, at_once=16, newest=newest)
+        found |= {f"mcp_{name}_cpu_ms_per_call": spent_ms, f"mcp_{name}_against_own": spent_ms / own["cpu_ms_per_turn"]}
+    return found
 
 
 async def long_answers(target: Target) -> Figures:
@@ -282,6 +293,7 @@ MEASURES: dict[str, Measure] = {
     "first": first_token,
     "turns": turns,
     "guarded": guarded_turns,
+    "mcp": mcp_calls,
     "tools": blocking_tools,
     "long": long_answers,
     "idle": idle_streams,

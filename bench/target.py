@@ -16,7 +16,7 @@ FIRST_TOKEN = b"event: message.delta"
 COMPLETED = b"event: run.completed"
 DIRECT_TOKEN = b'"content":"word'
 _PROMPT = "You are a helpful assistant."
-_QUESTION = "Tell me fifty words about streams, please."
+QUESTION = "Tell me fifty words about streams, please."
 _SAID = ("Tell me of the sea, of its colours and of the ships on it.", "It is wide, and blue or grey; ships cross it.")
 
 
@@ -81,12 +81,12 @@ class Target:
 
     def message(self, thread_id: str) -> bytes:
         """The request that runs a turn and streams it."""
-        body = {"content": _QUESTION}
+        body = {"content": QUESTION}
         return request("POST", f"/threads/{thread_id}/messages", key=self.key, body=body, accept="text/event-stream")
 
     def direct(self, model: str) -> bytes:
         """The request for the same answer from the provider itself."""
-        messages = [{"role": "system", "content": _PROMPT}, {"role": "user", "content": _QUESTION}]
+        messages = [{"role": "system", "content": _PROMPT}, {"role": "user", "content": QUESTION}]
         body = {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
         return request("POST", "/v1/chat/completions", key="bench", body=body)
 

@@ -300,7 +300,8 @@ async def test_after_a_message_that_joins_a_run_calls_have_the_headers_of_its_au
     provider.go_on.set()
 
     async def completed() -> bool:
-        return (await alice.get(f"{path}/runs/{run['id']}")).json()["status"] == "completed"
+        found = (await alice.get(f"{path}/runs/{run['id']}")).json()
+        return bool(found["status"] == "completed")
 
     await eventually(completed)
     assert [asked.headers["authorization"] for asked in http.asked] == [
