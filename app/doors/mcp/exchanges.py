@@ -4,6 +4,7 @@ A request stands for itself, so that any replica answers it: the person's answer
 and a cancellation finds its run by the request's id. Between a question and its answer nothing waits but the run.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,8 @@ from app.services.threads import JudgedThread
 
 _PAGE = 100
 _REFUSED = "not approved"
+# Progress is for people, who read no faster; the protocol asks for a limit.
+_REPORT_EVERY_S = 0.1
 
 
 class CallArguments(BaseModel):
@@ -94,15 +97,11 @@ class Exchange:
             {} if page["next"] is None else {"nextCursor": page["next"]}
         )
 
-    async def open_call(self, tool: str) -> "AgentCall":
-        """A call of an agent's tool. Raises `UnknownTool`."""
+    def open_call(self, tool: str) -> "AgentCall":
+        """A call of an agent's tool. Raises `UnknownTool` for what is no name of one; whose it is, the call asks."""
         agent_id = translator.agent_of(tool)
         if agent_id is None:
             raise UnknownTool
-        try:
-            await require_agent(self.container, self.user, agent_id)
-        except AgentNotFound:
-            raise UnknownTool from None
         return AgentCall(self, agent_id)
 
     async def answer(self, question: object, answer: object) -> None:
@@ -167,18 +166,23 @@ class AgentCall:
         self.user_id = self.exchange.user.user_id
 
     async def start(self, arguments: Mapping[str, object], request_id: object) -> None:
-        """Send the message that the arguments say. Raises `RequestError` where it is refused."""
+        """Send the message that the arguments say. Raises `UnknownTool`, and `RequestError` where it is refused."""
         exchange, container, user = self.exchange, self.exchange.container, self.exchange.user
         exchange.streams.check(user)
         try:
             given = CallArguments.model_validate(dict(arguments))
             body = CreateMessage.model_validate({"content": given.message}, context=container.settings)
         except ValidationError as error:
+            await self._require_tool()
             raise InvalidFields(validation_errors(error.errors(include_url=False, include_input=False))) from None
         sent = self._sent(given, request_id)
         started = await self._repeated(sent)
         if started is None:
-            started = await self._begin(given.thread_id, body, sent)
+            try:
+                started = await self._begin(given.thread_id, body, sent)
+            except RequestError:
+                await self._require_tool()
+                raise
         self.thread_id, self.run_id = started.run["thread_id"], started.run["id"]
         self._right = StreamRight(container, user, self.thread_id)
         self._reader = await messages.follow(container, started, self._right)
@@ -186,10 +190,11 @@ class AgentCall:
     async def resume(self, state: str, answers: Mapping[str, object]) -> None:
         """Take a person's answers, and follow the run on. `state` and answers are the client's word: rights are asked.
 
-        Raises `ThreadNotFound`, `RunNotFound`, `Conflict` for a run of another agent.
+        Raises `UnknownTool`, `ThreadNotFound`, `RunNotFound`, `Conflict` for a run of another agent.
         """
         container, user = self.exchange.container, self.exchange.user
         self.exchange.streams.check(user)
+        await self._require_tool()
         thread_id, _, run_id = state.partition(" ")
         thread = await see_thread(container, user, check_id(thread_id, ThreadNotFound))
         run = await container.runs.get(thread.thread_id, check_id(run_id, ThreadNotFound))
@@ -203,17 +208,26 @@ class AgentCall:
         self._right = StreamRight(container, user, self.thread_id)
         self._reader = await container.runner.read_run(self.thread_id, self.run_id, right=self._right)
 
+    async def _require_tool(self) -> None:
+        """Raises `UnknownTool` unless the user may talk to the agent. A call that succeeds has asked that by itself."""
+        try:
+            await require_agent(self.exchange.container, self.exchange.user, self.agent_id)
+        except AgentNotFound:
+            raise UnknownTool from None
+
     def end(self) -> None:
         """Stop following: the process ends. The run goes on."""
         if self._reader is not None:
             self._reader.end()
 
-    async def follow(self, report: Report, ask: Ask) -> JsonObject | Questions:
+    async def follow(self, report: Report | None, ask: Ask) -> JsonObject | Questions:
         """The result when the run has ended, or questions that `ask` has not put to a person. Reports meanwhile.
 
         Raises `ThreadNotFound` where the right was lost, `Overloaded` where this process stops.
         """
-        streams, reader = self.exchange.streams, self._reader
+        streams, reader, loop = self.exchange.streams, self._reader, asyncio.get_running_loop()
+        reported = float("-inf")
+        self._fold.shows = report is not None
         assert self.thread_id is not None  # noqa: S101  # it was started
         assert self.run_id is not None  # noqa: S101
         assert reader is not None  # noqa: S101
@@ -223,8 +237,11 @@ class AgentCall:
                 async for batch in batches:
                     for frame in batch:
                         self._fold.take(frame.type, frame.data)
-                    if told := self._fold.take_told():
+                    now = loop.time()
+                    is_due = not batch or now - reported >= _REPORT_EVERY_S or self._fold.is_over
+                    if report is not None and is_due and (told := self._fold.take_told()):
                         await report(self._fold.shown, told)
+                        reported = now
                     if self._fold.ending is not None:
                         return translator.result_of_run(self._fold, self.thread_id, self.run_id)
                     if self._fold.waits:

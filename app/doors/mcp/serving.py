@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
 
@@ -101,14 +102,14 @@ async def serve(post: Post, scope: Scope, receive: Receive, send: Send) -> None:
 
     # Without it there is no progress, and a person is asked only in the newest revision.
     in_json = _STREAM not in Request(scope).headers.get("accept", "").lower()
-    version = next((value.decode("latin-1") for name, value in scope["headers"] if name == _VERSION_HEADER), None)
+    spoken = next((value.decode("latin-1") for name, value in scope["headers"] if name == _VERSION_HEADER), None)
     inner = {**scope, _EXCHANGE: exchange}
-    if not is_older(version):
+    if not is_older(spoken):
         manager = StreamableHTTPSessionManager(_server(), json_response=in_json, stateless=True)
         async with manager.run():
             await manager.handle_request(inner, again, send)
         return
-    await _serve_older(post.session, version or _DEFAULT_VERSION, inner, again, send, in_json=in_json)
+    await _serve_older(post.session, spoken or _DEFAULT_VERSION, inner, again, send, in_json=in_json)
 
 
 async def _serve_older(
@@ -145,9 +146,7 @@ async def _serve_older(
 
 @cache
 def _server() -> Server[Any]:
-    from importlib.metadata import version
-
-    return Server(
+    server: Server[Any] = Server(
         "ai-agents",
         version=version("ai-agents"),
         title="AI Agents",
@@ -157,6 +156,9 @@ def _server() -> Server[Any]:
         on_list_tools=_list_tools,
         on_call_tool=_call_tool,
     )
+    # Spans of OpenTelemetry, which the service does not have elsewhere.
+    server.middleware.clear()
+    return server
 
 
 def _exchange_of(context: Context) -> Exchange:
@@ -179,7 +181,7 @@ async def _call_tool(context: Context, params: CallToolRequestParams) -> Any:
     exchange = _exchange_of(context)
     call: AgentCall | None = None
     try:
-        call = await exchange.open_call(params.name)
+        call = exchange.open_call(params.name)
         return await _follow(context, params, call)
     except UnknownTool:
         raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name[:64]}") from None
@@ -222,7 +224,8 @@ async def _follow(context: Context, params: CallToolRequestParams, call: AgentCa
             await write(SessionMessage(message, related))
         return True
 
-    found = await call.follow(report, ask)
+    wants_progress = bool(context.meta) and "progress_token" in (context.meta or {})
+    found = await call.follow(report if wants_progress else None, ask)
     if not isinstance(found, Questions):
         return found
     if is_modern and can_ask:

@@ -142,18 +142,27 @@ def is_approved(answer: object) -> bool:
 
 @dataclass(slots=True)
 class RunFold:
-    """What a run's events add up to. `shown` counts what was told as progress: it rises with each telling."""
+    """What a run's events add up to. `shown` counts what was told as progress: it rises with each telling.
+
+    `shows`: the client wants to be told.
+    """
 
     text: str = ""
+    shows: bool = True
     shown: int = 0
     ending: JsonObject | None = None
     waits: bool = False
     _told: list[str] = field(default_factory=list)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, or waits."""
+        return self.ending is not None or self.waits
+
     def take(self, kind: str, data: str) -> None:
         """Take an event, with its data as JSON."""
         match kind:
-            case "message.delta":
+            case "message.delta" if self.shows:
                 self._told.append(json.loads(data)["text"])
             case "message.completed":
                 message = json.loads(data)["message"]
