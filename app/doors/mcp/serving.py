@@ -44,6 +44,7 @@ from ai_agents.core.exceptions import AIAgentsError, InvalidCursor
 from ai_agents.core.types import JsonObject
 from app.doors.mcp import translator
 from app.doors.mcp.exchanges import AgentCall, Exchange, Post, Questions, UnknownTool
+from app.middleware import SERVER_SEND
 
 _EXCHANGE, _WRITE = "mcp_exchange", "mcp_write"
 _STREAM = "text/event-stream"
@@ -100,6 +101,12 @@ async def serve(post: Post, scope: Scope, receive: Receive, send: Send) -> None:
         exchange.left |= message["type"] == "http.disconnect"
         return message
 
+    direct: Send = scope.get(SERVER_SEND, send)
+
+    async def onward(message: Message) -> None:
+        # As on our own streams, what comes between the beginning and the end does not pass all that is around.
+        await (direct if message.get("more_body") else send)(message)
+
     # Without it there is no progress, and a person is asked only in the newest revision.
     in_json = _STREAM not in Request(scope).headers.get("accept", "").lower()
     spoken = next((value.decode("latin-1") for name, value in scope["headers"] if name == _VERSION_HEADER), None)
@@ -107,9 +114,9 @@ async def serve(post: Post, scope: Scope, receive: Receive, send: Send) -> None:
     if not is_older(spoken):
         manager = StreamableHTTPSessionManager(_server(), json_response=in_json, stateless=True)
         async with manager.run():
-            await manager.handle_request(inner, again, send)
+            await manager.handle_request(inner, again, onward)
         return
-    await _serve_older(post.session, spoken or _DEFAULT_VERSION, inner, again, send, in_json=in_json)
+    await _serve_older(post.session, spoken or _DEFAULT_VERSION, inner, again, onward, in_json=in_json)
 
 
 async def _serve_older(
