@@ -1,6 +1,8 @@
 """The table of the doors: names that clients of other protocols have for threads."""
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ai_agents.store.models import Base, TimestampType
@@ -9,7 +11,7 @@ from ai_agents.store.models import Base, TimestampType
 class ForeignIdTable(Base):
     """A user's name for a thread at one door. `digest` is of the name, which may be any text, of any length.
 
-    `agent_id` and `thread_id` are null until there is a thread.
+    `agent_id` and `thread_id` are null until there is a thread. `facts` is what the client said of it before.
     """
 
     __tablename__ = "foreign_ids"
@@ -21,3 +23,4 @@ class ForeignIdTable(Base):
     agent_id: Mapped[str | None] = mapped_column(String(36))
     thread_id: Mapped[str | None] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
     created_at: Mapped[str] = mapped_column(TimestampType)
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from ai_agents.core import json
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import InvalidRequest, ThreadBusy
 from ai_agents.core.ids import new_id, utc_now
+from ai_agents.core.limits import NO_LIMITS, UserLimits
 from ai_agents.core.parts import part_from_stored, part_to_stored
 from ai_agents.core.table_rows import MessageRow
 from ai_agents.core.types import (
@@ -25,7 +26,7 @@ from ai_agents.core.types import (
     ToolCallPart,
     ToolResultPart,
 )
-from ai_agents.store import files, thread_log, tombstones
+from ai_agents.store import files, runs, thread_log, tombstones, totals
 from ai_agents.store.messages import insert_messages
 from ai_agents.store.models import MessageTable
 from ai_agents.store.thread_log import Entry
@@ -62,6 +63,7 @@ class MessageDraft:
     status: MessageStatus = "completed"
     from_seq: int = 0
     refused: bool = False
+    id: str | None = None
 
 
 def from_messages(
@@ -71,7 +73,7 @@ def from_messages(
     user_id: str | None,
     known_files: Mapping[str, FilePart] | None = None,
 ) -> list[MessageDraft]:
-    """Messages as a client gives them: `{"role", "content"}`, content a text or parts, and perhaps `metadata`.
+    """Messages as a client gives them: `{"role", "content"}`, content a text or parts, and perhaps `metadata` and `id`.
 
     `user_id` is the author of the user messages. Of a file only the `file_id` is used, without a check of rights; the
     rest comes from `known_files` or from the stored file. Raises `InvalidRequest`, which names the place.
@@ -102,12 +104,12 @@ def from_history(connection: Connection, thread_id: str, *, through_seq: int) ->
     return [replace(draft, parts=its_parts) for draft, its_parts in zip(drafts, parts, strict=True)]
 
 
-def insert(connection: Connection, thread_id: str, drafts: Sequence[MessageDraft]) -> None:
-    """Write the messages and their log rows, numbered from 1."""
+def insert(connection: Connection, thread_id: str, drafts: Sequence[MessageDraft], *, after_seq: int = 0) -> None:
+    """Write the messages and their log rows, numbered from the one after `after_seq` on: these numbers are reserved."""
     for start in range(0, len(drafts), _BATCH):
         rows: list[MessageRow] = [
             {
-                "id": new_id(),
+                "id": message.id or new_id(),
                 "thread_id": thread_id,
                 "run_id": None,
                 "seq": seq,
@@ -121,13 +123,35 @@ def insert(connection: Connection, thread_id: str, drafts: Sequence[MessageDraft
                 "created_at": message.created_at,
                 "refused": message.refused,
             }
-            for seq, message in enumerate(drafts[start : start + _BATCH], start + 1)
+            for seq, message in enumerate(drafts[start : start + _BATCH], after_seq + start + 1)
         ]
         told = [
             Entry("message.completed", facts={"message": public}, resets=True)
             for public in insert_messages(connection, rows)
         ]
-        thread_log.write(connection, thread_id, start + 1, told)
+        thread_log.write(connection, thread_id, after_seq + start + 1, told)
+
+
+def append(
+    connection: Connection,
+    thread_id: str,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    user_id: str | None,
+    known_files: Mapping[str, FilePart] | None = None,
+    limits: UserLimits = NO_LIMITS,
+) -> None:
+    """Add messages to a thread, without an answer; see `from_messages`.
+
+    Raises `ThreadNotFound`, `ThreadBusy` while a run is under way, `InvalidRequest`, `QuotaExceeded`.
+    """
+    thread_log.lock(connection, thread_id)
+    if (active := runs.find_active(connection, thread_id)) is not None:
+        raise ThreadBusy(run_id=active["id"])
+    drafts = from_messages(connection, messages, user_id=user_id, known_files=known_files)
+    first = thread_log.reserve(connection, thread_id, len(drafts))
+    totals.require_rows(limits, first + len(drafts) - 1, used=first - 1)
+    insert(connection, thread_id, drafts, after_seq=first - 1)
 
 
 def _with_files(
@@ -161,7 +185,7 @@ def _from_message(
         raise InvalidRequest("A message's content is a text or parts, and not empty.", loc=(*loc, "content"))
     parts = [_checked_part(part, role, (*loc, "content", index)) for index, part in enumerate(given)]
     metadata = message.get("metadata") or {}
-    return MessageDraft(role, parts, user_id if role == "user" else None, metadata, now)
+    return MessageDraft(role, parts, user_id if role == "user" else None, metadata, now, id=message.get("id"))
 
 
 def _checked_part(given: Any, role: MessageRole, loc: tuple[str | int, ...]) -> JsonObject:

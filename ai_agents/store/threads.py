@@ -42,8 +42,9 @@ def create_thread(
     owner_id: str | None = None,
     limits: UserLimits = NO_LIMITS,
     expires_at: str | None = None,
+    thread_id: str | None = None,
 ) -> Thread:
-    """Write a thread with its owner's role and its initial messages. Returns the thread.
+    """Write a thread with its owner's role and its initial messages. Returns the thread. `thread_id` is new to all.
 
     A `summary` is about what came before these messages, so it covers none of them. `known_files` are files of the
     messages about which more is known than is stored with the files. The thread counts for its owner, whose `limits`
@@ -65,6 +66,7 @@ def create_thread(
         drafts,
         owner_id=owner_id,
         expires_at=expires_at,
+        thread_id=thread_id,
     )
     if summary:
         summaries.insert_summary(connection, thread_id, summary, covers_through_seq=0)
@@ -79,12 +81,13 @@ def insert_thread(
     *,
     owner_id: str | None,
     expires_at: str | None = None,
+    thread_id: str | None = None,
 ) -> str:
     """Write a new thread, its owner's role, and its initial messages with their log rows. Returns its id.
 
     Unless it expires, it counts for its owner, which the caller adds to the owner's total.
     """
-    thread_id, now = new_id(), utc_now()
+    thread_id, now = thread_id or new_id(), utc_now()
     row = {"id": thread_id, **values, "last_seq": len(drafts), "version": 1, "created_at": now, "updated_at": now}
     row |= {"last_activity_at": now, "activity_hour": thread_log.activity_hour(now)}
     row["counted_for"] = totals.NO_USER if owner_id is None or expires_at is not None else owner_id

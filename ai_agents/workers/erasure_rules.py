@@ -287,7 +287,7 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
     ErasureRule(credential_tables.ToolCredentialsTable, {"user_id", "sealed_headers"}, deleted_as="credentials"),
     ErasureRule(feedback_tables.FeedbackTable, {"user_id", "comment"}, deleted_as="feedback"),
-    ErasureRule(door_tables.ForeignIdTable, {"user_id"}, deleted_as="foreign_ids"),
+    ErasureRule(door_tables.ForeignIdTable, {"user_id", "facts"}, deleted_as="foreign_ids"),
     ErasureRule(user_tables.UserTotalsTable, {"user_id"}, redact=_delete_totals),
     ErasureRule(user_tables.UserLimitsTable, {"user_id", "limits"}, deleted_as="limits"),
     ErasureRule(

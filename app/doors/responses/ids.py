@@ -14,6 +14,8 @@ from ai_agents.core.ids import is_id
 _RESPONSE = re.compile(r"resp_([0-9a-f]{32})(?:_([1-9][0-9]{0,14}))?")
 _HEX = re.compile(r"[0-9a-f]{32}")
 _CALL = "call_"
+_OF_MESSAGE = re.compile(r"(?:msg|rs)_([0-9a-f]{32})(?:_[1-9][0-9]{0,5})?")
+_OF_CALL = re.compile(r"(mcp|fc|fco)_([A-Za-z0-9_-]{1,64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,18 @@ def approved_call_id(approval_request_id: str) -> str:
     """The tool call that an approval is about."""
     rest = approval_request_id.removeprefix("mcpr_")
     return approval_request_id if rest == approval_request_id else _CALL + rest
+
+
+def message_of_item(item_id: str) -> str | None:
+    """The message whose text or reasoning an item is; None for an item about a call, and for other texts."""
+    match = _OF_MESSAGE.fullmatch(item_id)
+    return None if match is None else str(UUID(match[1]))
+
+
+def call_of_item(item_id: str) -> tuple[str, str] | None:
+    """`(prefix, tool_call_id)` of an item about a call; None for other texts."""
+    match = _OF_CALL.fullmatch(item_id)
+    return None if match is None else (match[1], _CALL + match[2])
 
 
 def _nth(prefix: str, our_id: str, nth: int) -> str:
