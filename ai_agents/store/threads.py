@@ -108,6 +108,11 @@ def get_with_version(connection: Connection, thread_id: str) -> tuple[Thread, in
     return to_public(row), row["version"]
 
 
+def find_agent_id(connection: Connection, thread_id: str) -> str | None:
+    """The agent of a thread; None where there is no such thread."""
+    return connection.scalar(select(ThreadTable.agent_id).where(ThreadTable.id == thread_id))
+
+
 def get_thread(connection: Connection, thread_id: str) -> Thread:
     """A thread as clients see it. Raises `ThreadNotFound`."""
     return get_with_version(connection, thread_id)[0]

@@ -33,11 +33,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PastMessage:
-    """What was said before: parts that its role may have. `loc` is its place in the request."""
+    """What was said before: parts that its role may have. `loc` is its place in the request, `id` a new one."""
 
     role: str
     parts: Sequence[TextPart | FilePart | ToolCallPart | ToolResultPart]
     loc: Loc = ()
+    id: str | None = None
 
 
 async def find_thread(container: Container, user: Principal, door: str, foreign_id: str) -> Place | None:
@@ -79,17 +80,22 @@ async def thread_for(container: Container, user: Principal, door: str, foreign_i
         return await container.conn.database.write(lambda c: foreign_ids.thread_of(c, key, agent_id, lambda: make(c)))
 
 
-async def make_temporary(
-    container: Container, user: Principal, agent_id: str, history: Sequence[PastMessage], *, expires_at: str
+async def make_thread(
+    container: Container,
+    user: Principal,
+    agent_id: str,
+    history: Sequence[PastMessage],
+    *,
+    expires_at: str | None = None,
 ) -> str:
-    """The id of a new thread of the user's with the agent, for one request: it goes at that time, and is in no list.
+    """The id of a new thread of the user's with the agent; with `expires_at` it goes at that time, and is in no list.
 
     The history is what the client says was said before, as the agent's guardrails let it in.
     Raises `AgentNotFound`, `GuardrailBlocked`, and `InvalidRequest` for a file that the user may not read.
     """
     await require_agent(container, user, agent_id)
     limits = container.limits.of(user.user_id, is_admin=user.is_admin)
-    judged = await _judged(container, user, agent_id, history) if history else _Judged()
+    judged = await judge_history(container, user, agent_id, history)
 
     def make(connection: Connection) -> str:
         thread = threads.create_thread(
@@ -101,22 +107,37 @@ async def make_temporary(
             limits=limits,
             expires_at=expires_at,
         )
-        if judged.findings:
-            thread_log.append(connection, thread["id"], *finding_entries(None, list(judged.findings)))
+        judged.record(connection, thread["id"])
         return thread["id"]
 
-    return await container.conn.database.write(make, long=bool(history))
+    async with container.user_locks.hold(user.user_id):
+        return await container.conn.database.write(make, long=bool(history))
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class JudgedHistory:
+    """A history as `threads.create_thread` takes it, after an agent's guardrails, and what they found in it."""
+
     messages: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, FilePart] = field(default_factory=dict)
     findings: dict[Finding, None] = field(default_factory=dict)
 
+    def record(self, connection: Connection, thread_id: str) -> None:
+        """Write what was found into the log of the thread that gets the history."""
+        if self.findings:
+            thread_log.append(connection, thread_id, *finding_entries(None, list(self.findings)))
 
-async def _judged(container: Container, user: Principal, agent_id: str, history: Sequence[PastMessage]) -> _Judged:
-    found = _Judged()
+
+async def judge_history(
+    container: Container, user: Principal, agent_id: str, history: Sequence[PastMessage]
+) -> JudgedHistory:
+    """The history as the agent's guardrails let it in.
+
+    Raises `GuardrailBlocked`, and `InvalidRequest` for a file that the user may not read.
+    """
+    found = JudgedHistory()
+    if not history:
+        return found
     agent = await container.agents.get(agent_id)
     for message in history:
         parts: list[Any] = list(message.parts)
@@ -139,7 +160,8 @@ async def _judged(container: Container, user: Principal, agent_id: str, history:
                     found.findings.update(dict.fromkeys(judged.findings))
         for index, part in zip(said, known, strict=True):
             parts[index] = part
-        found.messages.append({"role": message.role, "content": [_to_draft(part) for part in parts]})
+        draft = {"role": message.role, "content": [_to_draft(part) for part in parts]}
+        found.messages.append(draft if message.id is None else {**draft, "id": message.id})
     return found
 
 

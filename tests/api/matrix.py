@@ -16,7 +16,7 @@ import httpx
 from ai_agents.core.types import ModelEvent, ModelRequest, TextPart
 from ai_agents.store.webhooks import insert_delivery
 from ai_agents.testing import ScriptedProvider, tool_call
-from app.doors.responses.ids import ResponseId
+from app.doors.responses.ids import ResponseId, conversation_id, text_item_id
 from tests.api.declared import document
 from tests.api.service import UNKNOWN_ID, Service, give_role, make_agent, make_thread
 
@@ -208,6 +208,18 @@ ROWS: dict[str, Row] = {
     "GET /v1/responses/{response_id}/input_items": Row("404 404 200 200 200 200 200", scoped="200 404"),
     "DELETE /v1/responses/{response_id}": Row("404 404 403 200 200 200 200", once=True, scoped="200 404"),
     "POST /v1/responses/{response_id}/cancel": Row("404 404 403 200 200 200 200", scoped="200 404"),
+    "POST /v1/conversations": Row(EVERY, lambda _: {}, scoped="200 200"),
+    "GET /v1/conversations/{conversation_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "POST /v1/conversations/{conversation_id}": Row(
+        "404 404 403 200 200 200 200", lambda _: {"metadata": {"a": "b"}}, scoped="200 404"
+    ),
+    "DELETE /v1/conversations/{conversation_id}": Row("404 404 403 403 403 200 200", once=True, scoped="200 404"),
+    "GET /v1/conversations/{conversation_id}/items": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "POST /v1/conversations/{conversation_id}/items": Row(
+        "404 404 403 409 403 409 409", lambda _: {"items": [{"role": "user", "content": "Hi"}]}, scoped="409 404"
+    ),
+    "GET /v1/conversations/{conversation_id}/items/{item_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "DELETE /v1/conversations/{conversation_id}/items/{item_id}": Row("404 404 400 400 400 400 400", scoped="400 404"),
     "GET /livez": Row(EVERY, scoped="200 200"),
     "GET /readyz": Row(EVERY, scoped="200 200"),
     "GET /metrics": Row(ADMINS),
@@ -291,6 +303,8 @@ async def make_things(service: Service, owner: httpx.AsyncClient, *, shared: boo
             "answer_id": finished["id"],
             "run_id": finished["run_id"],
             "response_id": str(ResponseId(finished["run_id"])),
+            "conversation_id": conversation_id(thread["id"]),
+            "item_id": text_item_id(finished["id"], 0),
             "waiting_run_id": waiting["id"],
             "file_id": uploaded.json()["id"],
             "role_id": next(each["id"] for each in roles if each["user_id"] == "carol"),

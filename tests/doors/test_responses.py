@@ -1,6 +1,7 @@
 """OpenAI's own client, and plain HTTP, at the door of Responses."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,8 +15,10 @@ from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.api.live import TIMEOUT_S, Live
 from tests.api.service import UNKNOWN_ID, make_agent
+from tests.api.test_files import SeeingProvider
 from tests.doors.openresponses import check_response, read_frames
 from tests.doors.support import check_openai_error
+from tests.fakes.samples import png
 
 CALCULATOR = [{"name": "calculator", "approval": "never"}]
 CAREFUL = [{"name": "calculator", "approval": "always"}]
@@ -26,7 +29,8 @@ class Caller:
 
     def __init__(self, http: httpx.AsyncClient, sdk: AsyncOpenAI, provider: ScriptedProvider, model: str) -> None:
         self.http = http
-        self.sdk = sdk
+        # As users call it: with plain objects, which its types do not fit.
+        self.sdk: Any = sdk
         self.provider = provider
         self.model = model
 
@@ -73,7 +77,7 @@ def frames_of(answer: httpx.Response, *, first: int = 0) -> list[dict[str, Any]]
 @asynccontextmanager
 async def calling(live: Live, *answers: Any, user: str = "alice", **agent: Any) -> AsyncIterator[Caller]:
     http = await live.user(user)
-    provider = ScriptedProvider(*answers)
+    provider = SeeingProvider(*answers)
     live.container.providers.add(provider)
     made = await make_agent(http, provider="scripted", **agent)
     key = http.headers["authorization"].removeprefix("Bearer ")
@@ -310,7 +314,7 @@ async def test_the_clients_functions_are_called_by_the_client_and_go_on_where_it
     calls = [tool_call("look_up", word="six"), tool_call("look_up", word="seven")]
     again = [tool_call("look_up", word="eight")]
     async with calling(live, ["I look. ", *calls], again, "It is 42.") as caller:
-        first = await caller.sdk.responses.create(model=caller.model, input="Six times seven?", tools=[LOOK])  # type: ignore[list-item]  # as users write it
+        first = await caller.sdk.responses.create(model=caller.model, input="Six times seven?", tools=[LOOK])
         assert first.status == "completed"
         asked = [item for item in first.output if item.type == "function_call"]
         assert [item.arguments for item in asked] == ['{"word":"six"}', '{"word":"seven"}']
@@ -350,3 +354,79 @@ async def test_a_message_while_functions_of_the_client_wait_goes_on_without_them
         assert texts_of(second) == ["Never mind."]
         late = [{"type": "function_call_output", "call_id": first["output"][0]["call_id"], "output": "6"}]
         check_openai_error(await caller.post(input=late, previous_response_id=first["id"]), 400, "conflict")
+
+
+async def test_a_conversation_gets_its_agent_from_its_first_response_and_lists_what_was_said(live: Live) -> None:
+    answers = [["I look. ", tool_call("look_up", word="six")], [tool_call("calculator", expression="6*7")], "It is 42."]
+    async with calling(live, *answers, tools=CALCULATOR) as caller:
+        conversations = caller.sdk.conversations
+        made = await conversations.create(metadata={"topic": "six"}, items=[{"role": "user", "content": "I am Ann."}])
+        assert (made.metadata, made.object) == ({"topic": "six"}, "conversation")
+        await conversations.items.create(made.id, items=[{"role": "assistant", "content": "Hello, Ann."}])
+        before = [item.to_dict() async for item in conversations.items.list(made.id, order="asc")]
+        assert [item["role"] for item in before] == ["user", "assistant"]
+        check_openai_error(await caller.http.post("/v1/responses", json={"input": "Hi", "conversation": made.id}), 400,
+                           "invalid_request")  # fmt: skip
+
+        asked = await caller.sdk.responses.create(
+            model=caller.model,
+            input="Six times seven?",
+            conversation=made.id,
+            tools=[LOOK],
+        )
+        assert asked.conversation is not None
+        assert asked.conversation.id == made.id
+        call = next(item for item in asked.output if item.type == "function_call")
+        output = {"type": "function_call_output", "call_id": call.call_id, "output": "6"}
+        answer = await caller.sdk.responses.create(input=[output], conversation={"id": made.id})
+        assert answer.output_text == "It is 42."
+        items = [item.to_dict() async for item in conversations.items.list(made.id, order="asc", limit=2)]
+        assert [item["type"] for item in items] == [
+            "message", "message", "message", "message", "function_call", "function_call_output", "mcp_call", "message",
+        ]  # fmt: skip
+        assert [item["id"] for item in items[:2]] == [item["id"] for item in before]
+        assert (items[5]["output"], items[6]["output"]) == ("6", "42")
+        newest = [item.to_dict() async for item in conversations.items.list(made.id, limit=3)]
+        assert newest == items[::-1]
+        for item in items:
+            assert (await conversations.items.retrieve(item["id"], conversation_id=made.id)).to_dict() == item
+
+        changed = await conversations.update(made.id, metadata={"topic": "seven"})
+        assert changed.metadata == {"topic": "seven"}
+        with pytest.raises(openai.BadRequestError):
+            await conversations.items.delete(items[0]["id"], conversation_id=made.id)
+        assert (await conversations.delete(made.id)).deleted
+        with pytest.raises(openai.NotFoundError):
+            await conversations.retrieve(made.id)
+        pending = await conversations.create()
+        await conversations.delete(pending.id)
+        check_openai_error(await caller.http.get(f"/v1/conversations/{pending.id}"), 404, "not_found")
+
+
+async def test_a_request_that_is_complete_in_itself_leaves_nothing_and_may_have_calls_and_images(live: Live) -> None:
+    async with calling(live, "A red dot.", "It was 6.") as caller:
+        dot = "data:image/png;base64," + base64.b64encode(png()).decode()
+        content = [{"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": dot}]
+        seen = await caller.respond(input=[{"role": "user", "content": content}])
+        assert texts_of(seen) == ["A red dot."]
+        assert [part.type for part in caller.provider.requests[-1].messages[-1].parts] == ["text", "file"]
+        said = (await caller.http.get(f"/v1/responses/{seen['id']}/input_items")).json()["data"][0]["content"]
+        assert [part["type"] for part in said] == ["input_text", "input_image"]
+
+        history = [
+            {"role": "user", "content": "Look it up."},
+            {"type": "reasoning", "id": "rs_1", "summary": []},
+            {"type": "function_call", "call_id": "c1", "name": "look_up", "arguments": '{"word": "six"}'},
+            {"type": "function_call_output", "call_id": "c1", "output": "6"},
+            {"type": "item_reference", "id": seen["output"][0]["id"]},
+            {"role": "user", "content": "What was it?"},
+        ]
+        answer = await caller.respond(input=history, store=False)
+        assert texts_of(answer) == ["It was 6."]
+        messages = caller.provider.requests[-1].messages
+        assert [message.role for message in messages] == ["user", "assistant", "tool", "assistant", "user"]
+        # Threads of such requests are in no list.
+        assert len((await caller.http.get("/threads")).json()["data"]) == 1
+        private = [{"role": "user", "content": [{"type": "input_image", "image_url": "http://127.0.0.1:9/x.png"}]}]
+        error = check_openai_error(await caller.post(input=private), 400, "invalid_request")
+        assert error["param"] == "input[0].content[0]"

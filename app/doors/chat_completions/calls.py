@@ -23,7 +23,7 @@ from app.doors.chat_completions.schemas import CreateChatCompletion
 from app.doors.chat_completions.translator import Progress
 from app.doors.files import FileKeeper, Media
 from app.doors.openai_models import find_agent
-from app.doors.threads import PastMessage, in_a_day, instructions_of, make_temporary, thread_for
+from app.doors.threads import PastMessage, in_a_day, instructions_of, make_thread, thread_for
 from app.services.identity import Principal
 from app.services.messages import wait_for_run
 from app.services.repeats import SentKey, find_remembered
@@ -88,7 +88,7 @@ async def begin(container: Container, user: Principal, asked: ChatRequest) -> Be
             thread_id = await thread_for(container, user, DOOR, asked.chat_id, agent_id)
         else:
             history = [await _kept(keeper, each) for each in call.history]
-            thread_id = await make_temporary(container, user, agent_id, history, expires_at=str(expires_at))
+            thread_id = await make_thread(container, user, agent_id, history, expires_at=expires_at)
         started = await messages.start(
             container,
             user,

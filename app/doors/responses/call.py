@@ -10,7 +10,9 @@ from typing import Literal, get_args
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
-from ai_agents.core.types import JsonObject, Loc, TextPart, ToolDefinition
+from ai_agents.core.ids import new_tool_call_id
+from ai_agents.core.types import JsonObject, Loc, TextPart, ToolCallPart, ToolDefinition, ToolResultPart
+from app.doors.files import Media
 from app.doors.responses.items import OWN_SERVER
 from app.doors.responses.resource import Asked, tool_shown
 from app.doors.responses.schemas import (
@@ -36,30 +38,23 @@ _Repeated = Literal[
     "temperature", "top_p", "max_output_tokens", "truncation", "store", "background", "metadata", "safety_identifier",
     "prompt_cache_key",
 ]  # fmt: skip
+# Between what were messages of their own.
+_GAP = TextPart("\n\n")
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 _REPEATED: tuple[_Repeated, ...] = get_args(_Repeated)
 _EFFORTS = {"minimal": "low", "xhigh": "high"}
 
 
-@dataclass(frozen=True, slots=True)
-class FileRef:
-    """An image or a file of a message: by its address (`data:`, `http`), its bytes, or its id."""
-
-    loc: Loc
-    url: str | None = None
-    base64: str | None = None
-    file_id: str | None = None
-    filename: str | None = None
+HistoryPart = TextPart | Media | ToolCallPart | ToolResultPart
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message of the history. `parts` are texts and files; `calls` and `results` are stored parts of tool calls."""
+    """A message of the history, with its files as they came. `loc` is its place in the request."""
 
     role: str
-    parts: Sequence[TextPart | FileRef] = ()
-    calls: Sequence[JsonObject] = ()
-    results: Sequence[JsonObject] = ()
+    parts: tuple[HistoryPart, ...]
+    loc: Loc
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ class Input:
     """
 
     history: tuple[Said, ...] = ()
-    parts: tuple[TextPart | FileRef, ...] = ()
+    parts: tuple[TextPart | Media, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     approvals: tuple[ApprovalIn, ...] = ()
     is_answer: bool = False
@@ -105,10 +100,9 @@ def read_input(given: str | Sequence[InputItem], loc: Loc = ("input",)) -> Input
     system = "\n\n".join(
         _text(each.content) for each in items if isinstance(each, MessageIn) and each.role in ("system", "developer")
     )
-    new = [part for n, each in enumerate(items) if n >= first_new for part in _new_parts(each, (*loc, n))]
     return Input(
-        history=tuple(_history(items[:first_new], loc)),
-        parts=tuple(new),
+        history=tuple(read_history(items[:first_new], loc)),
+        parts=tuple(_joined([_new_parts(each, (*loc, n)) for n, each in enumerate(items) if n >= first_new])),
         outputs=outputs,
         approvals=approvals,
         is_answer=answers and not said,
@@ -221,43 +215,81 @@ def _is_models(item: InputItem) -> bool:
     )
 
 
-def _history(items: Sequence[InputItem], loc: Loc) -> Iterator[Said]:
-    """The messages of the history: calls in a row are one message, and so are their results."""
+def read_history(items: Sequence[InputItem], loc: Loc) -> Iterator[Said]:
+    """The messages of the history. Calls in a row are one message; calls get ids of ours."""
+    calls = _Calls()
     for n, item in enumerate(items):
         place = (*loc, n)
-        if isinstance(item, MessageIn) and item.role in ("user", "assistant"):
-            yield Said(item.role, tuple(_parts(item.content, (*place, "content"))))
-        elif isinstance(item, FunctionCallIn):
-            yield Said("assistant", calls=(_call(item.call_id, item.name, item.arguments, place),))
-        elif isinstance(item, FunctionOutputIn):
-            yield Said("tool", results=(_result(item.call_id, _output_text(item, place)),))
-        elif isinstance(item, McpCallIn):
+        if isinstance(item, FunctionCallIn):
+            calls.add(item.call_id, item.name, item.arguments, place)
+            continue
+        if isinstance(item, McpCallIn):
             name = item.name if item.server_label == OWN_SERVER else f"{item.server_label}/{item.name}"
-            call_id = f"call_{item.id.removeprefix('mcp_')}"
-            yield Said("assistant", calls=(_call(call_id, name, item.arguments, place),))
-            yield Said("tool", results=(_result(call_id, item.output or ""),))
+            calls.add(item.id, name, item.arguments, place)
+        yield from calls.take()
+        if isinstance(item, MessageIn) and item.role in ("user", "assistant"):
+            parts = tuple(_parts(item.content, (*place, "content")))
+            if any(isinstance(part, Media) or part.text for part in parts):
+                yield Said(item.role, parts, place)
+        elif isinstance(item, FunctionOutputIn):
+            yield from calls.answer(item.call_id, _output_text(item, place), place)
+        elif isinstance(item, McpCallIn):
+            yield from calls.answer(item.id, item.output or "", place)
+    yield from calls.take()
 
 
-def _call(call_id: str, name: str, arguments: str, loc: Loc) -> JsonObject:
+class _Calls:
+    """The calls of a history: those that are not part of a message yet, and those without a result."""
+
+    def __init__(self) -> None:
+        self._new: list[ToolCallPart] = []
+        self._loc: Loc = ()
+        self._open: dict[str, ToolCallPart] = {}
+
+    def add(self, call_id: str, name: str, arguments: str, loc: Loc) -> None:
+        call = ToolCallPart(new_tool_call_id(), name, _arguments(arguments))
+        self._loc = self._loc if self._new else loc
+        self._new.append(call)
+        self._open[call_id] = call
+
+    def take(self) -> Iterator[Said]:
+        """The message of the calls in a row so far, if there are any."""
+        if self._new:
+            yield Said("assistant", tuple(self._new), self._loc)
+            self._new = []
+
+    def answer(self, call_id: str, text: str, loc: Loc) -> Iterator[Said]:
+        """The message with a result; none for a call that is not there."""
+        if (call := self._open.pop(call_id, None)) is not None:
+            yield Said("tool", (ToolResultPart(call.tool_call_id, call.name, text),), loc)
+
+
+def _arguments(text: str) -> JsonObject:
+    """What a client says that the arguments were. A model is shown what is no object as text."""
     try:
-        found = json.loads(arguments or "{}")
+        found = json.loads(text or "{}")
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InvalidRequest("The arguments of a call are a JSON object.", loc=(*loc, "arguments"))
-    return {"type": "tool_call", "tool_call_id": call_id, "name": name, "arguments": found}
+        found = text
+    return found if isinstance(found, dict) else {"arguments": text}
 
 
-def _result(call_id: str, text: str) -> JsonObject:
-    return {"type": "tool_result", "tool_call_id": call_id, "name": "", "result": text, "is_error": False}
-
-
-def _new_parts(item: InputItem, loc: Loc) -> Iterator[TextPart | FileRef]:
+def _new_parts(item: InputItem, loc: Loc) -> list[TextPart | Media]:
     if isinstance(item, MessageIn) and item.role == "user":
-        yield from _parts(item.content, (*loc, "content"))
+        return list(_parts(item.content, (*loc, "content")))
+    return []
 
 
-def _parts(content: str | Sequence[ContentPart], loc: Loc) -> Iterator[TextPart | FileRef]:
+def _joined(messages: Sequence[Sequence[TextPart | Media]]) -> list[TextPart | Media]:
+    """The parts of several messages as one message."""
+    found: list[TextPart | Media] = []
+    for parts in messages:
+        if found and parts:
+            found.append(_GAP)
+        found.extend(parts)
+    return found
+
+
+def _parts(content: str | Sequence[ContentPart], loc: Loc) -> Iterator[TextPart | Media]:
     if isinstance(content, str):
         yield TextPart(content)
         return
@@ -266,19 +298,19 @@ def _parts(content: str | Sequence[ContentPart], loc: Loc) -> Iterator[TextPart 
         if isinstance(part, ImageIn):
             if part.image_url is None and part.file_id is None:
                 raise InvalidRequest("An image has an address or a file's id.", loc=(*place, "image_url"))
-            yield FileRef(place, url=part.image_url, file_id=part.file_id)
+            yield Media(place, file_id=part.file_id, url=part.image_url or "", is_image=True)
         elif isinstance(part, FileIn):
             yield _file(part, place)
         else:
             yield TextPart(part.refusal if isinstance(part, RefusalIn) else part.text)
 
 
-def _file(part: FileIn, loc: Loc) -> FileRef:
-    data = part.file_data
-    url = data if data is not None and data.startswith("data:") else part.file_url
-    if url is None and data is None and part.file_id is None:
-        raise InvalidRequest("A file has content, an address or an id.", loc=(*loc, "file_data"))
-    return FileRef(loc, url=url, base64=None if url == data else data, file_id=part.file_id, filename=part.filename)
+def _file(part: FileIn, loc: Loc) -> Media:
+    if part.file_id is None and part.file_data is None:
+        if part.file_url is not None:
+            raise InvalidRequest("Files are not fetched; send their content, or upload them.", loc=(*loc, "file_url"))
+        raise InvalidRequest("A file has content or an id.", loc=(*loc, "file_data"))
+    return Media(loc, file_id=part.file_id, url=part.file_data or "", filename=part.filename)
 
 
 def _text(content: str | Sequence[ContentPart]) -> str:

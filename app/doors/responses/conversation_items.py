@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, String, Table, cast as sql_cast, select
+from sqlalchemy import Connection, String, Table, select
+from sqlalchemy import cast as sql_cast
 
 from ai_agents.core.exceptions import InvalidCursor, NotFound
 from ai_agents.core.rows import Message
@@ -59,6 +60,15 @@ def get_item(connection: Connection, thread_id: str, item_id: str) -> JsonObject
     raise ItemNotFound
 
 
+def find_message_of(connection: Connection, item_id: str) -> Message | None:
+    """The message of any thread that an item is of; None for other items."""
+    message_id = message_of_item(item_id)
+    if message_id is None:
+        return None
+    thread_id = connection.scalar(select(_MESSAGES.c.thread_id).where(_MESSAGES.c.id == message_id))
+    return None if thread_id is None else messages.find_message(connection, thread_id, message_id)
+
+
 def _find_message(connection: Connection, thread_id: str, item_id: str) -> Message | None:
     """The message that an item is of, or a part of."""
     if (message_id := message_of_item(item_id)) is not None:
@@ -90,7 +100,9 @@ def _items_of(connection: Connection, found: Sequence[Message], *, reverse: bool
 def _client_calls(connection: Connection, found: Sequence[Message], run_ids: set[str]) -> set[str]:
     """The calls in these messages that a client made: those of its own tools, and those that it told of itself."""
     tools: dict[str, set[str]] = {}
-    statement = select(_RUNS.c.id, _RUNS.c.client_tools).where(_RUNS.c.id.in_(run_ids), _RUNS.c.client_tools.is_not(None))
+    statement = select(_RUNS.c.id, _RUNS.c.client_tools).where(
+        _RUNS.c.id.in_(run_ids), _RUNS.c.client_tools.is_not(None)
+    )
     for row in connection.execute(statement) if run_ids else ():
         tools[row.id] = {tool["name"] for tool in row.client_tools}
     return {

@@ -2,6 +2,6 @@
 
 from app.doors.base import ClientDoor
 from app.doors.openai_errors import refusal
-from app.doors.responses import router
+from app.doors.responses import conversation_router, router
 
-RESPONSES = ClientDoor("responses", "/v1/responses", (router,), refusal)
+RESPONSES = ClientDoor("responses", "/v1/responses", (router, conversation_router), refusal)

@@ -1,24 +1,20 @@
 """Where a message is said: in the thread of a conversation or of a previous response, in a fork of it, in a new one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import InvalidRequest, NotFound, ThreadNotFound
-from ai_agents.store import messages
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.store import foreign_ids, messages
 from ai_agents.store import threads as stored_threads
 from ai_agents.store.foreign_ids import OtherAgent
 from app.container import Container
-from app.doors.responses.call import Input
-from app.doors.responses.ids import parse_conversation_id
+from app.doors.responses.conversations import Conversation, add_messages, find_conversation, key_of
 from app.doors.responses.reading import StoredResponse
-from app.doors.threads import require_agent
+from app.doors.threads import PastMessage, judge_history, make_thread, require_agent
 from app.services import threads
 from app.services.identity import Principal, see_thread
-
-
-class ConversationNotFound(NotFound):
-    """There is no such conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,50 +26,78 @@ class Place:
     is_new: bool = False
 
 
-async def find_place(
-    container: Container,
-    user: Principal,
-    said: Input,
-    *,
-    previous: StoredResponse | None,
-    conversation: str | None,
-    agent_id: str | None,
-) -> Place:
-    """Where the new message is said. Raises `ConversationNotFound`, `OtherAgent`, and what making a thread raises."""
-    if not said.parts:
-        raise InvalidRequest("The input ends with a message of the user, or with answers to calls.", loc=("input",))
-    if previous is not None:
-        place = await _after_response(container, user, previous)
-    elif conversation is not None:
-        place = await _in_conversation(container, user, conversation)
-    elif agent_id is None:
-        raise InvalidRequest("Name an agent.", loc=("model",))
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says of its place: a previous response or a conversation, an agent, and what was said before."""
+
+    previous: StoredResponse | None
+    conversation: str | None
+    agent_id: str | None
+    history: Sequence[PastMessage] = ()
+    expires_at: str | None = None
+
+
+async def find_place(container: Container, user: Principal, asked: Asked) -> Place:
+    """Where the new message is said; there the history stands.
+
+    Raises `ConversationNotFound`, `OtherAgent`, `ThreadBusy`, and what making a thread raises.
+    """
+    if asked.previous is not None:
+        place = await _after_response(container, user, asked.previous)
+    elif asked.conversation is not None:
+        found = await find_conversation(container, user, asked.conversation)
+        if found.seen is None:
+            return await _begin_conversation(container, user, found, asked)
+        place = Place(found.thread_id, found.seen.agent_id)
     else:
-        return await _new_thread(container, user, agent_id)
-    if agent_id not in (None, place.agent_id):
+        agent_id = _agent_of(asked)
+        thread_id = await make_thread(container, user, agent_id, asked.history, expires_at=asked.expires_at)
+        return Place(thread_id, agent_id, is_new=True)
+    if asked.agent_id not in (None, place.agent_id):
         raise OtherAgent
+    if asked.history:
+        seen = await see_thread(container, user, place.thread_id)
+        await add_messages(container, user, seen, asked.history)
     return place
 
 
-async def _in_conversation(container: Container, user: Principal, conversation: str) -> Place:
-    thread_id = parse_conversation_id(conversation)
-    if thread_id is None:
-        raise ConversationNotFound
-    try:
-        seen = await see_thread(container, user, thread_id)
-    except ThreadNotFound:
-        raise ConversationNotFound from None
-    return Place(thread_id, seen.agent_id)
+def _agent_of(asked: Asked) -> str:
+    if asked.agent_id is None:
+        raise InvalidRequest("Name an agent.", loc=("model",))
+    return asked.agent_id
 
 
-async def _new_thread(container: Container, user: Principal, agent_id: str) -> Place:
+async def _begin_conversation(container: Container, user: Principal, found: Conversation, asked: Asked) -> Place:
+    """Give a conversation its thread, under the conversation's id."""
+    agent_id = _agent_of(asked)
     await require_agent(container, user, agent_id)
+    judged = await judge_history(container, user, agent_id, [*found.history(), *asked.history])
     limits = container.limits.of(user.user_id, is_admin=user.is_admin)
-    async with container.user_locks.hold(user.user_id):
-        thread = await container.conn.database.write(
-            lambda c: stored_threads.create_thread(c, agent_id, owner_id=user.user_id, limits=limits)
+    key = key_of(user, found.thread_id)
+
+    def make(connection: Connection) -> str:
+        # Of two first responses at once, one makes the thread.
+        foreign_ids.hold(connection, key)
+        foreign_ids.forget(connection, key)
+        if (other := stored_threads.find_agent_id(connection, found.thread_id)) is not None:
+            return other
+        stored_threads.create_thread(
+            connection,
+            agent_id,
+            metadata=found.metadata,
+            messages=judged.messages,
+            known_files=judged.files,
+            owner_id=user.user_id,
+            limits=limits,
+            thread_id=found.thread_id,
         )
-    return Place(thread["id"], agent_id, is_new=True)
+        judged.record(connection, found.thread_id)
+        return agent_id
+
+    async with container.user_locks.hold(user.user_id):
+        if await container.conn.database.write(make, long=True) != agent_id:
+            raise OtherAgent
+    return Place(found.thread_id, agent_id)
 
 
 async def _after_response(container: Container, user: Principal, previous: StoredResponse) -> Place:

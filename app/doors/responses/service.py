@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import may_on_thread
-from ai_agents.core.exceptions import Conflict, InvalidRequest, PermissionDenied, RequestError, ThreadNotFound
+from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest, PermissionDenied, ThreadNotFound
 from ai_agents.core.rows import Run
 from ai_agents.core.table_rows import RunKey
-from ai_agents.core.types import FilePart, JsonObject, TextPart
+from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.runner.client_calls import GivenResult
 from ai_agents.runner.runner import Started
 from ai_agents.store import runs, threads, tool_calls
@@ -19,10 +21,13 @@ from ai_agents.streams.rights import ReadRight
 from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
+from app.doors.files import FileKeeper, Media
 from app.doors.openai_models import find_agent
-from app.doors.responses.call import Input, Overrides, conversation_of, read_input, read_overrides, to_asked
+from app.doors.responses.call import Input, Overrides, Said, conversation_of, read_input, read_overrides, to_asked
+from app.doors.responses.conversation_items import ItemNotFound, find_message_of
+from app.doors.responses.conversations import ConversationNotFound
 from app.doors.responses.ids import ResponseId, approved_call_id, parse_conversation_id, parse_response_id
-from app.doors.responses.places import ConversationNotFound, Place, find_place
+from app.doors.responses.places import Asked, Place, find_place
 from app.doors.responses.reading import (
     ASKED,
     ResponseNotFound,
@@ -32,8 +37,9 @@ from app.doors.responses.reading import (
     read_waiting,
 )
 from app.doors.responses.resource import ResponseHead, to_resource
-from app.doors.responses.schemas import CreateResponse
+from app.doors.responses.schemas import CreateResponse, InputItem, MessageIn, ReferenceIn
 from app.doors.responses.translator import ResponseFrames
+from app.doors.threads import PastMessage, in_a_day
 from app.schemas.threads import Approval
 from app.services import runs as run_services
 from app.services.identity import Principal, see_thread
@@ -64,7 +70,6 @@ class _Ask:
     """What a request asks for."""
 
     body: CreateResponse
-    said: Input
     overrides: Overrides
     sent: SentKey
     follow: bool
@@ -80,7 +85,7 @@ async def begin(
     """
     if (repeated := await messages.find_repeated(container, user, sent)) is not None:
         return await _repeated(container, user, repeated)
-    said = read_input(body.input)
+    said = read_input(await _resolved(container, user, body.input))
     overrides = read_overrides(body, said)
     previous = None
     if body.previous_response_id is not None:
@@ -88,16 +93,56 @@ async def begin(
     agent_id = None if body.model is None else await find_agent(container, user, body.model)
     if said.is_answer:
         return await _answer(container, user, said, previous, conversation_of(body), is_retry=is_retry)
-    place = await find_place(
-        container, user, said, previous=previous, conversation=conversation_of(body), agent_id=agent_id
-    )
+    if not said.parts:
+        raise InvalidRequest("The input ends with a message of the user, or with answers to calls.", loc=("input",))
+    is_stateless = body.store is False and previous is None and conversation_of(body) is None
+    expires_at = in_a_day() if is_stateless else None
+    keeper, place = FileKeeper(container, user, expires_at=expires_at), None
     try:
-        return await _start(container, user, _Ask(body, said, overrides, sent, follow), place)
-    except RequestError:
-        if place.is_new:
+        history = [await _kept(keeper, each) for each in said.history]
+        asked = Asked(previous, conversation_of(body), agent_id, history, expires_at)
+        place = await find_place(container, user, asked)
+        parts = await keeper.keep(said.parts)
+        return await _start(container, user, _Ask(body, overrides, sent, follow), place, parts)
+    except AIAgentsError:
+        if place is not None and place.is_new:
             # Nothing was said in it.
-            await container.conn.database.write(lambda c: threads.delete_thread(c, place.thread_id))
+            thread_id = place.thread_id
+            await container.conn.database.write(lambda c: threads.delete_thread(c, thread_id))
+        await keeper.discard()
         raise
+
+
+async def _resolved(container: Container, user: Principal, given: str | list[InputItem]) -> str | list[InputItem]:
+    """The input with messages in the place of references to them. Others stay: no model needs them again.
+
+    Raises `ItemNotFound`.
+    """
+    if isinstance(given, str):
+        return given
+    found: list[InputItem] = []
+    for item in given:
+        if not isinstance(item, ReferenceIn) or not item.id.startswith("msg_"):
+            found.append(item)
+            continue
+        message = await container.conn.database.read(partial(find_message_of, item_id=item.id))
+        if message is None:
+            raise ItemNotFound
+        try:
+            await see_thread(container, user, message["thread_id"])
+        except ThreadNotFound:
+            raise ItemNotFound from None
+        role: Literal["user", "assistant"] = "user" if message["role"] == "user" else "assistant"
+        found.append(MessageIn(role=role, content=message["content"]))
+    return found
+
+
+async def _kept(keeper: FileKeeper, said: Said) -> PastMessage:
+    """The message of before with its files stored."""
+    parts: list[TextPart | FilePart | ToolCallPart | ToolResultPart] = []
+    for part in said.parts:
+        parts.extend(await keeper.keep([part]) if isinstance(part, TextPart | Media) else [part])
+    return PastMessage(said.role, parts, said.loc)
 
 
 async def _repeated(container: Container, user: Principal, repeated: Started) -> Begun:
@@ -107,7 +152,9 @@ async def _repeated(container: Container, user: Principal, repeated: Started) ->
     return Begun(first, run, StreamRight(container, user, run["thread_id"]), found.head, repeated)
 
 
-async def _start(container: Container, user: Principal, ask: _Ask, place: Place) -> Begun:
+async def _start(
+    container: Container, user: Principal, ask: _Ask, place: Place, parts: Sequence[TextPart | FilePart]
+) -> Begun:
     _refuse_overrides(ask.overrides)
     asked, model = to_asked(ask.body), ask.body.model or place.agent_id
     kept: JsonObject = {name: value for name, value in asked.items() if name not in _KEPT_BY_RUN}
@@ -116,7 +163,7 @@ async def _start(container: Container, user: Principal, ask: _Ask, place: Place)
         container,
         user,
         place.thread_id,
-        _texts(ask.said),
+        parts,
         sent=ask.sent,
         follow=ask.follow,
         right=right,
@@ -136,15 +183,6 @@ def _refuse_overrides(asked: Overrides) -> None:
     ):
         if is_asked:
             raise InvalidRequest("The agent has its own; they are not changed for one message here.", loc=(name,))
-
-
-def _texts(said: Input) -> list[TextPart | FilePart]:
-    found: list[TextPart | FilePart] = []
-    for part in said.parts:
-        if not isinstance(part, TextPart):
-            raise InvalidRequest("Files are not taken here.", loc=part.loc)
-        found.append(part)
-    return found
 
 
 # Answers to calls.
