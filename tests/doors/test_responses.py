@@ -430,3 +430,46 @@ async def test_a_request_that_is_complete_in_itself_leaves_nothing_and_may_have_
         private = [{"role": "user", "content": [{"type": "input_image", "image_url": "http://127.0.0.1:9/x.png"}]}]
         error = check_openai_error(await caller.post(input=private), 400, "invalid_request")
         assert error["param"] == "input[0].content[0]"
+
+
+async def test_what_is_asked_for_one_response_alone_is_done_and_told(small_live: Live) -> None:
+    form = {"format": {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": True}}
+    async with calling(small_live, '{"n": 42}', "Yes.", system_prompt="Be kind.") as caller:
+        asked = await caller.respond(
+            input=[{"role": "developer", "content": "Be quick."}, {"role": "user", "content": "Six times seven?"}],
+            instructions="Be brief.",
+            temperature=0.5,
+            max_output_tokens=100,
+            reasoning={"effort": "minimal"},
+            text=form,
+        )
+        request = caller.provider.requests[-1]
+        assert request.system == "Be kind.\n\nBe brief.\n\nBe quick."
+        settings = request.settings
+        assert (settings.temperature, settings.max_tokens, settings.reasoning) == (0.5, 100, "low")
+        assert request.output_schema == SCHEMA
+        assert (asked["temperature"], asked["max_output_tokens"], asked["reasoning"]["effort"]) == (0.5, 100, "low")
+        assert asked["instructions"] == "Be brief.\n\nBe quick."
+        assert asked["text"]["format"]["name"] == "answer"
+        assert await caller.get(asked["id"]) == asked
+
+        # They are this response's alone.
+        await caller.respond(input="Really?", previous_response_id=asked["id"])
+        assert caller.provider.requests[-1].system == "Be kind."
+        wrong = {"format": {"type": "json_schema", "name": "answer", "schema": {"type": 1}}}
+        error = check_openai_error(await caller.post(input="Hi", text=wrong), 400, "invalid_request")
+        assert error["param"].startswith("text.format.schema")
+
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+
+
+async def test_a_guardrail_redacts_what_is_streamed_and_what_is_replayed(small_live: Live) -> None:
+    rules = [{"type": "pii", "kinds": ["email"], "stage": "output", "action": "redact"}]
+    async with calling(small_live, ["Write to ada", "@example", ".com now."], guardrails=rules) as caller:
+        frames = await caller.stream(input="Whom?")
+        text = "".join(frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta")
+        assert texts_of(frames[-1]["response"]) == [text]
+        assert "ada@example.com" not in text
+        assert text.startswith("Write to ")
+        assert await caller.replay(frames[0]["response"]["id"]) == frames

@@ -127,11 +127,11 @@ def read_overrides(body: CreateResponse, said: Input) -> Overrides:
     return Overrides(settings, _schema(body.text.format if body.text else None), "\n\n".join(wanted), tools)
 
 
-def to_asked(body: CreateResponse) -> Asked:
+def to_asked(body: CreateResponse, overrides: Overrides) -> Asked:
     """What the response repeats of its request: what was really used."""
     asked = Asked()
-    if body.instructions is not None:
-        asked["instructions"] = body.instructions
+    if overrides.instructions:
+        asked["instructions"] = overrides.instructions
     if body.previous_response_id is not None:
         asked["previous_response_id"] = body.previous_response_id
     if body.tools:

@@ -76,11 +76,17 @@ class StoredResponse:
 
 
 def read_response(
-    connection: Connection, thread_id: str, asked_id: ResponseId, *, is_fetched: bool = True
+    connection: Connection,
+    thread_id: str,
+    asked_id: ResponseId,
+    *,
+    is_fetched: bool = True,
+    sees_instructions: bool = False,
 ) -> StoredResponse:
     """A response of this thread. Raises `ResponseNotFound`.
 
     `is_fetched`: a client asks for it later, which finds none that was deleted or was not to be stored.
+    `sees_instructions`: those who may change the agent see what was told to it.
     """
     try:
         row = runs.get_row(connection, thread_id, asked_id.run_id)
@@ -99,6 +105,8 @@ def read_response(
     stored = cast("dict[str, Any]", (message or {"metadata": {}})["metadata"].get(ASKED) or {})
     model = stored.pop("model", None) or row["agent_id"]
     asked = cast("Asked", stored)
+    if sees_instructions and (told := (row["overrides"] or {}).get("instructions")) is not None:
+        asked["instructions"] = told
     if row["client_tools"]:
         asked["tools"] = [tool_shown(each) for each in tools_from_stored(row["client_tools"])]
     if asked_id.after_seq:

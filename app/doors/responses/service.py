@@ -7,9 +7,9 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from ai_agents.auth.roles import may_on_thread
+from ai_agents.auth.roles import can, may_on_thread
 from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest, PermissionDenied, ThreadNotFound
-from ai_agents.core.rows import Run
+from ai_agents.core.rows import Run, RunOverrides
 from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.runner.client_calls import GivenResult
@@ -39,14 +39,14 @@ from app.doors.responses.reading import (
 from app.doors.responses.resource import ResponseHead, to_resource
 from app.doors.responses.schemas import CreateResponse, InputItem, MessageIn, ReferenceIn
 from app.doors.responses.translator import ResponseFrames
-from app.doors.threads import PastMessage, in_a_day
+from app.doors.threads import PastMessage, in_a_day, instructions_of
 from app.schemas.threads import Approval
 from app.services import runs as run_services
 from app.services.identity import Principal, see_thread
 from app.services.repeats import SentKey
 
-# What a response repeats of its request and its run has kept: the tools of the client.
-_KEPT_BY_RUN = {"tools"}
+# What a response repeats of its request, and its run has kept.
+_KEPT_BY_RUN = {"tools", "instructions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,14 @@ async def begin(
         place = await find_place(container, user, asked)
         parts = await keeper.keep(said.parts)
         return await _start(container, user, _Ask(body, overrides, sent, follow), place, parts)
-    except AIAgentsError:
+    except AIAgentsError as error:
         if place is not None and place.is_new:
             # Nothing was said in it.
             thread_id = place.thread_id
             await container.conn.database.write(lambda c: threads.delete_thread(c, thread_id))
         await keeper.discard()
+        if isinstance(error, InvalidRequest) and error.loc[:2] == ("overrides", "output_schema"):
+            raise InvalidRequest(str(error), loc=("text", "format", "schema", *error.loc[2:])) from error
         raise
 
 
@@ -155,34 +157,36 @@ async def _repeated(container: Container, user: Principal, repeated: Started) ->
 async def _start(
     container: Container, user: Principal, ask: _Ask, place: Place, parts: Sequence[TextPart | FilePart]
 ) -> Begun:
-    _refuse_overrides(ask.overrides)
-    asked, model = to_asked(ask.body), ask.body.model or place.agent_id
+    asked, model = to_asked(ask.body, ask.overrides), ask.body.model or place.agent_id
+    before, instructions = await instructions_of(container, user, place.agent_id, ask.overrides.instructions or None)
     kept: JsonObject = {name: value for name, value in asked.items() if name not in _KEPT_BY_RUN}
     right = StreamRight(container, user, place.thread_id)
     started = await messages.start(
         container,
         user,
         place.thread_id,
-        parts,
+        [*before, *parts],
         sent=ask.sent,
         follow=ask.follow,
         right=right,
         metadata={ASKED: {"model": model, **kept}},
         client_tools=ask.overrides.tools,
+        overrides=_overrides(ask.overrides, instructions),
     )
     first = ResponseId(started.run["id"])
     return Begun(first, started.run, right, ResponseHead(str(first), started.run["created_at"], model, asked), started)
 
 
-def _refuse_overrides(asked: Overrides) -> None:
-    """Raises `InvalidRequest` for what cannot be changed for one message."""
-    for name, is_asked in (
-        ("instructions", bool(asked.instructions)),
-        ("temperature", bool(asked.settings)),
-        ("text", asked.output_schema is not None),
-    ):
-        if is_asked:
-            raise InvalidRequest("The agent has its own; they are not changed for one message here.", loc=(name,))
+def _overrides(asked: Overrides, instructions: str | None) -> RunOverrides | None:
+    """What is asked for this run alone; None for nothing."""
+    found: RunOverrides = {}
+    if asked.settings:
+        found["settings"] = asked.settings
+    if asked.output_schema is not None:
+        found["output_schema"] = asked.output_schema
+    if instructions is not None:
+        found["instructions"] = instructions
+    return found or None
 
 
 # Answers to calls.
@@ -265,10 +269,11 @@ async def find_response(container: Container, user: Principal, response_id: str)
     if thread_id is None:
         raise ResponseNotFound
     try:
-        await see_thread(container, user, thread_id)
+        seen = await see_thread(container, user, thread_id)
     except ThreadNotFound:
         raise ResponseNotFound from None
-    return await container.conn.database.read(lambda c: read_response(c, thread_id, found))
+    sees_all = user.is_admin or can(seen.agent_role, "editor")
+    return await container.conn.database.read(lambda c: read_response(c, thread_id, found, sees_instructions=sees_all))
 
 
 def to_read(found: StoredResponse) -> JsonObject:
