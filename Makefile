@@ -26,9 +26,9 @@ openapi: ## write openapi.yaml from the code
 	@scripts/environment dev
 	@.venv/bin/python -m scripts.write_openapi
 
-soak: ## the fault tests in full (make test runs a sample of them)
+soak: ## the fault tests and the matrix of rights over time in full (make test runs a sample of them)
 	@scripts/environment dev
-	@SOAK=1 .venv/bin/python -m pytest tests/faults
+	@SOAK=1 .venv/bin/python -m pytest tests/faults tests/api/test_rights_over_time.py
 
 fuzz: ## the property tests with twenty times as many examples, and 10,000 requests of any kind
 	@scripts/environment dev

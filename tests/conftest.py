@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.distribution import in_order
 from tests.support.network import LoopbackGuard
 from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
@@ -21,6 +22,8 @@ from tests.support.shared import SharedDirectory
 from tests.support.timings import seconds_by_part
 
 TEMPLATE = "migrated"
+# Tests that wait for processes and clocks more than they compute.
+WAITING = ("tests/faults/", "tests/worker/", "tests/docs/", "tests/api/test_process", "tests/api/test_rights_over_time")
 SHARED = pytest.StashKey[SharedDirectory]()
 _numbers = itertools.count(1)
 
@@ -36,9 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = str(shared.path / "tmp")  # SQLite files are quicker there, too
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests of processes first: they take long, and one left for the end would run alone."""
-    items.sort(key=lambda item: not item.nodeid.startswith(("tests/faults/", "tests/worker/")))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let half of the run's processes begin with tests that wait for other processes, while the others compute.
+
+    These tests take long: at the end of the run they would run alone.
+    """
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    items[:] = in_order(items, workers, waits=lambda item: item.nodeid.startswith(WAITING))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -151,6 +158,11 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def sqlite_url(tmp_path: Path, shared_directory: SharedDirectory) -> str:
     """A fresh SQLite file with the migrations applied."""
+    return fresh_sqlite(shared_directory, tmp_path)
+
+
+def fresh_sqlite(shared_directory: SharedDirectory, directory: Path) -> str:
+    """The address of a new SQLite file in the directory, with the migrations applied."""
     template = shared_directory.path / f"{TEMPLATE}.db"
 
     def migrate() -> str:
@@ -160,7 +172,7 @@ def sqlite_url(tmp_path: Path, shared_directory: SharedDirectory) -> str:
         connection.close()
         return str(template)
 
-    path = tmp_path / "test.db"
+    path = directory / "test.db"
     shutil.copyfile(shared_directory.once("sqlite", migrate), path)
     return f"sqlite:///{path}"
 

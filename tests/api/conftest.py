@@ -1,6 +1,8 @@
 """Fixtures of the service's tests."""
 
+import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +14,13 @@ from ai_agents.store.keys import id_of_environment_key
 from app import container
 from tests.api.live import Live, serve
 from tests.api.service import Service, open_service, settings_for
+from tests.conftest import fresh_sqlite
 from tests.fakes.http_server import HttpServer
 from tests.fakes.mcp_servers import McpFake
 from tests.fakes.provider_server import FakeProviderServer
+from tests.support.shared import SharedDirectory
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,6 +57,23 @@ async def small_service(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Servic
     """A service on SQLite, for tests that do not depend on the database."""
     async with open_service(settings_for(sqlite_url, tmp_path)) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+async def lasting_service(
+    shared_directory: SharedDirectory, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """A service on SQLite that tests of a file share; they take `shared_service`."""
+    directory = tmp_path_factory.mktemp("lasting")
+    async with open_service(settings_for(fresh_sqlite(shared_directory, directory), directory)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def shared_service(lasting_service: Service) -> AsyncIterator[Service]:
+    """A service with users of its own for each test: for many tests in which little happens, such as refusals."""
+    async with AsyncExitStack() as clients:
+        yield Service(lasting_service.app, clients, suffix=f"-{next(_numbers)}")
 
 
 @pytest.fixture

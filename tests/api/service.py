@@ -20,10 +20,14 @@ UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 class Service:
-    """An open application without a server. Streams need a server: see `tests/api/live.py`."""
+    """An open application without a server. Streams need a server: see `tests/api/live.py`.
 
-    def __init__(self, app: FastAPI, clients: AsyncExitStack) -> None:
+    `suffix` ends the ids of its users.
+    """
+
+    def __init__(self, app: FastAPI, clients: AsyncExitStack, *, suffix: str = "") -> None:
         self.app = app
+        self._suffix = suffix
         self._clients = clients
         self._users: dict[str, httpx.AsyncClient] = {}
 
@@ -44,7 +48,7 @@ class Service:
     async def user(self, name: str) -> httpx.AsyncClient:
         """A client with a key of this user."""
         if name not in self._users:
-            key = await self.container.keys.create(name, "tests")
+            key = await self.container.keys.create(name + self._suffix, "tests")
             self._users[name] = await self._client({"authorization": f"Bearer {key['key']}"})
         return self._users[name]
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from app.doors.listed import door_at
 from app.main import ROUTERS
 from app.responses import JSON
 from tests.api.declared import document
@@ -48,10 +49,12 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, content: bytes 
 
 
 @pytest.mark.parametrize("method, path", CLOSED)
-async def test_every_route_but_health_wants_a_key(small_service: Service, method: str, path: str) -> None:
-    response = await ask(await small_service.anonymous(), method, fill(path))
+async def test_every_route_but_health_wants_a_key(shared_service: Service, method: str, path: str) -> None:
+    response = await ask(await shared_service.anonymous(), method, fill(path))
 
-    check_problem(response, 401, "unauthorized")
+    assert response.status_code == 401, response.text
+    if door_at(path) is None:  # those of others have errors of another form
+        check_problem(response, 401, "unauthorized")
     assert response.headers["www-authenticate"] == "Bearer"
 
 
@@ -67,8 +70,8 @@ async def test_every_route_but_health_wants_a_key(small_service: Service, method
         "Bearer aia_x",
     ],
 )
-async def test_a_header_without_a_good_key_is_refused(small_service: Service, header: str) -> None:
-    client = await small_service.anonymous()
+async def test_a_header_without_a_good_key_is_refused(shared_service: Service, header: str) -> None:
+    client = await shared_service.anonymous()
 
     response = await client.get("/me", headers=raw_header("authorization", header))
 
@@ -76,8 +79,8 @@ async def test_a_header_without_a_good_key_is_refused(small_service: Service, he
 
 
 @pytest.mark.parametrize("path", sorted(OPEN))
-async def test_health_is_open(small_service: Service, path: str) -> None:
-    response = await (await small_service.anonymous()).get(path)
+async def test_health_is_open(shared_service: Service, path: str) -> None:
+    response = await (await shared_service.anonymous()).get(path)
 
     assert response.json() == {"status": "ok"}
 

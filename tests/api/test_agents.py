@@ -68,8 +68,8 @@ async def test_every_field_is_kept_as_it_was_sent(service: Service) -> None:
         {"strategy": "token_window", "max_tokens": 100000},
     ],
 )
-async def test_each_memory_strategy_is_taken(small_service: Service, memory: dict[str, object]) -> None:
-    alice = await small_service.user("alice")
+async def test_each_memory_strategy_is_taken(shared_service: Service, memory: dict[str, object]) -> None:
+    alice = await shared_service.user("alice")
 
     assert (await make_agent(alice, memory=memory))["memory"] == memory
 

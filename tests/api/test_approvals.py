@@ -104,8 +104,8 @@ async def test_only_editors_of_the_thread_decide(small_service: Service) -> None
     ],
     ids=str,
 )  # fmt: skip
-async def test_a_wrong_body_is_refused(small_service: Service, body: Any) -> None:
-    waiting = await begin(small_service)
+async def test_a_wrong_body_is_refused(shared_service: Service, body: Any) -> None:
+    waiting = await begin(shared_service)
     check_problem(await waiting.alice.post(waiting.path, json=body), 422, "invalid_request")
 
 

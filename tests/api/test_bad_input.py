@@ -106,8 +106,8 @@ BAD_CONTENTS = {
 
 
 @pytest.mark.parametrize("body", BAD_AGENTS.values(), ids=BAD_AGENTS)
-async def test_a_bad_agent_is_refused_and_nothing_is_kept(small_service: Service, body: bytes) -> None:
-    alice = await small_service.user("alice")
+async def test_a_bad_agent_is_refused_and_nothing_is_kept(shared_service: Service, body: bytes) -> None:
+    alice = await shared_service.user("alice")
 
     response = await alice.post("/agents", content=body, headers=JSON)
 
@@ -118,8 +118,8 @@ async def test_a_bad_agent_is_refused_and_nothing_is_kept(small_service: Service
 
 
 @pytest.mark.parametrize("content", BAD_CONTENTS.values(), ids=BAD_CONTENTS)
-async def test_a_bad_message_is_refused_and_nothing_is_kept(small_service: Service, content: str) -> None:
-    alice = await small_service.user("alice")
+async def test_a_bad_message_is_refused_and_nothing_is_kept(shared_service: Service, content: str) -> None:
+    alice = await shared_service.user("alice")
     thread = await make_thread(alice)
 
     body = f'{{"content": {content}}}'.encode()
@@ -130,8 +130,8 @@ async def test_a_bad_message_is_refused_and_nothing_is_kept(small_service: Servi
         assert (await alice.get(f"/threads/{thread['id']}/{kept}")).json()["data"] == []
 
 
-async def test_a_refused_value_is_not_repeated(small_service: Service) -> None:
-    alice = await small_service.user("alice")
+async def test_a_refused_value_is_not_repeated(shared_service: Service) -> None:
+    alice = await shared_service.user("alice")
     secret = "sk-very-secret"
 
     response = await alice.post("/agents", json={"name": "x", "provider": 7, "memory": {"strategy": secret}})
@@ -141,8 +141,8 @@ async def test_a_refused_value_is_not_repeated(small_service: Service) -> None:
     assert secret not in unread.text
 
 
-async def test_the_place_of_each_mistake_is_named(small_service: Service) -> None:
-    alice = await small_service.user("alice")
+async def test_the_place_of_each_mistake_is_named(shared_service: Service) -> None:
+    alice = await shared_service.user("alice")
 
     response = await alice.post("/agents", json={"settings": {"top_p": 2}, "tools": [7]})
 
@@ -152,8 +152,8 @@ async def test_the_place_of_each_mistake_is_named(small_service: Service) -> Non
     assert any(loc[:3] == ("body", "tools", 0) for loc in locs)
 
 
-async def test_mistakes_without_end_are_not_all_told(small_service: Service) -> None:
-    alice = await small_service.user("alice")
+async def test_mistakes_without_end_are_not_all_told(shared_service: Service) -> None:
+    alice = await shared_service.user("alice")
 
     told = {}
     for count in (1_000, 20_000, 50_000):
@@ -176,16 +176,16 @@ async def test_numbers_of_64_bits_and_escaped_escapes_pass(service: Service) -> 
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", ""])
-async def test_a_body_that_is_not_json_is_unsupported(small_service: Service, media_type: str) -> None:
-    alice = await small_service.user("alice")
+async def test_a_body_that_is_not_json_is_unsupported(shared_service: Service, media_type: str) -> None:
+    alice = await shared_service.user("alice")
 
     response = await alice.post("/agents", content=b'{"name": "x"}', headers={"content-type": media_type})
 
     check_problem(response, 415, "unsupported_media_type")
 
 
-async def test_json_with_a_charset_is_json(small_service: Service) -> None:
-    alice = await small_service.user("alice")
+async def test_json_with_a_charset_is_json(shared_service: Service) -> None:
+    alice = await shared_service.user("alice")
 
     response = await alice.post(
         "/agents", content=b'{"name": "x"}', headers={"content-type": "Application/JSON; charset=utf-8"}
@@ -200,8 +200,8 @@ async def chunks(size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_ten_megabytes_are_too_large(small_service: Service, chunked: bool) -> None:
-    alice = await small_service.user("alice")
+async def test_ten_megabytes_are_too_large(shared_service: Service, chunked: bool) -> None:
+    alice = await shared_service.user("alice")
     thread = await make_thread(alice)
 
     body = chunks(10_000_000) if chunked else b'{"content": "' + b"x" * 10_000_000 + b'"}'
@@ -210,8 +210,8 @@ async def test_ten_megabytes_are_too_large(small_service: Service, chunked: bool
     assert "1048576" in check_problem(response, 413, "payload_too_large")["detail"]
 
 
-async def test_headers_without_end_are_too_large(small_service: Service) -> None:
-    client = await small_service.anonymous()
+async def test_headers_without_end_are_too_large(shared_service: Service) -> None:
+    client = await shared_service.anonymous()
 
     response = await client.get("/livez", headers={"x-long": "x" * 40_000})
 
@@ -221,8 +221,8 @@ async def test_headers_without_end_are_too_large(small_service: Service) -> None
 @pytest.mark.parametrize(
     "path", ["/nothing", "/agents/", "/AGENTS", "/threads/%00/messages/x/y", "/%ff", "/..%2f..%2fetc"]
 )
-async def test_an_unknown_path_is_not_found(small_service: Service, path: str) -> None:
-    client = await small_service.anonymous()
+async def test_an_unknown_path_is_not_found(shared_service: Service, path: str) -> None:
+    client = await shared_service.anonymous()
 
     response = await client.get(path)
 
@@ -237,8 +237,8 @@ async def test_an_unknown_path_is_not_found(small_service: Service, path: str) -
         ("POST", "/livez", "GET"),
     ],
 )
-async def test_a_405_names_allowed_methods(small_service: Service, method: str, path: str, allowed: str) -> None:
-    response = await (await small_service.anonymous()).request(method, path)
+async def test_a_405_names_allowed_methods(shared_service: Service, method: str, path: str, allowed: str) -> None:
+    response = await (await shared_service.anonymous()).request(method, path)
 
     check_problem(response, 405, "method_not_allowed")
     assert response.headers["allow"] == allowed
@@ -261,8 +261,8 @@ LISTS = ["/agents", "/threads", "/keys"]
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("limit", ["0", "-1", "101", "x", "1.5", "9" * 5000, "%00", ""])
-async def test_a_limit_out_of_range_is_refused(small_service: Service, path: str, limit: str) -> None:
-    alice = await small_service.user("alice")
+async def test_a_limit_out_of_range_is_refused(shared_service: Service, path: str, limit: str) -> None:
+    alice = await shared_service.user("alice")
 
     problem = check_problem(await alice.get(f"{path}?limit={limit}"), 422, "invalid_request")
 
@@ -283,8 +283,8 @@ async def test_a_cursor_from_elsewhere_is_refused(service: Service) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é", "a\tb"])
-async def test_an_idempotency_key_of_the_wrong_form_is_refused(small_service: Service, key: str) -> None:
-    alice = await small_service.user("alice")
+async def test_an_idempotency_key_of_the_wrong_form_is_refused(shared_service: Service, key: str) -> None:
+    alice = await shared_service.user("alice")
 
     response = await alice.post("/agents", json={"name": "x"}, headers=raw_header("idempotency-key", key))
 
@@ -302,15 +302,15 @@ async def test_threads_of_an_unknown_agent_are_none(service: Service) -> None:
 
 
 @pytest.mark.parametrize("sent", ["fine-id_1.2:3", "x" * 128])
-async def test_a_sane_request_id_is_taken_over(small_service: Service, sent: str) -> None:
-    response = await (await small_service.anonymous()).get("/nothing", headers={"x-request-id": sent})
+async def test_a_sane_request_id_is_taken_over(shared_service: Service, sent: str) -> None:
+    response = await (await shared_service.anonymous()).get("/nothing", headers={"x-request-id": sent})
 
     assert check_problem(response, 404, "not_found")["request_id"] == sent
 
 
 @pytest.mark.parametrize("sent", ["", "a b", "x" * 129, "é", '"><script>'])
-async def test_another_request_id_is_replaced(small_service: Service, sent: str) -> None:
-    response = await (await small_service.anonymous()).get("/livez", headers=raw_header("x-request-id", sent))
+async def test_another_request_id_is_replaced(shared_service: Service, sent: str) -> None:
+    response = await (await shared_service.anonymous()).get("/livez", headers=raw_header("x-request-id", sent))
 
     assert response.headers["x-request-id"] not in ("", sent)
 

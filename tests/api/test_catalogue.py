@@ -40,8 +40,8 @@ async def test_a_service_that_stops_is_not_ready(small_service: Service) -> None
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/assets/docs.js", "/assets/style.css", "/openapi.json"])
-async def test_the_pages_are_open_and_load_nothing_from_elsewhere(small_service: Service, path: str) -> None:
-    response = await (await small_service.anonymous()).get(path)
+async def test_the_pages_are_open_and_load_nothing_from_elsewhere(shared_service: Service, path: str) -> None:
+    response = await (await shared_service.anonymous()).get(path)
 
     assert response.status_code == 200
     assert "https://" not in response.text

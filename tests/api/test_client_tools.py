@@ -99,8 +99,8 @@ async def test_unknown_runs_and_calls_are_not_found(small_service: Service) -> N
     ],
     ids=str,
 )  # fmt: skip
-async def test_wrong_results_are_refused(small_service: Service, body: Any) -> None:
-    waiting = await begin(small_service)
+async def test_wrong_results_are_refused(shared_service: Service, body: Any) -> None:
+    waiting = await begin(shared_service)
     check_problem(await waiting.alice.post(waiting.results, json=body), 422, "invalid_request")
 
 
@@ -118,8 +118,8 @@ async def test_wrong_results_are_refused(small_service: Service, body: Any) -> N
     ],
     ids=str,
 )
-async def test_wrong_tools_are_refused(small_service: Service, tools: Any, place: list[Any]) -> None:
-    alice = await small_service.user("alice")
+async def test_wrong_tools_are_refused(shared_service: Service, tools: Any, place: list[Any]) -> None:
+    alice = await shared_service.user("alice")
     agent = await make_agent(alice, tools=["calculator"])
     thread = await make_thread(alice, agent["id"])
     response = await alice.post(f"/threads/{thread['id']}/messages", json={"content": "Hello", "tools": tools})

@@ -198,8 +198,8 @@ async def test_a_prompt_is_private(alice: httpx.AsyncClient, bob: httpx.AsyncCli
         ({"strategy": json.dumps({"strategy": ["last_n"]})}, "strategy"),
     ],
 )
-async def test_unknown_parameters_are_refused(small_service: Service, query: dict[str, str], name: str) -> None:
-    alice = await small_service.user("alice")
+async def test_unknown_parameters_are_refused(shared_service: Service, query: dict[str, str], name: str) -> None:
+    alice = await shared_service.user("alice")
     thread = await make_thread(alice)
 
     problem = check_problem(await alice.get(f"/threads/{thread['id']}/context", params=query), 422, "invalid_request")

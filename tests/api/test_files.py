@@ -83,8 +83,8 @@ def files_in(request: ModelRequest) -> list[FilePart]:
     ],
     ids=lambda value: None if isinstance(value, bytes) else str(value),
 )
-async def test_a_kind_is_detected(small_service: Service, name: str, content: bytes, media_type: str) -> None:
-    alice = await small_service.user("alice")
+async def test_a_kind_is_detected(shared_service: Service, name: str, content: bytes, media_type: str) -> None:
+    alice = await shared_service.user("alice")
 
     response = await upload(alice, content, name)
 

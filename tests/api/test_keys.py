@@ -87,8 +87,8 @@ async def test_a_key_can_expire(service: Service) -> None:
         {"admin": "yes"},
     ],
 )
-async def test_a_key_of_no_form_is_refused(small_service: Service, body: dict[str, object]) -> None:
-    admin = await small_service.admin()
+async def test_a_key_of_no_form_is_refused(shared_service: Service, body: dict[str, object]) -> None:
+    admin = await shared_service.admin()
 
     check_problem(await admin.post("/keys", json=body), 422, "invalid_request")
     assert (await admin.get("/keys")).json()["data"] == []

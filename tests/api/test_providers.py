@@ -152,9 +152,9 @@ async def test_the_secrets_of_a_provider_are_never_shown_nor_stored_readable(
     ],
 )
 async def test_a_bad_description_names_its_field(
-    small_service: Service, fake: FakeProviderServer, wrong: dict[str, Any], field: str
+    shared_service: Service, fake: FakeProviderServer, wrong: dict[str, Any], field: str
 ) -> None:
-    admin = await small_service.admin()
+    admin = await shared_service.admin()
     body = {key: value for key, value in (described(fake) | wrong).items() if value is not None}
 
     problem = check_problem(await admin.post("/providers", json=body), 422, "invalid_request")

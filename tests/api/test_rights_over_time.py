@@ -1,6 +1,7 @@
 """A right is asked for when it is used and while it is used: the matrix of what is taken away, how, where and when."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -15,6 +16,7 @@ from ai_agents.testing import ScriptedProvider, tool_call
 from tests.api.live import TIMEOUT_S
 from tests.api.rights import LONG, MARK, POLL_S, SHORT_S, Replicas, World, end_in, open_replicas
 from tests.api.service import check_problem
+from tests.support.examples import SOAK
 from tests.support.redis_server import RedisServer
 
 TAKING: dict[str, Callable[[World], Awaitable[None]]] = {
@@ -25,7 +27,10 @@ TAKING: dict[str, Callable[[World], Awaitable[None]]] = {
 }
 
 
-@pytest.fixture(params=["same process, sqlite", "same process, postgresql", "other replica", "other replica, deaf"])
+REPLICAS = ("same process, sqlite", "same process, postgresql", "other replica", "other replica, deaf")
+
+
+@pytest.fixture(params=REPLICAS)
 async def replicas(
     request: pytest.FixtureRequest, tmp_path: Path, redis_server: RedisServer
 ) -> AsyncIterator[Replicas]:
@@ -166,7 +171,14 @@ WAITING: dict[str, tuple[Callable[[World], Awaitable[None]], str | None, str | N
 }
 
 
-@pytest.mark.parametrize("taking", WAITING)
+def replicas_and_what_is_taken(beginning: int) -> list[tuple[str, str]]:
+    """Every pair of the two in `make soak`, else every second one."""
+    pairs = itertools.product(enumerate(REPLICAS), enumerate(WAITING))
+    return [(replicas, taking) for (one, replicas), (other, taking) in pairs if SOAK or (one + other) % 2 == beginning]
+
+
+# Each pair is in one of the next two tests.
+@pytest.mark.parametrize("replicas, taking", replicas_and_what_is_taken(0), indirect=["replicas"])
 async def test_a_queued_message_is_asked_again_when_its_run_begins(world: World, taking: str) -> None:
     take, *codes = WAITING[taking]
     await world.open()
@@ -189,7 +201,7 @@ async def test_a_queued_message_is_asked_again_when_its_run_begins(world: World,
         assert said == (["user", "assistant"] if code is None else ["user"])
 
 
-@pytest.mark.parametrize("taking", WAITING)
+@pytest.mark.parametrize("replicas, taking", replicas_and_what_is_taken(1), indirect=["replicas"])
 async def test_a_call_that_waits_for_approval_is_asked_again_when_its_run_goes_on(world: World, taking: str) -> None:
     take, *codes = WAITING[taking]
     call = tool_call("calculator", expression="6*7")

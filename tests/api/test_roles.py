@@ -178,16 +178,16 @@ async def test_a_missing_role_looks_like_a_hidden_one(service: Service) -> None:
 @pytest.mark.parametrize(
     "change", [{"role": "king"}, {"resource_type": "run"}, {"user_id": ""}, {"user_id": "a\nb"}, {"user_id": "x" * 256}]
 )
-async def test_a_role_of_no_form_is_refused(small_service: Service, change: dict[str, str]) -> None:
-    alice = await small_service.user("alice")
+async def test_a_role_of_no_form_is_refused(shared_service: Service, change: dict[str, str]) -> None:
+    alice = await shared_service.user("alice")
     thread = await make_thread(alice)
 
     check_problem(await alice.post("/roles", json=on(thread["id"]) | change), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("query", ["resource_type=thread", "resource_type=run&resource_id=x", "resource_id=x"])
-async def test_a_list_needs_to_know_of_what(small_service: Service, query: str) -> None:
-    alice = await small_service.user("alice")
+async def test_a_list_needs_to_know_of_what(shared_service: Service, query: str) -> None:
+    alice = await shared_service.user("alice")
 
     check_problem(await alice.get(f"/roles?{query}"), 422, "invalid_request")
 

@@ -209,8 +209,8 @@ async def test_only_admins_create_approve_and_delete_tools(service: Service, htt
     ],
     ids=str,
 )  # fmt: skip
-async def test_an_invalid_tool_is_refused(small_service: Service, http: HttpServer, changes: dict[str, Any]) -> None:
-    admin = await small_service.admin()
+async def test_an_invalid_tool_is_refused(shared_service: Service, http: HttpServer, changes: dict[str, Any]) -> None:
+    admin = await shared_service.admin()
     body = order_tool(http, url="https://x.example/{id}") | changes
     check_problem(await admin.post("/tools", json=body), 422, "invalid_request")
 

@@ -191,17 +191,17 @@ async def test_what_the_service_does_by_itself_counts_for_no_user(priced: Servic
         ({"limit": "0"}, "limit"),
     ],
 )
-async def test_a_bad_parameter_is_named(small_service: Service, query: dict[str, str], name: str) -> None:
-    alice = await small_service.user("alice")
+async def test_a_bad_parameter_is_named(shared_service: Service, query: dict[str, str], name: str) -> None:
+    alice = await shared_service.user("alice")
 
     problem = check_problem(await alice.get("/usage", params=query), 422, "invalid_request")
 
     assert problem["errors"][0]["loc"] == ["query", name]
 
 
-async def test_it_takes_a_key_and_any_time_that_there_is(small_service: Service) -> None:
-    check_problem(await (await small_service.anonymous()).get("/usage"), 401, "unauthorized")
-    alice = await small_service.user("alice")
+async def test_it_takes_a_key_and_any_time_that_there_is(shared_service: Service) -> None:
+    check_problem(await (await shared_service.anonymous()).get("/usage"), 401, "unauthorized")
+    alice = await shared_service.user("alice")
     assert (await alice.get("/usage", params={"to": "0001-01-02"})).status_code == 200
     assert (await alice.get("/usage", params={"from": "9999-01-01", "to": "9999-12-31"})).status_code == 200
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.support.cluster import SOAK, Cluster, open_cluster
+from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.nursery import nursery
+from tests.support.examples import SOAK
 from tests.support.postgres import PostgresServer
 from tests.support.processes import send_signal
 from tests.support.redis_server import RedisServer

@@ -11,7 +11,7 @@ import pytest
 from ai_agents import AgentStore, ThreadStore, connect
 from tests.faults import crash_scenario
 from tests.faults.crash_scenario import EXIT_CODE, USER, Place
-from tests.faults.support.cluster import SOAK
+from tests.support.examples import SOAK
 
 pytestmark = pytest.mark.soak
 # A server that has imported everything: each process is a fork of it, made in milliseconds.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.full_disk import NO_MOUNT
-from tests.faults.support.cluster import SOAK
+from tests.support.examples import SOAK
 
 pytestmark = pytest.mark.soak
 MEGABYTES, REFUSALS = "5", "15"

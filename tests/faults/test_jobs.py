@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import amount
-from tests.faults.support.cluster import SOAK, Cluster, open_cluster
+from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.replica import Replica
+from tests.support.examples import SOAK
 from tests.support.processes import children_of, command_of, send_signal
 from tests.support.redis_server import RedisServer
 

@@ -23,9 +23,10 @@ from tests.api.matrix import ROWS, Calculating, make_things
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
 from tests.api.test_matrix_in_space import ask
 from tests.faults.conftest import amount
-from tests.faults.support.cluster import SOAK, Cluster, open_cluster
+from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.load import talk_through
 from tests.faults.support.proxy import Fault, TcpProxy
+from tests.support.examples import SOAK
 from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
 

@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 
 from tests.faults.conftest import amount
-from tests.faults.support.cluster import SOAK, Cluster, open_session
+from tests.faults.support.cluster import Cluster, open_session
 from tests.faults.support.greed import ATTACKS, Attack, Attacker
 from tests.faults.support.replica import Replica
+from tests.support.examples import SOAK
 
 pytestmark = pytest.mark.soak
 SECONDS = amount(sample=1, all_of_it=20)

@@ -17,8 +17,9 @@ import aiohttp
 import pytest
 
 from tests.faults.conftest import amount
-from tests.faults.support.cluster import SOAK, Cluster, open_cluster
+from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.replica import ROOT, Replica
+from tests.support.examples import SOAK
 
 pytestmark = pytest.mark.soak
 # Of the process; fewer than the attacks have connections.

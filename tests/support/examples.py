@@ -6,6 +6,8 @@ from hypothesis import settings
 
 # `make fuzz` tries this many times as many as `make test`.
 FUZZ = os.environ.get("FUZZ") == "1"
+# `make soak` runs sets of cases in full.
+SOAK = os.environ.get("SOAK") == "1"
 _FACTOR = 20 if FUZZ else 1
 
 

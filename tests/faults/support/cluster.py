@@ -1,7 +1,6 @@
 """A service of several processes on one database, and what its clients do."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +12,8 @@ from tests.faults.support.counter import CounterServer
 from tests.faults.support.model import MODELS, Model
 from tests.faults.support.replica import ADMIN_KEY, Replica
 from tests.faults.support.stream import EventSource, Told, events_of
+from tests.support.examples import SOAK
 
-SOAK = os.environ.get("SOAK") == "1"
 TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled"})
 
 
