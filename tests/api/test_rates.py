@@ -64,7 +64,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "/roles": {
         "json": {"user_id": "bob", "role": "viewer", "resource_type": "agent", "resource_id": UNKNOWN_ID},
     },
-    "/v1/responses": {"json": {"model": "assistant", "input": "Hello!"}},
     "/files": {"files": {"file": ("note.txt", b"Hello!", "text/plain")}},
     "/tools": {
         "json": {"type": "http", "name": "t", "description": "d", "method": "GET", "url": "https://example.com"}
@@ -84,7 +83,8 @@ def operations() -> list[tuple[str, str, bool]]:
 
 
 def test_every_request_that_takes_an_idempotency_key_is_tried() -> None:
-    assert {path for _method, path, takes_key in operations() if takes_key} == set(BODIES)
+    own = {path for _method, path, takes_key in operations() if takes_key and door_at(path) is None}
+    assert own == set(BODIES)
 
 
 async def test_a_used_idempotency_key_lets_no_other_request_past_the_limit(sqlite_url: str, tmp_path: Path) -> None:
@@ -96,7 +96,10 @@ async def test_a_used_idempotency_key_lets_no_other_request_past_the_limit(sqlit
             for _ in range(2):
                 await alice.get("/me")
             address = re.sub("{[a-z_]+}", UNKNOWN_ID, path)
-            body = BODIES[path] if method == "post" and takes_key else {}
+            of_door = {
+                "json": {"model": "assistant", "input": "Hello!", "messages": [{"role": "user", "content": "Hello!"}]}
+            }
+            body = BODIES.get(path, of_door) if method == "post" and takes_key else {}
             for headers in (used, {"idempotency-key": "two"}):
                 refused = await alice.request(method, address, headers=headers, **body)
                 if takes_key and refused.status_code in (403, 404):
