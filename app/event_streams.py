@@ -33,7 +33,12 @@ _CHUNKS_WITHOUT_PAUSE = 32
 
 def come_back_later() -> Response:
     """An event stream that ends at once and tells the client to open it again in five seconds."""
-    return Response(b"retry: 5000\n\n", headers={name.decode(): value.decode() for name, value in _HEADERS})
+    return whole_stream(b"retry: 5000\n\n")
+
+
+def whole_stream(frames: bytes) -> Response:
+    """An event stream that ends after these frames."""
+    return Response(frames, headers={name.decode(): value.decode() for name, value in _HEADERS})
 
 
 class OpenStream(Protocol):

@@ -1,12 +1,13 @@
 """The doors of the service. One more is a folder and an entry here."""
 
+from app.doors.ag_ui.door import AG_UI
 from app.doors.base import ClientDoor
 from app.doors.chat_completions.door import CHAT_COMPLETIONS
 from app.doors.mcp.door import MCP
 from app.doors.responses.door import RESPONSES
 
 # Of two whose prefixes fit a path the first one counts.
-DOORS: tuple[ClientDoor, ...] = (RESPONSES, CHAT_COMPLETIONS, MCP)
+DOORS: tuple[ClientDoor, ...] = (RESPONSES, CHAT_COMPLETIONS, MCP, AG_UI)
 _PREFIXES = tuple(door.prefix for door in DOORS)
 
 

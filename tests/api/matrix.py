@@ -192,6 +192,11 @@ ROWS: dict[str, Row] = {
     "PUT /users/{user_id}/limits": Row(ADMINS, lambda _: {"runs": 10}),
     "GET /audit": Row(ADMINS),
     "POST /mcp": Row(EVERY, lambda _: {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, scoped="200 200"),
+    "POST /ag-ui/agents/{agent_id}": Row(
+        "404 200 200 200 404 200 200",
+        lambda _: {"threadId": "chat", "runId": "1", "messages": []},
+        scoped="200 404",
+    ),
     "POST /v1/chat/completions": Row(
         "404 200 200 200 404 200 200",
         lambda it: {"model": it.ids["agent_id"], "messages": [{"role": "user", "content": "Hello"}]},

@@ -4,7 +4,8 @@ A tool message has an id made of its call's, since the event of a result has non
 part of a message here, is a message of its own there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ai_agents.core import json
 from ai_agents.core.rows import Message
@@ -49,7 +50,7 @@ def to_messages(messages: Sequence[Message]) -> list[JsonObject]:
     return [found for message in messages for found in message_to_ag_ui(message)]
 
 
-def message_to_ag_ui(message: Message | JsonObject) -> Iterator[JsonObject]:
+def message_to_ag_ui(message: Mapping[str, Any]) -> Iterator[JsonObject]:
     """What a client has of a message; files of a user's message by their names."""
     parts: Sequence[JsonObject] = message["parts"]
     if message["role"] == "tool":

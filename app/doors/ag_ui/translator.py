@@ -58,7 +58,7 @@ class RunEvents:
         self._names = names
         self._messages = list(messages)
         self._snapshot = snapshot
-        # The message in progress: its id, the length of its text and of its reasoning that was sent, what is open of it.
+        # The message in progress: its id, what was sent of it, and what of it is open.
         self._message_id = ""
         self._texts: list[str] = []
         self._thoughts: list[str] = []
@@ -77,10 +77,6 @@ class RunEvents:
         """The frames for an event of the run."""
         handle = _HANDLERS.get(frame.type)
         return b"" if handle is None or self.ended else handle(self, orjson.loads(frame.data))
-
-    def settle(self) -> bytes:
-        """Nothing: what ends a stream does so at once."""
-        return b""
 
     def end(self) -> bytes:
         """Where the run has not ended, an error that says so."""

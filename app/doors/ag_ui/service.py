@@ -1,0 +1,241 @@
+"""What a run of an AG-UI client begins: a run of ours, the rest of one that waits, or a look at the conversation."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from ai_agents.core import json
+from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest
+from ai_agents.core.rows import Message, Run
+from ai_agents.core.types import JsonObject
+from ai_agents.runner.client_calls import GivenResult
+from ai_agents.runner.runner import MessageOptions
+from ai_agents.store import pages, runs, thread_log, tool_calls
+from ai_agents.store.foreign_ids import OtherAgent
+from ai_agents.store.messages import list_messages
+from ai_agents.store.tool_calls import OpenCall
+from ai_agents.streams.cursor import parse_event_id
+from app.authentication import ThreadRight
+from app.container import Container
+from app.doors import messages
+from app.doors.ag_ui.history import to_messages
+from app.doors.ag_ui.reading import Ask, read_ask
+from app.doors.ag_ui.schemas import RunAgentInput
+from app.doors.begun import Begun, find_begun, remember_going_on
+from app.doors.files import FileKeeper
+from app.doors.threads import find_thread, require_agent, thread_for
+from app.schemas.threads import Approval
+from app.services import runs as run_services
+from app.services.identity import Principal, see_thread
+from app.services.repeats import SentKey
+
+DOOR = "ag-ui"
+# Of a conversation's end, what a client is shown that does not have it.
+MOST_SHOWN = 1_000
+# In so many of the last messages the last answer is looked for.
+_LAST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the client sees: which run (None: none), and the `messages` before it. `shows` says to tell of these."""
+
+    begun: Begun | None
+    messages: Sequence[JsonObject]
+    shows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request for a run of this agent, what it asks for, and by what it is known again."""
+
+    user: Principal
+    agent_id: str
+    body: RunAgentInput
+    ask: Ask
+    sent: SentKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A run that waits, at this row, for these calls."""
+
+    run_id: str
+    seq: int
+    calls: Sequence[OpenCall]
+
+
+async def open_run(container: Container, user: Principal, agent_id: str, body: RunAgentInput) -> Opened:
+    """Begin what the client asks for, or find what it has begun.
+
+    Raises `AgentNotFound`, `OtherAgent`, `InvalidRequest`, `Conflict` for answers to calls that do not wait, and what
+    `AgentRunner.start` raises.
+    """
+    await require_agent(container, user, agent_id)
+    ask = read_ask(body)
+    request = _Request(user, agent_id, body, ask, SentKey(_key(agent_id, body), ask.fingerprint))
+    if (repeated := await find_begun(container, user, request.sent)) is not None:
+        return await _shown(container, repeated)
+    if not ask.parts:
+        return await _go_on(container, request)
+    if ask.decisions:
+        raise InvalidRequest("Answer what waits first, and send the new message with the next run.", loc=("messages",))
+    begun = await _start(container, request)
+    if begun.started is not None and begun.started.replayed:
+        return await _shown(container, begun)
+    return await _with_copy(container, begun, body)
+
+
+def _key(agent_id: str, body: RunAgentInput) -> str:
+    """By what a run of the client is known again. No key of a client of our own routes has a space in it."""
+    names = json.dumps([agent_id, body.thread_id, body.run_id])
+    return f"ag-ui {hashlib.sha256(names.encode()).hexdigest()}"
+
+
+def _own_copy(body: RunAgentInput) -> list[JsonObject]:
+    return [each.model_dump(by_alias=True, exclude_none=True) for each in body.messages]
+
+
+# A new message.
+
+
+async def _start(container: Container, request: _Request) -> Begun:
+    user, ask = request.user, request.ask
+    options: MessageOptions = {}
+    if ask.tools:
+        options["client_tools"] = ask.tools
+    if ask.instructions is not None:
+        options["overrides"] = {"instructions": ask.instructions}
+    keeper = FileKeeper(container, user)
+    try:
+        thread_id = await thread_for(container, user, DOOR, request.body.thread_id, request.agent_id)
+        started = await messages.start(
+            container,
+            user,
+            thread_id,
+            await keeper.keep(ask.parts),
+            sent=request.sent,
+            follow=True,
+            right=ThreadRight(container, user, thread_id),
+            **options,
+        )
+    except AIAgentsError:
+        await keeper.discard()
+        raise
+    return Begun(started.run, started=started)
+
+
+async def _with_copy(container: Container, begun: Begun, body: RunAgentInput) -> Opened:
+    """With what the client has, unless it lacks the last answer: then with what there is."""
+    run = begun.run
+    before = await container.conn.database.read(lambda c: _history(c, run, begun.after, most=_LAST))
+    last = next((each["id"] for each in reversed(before) if each["role"] == "assistant"), None)
+    if last is None or any(each.id == last for each in body.messages):
+        return Opened(begun, _own_copy(body), shows=False)
+    return await _shown(container, begun)
+
+
+# Answers to calls that wait.
+
+
+async def _go_on(container: Container, request: _Request) -> Opened:
+    """Answer what waits in the conversation, or look at it."""
+    thread_id = await _find_thread(container, request)
+    waiting = None if thread_id is None else await _find_waiting(container, thread_id)
+    if thread_id is not None and waiting is not None and _answers(request.ask, waiting):
+        begun = await _answer(container, request, thread_id, waiting)
+        return Opened(begun, _own_copy(request.body), shows=False)
+    if request.ask.decisions:
+        raise Conflict("No call with this id waits for an answer.")
+    return Opened(None, [], shows=True) if thread_id is None else await _look(container, thread_id)
+
+
+async def _find_thread(container: Container, request: _Request) -> str | None:
+    place = await find_thread(container, request.user, DOOR, request.body.thread_id)
+    if place is None:
+        return None
+    await see_thread(container, request.user, place.thread_id)
+    if place.agent_id != request.agent_id:
+        raise OtherAgent
+    return place.thread_id
+
+
+async def _find_waiting(container: Container, thread_id: str) -> _Waiting | None:
+    def find(connection: Connection) -> _Waiting | None:
+        row = runs.find_active(connection, thread_id)
+        if row is None or row["status"] != "waiting":
+            return None
+        calls = [each for each in tool_calls.list_open(connection, row["id"]) if each.waits]
+        return _Waiting(row["id"], thread_log.waits_of_run(connection, row["id"])[-1], calls)
+
+    return await container.conn.database.read(find)
+
+
+def _answers(ask: Ask, waiting: _Waiting) -> bool:
+    return any(each.call.tool_call_id in ({**ask.results, **ask.decisions}) for each in waiting.calls)
+
+
+async def _answer(container: Container, request: _Request, thread_id: str, waiting: _Waiting) -> Begun:
+    """Give the run all that it waits for. Raises `InvalidRequest` where something is missing."""
+    user, ask = request.user, request.ask
+    of_client = [each.call.tool_call_id for each in waiting.calls if each.status == "client"]
+    of_person = [each.call.tool_call_id for each in waiting.calls if each.status == "waiting"]
+    missing = [name for name in of_client if name not in ask.results]
+    missing += [name for name in of_person if name not in ask.decisions]
+    if missing:
+        raise InvalidRequest(f"Answer every call that waits: {', '.join(missing)} has no answer.", loc=("resume",))
+    if unknown := ask.decisions.keys() - set(of_person):
+        raise Conflict(f"{min(unknown)} does not wait for an approval.")
+    given: list[GivenResult] = [
+        {"tool_call_id": name, "result": ask.results[name].text, "is_error": ask.results[name].is_error}
+        for name in of_client
+    ]
+    if given:
+        await container.runner.give_results(thread_id, waiting.run_id, user.user_id, given, **user.reach)
+    seen = await see_thread(container, user, thread_id)
+    for name in of_person:
+        decision = ask.decisions[name]
+        body = Approval(tool_call_id=name, approved=decision.approved, reason=decision.reason)
+        await run_services.decide_tool_call(container, user, seen, waiting.run_id, body)
+    run = await container.runs.get(thread_id, waiting.run_id)
+    return await remember_going_on(container, user, request.sent, run, f"{waiting.seq}-0")
+
+
+# What there is.
+
+
+async def _look(container: Container, thread_id: str) -> Opened:
+    """The conversation as it is; where a run is under way or waits, from the last wait that is over."""
+
+    def find(connection: Connection) -> tuple[Run | None, str | None, list[Message]]:
+        row = runs.find_active(connection, thread_id)
+        if row is None:
+            return None, None, _history(connection, thread_id, None)
+        run = runs.to_public(row)
+        over = thread_log.waits_of_run(connection, run["id"])
+        if run["status"] == "waiting":
+            over = over[:-1]
+        after = f"{over[-1]}-0" if over else None
+        return run, after, _history(connection, run, after)
+
+    run, after, shown = await container.conn.database.read(find, long=True)
+    begun = None if run is None else Begun(run, after=after)
+    return Opened(begun, to_messages(shown), shows=True)
+
+
+async def _shown(container: Container, begun: Begun) -> Opened:
+    shown = await container.conn.database.read(lambda c: _history(c, begun.run, begun.after), long=True)
+    return Opened(begun, to_messages(shown), shows=True)
+
+
+def _history(connection: Connection, of: Run | str, after: str | None, *, most: int = MOST_SHOWN) -> list[Message]:
+    """The last messages of a thread (by its id), or before what is shown of a run: its events `after` this one."""
+    if isinstance(of, str):
+        found = list_messages(connection, of, limit=most, order="desc")
+    else:
+        end = parse_event_id(after)[0] if after else thread_log.first_of_run(connection, of["id"])
+        before = None if not end else pages.encode_cursor(end + 1)
+        found = list_messages(connection, of["thread_id"], limit=most, after=before, order="desc")
+    return list(reversed(found["data"]))
