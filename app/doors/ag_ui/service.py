@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ai_agents.core import json
-from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest
+from ai_agents.core.exceptions import AIAgentsError, Conflict, IdempotencyKeyReused, InvalidRequest
 from ai_agents.core.rows import Message, Run
 from ai_agents.core.types import JsonObject
 from ai_agents.runner.client_calls import GivenResult
@@ -76,8 +76,13 @@ async def open_run(container: Container, user: Principal, agent_id: str, body: R
     await require_agent(container, user, agent_id)
     ask = read_ask(body)
     request = _Request(user, agent_id, body, ask, SentKey(_key(agent_id, body), ask.fingerprint))
-    if (repeated := await find_begun(container, user, request.sent)) is not None:
-        return await _shown(container, repeated)
+    try:
+        if (repeated := await find_begun(container, user, request.sent)) is not None:
+            return await _shown(container, repeated)
+    except IdempotencyKeyReused:
+        # A client that lost the stream may have a part of the answer among its messages.
+        if ask.parts or ask.decisions:
+            raise
     if not ask.parts:
         return await _go_on(container, request)
     if ask.decisions:
@@ -106,8 +111,6 @@ async def _start(container: Container, request: _Request) -> Begun:
     options: MessageOptions = {}
     if ask.tools:
         options["client_tools"] = ask.tools
-    if ask.instructions is not None:
-        options["overrides"] = {"instructions": ask.instructions}
     keeper = FileKeeper(container, user)
     try:
         thread_id = await thread_for(container, user, DOOR, request.body.thread_id, request.agent_id)
@@ -145,8 +148,8 @@ async def _go_on(container: Container, request: _Request) -> Opened:
     thread_id = await _find_thread(container, request)
     waiting = None if thread_id is None else await _find_waiting(container, thread_id)
     if thread_id is not None and waiting is not None and _answers(request.ask, waiting):
-        begun = await _answer(container, request, thread_id, waiting)
-        return Opened(begun, _own_copy(request.body), shows=False)
+        # A result belongs to a call that the stream has told of: the history does.
+        return await _shown(container, await _answer(container, request, thread_id, waiting))
     if request.ask.decisions:
         raise Conflict("No call with this id waits for an answer.")
     return Opened(None, [], shows=True) if thread_id is None else await _look(container, thread_id)
