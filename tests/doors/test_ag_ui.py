@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -90,7 +89,7 @@ class Page:
 
 
 @pytest.fixture
-async def page(small_live: Live) -> AsyncIterator[Page]:
+async def page(small_live: Live) -> Page:
     http = await small_live.user("alice")
     provider = SeeingProvider()
     small_live.container.providers.add(provider)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.authentication import AppContainer, ScopedUser, ThreadRight
+from app.authentication import AppContainer, ScopedUser, StreamRight
 from app.dependencies import json_body
 from app.doors.ag_ui.schemas import RunAgentInput
 from app.doors.ag_ui.service import open_run
@@ -57,5 +57,5 @@ async def run_agent(
     if begun is None:
         return whole_stream(events.begin() + events.finish())
     admitted(request, begun.run)
-    reader = await follow(container, begun, ThreadRight(container, user, begun.run["thread_id"]))
+    reader = await follow(container, begun, StreamRight(container, user, begun.run["thread_id"]))
     return DoorStream(reader, events, user=user, streams=streams, headers=run_headers(begun.run))

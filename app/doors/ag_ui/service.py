@@ -17,7 +17,7 @@ from ai_agents.store.foreign_ids import OtherAgent
 from ai_agents.store.messages import list_messages
 from ai_agents.store.tool_calls import OpenCall
 from ai_agents.streams.cursor import parse_event_id
-from app.authentication import ThreadRight
+from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
 from app.doors.ag_ui.history import to_messages
@@ -25,7 +25,7 @@ from app.doors.ag_ui.reading import Ask, read_ask
 from app.doors.ag_ui.schemas import RunAgentInput
 from app.doors.begun import Begun, find_begun, remember_going_on
 from app.doors.files import FileKeeper
-from app.doors.threads import find_thread, require_agent, thread_for
+from app.doors.threads import find_thread, instructions_of, require_agent, thread_for
 from app.schemas.threads import Approval
 from app.services import runs as run_services
 from app.services.identity import Principal, see_thread
@@ -108,7 +108,8 @@ def _own_copy(body: RunAgentInput) -> list[JsonObject]:
 
 async def _start(container: Container, request: _Request) -> Begun:
     user, ask = request.user, request.ask
-    options: MessageOptions = {}
+    said, instructions = await instructions_of(container, user, request.agent_id, ask.instructions)
+    options: MessageOptions = {"overrides": None if instructions is None else {"instructions": instructions}}
     if ask.tools:
         options["client_tools"] = ask.tools
     keeper = FileKeeper(container, user)
@@ -118,10 +119,10 @@ async def _start(container: Container, request: _Request) -> Begun:
             container,
             user,
             thread_id,
-            await keeper.keep(ask.parts),
+            [*said, *await keeper.keep(ask.parts)],
             sent=request.sent,
             follow=True,
-            right=ThreadRight(container, user, thread_id),
+            right=StreamRight(container, user, thread_id),
             **options,
         )
     except AIAgentsError:

@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from functools import partial
 
 import orjson
-from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, RunNotFound, ThreadNotFound, ToolCallNotFound
+from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, ThreadNotFound, ToolCallNotFound
 from ai_agents.core.rows import Run, RunOverrides
 from ai_agents.core.types import FilePart, JsonObject, LogRow, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.runner.client_calls import GivenResult
-from ai_agents.runner.runner import MessageOptions, Started
-from ai_agents.store import idempotency, runs, thread_log
+from ai_agents.runner.runner import MessageOptions
+from ai_agents.store import runs, thread_log
 from ai_agents.streams.cursor import parse_event_id
-from ai_agents.streams.reader import StreamReader
 from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
+from app.doors.begun import Begun, find_begun, remember_going_on
 from app.doors.chat_completions.reading import ChatCall, HistoryMessage, read_call
 from app.doors.chat_completions.schemas import CreateChatCompletion
 from app.doors.chat_completions.translator import Progress
@@ -26,7 +25,7 @@ from app.doors.openai_models import find_agent
 from app.doors.threads import PastMessage, in_a_day, instructions_of, make_thread, thread_for
 from app.services.identity import Principal
 from app.services.messages import wait_for_run
-from app.services.repeats import SentKey, find_remembered
+from app.services.repeats import SentKey
 
 DOOR = "chat"
 # Rows of a run that are read at once.
@@ -47,30 +46,13 @@ class ChatRequest:
         return self.body.stream is True
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A run that answers the request: `started` by its message, or going on with results, `after` this event of it."""
-
-    run: Run
-    after: str | None = None
-    started: Started | None = None
-
-    @property
-    def before_seq(self) -> int:
-        """The last row of the thread's log before those that answer the request."""
-        if self.after is not None:
-            return parse_event_id(self.after)[0]
-        message = None if self.started is None else self.started.user_message
-        return (message["seq"] or 1) - 1 if message is not None else 0
-
-
 async def begin(container: Container, user: Principal, asked: ChatRequest) -> Begun:
     """The run that answers the request.
 
     Raises `InvalidRequest`, `ModelNotFound`, `AmbiguousModel`, `OtherAgent`, `ToolCallNotFound`, and what
     `AgentRunner.start` raises.
     """
-    if (repeated := await _find_repeated(container, user, asked.sent)) is not None:
+    if (repeated := await find_begun(container, user, asked.sent)) is not None:
         return repeated
     agent_id = await find_agent(container, user, asked.body.model)
     call = read_call(asked.body)
@@ -107,18 +89,6 @@ async def begin(container: Container, user: Principal, asked: ChatRequest) -> Be
         raise
 
 
-async def _find_repeated(container: Container, user: Principal, sent: SentKey) -> Begun | None:
-    """The answer to the request that this one repeats, see `messages.find_repeated`."""
-    found = await find_remembered(container, user, sent)
-    if found is None:
-        return None
-    if found.run_id is not None:
-        run = await messages.see_run(container, user, found.run_id)
-        return Begun(run, started=Started(run, None, replayed=True, message_id=found.message_id))
-    told = found.answer or {}
-    return Begun(await messages.see_run(container, user, str(told.get("run_id"))), after=told.get("after"))
-
-
 async def _give_results(
     container: Container, user: Principal, results: Mapping[str, str], *, sent: SentKey, thread_id: str | None
 ) -> Begun:
@@ -137,29 +107,20 @@ async def _give_results(
         )
     except ThreadNotFound:
         raise ToolCallNotFound from None
-    told = {"run_id": found["id"], "after": gone_on.after}
-
-    def remember(connection: Connection) -> None:
-        idempotency.remember(connection, user.user_id, sent.key, sent.fingerprint, answer=told, within_s=sent.within_s)
-
-    await database.write(remember)
-    return Begun(gone_on.run, after=gone_on.after)
+    return await remember_going_on(container, user, sent, gone_on.run, gone_on.after)
 
 
-async def follow(container: Container, begun: Begun, right: StreamRight) -> StreamReader:
-    """A reader of what answers the request, as long as there is the right."""
-    if begun.started is not None:
-        return await messages.follow(container, begun.started, right)
-    run = begun.run
-    reader = await container.runner.read_run(run["thread_id"], run["id"], after=begun.after, right=right)
-    if reader is None:
-        raise RunNotFound
-    return reader
+def _seq_before(begun: Begun) -> int:
+    """The last row of the thread's log before those that answer the request."""
+    if begun.after is not None:
+        return parse_event_id(begun.after)[0]
+    message = None if begun.started is None else begun.started.user_message
+    return (message["seq"] or 1) - 1 if message is not None else 0
 
 
 async def _read_rows(container: Container, begun: Begun) -> AsyncGenerator[LogRow]:
     """The rows of the run's log that answer the request, as far as there are any."""
-    run, seq = begun.run, begun.before_seq
+    run, seq = begun.run, _seq_before(begun)
     while True:
         page = await container.conn.database.read(
             partial(thread_log.list_after, thread_id=run["thread_id"], seq=seq, run_id=run["id"], limit=_PAGE)

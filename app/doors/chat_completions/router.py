@@ -9,6 +9,7 @@ from ai_agents.core.exceptions import InvalidRequest, RunCancelled
 from app.authentication import AppContainer, ScopedUser, StreamRight
 from app.dependencies import header_of, json_body
 from app.doors.base import DoorRoute, RetryCount, admitted, key_of
+from app.doors.begun import follow
 from app.doors.chat_completions import calls
 from app.doors.chat_completions.schemas import ChatCompletion, CreateChatCompletion
 from app.doors.chat_completions.translator import ChatStream, whole_answer
@@ -86,7 +87,7 @@ async def create_chat_completion(
             include_usage=options is not None and options.include_usage is True,
             error_object=error_object,
         )
-        reader = await calls.follow(container, begun, right)
+        reader = await follow(container, begun, right)
         return DoorStream(reader, translator, user=user, streams=streams, headers=run_headers(begun.run))
     request.app.state.overload.let_go(request.scope)
     run, progress = await calls.wait(container, begun, right)
