@@ -73,6 +73,8 @@ class Page:
                     self._caller(event["parentMessageId"]).append(
                         {"id": event["toolCallId"], "type": "function", "function": call}
                     )
+                case "TOOL_CALL_ARGS":
+                    self.messages[-1]["toolCalls"][-1]["function"]["arguments"] += event["delta"]
                 case "TOOL_CALL_RESULT":
                     message = {"id": event["messageId"], "role": "tool", "toolCallId": event["toolCallId"]}
                     self.messages.append(message | {"content": event["content"]})
