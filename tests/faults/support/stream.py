@@ -242,5 +242,6 @@ async def events_of(response: aiohttp.ClientResponse) -> AsyncIterator[SentEvent
                 fields[name] = value
                 continue
             if "data" in fields:
-                yield SentEvent(fields["id"], fields["event"], json.loads(fields["data"]))
+                # Hints have no id.
+                yield SentEvent(fields.get("id", ""), fields["event"], json.loads(fields["data"]))
             fields = {}
