@@ -76,6 +76,10 @@ Report = Callable[[int, str], Awaitable[None]]
 Ask = Callable[[Questions], Awaitable[bool]]
 
 
+async def _nothing(*_: object) -> None:
+    """In the newest revision the SDK does this."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """A request by one user. `session` is what a client of the older revisions was given by `initialize`."""
@@ -86,6 +90,9 @@ class Exchange:
     session: str | None = None
     # The client has closed the connection.
     left: bool = False
+    # How the older revisions write a message of ours, and keep a connection alive.
+    write: Callable[[JsonObject], Awaitable[None]] = _nothing
+    beat: Callable[[], Awaitable[None]] = _nothing
 
     async def list_tools(self, cursor: str | None) -> JsonObject:
         """A page of the agents that the user may talk to, as tools. Raises `InvalidCursor`."""
@@ -147,6 +154,7 @@ class Post:
     exchange: Exchange
     session: str | None
     body: bytes
+    message: JsonObject
 
 
 @dataclass(slots=True, eq=False)
@@ -233,10 +241,13 @@ class AgentCall:
         assert reader is not None  # noqa: S101
         streams.add(self)
         try:
+            await self.exchange.beat()
             async with aclosing(reader.frames()) as batches:
                 async for batch in batches:
                     for frame in batch:
                         self._fold.take(frame.type, frame.data)
+                    if not batch:
+                        await self.exchange.beat()
                     now = loop.time()
                     is_due = not batch or now - reported >= _REPORT_EVERY_S or self._fold.is_over
                     if report is not None and is_due and (told := self._fold.take_told()):

@@ -98,7 +98,7 @@ async def call_mcp(request: Request, user: ScopedUser, container: AppContainer) 
             session = serving.new_session(message.get("params"))
     overload: Overload = request.app.state.overload
     overload.let_go(request.scope)
-    return Served(Post(exchange, session, body))
+    return Served(Post(exchange, session, body, message))
 
 
 async def _take(exchange: Exchange, message: JsonObject) -> bool:

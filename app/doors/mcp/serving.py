@@ -1,7 +1,7 @@
 """The official SDK's server, one exchange at a time: no session is kept, so that any replica answers any request.
 
-The SDK serves the revision 2026-07-28 so by itself. For the older ones each POST gets a connection of its own, which
-knows the client's capability to ask a person from the id of its session.
+The SDK serves the revision 2026-07-28 so by itself; `older` does it for those before. There the id of the session says
+whether the client can ask a person.
 
 This module imports the SDK: it is imported when the first client comes.
 """
@@ -9,46 +9,38 @@ This module imports the SDK: it is imported when the first client comes.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
 
 import anyio
-from anyio.abc import TaskStatus
 from mcp.server.caching import CacheHint
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.server.runner import serve_connection
-from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
-from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
-from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from mcp.shared.transport_context import TransportContext
 from mcp_types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
-    JSONRPCRequest,
     PaginatedRequestParams,
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from sse_starlette.sse import AppStatus, EventSourceResponse
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from ai_agents.core.exceptions import AIAgentsError, InvalidCursor
 from ai_agents.core.types import JsonObject
-from app.doors.mcp import translator
+from app.doors.mcp import older, translator
 from app.doors.mcp.exchanges import AgentCall, Exchange, Post, Questions, UnknownTool
 from app.middleware import SERVER_SEND
 
-_EXCHANGE, _WRITE = "mcp_exchange", "mcp_write"
+_EXCHANGE = "mcp_exchange"
 _STREAM = "text/event-stream"
-_VERSION_HEADER = b"mcp-protocol-version"
+_VERSION = "mcp-protocol-version"
 _DEFAULT_VERSION = "2025-03-26"  # of a request that does not say, by the specification
 _INSTRUCTIONS = (
     "Each tool is an agent that answers in words. Give the `thread_id` of a result to go on with that conversation."
@@ -60,14 +52,9 @@ _NEEDS_A_PERSON = (
     "The agent waits for a person to approve a call, and this client cannot ask one. It goes on when that is decided."
 )
 _log = logging.getLogger(__name__)
-# As on our own streams of runs.
-EventSourceResponse.DEFAULT_PING_INTERVAL = 4
-# A stream ends with its run, or when the process lets go of all streams (`OpenStreams.close`), not at the first signal.
-AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # it has no types
 # It has a line for each request.
 logging.getLogger("mcp.server.streamable_http_manager").setLevel(logging.WARNING)
 Context = ServerRequestContext[Any, Request]
-Write = Callable[[SessionMessage], Awaitable[None]]
 
 
 def is_older(version: str | None) -> bool:
@@ -90,6 +77,9 @@ def new_session(params: object) -> str:
 async def serve(post: Post, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one POST."""
     exchange = post.exchange
+    direct: Send = scope.get(SERVER_SEND, send)
+    request = Request({**scope, _EXCHANGE: exchange}, receive)
+    streams = _STREAM in request.headers.get("accept", "").lower()
     handed = False
 
     async def again() -> Message:
@@ -101,54 +91,30 @@ async def serve(post: Post, scope: Scope, receive: Receive, send: Send) -> None:
         exchange.left |= message["type"] == "http.disconnect"
         return message
 
-    direct: Send = scope.get(SERVER_SEND, send)
-
     async def onward(message: Message) -> None:
         # As on our own streams, what comes between the beginning and the end does not pass all that is around.
         await (direct if message.get("more_body") else send)(message)
 
-    # Without it there is no progress, and a person is asked only in the newest revision.
-    in_json = _STREAM not in Request(scope).headers.get("accept", "").lower()
-    spoken = next((value.decode("latin-1") for name, value in scope["headers"] if name == _VERSION_HEADER), None)
-    inner = {**scope, _EXCHANGE: exchange}
-    if not is_older(spoken):
-        manager = StreamableHTTPSessionManager(_server(), json_response=in_json, stateless=True)
-        async with manager.run():
-            await manager.handle_request(inner, again, onward)
+    version = request.headers.get(_VERSION)
+    if is_older(version):
+        await _serve_older(post, version or _DEFAULT_VERSION, request, onward, streams=streams)
         return
-    await _serve_older(post.session, spoken or _DEFAULT_VERSION, inner, again, onward, in_json=in_json)
+    manager = StreamableHTTPSessionManager(_server(), json_response=not streams, stateless=True)
+    async with manager.run():
+        await manager.handle_request(request.scope, again, onward)
 
 
-async def _serve_older(
-    session: str | None, version: str, scope: Scope, receive: Receive, send: Send, *, in_json: bool
-) -> None:
-    """Answer one POST of a revision with `initialize`."""
-    transport = StreamableHTTPServerTransport(session, is_json_response_enabled=in_json)
-    asks = session is not None and session.endswith(_ASKS) and not in_json
-    capabilities: JsonObject = {"elicitation": {}} if asks else {}
-
-    async def run(*, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        async with transport.connect() as (reading, writing):
-            scope[_WRITE] = writing.send
-            task_status.started()
-            dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(
-                reading,
-                writing,
-                inline_methods=frozenset({"initialize"}),
-                # A question is sent beside the SDK, since its answer comes with another request.
-                transport_builder=lambda _metadata: TransportContext(kind="streamable-http", can_send_request=False),
-            )
-            connection = Connection.from_envelope(version, None, capabilities)
-            await serve_connection(_server(), dispatcher, connection=connection, lifespan_state={})
-
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(run)
-        try:
-            await transport.handle_request(scope, receive, send)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await transport.terminate()
-            tasks.cancel_scope.cancel()
+async def _serve_older(post: Post, version: str, request: Request, send: Send, *, streams: bool) -> None:
+    """Answer one POST of a revision with `initialize`. Without a stream there is no progress, and no question."""
+    asked = older.read_request(post.message)
+    if asked is None:
+        await older.no_request()(request.scope, request.receive, send)
+        return
+    asks = streams and post.session is not None and post.session.endswith(_ASKS)
+    connection = Connection.from_envelope(version, None, {"elicitation": {}} if asks else {})
+    context = older.Exchanged(asked, request, send, streams=streams, session=post.session)
+    post.exchange.write, post.exchange.beat = context.write, context.beat
+    await older.serve(_server(), asked, context, connection, request)
 
 
 @cache
@@ -208,7 +174,7 @@ async def _call_tool(context: Context, params: CallToolRequestParams) -> Any:
 
 
 async def _follow(context: Context, params: CallToolRequestParams, call: AgentCall) -> JsonObject:
-    is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    exchange, is_modern = _exchange_of(context), context.protocol_version in MODERN_PROTOCOL_VERSIONS
     raw: Mapping[str, Any] = context.params or {}
     if is_modern and params.request_state is not None:
         await call.resume(params.request_state, raw.get("inputResponses") or {})
@@ -223,12 +189,8 @@ async def _follow(context: Context, params: CallToolRequestParams, call: AgentCa
     async def ask(questions: Questions) -> bool:
         if is_modern or not can_ask:
             return False
-        assert context.request is not None  # noqa: S101  # each message comes with its request
-        write: Write = context.request.scope[_WRITE]
-        related = ServerMessageMetadata(related_request_id=context.request_id)
         for name, question in questions.asked.items():
-            message = JSONRPCRequest(jsonrpc="2.0", id=name, method="elicitation/create", params=question)
-            await write(SessionMessage(message, related))
+            await exchange.write({"jsonrpc": "2.0", "id": name, "method": "elicitation/create", "params": question})
         return True
 
     wants_progress = bool(context.meta) and "progress_token" in (context.meta or {})
