@@ -208,6 +208,14 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         raise InvalidFields(body_errors(error)) from None
 
 
+async def read_model_or_nothing(request: Request, model: type[Model]) -> Model:
+    """The body as this model, or without a body the model's defaults. Raises what `read_model` raises."""
+    if "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0":
+        return await read_model(request, model)
+    request.scope[_PARSED] = {}
+    return model()
+
+
 def check_media_type(request: Request) -> None:
     """Raises `UnsupportedMediaType` for a body that does not say that it is JSON."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -22,7 +22,7 @@ from app.responses import JSON
 from app.schemas.answers import ProblemRead
 from app.schemas.common import FilePartIn, TextPartIn
 from app.schemas.events import FeedEvent, StreamEvent
-from app.schemas.threads import CreateMessage
+from app.schemas.threads import CreateMessage, RetryRun
 
 Responses = dict[int | str, dict[str, Any]]
 REF = "#/components/schemas/{model}"
@@ -97,13 +97,21 @@ def failures(*codes: str, form: ErrorForm = PROBLEMS) -> Responses:
     }
 
 
-def request_body(media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+def request_body(media_type: str, schema: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
     """The `openapi_extra` of a route that reads its body in its function, not in a dependency."""
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {media_type: {"schema": schema}}}}
 
 
 # Models that neither a route nor a dependency names to FastAPI.
-_MORE_MODELS: tuple[type[BaseModel], ...] = (CreateMessage, FeedEvent, FilePartIn, ProblemRead, StreamEvent, TextPartIn)
+_MORE_MODELS: tuple[type[BaseModel], ...] = (
+    CreateMessage,
+    FeedEvent,
+    FilePartIn,
+    ProblemRead,
+    RetryRun,
+    StreamEvent,
+    TextPartIn,
+)
 DESCRIPTION = """Agents on any model provider, in threads that remember, with answers that stream.
 
 Every request except to `/livez`, `/readyz` and the pages carries `Authorization: Bearer <API key>`. Every error is a

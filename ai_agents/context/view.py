@@ -31,11 +31,14 @@ LISTED = 200
 
 @dataclass(frozen=True, slots=True)
 class _Recent:
-    """The newest messages of a thread, one that is older than what is listed, and those that a provider refused."""
+    """The newest messages of a thread, one that is older than what is listed, and those that no request has: a provider
+    refused them, or a retry has superseded them.
+    """
 
     newest: list[ModelMessage]
     older: list[ModelMessage]
     refused: list[ModelMessage]
+    superseded: list[ModelMessage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,10 @@ def fetch_context(
 def _read_recent(history: History, window: Window) -> _Recent:
     newest = history.latest(LISTED)
     listed_from = _listed_from(newest, window)
-    refused_after = listed_from if len(newest) == LISTED else 0
-    older, refused = history.latest(1, before_seq=listed_from), history.refused(LISTED, after_seq=refused_after)
-    return _Recent(newest, older, refused)
+    after_seq = listed_from if len(newest) == LISTED else 0
+    older = history.latest(1, before_seq=listed_from)
+    refused, superseded = (find(LISTED, after_seq=after_seq) for find in (history.refused, history.superseded))
+    return _Recent(newest, older, refused, superseded)
 
 
 def plan_view(contexts: Contexts, fetched: FetchedContext) -> PlannedView:
@@ -173,8 +177,8 @@ def _listed_from(newest: Sequence[ModelMessage], window: Window) -> int:
 
 
 def _left_out(recent: _Recent, window: Window, built: BuiltContext, tokens: Calibration) -> list[LeftOut]:
-    """The messages that are not sent, ascending by `seq`: those that do not fit, that the memory skips, or that a
-    provider refused.
+    """The messages that are not sent, ascending by `seq`: those that do not fit, that the memory skips, that a provider
+    refused, or that a retry has superseded.
 
     The newest skipped messages are listed one by one. One line without role and tokens stands for all older ones.
     """
@@ -187,6 +191,7 @@ def _left_out(recent: _Recent, window: Window, built: BuiltContext, tokens: Cali
     ]
     found += [LeftOut(each.seq, None, None, _reason(each, window)) for each in recent.older if each.seq not in chosen]
     found += [LeftOut(each.seq, each.role, tokens.message(each), "refused") for each in recent.refused]
+    found += [LeftOut(each.seq, each.role, tokens.message(each), "superseded") for each in recent.superseded]
     return sorted(found, key=lambda each: each.seq or 0)
 
 

@@ -209,7 +209,8 @@ class Message(TypedDict):
     """A message. `content` is the text of its parts; `seq` is None while it is queued.
 
     `refused` is present, and True, where models are not sent it (any more): a provider refused it for good, or its
-    author lost the right to send it before it could join a run.
+    author lost the right to send it before it could join a run. `superseded` is present, and True, for an answer in
+    whose place a retry has put another.
     """
 
     id: str
@@ -226,6 +227,7 @@ class Message(TypedDict):
     metadata: JsonObject
     created_at: str
     refused: NotRequired[bool]
+    superseded: NotRequired[bool]
 
 
 class Problem(TypedDict):
@@ -507,7 +509,7 @@ class LeftOutMessage(TypedDict):
     seq: int
     role: MessageRole | None
     tokens: int | None
-    reason: Literal["strategy", "summarized", "token_budget", "not_sendable", "refused"]
+    reason: Literal["strategy", "summarized", "token_budget", "not_sendable", "refused", "superseded"]
 
 
 class LastCall(TypedDict):

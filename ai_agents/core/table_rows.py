@@ -29,6 +29,7 @@ class MessageRow(TypedDict):
     created_at: str
     cost: Money | None
     refused: bool
+    superseded: bool
     search: NotRequired[str | None]
 
 
@@ -83,6 +84,7 @@ class RunRow(RunKey):
     steered: list[SteeredMessage] | None
     sender_id: str | None
     overrides: RunOverrides | None
+    retry_of: str | None
 
 
 class RunValues(TypedDict, total=False):
@@ -120,6 +122,7 @@ class RunValues(TypedDict, total=False):
     upstream: Upstream | None
     steered: list[SteeredMessage] | None
     sender_id: str
+    retry_of: str
 
 
 class FileRow(TypedDict):

@@ -39,7 +39,7 @@ from ai_agents.core.types import FilePart, Loc, TextPart, ToolDefinition
 from ai_agents.core.user_locks import UserLocks
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.providers.base import Provider
-from ai_agents.runner import steering
+from ai_agents.runner import retrying, steering
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message, judge_overrides, judge_tools
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
@@ -75,7 +75,8 @@ class AdmissionRequest:
 
     `attachments` are ids of files that come after the parts. `verdict` is what the agent's input guardrails allow of
     this very message. `key_id` is the API key or token with which it was sent. `key_within_s`: see `MessageOptions`.
-    `client_tools` and `overrides` are checked already.
+    `client_tools` and `overrides` are checked already. With `retry_of` there is no new message: a new run answers that
+    of this run.
     Nothing outside `within` is seen: not the thread, and no file.
     """
 
@@ -94,6 +95,7 @@ class AdmissionRequest:
     verdict: Verdict | None = None
     client_tools: Sequence[ToolDefinition] = ()
     overrides: RunOverrides | None = None
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,7 @@ class MessageAdmission:
                 request,
                 parts=attach(connection, request.user_id, placed, is_admin=request.is_admin, within=request.within),
             )
-        require_to_send(found, is_admin=request.is_admin)
+        _require_right(connection, request, found)
         totals.require_rows(limits, seq, used=seq - 1)
         if found.active_run_id is None:
             _require_run(limits, found.runs_at_once)
@@ -239,7 +241,7 @@ class MessageAdmission:
             pairs = zip(request.parts, placed, strict=True)
             attached = [(part, loc) for part, (_, loc) in pairs if isinstance(part, FilePart)]
             self._contexts.requests.check_files(agent, attached)
-        if agent["guardrails"] and guards_key(agent["guardrails"], "input") is not None:
+        if _is_judged(request, agent):
             verdict = request.verdict
             if verdict is None or (verdict.agent_id, verdict.version) != (agent["id"], agent["version"]):
                 raise _NeedsVerdict(agent, request.parts)
@@ -285,10 +287,12 @@ class MessageAdmission:
         self, connection: Connection, request: AdmissionRequest, found: ThreadAccess, terms: _Terms, seq: int
     ) -> Admitted:
         new = _new_run(request, found)
+        if request.retry_of is not None:
+            new = _new_retry(connection, new, request, found)
         if found.active_run_id is None:
             return self._start(connection, request, new, terms, seq=seq)
         active = runs.get_row(connection, request.thread_id, found.active_run_id)
-        gives_way = _gives_way(connection, active)
+        gives_way = request.retry_of is None and _gives_way(connection, active)
         if request.on_busy == "reject" and not gives_way:
             raise ThreadBusy(run_id=found.active_run_id)
         thread_log.give_back(connection, request.thread_id, 1)
@@ -328,13 +332,29 @@ class MessageAdmission:
         if not terms.has_slot:
             thread_log.give_back(connection, request.thread_id, 1)
             return _hold(connection, request, new)
-        message = _insert_user_message(connection, request, new, seq=seq)
+        retried = request.retry_of is not None
+        message = None if retried else _insert_user_message(connection, request, new, seq=seq)
         row = runs.insert_run(connection, {**new, **running_values(terms.lease), "started_at": new["created_at"]})
-        thread_log.write(connection, request.thread_id, seq, [started_entry(row, message)])
+        entry = retrying.begin(connection, row) if message is None else started_entry(row, message)
+        thread_log.write(connection, request.thread_id, seq, [entry])
         _record_findings(connection, request, new["id"])
         run = owned_run(row, reset_seq=seq)
         inputs = self._preparer.reader.read_early(connection, run)
-        return Admitted(runs.to_public(row), message["id"], FollowUp(run, inputs=inputs), user_message=message)
+        return Admitted(runs.to_public(row), row["user_message_id"], FollowUp(run, inputs=inputs), user_message=message)
+
+
+def _require_right(connection: Connection, request: AdmissionRequest, found: ThreadAccess) -> None:
+    """Raises `PermissionDenied`, `AgentDeleted`, and first of all `RunNotFound` where there is no run to be retried."""
+    if request.retry_of is not None:
+        runs.get_row(connection, request.thread_id, request.retry_of)
+    require_to_send(found, is_admin=request.is_admin)
+
+
+def _is_judged(request: AdmissionRequest, agent: Agent) -> bool:
+    """Whether input guardrails judge the message. That of a retry is in the history, as they allowed it."""
+    if request.retry_of is not None or not agent["guardrails"]:
+        return False
+    return guards_key(agent["guardrails"], "input") is not None
 
 
 def _find_replayed(connection: Connection, request: AdmissionRequest) -> Admitted | None:
@@ -386,6 +406,25 @@ def _require_overriding(found: ThreadAccess, request: AdmissionRequest) -> None:
     wanted = [name for name in FOR_EDITORS if name in (request.overrides or ())]
     if wanted and not request.is_admin and not may_on_agent("update", found.agent_role):
         raise PermissionDenied(f"To override {wanted[0]} takes editor on the agent.")
+
+
+def _new_retry(connection: Connection, new: RunValues, request: AdmissionRequest, found: ThreadAccess) -> RunValues:
+    """A new run that answers the message of another one anew, with the tools of the client and overrides of that one.
+
+    Raises `ThreadBusy`, `Conflict` unless that run is the thread's last one, and `PermissionDenied` for a user who may
+    not override so.
+    """
+    if found.active_run_id is not None:
+        raise ThreadBusy(run_id=found.active_run_id)
+    retried = runs.get_row(connection, request.thread_id, request.retry_of or "")
+    asked = retrying.find_exchange(connection, retried).asked
+    values: RunValues = {**new, "retry_of": request.retry_of or "", "user_message_id": asked[0]["id"]}
+    if retried["client_tools"]:
+        values["client_tools"] = retried["client_tools"]
+    if retried["overrides"]:
+        _require_overriding(found, replace(request, overrides=retried["overrides"]))
+        values["overrides"] = retried["overrides"]
+    return values
 
 
 def _check_names(tools: Sequence[ToolDefinition], agent: Agent) -> None:
@@ -481,11 +520,11 @@ def _hold(connection: Connection, request: AdmissionRequest, new: RunValues) -> 
 
 
 def _insert_queued(connection: Connection, request: AdmissionRequest, new: RunValues, position: int) -> Admitted:
-    message = _insert_user_message(connection, request, new, seq=None)
+    message = None if request.retry_of is not None else _insert_user_message(connection, request, new, seq=None)
     row = runs.insert_run(connection, {**new, "status": "queued"})
     thread_log.append(connection, request.thread_id, Entry("run.queued", new["id"], {"position": position}))
     _record_findings(connection, request, new["id"])
-    return Admitted(runs.to_public(row), message["id"], user_message=message)
+    return Admitted(runs.to_public(row), row["user_message_id"], user_message=message)
 
 
 def _record_findings(connection: Connection, request: AdmissionRequest, run_id: str) -> None:

@@ -26,7 +26,7 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.guardrails.base import Finding
-from ai_agents.runner import steering
+from ai_agents.runner import retrying, steering
 from ai_agents.runner.needed_jobs import NeededJobs
 from ai_agents.runner.ownership import FollowUp, NewLease
 from ai_agents.runner.steering import Joining
@@ -286,10 +286,14 @@ def end_interrupted(connection: Connection, row: RunRow) -> None:
     ended = runs.update_unowned(connection, row["id"], ("queued",), _terminal_values(RunEnding("cancelled")))
     if ended is None:
         return
+    end = _terminal_entry(ended, discard=[], resets=False)
+    if row["retry_of"]:
+        # Its message has a place, and the answers that it would have superseded stand.
+        thread_log.append(connection, row["thread_id"], end)
+        return
     seq = thread_log.reserve(connection, row["thread_id"], 2)
     message = place_message(connection, row["user_message_id"], seq)
-    entries = [_completed_entry(row["id"], message), _terminal_entry(ended, discard=[], resets=False)]
-    thread_log.write(connection, row["thread_id"], seq, entries)
+    thread_log.write(connection, row["thread_id"], seq, [_completed_entry(row["id"], message), end])
 
 
 def start_next(connection: Connection, thread_id: str, lease: NewLease | None) -> OwnedRun | None:
@@ -312,8 +316,11 @@ def start_next(connection: Connection, thread_id: str, lease: NewLease | None) -
     if row is None:
         return None
     seq = thread_log.reserve(connection, thread_id, 1)
-    message = place_message(connection, row["user_message_id"], seq)
-    thread_log.write(connection, thread_id, seq, [started_entry(row, message)])
+    if row["retry_of"]:
+        entry = retrying.begin(connection, row)
+    else:
+        entry = started_entry(row, place_message(connection, row["user_message_id"], seq))
+    thread_log.write(connection, thread_id, seq, [entry])
     return owned_run(row, reset_seq=seq) if lease else None
 
 

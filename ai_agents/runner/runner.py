@@ -83,6 +83,17 @@ class MessageOptions(TypedDict, total=False):
     overrides: RunOverrides | None
 
 
+class RetryOptions(TypedDict, total=False):
+    """How a retry is sent; see `MessageOptions`."""
+
+    idempotency_key: str | None
+    fingerprint: str
+    key_within_s: float | None
+    is_admin: bool
+    within: AgentScope | None
+    key_id: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """An admitted message: its run, or the run that it joins, and the message itself (None for a replay).
@@ -189,12 +200,7 @@ class AgentRunner:
         cancelled before any text.
         """
         started = await self.start(thread_id, user_id, content, **options)
-        outcome = await self.wait_for_answer(started)
-        if (problem := outcome.failure) is not None:
-            raise run_error(problem)
-        if outcome.message is None:
-            raise RunCancelled
-        return outcome.message
+        return _answer_of(await self.wait_for_answer(started))
 
     async def stream(
         self, thread_id: str, user_id: str, content: Content, **options: Unpack[MessageOptions]
@@ -235,8 +241,7 @@ class AgentRunner:
         runs wait,
         `SecondProcess`, `DatabaseUnavailable`.
         """
-        if user_id in ("", EVERYBODY):
-            raise InvalidRequest("A message has one user: an empty id and `*` cannot send one.")
+        _check_sender(user_id)
         await self.open()
         if client_tools := options.get("client_tools"):
             # In a thread: counting what schemas apply may take long.
@@ -244,8 +249,42 @@ class AgentRunner:
         if schema := (options.get("overrides") or {}).get("output_schema"):
             await self.contexts.compiling.run(user_id, _check_schema, schema)
         request = AdmissionRequest(thread_id, user_id, _parts(content, options.get("attachments", ())), **options)
+        return await self._start(request, follow=follow, right=right)
+
+    async def retry(self, thread_id: str, run_id: str, user_id: str, **options: Unpack[RetryOptions]) -> Message:
+        """Answer the message of a thread's last run anew and wait for the answer. What it had answered is superseded.
+
+        Raises what `start_retry` raises, and what the run failed with, as `run` does.
+        """
+        return _answer_of(await self.wait_for_answer(await self.start_retry(thread_id, run_id, user_id, **options)))
+
+    async def start_retry(
+        self,
+        thread_id: str,
+        run_id: str,
+        user_id: str,
+        *,
+        follow: bool = False,
+        right: ReadRight | None = None,
+        **options: Unpack[RetryOptions],
+    ) -> Started:
+        """Begin to answer the message of a thread's last run anew, in a new run of this user; `start` says the rest.
+
+        The message keeps its place in the history. What the run had answered to it is marked `superseded`, and no model
+        is sent it any more. Where messages have joined the run after an answer, that answer stands.
+
+        Raises `ThreadNotFound`, `RunNotFound`, `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `Conflict` for a run
+        that is not the last one, `IdempotencyKeyReused`, `InvalidRequest` for a user id that is empty or `*`,
+        `Overloaded`, `SecondProcess`, `DatabaseUnavailable`.
+        """
+        _check_sender(user_id)
+        await self.open()
+        request = AdmissionRequest(thread_id, user_id, (), retry_of=run_id, **options)
+        return await self._start(request, follow=follow, right=right)
+
+    async def _start(self, request: AdmissionRequest, *, follow: bool, right: ReadRight | None) -> Started:
         # Held before the commit, so that the channel knows the run's first row when the reader asks for it.
-        channel = self.conn.bus.hold(thread_id)
+        channel = self.conn.bus.hold(request.thread_id)
         try:
             admitted = await self._admission.admit(request)
             started = Started(admitted.run, admitted.user_message, admitted.replayed, admitted.message_id)
@@ -503,6 +542,20 @@ def _check_schema(schema: JsonObject) -> None:
         OutputValidator(schema)
     except InvalidRequest as error:
         raise InvalidRequest(str(error), loc=("overrides", *error.loc)) from error
+
+
+def _check_sender(user_id: str) -> None:
+    if user_id in ("", EVERYBODY):
+        raise InvalidRequest("A message has one user: an empty id and `*` cannot send one.")
+
+
+def _answer_of(result: RunResult) -> Message:
+    """The answer. Raises what the run failed with, and `RunCancelled`."""
+    if (problem := result.failure) is not None:
+        raise run_error(problem)
+    if result.message is None:
+        raise RunCancelled
+    return result.message
 
 
 def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | FilePart, ...]:

@@ -64,6 +64,7 @@ class MessageDraft:
     from_seq: int = 0
     refused: bool = False
     id: str | None = None
+    superseded: bool = False
 
 
 def from_messages(
@@ -84,7 +85,10 @@ def from_messages(
 
 
 def from_history(connection: Connection, thread_id: str, *, through_seq: int) -> list[MessageDraft]:
-    """The messages of a thread up to and including `through_seq`, unchanged. Their files stay until the commit."""
+    """The messages of a thread up to and including `through_seq`, unchanged. Their files stay until the commit.
+
+    Where the last one is an answer that a retry has superseded, that answer counts in the copy, with its tool steps.
+    """
     statement = (
         select(
             MessageTable.role,
@@ -95,11 +99,21 @@ def from_history(connection: Connection, thread_id: str, *, through_seq: int) ->
             MessageTable.status,
             MessageTable.seq.label("from_seq"),
             MessageTable.refused,
+            MessageTable.superseded,
+            MessageTable.run_id,
         )
         .where(MessageTable.thread_id == thread_id, MessageTable.seq <= through_seq)
         .order_by(MessageTable.seq)
     )
-    drafts = [MessageDraft(**row) for row in connection.execute(statement).mappings()]
+    rows = connection.execute(statement).mappings().all()
+    restored = rows[-1]["run_id"] if rows and rows[-1]["superseded"] else None
+    drafts = [
+        MessageDraft(
+            **{name: value for name, value in row.items() if name not in ("run_id", "superseded")},
+            superseded=row["superseded"] and (restored is None or row["run_id"] != restored),
+        )
+        for row in rows
+    ]
     parts = tombstones.forget_deleted(connection, [draft.parts for draft in drafts])
     return [replace(draft, parts=its_parts) for draft, its_parts in zip(drafts, parts, strict=True)]
 
@@ -122,6 +136,7 @@ def insert(connection: Connection, thread_id: str, drafts: Sequence[MessageDraft
                 "metadata": dict(message.metadata),
                 "created_at": message.created_at,
                 "refused": message.refused,
+                "superseded": message.superseded,
             }
             for seq, message in enumerate(drafts[start : start + _BATCH], after_seq + start + 1)
         ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, insert, literal_column, not_, select, update
+from sqlalchemy import Connection, Row, Table, and_, bindparam, func, insert, literal_column, not_, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
@@ -39,7 +39,7 @@ _LAST_ANSWER = prepared(
 )
 _ASKED = _MESSAGES.alias()
 _ANSWERS = prepared(
-    select(_MESSAGES)
+    select(*COLUMNS)
     .where(
         _MESSAGES.c.run_id == bindparam("run_id"),
         _MESSAGES.c.role == "assistant",
@@ -56,7 +56,7 @@ _BETWEEN = (
     MessageTable.seq > bindparam("after_seq"),
     MessageTable.seq <= bindparam("through_seq"),
 )
-_SENDABLE = not_(MessageTable.refused)
+_SENDABLE = and_(not_(MessageTable.refused), not_(MessageTable.superseded))
 _SLICE = (
     select(MessageTable.role, MessageTable.parts, MessageTable.seq)
     .where(*_BETWEEN, _SENDABLE)
@@ -66,11 +66,14 @@ _SLICE = (
 _PIECE = 500
 _FROM_OLDEST = prepared(_SLICE.order_by(MessageTable.seq))
 _FROM_NEWEST = prepared(_SLICE.order_by(MessageTable.seq.desc()))
-_REFUSED = prepared(
-    select(MessageTable.role, MessageTable.parts, MessageTable.seq)
-    .where(*_BETWEEN, MessageTable.refused)
-    .order_by(MessageTable.seq.desc())
-    .limit(bindparam("count"))
+_REFUSED, _SUPERSEDED = (
+    prepared(
+        select(MessageTable.role, MessageTable.parts, MessageTable.seq)
+        .where(*_BETWEEN, left_out)
+        .order_by(MessageTable.seq.desc())
+        .limit(bindparam("count"))
+    )
+    for left_out in (and_(MessageTable.refused, not_(MessageTable.superseded)), MessageTable.superseded)
 )
 _TURN_START = prepared(
     select(MessageTable.seq)
@@ -133,6 +136,7 @@ def insert_message(
         "metadata": dict(metadata or {}),
         "created_at": created_at,
         "refused": False,
+        "superseded": False,
         "search": words_of(role, stored),
     }
     connection.execute(_INSERT, row)
@@ -142,7 +146,8 @@ def insert_message(
 
 def insert_messages(connection: Connection, rows: Sequence[MessageRow]) -> list[Message]:
     """Write whole rows of `messages` at once. Returns them as clients see them."""
-    connection.execute(_INSERT, [{**row, "search": words_of(row["role"], row["parts"])} for row in rows])
+    words = ("" if row["superseded"] else words_of(row["role"], row["parts"]) for row in rows)
+    connection.execute(_INSERT, [{**row, "search": search} for row, search in zip(rows, words, strict=True)])
     _link_files(connection, ((row["id"], row["thread_id"], row["parts"]) for row in rows))
     return [to_public(row) for row in rows]
 
@@ -194,7 +199,8 @@ def refuse_run(connection: Connection, thread_id: str, run_id: str) -> None:
             .where(func.coalesce(refused.stop_reason, "") != "refusal")
             .scalar_subquery()
         )
-    connection.execute(update(_MESSAGES).where(of_thread, messages.seq > answered).values(refused=True))
+    unanswered = of_thread, messages.seq > answered, not_(messages.superseded)
+    connection.execute(update(_MESSAGES).where(*unanswered).values(refused=True))
 
 
 def leave_out(connection: Connection, message_ids: Sequence[str]) -> None:
@@ -212,6 +218,35 @@ def find_last_answer(connection: Connection, run_id: str) -> Message | None:
     """The assistant's last message of a run."""
     row = connection.execute(_LAST_ANSWER, {"run_id": run_id}).mappings().one_or_none()
     return None if row is None else to_public(cast("MessageRow", row))
+
+
+def find_newest(connection: Connection, thread_id: str) -> Message | None:
+    """The newest message of a thread's history that no retry has superseded."""
+    c = _MESSAGES.c
+    found = select(*COLUMNS).where(c.thread_id == thread_id, c.seq.is_not(None), not_(c.superseded))
+    row = connection.execute(found.order_by(c.seq.desc()).limit(1)).mappings().one_or_none()
+    return None if row is None else to_public(cast("MessageRow", row))
+
+
+def list_of_run(connection: Connection, run_id: str) -> list[Message]:
+    """The messages of a run in their order, without queued ones and those that a retry has superseded."""
+    c = _MESSAGES.c
+    found = select(*COLUMNS).where(c.run_id == run_id, c.seq.is_not(None), not_(c.superseded)).order_by(c.seq)
+    return [to_public(row) for row in cast("list[MessageRow]", connection.execute(found).mappings().all())]
+
+
+def supersede(connection: Connection, message_ids: Sequence[str]) -> None:
+    """Leave these answers out of requests and searches."""
+    values = {"superseded": True, "search": ""}
+    connection.execute(update(_MESSAGES).where(_MESSAGES.c.id.in_(message_ids)).values(values))
+
+
+def hand_to_run(connection: Connection, message_ids: Sequence[str], run_id: str, *, sendable: bool) -> list[Message]:
+    """Let another run answer these messages; with `sendable` they are sent again that were refused. In their order."""
+    values: dict[str, Any] = {"run_id": run_id, **({"refused": False} if sendable else {})}
+    handed = update(_MESSAGES).where(_MESSAGES.c.id.in_(message_ids)).values(values).returning(*COLUMNS)
+    rows = cast("list[MessageRow]", connection.execute(handed).mappings().all())
+    return [to_public(row) for row in sorted(rows, key=lambda row: row["seq"] or 0)]
 
 
 def find_last_of_run(connection: Connection, run_id: str, *, through_seq: int) -> str | None:
@@ -299,6 +334,8 @@ def to_public(row: MessageRow) -> Message:
     }
     if row["refused"]:
         message["refused"] = True
+    if row["superseded"]:
+        message["superseded"] = True
     return message
 
 
@@ -326,7 +363,7 @@ class History:
     """What models may be told of a thread, up to and including `through_seq` (None: all).
 
     It is read within the caller's transaction. Messages ascend by `seq`. Queued messages are not among them, nor are
-    those that a provider always refuses.
+    those that a provider always refuses, nor answers that a retry has superseded.
     """
 
     def __init__(self, connection: Connection, thread_id: str, *, through_seq: int | None = None) -> None:
@@ -370,6 +407,12 @@ class History:
     def refused(self, limit: int, *, after_seq: int) -> list[ModelMessage]:
         """The last `limit` messages after `after_seq` that a provider refused; they are part of no other answer."""
         found = self._slice(_REFUSED, after_seq=after_seq, through_seq=self._through_seq, count=limit)
+        found.reverse()
+        return found
+
+    def superseded(self, limit: int, *, after_seq: int) -> list[ModelMessage]:
+        """The last `limit` messages after `after_seq` that a retry has superseded; they are part of no other answer."""
+        found = self._slice(_SUPERSEDED, after_seq=after_seq, through_seq=self._through_seq, count=limit)
         found.reverse()
         return found
 

@@ -31,7 +31,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0033"
+SCHEMA_REVISION = "0034"
 # The time of what has not happened yet.
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
@@ -167,7 +167,8 @@ class RunTable(Base):
     waited asks for both again when it begins. `client_tools` and `overrides` came with the message, null where there
     are none. `steered` are messages that wait to join the run, or waited when it ended (null: none); see
     `core.table_rows.SteeredMessage`. `sender_id` is the author of the last one that joined, for whom the run goes on;
-    `key_id`, `by_admin`, `client_tools` and `overrides` are then how that one was sent.
+    `key_id`, `by_admin`, `client_tools` and `overrides` are then how that one was sent. `retry_of` is the run whose
+    message this one answers anew.
     """
 
     __tablename__ = "runs"
@@ -214,13 +215,15 @@ class RunTable(Base):
     steered: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     sender_id: Mapped[str | None] = mapped_column(Text)
     overrides: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    retry_of: Mapped[str | None] = mapped_column(String(36))
 
 
 class MessageTable(Base):
     """A message. `seq` is that of its log row, null while the message is queued. Memory strategies never change it.
 
     `refused`: later requests leave it out, since the provider refuses every request with it, or since its author lost
-    the right to send it before it could join a run. `search`: its words, see `store.search_index`.
+    the right to send it before it could join a run. `superseded`: another run answers the same message; later requests
+    and searches leave this answer out. `search`: its words, see `store.search_index`.
     """
 
     __tablename__ = "messages"
@@ -245,6 +248,7 @@ class MessageTable(Base):
     cost: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     refused: Mapped[bool] = mapped_column(Boolean, server_default=false())
     search: Mapped[str | None] = mapped_column(Text)
+    superseded: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class FileTable(Base):

@@ -9,7 +9,7 @@ thread another summary ends it, and so does a newer version of the agent, which 
 
 from typing import TypedDict
 
-from sqlalchemy import Connection, bindparam, insert, null, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, null, select, update
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import utc_now
@@ -88,6 +88,12 @@ def add(
     changed = {"version": ThreadTable.version + 1, "updated_at": utc_now(), "summary_misses": null()}
     connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(changed))
     return True
+
+
+def forget_from(connection: Connection, thread_id: str, seq: int) -> None:
+    """Delete the summaries that cover this message: it is to be answered anew. The caller holds the thread's lock."""
+    covers = SummaryTable.thread_id == thread_id, SummaryTable.covers_through_seq >= seq
+    connection.execute(delete(SummaryTable).where(*covers))
 
 
 def replace_text(connection: Connection, thread_id: str, text: str) -> None:

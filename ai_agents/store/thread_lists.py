@@ -18,6 +18,7 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    not_,
     select,
     tuple_,
 )
@@ -67,6 +68,7 @@ _PREVIEW = (
         _MESSAGES.thread_id == ThreadTable.id,
         _MESSAGES.seq.is_not(None),
         _MESSAGES.role.in_(("user", "assistant")),
+        not_(_MESSAGES.superseded),
         func.nullif(_TextOf(_MESSAGES.parts), "").is_not(None),
     )
     .order_by(_MESSAGES.seq.desc())

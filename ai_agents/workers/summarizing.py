@@ -15,7 +15,7 @@ from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject, ModelMessage, StoredSummary
 from ai_agents.memory.strategies import Summarize
 from ai_agents.memory.turns import starts_of_turns
-from ai_agents.store import jobs, summaries
+from ai_agents.store import jobs, summaries, thread_log
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.messages import History
 from ai_agents.workers import transcript
@@ -96,6 +96,10 @@ def _excerpts(stretch: _Stretch) -> str:
 
 def _write(connection: Connection, thread_id: str, stretch: _Stretch, text: str) -> JsonObject:
     through_seq = stretch.messages[-1].seq or 0
+    thread_log.lock(connection, thread_id)
+    history = History(connection, thread_id)
+    if history.count(after_seq=stretch.covers, through_seq=through_seq) != len(stretch.messages):
+        return {"written": False, "reason": "Some of these messages are answered anew."}
     written = summaries.add(
         connection,
         thread_id,

@@ -117,6 +117,8 @@ MessageRead = _read(
     cost="Cost of the model call that made it; null if its price is not known.",
     refused="True where models are not sent it: the provider refused what is said in it, or its author lost the right "
     "to send it before it could join a run; otherwise missing.",
+    superseded="True for an answer in whose place a retry has put another, so that models are no longer sent it; "
+    "otherwise missing.",
 )
 MessagePage = _page("MessagePage", MessageRead, "Messages, oldest first unless asked otherwise.")
 _read(
@@ -377,7 +379,7 @@ _read(
     "LeftOutMessage",
     rows.LeftOutMessage,
     reason="The memory does not choose it; the summary covers it; it does not fit; it has nothing to send; a provider "
-    "refused it, so that no model is sent it again.",
+    "refused it, or a retry has superseded it, so that no model is sent it again.",
 )
 _read(
     "LastCall",

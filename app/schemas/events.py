@@ -46,7 +46,16 @@ _EVENTS = (
         "The run waits for the runs before it.",
         position=(int, Field(description="Its place in the queue; 1 is the next run.")),
     ),
-    _event("run.started", "The run has started.", attempt=int, user_message=MessageRead),
+    _event(
+        "run.started",
+        "The run has started.",
+        attempt=int,
+        user_message=MessageRead,
+        superseded=(
+            list[Id] | None,
+            Field(None, description="Of a retry: the messages whose place the answer takes; absent for other runs."),
+        ),
+    ),
     _event("message.started", "The model has begun a message. Not stored.", message_id=Id, role=Literal["assistant"]),
     _event("message.delta", "A piece of the message's text. Not stored.", **_DELTA),
     _event("reasoning.delta", "A piece of the message's reasoning. Not stored.", **_DELTA),

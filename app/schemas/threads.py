@@ -102,6 +102,12 @@ class ToolResults(Strict):
     results: Annotated[list[ToolResult], Field(min_length=1, max_length=MAX_RESULTS)]
 
 
+class RetryRun(Strict):
+    """How to answer the message of a run anew. The body may be left out."""
+
+    stream: bool = Field(False, description="Answer with the run's events, as `Accept: text/event-stream` does.")
+
+
 def _check_number(value: Any) -> Any:
     # True and 1.0 equal 1.
     if type(value) is not int:

@@ -2,7 +2,7 @@
 
 from typing import Literal, cast
 
-from ai_agents.core.exceptions import MessageNotFound, RequestError, ThreadNotFound
+from ai_agents.core.exceptions import MessageNotFound, RequestError, RunNotFound, ThreadNotFound
 from ai_agents.core.rows import Message, Page, Run, RunOverrides
 from ai_agents.core.types import ToolDefinition
 from ai_agents.runner.runner import RunResult, Started
@@ -71,6 +71,30 @@ async def _overrides(container: Container, user: Principal, given: Overrides | N
     if given.settings is not None and (settings := given.settings.model_dump(exclude_none=True)):
         said["settings"] = settings
     return cast("RunOverrides", said) or None
+
+
+async def start_retry(
+    container: Container,
+    user: Principal,
+    thread_id: str,
+    run_id: str,
+    *,
+    sent: SentKey | None,
+    follow: bool,
+    right: ReadRight,
+) -> Started:
+    """Begin a new run on the message of the thread's last run. Raises what `AgentRunner.start_retry` raises."""
+    return await container.runner.start_retry(
+        thread_id,
+        check_id(run_id, RunNotFound),
+        user.user_id,
+        idempotency_key=None if sent is None else sent.key,
+        fingerprint="" if sent is None else sent.fingerprint,
+        **user.reach,
+        key_id=user.key_id,
+        follow=follow,
+        right=right,
+    )
 
 
 async def error_for(container: Container, user: Principal, thread_id: str, error: RequestError) -> RequestError:

@@ -126,6 +126,8 @@ ROWS: dict[str, Row] = {
     "GET /threads/{thread_id}/runs/{run_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
     "GET /threads/{thread_id}/runs/{run_id}/events": Row("404 404 200 200 200 200 200", scoped="200 404"),
     "POST /threads/{thread_id}/runs/{run_id}/cancel": Row("404 404 403 200 200 200 200", scoped="200 404"),
+    # A later run waits.
+    "POST /threads/{thread_id}/runs/{run_id}/retry": Row("404 404 403 409 403 409 409", scoped="409 404"),
     "POST /threads/{thread_id}/runs/{run_id}/approvals": Row(
         "404 404 403 200 200 200 200", _approval, once=True, other_ids={"run_id": "waiting_run_id"}, scoped="200 404"
     ),
