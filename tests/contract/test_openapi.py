@@ -101,6 +101,7 @@ def test_every_parameter_of_a_path_is_told_of(document: dict[str, Any]) -> None:
 READ_LATER: dict[str, dict[str, Any]] = {
     "create_message": {"$ref": "#/components/schemas/CreateMessage"},
     "create_file": UPLOAD,
+    "retry_run": {"$ref": "#/components/schemas/RetryRun"},
     "call_mcp": MESSAGE,
 }
 

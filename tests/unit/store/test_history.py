@@ -259,6 +259,7 @@ def _fill(connection: Connection, thread_id: str, run_id: str, count: int = 300)
             "metadata": {},
             "created_at": utc_now(),
             "refused": False,
+            "superseded": False,
         }
         for seq in range(1, count + 1)
     ]
