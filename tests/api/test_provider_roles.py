@@ -1,9 +1,11 @@
 """The role `user` on providers: who may name one in an agent, and whose agents may run on it."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from ai_agents.testing import ScriptedProvider
 from tests.api.made_providers import ask, make_provider, names_seen_by, role_id, take_from_everybody
 from tests.api.service import Service, check_problem, give_role, make_agent, make_thread
 from tests.fakes.provider_server import FakeProviderServer
@@ -79,6 +81,31 @@ async def test_a_run_needs_an_owner_who_may_use_the_provider(service: Service, f
     check_problem(await ask(bob, thread), 403, "forbidden")
     await give_role(admin, "alice", "user", "provider", "house")
     assert (await ask(bob, thread)).status_code == 201
+
+
+async def test_a_message_that_names_a_provider_needs_its_sender_to_be_one_who_may_use_it(
+    service: Service, fake: FakeProviderServer
+) -> None:
+    admin, alice = await service.admin(), await service.user("alice")
+    await make_provider(admin, fake)
+    # The agent's owners may use every provider.
+    gate = asyncio.Event()
+    service.container.providers.add(ScriptedProvider([gate, "Done."], "Bye."))
+    agent = await make_agent(admin, provider="scripted")
+    await give_role(admin, "alice", "editor", "agent", agent["id"])
+    thread = await make_thread(alice, agent["id"])
+    path, body = f"/threads/{thread['id']}/messages", {"content": "Hello!", "overrides": {"provider": "house"}}
+    assert (await alice.post(path, json=body)).status_code == 201
+    slow = {"content": "Slowly."}
+    assert (await alice.post(path, json=slow, headers={"prefer": "respond-async"})).status_code == 202
+    queued = await alice.post(path, json=body | {"on_busy": "queue"}, headers={"prefer": "respond-async"})
+    await take_from_everybody(admin, "house")
+    check_problem(await alice.post(path, json=body | {"on_busy": "queue"}), 422, "invalid_request")
+    gate.set()
+    await alice.post(path, json={"content": "Last.", "on_busy": "queue"})
+    run = (await alice.get(f"/threads/{thread['id']}/runs/{queued.json()['id']}")).json()
+    assert (run["status"], run["error"]["code"]) == ("failed", "forbidden")
+    assert len(fake.received("openai")) == 1
 
 
 async def test_an_agent_of_an_admin_may_use_every_provider(service: Service, fake: FakeProviderServer) -> None:
