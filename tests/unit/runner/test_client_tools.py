@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, RunLimits, RunStore, ThreadStore
+from ai_agents import AgentRunner, AgentStore, DatabaseHandle, MessageStore, RunLimits, RunStore, ThreadStore, connect
 from ai_agents.attachments.storage import DiskStore
 from ai_agents.core.exceptions import (
     Conflict,
@@ -34,6 +34,13 @@ PLACE: JsonObject = {"type": "object", "properties": {"place": {"type": "string"
 WEATHER = ToolDefinition("weather", "Looks outside.", PLACE)
 CLOCK = ToolDefinition("clock", "Reads the clock.")
 PREVIEWS = ("message.started", "message.delta")
+
+
+@pytest.fixture
+async def on_sqlite(sqlite_url: str) -> AsyncIterator[DatabaseHandle]:
+    """A handle for what is the same on every database."""
+    async with await connect(sqlite_url) as handle:
+        yield handle
 
 
 class Client:
@@ -189,9 +196,9 @@ async def test_a_call_is_answered_once_and_only_while_it_waits(conn: DatabaseHan
             await client.give(run, {again.tool_call_id: "again"})
 
 
-async def test_only_those_who_may_send_give_results(conn: DatabaseHandle) -> None:
+async def test_only_those_who_may_send_give_results(on_sqlite: DatabaseHandle) -> None:
     call = tool_call("clock")
-    client = await open_client(conn, [call], "Noon.")
+    client = await open_client(on_sqlite, [call], "Noon.")
     run = (await client.ask()).run
     with pytest.raises(ThreadNotFound):
         await client.give(run, {call.tool_call_id: "one"}, user="eve")
@@ -203,10 +210,10 @@ async def test_only_those_who_may_send_give_results(conn: DatabaseHandle) -> Non
     await client.wait(run["id"])
 
 
-async def test_a_call_that_does_not_fit_its_schema_is_answered_here(conn: DatabaseHandle) -> None:
+async def test_a_call_that_does_not_fit_its_schema_is_answered_here(on_sqlite: DatabaseHandle) -> None:
     wrong, malformed = tool_call("weather"), ToolCallPart("call_malformed", "clock", {}, malformed="{")
     right = tool_call("weather", place="Oslo")
-    client = await open_client(conn, [wrong, malformed], [right], "Grey.")
+    client = await open_client(on_sqlite, [wrong, malformed], [right], "Grey.")
     asked = await client.ask()
     assert asked.client_calls == (right,)
     results = await client.results()
@@ -215,9 +222,9 @@ async def test_a_call_that_does_not_fit_its_schema_is_answered_here(conn: Databa
         await client.give(asked.run, {wrong.tool_call_id: "grey"})
 
 
-async def test_the_client_decides_how_often_its_tools_are_called(conn: DatabaseHandle) -> None:
+async def test_the_client_decides_how_often_its_tools_are_called(on_sqlite: DatabaseHandle) -> None:
     calls = [tool_call("clock") for _ in range(12)]
-    client = await open_client(conn, *([call] for call in calls), "Enough.", settings={"tool_rounds": 1})
+    client = await open_client(on_sqlite, *([call] for call in calls), "Enough.", settings={"tool_rounds": 1})
     asked = await client.ask()
     for call in calls:
         await client.give(asked.run, {call.tool_call_id: "noon"})
@@ -247,9 +254,9 @@ async def test_a_new_message_goes_on_without_the_results(conn: DatabaseHandle, o
         await client.give(asked.run, {other.tool_call_id: "late"})
 
 
-async def test_a_new_message_waits_as_ever_while_a_person_has_to_decide(conn: DatabaseHandle) -> None:
+async def test_a_new_message_waits_as_ever_while_a_person_has_to_decide(on_sqlite: DatabaseHandle) -> None:
     calls = [tool_call("clock"), tool_call("calculator", expression="1")]
-    client = await open_client(conn, calls, "Well.", tools=[{"name": "calculator", "approval": "always"}])
+    client = await open_client(on_sqlite, calls, "Well.", tools=[{"name": "calculator", "approval": "always"}])
     asked = await client.ask()
     with pytest.raises(ThreadBusy):
         await client.ask("And?")
@@ -320,9 +327,9 @@ async def test_another_process_gives_the_tools_to_the_model_after_a_takeover(con
     assert [tool.name for tool in client.provider.requests[-1].tools] == ["calculator", "weather", "clock"]
 
 
-async def test_results_are_cleaned_and_long_ones_are_cut_and_kept(conn: DatabaseHandle, tmp_path: Path) -> None:
+async def test_results_are_cleaned_and_long_ones_are_cut_and_kept(on_sqlite: DatabaseHandle, tmp_path: Path) -> None:
     long, odd = tool_call("clock"), tool_call("weather", place="Oslo")
-    client = await open_client(conn, [long, odd], "Done.", blobs=DiskStore(tmp_path), tools=[])
+    client = await open_client(on_sqlite, [long, odd], "Done.", blobs=DiskStore(tmp_path), tools=[])
     run = (await client.ask()).run
     given = await client.runner.give_results(
         client.thread_id,
@@ -347,9 +354,9 @@ async def test_results_are_cleaned_and_long_ones_are_cut_and_kept(conn: Database
 RULES = [{"type": "blocklist", "patterns": ["secret"], "stage": "both", "action": "redact"}]
 
 
-async def test_guardrails_judge_what_the_client_gives_and_gets(conn: DatabaseHandle) -> None:
+async def test_guardrails_judge_what_the_client_gives_and_gets(on_sqlite: DatabaseHandle) -> None:
     call = tool_call("weather", place="the secret garden")
-    client = await open_client(conn, [call], "Done.", guardrails=RULES)
+    client = await open_client(on_sqlite, [call], "Done.", guardrails=RULES)
     told = ToolDefinition("weather", "Looks at a secret place.", PLACE)
     asked = await client.ask(client_tools=(told,))
     assert client.provider.requests[0].tools[-1].description == "Looks at a [redacted] place."
@@ -363,19 +370,19 @@ async def test_guardrails_judge_what_the_client_gives_and_gets(conn: DatabaseHan
 
 
 @pytest.mark.parametrize("place", ["name", "description", "parameters"])
-async def test_tools_that_guardrails_do_not_allow_are_refused(conn: DatabaseHandle, place: str) -> None:
+async def test_tools_that_guardrails_do_not_allow_are_refused(on_sqlite: DatabaseHandle, place: str) -> None:
     rules = [RULES[0] | {"action": "block" if place == "description" else "redact"}]
-    client = await open_client(conn, "Hello.", guardrails=rules)
+    client = await open_client(on_sqlite, "Hello.", guardrails=rules)
     facts: dict[str, Any] = {"name": "clock", "description": "", "parameters": PLACE}
     facts[place] = {"type": "object", "properties": {"secret": {}}} if place == "parameters" else "secret"
     with pytest.raises(GuardrailBlocked):
         await client.ask(client_tools=(ToolDefinition(**facts),))
-    assert (await MessageStore(conn).list(client.thread_id))["data"] == []
+    assert (await MessageStore(on_sqlite).list(client.thread_id))["data"] == []
 
 
-async def test_a_tool_with_the_name_of_one_of_the_agents_is_refused(conn: DatabaseHandle) -> None:
-    client = await open_client(conn, "Hello.")
+async def test_a_tool_with_the_name_of_one_of_the_agents_is_refused(on_sqlite: DatabaseHandle) -> None:
+    client = await open_client(on_sqlite, "Hello.")
     with pytest.raises(InvalidRequest) as error:
         await client.ask(client_tools=(CLOCK, ToolDefinition("calculator", "")))
     assert error.value.loc == ("tools", 1, "name")
-    assert (await MessageStore(conn).list(client.thread_id))["data"] == []
+    assert (await MessageStore(on_sqlite).list(client.thread_id))["data"] == []
