@@ -271,6 +271,7 @@ async def test_what_is_asked_for_wrongly_is_refused_and_leaves_no_thread(small_l
             ({"input": "Hi", "background": True, "store": False}, 400, "invalid_request", "store"),
             ({"input": "Hi", "tools": [{"type": "web_search"}]}, 400, "invalid_request", "tools[0].type"),
             ({"input": "Hi", "tool_choice": "required"}, 400, "invalid_request", "tool_choice"),
+            ({"input": "Hi", "tool_choice": {"type": "file_search"}}, 400, "invalid_request", "tool_choice"),
             ({"input": "Hi", "top_logprobs": 3}, 400, "invalid_request", "top_logprobs"),
             ({"input": "a secret"}, 400, "guardrail_blocked", None),
         ]
@@ -473,3 +474,31 @@ async def test_a_guardrail_redacts_what_is_streamed_and_what_is_replayed(small_l
         assert "ada@example.com" not in text
         assert text.startswith("Write to ")
         assert await caller.replay(frames[0]["response"]["id"]) == frames
+
+
+async def test_which_functions_may_be_called_is_the_clients_choice_and_they_may_be_in_namespaces(
+    small_live: Live,
+) -> None:
+    door = {"type": "function", "name": "open", "parameters": {"type": "object", "properties": {}}}
+    tools = [LOOK, {"type": "namespace", "name": "door", "description": "Doors.", "tools": [door]}]
+    call = tool_call("door__open")
+    async with calling(small_live, "a", "b", "c", [call], "It is open.", "Done.") as caller:
+        offered = []
+        for choice in ("none", {"type": "function", "name": "look_up"}, "required"):
+            await caller.respond(input="Hi", tools=tools, tool_choice=choice)
+            request = caller.provider.requests[-1]
+            offered.append(([tool.name for tool in request.tools], "by calling" in (request.system or "")))
+        assert offered == [([], False), (["look_up"], True), (["look_up", "door__open"], True)]
+
+        frames = await caller.stream(input="Open it.", tools=tools)
+        asked = frames[-1]["response"]
+        item = asked["output"][0]
+        assert (item["name"], item["namespace"]) == ("open", "door")
+        assert await caller.get(asked["id"]) == asked
+        output = {"type": "function_call_output", "call_id": item["call_id"], "output": "open"}
+        said = [{"role": "user", "content": "Open it."}, item, output]
+        assert texts_of(await caller.respond(input=said, tools=tools)) == ["It is open."]
+        # Said again, all of it is history: nothing waits for the answer any more.
+        assert texts_of(await caller.respond(input=said, tools=tools)) == ["Done."]
+        roles = [message.role for message in caller.provider.requests[-1].messages]
+        assert roles == ["user", "assistant", "tool", "user"]

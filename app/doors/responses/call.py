@@ -5,7 +5,7 @@ wordy) is taken, and the response says what was really used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from ai_agents.core import json
@@ -13,7 +13,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_tool_call_id
 from ai_agents.core.types import JsonObject, Loc, TextPart, ToolCallPart, ToolDefinition, ToolResultPart
 from app.doors.files import Media
-from app.doors.responses.items import OWN_SERVER
+from app.doors.responses.items import OWN_SERVER, in_namespace
 from app.doors.responses.resource import Asked, tool_shown
 from app.doors.responses.schemas import (
     ApprovalIn,
@@ -62,7 +62,8 @@ class Input:
     """What the items of a request say.
 
     `history` comes before the new message `parts`. `outputs` are the client's answers to calls, by the calls' ids;
-    `is_answer`: they, or `approvals`, are what is new. `system` is for this request alone.
+    `is_answer`: they, or `approvals`, are what is new; `is_whole`: the history has the calls that they answer.
+    `system` is for this request alone.
     """
 
     history: tuple[Said, ...] = ()
@@ -70,6 +71,7 @@ class Input:
     outputs: Mapping[str, str] = field(default_factory=dict)
     approvals: tuple[ApprovalIn, ...] = ()
     is_answer: bool = False
+    is_whole: bool = False
     system: str = ""
 
 
@@ -106,6 +108,7 @@ def read_input(given: str | Sequence[InputItem], loc: Loc = ("input",)) -> Input
         outputs=outputs,
         approvals=approvals,
         is_answer=answers and not said,
+        is_whole=outputs.keys() <= {each.call_id for each in items if isinstance(each, FunctionCallIn)},
         system=system,
     )
 
@@ -122,8 +125,9 @@ def read_overrides(body: CreateResponse, said: Input) -> Overrides:
         settings["max_tokens"] = body.max_output_tokens
     if body.reasoning is not None and (effort := body.reasoning.effort) is not None:
         settings["reasoning"] = _EFFORTS.get(effort, effort)
-    wanted = [text for text in (body.instructions, said.system) if text]
-    tools = () if body.tool_choice == "none" else tuple(_tool(each, n) for n, each in enumerate(body.tools or ()))
+    choice = _choice(body)
+    tools = _tools(body, choice)
+    wanted = [text for text in (body.instructions, said.system, _required(tools) if choice.is_required else "") if text]
     return Overrides(settings, _schema(body.text.format if body.text else None), "\n\n".join(wanted), tools)
 
 
@@ -134,10 +138,12 @@ def to_asked(body: CreateResponse, overrides: Overrides) -> Asked:
         asked["instructions"] = overrides.instructions
     if body.previous_response_id is not None:
         asked["previous_response_id"] = body.previous_response_id
-    if body.tools:
-        asked["tools"] = [tool_shown(_tool(each, n)) for n, each in enumerate(body.tools)]
-    if body.tool_choice in ("auto", "none"):
+    if overrides.tools:
+        asked["tools"] = [tool_shown(each) for each in overrides.tools]
+    if body.tool_choice is not None:
         asked["tool_choice"] = body.tool_choice
+    if namespaces := [each.name for each in body.tools or () if each.type == "namespace" and each.name]:
+        asked["namespaces"] = namespaces
     if body.text is not None and body.text.format is not None:
         asked["text"] = {"format": _format_shown(body.text.format)}
     if body.reasoning is not None:
@@ -163,8 +169,6 @@ def _refuse(body: CreateResponse) -> None:
         raise InvalidRequest("Name a conversation or a previous response, not both.", loc=("previous_response_id",))
     if body.background and body.store is False:
         raise InvalidRequest("A response in the background is stored: it is fetched later.", loc=("store",))
-    if body.tool_choice not in (None, "auto", "none"):
-        raise InvalidRequest("The model chooses its tools itself: `auto`, or `none`.", loc=("tool_choice",))
     for name in ("presence_penalty", "frequency_penalty", "top_logprobs"):
         if getattr(body, name):
             raise InvalidRequest("This cannot be set here.", loc=(name,))
@@ -173,13 +177,57 @@ def _refuse(body: CreateResponse) -> None:
             raise InvalidRequest("This cannot be set here.", loc=(name,))
 
 
-def _tool(given: FunctionToolIn, index: int) -> ToolDefinition:
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which tools of the client may be called (None: all), and whether one has to be."""
+
+    names: frozenset[str] | None = None
+    is_required: bool = False
+
+
+def _choice(body: CreateResponse) -> _Choice:
+    match body.tool_choice:
+        case None | "auto":
+            return _Choice()
+        case "none":
+            return _Choice(frozenset())
+        case "required":
+            return _Choice(is_required=True)
+        case {"type": "function", "name": str(name)}:
+            return _Choice(frozenset({name}), is_required=True)
+        case {"type": "allowed_tools", "mode": mode, "tools": list(tools)}:
+            names = frozenset(str(each.get("name")) for each in tools if isinstance(each, dict))
+            return _Choice(names, is_required=mode == "required")
+    raise InvalidRequest("This is no choice of tools that is known here.", loc=("tool_choice",))
+
+
+def _tools(body: CreateResponse, choice: _Choice) -> tuple[ToolDefinition, ...]:
+    found: list[ToolDefinition] = []
+    for index, given in enumerate(body.tools or ()):
+        loc = ("tools", index)
+        if given.type == "namespace" and given.name is not None:
+            inner = [_tool(each, (*loc, "tools", n)) for n, each in enumerate(given.tools or ())]
+            found += [replace(each, name=in_namespace(given.name, each.name)) for each in inner]
+        else:
+            found.append(_tool(given, loc))
+    found = [each for each in found if choice.names is None or each.name in choice.names]
+    if choice.is_required and not found:
+        raise InvalidRequest("There is no such tool.", loc=("tool_choice",))
+    return tuple(found)
+
+
+def _tool(given: FunctionToolIn, loc: Loc) -> ToolDefinition:
     if given.type != "function":
         text = f"Tools of type {given.type} are not offered here: the agent has tools of its own."
-        raise InvalidRequest(text, loc=("tools", index, "type"))
+        raise InvalidRequest(text, loc=(*loc, "type"))
     if given.name is None:
-        raise InvalidRequest("A function needs a name.", loc=("tools", index, "name"))
+        raise InvalidRequest("A function needs a name.", loc=(*loc, "name"))
     return ToolDefinition(given.name, given.description or "", given.parameters or _NO_PARAMETERS)
+
+
+def _required(tools: Sequence[ToolDefinition]) -> str:
+    """Not every provider can be told that a tool has to be called; the model can."""
+    return f"Answer by calling one of these tools: {', '.join(tool.name for tool in tools)}."
 
 
 def _schema(form: TextFormatIn | None) -> JsonObject | None:
@@ -221,7 +269,8 @@ def read_history(items: Sequence[InputItem], loc: Loc) -> Iterator[Said]:
     for n, item in enumerate(items):
         place = (*loc, n)
         if isinstance(item, FunctionCallIn):
-            calls.add(item.call_id, item.name, item.arguments, place)
+            name = item.name if item.namespace is None else in_namespace(item.namespace, item.name)
+            calls.add(item.call_id, name, item.arguments, place)
             continue
         if isinstance(item, McpCallIn):
             name = item.name if item.server_label == OWN_SERVER else f"{item.server_label}/{item.name}"

@@ -21,9 +21,14 @@ TextKind = Literal["text", "reasoning"]
 OWN_SERVER = "ai-agents"
 
 
-def function_item(call: Mapping[str, Any], status: str) -> JsonObject:
-    """A call that the client makes."""
-    return {
+def in_namespace(namespace: str, name: str) -> str:
+    """The name of a function of the client that is in a namespace, as models are told it."""
+    return f"{namespace}__{name}"
+
+
+def function_item(call: Mapping[str, Any], status: str, namespaces: Sequence[str] = ()) -> JsonObject:
+    """A call that the client makes. `namespaces` are those of its functions."""
+    item: JsonObject = {
         "type": "function_call",
         "id": call_item_id("fc", call["tool_call_id"]),
         "call_id": call["tool_call_id"],
@@ -31,6 +36,10 @@ def function_item(call: Mapping[str, Any], status: str) -> JsonObject:
         "arguments": json.dumps(call["arguments"]),
         "status": status,
     }
+    for namespace in namespaces:
+        if call["name"].startswith(prefix := in_namespace(namespace, "")):
+            item |= {"name": call["name"].removeprefix(prefix), "namespace": namespace}
+    return item
 
 
 def function_output_item(result: Mapping[str, Any]) -> JsonObject:

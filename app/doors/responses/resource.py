@@ -35,6 +35,8 @@ class Asked(TypedDict, total=False):
     safety_identifier: str | None
     prompt_cache_key: str | None
     conversation: JsonObject | None
+    # Not repeated: the namespaces of the client's functions.
+    namespaces: list[str]
 
 
 _DEFAULTS: JsonObject = {
@@ -98,7 +100,7 @@ def to_resource(head: ResponseHead, state: ResponseState) -> JsonObject:
         "error": state.error,
         "usage": to_usage(state.usage),
         **_DEFAULTS,
-        **head.asked,
+        **{name: value for name, value in head.asked.items() if name != "namespaces"},
     }
 
 

@@ -12,6 +12,7 @@ from app.doors.base import Lenient
 from app.schemas.common import MAX_CONTENT, MAX_PARTS, JsonSchema
 
 MAX_ITEMS = 1000
+MAX_TOOLS = 128
 # The ids of these clients: a prefix and 64 characters at most. Other doors' names of conversations may be longer.
 MAX_ID = 512
 # A file of the largest size, as base64, and the words before it.
@@ -73,6 +74,7 @@ class FunctionCallIn(Lenient):
     type: Literal["function_call"]
     call_id: ItemId
     name: Word
+    namespace: Word | None = None
     arguments: Text
 
 
@@ -153,13 +155,19 @@ MetadataIn = Annotated[
 
 
 class FunctionToolIn(Lenient):
-    """A tool; only `function` is one that this door can offer."""
+    """A tool in a namespace."""
 
     type: Word
     name: Word | None = None
     description: Text | None = None
     parameters: JsonSchema | None = None
     strict: bool | None = None
+
+
+class ToolIn(FunctionToolIn):
+    """A tool: a `function`, or a `namespace` of functions. Others are not offered here."""
+
+    tools: Annotated[list[FunctionToolIn], Field(max_length=MAX_TOOLS)] | None = None
 
 
 class TextFormatIn(Lenient):
@@ -202,7 +210,7 @@ class CreateResponse(Lenient):
     background: bool | None = None
     conversation: ItemId | ConversationRef | None = None
     previous_response_id: ItemId | None = None
-    tools: Annotated[list[FunctionToolIn], Field(max_length=128)] | None = None
+    tools: Annotated[list[ToolIn], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: Word | Annotated[dict[str, Any], Field(max_length=100)] | None = None
     parallel_tool_calls: bool | None = None
     max_tool_calls: Annotated[int, Field(ge=0, le=1_000_000)] | None = None

@@ -1,7 +1,7 @@
 """Responses: beginning one, going on with a run that waits for its client, and what is done with one later."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -49,6 +49,14 @@ from app.services.repeats import SentKey
 _KEPT_BY_RUN = {"tools", "instructions"}
 
 
+# What the user says in a request that ends with the answers to calls that wait nowhere.
+_GO_ON = TextPart("Go on.")
+
+
+class NothingWaits(Conflict):
+    """No call with this id waits for an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A response under way. `started` is the admission of its run, None where its run was there before."""
@@ -92,7 +100,13 @@ async def begin(
         previous = await find_response(container, user, body.previous_response_id)
     agent_id = None if body.model is None else await find_agent(container, user, body.model)
     if said.is_answer:
-        return await _answer(container, user, said, previous, conversation_of(body), is_retry=is_retry)
+        try:
+            return await _answer(container, user, said, previous, conversation_of(body), is_retry=is_retry)
+        except NothingWaits:
+            if previous is not None or conversation_of(body) is not None or not said.is_whole or said.approvals:
+                raise
+        # All that was said is here, so that nothing need wait for it.
+        said = replace(said, parts=(_GO_ON,))
     if not said.parts:
         raise InvalidRequest("The input ends with a message of the user, or with answers to calls.", loc=("input",))
     is_stateless = body.store is False and previous is None and conversation_of(body) is None
@@ -244,7 +258,7 @@ async def _find_waiting(container: Container, user: Principal, said: Input, conv
 
     found = await container.conn.database.read(find)
     if found is None:
-        raise Conflict("No call with this id waits for an answer.")
+        raise NothingWaits
     await see_thread(container, user, found["thread_id"])
     if conversation is not None and parse_conversation_id(conversation) != found["thread_id"]:
         raise ConversationNotFound

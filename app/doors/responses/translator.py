@@ -127,7 +127,7 @@ class ResponseFrames:
     def _on_waiting(self, data: Mapping[str, Any]) -> None:
         """The calls that wait for a person or for the client, and the end of this response."""
         for call in data.get("client_calls", ()):
-            item = function_item(call, "in_progress")
+            item = function_item(call, "in_progress", self._head.asked.get("namespaces", ()))
             index = self._add(item | {"arguments": ""})
             self._emit_arguments("response.function_call_arguments", item["id"], index, item["arguments"])
             self._done(index, item | {"status": "completed"})
