@@ -216,7 +216,7 @@ def assign(
     Raises `InvalidRequest`, `AgentNotFound`, `ThreadNotFound`, `ToolNotFound`, `ProviderNotFound`, `LastOwner`.
     """
     kind = checked_type(resource_type)
-    name = _checked_role(user_id, role, kind)
+    name = checked_role(user_id, role, kind)
     _lock_resource(connection, kind, resource_id)
     of_user = select(_ROLES).where(*_on(kind, resource_id), RoleAssignmentTable.user_id == user_id)
     row = connection.execute(of_user).mappings().one_or_none()
@@ -417,7 +417,7 @@ def checked_type(resource_type: str) -> ResourceType:
     return cast("ResourceType", resource_type)
 
 
-def _checked_role(user_id: str, role: str, resource_type: ResourceType) -> RoleName:
+def checked_role(user_id: str, role: str, resource_type: ResourceType) -> RoleName:
     """The role itself, if this user can have it there. Raises `InvalidRequest`."""
     if role not in ROLES_ON[resource_type]:
         raise InvalidRequest(

@@ -227,9 +227,14 @@ async def assign_role(container: Container, user: Principal, body: CreateRole) -
 
     Raises `NotFound` for what the user does not see, `PermissionDenied`, `LastOwner`, `InvalidRequest`.
     """
-    await _require_owner(container, user, body.resource_type, body.resource_id)
-    if body.user_id == EVERYBODY and not (user.is_admin or container.settings.users_share_with_all):
-        raise PermissionDenied("Only an admin gives roles to every user (*).")
+    try:
+        await _require_owner(container, user, body.resource_type, body.resource_id)
+        if body.user_id == EVERYBODY and not (user.is_admin or container.settings.users_share_with_all):
+            raise PermissionDenied("Only an admin gives roles to every user (*).")
+    except PermissionDenied:
+        # What is wrong with the request is told before what the user may not do.
+        roles.checked_role(body.user_id, body.role, checked_type(body.resource_type))
+        raise
     # Only an admin puts agents into the lists of others.
     place = body.resource_type, body.resource_id
 

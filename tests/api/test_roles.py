@@ -161,6 +161,18 @@ async def test_only_owners_see_and_assign_roles(service: Service) -> None:
         check_problem(response, 403, "forbidden")
 
 
+async def test_what_is_wrong_with_a_role_is_told_before_who_may_give_it(small_service: Service) -> None:
+    alice, bob = await small_service.user("alice"), await small_service.user("bob")
+    thread = await make_thread(alice)
+    everybodys = on(thread["id"], user_id="*", role="owner")
+    check_problem(await bob.post("/roles", json=everybodys), 404, "not_found")
+    await give_role(alice, "bob", "viewer", "thread", thread["id"])
+    for wrong in (everybodys, on(thread["id"], role="user")):
+        check_problem(await bob.post("/roles", json=wrong), 422, "invalid_request")
+    check_problem(await alice.post("/roles", json=everybodys), 422, "invalid_request")
+    check_problem(await bob.post("/roles", json=on(thread["id"])), 403, "forbidden")
+
+
 async def test_a_missing_role_looks_like_a_hidden_one(service: Service) -> None:
     alice, bob = await service.user("alice"), await service.user("bob")
     thread = await make_thread(alice)
