@@ -177,6 +177,23 @@ async def test_calls_of_the_client_are_streamed_in_pieces(sdk: Sdk) -> None:
     assert (text_of(rest), rest[-1].usage and rest[-1].usage.prompt_tokens) == ("Cold.", 10)
 
 
+async def test_the_client_chooses_among_its_tools(sdk: Sdk) -> None:
+    other = {"type": "function", "function": {"name": "other"}}
+    named = {"type": "function", "function": {"name": "weather"}}
+    choices: dict[str, tuple[Any, set[str], bool]] = {
+        "none": ("none", set(), False),
+        "required": ("required", {"weather", "other"}, True),
+        "named": (named, {"weather"}, True),
+        "allowed": ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [other]}}, {"other"}, False),
+    }
+
+    for choice, names, is_required in choices.values():
+        await sdk.ask(tools=[WEATHER, other], tool_choice=choice)
+        request = sdk.provider.requests[-1]
+        assert {tool.name for tool in request.tools} == names | {"calculator"}
+        assert ("calling one of these tools" in (request.system or "")) is is_required
+
+
 async def test_a_call_that_waits_for_a_person_is_an_error_with_thread_and_run(sdk: Sdk) -> None:
     sdk.provider.answers += [[tool_call("calculator", expression="6*7")], [tool_call("calculator", expression="6*7")]]
     await sdk.http.patch(f"/agents/{sdk.agent['id']}", json={"tools": [{"name": "calculator", "approval": "always"}]})
@@ -347,7 +364,8 @@ async def test_what_cannot_be_taken_is_400_and_names_the_place(sdk: Sdk, content
         {"temperature": 3},
         {"messages": []},
         {"n": 2},
-        {"tools": [WEATHER], "tool_choice": "required"},
+        {"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "other"}}},
+        {"tools": [WEATHER], "tool_choice": "perhaps"},
         {"tools": [{"type": "web_search"}]},
         {"metadata": {"thread_id": 7}},
     ],

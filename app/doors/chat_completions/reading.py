@@ -72,14 +72,19 @@ def read_call(body: CreateChatCompletion) -> ChatCall:
     names = {
         call.id: call.function.name for _, each in before for call in each.tool_calls or () if call.function is not None
     }
+    choice = _choice(body)
+    tools = _tools(body, choice)
+    instructions = _instructions(body.messages)
+    if choice.is_required:
+        instructions = "\n\n".join(filter(None, (instructions, _required(tools))))
     return ChatCall(
         parts=_joined([_parts(each.content, _place(index)) for index, each in asked]),
         results=_results(answered),
         history=[found for index, each in before if (found := _past(each, index, names)) is not None],
-        instructions=_instructions(body.messages),
+        instructions=instructions,
         settings=_settings(body),
         output_schema=_output_schema(body),
-        tools=_tools(body),
+        tools=tools,
     )
 
 
@@ -201,14 +206,44 @@ def _output_schema(body: CreateChatCompletion) -> JsonObject | None:
     return form.json_schema.json_schema
 
 
-def _tools(body: CreateChatCompletion) -> list[ToolDefinition]:
-    choice = body.tool_choice
-    if choice not in (None, "auto", "none"):
-        raise InvalidRequest("The model itself chooses which tools it calls: `auto` or `none`.", loc=("tool_choice",))
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which tools of the client may be called (None: all), and whether one has to be."""
+
+    names: frozenset[str] | None = None
+    is_required: bool = False
+
+
+def _choice(body: CreateChatCompletion) -> _Choice:
+    match body.tool_choice:
+        case None | "auto":
+            return _Choice()
+        case "none":
+            return _Choice(frozenset())
+        case "required":
+            return _Choice(is_required=True)
+        case {"type": "function", "function": {"name": str(name)}}:
+            return _Choice(frozenset({name}), is_required=True)
+        case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}:
+            named = [each.get("function") for each in tools if isinstance(each, dict)]
+            names = frozenset(str(each.get("name")) for each in named if isinstance(each, dict))
+            return _Choice(names, is_required=mode == "required")
+    raise InvalidRequest("This is no choice of tools that is known here.", loc=("tool_choice",))
+
+
+def _tools(body: CreateChatCompletion, choice: _Choice) -> list[ToolDefinition]:
     found = []
     for index, tool in enumerate(body.tools or ()):
         if tool.type != "function" or tool.function is None:
             raise InvalidRequest("A tool is a function.", loc=("tools", index, "type"))
         parameters = tool.function.parameters or {"type": "object", "properties": {}}
-        found.append(ToolDefinition(tool.function.name, tool.function.description or "", parameters))
-    return [] if choice == "none" else found
+        if choice.names is None or tool.function.name in choice.names:
+            found.append(ToolDefinition(tool.function.name, tool.function.description or "", parameters))
+    if choice.is_required and not found:
+        raise InvalidRequest("There is no such tool.", loc=("tool_choice",))
+    return found
+
+
+def _required(tools: Sequence[ToolDefinition]) -> str:
+    """Not every provider can be told that a tool has to be called; the model can."""
+    return f"Answer by calling one of these tools: {', '.join(tool.name for tool in tools)}."

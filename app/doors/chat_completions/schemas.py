@@ -147,7 +147,7 @@ class CreateChatCompletion(Lenient):
         None, description="Tools of the client, which runs them. Those of the agent run here, and are not shown."
     )
     tool_choice: Annotated[str, Field(max_length=20)] | _FreeObject | None = Field(
-        None, description="`auto` or `none`."
+        None, description="Which tools of the client may be called; that one has to be is asked of the model in words."
     )
     response_format: ChatResponseFormat | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
