@@ -7,6 +7,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from bench.client import Client, Unexpected, request
+from bench.doors import doors
 from bench.mcp_door import cpu_ms_of_call
 from bench.search import search
 from bench.target import Target, all_of
@@ -295,6 +296,7 @@ MEASURES: dict[str, Measure] = {
     "guarded": guarded_turns,
     "mcp": mcp_calls,
     "tools": blocking_tools,
+    "doors": doors,
     "long": long_answers,
     "idle": idle_streams,
     "paced": paced,
