@@ -1,6 +1,6 @@
 # Every target installs what it needs: it makes the environment in .venv and keeps it up to date.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi soak fuzz bench
+.PHONY: help run test lint format openapi soak fuzz bench conformance
 
 # Compiled bytecode makes starts quick, so this setting of the caller is ignored.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,3 +37,9 @@ fuzz: ## the property tests with twenty times as many examples, and 10,000 reque
 bench: ## measure speed and memory
 	@scripts/environment dev
 	@.venv/bin/python -m bench
+
+conformance: ## run the examples of clients that the tests do not install (pip and npm fetch them)
+	@scripts/environment dev
+	@uv pip install -q --python .venv ".[conformance]" 2>/dev/null || .venv/bin/python -m pip install -q ".[conformance]"
+	@npm install --silent --prefix var/conformance openai tsx
+	@AI_AGENTS_NODE_DIRECTORY=$(CURDIR)/var/conformance .venv/bin/python -m pytest tests/doors

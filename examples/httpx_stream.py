@@ -1,0 +1,46 @@
+"""Our own routes with httpx: a thread, a streamed answer, and the same stream resumed after it was cut.
+
+AI_AGENTS_URL=http://127.0.0.1:8000 AI_AGENTS_KEY=<key> python httpx_stream.py <agent's id>
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+client = httpx.Client(
+    base_url=os.environ["AI_AGENTS_URL"],
+    headers={"authorization": f"Bearer {os.environ['AI_AGENTS_KEY']}"},
+    timeout=httpx.Timeout(10, read=30),  # there is a sign of life every four seconds
+)
+
+
+def events(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events of a stream, each with its id."""
+    event_id = ""
+    for line in response.iter_lines():
+        name, _, value = line.partition(": ")
+        if name == "id":
+            event_id = value
+        elif name == "data":
+            yield event_id, json.loads(value)
+
+
+thread = client.post("/threads", json={"agent_id": sys.argv[1]}).raise_for_status().json()
+with client.stream(
+    "POST", f"/threads/{thread['id']}/messages", json={"content": "Hello, how are you?", "stream": True}
+) as response:
+    response.raise_for_status()
+    for last_id, event in events(response):
+        if event["type"] == "message.delta":
+            print("the first piece:", event["text"])
+            run_id = event["run_id"]
+            break  # the connection is closed; the run goes on
+
+path = f"/threads/{thread['id']}/runs/{run_id}/events"
+with client.stream("GET", path, headers={"last-event-id": last_id}) as response:
+    rest = "".join(event["text"] for _, event in events(response) if event["type"] == "message.delta")
+print("the rest:", rest)

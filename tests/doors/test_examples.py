@@ -1,0 +1,80 @@
+"""The programs of `examples/`, each in a process of its own, against a running service.
+
+Those that need packages which are not installed here are run by `make conformance`, which installs them.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.api.live import Live
+from tests.api.service import make_agent
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+# Where `make conformance` has installed packages of npm.
+NODE = Path(os.environ.get("AI_AGENTS_NODE_DIRECTORY", EXAMPLES))
+_PYTHON, _NODE, _TSX = [sys.executable], ["node"], [str(NODE / "node_modules/.bin/tsx")]
+COMMANDS = {
+    "httpx_stream.py": (_PYTHON, True),
+    "openai_python.py": (_PYTHON, True),
+    "langchain_chat.py": (_PYTHON, find_spec("langchain_openai") is not None),
+    "fetch_post.mjs": (_NODE, shutil.which("node") is not None),
+    "openai_typescript.ts": (_TSX, Path(_TSX[0]).exists()),
+}
+_WHOLE_AND_STREAMED = ["whole: echo: Hello!", "streamed: echo: Hello again!", "tool: ", "Rain"]
+EXPECTED = {
+    "httpx_stream.py": ["the first piece: echo:", "the rest:  Hello, how are you?"],
+    "fetch_post.mjs": ["streamed: echo: Hello!"],
+    "openai_python.py": [*_WHOLE_AND_STREAMED, "thread ", "What is my name?"],
+    "openai_typescript.ts": [*_WHOLE_AND_STREAMED, "thread ", "What is my name?"],
+    "langchain_chat.py": _WHOLE_AND_STREAMED,
+}
+
+
+def test_every_program_is_run() -> None:
+    programs = {path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".ts", ".mjs"}}
+
+    assert programs == set(COMMANDS) == set(EXPECTED)
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} - programs == {"README.md", "open_webui.md"}
+
+
+async def test_they_say_what_the_service_says(small_live: Live) -> None:
+    alice = await small_live.user("alice")
+    agent = await make_agent(alice, name="assistant")
+    key = alice.headers["authorization"].removeprefix("Bearer ")
+    url = small_live.server.address
+    environment = {
+        **os.environ,
+        "AI_AGENTS_URL": url,
+        "AI_AGENTS_KEY": key,
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "OPENAI_API_KEY": key,
+        "NODE_PATH": str(NODE / "node_modules"),
+    }
+
+    for name in (name for name, (_, is_installed) in COMMANDS.items() if is_installed):
+        path = EXAMPLES / name
+        if path.suffix == ".ts":  # it finds its packages beside it
+            path = Path(shutil.copy(path, NODE / name)) if NODE != EXAMPLES else path
+        process = await asyncio.create_subprocess_exec(
+            *COMMANDS[name][0],
+            str(path),
+            agent["id"],
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, errors = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 0, (name, errors.decode())
+        for expected in EXPECTED[name]:
+            assert expected in out.decode(), (name, expected, out.decode())
+
+
+@pytest.mark.parametrize("name", ["open_webui.md", "README.md"])
+def test_what_is_written_names_the_address_of_the_door(name: str) -> None:
+    assert "/v1" in (EXAMPLES / name).read_text()
