@@ -39,6 +39,8 @@ with client.stream(
             print("the first piece:", event["text"])
             run_id = event["run_id"]
             break  # the connection is closed; the run goes on
+    else:
+        sys.exit("There was no answer.")
 
 path = f"/threads/{thread['id']}/runs/{run_id}/events"
 with client.stream("GET", path, headers={"last-event-id": last_id}) as response:

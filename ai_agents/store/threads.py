@@ -283,15 +283,24 @@ class ThreadStore(Store):
         metadata: Mapping[str, Any] | None = None,
         messages: Sequence[Mapping[str, Any]] = (),
         owner_id: str | None = None,
+        expires_at: str | None = None,
     ) -> Thread:
         """A new thread. Initial `messages` are `{"role", "content"}`, with text or parts as content.
 
         A `summary` is about what came before these messages. `owner_id` becomes the thread's owner, and the author of
-        the user messages. Raises `AgentNotFound`, `InvalidRequest`.
+        the user messages. One with `expires_at` (RFC 3339 in UTC) is temporary: it goes then, is in no list or search,
+        and gets no title or summary. Raises `AgentNotFound`, `InvalidRequest`.
         """
         return await self._db.write(
             lambda c: create_thread(
-                c, agent_id, title=title, summary=summary, metadata=metadata, messages=messages, owner_id=owner_id
+                c,
+                agent_id,
+                title=title,
+                summary=summary,
+                metadata=metadata,
+                messages=messages,
+                owner_id=owner_id,
+                expires_at=expires_at,
             ),
             long=bool(messages),
         )

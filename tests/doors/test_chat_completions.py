@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +15,8 @@ from openai.types.chat import ChatCompletionChunk
 
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
 from ai_agents.testing import ScriptedProvider, tool_call
-from tests.api.live import Live
-from tests.api.service import give_role, make_agent, make_thread
+from tests.api.live import Live, serve
+from tests.api.service import give_role, make_agent, make_thread, settings_for
 from tests.api.test_files import SeeingProvider
 from tests.doors.support import check_openai_error
 
@@ -49,16 +51,29 @@ class Sdk:
         return [chunk async for chunk in chunks]
 
 
-@pytest.fixture
-async def sdk(small_live: Live) -> AsyncIterator[Sdk]:
-    http = await small_live.user("alice")
+@asynccontextmanager
+async def open_sdk(live: Live) -> AsyncGenerator[Sdk]:
+    http = await live.user("alice")
     key = http.headers["authorization"].removeprefix("Bearer ")
-    client = openai.AsyncOpenAI(base_url=f"{small_live.server.address}/v1", api_key=key)
-    made = Sdk(small_live, http, client)
-    small_live.container.providers.add(made.provider)
+    client = openai.AsyncOpenAI(base_url=f"{live.server.address}/v1", api_key=key)
+    made = Sdk(live, http, client)
+    live.container.providers.add(made.provider)
     made.agent = await make_agent(http, name="helper", provider="scripted", tools=["calculator"])
     yield made
     await client.close()
+
+
+@pytest.fixture
+async def sdk(small_live: Live) -> AsyncIterator[Sdk]:
+    async with open_sdk(small_live) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def sdk_on_each(live: Live) -> AsyncIterator[Sdk]:
+    """Once for each kind of database."""
+    async with open_sdk(live) as opened:
+        yield opened
 
 
 def text_of(chunks: list[ChatCompletionChunk]) -> str:
@@ -128,8 +143,9 @@ async def test_tools_of_the_agent_run_here_and_are_not_shown(sdk: Sdk) -> None:
 
 
 @pytest.mark.parametrize("conversation", [None, "chat-7"])
-async def test_tools_of_the_client_are_its_own_to_call(sdk: Sdk, conversation: str | None) -> None:
+async def test_tools_of_the_client_are_its_own_to_call(sdk_on_each: Sdk, conversation: str | None) -> None:
     """The run waits for the results by the ids of the calls, with or without a conversation's id."""
+    sdk = sdk_on_each
     headers = {} if conversation is None else {"x-thread-id": conversation}
     asks = [["I look. ", tool_call("weather", town="Oslo"), tool_call("weather", town="Rome")], "Cold, and warm."]
     sdk.provider.answers += [*asks, "You are welcome."]
@@ -376,8 +392,9 @@ async def test_what_is_not_done_here_is_400(sdk: Sdk, body: Any) -> None:
     check_openai_error(answer, 400, "invalid_request")
 
 
-async def test_a_conversation_has_its_history_here_and_one_agent(sdk: Sdk) -> None:
+async def test_a_conversation_has_its_history_here_and_one_agent(sdk_on_each: Sdk) -> None:
     """By either header or by metadata; two first requests make one thread; one's own thread id means that thread."""
+    sdk = sdk_on_each
     sdk.provider.answers += ["One.", "Two.", "Three."]
     await make_agent(sdk.http, name="other", provider="scripted")
     own = await make_thread(sdk.http, sdk.agent["id"])
@@ -403,7 +420,8 @@ async def test_a_conversation_has_its_history_here_and_one_agent(sdk: Sdk) -> No
 
 
 @pytest.mark.parametrize("chat", [None, "chat"])
-async def test_a_request_that_an_sdk_sends_again_is_answered_by_the_same_run(sdk: Sdk, chat: str | None) -> None:
+async def test_a_request_that_an_sdk_sends_again_has_the_same_run(sdk_on_each: Sdk, chat: str | None) -> None:
+    sdk = sdk_on_each
     sdk.provider.answers += ["First.", "Second.", "Third.", "Fourth."]
     in_chat = {} if chat is None else {"x-thread-id": chat}
 
@@ -458,3 +476,37 @@ async def test_what_a_client_says_for_one_call_holds_for_that_call_within_the_ag
     assert (await bob.post("/v1/chat/completions", json=sent)).json()["choices"][0]["message"]["content"] == "Yes."
     assert sdk.provider.requests[-1].system == "Be kind."
     assert shown(sdk) == [("user", "Be brief.\n\nHello!")]
+
+
+async def test_a_stream_that_the_process_ends_says_that_it_is_not_complete(sdk: Sdk) -> None:
+    sdk.provider.answers += [["One", asyncio.Event()]]
+    parts = aiter(await sdk.ask(stream=True))
+    while (await anext(parts)).choices[0].delta.content != "One":
+        pass
+    sdk.live.app.state.begin_drain()
+
+    with pytest.raises(openai.APIError) as cut:
+        await anext(parts)
+
+    assert cut.value.code == "run_interrupted"
+
+
+async def test_nothing_is_made_of_a_call_without_a_conversation(sqlite_url: str, tmp_path: Path) -> None:
+    """No title, no webhook, nothing found, nothing told to those who follow their threads."""
+    settings = settings_for(sqlite_url, tmp_path, auto_title=True, outbound_allow="127.0.0.1")
+    async with serve(settings) as live, open_sdk(live) as sdk:
+        hook = {"url": "http://127.0.0.1:9/", "events": ["run.completed"], "agent_id": sdk.agent["id"]}
+        hook_id = (await sdk.http.post("/webhooks", json=hook)).json()["id"]
+        sdk.provider.answers += ["Alone.", "Together.", "A title"]
+
+        alone = await sdk.client.chat.completions.with_raw_response.create(model="helper", messages=HELLO)
+        await sdk.ask(extra_headers={"x-thread-id": "chat"})
+        deliveries = (await sdk.http.get(f"/webhooks/{hook_id}/deliveries")).json()["data"]
+        found = (await sdk.http.get("/search", params={"q": "Hello"})).json()["data"]
+        jobs = (await (await live.admin()).get("/jobs")).json()["data"]
+
+        (thread_id,) = await listed(sdk)
+        assert alone.headers["x-thread-id"] != thread_id
+        assert len(deliveries) == 1
+        assert {each["thread"]["id"] for each in found} == {thread_id}
+        assert [each["thread_id"] for each in jobs if each["kind"] == "title"] == [thread_id]

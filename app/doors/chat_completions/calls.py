@@ -22,7 +22,7 @@ from app.doors.chat_completions.schemas import CreateChatCompletion
 from app.doors.chat_completions.translator import Progress
 from app.doors.files import FileKeeper, Media
 from app.doors.openai_models import find_agent
-from app.doors.threads import PastMessage, in_a_day, instructions_of, make_thread, thread_for
+from app.doors.threads import PastMessage, find_thread, in_a_day, instructions_of, make_thread, thread_for
 from app.services.identity import Principal
 from app.services.messages import wait_for_run
 from app.services.repeats import SentKey
@@ -59,7 +59,10 @@ async def begin(container: Container, user: Principal, asked: ChatRequest) -> Be
     if call.results:
         thread_id = None
         if asked.chat_id is not None:
-            thread_id = await thread_for(container, user, DOOR, asked.chat_id, agent_id)
+            place = await find_thread(container, user, DOOR, asked.chat_id)
+            if place is None:
+                raise ToolCallNotFound
+            thread_id = place.thread_id
         return await _give_results(container, user, call.results, sent=asked.sent, thread_id=thread_id)
     said, instructions = await instructions_of(container, user, agent_id, call.instructions)
     options = _options(asked.body, call, instructions)
