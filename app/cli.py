@@ -1,5 +1,5 @@
 """The command line: `ai-agents serve`, `worker`, `migrate`, `keys create`, `jobs list`, `jobs retry`,
-`audit verify`, `audit export`, `chat`.
+`audit verify`, `audit export`, `export`, `import`, `chat`.
 
 Each command imports what it needs when it runs, so that every command starts quickly.
 """
@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     export = audit.add_parser("export", help="print the audit log as lines of JSON, oldest first")
     export.set_defaults(run=_export_audit)
 
+    _add_moving(commands)
+
     chat = commands.add_parser("chat", help="talk to an agent of a running service")
     chat.add_argument("--url", help="where the service is (http://127.0.0.1:8000)")
     chat.add_argument("--key", help="an API key (the admin key of this machine's service)")
@@ -75,6 +77,25 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--thread", help="a thread's id, to go on with it")
     chat.set_defaults(run=_chat)
     return parser
+
+
+def _add_moving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser("export", help="print agents, threads and files as lines of JSON")
+    export.add_argument("file", nargs="?", default="-", help="where to (-, the default: standard output)")
+    export.add_argument("--user", help="only what this user owns, and the agents of these threads")
+    export.add_argument("--without-files", action="store_true", help="without the contents of files")
+    export.set_defaults(run=_export)
+    importing = commands.add_parser(
+        "import",
+        help="import an export, or what OpenAI's Assistants left behind",
+        usage="ai-agents import FILE [--user USER]\n"
+        "       ai-agents import assistants FILE --user USER [--files DIRECTORY] [--agent AGENT]",
+    )
+    importing.add_argument("what", nargs="+", metavar="FILE", help="`assistants` and a file, or the file of an export")
+    importing.add_argument("--user", help="who owns all of it; without it, an export's own roles are given")
+    importing.add_argument("--files", help="a directory with the contents of files, named by their ids")
+    importing.add_argument("--agent", help="the agent's id for threads in which no assistant of the file answered")
+    importing.set_defaults(run=_import)
 
 
 def _settings() -> "Settings":
@@ -293,6 +314,37 @@ def _export_audit(_arguments: argparse.Namespace) -> None:
     except BrokenPipeError:
         # Its reader has enough. What is still to be written goes nowhere, or the end would report it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from app.moving_commands import export_all
+
+    _make_private_files()
+    settings = _settings()
+    _require_schema(settings)
+    try:
+        _move(settings, lambda database: export_all(database, settings, arguments))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from app.moving_commands import import_all
+
+    _make_private_files()
+    settings = _settings()
+    _upgrade(settings)
+    _move(settings, lambda database: import_all(database, settings, arguments))
+
+
+def _move(settings: "Settings", use: "Callable[[Database], Coroutine[Any, Any, int]]") -> None:
+    """End with the status that `use` gives."""
+    from ai_agents.core.exceptions import AIAgentsError
+
+    try:
+        sys.exit(_with_database(settings, use))
+    except AIAgentsError as error:
+        sys.exit(str(error))
 
 
 def _require_schema(settings: "Settings") -> None:

@@ -9,7 +9,10 @@ AuditAction = Literal[
     "agent.delete",
     "credentials.delete",
     "credentials.put",
+    # At the command line.
+    "export",
     "file.delete",
+    "import",
     "key.create",
     "key.delete",
     "key.rotate",

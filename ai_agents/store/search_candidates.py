@@ -33,7 +33,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.search_words import SearchQuery
-from ai_agents.store import roles
+from ai_agents.store import roles, search_index
 from ai_agents.store.models import MessageTable, ThreadTable
 
 # Of the messages that fit, so many are put in order: the newest.
@@ -195,7 +195,6 @@ def _from_fts(asked: Search) -> Select[Any]:
     """What FTS5 finds, read from the newest on until there is enough, and what is not in it yet."""
     phrases = sorted(asked.query.phrases, key=len, reverse=True)[:_MOST_PHRASES]
     wanted = " ".join(f'"{" ".join(phrase.split()[:_MOST_WORDS])}"' for phrase in phrases)
-    fed = literal_column("(SELECT coalesce(max(id), 0) FROM message_search_docsize)", Integer)
     numbered = _NUMBERS.c.id == _FTS.c.rowid
     match = literal_column("message_search").op("MATCH")(wanted)
     # Without the sign SQLite would go through all messages of these threads, and ask FTS5 for each.
@@ -209,11 +208,11 @@ def _from_fts(asked: Search) -> Select[Any]:
         .order_by(_FTS.c.rowid.desc())
         .limit(MOST_FOUND)
     )
+    row = literal_column("messages.rowid", Integer)
     not_yet = (
         _columns(asked.query)
-        .select_from(_NUMBERS.join(MessageTable, of_number))
-        .where(_NUMBERS.c.id > fed, *fits)
-        .order_by(_NUMBERS.c.id.desc())
+        .where(row > literal_column(search_index.FED, Integer), *fits)
+        .order_by(row.desc())
         .limit(MOST_FOUND)
     )
     both = union_all(*(select(each.subquery()) for each in (in_fts, not_yet))).subquery()

@@ -13,21 +13,25 @@ ON_SQLITE = (
     "INSERT INTO message_search(message_search, rank) VALUES ('automerge', 0)",
     "INSERT INTO message_search(message_search, rank) VALUES ('crisismerge', 1999)",
     "CREATE TABLE message_search_rows (id INTEGER PRIMARY KEY, message_id VARCHAR(36) NOT NULL UNIQUE)",
-    """CREATE TRIGGER message_search_added AFTER INSERT ON messages WHEN new.search <> '' BEGIN
-        INSERT INTO message_search_rows(message_id) VALUES (new.id);
-    END""",
+    "CREATE TABLE message_search_state (id INTEGER PRIMARY KEY, message_id VARCHAR(36))",
+    "INSERT INTO message_search_state(id, message_id) VALUES (1, NULL)",
     """CREATE TRIGGER message_search_changed AFTER UPDATE OF search ON messages WHEN old.search IS NOT new.search BEGIN
         INSERT INTO message_search(message_search, rowid, words)
-            SELECT 'delete', r.id, old.search FROM message_search_rows r
-            WHERE r.message_id = old.id AND r.id <= (SELECT max(id) FROM message_search_docsize);
+            SELECT 'delete', id, old.search FROM message_search_rows WHERE message_id = old.id;
         DELETE FROM message_search_rows WHERE message_id = old.id;
-        INSERT INTO message_search_rows(message_id) SELECT new.id WHERE new.search <> '';
+        INSERT INTO message_search_rows(message_id) SELECT new.id WHERE new.search <> '' AND new.rowid <= (
+            SELECT m.rowid FROM messages m JOIN message_search_state s ON s.message_id = m.id
+        );
+        INSERT INTO message_search(rowid, words)
+            SELECT id, new.search FROM message_search_rows WHERE message_id = new.id;
     END""",
-    """CREATE TRIGGER message_search_deleted AFTER DELETE ON messages WHEN old.search <> '' BEGIN
+    """CREATE TRIGGER message_search_deleted AFTER DELETE ON messages BEGIN
         INSERT INTO message_search(message_search, rowid, words)
-            SELECT 'delete', r.id, old.search FROM message_search_rows r
-            WHERE r.message_id = old.id AND r.id <= (SELECT max(id) FROM message_search_docsize);
+            SELECT 'delete', id, old.search FROM message_search_rows WHERE message_id = old.id;
         DELETE FROM message_search_rows WHERE message_id = old.id;
+        UPDATE message_search_state SET message_id = (
+            SELECT id FROM messages WHERE rowid < old.rowid ORDER BY rowid DESC LIMIT 1
+        ) WHERE message_id = old.id;
     END""",
 )
 # The pending list is emptied by `tend`; past this size, in KB, by the transaction of a message.

@@ -1,5 +1,6 @@
 """The command line, with mistakes and without."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,32 @@ def test_an_audit_log_that_does_not_hold_is_told_with_a_status(capsys: pytest.Ca
         "the chain ends before batch 1, which there was."
     )
     assert refusal_of("audit", "verify", "--head", "1:0").startswith("A head is NUMBER:HASH")
+
+
+def test_exports_and_imports_end_with_a_status_and_tell_what_became_of_each_thing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assistant = {"id": "asst_1", "object": "assistant", "created_at": 1, "model": "gpt-4o", "tools": []}
+    file = tmp_path / "assistants.jsonl"
+    file.write_text(f'{json.dumps(assistant)}\n{{"object": "thread", "id": "thread_1", "created_at": 2}}\n')
+    assert refusal_of("export").startswith("The database is not at the schema of this version")
+    assert refusal_of("import", "assistants", str(file)) == "2"
+    assert refusal_of("import", str(tmp_path / "none")) == "2"
+    assert refusal_of("import", str(file)) == "2"
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "--user" in told.err
+    assert "none: No such file or directory." in told.err
+    assert "Line 1: it is no object with a `record`" in told.err
+
+    assert refusal_of("import", "assistants", str(file), "--user", "ada") == "0"
+    imported = capsys.readouterr()
+    assert [line.rpartition(": ")[2] for line in imported.out.splitlines()] == ["imported", "imported (0 messages)"]
+    assert imported.err == "Done: 2 imported.\n"
+    assert refusal_of("export", str(tmp_path / "all.jsonl")) == "0"
+    assert (tmp_path / "all.jsonl").stat().st_mode & 0o077 == 0
+    assert refusal_of("import", str(tmp_path / "all.jsonl")) == "0"
+    assert capsys.readouterr().err.endswith("Done: 2 exists.\n")
+    (tmp_path / "half.jsonl").write_text("".join((tmp_path / "all.jsonl").read_text().splitlines(True)[:-2]))
+    assert refusal_of("import", str(tmp_path / "half.jsonl")) == "1"
+    assert "it ends in line" in capsys.readouterr().out

@@ -1,0 +1,162 @@
+"""`ai-agents export`, `ai-agents import` and `ai-agents import assistants`: threads in and out as lines of JSON."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from ai_agents.attachments.files import Attachments
+from ai_agents.attachments.storage import open_blob_store
+from ai_agents.moving.assistants_import import AssistantsImport
+from ai_agents.moving.exporting import Counts, Export
+from ai_agents.moving.importing import Import
+from ai_agents.moving.outcomes import Outcome, Unusable
+from ai_agents.store import audit
+from ai_agents.store.database import Database
+from app.settings import Settings
+
+_TELL_EVERY_S = 5.0
+# The longest line of an export: an agent or a message is shorter.
+_MAX_LINE_BYTES = 64 * 1024 * 1024
+SOME_FAILED, UNUSABLE = 1, 2
+
+
+async def export_all(database: Database, settings: Settings, arguments: argparse.Namespace) -> int:
+    """Write the export. Returns the status of the program."""
+    attachments = None if arguments.without_files else _attachments(database, settings)
+    with _output(arguments.file) as output:
+
+        def write(line: str) -> None:
+            output.write(line.encode() + b"\n")
+
+        progress = _Progress()
+        counts = await Export(
+            database, write, attachments=attachments, user_id=arguments.user, tell=progress.tell
+        ).run()
+    await _record(database, "export", counts.of)
+    print(f"Exported {_told(counts)}.", file=sys.stderr)
+    return 0
+
+
+async def import_all(database: Database, settings: Settings, arguments: argparse.Namespace) -> int:
+    """Import a file, and print what became of each thing in it. Returns the status of the program."""
+    match arguments.what:
+        case ["assistants", str(name)]:
+            is_export = False
+        case [str(name)]:
+            is_export = True
+        case _:
+            return _refuse("Name one file, or `assistants` and one file.")
+    if not is_export and not arguments.user:
+        return _refuse("Say with --user who owns what is imported.")
+    if is_export and (arguments.files or arguments.agent):
+        return _refuse("--files and --agent are for `import assistants`.")
+    attachments = _attachments(database, settings)
+    progress = _ImportProgress()
+    try:
+        with _input(name) as file:
+            if is_export:
+                importing = Import(database, progress.tell, attachments=attachments, owner_id=arguments.user)
+                outcomes = await importing.run(_lines(file))
+            else:
+                assistants = AssistantsImport(
+                    database,
+                    progress.tell,
+                    user_id=arguments.user,
+                    attachments=attachments,
+                    contents=None if arguments.files is None else Path(arguments.files),
+                    agent_id=arguments.agent,
+                )
+                outcomes = await assistants.run(file)
+    except OSError as error:
+        return _refuse(f"{name}: {error.strerror}.")
+    except Unusable as error:
+        return _refuse(str(error))
+    finally:
+        if progress.counts:
+            await _record(database, "import", progress.counts)
+    told = ", ".join(f"{count} {result}" for result, count in outcomes.counts.items())
+    print(f"Done: {told or 'nothing to import'}.", file=sys.stderr)
+    return SOME_FAILED if outcomes.counts.get("failed") else 0
+
+
+def _refuse(message: str) -> int:
+    print(message, file=sys.stderr)
+    return UNUSABLE
+
+
+def _attachments(database: Database, settings: Settings) -> Attachments:
+    return Attachments(database, open_blob_store(settings.files, settings.files_url), max_bytes=settings.max_file_bytes)
+
+
+async def _record(database: Database, action: Literal["export", "import"], counts: Mapping[str, int]) -> None:
+    act = audit.Act(action, None, details=dict(counts))
+    await database.write(lambda c: audit.record(c, act))
+
+
+def _told(counts: Counts) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.of.items()) or "nothing"
+
+
+class _Progress:
+    """Says every few seconds how far an export is."""
+
+    def __init__(self) -> None:
+        self._told_at = time.monotonic()
+
+    def tell(self, counts: Counts) -> None:
+        """How far it is."""
+        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+            self._told_at = time.monotonic()
+            print(f"{_told(counts)} …", file=sys.stderr)
+
+
+class _ImportProgress:
+    """Prints what became of each thing, and every few seconds how many there were. Counts what was imported."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self._seen = 0
+        self._told_at = time.monotonic()
+
+    def tell(self, outcome: Outcome) -> None:
+        """One more thing."""
+        print(outcome)
+        self._seen += 1
+        if outcome.result == "imported":
+            self.counts[outcome.kind] = self.counts.get(outcome.kind, 0) + 1
+        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+            self._told_at = time.monotonic()
+            print(f"{self._seen} things so far …", file=sys.stderr)
+
+
+@contextmanager
+def _output(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with Path(name).open("wb") as file:
+        yield file
+
+
+@contextmanager
+def _input(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with Path(name).open("rb") as file:
+        yield file
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file. Raises `Unusable` for one that no export has."""
+    number = 0
+    while line := file.readline(_MAX_LINE_BYTES):
+        number += 1
+        if len(line) == _MAX_LINE_BYTES:
+            raise Unusable(f"Line {number} is too long.")
+        yield line
