@@ -71,6 +71,8 @@ _TEXTS = {
     "tool_result": ("tool_call_id", "name"),
 }
 _OBJECTS = frozenset({"spec", "metadata", "facts"})
+# Other texts of a bounded length are shorter or longer.
+_ID_LENGTH = 36
 _INTEGERS = {Integer: 2**31, BigInteger: 2**63}
 
 
@@ -134,8 +136,7 @@ def _checked(kind: str, column: Column[Any], value: Any) -> Any:
     if words is not None and not (isinstance(value, str) and value in words):
         raise BadRecord(f"{name} is none of {', '.join(sorted(words))}")
     checked = _checked_type(column, value, name)
-    is_id_column = column.name == "id" or (column.name.endswith("_id") and column.name != "user_id")
-    if is_id_column and not is_id(checked) and not (kind == "role" and column.name == "resource_id"):
+    if isinstance(column.type, String) and column.type.length == _ID_LENGTH and not is_id(checked):
         raise BadRecord(f"{name} is no id")
     return checked
 

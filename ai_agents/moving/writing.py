@@ -172,24 +172,23 @@ def _hold_files(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def _cancel(connection: Connection, run: Row) -> None:
-    """A run that was under way when it was exported is cancelled: no process has it. Its message gets its place."""
+    """A run that was under way when it was exported is cancelled: no process has it.
+
+    The messages that waited for it, or to join it, get their places.
+    """
     thread_id: str = run["thread_id"]
-    entries: list[Entry] = []
-    row = {**run, "status": "cancelled", "finished_at": utc_now(), "message_id": None}
+    row = {**run, "status": "cancelled", "finished_at": utc_now(), "message_id": None, "steered": None}
     if not write_rows(connection, "run", [row]):
         return
-    public = runs.to_public(cast("RunRow", row))
-    queued = connection.scalar(
-        select(TABLES["message"].c.id).where(
-            TABLES["message"].c.id == run["user_message_id"], TABLES["message"].c.seq.is_(None)
-        )
-    )
-    facts = {"run": public, "discard": [] if run["message_id"] is None else [run["message_id"]]}
+    messages = TABLES["message"].c
+    of_run = (messages.thread_id == thread_id, messages.run_id == run["id"], messages.seq.is_(None))
+    waiting = connection.scalars(select(messages.id).where(*of_run).order_by(messages.id)).all()
+    first = thread_log.reserve_and_see(connection, thread_id, len(waiting) + 1, quietly=True).first_seq
+    placed = [place_message(connection, message_id, seq) for seq, message_id in enumerate(waiting, first)]
+    discard = [] if run["message_id"] is None else [run["message_id"]]
+    facts = {"run": runs.to_public(cast("RunRow", row)), "discard": discard}
+    entries = [Entry("message.completed", run["id"], facts={"message": message}, resets=True) for message in placed]
     entries.append(Entry("run.cancelled", run["id"], facts=facts, resets=True))
-    first = thread_log.reserve_and_see(connection, thread_id, 2 if queued else 1, quietly=True).first_seq
-    if queued:
-        message = place_message(connection, queued, first)
-        entries.insert(0, Entry("message.completed", run["id"], facts={"message": message}, resets=True))
     thread_log.write(connection, thread_id, first, entries)
 
 
