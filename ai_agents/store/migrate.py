@@ -1,6 +1,7 @@
 """Migrates a database to the schema of this version, on SQLite and PostgreSQL; several processes may do so at once."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,7 +65,8 @@ def config_for(connection: Connection) -> "Config":
     """Alembic's configuration for our migrations on this connection."""
     from alembic.config import Config
 
-    config = Config(attributes={"connection": connection})
+    # As it is now: by default it is what it was when Alembic was imported.
+    config = Config(stdout=sys.stdout, attributes={"connection": connection})
     config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
     return config
 
