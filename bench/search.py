@@ -105,6 +105,7 @@ def _message(thread_id: str, seq: int, now: str, chance: random.Random) -> Messa
         "metadata": {},
         "created_at": now,
         "refused": False,
+        "superseded": False,
     }
 
 

@@ -204,6 +204,7 @@ class AssistantsImport:
             "metadata": draft.metadata,
             "created_at": draft.created_at,
             "refused": False,
+            "superseded": False,
         }
 
     async def _flush(self, place: _Place, rows: list[JsonObject]) -> None:
