@@ -20,6 +20,7 @@ AuditAction = Literal[
     "provider.change",
     "provider.create",
     "provider.delete",
+    "response.delete",
     "retention.remove",
     "role.assign",
     "role.remove",

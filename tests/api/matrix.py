@@ -226,7 +226,6 @@ ROWS: dict[str, Row] = {
         "404 404 403 409 403 409 409", lambda _: {"items": [{"role": "user", "content": "Hi"}]}, scoped="409 404"
     ),
     "GET /v1/conversations/{conversation_id}/items/{item_id}": Row("404 404 200 200 200 200 200", scoped="200 404"),
-    "DELETE /v1/conversations/{conversation_id}/items/{item_id}": Row("404 404 400 400 400 400 400", scoped="400 404"),
     "GET /livez": Row(EVERY, scoped="200 200"),
     "GET /readyz": Row(EVERY, scoped="200 200"),
     "GET /metrics": Row(ADMINS),

@@ -50,6 +50,8 @@ ACTIONS = {
     "POST /tools": "tool.create",
     "POST /tools/{name}/approve": "tool.approve",
     "DELETE /tools/{name}": "tool.delete",
+    "DELETE /v1/conversations/{conversation_id}": "thread.delete",
+    "DELETE /v1/responses/{response_id}": "response.delete",
 }
 CHANGES_NOTHING = {"POST /providers/{name}/check"}
 # What has no success in the matrix has a test of its own below.
@@ -58,6 +60,7 @@ ELSEWHERE = {"POST /tools/{name}/approve"}
 NOT_OF_OTHERS = {
     "POST /agents",
     "POST /files",
+    "POST /v1/conversations",
     "GET /me",
     "GET /me/credentials",
     "GET /providers",

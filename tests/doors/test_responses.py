@@ -394,7 +394,7 @@ async def test_a_conversation_gets_its_agent_from_its_first_response_and_lists_w
 
         changed = await conversations.update(made.id, metadata={"topic": "seven"})
         assert changed.metadata == {"topic": "seven"}
-        with pytest.raises(openai.BadRequestError):
+        with pytest.raises(openai.APIStatusError, match="405"):
             await conversations.items.delete(items[0]["id"], conversation_id=made.id)
         assert (await conversations.delete(made.id)).deleted
         with pytest.raises(openai.NotFoundError):
@@ -502,3 +502,13 @@ async def test_which_functions_may_be_called_is_the_clients_choice_and_they_may_
         assert texts_of(await caller.respond(input=said, tools=tools)) == ["Done."]
         roles = [message.role for message in caller.provider.requests[-1].messages]
         assert roles == ["user", "assistant", "tool", "user"]
+
+
+async def test_a_request_that_a_client_sends_again_gets_the_response_that_it_began(small_live: Live) -> None:
+    async with calling(small_live, "One.", "Two.") as caller:
+        first = await caller.post(input="Hi")
+        body = {"model": caller.model, "input": "Hi"}
+        again = await caller.http.post("/v1/responses", json=body, headers={"x-stainless-retry-count": "1"})
+        assert again.json() == first.json()
+        assert texts_of((await caller.post(input="Hi")).json()) == ["Two."]
+        assert len(caller.provider.requests) == len((await caller.http.get("/threads")).json()["data"]) == 2

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from ai_agents.core.exceptions import Conflict
 from ai_agents.core.types import JsonObject
 from app.authentication import AppContainer, ScopedUser
 from app.dependencies import Once, json_body
@@ -149,15 +148,3 @@ async def create_conversation_items(
 async def get_conversation_item(found: OnConversation, item_id: str, container: AppContainer) -> Response:
     """An item of a conversation."""
     return JsonResponse(await conversations.get_item(container, found, item_id))
-
-
-@router.delete(
-    "/v1/conversations/{conversation_id}/items/{item_id}",
-    response_model=ConversationRead,
-    response_description="Never.",
-    responses=failures(*USER, "not_found", "conflict", form=FORM),
-)
-async def delete_conversation_item(found: OnConversation, item_id: str, container: AppContainer) -> Response:
-    """Refused for every item: what was said stays, until the conversation is deleted."""
-    await conversations.get_item(container, found, item_id)
-    raise Conflict("What was said stays. Delete the whole conversation, or go on from a response before it.")

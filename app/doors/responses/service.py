@@ -14,7 +14,7 @@ from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.runner.client_calls import GivenResult
 from ai_agents.runner.runner import Started
-from ai_agents.store import runs, threads, tool_calls
+from ai_agents.store import audit, runs, threads, tool_calls
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
@@ -42,7 +42,7 @@ from app.doors.responses.translator import ResponseFrames
 from app.doors.threads import PastMessage, in_a_day, instructions_of
 from app.schemas.threads import Approval
 from app.services import runs as run_services
-from app.services.identity import Principal, see_thread
+from app.services.identity import Principal, act_of, see_thread
 from app.services.repeats import SentKey
 
 # What a response repeats of its request, and its run has kept.
@@ -357,7 +357,12 @@ async def delete(container: Container, user: Principal, found: StoredResponse) -
     await _require_editor(container, user, found)
     if not found.is_whole:
         raise Conflict("This response has not ended. Cancel it first.")
-    await container.conn.database.write(lambda c: hide_response(c, found))
+
+    def hide(connection: Connection) -> None:
+        hide_response(connection, found)
+        audit.record(connection, act_of(user, "response.delete", "thread", found.run["thread_id"]))
+
+    await container.conn.database.write(hide)
 
 
 async def _require_editor(container: Container, user: Principal, found: StoredResponse) -> ThreadAccess:
