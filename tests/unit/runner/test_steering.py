@@ -7,7 +7,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.engine import Engine
 
 from ai_agents import (
     AgentRunner,
@@ -518,6 +519,27 @@ async def test_tools_of_the_client_come_with_the_message_that_joins(make_talk: M
     offered = [[each.name for each in request.tools] for request in talk.provider.requests]
     assert offered == [[], ["look_around"], ["look_around"]]
     assert [role for role, _ in await said(talk)] == ["user", "assistant", "user", "assistant", "tool", "assistant"]
+
+
+async def test_a_turn_makes_no_statement_for_messages_that_could_join_it(make_talk: MakeTalk) -> None:
+    talk = await make_talk(*["Hello."] * 3, [tool_call("calculator", expression="1")], "One.", tools=ToolRegistry())
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    for _ in range(2):
+        await talk.runner.run(talk.thread_id, USER, "Hi")
+    counts = []
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for _ in range(2):
+            statements.clear()
+            await talk.runner.run(talk.thread_id, USER, "Hi")
+            counts.append(len(statements))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert counts == [12, 23], statements
 
 
 async def test_a_limit_of_calls_without_progress_counts_for_each_answer(make_talk: MakeTalk) -> None:

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, String, delete, insert, select, update
+from sqlalchemy import JSON, Column, Connection, String, delete, insert, select, update
 
 from ai_agents import AgentStore, Attachments, DatabaseHandle, DiskStore, MessageStore, ThreadStore
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.rows import Job
 from ai_agents.store.jobs import MAX_ATTEMPTS, JobStore
+from ai_agents.store.messages import insert_messages
 from ai_agents.store.models import Base, FileTable, JobTable, PeriodicTaskTable, RunTable
 from ai_agents.workers.erasure import request_erasure
 from ai_agents.workers.erasure_rules import RULES
@@ -105,6 +106,44 @@ async def test_a_run_of_the_user_ends_before_the_user_is_erased(make_bench: Make
     done = await run_job(bench, job["id"], None)
     assert done["result"] is not None
     assert done["result"]["removed"]["runs_redacted"] == 1
+
+
+async def test_messages_that_wait_to_join_anothers_run_name_the_user_no_more(
+    make_bench: MakeBench,
+) -> None:
+    bench = await make_bench(turns=1)
+    now = "2026-01-01T00:00:00.000000Z"
+    run = {"id": "r", "thread_id": bench.thread_id, "agent_id": "a", "agent_version": 1, "user_id": "bob"}
+    run |= {"status": "waiting", "attempt": 1, "user_message_id": "m", "fence": 1, "cancel_requested": False}
+    sent = {"key_id": None, "by_admin": False, "client_tools": [{"name": "t"}], "overrides": {"instructions": "x"}}
+    steered = [{**sent, "message_id": name, "user_id": name} for name in ("alice", "bob")]
+    values = run | {"steered": steered, "sender_id": "alice", "created_at": now}
+
+    def write(connection: Connection) -> None:
+        connection.execute(insert(RunTable).values(**values))
+        alices = {"id": "alice", "thread_id": bench.thread_id, "run_id": "r", "seq": None, "status": "queued"}
+        insert_messages(connection, [as_row(alices)])
+
+    await bench.conn.database.write(write)
+    job = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
+    await run_job(bench, job["id"], None)
+    found = select(RunTable.steered, RunTable.sender_id, RunTable.user_id)
+    row = (await bench.conn.database.read(lambda c: c.execute(found).all()))[0]
+    assert (row.sender_id, row.user_id) == ("[erased]", "bob")
+    assert row.steered == [{**steered[0], "user_id": None, "client_tools": None, "overrides": None}, steered[1]]
+
+
+def as_row(facts: dict[str, Any]) -> Any:
+    """A row of a user's message."""
+    rest: dict[str, Any] = {
+        "role": "user",
+        "parts": [],
+        "user_id": "alice",
+        "usage": None,
+        "metadata": {},
+        "cost": None,
+    }
+    return {**rest, "created_at": "2026-01-01T00:00:00.000000Z", "refused": False, "superseded": False, **facts}
 
 
 async def test_an_erasure_that_never_reaches_the_files_is_given_up(make_bench: MakeBench, tmp_path: Path) -> None:
