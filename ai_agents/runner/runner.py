@@ -124,7 +124,7 @@ class RunResult:
 
     @property
     def failure(self) -> Problem | None:
-        """What the run failed with, unless the message had its answer before."""
+        """What the run failed with, unless the one message that was asked for had its answer before."""
         if self.message is not None and self.message["status"] == "completed":
             return None
         return self.run["error"]
@@ -313,7 +313,12 @@ class AgentRunner:
             found = await asyncio.shield(started.answered)
             if found is not None:
                 return RunResult(found.run, found.message)
-        return await self._follow_to_result(started.run["thread_id"], started.run["id"], started.message_id)
+        thread_id, run_id = started.run["thread_id"], started.run["id"]
+        message_id = started.message_id
+        if message_id is None:
+            row = await self._database.read(lambda c: runs.get_row(c, thread_id, run_id))
+            message_id = row["user_message_id"]
+        return await self._follow_to_result(thread_id, run_id, message_id)
 
     async def wait(self, thread_id: str, run_id: str) -> RunResult:
         """The run once it has ended, or waits for a person or the client, on whichever process it runs.

@@ -239,6 +239,9 @@ async def test_each_waits_for_the_first_answer_after_its_own_message(make_talk: 
     ]
     assert [message["content"] for message in again] == ["One.", "Two."]
     run = await ended(talk, run_id)
+    # Keys of before there was this say no message: theirs is the one with which the run began.
+    old = await talk.runner.wait_for_answer(Started(run, None, replayed=True))
+    assert present(old.message)["content"] == "One."
     assert present(run["usage"])["input_tokens"] == 30
     assert [message["run_id"] for message in await history(talk)] == [run_id] * 6
 
