@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from ai_agents.testing import ScriptedProvider, tool_call
 from app.doors.mcp.translator import WaitingCall, agent_of, is_approved, tool_name
 from tests.api.live import Live, serve
 from tests.api.service import Service, give_role, make_agent, make_thread, open_service, settings_for
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 Mode = Literal["legacy", "2026-07-28"]
@@ -320,6 +321,38 @@ async def test_an_answer_to_a_question_needs_no_session_but_the_right_to_decide(
             assert (await alice.post("/mcp", json=yes | {"id": question["id"]})).status_code == 202
         told = [message async for message in messages]
     assert told[-1]["result"]["structuredContent"]["text"] == "It is 42."
+
+
+async def test_each_request_of_a_client_may_come_to_another_replica(
+    postgresql_url: str, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    settings = settings_for(postgresql_url, tmp_path, redis_url=redis_server.url)
+    async with serve(settings) as one, serve(settings) as other, AsyncExitStack() as clients:
+        here = await one.user("alice")
+        headers = {"authorization": here.headers["authorization"]}
+        there = await clients.enter_async_context(httpx.AsyncClient(base_url=other.server.address, headers=headers))
+        hold = asyncio.Event()
+        one.container.providers.add(ScriptedProvider([*CALL], ["Slow.", hold]))
+        # The replica that takes the answer goes on with the run.
+        other.container.providers.add(ScriptedProvider("It is 42."))
+        agent = await make_agent(here, name="Helper", provider="scripted", tools=APPROVED)
+        tool, session = tool_name("Helper", agent["id"]), await session_of(there, elicitation={})
+        async with calling(here, session, tool) as messages:
+            question = await anext(messages)
+            yes = {"jsonrpc": "2.0", "result": {"action": "accept", "content": {"approve": True}}}
+            assert (await there.post("/mcp", json=yes | {"id": question["id"]}, headers=session)).status_code == 202
+            told = [message async for message in messages]
+            assert told[-1]["result"]["structuredContent"]["text"] == "It is 42."
+        async with calling(here, session, tool, 8) as messages:
+            await eventually(lambda: other_sees_running(there))
+            cancel = rpc("notifications/cancelled", None, requestId=8)
+            assert (await there.post("/mcp", json=cancel, headers=session)).status_code == 202
+            told = [message async for message in messages]
+        assert told[-1]["result"]["structuredContent"]["code"] == "run_cancelled"
+
+
+async def other_sees_running(client: httpx.AsyncClient) -> bool:
+    return bool((await client.get("/runs", params={"status": "running"})).json()["data"])
 
 
 async def test_a_state_that_a_client_sends_back_opens_nothing_of_others(small_live: Live) -> None:
