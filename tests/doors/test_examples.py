@@ -22,6 +22,8 @@ _PYTHON, _NODE, _TSX = [sys.executable], ["node"], [str(NODE / "node_modules/.bi
 COMMANDS = {
     "httpx_stream.py": (_PYTHON, True),
     "openai_python.py": (_PYTHON, True),
+    "openai_responses.py": (_PYTHON, True),
+    "openai_agents.py": (_PYTHON, find_spec("agents") is not None),
     "langchain_chat.py": (_PYTHON, find_spec("langchain_openai") is not None),
     "fetch_post.mjs": (_NODE, shutil.which("node") is not None),
     "openai_typescript.ts": (_TSX, Path(_TSX[0]).exists()),
@@ -31,6 +33,14 @@ EXPECTED = {
     "httpx_stream.py": ["the first piece: echo:", "the rest:  Hello, how are you?"],
     "fetch_post.mjs": ["streamed: echo: Hello!"],
     "openai_python.py": [*_WHOLE_AND_STREAMED, "thread ", "What is my name?"],
+    "openai_responses.py": [
+        "second: echo: What is my name?",
+        "function: ",
+        "Rain.",
+        "resumed: echo: Tell me",
+        "items: 2",
+    ],
+    "openai_agents.py": ["whole: echo: Hello!", "tool: ", "Rain in Oslo."],
     "openai_typescript.ts": [*_WHOLE_AND_STREAMED, "thread ", "What is my name?"],
     "langchain_chat.py": _WHOLE_AND_STREAMED,
 }
