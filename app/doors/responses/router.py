@@ -9,7 +9,7 @@ from starlette.responses import Response
 from ai_agents.core.types import JsonObject
 from app.authentication import AppContainer, ScopedUser, StreamRight
 from app.dependencies import json_body
-from app.doors.base import DoorRoute, RetryCount, admitted, is_retry, key_of
+from app.doors.base import DoorRoute, RetryCount, admitted, key_of
 from app.doors.openai_errors import FORM
 from app.doors.responses import service
 from app.doors.responses.lists import ItemPage, Items, page_of
@@ -93,7 +93,6 @@ async def create_response(
         user,
         body,
         sent=key_of(request, key, retry_count),
-        is_retry=key is not None or is_retry(retry_count),
         follow=bool(body.stream),
     )
     admitted(request, begun.run)

@@ -14,7 +14,7 @@ from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.runner.client_calls import GivenResult
 from ai_agents.runner.runner import Started
-from ai_agents.store import audit, runs, threads, tool_calls
+from ai_agents.store import audit, idempotency, runs, threads, tool_calls
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
@@ -43,7 +43,7 @@ from app.doors.threads import PastMessage, in_a_day, instructions_of
 from app.schemas.threads import Approval
 from app.services import runs as run_services
 from app.services.identity import Principal, act_of, see_thread
-from app.services.repeats import SentKey
+from app.services.repeats import SentKey, find_remembered
 
 # What a response repeats of its request, and its run has kept.
 _KEPT_BY_RUN = {"tools", "instructions"}
@@ -83,9 +83,7 @@ class _Ask:
     follow: bool
 
 
-async def begin(
-    container: Container, user: Principal, body: CreateResponse, *, sent: SentKey, is_retry: bool, follow: bool
-) -> Begun:
+async def begin(container: Container, user: Principal, body: CreateResponse, *, sent: SentKey, follow: bool) -> Begun:
     """Begin what is asked for, or find what a request that this one repeats has begun.
 
     Raises what `messages.start` raises, `ResponseNotFound`, `ConversationNotFound`, `ModelNotFound`, `AmbiguousModel`,
@@ -100,8 +98,10 @@ async def begin(
         previous = await find_response(container, user, body.previous_response_id)
     agent_id = None if body.model is None else await find_agent(container, user, body.model)
     if said.is_answer:
+        if (found := await _find_answered(container, user, sent)) is not None:
+            return found
         try:
-            return await _answer(container, user, said, previous, conversation_of(body), is_retry=is_retry)
+            return await _answer(container, user, said, previous, conversation_of(body), sent=sent)
         except NothingWaits:
             if previous is not None or conversation_of(body) is not None or not said.is_whole or said.approvals:
                 raise
@@ -213,7 +213,7 @@ async def _answer(
     previous: StoredResponse | None,
     conversation: str | None,
     *,
-    is_retry: bool,
+    sent: SentKey,
 ) -> Begun:
     """Give a run all that it waits for; the response that follows.
 
@@ -227,11 +227,7 @@ async def _answer(
         raise Conflict("This response does not wait for an answer.")
     next_id = ResponseId(run["id"], asked_by.waits_at.seq)
     following = await database.read(lambda c: read_response(c, run["thread_id"], next_id, is_fetched=False))
-    right = StreamRight(container, user, run["thread_id"])
-    begun = Begun(next_id, run, right, following.head, approved=following.approved)
     if run["status"] != "waiting" or following.waits_at is not None:
-        if is_retry:
-            return begun
         raise Conflict("These calls have been answered.")
     approvals = {approved_call_id(each.approval_request_id): each for each in said.approvals}
     waiting = await _list_waiting(container, run)
@@ -246,7 +242,33 @@ async def _answer(
     for call_id, each in approvals.items():
         decision = Approval(tool_call_id=call_id, approved=each.approve, reason=each.reason)
         await run_services.decide_tool_call(container, user, seen, run["id"], decision)
-    return begun
+    told = {"response_id": str(next_id)}
+    await database.write(
+        lambda c: idempotency.remember(c, user.user_id, sent.key, sent.fingerprint, answer=told, within_s=sent.within_s)
+    )
+    return _following(container, user, following)
+
+
+def _following(container: Container, user: Principal, found: StoredResponse) -> Begun:
+    right = StreamRight(container, user, found.run["thread_id"])
+    return Begun(found.id, found.run, right, found.head, approved=found.approved)
+
+
+async def _find_answered(container: Container, user: Principal, sent: SentKey) -> Begun | None:
+    """The response that this very request began with its answers before; None for a new request.
+
+    Raises `IdempotencyKeyReused`, `RateLimited`, `ThreadNotFound`.
+    """
+    remembered = await find_remembered(container, user, sent)
+    told = None if remembered is None or remembered.answer is None else remembered.answer.get("response_id")
+    if (begun := parse_response_id(str(told))) is None:
+        return None
+    run = await messages.see_run(container, user, begun.run_id)
+    return _following(
+        container,
+        user,
+        await container.conn.database.read(lambda c: read_response(c, run["thread_id"], begun, is_fetched=False)),
+    )
 
 
 async def _find_waiting(container: Container, user: Principal, said: Input, conversation: str | None) -> StoredResponse:
