@@ -53,7 +53,8 @@ async def answer_to(client: httpx.AsyncClient, case: Case) -> tuple[httpx.Respon
         await response.aread()
     finally:
         await response.aclose()
-    is_json = "json" in media_type and not case.path.endswith("/content")
+    # The SDK of MCP answers a notification with 202 and nothing.
+    is_json = "json" in media_type and response.content and not case.path.endswith("/content")
     return response, orjson.loads(response.content) if is_json else None
 
 
