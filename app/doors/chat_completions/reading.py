@@ -19,6 +19,7 @@ from app.doors.chat_completions.schemas import (
     CreateChatCompletion,
 )
 from app.doors.files import Media
+from app.doors.openai_tools import ToolChoice, demand, read_choice
 
 _SYSTEM = ("developer", "system")
 _EFFORTS = {"minimal": "low", "xhigh": "high", "max": "high"}
@@ -72,11 +73,11 @@ def read_call(body: CreateChatCompletion) -> ChatCall:
     names = {
         call.id: call.function.name for _, each in before for call in each.tool_calls or () if call.function is not None
     }
-    choice = _choice(body)
+    choice = read_choice(body.tool_choice)
     tools = _tools(body, choice)
     instructions = _instructions(body.messages)
     if choice.is_required:
-        instructions = "\n\n".join(filter(None, (instructions, _required(tools))))
+        instructions = "\n\n".join(filter(None, (instructions, demand(tools))))
     return ChatCall(
         parts=_joined([_parts(each.content, _place(index)) for index, each in asked]),
         results=_results(answered),
@@ -206,44 +207,11 @@ def _output_schema(body: CreateChatCompletion) -> JsonObject | None:
     return form.json_schema.json_schema
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Which tools of the client may be called (None: all), and whether one has to be."""
-
-    names: frozenset[str] | None = None
-    is_required: bool = False
-
-
-def _choice(body: CreateChatCompletion) -> _Choice:
-    match body.tool_choice:
-        case None | "auto":
-            return _Choice()
-        case "none":
-            return _Choice(frozenset())
-        case "required":
-            return _Choice(is_required=True)
-        case {"type": "function", "function": {"name": str(name)}}:
-            return _Choice(frozenset({name}), is_required=True)
-        case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}:
-            named = [each.get("function") for each in tools if isinstance(each, dict)]
-            names = frozenset(str(each.get("name")) for each in named if isinstance(each, dict))
-            return _Choice(names, is_required=mode == "required")
-    raise InvalidRequest("This is no choice of tools that is known here.", loc=("tool_choice",))
-
-
-def _tools(body: CreateChatCompletion, choice: _Choice) -> list[ToolDefinition]:
+def _tools(body: CreateChatCompletion, choice: ToolChoice) -> list[ToolDefinition]:
     found = []
     for index, tool in enumerate(body.tools or ()):
         if tool.type != "function" or tool.function is None:
             raise InvalidRequest("A tool is a function.", loc=("tools", index, "type"))
         parameters = tool.function.parameters or {"type": "object", "properties": {}}
-        if choice.names is None or tool.function.name in choice.names:
-            found.append(ToolDefinition(tool.function.name, tool.function.description or "", parameters))
-    if choice.is_required and not found:
-        raise InvalidRequest("There is no such tool.", loc=("tool_choice",))
-    return found
-
-
-def _required(tools: Sequence[ToolDefinition]) -> str:
-    """Not every provider can be told that a tool has to be called; the model can."""
-    return f"Answer by calling one of these tools: {', '.join(tool.name for tool in tools)}."
+        found.append(ToolDefinition(tool.function.name, tool.function.description or "", parameters))
+    return choice.among(found)

@@ -13,6 +13,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_tool_call_id
 from ai_agents.core.types import JsonObject, Loc, TextPart, ToolCallPart, ToolDefinition, ToolResultPart
 from app.doors.files import Media
+from app.doors.openai_tools import ToolChoice, demand, read_choice
 from app.doors.responses.items import OWN_SERVER, in_namespace
 from app.doors.responses.resource import Asked, tool_shown
 from app.doors.responses.schemas import (
@@ -125,9 +126,9 @@ def read_overrides(body: CreateResponse, said: Input) -> Overrides:
         settings["max_tokens"] = body.max_output_tokens
     if body.reasoning is not None and (effort := body.reasoning.effort) is not None:
         settings["reasoning"] = _EFFORTS.get(effort, effort)
-    choice = _choice(body)
+    choice = read_choice(body.tool_choice)
     tools = _tools(body, choice)
-    wanted = [text for text in (body.instructions, said.system, _required(tools) if choice.is_required else "") if text]
+    wanted = [text for text in (body.instructions, said.system, demand(tools) if choice.is_required else "") if text]
     return Overrides(settings, _schema(body.text.format if body.text else None), "\n\n".join(wanted), tools)
 
 
@@ -177,31 +178,7 @@ def _refuse(body: CreateResponse) -> None:
             raise InvalidRequest("This cannot be set here.", loc=(name,))
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Which tools of the client may be called (None: all), and whether one has to be."""
-
-    names: frozenset[str] | None = None
-    is_required: bool = False
-
-
-def _choice(body: CreateResponse) -> _Choice:
-    match body.tool_choice:
-        case None | "auto":
-            return _Choice()
-        case "none":
-            return _Choice(frozenset())
-        case "required":
-            return _Choice(is_required=True)
-        case {"type": "function", "name": str(name)}:
-            return _Choice(frozenset({name}), is_required=True)
-        case {"type": "allowed_tools", "mode": mode, "tools": list(tools)}:
-            names = frozenset(str(each.get("name")) for each in tools if isinstance(each, dict))
-            return _Choice(names, is_required=mode == "required")
-    raise InvalidRequest("This is no choice of tools that is known here.", loc=("tool_choice",))
-
-
-def _tools(body: CreateResponse, choice: _Choice) -> tuple[ToolDefinition, ...]:
+def _tools(body: CreateResponse, choice: ToolChoice) -> tuple[ToolDefinition, ...]:
     found: list[ToolDefinition] = []
     for index, given in enumerate(body.tools or ()):
         loc = ("tools", index)
@@ -210,10 +187,7 @@ def _tools(body: CreateResponse, choice: _Choice) -> tuple[ToolDefinition, ...]:
             found += [replace(each, name=in_namespace(given.name, each.name)) for each in inner]
         else:
             found.append(_tool(given, loc))
-    found = [each for each in found if choice.names is None or each.name in choice.names]
-    if choice.is_required and not found:
-        raise InvalidRequest("There is no such tool.", loc=("tool_choice",))
-    return tuple(found)
+    return tuple(choice.among(found))
 
 
 def _tool(given: FunctionToolIn, loc: Loc) -> ToolDefinition:
@@ -223,11 +197,6 @@ def _tool(given: FunctionToolIn, loc: Loc) -> ToolDefinition:
     if given.name is None:
         raise InvalidRequest("A function needs a name.", loc=(*loc, "name"))
     return ToolDefinition(given.name, given.description or "", given.parameters or _NO_PARAMETERS)
-
-
-def _required(tools: Sequence[ToolDefinition]) -> str:
-    """Not every provider can be told that a tool has to be called; the model can."""
-    return f"Answer by calling one of these tools: {', '.join(tool.name for tool in tools)}."
 
 
 def _schema(form: TextFormatIn | None) -> JsonObject | None:
