@@ -1,13 +1,15 @@
 """What a run that a client asks for says that is new. Pure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject, Loc, TextPart, ToolDefinition
+from ai_agents.runner.client_calls import GivenResult
 from app.doors.ag_ui.schemas import ClientMessage, FileContent, ResumeEntry, RunAgentInput, TextContent
+from app.doors.answers import Answers, Decided
 from app.doors.files import Media
 
 # The client's copy of what we have said.
@@ -17,32 +19,15 @@ Part = TextPart | Media
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """The answer to a call that waits for approval."""
-
-    approved: bool
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenText:
-    """What a call of the client's gave."""
-
-    text: str
-    is_error: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Ask:
     """What a request asks for.
 
-    `parts` are the new message, empty for none. `results` are those of all calls that the client has, by the calls'
-    ids: which of them are new, the run that waits knows. `instructions` are for this run alone.
+    `parts` are the new message, empty for none. `answers` have the results of all calls that the client has: which of
+    them are new, the run that waits knows. `instructions` are for this run alone.
     """
 
     parts: Sequence[Part]
-    results: Mapping[str, GivenText]
-    decisions: Mapping[str, Decided]
+    answers: Answers
     tools: Sequence[ToolDefinition]
     instructions: str | None
 
@@ -50,7 +35,7 @@ class Ask:
     def fingerprint(self) -> str:
         """The same for a request that asks for the same."""
         said = [part.text if isinstance(part, TextPart) else [part.file_id, part.url] for part in self.parts]
-        decided = {name: [each.approved, each.reason] for name, each in self.decisions.items()}
+        decided = {name: [each.approved, each.reason] for name, each in self.answers.decisions.items()}
         return hashlib.sha256(json.dumps([said, decided, self.instructions]).encode()).hexdigest()
 
 
@@ -63,11 +48,10 @@ def read_ask(body: RunAgentInput) -> Ask:
         if each.role == "user":
             found = read_parts(each, index)
             parts.extend([TextPart("\n\n"), *found] if parts and found else found)
-    results = {each.tool_call_id: _result(each, index) for index, each in messages if each.role == "tool"}
+    results = [_result(each, index) for index, each in messages if each.role == "tool"]
     return Ask(
         parts=parts,
-        results={name: given for name, given in results.items() if name is not None},
-        decisions=_decisions(body.resume or ()),
+        answers=Answers(_decisions(body.resume or ()), {each["tool_call_id"]: each for each in results}),
         tools=[
             ToolDefinition(each.name, each.description, each.parameters or {"type": "object", "properties": {}})
             for each in body.tools or ()
@@ -101,12 +85,13 @@ def _part(part: TextContent | FileContent, loc: Loc) -> Part:
     return Media((*loc, "source", "value"), url=url, is_image=is_image)
 
 
-def _result(message: ClientMessage, index: int) -> GivenText:
+def _result(message: ClientMessage, index: int) -> GivenResult:
     if not message.tool_call_id:
         raise InvalidRequest("A result names its call.", loc=("messages", index, "toolCallId"))
     if message.error is not None:
-        return GivenText(message.error, is_error=True)
-    return GivenText("".join(part.text for part in read_parts(message, index) if isinstance(part, TextPart)))
+        return {"tool_call_id": message.tool_call_id, "result": message.error, "is_error": True}
+    text = "".join(part.text for part in read_parts(message, index) if isinstance(part, TextPart))
+    return {"tool_call_id": message.tool_call_id, "result": text}
 
 
 def _decisions(entries: Sequence[ResumeEntry]) -> dict[str, Decided]:

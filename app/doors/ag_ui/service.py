@@ -10,12 +10,10 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import AIAgentsError, Conflict, IdempotencyKeyReused, InvalidRequest
 from ai_agents.core.rows import Message, Run
 from ai_agents.core.types import JsonObject
-from ai_agents.runner.client_calls import GivenResult
 from ai_agents.runner.runner import MessageOptions
-from ai_agents.store import pages, runs, thread_log, tool_calls
+from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.foreign_ids import OtherAgent
 from ai_agents.store.messages import list_messages
-from ai_agents.store.tool_calls import OpenCall
 from ai_agents.streams.cursor import parse_event_id
 from app.authentication import StreamRight
 from app.container import Container
@@ -23,11 +21,10 @@ from app.doors import messages
 from app.doors.ag_ui.history import to_messages
 from app.doors.ag_ui.reading import Ask, read_ask
 from app.doors.ag_ui.schemas import RunAgentInput
-from app.doors.begun import Begun, find_begun, remember_going_on
+from app.doors.answers import answer_all, find_waiting
+from app.doors.begun import Begun, find_begun
 from app.doors.files import FileKeeper
 from app.doors.threads import find_thread, instructions_of, require_agent, thread_for
-from app.schemas.threads import Approval
-from app.services import runs as run_services
 from app.services.identity import Principal, see_thread
 from app.services.repeats import SentKey
 
@@ -58,15 +55,6 @@ class _Request:
     sent: SentKey
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A run that waits, at this row, for these calls."""
-
-    run_id: str
-    seq: int
-    calls: Sequence[OpenCall]
-
-
 async def open_run(container: Container, user: Principal, agent_id: str, body: RunAgentInput) -> Opened:
     """Begin what the client asks for, or find what it has begun.
 
@@ -81,11 +69,11 @@ async def open_run(container: Container, user: Principal, agent_id: str, body: R
             return await _shown(container, repeated)
     except IdempotencyKeyReused:
         # A client that lost the stream may have a part of the answer among its messages.
-        if ask.parts or ask.decisions:
+        if ask.parts or ask.answers.decisions:
             raise
     if not ask.parts:
         return await _go_on(container, request)
-    if ask.decisions:
+    if ask.answers.decisions:
         raise InvalidRequest("Answer what waits first, and send the new message with the next run.", loc=("messages",))
     begun = await _start(container, request)
     if begun.started is not None and begun.started.replayed:
@@ -147,11 +135,13 @@ async def _with_copy(container: Container, begun: Begun, body: RunAgentInput) ->
 async def _go_on(container: Container, request: _Request) -> Opened:
     """Answer what waits in the conversation, or look at it."""
     thread_id = await _find_thread(container, request)
-    waiting = None if thread_id is None else await _find_waiting(container, thread_id)
-    if thread_id is not None and waiting is not None and _answers(request.ask, waiting):
+    waiting = None if thread_id is None else await find_waiting(container, thread_id)
+    answers = request.ask.answers
+    if waiting is not None and waiting.is_answered_by(answers):
+        begun = await answer_all(container, request.user, waiting, answers, sent=request.sent, loc=("resume",))
         # A result belongs to a call that the stream has told of: the history does.
-        return await _shown(container, await _answer(container, request, thread_id, waiting))
-    if request.ask.decisions:
+        return await _shown(container, begun)
+    if answers.decisions:
         raise Conflict("No call with this id waits for an answer.")
     return Opened(None, [], shows=True) if thread_id is None else await _look(container, thread_id)
 
@@ -164,47 +154,6 @@ async def _find_thread(container: Container, request: _Request) -> str | None:
     if place.agent_id != request.agent_id:
         raise OtherAgent
     return place.thread_id
-
-
-async def _find_waiting(container: Container, thread_id: str) -> _Waiting | None:
-    def find(connection: Connection) -> _Waiting | None:
-        row = runs.find_active(connection, thread_id)
-        if row is None or row["status"] != "waiting":
-            return None
-        calls = [each for each in tool_calls.list_open(connection, row["id"]) if each.waits]
-        return _Waiting(row["id"], thread_log.waits_of_run(connection, row["id"])[-1], calls)
-
-    return await container.conn.database.read(find)
-
-
-def _answers(ask: Ask, waiting: _Waiting) -> bool:
-    return any(each.call.tool_call_id in ({**ask.results, **ask.decisions}) for each in waiting.calls)
-
-
-async def _answer(container: Container, request: _Request, thread_id: str, waiting: _Waiting) -> Begun:
-    """Give the run all that it waits for. Raises `InvalidRequest` where something is missing."""
-    user, ask = request.user, request.ask
-    of_client = [each.call.tool_call_id for each in waiting.calls if each.status == "client"]
-    of_person = [each.call.tool_call_id for each in waiting.calls if each.status == "waiting"]
-    missing = [name for name in of_client if name not in ask.results]
-    missing += [name for name in of_person if name not in ask.decisions]
-    if missing:
-        raise InvalidRequest(f"Answer every call that waits: {', '.join(missing)} has no answer.", loc=("resume",))
-    if unknown := ask.decisions.keys() - set(of_person):
-        raise Conflict(f"{min(unknown)} does not wait for an approval.")
-    given: list[GivenResult] = [
-        {"tool_call_id": name, "result": ask.results[name].text, "is_error": ask.results[name].is_error}
-        for name in of_client
-    ]
-    if given:
-        await container.runner.give_results(thread_id, waiting.run_id, user.user_id, given, **user.reach)
-    seen = await see_thread(container, user, thread_id)
-    for name in of_person:
-        decision = ask.decisions[name]
-        body = Approval(tool_call_id=name, approved=decision.approved, reason=decision.reason)
-        await run_services.decide_tool_call(container, user, seen, waiting.run_id, body)
-    run = await container.runs.get(thread_id, waiting.run_id)
-    return await remember_going_on(container, user, request.sent, run, f"{waiting.seq}-0")
 
 
 # What there is.
