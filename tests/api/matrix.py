@@ -40,6 +40,7 @@ OTHER_NAMES = {
 }
 OPEN = {"GET /livez", "GET /readyz"}
 Body = Callable[["Things"], Any]
+SAID = {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Hello"}]}
 HOOK = {"url": "http://127.0.0.1:9/", "events": ["run.failed"]}
 
 
@@ -194,6 +195,17 @@ ROWS: dict[str, Row] = {
     "PUT /users/{user_id}/limits": Row(ADMINS, lambda _: {"runs": 10}),
     "GET /audit": Row(ADMINS),
     "POST /mcp": Row(EVERY, lambda _: {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, scoped="200 200"),
+    "POST /ai-sdk/threads": Row(
+        "404 200 200 200 404 200 200",
+        lambda it: {"id": "chat", "messages": [SAID], "agent_id": it.ids["agent_id"]},
+        scoped="200 404",
+    ),
+    "POST /ai-sdk/threads/{thread_id}": Row(
+        "422 422 403 409 403 409 409", lambda _: {"messages": [SAID]}, scoped="409 422"
+    ),
+    "GET /ai-sdk/threads/{thread_id}/stream": Row("204 204 200 200 200 200 200", scoped="200 204"),
+    "GET /ai-sdk/threads/{thread_id}/messages": Row("404 404 200 200 200 200 200", scoped="200 404"),
+    "POST /ai-sdk/threads/{thread_id}/stop": Row("204 204 403 204 204 204 204", once=True, scoped="204 204"),
     "POST /ag-ui/agents/{agent_id}": Row(
         "404 200 200 200 404 200 200",
         lambda _: {"threadId": "chat", "runId": "1", "messages": []},

@@ -46,8 +46,9 @@ def result_message(part: JsonObject) -> JsonObject:
 
 
 def to_messages(messages: Sequence[Message]) -> list[JsonObject]:
-    """What a client has of these messages."""
-    return [found for message in messages for found in message_to_ag_ui(message)]
+    """What a client has of these messages, without answers that others have superseded."""
+    stand = [message for message in messages if not message.get("superseded")]
+    return [found for message in stand for found in message_to_ag_ui(message)]
 
 
 def message_to_ag_ui(message: Mapping[str, Any]) -> Iterator[JsonObject]:

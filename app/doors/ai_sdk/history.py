@@ -9,9 +9,10 @@ from ai_agents.core.types import JsonObject
 
 
 def to_ui_messages(messages: Sequence[Message]) -> list[JsonObject]:
-    """The messages, as `useChat` takes them at its start."""
+    """The messages, as `useChat` takes them at its start, without answers that others have superseded."""
     found: list[JsonObject] = []
-    for (is_user, _run_id), group in groupby(messages, key=lambda each: (each["role"] == "user", each["run_id"])):
+    stand = [message for message in messages if not message.get("superseded")]
+    for (is_user, _run_id), group in groupby(stand, key=lambda each: (each["role"] == "user", each["run_id"])):
         if is_user:
             found.extend(_user_message(message) for message in group)
         else:

@@ -27,21 +27,25 @@ class Ask:
     answers: Answers
 
 
+NOTHING = Ask("", (), Answers())
+
+
 def read_ask(body: ChatBody) -> Ask:
     """What the last message says. Raises `InvalidRequest`."""
     last, loc = body.messages[-1], ("messages", len(body.messages) - 1)
     if last.role == "assistant":
         answers = _answers(last, loc)
         decided = {name: [each.approved, each.reason] for name, each in answers.decisions.items()}
-        return Ask(_digest(last.id, decided, sorted(answers.results)), (), answers)
+        return Ask(digest(last.id, decided, sorted(answers.results)), (), answers)
     parts = list(_parts(last, loc))
     if not parts:
         raise InvalidRequest("The last message is one of the user, or has answers to calls.", loc=loc)
     said = [part.text if isinstance(part, TextPart) else part.url for part in parts]
-    return Ask(_digest(last.id, said), parts, Answers())
+    return Ask(digest(last.id, said), parts, Answers())
 
 
-def _digest(*found: object) -> str:
+def digest(*found: object) -> str:
+    """The same text for the same."""
     return hashlib.sha256(json.dumps(list(found)).encode()).hexdigest()
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest, ThreadNotFound
+from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolDefinition
 from ai_agents.runner.runner import MessageOptions
@@ -14,7 +15,7 @@ from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
 from app.doors.ai_sdk.history import to_ui_messages
-from app.doors.ai_sdk.reading import Ask, read_ask
+from app.doors.ai_sdk.reading import NOTHING, Ask, digest, read_ask
 from app.doors.ai_sdk.schemas import ChatBody
 from app.doors.answers import answer_all, find_waiting
 from app.doors.begun import Begun, find_begun
@@ -22,6 +23,7 @@ from app.doors.files import FileKeeper
 from app.doors.threads import Place, find_thread, thread_for
 from app.services import runs as run_services
 from app.services.identity import Principal, see_thread
+from app.services.messages import start_retry
 from app.services.repeats import SentKey
 
 DOOR = "ai-sdk"
@@ -37,41 +39,81 @@ class UnderWay:
     past_waits: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What a page sends to the chat of this id, and what it asks for."""
+
+    user: Principal
+    chat_id: str
+    body: ChatBody
+    ask: Ask
+
+    @property
+    def sent(self) -> SentKey:
+        """By what it is known again. No key of a client of our own routes has a space in it."""
+        return _key(self.chat_id, self.ask.key)
+
+
+def _key(*asked: str) -> SentKey:
+    found = digest(*asked)
+    return SentKey(f"ai-sdk {found}", found)
+
+
 async def send(container: Container, user: Principal, chat_id: str, body: ChatBody) -> tuple[Begun, Ask]:
     """Begin what the page asks for, or find what it has begun, in the chat of this id.
 
-    Raises `ThreadNotFound`, `OtherAgent`, `InvalidRequest`, `Conflict` for answers to calls that do not wait, and what
-    `AgentRunner.start` raises.
+    Raises `ThreadNotFound`, `OtherAgent`, `InvalidRequest`, `Conflict` for answers to calls that do not wait and for
+    another answer than the last to be made anew, and what `AgentRunner.start` raises.
     """
     if body.trigger == "regenerate-message":
-        raise Conflict("Answers are not made anew here: send the message once more.")
-    ask = read_ask(body)
-    sent = SentKey(f"ai-sdk {ask.key}", f"{chat_id}")
-    if (repeated := await find_begun(container, user, sent)) is not None:
-        return repeated, ask
-    if ask.parts:
-        return await _start(container, user, chat_id, body, ask, sent), ask
+        return await _regenerate(container, user, chat_id, body.message_id), NOTHING
+    request = _Request(user, chat_id, body, read_ask(body))
+    if (repeated := await find_begun(container, user, request.sent)) is not None:
+        return repeated, request.ask
+    if request.ask.parts:
+        return await _start(container, request), request.ask
     place = await _find(container, user, chat_id)
+    answers = request.ask.answers
     waiting = await find_waiting(container, place.thread_id)
-    if waiting is None or not waiting.is_answered_by(ask.answers):
+    if waiting is None or not waiting.is_answered_by(answers):
         raise Conflict("No call of this chat waits for an answer.")
     loc = ("messages", len(body.messages) - 1, "parts")
-    return await answer_all(container, user, waiting, ask.answers, sent=sent, loc=loc), ask
+    return await answer_all(container, user, waiting, answers, sent=request.sent, loc=loc), request.ask
 
 
-async def _start(container: Container, user: Principal, chat_id: str, body: ChatBody, ask: Ask, sent: SentKey) -> Begun:
+async def _regenerate(container: Container, user: Principal, chat_id: str, message_id: str | None) -> Begun:
+    """Make the last answer anew. A message of the page that is an answer has its run's id."""
+    place = await _find(container, user, chat_id)
+    last = (await container.runs.list(place.thread_id, limit=1))["data"]
+    if not last or (message_id is not None and is_id(message_id) and message_id != last[0]["id"]):
+        raise Conflict("Only the last answer is made anew.")
+    run_id = last[0]["id"]
+    started = await start_retry(
+        container,
+        user,
+        place.thread_id,
+        run_id,
+        sent=_key(chat_id, "regenerate", run_id),
+        follow=True,
+        right=StreamRight(container, user, place.thread_id),
+    )
+    return Begun(started.run, started=started)
+
+
+async def _start(container: Container, request: _Request) -> Begun:
+    user, body = request.user, request.body
     options: MessageOptions = {}
     if body.tools:
         options["client_tools"] = [ToolDefinition(each.name, each.description, each.parameters) for each in body.tools]
     keeper = FileKeeper(container, user)
     try:
-        thread_id = await _thread_of(container, user, chat_id, body.agent_id)
+        thread_id = await _thread_of(container, user, request.chat_id, body.agent_id)
         started = await messages.start(
             container,
             user,
             thread_id,
-            await keeper.keep(ask.parts),
-            sent=sent,
+            await keeper.keep(request.ask.parts),
+            sent=request.sent,
             follow=True,
             right=StreamRight(container, user, thread_id),
             **options,
@@ -130,8 +172,7 @@ async def list_chat(container: Container, user: Principal, chat_id: str) -> list
 
 async def stop(container: Container, user: Principal, chat_id: str) -> None:
     """Cancel what is under way in the chat, if anything is. Raises `ThreadNotFound`, `PermissionDenied`."""
-    place = await _find(container, user, chat_id)
-    seen = await see_thread(container, user, place.thread_id)
-    row = await container.conn.database.read(lambda c: runs.find_active(c, place.thread_id))
-    if row is not None:
-        await run_services.cancel_run(container, user, seen, row["id"])
+    found = await find_under_way(container, user, chat_id)
+    if found is not None:
+        seen = await see_thread(container, user, found.run["thread_id"])
+        await run_services.cancel_run(container, user, seen, found.run["id"])

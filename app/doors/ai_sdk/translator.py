@@ -163,11 +163,11 @@ class ChatChunks:
         """The text in progress is void."""
         if self._message_id not in data["discard"]:
             return b""
+        if not self._resets:
+            return self._stop(_chunk("error", errorText=_VOID))
         self._message_id, self._has_text, self._thoughts, self._thinks = "", False, 0, False
-        if self._resets:
-            # The step goes on, empty.
-            return _chunk("reset-step") + self._end_step()
-        return self._stop(_chunk("error", errorText=_VOID))
+        # The step goes on, empty.
+        return _chunk("reset-step") + self._end_step()
 
     # The end.
 
