@@ -11,6 +11,9 @@ from ai_agents.core import json
 from ai_agents.core.rows import Message
 from ai_agents.core.types import JsonObject
 
+# In the metadata of a message that came from such a client, its id there.
+OWN_ID = "ag_ui_id"
+
 
 def result_id(tool_call_id: str) -> str:
     """The id of the message with a call's result."""
@@ -59,7 +62,8 @@ def message_to_ag_ui(message: Mapping[str, Any]) -> Iterator[JsonObject]:
         return
     if message["role"] == "user":
         named = [part["text"] if part["type"] == "text" else f"[{part['filename']}]" for part in parts]
-        yield {"id": message["id"], "role": "user", "content": "\n".join(named)}
+        own = (message["metadata"] or {}).get(OWN_ID) or message["id"]
+        yield {"id": own, "role": "user", "content": "\n".join(named)}
         return
     thoughts = [part["text"] for part in parts if part["type"] == "reasoning"]
     for number, text in enumerate(thoughts):
@@ -70,3 +74,16 @@ def message_to_ag_ui(message: Mapping[str, Any]) -> Iterator[JsonObject]:
     if calls := [to_call(part) for part in parts if part["type"] == "tool_call"]:
         found["toolCalls"] = calls
     yield found
+
+
+def snapshots(known: Sequence[str], messages: list[JsonObject]) -> list[list[JsonObject]]:
+    """What brings a client that has messages with the `known` ids to these messages, in their order.
+
+    A client keeps those of a snapshot that it has where they stand, and adds the others at its end. So what comes too
+    early there is taken away first. Source: npm `@ag-ui/client` 1.0.0, `defaultApplyEvents` (read 2026-11).
+    """
+    ids = [message["id"] for message in messages]
+    there = set(ids)
+    kept = [each for each in known if each in there]
+    same = next((n for n, pair in enumerate(zip(kept, ids, strict=False)) if pair[0] != pair[1]), len(kept))
+    return [messages] if same == len(kept) else [messages[:same], messages]

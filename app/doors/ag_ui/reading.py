@@ -22,11 +22,12 @@ Part = TextPart | Media
 class Ask:
     """What a request asks for.
 
-    `parts` are the new message, empty for none. `answers` have the results of all calls that the client has: which of
-    them are new, the run that waits knows. `instructions` are for this run alone.
+    `parts` are the new message, empty for none, and `message_id` is its id. `answers` have the results of all calls
+    that the client has: which of them are new, the run that waits knows. `instructions` are for this run alone.
     """
 
     parts: Sequence[Part]
+    message_id: str
     answers: Answers
     tools: Sequence[ToolDefinition]
     instructions: str | None
@@ -44,13 +45,16 @@ def read_ask(body: RunAgentInput) -> Ask:
     messages = list(enumerate(body.messages))
     last_answer = max((index for index, each in messages if each.role in _OURS), default=-1)
     parts: list[Part] = []
+    message_id = ""
     for index, each in messages[last_answer + 1 :]:
         if each.role == "user":
             found = read_parts(each, index)
             parts.extend([TextPart("\n\n"), *found] if parts and found else found)
+            message_id = each.id
     results = [_result(each, index) for index, each in messages if each.role == "tool"]
     return Ask(
         parts=parts,
+        message_id=message_id,
         answers=Answers(_decisions(body.resume or ()), {each["tool_call_id"]: each for each in results}),
         tools=[
             ToolDefinition(each.name, each.description, each.parameters or {"type": "object", "properties": {}})

@@ -53,7 +53,8 @@ async def run_agent(
     begun = opened.begun
     own = {} if begun is None else {"ai-agents/thread_id": begun.run["thread_id"], "ai-agents/run_id": begun.run["id"]}
     names = RunNames(body.thread_id, body.run_id, body.parent_run_id, own)
-    events = RunEvents(names, opened.messages, snapshot=opened.shows)
+    known = [each.id for each in body.messages] if opened.shows else None
+    events = RunEvents(names, opened.messages, known=known)
     if begun is None:
         return whole_stream(events.begin() + events.finish())
     admitted(request, begun.run)

@@ -18,7 +18,7 @@ from ai_agents.streams.cursor import parse_event_id
 from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
-from app.doors.ag_ui.history import to_messages
+from app.doors.ag_ui.history import OWN_ID, to_messages
 from app.doors.ag_ui.reading import Ask, read_ask
 from app.doors.ag_ui.schemas import RunAgentInput
 from app.doors.answers import answer_all, find_waiting
@@ -98,6 +98,8 @@ async def _start(container: Container, request: _Request) -> Begun:
     user, ask = request.user, request.ask
     said, instructions = await instructions_of(container, user, request.agent_id, ask.instructions)
     options: MessageOptions = {"overrides": None if instructions is None else {"instructions": instructions}}
+    if ask.message_id:
+        options["metadata"] = {OWN_ID: ask.message_id}
     if ask.tools:
         options["client_tools"] = ask.tools
     keeper = FileKeeper(container, user)

@@ -17,7 +17,7 @@ import orjson
 
 from ai_agents.core.types import JsonObject
 from ai_agents.streams.cursor import Frame
-from app.doors.ag_ui.history import message_to_ag_ui, reasoning_id, result_message, to_call
+from app.doors.ag_ui.history import message_to_ag_ui, reasoning_id, result_message, snapshots, to_call
 
 PROTOCOL_VERSION = "1.0"
 _APPROVAL = "tool_approval"
@@ -50,14 +50,15 @@ class RunNames:
 class RunEvents:
     """The events of one run of the client's: a `Translator`.
 
-    `messages` are those that the client has when the stream begins; with `snapshot` it is told of them.
+    `messages` are those that the client has when the stream begins. It is told of them where it has only those with
+    the `known` ids (None: it has them all).
     """
 
-    def __init__(self, names: RunNames, messages: Sequence[JsonObject], *, snapshot: bool = False) -> None:
+    def __init__(self, names: RunNames, messages: Sequence[JsonObject], *, known: Sequence[str] | None = None) -> None:
         self.ended = False
         self._names = names
         self._messages = list(messages)
-        self._snapshot = snapshot
+        self._known = known
         # The message in progress: its id, what was sent of it, and what of it is open.
         self._message_id = ""
         self._texts: list[str] = []
@@ -71,7 +72,8 @@ class RunEvents:
         started: JsonObject = {**self._ids(), "protocolVersion": PROTOCOL_VERSION, "metadata": dict(names.own)}
         if names.parent_run_id is not None:
             started["parentRunId"] = names.parent_run_id
-        return _frame("RUN_STARTED", started) + (self._show_messages() if self._snapshot else b"")
+        shown = [] if self._known is None else snapshots(self._known, self._messages)
+        return _frame("RUN_STARTED", started) + b"".join(map(_snapshot, shown))
 
     def take(self, frame: Frame) -> bytes:
         """The frames for an event of the run."""
@@ -180,10 +182,7 @@ class RunEvents:
         if self._message_id not in data["discard"]:
             return b""
         was_seen = bool(self._texts or self._thoughts)
-        return self._close() + (self._show_messages() if was_seen else b"")
-
-    def _show_messages(self) -> bytes:
-        return _frame("MESSAGES_SNAPSHOT", {"messages": self._messages})
+        return self._close() + (_snapshot(self._messages) if was_seen else b"")
 
     # The end.
 
@@ -232,6 +231,10 @@ _HANDLERS = {
     "run.failed": RunEvents._on_failed,
     "thread.deleted": RunEvents._on_deleted,
 }
+
+
+def _snapshot(messages: list[JsonObject]) -> bytes:
+    return _frame("MESSAGES_SNAPSHOT", {"messages": messages})
 
 
 def _call_frames(part: JsonObject, message_id: str) -> bytes:
