@@ -65,6 +65,8 @@ async def test_no_body_holds_up_other_requests(small_service: Service, monkeypat
     hook = (await admin.post("/webhooks", json={"url": "https://8.8.8.8/", "events": ["run.failed"]})).json()
     ids = {"thread_id": thread["id"], "agent_id": thread["agent_id"], "key_id": key["id"], "name": "echo"}
     ids["webhook_id"] = hook["id"]
+    said = await admin.post(f"/threads/{thread['id']}/messages", json={"content": "Hello"})
+    ids["run_id"] = said.json()["run_id"]
     tool = {
         "type": "http",
         "name": "orders",
