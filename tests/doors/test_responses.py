@@ -397,6 +397,9 @@ async def test_a_conversation_gets_its_agent_from_its_first_response_and_lists_w
         with pytest.raises(openai.NotFoundError):
             await conversations.retrieve(made.id)
         pending = await conversations.create()
+        token = (await caller.http.post("/tokens", json={"agents": [caller.model]})).json()["token"]
+        hidden = await caller.http.get(f"/v1/conversations/{pending.id}", headers={"authorization": f"Bearer {token}"})
+        check_openai_error(hidden, 404, "not_found")
         await conversations.delete(pending.id)
         check_openai_error(await caller.http.get(f"/v1/conversations/{pending.id}"), 404, "not_found")
 

@@ -97,7 +97,7 @@ async def find_conversation(container: Container, user: Principal, given_id: str
         seen = await see_thread(container, user, thread_id)
     except ThreadNotFound:
         found = await container.conn.database.read(lambda c: foreign_ids.find(c, key_of(user, thread_id)))
-        if found is None or found.facts is None:
+        if found is None or found.facts is None or found.facts.get("agents") != _agents_of(user):
             raise ConversationNotFound from None
         return Conversation(thread_id, None, found.facts["metadata"], found.facts["items"])
     thread = await container.threads.get(thread_id)
@@ -107,7 +107,7 @@ async def find_conversation(container: Container, user: Principal, given_id: str
 async def create(container: Container, user: Principal, body: CreateConversation) -> JsonObject:
     """A new conversation without a thread, as clients read it. Raises `QuotaExceeded`, `InvalidRequest`."""
     thread_id, metadata = new_id(), body.metadata or {}
-    facts = {"metadata": metadata, "items": _to_stored(body.items or ())}
+    facts = _facts(user, metadata, _to_stored(body.items or ()))
     _require_small(facts)
 
     def keep(connection: Connection) -> None:
@@ -125,7 +125,7 @@ async def update(
 ) -> Conversation:
     """Replace the metadata. Raises `PermissionDenied`."""
     if found.seen is None:
-        facts = {"metadata": dict(metadata), "items": list(found.items)}
+        facts = _facts(user, metadata, found.items)
         await container.conn.database.write(lambda c: foreign_ids.note(c, key_of(user, found.thread_id), facts))
     else:
         changes = UpdateThread(metadata=dict(metadata))
@@ -139,6 +139,16 @@ async def delete(container: Container, user: Principal, found: Conversation) -> 
         await container.conn.database.write(lambda c: foreign_ids.forget(c, key_of(user, found.thread_id)))
     else:
         await threads.delete_thread(container, user, found.seen, versions=None)
+
+
+def _facts(user: Principal, metadata: Mapping[str, Any], items: Sequence[JsonObject]) -> JsonObject:
+    """What is kept of a conversation without a thread."""
+    return {"metadata": dict(metadata), "items": list(items), "agents": _agents_of(user)}
+
+
+def _agents_of(user: Principal) -> list[str] | None:
+    """The agents that the user's token names; None for other secrets. What one token makes, no other sees."""
+    return None if user.within is None else sorted(user.within.agents)
 
 
 def key_of(user: Principal, thread_id: str) -> ForeignId:
@@ -179,7 +189,7 @@ async def add_items(
     """
     new = _to_stored(items)
     if found.seen is None:
-        facts = {"metadata": dict(found.metadata), "items": [*found.items, *new]}
+        facts = _facts(user, found.metadata, [*found.items, *new])
         _require_small(facts)
         await container.conn.database.write(lambda c: foreign_ids.note(c, key_of(user, found.thread_id), facts))
     else:
