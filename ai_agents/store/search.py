@@ -15,7 +15,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.search_rows import SearchHit, SearchPage, ThreadName
 from ai_agents.core.search_words import SearchQuery, snippet
 from ai_agents.core.table_rows import MessageRow
-from ai_agents.store import pages, search_candidates, search_index
+from ai_agents.store import pages, search_candidates
 from ai_agents.store.messages import COLUMNS, to_public
 from ai_agents.store.models import MessageTable, ThreadTable
 from ai_agents.store.search_candidates import Search
@@ -62,7 +62,11 @@ def search(connection: Connection, asked: Search, *, limit: int = 20, after: str
     if connection.dialect.name == "sqlite":
         return _search(connection, asked, limit=limit, before=before)
     settings = {"statement_timeout": str(_TIMEOUT_MS), "jit": "off", "plan_cache_mode": "force_custom_plan"}
-    was = connection.execute(select(*(func.current_setting(name).label(name) for name in settings))).mappings().one()
+    joins = connection.in_nested_transaction()
+    was: dict[str, str] = {}
+    if joins:
+        now = select(*(func.current_setting(name).label(name) for name in settings))
+        was = {str(name): value for name, value in connection.execute(now).mappings().one().items()}
     search_candidates.set_for_now(connection, **settings)
     try:
         result = _search(connection, asked, limit=limit, before=before)
@@ -70,8 +74,9 @@ def search(connection: Connection, asked: Search, *, limit: int = 20, after: str
         if search_candidates.was_cancelled(error):
             raise InvalidRequest(_TOO_LONG, loc=("q",)) from error
         raise
-    # The caller's transaction may go on.
-    search_candidates.set_for_now(connection, **was)
+    if joins:
+        # The caller's transaction goes on.
+        search_candidates.set_for_now(connection, **was)
     return result
 
 
@@ -81,8 +86,8 @@ def _search(connection: Connection, asked: Search, *, limit: int, before: tuple[
     shown = ranked[:limit]
     ids = [found_id for _, found_id in shown]
     wanted = select(*COLUMNS, ThreadTable.title).join(ThreadTable).where(MessageTable.id.in_(ids))
-    rows = {row["id"]: row for row in connection.execute(wanted).mappings()}
+    rows = {row["id"]: row for row in connection.execute(wanted).mappings()} if ids else {}
     # On PostgreSQL a thread may be gone since.
     found = [Found(cast("MessageRow", row), row["title"]) for found_id in ids if (row := rows.get(found_id))]
     following = pages.encode_cursor("search", *shown[-1]) if len(ranked) > limit else None
-    return SearchResult(found, following, not is_whole or search_index.is_incomplete(connection))
+    return SearchResult(found, following, not is_whole)

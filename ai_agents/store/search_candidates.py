@@ -59,6 +59,8 @@ _NUMBERS = table("message_search_rows", column("id", Integer), column("message_i
 
 # A message's score and id: the higher, the better.
 Hit = tuple[int, str]
+# Threads, whether they are the last, and whether all messages are indexed.
+_Piece = tuple[list[str], bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,14 @@ class Search:
 def find(connection: Connection, asked: Search) -> tuple[list[Hit], bool]:
     """The messages that fit, in no order, and whether there are no more, or as many as are looked for."""
     pieces = _pieces(connection, asked)
-    threads, is_last = next(pieces)
+    threads, is_last, is_indexed = next(pieces)
+    hits, is_whole = _find(connection, asked, pieces, threads, is_last=is_last)
+    return hits, is_whole and is_indexed
+
+
+def _find(
+    connection: Connection, asked: Search, pieces: Iterator[_Piece], threads: list[str], *, is_last: bool
+) -> tuple[list[Hit], bool]:
     if connection.dialect.name == "sqlite" and not is_last:
         return _execute(connection, _from_fts(asked)), True
     hits = _look_through(connection, asked.query, threads)
@@ -99,9 +108,9 @@ def find(connection: Connection, asked: Search) -> tuple[list[Hit], bool]:
     if len(hits) < _OFTEN and (indexed := _ask_index(connection, asked)) is not None:
         return indexed, True
     until = time.monotonic() + _LOOK_FOR_S
-    for threads, is_last in pieces:
-        hits += _look_through(connection, asked.query, threads, limit=MOST_FOUND - len(hits))
-        if is_last or len(hits) == MOST_FOUND:
+    for more, is_end, _ in pieces:
+        hits += _look_through(connection, asked.query, more, limit=MOST_FOUND - len(hits))
+        if is_end or len(hits) == MOST_FOUND:
             break
         if time.monotonic() > until:
             return hits, False
@@ -118,11 +127,11 @@ def was_cancelled(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == _CANCELLED
 
 
-def _pieces(connection: Connection, asked: Search) -> Iterator[tuple[list[str], bool]]:
-    """All threads that are searched, few at a time, the newest first, and whether these are the last."""
+def _pieces(connection: Connection, asked: Search) -> Iterator[_Piece]:
+    """All threads that are searched, few at a time, the newest first."""
     before: str | None = None
     while True:
-        statement = select(_THREADS.id, _THREADS.last_seq).where(*asked.threads())
+        statement = select(_THREADS.id, _THREADS.last_seq, search_index.INCOMPLETE).where(*asked.threads())
         if before is not None:
             statement = statement.where(_THREADS.id < before)
         rows = connection.execute(statement.order_by(_THREADS.id.desc()).limit(FEW_THREADS + 1)).all()
@@ -134,7 +143,7 @@ def _pieces(connection: Connection, asked: Search) -> Iterator[tuple[list[str], 
                 break
             threads.append(row.id)
         is_last = len(threads) == len(rows)
-        yield threads, is_last
+        yield threads, is_last, not any(row.incomplete for row in rows)
         if is_last:
             return
         before = threads[-1]

@@ -44,9 +44,13 @@ _MERGE_PAGES = 200
 _FILL_ROWS = 200
 
 
+# Whether there are messages that no search finds yet, since a version before searches wrote them.
+INCOMPLETE = exists().where(MessageTable.search.is_(None)).correlate(None).label("incomplete")
+
+
 def is_incomplete(connection: Connection) -> bool:
-    """Whether there are messages that no search finds yet, since a version before searches wrote them."""
-    return bool(connection.scalar(select(exists().where(MessageTable.search.is_(None)))))
+    """Whether there are messages that no search finds yet."""
+    return bool(connection.scalar(select(INCOMPLETE)))
 
 
 def fill(connection: Connection) -> int:
