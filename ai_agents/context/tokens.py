@@ -248,7 +248,7 @@ class Meter:
 
 def _checked(usage: Usage) -> Usage:
     """The usage without impossible figures: servers may report anything."""
-    counts = {name: value for name, value in asdict(usage).items() if name != "estimated"}
+    counts = {name: value for name, value in usage.fields().items() if name != "estimated"}
     return Usage(
         estimated=usage.estimated,
         **{name: value for name, value in counts.items() if type(value) is int and 0 <= value <= _MOST_TOKENS},

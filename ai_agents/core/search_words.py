@@ -110,7 +110,7 @@ def _clip(text: str) -> str:
 
 def _words(text: str) -> list[str]:
     words = text.translate(_FOLDING).split(maxsplit=_MAX_WORDS)[:_MAX_WORDS]
-    if any(len(word) > _MAX_WORD for word in words):
+    if max(map(len, words), default=0) > _MAX_WORD:
         return [word[:_MAX_WORD] for word in words]
     return words
 

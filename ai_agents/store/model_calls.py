@@ -1,7 +1,7 @@
 """Model calls: what each of them used and cost, aborted ones included, and sums of that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal, cast
@@ -68,7 +68,7 @@ def insert_call(
         "user_id": user_id,
         "provider": call.provider,
         "model": call.model,
-        **asdict(call.usage),
+        **call.usage.fields(),
         "cost_pico_usd": to_pico(call.cost),
         "outcome": call.outcome,
         "created_at": utc_now(),
