@@ -20,8 +20,8 @@ from app.doors.listed import door_at
 from app.http_protocol import HttpProtocol
 from app.settings import Settings
 
-# The time for ending streams and closing connections, after the runs' grace.
-_CLOSING_S = 10
+# After the runs' grace: the time of their last writes, and for ending streams and closing connections.
+_CLOSING_S = 5
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 

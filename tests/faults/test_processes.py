@@ -11,6 +11,9 @@ from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.replica import DidNotStart
 from tests.support.postgres import PostgresServer
 
+# So long that a stop which gives it twice is longer than one may be.
+GRACE_S = 7
+
 
 async def test_one_process_is_the_only_one_and_after_a_kill_the_next_takes_over_at_once(embedded: Cluster) -> None:
     first = await embedded.start()
@@ -69,6 +72,42 @@ async def test_a_run_that_ends_within_the_grace_is_not_handed_over(pair: Cluster
     ended = await pair.get_run(two, thread_id, run["id"])
     assert (ended["status"], ended["attempt"]) == ("completed", 1)
     await source.finished()
+
+
+async def test_a_stop_keeps_to_its_time_whatever_is_under_way_and_the_next_process_does_the_rest(
+    server_directory: Path, sqlite_url: str
+) -> None:
+    settings = {"AI_AGENTS_AUTO_TITLE": "true", "AI_AGENTS_SHUTDOWN_GRACE_S": str(GRACE_S)}
+    async with open_cluster(server_directory, sqlite_url, None, **settings) as cluster:
+        one, gates = await cluster.start(), cluster.model.gates
+        titled, streamed, called = [await cluster.make_thread(one) for _ in range(3)]
+        # The run ends, and the model is silent when it is asked for the title.
+        ended = await cluster.send(one, titled, "words=2 gate=title at=1")
+        gates["title"].set()
+        await cluster.until_ended(one, titled, ended["id"])
+        gates["title"].clear()
+        await cluster.until_jobs_are(one, "running", 1)
+        silent = await cluster.send(one, streamed, "words=3 gate=answer at=1")
+        source = cluster.follow(one, streamed, silent["id"])
+        await source.until_text()
+        queued = await cluster.send(one, streamed, "the next one", on_busy="queue")
+        cluster.counter.held["slow"] = asyncio.Event()
+        calling = await cluster.send(one, called, "call=safe_bump key=slow")
+        await asyncio.wait_for(cluster.counter.arrived["slow"].wait(), 10)
+
+        began = time.monotonic()
+        one.terminate()
+        assert await one.ended() == 0
+        assert time.monotonic() - began < GRACE_S + 5
+
+        for gate in gates.values():
+            gate.set()
+        cluster.counter.held.pop("slow").set()
+        await one.start()
+        for thread_id, run in ((streamed, silent), (streamed, queued), (called, calling)):
+            assert (await cluster.until_ended(one, thread_id, run["id"]))["status"] == "completed"
+        await cluster.until_jobs_are(one, "completed", 3)
+        assert (await source.finished()).types()[-1] == "run.completed"
 
 
 async def test_a_process_that_was_stopped_for_a_while_cannot_spoil_what_its_successor_did(pair: Cluster) -> None:

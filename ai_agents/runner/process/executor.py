@@ -35,7 +35,7 @@ from ai_agents.store.runs import OwnedRun
 T = TypeVar("T", bound=HasFollowUp | None)
 _log = logging.getLogger(__name__)
 # How long short tasks get to end while the process stops.
-_LAST_MOMENT_S = 5.0
+_LAST_MOMENT_S = 4.0
 
 
 class Background(Protocol):
@@ -236,23 +236,35 @@ class Executor:
     async def drain(self, grace_s: float) -> None:
         """Take no new runs, give those under way `grace_s` seconds, and hand the rest over at once.
 
-        Background jobs get the rest of that time. A later call waits no more: what is left then cannot be written.
+        Background jobs get the rest of that time, and writes a last moment after it. A later call waits no more: what
+        is left then cannot be written.
         """
         last_moment_s = 0.0 if self._drained else _LAST_MOMENT_S
         grace_s = 0.0 if self._drained else grace_s
         self._drained = True
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + grace_s
+        now = asyncio.get_running_loop().time
+        deadline = now() + grace_s
+        end = deadline + last_moment_s
         self.process_owner.refuse_runs()
         await self._held.close()
         # Writes under way may still begin runs here.
-        await self.commits.wait(_LAST_MOMENT_S)
-        await self._wait_for_runs(grace_s)
+        await self.commits.wait(min(last_moment_s, end - now()))
+        await self._wait_for_runs(deadline - now())
         for run_id in list(self._running):
             self.stop(run_id, "hand_over")
-        await self._wait_for_runs(last_moment_s)
+        await self._wait_for_runs(end - now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await self._leave_the_rest(deadline)
+        await self.budgets.close()
+        if self._sole is not None:
+            await self._sole.release()
+
+    async def _leave_the_rest(self, deadline: float) -> None:
+        """Let background jobs go on until the deadline, a time of the loop, and leave all to other processes."""
+        now = asyncio.get_running_loop().time
         if self.background is not None:
-            await self.background.drain(grace_s)
+            await self.background.drain(max(0.0, deadline - now()))
         if self._periodic is not None:
             self._periodic.cancel()
             await asyncio.wait({self._periodic})
@@ -261,10 +273,7 @@ class Executor:
                 await self._database.write(lambda c: runs.expire_leases(c, self.owner))
                 self._bus.request_sweep()
         if self.background is not None:
-            await self.background.drain(max(0.0, deadline - loop.time()))
-        await self.budgets.close()
-        if self._sole is not None:
-            await self._sole.release()
+            await self.background.drain(max(0.0, deadline - now()))
 
     async def _wait_for_runs(self, timeout_s: float) -> None:
         tasks = {running.task for running in self._running.values()}

@@ -128,6 +128,12 @@ class Cluster:
                 await asyncio.sleep(0.05)
         return run
 
+    async def until_jobs_are(self, at: Replica, status: str, count: int) -> None:
+        """Wait until so many background jobs have this status."""
+        async with asyncio.timeout(30):
+            while [job["status"] for job in await self.list_all(at, "/jobs")].count(status) < count:
+                await asyncio.sleep(0.05)
+
     async def list_all(self, at: Replica, path: str) -> list[dict[str, Any]]:
         """Every item of a list, page after page."""
         items: list[dict[str, Any]] = []
