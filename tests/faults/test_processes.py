@@ -7,7 +7,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.fakes.answers import Answer, Text
 from tests.faults.support.cluster import Cluster, open_cluster
+from tests.faults.support.model import MODELS
 from tests.faults.support.replica import DidNotStart
 from tests.support.postgres import PostgresServer
 
@@ -77,22 +79,24 @@ async def test_a_run_that_ends_within_the_grace_is_not_handed_over(pair: Cluster
 async def test_a_stop_keeps_to_its_time_whatever_is_under_way_and_the_next_process_does_the_rest(
     server_directory: Path, sqlite_url: str
 ) -> None:
-    settings = {"AI_AGENTS_AUTO_TITLE": "true", "AI_AGENTS_SHUTDOWN_GRACE_S": str(GRACE_S)}
+    settings = {
+        "AI_AGENTS_AUTO_TITLE": "true",
+        "AI_AGENTS_JOB_MODEL": f"anthropic:{MODELS['anthropic']}",
+        "AI_AGENTS_SHUTDOWN_GRACE_S": str(GRACE_S),
+    }
     async with open_cluster(server_directory, sqlite_url, None, **settings) as cluster:
         one, gates = await cluster.start(), cluster.model.gates
         titled, streamed, called = [await cluster.make_thread(one) for _ in range(3)]
-        # The run ends, and the model is silent when it is asked for the title.
-        ended = await cluster.send(one, titled, "words=2 gate=title at=1")
-        gates["title"].set()
+        cluster.model.script("anthropic", [Answer([Text([gates["title"], "A title"])])])
+        ended = await cluster.send(one, titled, "words=2 please")
         await cluster.until_ended(one, titled, ended["id"])
-        gates["title"].clear()
         await cluster.until_jobs_are(one, "running", 1)
-        silent = await cluster.send(one, streamed, "words=3 gate=answer at=1")
+        silent = await cluster.send(one, streamed, "words=3 gate=answer at=1 please")
         source = cluster.follow(one, streamed, silent["id"])
         await source.until_text()
         queued = await cluster.send(one, streamed, "the next one", on_busy="queue")
         cluster.counter.held["slow"] = asyncio.Event()
-        calling = await cluster.send(one, called, "call=safe_bump key=slow")
+        calling = await cluster.send(one, called, "call=safe_bump key=slow please")
         await asyncio.wait_for(cluster.counter.arrived["slow"].wait(), 10)
 
         began = time.monotonic()
