@@ -45,7 +45,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
             "text/event-stream": {"schema": {"type": "string", "description": "Each event is a message of JSON-RPC."}},
         },
     },
-    202: {"description": "A notification or a person's answer: it was taken.", "content": {JSON: {"schema": {}}}},
+    202: {"description": "A notification or a person's answer: it was taken. Without a body, as the protocol says."},
     406: {"description": "The client takes no form that there is.", "model": JsonRpcRefusal},
 }
 _SESSION, _VERSION = "mcp-session-id", "mcp-protocol-version"
@@ -93,7 +93,7 @@ async def call_mcp(request: Request, user: ScopedUser, container: AppContainer) 
         if session is not None and not serving.is_session(session):
             raise SessionNotFound
         if await _take(exchange, message):
-            return Response(status_code=202, media_type=JSON)
+            return Response(status_code=202)
         if message.get("method") == "initialize":
             session = serving.new_session(message.get("params"))
     overload: Overload = request.app.state.overload
