@@ -417,6 +417,7 @@ def _new_retry(connection: Connection, new: RunValues, request: AdmissionRequest
     if found.active_run_id is not None:
         raise ThreadBusy(run_id=found.active_run_id)
     retried = runs.get_row(connection, request.thread_id, request.retry_of or "")
+    retrying.require_last(connection, retried)
     asked = retrying.find_exchange(connection, retried).asked
     values: RunValues = {**new, "retry_of": request.retry_of or "", "user_message_id": asked[0]["id"]}
     if retried["client_tools"]:

@@ -26,15 +26,19 @@ class Exchange:
     answered: tuple[Message, ...]
 
 
+def require_last(connection: Connection, row: RunRow) -> None:
+    """Raises `Conflict` unless the run is the thread's last one: nothing was said after it."""
+    newest = find_newest(connection, row["thread_id"])
+    if newest is None or newest["run_id"] != row["id"]:
+        raise Conflict("Only the last run of a thread can be retried.")
+
+
 def find_exchange(connection: Connection, row: RunRow) -> Exchange:
     """What a retry of this run, which has ended, is about.
 
     A run that messages have joined may have answered earlier ones before it went on: those answers stand.
-    Raises `Conflict` unless the run is the thread's last one.
+    Raises `Conflict` where there is no message to be answered anew.
     """
-    newest = find_newest(connection, row["thread_id"])
-    if newest is None or newest["run_id"] != row["id"]:
-        raise Conflict("Only the last run of a thread can be retried.")
     # Messages that no model was sent, as their authors had lost the right, are no part of it.
     said = [
         message

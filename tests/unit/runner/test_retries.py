@@ -22,8 +22,11 @@ from ai_agents.testing import tool_call
 from tests.present import present
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 from tests.unit.runner.test_runner import history, log_types
-from tests.unit.runner.test_steering import ended, read, refusal, steer, until_text
+from tests.unit.runner.test_steering import ended, read, refusal, steer, until_read, until_text
+from tests.unit.runner.test_takeover import StartProcess, start
 from tests.wire.requests import check_sent
+
+__all__ = ["start"]  # a fixture
 
 
 async def marked(talk: Talk) -> list[tuple[str, bool]]:
@@ -217,6 +220,19 @@ async def test_a_retry_that_is_held_supersedes_when_it_begins(
         await ended(talk, later.run["id"])
     assert await marked(talk) == [("1", False), ("One.", fate == "begins"), *rest]
     await log_types(talk.conn, talk.thread_id)
+
+
+async def test_a_retry_whose_process_died_is_answered_by_another(start: StartProcess) -> None:
+    one, two = start("First.", ["Half an", asyncio.Event()]), start("A whole answer.")
+    thread_id = await one.thread()
+    first = await one.runner.run(thread_id, USER, "Hello!")
+    run = (await one.runner.start_retry(thread_id, present(first["run_id"]), USER)).run
+    await until_read(one.runner, thread_id, run["id"], "Half an")
+    await one.die()
+    await two.runner.open()
+    assert (await two.ended(thread_id, run["id"]))["attempt"] == 2
+    said = [(message["content"], message.get("superseded")) for message in await two.history(thread_id)]
+    assert said == [("Hello!", None), ("First.", True), ("A whole answer.", None)]
 
 
 async def test_a_fork_takes_the_answer_that_it_is_made_at(make_talk: MakeTalk) -> None:
