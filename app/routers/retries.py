@@ -42,9 +42,9 @@ async def retry_run(
     What the run had answered stays in the history, marked `superseded`, and no model is sent it any more. The request
     is answered in the same forms as a new message.
     """
+    body = await read_model_or_nothing(request, RetryRun)
     await runs.get_run(container, user, thread, run_id)
     right = StreamRight(container, user, thread.thread_id)
-    body = await read_model_or_nothing(request, RetryRun)
     form = form_of(request, stream=body.stream, prefer=prefer)
     sent = sent_key(request, key, fingerprint(request, without="stream") if key else "")
     await require_repeated(container, user, sent)

@@ -61,6 +61,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/threads": {"json": {"agent_id": UNKNOWN_ID}},
     "/threads/{thread_id}/fork": {"json": {"message_id": UNKNOWN_ID}},
     "/threads/{thread_id}/messages": {"json": {"content": "Hello!"}},
+    "/threads/{thread_id}/runs/{run_id}/retry": {},
     "/roles": {
         "json": {"user_id": "bob", "role": "viewer", "resource_type": "agent", "resource_id": UNKNOWN_ID},
     },
