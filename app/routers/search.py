@@ -11,7 +11,7 @@ from app.dependencies import Paging, Shared
 from app.openapi import PAGE, USER, failures
 from app.responses import JsonResponse
 from app.schemas.answers import SearchPageRead
-from app.schemas.common import MAX_ID
+from app.schemas.common import MAX_ID, Searched
 from app.services import search
 from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
@@ -31,7 +31,7 @@ async def search_messages(
     page: Paging,
     _turn: LargeTurn,
     q: Annotated[
-        str,
+        Searched,
         Query(
             min_length=1,
             max_length=MAX_QUERY,

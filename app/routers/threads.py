@@ -12,7 +12,7 @@ from app.dependencies import IfMatch, MetadataIs, Once, OnThread, Paging, Shared
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.answers import ContextRead, ThreadPage, ThreadRead
-from app.schemas.common import MAX_ID, UserId
+from app.schemas.common import MAX_ID, Searched, UserId
 from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads
 from app.services.identity import see_thread
@@ -73,7 +73,7 @@ async def list_threads(
         UserId | None, Query(description="Only this user's threads; only an admin names another.")
     ] = None,
     q: Annotated[
-        str | None,
+        Searched | None,
         Query(min_length=1, max_length=200, description="Only threads with this text in their title, in any case."),
     ] = None,
     shared: Shared = False,

@@ -56,6 +56,13 @@ def _check_line(value: str) -> str:
     return value
 
 
+def _check_searched(value: str) -> str:
+    # The replacement character stands for bytes of the address that are not UTF-8.
+    if "\0" in value or "\N{REPLACEMENT CHARACTER}" in value:
+        raise ValueError("must be text, in UTF-8 and without NUL characters")
+    return value
+
+
 Metadata = Annotated[
     dict[str, Any],
     AfterValidator(_check_metadata),
@@ -68,6 +75,8 @@ LongText = Annotated[str, AfterValidator(_check_text), Field(json_schema_extra={
 # A name or a title: one line with at least one visible character.
 Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_line)]
 UserId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_check_line)]
+# What is looked for.
+Searched = Annotated[str, AfterValidator(_check_searched)]
 Id = Annotated[str, Field(max_length=MAX_ID, description="A UUIDv7, in lower case.")]
 # A JSON Schema, which `ai_agents/tools/schema.py` checks.
 JsonSchema = Annotated[dict[str, Any], Field(json_schema_extra={"maxProperties": MAX_SCHEMA_BYTES // 4})]

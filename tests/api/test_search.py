@@ -108,6 +108,22 @@ async def test_nothing_is_found_in_threads_that_one_may_not_read(small_service: 
     check_problem(outside, 404, "not_found")
 
 
+async def test_what_cannot_be_looked_for_is_a_mistake_in_the_query(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+    for path in (
+        "/search?q=%00",
+        "/search?q=a%00b",
+        "/search?q=%ff",
+        "/search?q=-without",
+        "/search?q=%2B",
+        "/search?q=" + "x" * 501,
+        "/threads?q=a%00b",
+        "/threads?q=%ED%A0%80",
+    ):
+        problem = check_problem(await alice.get(path), 422, "invalid_request")
+        assert [error["loc"] for error in problem["errors"]] == [["query", "q"]], path
+
+
 async def test_what_is_deleted_or_erased_is_not_found_and_not_in_the_index(service: Service) -> None:
     alice, bob, admin = await service.user("alice"), await service.user("bob"), await service.admin()
     agent = await make_agent(alice)
