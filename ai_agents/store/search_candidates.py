@@ -155,7 +155,7 @@ def _look_through(
     if not threads:
         return []
     fits = _MESSAGES.thread_id.in_(threads), _fits(query, connection.dialect.name)
-    return _execute(connection, _newest(_columns(query).where(*fits), limit))
+    return _execute(connection, _newest(_columns(query, connection.dialect.name).where(*fits), limit))
 
 
 def _ask_index(connection: Connection, asked: Search) -> list[Hit] | None:
@@ -177,8 +177,8 @@ def _execute(connection: Connection, statement: Select[Any]) -> list[Hit]:
     return [(score, message_id) for message_id, score in connection.execute(statement)]
 
 
-def _columns(query: SearchQuery) -> Select[Any]:
-    return select(_MESSAGES.id, _score(query.phrases).label("score"))
+def _columns(query: SearchQuery, dialect: str) -> Select[Any]:
+    return select(_MESSAGES.id, _score(query.phrases, dialect).label("score"))
 
 
 def _fits(query: SearchQuery, dialect: str) -> ColumnElement[bool]:
@@ -197,7 +197,7 @@ def _from_tsvector(asked: Search) -> Select[Any]:
     has_words = _MESSAGES.search != literal_column("''")
     of_threads = MessageTable.thread_id.in_(_threads_of(asked))
     fits = _fits(asked.query, "postgresql")
-    return _newest(_columns(asked.query).where(has_words, indexed, of_threads, fits))
+    return _newest(_columns(asked.query, "postgresql").where(has_words, indexed, of_threads, fits))
 
 
 def _from_fts(asked: Search) -> Select[Any]:
@@ -211,7 +211,7 @@ def _from_fts(asked: Search) -> Select[Any]:
     fits = _fits(asked.query, "sqlite"), of_threads
     of_number = _MESSAGES.id == _NUMBERS.c.message_id
     in_fts = (
-        _columns(asked.query)
+        _columns(asked.query, "sqlite")
         .select_from(_FTS.join(_NUMBERS, numbered).join(MessageTable, of_number))
         .where(match, *fits)
         .order_by(_FTS.c.rowid.desc())
@@ -219,7 +219,7 @@ def _from_fts(asked: Search) -> Select[Any]:
     )
     row = literal_column("messages.rowid", Integer)
     not_yet = (
-        _columns(asked.query)
+        _columns(asked.query, "sqlite")
         .where(row > literal_column(search_index.FED, Integer), *fits)
         .order_by(row.desc())
         .limit(MOST_FOUND)
@@ -236,16 +236,19 @@ def _newest(statement: Select[Any], limit: int = MOST_FOUND) -> Select[Any]:
     return statement.order_by(_MESSAGES.id.desc()).limit(limit)
 
 
-def _score(phrases: Sequence[str]) -> ColumnElement[int]:
+def _score(phrases: Sequence[str], dialect: str) -> ColumnElement[int]:
     """How well a message fits, in millionths: how often it has each phrase, for its length.
 
     This is BM25 (k1 1.2, b 0.75, a mean of 600 characters) without the rarity of the words, which would tell of the
     messages of others.
     """
-    length = sql_cast(func.length(_MESSAGES.search), Float)
+    # PostgreSQL knows the bytes of a text, and has to count its characters.
+    in_bytes = dialect == "postgresql"
+    size = func.octet_length if in_bytes else func.length
+    length = sql_cast(size(_MESSAGES.search), Float)
     score: ColumnElement[Any] = literal(0.0)
     for phrase in phrases[:_MOST_SCORED]:
-        left = func.length(func.replace(_MESSAGES.search, phrase, literal_column("''")))
-        often = (length - left) / len(phrase)
+        left = size(func.replace(_MESSAGES.search, phrase, literal_column("''")))
+        often = (length - left) / len(phrase.encode() if in_bytes else phrase)
         score = score + often / (often + 0.3 + length * (0.9 / 600))
     return sql_cast(score * 1_000_000, Integer)
