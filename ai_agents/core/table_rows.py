@@ -29,8 +29,8 @@ class MessageRow(TypedDict):
     created_at: str
     cost: Money | None
     refused: bool
-    superseded: bool
     search: NotRequired[str | None]
+    superseded: bool
 
 
 class SteeredMessage(TypedDict):
