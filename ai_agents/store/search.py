@@ -5,8 +5,12 @@ well a message fits depends on that message alone: nothing is told of messages t
 stays the same from page to page.
 """
 
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
@@ -20,8 +24,10 @@ from ai_agents.store.messages import COLUMNS, to_public
 from ai_agents.store.models import MessageTable, ThreadTable
 from ai_agents.store.search_candidates import Search
 
-# A statement that takes longer is given up: others want the processor, too.
+# A statement that takes longer is given up: others want the processor, too. SQLite looks at the time after so many of
+# its steps.
 _TIMEOUT_MS = 2_000
+_STEPS = 10_000
 _TOO_LONG = "The search takes too long: ask for rarer words, or in one thread or agent."
 
 
@@ -56,11 +62,12 @@ class SearchResult:
 def search(connection: Connection, asked: Search, *, limit: int = 20, after: str | None = None) -> SearchResult:
     """A page of the messages that fit, best first, among equals the newest first.
 
-    Raises `InvalidCursor`, and on PostgreSQL `InvalidRequest` where it takes too long.
+    Raises `InvalidCursor`, and `InvalidRequest` where it takes too long.
     """
     before = None if after is None else pages.decode_score_cursor(after)
     if connection.dialect.name == "sqlite":
-        return _search(connection, asked, limit=limit, before=before)
+        with _given_up_in_time(connection):
+            return _search(connection, asked, limit=limit, before=before)
     settings = {"statement_timeout": str(_TIMEOUT_MS), "jit": "off", "plan_cache_mode": "force_custom_plan"}
     joins = connection.in_nested_transaction()
     was: dict[str, str] = {}
@@ -78,6 +85,22 @@ def search(connection: Connection, asked: Search, *, limit: int = 20, after: str
         # The caller's transaction goes on.
         search_candidates.set_for_now(connection, **was)
     return result
+
+
+@contextmanager
+def _given_up_in_time(connection: Connection) -> Generator[None]:
+    """Within the block SQLite gives up what takes too long. Raises `InvalidRequest` then."""
+    driver: Any = connection.connection.driver_connection
+    until = time.monotonic() + _TIMEOUT_MS / 1000
+    driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            raise InvalidRequest(_TOO_LONG, loc=("q",)) from error
+        raise
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def _search(connection: Connection, asked: Search, *, limit: int, before: tuple[int, str] | None) -> SearchResult:

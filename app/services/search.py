@@ -2,7 +2,6 @@
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.search_rows import SearchPage
-from ai_agents.core.search_words import parse_query
 from app.container import Container
 from app.errors import invalid_query
 from app.services.identity import PageArguments, Principal, see_agent, see_thread, whose
@@ -26,11 +25,10 @@ async def search_messages(
         await see_agent(container, user, agent_id)
     if thread_id is not None:
         await see_thread(container, user, thread_id)
+    owner = await whose(container, user, "thread")
     try:
-        parse_query(q)
+        return await container.messages.search(
+            q, user_id=owner, agent_id=agent_id, thread_id=thread_id, within=user.within, shared=shared, **page
+        )
     except InvalidRequest as error:
         raise invalid_query("q", str(error)) from error
-    owner = await whose(container, user, "thread")
-    return await container.messages.search(
-        q, user_id=owner, agent_id=agent_id, thread_id=thread_id, within=user.within, shared=shared, **page
-    )

@@ -4,8 +4,9 @@ from functools import partial
 from typing import Any
 
 import httpx
+import pytest
 
-from ai_agents.store import search_index
+from ai_agents.store import search, search_index
 from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread
 from tests.support.waiting import eventually
 
@@ -122,6 +123,21 @@ async def test_what_cannot_be_looked_for_is_a_mistake_in_the_query(small_service
     ):
         problem = check_problem(await alice.get(path), 422, "invalid_request")
         assert [error["loc"] for error in problem["errors"]] == [["query", "q"]], path
+
+
+async def test_a_search_that_takes_too_long_is_given_up(
+    small_service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await small_service.user("alice")
+    await make_thread(alice, messages=[{"role": "user", "content": f"the word {number}"} for number in range(50)])
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "_TIMEOUT_MS", 0)
+        patch.setattr(search, "_STEPS", 10)
+
+        problem = check_problem(await alice.get("/search", params={"q": "the -none"}), 422, "invalid_request")
+        assert [error["loc"] for error in problem["errors"]] == [["query", "q"]]
+
+    assert len(await found(alice, "the -none", limit=100)) == 50, "the connection takes other work"
 
 
 async def test_what_is_deleted_or_erased_is_not_found_and_not_in_the_index(service: Service) -> None:
