@@ -1,6 +1,7 @@
 """What a streamed turn costs through the doors of other protocols, against our own stream."""
 
 from typing import Any
+from uuid import uuid4
 
 from bench.client import Client, Unexpected, request
 from bench.target import Target, all_of
@@ -9,7 +10,14 @@ _MODEL = "words-50"
 _QUESTION = "What do you know of the sea?"
 _AT_ONCE, _TURNS, _ROUNDS = 8, 25, 5
 # The end of a stream that is complete.
-_ENDS = {"own": b"event: run.completed", "chat": b"[DONE]", "chat_alone": b"[DONE]", "responses": b"response.completed"}
+_ENDS = {
+    "own": b"event: run.completed",
+    "chat": b"[DONE]",
+    "chat_alone": b"[DONE]",
+    "responses": b"response.completed",
+    "ag_ui": b"RUN_FINISHED",
+    "ai_sdk": b'"finish"',
+}
 
 
 async def doors(target: Target) -> dict[str, float]:
@@ -23,9 +31,8 @@ async def doors(target: Target) -> dict[str, float]:
     cpu_s = dict.fromkeys(_ENDS, 0.0)
 
     async def run(name: str, client: Client, thread_id: str) -> None:
-        message = _request(name, target.key, agent_id, thread_id)
         for _ in range(_TURNS):
-            answer = await client.send(message)
+            answer = await client.send(_request(name, target.key, agent_id, thread_id))
             if answer.status != 200 or _ENDS[name] not in answer.tail:
                 raise Unexpected(f"a turn failed: {answer.status} {answer.tail[-2000:].decode()}")
 
@@ -44,13 +51,23 @@ async def doors(target: Target) -> dict[str, float]:
 
 def _request(name: str, key: str, agent_id: str, thread_id: str) -> bytes:
     messages = [{"role": "user", "content": _QUESTION}]
+    # Their clients give each message an id, by which it is known again.
+    said = {"id": str(uuid4()), "role": "user"}
     bodies: dict[str, tuple[str, dict[str, Any]]] = {
         "own": (f"/threads/{thread_id}/messages", {"content": _QUESTION}),
         "chat": ("/v1/chat/completions", {"messages": messages, "metadata": {"thread_id": thread_id}}),
         "chat_alone": ("/v1/chat/completions", {"messages": messages}),
         "responses": ("/v1/responses", {"input": _QUESTION, "conversation": thread_id}),
+        "ag_ui": (
+            f"/ag-ui/agents/{agent_id}",
+            {"threadId": thread_id, "runId": said["id"], "messages": [{**said, "content": _QUESTION}]},
+        ),
+        "ai_sdk": (
+            f"/ai-sdk/threads/{thread_id}",
+            {"messages": [{**said, "parts": [{"type": "text", "text": _QUESTION}]}]},
+        ),
     }
     path, body = bodies[name]
-    if name != "own":
+    if path.startswith("/v1/"):
         body |= {"model": agent_id, "stream": True}
     return request("POST", path, key=key, body=body, accept="text/event-stream")
