@@ -1,5 +1,6 @@
 """What a streamed turn costs through the doors of other protocols, against our own stream."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ _ENDS = {
     "ag_ui": b"RUN_FINISHED",
     "ai_sdk": b'"finish"',
 }
+_ANSWER = re.compile(rb'"TEXT_MESSAGE_END","messageId":"([^"]+)"')
 
 
 async def doors(target: Target) -> dict[str, float]:
@@ -29,10 +31,15 @@ async def doors(target: Target) -> dict[str, float]:
     agent_id = await target.agent(_MODEL)
     clients = [await Client.connect(target.service.port) for _ in range(_AT_ONCE)]
     cpu_s = dict.fromkeys(_ENDS, 0.0)
+    # A client of AG-UI sends what it has: at least the last answer, without which it is shown the whole history.
+    answered: dict[str, str] = {}
 
     async def run(name: str, client: Client, thread_id: str) -> None:
         for _ in range(_TURNS):
-            answer = await client.send(_request(name, target.key, agent_id, thread_id))
+            message = _request(name, target.key, agent_id, thread_id, answered.get(thread_id))
+            answer = await client.send(message)
+            if found := _ANSWER.search(answer.tail):
+                answered[thread_id] = found[1].decode()
             if answer.status != 200 or _ENDS[name] not in answer.tail:
                 raise Unexpected(f"a turn failed: {answer.status} {answer.tail[-2000:].decode()}")
 
@@ -49,10 +56,11 @@ async def doors(target: Target) -> dict[str, float]:
     return found | {f"doors_{name}_ratio": spent / cpu_s["own"] for name, spent in cpu_s.items() if name != "own"}
 
 
-def _request(name: str, key: str, agent_id: str, thread_id: str) -> bytes:
+def _request(name: str, key: str, agent_id: str, thread_id: str, answered: str | None) -> bytes:
     messages = [{"role": "user", "content": _QUESTION}]
     # Their clients give each message an id, by which it is known again.
     said = {"id": str(uuid4()), "role": "user"}
+    before = [] if answered is None else [{"id": answered, "role": "assistant", "content": "Words."}]
     bodies: dict[str, tuple[str, dict[str, Any]]] = {
         "own": (f"/threads/{thread_id}/messages", {"content": _QUESTION}),
         "chat": ("/v1/chat/completions", {"messages": messages, "metadata": {"thread_id": thread_id}}),
@@ -60,7 +68,7 @@ def _request(name: str, key: str, agent_id: str, thread_id: str) -> bytes:
         "responses": ("/v1/responses", {"input": _QUESTION, "conversation": thread_id}),
         "ag_ui": (
             f"/ag-ui/agents/{agent_id}",
-            {"threadId": thread_id, "runId": said["id"], "messages": [{**said, "content": _QUESTION}]},
+            {"threadId": thread_id, "runId": said["id"], "messages": [*before, {**said, "content": _QUESTION}]},
         ),
         "ai_sdk": (
             f"/ai-sdk/threads/{thread_id}",

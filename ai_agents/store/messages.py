@@ -249,6 +249,13 @@ def hand_to_run(connection: Connection, message_ids: Sequence[str], run_id: str,
     return [to_public(row) for row in sorted(rows, key=lambda row: row["seq"] or 0)]
 
 
+def find_answer_before(connection: Connection, thread_id: str, seq: int) -> str | None:
+    """The id of the newest assistant's message before this `seq` that no retry has superseded."""
+    c = _MESSAGES.c
+    earlier = c.thread_id == thread_id, c.seq < seq, c.role == "assistant", not_(c.superseded)
+    return connection.scalar(select(c.id).where(*earlier).order_by(c.seq.desc()).limit(1))
+
+
 def find_last_of_run(connection: Connection, run_id: str, *, through_seq: int) -> str | None:
     """The id of a run's last message up to and including this `seq`."""
     c = _MESSAGES.c

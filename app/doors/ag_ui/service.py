@@ -13,7 +13,8 @@ from ai_agents.core.types import JsonObject
 from ai_agents.runner.runner import MessageOptions
 from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.foreign_ids import OtherAgent
-from ai_agents.store.messages import list_messages
+from ai_agents.store.messages import find_answer_before, list_messages
+from ai_agents.store.pages import MAX_SEQ
 from ai_agents.streams.cursor import parse_event_id
 from app.authentication import StreamRight
 from app.container import Container
@@ -31,8 +32,6 @@ from app.services.repeats import SentKey
 DOOR = "ag-ui"
 # Of a conversation's end, what a client is shown that does not have it.
 MOST_SHOWN = 1_000
-# In so many of the last messages the last answer is looked for.
-_LAST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,6 @@ async def open_run(container: Container, user: Principal, agent_id: str, body: R
     Raises `AgentNotFound`, `OtherAgent`, `InvalidRequest`, `Conflict` for answers to calls that do not wait, and what
     `AgentRunner.start` raises.
     """
-    await require_agent(container, user, agent_id)
     ask = read_ask(body)
     request = _Request(user, agent_id, body, ask, SentKey(_key(agent_id, body), ask.fingerprint))
     try:
@@ -123,9 +121,10 @@ async def _start(container: Container, request: _Request) -> Begun:
 
 async def _with_copy(container: Container, begun: Begun, body: RunAgentInput) -> Opened:
     """With what the client has, unless it lacks the last answer: then with what there is."""
-    run = begun.run
-    before = await container.conn.database.read(lambda c: _history(c, run, begun.after, most=_LAST))
-    last = next((each["id"] for each in reversed(before) if each["role"] == "assistant"), None)
+    message = None if begun.started is None else begun.started.user_message
+    seq = message["seq"] if message is not None else None
+    thread_id = begun.run["thread_id"]
+    last = await container.conn.database.read(lambda c: find_answer_before(c, thread_id, seq or MAX_SEQ))
     if last is None or any(each.id == last for each in body.messages):
         return Opened(begun, _own_copy(body), shows=False)
     return await _shown(container, begun)
@@ -136,6 +135,7 @@ async def _with_copy(container: Container, begun: Begun, body: RunAgentInput) ->
 
 async def _go_on(container: Container, request: _Request) -> Opened:
     """Answer what waits in the conversation, or look at it."""
+    await require_agent(container, request.user, request.agent_id)
     thread_id = await _find_thread(container, request)
     waiting = None if thread_id is None else await find_waiting(container, thread_id)
     answers = request.ask.answers
@@ -185,12 +185,12 @@ async def _shown(container: Container, begun: Begun) -> Opened:
     return Opened(begun, to_messages(shown), shows=True)
 
 
-def _history(connection: Connection, of: Run | str, after: str | None, *, most: int = MOST_SHOWN) -> list[Message]:
+def _history(connection: Connection, of: Run | str, after: str | None) -> list[Message]:
     """The last messages of a thread (by its id), or before what is shown of a run: its events `after` this one."""
     if isinstance(of, str):
-        found = list_messages(connection, of, limit=most, order="desc")
+        found = list_messages(connection, of, limit=MOST_SHOWN, order="desc")
     else:
         end = parse_event_id(after)[0] if after else thread_log.first_of_run(connection, of["id"])
         before = None if not end else pages.encode_cursor(end + 1)
-        found = list_messages(connection, of["thread_id"], limit=most, after=before, order="desc")
+        found = list_messages(connection, of["thread_id"], limit=MOST_SHOWN, after=before, order="desc")
     return list(reversed(found["data"]))
