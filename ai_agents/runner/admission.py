@@ -4,17 +4,16 @@ The thread is locked first, so that a decision on one replica holds on all of th
 between two transactions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
 
 from sqlalchemy import Connection
 
 from ai_agents.auth.files import attach
 from ai_agents.auth.limits import Limits
-from ai_agents.auth.roles import find_on_thread, may_on_agent
+from ai_agents.auth.roles import find_on_thread
 from ai_agents.auth.runs import require_to_send
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
@@ -22,97 +21,46 @@ from ai_agents.core.exceptions import (
     IdempotencyKeyReused,
     InvalidRequest,
     Overloaded,
-    PermissionDenied,
-    QueueFull,
     QuotaExceeded,
     ThreadBusy,
     ThreadNotFound,
 )
-from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.limits import UserLimits
-from ai_agents.core.overrides import FOR_EDITORS, overridden
-from ai_agents.core.parts import tools_to_stored
-from ai_agents.core.rows import Agent, Message, Run, RunOverrides
-from ai_agents.core.scopes import AgentScope
-from ai_agents.core.table_rows import RunRow, RunValues, SteeredMessage
+from ai_agents.core.overrides import overridden
+from ai_agents.core.rows import Agent
+from ai_agents.core.table_rows import RunValues
 from ai_agents.core.types import FilePart, Loc, TextPart, ToolDefinition
 from ai_agents.core.user_locks import UserLocks
 from ai_agents.guardrails.registry import guards_key
 from ai_agents.providers.base import Provider
 from ai_agents.runner import retrying, steering
+from ai_agents.runner.admission_request import AdmissionRequest, Admitted
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message, judge_overrides, judge_tools
-from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
-from ai_agents.runner.preparation import TurnPreparer
-from ai_agents.runner.recording import (
-    end_interrupted,
-    end_unowned,
-    finding_entries,
-    running_values,
-    start_next,
-    started_entry,
+from ai_agents.runner.message_placing import (
+    as_steered,
+    enqueue,
+    hold,
+    insert_user_message,
+    record_findings,
+    require_place,
+    run_gives_way,
+    steer,
 )
-from ai_agents.store import idempotency, runs, thread_log, tool_calls, totals
-from ai_agents.store.messages import insert_message
+from ai_agents.runner.new_runs import new_retry, new_run, require_overriding
+from ai_agents.runner.ownership import FollowUp, NewLease
+from ai_agents.runner.preparation import TurnPreparer
+from ai_agents.runner.recording import end_interrupted, end_unowned, running_values, start_next, started_entry
+from ai_agents.store import idempotency, runs, thread_log, totals
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.store.runs import owned_run
-from ai_agents.store.thread_log import Entry
 from ai_agents.tools.registry import approvals_by_name
 
-OnBusy = Literal["reject", "queue", "interrupt", "steer"]
-# How many messages may wait in one thread.
-MAX_QUEUED = 100
 # Long enough that clients do not crowd a full service.
 _RETRY_AFTER_S = 5
 # Users with a higher limit of runs are not admitted one after the other, which would cost them more than it is worth:
 # they may pass it by what is admitted in the same moment.
 _MOST_COUNTED_EXACTLY = 200
-
-
-@dataclass(frozen=True, slots=True)
-class AdmissionRequest:
-    """A message for a thread, and how to treat it.
-
-    `attachments` are ids of files that come after the parts. `verdict` is what the agent's input guardrails allow of
-    this very message. `key_id` is the API key or token with which it was sent. `key_within_s`: see `MessageOptions`.
-    `client_tools` and `overrides` are checked already. With `retry_of` there is no new message: a new run answers that
-    of this run.
-    Nothing outside `within` is seen: not the thread, and no file.
-    """
-
-    thread_id: str
-    user_id: str
-    parts: Sequence[TextPart | FilePart]
-    metadata: Mapping[str, Any] | None = None
-    on_busy: OnBusy = "reject"
-    idempotency_key: str | None = None
-    fingerprint: str = ""
-    key_within_s: float | None = None
-    is_admin: bool = False
-    within: AgentScope | None = None
-    key_id: str | None = None
-    attachments: Sequence[str] = ()
-    verdict: Verdict | None = None
-    client_tools: Sequence[ToolDefinition] = ()
-    overrides: RunOverrides | None = None
-    retry_of: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The run of an admitted message, or the run that it joins, and the message itself.
-
-    To follow up: the run, where it starts at once, or another run that has to be stopped first.
-    `replayed` says that the idempotency key was used before for this very request: the run is the one of then.
-    `is_held` says that the run waits until a process has a slot for it.
-    """
-
-    run: Run
-    message_id: str
-    follow_up: FollowUp = NO_FOLLOW_UP
-    user_message: Message | None = None
-    replayed: bool = False
-    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +180,7 @@ class MessageAdmission:
             _require_run(limits, found.runs_at_once)
         if found.active_run_id is None and not terms.has_slot:
             self._require_room(connection)
-        found = _as_steered(connection, request, found)
+        found = as_steered(connection, request, found)
         agent = self._agent_for(connection, request, found)
         self._contexts.budgets.require_left(connection, _purpose_of(request, agent))
         if files:
@@ -268,7 +216,7 @@ class MessageAdmission:
         _check_names(request.client_tools, own)
         if not request.overrides:
             return own
-        _require_overriding(found, request)
+        require_overriding(found, request)
         agent = overridden(own, request.overrides)
         if "provider" in request.overrides or "model" in request.overrides:
             try:
@@ -286,13 +234,13 @@ class MessageAdmission:
     def _store(
         self, connection: Connection, request: AdmissionRequest, found: ThreadAccess, terms: _Terms, seq: int
     ) -> Admitted:
-        new = _new_run(request, found)
+        new = new_run(request, found)
         if request.retry_of is not None:
-            new = _new_retry(connection, new, request, found)
+            new = new_retry(connection, new, request, found)
         if found.active_run_id is None:
             return self._start(connection, request, new, terms, seq=seq)
         active = runs.get_row(connection, request.thread_id, found.active_run_id)
-        gives_way = request.retry_of is None and _gives_way(connection, active)
+        gives_way = request.retry_of is None and run_gives_way(connection, active)
         if request.on_busy == "reject" and not gives_way:
             raise ThreadBusy(run_id=found.active_run_id)
         thread_log.give_back(connection, request.thread_id, 1)
@@ -300,17 +248,17 @@ class MessageAdmission:
         if gives_way and queued and request.on_busy == "reject":
             raise ThreadBusy(run_id=queued[0]["id"])
         if request.on_busy != "interrupt":
-            _require_place(active, queued)
+            require_place(active, queued)
         if request.on_busy == "steer" and steering.takes_messages(active) and not gives_way:
-            return _steer(connection, request, new, active)
+            return steer(connection, request, new, active)
         if gives_way and queued and request.on_busy != "interrupt":
             # The queue goes on; this message is its last.
-            admitted = _enqueue(connection, request, new, queued)
+            admitted = enqueue(connection, request, new, queued)
             end_unowned(connection, active)
             started = start_next(connection, request.thread_id, terms.lease)
             return replace(admitted, follow_up=FollowUp(started, "queued"))
         if request.on_busy in ("queue", "steer") and not gives_way:
-            return _enqueue(connection, request, new, queued)
+            return enqueue(connection, request, new, queued)
         if active["status"] != "running":
             # No process executes a waiting or held run, so it ends here and the thread is free.
             if active["status"] == "waiting":
@@ -322,7 +270,7 @@ class MessageAdmission:
             return self._start(connection, request, new, terms, seq=seq)
         # What waits ends after the answer that is cut, so that the history is in the order of what was said.
         runs.request_cancel(connection, active["id"], *(row["id"] for row in queued))
-        admitted = _enqueue(connection, request, new, queued)
+        admitted = enqueue(connection, request, new, queued)
         return replace(admitted, follow_up=FollowUp(cancel_run_id=active["id"]))
 
     def _start(
@@ -331,13 +279,13 @@ class MessageAdmission:
         """Begin the run, or hold it."""
         if not terms.has_slot:
             thread_log.give_back(connection, request.thread_id, 1)
-            return _hold(connection, request, new)
+            return hold(connection, request, new)
         retried = request.retry_of is not None
-        message = None if retried else _insert_user_message(connection, request, new, seq=seq)
+        message = None if retried else insert_user_message(connection, request, new, seq=seq)
         row = runs.insert_run(connection, {**new, **running_values(terms.lease), "started_at": new["created_at"]})
         entry = retrying.begin(connection, row) if message is None else started_entry(row, message)
         thread_log.write(connection, request.thread_id, seq, [entry])
-        _record_findings(connection, request, new["id"])
+        record_findings(connection, request, new["id"])
         run = owned_run(row, reset_seq=seq)
         inputs = self._preparer.reader.read_early(connection, run)
         return Admitted(runs.to_public(row), row["user_message_id"], FollowUp(run, inputs=inputs), user_message=message)
@@ -375,57 +323,6 @@ def _find_replayed(connection: Connection, request: AdmissionRequest) -> Admitte
 
 def _purpose_of(request: AdmissionRequest, agent: Agent) -> CallPurpose:
     return CallPurpose.of_agent(agent, request.thread_id, user_id=request.user_id, by_admin=request.is_admin)
-
-
-def _new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
-    new: RunValues = {
-        "id": new_id(),
-        "thread_id": request.thread_id,
-        "agent_id": found.agent_id,
-        "agent_version": found.agent_version,
-        "user_id": request.user_id,
-        "attempt": 1,
-        "user_message_id": new_id(),
-        # The answer's id is stored before its first delta can leave.
-        "message_id": new_id(),
-        "fence": 1,
-        "cancel_requested": False,
-        "key_id": request.key_id,
-        "by_admin": request.is_admin,
-        "created_at": utc_now(),
-    }
-    if request.client_tools:
-        new["client_tools"] = tools_to_stored(request.client_tools)
-    if request.overrides:
-        new["overrides"] = request.overrides
-    return new
-
-
-def _require_overriding(found: ThreadAccess, request: AdmissionRequest) -> None:
-    """Raises `PermissionDenied` for a user who may not say these things otherwise than the agent."""
-    wanted = [name for name in FOR_EDITORS if name in (request.overrides or ())]
-    if wanted and not request.is_admin and not may_on_agent("update", found.agent_role):
-        raise PermissionDenied(f"To override {wanted[0]} takes editor on the agent.")
-
-
-def _new_retry(connection: Connection, new: RunValues, request: AdmissionRequest, found: ThreadAccess) -> RunValues:
-    """A new run that answers the message of another one anew, with the tools of the client and overrides of that one.
-
-    Raises `ThreadBusy`, `Conflict` unless that run is the thread's last one, and `PermissionDenied` for a user who may
-    not override so.
-    """
-    if found.active_run_id is not None:
-        raise ThreadBusy(run_id=found.active_run_id)
-    retried = runs.get_row(connection, request.thread_id, request.retry_of or "")
-    retrying.require_last(connection, retried)
-    asked = retrying.find_exchange(connection, retried).asked
-    values: RunValues = {**new, "retry_of": request.retry_of or "", "user_message_id": asked[0]["id"]}
-    if retried["client_tools"]:
-        values["client_tools"] = retried["client_tools"]
-    if retried["overrides"]:
-        _require_overriding(found, replace(request, overrides=retried["overrides"]))
-        values["overrides"] = retried["overrides"]
-    return values
 
 
 def _check_names(tools: Sequence[ToolDefinition], agent: Agent) -> None:
@@ -467,85 +364,3 @@ def _placed_parts(request: AdmissionRequest) -> list[tuple[TextPart | FilePart, 
         *((part, ("content", index, "file_id")) for index, part in enumerate(request.parts)),
         *((FilePart(each, "", "", 0), ("attachments", index)) for index, each in enumerate(request.attachments)),
     ]
-
-
-def _require_place(active: RunRow, queued: Sequence[RunRow]) -> None:
-    """Raises `QueueFull` for one more message that waits in the thread, to be answered or to join the active run."""
-    if len(queued) + steering.count_waiting(active) >= MAX_QUEUED:
-        raise QueueFull(f"{MAX_QUEUED} messages wait in this thread already.")
-
-
-def _enqueue(connection: Connection, request: AdmissionRequest, new: RunValues, queued: Sequence[RunRow]) -> Admitted:
-    """Let the run wait for its thread."""
-    position = (queued[-1]["queue_position"] or 0) + 1 if queued else 1
-    ahead = sum(not row["cancel_requested"] for row in queued)
-    return _insert_queued(connection, request, {**new, "queue_position": position}, ahead + 1)
-
-
-def _as_steered(connection: Connection, request: AdmissionRequest, found: ThreadAccess) -> ThreadAccess:
-    """For a message that will join a run: the agent's version is the run's, whose guardrails judge the message."""
-    if request.on_busy != "steer" or found.active_run_id is None:
-        return found
-    active = runs.get_row(connection, request.thread_id, found.active_run_id)
-    if not steering.takes_messages(active) or _gives_way(connection, active):
-        return found
-    return replace(found, agent_version=active["agent_version"])
-
-
-def _gives_way(connection: Connection, active: RunRow) -> bool:
-    """Whether the run waits for nothing but results of the client: a new message ends it, as the user talks on."""
-    return active["status"] == "waiting" and tool_calls.wait_for_client_alone(connection, active["id"])
-
-
-def _steer(connection: Connection, request: AdmissionRequest, new: RunValues, active: RunRow) -> Admitted:
-    """Let the message join the run that is under way, at its next boundary between two model calls."""
-    message = _insert_user_message(connection, request, {**new, "id": active["id"]}, seq=None)
-    sent: SteeredMessage = {
-        "message_id": message["id"],
-        "user_id": request.user_id,
-        "key_id": request.key_id,
-        "by_admin": request.is_admin,
-        "client_tools": new.get("client_tools"),
-        "overrides": request.overrides,
-    }
-    row = steering.join(connection, active, sent)
-    _record_findings(connection, request, active["id"])
-    return Admitted(runs.to_public(row), message["id"], user_message=message)
-
-
-def _hold(connection: Connection, request: AdmissionRequest, new: RunValues) -> Admitted:
-    """Let the run wait for a process; its position is that among all that do."""
-    position = runs.count_held(connection) + 1
-    held = _insert_queued(connection, request, {**new, "queue_position": runs.HELD_POSITION}, position)
-    return replace(held, is_held=True)
-
-
-def _insert_queued(connection: Connection, request: AdmissionRequest, new: RunValues, position: int) -> Admitted:
-    message = None if request.retry_of is not None else _insert_user_message(connection, request, new, seq=None)
-    row = runs.insert_run(connection, {**new, "status": "queued"})
-    thread_log.append(connection, request.thread_id, Entry("run.queued", new["id"], {"position": position}))
-    _record_findings(connection, request, new["id"])
-    return Admitted(runs.to_public(row), row["user_message_id"], user_message=message)
-
-
-def _record_findings(connection: Connection, request: AdmissionRequest, run_id: str) -> None:
-    if request.verdict is not None and request.verdict.message.findings:
-        thread_log.append(connection, request.thread_id, *finding_entries(run_id, request.verdict.message.findings))
-
-
-def _insert_user_message(
-    connection: Connection, request: AdmissionRequest, new: RunValues, *, seq: int | None
-) -> Message:
-    return insert_message(
-        connection,
-        message_id=new["user_message_id"],
-        thread_id=request.thread_id,
-        run_id=new["id"],
-        seq=seq,
-        role="user",
-        parts=request.parts,
-        status="queued" if seq is None else "completed",
-        user_id=request.user_id,
-        metadata=request.metadata,
-        created_at=new["created_at"],
-    )

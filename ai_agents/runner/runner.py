@@ -34,7 +34,8 @@ from ai_agents.core.types import (
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
-from ai_agents.runner.admission import AdmissionRequest, MessageAdmission, OnBusy
+from ai_agents.runner.admission import MessageAdmission
+from ai_agents.runner.admission_request import AdmissionRequest, OnBusy
 from ai_agents.runner.client_calls import ClientCalls, GivenResult, GivenResults, Giver
 from ai_agents.runner.decisions import Decision, cancel, decide
 from ai_agents.runner.handle import DatabaseHandle

@@ -38,7 +38,7 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.providers.base import Provider
-from ai_agents.runner.admission import OnBusy
+from ai_agents.runner.admission_request import OnBusy
 from ai_agents.runner.client_calls import GivenResult
 from ai_agents.store import thread_log
 from ai_agents.store.sqlite_connections import HeldConnection

@@ -29,7 +29,7 @@ from ai_agents.core.exceptions import (
     ToolLoopLimit,
 )
 from ai_agents.core.types import TextPart, ToolResultPart
-from ai_agents.runner.admission import MAX_QUEUED
+from ai_agents.runner.message_placing import MAX_QUEUED
 from ai_agents.store import thread_log
 from ai_agents.testing import tool_call
 from tests.present import present
