@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from ai_agents.core.exceptions import RunCancelled
 from ai_agents.core.rows import Run
-from ai_agents.runner.runner import RunResult, Started
+from ai_agents.runner.outcomes import RunResult, Started
 from ai_agents.streams.cursor import MAX_EVENT_ID
 from ai_agents.streams.rights import ReadRight
 from app.container import Container

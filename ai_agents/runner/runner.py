@@ -1,10 +1,9 @@
 """AgentRunner: admits a message to a thread, runs the agent, and lets readers follow."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypedDict, Unpack
+from typing import Unpack
 
 from sqlalchemy import Connection
 
@@ -18,117 +17,31 @@ from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.view import StrategyAsked, fetch_context, plan_view, show_files
 from ai_agents.core.events import Event
-from ai_agents.core.exceptions import InvalidRequest, Overloaded, RunCancelled, RunNotFound, run_error
+from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import Agent, ContextView, Message, Problem, Run, RunOverrides
+from ai_agents.core.rows import Agent, ContextView, Message, Run
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow
-from ai_agents.core.types import (
-    TERMINAL_RUN_STATUSES,
-    FilePart,
-    JsonObject,
-    TextPart,
-    ToolCallPart,
-    ToolDefinition,
-)
+from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.admission import MessageAdmission
-from ai_agents.runner.admission_request import AdmissionRequest, OnBusy
+from ai_agents.runner.admission_request import AdmissionRequest
 from ai_agents.runner.client_calls import ClientCalls, GivenResult, GivenResults, Giver
 from ai_agents.runner.decisions import Decision, cancel, decide
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage
+from ai_agents.runner.outcomes import Outcomes, RunResult, Started, answer_of
 from ai_agents.runner.preparation import RunLimits, TurnPreparer
-from ai_agents.runner.recording import Answered, EndedRun
-from ai_agents.store import runs, tool_calls
-from ai_agents.store.messages import find_answer, find_last_answer
-from ai_agents.store.roles import EVERYBODY
+from ai_agents.runner.sending import Content, MessageOptions, RetryOptions, check_schema, check_sender, content_parts
+from ai_agents.store import runs
 from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.streams.feed import Follower
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from ai_agents.tools.client_tools import check_client_tools
 from ai_agents.tools.registry import ToolSource, default_registry
-from ai_agents.tools.schema import OutputValidator
-
-Content = str | Sequence[TextPart | FilePart]
-
-
-class MessageOptions(TypedDict, total=False):
-    """How a message is sent. `attachments` are ids of files, which come after the content.
-
-    `on_busy` is "reject" unless it is given; with "steer" the message joins a run that is under way.
-    A message with an `idempotency_key` is stored once; another request under the same key, which its `fingerprint`
-    tells, is refused. A key holds for `key_within_s` seconds (None: 24 hours); with 0 the message is a new one in any
-    case, and takes the key over. `is_admin`: the user's roles do not count.
-    `client_tools` are told to the model for this message; the caller makes their calls and gives the results
-    (`give_results`). A run that it joins goes on with them in place of those that it had, where there are any.
-    `overrides` say what is otherwise than with the agent for this message; provider, model and instructions need editor
-    on the agent. A run that it joins goes on with them, or with none.
-    Only what is `within` these agents is seen (None: all). A run that waits before it begins is refused then where the
-    API key or token `key_id` was deleted meanwhile.
-    """
-
-    attachments: Sequence[str]
-    metadata: Mapping[str, Any] | None
-    on_busy: OnBusy
-    idempotency_key: str | None
-    fingerprint: str
-    key_within_s: float | None
-    is_admin: bool
-    within: AgentScope | None
-    key_id: str | None
-    client_tools: Sequence[ToolDefinition]
-    overrides: RunOverrides | None
-
-
-class RetryOptions(TypedDict, total=False):
-    """How a retry is sent; see `MessageOptions`."""
-
-    idempotency_key: str | None
-    fingerprint: str
-    key_within_s: float | None
-    is_admin: bool
-    within: AgentScope | None
-    key_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An admitted message: its run, or the run that it joins, and the message itself (None for a replay).
-
-    `message_id` is None for a replay of what was sent before messages could join runs. `answered` is
-    its first answer, or the run's end, where the run has begun in this process.
-    """
-
-    run: Run
-    user_message: Message | None
-    replayed: bool
-    message_id: str | None = None
-    reader: StreamReader | None = None
-    answered: asyncio.Future[EndedRun | Answered | None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """A run at its end (or waiting for a person or the client), and the assistant's last message of it if there is one.
-
-    Of one message: its first answer, after which the run may go on with others. `client_calls` are the calls that wait
-    for results of the client.
-    """
-
-    run: Run
-    message: Message | None
-    client_calls: tuple[ToolCallPart, ...] = ()
-
-    @property
-    def failure(self) -> Problem | None:
-        """What the run failed with, unless the one message that was asked for had its answer before."""
-        if self.message is not None and self.message["status"] == "completed":
-            return None
-        return self.run["error"]
 
 
 class AgentRunner:
@@ -165,6 +78,7 @@ class AgentRunner:
         self.auth = auth or RoleAuth(conn)
         self._database = conn.database
         self._executor = conn.executor
+        self._outcomes = Outcomes(conn)
         tools = default_registry if tools is None else tools
         self.contexts = Contexts(
             conn.database,
@@ -201,7 +115,7 @@ class AgentRunner:
         cancelled before any text.
         """
         started = await self.start(thread_id, user_id, content, **options)
-        return _answer_of(await self.wait_for_answer(started))
+        return answer_of(await self.wait_for_answer(started))
 
     async def stream(
         self, thread_id: str, user_id: str, content: Content, **options: Unpack[MessageOptions]
@@ -242,14 +156,16 @@ class AgentRunner:
         runs wait,
         `SecondProcess`, `DatabaseUnavailable`.
         """
-        _check_sender(user_id)
+        check_sender(user_id)
         await self.open()
         if client_tools := options.get("client_tools"):
             # In a thread: counting what schemas apply may take long.
             await self.contexts.compiling.run(user_id, check_client_tools, client_tools)
         if schema := (options.get("overrides") or {}).get("output_schema"):
-            await self.contexts.compiling.run(user_id, _check_schema, schema)
-        request = AdmissionRequest(thread_id, user_id, _parts(content, options.get("attachments", ())), **options)
+            await self.contexts.compiling.run(user_id, check_schema, schema)
+        request = AdmissionRequest(
+            thread_id, user_id, content_parts(content, options.get("attachments", ())), **options
+        )
         return await self._start(request, follow=follow, right=right)
 
     async def retry(self, thread_id: str, run_id: str, user_id: str, **options: Unpack[RetryOptions]) -> Message:
@@ -257,7 +173,7 @@ class AgentRunner:
 
         Raises what `start_retry` raises, and what the run failed with, as `run` does.
         """
-        return _answer_of(await self.wait_for_answer(await self.start_retry(thread_id, run_id, user_id, **options)))
+        return answer_of(await self.wait_for_answer(await self.start_retry(thread_id, run_id, user_id, **options)))
 
     async def start_retry(
         self,
@@ -278,7 +194,7 @@ class AgentRunner:
         that is not the last one, `IdempotencyKeyReused`, `InvalidRequest` for a user id that is empty or `*`,
         `Overloaded`, `SecondProcess`, `DatabaseUnavailable`.
         """
-        _check_sender(user_id)
+        check_sender(user_id)
         await self.open()
         request = AdmissionRequest(thread_id, user_id, (), retry_of=run_id, **options)
         return await self._start(request, follow=follow, right=right)
@@ -310,60 +226,14 @@ class AgentRunner:
 
     async def wait_for_answer(self, started: Started) -> RunResult:
         """The first answer after a message, or its run where that has ended or waits for a person before."""
-        if started.answered is not None:
-            found = await asyncio.shield(started.answered)
-            if found is not None:
-                return RunResult(found.run, found.message)
-        thread_id, run_id = started.run["thread_id"], started.run["id"]
-        message_id = started.message_id
-        if message_id is None:
-            row = await self._database.read(lambda c: runs.get_row(c, thread_id, run_id))
-            message_id = row["user_message_id"]
-        return await self._follow_to_result(thread_id, run_id, message_id)
+        return await self._outcomes.of_message(started)
 
     async def wait(self, thread_id: str, run_id: str) -> RunResult:
         """The run once it has ended, or waits for a person or the client, on whichever process it runs.
 
         Raises `RunNotFound`.
         """
-        ended = self._executor.find_ended(run_id)
-        if ended is not None:
-            found = await asyncio.shield(ended)
-            if found is not None:
-                return RunResult(found.run, found.message)
-        return await self._follow_to_result(thread_id, run_id, None)
-
-    async def _follow_to_result(self, thread_id: str, run_id: str, message_id: str | None) -> RunResult:
-        reader = await self.read_run(thread_id, run_id)
-        if reader is not None:
-            events = reader.events()
-            try:
-                async for event in events:
-                    # The event may be from an earlier wait that is over, or tell of an earlier answer.
-                    if event.type == "run.waiting" or (message_id is not None and event.type == "message.completed"):
-                        now = await self._outcome(thread_id, run_id, message_id)
-                        if now is not None:
-                            return now
-            finally:
-                await events.aclose()
-        outcome = await self._outcome(thread_id, run_id, message_id)
-        if outcome is None:
-            raise Overloaded("This process is stopping; the run goes on, see its events.", retry_after_s=1)
-        return outcome
-
-    async def _outcome(self, thread_id: str, run_id: str, message_id: str | None) -> RunResult | None:
-        """The result of a run that has ended or waits; None while it goes on. Of one message, its answer is enough."""
-
-        def find(connection: Connection) -> RunResult | None:
-            run = runs.to_public(runs.get_row(connection, thread_id, run_id))
-            answer = None if message_id is None else find_answer(connection, run_id, message_id)
-            if answer is None and run["status"] not in TERMINAL_RUN_STATUSES and run["status"] != "waiting":
-                return None
-            open_calls = tool_calls.list_open(connection, run_id) if run["status"] == "waiting" else ()
-            asked = tuple(each.call for each in open_calls if each.status == "client")
-            return RunResult(run, answer if message_id is not None else find_last_answer(connection, run_id), asked)
-
-        return await self._database.read(find)
+        return await self._outcomes.of_run(thread_id, run_id)
 
     async def decide(
         self, thread_id: str, run_id: str, tool_call_id: str, *, approved: bool, reason: str | None = None
@@ -541,32 +411,3 @@ class AgentRunner:
         await self._executor.drain(grace_s)
         for reader in self.conn.readers:
             reader.end()
-
-
-def _check_schema(schema: JsonObject) -> None:
-    try:
-        OutputValidator(schema)
-    except InvalidRequest as error:
-        raise InvalidRequest(str(error), loc=("overrides", *error.loc)) from error
-
-
-def _check_sender(user_id: str) -> None:
-    if user_id in ("", EVERYBODY):
-        raise InvalidRequest("A message has one user: an empty id and `*` cannot send one.")
-
-
-def _answer_of(result: RunResult) -> Message:
-    """The answer. Raises what the run failed with, and `RunCancelled`."""
-    if (problem := result.failure) is not None:
-        raise run_error(problem)
-    if result.message is None:
-        raise RunCancelled
-    return result.message
-
-
-def _parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | FilePart, ...]:
-    parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
-    parts = tuple(TextPart(clean_text(part.text)) if isinstance(part, TextPart) else part for part in parts)
-    if not attachments and not any(isinstance(part, FilePart) or part.text for part in parts):
-        raise InvalidRequest("A message needs content.", loc=("content",))
-    return parts

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.rows import Run
-from ai_agents.runner.runner import Started
+from ai_agents.runner.outcomes import Started
 from ai_agents.store import idempotency
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight

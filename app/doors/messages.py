@@ -6,7 +6,8 @@ from typing import Unpack
 from ai_agents.core.exceptions import IdempotencyKeyReused, ThreadNotFound
 from ai_agents.core.rows import Run
 from ai_agents.core.types import FilePart, TextPart
-from ai_agents.runner.runner import MessageOptions, Started
+from ai_agents.runner.outcomes import Started
+from ai_agents.runner.sending import MessageOptions
 from ai_agents.store import runs
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight

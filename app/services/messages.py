@@ -5,7 +5,7 @@ from typing import Literal, cast
 from ai_agents.core.exceptions import MessageNotFound, RequestError, RunNotFound, ThreadNotFound
 from ai_agents.core.rows import Message, Page, Run, RunOverrides
 from ai_agents.core.types import ToolDefinition
-from ai_agents.runner.runner import RunResult, Started
+from ai_agents.runner.outcomes import RunResult, Started
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight

@@ -10,7 +10,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import AIAgentsError, Conflict, IdempotencyKeyReused, InvalidRequest
 from ai_agents.core.rows import Message, Run
 from ai_agents.core.types import JsonObject
-from ai_agents.runner.runner import MessageOptions
+from ai_agents.runner.sending import MessageOptions
 from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.foreign_ids import OtherAgent
 from ai_agents.store.messages import find_answer_before, list_messages

@@ -8,7 +8,7 @@ from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest, T
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolDefinition
-from ai_agents.runner.runner import MessageOptions
+from ai_agents.runner.sending import MessageOptions
 from ai_agents.store import runs, thread_log
 from ai_agents.store.messages import list_messages
 from app.authentication import StreamRight

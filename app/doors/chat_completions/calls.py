@@ -10,7 +10,7 @@ from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, ThreadNotFo
 from ai_agents.core.rows import Run, RunOverrides
 from ai_agents.core.types import FilePart, JsonObject, LogRow, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.runner.client_calls import GivenResult
-from ai_agents.runner.runner import MessageOptions
+from ai_agents.runner.sending import MessageOptions
 from ai_agents.store import runs, thread_log
 from ai_agents.streams.cursor import parse_event_id
 from app.authentication import StreamRight

@@ -23,7 +23,7 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart
-from ai_agents.runner.runner import Started
+from ai_agents.runner.outcomes import Started
 from ai_agents.store import idempotency, runs, tool_calls
 from ai_agents.streams.reader import StreamReader
 from app.authentication import StreamRight

@@ -13,7 +13,7 @@ from ai_agents.core.rows import Run, RunOverrides
 from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.runner.client_calls import GivenResult
-from ai_agents.runner.runner import Started
+from ai_agents.runner.outcomes import Started
 from ai_agents.store import audit, idempotency, runs, threads, tool_calls
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader

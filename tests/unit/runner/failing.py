@@ -19,7 +19,7 @@ from ai_agents import (
 )
 from ai_agents.core.rows import Run
 from ai_agents.providers.registry import ProviderPool
-from ai_agents.runner.runner import RunResult
+from ai_agents.runner.outcomes import RunResult
 from tests.fakes.answers import Answer, Call, Piece, Raw, say
 from tests.fakes.frames import frames
 from tests.fakes.provider_server import FakeProviderServer

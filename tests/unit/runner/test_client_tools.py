@@ -24,7 +24,7 @@ from ai_agents.core.exceptions import (
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition, ToolResultPart
 from ai_agents.runner.client_calls import GivenResults
-from ai_agents.runner.runner import RunResult
+from ai_agents.runner.outcomes import RunResult
 from ai_agents.store.models import RunTable, ToolCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.unit.runner.conftest import USER

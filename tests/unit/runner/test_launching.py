@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, RunStore, ThreadStore
 from ai_agents.core.exceptions import Conflict, DatabaseUnavailable, InvalidRequest
 from ai_agents.core.rows import Run
+from ai_agents.runner.outcomes import Started
 from ai_agents.runner.process.periodic import Timing
-from ai_agents.runner.runner import Started
 from ai_agents.store.models import RunTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.unit.runner.conftest import USER, MakeTalk, Talk

@@ -37,8 +37,8 @@ from ai_agents.core.types import TextPart, ToolDefinition
 from ai_agents.providers.errors import error_from_response
 from ai_agents.runner.client_calls import GivenResult
 from ai_agents.runner.message_placing import MAX_QUEUED
+from ai_agents.runner.outcomes import Started
 from ai_agents.runner.recorder import TurnRecorder
-from ai_agents.runner.runner import Started
 from ai_agents.store import keys
 from ai_agents.store.models import ModelCallTable, RunTable
 from ai_agents.store.roles import RoleStore

@@ -1,0 +1,77 @@
+"""How a message is sent: its content, its options, and what is checked before it is admitted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.json import clean_text
+from ai_agents.core.rows import RunOverrides
+from ai_agents.core.scopes import AgentScope
+from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolDefinition
+from ai_agents.runner.admission_request import OnBusy
+from ai_agents.store.roles import EVERYBODY
+from ai_agents.tools.schema import OutputValidator
+
+Content = str | Sequence[TextPart | FilePart]
+
+
+class MessageOptions(TypedDict, total=False):
+    """How a message is sent. `attachments` are ids of files, which come after the content.
+
+    `on_busy` is "reject" unless it is given; with "steer" the message joins a run that is under way.
+    A message with an `idempotency_key` is stored once; another request under the same key, which its `fingerprint`
+    tells, is refused. A key holds for `key_within_s` seconds (None: 24 hours); with 0 the message is a new one in any
+    case, and takes the key over. `is_admin`: the user's roles do not count.
+    `client_tools` are told to the model for this message; the caller makes their calls and gives the results
+    (`give_results`). A run that it joins goes on with them in place of those that it had, where there are any.
+    `overrides` say what is otherwise than with the agent for this message; provider, model and instructions need editor
+    on the agent. A run that it joins goes on with them, or with none.
+    Only what is `within` these agents is seen (None: all). A run that waits before it begins is refused then where the
+    API key or token `key_id` was deleted meanwhile.
+    """
+
+    attachments: Sequence[str]
+    metadata: Mapping[str, Any] | None
+    on_busy: OnBusy
+    idempotency_key: str | None
+    fingerprint: str
+    key_within_s: float | None
+    is_admin: bool
+    within: AgentScope | None
+    key_id: str | None
+    client_tools: Sequence[ToolDefinition]
+    overrides: RunOverrides | None
+
+
+class RetryOptions(TypedDict, total=False):
+    """How a retry is sent; see `MessageOptions`."""
+
+    idempotency_key: str | None
+    fingerprint: str
+    key_within_s: float | None
+    is_admin: bool
+    within: AgentScope | None
+    key_id: str | None
+
+
+def check_sender(user_id: str) -> None:
+    """Raises `InvalidRequest` for a user id that cannot send."""
+    if user_id in ("", EVERYBODY):
+        raise InvalidRequest("A message has one user: an empty id and `*` cannot send one.")
+
+
+def check_schema(schema: JsonObject) -> None:
+    """Raises `InvalidRequest` for an `output_schema` among the overrides that is none."""
+    try:
+        OutputValidator(schema)
+    except InvalidRequest as error:
+        raise InvalidRequest(str(error), loc=("overrides", *error.loc)) from error
+
+
+def content_parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | FilePart, ...]:
+    """The parts of a message, in clean text. Raises `InvalidRequest` where it has neither content nor attachments."""
+    parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
+    parts = tuple(TextPart(clean_text(part.text)) if isinstance(part, TextPart) else part for part in parts)
+    if not attachments and not any(isinstance(part, FilePart) or part.text for part in parts):
+        raise InvalidRequest("A message needs content.", loc=("content",))
+    return parts
