@@ -35,6 +35,7 @@ from ai_agents.guardrails.registry import guards_key
 from ai_agents.providers.base import Provider
 from ai_agents.runner import retrying, steering
 from ai_agents.runner.admission_request import AdmissionRequest, Admitted
+from ai_agents.runner.ending import end_interrupted, end_unowned, start_next
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message, judge_overrides, judge_tools
 from ai_agents.runner.message_placing import (
@@ -50,7 +51,7 @@ from ai_agents.runner.message_placing import (
 from ai_agents.runner.new_runs import new_retry, new_run, require_overriding
 from ai_agents.runner.ownership import FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
-from ai_agents.runner.recording import end_interrupted, end_unowned, running_values, start_next, started_entry
+from ai_agents.runner.recording import running_values, started_entry
 from ai_agents.store import idempotency, runs, thread_log, totals
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.store.runs import owned_run

@@ -22,15 +22,9 @@ from ai_agents.core.types import (
     ToolResultPart,
 )
 from ai_agents.guardrails.base import Finding
+from ai_agents.runner.ending import end_unowned, start_next
 from ai_agents.runner.ownership import NO_FOLLOW_UP, FollowUp, NewLease
-from ai_agents.runner.recording import (
-    end_unowned,
-    finding_entries,
-    insert_result,
-    running_values,
-    start_next,
-    started_call_entry,
-)
+from ai_agents.runner.recording import finding_entries, insert_result, running_values, started_call_entry
 from ai_agents.store import pages, runs, thread_log, tool_calls
 from ai_agents.store.runs import OwnedRun, owned_run
 from ai_agents.store.thread_log import Entry

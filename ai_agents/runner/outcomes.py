@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from ai_agents.core.exceptions import Overloaded, RunCancelled, run_error
 from ai_agents.core.rows import Message, Problem, Run
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, ToolCallPart
+from ai_agents.runner.ending import Answered, EndedRun
 from ai_agents.runner.handle import DatabaseHandle
-from ai_agents.runner.recording import Answered, EndedRun
 from ai_agents.store import runs, tool_calls
 from ai_agents.store.messages import find_answer, find_last_answer
 from ai_agents.streams.cursor import cursor_in_run

@@ -21,15 +21,12 @@ from ai_agents.core.types import ModelResponse, ReasoningPart, TextPart, ToolCal
 from ai_agents.guardrails.base import Finding
 from ai_agents.providers.refusals import is_about_content
 from ai_agents.runner.decisions import record_waiting, start_approved
+from ai_agents.runner.ending import Answered, EndedRun, RunEnding, end_owned
 from ai_agents.runner.ownership import ProcessOwner
 from ai_agents.runner.preparation import PreparedTurn
 from ai_agents.runner.recording import (
     MAX_ATTEMPTS,
     Answer,
-    Answered,
-    EndedRun,
-    RunEnding,
-    end_owned,
     record_call,
     record_call_of_deleted_run,
     record_result,

@@ -9,8 +9,8 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from ai_agents.core.types import ToolCallPart
+from ai_agents.runner.ending import Answered, EndedRun
 from ai_agents.runner.ownership import FollowUp
-from ai_agents.runner.recording import Answered, EndedRun
 from ai_agents.runner.steering import count_waiting
 from ai_agents.store import model_calls, runs, tool_calls
 from ai_agents.store.messages import find_message

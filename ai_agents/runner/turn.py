@@ -39,11 +39,12 @@ from ai_agents.core.types import (
 from ai_agents.memory.turns import shrink_to_newest_turn
 from ai_agents.providers.fallback import BegunStream
 from ai_agents.providers.retry import ends_again
+from ai_agents.runner.ending import Answered, EndedRun, RunEnding
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
 from ai_agents.runner.preparation import PreparedTurn, TurnPreparer
 from ai_agents.runner.progress import ProgressClock
 from ai_agents.runner.recorder import TurnRecorder
-from ai_agents.runner.recording import Answer, Answered, EndedRun, RunEnding
+from ai_agents.runner.recording import Answer
 from ai_agents.runner.shown_answer import ShownAnswer
 from ai_agents.store import tool_calls
 from ai_agents.store.database import Database

@@ -20,13 +20,13 @@ from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import LogRow
 from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.runner.decisions import expire_approvals
+from ai_agents.runner.ending import Answered, EndedRun
 from ai_agents.runner.ownership import FollowUp, HasFollowUp, NewLease, ProcessOwner
 from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.process.held_runs import HeldRuns, start_held
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, PeriodicTask, Timing, run_periodic_tasks
 from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
-from ai_agents.runner.recording import Answered, EndedRun
 from ai_agents.runner.turn import StopKind, Turn
 from ai_agents.store import audit_chain, budgets, idempotency, revocations, runs, threads, tickets, tokens, webhooks
 from ai_agents.store.database import Database

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.table_rows import RunKey
 from ai_agents.core.upstream import UpstreamSlots
+from ai_agents.runner.ending import start_next
 from ai_agents.runner.ownership import FollowUp, NewLease
-from ai_agents.runner.recording import start_next
 from ai_agents.store import runs, thread_log
 from ai_agents.store.database import Database
 

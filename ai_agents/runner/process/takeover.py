@@ -9,8 +9,9 @@ from ai_agents.core.exceptions import RunInterrupted
 from ai_agents.core.ids import new_id
 from ai_agents.core.problems import problem_of
 from ai_agents.core.table_rows import RunRow
+from ai_agents.runner.ending import EndedRun, RunEnding, end_owned
 from ai_agents.runner.ownership import FollowUp, NewLease
-from ai_agents.runner.recording import MAX_ATTEMPTS, EndedRun, RunEnding, end_owned
+from ai_agents.runner.recording import MAX_ATTEMPTS
 from ai_agents.store import pages, runs, thread_log
 from ai_agents.store.clock import database_now
 from ai_agents.store.models import RunTable
