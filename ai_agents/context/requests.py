@@ -27,7 +27,7 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.files import FileRules
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.agents import get_version
-from ai_agents.store.messages import History
+from ai_agents.store.history import History
 from ai_agents.tools.registry import RegisteredTool, ToolSet, ToolSource
 
 # Ten thousand agents of the usual size, or sixty of the largest.

@@ -21,7 +21,7 @@ from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, Part
 from ai_agents.memory.base import MemoryStrategy, Window
 from ai_agents.memory.registry import strategy_from_config
-from ai_agents.store.messages import History
+from ai_agents.store.history import History
 from ai_agents.store.model_calls import last_of_thread
 from ai_agents.tools.registry import ToolSet
 

@@ -38,7 +38,7 @@ from ai_agents.runner.kept_results import keep_result
 from ai_agents.runner.needed_jobs import NeededJobs, NeededSummary
 from ai_agents.runner.ownership import TurnInputs
 from ai_agents.store.database import Database
-from ai_agents.store.messages import History
+from ai_agents.store.history import History
 from ai_agents.store.runs import OwnedRun
 from ai_agents.store.transactions import SHORT_WORK_ROWS
 from ai_agents.tools.base import ToolContext

@@ -16,8 +16,8 @@ from ai_agents.core.types import JsonObject, ModelMessage, StoredSummary
 from ai_agents.memory.strategies import Summarize
 from ai_agents.memory.turns import starts_of_turns
 from ai_agents.store import jobs, summaries, thread_log
+from ai_agents.store.history import History
 from ai_agents.store.jobs import ClaimedJob
-from ai_agents.store.messages import History
 from ai_agents.workers import transcript
 from ai_agents.workers.job_context import Effect, JobContext, agent_of_thread, purpose_in_thread
 

@@ -10,8 +10,8 @@ from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.parts import text_of
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import FilePart, JsonObject, ModelMessage
+from ai_agents.store.history import History
 from ai_agents.store.jobs import MAX_ATTEMPTS, ClaimedJob
-from ai_agents.store.messages import History
 from ai_agents.store.models import ThreadTable
 from ai_agents.store.threads import set_generated_title
 from ai_agents.workers import transcript

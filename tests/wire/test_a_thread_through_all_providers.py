@@ -26,7 +26,7 @@ from ai_agents.memory.registry import strategy_from_config
 from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process.periodic import Timing
 from ai_agents.store import runs
-from ai_agents.store.messages import History
+from ai_agents.store.history import History
 from tests.fakes import samples
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, Text, say
 from tests.fakes.provider_server import FakeProviderServer

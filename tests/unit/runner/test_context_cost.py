@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, ThreadStore, connect
 from ai_agents.memory.registry import strategy_from_config
 from ai_agents.memory.strategies import LastN
-from ai_agents.store.messages import History
+from ai_agents.store.history import History
 from ai_agents.store.summaries import insert_summary
 from ai_agents.testing import ScriptedProvider
 

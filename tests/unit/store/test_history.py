@@ -20,7 +20,8 @@ from ai_agents.core.types import (
 from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
-from ai_agents.store.messages import History, insert_message, insert_messages
+from ai_agents.store.history import History
+from ai_agents.store.messages import insert_message, insert_messages
 from ai_agents.store.models import MessageTable
 from ai_agents.store.summaries import insert_summary
 from ai_agents.store.threads import ThreadStore

@@ -9,7 +9,7 @@ from ai_agents import AgentRunner, ThreadStore
 from ai_agents.core.parts import text_of
 from ai_agents.core.types import FilePart, ModelMessage, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.memory.strategies import Summarize
-from ai_agents.store.messages import History
+from ai_agents.store.history import History
 from ai_agents.store.models import MessageTable
 from ai_agents.store.thread_log import list_after
 from ai_agents.testing import ScriptedProvider
