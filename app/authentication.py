@@ -13,7 +13,7 @@ from fastapi.security import APIKeyQuery
 from fastapi.security.base import SecurityBase
 
 from ai_agents.core.exceptions import PermissionDenied
-from ai_agents.core.rows import KeyHolder, TicketHolder
+from ai_agents.core.key_rows import KeyHolder, TicketHolder
 from ai_agents.core.scopes import AgentScope
 from ai_agents.store.keys import ADMIN_ID
 from ai_agents.store.revocations import key_subject, made_subject, role_subject

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ai_agents.core.rows import Job, NewKey
+    from ai_agents.core.key_rows import NewKey
+    from ai_agents.core.rows import Job
     from ai_agents.store.database import Database
     from app.settings import Settings
 

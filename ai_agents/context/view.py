@@ -14,9 +14,10 @@ from ai_agents.context.builder import BuiltContext, LeftOut, Reason, notices_of
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.tokens import Calibration
+from ai_agents.core.context_rows import ContextView, LastCall, LeftOutMessage, ViewedMessage, ViewedPart, ViewedTool
 from ai_agents.core.notices import Notice
 from ai_agents.core.parts import part_to_public
-from ai_agents.core.rows import Agent, ContextView, LastCall, LeftOutMessage, ViewedMessage, ViewedPart, ViewedTool
+from ai_agents.core.rows import Agent
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import FileContent, FilePart, ModelMessage, ModelRequest, Part
 from ai_agents.memory.base import MemoryStrategy, Window

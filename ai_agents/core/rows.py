@@ -1,7 +1,8 @@
 """What stores return: plain dicts with known keys. A misspelt key or status fails the type checker.
 
-These are what clients see; `core.table_rows` has whole rows of tables. Times are RFC 3339 in UTC. A value is
-`JsonObject` only where its keys are free.
+These are what clients see, those of one subject in files of their own (`key_rows`, `context_rows`, …);
+`core.table_rows` has whole rows of tables. Times are RFC 3339 in UTC. A value is `JsonObject` only where its keys are
+free.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,6 @@ from ai_agents.core.notices import Notice
 from ai_agents.core.types import (
     BudgetLimit,
     BudgetOf,
-    CountingMethod,
     JobKind,
     JobStatus,
     JsonObject,
@@ -349,53 +349,6 @@ class File(TypedDict):
     deleted: NotRequired[Literal[True]]
 
 
-class Key(TypedDict):
-    """An API key without its secret."""
-
-    id: str
-    user_id: str
-    name: str
-    prefix: str
-    admin: bool
-    created_at: str
-    expires_at: str | None
-
-
-class NewKey(Key):
-    """An API key with its secret as `key`, which is shown this once."""
-
-    key: str
-
-
-class KeyHolder(TypedDict):
-    """Who a valid API key or token belongs to, and until when it is valid (None: without end).
-
-    `is_former`: by a secret that the key had before, and that ends. `parent_id` is the key that made a token (None: it
-    is a key), and `agents` are the only ones that a token is for
-    (None: it is for all).
-    """
-
-    user_id: str
-    admin: bool
-    key_id: str
-    valid_until: str | None
-    is_former: bool
-    is_token: bool
-    parent_id: str | None
-    agents: list[str] | None
-
-
-class NewToken(TypedDict):
-    """A token, with itself as `token`, which is shown this once. `agents` are the only ones that it is for."""
-
-    id: str
-    token: str
-    user_id: str
-    agents: list[str] | None
-    created_at: str
-    expires_at: str
-
-
 class Role(TypedDict):
     """A user's role on an agent, a thread, a tool or a provider."""
 
@@ -405,30 +358,6 @@ class Role(TypedDict):
     resource_type: ResourceType
     resource_id: str
     created_at: str
-
-
-class Ticket(TypedDict):
-    """A new ticket, which is shown this once."""
-
-    ticket: str
-    expires_at: str
-
-
-class TicketHolder(TypedDict):
-    """Who a valid ticket belongs to, and the thread that it lets them read; None: it is for hints about all threads.
-
-    `key_id` is the key or token that made it; `parent_id` and `agents` are those of a token, see `KeyHolder`. `use_by`
-    is when the ticket has to be used again, to be extended, or where it is as old as it may become, when it ends.
-    """
-
-    id: str
-    user_id: str
-    admin: bool
-    thread_id: str | None
-    key_id: str | None
-    parent_id: str | None
-    agents: list[str] | None
-    use_by: str
 
 
 class UserSummary(TypedDict):
@@ -465,75 +394,3 @@ class UsageSum(TypedDict):
     cached_share: NotRequired[float]
     cost: Money | None
     unpriced_calls: int
-
-
-class ViewedFilePart(PublicFilePart):
-    """A file, and how the model would get it: its bytes, its text, which is here, or its name alone."""
-
-    sent_as: Literal["data", "text", "name"]
-    text: NotRequired[str]
-
-
-ViewedPart = PublicTextPart | ViewedFilePart | PublicReasoningPart | PublicToolCallPart | PublicToolResultPart
-
-
-class ViewedMessage(TypedDict):
-    """A message as the model would get it. `seq` is None for what is not in the thread, such as the summary."""
-
-    seq: int | None
-    role: MessageRole
-    parts: list[ViewedPart]
-    tokens: int
-
-
-class ViewedTool(TypedDict):
-    """A tool that the model would get. `parameters` is a JSON Schema."""
-
-    name: str
-    description: str
-    parameters: JsonObject
-
-
-class ViewedTokens(TypedDict):
-    """The size of a request: `total` fits if it is at most `budget`; the rest of `window` is for the answer."""
-
-    total: int
-    method: CountingMethod
-    budget: int
-    window: int
-
-
-class LeftOutMessage(TypedDict):
-    """A message that would not be sent. Without a role it stands for all earlier messages that are not listed."""
-
-    seq: int
-    role: MessageRole | None
-    tokens: int | None
-    reason: Literal["strategy", "summarized", "token_budget", "not_sendable", "refused", "superseded"]
-
-
-class LastCall(TypedDict):
-    """What a provider told of a call. `cached_share` is how much of the input came from its cache, from 0 to 1."""
-
-    input_tokens: int | None
-    cached_input_tokens: int | None
-    cached_share: float | None
-
-
-class ContextView(TypedDict):
-    """What the model would get now. `system` and `tools` are None for users who may not see the agent.
-
-    `last_call` is the last completed call of this provider and model in the thread, None where there is none.
-    """
-
-    provider: str
-    model: str
-    strategy: str
-    system: str | None
-    summary: str | None
-    messages: list[ViewedMessage]
-    tools: list[ViewedTool] | None
-    tokens: ViewedTokens
-    left_out: list[LeftOutMessage]
-    notices: list[Notice]
-    last_call: LastCall | None

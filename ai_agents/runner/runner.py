@@ -16,10 +16,11 @@ from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.view import StrategyAsked, fetch_context, plan_view, show_files
+from ai_agents.core.context_rows import ContextView
 from ai_agents.core.events import Event
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import Agent, ContextView, Message, Run
+from ai_agents.core.rows import Agent, Message, Run
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunRow
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, FilePart, TextPart

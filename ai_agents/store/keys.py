@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ai_agents.core.exceptions import InvalidRequest, KeyNotFound, PermissionDenied
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import Key, KeyHolder, NewKey, Page, only
+from ai_agents.core.key_rows import Key, KeyHolder, NewKey
+from ai_agents.core.rows import Page, only
 from ai_agents.store import audit, pages, revocations
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import ApiKeyTable

@@ -8,9 +8,10 @@ from typing import Any, Literal, cast
 
 from sqlalchemy import Cast, ColumnElement, Connection, Integer, Label, bindparam, case, func, literal_column, select
 
+from ai_agents.core.context_rows import LastCall
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time, new_id, utc_now
-from ai_agents.core.rows import LastCall, Money, Page, UsageSum
+from ai_agents.core.rows import Money, Page, UsageSum
 from ai_agents.core.types import Usage
 from ai_agents.store import budgets, pages
 from ai_agents.store.budgets import Charge

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ai_agents.core.ids import TIME_FORMAT, utc_now
-from ai_agents.core.rows import Ticket, TicketHolder
+from ai_agents.core.key_rows import Ticket, TicketHolder
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.keys import hold_key
 from ai_agents.store.models import ApiKeyTable, TicketTable

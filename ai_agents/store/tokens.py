@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, literal_column, select, text
 
 from ai_agents.core.exceptions import TokenNotFound
 from ai_agents.core.ids import format_time, utc_now
-from ai_agents.core.rows import NewToken
+from ai_agents.core.key_rows import NewToken
 from ai_agents.store import revocations
 from ai_agents.store.database import Store, writing
 from ai_agents.store.keys import SCHEME_OF_TOKENS, hold_key

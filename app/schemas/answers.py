@@ -5,7 +5,17 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model
 
-from ai_agents.core import activity_rows, approval_rows, audit_rows, notices, rows, search_rows, webhook_rows
+from ai_agents.core import (
+    activity_rows,
+    approval_rows,
+    audit_rows,
+    context_rows,
+    key_rows,
+    notices,
+    rows,
+    search_rows,
+    webhook_rows,
+)
 from ai_agents.core.events import LastingEventType
 from ai_agents.core.limits import LimitName, LimitsOfUser, LimitUse
 from ai_agents.core.types import TokenCounts
@@ -276,11 +286,11 @@ FileRead = _read(
     deleted=_DELETED,
 )
 _PREFIX = "How the key begins, to tell keys apart."
-KeyRead = _read("KeyRead", rows.Key, prefix=_PREFIX)
-NewKey = _read("NewKey", rows.NewKey, "An API key with its secret, which is shown this once.", prefix=_PREFIX)
+KeyRead = _read("KeyRead", key_rows.Key, prefix=_PREFIX)
+NewKey = _read("NewKey", key_rows.NewKey, "An API key with its secret, which is shown this once.", prefix=_PREFIX)
 NewToken = _read(
     "NewToken",
-    rows.NewToken,
+    key_rows.NewToken,
     "A token. `token` is shown in this answer alone.",
     agents="The only agents that it is for; null: it is for all that its user sees.",
 )
@@ -329,7 +339,7 @@ AuditRead = _read(
     batch="The batch of the chain that covers it; null for the newest entries.",
 )
 AuditPage = _page("AuditPage", AuditRead, "Entries of the audit log, newest first.")
-TicketRead = _read("TicketRead", rows.Ticket, "A ticket. It is shown only in this answer.")
+TicketRead = _read("TicketRead", key_rows.Ticket, "A ticket. It is shown only in this answer.")
 UsageRead = _read(
     "UsageRead",
     rows.UsageSum,
@@ -343,11 +353,11 @@ UsageRead = _read(
     unpriced_calls="How many calls have no known price. They are not in the cost.",
 )
 UsagePage = _page("UsagePage", UsageRead, "Sums, ordered by the fields of `group_by`.")
-_MODELS[rows.ViewedPart] = Annotated[
+_MODELS[context_rows.ViewedPart] = Annotated[
     _MODELS[rows.PublicTextPart]
     | _read(
         "ContextFilePart",
-        rows.ViewedFilePart,
+        context_rows.ViewedFilePart,
         "A file as the model would get it.",
         sent_as="With its bytes, as its text, or by its name alone.",
         text="The text that the model would get, without what guardrails hide; only where `sent_as` is `text`.",
@@ -360,15 +370,15 @@ _MODELS[rows.ViewedPart] = Annotated[
 ]
 _read(
     "ContextMessage",
-    rows.ViewedMessage,
+    context_rows.ViewedMessage,
     "A message as the model would get it.",
     seq="Its number in the thread's log; null for what is not in the thread: the summary, the note that messages were "
     "left out, and the result that stands in for a missing one.",
 )
-_read("ContextTool", rows.ViewedTool, "A tool that the model would get.", parameters="A JSON Schema.")
+_read("ContextTool", context_rows.ViewedTool, "A tool that the model would get.", parameters="A JSON Schema.")
 _read(
     "ContextTokens",
-    rows.ViewedTokens,
+    context_rows.ViewedTokens,
     "The size of the request. It fits if `total` is at most `budget`; the rest of `window` is for the answer.",
     total="System prompt, tools, summary and messages.",
     method="How the tokens were counted.",
@@ -377,20 +387,20 @@ _read(
 )
 _read(
     "LeftOutMessage",
-    rows.LeftOutMessage,
+    context_rows.LeftOutMessage,
     reason="The memory does not choose it; the summary covers it; it does not fit; it has nothing to send; a provider "
     "refused it, or a retry has superseded it, so that no model is sent it again.",
 )
 _read(
     "LastCall",
-    rows.LastCall,
+    context_rows.LastCall,
     "The last completed call of this provider and model in a run of the thread, as the provider told of it.",
     cached_input_tokens="How many tokens of the input came from the provider's cache; null where it does not say.",
     cached_share="Their share of the input, from 0 to 1.",
 )
 ContextRead = _read(
     "ContextRead",
-    rows.ContextView,
+    context_rows.ContextView,
     "What the model would get now, before the next message.",
     system="Null also for users who do not see the agent.",
     summary="Sent as the first message.",

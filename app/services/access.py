@@ -19,7 +19,8 @@ from ai_agents.core.exceptions import (
     ToolNotFound,
 )
 from ai_agents.core.ids import format_time
-from ai_agents.core.rows import Key, NewKey, NewToken, Page, Role, Ticket
+from ai_agents.core.key_rows import Key, NewKey, NewToken, Ticket
+from ai_agents.core.rows import Page, Role
 from ai_agents.core.types import RoleName
 from ai_agents.store import audit, keys, roles, tokens
 from ai_agents.store.roles import EVERYBODY, checked_type

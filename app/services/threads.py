@@ -8,9 +8,10 @@ import orjson
 from sqlalchemy import Connection
 
 from ai_agents.auth.roles import ThreadAction, may_on_thread
+from ai_agents.core.context_rows import ContextView
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, MessageNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
-from ai_agents.core.rows import Agent, ContextView, Page, Thread, ThreadChanges
+from ai_agents.core.rows import Agent, Page, Thread, ThreadChanges
 from ai_agents.core.types import FilePart, Loc, TextPart, ThreadOrder
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
