@@ -11,9 +11,10 @@ from sqlalchemy import Connection, insert, text
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.table_rows import MessageRow
 from ai_agents.store import search_index
+from ai_agents.store.access_tables import RoleAssignmentTable
 from ai_agents.store.database import Database
 from ai_agents.store.messages import insert_messages
-from ai_agents.store.models import RoleAssignmentTable, ThreadTable
+from ai_agents.store.models import ThreadTable
 from bench.client import Client, Unexpected, request
 from bench.processes import ADMIN_KEY
 from bench.target import USER, Target

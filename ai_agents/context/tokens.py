@@ -28,7 +28,7 @@ from ai_agents.core.types import (
 from ai_agents.store.budgets import Amount
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import CallRecord, CallStatus, to_pico
-from ai_agents.store.models import TokenRatioTable
+from ai_agents.store.provider_tables import TokenRatioTable
 
 # A tenth of a window stays free, since half of all texts have more tokens than estimated.
 SAFETY_MARGIN = 1.1

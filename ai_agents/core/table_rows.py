@@ -1,6 +1,6 @@
 """Whole rows of tables, with the columns that clients do not see, and columns to be written.
 
-A test compares them with the tables of `store.models`.
+A test compares them with the tables.
 """
 
 from typing import Literal, NotRequired, TypedDict
@@ -186,7 +186,7 @@ class ToolRow(TypedDict):
 
 
 class ProviderRow(TypedDict):
-    """Every column of a provider that an admin made; see `store.models.ProviderTable`."""
+    """Every column of a provider that an admin made; see `store.provider_tables.ProviderTable`."""
 
     name: str
     type: str
@@ -201,6 +201,6 @@ class ProviderRow(TypedDict):
 
 
 class RoleRow(Role):
-    """Every column of a role; see `store.models.RoleAssignmentTable`."""
+    """Every column of a role; see `store.access_tables.RoleAssignmentTable`."""
 
     listed: bool

@@ -18,13 +18,13 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import format_time, is_id
 from ai_agents.core.parts import part_from_stored
 from ai_agents.core.types import JsonObject, MessageRole, MessageStatus, ResourceType, RoleName, RunStatus
+from ai_agents.store.access_tables import RoleAssignmentTable
 from ai_agents.store.feedback_tables import FeedbackTable
 from ai_agents.store.models import (
     AgentTable,
     AgentVersionTable,
     FileTable,
     MessageTable,
-    RoleAssignmentTable,
     RunTable,
     SummaryTable,
     ThreadEventTable,

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, and_, literal_column, or_, select
 from ai_agents.core.activity_rows import ThreadActivity
 from ai_agents.core.ids import format_time
 from ai_agents.store import thread_log
-from ai_agents.store.models import RoleAssignmentTable, RunTable, ThreadTable
+from ai_agents.store.access_tables import RoleAssignmentTable
+from ai_agents.store.models import RunTable, ThreadTable
 
 # The only run that may hold the thread, by the partial index.
 _ACTIVE = (

@@ -33,7 +33,8 @@ from ai_agents.core.rows import Budget
 from ai_agents.core.types import BudgetLimit, BudgetOf
 from ai_agents.store.budget_tables import BudgetClaimTable, BudgetDayTable
 from ai_agents.store.clock import database_now
-from ai_agents.store.models import AgentTable, ModelCallTable
+from ai_agents.store.models import AgentTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.store.statements import prepared
 
 LIMITS: tuple[BudgetLimit, ...] = ("tokens_per_day", "cost_per_day")

@@ -7,9 +7,10 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Feedback, Page, Rating, only
 from ai_agents.store import pages, thread_log
+from ai_agents.store.access_tables import RoleAssignmentTable
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.feedback_tables import FeedbackTable
-from ai_agents.store.models import MessageTable, RoleAssignmentTable, ThreadTable
+from ai_agents.store.models import MessageTable, ThreadTable
 
 MAX_COMMENT = 2000
 _RATINGS = (1, -1, None)

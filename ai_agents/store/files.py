@@ -16,8 +16,9 @@ from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import FileRow
 from ai_agents.core.types import FilePart
 from ai_agents.store import totals
+from ai_agents.store.access_tables import RoleAssignmentTable
 from ai_agents.store.database import Store
-from ai_agents.store.models import FileTable, MessageFileTable, RoleAssignmentTable, ThreadTable
+from ai_agents.store.models import FileTable, MessageFileTable, ThreadTable
 
 # Every authenticated user.
 _EVERYBODY = "*"

@@ -20,7 +20,7 @@ from ai_agents.core.types import JobStatus, JsonObject
 from ai_agents.store import pages
 from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.models import JobTable
+from ai_agents.store.job_tables import JobTable
 
 MAX_ATTEMPTS = 5
 # A thread has one title.

@@ -15,8 +15,8 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.key_rows import Key, KeyHolder, NewKey
 from ai_agents.core.rows import Page, only
 from ai_agents.store import audit, pages, revocations
+from ai_agents.store.access_tables import ApiKeyTable
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.models import ApiKeyTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 from ai_agents.store.statements import prepared
 

@@ -16,7 +16,7 @@ from ai_agents.core.types import Usage
 from ai_agents.store import budgets, pages
 from ai_agents.store.budgets import Charge
 from ai_agents.store.database import Store, reading
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.store.statements import prepared, prepared_insert
 
 # `lost`: its process died, and it is not known how far it came.

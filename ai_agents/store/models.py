@@ -1,4 +1,6 @@
-"""The tables. Statements are written against these classes; rows leave the store as typed dicts.
+"""The tables of agents and threads, and what all tables are made of. Other subjects have files of their own.
+
+Statements are written against these classes; rows leave the store as typed dicts.
 
 JSON columns are PostgreSQL's `json`, not `jsonb`: it keeps the order of keys, so that a history renders to the same
 bytes each time. Times are RFC 3339 texts with six decimals in Python. PostgreSQL stores them as timestamptz, SQLite as
@@ -69,11 +71,12 @@ class Base(DeclarativeBase):
     type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012  # read by the declarative base, not state
 
 
-def _id() -> Mapped[str]:
+def id_column() -> Mapped[str]:
+    """The primary key of a table whose rows have ids."""
     return mapped_column(String(36), primary_key=True)
 
 
-def _partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """An index of only those rows that fit the condition, on both databases."""
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
@@ -84,7 +87,7 @@ class AgentTable(Base):
     __tablename__ = "agents"
     __table_args__ = (Index("ix_agents_created_at_id", "created_at", "id"),)
 
-    id: Mapped[str] = _id()
+    id: Mapped[str] = id_column()
     name: Mapped[str] = mapped_column(Text)
     version: Mapped[int] = mapped_column(Integer)
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -123,11 +126,11 @@ class ThreadTable(Base):
         Index("ix_threads_activity_hour", "activity_hour"),
         Index("ix_threads_created_at_id", "created_at", "id"),
         Index("ix_threads_agent_id_created_at_id", "agent_id", "created_at", "id"),
-        _partial_index("ix_threads_counted_for", "counted_for", "id", where="counted_for IS NOT NULL"),
-        _partial_index("ix_threads_expires_at", "expires_at", where="expires_at IS NOT NULL"),
+        partial_index("ix_threads_counted_for", "counted_for", "id", where="counted_for IS NOT NULL"),
+        partial_index("ix_threads_expires_at", "expires_at", where="expires_at IS NOT NULL"),
     )
 
-    id: Mapped[str] = _id()
+    id: Mapped[str] = id_column()
     agent_id: Mapped[str] = mapped_column(ForeignKey("agents.id"))
     title: Mapped[str | None] = mapped_column(Text)
     title_by: Mapped[str | None] = mapped_column(String(8))
@@ -173,20 +176,20 @@ class RunTable(Base):
 
     __tablename__ = "runs"
     __table_args__ = (
-        _partial_index(
+        partial_index(
             "uq_runs_one_active_per_thread", "thread_id", where="status IN ('running', 'waiting')", unique=True
         ),
         Index("ix_runs_thread_id_created_at_id", "thread_id", "created_at", "id"),
-        _partial_index("ix_runs_lease", "lease_expires_at", where="status = 'running'"),
-        _partial_index("ix_runs_waiting", "lease_expires_at", where="status = 'waiting'"),
-        _partial_index("ix_runs_queue", "thread_id", "queue_position", where="status = 'queued'"),
-        _partial_index("ix_runs_held", "id", where="status = 'queued' AND queue_position = 0"),
-        _partial_index(
+        partial_index("ix_runs_lease", "lease_expires_at", where="status = 'running'"),
+        partial_index("ix_runs_waiting", "lease_expires_at", where="status = 'waiting'"),
+        partial_index("ix_runs_queue", "thread_id", "queue_position", where="status = 'queued'"),
+        partial_index("ix_runs_held", "id", where="status = 'queued' AND queue_position = 0"),
+        partial_index(
             "ix_runs_at_once", "user_id", where="status = 'running' OR status = 'queued' AND queue_position = 0"
         ),
     )
 
-    id: Mapped[str] = _id()
+    id: Mapped[str] = id_column()
     thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
     agent_id: Mapped[str] = mapped_column(String(36))
     agent_version: Mapped[int] = mapped_column(Integer)
@@ -229,12 +232,12 @@ class MessageTable(Base):
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("thread_id", "seq"),
-        _partial_index("ix_messages_without_words", "id", where="search IS NULL"),
-        _partial_index("ix_messages_turn_starts", "thread_id", "seq", where="role = 'user'"),
+        partial_index("ix_messages_without_words", "id", where="search IS NULL"),
+        partial_index("ix_messages_turn_starts", "thread_id", "seq", where="role = 'user'"),
         Index("ix_messages_run_id_seq", "run_id", "seq"),
     )
 
-    id: Mapped[str] = _id()
+    id: Mapped[str] = id_column()
     thread_id: Mapped[str] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
     run_id: Mapped[str | None] = mapped_column(String(36))
     seq: Mapped[int | None] = mapped_column(Integer)
@@ -264,10 +267,10 @@ class FileTable(Base):
     __table_args__ = (
         Index("ix_files_sha256", "sha256"),
         Index("ix_files_user_id", "user_id"),
-        _partial_index("ix_files_expires_at", "expires_at", where="expires_at IS NOT NULL"),
+        partial_index("ix_files_expires_at", "expires_at", where="expires_at IS NOT NULL"),
     )
 
-    id: Mapped[str] = _id()
+    id: Mapped[str] = id_column()
     user_id: Mapped[str] = mapped_column(Text)
     filename: Mapped[str] = mapped_column(Text)
     media_type: Mapped[str] = mapped_column(String(100))
@@ -324,7 +327,7 @@ class ToolCallTable(Base):
 
     __tablename__ = "tool_calls"
     __table_args__ = (
-        _partial_index(
+        partial_index(
             "ix_tool_calls_waiting", "waits_since", "run_id", "tool_call_id", where="waits_since IS NOT NULL"
         ),
     )
@@ -363,94 +366,6 @@ class AdminToolTable(Base):
     updated_at: Mapped[str] = mapped_column(TimestampType)
 
 
-class RoleAssignmentTable(Base):
-    """A user's role on an agent, a thread, or a tool or provider, whose id is its name.
-
-    The user `*` stands for every authenticated user. With `listed`, an agent on which `*` has this role is in the lists
-    of all users.
-    """
-
-    __tablename__ = "roles"
-    __table_args__ = (
-        UniqueConstraint("resource_type", "resource_id", "user_id"),
-        Index("ix_roles_user_id_resource_type_resource_id", "user_id", "resource_type", "resource_id"),
-    )
-
-    id: Mapped[str] = _id()
-    user_id: Mapped[str] = mapped_column(Text)
-    role: Mapped[str] = mapped_column(String(16))
-    resource_type: Mapped[str] = mapped_column(String(16))
-    resource_id: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[str] = mapped_column(TimestampType)
-    listed: Mapped[bool] = mapped_column(Boolean, server_default=false())
-
-
-class ApiKeyTable(Base):
-    """An API key, or (`is_token`) a token. Only the hash of its secret is stored.
-
-    A token may be for some `agents` only (their ids; null: all). `parent_id` is the key of the same user that made it,
-    or the key that made the token, and is deleted with all that it made. `old_secrets` are hashes
-    of former secrets, each with its end: `[{"hash", "until"}]`. The admin key that comes from the environment has a row
-    without user and secret, so that what it made ends with it.
-    """
-
-    __tablename__ = "api_keys"
-    __table_args__ = (
-        Index("ix_api_keys_user_id", "user_id"),
-        Index("ix_api_keys_parent_id", "parent_id"),
-        _partial_index("ix_api_keys_tokens", "expires_at", where="is_token"),
-    )
-
-    id: Mapped[str] = _id()
-    user_id: Mapped[str] = mapped_column(Text)
-    name: Mapped[str] = mapped_column(Text)
-    prefix: Mapped[str] = mapped_column(String(32))
-    secret_hash: Mapped[str] = mapped_column(String(64))
-    admin: Mapped[bool] = mapped_column(Boolean)
-    created_at: Mapped[str] = mapped_column(TimestampType)
-    expires_at: Mapped[str | None] = mapped_column(TimestampType)
-    parent_id: Mapped[str | None] = mapped_column(String(36))
-    old_secrets: Mapped[list[Any] | None] = mapped_column(JSON)
-    is_token: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    agents: Mapped[list[str] | None] = mapped_column(JSON)
-
-
-class TicketTable(Base):
-    """A ticket lets a browser read one thread's streams for a while, as long as the key that made it is valid.
-
-    One without a thread is for hints about all threads that its user sees.
-
-    One that no key made is valid until `ends_at` at the longest.
-    """
-
-    __tablename__ = "tickets"
-    __table_args__ = (Index("ix_tickets_expires_at", "expires_at"), Index("ix_tickets_key_id", "key_id"))
-
-    id: Mapped[str] = _id()
-    thread_id: Mapped[str | None] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
-    user_id: Mapped[str] = mapped_column(Text)
-    admin: Mapped[bool] = mapped_column(Boolean)
-    key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
-    secret_hash: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[str] = mapped_column(TimestampType)
-    expires_at: Mapped[str] = mapped_column(TimestampType)
-    ends_at: Mapped[str | None] = mapped_column(TimestampType)
-
-
-class RevocationTable(Base):
-    """Something that was taken away a moment ago: `subject` is what it was, and its id: see `store.revocations`.
-
-    `at` is in seconds of the database's clock since 1970.
-    """
-
-    __tablename__ = "revocations"
-    __table_args__ = (Index("ix_revocations_at", "at"),)
-
-    id: Mapped[str] = _id()
-    subject: Mapped[str] = mapped_column(String(64))
-    at: Mapped[float] = mapped_column(Float)
-
-
 class IdempotencyKeyTable(Base):
     """The answer to a request with this key: the run that answers it, or the whole answer.
 
@@ -467,131 +382,3 @@ class IdempotencyKeyTable(Base):
     answer: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[str] = mapped_column(TimestampType)
     message_id: Mapped[str | None] = mapped_column(String(36))
-
-
-class JobTable(Base):
-    """The outbox: background jobs, each written in the transaction that makes it necessary.
-
-    There is one per thread, kind and range. `fence` rises with each claim, and every write of a claim checks it. Times
-    in seconds of the database's clock since 1970: `lease_expires_at` is how long the claim holds, `due_at` when the job
-    may begin, `sent_at` when it was last sent to a queue.
-    """
-
-    __tablename__ = "jobs"
-    __table_args__ = (
-        UniqueConstraint("thread_id", "kind", "range_key"),
-        Index("ix_jobs_status_created_at", "status", "created_at"),
-        Index("ix_jobs_created_at_id", "created_at", "id"),
-        _partial_index("ix_jobs_due", "due_at", where="status IN ('queued', 'running')"),
-    )
-
-    id: Mapped[str] = _id()
-    thread_id: Mapped[str | None] = mapped_column(ForeignKey("threads.id", ondelete="CASCADE"))
-    kind: Mapped[str] = mapped_column(String(32))
-    range_key: Mapped[str] = mapped_column(String(64))
-    status: Mapped[str] = mapped_column(String(16))
-    attempts: Mapped[int] = mapped_column(Integer)
-    error: Mapped[str | None] = mapped_column(Text)
-    created_at: Mapped[str] = mapped_column(TimestampType)
-    finished_at: Mapped[str | None] = mapped_column(TimestampType)
-    payload: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    fence: Mapped[int] = mapped_column(Integer, server_default="0")
-    lease_owner: Mapped[str | None] = mapped_column(String(64))
-    lease_expires_at: Mapped[float | None] = mapped_column(Float)
-    due_at: Mapped[float] = mapped_column(Float, server_default="0")
-    sent_at: Mapped[float | None] = mapped_column(Float)
-    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-
-
-class PeriodicTaskTable(Base):
-    """When a periodic task is next due, by the database's clock. The process that moves `due_at` on does the task."""
-
-    __tablename__ = "periodic_tasks"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    due_at: Mapped[float] = mapped_column(Float)
-
-
-class WorkerHeartbeatTable(Base):
-    """A worker process that is alive. `seen_at` is in seconds of the database's clock since 1970."""
-
-    __tablename__ = "worker_heartbeats"
-
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    started_at: Mapped[str] = mapped_column(TimestampType)
-    seen_at: Mapped[float] = mapped_column(Float)
-
-
-class ModelCallTable(Base):
-    """A model call: its tokens, its cost and how it ended. The row outlives its thread, but not its user's erasure.
-
-    `cost_pico_usd` is in millionths of a millionth of a US dollar, so that sums are exact; null where it is not known.
-    A call that belongs to no run (for a summary, a title) has no `run_id`.
-    """
-
-    __tablename__ = "model_calls"
-    __table_args__ = (
-        Index("ix_model_calls_created_at", "created_at"),
-        Index("ix_model_calls_user_id_created_at", "user_id", "created_at"),
-        Index("ix_model_calls_thread_id_created_at", "thread_id", "created_at"),
-    )
-
-    id: Mapped[str] = _id()
-    run_id: Mapped[str | None] = mapped_column(String(36))
-    thread_id: Mapped[str | None] = mapped_column(String(36))
-    agent_id: Mapped[str | None] = mapped_column(String(36))
-    user_id: Mapped[str | None] = mapped_column(Text)
-    provider: Mapped[str] = mapped_column(Text)
-    model: Mapped[str] = mapped_column(Text)
-    input_tokens: Mapped[int | None] = mapped_column(BigInteger)
-    output_tokens: Mapped[int | None] = mapped_column(BigInteger)
-    cached_input_tokens: Mapped[int | None] = mapped_column(BigInteger)
-    cache_write_tokens: Mapped[int | None] = mapped_column(BigInteger)
-    reasoning_tokens: Mapped[int | None] = mapped_column(BigInteger)
-    estimated: Mapped[bool] = mapped_column(Boolean)
-    cost_pico_usd: Mapped[int | None] = mapped_column(BigInteger)
-    outcome: Mapped[str] = mapped_column(String(16))
-    created_at: Mapped[str] = mapped_column(TimestampType)
-
-
-class TokenRatioTable(Base):
-    """How many tokens a model reports per token that the estimator counts, as a moving average."""
-
-    __tablename__ = "token_ratios"
-
-    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
-    model: Mapped[str] = mapped_column(String(200), primary_key=True)
-    ratio: Mapped[float] = mapped_column(Float)
-    samples: Mapped[int] = mapped_column(Integer)
-    updated_at: Mapped[str] = mapped_column(TimestampType)
-
-
-class ProviderTable(Base):
-    """A provider that an admin made. `sealed_secrets` holds its API key and headers, encrypted.
-
-    A row of the type `given` stands for a provider that was not made here; see `store.providers`.
-    """
-
-    __tablename__ = "providers"
-
-    name: Mapped[str] = mapped_column(String(64), primary_key=True)
-    type: Mapped[str] = mapped_column(String(16))
-    preset: Mapped[str | None] = mapped_column(String(64))
-    base_url: Mapped[str | None] = mapped_column(Text)
-    sealed_secrets: Mapped[str | None] = mapped_column(Text)
-    default_model: Mapped[str | None] = mapped_column(Text)
-    quirks: Mapped[dict[str, Any]] = mapped_column(JSON)
-    version: Mapped[int] = mapped_column(Integer)
-    created_at: Mapped[str] = mapped_column(TimestampType)
-    updated_at: Mapped[str] = mapped_column(TimestampType)
-
-
-class LearnedQuirksTable(Base):
-    """What a provider's refusals taught about one of its models."""
-
-    __tablename__ = "learned_quirks"
-
-    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
-    model: Mapped[str] = mapped_column(String(200), primary_key=True)
-    quirks: Mapped[dict[str, Any]] = mapped_column(JSON)
-    learned_at: Mapped[str] = mapped_column(TimestampType)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.ids import utc_now
 from ai_agents.store.clock import database_now
-from ai_agents.store.models import PeriodicTaskTable, WorkerHeartbeatTable
+from ai_agents.store.job_tables import PeriodicTaskTable, WorkerHeartbeatTable
 
 # A worker without a heartbeat for this long counts as dead. After a day its row is deleted.
 ALIVE_S = 30.0

@@ -16,7 +16,7 @@ from ai_agents.core.rows import only
 from ai_agents.core.table_rows import ProviderRow
 from ai_agents.core.types import JsonObject
 from ai_agents.store import roles
-from ai_agents.store.models import LearnedQuirksTable, ProviderTable
+from ai_agents.store.provider_tables import LearnedQuirksTable, ProviderTable
 
 GIVEN = "given"
 # More servers than a service has; each process reads all of them again and again.

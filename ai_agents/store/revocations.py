@@ -11,8 +11,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import REVOKED, LogRow
+from ai_agents.store.access_tables import RevocationTable
 from ai_agents.store.clock import database_now
-from ai_agents.store.models import RevocationTable
 from ai_agents.store.statements import prepared
 from ai_agents.store.thread_log import note_rows
 

@@ -43,8 +43,10 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.rows import Page, Role, only
 from ai_agents.core.types import ResourceType, RoleName, UsedType
 from ai_agents.store import pages, revocations, thread_log
+from ai_agents.store.access_tables import RoleAssignmentTable
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.models import AdminToolTable, AgentTable, ProviderTable, RoleAssignmentTable, RunTable, ThreadTable
+from ai_agents.store.models import AdminToolTable, AgentTable, RunTable, ThreadTable
+from ai_agents.store.provider_tables import ProviderTable
 from ai_agents.store.statements import prepared
 
 EVERYBODY = "*"

@@ -3,12 +3,15 @@
 from sqlalchemy import MetaData
 
 from ai_agents.store import (
+    access_tables,
     audit_tables,
     budget_tables,
     credential_tables,
     door_tables,
     feedback_tables,
+    job_tables,
     models,
+    provider_tables,
     search_tables,
     user_tables,
     webhook_tables,
@@ -17,6 +20,9 @@ from ai_agents.store import (
 # The modules with tables. One that is not imported is missing in the schema.
 TABLE_MODULES = (
     models,
+    access_tables,
+    job_tables,
+    provider_tables,
     user_tables,
     audit_tables,
     budget_tables,

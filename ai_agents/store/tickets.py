@@ -6,9 +6,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ai_agents.core.ids import TIME_FORMAT, utc_now
 from ai_agents.core.key_rows import Ticket, TicketHolder
+from ai_agents.store.access_tables import ApiKeyTable, TicketTable
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.keys import hold_key
-from ai_agents.store.models import ApiKeyTable, TicketTable
 from ai_agents.store.secrets import id_of, make_secret, matches
 
 _SCHEME = "tkt_"

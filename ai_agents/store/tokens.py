@@ -13,9 +13,10 @@ from ai_agents.core.exceptions import TokenNotFound
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.key_rows import NewToken
 from ai_agents.store import revocations
+from ai_agents.store.access_tables import ApiKeyTable
 from ai_agents.store.database import Store, writing
 from ai_agents.store.keys import SCHEME_OF_TOKENS, hold_key
-from ai_agents.store.models import ApiKeyTable, RunTable
+from ai_agents.store.models import RunTable
 from ai_agents.store.secrets import make_secret
 
 _SWEPT_AT_ONCE = 5_000

@@ -16,7 +16,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.core.exceptions import QuotaExceeded
 from ai_agents.core.limits import UserLimits
-from ai_agents.store.models import AgentVersionTable, RoleAssignmentTable, ThreadTable
+from ai_agents.store.access_tables import RoleAssignmentTable
+from ai_agents.store.models import AgentVersionTable, ThreadTable
 from ai_agents.store.user_tables import UserTotalsTable
 
 # `counted_for` of a thing that counts for no user. Null is of the time before there were totals.

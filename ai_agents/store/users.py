@@ -7,8 +7,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.core.rows import Page, UserSummary, only
 from ai_agents.store import pages
+from ai_agents.store.access_tables import ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.database import Store, reading
-from ai_agents.store.models import AgentTable, ApiKeyTable, RoleAssignmentTable
+from ai_agents.store.models import AgentTable
 from ai_agents.store.roles import EVERYBODY, runs_at_once
 from ai_agents.store.user_tables import UserLimitsTable, UserTotalsTable
 

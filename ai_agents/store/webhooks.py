@@ -16,10 +16,12 @@ from ai_agents.core.ids import format_time, new_id, utc_now
 from ai_agents.core.rows import Page, only
 from ai_agents.core.webhook_rows import Delivery, DeliveryRow, Webhook, WebhookEvent, WebhookRow
 from ai_agents.store import jobs, pages
+from ai_agents.store.access_tables import ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading
+from ai_agents.store.job_tables import JobTable
 from ai_agents.store.keys import hold_key
-from ai_agents.store.models import AgentTable, ApiKeyTable, JobTable, RoleAssignmentTable, ThreadTable
+from ai_agents.store.models import AgentTable, ThreadTable
 from ai_agents.store.roles import get_role
 from ai_agents.store.thread_log import Entry
 from ai_agents.store.webhook_tables import DeliveryTable, WebhookTable

@@ -17,20 +17,12 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from ai_agents.core.rows import Job
 from ai_agents.core.types import JsonObject
 from ai_agents.store import audit, jobs, revocations, roles, thread_log
+from ai_agents.store.access_tables import ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.agents import delete_agent
+from ai_agents.store.job_tables import JobTable
 from ai_agents.store.jobs import ClaimedJob
 from ai_agents.store.keys import delete_tokens_made_by
-from ai_agents.store.models import (
-    AgentTable,
-    AgentVersionTable,
-    ApiKeyTable,
-    Base,
-    JobTable,
-    MessageTable,
-    RoleAssignmentTable,
-    RunTable,
-    ThreadTable,
-)
+from ai_agents.store.models import AgentTable, AgentVersionTable, Base, MessageTable, RunTable, ThreadTable
 from ai_agents.store.threads import delete_thread
 from ai_agents.store.tokens import delete_tokens_of
 from ai_agents.workers.erasure_rules import ERASED, RULES, Count, UserInThread, files_of, is_touched_by

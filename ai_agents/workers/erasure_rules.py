@@ -15,12 +15,15 @@ from ai_agents.core import json
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store import (
+    access_tables,
     audit_tables,
     budget_tables,
     credential_tables,
     door_tables,
     feedback_tables,
+    job_tables,
     models,
+    provider_tables,
     thread_log,
     totals,
     user_tables,
@@ -222,12 +225,12 @@ _WITH_THREAD = "A thread without another owner is deleted whole; in other thread
 RULES: tuple[ErasureRule, ...] = (
     # Before the keys, which take with them what they made.
     ErasureRule(webhook_tables.WebhookTable, {"user_id", "url", "events", "sealed_secret"}, deleted_as="webhooks"),
-    ErasureRule(models.ApiKeyTable, {"user_id", "name", "old_secrets", "agents"}, deleted_as="keys"),
-    ErasureRule(models.TicketTable, {"user_id"}, deleted_as="tickets"),
+    ErasureRule(access_tables.ApiKeyTable, {"user_id", "name", "old_secrets", "agents"}, deleted_as="keys"),
+    ErasureRule(access_tables.TicketTable, {"user_id"}, deleted_as="tickets"),
     ErasureRule(
         models.IdempotencyKeyTable, {"user_id", "key", "answer"}, deleted_as="idempotency_keys", redact=_redact_answers
     ),
-    ErasureRule(models.ModelCallTable, {"user_id", "provider", "model"}, deleted_as="model_calls"),
+    ErasureRule(provider_tables.ModelCallTable, {"user_id", "provider", "model"}, deleted_as="model_calls"),
     ErasureRule(
         models.MessageTable,
         {"user_id", "parts", "metadata", "usage", "cost", "search"},
@@ -275,16 +278,20 @@ RULES: tuple[ErasureRule, ...] = (
     ErasureRule(
         models.FileTable, {"user_id", "filename", "media_type", "facts"}, "Deleted one by one with their bytes."
     ),
-    ErasureRule(models.JobTable, {"error", "payload", "result"}, "The user id is removed from the erasure's own jobs."),
+    ErasureRule(
+        job_tables.JobTable, {"error", "payload", "result"}, "The user id is removed from the erasure's own jobs."
+    ),
     ErasureRule(models.AdminToolTable, {"spec", "sealed_headers", "listing", "approved"}, "Tools are the service's."),
     ErasureRule(
-        models.ProviderTable, {"base_url", "sealed_secrets", "default_model", "quirks"}, "Providers are the service's."
+        provider_tables.ProviderTable,
+        {"base_url", "sealed_secrets", "default_model", "quirks"},
+        "Providers are the service's.",
     ),
-    ErasureRule(models.LearnedQuirksTable, {"model", "quirks"}, "Names of models, and what they do not take."),
-    ErasureRule(models.TokenRatioTable, {"model"}, "Names of models and figures."),
+    ErasureRule(provider_tables.LearnedQuirksTable, {"model", "quirks"}, "Names of models, and what they do not take."),
+    ErasureRule(provider_tables.TokenRatioTable, {"model"}, "Names of models and figures."),
     ErasureRule(budget_tables.BudgetDayTable, {"subject_id"}, redact=_delete_budget_days),
     ErasureRule(budget_tables.BudgetClaimTable, {"subject_id"}, redact=_delete_budget_claims),
-    ErasureRule(models.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
+    ErasureRule(access_tables.RoleAssignmentTable, {"user_id"}, deleted_as="roles"),
     ErasureRule(credential_tables.ToolCredentialsTable, {"user_id", "sealed_headers"}, deleted_as="credentials"),
     ErasureRule(feedback_tables.FeedbackTable, {"user_id", "comment"}, deleted_as="feedback"),
     ErasureRule(door_tables.ForeignIdTable, {"user_id", "facts"}, deleted_as="foreign_ids"),

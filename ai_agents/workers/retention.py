@@ -13,8 +13,9 @@ from ai_agents.core.types import JsonObject
 from ai_agents.runner.process.periodic import PeriodicTask
 from ai_agents.store import audit, jobs, processes, thread_log
 from ai_agents.store.database import Database
+from ai_agents.store.job_tables import JobTable
 from ai_agents.store.jobs import ClaimedJob
-from ai_agents.store.models import FileTable, JobTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
+from ai_agents.store.models import FileTable, MessageFileTable, RunTable, ThreadEventTable, ThreadTable
 from ai_agents.store.threads import delete_thread
 from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_ids, next_ids
 

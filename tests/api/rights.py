@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from ai_agents.core.ids import TIME_FORMAT
 from ai_agents.store import tokens
-from ai_agents.store.models import ApiKeyTable
+from ai_agents.store.access_tables import ApiKeyTable
 from tests.api.live import TIMEOUT_S, Live, SentEvent, events_of, serve
 from tests.api.service import make_agent, make_thread, settings_for
 

@@ -12,7 +12,8 @@ from ai_agents.attachments.storage import DiskStore
 from ai_agents.core.ids import new_id
 from ai_agents.core.parts import part_to_public
 from ai_agents.core.types import FilePart
-from ai_agents.store.models import MessageTable, ModelCallTable
+from ai_agents.store.models import MessageTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.testing import ScriptedProvider
 from tests.api.service import UNKNOWN_ID, Service, check_problem, give_role, make_agent, make_thread
 from tests.fakes import samples

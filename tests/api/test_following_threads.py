@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from ai_agents.store.models import ApiKeyTable, TicketTable
+from ai_agents.store.access_tables import ApiKeyTable, TicketTable
 from app.event_streams import OpenStreams
 from tests.api.live import TIMEOUT_S, Live, SentEvent, events_of, next_of
 from tests.api.rights import end_in

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from ai_agents.runner.process.periodic import Timing
-from ai_agents.store.models import ApiKeyTable, TicketTable
+from ai_agents.store.access_tables import ApiKeyTable, TicketTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.api.live import TIMEOUT_S
 from tests.api.rights import LONG, MARK, POLL_S, SHORT_S, Replicas, World, end_in, open_replicas

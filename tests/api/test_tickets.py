@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from ai_agents.core.ids import TIME_FORMAT
-from ai_agents.store.models import TicketTable
+from ai_agents.store.access_tables import TicketTable
 from app.event_streams import OpenStreams
 from app.rates import RequestRates
 from tests.api.live import Live, events_of, next_of

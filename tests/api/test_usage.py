@@ -15,7 +15,7 @@ from ai_agents.core.ids import format_time, new_id
 from ai_agents.core.types import Usage
 from ai_agents.store import model_calls
 from ai_agents.store.model_calls import CallRecord
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.testing import ScriptedProvider
 from app.settings import Settings
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for

@@ -15,7 +15,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from ai_agents.store import jobs
 from ai_agents.store import webhooks as store
 from ai_agents.store.clock import database_now
-from ai_agents.store.models import JobTable
+from ai_agents.store.job_tables import JobTable
 from ai_agents.store.thread_log import Entry
 from ai_agents.store.webhook_tables import DeliveryTable, WebhookTable
 from ai_agents.workers import webhooks

@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import Table, inspect
 
 from ai_agents.core import audit_rows, rows, table_rows
-from ai_agents.store import audit_tables, models
+from ai_agents.store import access_tables, audit_tables, models, provider_tables
 from ai_agents.store.agents import DEFAULTS
 
 OF_TABLE: list[tuple[Any, type[models.Base]]] = [
     (table_rows.RunRow, models.RunTable),
     (table_rows.FileRow, models.FileTable),
     (table_rows.MessageRow, models.MessageTable),
-    (table_rows.ProviderRow, models.ProviderTable),
-    (table_rows.RoleRow, models.RoleAssignmentTable),
+    (table_rows.ProviderRow, provider_tables.ProviderTable),
+    (table_rows.RoleRow, access_tables.RoleAssignmentTable),
     (audit_rows.AuditEntryRow, audit_tables.AuditEntryTable),
     (audit_rows.AuditBatchRow, audit_tables.AuditBatchTable),
 ]

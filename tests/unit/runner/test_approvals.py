@@ -24,7 +24,8 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolCallPart, ToolDefinition
 from ai_agents.store import runs
-from ai_agents.store.models import ModelCallTable, RunTable, ToolCallTable
+from ai_agents.store.models import RunTable, ToolCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.tools.base import Tool
 from tests.present import present

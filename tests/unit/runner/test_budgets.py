@@ -22,7 +22,7 @@ from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.process.periodic import Timing
 from ai_agents.store.budget_tables import BudgetClaimTable, BudgetDayTable
 from ai_agents.store.model_calls import UsageStore
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.present import present
 from tests.unit.runner.conftest import USER, MakeTalk, Talk

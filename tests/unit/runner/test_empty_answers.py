@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from ai_agents import ToolRegistry
 from ai_agents.core.types import ModelEvent, ModelRequest, PartEnd, PartStart, ReasoningPart, ResponseEnd, Usage
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.fakes.answers import Answer, Call, say
 from tests.fakes.provider_server import FakeProviderServer

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from ai_agents.providers.breaker import THRESHOLD
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, Text, say
 from tests.fakes.provider_server import FakeProviderServer
 from tests.present import present

@@ -17,7 +17,7 @@ from ai_agents import (
 from ai_agents.core.exceptions import GuardrailBlocked, ProviderError, ThreadNotFound
 from ai_agents.core.types import JsonObject, ReasoningPart, TextPart, ToolCallPart
 from ai_agents.providers.registry import ProviderPool
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.present import present
 from tests.unit.runner.conftest import USER

@@ -14,7 +14,7 @@ from ai_agents.context.catalogue import ModelCatalogue, ModelFacts, ModelPrice
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
 from ai_agents.core.rows import Money, Run
 from ai_agents.core.types import ModelEvent, ModelRequest, ResponseEnd, Usage
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.workers.erasure_rules import RULES
 from tests.present import present

@@ -40,7 +40,8 @@ from ai_agents.runner.message_placing import MAX_QUEUED
 from ai_agents.runner.outcomes import Started
 from ai_agents.runner.recorder import TurnRecorder
 from ai_agents.store import keys
-from ai_agents.store.models import ModelCallTable, RunTable
+from ai_agents.store.models import RunTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.store.roles import RoleStore
 from ai_agents.testing import tool_call
 from tests.faults.support.stream import SentEvent, Told

@@ -18,7 +18,7 @@ from ai_agents.runner.process.periodic import Timing
 from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.store import thread_log
 from ai_agents.store.database import Database
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.present import present
 

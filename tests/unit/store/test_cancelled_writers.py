@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import utc_now
 from ai_agents.store.database import Database
-from ai_agents.store.models import TokenRatioTable
+from ai_agents.store.provider_tables import TokenRatioTable
 from tests.support.waiting import eventually
 
 ROUNDS, TASKS = 12, 20

@@ -14,7 +14,8 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store import sqlite, thread_log
 from ai_agents.store.database import Database
-from ai_agents.store.models import AgentTable, ThreadTable, TokenRatioTable
+from ai_agents.store.models import AgentTable, ThreadTable
+from ai_agents.store.provider_tables import TokenRatioTable
 from ai_agents.store.thread_log import Entry
 from tests.support.postgres import PostgresServer
 from tests.support.shared import SharedDirectory

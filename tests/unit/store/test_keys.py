@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from ai_agents.core.exceptions import InvalidCursor, InvalidRequest, KeyNotFound, PermissionDenied
 from ai_agents.core.ids import new_id
+from ai_agents.store.access_tables import ApiKeyTable
 from ai_agents.store.database import Database
 from ai_agents.store.keys import KeyStore, id_of_environment_key, keep_environment_key
-from ai_agents.store.models import ApiKeyTable
 from tests.present import present
 
 

@@ -19,18 +19,11 @@ from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.table_rows import RunValues
 from ai_agents.core.types import RunStatus, ToolCallPart
 from ai_agents.store import migrate, thread_log
+from ai_agents.store.access_tables import ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.agents import create_agent, delete_agent, update_agent
 from ai_agents.store.database import Database
 from ai_agents.store.files import insert_file
-from ai_agents.store.models import (
-    SCHEMA_REVISION,
-    AdminToolTable,
-    AgentTable,
-    ApiKeyTable,
-    RoleAssignmentTable,
-    ThreadTable,
-    ToolCallTable,
-)
+from ai_agents.store.models import SCHEMA_REVISION, AdminToolTable, AgentTable, ThreadTable, ToolCallTable
 from ai_agents.store.roles import insert_role
 from ai_agents.store.runs import insert_run
 from ai_agents.store.threads import create_thread, delete_thread

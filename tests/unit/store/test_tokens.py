@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from ai_agents.store import tokens
+from ai_agents.store.access_tables import ApiKeyTable, RevocationTable
 from ai_agents.store.database import Database
 from ai_agents.store.keys import KeyStore
-from ai_agents.store.models import ApiKeyTable, RevocationTable
 from ai_agents.store.tokens import TokenStore
 from ai_agents.workers.erasure import _remove_own
 from tests.present import present

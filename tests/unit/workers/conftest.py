@@ -13,8 +13,8 @@ from ai_agents.core.rows import Job, Thread
 from ai_agents.core.types import JobKind
 from ai_agents.runner.handle import open_handle
 from ai_agents.store import jobs
+from ai_agents.store.job_tables import JobTable
 from ai_agents.store.jobs import JobStore
-from ai_agents.store.models import JobTable
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner

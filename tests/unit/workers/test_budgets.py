@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from ai_agents import AgentRunner, AgentStore
 from ai_agents.store.budget_tables import BudgetDayTable
-from ai_agents.store.models import JobTable, ModelCallTable
+from ai_agents.store.job_tables import JobTable
+from ai_agents.store.provider_tables import ModelCallTable
 from tests.unit.workers.conftest import Bench, MakeBench
 
 SPENT = {"tokens_per_day": 0, "cost_per_day": None}

@@ -9,9 +9,10 @@ from sqlalchemy import JSON, Column, Connection, String, delete, insert, select,
 from ai_agents import AgentStore, Attachments, DatabaseHandle, DiskStore, MessageStore, ThreadStore
 from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.rows import Job
+from ai_agents.store.job_tables import JobTable, PeriodicTaskTable
 from ai_agents.store.jobs import MAX_ATTEMPTS, JobStore
 from ai_agents.store.messages import insert_messages
-from ai_agents.store.models import Base, FileTable, JobTable, PeriodicTaskTable, RunTable
+from ai_agents.store.models import Base, FileTable, RunTable
 from ai_agents.workers.erasure import request_erasure
 from ai_agents.workers.erasure_rules import RULES
 from ai_agents.workers.job_context import JobContext

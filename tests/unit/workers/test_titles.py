@@ -11,7 +11,7 @@ from ai_agents import ThreadStore, ToolRegistry
 from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import ProviderRejected, ProviderTimeout
 from ai_agents.core.types import ModelMessage, TextPart
-from ai_agents.store.models import ModelCallTable
+from ai_agents.store.provider_tables import ModelCallTable
 from ai_agents.workers.job_context import JobContext
 from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.title_lines import tidy
