@@ -10,11 +10,13 @@ it, so that a process recognizes its own without parsing them.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 from ai_agents.bus.base import Channel, TextInProgress, TextKind
 from ai_agents.core import json
 from ai_agents.core.types import LogRow
+
+_TEXT_KINDS: tuple[object, ...] = get_args(TextKind)
 
 
 class TextUpdate(NamedTuple):
@@ -76,8 +78,10 @@ def _has_its_types(fields: dict[str, Any]) -> bool:
     """Whether each value is of the type that it is written with: whatever has Redis's password can write there."""
     if "text" in fields:
         update: TextUpdate = fields["text"]
-        return _are(int, update.base_seq, update.fence, update.start) and _are(
-            str, update.run_id, update.message_id, *(each for segment in update.segments for each in segment)
+        return (
+            _are(int, update.base_seq, update.fence, update.start)
+            and _are(str, update.run_id, update.message_id, *(text for _, text in update.segments))
+            and all(kind in _TEXT_KINDS for kind, _ in update.segments)
         )
     if "rows" in fields:
         return all(map(_is_row, fields["rows"]))

@@ -18,7 +18,7 @@ from tests.api.service import Service, check_problem, make_agent, make_thread
 LARGE = {
     "GET /agents", "GET /agents/{agent_id}/versions", "GET /threads", "POST /threads/{thread_id}/fork",
     "GET /threads/{thread_id}/context", "GET /threads/{thread_id}/messages", "GET /threads/{thread_id}/runs",
-    "GET /tools", "GET /usage", "GET /me", "GET /runs",
+    "GET /tools", "GET /usage", "GET /me", "GET /runs", "GET /approvals", "GET /search",
 }  # fmt: skip
 ALICE = Principal("alice", is_admin=False, token="")
 AGENTS = {"POST /agents", "PATCH /agents/{agent_id}"}

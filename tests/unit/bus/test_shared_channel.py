@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_agents.bus.base import TextInProgress, TextKind
@@ -69,6 +69,7 @@ def malformed(draw: st.DrawFn) -> object:
 
 
 @examples(500)
+@example({"text": [1, 1, "run", "message"], "start": 1, "segments": [["another", "hello"]]}, False)
 @given(malformed() | JSON, st.booleans())
 async def test_no_message_makes_listening_end(message: object, in_control: bool) -> None:
     bus = RedisBus("redis://127.0.0.1:1")
