@@ -74,6 +74,9 @@ async def test_every_route_says_at_once_that_the_database_is_away(service: Servi
             answer = await ask(client, operation, row, things)
             assert time.monotonic() - began < AT_ONCE_S, operation
             # The admin key of the environment needs no database, and neither do three routes.
+            if operation == "POST /mcp":  # its protocol tells of errors in answers
+                assert "database_unavailable" in answer.text
+                continue
             if operation == "GET /livez" or (client is admin and answer.is_success):
                 assert operation in {"GET /livez", "GET /me", "GET /events"}, operation
                 continue

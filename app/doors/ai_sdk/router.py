@@ -21,6 +21,7 @@ from app.openapi import BODY, USER, ErrorForm, failures
 from app.problems import run_headers
 from app.responses import JsonResponse, no_content
 from app.services.identity import Principal
+from app.turns import LargeTurn
 
 router = APIRouter(route_class=DoorRoute, tags=["ai-sdk"])
 FORM = ErrorForm({"content": {"text/plain": {"schema": {"type": "string", "description": "What went wrong."}}}})
@@ -138,7 +139,7 @@ async def resume_chat(
     response_description="The messages.",
     responses=failures(*USER, "not_found", form=FORM),
 )
-async def list_chat(thread_id: str, user: ScopedUser, container: AppContainer) -> Response:
+async def list_chat(thread_id: str, user: ScopedUser, container: AppContainer, _turn: LargeTurn) -> Response:
     """The messages of a chat, for a page that opens it: `useChat({ messages })`."""
     return JsonResponse({"messages": await service.list_chat(container, user, thread_id)})
 
