@@ -48,7 +48,7 @@ async def world(replicas: Replicas) -> AsyncIterator[World]:
 
 @pytest.mark.parametrize("taking", TAKING)
 async def test_streams_end_with_the_right_to_read_them(world: World, taking: str) -> None:
-    await world.open(key_ends=end_in(SHORT_S + 2) if taking == "the key ends" else None)
+    await world.open(key_ends=end_in(SHORT_S + 4) if taking == "the key ends" else None)
     await world.make_tickets()
     opened = await world.read()
     assert not any(task.done() for _stream, task in opened)
