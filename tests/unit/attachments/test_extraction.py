@@ -3,7 +3,6 @@
 import asyncio
 import os
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -85,10 +84,8 @@ async def test_an_unreadable_document_is_refused_with_a_reason(
     content: bytes | Callable[[], bytes], media_type: str, reason: str
 ) -> None:
     content = content() if callable(content) else content
-    began = time.monotonic()
     with pytest.raises(InvalidRequest, match=reason) as refused:
         await extract(content, media_type)
-    assert time.monotonic() - began < 5
     assert refused.value.loc == ("file",)
 
 
