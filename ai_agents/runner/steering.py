@@ -1,7 +1,7 @@
 """Messages that join a run which is under way: they wait at the run, and are taken between two model calls.
 
 Until then such a message is stored like a queued one, without a place in the history. The run's row lists those that
-wait. Whoever writes the list, or takes it, holds the thread's lock.
+wait. What writes the list, or takes it, holds the thread's lock.
 """
 
 from collections.abc import Sequence

@@ -169,7 +169,7 @@ class RunTable(Base):
     agent. `key_id` is the key with which the message was sent, `by_admin` whether an admin sent it: a run that has
     waited asks for both again when it begins. `client_tools` and `overrides` came with the message, null where there
     are none. `steered` are messages that wait to join the run, or waited when it ended (null: none); see
-    `core.table_rows.SteeredMessage`. `sender_id` is the author of the last one that joined, for whom the run goes on;
+    `core.table_rows.SteeredMessage`. `sender_id` is the author of the last one that joined, whose run it is now;
     `key_id`, `by_admin`, `client_tools` and `overrides` are then how that one was sent. `retry_of` is the run whose
     message this one answers anew.
     """

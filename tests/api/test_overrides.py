@@ -1,4 +1,4 @@
-"""Overrides of one message over HTTP: by whom, within what limits, and where they are shown."""
+"""Overrides of one message over HTTP: who may give them, within what limits, and where they are shown."""
 
 from typing import Any
 

@@ -204,7 +204,7 @@ async def test_failures_are_told_before_and_after_the_first_token(page: Page) ->
 
 
 async def test_a_page_that_comes_back_in_mid_answer_gets_the_history_and_the_rest(page: Page) -> None:
-    """Another page has written meanwhile: whoever lacks its answer is shown the whole conversation."""
+    """Another page has written meanwhile: a client that lacks its answer is shown the whole conversation."""
     goes_on = asyncio.Event()
     page.provider.answers += ["First.", ["Sec", goes_on, "ond."], "Third."]
     other = Page(page.live, page.http, page.agent, page.provider)

@@ -300,7 +300,7 @@ async def test_a_clients_cancellation_cancels_the_run_and_a_lost_connection_does
 
 
 async def test_an_answer_to_a_question_needs_no_session_but_the_right_to_decide(small_live: Live) -> None:
-    """As it arrives at another replica: whoever answers is asked for their right, and the run tells its own stream."""
+    """As it arrives at another replica: its sender's right is checked, and the run tells its own stream."""
     alice, bob = await small_live.user("alice"), await small_live.user("bob")
     small_live.container.providers.add(ScriptedProvider([*CALL], "It is 42."))
     await make_agent(alice, name="Helper", provider="scripted", tools=APPROVED)

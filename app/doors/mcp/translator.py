@@ -114,7 +114,7 @@ class WaitingCall:
     tool_call_id: str
 
     def to_text(self) -> str:
-        """The id of the question. Whoever sends it back needs the right to decide all the same."""
+        """The id of the question. To send it back still takes the right to decide."""
         return f"approval {self.thread_id} {self.run_id} {self.tool_call_id}"
 
     @classmethod

@@ -173,7 +173,7 @@ class ResponseFrames:
             self._out.append(DONE)
 
     def _on_retrying(self, _data: Mapping[str, Any]) -> None:
-        """What came of the message is void: whoever saw it is told so; others never see it."""
+        """What came of the message is void. Readers that saw it are told so; others never see it."""
         if self.first_void is None:
             self.first_void = self._message_number if self._fed else self.next_number
         if self._fed:
