@@ -43,6 +43,16 @@ class WaitingRun:
     seq: int
     calls: Sequence[OpenCall]
 
+    @property
+    def of_client(self) -> list[str]:
+        """The ids of those that wait for results of the client."""
+        return [each.call.tool_call_id for each in self.calls if each.status == "client"]
+
+    @property
+    def of_person(self) -> list[str]:
+        """The ids of those that wait for a decision."""
+        return [each.call.tool_call_id for each in self.calls if each.status == "waiting"]
+
     def is_answered_by(self, answers: Answers) -> bool:
         """Whether something of it is answered."""
         return any(
@@ -69,25 +79,30 @@ async def answer_all(
 ) -> Begun:
     """Give the run all that it waits for; its rest from there.
 
-    Raises `InvalidRequest` at `loc` where something is missing, `Conflict` for a decision on a call that does not wait,
-    and what the two ways of answering raise.
+    Raises what `require_all` and `give` raise, and `Conflict` for a decision on a call that does not wait.
     """
-    of_client = [each.call.tool_call_id for each in waiting.calls if each.status == "client"]
-    of_person = [each.call.tool_call_id for each in waiting.calls if each.status == "waiting"]
-    missing = [name for name in of_client if name not in answers.results]
-    missing += [name for name in of_person if name not in answers.decisions]
+    require_all(waiting, answers, loc)
+    if unknown := answers.decisions.keys() - set(waiting.of_person):
+        raise Conflict(f"{min(unknown)} does not wait for an approval.")
+    await give(container, user, waiting, answers)
+    run = await container.runs.get(waiting.thread_id, waiting.run_id)
+    return await remember_going_on(container, user, sent, run, f"{waiting.seq}-0")
+
+
+def require_all(waiting: WaitingRun, answers: Answers, loc: Loc) -> None:
+    """Raises `InvalidRequest` at `loc` unless each call that waits has an answer."""
+    missing = [name for name in waiting.of_client if name not in answers.results]
+    missing += [name for name in waiting.of_person if name not in answers.decisions]
     if missing:
         raise InvalidRequest(f"Answer every call that waits: {', '.join(missing)} has no answer.", loc=loc)
-    if unknown := answers.decisions.keys() - set(of_person):
-        raise Conflict(f"{min(unknown)} does not wait for an approval.")
+
+
+async def give(container: Container, user: Principal, waiting: WaitingRun, answers: Answers) -> None:
+    """Give the run the results that it waits for, and the decisions. Raises what the two ways of answering raise."""
     thread_id, run_id = waiting.thread_id, waiting.run_id
-    if of_client:
-        given = [answers.results[name] for name in of_client]
-        await container.runner.give_results(thread_id, run_id, user.user_id, given, **user.reach)
+    if results := [answers.results[name] for name in waiting.of_client]:
+        await container.runner.give_results(thread_id, run_id, user.user_id, results, **user.reach)
     seen = await see_thread(container, user, thread_id)
-    for name in of_person:
-        decided = answers.decisions[name]
+    for name, decided in answers.decisions.items():
         body = Approval(tool_call_id=name, approved=decided.approved, reason=decided.reason)
         await run_services.decide_tool_call(container, user, seen, run_id, body)
-    run = await container.runs.get(thread_id, run_id)
-    return await remember_going_on(container, user, sent, run, f"{waiting.seq}-0")

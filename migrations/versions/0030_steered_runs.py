@@ -1,4 +1,4 @@
-"""Runs with the messages that wait to join them, and for whom they go on; idempotency keys with their message."""
+"""Runs with the messages that wait to join them, and their newest author; idempotency keys with their message."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -74,23 +74,23 @@ async def make_ticket_of(client: httpx.AsyncClient, thread_id: str) -> str:
 async def test_threads_that_are_made_shared_waiting_and_deleted_are_told_of(live: Live) -> None:
     alice, bob, admin = await live.user("alice"), await live.user("bob"), await live.admin()
     agent = await make_agent(alice, provider="echo", tools=[{"name": "calculator", "approval": "always"}])
-    async with following(alice) as hers, following(bob) as his, following(admin) as all_of_them:
+    async with following(alice) as of_alice, following(bob) as of_bob, following(admin) as of_admin:
         thread = await make_thread(alice, agent["id"], title="Sums")
-        made = await next_of(hers, "thread.activity")
+        made = await next_of(of_alice, "thread.activity")
         shown = (await alice.get(f"/threads/{thread['id']}")).json()
         expected = {name: shown[name] for name in ("id", "title", "last_activity_at")}
         assert made.data["thread"] == {**expected, "running": False, "waiting": False}
-        assert (await next_of(all_of_them, "thread.activity")).data == made.data
+        assert (await next_of(of_admin, "thread.activity")).data == made.data
         content = '/tool calculator {"expression": "6*7"}'
         await alice.post(f"/threads/{thread['id']}/messages", json={"content": content})
         async with asyncio.timeout(TIMEOUT_S):
-            while not (await next_of(hers, "thread.activity")).data["thread"]["waiting"]:
+            while not (await next_of(of_alice, "thread.activity")).data["thread"]["waiting"]:
                 pass
         await give_role(alice, "bob", "viewer", "thread", thread["id"])
-        assert (await next_of(his, "thread.activity")).data["thread"]["title"] == "Sums"
+        assert (await next_of(of_bob, "thread.activity")).data["thread"]["title"] == "Sums"
         await alice.delete(f"/threads/{thread['id']}")
         gone = {"type": "thread.deleted", "thread_id": thread["id"], "thread": {"id": thread["id"]}}
-        for each in (hers, his, all_of_them):
+        for each in (of_alice, of_bob, of_admin):
             assert (await next_of(each, "thread.deleted")).data == gone
     # The admin's use of what others have is in the audit log.
     await live.container.audit.flush()

@@ -242,7 +242,7 @@ async def test_a_cancelled_run_says_so_and_guardrails_hold(page: Page) -> None:
         [tool_call("calculator", expression="1"), asyncio.Event()],
     ]
 
-    redacted = await page.send(page.body("Whom?"))
+    redacted = await page.send(page.body("Write to?"))
     check_problem(await page.post(page.body("swordfish")), 422, "guardrail_blocked")
     page.messages.pop()
     answering = asyncio.create_task(page.send(page.body("Go on.")))

@@ -209,7 +209,7 @@ async def test_files_guardrails_and_what_is_refused(page: Page) -> None:
     url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
     image = {"type": "file", "mediaType": "image/png", "url": url, "filename": "dot.png"}
 
-    found = UiMessage(page.version).read((await page.post(page.message(image, text="Whom?"))).text)
+    found = UiMessage(page.version).read((await page.post(page.message(image, text="Write to?"))).text)
     assert "ada@example.com" not in str(found.chunks)
     assert [part.type for part in page.provider.requests[0].messages[-1].parts] == ["text", "file"]
     assert (await page.history())[0]["parts"][1]["filename"] == "dot.png"

@@ -468,7 +468,7 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
 async def test_a_guardrail_redacts_what_is_streamed_and_what_is_replayed(small_live: Live) -> None:
     rules = [{"type": "pii", "kinds": ["email"], "stage": "output", "action": "redact"}]
     async with calling(small_live, ["Write to ada", "@example", ".com now."], guardrails=rules) as caller:
-        frames = await caller.stream(input="Whom?")
+        frames = await caller.stream(input="Write to?")
         text = "".join(frame["delta"] for frame in frames if frame["type"] == "response.output_text.delta")
         assert texts_of(frames[-1]["response"]) == [text]
         assert "ada@example.com" not in text

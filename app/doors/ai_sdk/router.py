@@ -28,10 +28,13 @@ FORM = ErrorForm({"content": {"text/plain": {"schema": {"type": "string", "descr
 _STREAM: dict[str, Any] = {
     "text/event-stream": {"schema": {"type": "string", "description": "A UI message stream, version 1."}}
 }
-_SENT = failures(
-    *USER, *BODY, "not_found", "forbidden", "conflict", "thread_busy", "agent_deleted", "guardrail_blocked",
-    "quota_exceeded", "budget_exceeded", "overloaded", form=FORM,
-)  # fmt: skip
+_SENT: dict[int | str, dict[str, Any]] = {
+    200: {"content": _STREAM},
+    **failures(
+        *USER, *BODY, "not_found", "forbidden", "conflict", "thread_busy", "agent_deleted", "guardrail_blocked",
+        "quota_exceeded", "budget_exceeded", "overloaded", form=FORM,
+    ),
+}  # fmt: skip
 Version = Annotated[
     str | None,
     Query(alias="v", json_schema_extra={"maxLength": 2}, description="`7`: the page has version 7 of the SDK."),
@@ -60,7 +63,7 @@ class ChatRead(BaseModel):
     "/ai-sdk/threads",
     response_class=Response,
     response_description="The answer as a UI message stream.",
-    responses={200: {"content": _STREAM}, **_SENT},
+    responses=_SENT,
 )
 async def send_to_chat(
     request: Request,
@@ -77,7 +80,7 @@ async def send_to_chat(
     "/ai-sdk/threads/{thread_id}",
     response_class=Response,
     response_description="The answer as a UI message stream.",
-    responses={200: {"content": _STREAM}, **_SENT},
+    responses=_SENT,
 )
 async def send_to_thread(
     request: Request,

@@ -12,15 +12,15 @@ from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest, P
 from ai_agents.core.rows import Run, RunOverrides
 from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart, ToolResultPart
-from ai_agents.runner.client_calls import GivenResult
 from ai_agents.runner.outcomes import Started
-from ai_agents.store import audit, idempotency, runs, threads, tool_calls
+from ai_agents.store import audit, idempotency, runs, threads
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
+from app.doors.answers import Answers, Decided, find_waiting, give, require_all
 from app.doors.files import FileKeeper, Media
 from app.doors.openai_models import find_agent
 from app.doors.responses.call import Input, Overrides, Said, conversation_of, read_input, read_overrides, to_asked
@@ -40,7 +40,6 @@ from app.doors.responses.resource import ResponseHead, to_resource
 from app.doors.responses.schemas import CreateResponse, InputItem, MessageIn, ReferenceIn
 from app.doors.responses.translator import ResponseFrames
 from app.doors.threads import PastMessage, in_a_day, instructions_of
-from app.schemas.threads import Approval
 from app.services import runs as run_services
 from app.services.identity import Principal, act_of, see_thread
 from app.services.repeats import SentKey, find_remembered
@@ -229,19 +228,15 @@ async def _answer(
     following = await database.read(lambda c: read_response(c, run["thread_id"], next_id, is_fetched=False))
     if run["status"] != "waiting" or following.waits_at is not None:
         raise Conflict("These calls have been answered.")
-    approvals = {approved_call_id(each.approval_request_id): each for each in said.approvals}
-    waiting = await _list_waiting(container, run)
-    if missing := sorted(waiting - {*approvals, *said.outputs}):
-        raise InvalidRequest(f"Answer every call that waits: {', '.join(missing)} has no answer.", loc=("input",))
-    results: list[GivenResult] = [
-        {"tool_call_id": call_id, "result": said.outputs[call_id]} for call_id in waiting & said.outputs.keys()
-    ]
-    if results:
-        await container.runner.give_results(run["thread_id"], run["id"], user.user_id, results, **user.reach)
-    seen = await see_thread(container, user, run["thread_id"])
-    for call_id, each in approvals.items():
-        decision = Approval(tool_call_id=call_id, approved=each.approve, reason=each.reason)
-        await run_services.decide_tool_call(container, user, seen, run["id"], decision)
+    waiting = await find_waiting(container, run["thread_id"])
+    if waiting is None or waiting.run_id != run["id"]:
+        raise Conflict("These calls have been answered.")
+    answers = Answers(
+        {approved_call_id(each.approval_request_id): Decided(each.approve, each.reason) for each in said.approvals},
+        {call_id: {"tool_call_id": call_id, "result": result} for call_id, result in said.outputs.items()},
+    )
+    require_all(waiting, answers, ("input",))
+    await give(container, user, waiting, answers)
     told = {"response_id": str(next_id)}
     await database.write(
         lambda c: idempotency.remember(c, user.user_id, sent.key, sent.fingerprint, answer=told, within_s=sent.within_s)
@@ -285,12 +280,6 @@ async def _find_waiting(container: Container, user: Principal, said: Input, conv
     if conversation is not None and parse_conversation_id(conversation) != found["thread_id"]:
         raise ConversationNotFound
     return await container.conn.database.read(lambda c: read_waiting(c, found["thread_id"], found["id"]))
-
-
-async def _list_waiting(container: Container, run: Run) -> set[str]:
-    """The ids of the calls of a run that wait for a person or for the client."""
-    found = await container.conn.database.read(lambda c: tool_calls.list_open(c, run["id"]))
-    return {each.call.tool_call_id for each in found if each.waits}
 
 
 # Later.
