@@ -15,7 +15,7 @@ from ai_agents.store.audit import Act
 from ai_agents.store.audit_chain import Head, Verified
 from ai_agents.store.audit_tables import AuditBatchTable, AuditEntryTable, AuditPersonTable
 from ai_agents.store.database import Database
-from app.audit_commands import export
+from app.commands.audit_lines import export
 
 TABLES = ("audit_entries", "audit_batches")
 

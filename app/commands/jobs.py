@@ -1,0 +1,67 @@
+"""`ai-agents jobs`: background jobs."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from app.commands.command import Command, Group
+from app.commands.opening import read_settings, require_schema, with_database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ai_agents.core.rows import Job
+    from ai_agents.store.database import Database
+
+
+def _list(_arguments: argparse.Namespace) -> None:
+    settings = read_settings()
+    require_schema(settings)
+    for job in with_database(settings, _open_jobs):
+        print(f"{job['id']}  {job['status']:8}{job['kind']:12}{job['created_at']}  {job['error'] or ''}".rstrip())
+
+
+async def _open_jobs(database: "Database") -> "list[Job]":
+    """The newest jobs that failed, run or are queued."""
+    from ai_agents.store.jobs import JobStore
+
+    store = JobStore(database)
+    pages = [await store.list(status=status, limit=100) for status in ("failed", "running", "queued")]
+    return [job for page in pages for job in page["data"]]
+
+
+def _add_retry(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", nargs="*", help="their ids; without any, all failed jobs")
+
+
+def _retry(arguments: argparse.Namespace) -> None:
+    from ai_agents.store import jobs
+
+    def retry(connection: "Connection") -> int:
+        job_ids = arguments.job or jobs.list_failed(connection)
+        for job_id in job_ids:
+            jobs.retry(connection, job_id, send_now=False)
+        return len(job_ids)
+
+    settings = read_settings()
+    require_schema(settings)
+    retried = with_database(settings, lambda database: database.write(retry))
+    print(f"{retried} to be done again.")
+
+
+JOBS = Group(
+    "jobs",
+    "Background jobs.",
+    [
+        Command(
+            "list", "Jobs that failed or wait, and why.", _list, place="database", examples=("ai-agents jobs list",)
+        ),
+        Command(
+            "retry",
+            "Start failed jobs again.",
+            _retry,
+            _add_retry,
+            place="database",
+            examples=("ai-agents jobs retry", "ai-agents jobs retry 01a206ba-da91-7460-b9a9-ac8706ae2953"),
+        ),
+    ],
+)

@@ -1,0 +1,116 @@
+"""`ai-agents serve`, `worker` and `migrate`: the processes of the service, and its schema."""
+
+import argparse
+import gc
+import sys
+from typing import TYPE_CHECKING
+
+from app.commands.command import Command
+from app.commands.opening import make_private_files, read_settings, upgrade, with_database
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", help="the address to listen on (AI_AGENTS_HOST, HOST; 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="the port (AI_AGENTS_PORT, PORT; 8000); 0 takes a free one")
+    parser.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    make_private_files()
+    settings = read_settings()
+    if not arguments.no_migrate:
+        upgrade(settings)
+
+    from app import logs
+    from app.descriptors import raise_descriptor_limit
+    from app.main import create_app
+    from app.server import build_server
+
+    logs.configure(settings.log_level)
+    raise_descriptor_limit()
+    app = create_app(settings)
+    server = build_server(app, settings, host=arguments.host, port=arguments.port)
+    server.announce = lambda address: _announce(settings, address)
+    try:
+        server.run()
+    finally:
+        if app.state.refusal is not None:
+            sys.exit(app.state.refusal)
+
+
+def _announce(settings: "Settings", address: str) -> None:
+    """Print the addresses of the service, and where its admin key is."""
+    _tune_garbage_collection()
+    where = "AI_AGENTS_ADMIN_KEY" if settings.admin_key is not None else str(settings.admin_key_file.absolute())
+    pages = f"  page       {address}/\n  docs       {address}/docs"
+    print(f"AI Agents on {address}\n{pages}\n  admin key  {where}", flush=True)
+
+
+def _tune_garbage_collection() -> None:
+    """Exclude the objects of the start from garbage collection, and collect rarely.
+
+    A turn makes thousands of objects and almost no reference cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def _add_worker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="only say whether a worker of this machine is alive")
+
+
+def _worker(arguments: argparse.Namespace) -> None:
+    if arguments.check:
+        _check_worker()
+        return
+    make_private_files()
+    from worker.main import run
+
+    run()
+
+
+def _check_worker() -> None:
+    """End with status 1 unless a worker of this machine has told the database lately that it is alive.
+
+    The worker itself takes no commands: whatever can write to Redis could give them.
+    """
+    from ai_agents.store.processes import is_worker_alive, worker_prefix
+
+    if not with_database(read_settings(), lambda d: d.read(lambda c: is_worker_alive(c, worker_prefix()))):
+        sys.exit("No worker of this machine is alive.")
+
+
+def _migrate(_arguments: argparse.Namespace) -> None:
+    make_private_files()
+    upgrade(read_settings())
+    print("The database is up to date.")
+
+
+SERVE = Command(
+    "serve",
+    "Run the service in the foreground.",
+    _serve,
+    _add_serve,
+    details="Migrates the database first, makes the keys that are missing, and prints its address once it listens.",
+    examples=("ai-agents serve", "ai-agents serve --host 0.0.0.0 --port 9000", "PORT=0 ai-agents serve --no-migrate"),
+)
+WORKER = Command(
+    "worker",
+    "Run a worker for background jobs.",
+    _worker,
+    _add_worker,
+    details="Needs Redis (AI_AGENTS_REDIS_URL). Without Redis the service does the jobs itself.",
+    examples=("ai-agents worker", "ai-agents worker --check"),
+)
+MIGRATE = Command(
+    "migrate",
+    "Bring the database to this version's schema.",
+    _migrate,
+    place="database",
+    details="`serve` does so at its start. It may run while others do, and changes nothing where nothing is missing.",
+    examples=("ai-agents migrate",),
+)
