@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ai_agents.store.threads import ThreadStore
     from ai_agents.streams.reader import stream_as_sse
     from ai_agents.tools.base import Tool, ToolContext, ToolError
+    from ai_agents.tools.function_tools import FunctionTool, tool
     from ai_agents.tools.registry import ToolRegistry, load_tools, register_tool
 
 # The public names by the module that defines them.
@@ -67,6 +68,7 @@ _NAMES = {
     "store.threads": "ThreadStore",
     "streams.reader": "stream_as_sse",
     "tools.base": "Tool ToolContext ToolError",
+    "tools.function_tools": "FunctionTool tool",
     "tools.registry": "ToolRegistry load_tools register_tool",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -74,12 +76,13 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 __all__ = [
     "AIAgentsError", "AgentRunner", "AgentStore", "Approvals", "Attachments", "BudgetExceeded", "CredentialStore",
     "DatabaseHandle", "DiskStore",
-    "Event", "FeedbackStore", "FileStore", "Guardrail", "MemoryStrategy", "MessageStore", "ModelCatalogue",
+    "Event", "FeedbackStore", "FileStore", "FunctionTool", "Guardrail", "MemoryStrategy", "MessageStore",
+    "ModelCatalogue",
     "ModelFacts", "ModelPrice", "ObjectStore", "PatternGuardrail", "PermissionDenied", "Provider",
     "ProviderNotConfigured", "ProviderPool", "RoleAuth", "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext",
     "ToolDefinition", "ToolError",
     "ToolRegistry", "UsageStore", "connect", "get_memory_strategy", "get_provider", "load_tools", "register_guardrail",
-    "register_memory_strategy", "register_provider", "register_tool", "stream_as_sse",
+    "register_memory_strategy", "register_provider", "register_tool", "stream_as_sse", "tool",
 ]  # fmt: skip
 
 

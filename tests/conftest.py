@@ -196,10 +196,12 @@ def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
     from ai_agents.guardrails import registry as guardrails
     from ai_agents.memory import registry as strategies
     from ai_agents.providers import registry as providers
+    from ai_agents.tools.registry import default_registry
 
     monkeypatch.setattr(guardrails, "_factories", dict(guardrails._factories))
     monkeypatch.setattr(strategies, "_factories", dict(strategies._factories))
     monkeypatch.setattr(providers, "_registered", dict(providers._registered))
+    monkeypatch.setattr(default_registry, "_tools", dict(default_registry._tools))
 
 
 def _upgrade(url: str) -> None:

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ai_agents.core.types import JsonObject, ToolDefinition
 
 # The header that tells a server the id of a call.
 IDEMPOTENCY_KEY = "idempotency-key"
+# Whether calls of a tool wait for a person.
+ToolApproval = Literal["never", "always"]
 
 
 class ToolError(Exception):
@@ -49,13 +51,18 @@ class Tool(ABC):
     """A tool. One object serves all runs at once.
 
     `retry_safe` says that running a call twice does no harm: a call of such a tool is run again if the process dies
-    during the call. `timeout_s` is how long a call may take; None stands for the limit of the executor.
+    during the call. `timeout_s` is how long a call may take; None stands for the limit of the executor. With the
+    `approval` "always" each call waits for a person, whatever the agent says.
     """
 
     name: str
     description: str = ""
     retry_safe: bool = False
     timeout_s: float | None = None
+    approval: ToolApproval = "never"
+
+    def __repr__(self) -> str:
+        return f"<tool {getattr(self, 'name', type(self).__name__)}>"
 
     @abstractmethod
     def execute(self, *args: Any, **kwargs: Any) -> Any:

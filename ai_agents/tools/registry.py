@@ -3,7 +3,7 @@
 import inspect
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol
@@ -14,6 +14,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import ToolDefinition
 from ai_agents.tools.base import Tool
 from ai_agents.tools.calculator import Calculator
+from ai_agents.tools.function_tools import FunctionTool
 from ai_agents.tools.schema import ArgumentsValidator
 
 # Of the entry points of installed packages.
@@ -34,6 +35,11 @@ class RegisteredTool:
     validator: ArgumentsValidator
     signature: inspect.Signature
     takes_context: bool
+
+    @property
+    def approval(self) -> "Approval | None":
+        """How calls wait for a person, whatever the agent says; None: they do not."""
+        return Approval() if self.tool.approval == "always" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,8 @@ def prepare_tool(tool: Tool, definition: ToolDefinition | None = None) -> Regist
     signature = inspect.signature(tool.execute)
     own = definition.parameters.get("properties")
     takes_context = "context" in signature.parameters and not (isinstance(own, dict) and "context" in own)
+    if isinstance(tool, FunctionTool):
+        takes_context = tool.takes_context
     return RegisteredTool(tool, definition, ArgumentsValidator(definition.parameters), signature, takes_context)
 
 
@@ -111,15 +119,20 @@ class ToolRegistry:
         for tool in (Calculator(), *tools):
             self.register(tool)
 
-    def register(self, tool: Tool, *, replace: bool = False) -> None:
-        """Register a tool under the name in its definition.
+    def register(self, tool: Tool | Callable[..., Any], *, replace: bool = False) -> None:
+        """Register a tool under the name in its definition. A typed function becomes a tool as `@tool` makes it.
 
-        It replaces a tool of the same class; classes are compared by module and name, so that a notebook's cell may
-        run twice. Raises `InvalidRequest` for the name of any other tool unless `replace`, for a name that providers
-        refuse, and for a definition that cannot be used.
+        It replaces a tool of the same class or function; they are compared by module and name, so that a notebook's
+        cell may run twice. Raises `InvalidRequest` for the name of any other tool unless `replace`, for a name that
+        providers refuse, and for a definition that cannot be used.
         """
+        if inspect.isroutine(tool):
+            tool = FunctionTool.of(tool)
         if not isinstance(tool, Tool):
-            raise InvalidRequest("Register an object of a class derived from Tool.", loc=("tools",))
+            hint = f": {tool.__name__}() instead of {tool.__name__}" if isinstance(tool, type) else ""
+            raise InvalidRequest(
+                f"Register a function, or an object of a class derived from Tool{hint}.", loc=("tools",)
+            )
         definition = tool.get_definition()
         if not TOOL_NAME.fullmatch(str(definition.name)):
             raise InvalidRequest("A tool's name is 1 to 64 letters, digits, `_` or `-`.", loc=("tools",))
@@ -157,19 +170,23 @@ class ToolRegistry:
         """Return the tools that an agent lists, in its order."""
         asked = approvals_by_name(references)
         found = {name: tool for name in asked if (tool := self.find(name)) is not None}
-        approval = {name: each for name, each in asked.items() if each is not None}
+        approval = {name: how for name in found if (how := asked[name] or found[name].approval)}
         return ToolSet(found, approval, tuple(name for name in asked if name not in found))
 
 
 def _origin(tool: Tool) -> tuple[str, str]:
-    return type(tool).__module__, type(tool).__qualname__
+    maker: Any = tool.function if isinstance(tool, FunctionTool) else type(tool)
+    return getattr(maker, "__module__", ""), getattr(maker, "__qualname__", repr(maker))
 
 
 default_registry = ToolRegistry()
 
 
-def register_tool(tool: Tool, *, replace: bool = False) -> None:
-    """Register a tool for every agent of this process. Raises as `ToolRegistry.register` does."""
+def register_tool(tool: Tool | Callable[..., Any], *, replace: bool = False) -> None:
+    """Register a tool, or a typed function as one, for every agent of this process.
+
+    Raises as `ToolRegistry.register` does.
+    """
     default_registry.register(tool, replace=replace)
 
 

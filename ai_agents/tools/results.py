@@ -122,7 +122,9 @@ class _ValueCleaner:
         raise ToolError(f"The tool's result is not JSON: a key is of type {type(key).__name__}.")
 
     def _other(self, value: Any, depth: int) -> Any:
-        """Return the JSON form that orjson gives to dates, UUIDs, dataclasses and enumerations."""
+        """Return the JSON form that orjson gives to dates, UUIDs, dataclasses and enumerations, pydantic to models."""
+        if (dump := getattr(value, "model_dump", None)) is not None and not isinstance(value, type):
+            return self.clean(dump(mode="json"), depth + 1)
         try:
             plain = json.loads(json.dumps(value))
         except TypeError:

@@ -102,7 +102,12 @@ class Toolbox:
         tools = {full_name: tool for each in found.values() for full_name, tool in each.items()}
         # Where a server and one of its tools are both listed, the tool's own time counts.
         listed = sorted(found, key=lambda name: name.endswith("/*"), reverse=True)
-        approval = {full_name: how for name in listed if (how := approvals[name]) for full_name in found[name]}
+        approval = {
+            full_name: how
+            for name in listed
+            for full_name, tool in found[name].items()
+            if (how := approvals[name] or tool.approval)
+        }
         made = {name: name.partition("/")[0] for name in unregistered if found[name]}
         return ToolSet(tools, approval, tuple(name for name, each in found.items() if not each), made)
 

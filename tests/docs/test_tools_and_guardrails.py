@@ -17,7 +17,7 @@ import pytest
 
 from ai_agents import DatabaseHandle
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS, build_guardrails
-from ai_agents.tools.registry import GROUP, default_registry
+from ai_agents.tools.registry import GROUP
 from tests.docs.conftest import Run, environment
 from tests.docs.examples import examples_of
 from tests.docs.python_examples import run_snippet, snippets_of
@@ -100,7 +100,6 @@ async def test_the_python_of_the_pages_runs(page: Path, tmp_path: Path, capsys: 
                 if not is_mcp_server(snippet):
                     await run_snippet(snippet, names)
         finally:
-            default_registry.unregister("order_status")
             conn: DatabaseHandle = names["conn"]
             await asyncio.wait_for(conn.close(), 10)
     printed = capsys.readouterr().out
