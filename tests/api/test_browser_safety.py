@@ -35,7 +35,7 @@ async def test_every_answer_is_of_its_type_in_no_frame_and_never_kept(service: S
             assert answer.headers.get_list("cache-control") == ["no-store"]
 
 
-@pytest.mark.parametrize("page", ["/", "/docs", "/assets/docs.js"])
+@pytest.mark.parametrize("page", ["/", "/docs", "/assets/js/docs.js"])
 async def test_pages_keep_their_own_policy(service: Service, page: str) -> None:
     answer = await (await service.anonymous()).get(page)
 

@@ -39,7 +39,9 @@ async def test_a_service_that_stops_is_not_ready(small_service: Service) -> None
     assert (await client.get("/livez")).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/assets/docs.js", "/assets/style.css", "/openapi.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/assets/js/docs.js", "/assets/css/base.css", "/assets/js/main.js", "/openapi.json"]
+)
 async def test_the_pages_are_open_and_load_nothing_from_elsewhere(shared_service: Service, path: str) -> None:
     response = await (await shared_service.anonymous()).get(path)
 

@@ -1,0 +1,24 @@
+import { h } from "../../vendor/preact.js";
+import { SHAPES } from "../../vendor/lucide.js";
+
+// Icons that point along the line of reading turn round in right-to-left text.
+const DIRECTED = new Set(["arrow-left", "arrow-right", "chevron-left", "chevron-right", "corner-down-right", "log-in", "log-out", "send", "panel-left"]);
+
+/** One of Lucide's icons by its name. It is decoration: what carries it has the name. `size` is small, large or none. */
+export function Icon({ name, size = "" }) {
+  const classes = ["icon", size && `icon-${size}`, DIRECTED.has(name) && "icon-directed"].filter(Boolean).join(" ");
+  return h(
+    "svg",
+    {
+      class: classes,
+      viewBox: "0 0 24 24",
+      fill: "none",
+      stroke: "currentColor",
+      "stroke-width": "1.75",
+      "stroke-linecap": "round",
+      "stroke-linejoin": "round",
+      "aria-hidden": "true",
+    },
+    ...(SHAPES[name] ?? []).map(([element, attributes]) => h(element, attributes)),
+  );
+}

@@ -1,0 +1,49 @@
+import { html, useEffect } from "../../vendor/preact.js";
+import { createStore, useStore } from "../signals.js";
+
+const MINUTE = 60_000;
+const STEPS = [
+  ["minute", MINUTE, 60 * MINUTE],
+  ["hour", 60 * MINUTE, 24 * 60 * MINUTE],
+  ["day", 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE],
+];
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const dateOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+// One clock for all times of the page.
+const clock = createStore(Date.now());
+let users = 0;
+let timer = 0;
+
+/** How long ago (or until when) that is, in few words. */
+export function relativeTime(at, now = Date.now()) {
+  const then = new Date(at);
+  const passed = now - then.getTime();
+  if (Math.abs(passed) < MINUTE) return "now";
+  for (const [unit, length, limit] of STEPS) {
+    if (Math.abs(passed) < limit) return relative.format(-Math.trunc(passed / length), unit);
+  }
+  return (then.getFullYear() === new Date(now).getFullYear() ? date : dateOfYear).format(then);
+}
+
+/** Date and time in the reader's form. */
+export function fullTime(at) {
+  return full.format(new Date(at));
+}
+
+/** A time of the API (RFC 3339) as "5 min ago", the whole of it as tooltip. It stays right as time passes. */
+export function RelativeTime({ at, class: more = "" }) {
+  useStore(clock);
+  useEffect(() => {
+    users += 1;
+    if (users === 1) timer = setInterval(() => clock.set(Date.now()), MINUTE / 2);
+    return () => {
+      users -= 1;
+      if (users === 0) clearInterval(timer);
+    };
+  }, []);
+  if (!at) return null;
+  return html`<time class=${more} datetime=${at} title=${fullTime(at)}>${relativeTime(at)}</time>`;
+}
