@@ -9,13 +9,16 @@ from collections.abc import Sequence
 
 from app.commands.audit import AUDIT
 from app.commands.chat import CHAT
-from app.commands.command import INTERRUPTED, WRONG_USE, Command, Group, build_parser
+from app.commands.command import INTERRUPTED, WRONG_USE, Command, CommandFailed, Group, WrongUse, build_parser
 from app.commands.jobs import JOBS
 from app.commands.keys import KEYS
 from app.commands.moving import EXPORT, IMPORT
+from app.commands.providers import PROVIDERS
 from app.commands.serve import MIGRATE, SERVE, WORKER
 
-COMMANDS: tuple[Command | Group, ...] = (SERVE, WORKER, MIGRATE, KEYS, CHAT, JOBS, AUDIT, EXPORT, IMPORT)
+COMMANDS: tuple[Command | Group, ...] = (
+    SERVE, WORKER, MIGRATE, KEYS, PROVIDERS, CHAT, JOBS, AUDIT, EXPORT, IMPORT,
+)  # fmt: skip
 _DESCRIPTION = "Agents on any provider, as a service."
 _FIRST_STEPS = """\
 First steps:
@@ -30,12 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Ends the program with its exit code, unless that is 0."""
     parser = build_parser(COMMANDS, description=_DESCRIPTION)
     parser.epilog = _FIRST_STEPS
-    parsed = parser.parse_args(arguments)
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if not hasattr(parsed, "run"):
+        parsed.parser.print_help()
         # A group alone lacks its command; the program alone is a question.
-        help_of = getattr(parsed, "group", parser)
-        help_of.print_help()
-        sys.exit(WRONG_USE if help_of is not parser else None)
+        sys.exit(None if parsed.parser is parser else WRONG_USE)
     try:
         code = parsed.run(parsed)
         sys.stdout.flush()
@@ -45,6 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Its reader has enough. What is still to be written goes nowhere, or the end would report it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
+    except WrongUse as error:
+        print(error, file=sys.stderr)
+        sys.exit(WRONG_USE)
+    except CommandFailed as error:
+        sys.exit(str(error))
     except Exception as error:
         sentence = _sentence_of(error)
         if sentence is None:
@@ -58,6 +67,9 @@ def _sentence_of(error: Exception) -> str | None:
     """What to tell the person at the terminal; None for a fault of this program."""
     from ai_agents.core.exceptions import AIAgentsError
 
+    if isinstance(error, OSError) and error.strerror is not None:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror}."
     return str(error) if isinstance(error, AIAgentsError) else None
 
 

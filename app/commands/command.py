@@ -9,6 +9,20 @@ from typing import Literal
 PROGRAM = "ai-agents"
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 _WIDTH = 100
+
+
+class CommandFailed(Exception):
+    """What a command could not do. The message is for the person at the terminal."""
+
+    code = FAILED
+
+
+class WrongUse(CommandFailed):
+    """Arguments that do not go together."""
+
+    code = WRONG_USE
+
+
 # Where a command does its work.
 Place = Literal["service", "database", "here"]
 _PLACES: dict[Place, str] = {
@@ -51,11 +65,12 @@ class Group:
 
 
 def build_parser(commands: Sequence[Command | Group], *, description: str) -> argparse.ArgumentParser:
-    """A parser whose result has `run`, unless no command is given."""
+    """A parser whose result has `parser`, that of the command, and `run`, unless the command is not complete."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description=description, formatter_class=_Formatter, allow_abbrev=False
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version")
+    parser.set_defaults(parser=parser)
     _add(parser, commands)
     return parser
 
@@ -82,13 +97,13 @@ def _add(parser: argparse.ArgumentParser, commands: Sequence[Command | Group]) -
             allow_abbrev=False,
         )
         if isinstance(each, Group):
-            below.set_defaults(group=below)
+            below.set_defaults(parser=below)
             _add(below, each.commands)
         else:
             below.usage = each.usage
             below.epilog = _epilog(each)
             each.arguments(below)
-            below.set_defaults(run=each.run)
+            below.set_defaults(run=each.run, parser=below)
 
 
 def _epilog(command: Command) -> str:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from app.commands.command import Command, Group
 from app.commands.opening import read_settings, require_schema, with_database
+from app.commands.options import add_json
+from app.commands.terminal import note, print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -13,11 +15,19 @@ if TYPE_CHECKING:
     from ai_agents.store.database import Database
 
 
-def _list(_arguments: argparse.Namespace) -> None:
+_COLUMNS = ("id", "status", "kind", "attempts", "created_at", "error")
+
+
+def _list(arguments: argparse.Namespace) -> None:
     settings = read_settings()
     require_schema(settings)
-    for job in with_database(settings, _open_jobs):
-        print(f"{job['id']}  {job['status']:8}{job['kind']:12}{job['created_at']}  {job['error'] or ''}".rstrip())
+    found = with_database(settings, _open_jobs)
+    if arguments.json:
+        print_json(found)
+        return
+    print_table(found, _COLUMNS)
+    if not found:
+        note("No job has failed, runs or waits.")
 
 
 async def _open_jobs(database: "Database") -> "list[Job]":
@@ -53,7 +63,12 @@ JOBS = Group(
     "Background jobs.",
     [
         Command(
-            "list", "Jobs that failed or wait, and why.", _list, place="database", examples=("ai-agents jobs list",)
+            "list",
+            "Jobs that failed or wait, and why.",
+            _list,
+            add_json,
+            place="database",
+            examples=("ai-agents jobs list", "ai-agents jobs list --json"),
         ),
         Command(
             "retry",

@@ -43,8 +43,15 @@ def upgrade(settings: "Settings") -> None:
 
 def require_schema(settings: "Settings") -> None:
     """End with a sentence where the database is not at this version's schema. Raises `DatabaseUnavailable`."""
+    from ai_agents.store.database import normalize_url
     from ai_agents.store.migrate import is_current
+    from ai_agents.store.sqlite_files import database_file
 
+    url = normalize_url(settings.database)
+    file = database_file(url) if url.get_backend_name() == "sqlite" else None
+    if file is not None and not file.exists():
+        # Looking at it would make it.
+        sys.exit(f"There is no database {file.absolute()}: `ai-agents migrate` makes it, or the settings name another.")
     if not is_current(settings.database):
         sys.exit("The database is not at the schema of this version: run `ai-agents migrate` first.")
 

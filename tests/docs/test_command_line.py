@@ -79,7 +79,7 @@ def test_chat_says_why_it_is_refused(address: str) -> None:
 
 
 def test_an_audit_log_that_does_not_hold_is_told_with_a_status(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "run `ai-agents migrate` first" in refusal_of("audit", "verify")
+    assert "`ai-agents migrate` makes it" in refusal_of("audit", "verify")
     main(["migrate"])
     main(["audit", "verify"])
     main(["audit", "export"])
@@ -97,7 +97,7 @@ def test_exports_and_imports_end_with_a_status_and_tell_what_became_of_each_thin
     assistant = {"id": "asst_1", "object": "assistant", "created_at": 1, "model": "gpt-4o", "tools": []}
     file = tmp_path / "assistants.jsonl"
     file.write_text(f'{json.dumps(assistant)}\n{{"object": "thread", "id": "thread_1", "created_at": 2}}\n')
-    assert refusal_of("export").startswith("The database is not at the schema of this version")
+    assert refusal_of("export").startswith("There is no database ")
     assert refusal_of("import", "assistants", str(file)) == "2"
     assert refusal_of("import", str(tmp_path / "none")) == "2"
     assert refusal_of("import", str(file)) == "2"
