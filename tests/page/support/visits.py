@@ -1,0 +1,114 @@
+"""People's browsers: who is signed in, where they look, and what must not happen meanwhile."""
+
+import json
+import os
+from pathlib import Path
+from typing import Literal
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+
+from tests.page.support.site import Person, Site
+
+# `make page`: the long tests too, and the pictures of the docs.
+PAGE = os.environ.get("PAGE") == "1"
+IMAGES = Path(__file__).parents[3] / "docs" / "images"
+PHONE, TABLET, DESK = (360, 740), (800, 900), (1280, 800)
+_MAX_PICTURE_BYTES = 200_000
+_TIMEOUT_MS = 15_000
+
+
+class Visits:
+    """The visits of one test. `complaints` is what their pages complained of, which must be empty at the end.
+
+    A test that expects a complaint (an answer 401, say) removes it.
+    """
+
+    def __init__(self, browser: Browser, site: Site) -> None:
+        self.complaints: list[str] = []
+        self._browser = browser
+        self._site = site
+        self._contexts: list[BrowserContext] = []
+
+    async def __call__(
+        self,
+        person: Person | None,
+        path: str = "/",
+        *,
+        size: tuple[int, int] = DESK,
+        mode: Literal["light", "dark"] = "light",
+        locale: str = "en-GB",
+    ) -> Page:
+        """A browser of its own at this route (`/agents`), where the person is signed in. None: no one is."""
+        context = await self._browser.new_context(
+            base_url=self._site.url,
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=mode,
+            locale=locale,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(_TIMEOUT_MS)
+        self._contexts.append(context)
+        if person is not None:
+            kept = json.dumps({"value": person.key, "kind": "secret", "kept": True})
+            # Once, so that a sign-out lasts over the next load.
+            await context.add_init_script(
+                "if (!localStorage.getItem('ai-agents.test')) { localStorage.setItem('ai-agents.test', '1');"
+                f"localStorage.setItem('ai-agents.credential', {json.dumps(kept)}); }}"
+            )
+        return await self.tab(context, path)
+
+    async def tab(self, context: BrowserContext, path: str = "/") -> Page:
+        """One more tab of a browser (`page.context`)."""
+        page = await context.new_page()
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("request", self._look)
+        await page.goto(f"{self._site.url}/#{path}")
+        return page
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _look(self, request: Request) -> None:
+        if not request.url.startswith((self._site.url, "data:", "blob:")):
+            self.complaints.append(f"asked elsewhere: {request.url}")
+
+    async def end(self) -> None:
+        """Close what is open."""
+        for context in self._contexts:
+            await context.close()
+
+
+async def check_accessible(page: Page) -> None:
+    """Look at the page with axe-core, in light and dark."""
+    modes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for mode in modes:
+        await page.emulate_media(color_scheme=mode)
+        found = await Axe().run(page)
+        told = [
+            f"{mode}: {each['id']} ({each['impact']}): {each['help']}\n"
+            + "\n".join(
+                f"    {node['html'][:300]}  {node.get('failureSummary', '')[:400]}" for node in each["nodes"][:5]
+            )
+            for each in found.response["violations"]
+        ]
+        assert not told, "\n".join(told)
+    await page.emulate_media(color_scheme="light")
+
+
+async def check_fits(page: Page) -> None:
+    """Nothing is wider than the window."""
+    wide = await page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, f"{wide} px beyond the window"
+
+
+async def take_picture(page: Page, name: str) -> None:
+    """A picture for the docs: `docs/images/<name>.png`. Only in `make page`."""
+    if not PAGE:
+        return
+    IMAGES.mkdir(exist_ok=True)
+    path = IMAGES / f"{name}.png"
+    await page.screenshot(path=path, animations="disabled", caret="hide")
+    assert path.stat().st_size <= _MAX_PICTURE_BYTES, f"{name}: {path.stat().st_size} bytes"
