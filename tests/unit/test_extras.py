@@ -38,7 +38,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 BASE: list[str] = PROJECT["dependencies"]
 # Imported where their only user, one of `PACKAGES`, is known to be there; prices are looked for and done without.
-WITH_OTHERS = {"mcp_types": "mcp", "typing_extensions": "pydantic", "httpcore2": "httpx2"}
+WITH_OTHERS = {"anyio": "httpx2", "mcp_types": "mcp", "typing_extensions": "pydantic", "httpcore2": "httpx2"}
 DONE_WITHOUT = {"genai_prices"}
 
 
