@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from app.commands.agents import AGENTS
 from app.commands.audit import AUDIT
 from app.commands.chat import CHAT
 from app.commands.command import INTERRUPTED, WRONG_USE, Command, CommandFailed, Group, WrongUse, build_parser
@@ -17,7 +18,7 @@ from app.commands.providers import PROVIDERS
 from app.commands.serve import MIGRATE, SERVE, WORKER
 
 COMMANDS: tuple[Command | Group, ...] = (
-    SERVE, WORKER, MIGRATE, KEYS, PROVIDERS, CHAT, JOBS, AUDIT, EXPORT, IMPORT,
+    SERVE, WORKER, MIGRATE, KEYS, PROVIDERS, AGENTS, CHAT, JOBS, AUDIT, EXPORT, IMPORT,
 )  # fmt: skip
 _DESCRIPTION = "Agents on any provider, as a service."
 _FIRST_STEPS = """\
