@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, create_model, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from ai_agents.context.catalogue import ModelFacts, parse_facts
 from ai_agents.core.limits import UserLimits
@@ -24,6 +24,7 @@ from ai_agents.store.sealing import SHORTEST_KEY
 KIB = 1024
 PREFIX = "AI_AGENTS_"
 ENV_FILE = ".env"
+SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
 _ISSUER = re.compile(r"https?://[^\s?#|]+")
 _ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
@@ -38,6 +39,11 @@ class ServerSettings(BaseSettings):
     host: str = Field("127.0.0.1", validation_alias=AliasChoices(f"{PREFIX}HOST", "HOST"))
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices(f"{PREFIX}PORT", "PORT"))
     var_dir: Path = Field(Path("var"), description="The folder of the generated keys and the default database.")
+    secrets_dir: Path = Field(
+        Path("/run/secrets"),
+        description="Each file here that is named like a setting, in small letters, is that setting, unless a "
+        "variable or `.env` sets it.",
+    )
     admin_key: SecretStr | None = Field(None, description="If it is not set, it is made at the first start.")
     encryption_key: SecretStr | None = Field(
         None, description="Seals secrets in the database. Several: newest first, with commas. Default: a generated key."
@@ -386,6 +392,22 @@ class Settings(
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables, then `.env`, then the files of `secrets_dir`."""
+        given = os.environ.get(SECRETS_DIR) or _env_file().get(SECRETS_DIR) or "/run/secrets"
+        if Path(given).is_dir():
+            files = SecretsSettingsSource(settings_cls, secrets_dir=given)
+            return (init_settings, env_settings, dotenv_settings, files)
+        return (init_settings, env_settings, dotenv_settings)
 
     @property
     def database(self) -> str:

@@ -30,12 +30,18 @@ def redis_program() -> Path:
 
 def curl_program() -> Path:
     """The path of `curl`, which the docs' examples call. Raises `RuntimeError` where it cannot be installed."""
+    return _find_or_install(partial(_find_on_path, "curl"), debian_package="curl", wheel=None)
 
-    def find() -> Path | None:
-        on_path = shutil.which("curl")
-        return Path(on_path) if on_path else None
 
-    return _find_or_install(find, debian_package="curl", wheel=None)
+def nginx_program() -> Path:
+    """The path of `nginx`, the proxy of docker-compose.yml. Raises `RuntimeError` where it cannot be installed."""
+    return _find_or_install(partial(_find_on_path, "nginx"), debian_package="nginx-light", wheel=None)
+
+
+def _find_on_path(name: str) -> Path | None:
+    # Debian's servers are where only root's PATH leads.
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    return Path(found) if found else None
 
 
 def chromium_program() -> Path:

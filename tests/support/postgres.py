@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,11 +41,13 @@ class PostgresServer:
         durable: bool = False,
         settings: Mapping[str, str] | None = None,
         port: int | None = None,
+        signs_in: Sequence[str] = ("--auth=trust", "--username=postgres"),
     ) -> None:
-        """`port` names a server that another process has started in this directory."""
+        """`port` names a server that another process has started in this directory. `signs_in` is initdb's."""
         self.directory = directory
         self.port = port or free_port()
         self._settings = {**SMALL, **({} if durable else FAST), **(settings or {})}
+        self._signs_in = signs_in
         self._data = directory / "data"
         self._bin = postgres_directory()
 
@@ -129,7 +131,7 @@ class PostgresServer:
         user = unprivileged_user()
         if user:
             shutil.chown(self.directory, user)
-        self._run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
+        self._run("initdb", *self._signs_in, "--encoding=UTF8", "--locale=C", "--no-sync")
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._bin / program), "-D", str(self._data), *arguments]
