@@ -1,11 +1,16 @@
 # One image for the service, the worker and the migrations: only the command differs.
-FROM python:3.13-slim AS build
+FROM python:3.13 AS build
 # The environment has no pip of its own: nothing is installed at run time.
 RUN python -m venv --without-pip /opt/venv
 WORKDIR /srv
 # Dependencies change less often than the code, so their layer comes first. pip compiles them to bytecode.
-COPY requirements.lock ./
-RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check -r requirements.lock
+COPY requirements.lock requirements-dev.lock ./
+RUN pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check -r requirements.lock \
+    # Files in a bucket: what several machines share.
+    && pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
+        "$(grep '^obstore==' requirements-dev.lock)" \
+    # The symbols of compiled parts are a third of the environment, and only debuggers read them.
+    && find /opt/venv -name '*.so*' -type f -exec strip --strip-unneeded {} +
 # The service's packages lie beside the framework's, as in a checkout: `ai-agents` looks for them there.
 COPY pyproject.toml README.md LICENSE ./
 COPY ai_agents ai_agents

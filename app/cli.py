@@ -15,10 +15,11 @@ from app.commands.jobs import JOBS
 from app.commands.keys import KEYS
 from app.commands.moving import EXPORT, IMPORT
 from app.commands.providers import PROVIDERS
+from app.commands.secrets import SECRETS
 from app.commands.serve import MIGRATE, SERVE, WORKER
 
 COMMANDS: tuple[Command | Group, ...] = (
-    SERVE, WORKER, MIGRATE, KEYS, PROVIDERS, AGENTS, CHAT, JOBS, AUDIT, EXPORT, IMPORT,
+    SERVE, WORKER, MIGRATE, KEYS, PROVIDERS, AGENTS, CHAT, JOBS, AUDIT, EXPORT, IMPORT, SECRETS,
 )  # fmt: skip
 _DESCRIPTION = "Agents on any provider, as a service."
 _FIRST_STEPS = """\

@@ -15,7 +15,7 @@ POSTGRES_PASSWORD, REDIS_PASSWORD = "postgres_password", "redis_password"
 DATABASE_URL, REDIS_URL = "ai_agents_database_url", "ai_agents_redis_url"
 REDIS_CONFIGURATION = "redis.conf"
 # What docker-compose.yml gave to a database for which no password was set, before this module made one.
-_EARLIER_PASSWORD = "ai-agents"
+_EARLIER_PASSWORD = "ai-agents"  # noqa: S105  # public, and only of databases that have it already
 
 
 @dataclass(frozen=True, slots=True)

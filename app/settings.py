@@ -400,7 +400,7 @@ class Settings(
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # knows no directory
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Variables, then `.env`, then the files of `secrets_dir`."""
         given = os.environ.get(SECRETS_DIR) or _env_file().get(SECRETS_DIR) or "/run/secrets"

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from app.commands.command import Command
@@ -10,6 +11,8 @@ from app.commands.opening import make_private_files, read_settings, upgrade, wit
 
 if TYPE_CHECKING:
     from app.settings import Settings
+
+_LOOK_AGAIN_S = 2.0
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
@@ -84,10 +87,32 @@ def _check_worker() -> None:
         sys.exit("No worker of this machine is alive.")
 
 
-def _migrate(_arguments: argparse.Namespace) -> None:
+def _add_migrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wait", action="store_true", help="change nothing: wait until another process has done it")
+
+
+def _migrate(arguments: argparse.Namespace) -> None:
     make_private_files()
-    upgrade(read_settings())
+    settings = read_settings()
+    if arguments.wait:
+        _wait_for_schema(settings)
+    else:
+        upgrade(settings)
     print("The database is up to date.")
+
+
+def _wait_for_schema(settings: "Settings") -> None:
+    """Wait for the database, and until it is at this version's schema."""
+    from ai_agents.core.exceptions import DatabaseUnavailable
+    from ai_agents.store.migrate import is_current
+
+    while True:
+        try:
+            if is_current(settings.database):
+                return
+        except DatabaseUnavailable as error:
+            print(error, file=sys.stderr, flush=True)
+        time.sleep(_LOOK_AGAIN_S)
 
 
 SERVE = Command(
@@ -110,7 +135,8 @@ MIGRATE = Command(
     "migrate",
     "Bring the database to this version's schema.",
     _migrate,
+    _add_migrate,
     place="database",
     details="`serve` does so at its start. It may run while others do, and changes nothing where nothing is missing.",
-    examples=("ai-agents migrate",),
+    examples=("ai-agents migrate", "ai-agents migrate --wait"),
 )

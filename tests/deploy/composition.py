@@ -57,7 +57,7 @@ class Composition:
             postgres.start()
             stack.callback(postgres.stop)
             redis_port = stack.enter_context(self._redis())
-            self._change_addresses({"@postgres/": f"@127.0.0.1:{postgres.port}/", "@redis:6379": f"@127.0.0.1:{redis_port}"})
+            self._change_addresses(postgres.port, redis_port)
             self._create_database()
             self.run("migrate")
             stack.callback(self._stop_apis)
@@ -121,7 +121,8 @@ class Composition:
 
         asyncio.run(create())
 
-    def _change_addresses(self, addresses: dict[str, str]) -> None:
+    def _change_addresses(self, postgres_port: int, redis_port: int) -> None:
+        addresses = {"@postgres/": f"@127.0.0.1:{postgres_port}/", "@redis:6379": f"@127.0.0.1:{redis_port}"}
         for name in ("ai_agents_database_url", "ai_agents_redis_url"):
             path = self._secrets / name
             text = path.read_text()

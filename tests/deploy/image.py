@@ -49,7 +49,8 @@ def make_environment(directory: Path, wheel: Path) -> Path:
         module, function = target.split(":")
         script = directory / "bin" / name
         script.write_text(
-            f"#!{directory}/bin/python\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
+            f"#!{directory}/bin/python\nimport sys\nfrom {module} import {function}\n"
+            f"if __name__ == '__main__':\n    sys.exit({function}())\n"
         )
         script.chmod(0o755)
     return directory

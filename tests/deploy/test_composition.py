@@ -2,25 +2,34 @@
 
 import asyncio
 import json
-import os
+import re
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
 
 from tests.deploy.composition import Composition
-from tests.support.processes import wait_until
+from tests.deploy.image import DOCKERFILE
+from tests.support.examples import SOAK
+from tests.support.processes import free_port
+from tests.support.shared import SharedDirectory
 
-SOAK = bool(os.environ.get("SOAK"))
+# How many conversations go on while processes are replaced, and for how long before and after.
+TALKS, SECONDS = (20, 5) if SOAK else (3, 0.5)
+T = TypeVar("T")
 WORDS = "one two three four five six seven eight"
 
 
-@pytest.fixture
-def composed(server_directory: Path) -> Iterator[Composition]:
+@pytest.fixture(scope="module")
+def composed(shared_directory: SharedDirectory) -> Iterator[Composition]:
     """All services, behind their proxy."""
-    with Composition(server_directory, apis=3 if SOAK else 2, AI_AGENTS_ECHO_DELAY_S="0.05").running() as composition:
+    directory = Path(tempfile.mkdtemp(dir=shared_directory.path))
+    directory.chmod(0o711)  # PostgreSQL runs as another user
+    with Composition(directory, apis=3 if SOAK else 2, AI_AGENTS_ECHO_DELAY_S="0.05").running() as composition:
         yield composition
 
 
@@ -42,18 +51,15 @@ def test_what_compose_starts_answers_streams_titles_and_erases(composed: Composi
         thread_id = new_thread(client)
 
         # The stream comes through the proxy as it is sent, not at its end.
-        arrived: list[float] = []
         with client.stream("POST", f"/threads/{thread_id}/messages", json={"content": WORDS, "stream": True}) as answer:
-            for line in answer.iter_lines():
-                if line.startswith("event: message.delta"):
-                    arrived.append(time.monotonic())
-        assert len(arrived) > 5
+            deltas = (line for line in answer.iter_lines() if line.startswith("event: message.delta"))
+            arrived = [time.monotonic() for _delta in deltas]
         assert arrived[-1] - arrived[0] > 0.05 * (len(arrived) - 2)
 
         # The worker writes the title, and each process reads the same.
-        wait_until(lambda: client.get(f"/threads/{thread_id}").json()["title"], what="the worker's title")
+        title = soon(lambda: client.get(f"/threads/{thread_id}").json()["title"])
         for url in composed.urls:
-            assert httpx.get(f"{url}/threads/{thread_id}", headers=client.headers).json()["title"]
+            assert httpx.get(f"{url}/threads/{thread_id}", headers=client.headers).json()["title"] == title
 
         # A file that one process takes is read by the other, and its bytes go with its user.
         file_id = client.post("/files", files={"file": ("a.txt", b"of ada")}).raise_for_status().json()["id"]
@@ -61,24 +67,44 @@ def test_what_compose_starts_answers_streams_titles_and_erases(composed: Composi
             assert httpx.get(f"{url}/files/{file_id}/content", headers=client.headers).content == b"of ada"
     with client_of(composed) as admin:
         job = admin.delete("/users/ada").raise_for_status().json()
-        receipt = wait_until(lambda: done(admin, job["id"]), what="the erasure")
-        assert receipt["files"] == 1
+        assert soon(lambda: receipt_of(admin, job["id"]))["removed"]["files"] == 1
     stored = [path for path in (composed.image.directory / "var").rglob("*") if path.is_file()]
     assert [path for path in stored if b"of ada" in path.read_bytes()] == []
 
 
-def done(admin: httpx.Client, job_id: str) -> dict[str, int] | None:
+def soon(find: Callable[[], T | None]) -> T:
+    """What `find` finds within half a minute. A request is made ten times a second, which no limit minds."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if found := find():
+            return found
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def receipt_of(admin: httpx.Client, job_id: str) -> dict[str, dict[str, int]] | None:
     """The result of a job that is completed."""
     jobs = admin.get("/jobs").raise_for_status().json()["data"]
     (job,) = [each for each in jobs if each["id"] == job_id]
-    result: dict[str, int] | None = job["result"] if job["status"] == "completed" else None
+    result: dict[str, dict[str, int]] | None = job["result"] if job["status"] == "completed" else None
     return result
 
 
-@pytest.mark.skipif(not SOAK, reason="a load of a minute: make soak")
+def test_the_images_own_health_check_asks_the_service(composed: Composition) -> None:
+    (health,) = re.findall(r"^HEALTHCHECK .*?CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    (command,) = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    port = composed.urls[0].rpartition(":")[2]
+    where = composed.image.run(["python", "-c", "import ai_agents, app, worker, migrations; print(ai_agents.__file__)"])
+
+    assert json.loads(command) == ["ai-agents", "serve"]
+    assert where.stdout.strip() == str(composed.image.directory / "ai_agents" / "__init__.py"), where.stderr
+    assert composed.image.run(json.loads(health), PORT=port).returncode == 0
+    assert composed.image.run(json.loads(health), PORT=str(free_port())).returncode != 0
+
+
 def test_no_request_fails_while_each_process_is_replaced(composed: Composition) -> None:
     with client_of(composed) as client:
-        threads = [new_thread(client) for _ in range(20)]
+        threads = [new_thread(client) for _ in range(TALKS)]
         headers = dict(client.headers)
 
     async def talk(thread_id: str, ended: asyncio.Event) -> int:
@@ -107,9 +133,9 @@ def test_no_request_fails_while_each_process_is_replaced(composed: Composition) 
     async def run() -> list[int]:
         ended = asyncio.Event()
         talks = [asyncio.create_task(talk(thread_id, ended)) for thread_id in threads]
-        await asyncio.sleep(5)
+        await asyncio.sleep(SECONDS)
         await asyncio.to_thread(composed.roll)
-        await asyncio.sleep(5)
+        await asyncio.sleep(SECONDS)
         ended.set()
         return await asyncio.gather(*talks)
 
@@ -117,11 +143,7 @@ def test_no_request_fails_while_each_process_is_replaced(composed: Composition) 
 
     with client_of(composed) as client:
         for thread_id, count in zip(threads, sent, strict=True):
-            said = [
-                message["content"]
-                for message in all_messages(client, thread_id)
-                if message["role"] == "user"
-            ]
+            said = [message["content"] for message in all_messages(client, thread_id) if message["role"] == "user"]
             assert said == [f"say {number}" for number in range(1, count + 1)]
 
 

@@ -1,13 +1,16 @@
 """The files for deployment agree with the code."""
 
 import re
+from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from pydantic import AliasChoices
 
+from app.cli import COMMANDS
+from app.commands.command import build_parser
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,34 +42,168 @@ def test_env_example_sets_nothing_until_it_is_edited() -> None:
     assert [line for line in lines if line and not line.startswith("#")] == []
 
 
-@pytest.mark.parametrize("service, command", [("api", "serve"), ("worker", "worker"), ("migrate", "migrate")])
-def test_a_container_runs_the_command_of_the_checkout(service: str, command: str) -> None:
-    assert COMPOSE["services"][service]["command"] == ["ai-agents", command]
-    assert COMPOSE["services"][service]["environment"]["AI_AGENTS_DATABASE_URL"].startswith("postgresql+asyncpg://")
+def services_of_image() -> dict[str, dict[str, Any]]:
+    return {name: service for name, service in COMPOSE["services"].items() if service["image"] == "ai-agents"}
 
 
-def test_the_worker_reaches_the_files_that_the_service_keeps() -> None:
-    api, worker = COMPOSE["services"]["api"], COMPOSE["services"]["worker"]
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command that the deployments run in our image, with where it stands."""
+    for name, service in services_of_image().items():
+        yield f"docker-compose.yml {name}", service["command"]
+        check = service.get("healthcheck", {}).get("test", [])
+        if check[:2] == ["CMD", "ai-agents"]:
+            yield f"docker-compose.yml {name}", check[1:]
+    for name, container in containers():
+        if "command" in container:
+            yield name, container["command"]
+        for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+            if command := container.get(probe, {}).get("exec", {}).get("command"):
+                yield name, command
 
-    assert "var:/srv/var" in api["volumes"]
-    assert worker["volumes"] == api["volumes"]
+
+def manifests() -> list[dict[str, Any]]:
+    files = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+    return [each for path in files for each in yaml.safe_load_all(path.read_text())]
 
 
-@pytest.mark.parametrize("service", ["api", "worker"])
-def test_nothing_starts_before_the_database_is_migrated(service: str) -> None:
-    waits_for = COMPOSE["services"][service]["depends_on"]
-
-    assert waits_for["migrate"] == {"condition": "service_completed_successfully"}
+def of_kind(*kinds: str) -> list[dict[str, Any]]:
+    return [each for each in manifests() if each["kind"] in kinds]
 
 
-def test_redis_asks_for_the_password_that_the_service_gives() -> None:
-    redis, password = COMPOSE["services"]["redis"], "${REDIS_PASSWORD:-ai-agents}"
+def containers() -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in of_kind("Deployment", "Job"):
+        pod = each["spec"]["template"]["spec"]
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            yield f"{each['metadata']['name']}/{container['name']}", container
 
-    assert redis["command"][redis["command"].index("--requirepass") + 1] == password
-    assert redis["environment"]["REDISCLI_AUTH"] == password
-    for service in ("api", "worker"):
-        url = COMPOSE["services"][service]["environment"]["AI_AGENTS_REDIS_URL"]
-        assert url == f"redis://:{password}@redis:6379/0"
+
+def test_each_command_of_a_deployment_is_one_that_there_is() -> None:
+    parser = build_parser(COMMANDS, description="")
+
+    asked = list(commands())
+
+    assert len(asked) >= 9
+    for _where, (program, *arguments) in asked:
+        assert program == "ai-agents"
+        assert callable(parser.parse_args(arguments).run)
+
+
+def test_each_variable_of_a_deployment_is_a_setting_or_the_containers_own() -> None:
+    known = set().union(*(variables_of(name) for name in Settings.model_fields)) | OF_COMPOSE
+    set_there = {name for service in services_of_image().values() for name in service.get("environment", {})}
+    set_there |= {name for each in of_kind("ConfigMap") for name in each["data"]}
+    read_there = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+
+    assert set_there | read_there <= known
+
+
+def test_each_volume_network_and_file_of_compose_is_there() -> None:
+    used_volumes, used_networks = set(), set()
+    for service in COMPOSE["services"].values():
+        used_networks |= set(service.get("networks", []))
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).is_file()
+            else:
+                used_volumes.add(source)
+
+    assert used_volumes == set(COMPOSE["volumes"])
+    assert used_networks == set(COMPOSE["networks"])
+
+
+def test_each_service_of_compose_waits_for_what_it_needs() -> None:
+    services = COMPOSE["services"]
+    for service in services.values():
+        for name, condition in service.get("depends_on", {}).items():
+            if condition["condition"] == "service_healthy":
+                assert services[name]["healthcheck"]["test"]
+            else:
+                # One that ends by itself, and is not started again when it has ended.
+                assert (condition["condition"], services[name]["restart"]) == ("service_completed_successfully", "no")
+    for name in ("api", "worker"):
+        assert {"migrate", "postgres", "redis"} <= set(services[name]["depends_on"])
+    for name in ("postgres", "redis"):
+        assert "secrets" in services[name]["depends_on"]
+
+
+def test_containers_of_compose_may_do_as_little_as_they_need() -> None:
+    for service in COMPOSE["services"].values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert {"pids_limit", "mem_limit"} <= set(service)
+
+
+def test_each_process_of_the_service_has_the_same_files_and_secrets() -> None:
+    for name in ("api", "worker", "migrate"):
+        assert COMPOSE["services"][name]["volumes"] == ["var:/srv/var", "secrets:/run/secrets:ro"]
+    for name in ("postgres", "redis"):
+        assert "secrets:/run/secrets:ro" in COMPOSE["services"][name]["volumes"]
+    assert Settings.model_fields["secrets_dir"].default == Path("/run/secrets")
+
+
+def test_the_stop_of_a_container_takes_longer_than_the_grace_of_what_it_runs() -> None:
+    grace = Settings.model_fields["shutdown_grace_s"].default
+    assert int(COMPOSE["services"]["api"]["stop_grace_period"].removesuffix("s")) > grace + 5
+
+    (settings,) = of_kind("ConfigMap")
+    for deployment in of_kind("Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        pause = sum(
+            int(container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["sleep", "0"])[1])
+            for container in pod["containers"]
+        )
+        needed = float(settings["data"]["AI_AGENTS_SHUTDOWN_GRACE_S"]) + 5 + pause
+        assert pod["terminationGracePeriodSeconds"] > needed
+
+
+def test_the_manifests_name_only_each_other() -> None:
+    (kustomization,) = of_kind("Kustomization")
+    on_disk = {path.name for path in (ROOT / "deploy" / "kubernetes").glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(kustomization["resources"]) == on_disk
+    deployments = {each["metadata"]["name"]: each for each in of_kind("Deployment")}
+    for each in deployments.values():
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        assert labels == each["spec"]["selector"]["matchLabels"]
+    labels_of_pods = [each["spec"]["template"]["metadata"]["labels"] for each in deployments.values()]
+    for each in of_kind("Service"):
+        assert each["spec"]["selector"] in labels_of_pods
+    for each in of_kind("PodDisruptionBudget"):
+        assert each["spec"]["selector"]["matchLabels"] in labels_of_pods
+    for each in of_kind("HorizontalPodAutoscaler"):
+        assert each["spec"]["scaleTargetRef"]["name"] in deployments
+    (names,) = {tuple(each["metadata"]["name"] for each in of_kind("ConfigMap"))}
+    for _where, container in containers():
+        assert [each["configMapRef"]["name"] for each in container["envFrom"] if "configMapRef" in each] == list(names)
+
+
+def test_pods_keep_to_the_restricted_standard() -> None:
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/, read 2026-11-30
+    for each in of_kind("Deployment", "Job"):
+        pod = each["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for _where, container in containers():
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/srv/var", "/tmp"}
+
+
+def test_the_environment_of_the_image_is_below_250_megabytes() -> None:
+    locked = [line.partition("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines()]
+    # The image takes the symbols from compiled parts, which are a third of this.
+    sizes = {name: size_of(name) for name in (*locked, "obstore")}
+
+    assert sum(sizes.values()) < 250_000_000
+
+
+def size_of(name: str) -> int:
+    files = distribution(name).files or []
+    return sum(path.stat().st_size for path in map(Path, (file.locate() for file in files)) if path.is_file())
 
 
 def test_only_exact_versions_are_locked() -> None:
