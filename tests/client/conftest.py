@@ -1,6 +1,8 @@
 """Fixtures of the tests of the client: a service, and a client of one of its users."""
 
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,10 @@ from tests.support.processes import free_port
 # Fixtures are found by their names here.
 plain_tracebacks, small_live, http = of_the_api.plain_tracebacks, of_the_api.small_live, of_the_api.http
 nursery_ends, rng = of_the_faults.nursery_ends, of_the_faults.rng
+
+# Where `make conformance` has installed packages of npm.
+NODE = Path(os.environ.get("AI_AGENTS_NODE_DIRECTORY", "none"))
+collect_ignore = [] if (NODE / "node_modules/.bin/tsc").exists() else ["test_typescript.py"]
 
 
 async def key_of(live: Live, user: str) -> str:

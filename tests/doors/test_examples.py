@@ -27,6 +27,7 @@ COMMANDS = {
     "langchain_chat.py": (_PYTHON, find_spec("langchain_openai") is not None),
     "fetch_post.mjs": (_NODE, shutil.which("node") is not None),
     "openai_typescript.ts": (_TSX, Path(_TSX[0]).exists()),
+    "client_chat.ts": (_TSX, Path(_TSX[0]).exists()),
     "ag_ui.mjs": (_NODE, (NODE / "node_modules/@ag-ui/client").exists()),
 }
 _WHOLE_AND_STREAMED = ["whole: echo: Hello!", "streamed: echo: Hello again!", "tool: ", "Rain"]
@@ -44,17 +45,20 @@ EXPECTED = {
     "openai_agents.py": ["whole: echo: Hello!", "tool: ", "Rain in Oslo."],
     "openai_typescript.ts": [*_WHOLE_AND_STREAMED, "thread ", "What is my name?"],
     "langchain_chat.py": _WHOLE_AND_STREAMED,
+    "client_chat.ts": ["echo: Hello!", "(completed, ", "echo: clock answered: 20", "the newest message: assistant"],
     "ag_ui.mjs": ["echo: Hello!", "found: user assistant"],
 }
+# What programs import.
+MODULES = {"client.ts"}
 # What `make conformance` opens in a browser (`test_pages.py`), and what is read.
 OTHERS = {"use_chat.jsx", "event_source.html", "README.md", "open_webui.md"}
 
 
 def test_every_program_is_run() -> None:
-    programs = {path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".ts", ".mjs"}}
+    programs = {path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".ts", ".mjs"}} - MODULES
 
     assert programs == set(COMMANDS) == set(EXPECTED)
-    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} - programs == OTHERS
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} - programs == OTHERS | MODULES
 
 
 async def test_they_say_what_the_service_says(small_live: Live) -> None:
@@ -74,7 +78,9 @@ async def test_they_say_what_the_service_says(small_live: Live) -> None:
     for name in (name for name, (_, is_installed) in COMMANDS.items() if is_installed):
         path = EXAMPLES / name
         if path.suffix in {".ts", ".mjs"}:  # it finds its packages beside it
-            path = Path(shutil.copy(path, NODE / name)) if NODE != EXAMPLES else path
+            for each in {name, *MODULES} if NODE != EXAMPLES else ():
+                shutil.copy(EXAMPLES / each, NODE / each)
+            path = NODE / name
         process = await asyncio.create_subprocess_exec(
             *COMMANDS[name][0],
             str(path),
