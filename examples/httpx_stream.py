@@ -1,4 +1,4 @@
-"""Our own routes with httpx: a thread, a streamed answer, and the same stream resumed after it was cut.
+"""Our own routes with httpx2: a thread, a streamed answer, and the same stream resumed after it was cut.
 
 AI_AGENTS_URL=http://127.0.0.1:8000 AI_AGENTS_KEY=<key> python httpx_stream.py <agent's id>
 """
@@ -9,24 +9,19 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 
-client = httpx.Client(
+client = httpx2.Client(
     base_url=os.environ["AI_AGENTS_URL"],
     headers={"authorization": f"Bearer {os.environ['AI_AGENTS_KEY']}"},
-    timeout=httpx.Timeout(10, read=30),  # there is a sign of life every four seconds
+    timeout=httpx2.Timeout(10, read=30),  # there is a sign of life every four seconds
 )
 
 
-def events(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The events of a stream, each with its id."""
-    event_id = ""
-    for line in response.iter_lines():
-        name, _, value = line.partition(": ")
-        if name == "id":
-            event_id = value
-        elif name == "data":
-            yield event_id, json.loads(value)
+def events(response: httpx2.Response) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events of a stream, each with its id. (`iter_lines` would part a line at U+2028, which JSON may contain.)"""
+    for sent in httpx2.EventSource(response):
+        yield sent.id, json.loads(sent.data)
 
 
 thread = client.post("/threads", json={"agent_id": sys.argv[1]}).raise_for_status().json()
