@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
         self._on_exit = on_exit
         self._loop: asyncio.AbstractEventLoop | None = None
         # Called with the address once the service listens.
-        self.announce: Callable[[str], None] = lambda _address: None
+        self.announce: Callable[[str], Awaitable[None] | None] = lambda _address: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, listen, and announce the address."""
@@ -42,7 +42,9 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self.door.open(self.servers[0].sockets[0].fileno())
-            self.announce(self.address)
+            announced = self.announce(self.address)
+            if announced is not None:
+                await announced
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the connections and end the application."""

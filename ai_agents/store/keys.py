@@ -170,6 +170,16 @@ def list_keys(
     )
 
 
+def list_unopened(connection: Connection, user_id: str, name: str) -> list[str]:
+    """The ids of a user's keys of this name that have ended, or still have their first secret."""
+    own = select(ApiKeyTable.id, ApiKeyTable.expires_at, ApiKeyTable.old_secrets).where(
+        ApiKeyTable.user_id == user_id, ApiKeyTable.name == name, ~ApiKeyTable.is_token, ApiKeyTable.parent_id.is_(None)
+    )
+    now = utc_now()
+    rows = connection.execute(own)
+    return [row.id for row in rows if not row.old_secrets or (row.expires_at is not None and row.expires_at <= now)]
+
+
 def see_key(connection: Connection, key_id: str, *, user_id: str | None = None) -> None:
     """Raises `KeyNotFound` where there is no such key; with `user_id`, no such key of this user."""
     if connection.execute(_of_user(key_id, user_id)).one_or_none() is None:

@@ -10,6 +10,8 @@ from app.commands.command import Command
 from app.commands.opening import make_private_files, read_settings, upgrade, with_database
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from app.settings import Settings
 
 _LOOK_AGAIN_S = 2.0
@@ -36,7 +38,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     raise_descriptor_limit()
     app = create_app(settings)
     server = build_server(app, settings, host=arguments.host, port=arguments.port)
-    server.announce = lambda address: _announce(settings, address)
+    server.announce = lambda address: _announce(app, settings, address)
     try:
         server.run()
     finally:
@@ -44,11 +46,14 @@ def _serve(arguments: argparse.Namespace) -> None:
             sys.exit(app.state.refusal)
 
 
-def _announce(settings: "Settings", address: str) -> None:
+async def _announce(app: "FastAPI", settings: "Settings", address: str) -> None:
     """Print the addresses of the service, and where its admin key is."""
+    from app.page_links import make_page_link
+
     _tune_garbage_collection()
+    page = await make_page_link(app.state.container, address)
     where = "AI_AGENTS_ADMIN_KEY" if settings.admin_key is not None else str(settings.admin_key_file.absolute())
-    pages = f"  page       {address}/\n  docs       {address}/docs"
+    pages = f"  page       {page}\n  docs       {address}/docs"
     print(f"AI Agents on {address}\n{pages}\n  admin key  {where}", flush=True)
 
 

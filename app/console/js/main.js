@@ -1,7 +1,9 @@
 // Starts the page: the sign-in, or the page of who is signed in.
 import { html, render } from "../vendor/preact.js";
+import { toProblem } from "./api.js";
 import { sessionStore, startSession } from "./session.js";
 import { Shell } from "./shell.js";
+import { signInByLink, takeToken } from "./sign_in/link.js";
 import { SignIn } from "./sign_in/sign_in_view.js";
 import { useStore } from "./signals.js";
 import { Notice, Spinner } from "./ui/states.js";
@@ -14,8 +16,14 @@ function Page() {
   return html`<${Spinner} />`;
 }
 
-const place = document.getElementById("page");
-startSession().then(() => {
+async function start() {
+  const token = takeToken();
+  let problem = null;
+  if (token) problem = await signInByLink(token).then(() => null, toProblem);
+  if (sessionStore.get().state !== "in") await startSession(problem);
+  const place = document.getElementById("page");
   place.replaceChildren();
   render(html`<${Page} />`, place);
-});
+}
+
+start();

@@ -35,10 +35,10 @@ export async function refreshSession() {
   }
 }
 
-/** Find the credential of this browser, and use it. */
-export async function startSession() {
+/** Find the credential of this browser, and use it. `problem` is why another way to sign in has failed. */
+export async function startSession(problem = null) {
   if (await findCredential()) await refreshSession();
-  else sessionStore.set({ state: "out", me: null, problem: null });
+  else sessionStore.set({ state: "out", me: null, problem });
 }
 
 /** Check a key or token and keep it. Throws a `Problem`, and then changes nothing. */

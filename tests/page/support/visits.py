@@ -38,8 +38,12 @@ class Visits:
         size: tuple[int, int] = DESK,
         mode: Literal["light", "dark"] = "light",
         locale: str = "en-GB",
+        link: str | None = None,
     ) -> Page:
-        """A browser of its own at this route (`/agents`), where the person is signed in. None: no one is."""
+        """A browser of its own at this route (`/agents`), where the person is signed in. None: no one is.
+
+        `link` is a whole address instead of the route.
+        """
         context = await self._browser.new_context(
             base_url=self._site.url,
             viewport={"width": size[0], "height": size[1]},
@@ -56,15 +60,15 @@ class Visits:
                 "if (!localStorage.getItem('ai-agents.test')) { localStorage.setItem('ai-agents.test', '1');"
                 f"localStorage.setItem('ai-agents.credential', {json.dumps(kept)}); }}"
             )
-        return await self.tab(context, path)
+        return await self.tab(context, path, link=link)
 
-    async def tab(self, context: BrowserContext, path: str = "/") -> Page:
+    async def tab(self, context: BrowserContext, path: str = "/", *, link: str | None = None) -> Page:
         """One more tab of a browser (`page.context`)."""
         page = await context.new_page()
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("request", self._look)
-        await page.goto(f"{self._site.url}/#{path}")
+        await page.goto(link or f"{self._site.url}/#{path}")
         return page
 
     def _hear(self, message: ConsoleMessage) -> None:
