@@ -1,0 +1,54 @@
+// The audit log's actions in words.
+
+const WORDS = {
+  access: "Used",
+  "agent.delete": "Deleted an agent",
+  "credentials.delete": "Deleted credentials of a tool",
+  "credentials.put": "Set credentials of a tool",
+  export: "Exported data",
+  "file.delete": "Deleted a file",
+  import: "Imported data",
+  "key.create": "Made a key",
+  "key.delete": "Deleted a key",
+  "key.rotate": "Gave a key a new secret",
+  "limits.change": "Set limits",
+  "provider.change": "Changed a provider",
+  "provider.create": "Made a provider",
+  "provider.delete": "Deleted a provider",
+  "response.delete": "Deleted a response",
+  "retention.remove": "Removed what was kept long enough",
+  "role.assign": "Gave a role",
+  "role.remove": "Took a role away",
+  sign_in: "Came without a valid key",
+  "thread.delete": "Deleted a thread",
+  "token.create": "Made a token",
+  "token.delete": "Ended tokens",
+  "tool.approve": "Approved a server's tools",
+  "tool.create": "Made a tool",
+  "tool.delete": "Deleted a tool",
+  "user.erase": "Asked to erase a user",
+  "user.erased": "Erased a user",
+  "webhook.change": "Changed a webhook",
+  "webhook.create": "Made a webhook",
+  "webhook.delete": "Deleted a webhook",
+  "webhook.retry": "Sent to a webhook again",
+};
+
+/** All actions, with their words. */
+export const ACTIONS = Object.entries(WORDS).map(([value, label]) => ({ value, label: value === "access" ? "Used what others have" : label }));
+
+const KINDS = {
+  agent: "agents", audit: "the audit log", file: "files", job: "jobs", key: "keys", provider: "providers", role: "roles", thread: "threads",
+  token: "tokens", tool: "tools", usage: "usage", user: "users", webhook: "webhooks",
+};
+
+/** All kinds of resources. */
+export const RESOURCES = Object.keys(KINDS);
+
+/** `{action, resource_type, resource_id}` in words, such as "Read the jobs of all", "Deleted a key". */
+export function sentenceOf({ action, resource_type: kind, resource_id: id, operation }) {
+  if (action !== "access") return WORDS[action] ?? action;
+  const what = (operation ?? "used").replaceAll("_", " ");
+  const of = kind === null ? "" : id === null ? ` (${KINDS[kind] ?? kind} of all)` : ` (${kind})`;
+  return `${what.charAt(0).toUpperCase()}${what.slice(1)}${of}`;
+}

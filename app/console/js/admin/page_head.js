@@ -1,0 +1,10 @@
+// The head of a view: its title, what it is for, and what can be done.
+
+import { html } from "../../vendor/preact.js";
+
+export function PageHead({ title, text, children }) {
+  return html`<header class="page-head">
+    <div><h1>${title}</h1>${text && html`<p class="page-lead">${text}</p>`}</div>
+    ${children && html`<div class="row">${children}</div>`}
+  </header>`;
+}

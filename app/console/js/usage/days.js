@@ -1,0 +1,96 @@
+// The chart by day: one measure at a time, its value beside the pointer or the focus, and the same as a table.
+
+import { html, useState } from "../../vendor/preact.js";
+import { BarChart, Legend } from "./bar_chart.js";
+import { counted, formatCount, formatDay, formatDayShort, formatMoney, formatShort } from "./numbers.js";
+import { costOf } from "./ranking.js";
+
+const MEASURES = {
+  cost: {
+    name: "Cost",
+    series: [{ name: "Cost", tone: "output" }],
+    valuesOf: (row) => [row.cost],
+    format: formatMoney,
+    say: (row) => costOf(row),
+  },
+  tokens: {
+    name: "Tokens",
+    series: [
+      { name: "Input from cache", tone: "cached" },
+      { name: "Input", tone: "input" },
+      { name: "Output", tone: "output" },
+    ],
+    valuesOf: (row) => [row.cached, row.input - row.cached, row.output],
+    format: formatShort,
+    isWhole: true,
+    say: (row) => `${formatCount(row.input)} in (${formatCount(row.cached)} from cache), ${formatCount(row.output)} out`,
+  },
+  calls: {
+    name: "Calls",
+    series: [{ name: "Model calls", tone: "output" }],
+    valuesOf: (row) => [row.calls],
+    format: formatShort,
+    isWhole: true,
+    say: (row) => counted(row.calls, "call"),
+  },
+};
+
+const nameOf = (row) => (row.days.length === 1 ? formatDay(row.key) : `${formatDay(row.key)} – ${formatDay(row.days[row.days.length - 1])}`);
+
+/** `rows` of `loadDays`. Begins with the cost where one is known. */
+export function Days({ rows }) {
+  const [chosen, setChosen] = useState(null);
+  const [pointed, setPointed] = useState(null);
+  const kind = chosen ?? (rows.some((row) => row.costKnown) ? "cost" : "tokens");
+  const measure = MEASURES[kind];
+  const perWeek = rows.some((row) => row.days.length > 1);
+  const bars = rows.map((row) => ({
+    key: row.key,
+    short: formatDayShort(row.key),
+    label: `${nameOf(row)}: ${measure.say(row)}`,
+    values: measure.valuesOf(row),
+  }));
+  const row = pointed && rows.find((one) => one.key === pointed.key);
+  return html`<section class="panel" aria-labelledby="usage-days">
+    <div class="panel-head">
+      <h2 id="usage-days">${perWeek ? "By week" : "By day"}</h2>
+      <div class="segments" role="group" aria-label="Measure">
+        ${Object.entries(MEASURES).map(([name, one]) => html`<button key=${name} type="button" class="segment" aria-pressed=${name === kind}
+          onClick=${() => setChosen(name)}>${one.name}</button>`)}
+      </div>
+    </div>
+    <p class="chart-reading" aria-hidden="true">${row
+      ? html`<strong>${measure.say(row)}</strong> <span>${nameOf(row)}</span>`
+      : html`<span>Point at a bar, or go to it with the arrow keys.</span>`}</p>
+    <${BarChart} label=${`${measure.name} ${perWeek ? "by week" : "by day"}`} bars=${bars} series=${measure.series} format=${measure.format}
+      isWhole=${measure.isWhole} onPoint=${setPointed} />
+    ${measure.series.length > 1 && html`<${Legend} series=${measure.series} />`}
+    <details class="chart-table">
+      <summary>The same as a table</summary>
+      <${DayTable} rows=${rows} heading=${perWeek ? "Week" : "Day"} />
+    </details>
+  </section>`;
+}
+
+function DayTable({ rows, heading }) {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Usage by ${heading.toLowerCase()}`}>
+    <table class="records">
+      <thead>
+        <tr>
+          <th scope="col">${heading}</th>
+          ${["Input", "From cache", "Output", "Calls", "Cost"].map((name) => html`<th key=${name} scope="col" class="is-number">${name}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map((row) => html`<tr key=${row.key}>
+          <th scope="row">${nameOf(row)}</th>
+          <td class="is-number" data-label="Input">${formatCount(row.input)}</td>
+          <td class="is-number" data-label="From cache">${formatCount(row.cached)}</td>
+          <td class="is-number" data-label="Output">${formatCount(row.output)}</td>
+          <td class="is-number" data-label="Calls">${formatCount(row.calls)}</td>
+          <td class="is-number" data-label="Cost">${costOf(row)}</td>
+        </tr>`)}
+      </tbody>
+    </table>
+  </div>`;
+}
