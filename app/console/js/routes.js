@@ -1,4 +1,22 @@
 // The table of views: `{path, title, admin, nav: {label, icon, group} or null, load}`.
 // A view's module exports by default a component that gets `{params, query}`. `nav.group` is "" (at the top) or the
 // title of a group in the sidebar; `admin` views are shown to admins only.
-export const ROUTES = [];
+import { withStyles } from "./styles.js";
+
+const admin = (load) => withStyles("admin", load);
+
+const work = (label, icon) => ({ label, icon, group: "Work" });
+const administration = (label, icon) => ({ label, icon, group: "Administration" });
+
+export const ROUTES = [
+  { path: "/approvals", title: "Approvals", nav: work("Approvals", "inbox"), load: admin(() => import("./approvals/approvals_view.js")) },
+  { path: "/activity", title: "Activity", nav: work("Activity", "activity"), load: admin(() => import("./admin/runs_view.js")) },
+  { path: "/usage", title: "Usage", nav: work("Usage", "chart-column"), load: admin(() => import("./usage/usage_view.js")) },
+  { path: "/feedback", title: "Feedback", nav: work("Feedback", "thumbs-up"), load: admin(() => import("./admin/feedback_view.js")) },
+  { path: "/webhooks", title: "Webhooks", nav: work("Webhooks", "zap"), load: admin(() => import("./admin/webhooks_view.js")) },
+  { path: "/admin/users", title: "Users", admin: true, nav: administration("Users", "users"), load: admin(() => import("./admin/users_view.js")) },
+  { path: "/admin/keys", title: "Keys", admin: true, nav: administration("Keys", "key-round"), load: admin(() => import("./admin/keys_view.js")) },
+  { path: "/admin/providers", title: "Providers", admin: true, nav: administration("Providers", "cpu"), load: admin(() => import("./admin/providers_view.js")) },
+  { path: "/admin/jobs", title: "Jobs", admin: true, nav: administration("Jobs", "list-checks"), load: admin(() => import("./admin/jobs_view.js")) },
+  { path: "/admin/audit", title: "Audit", admin: true, nav: administration("Audit", "scroll-text"), load: admin(() => import("./admin/audit_view.js")) },
+];

@@ -2,40 +2,51 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { href, navigate } from "../router.js";
+import { Button } from "../ui/button.js";
 import { usePages } from "../ui/loading.js";
 import { Badge, Empty, Notice } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
 import { AuditFilters, queryOf } from "./audit_filters.js";
-import { sentenceOf } from "./audit_words.js";
+import { operationOf, sentenceOf } from "./audit_words.js";
 import { More } from "./more.js";
 import { PageHead } from "./page_head.js";
 import { Records } from "./records.js";
 import { Values } from "./values.js";
 
-const COLUMNS = [
-  { label: "What happened", cell: (entry) => html`<${Sentence} entry=${entry} />` },
-  { label: "Who", cell: (entry) => html`<${Person} person=${entry.actor} none="the service" />` },
-  { label: "When", cell: (entry) => html`<${RelativeTime} at=${entry.created_at} />` },
-];
-
 export default function AuditView({ query }) {
   const pages = usePages("/audit", queryOf(query));
+  const [open, setOpen] = useState(null);
+  const columns = [
+    { label: "What happened", cell: (entry) => html`<${Sentence} entry=${entry} />` },
+    { label: "Who", cell: (entry) => html`<${Person} person=${entry.actor} none="the service" />` },
+    { label: "When", cell: (entry) => html`<${RelativeTime} at=${entry.created_at} />` },
+    {
+      label: "Details",
+      isHidden: true,
+      cell: (entry) => html`<${Button} size="small" kind="quiet" icon=${open === entry.id ? "chevron-up" : "chevron-down"} aria-expanded=${String(open === entry.id)}
+        aria-label=${`Details: ${sentenceOf(entry)}`} onClick=${() => setOpen(open === entry.id ? null : entry.id)}>Details<//>`,
+    },
+  ];
   return html`<div class="page">
-    <${PageHead} title="Audit" text="Who did what to which resource. Entries cannot be changed; after a user was erased, a pseudonym is all that is left." />
+    <${PageHead} title="Audit" text="Who did what to which resource. Entries cannot be changed; of an erased user a pseudonym is left." />
     <${AuditFilters} key=${JSON.stringify(query)} query=${query} onChange=${(chosen) => navigate(href("/admin/audit", chosen))} />
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
-    ${pages.items.length > 0 && html`<${Records} caption="Entries of the audit log" columns=${COLUMNS} rows=${pages.items} keyOf=${(entry) => entry.id} details=${detailsOf} />`}
-    ${pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} title="Nothing fits" text="No entry is like that. Take a filter away." />`}
+    ${pages.items.length > 0 && html`<${Records} caption="Entries of the audit log" columns=${columns} rows=${pages.items} keyOf=${(entry) => entry.id}
+      details=${(entry) => open === entry.id && html`<${Values} values=${factsOf(entry)} />`} />`}
+    ${pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} icon="scroll-text" title="Nothing fits" text="No entry is like that."
+      action=${{ label: "Take the filters away", href: href("/admin/audit") }} />`}
     <${More} pages=${pages} />
   </div>`;
 }
 
 function Sentence({ entry }) {
-  const { subject } = entry;
+  const { subject, outcome, count } = entry;
+  const operation = operationOf(entry);
   return html`<span class="record-name">${sentenceOf(entry)}</span>
-    ${subject && html` <span class="muted">of <${Person} person=${subject} /></span>`}
-    ${entry.outcome === "denied" && html` <${Badge} kind="danger">refused<//>`}
-    ${entry.count > 1 && html` <span class="muted">${entry.count} times</span>`}`;
+    ${subject && html` <span class="muted">(<${Person} person=${subject} />)</span>`}
+    ${operation && html` <span class="muted">${operation}</span>`}
+    ${count > 1 && html` <span class="muted">${count} times</span>`}
+    ${outcome === "denied" && html` <${Badge} kind="danger">refused<//>`}`;
 }
 
 /** A user, or the pseudonym of one who was erased. */
@@ -45,7 +56,8 @@ function Person({ person, none = "" }) {
   return html`<span dir="auto">${person.user_id}</span>`;
 }
 
-function detailsOf(entry) {
+/** All that the entry says, without what it leaves open. */
+function factsOf(entry) {
   const facts = {
     time: entry.created_at,
     action: entry.action,
@@ -55,6 +67,5 @@ function detailsOf(entry) {
     request: entry.request_id,
     ...entry.details,
   };
-  const known = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== null && value !== undefined));
-  return html`<details class="fold"><summary>Details</summary><${Values} values=${known} /></details>`;
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== null && value !== undefined));
 }

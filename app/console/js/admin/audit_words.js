@@ -38,17 +38,34 @@ const WORDS = {
 export const ACTIONS = Object.entries(WORDS).map(([value, label]) => ({ value, label: value === "access" ? "Used what others have" : label }));
 
 const KINDS = {
-  agent: "agents", audit: "the audit log", file: "files", job: "jobs", key: "keys", provider: "providers", role: "roles", thread: "threads",
-  token: "tokens", tool: "tools", usage: "usage", user: "users", webhook: "webhooks",
+  agent: ["an agent", "agents"],
+  audit: ["the audit log", "the audit log"],
+  file: ["a file", "files"],
+  job: ["a job", "jobs"],
+  key: ["a key", "keys"],
+  provider: ["a provider", "providers"],
+  role: ["a role", "roles"],
+  thread: ["a thread", "threads"],
+  token: ["a token", "tokens"],
+  tool: ["a tool", "tools"],
+  usage: ["usage", "usage"],
+  user: ["a user", "users"],
+  webhook: ["a webhook", "webhooks"],
 };
 
 /** All kinds of resources. */
 export const RESOURCES = Object.keys(KINDS);
 
-/** `{action, resource_type, resource_id}` in words, such as "Read the jobs of all", "Deleted a key". */
+const LOOKING = /^(get|list|search|follow|stream)_/;
+
+/** What was done, such as "Deleted a key", "Looked at threads of all users". */
 export function sentenceOf({ action, resource_type: kind, resource_id: id, operation }) {
   if (action !== "access") return WORDS[action] ?? action;
-  const what = (operation ?? "used").replaceAll("_", " ");
-  const of = kind === null ? "" : id === null ? ` (${KINDS[kind] ?? kind} of all)` : ` (${kind})`;
-  return `${what.charAt(0).toUpperCase()}${what.slice(1)}${of}`;
+  const [one, all] = KINDS[kind] ?? ["something", "things"];
+  const what = operation === null || LOOKING.test(operation) ? "Looked at" : "Used";
+  if (id !== null) return `${what} ${one} of others`;
+  return all.startsWith("the ") ? `${what} ${all}` : `${what} ${all} of all users`;
 }
+
+/** The operation in words, where the sentence does not say it. */
+export const operationOf = ({ action, operation }) => (action === "access" && operation !== null ? operation.replaceAll("_", " ") : "");

@@ -1,6 +1,6 @@
 // `/admin/jobs`: the work in the background: what waits, what failed and why, what was done.
 
-import { html, useEffect } from "../../vendor/preact.js";
+import { html } from "../../vendor/preact.js";
 import { api } from "../api.js";
 import { href, navigate } from "../router.js";
 import { Button } from "../ui/button.js";

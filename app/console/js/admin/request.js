@@ -1,6 +1,7 @@
 // A request that a person starts: whether it is under way, what went wrong, and beside which field.
 
 import { html, useState } from "../../vendor/preact.js";
+import { otherErrors } from "../ui/fields.js";
 import { Notice } from "../ui/states.js";
 
 /** `{run(fn), busy, problem, errors}`; `errors` has the problem's sentences by the name of their field. */

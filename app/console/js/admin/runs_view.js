@@ -1,7 +1,6 @@
 // `/activity`: the runs of all threads that one sees, newest first: what is under way, what failed and why.
 
 import { html } from "../../vendor/preact.js";
-import { api } from "../api.js";
 import { href, navigate } from "../router.js";
 import { Select } from "../ui/fields.js";
 import { useLoad, usePages } from "../ui/loading.js";

@@ -1,7 +1,8 @@
 // A secret that is shown this once.
 
 import { html, useEffect, useRef } from "../../vendor/preact.js";
-import { Button, CopyButton } from "../ui/button.js";
+import { Button } from "../ui/button.js";
+import { CopyButton } from "../ui/copy_button.js";
 import { confirm } from "../ui/dialog.js";
 
 /** `label` names it, `text` says what it is for. */

@@ -27,7 +27,7 @@ export default function WebhooksView() {
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
     ${pages.items.length > 0 && html`<ul class="cards" role="list">${pages.items.map((webhook) => html`<${Webhook} key=${webhook.id} webhook=${webhook}
       agent=${webhook.agent_id === null ? null : names?.get(webhook.agent_id) ?? "an agent"} onOpen=${(what) => setOpen({ what, webhook })} onDeleted=${pages.reload} />`)}</ul>`}
-    ${pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} icon="webhook" title="No webhooks yet"
+    ${pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} icon="zap" title="No webhooks yet"
       text="Let an address of yours know when an answer is there, has failed, or waits for a person." />`}
     <${More} pages=${pages} />
     ${open?.what === "new" && html`<${WebhookForm} names=${names ?? new Map()} onClose=${close} onSaved=${pages.reload} />`}
@@ -56,7 +56,7 @@ function Webhook({ webhook, agent, onOpen, onDeleted }) {
         <${Button} size="small" aria-label=${`What ${webhook.url} was told`} onClick=${() => onOpen("deliveries")}>Deliveries<//>
         <${Menu} label=${`Actions for ${webhook.url}`} size="small" items=${[
           { label: "Change", icon: "pencil", onSelect: () => onOpen("change") },
-          { label: "Delete…", icon: "trash-2", danger: true, onSelect: remove },
+          { label: "Delete…", icon: "trash", danger: true, onSelect: remove },
         ]} />
       </div>
     </div>

@@ -1,6 +1,6 @@
 // One call that waits: which agent wants to do what, in which thread, since when, until when; and the decision.
 
-import { html, useRef, useState } from "../../vendor/preact.js";
+import { html, useState } from "../../vendor/preact.js";
 import { AreaField } from "../admin/form.js";
 import { Values } from "../admin/values.js";
 import { api } from "../api.js";

@@ -30,16 +30,18 @@ export function Limits({ limits }) {
   </div>`;
 }
 
-function Limit({ label, of, use }) {
+function Limit({ name, label, of, use }) {
   const used = use.used ?? 0;
   const left = Math.max(0, use.limit - used);
   const part = use.limit === 0 ? 1 : Math.min(1, used / use.limit);
+  // A minute is over before it is read.
+  const isOfDay = use.resets_at && name !== "requests_per_minute";
   const tone = part >= 1 ? "full" : part >= 0.8 ? "near" : "fine";
   return html`<li class="limit">
     <div class="limit-line"><span class="limit-name">${label}</span><span class="limit-left">${part >= 1 ? "none left" : `${of(left)} left`}</span></div>
     <svg class=${`limit-bar is-${tone}`} role="img" aria-label=${`${label}: ${of(used)} of ${of(use.limit)} used`} focusable="false">
       <rect class="limit-used" width=${`${part * 100}%`} height="100%" />
     </svg>
-    <div class="small muted">${of(used)} of ${of(use.limit)} used${use.resets_at && html`, begins anew <${RelativeTime} at=${use.resets_at} />`}</div>
+    <div class="small muted">${of(used)} of ${of(use.limit)} used${isOfDay && html`, begins anew <${RelativeTime} at=${use.resets_at} />`}</div>
   </li>`;
 }

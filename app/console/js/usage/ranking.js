@@ -47,7 +47,7 @@ function Row({ row, name, part }) {
     <th scope="row" class="ranking-name">
       ${name.href ? html`<a href=${name.href} dir="auto">${name.text}</a>` : html`<span dir="auto">${name.text}</span>`}
       ${name.of && html`<span class="small muted"> ${name.of}</span>`}
-      <svg class="ranking-bar" aria-hidden="true" focusable="false"><rect class="chart-tone-output" width=${`${Math.max(0.5, part * 100)}%`} height="100%" rx="2" /></svg>
+      ${part > 0 && html`<svg class="ranking-bar" aria-hidden="true" focusable="false"><rect class="chart-tone-output" width=${`${Math.max(0.5, part * 100)}%`} height="100%" rx="2" /></svg>`}
     </th>
     <td class="is-number" data-label="Input">${formatCount(row.input)}</td>
     <td class="is-number" data-label="From cache">${row.cachedShare === null ? NONE : formatShare(row.cachedShare)}</td>

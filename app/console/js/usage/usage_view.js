@@ -1,6 +1,6 @@
 // `/usage`: what was used, and what it cost, by day, model, agent and user; what is left of one's limits.
 
-import { html, useState } from "../../vendor/preact.js";
+import { html } from "../../vendor/preact.js";
 import { PageHead } from "../admin/page_head.js";
 import { api } from "../api.js";
 import { href } from "../router.js";
@@ -10,7 +10,7 @@ import { Empty, Notice, Spinner } from "../ui/states.js";
 import { Tabs } from "../ui/tabs.js";
 import { Days } from "./days.js";
 import { Limits } from "./limits.js";
-import { counted, formatCount, formatMoney, formatShare } from "./numbers.js";
+import { counted, formatCount, formatMoney, formatShare, formatShort } from "./numbers.js";
 import { RangePicker, periodFor } from "./range.js";
 import { Ranking } from "./ranking.js";
 import { loadAgentNames, loadDays, loadGroups, loadTotal } from "./usage_data.js";
@@ -50,7 +50,6 @@ function Sums({ period }) {
 }
 
 function Totals({ total }) {
-  const fresh = total.input - total.cached;
   return html`<section aria-label="Totals" class="stack stack-tight">
     <dl class="totals">
       <div><dt>Cost</dt><dd>${total.costKnown ? formatMoney(total.cost) : "unknown"}</dd></div>

@@ -1,0 +1,32 @@
+// Styles of views that are loaded when they are opened.
+
+const asked = new Map();
+
+/** Load `css/<name>.css` once; done when it is in use, or cannot be had. */
+function load(name) {
+  if (!asked.has(name)) {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = new URL(`../css/${name}.css`, import.meta.url).href;
+    asked.set(
+      name,
+      new Promise((resolve) => {
+        link.onload = resolve;
+        // A view without its styles is better than none. It is asked for again when a view is opened the next time.
+        link.onerror = () => {
+          asked.delete(name);
+          link.remove();
+          resolve();
+        };
+      }),
+    );
+    document.head.append(link);
+  }
+  return asked.get(name);
+}
+
+/** A route's `load`: the module comes with these styles. */
+export const withStyles = (name, loadModule) => async () => {
+  const [module] = await Promise.all([loadModule(), load(name)]);
+  return module;
+};
