@@ -50,7 +50,6 @@ function Opinion({ item, agent }) {
       <span class="small muted"><${RelativeTime} at=${item.updated_at} /></span>
     </div>
     ${item.comment && html`<p class="values-text" dir="auto">${item.comment}</p>`}
-    <p class="small muted"><span dir="auto">${item.user_id}</span> on <span dir="auto">${agent ?? "an agent"}</span>.
-      <a href=${href(`/threads/${item.thread_id}`, { message: item.message_id })}>Open the answer</a></p>
+    <p class="small muted"><span dir="auto">${item.user_id}</span> on <span dir="auto">${agent ?? "an agent"}</span>.${" "}<a href=${href(`/threads/${item.thread_id}`, { message: item.message_id })}>Open the answer</a></p>
   </li>`;
 }

@@ -1,9 +1,10 @@
 // The chart by day: one measure at a time, its value beside the pointer or the focus, and the same as a table.
 
 import { html, useState } from "../../vendor/preact.js";
+import { Records } from "../admin/records.js";
 import { BarChart, Legend } from "./bar_chart.js";
 import { counted, formatCount, formatDay, formatDayShort, formatMoney, formatShort } from "./numbers.js";
-import { costOf } from "./ranking.js";
+import { NUMBERS, costOf } from "./ranking.js";
 
 const MEASURES = {
   cost: {
@@ -61,7 +62,7 @@ export function Days({ rows }) {
     </div>
     <p class="chart-reading" aria-hidden="true">${row
       ? html`<strong>${measure.say(row)}</strong> <span>${nameOf(row)}</span>`
-      : html`<span>Point at a bar, or go to it with the arrow keys.</span>`}</p>
+      : html`<span>Point at a bar to read its value.</span>`}</p>
     <${BarChart} label=${`${measure.name} ${perWeek ? "by week" : "by day"}`} bars=${bars} series=${measure.series} format=${measure.format}
       isWhole=${measure.isWhole} onPoint=${setPointed} />
     ${measure.series.length > 1 && html`<${Legend} series=${measure.series} />`}
@@ -73,24 +74,8 @@ export function Days({ rows }) {
 }
 
 function DayTable({ rows, heading }) {
+  const columns = [{ label: heading, cell: nameOf }, ...NUMBERS];
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Usage by ${heading.toLowerCase()}`}>
-    <table class="records">
-      <thead>
-        <tr>
-          <th scope="col">${heading}</th>
-          ${["Input", "From cache", "Output", "Calls", "Cost"].map((name) => html`<th key=${name} scope="col" class="is-number">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows.map((row) => html`<tr key=${row.key}>
-          <th scope="row">${nameOf(row)}</th>
-          <td class="is-number" data-label="Input">${formatCount(row.input)}</td>
-          <td class="is-number" data-label="From cache">${formatCount(row.cached)}</td>
-          <td class="is-number" data-label="Output">${formatCount(row.output)}</td>
-          <td class="is-number" data-label="Calls">${formatCount(row.calls)}</td>
-          <td class="is-number" data-label="Cost">${costOf(row)}</td>
-        </tr>`)}
-      </tbody>
-    </table>
+    <${Records} caption=${`Usage by ${heading.toLowerCase()}`} columns=${columns} rows=${rows} keyOf=${(row) => row.key} />
   </div>`;
 }

@@ -69,6 +69,7 @@ function add(one, other) {
   return {
     ...one,
     calls: one.calls + other.calls,
+    cachedShare: null,
     input: one.input + other.input,
     cached: one.cached + other.cached,
     output: one.output + other.output,
