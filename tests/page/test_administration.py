@@ -1,6 +1,5 @@
 """What admins see and do: users, keys, providers, jobs, the audit log."""
 
-import pytest
 from playwright.async_api import expect
 
 from tests.page.support.site import Site
