@@ -2,6 +2,7 @@
 
 from playwright.async_api import expect
 
+from tests.fakes.answers import Raw
 from tests.page.support.site import Site
 from tests.page.support.visits import PHONE, Visits, check_accessible, check_fits
 
@@ -30,3 +31,103 @@ async def test_each_view_is_accessible_and_fits_a_phone(site: Site, visit: Visit
         await expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
         await check_accessible(page)
         await check_fits(page)
+
+
+async def test_a_key_is_made_shown_once_and_deleted(site: Site, visit: Visits) -> None:
+    page = await visit(site.admin, "/admin/keys")
+    await page.get_by_role("button", name="New key").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("User").fill("team/lin")
+    await dialog.get_by_label("Name").fill("laptop")
+    await dialog.get_by_role("button", name="Make the key").click()
+    secret = await dialog.get_by_role("textbox", name="Key").input_value()
+    assert (await site.admin.api.get("/me", headers={"authorization": f"Bearer {secret}"})).status_code == 200
+
+    # A secret that is gone for ever is not closed by mistake.
+    await page.keyboard.press("Escape")
+    await page.get_by_role("dialog", name="Have you kept the key?").get_by_role("button", name="Cancel").click()
+    await dialog.get_by_role("button", name="I have kept it").click()
+    await expect(page.get_by_text(secret)).to_have_count(0)
+
+    row = page.get_by_role("row").filter(has_text="team/lin")
+    await row.get_by_role("button", name="New secret for laptop of team/lin").click()
+    await dialog.get_by_label("The present secret ends").select_option("At once")
+    await dialog.get_by_role("button", name="Make a new secret").click()
+    rotated = await dialog.get_by_role("textbox", name="Key").input_value()
+    assert rotated != secret
+    assert (await site.admin.api.get("/me", headers={"authorization": f"Bearer {secret}"})).status_code == 401
+    await dialog.get_by_role("button", name="I have kept it").click()
+
+    await row.get_by_role("button", name="Delete laptop of team/lin").click()
+    await dialog.get_by_role("button", name="Delete the key").click()
+    await expect(page.get_by_role("row").filter(has_text="team/lin")).to_have_count(0)
+    assert (await site.admin.api.get("/me", headers={"authorization": f"Bearer {rotated}"})).status_code == 401
+
+
+async def test_a_user_gets_limits_and_is_erased_with_a_receipt(site: Site, visit: Visits) -> None:
+    person = await site.person(user_id="gone/soon")
+    await person.thread((await person.agent(provider="echo"))["id"], "Hello", "Good morning")
+    page = await visit(site.admin, "/admin/users")
+    await page.get_by_role("button", name="Limits of gone/soon").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Runs at once: which limit").select_option("Own number")
+    await dialog.get_by_label("Runs at once: number").fill("many")
+    await dialog.get_by_role("button", name="Set limits").click()
+    await expect(dialog.get_by_role("alert")).to_have_text("Give a number, 0 or more.")
+    await dialog.get_by_label("Runs at once: number").fill("7")
+    await dialog.get_by_role("button", name="Set limits").click()
+    await expect(dialog).to_have_count(0)
+    limits = await site.admin.get("/users/gone%2Fsoon/limits")
+    assert (limits["runs"], limits["own"]) == (7, ["runs"])
+
+    await page.get_by_role("button", name="Erase gone/soon").click()
+    sure = dialog.get_by_role("button", name="Erase for ever")
+    await dialog.get_by_label("Type “gone/soon” to confirm").fill("gone")
+    await expect(sure).to_be_disabled()
+    await dialog.get_by_label("Type “gone/soon” to confirm").fill("gone/soon")
+    await sure.click()
+    await expect(dialog.get_by_text("The user is erased. This is the receipt:")).to_be_visible()
+    await expect(dialog.get_by_role("listitem").filter(has_text="1 threads")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").last.click()
+    await expect(page.get_by_role("button", name="Erase gone/soon")).to_have_count(0)
+
+    await page.goto(f"{site.url}/#/admin/jobs")
+    await expect(page.get_by_role("row").filter(has_text="Erasing a user")).to_contain_text("done")
+    await page.goto(f"{site.url}/#/admin/audit?action=user.erase")
+    await page.get_by_role("button", name="Details: Asked to erase a user").click()
+    await expect(page.get_by_role("row").filter(has_text="job_id")).to_be_visible()
+
+
+async def test_a_provider_is_made_checked_in_its_own_words_and_changed(site: Site, visit: Visits) -> None:
+    page = await visit(site.admin, "/admin/providers")
+    await page.get_by_role("button", name="New provider").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Server").select_option("Another server that speaks OpenAI's API")
+    await dialog.get_by_label("Name", exact=True).fill("Not a name")
+    await dialog.get_by_label("Address").fill(site.fake.base_url("openai"))
+    await dialog.get_by_label("API key").fill("sk-made-up")
+    await dialog.get_by_label("Default model").fill("qwen3")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(dialog.get_by_role("textbox", name="Name", exact=True)).to_have_attribute("aria-invalid", "true")
+    assert "422" in visit.complaints.pop()
+
+    await dialog.get_by_label("Name", exact=True).fill("house")
+    await dialog.get_by_role("button", name="Make it").click()
+    # A new provider is checked at once.
+    await expect(page.get_by_role("dialog", name="Check house").get_by_text("it answers", exact=True)).to_be_visible()
+    refusal = b'{"error": {"message": "The account has no credit left.", "type": "billing", "code": "no_credit"}}'
+    site.fake.script("openai", [Raw([refusal], status=402, headers={"content-type": "application/json"})])
+    await dialog.get_by_role("button", name="Check again").click()
+    await expect(dialog.get_by_text("it does not answer")).to_be_visible()
+    await expect(dialog.get_by_text("status 402")).to_be_visible()
+    await expect(dialog.get_by_role("blockquote")).to_contain_text("The account has no credit left.")
+    await page.keyboard.press("Escape")
+
+    await page.get_by_role("button", name="Change house").click()
+    assert await dialog.get_by_label("API key").input_value() == ""
+    await dialog.get_by_text("What this server does differently").click()
+    await dialog.get_by_label("Its models take images").select_option("No")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("dialog", name="Check house")).to_be_visible()
+    assert (await site.admin.get("/providers/house"))["quirks"] == {"images": False}
+    await site.admin.api.delete("/providers/house")

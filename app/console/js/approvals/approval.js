@@ -1,6 +1,6 @@
 // One call that waits: which agent wants to do what, in which thread, since when, until when; and the decision.
 
-import { html, useState } from "../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { AreaField } from "../admin/form.js";
 import { Values } from "../admin/values.js";
 import { api } from "../api.js";
@@ -18,8 +18,13 @@ export function Approval({ approval, onDecided, onPassed }) {
   const [reason, setReason] = useState("");
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
+  const card = useRef(null);
   const heading = `approval-${approval.run_id}-${approval.tool_call_id}`;
   const agent = approval.agent.name ?? "An agent";
+
+  useEffect(() => {
+    if (isRefusing) card.current.querySelector("textarea").focus();
+  }, [isRefusing]);
 
   const decide = async (approved) => {
     setBusy(true);
@@ -38,7 +43,7 @@ export function Approval({ approval, onDecided, onPassed }) {
     }
   };
 
-  return html`<article class="approval" aria-labelledby=${heading}>
+  return html`<article class="approval" ref=${card} aria-labelledby=${heading}>
     <header class="approval-head">
       <h2 id=${heading} class="approval-title" tabindex="-1"><span dir="auto">${agent}</span> asks to call <code>${approval.name}</code></h2>
       <p class="small muted">
@@ -48,7 +53,7 @@ export function Approval({ approval, onDecided, onPassed }) {
     </header>
     <${Values} values=${approval.arguments} empty="Without arguments." />
     ${isRefusing && html`<${AreaField} label="Reason" help="The agent gets it, and goes on with it. It may be empty." value=${reason} maxLength=${2000}
-      rows=${2} autofocus=${true} onInput=${setReason} />`}
+      rows=${2} onInput=${setReason} />`}
     ${problem && html`<${Notice} problem=${problem} />`}
     <footer class="approval-foot">
       <p class="approval-deadline"><${Deadline} expiresAt=${approval.expires_at} onPassed=${onPassed} /></p>

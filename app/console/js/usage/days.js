@@ -24,7 +24,7 @@ const MEASURES = {
     valuesOf: (row) => [row.cached, row.input - row.cached, row.output],
     format: formatShort,
     isWhole: true,
-    say: (row) => `${formatCount(row.input)} in (${formatCount(row.cached)} from cache), ${formatCount(row.output)} out`,
+    say: (row) => `${formatCount(row.input)} in${row.cached > 0 ? ` (${formatCount(row.cached)} from cache)` : ""}, ${formatCount(row.output)} out`,
   },
   calls: {
     name: "Calls",
@@ -35,6 +35,8 @@ const MEASURES = {
     say: (row) => counted(row.calls, "call"),
   },
 };
+
+const sayOf = (measure, row) => (row.calls === 0 ? "no calls" : measure.say(row));
 
 const nameOf = (row) => (row.days.length === 1 ? formatDay(row.key) : `${formatDay(row.key)} – ${formatDay(row.days[row.days.length - 1])}`);
 
@@ -48,7 +50,7 @@ export function Days({ rows }) {
   const bars = rows.map((row) => ({
     key: row.key,
     short: formatDayShort(row.key),
-    label: `${nameOf(row)}: ${measure.say(row)}`,
+    label: `${nameOf(row)}: ${sayOf(measure, row)}`,
     values: measure.valuesOf(row),
   }));
   const row = pointed && rows.find((one) => one.key === pointed.key);
@@ -61,7 +63,7 @@ export function Days({ rows }) {
       </div>
     </div>
     <p class="chart-reading" aria-hidden="true">${row
-      ? html`<strong>${measure.say(row)}</strong> <span>${nameOf(row)}</span>`
+      ? html`<strong>${sayOf(measure, row)}</strong> <span>${nameOf(row)}</span>`
       : html`<span>Point at a bar to read its value.</span>`}</p>
     <${BarChart} label=${`${measure.name} ${perWeek ? "by week" : "by day"}`} bars=${bars} series=${measure.series} format=${measure.format}
       isWhole=${measure.isWhole} onPoint=${setPointed} />

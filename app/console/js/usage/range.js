@@ -2,6 +2,7 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { navigate } from "../router.js";
+import { Button } from "../ui/button.js";
 import { addDays, daysBetween, today } from "./usage_data.js";
 
 const DAYS = [7, 30, 90];
@@ -59,11 +60,11 @@ export function RangePicker({ period }) {
       <button type="button" class="segment" aria-pressed=${isOpen} aria-expanded=${isOpen} onClick=${() => setOpen(true)}>Own</button>
     </div>
     ${isOpen && html`<form class="range-own" onSubmit=${submit} noValidate>
-      <label class="range-date"><span>From</span><input class="input" type="date" value=${first} max=${today()} aria-invalid=${problem !== null}
+      <label class="range-date"><span class="field-label">From</span><input class="input" type="date" value=${first} max=${today()} aria-invalid=${problem !== null}
         aria-describedby="range-problem" onInput=${(event) => setFirst(event.currentTarget.value)} /></label>
-      <label class="range-date"><span>To, included</span><input class="input" type="date" value=${last} max=${today()} aria-invalid=${problem !== null}
+      <label class="range-date"><span class="field-label">To, included</span><input class="input" type="date" value=${last} max=${today()} aria-invalid=${problem !== null}
         aria-describedby="range-problem" onInput=${(event) => setLast(event.currentTarget.value)} /></label>
-      <button type="submit" class="button">Show</button>
+      <${Button} type="submit">Show<//>
       <p id="range-problem" class="field-error" role="alert">${problem}</p>
     </form>`}
   </div>`;
