@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ai_agents.store.model_calls import UsageStore
     from ai_agents.store.runs import RunStore
     from ai_agents.store.threads import ThreadStore
-    from ai_agents.streams.reader import stream_as_sse
+    from ai_agents.streams.sse import sse_response, stream_as_sse
     from ai_agents.tools.base import Tool, ToolContext, ToolError
     from ai_agents.tools.function_tools import FunctionTool, tool
     from ai_agents.tools.registry import ToolRegistry, load_tools, register_tool
@@ -66,7 +66,7 @@ _NAMES = {
     "store.model_calls": "UsageStore",
     "store.runs": "RunStore",
     "store.threads": "ThreadStore",
-    "streams.reader": "stream_as_sse",
+    "streams.sse": "sse_response stream_as_sse",
     "tools.base": "Tool ToolContext ToolError",
     "tools.function_tools": "FunctionTool tool",
     "tools.registry": "ToolRegistry load_tools register_tool",
@@ -82,7 +82,7 @@ __all__ = [
     "ProviderNotConfigured", "ProviderPool", "RoleAuth", "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext",
     "ToolDefinition", "ToolError",
     "ToolRegistry", "UsageStore", "connect", "get_memory_strategy", "get_provider", "load_tools", "register_guardrail",
-    "register_memory_strategy", "register_provider", "register_tool", "stream_as_sse", "tool",
+    "register_memory_strategy", "register_provider", "register_tool", "sse_response", "stream_as_sse", "tool",
 ]  # fmt: skip
 
 

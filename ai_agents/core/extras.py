@@ -19,6 +19,7 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "openai": ("The provider openai", "openai[aiohttp]>=3.54,<4"),
     "pypdf": ("Reading PDF files", "pypdf>=7.1,<8"),
     "redis": ("Redis", "redis>=8.1,<9"),
+    "starlette": ("Answering with sse_response", "fastapi>=0.165,<0.200"),
 }
 
 

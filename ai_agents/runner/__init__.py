@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ai_agents.runner.runner import AgentRunner
-    from ai_agents.streams.reader import stream_as_sse
+    from ai_agents.streams.sse import stream_as_sse
 
 __all__ = ["AgentRunner", "stream_as_sse"]
 
-_HOMES = {"AgentRunner": "ai_agents.runner.runner", "stream_as_sse": "ai_agents.streams.reader"}
+_HOMES = {"AgentRunner": "ai_agents.runner.runner", "stream_as_sse": "ai_agents.streams.sse"}
 
 
 def __getattr__(name: str) -> Any:

@@ -61,6 +61,11 @@ def answer_of(result: RunResult) -> Message:
     return result.message
 
 
+def stopping() -> Overloaded:
+    """The error of one who waits for a run while the process stops."""
+    return Overloaded("This process is stopping; the run goes on, see its events.", retry_after_s=1)
+
+
 class Outcomes:
     """Waits for what comes of messages and runs, on whichever process they run."""
 
@@ -110,7 +115,7 @@ class Outcomes:
                 await events.aclose()
         outcome = await self._outcome(thread_id, run_id, message_id)
         if outcome is None:
-            raise Overloaded("This process is stopping; the run goes on, see its events.", retry_after_s=1)
+            raise stopping()
         return outcome
 
     async def _outcome(self, thread_id: str, run_id: str, message_id: str | None) -> RunResult | None:

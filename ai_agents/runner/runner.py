@@ -17,7 +17,7 @@ from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.view import StrategyAsked, fetch_context, plan_view, show_files
 from ai_agents.core.context_rows import ContextView
-from ai_agents.core.events import Event
+from ai_agents.core.events import TERMINAL_EVENTS, Event
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.json import clean_text
 from ai_agents.core.rows import Agent, Message, Run
@@ -33,7 +33,7 @@ from ai_agents.runner.client_calls import ClientCalls, GivenResult, GivenResults
 from ai_agents.runner.decisions import Decision, cancel, decide
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage
-from ai_agents.runner.outcomes import Outcomes, RunResult, Started, answer_of
+from ai_agents.runner.outcomes import Outcomes, RunResult, Started, answer_of, stopping
 from ai_agents.runner.preparation import RunLimits, TurnPreparer
 from ai_agents.runner.sending import Content, MessageOptions, RetryOptions, check_schema, check_sender, content_parts
 from ai_agents.store import runs
@@ -123,17 +123,23 @@ class AgentRunner:
     ) -> AsyncGenerator[Event]:
         """Send a message and yield the run's events to its last; `str(event)` is its text.
 
-        The options are `MessageOptions`. Leaving the iteration leaves the run going. Raises what `start` raises; a
-        failure after that is the event `run.failed`.
+        The options are `MessageOptions`. Leaving the iteration leaves the run going. Raises what `start` raises; after
+        the event `run.failed` what `run` raises; and `Overloaded` where the process stops before the run has ended.
         """
         started = await self.start(thread_id, user_id, content, follow=True, **options)
         reader = await self.read_started(started)
-        events = reader.events()
+        events, last = reader.events(), ""
         try:
             async for event in events:
+                last = event.type
                 yield event
         finally:
             await events.aclose()
+        if last == "run.failed":
+            # A message that joined the run may have had its answer before.
+            answer_of(await self.wait_for_answer(started))
+        elif last not in TERMINAL_EVENTS and last != "thread.deleted":
+            raise stopping()
 
     async def start(
         self,

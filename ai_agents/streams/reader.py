@@ -4,7 +4,7 @@ A reader holds no database connection and no queue. What comes while it is slow 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from ai_agents.bus.base import Bus
 from ai_agents.core import json
@@ -22,9 +22,9 @@ from ai_agents.streams.rights import ReadRight, RightsWatch
 PRELUDE = b": ok\n\n"
 # How soon a browser reconnects. It stands in the block of the first event: alone it is an empty event to some readers.
 RETRY = "retry: 1000\n"
-_HEARTBEAT = b": ping\n\n"
+HEARTBEAT = b": ping\n\n"
 # A comment after so much silence. Who waits for an answer may read with a time-out of five seconds.
-_SILENCE_OF_RUN_S = 4.0
+SILENCE_OF_RUN_S = 4.0
 _SILENCE_OF_THREAD_S = 15.0
 # After so much silence a reader looks into the log, in case that it was not woken.
 _LOOK_AGAIN_S = 15.0
@@ -38,7 +38,7 @@ class StreamReaders:
     """The open readers of a process. Each gives a sign of life after some seconds without events."""
 
     def __init__(self, database: Database, bus: Bus) -> None:
-        self.silence_of_run_s = _SILENCE_OF_RUN_S
+        self.silence_of_run_s = SILENCE_OF_RUN_S
         self.silence_of_thread_s = _SILENCE_OF_THREAD_S
         self.look_again_s = _LOOK_AGAIN_S
         self.database = database
@@ -170,7 +170,7 @@ class StreamReader:
                     yield (retry + "".join([_to_sse(each) for each in batch])).encode()
                     retry = ""
                 else:
-                    yield _HEARTBEAT
+                    yield HEARTBEAT
         finally:
             await frames.aclose()
 
@@ -243,16 +243,6 @@ class StreamReader:
     def _on_timer(self) -> None:
         self._timer = None
         self._wake()
-
-
-async def stream_as_sse(events: AsyncIterator[Event]) -> AsyncIterator[bytes]:
-    """The frames of the events of `AgentRunner.stream` or `follow_activity`, for a `text/event-stream` response."""
-    yield PRELUDE
-    retry = RETRY
-    async for event in events:
-        named = f"event: {event.type}\nid: {event.id}" if event.id else f"event: {event.type}"
-        yield f"{retry}{named}\ndata: {json.dumps(dict(event.data))}\n\n".encode()
-        retry = ""
 
 
 def _to_sse(frame: Frame) -> str:

@@ -1,6 +1,7 @@
 """Guardrails in runs: on messages, answers, results of tools, and texts of jobs."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ai_agents import (
     DiskStore,
     RunStore,
 )
-from ai_agents.core.exceptions import GuardrailBlocked, ProviderError, ThreadNotFound
+from ai_agents.core.exceptions import GuardrailBlocked, InvalidOutput, ProviderError, ThreadNotFound
 from ai_agents.core.types import JsonObject, ReasoningPart, TextPart, ToolCallPart
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.store.provider_tables import ModelCallTable
@@ -35,10 +36,11 @@ async def stream_of(stage: Stage, content: str = "Go.") -> tuple[str, list[str],
     said, last = "", {}
     kinds: list[str] = []
     async with asyncio.timeout(TIMEOUT_S):
-        async for event in stage.runner.stream(stage.thread_id, USER, content):
-            said += str(event)
-            kinds.append(event.type)
-            last = dict(event.data)
+        with suppress(GuardrailBlocked, InvalidOutput):  # raised after the event that tells of it
+            async for event in stage.runner.stream(stage.thread_id, USER, content):
+                said += str(event)
+                kinds.append(event.type)
+                last = dict(event.data)
     return said, kinds, last
 
 

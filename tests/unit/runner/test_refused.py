@@ -202,10 +202,13 @@ async def test_the_refused_turn_before_is_left_out_with_it(fake: FakeProviderSer
 async def test_the_mark_is_there_when_the_failure_is_told(make_talk: MakeTalk) -> None:
     talk = await make_talk(rejected())
 
-    async for event in talk.runner.stream(talk.thread_id, USER, FORBIDDEN):
-        if event.type == "run.failed":
-            [message] = (await MessageStore(talk.conn).list(talk.thread_id))["data"]
-            assert message.get("refused") is True
+    stream = talk.runner.stream(talk.thread_id, USER, FORBIDDEN)
+    while (await anext(stream)).type != "run.failed":
+        pass
+
+    [message] = (await MessageStore(talk.conn).list(talk.thread_id))["data"]
+    assert message.get("refused") is True
+    await stream.aclose()
 
 
 async def test_a_fork_keeps_the_mark(make_talk: MakeTalk) -> None:
