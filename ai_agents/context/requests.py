@@ -75,11 +75,16 @@ class ModelSelector:
     def __init__(self, provider: Provider | None, pool: ProviderPool | None, catalogue: ModelCatalogue) -> None:
         self.catalogue = catalogue
         self._provider = provider
-        self._pool = pool or ProviderPool()
+        self._pool = ProviderPool(knows_all=False) if pool is None else pool
         self._has_default = provider is not None or pool is not None
         # By the names of provider and model: the provider that was asked what the model takes, and until when it is
         # not asked again.
         self._prepared: dict[tuple[str, str], tuple[Provider, float]] = {}
+
+    @property
+    def pool(self) -> ProviderPool:
+        """The providers that agents name."""
+        return self._pool
 
     def choose(self, agent: Agent | ModelName) -> tuple[Provider, str]:
         """The provider and model of an agent: its own, else the defaults.

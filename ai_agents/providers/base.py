@@ -39,6 +39,10 @@ class Provider(ABC):
         if name is not None:
             self.name = name
 
+    def __repr__(self) -> str:
+        model = getattr(self, "model", None)
+        return f"<provider {getattr(self, 'name', type(self).__name__)}{f' {model}' if model else ''}>"
+
     @abstractmethod
     def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Stream one response as normalized events.

@@ -72,7 +72,8 @@ class ProviderPool:
 
     `options` are those of `get_provider`, by built-in provider. `default` is the provider and model of agents that name
     none. `specs` are the providers of a file; those of the database come and go with `replace_made`. Keys come from
-    these alone; `get_provider` looks in the environment too.
+    these alone; `get_provider` looks in the environment too, and so does a pool that `knows_all=False`: what it was not
+    given may be there, and the first request says whether it is.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class ProviderPool:
         *,
         default: tuple[str, str | None] = ("echo", "echo"),
         specs: Iterable[ProviderSpec] = (),
+        knows_all: bool = True,
     ) -> None:
         """Raises `InvalidRequest` for a spec with the name of a built-in provider."""
         # A setting that is not set comes as None or as an empty text.
@@ -96,8 +98,12 @@ class ProviderPool:
         self._added: set[str] = set()
         self._learned: Mapping[str, Mapping[str, Quirks]] = {}
         self.default = default
+        self._knows_all = knows_all
         # Is told of the provider, the model and all of its quirks where a refusal taught something.
         self.on_learn: OnLearn | None = None
+
+    def __repr__(self) -> str:
+        return f"<ProviderPool: {', '.join(each.name for each in self.configured() if each.configured)}>"
 
     def get(self, name: str) -> Provider:
         """The provider of this name. Raises `ProviderNotConfigured` if it is unknown or lacks what it needs."""
@@ -251,8 +257,9 @@ class ProviderPool:
             await self.get(name).prepare()
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        providers, self._providers = self._providers, {}
+        """Close all connections. Those of `add` are still known afterwards, and those of a name are made anew."""
+        providers = self._providers
+        self._providers = {name: provider for name, provider in providers.items() if name in self._added}
         for provider in providers.values():
             await provider.aclose()
 
@@ -270,7 +277,7 @@ class ProviderPool:
 
     def _missing_setting(self, name: str) -> str | None:
         kind = PROVIDER_TYPES[name]
-        if not kind.needs or any(option in self._options.get(name, {}) for option in kind.needs):
+        if not self._knows_all or not kind.needs or any(option in self._options.get(name, {}) for option in kind.needs):
             return None
         first, *others = (kind.settings[option] for option in kind.needs)
         return f"Neither {first} nor {' nor '.join(others)} is set." if others else f"{first} is not set."

@@ -1,6 +1,7 @@
 """The handle on a database, with its channels and the runs of this process."""
 
-from collections.abc import AsyncGenerator, Sequence
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,8 @@ from ai_agents.runner.process.periodic import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
 from ai_agents.streams.feed import ActivityFeed
 from ai_agents.streams.reader import StreamReaders
+
+_log = logging.getLogger(__name__)
 
 # The newest handle; `queue_title_generation` and `queue_summarization` use its outbox.
 _latest: "DatabaseHandle | None" = None
@@ -40,7 +43,12 @@ class DatabaseHandle:
         self.readers = StreamReaders(database, bus)
         self.readers.rights.poll_s = timing.revocations_every_s
         self.feed = ActivityFeed(database, bus, self.readers.rights)
+        self._closers: dict[object, Callable[[], Awaitable[None]]] = {}
+        self._is_closed = False
         database.after_commit = self._after_commit
+
+    def __repr__(self) -> str:
+        return f"<{'closed ' if self._is_closed else ''}handle on {self.database!r}>"
 
     def _after_commit(self, rows: Sequence[LogRow]) -> None:
         """Publish what a transaction wrote. Streams ask for their right before they get any of it."""
@@ -65,11 +73,28 @@ class DatabaseHandle:
         """Make the tables that are missing. Raises `DatabaseUnavailable`."""
         await self.database.create_all()
 
+    def close_too(self, owner: object, close: Callable[[], Awaitable[None]]) -> None:
+        """Let `close` be called when the handle is closed, once for each `owner`."""
+        self._closers[owner] = close
+
     async def close(self, *, grace_s: float = 10.0) -> None:
-        """Let the runs under way end, for `grace_s` seconds at most, and close everything."""
+        """Let the runs under way end, for `grace_s` seconds at most, and close everything.
+
+        That is the database, Redis, and the connections of the providers of its runners. It may be called again.
+        """
+        global _latest  # noqa: PLW0603  # as in `open_handle`
+        self._is_closed = True
+        if _latest is self:
+            _latest = None
         await self.executor.drain(grace_s)
         await self.feed.stop()
         await self.readers.stop()
+        closers, self._closers = self._closers, {}
+        for close in closers.values():
+            try:
+                await close()
+            except Exception:  # noqa: BLE001  # a provider of others may raise anything, and the rest has to be closed
+                _log.exception("a provider could not be closed")
         await self.bus.close()
         await self.database.close()
 
@@ -89,11 +114,12 @@ async def open_handle(
     pool_size: int = 10,
     timing: Timing = DEFAULT_TIMING,
     slots: UpstreamSlots | None = None,
+    ask: bool = False,
 ) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
     With `redis_url` any number of processes may run agents on the database, else only this one. `slots` limits how many
-    runs this process has under way.
+    runs this process has under way. With `ask`, a PostgreSQL server has to answer now, as a SQLite file has to.
     Raises `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not answer.
     """
     global _latest  # noqa: PLW0603  # documented: the newest handle is the default one
@@ -104,9 +130,16 @@ async def open_handle(
         from ai_agents.bus.redis import RedisBus
 
         bus = RedisBus(redis_url)
-    if database.dialect == "sqlite" and await database.is_empty():
-        await database.create_all()
-    await bus.open()
+    try:
+        if database.dialect == "sqlite" and await database.is_empty():
+            await database.create_all()
+        elif ask:
+            await database.ping()
+        await bus.open()
+    except BaseException:
+        await bus.close()
+        await database.close()
+        raise
     _latest = DatabaseHandle(database, bus, shared=redis_url is not None, timing=timing, slots=slots)
     return _latest
 

@@ -34,6 +34,7 @@ from ai_agents.runner.decisions import Decision, cancel, decide
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage
 from ai_agents.runner.outcomes import Outcomes, RunResult, Started, answer_of, stopping
+from ai_agents.runner.parts import check_parts
 from ai_agents.runner.preparation import RunLimits, TurnPreparer
 from ai_agents.runner.sending import Content, MessageOptions, RetryOptions, check_schema, check_sender, content_parts
 from ai_agents.store import runs
@@ -55,7 +56,7 @@ class AgentRunner:
     `user_limits` each user, by default not at all.
     Methods that start a run use a transaction of their own, and are refused within `conn.transaction()`.
     With `auto_title` a thread without a title gets one in the background after its first exchange. A judge that cannot
-    be asked allows nothing, unless `judges_fail_open`.
+    be asked allows nothing, unless `judges_fail_open`. `conn.close()` closes the connections of the providers.
     """
 
     def __init__(
@@ -75,6 +76,8 @@ class AgentRunner:
         auto_title: bool = False,
         judges_fail_open: bool = False,
     ) -> None:
+        """Raises TypeError for a part that is something else."""
+        check_parts(conn, auth, provider, memory, providers)
         self.conn = conn
         self.auth = auth or RoleAuth(conn)
         self._database = conn.database
@@ -95,6 +98,9 @@ class AgentRunner:
             budgets=conn.executor.budgets,
         )
         conn.bus.listen_revoked(self.contexts.forget)
+        if provider is not None:
+            conn.close_too(provider, provider.aclose)
+        conn.close_too(self.contexts.models.pool, self.contexts.models.pool.aclose)
         limits = limits or RunLimits()
         attachments = None if blobs is None else Attachments(conn, blobs)
         self._preparer = TurnPreparer(
@@ -106,6 +112,9 @@ class AgentRunner:
         self._admission = MessageAdmission(conn, self._preparer, self.contexts, user_limits or Limits())
         if conn.executor.background is not None:
             conn.executor.background.start(self.contexts)
+
+    def __repr__(self) -> str:
+        return f"<AgentRunner on {self._database!r}>"
 
     # The main job.
 

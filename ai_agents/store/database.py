@@ -72,6 +72,9 @@ class Database:
         self.on_entries: Callable[[Connection, str, Sequence[Any]], None] | None = None
         self._backend = _backend(self.url, pool_size)
 
+    def __repr__(self) -> str:
+        return self.url.set(drivername=self.dialect).render_as_string(hide_password=True)
+
     @property
     def database(self) -> "Database":
         """Itself, so that stores accept a database as well as a handle."""
@@ -169,7 +172,19 @@ class Store:
     """Functions of a connection as methods, each call in a transaction of its own."""
 
     def __init__(self, conn: HasDatabase) -> None:
-        self._db = conn.database
+        """Raises TypeError for anything but a handle or a database."""
+        if not isinstance(found := getattr(conn, "database", None), Database):
+            raise TypeError(not_a_handle(type(self).__name__, conn))
+        self._db = found
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._db!r}>"
+
+
+def not_a_handle(taker: str, given: object) -> str:
+    """The sentence for what takes a handle and was given something else."""
+    forgotten = " Write `conn = await connect(…)`." if hasattr(given, "__await__") else ""
+    return f"{taker} takes the handle that `await connect(…)` returns, not {type(given).__name__}.{forgotten}"
 
 
 def reading(
