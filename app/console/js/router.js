@@ -30,7 +30,30 @@ export function match(hash) {
 }
 
 const current = createStore(match(location.hash));
-window.addEventListener("hashchange", () => current.set(match(location.hash)));
+let guard = null;
+let asking = false;
+
+/** `ask()` is asked (a promise of true or false) before the page goes elsewhere; null ends that. */
+export function setGuard(ask) {
+  guard = ask;
+}
+
+window.addEventListener("hashchange", async ({ oldURL }) => {
+  const wanted = location.hash;
+  if (!guard || match(wanted).path === current.get().path) {
+    current.set(match(wanted));
+    return;
+  }
+  // The address stays that of what is shown until there is an answer.
+  history.pushState(history.state, "", oldURL);
+  if (asking) return;
+  asking = true;
+  const goes = await guard();
+  asking = false;
+  if (!goes) return;
+  guard = null;
+  location.hash = wanted;
+});
 
 /** The route that is shown. */
 export function useRoute() {

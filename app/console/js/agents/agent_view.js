@@ -99,7 +99,7 @@ function ExistingAgent({ agent, access, choices, onChanged }) {
   };
   const items = [
     { label: "Duplicate", icon: "copy", href: href("/agents/new", { from: agent.id }) },
-    access.may === "own" && { label: "Delete", icon: "trash-2", danger: true, onSelect: remove },
+    access.may === "own" && { label: "Delete", icon: "trash", danger: true, onSelect: remove },
   ];
   const tabs = [
     { id: "settings", label: "Settings", content: () => html`<${AgentForm} form=${form} choices=${choices} onSaved=${onChanged} />` },

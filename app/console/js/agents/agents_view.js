@@ -55,16 +55,16 @@ function AgentList({ data, sought, onSeek }) {
 function AgentRow({ agent, access }) {
   return html`
     <li class="agent-row">
-      <div class="agent-row-main">
-        <a class="agent-name" dir="auto" href=${href(`/agents/${agent.id}`)}>${agent.name}</a>
-        ${agent.description && html`<p class="agent-description" dir="auto">${agent.description}</p>`}
+      <div class="agent-row-main" dir="auto">
+        <a class="agent-name" href=${href(`/agents/${agent.id}`)}>${agent.name}</a>
+        ${agent.description && html`<p class="agent-description">${agent.description}</p>`}
       </div>
       <div class="agent-facts">
         <${Badge} kind=${access.may === "own" && access.role ? "accent" : ""}>${access.words}<//>
         ${"version" in agent && html`<span class="agent-model" dir="auto">${modelOf(agent)}</span>`}
         ${agent.updated_at && html`<${RelativeTime} at=${agent.updated_at} />`}
       </div>
-      <${Button} class="agent-chat" size="small" icon="message-square" href=${href("/", { agent_id: agent.id })} aria-label=${`Chat with ${agent.name}`}>Chat<//>
+      <${Button} class="agent-chat" kind="quiet" size="small" icon="message-square" href=${href("/", { agent_id: agent.id })} aria-label=${`Chat with ${agent.name}`}>Chat<//>
     </li>`;
 }
 

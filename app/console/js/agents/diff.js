@@ -33,9 +33,25 @@ const filled = (value) => (value && typeof value === "object" && !Object.keys(va
 export function linesOf(value) {
   if (value === null || value === undefined || value === "") return [];
   if (typeof value === "string") return value.split("\n");
-  if (Array.isArray(value)) return value.map((each) => (typeof each === "string" ? each : JSON.stringify(each)));
+  if (Array.isArray(value)) return value.flatMap((each) => (isEntry(each) ? entryLines(each) : [plain(each)]));
   if (typeof value !== "object") return [String(value)];
-  return Object.entries(value).flatMap(([name, each]) => `${name}: ${typeof each === "string" ? each : JSON.stringify(each, null, 2)}`.split("\n"));
+  return membersOf(value);
+}
+
+const isEntry = (value) => value && typeof value === "object" && !Array.isArray(value);
+const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+/** An entry of a list by what it is called, with the rest of it below. */
+function entryLines({ type, name, ...rest }) {
+  const title = type ?? name;
+  return title === undefined ? membersOf(rest) : [title, ...membersOf(rest).map((line) => `  ${line}`)];
+}
+
+function membersOf(value) {
+  return Object.entries(value).flatMap(([name, each]) => {
+    if (Array.isArray(each) && each.every((one) => typeof one !== "object")) return [`${name}: ${each.join(", ")}`];
+    return `${name}: ${typeof each === "string" ? each : JSON.stringify(each, null, 2)}`.split("\n");
+  });
 }
 
 /** The shortest way from some lines to others. */

@@ -63,7 +63,7 @@ export function MemoryDrawing({ strategy, fields }) {
   const left = summary ? bars.findIndex((bar) => bar.sent) * (width + gap) - gap : 0;
   return html`
     <figure class="memory-drawing">
-      <svg viewBox=${`0 0 ${bars.length * (width + gap) - gap} 62`} aria-hidden="true" preserveAspectRatio="xMidYMax meet">
+      <svg viewBox=${`0 0 ${bars.length * (width + gap) - gap} 62`} aria-hidden="true" preserveAspectRatio="xMinYMax meet">
         ${bars.map((bar) => html`<rect key=${bar.index} class=${bar.sent ? "memory-bar sent" : "memory-bar"}
           x=${bar.index * (width + gap) + 0.5} y=${48.5 - bar.height} width=${width - 1} height=${bar.height} rx="2" />`)}
         ${summary && left > 0 && html`<rect class="memory-bar summary" x="0.5" y="53" width=${left - 1} height="8" rx="3" />`}

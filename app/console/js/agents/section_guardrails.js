@@ -58,7 +58,7 @@ export function EntryTools({ name, index, list, change }) {
     <span class="entry-tools">
       <${IconButton} icon="arrow-up" label=${`Move ${name} ${index + 1} up`} disabled=${index === 0} onClick=${() => change(moved(list, index, -1))} />
       <${IconButton} icon="arrow-down" label=${`Move ${name} ${index + 1} down`} disabled=${index === list.length - 1} onClick=${() => change(moved(list, index, 1))} />
-      <${IconButton} icon="trash-2" label=${`Remove ${name} ${index + 1}`} onClick=${() => change(list.filter((_, at) => at !== index))} />
+      <${IconButton} icon="trash" label=${`Remove ${name} ${index + 1}`} onClick=${() => change(list.filter((_, at) => at !== index))} />
     </span>`;
 }
 

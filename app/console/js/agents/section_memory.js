@@ -33,7 +33,7 @@ export function MemorySection({ form }) {
         <legend class="visually-hidden">Strategy</legend>
         ${options.map((option) => html`
           <label key=${option.value} class=${`choice-card ${strategy === option.value ? "chosen" : ""}`}>
-            <input type="radio" name="memory-strategy" value=${option.value} checked=${strategy === option.value} onChange=${() => choose(option.value)} />
+            <input class="choice-control" type="radio" name="memory-strategy" value=${option.value} checked=${strategy === option.value} onChange=${() => choose(option.value)} />
             <span class="choice-card-name">${option.name}</span>
             <span class="choice-card-words">${option.words}</span>
           </label>`)}

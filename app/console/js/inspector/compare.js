@@ -3,6 +3,7 @@ import { html, useState } from "../../vendor/preact.js";
 import { api } from "../api.js";
 import { MEMORY_FIELDS } from "../agents/draft.js";
 import { Button } from "../ui/button.js";
+import { Field, Select, TextInput } from "../ui/fields.js";
 import { useLoad } from "../ui/loading.js";
 import { Strip, TokenBar } from "./drawings.js";
 import { piecesOf, timelineOf } from "./timeline.js";
@@ -29,25 +30,21 @@ export function CompareForm({ context, other, onCompare }) {
   const query = queryOf(choice);
   return html`
     <form class="compare-form" onSubmit=${(event) => { event.preventDefault(); if (query) onCompare(query); }}>
-      <label class="field"><span class="field-label">Memory</span>
-        <select class="input" value=${choice.strategy} onChange=${(event) => change({ strategy: event.currentTarget.value, fields: {} })}>
-          <option value="">As it is: ${strategyName(context.strategy)}</option>
-          ${Object.entries(STRATEGY_NAMES).map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}
-        </select>
-      </label>
+      <${Field} label="Memory">
+        <${Select} value=${choice.strategy} onChange=${(strategy) => change({ strategy, fields: {} })}
+          options=${[{ value: "", label: `As it is: ${strategyName(context.strategy)}` }, ...Object.entries(STRATEGY_NAMES).map(([value, label]) => ({ value, label }))]} />
+      <//>
       ${choice.strategy && Object.entries(MEMORY_FIELDS[choice.strategy]).map(([name, value]) => html`
-        <label class="field compare-number" key=${`${choice.strategy}-${name}`}><span class="field-label">${PARAMETERS[name]}</span>
-          <input class="input" type="number" min="0" placeholder=${value} value=${choice.fields[name] ?? ""} onInput=${(event) => change({ fields: { ...choice.fields, [name]: event.currentTarget.value } })} />
-        </label>`)}
-      <label class="field"><span class="field-label">Provider</span>
-        <select class="input" value=${choice.provider} onChange=${(event) => change({ provider: event.currentTarget.value })}>
-          <option value="">As it is: ${context.provider}</option>
-          ${(providers.data?.data ?? []).map(({ name }) => html`<option key=${name} value=${name}>${name}</option>`)}
-        </select>
-      </label>
-      <label class="field"><span class="field-label">Model</span>
-        <input class="input" dir="auto" spellcheck="false" autocomplete="off" maxlength="200" placeholder=${`As it is: ${context.model}`} value=${choice.model} onInput=${(event) => change({ model: event.currentTarget.value })} />
-      </label>
+        <${Field} key=${`${choice.strategy}-${name}`} label=${PARAMETERS[name]}>
+          <${TextInput} type="number" min="0" placeholder=${String(value)} value=${choice.fields[name]} onInput=${(text) => change({ fields: { ...choice.fields, [name]: text } })} />
+        <//>`)}
+      <${Field} label="Provider">
+        <${Select} value=${choice.provider} onChange=${(provider) => change({ provider })}
+          options=${[{ value: "", label: `As it is: ${context.provider}` }, ...(providers.data?.data ?? []).map(({ name }) => name)]} />
+      <//>
+      <${Field} label="Model">
+        <${TextInput} spellcheck="false" autocomplete="off" maxlength="200" placeholder=${`As it is: ${context.model}`} value=${choice.model} onInput=${(model) => change({ model })} />
+      <//>
       <${Button} type="submit" disabled=${!query}>Compare<//>
     </form>`;
 }

@@ -49,8 +49,8 @@ function Overview({ context }) {
   const { total, budget, method } = context.tokens;
   const how = method === "estimate" ? "about " : "";
   return html`
-    <section class="inspector-overview" aria-labelledby="overview-title">
-      <p class="inspector-lead" id="overview-title">
+    <section class="inspector-overview" aria-label="The request">
+      <p class="inspector-lead">
         With the next message <strong dir="auto">${context.model}</strong> of <strong dir="auto">${context.provider}</strong> would be sent
         ${" "}${how}<strong>${counted(total, "token", "tokens")}</strong>, ${share(total / budget)} of what fits.
         The memory is <strong>${strategyName(context.strategy)}</strong>.

@@ -1,8 +1,7 @@
 // Who may do what with an agent, a thread, a tool or a provider.
-import { html, useState } from "../../vendor/preact.js";
+import { html, render, useState } from "../../vendor/preact.js";
 import { api, newKey, toProblem } from "../api.js";
 import { session } from "../session.js";
-import { createStore, useStore } from "../signals.js";
 import { Button, IconButton } from "../ui/button.js";
 import { confirm, Dialog } from "../ui/dialog.js";
 import { Field, Select, TextInput } from "../ui/fields.js";
@@ -10,18 +9,14 @@ import { useLoad } from "../ui/loading.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { EVERYBODY, nameOf, problemWords, rolesOf, wordsOf } from "./roles.js";
 
-const opened = createStore(null);
-
 /** Open the dialog: `{resourceType: "agent" | "thread" | "tool" | "provider", resourceId, title, onChange}`. */
 export function openSharing(about) {
-  opened.set(about);
-}
-
-/** The place of the dialog that `openSharing` opens: once in the page. */
-export function SharingPlace() {
-  const about = useStore(opened);
-  if (!about) return null;
-  return html`<${SharingDialog} ...${about} onClose=${() => opened.set(null)} />`;
+  const place = document.body.appendChild(document.createElement("div"));
+  const close = () => {
+    render(null, place);
+    place.remove();
+  };
+  render(html`<${SharingDialog} ...${about} onClose=${close} />`, place);
 }
 
 export function SharingDialog({ resourceType, resourceId, title = "", onClose, onChange }) {
