@@ -4,6 +4,7 @@ import { useRoute } from "./router.js";
 import { session } from "./session.js";
 import { Sidebar, Topbar } from "./sidebar.js";
 import { Confirmations } from "./ui/dialog.js";
+import { Overlays } from "./ui/overlay.js";
 import { Empty, Notice, Spinner } from "./ui/states.js";
 import { Toasts } from "./ui/toast.js";
 import { toProblem } from "./api.js";
@@ -87,5 +88,5 @@ export function Shell() {
         <div class="view"><${Guarded} key=${path}><${View} key=${route?.path} route=${route} params=${params} query=${query} /><//></div>
       </main>
     </div>
-    <${Toasts} /><${Confirmations} />`;
+    <${Toasts} /><${Overlays} /><${Confirmations} />`;
 }

@@ -68,7 +68,7 @@ function AgentCard({ agent, role }) {
   return html`
     <div class="page page-narrow">
       <header class="page-head">
-        <div><p class="crumb"><a href=${href("/agents")}>Agents</a></p><h1 dir="auto">${agent.name}</h1></div>
+        <div class="grow"><p class="crumb"><a href=${href("/agents")}>Agents</a></p><h1 dir="auto">${agent.name}</h1></div>
         <${Button} kind="primary" icon="message-square" href=${href("/", { agent_id: agent.id })}>Chat<//>
       </header>
       ${agent.description && html`<p dir="auto">${agent.description}</p>`}
@@ -108,7 +108,7 @@ function ExistingAgent({ agent, access, choices, onChanged }) {
   return html`
     <div class="page agent-page">
       <header class="page-head">
-        <div>
+        <div class="grow">
           <p class="crumb"><a href=${href("/agents")}>Agents</a></p>
           <h1 dir="auto">${agent.name}</h1>
           <p class="agent-subtitle">Version ${agent.version}, saved <${RelativeTime} at=${agent.updated_at} />. ${access.words}.</p>

@@ -15,7 +15,7 @@ export function Conflict({ base, theirs, mine, onClose, onTake }) {
     <${Dialog} title="It has been changed meanwhile" wide onClose=${onClose}>
       <p>While you were writing, version ${theirs.version} was saved. Nothing of yours is lost: you changed ${named(Object.keys(own))}.</p>
       ${both.length > 0 && html`<p><strong>Both of you changed ${named(both)}.</strong> If you go on with yours, theirs is replaced when you save.</p>`}
-      <h3>What they changed</h3>
+      <p><strong>What they changed</strong></p>
       <${Differences} before=${base} after=${theirs} />
       <div class="row row-end">
         <${Button} kind="danger" onClick=${() => onTake({})}>Take theirs, drop mine<//>

@@ -40,7 +40,7 @@ export function ChoiceField({ form, path, errorPath = path, label, help, options
 export function SuggestField({ form, path, errorPath = path, label, help, placeholder, suggestions }) {
   const control = form.readOnly
     ? html`<${TextInput} value=${form.get(path)} readonly />`
-    : html`<${Combobox} value=${form.get(path)} options=${suggestions} onInput=${setting(form, path)} placeholder=${placeholder} spellcheck="false" maxlength="200" />`;
+    : html`<${Combobox} value=${form.get(path)} options=${suggestions} onInput=${setting(form, path)} placeholder=${placeholder} spellcheck=${false} maxlength="200" />`;
   return html`<${Field} label=${label} help=${help} error=${form.error(errorPath)}>${control}<//>`;
 }
 

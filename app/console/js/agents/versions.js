@@ -18,7 +18,7 @@ export function Differences({ before, after }) {
     <div class="differences">
       ${found.map(({ field, label, lines }) => html`
         <section key=${field} class="difference" aria-label=${label}>
-          <h4>${label}</h4>
+          <h3>${label}</h3>
           <div class="difference-lines" dir="auto">
             ${lines.map((line, index) => html`<${Line} key=${index} ...${line} />`)}
           </div>

@@ -43,7 +43,7 @@ export function CompareForm({ context, other, onCompare }) {
           options=${[{ value: "", label: `As it is: ${context.provider}` }, ...(providers.data?.data ?? []).map(({ name }) => name)]} />
       <//>
       <${Field} label="Model">
-        <${TextInput} spellcheck="false" autocomplete="off" maxlength="200" placeholder=${`As it is: ${context.model}`} value=${choice.model} onInput=${(model) => change({ model })} />
+        <${TextInput} spellcheck=${false} autocomplete="off" maxlength="200" placeholder=${`As it is: ${context.model}`} value=${choice.model} onInput=${(model) => change({ model })} />
       <//>
       <${Button} type="submit" disabled=${!query}>Compare<//>
     </form>`;

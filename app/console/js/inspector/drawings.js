@@ -3,7 +3,7 @@ import { html, useLayoutEffect, useRef } from "../../vendor/preact.js";
 import { count } from "./words.js";
 
 // Below this share of the bar a piece would not be seen.
-const LEAST_SHARE = 0.006;
+const LEAST_SHARE = 0.015;
 const MOST_BARS = 120;
 
 /** The pieces of a request, each as long as its tokens, with a legend that has the numbers. */

@@ -26,7 +26,7 @@ export function Inspector({ threadId, first = null }) {
       ${context.notices.length > 0 && html`<ul class="inspector-notices" role="list">${context.notices.map((notice, index) => html`<li key=${index}><${Notice} kind="warning">${noticeWords(notice)}<//></li>`)}</ul>`}
       <${LastCall} call=${context.last_call} />
       <section aria-labelledby="compare-title" class="inspector-compare">
-        <h3 id="compare-title">Compare</h3>
+        <h2 id="compare-title">Compare</h2>
         <p class="section-help">The same thread for another model, or with another memory. Nothing is sent, and the agent stays as it is.</p>
         <${CompareForm} context=${context} other=${other} onCompare=${setOther} />
         ${compared.problem && html`<${Notice} problem=${compared.problem} />`}
@@ -79,7 +79,7 @@ function LastCall({ call }) {
   const { input_tokens: input, cached_input_tokens: cached, cached_share: part } = call;
   return html`
     <section class="inspector-last" aria-labelledby="last-title">
-      <h3 id="last-title">The last call</h3>
+      <h2 id="last-title">The last call</h2>
       <p>
         ${input === null ? "The provider did not say how many tokens it read." : `The provider read ${counted(input, "token", "tokens")}.`}
         ${" "}${part === null ? "It does not say what came from its cache." : `${share(part)} of them (${count(cached)}) came from its cache, which is cheaper.`}

@@ -14,7 +14,7 @@ export function ContextMessages({ context, texts }) {
   const hidden = context.system === null && context.tools === null;
   return html`
     <section class="context-messages" aria-labelledby="messages-title">
-      <h3 id="messages-title">As the model reads it</h3>
+      <h2 id="messages-title">As the model reads it</h2>
       ${hidden && html`<p class="section-help">The system prompt and the tools are for those who may see the agent.</p>`}
       ${context.system && html`
         <details class="context-block system">

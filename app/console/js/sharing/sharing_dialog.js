@@ -1,23 +1,17 @@
 // Who may do what with an agent, a thread, a tool or a provider.
-import { html, render, useState } from "../../vendor/preact.js";
+import { html, useState } from "../../vendor/preact.js";
 import { api, newKey, toProblem } from "../api.js";
 import { session } from "../session.js";
 import { Button, IconButton } from "../ui/button.js";
 import { confirm, Dialog } from "../ui/dialog.js";
 import { Field, Select, TextInput } from "../ui/fields.js";
 import { useLoad } from "../ui/loading.js";
+import { openOverlay } from "../ui/overlay.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { EVERYBODY, nameOf, problemWords, rolesOf, wordsOf } from "./roles.js";
 
 /** Open the dialog: `{resourceType: "agent" | "thread" | "tool" | "provider", resourceId, title, onChange}`. */
-export function openSharing(about) {
-  const place = document.body.appendChild(document.createElement("div"));
-  const close = () => {
-    render(null, place);
-    place.remove();
-  };
-  render(html`<${SharingDialog} ...${about} onClose=${close} />`, place);
-}
+export const openSharing = (about) => openOverlay(SharingDialog, about);
 
 export function SharingDialog({ resourceType, resourceId, title = "", onClose, onChange }) {
   const name = title || (resourceType === "thread" ? "this thread" : resourceId);
@@ -115,12 +109,12 @@ function AddRole({ type, taken, onAdd }) {
   };
   const choices = rolesOf(type, userId);
   return html`
-    <form class="sharing-add stack" aria-label="Share with somebody" onSubmit=${(event) => {
+    <form class="sharing-add stack" onSubmit=${(event) => {
       event.preventDefault();
       add(userId);
     }}>
       <${Field} label="Share with" help="The id of a user, as it stands in their settings.">
-        <${TextInput} value=${userId} onInput=${setUserId} autocomplete="off" spellcheck="false" maxlength="255" autofocus />
+        <${TextInput} value=${userId} onInput=${setUserId} autocomplete="off" spellcheck=${false} maxlength="255" autofocus />
       <//>
       ${choices.length > 1 && html`
         <${Field} label="As" help=${wordsOf(type, role).help}>

@@ -51,14 +51,14 @@ export function HttpToolForm({ onClose, onMade }) {
     <${Dialog} title="New HTTP tool" wide onClose=${onClose}>
       <form class="stack" onSubmit=${make}>
         ${problem && html`<${Notice} problem=${problem} errors=${others} />`}
-        <${Field} label="Name" help="What agents and models call it: letters, digits, _ and -." error=${wrong("name")}><${TextInput} mono value=${tool.name} onInput=${set("name")} required maxlength="64" autocomplete="off" spellcheck="false" autofocus /><//>
+        <${Field} label="Name" help="What agents and models call it: letters, digits, _ and -." error=${wrong("name")}><${TextInput} mono value=${tool.name} onInput=${set("name")} required maxlength="64" autocomplete="off" spellcheck=${false} autofocus /><//>
         <${Field} label="Description" help="The model reads this to decide when to call it: what it does, and when to use it." error=${wrong("description")}><${TextArea} rows="2" value=${tool.description} onInput=${set("description")} required maxlength="8192" /><//>
         <div class="method-and-url">
           <${Field} label="Method" error=${wrong("method")}><${Select} options=${METHODS} value=${tool.method} onChange=${set("method")} /><//>
-          <${Field} label="Address" error=${wrong("url")}><${TextInput} mono value=${tool.url} onInput=${set("url")} required maxlength="2000" placeholder="https://api.example.com/orders/{order}" autocomplete="off" spellcheck="false" /><//>
+          <${Field} label="Address" error=${wrong("url")}><${TextInput} mono value=${tool.url} onInput=${set("url")} required maxlength="2000" placeholder="https://api.example.com/orders/{order}" autocomplete="off" spellcheck=${false} /><//>
         </div>
         <p class="field-help">A parameter in {curly brackets} is put into the address. Others go into the query (GET, DELETE) or into the body as JSON. Private addresses need the operator's leave.</p>
-        <${Field} label="Parameters" help="A JSON Schema. Empty: one required text for each parameter of the address." error=${tool.parameters.trim() ? mistake || wrong("parameters") : wrong("parameters")}><${TextArea} mono rows="6" value=${tool.parameters} onInput=${set("parameters")} placeholder=${JSON.stringify(schemaFor(tool.url), null, 2)} spellcheck="false" /><//>
+        <${Field} label="Parameters" help="A JSON Schema. Empty: one required text for each parameter of the address." error=${tool.parameters.trim() ? mistake || wrong("parameters") : wrong("parameters")}><${TextArea} mono rows="6" value=${tool.parameters} onInput=${set("parameters")} placeholder=${JSON.stringify(schemaFor(tool.url), null, 2)} spellcheck=${false} /><//>
         ${!tool.parameters.trim() && html`<div><${Button} size="small" onClick=${() => set("parameters")(JSON.stringify(schemaFor(tool.url), null, 2))}>Write them from the address<//></div>`}
         <${HeadersEditor} label="Headers" help="Sent with each call of every user, encrypted, and never shown again. No person's own key belongs here." rows=${rows} onChange=${setRows} error=${wrong("headers")} />
         <${Checkbox} label="With each user's own credentials" help="Users give headers of their own in their settings; without them a call fails." checked=${tool.own} onChange=${set("own")} />

@@ -36,8 +36,8 @@ export function McpServerForm({ onClose, onMade }) {
       <form class="stack" onSubmit=${make}>
         ${problem && html`<${Notice} problem=${problem} errors=${otherErrors(problem, SHOWN)} />`}
         <p class="section-help">Models read what a server says about its tools. Connecting it approves the tools that it offers now; what it changes later is off until you approve it.</p>
-        <${Field} label="Name" help="Its tools will be named name/tool." error=${wrong("name")}><${TextInput} mono value=${server.name} onInput=${set("name")} required maxlength="64" autocomplete="off" spellcheck="false" autofocus /><//>
-        <${Field} label="Address" help="Streamable HTTP." error=${wrong("url")}><${TextInput} mono value=${server.url} onInput=${set("url")} required maxlength="2000" placeholder="https://mcp.example.com/mcp" autocomplete="off" spellcheck="false" /><//>
+        <${Field} label="Name" help="Its tools will be named name/tool." error=${wrong("name")}><${TextInput} mono value=${server.name} onInput=${set("name")} required maxlength="64" autocomplete="off" spellcheck=${false} autofocus /><//>
+        <${Field} label="Address" help="Streamable HTTP." error=${wrong("url")}><${TextInput} mono value=${server.url} onInput=${set("url")} required maxlength="2000" placeholder="https://mcp.example.com/mcp" autocomplete="off" spellcheck=${false} /><//>
         <${HeadersEditor} label="Headers" help="Sent with each call of every user, encrypted, and never shown again." rows=${rows} onChange=${setRows} error=${wrong("headers")} />
         <${Checkbox} label="With each user's own credentials" help="Users give headers of their own in their settings." checked=${server.own} onChange=${set("own")} />
         ${server.own && html`<${HeadersEditor} label="Your own headers" help="Kept as your credentials: the server is asked with them for its tools." rows=${ownRows} onChange=${setOwnRows} error=${wrong("own_headers")} />`}

@@ -2,13 +2,14 @@
 import { html } from "../../vendor/preact.js";
 import { Differences } from "../agents/versions.js";
 
-export function ToolDetails({ tool }) {
+/** `named` is false where the name stands above already. */
+export function ToolDetails({ tool, named = true }) {
   const names = Object.keys(tool.parameters?.properties ?? {});
   const required = new Set(tool.parameters?.required ?? []);
   return html`
     <div class="stack stack-tight">
       <div>
-        <strong class="mono">${tool.name}</strong>
+        ${named && html`<strong class="mono">${tool.name}</strong>`}
         <p class="section-help" dir="auto">${tool.description}</p>
       </div>
       ${names.length > 0 && html`<p class="small">Parameters: ${names.map((name, index) => html`${index > 0 ? ", " : ""}<code>${name}</code>${required.has(name) ? "" : " (optional)"}`)}</p>`}

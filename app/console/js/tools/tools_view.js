@@ -40,7 +40,7 @@ export default function ToolsView() {
   return html`
     <div class="page">
       <header class="page-head">
-        <div><h1>Tools</h1><p class="page-lead">What agents may call. What you add is yours alone until you share it.</p></div>
+        <div class="grow"><h1>Tools</h1><p class="page-lead">What agents may call. What you add is yours alone until you share it.</p></div>
         <div class="row">
           <${Button} icon="plug" onClick=${() => setOpen("mcp")}>Connect an MCP server<//>
           <${Button} kind="primary" icon="plus" onClick=${() => setOpen("http")}>New HTTP tool<//>
@@ -81,7 +81,7 @@ function Source({ source, onRemove, onApprove }) {
       <ul class="tool-list" role="list">
         ${tools.map((tool) => html`
           <li key=${tool.name} class="tool-row">
-            <${ToolDetails} tool=${tool} />
+            <${ToolDetails} tool=${tool} named=${type === "mcp"} />
             ${tool.status !== "on" && html`<div class="row"><${Badge} kind=${STATES[tool.status].kind}>${STATES[tool.status].name}<//> <span class="section-help">${tool.reason ?? STATES[tool.status].help}</span></div>`}
           </li>`)}
       </ul>

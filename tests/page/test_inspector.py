@@ -1,0 +1,36 @@
+"""The context inspector: what the model is sent of a thread, and what it would be sent otherwise."""
+
+from playwright.async_api import expect
+
+from tests.page.support.site import Site
+from tests.page.support.visits import Visits, check_accessible, check_fits
+
+
+async def test_a_person_sees_what_the_model_is_sent_and_why_the_rest_is_not(site: Site, visit: Visits) -> None:
+    alice = await site.person()
+    agent = await alice.agent(
+        provider="echo", system_prompt="Be brief.", tools=["calculator"], memory={"strategy": "last_n", "n": 4}
+    )
+    said = [f"{'Question' if number % 2 == 0 else 'Answer'} {number // 2 + 1}" for number in range(10)]
+    thread = await alice.thread(agent["id"], *said)
+    page = await visit(alice, f"/threads/{thread['id']}/context", size=(360, 740))
+
+    await expect(page.get_by_text("left out: the memory does not choose it")).to_be_visible()
+    await expect(page.get_by_text("Answer 5", exact=True)).to_be_visible()
+    left_out = page.get_by_text("messages left out")
+    await expect(page.get_by_text("Question 1", exact=True)).not_to_be_visible()
+    await left_out.click()
+    await expect(page.get_by_text("Question 1", exact=True)).to_be_visible()
+    tokens = page.get_by_role("list", name="Tokens of the request")
+    for piece in ("System prompt", "Tools", "Messages", "Free", "Kept for the answer"):
+        await expect(tokens.get_by_text(piece)).to_be_visible()
+    await check_fits(page)
+    await check_accessible(page)
+
+    await page.get_by_label("Memory", exact=True).select_option("token_window")
+    await page.get_by_role("button", name="Compare").click()
+    row = page.get_by_role("row").filter(has_text="Messages sent")
+    await expect(row).to_contain_text("10")
+    await expect(page.get_by_role("row").filter(has_text="Left out")).to_contain_text("0")
+    await check_fits(page)
+    await check_accessible(page)

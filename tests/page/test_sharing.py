@@ -1,0 +1,38 @@
+"""Sharing: who has which role, and what the page says where a role cannot be taken."""
+
+from playwright.async_api import expect
+
+from tests.page.support.site import Site
+from tests.page.support.visits import Visits, check_accessible
+
+
+async def test_an_owner_shares_an_agent_and_stays_its_owner(site: Site, visit: Visits) -> None:
+    alice, bob = await site.person(), await site.person()
+    agent = await alice.agent(name="Shared", provider="echo")
+    page = await visit(alice, f"/agents/{agent['id']}")
+    await page.get_by_role("button", name="Share", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Share Shared")
+    await dialog.get_by_label("Share with").fill(bob.user_id)
+    await dialog.get_by_label("As", exact=True).select_option("Editor")
+    await dialog.get_by_role("button", name="Share", exact=True).click()
+    await expect(dialog.get_by_label(f"Role of {bob.user_id}")).to_have_value("editor")
+    await dialog.get_by_label(f"Role of {bob.user_id}").select_option("Viewer")
+    await check_accessible(page)
+
+    await dialog.get_by_label(f"Role of {alice.user_id}").select_option("Viewer")
+    await expect(dialog.get_by_text("The last owner stays")).to_be_visible()
+    await expect(dialog.get_by_label(f"Role of {alice.user_id}")).to_have_value("owner")
+    await dialog.get_by_role("button", name="Share with everybody").click()
+    await expect(
+        dialog.get_by_text("This role cannot be given").or_(dialog.get_by_text("You may not do this"))
+    ).to_be_visible()
+    visit.complaints.clear()
+
+    page = await visit(bob, f"/agents/{agent['id']}")
+    await page.get_by_role("button", name="Share", exact=True).click()
+    visit.complaints.clear()
+    await page.get_by_role("button", name="Give up your role").click()
+    await page.get_by_role("dialog", name="Give up your role?").get_by_role("button", name="Give it up").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    assert (await bob.api.get(f"/agents/{agent['id']}")).status_code == 404
+    visit.complaints.clear()
