@@ -24,9 +24,6 @@ async def test_a_person_sees_what_the_model_is_sent_and_why_the_rest_is_not(site
     tokens = page.get_by_role("list", name="Tokens of the request")
     for piece in ("System prompt", "Tools", "Messages", "Free", "Kept for the answer"):
         await expect(tokens.get_by_text(piece)).to_be_visible()
-    await check_fits(page)
-    await check_accessible(page)
-
     await page.get_by_label("Memory", exact=True).select_option("token_window")
     await page.get_by_role("button", name="Compare").click()
     row = page.get_by_role("row").filter(has_text="Messages sent")

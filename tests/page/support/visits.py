@@ -17,6 +17,12 @@ PHONE, TABLET, DESK = (360, 740), (800, 900), (1280, 800)
 _MAX_PICTURE_BYTES = 200_000
 _TIMEOUT_MS = 15_000
 
+# Colours change in a transition: its end, after the frame in which it begins.
+_COLOURS_ARE_THERE = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+  const changing = document.getAnimations().filter((each) => each instanceof CSSTransition);
+  Promise.allSettled(changing.map((each) => each.finished)).then(() => done());
+})))"""
+
 
 class Visits:
     """The visits of one test. `complaints` is what their pages complained of, which must be empty at the end.
@@ -90,6 +96,7 @@ async def check_accessible(page: Page) -> None:
     modes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for mode in modes:
         await page.emulate_media(color_scheme=mode)
+        await page.evaluate(_COLOURS_ARE_THERE)
         found = await Axe().run(page)
         told = [
             f"{mode}: {each['id']} ({each['impact']}): {each['help']}\n"

@@ -56,6 +56,7 @@ export function Versions({ agent, mayEdit, onRestored }) {
   };
   return html`
     <div class="stack">
+      <h2 class="visually-hidden">Versions</h2>
       ${problem && html`<${Notice} problem=${problem} />`}
       ${failure && html`<${Notice} problem=${failure} />`}
       <ol class="version-list" role="list">
