@@ -84,10 +84,10 @@ async def test_what_others_saved_meanwhile_is_shown_and_versions_come_back(site:
     await page.get_by_role("button", name="Discard").click()
 
     await page.get_by_role("tab", name="Versions").click()
-    await page.get_by_role("button", name="Version 2").click()
+    await page.get_by_role("button", name="Version 2 System prompt").click()
     await expect(page.get_by_text("Removed: Teach.")).to_be_visible()
     await check_accessible(page)
-    await page.get_by_role("listitem").filter(has_text="Version 1").get_by_role("button", name="Restore").click()
+    await page.get_by_role("button", name="Restore version 1").click()
     await page.get_by_role("dialog").get_by_role("button", name="Restore").click()
     await expect(page.get_by_text("Version 4, saved")).to_be_visible()
     await page.get_by_role("tab", name="Settings").click()

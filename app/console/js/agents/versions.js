@@ -81,7 +81,7 @@ function Version({ version, before, current, mayEdit, open, onToggle, onRestore 
           <span class="version-words">${wordsOf(version, before)}</span>
         </button>
         <span class="version-time"><${RelativeTime} at=${version.updated_at} /></span>
-        ${mayEdit && !isCurrent && html`<${Button} size="small" onClick=${onRestore}>Restore<//>`}
+        ${mayEdit && !isCurrent && html`<${Button} size="small" onClick=${onRestore} aria-label=${`Restore version ${version.version}`}>Restore<//>`}
       </div>
       ${open && html`
         <div class="version-body">
