@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from app.commands.agents import AGENTS
 from app.commands.audit import AUDIT
 from app.commands.chat import CHAT
-from app.commands.command import INTERRUPTED, WRONG_USE, Command, CommandFailed, Group, WrongUse, build_parser
+from app.commands.command import (
+    INTERRUPTED,
+    WRONG_USE,
+    Command,
+    CommandFailed,
+    Group,
+    WrongUse,
+    build_parser,
+    sentence_of_os,
+)
 from app.commands.jobs import JOBS
 from app.commands.keys import KEYS
 from app.commands.moving import EXPORT, IMPORT
@@ -70,8 +79,7 @@ def _sentence_of(error: Exception) -> str | None:
     from ai_agents.core.exceptions import AIAgentsError
 
     if isinstance(error, OSError) and error.strerror is not None:
-        where = "" if error.filename is None else f"{error.filename}: "
-        return f"{where}{error.strerror}."
+        return sentence_of_os(error)
     return str(error) if isinstance(error, AIAgentsError) else None
 
 

@@ -3,26 +3,30 @@
 import argparse
 import difflib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.commands.command import Command, CommandFailed, Group, WrongUse
 from app.commands.options import add_json, add_service
-from app.commands.terminal import note, print_json, print_table, styled
+from app.commands.terminal import Style, note, print_json, print_table, styled
 
 if TYPE_CHECKING:
+    from ai_agents.client import Client
     from app.commands.agent_files import Document
-    from app.commands.service import Service
-
+T = TypeVar("T")
 _COLUMNS = ("id", "name", "provider", "model", "version", "description")
-_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_STYLES: Mapping[str, Style] = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def _open(arguments: argparse.Namespace) -> "Service":
-    from app.commands.service import open_service
+def _ask(arguments: argparse.Namespace, use: "Callable[[Client], Coroutine[Any, Any, T]]") -> "T":
+    from app.commands.service import with_service
 
-    return open_service(arguments)
+    return with_service(arguments, use)
+
+
+async def _all_agents(client: "Client") -> list[Any]:
+    return [each async for each in client.list_agents()]
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +35,7 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    with _open(arguments) as service:
-        found = list(service.list_whole("/agents"))
+    found = _ask(arguments, _all_agents)
     if arguments.json:
         print_json(found)
         return
@@ -51,8 +54,7 @@ def _show(arguments: argparse.Namespace) -> None:
     from app.commands.agent_files import fields_of, to_yaml
     from app.commands.finding import find_agent
 
-    with _open(arguments) as service:
-        agent = find_agent(service, arguments.agent)
+    agent = _ask(arguments, lambda client: find_agent(client, arguments.agent))
     if arguments.json:
         print_json(agent)
     elif "version" in agent:
@@ -73,15 +75,18 @@ def _export(arguments: argparse.Namespace) -> None:
     from app.commands.agent_files import ID, fields_of, to_yaml
     from app.commands.finding import find_agent
 
-    with _open(arguments) as service:
-        names = arguments.agent or [each["id"] for each in service.list_whole("/agents")]
-        for number, name in enumerate(names):
-            agent = find_agent(service, name)
-            if "version" not in agent:
-                note(f"{agent['name']} is left out: you may talk to it, and not read it.")
-                continue
-            ids = {ID: agent["id"]} if arguments.with_ids else {}
-            print("---\n" if number else "", to_yaml(ids | fields_of(agent)), sep="", end="")
+    async def read(client: "Client") -> list[Any]:
+        names = arguments.agent or [each["id"] for each in await _all_agents(client)]
+        return [await find_agent(client, name) for name in names]
+
+    shown = 0
+    for agent in _ask(arguments, read):
+        if "version" not in agent:
+            note(f"{agent['name']} is left out: you may talk to it, and not read it.")
+            continue
+        ids = {ID: agent["id"]} if arguments.with_ids else {}
+        print("---\n" if shown else "", to_yaml(ids | fields_of(agent)), sep="", end="")
+        shown += 1
 
 
 def _add_apply(parser: argparse.ArgumentParser) -> None:
@@ -101,14 +106,17 @@ def _apply(arguments: argparse.Namespace) -> None:
     if len(set(names)) < len(names):
         raise WrongUse("Two of the files have an agent of the same name.")
     done = []
-    with _open(arguments) as service:
+
+    async def apply(client: "Client") -> None:
         # All that can be known is known before anything is changed.
-        current = [_find_current(service, source, each) for source, each in read]
+        current = [await _find_current(client, source, each) for source, each in read]
         for (source, document), agent in zip(read, current, strict=True):
-            result = _apply_one(service, source, document, agent, dry_run=arguments.dry_run)
+            result = await _apply_one(client, source, document, agent, dry_run=arguments.dry_run)
             done.append(result)
             if not arguments.json:
                 _tell(document, agent, result, dry_run=arguments.dry_run)
+
+    _ask(arguments, apply)
     if arguments.json:
         print_json(done)
 
@@ -120,30 +128,30 @@ def _text_of(source: str) -> str:
         raise CommandFailed(f"{source}: this is no text in UTF-8 (byte {error.start}).") from None
 
 
-def _find_current(service: "Service", source: str, document: "Document") -> Mapping[str, Any] | None:
+async def _find_current(client: "Client", source: str, document: "Document") -> Mapping[str, Any] | None:
     """The agent that a document is about, as it is now; None for one that is to be made. Raises `CommandFailed`."""
     from app.commands.finding import agents_named, get_agent
 
     where = f"{source}:{document.line}"
     if document.agent_id is not None:
-        known: Mapping[str, Any] = get_agent(service, document.agent_id)
+        known: Mapping[str, Any] = await get_agent(client, document.agent_id)
         return known
-    found = agents_named(service, document.name)
+    found = await agents_named(client, document.name, shared=False)
     if len(found) > 1:
         ids = ", ".join(each["id"] for each in found)
         raise CommandFailed(f"{where}: several agents are called {document.name!r} ({ids}): name one with `id:`.")
-    agent: Mapping[str, Any] | None = get_agent(service, found[0]["id"]) if found else None
+    agent: Mapping[str, Any] | None = await get_agent(client, found[0]["id"]) if found else None
     if agent is not None and "version" not in agent:
         raise CommandFailed(f"{where}: you may talk to the agent {document.name!r}, and neither read nor change it.")
     return agent
 
 
-def _apply_one(
-    service: "Service", source: str, document: "Document", agent: Mapping[str, Any] | None, *, dry_run: bool
+async def _apply_one(
+    client: "Client", source: str, document: "Document", agent: Mapping[str, Any] | None, *, dry_run: bool
 ) -> dict[str, Any]:
     """Make the agent as the document says. Raises `CommandFailed` with the line that the service refuses."""
+    from ai_agents.client import ServiceProblem
     from app.commands.agent_files import BadFile, describe, fields_of, short
-    from app.commands.service import Refused
 
     wanted = short(document.agent)
     now = {} if agent is None else fields_of(agent)
@@ -160,17 +168,16 @@ def _apply_one(
     whole = document.agent.model_dump(mode="json", by_alias=True)
     try:
         if agent is None:
-            made = service.ask("POST", "/agents", json=wanted)
+            made = await client.create_agent(**wanted)
         else:
             # What the document does not say goes back to its default.
             changes = {name: whole[name] for name in wanted.keys() | now.keys() if wanted.get(name) != now.get(name)}
-            match = {"if-match": f'"{agent["version"]}"'}
-            made = service.ask("PATCH", f"/agents/{agent['id']}", json=changes, headers=match)
-    except Refused as refused:
+            made = await client.update_agent(agent["id"], if_version=agent["version"], **changes)
+    except ServiceProblem as refused:
         if refused.status == 412:
             raise CommandFailed(f"{document.name} was changed by another meanwhile: apply the file again.") from None
         where = [(document.line_of(each["loc"][1:]), describe(each)) for each in refused.errors]
-        lines = where or [(document.line, str(refused))]
+        lines = where or [(document.line, f"the service refused: {refused.detail}")]
         raise BadFile("\n".join(f"{source}:{line}: {reason}" for line, reason in lines)) from None
     return {"name": document.name, "id": made["id"], "version": made["version"], "result": result}
 

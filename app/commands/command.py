@@ -33,6 +33,12 @@ _PLACES: dict[Place, str] = {
 _EXITS = {DONE: "done", FAILED: "failed, with the reason on standard error", WRONG_USE: "wrong use"}
 
 
+def sentence_of_os(error: OSError) -> str:
+    """What a file or an address has done wrong."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or error}."
+
+
 def _no_arguments(_parser: argparse.ArgumentParser) -> None:
     """A command without arguments."""
 

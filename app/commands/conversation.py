@@ -1,112 +1,257 @@
-"""A terminal client: it talks to a running service over HTTP and prints answers as they arrive."""
+"""A conversation with an agent of a running service, at a terminal or in a pipe."""
 
-import json
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
-import httpx
+from ai_agents.client import Client, ServiceProblem
+from ai_agents.core.events import Event
+from app.commands.command import DONE, INTERRUPTED, CommandFailed, sentence_of_os
+from app.commands.finding import find_agent
+from app.commands.interrupts import Interrupts
+from app.commands.service import Address
+from app.commands.terminal import harmless, is_terminal, note
+from app.commands.transcript import Transcript, call_of
 
 _AGENT = "assistant"
+# The service may be away for as long as an upgrade takes.
+_PATIENCE_S = 300.0
+_ACTIVE = frozenset({"queued", "running", "waiting"})
+_EARLIER = 2
+HELP = """\
+/new          a new conversation with the same agent
+/retry        answer the last message anew
+/file PATH    attach a file to the next message
+/help         these commands
+/quit         leave, as Ctrl+D does
+Ctrl+C stops an answer. All else that begins with / is a message."""
 
 
-class ChatError(Exception):
-    """The service refused a request, or does not answer. The message is for the person at the terminal."""
+async def converse(address: Address, *, agent: str | None, thread_id: str | None, question: str | None) -> int:
+    """Answer one question, or all that a person types until the input ends. Returns the exit code.
+
+    Raises `CommandFailed`, and what clients raise.
+    """
+    # A wrong address or key is told at once; what breaks later is waited for.
+    async with address.connect() as client:
+        await client.get_me()
+    async with address.connect(patience_s=_PATIENCE_S) as client:
+        conversation = Conversation(client, agent=agent, thread_id=thread_id)
+        if question is not None:
+            return await conversation.answer(question)
+        return await conversation.talk()
 
 
-def chat(url: str, *, key: str, agent_id: str | None, thread_id: str | None) -> None:
-    """Send each line of the terminal as a message and print the answer, until the input ends. Raises `ChatError`."""
-    timeout = httpx.Timeout(10.0, read=None)  # an answer takes as long as the service lets it
-    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=timeout) as client:
+class Conversation:
+    """One thread at a time, which is made with its first message."""
+
+    def __init__(self, client: Client, *, agent: str | None, thread_id: str | None) -> None:
+        self._client = client
+        self._agent = agent
+        self._thread_id = thread_id
+        self._run_id: str | None = None
+        self._attachments: list[str] = []
+        self._transcript = Transcript()
+        self._interrupts = Interrupts()
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def answer(self, question: str) -> int:
+        """Print the answer to one question. Returns the exit code."""
+        thread_id = await self._thread()
         try:
-            if not thread_id:
-                made = _get_json(client.post("/threads", json={"agent_id": agent_id or _find_agent(client)}))
-                thread_id = str(made["id"])
-            print(f"Thread {thread_id}. An empty line or Ctrl+D ends.", file=sys.stderr)
-            for line in _lines():
-                _send(client, thread_id, line)
-        except httpx.HTTPError as error:
-            raise ChatError(f"The service at {url} does not answer: {error}") from error
+            await self._follow(self._client.stream(thread_id, question))
+        except ServiceProblem as problem:
+            raise CommandFailed(f"There is no answer: {problem.detail}") from problem
+        return INTERRUPTED if self._stopping is not None else DONE
 
-
-def _lines() -> Iterator[str]:
-    while True:
-        print("> ", end="", file=sys.stderr, flush=True)
-        line = sys.stdin.readline().strip()
-        if not line:
-            return
-        yield line
-
-
-def _find_agent(client: httpx.Client) -> str:
-    for agent in _get_json(client.get("/agents", params={"limit": 100}))["data"]:
-        if agent["name"] == _AGENT:
-            return str(agent["id"])
-    made = _get_json(client.post("/agents", json={"name": _AGENT, "system_prompt": "You are a helpful assistant."}))
-    return str(made["id"])
-
-
-def _send(client: httpx.Client, thread_id: str, content: str) -> None:
-    """Send a message and print the answer. If the connection breaks, the stream is resumed."""
-    path, last_id = f"/threads/{thread_id}/messages", None
-    request = client.build_request("POST", path, json={"content": content, "stream": True})
-    while True:
-        response = client.send(request, stream=True)
+    async def talk(self) -> int:
+        """Answer each line of the terminal, until the input ends. Returns the exit code."""
+        _prepare_editing()
+        note("/help shows commands; Ctrl+D leaves.", "dim")
+        if self._thread_id is not None:
+            await self._go_on(self._thread_id)
+        self._interrupts.leave_alone()
         try:
-            if response.status_code == 204:
-                return
-            _refuse_problems(response)
-            for event_id, event in _events(response):
-                last_id = event_id
-                path = f"/threads/{thread_id}/runs/{event.get('run_id')}/events"
-                if _show(event):
-                    return
-        except httpx.TransportError:
-            if last_id is None:
-                raise
+            while (line := _read_line("> ")) is not None:
+                if line.strip() == "/quit":
+                    break
+                try:
+                    await self._take(line)
+                except ServiceProblem as problem:
+                    self._transcript.note(harmless(problem.detail), "red")
+                except CommandFailed as error:
+                    self._transcript.note(str(error), "red")
+                except OSError as error:  # of a file to attach
+                    self._transcript.note(sentence_of_os(error), "red")
+        except KeyboardInterrupt:
+            return INTERRUPTED
         finally:
-            response.close()
-        request = client.build_request("GET", path, headers={"last-event-id": last_id or ""})
+            if self._thread_id is not None:
+                note(f"Go on with: ai-agents chat --thread {self._thread_id}", "dim")
+        return DONE
+
+    async def _take(self, line: str) -> None:
+        """Do what a line asks for. Raises `ServiceProblem`, `CommandFailed`, `OSError`."""
+        word, _, rest = line.strip().partition(" ")
+        match word:
+            case "":
+                pass
+            case "/help":
+                note(HELP)
+            case "/new":
+                self._thread_id = self._run_id = None
+            case "/file":
+                await self._attach(rest.strip())
+            case "/retry":
+                await self._retry()
+            case _:
+                thread_id = await self._thread()
+                attachments, self._attachments = self._attachments, []
+                await self._follow(self._client.stream(thread_id, line, attachments=attachments))
+
+    async def _attach(self, name: str) -> None:
+        made = await self._client.create_file(_path(name))
+        self._attachments.append(made["id"])
+        note(f"{harmless(made['filename'])} goes with the next message.", "dim")
+
+    async def _retry(self) -> None:
+        if self._thread_id is None or self._run_id is None:
+            raise CommandFailed("There is no answer yet.")
+        run = await self._client.retry_run(self._thread_id, self._run_id)
+        await self._follow(self._client.stream_run(self._thread_id, run["id"]))
+
+    async def _thread(self) -> str:
+        """The thread's id. Raises `CommandFailed` where the agent is not there."""
+        if self._thread_id is None:
+            agent_id = (await find_agent(self._client, self._agent))["id"] if self._agent else await self._own_agent()
+            self._thread_id = (await self._client.create_thread(agent_id))["id"]
+        return self._thread_id
+
+    async def _own_agent(self) -> str:
+        """The agent for those who have named none."""
+        async for agent in self._client.list_agents():
+            if agent["name"] == _AGENT:
+                return agent["id"]
+        made = await self._client.create_agent(name=_AGENT, system_prompt="You are a helpful assistant.")
+        return made["id"]
+
+    async def _go_on(self, thread_id: str) -> None:
+        """Show the end of the history, and follow a run that is under way."""
+        earlier = list[Any]()
+        async with aclosing(self._client.list_messages(thread_id, order="desc")) as messages:
+            async for message in messages:
+                if message["role"] in {"user", "assistant"} and message["content"]:
+                    earlier.append(message)
+                if len(earlier) == _EARLIER:
+                    break
+        async with aclosing(self._client.list_runs(thread_id)) as runs:
+            last = await anext(runs, None)
+        for message in reversed(earlier):
+            mark = "> " if message["role"] == "user" else ""
+            note(f"{mark}{harmless(message['content'])}", "dim")
+        if last is None:
+            return
+        self._run_id = last["id"]
+        if last["status"] in _ACTIVE:
+            try:
+                await self._follow(self._client.stream_run(thread_id, last["id"]))
+            except (ServiceProblem, CommandFailed) as error:
+                self._transcript.note(harmless(str(error)), "red")
+
+    async def _follow(self, events: AsyncGenerator[Event, None]) -> None:
+        """Show a run until it has ended. Raises what clients raise, and `CommandFailed` where it waits in vain."""
+        self._stopping = None
+        self._run_id = None
+        self._transcript.begin()
+        try:
+            with self._interrupts.heard(self._stop):
+                async with aclosing(events):
+                    async for event in events:
+                        self._run_id = event.run_id or self._run_id
+                        self._transcript.show(event)
+                        if event.type == "run.waiting":
+                            await self._decide(event.data)
+            self._transcript.finish()
+        except ServiceProblem:
+            if self._stopping is None:
+                raise
+            # It was stopped before it had an answer.
+        finally:
+            self._transcript.end_line()
+
+    def _stop(self) -> bool:
+        """Ask the service to stop the run. False where there is none yet."""
+        if self._thread_id is None or self._run_id is None:
+            return False
+        self._stopping = asyncio.create_task(self._cancel(self._thread_id, self._run_id))
+        return True
+
+    async def _cancel(self, thread_id: str, run_id: str) -> None:
+        try:
+            await self._client.cancel_run(thread_id, run_id)
+        except ServiceProblem as problem:
+            self._transcript.note(f"It cannot be stopped: {harmless(problem.detail)}", "red")
+
+    async def _decide(self, waiting: Mapping[str, Any]) -> None:
+        """Ask the person about each call that waits. Raises `CommandFailed` where nobody can be asked."""
+        calls = waiting["approvals"]
+        if not calls or not is_terminal(sys.stdin):
+            what = ", ".join(call_of(each) for each in calls) or "the tools of another client"
+            hint = f": ai-agents chat --thread {self._thread_id} asks for it" if calls else ""
+            raise CommandFailed(f"The run {self._run_id} waits for a decision on {what}{hint}.")
+        for call in calls:
+            with self._interrupts.paused():
+                answer = self._ask(call)
+            if answer is None:
+                return
+            await self._send_decision(call["tool_call_id"], answer)
+
+    def _ask(self, call: Mapping[str, Any]) -> str | None:
+        """What the person says of a call; None where they stop the run instead."""
+        self._transcript.note(f"May it call {call_of(call)}?", "bold")
+        try:
+            answer = _read_line("[y]es, [n]o, or why not: ")
+        except KeyboardInterrupt:
+            self._stop()
+            return None
+        if answer is None:
+            raise CommandFailed("The run goes on waiting.")
+        return answer.strip()
+
+    async def _send_decision(self, call_id: str, answer: str) -> None:
+        is_yes, is_no = answer.lower() in {"y", "yes"}, answer.lower() in {"n", "no", ""}
+        reason = None if is_yes or is_no else answer
+        try:
+            await self._client.decide_tool_call(
+                str(self._thread_id), str(self._run_id), call_id, approved=is_yes, reason=reason
+            )
+        except ServiceProblem as problem:
+            # Another person was first, or its time is over: the run tells how it goes on.
+            self._transcript.note(harmless(problem.detail), "yellow")
 
 
-def _show(event: dict[str, Any]) -> bool:
-    """Print an event; whether it was the last one."""
-    match event["type"]:
-        case "message.delta":
-            print(event["text"], end="", flush=True)
-        case "tool.started":
-            print(f"[{event['name']}]", file=sys.stderr)
-        case "run.failed":
-            print(f"\nFailed: {event['problem']['detail']}", file=sys.stderr)
-            return True
-        case "run.completed" | "run.cancelled":
+def _path(name: str) -> Path:
+    """A file as people name it, with `~` for their home."""
+    return Path(name).expanduser()
+
+
+def _prepare_editing() -> None:
+    """Let lines be edited and repeated. They are kept in memory alone: conversations are private."""
+    if is_terminal(sys.stdin) and is_terminal(sys.stdout):
+        import readline  # noqa: F401  # `input` uses it
+
+
+def _read_line(prompt: str) -> str | None:
+    """A line that a person types; None at the end of the input. Raises `KeyboardInterrupt`."""
+    if is_terminal(sys.stdout):
+        try:
+            return input(prompt)
+        except EOFError:
             print()
-            return True
-    return False
-
-
-def _events(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
-    """`(id, data)` of each event. The service sends one line of data per event; this reads nothing else."""
-    event_id = ""
-    for line in response.iter_lines():
-        name, _, value = line.partition(": ")
-        if name == "id":
-            event_id = value
-        elif name == "data":
-            yield event_id, json.loads(value)
-
-
-def _get_json(response: httpx.Response) -> Any:
-    _refuse_problems(response)
-    return response.json()
-
-
-def _refuse_problems(response: httpx.Response) -> None:
-    if response.status_code < 400:
-        return
-    response.read()
-    try:
-        detail = response.json()["detail"]
-    except (ValueError, KeyError):
-        detail = f"HTTP {response.status_code}"
-    raise ChatError(f"The service refused: {detail}")
+            return None
+    print(prompt, end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    return line.rstrip("\n") if line else None

@@ -22,8 +22,8 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_service(parser: argparse.ArgumentParser) -> None:
     """Where the service is, and the key for it."""
-    parser.add_argument("--url", help="where the service is (http://127.0.0.1:8000)")
-    parser.add_argument("--key", help="an API key (the admin key of this machine's service)")
+    parser.add_argument("--url", help="where the service is (AI_AGENTS_URL; http://127.0.0.1:8000)")
+    parser.add_argument("--key", help="an API key (AI_AGENTS_KEY; the admin key of this machine's service)")
     parser.add_argument(
         "--key-file", metavar="FILE", help="a file with the API key, since others see --key in the list of processes"
     )

@@ -3,15 +3,13 @@
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from app.commands.command import FAILED, Command, Group, WrongUse
 from app.commands.options import add_json, add_service
 from app.commands.terminal import harmless, note, print_json, print_table, styled
-
-if TYPE_CHECKING:
-    from app.commands.service import Service
 
 _COLUMNS = ("name", "type", "configured", "default", "default_model", "reason")
 
@@ -25,15 +23,21 @@ def _add_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="the provider's name, as agents write it in `provider`")
 
 
-def _open(arguments: argparse.Namespace) -> "Service":
-    from app.commands.service import open_service
+def _ask(
+    arguments: argparse.Namespace, method: str, path: str, body: Any = None, *, params: Mapping[str, Any] | None = None
+) -> Any:
+    """The answer of the service to one request."""
+    from app.commands.service import with_service
 
-    return open_service(arguments)
+    return with_service(arguments, lambda client: client.request(method, path, body, params=params))
+
+
+def _path(arguments: argparse.Namespace) -> str:
+    return f"/providers/{quote(arguments.name, safe='')}"
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    with _open(arguments) as service:
-        found = service.get("/providers")["data"]
+    found = _ask(arguments, "GET", "/providers")["data"]
     if arguments.json:
         print_json(found)
     else:
@@ -47,9 +51,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int | None:
-    query = {} if arguments.model is None else {"model": arguments.model}
-    with _open(arguments) as service:
-        found = service.ask("POST", f"/providers/{quote(arguments.name, safe='')}/check", params=query)
+    found = _ask(arguments, "POST", f"{_path(arguments)}/check", params={"model": arguments.model})
     if arguments.json:
         print_json(found)
     elif found["ok"]:
@@ -67,8 +69,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> None:
-    with _open(arguments) as service:
-        found = service.get(f"/providers/{quote(arguments.name, safe='')}/models")["data"]
+    found = _ask(arguments, "GET", f"{_path(arguments)}/models")["data"]
     if arguments.json:
         print_json(found)
     else:
@@ -98,8 +99,7 @@ def _add_provider(arguments: argparse.Namespace) -> None:
         if not key:
             raise WrongUse(f"The environment has no {arguments.api_key_from}, which --api-key-from names.")
         body["api_key"] = key
-    with _open(arguments) as service:
-        made = service.ask("POST", "/providers", json={name: value for name, value in body.items() if value})
+    made = _ask(arguments, "POST", "/providers", {name: value for name, value in body.items() if value})
     if arguments.json:
         print_json(made)
     else:
@@ -112,8 +112,7 @@ def _add_remove(parser: argparse.ArgumentParser) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    with _open(arguments) as service:
-        service.ask("DELETE", f"/providers/{quote(arguments.name, safe='')}")
+    _ask(arguments, "DELETE", _path(arguments))
     print(f"{harmless(arguments.name)} is removed.")
 
 

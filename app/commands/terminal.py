@@ -6,13 +6,14 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 # A first sign of life after a moment: what is done by then needs none.
 _FIRST_S, _EVERY_S = 0.5, 0.2
 # What moves the cursor, changes colours or rings: never from a text that others wrote. Tabs and line ends stay.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
+_STYLES: Mapping[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
 def is_terminal(stream: IO[str]) -> bool:
@@ -25,8 +26,8 @@ def has_colours(stream: IO[str]) -> bool:
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def styled(text: str, style: str, stream: IO[str]) -> str:
-    """The text in a style (`bold`, `dim`, `red`, …), where the stream shows any."""
+def styled(text: str, style: Style, stream: IO[str]) -> str:
+    """The text in a style, where the stream shows any."""
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text and has_colours(stream) else text
 
 
@@ -35,7 +36,7 @@ def harmless(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
-def note(text: str, style: str | None = None) -> None:
+def note(text: str, style: Style | None = None) -> None:
     """A line for the person at the terminal, on standard error."""
     print(styled(text, style, sys.stderr) if style else text, file=sys.stderr, flush=True)
 

@@ -58,26 +58,6 @@ def test_a_default_model_of_no_provider_is_refused_at_the_start() -> None:
     )
 
 
-def test_chat_answers_each_line_and_ends_with_the_input(address: str) -> None:
-    chat = [AI_AGENTS, "chat", "--url", address]
-
-    ended = subprocess.run(
-        chat, env=environment(), input="Hello!\nAnd again.\n", capture_output=True, text=True, timeout=60, check=False
-    )
-
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.index("echo: Hello!") < ended.stdout.index("echo: And again.")
-
-
-def test_chat_says_why_it_is_refused(address: str) -> None:
-    chat = [AI_AGENTS, "chat", "--url", address, "--key", "wrong"]
-
-    ended = subprocess.run(chat, env=environment(), input="", capture_output=True, text=True, timeout=60, check=False)
-
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "The service refused: This API key or token is not known here, or has expired.\n"
-
-
 def test_an_audit_log_that_does_not_hold_is_told_with_a_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert "`ai-agents migrate` makes it" in refusal_of("audit", "verify")
     main(["migrate"])
