@@ -67,15 +67,15 @@ def connect(
     titles and summaries, with `job_model` (`provider:model`), else with the agents' own models. It has at most
     `max_upstream_connections` runs under way; `max_held_runs` more may wait, in all processes, then `Overloaded` is
     raised.
-    Raises, when it is awaited, `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not
-    answer.
+    Raises, when it is awaited, `InvalidRequest` for another kind of database, or an address of Redis that is none;
+    `DatabaseUnavailable`, with a sentence that says why, where the database cannot be used. Redis may be away.
     """
     if not isinstance(url, str):
         raise InvalidRequest(f"The URL of a database is a text such as sqlite:///agents.db, not {url!r}.")
     slots = UpstreamSlots(max_upstream_connections, max_held=max_held_runs)
 
     async def open_it() -> DatabaseHandle:
-        conn = await open_handle(url, redis_url=redis_url, pool_size=pool_size, slots=slots, ask=True)
+        conn = await open_handle(url, redis_url=redis_url, pool_size=pool_size, slots=slots)
         conn.executor.background = InProcessJobs(conn.database, owner=conn.executor.owner, model=job_model)
         return conn
 

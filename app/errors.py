@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from ai_agents.core.exceptions import InvalidRequest, RequestError, Unavailable
+from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, RequestError, Unavailable
 from ai_agents.core.types import JsonObject
 
 # A body can hold a hundred thousand mistakes; the first of them are enough.
 MAX_ERRORS = 50
 MAX_LOC_PARTS = 32
+
+
+class CannotStart(AIAgentsError):
+    """A setting, a file or a port does not let the program start. The message is for the operator who started it."""
 
 
 class Unauthorized(RequestError):

@@ -6,24 +6,28 @@ from pathlib import Path
 
 from ai_agents.core.private_files import make_private, make_private_directory
 from ai_agents.store.database import normalize_url
+from ai_agents.store.sealing import SHORTEST_KEY
 from ai_agents.store.sqlite_files import all_files
+from app.errors import CannotStart
+from app.setting_values import SHORTEST_ADMIN_KEY
 from app.settings import Settings
 
 ENCRYPTION_KEY = "encryption.key"
 
 
 def admin_key(settings: Settings) -> str:
-    """The admin key, which may do everything."""
+    """The admin key, which may do everything. Raises `CannotStart`."""
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()
-    return _kept(settings.admin_key_file, "admin_")
+    return _kept(settings.admin_key_file, "admin_", variable="AI_AGENTS_ADMIN_KEY", shortest=SHORTEST_ADMIN_KEY)
 
 
 def encryption_keys(settings: Settings) -> list[str]:
-    """The keys for secrets in the database: the first one seals, all of them open."""
+    """The keys for secrets in the database: the first one seals, all of them open. Raises `CannotStart`."""
     if settings.encryption_key is not None:
         return [key.strip() for key in settings.encryption_key.get_secret_value().split(",") if key.strip()]
-    return [_kept(settings.var_dir / ENCRYPTION_KEY, "enc_")]
+    file = settings.var_dir / ENCRYPTION_KEY
+    return [_kept(file, "enc_", variable="AI_AGENTS_ENCRYPTION_KEY", shortest=SHORTEST_KEY)]
 
 
 def make_own_files_private(settings: Settings) -> list[Path]:
@@ -37,7 +41,24 @@ def make_own_files_private(settings: Settings) -> list[Path]:
     return [path for path in (settings.var_dir, settings.files, *keys, *sqlite) if make_private(path)]
 
 
-def _kept(path: Path, prefix: str) -> str:
+def _kept(path: Path, prefix: str, *, variable: str, shortest: int) -> str:
+    """The key in this file, which is made if it does not exist. Raises `CannotStart`."""
+    try:
+        key = _read_or_make(path, prefix)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CannotStart(
+            f"The key in the file {path.absolute()} cannot be read or made ({reason}): set {variable}, "
+            "or AI_AGENTS_VAR_DIR to a folder where this user may write."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CannotStart(f"The file {path.absolute()} holds no key: it is no text.") from error
+    if len(key) < shortest:
+        raise CannotStart(f"The key in the file {path.absolute()} is too short: it has at least {shortest} characters.")
+    return key
+
+
+def _read_or_make(path: Path, prefix: str) -> str:
     """The key in this file, which is made if it does not exist. Processes that start at once get the same key."""
     if path.exists() and (kept := path.read_text().strip()):
         return kept

@@ -22,6 +22,7 @@ from ai_agents.core.problems import problem_with
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject
 from app.errors import MAX_ERRORS, MAX_LOC_PARTS, InvalidFields, RateLimited
+from app.words import say
 
 _CODES_OF_STATUSES = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large", 400: "invalid_request"}
 # The `Retry-After` of errors that do not say when to try again.
@@ -130,18 +131,12 @@ def body_errors(error: ValidationError) -> list[JsonObject]:
 
 def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, ...] = ()) -> list[JsonObject]:
     """The first errors that pydantic found, as `{loc, msg}`. They never repeat the value that was sent."""
-    return [{"loc": _loc((*at, *detail["loc"])), "msg": _message(detail)} for detail in details[:MAX_ERRORS]]
+    return [{"loc": _loc((*at, *detail["loc"])), "msg": say(detail)} for detail in details[:MAX_ERRORS]]
 
 
 def _loc(loc: tuple[str | int, ...]) -> list[str | int]:
     # The name of an unknown field comes from the client and can have any length.
     return [part if isinstance(part, int) else part[:MAX_NAME] for part in loc[:MAX_LOC_PARTS]]
-
-
-def _message(detail: ErrorDetails) -> str:
-    if detail["type"] == "union_tag_invalid":  # pydantic's own sentence repeats the value
-        return f"should be one of {detail['ctx']['expected_tags']}"
-    return detail["msg"].removeprefix("Value error, ")
 
 
 def _members(error: AIAgentsError) -> JsonObject:

@@ -3,34 +3,46 @@
 One class per concern; `Settings` has all of them. Provider settings keep the names that their SDKs read.
 """
 
-import json
 import os
-import re
-import tomllib
-from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from dotenv import dotenv_values
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, create_model, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
-from ai_agents.context.catalogue import ModelFacts, parse_facts
+from ai_agents.context.catalogue import ModelFacts
 from ai_agents.core.limits import UserLimits
 from ai_agents.core.upstream import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HELD_RUNS
-from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec, parse_specs
-from ai_agents.store.sealing import SHORTEST_KEY
+from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec
+from app.setting_files import ENV_FILE, env_file, read_prices, read_providers
+from app.setting_values import (
+    AdminClaim,
+    AdminKey,
+    AllowedHosts,
+    Amount,
+    ApiKey,
+    BucketUrl,
+    Count,
+    DatabaseUrl,
+    Days,
+    EncryptionKeys,
+    Hosts,
+    Issuer,
+    ModelName,
+    Money,
+    Networks,
+    OllamaHost,
+    Origins,
+    RedisUrl,
+    Seconds,
+    SecondsOrNone,
+    ServerUrl,
+    split,
+)
 
 KIB = 1024
 PREFIX = "AI_AGENTS_"
-ENV_FILE = ".env"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
-_ISSUER = re.compile(r"https?://[^\s?#|]+")
-_ORIGIN = re.compile(r"\*|https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
-
-_HOST = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
-# What .env.example shows.
-_EXAMPLE_KEY = "choose-a-key-of-your-own"
 
 
 class ServerSettings(BaseSettings):
@@ -44,77 +56,33 @@ class ServerSettings(BaseSettings):
         description="Each file here that is named like a setting, in small letters, is that setting, unless a "
         "variable or `.env` sets it.",
     )
-    admin_key: SecretStr | None = Field(None, description="If it is not set, it is made at the first start.")
-    encryption_key: SecretStr | None = Field(
+    admin_key: AdminKey = Field(None, description="If it is not set, it is made at the first start.")
+    encryption_key: EncryptionKeys | None = Field(
         None, description="Seals secrets in the database. Several: newest first, with commas. Default: a generated key."
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    shutdown_grace_s: float = Field(10.0, ge=0, description="How long runs may go on after SIGTERM.")
-    cors_origins: str = Field("", description="Origins whose pages may call the service, with commas, or `*`.")
+    shutdown_grace_s: SecondsOrNone = Field(10.0, description="How long runs may go on after SIGTERM.")
+    cors_origins: Origins = Field("", description="Origins whose pages may call the service, with commas, or `*`.")
 
-    hosts: str = Field("", description="Hosts that are answered, with commas. Default: any.")
-    trust_proxy: str = Field(
+    hosts: Hosts = Field("", description="Hosts that are answered, with commas. Default: any.")
+    trust_proxy: Networks = Field(
         "", description="Addresses and networks whose X-Forwarded-For, -Proto and -Host are believed, with commas."
     )
-
-    @field_validator("admin_key")
-    @classmethod
-    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value().strip():
-            return None
-        if len(value.get_secret_value()) < 8:
-            raise ValueError("an admin key has at least 8 characters")
-        if value.get_secret_value().strip() == _EXAMPLE_KEY:
-            raise ValueError("this is the example's key, which is public: choose another, or set none")
-        return value
-
-    @field_validator("hosts")
-    @classmethod
-    def _are_hosts(cls, value: str) -> str:
-        for host in _split(value):
-            if not _HOST.fullmatch(host):
-                raise ValueError(f"{host!r} is no host, which is like chat.example.com: small letters, no port")
-        return value
-
-    @field_validator("trust_proxy")
-    @classmethod
-    def _are_addresses(cls, value: str) -> str:
-        for address in _split(value):
-            try:
-                ip_network(address)
-            except ValueError:
-                raise ValueError(f"{address!r} is no address and no network, which is like 10.0.0.0/8") from None
-        return value
 
     @property
     def answered_hosts(self) -> list[str]:
         """The hosts of `hosts`."""
-        return _split(self.hosts)
+        return split(self.hosts)
 
     @property
     def trusted_proxies(self) -> list[str]:
         """The addresses and networks of `trust_proxy`."""
-        return _split(self.trust_proxy)
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _are_origins(cls, value: str) -> str:
-        for origin in _split(value):
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin, which is like https://example.com in small letters")
-        return value
+        return split(self.trust_proxy)
 
     @property
     def allowed_origins(self) -> list[str]:
         """The origins of `cors_origins`."""
-        return _split(self.cors_origins)
-
-    @field_validator("encryption_key")
-    @classmethod
-    def _long_enough_each(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and any(len(key.strip()) < SHORTEST_KEY for key in value.get_secret_value().split(",")):
-            raise ValueError(f"an encryption key has at least {SHORTEST_KEY} characters")
-        return value
+        return split(self.cors_origins)
 
     users_share_with_all: bool = Field(
         False, description="Whether users who are no admins may give roles to every user (`*`)."
@@ -124,29 +92,14 @@ class ServerSettings(BaseSettings):
 class IdentitySettings(BaseSettings):
     """Where users come from who have no API key."""
 
-    oidc_issuer: str | None = Field(
+    oidc_issuer: Issuer | None = Field(
         None, max_length=200, description="The OpenID Connect issuer whose JWTs are taken. Default: none."
     )
     oidc_audience: str | None = Field(None, description="The audience (`aud`) of those JWTs.")
-    oidc_admin_claim: str | None = Field(
+    oidc_admin_claim: AdminClaim | None = Field(
         None,
         description="What admins' JWTs have: `groups=admins`, or a claim that is true. Default: none is an admin's.",
     )
-
-    @field_validator("oidc_issuer")
-    @classmethod
-    def _is_issuer(cls, value: str | None) -> str | None:
-        if value is not None and not _ISSUER.fullmatch(value):
-            raise ValueError("an issuer is an address like https://login.example.com/realm, without `?`, `#` and `|`")
-        return value
-
-    @field_validator("oidc_admin_claim")
-    @classmethod
-    def _is_claim(cls, value: str | None) -> str | None:
-        name, equals, text = (value or "name").partition("=")
-        if not name or (equals and not text):
-            raise ValueError("an admin claim is like `groups=admins`, or the name of a claim that is true")
-        return value
 
     @model_validator(mode="after")
     def _names_its_audience(self) -> Self:
@@ -158,24 +111,32 @@ class IdentitySettings(BaseSettings):
 class DatabaseSettings(BaseSettings):
     """The database, Redis, and where files are stored."""
 
-    database_url: str | None = Field(None, description="`postgresql+asyncpg://…`. Default: SQLite in `var_dir`.")
+    database_url: DatabaseUrl | None = Field(
+        None, description="`postgresql+asyncpg://…`. Default: SQLite in `var_dir`."
+    )
     database_pool_size: int = Field(10, ge=1, le=500)
-    redis_url: str | None = None
+    redis_url: RedisUrl | None = None
     files_dir: Path | None = Field(None, description="The folder of uploaded files. Default: a folder in `var_dir`.")
-    files_url: str | None = Field(
+    files_url: BucketUrl | None = Field(
         None, description="A bucket for uploaded files instead: `s3://bucket/prefix`, `gs://…`."
     )
     worker_concurrency: int | None = Field(
-        None, ge=1, description="Jobs that a worker runs at once. Default: one per core."
+        None, ge=1, le=1000, description="Jobs that a worker runs at once. Default: one per core."
     )
+
+
+_OPTIONS: dict[str, Any] = {"api_key": ApiKey | None, "base_url": ServerUrl | None}
+_OF_OLLAMA: dict[str, Any] = {"base_url": OllamaHost | None}
 
 
 def _fields_of_providers() -> dict[str, Any]:
     """A field for each variable of a built-in provider, under the variable's name in small letters."""
-    secret, text = SecretStr | None, str | None
     return {
-        variable.lower(): (secret if option == "api_key" else text, Field(None, validation_alias=variable))
-        for kind in PROVIDER_TYPES.values()
+        variable.lower(): (
+            (_OF_OLLAMA if name == "ollama" else _OPTIONS)[option],
+            Field(None, validation_alias=variable),
+        )
+        for name, kind in PROVIDER_TYPES.items()
         for option, variable in kind.settings.items()
     }
 
@@ -189,8 +150,8 @@ else:
 class ProviderSettings(_BuiltInProviders):
     """The providers and their models."""
 
-    default_model: str | None = Field(
-        None, pattern=r"^[^:\s]+:\S+$", description="`provider:model`. Default: the first provider with a key."
+    default_model: ModelName | None = Field(
+        None, description="`provider:model`. Default: the first provider with a key."
     )
     providers: str | None = Field(
         None, description="More providers, as JSON or as the path of a JSON or TOML file; see `POST /providers`."
@@ -198,8 +159,8 @@ class ProviderSettings(_BuiltInProviders):
     prices: str | None = Field(
         None, description="Prices and windows of models, as JSON or as the path of a JSON or TOML file."
     )
-    echo_delay_s: float = Field(
-        0.02, ge=0, le=10, description="The pause of `echo` before each word, so that it streams."
+    echo_delay_s: SecondsOrNone = Field(
+        0.02, le=10, description="The pause of `echo` before each word, so that it streams."
     )
 
     @field_validator("prices")
@@ -239,61 +200,16 @@ def _plain(value: SecretStr | str | None) -> str | None:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def _split(text: str) -> list[str]:
-    """The parts between commas, without empty ones."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def read_prices(given: str) -> dict[str, ModelFacts]:
-    """The facts of models in this JSON, or in the JSON or TOML file at this path. Raises `ValueError`."""
-    return parse_facts(_read_json_or_file(given))
-
-
-def read_providers(given: str) -> list[ProviderSpec]:
-    """The providers in this JSON, or in the JSON or TOML file at this path.
-
-    `{"env": "NAME"}` stands for an environment variable, or a line of `.env`. Raises `ValueError`.
-    """
-    specs = parse_specs(_read_json_or_file(given), {**_env_file(), **os.environ})
-    for spec in specs:
-        if spec.name in PROVIDER_TYPES:
-            raise ValueError(f"the name {spec.name} belongs to a built-in provider")
-    return specs
-
-
-def _env_file() -> dict[str, str]:
-    return {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
-
-
-def _read_json_or_file(given: str) -> Any:
-    try:
-        text = given if given.lstrip().startswith(("{", "[")) else Path(given).read_text()
-        return tomllib.loads(text) if given.endswith(".toml") else json.loads(text)
-    except OSError as error:
-        raise ValueError("the file cannot be read") from error
-    except ValueError as error:
-        raise ValueError("neither JSON nor the path of a JSON or TOML file") from error
-
-
-def _none_or(value: Any) -> Any:
-    return None if value == NO_LIMIT else value
-
-
-# A number, or `none` for no limit: an empty variable counts as not set.
-NO_LIMIT = "none"
-Count = Annotated[int | None, BeforeValidator(_none_or)]
-
-
 class RequestLimits(BaseSettings):
     """Limits of requests."""
 
-    max_body_bytes: int = Field(1024 * KIB, ge=KIB)
-    max_content_characters: int = Field(100_000, ge=1)
-    max_metadata_bytes: int = Field(16 * KIB, ge=2)
-    max_file_bytes: int = Field(20 * 1024 * KIB, ge=KIB, description="The size of an uploaded file.")
+    max_body_bytes: Amount = Field(1024 * KIB, ge=KIB)
+    max_content_characters: Amount = Field(100_000, ge=1)
+    max_metadata_bytes: Amount = Field(16 * KIB, ge=2)
+    max_file_bytes: Amount = Field(20 * 1024 * KIB, ge=KIB, description="The size of an uploaded file.")
     max_json_depth: int = Field(32, ge=4, le=500)
-    max_header_bytes: int = Field(32 * KIB, ge=KIB)
-    max_connections: int = Field(20_000, ge=1, description="Connections of clients that a process has at once.")
+    max_header_bytes: Amount = Field(32 * KIB, ge=KIB)
+    max_connections: Amount = Field(20_000, ge=1, description="Connections of clients that a process has at once.")
 
 
 class LimitsOfUsers(BaseSettings):
@@ -307,9 +223,7 @@ class LimitsOfUsers(BaseSettings):
     max_thread_rows: Count = Field(1_000_000, ge=1, description="Rows of the log of one thread.")
     max_agent_versions_per_user: Count = Field(1000, ge=0, description="Versions of all agents of a user together.")
     max_tokens_per_day: Count = Field(None, ge=0)
-    max_cost_per_day: Annotated[float | None, BeforeValidator(_none_or)] = Field(
-        None, ge=0, allow_inf_nan=False, description="US dollars."
-    )
+    max_cost_per_day: Money = Field(None, ge=0, allow_inf_nan=False, description="US dollars.")
 
     @property
     def user_limits(self) -> UserLimits:
@@ -330,44 +244,42 @@ class LimitsOfUsers(BaseSettings):
 class RunSettings(BaseSettings):
     """Limits of runs."""
 
-    run_timeout_s: float = Field(600.0, gt=0, description="How long a run may make no progress.")
-    max_upstream_connections: int = Field(
+    run_timeout_s: Seconds = Field(600.0, description="How long a run may make no progress.")
+    max_upstream_connections: Amount = Field(
         DEFAULT_MAX_CONNECTIONS, ge=1, description="Runs that a process has under way, each with a model."
     )
-    max_held_runs: int = Field(
+    max_held_runs: Amount = Field(
         DEFAULT_MAX_HELD_RUNS, ge=0, description="Runs that may wait for a process with room, in all processes."
     )
-    tool_timeout_s: float = Field(30.0, gt=0)
-    tool_rounds: int = Field(10, ge=1)
+    tool_timeout_s: Seconds = 30.0
+    tool_rounds: int = Field(10, ge=1, le=1000)
     judge_fails_open: bool = Field(False, description="Whether texts pass when a guardrail's judge does not answer.")
-    approval_timeout_s: float = Field(86_400.0, gt=0, description="How long a tool call waits for an approval.")
-    max_tool_result_bytes: int = Field(64 * KIB, ge=KIB)
+    approval_timeout_s: Seconds = Field(86_400.0, description="How long a tool call waits for an approval.")
+    max_tool_result_bytes: Amount = Field(64 * KIB, ge=KIB)
 
 
 class OutboundSettings(BaseSettings):
     """Limits of the requests that admins' tools make."""
 
-    outbound_allow: str = Field(
+    outbound_allow: AllowedHosts = Field(
         "", description="Private hosts that tools may reach: `host` or `host:port`, with commas."
     )
-    outbound_max_bytes: int = Field(10 * 1024 * KIB, ge=KIB, description="The size of an answer.")
-    mcp_connect_timeout_s: float = Field(5.0, gt=0)
+    outbound_max_bytes: Amount = Field(10 * 1024 * KIB, ge=KIB, description="The size of an answer.")
+    mcp_connect_timeout_s: Seconds = 5.0
 
 
 class JobSettings(BaseSettings):
     """Background jobs, and how long data is kept."""
 
     auto_title: bool = Field(True, description="A thread without a title gets one after its first exchange.")
-    job_model: str | None = Field(
-        None,
-        pattern=r"^[^:\s]+:\S+$",
-        description="`provider:model` for titles and summaries. Default: the agent's model.",
+    job_model: ModelName | None = Field(
+        None, description="`provider:model` for titles and summaries. Default: the agent's model."
     )
-    retain_threads_days: int | None = Field(
-        None, ge=1, description="Threads that are idle for longer are deleted. Default: never."
+    retain_threads_days: Days | None = Field(
+        None, description="Threads that are idle for longer are deleted. Default: never."
     )
-    retain_files_days: int | None = Field(
-        None, ge=1, description="Files that no message refers to are deleted after this time. Default: never."
+    retain_files_days: Days | None = Field(
+        None, description="Files that no message refers to are deleted after this time. Default: never."
     )
 
     @property
@@ -403,7 +315,7 @@ class Settings(
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # knows no directory
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Variables, then `.env`, then the files of `secrets_dir`."""
-        given = os.environ.get(SECRETS_DIR) or _env_file().get(SECRETS_DIR) or "/run/secrets"
+        given = os.environ.get(SECRETS_DIR) or env_file().get(SECRETS_DIR) or "/run/secrets"
         if Path(given).is_dir():
             files = SecretsSettingsSource(settings_cls, secrets_dir=given)
             return (init_settings, env_settings, dotenv_settings, files)

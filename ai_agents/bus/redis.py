@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ai_agents.bus.base import Bus, Channel
+from ai_agents.bus.failures import check_url, why_not_used
 from ai_agents.bus.publisher import Publisher
 from ai_agents.bus.shared_channel import MessageWriter, SharedChannel, read_message
 from ai_agents.core.ids import new_id
@@ -55,8 +56,9 @@ class Subscriber:
     `client` must not connect again by itself: what was published meanwhile would be missed without notice.
     """
 
-    def __init__(self, client: Redis, bus: "RedisBus", *, control: bytes) -> None:
+    def __init__(self, client: Redis, bus: "RedisBus", *, url: str, control: bytes) -> None:
         self._client = client
+        self._url = url
         self._bus = bus
         self._control = control
         self._wanted: set[bytes] = {control}
@@ -87,7 +89,12 @@ class Subscriber:
                 self._bus.on_connection(connected=False)
             if not warned:
                 warned = True
-                _log.warning("not connected to Redis; streams of other processes' runs are slower", exc_info=error)
+                reason = why_not_used(error, self._url)
+                _log.warning(
+                    "not connected to Redis; streams of other processes' runs are slower",
+                    extra={"reason": reason},
+                    exc_info=error if reason is None else None,
+                )
             self.tried.set()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _MAX_PAUSE_S)
@@ -155,7 +162,7 @@ class Subscriber:
 class RedisBus(Bus):
     """Keeps the channels of this process in step with those of other processes.
 
-    `url` is `redis://`, `rediss://` or `unix://`, as redis-py reads it. Raises ValueError for another.
+    `url` is `redis://`, `rediss://` or `unix://`, as redis-py reads it. Raises `InvalidRequest` for another.
     """
 
     is_shared = True
@@ -163,6 +170,7 @@ class RedisBus(Bus):
 
     def __init__(self, url: str) -> None:
         super().__init__()
+        check_url(url)
         self._client = Redis.from_url(
             url,
             protocol=2,  # what is used here is the same in both protocols, and all servers and proxies speak this one
@@ -183,7 +191,7 @@ class RedisBus(Bus):
         self._hears_changes = False
         self._writer = MessageWriter(new_id())
         self._publisher = Publisher(self._client, self._writer, control=self._control)
-        self._subscriber = Subscriber(self._client, self, control=self._control)
+        self._subscriber = Subscriber(self._client, self, url=url, control=self._control)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:

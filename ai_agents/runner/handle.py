@@ -13,6 +13,7 @@ from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
+from ai_agents.store.opening import explained
 from ai_agents.streams.feed import ActivityFeed
 from ai_agents.streams.reader import StreamReaders
 
@@ -114,27 +115,22 @@ async def open_handle(
     pool_size: int = 10,
     timing: Timing = DEFAULT_TIMING,
     slots: UpstreamSlots | None = None,
-    ask: bool = False,
 ) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
     With `redis_url` any number of processes may run agents on the database, else only this one. `slots` limits how many
-    runs this process has under way. With `ask`, a PostgreSQL server has to answer now, as a SQLite file has to.
-    Raises `InvalidRequest` for another kind of database, `DatabaseUnavailable` where it does not answer.
+    runs this process has under way.
+    Raises `InvalidRequest` for another kind of database, or an address of Redis that is none; `DatabaseUnavailable`,
+    with a sentence that says why, where the database cannot be used. Redis may be away.
     """
     global _latest  # noqa: PLW0603  # documented: the newest handle is the default one
+    bus = _bus(redis_url)
     database = Database(url, pool_size=pool_size)
-    bus = Bus()
-    if redis_url is not None:
-        require("redis")
-        from ai_agents.bus.redis import RedisBus
-
-        bus = RedisBus(redis_url)
     try:
+        await database.check()
         if database.dialect == "sqlite" and await database.is_empty():
-            await database.create_all()
-        elif ask:
-            await database.ping()
+            with explained(database.url):
+                await database.create_all()
         await bus.open()
     except BaseException:
         await bus.close()
@@ -142,6 +138,15 @@ async def open_handle(
         raise
     _latest = DatabaseHandle(database, bus, shared=redis_url is not None, timing=timing, slots=slots)
     return _latest
+
+
+def _bus(redis_url: str | None) -> Bus:
+    if redis_url is None:
+        return Bus()
+    require("redis")
+    from ai_agents.bus.redis import RedisBus
+
+    return RedisBus(redis_url)
 
 
 def latest_connection() -> DatabaseHandle | None:

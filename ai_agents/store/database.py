@@ -30,11 +30,18 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.core.types import LogRow
 from ai_agents.store.models import SCHEMA_REVISION
+from ai_agents.store.opening import check_database, explained
 from ai_agents.store.schema import METADATA
 from ai_agents.store.transactions import ON_ENTRIES, Backend, JoinWork, PublishRows, Work
 
 T = TypeVar("T")
 P = ParamSpec("P")
+# What the address of a PostgreSQL may say after `?`.
+_OF_ASYNCPG = {"sslmode": "ssl"}
+_PARAMETERS = {
+    "command_timeout", "direct_tls", "host", "passfile", "port", "prepared_statement_cache_size", "ssl",
+    "statement_cache_size", "target_session_attrs", "timeout",
+}  # fmt: skip
 
 
 class HasDatabase(Protocol):
@@ -70,7 +77,8 @@ class Database:
         self.url = normalize_url(url)
         self.after_commit: PublishRows = lambda _rows: None
         self.on_entries: Callable[[Connection, str, Sequence[Any]], None] | None = None
-        self._backend = _backend(self.url, pool_size)
+        with explained(self.url):
+            self._backend = _backend(self.url, pool_size)
 
     def __repr__(self) -> str:
         return self.url.set(drivername=self.dialect).render_as_string(hide_password=True)
@@ -159,6 +167,11 @@ class Database:
         """Whether the database has no tables of this program."""
         return await self.read(lambda c: not c.dialect.has_table(c, "threads"))
 
+    async def check(self) -> None:
+        """Raises `DatabaseUnavailable`, and says why, where the database cannot be used: it is away, or too old."""
+        with explained(self.url):
+            await self.read(lambda c: check_database(c, self.url), long=True)
+
     async def ping(self) -> None:
         """Raises `DatabaseUnavailable` if the database does not answer."""
         await self.read(lambda c: c.execute(select(1)).scalar())
@@ -221,9 +234,19 @@ def normalize_url(url: str) -> URL:
         case "sqlite":
             return parsed.set(drivername="sqlite")
         case "postgresql" | "postgres":
-            return parsed.set(drivername="postgresql+asyncpg")
+            return _for_asyncpg(parsed)
         case other:
             raise InvalidRequest(f"The database {other!r} is not supported: use sqlite or postgresql.")
+
+
+def _for_asyncpg(url: URL) -> URL:
+    """The address as asyncpg takes it: `sslmode`, as libpq's addresses have it, is its `ssl`."""
+    given = {_OF_ASYNCPG.get(name, name): value for name, value in url.query.items()}
+    unknown = sorted(given.keys() - _PARAMETERS)
+    if unknown:
+        known = ", ".join(sorted(_PARAMETERS - {"host", "port"}))
+        raise InvalidRequest(f"The database URL has an unknown parameter {unknown[0]!r}; known are {known}.")
+    return url.set(drivername="postgresql+asyncpg", query=given)
 
 
 def _backend(url: URL, pool_size: int) -> Backend:

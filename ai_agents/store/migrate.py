@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -17,6 +16,7 @@ from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.extras import require
 from ai_agents.store.database import normalize_url
 from ai_agents.store.models import SCHEMA_REVISION
+from ai_agents.store.opening import check_server, current_revision, explained, newer_schema
 from ai_agents.store.sqlite_files import make_file
 
 if TYPE_CHECKING:
@@ -40,20 +40,19 @@ def upgrade(url: str, revision: str = "head") -> None:
     from alembic.util import CommandError
 
     def work(connection: Connection) -> None:
+        check_server(connection, normalize_url(url))
         command.upgrade(config_for(connection), revision)
         connection.commit()
 
     try:
         run_on(url, work)
     except CommandError as error:
-        raise DatabaseUnavailable(
-            f"The database is at a revision that this version does not know (its own is {SCHEMA_REVISION})."
-        ) from error
+        raise DatabaseUnavailable(newer_schema(normalize_url(url), current(url))) from error
 
 
 def current(url: str) -> str | None:
     """The database's revision; None if it has no tables of this program. Raises `DatabaseUnavailable`."""
-    return run_on(url, _current, alone=False)
+    return run_on(url, current_revision, alone=False)
 
 
 def is_current(url: str) -> bool:
@@ -84,23 +83,12 @@ def run_on(url: str, work: Callable[[Connection], T], *, alone: bool = True) -> 
     With `alone`, it waits until no other process does such work. Raises `DatabaseUnavailable`.
     """
     parsed = normalize_url(url)
-    try:
+    with explained(parsed):
         if parsed.get_backend_name() == "sqlite":
             return _on_sqlite(parsed, work, alone=alone)
         # In a new thread, since the caller's may have a running event loop.
         with ThreadPoolExecutor(1, thread_name_prefix="migrate") as thread:
             return thread.submit(asyncio.run, _on_postgres(parsed, work, alone=alone)).result()
-    except DBAPIError as error:
-        raise DatabaseUnavailable("The database cannot be migrated now: it does not answer or refuses.") from error
-    except OSError as error:
-        raise DatabaseUnavailable from error
-
-
-def _current(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return found
 
 
 def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
@@ -138,6 +126,6 @@ async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool
                 await connection.commit()
             return await connection.run_sync(work)
     except asyncpg.PostgresError as error:  # opening a connection raises the driver's own error
-        raise DatabaseUnavailable(f"The database cannot be opened: {error}.") from error
+        raise DatabaseUnavailable from error
     finally:
         await engine.dispose()

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy.exc import DatabaseError, OperationalError, StatementError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import DatabaseFull, DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
+from ai_agents.store.sqlite_failures import UNUSABLE
 from ai_agents.store.transactions import LOG_ROWS, VALUE_REFUSED, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
@@ -228,6 +229,11 @@ def translated() -> Generator[None]:
         if code == sqlite3.SQLITE_ERROR:
             raise
         raise (DatabaseFull if code in _FULL else DatabaseUnavailable) from error
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        original = error.orig if isinstance(error, DatabaseError) else error
+        if getattr(original, "sqlite_errorcode", 0) & 0xFF in UNUSABLE:
+            raise DatabaseUnavailable from error
+        raise
     except StatementError as error:
         if is_of_the_value(error.orig):
             raise InvalidRequest(VALUE_REFUSED) from error

@@ -8,11 +8,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import orjson
 import structlog
 
+from ai_agents.core.connecting import why_not_reached
 from app.errors import IssuerUnavailable, Unauthorized
 from app.oidc.jws import Key, read_key
 
@@ -27,6 +29,7 @@ _TIMEOUT_S = 5.0
 _MAX_WAITING = 100
 _MAX_BYTES = 262_144
 _MAX_KEYS = 100
+_PORTS = {"http": 80, "https": 443}
 _DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -104,7 +107,7 @@ class IssuerKeys:
                 read = [read_key(each) for each in await _fetch(self._client, self._issuer)]
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             # An error of a time limit has no text.
-            self._failure = str(error) or f"no answer within {_TIMEOUT_S:.0f} seconds"
+            self._failure = _why(error, self._issuer)
             log.warning("the keys of the issuer cannot be fetched", issuer=self._issuer, reason=self._failure)
         except Exception:  # the edge of a task, whose error would never be told
             self._failure = "something unexpected"
@@ -116,6 +119,14 @@ class IssuerKeys:
                 log.warning("the issuer publishes no key that is used here", issuer=self._issuer, keys=len(read))
         finally:
             self._asking = None
+
+
+def _why(error: Exception, issuer: str) -> str:
+    """Why the issuer could not be asked."""
+    parts = urlsplit(issuer)
+    said = why_not_reached(error, "the issuer", parts.hostname or issuer, parts.port or _PORTS.get(parts.scheme))
+    # An error of a time limit has no text.
+    return said or str(error) or f"no answer within {_TIMEOUT_S:.0f} seconds"
 
 
 def _make_client() -> httpx2.AsyncClient:

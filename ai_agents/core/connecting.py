@@ -1,0 +1,54 @@
+"""Why a server could not be reached, in a sentence that an operator can act on."""
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from itertools import chain
+
+_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
+# What asyncio raises where a name has several addresses: one error whose text has those of all.
+_REFUSED_TEXT = f"[Errno {errno.ECONNREFUSED}]"
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it came from: causes, contexts, the members of groups, and drivers' own errors."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        found = waiting.pop(0)
+        if not isinstance(found, BaseException) or id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        members = found.exceptions if isinstance(found, BaseExceptionGroup) else ()
+        waiting += chain((getattr(found, "orig", None), found.__cause__), members, (found.__context__,))
+
+
+def why_not_reached(error: BaseException, what: str, host: str, port: int | None) -> str | None:
+    """The sentence for an error of a name, a network, a socket's file or TLS; None for any other.
+
+    `what` is the server's kind, such as `PostgreSQL`. `host` may be the path of a socket.
+    """
+    place = host if port is None or host.startswith("/") else f"{host}:{port}"
+    for found in causes_of(error):
+        match found:
+            case socket.gaierror():
+                return f"The host {host} of {what} is not known: its name has no address."
+            case ssl.SSLCertVerificationError():
+                return f"The certificate of {what} at {place} is not trusted: {found.verify_message}."
+            case ssl.SSLError():
+                return f"TLS with {what} at {place} failed: {found.reason or 'the answer is no TLS'}."
+            case ConnectionRefusedError():
+                return f"{what} does not listen at {place}: the connection was refused."
+            case FileNotFoundError() if host.startswith("/"):
+                return f"{what} does not listen at {place}: there is no such socket."
+            case TimeoutError():
+                return f"{what} at {place} did not answer in time."
+            case ConnectionResetError() | BrokenPipeError():
+                return f"{what} at {place} closed the connection."
+            case OSError() if found.errno in _UNREACHABLE:
+                return f"{what} at {place} cannot be reached from this machine: {found.strerror}."
+            case OSError() if _REFUSED_TEXT in str(found):
+                return f"{what} does not listen at {place}: the connection was refused."
+    return None

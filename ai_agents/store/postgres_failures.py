@@ -1,0 +1,68 @@
+"""Why PostgreSQL did not let this program in, in a sentence that an operator can act on.
+
+Source of the codes: https://www.postgresql.org/docs/current/errcodes-appendix.html, read 2026-11-30.
+"""
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
+
+from ai_agents.core.connecting import causes_of, why_not_reached
+from ai_agents.core.exceptions import DatabaseUnavailable
+
+# The oldest version that this program is tried with.
+OLDEST_VERSION = 14
+_PORT = 5432
+# By SQLSTATE. `pg_hba` is 28000 for a server whose pg_hba.conf has no line for this client.
+_SENTENCES = {
+    "28P01": "{server} refuses the password of the user {user}, or does not know the user.",
+    "pg_hba": "{server} has no line in its pg_hba.conf that lets the user {user} in from here: {said}.",
+    "28000": "{server} does not let the user {user} in: {said}.",
+    "3D000": "{server} has no database {database}.",
+    "42501": "The user {user} lacks a right in the database {database} of {server}: {said}.",
+    "53300": "{server} has no connection left (max_connections): {said}.",
+    "53100": "The disk of {server} is full.",
+    "57P03": "{server} takes no connections now: {said}.",
+    "25006": "The database {database} of {server} is read-only: it may be a replica.",
+    "55P03": "Another process holds a lock in the database {database} of {server}.",
+    "57014": "{server} did not answer in time.",
+}
+
+
+def place_of(url: URL) -> tuple[str, int]:
+    """Host, or path of a socket, and port of the server."""
+    given = url.query.get("host")
+    host = url.host or (given if isinstance(given, str) else None) or "localhost"
+    return host, url.port or _PORT
+
+
+def why_not_opened(error: BaseException, url: URL) -> str | None:
+    """The sentence for this error; None for one that is not known. It has no password."""
+    host, port = place_of(url)
+    where = f"{host}:{port}"
+    for found in causes_of(error):
+        sqlstate = getattr(found, "sqlstate", None)
+        if isinstance(sqlstate, str) and (said := _of_sqlstate(sqlstate, str(found), url, where)) is not None:
+            return said
+        if "rejected SSL upgrade" in str(found):
+            return f"PostgreSQL at {where} does not speak TLS, which the database URL asks for."
+    return why_not_reached(error, "PostgreSQL", host, port)
+
+
+def _of_sqlstate(sqlstate: str, said: str, url: URL, where: str) -> str | None:
+    if sqlstate == "28000" and "pg_hba.conf" in said:
+        sqlstate = "pg_hba"
+    if (sentence := _SENTENCES.get(sqlstate)) is None:
+        return None
+    user, database = url.username or "the system's user", url.database or url.username or "of the user's name"
+    return sentence.format(server=f"PostgreSQL at {where}", user=user, database=database, said=said.rstrip("."))
+
+
+def check_version(connection: Connection, url: URL) -> None:
+    """Raises `DatabaseUnavailable` for a version that is older than this program can use."""
+    found = connection.dialect.server_version_info
+    if found is not None and int(found[0]) < OLDEST_VERSION:
+        host, port = place_of(url)
+        version = ".".join(map(str, found))
+        raise DatabaseUnavailable(
+            f"PostgreSQL at {host}:{port} has version {version}; {OLDEST_VERSION} is the oldest that can be used."
+        )
