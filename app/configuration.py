@@ -4,12 +4,15 @@ import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
+import structlog
 from pydantic import AliasChoices, ValidationError
 
 from app.errors import CannotStart
 from app.setting_files import ENV_FILE, env_file
-from app.settings import PREFIX, Settings
+from app.settings import PREFIX, Settings, secrets_directory
 from app.words import say
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 # Names with the prefix that the examples of the docs and clients of the service read.
 _OF_CLIENTS = {f"{PREFIX}URL", f"{PREFIX}KEY"}
@@ -66,6 +69,12 @@ def unknown_names() -> list[str]:
     return [_sentence(name, where, known) for name, where in sorted(found.items())]
 
 
+def warn_of_unknown_names() -> None:
+    """Write these sentences to the log."""
+    for sentence in unknown_names():
+        log.warning(sentence)
+
+
 def _upper(variables: Mapping[str, str]) -> set[str]:
     # Variables are read in either case, and an empty one counts as not set.
     return {name.upper() for name, value in variables.items() if value}
@@ -93,8 +102,15 @@ def _of_providers(known: set[str]) -> list[str]:
 
 
 def _sentence(name: str, where: str, known: set[str]) -> str:
-    candidates = [each for each in sorted(known) if each.startswith(PREFIX) == name.startswith(PREFIX)]
-    near = _OTHER_NAMES.get(name) or next(iter(get_close_matches(name, candidates, 1, _NEAR)), None)
+    near = _OTHER_NAMES.get(name)
+    if near is None:
+        # What they all begin with says nothing about how near they are.
+        prefix = PREFIX if name.startswith(PREFIX) else ""
+        candidates = {
+            each.removeprefix(prefix): each for each in sorted(known) if each.startswith(PREFIX) == bool(prefix)
+        }
+        found = get_close_matches(name.removeprefix(prefix), list(candidates), 1, _NEAR)
+        near = candidates[found[0]] if found else None
     hint = "see docs/operations.md for all names" if near is None else f"did you mean {near}?"
     return f"{name}{where} is not read: {hint}"
 
@@ -109,7 +125,7 @@ def _lines(error: ValidationError) -> list[str]:
 
 
 def _variable(where: str) -> str:
-    """The variable that was read: of several names for a setting the one that is set."""
+    """What was read: of several names for a setting the variable that is set, or the file of the secrets."""
     field = next((f for f in Settings.model_fields if where == f or where in variables_of(f)), None)
     if field is None:
         return where
@@ -118,4 +134,5 @@ def _variable(where: str) -> str:
         for name in names:
             if name in variables:
                 return name
-    return names[0]
+    files = [secrets_directory() / name.lower() for name in names]
+    return next((str(file) for file in files if file.is_file()), names[0])

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.attachments.storage import open_blob_store
+from ai_agents.attachments.storage import BlobStore, open_blob_store
 from ai_agents.auth.approvals import Approvals
 from ai_agents.auth.limits import Limits, StoredLimits
 from ai_agents.auth.roles import RoleAuth
@@ -71,6 +72,7 @@ class Container:
         conn: DatabaseHandle,
         providers: ProviderPool,
         tools: Toolbox,
+        blobs: BlobStore,
         *,
         admin_key: bytes,
     ) -> None:
@@ -108,7 +110,6 @@ class Container:
         self.audit_log = AuditStore(conn)
         self.audit = AuditNotes(conn.database)
         self.models = ModelCatalogue(settings.model_facts, servers=providers)
-        blobs = open_blob_store(settings.files, settings.files_url)
         self.attachments = Attachments(conn, blobs, max_bytes=settings.max_file_bytes)
         conn.executor.background = _background(settings, conn, self.attachments, tools)
         self.runner = AgentRunner(
@@ -143,13 +144,18 @@ class Container:
 
 @asynccontextmanager
 async def open_container(settings: Settings) -> AsyncGenerator[Container]:
-    """A container that is open as long as the context lasts. Raises `DatabaseUnavailable`, `InvalidRequest`."""
+    """A container that is open as long as the context lasts. Raises `CannotStart`, `InvalidRequest`,
+    `StorageUnavailable`, `DatabaseUnavailable`.
+    """
     for path in make_own_files_private(settings):
         log.info("other users of this machine can no longer read this", path=str(path))
     key = admin_key(settings).encode()
     sealer = Sealer(encryption_keys(settings))
     await asyncio.to_thread(load_tools)
     providers = build_providers(settings)
+    check_models(settings, providers)
+    blobs = open_blob_store(settings.files, settings.files_url)
+    await asyncio.to_thread(blobs.check)
     outbound = Outbound(
         settings.outbound_allow.split(","),
         max_bytes=settings.outbound_max_bytes,
@@ -164,14 +170,14 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     toolbox = Toolbox(conn.database, default_registry, outbound=outbound, sealer=sealer)
     opened = AsyncExitStack()
     try:
-        container = Container(settings, conn, providers, toolbox, admin_key=key)
+        container = Container(settings, conn, providers, toolbox, blobs, admin_key=key)
         opened.push_async_callback(container.audit.close)
         opened.push_async_callback(container.stored_providers.aclose)
         if container.jwts is not None:
             opened.push_async_callback(container.jwts.keys.aclose)
             container.jwts.keys.ask_soon()
         if await container.stored_providers.open():
-            _check_default(providers)
+            _check_known(settings, providers)
         opened.push_async_callback(container.stored_limits.aclose)
         await container.stored_limits.open()
         opened.push_async_callback(container.stored_webhooks.aclose)
@@ -222,18 +228,37 @@ def build_providers(settings: Settings) -> ProviderPool:
     return ProviderPool(options, default=_default_model(settings), specs=settings.provider_specs)
 
 
-def _check_default(pool: ProviderPool) -> None:
-    """Raises `InvalidRequest` if the provider that is set does not exist."""
+def check_models(settings: Settings, pool: ProviderPool) -> None:
+    """Raises `InvalidRequest` where a model of the settings is one of a provider that the settings leave without a key.
+
+    A provider that is not known yet may be in the database.
+    """
+    for variable, model in _models_of(settings):
+        status = pool.find(model.partition(":")[0])
+        if status is not None and status.reason is not None and status.source != "database":
+            raise InvalidRequest(f"{variable} names the provider {status.name}, which lacks something. {status.reason}")
+
+
+def _check_known(settings: Settings, pool: ProviderPool) -> None:
+    """Raises `InvalidRequest` if a provider that is set does not exist. All providers are known now."""
+    for variable, model in _models_of(settings):
+        if pool.find(model.partition(":")[0]) is None:
+            near = get_close_matches(model.partition(":")[0], pool.names(), 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise InvalidRequest(f"{variable} names an unknown provider; known are {', '.join(pool.names())}.{hint}")
     default = pool.find(pool.default[0])
-    if default is None:
-        known = ", ".join(pool.names())
-        raise InvalidRequest(f"AI_AGENTS_DEFAULT_MODEL names an unknown provider; known are {known}.")
-    if default.reason is not None:
+    if default is not None and default.reason is not None:
         log.warning(
             "the default provider is not configured: agents that name no other cannot answer",
             name=default.name,
             reason=default.reason,
         )
+
+
+def _models_of(settings: Settings) -> list[tuple[str, str]]:
+    """The models that the settings name, with their variables."""
+    named = (("AI_AGENTS_DEFAULT_MODEL", settings.default_model), ("AI_AGENTS_JOB_MODEL", settings.job_model))
+    return [(variable, model) for variable, model in named if model is not None]
 
 
 def _default_model(settings: Settings) -> tuple[str, str | None]:

@@ -18,10 +18,17 @@ _FACTS = {
     "address", "attempt", "batch", "cause", "channel", "guardrail", "hash", "job_id", "kind", "model", "provider",
     "quirks", "reason", "run_id", "said", "server", "status", "thread_id", "tool", "tools",
 }  # fmt: skip
-# HTTP clients that log every request at `info`: a line for each model call, at a twentieth of the cost of a turn.
-_VERBOSE = ("httpx", "httpx2")
+# HTTP clients that log every request at `info`: a line for each model call, at a twentieth of the cost of a turn. And
+# what logs each migration.
+_VERBOSE = ("httpx", "httpx2", "alembic")
 # Libraries that log headers, and so keys.
 _LEAKING = ("httpcore", "httpcore2")
+
+
+# What the server says of its start and end, which the service says better; and of a start that the service refused,
+# for which the command line has a sentence.
+_SERVER = "uvicorn.error"
+_REFUSED_START = "Application startup failed. Exiting."
 
 
 def configure(level: str) -> None:
@@ -46,7 +53,14 @@ def configure(level: str) -> None:
         logging.getLogger(name).setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
     for name in _LEAKING:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    server = logging.getLogger(_SERVER)
+    server.setLevel(max(number, logging.WARNING) if number > logging.DEBUG else number)
+    server.addFilter(_is_no_refusal)
     logging.captureWarnings(capture=True)
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    return record.getMessage() != _REFUSED_START
 
 
 def _to_bytes(event: Any, **_: Any) -> bytes:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -51,6 +52,7 @@ from app.settings import Settings
 from app.shared_usage import SharedRates, SharedUsage
 from app.turns import Turns
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 ROUTERS = (
     agents,
     threads,
@@ -144,7 +146,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         usage = share_usage(container.conn.bus, app.state.streams, kinds)
         container.audit.start()
         app.state.overload.open(app.state.streams.__len__)
-        loading = asyncio.create_task(_load_provider(container), name="load-provider")
+        loading = asyncio.create_task(_prepare(container), name="prepare")
         try:
             yield
         finally:
@@ -166,11 +168,16 @@ def share_usage(bus: Bus, streams: OpenStreams, kinds: Mapping[str, RequestRates
     return usage
 
 
-async def _load_provider(container: Container) -> None:
-    """Load the default provider's SDK and the prices now, so that the first message does not wait for them."""
+async def _prepare(container: Container) -> None:
+    """Load the default provider's SDK and the prices now, so that the first message does not wait for them.
+
+    A bucket that cannot be used is told in the log: it may come back, as a folder does not.
+    """
     with suppress(AIAgentsError):  # a run that needs the provider reports the error
         await container.providers.prepare()
     await container.models.load()
+    if (fault := await container.attachments.blobs.find_fault()) is not None:
+        log.warning("files cannot be stored now", reason=fault)
 
 
 def _begin_drain(app: FastAPI) -> asyncio.Task[None]:

@@ -139,12 +139,12 @@ def _safe_headers(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byt
 
 
 def _with_short_errors(send: Send) -> Send:
-    """Report a refused start by the message of its error: its traceback does not help the operator."""
+    """Leave a refused start to the command line, which prints its sentence: a traceback does not help the operator."""
 
     async def send_short(message: Message) -> None:
         error = sys.exception()  # the error that the web framework is about to report
         if message["type"] == "lifespan.startup.failed" and isinstance(error, AIAgentsError):
-            message["message"] = str(error)
+            message["message"] = ""
         await send(message)
 
     return send_short

@@ -43,6 +43,7 @@ from app.setting_values import (
 KIB = 1024
 PREFIX = "AI_AGENTS_"
 SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
+DEFAULT_SECRETS_DIR = "/run/secrets"
 
 
 class ServerSettings(BaseSettings):
@@ -52,7 +53,7 @@ class ServerSettings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices(f"{PREFIX}PORT", "PORT"))
     var_dir: Path = Field(Path("var"), description="The folder of the generated keys and the default database.")
     secrets_dir: Path = Field(
-        Path("/run/secrets"),
+        Path(DEFAULT_SECRETS_DIR),
         description="Each file here that is named like a setting, in small letters, is that setting, unless a "
         "variable or `.env` sets it.",
     )
@@ -159,8 +160,8 @@ class ProviderSettings(_BuiltInProviders):
     prices: str | None = Field(
         None, description="Prices and windows of models, as JSON or as the path of a JSON or TOML file."
     )
-    echo_delay_s: SecondsOrNone = Field(
-        0.02, le=10, description="The pause of `echo` before each word, so that it streams."
+    echo_delay_s: float = Field(
+        0.02, ge=0, le=10, allow_inf_nan=False, description="The pause of `echo` before each word, so that it streams."
     )
 
     @field_validator("prices")
@@ -288,6 +289,11 @@ class JobSettings(BaseSettings):
         return {"threads": self.retain_threads_days, "files": self.retain_files_days}
 
 
+def secrets_directory() -> Path:
+    """Where files are that set what neither a variable nor `.env` sets."""
+    return Path(os.environ.get(SECRETS_DIR) or env_file().get(SECRETS_DIR) or DEFAULT_SECRETS_DIR)
+
+
 class Settings(
     ServerSettings,
     IdentitySettings,
@@ -315,8 +321,8 @@ class Settings(
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # knows no directory
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Variables, then `.env`, then the files of `secrets_dir`."""
-        given = os.environ.get(SECRETS_DIR) or env_file().get(SECRETS_DIR) or "/run/secrets"
-        if Path(given).is_dir():
+        given = secrets_directory()
+        if given.is_dir():
             files = SecretsSettingsSource(settings_cls, secrets_dir=given)
             return (init_settings, env_settings, dotenv_settings, files)
         return (init_settings, env_settings, dotenv_settings)

@@ -11,7 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ai_agents.attachments.arriving import ArrivingFile
 from ai_agents.attachments.files import Attachments
-from ai_agents.attachments.storage import IncomingFile
+from ai_agents.attachments.staging import IncomingFile
 from ai_agents.core.types import JsonObject
 from ai_agents.store import idempotency
 from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType

@@ -1,5 +1,6 @@
 """The Celery application, and the process that `ai-agents worker` starts."""
 
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from celery.signals import worker_shutting_down
 # How long jobs may go on after SIGTERM; jobs that are not done by then go back into the queue.
 GRACE_S = 30.0
 
+_log = logging.getLogger(__name__)
 celery = Celery("worker", include=["worker.runtime", "worker.periodic"])
 celery.config_from_object("worker.configuration")
 
@@ -27,21 +29,32 @@ def _limit_shutdown(how: str, **_: object) -> None:
         limit.start()
 
 
-def _refuse_missing_packages() -> None:
-    """End the process, with the reason, where every job would fail for a package that is not installed."""
+def _check_settings() -> None:
+    """End the process, with the reason, where every job would fail: for a setting, a folder or a missing package."""
     # Imported here: each health check imports this module.
     from ai_agents.attachments.storage import open_blob_store
-    from ai_agents.core.exceptions import InvalidRequest
+    from ai_agents.core.exceptions import AIAgentsError
     from ai_agents.core.extras import require
     from ai_agents.store.database import normalize_url
-    from app.settings import Settings
+    from app.configuration import read_settings, unknown_names
+    from app.container import build_providers, check_models
+    from app.key_files import admin_key, encryption_keys
 
-    settings = Settings()
     try:
-        open_blob_store(settings.files, settings.files_url)
+        settings = read_settings()
+        if settings.redis_url is None:
+            sys.exit(
+                "AI_AGENTS_REDIS_URL is not set. A worker needs Redis; without it the service does the jobs itself."
+            )
+        for sentence in unknown_names():
+            _log.warning(sentence)
         if normalize_url(settings.database).get_backend_name() == "postgresql":
             require("asyncpg")
-    except InvalidRequest as error:
+        open_blob_store(settings.files, settings.files_url).check()
+        check_models(settings, build_providers(settings))
+        admin_key(settings)
+        encryption_keys(settings)
+    except AIAgentsError as error:
         sys.exit(str(error))
 
 
@@ -50,7 +63,7 @@ def run() -> None:
 
     Ends the process, with a status other than 0 after an error. Celery's own command line drops that status.
     """
-    _refuse_missing_packages()
+    _check_settings()
     worker = celery.Worker(loglevel="INFO", without_gossip=True, without_mingle=True)
     worker.start()
     sys.exit(worker.exitcode)

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from ai_agents.attachments.arriving import ArrivingFiles
 from ai_agents.attachments.extraction import MAX_TEXT_CHARACTERS, Extractor, beginning_of, has_text_to_extract
 from ai_agents.attachments.kinds import PDF, PLAIN_TEXT, TEXTS, detect_kind
-from ai_agents.attachments.storage import BlobStore, IncomingFile, StagedFile
+from ai_agents.attachments.staging import IncomingFile, StagedFile
+from ai_agents.attachments.storage import BlobStore
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, StorageUnavailable
 from ai_agents.core.fair_work import FairWork
 from ai_agents.core.limits import NO_LIMITS, UserLimits

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ai_agents.attachments.storage import Data
+from ai_agents.attachments.staging import Data
 from ai_agents.core.exceptions import InvalidRequest, UnsupportedFile
 
 PDF = "application/pdf"

@@ -6,19 +6,17 @@ text beside them.
 """
 
 import asyncio
-import errno
-import hashlib
 import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from ai_agents.core.exceptions import BlobMissing, FileTooLarge, InvalidRequest, StorageFull, StorageUnavailable
+from ai_agents.attachments.staging import FULL, IncomingFile, StagedFile, unavailable
+from ai_agents.core.exceptions import BlobMissing, InvalidRequest, StorageFull, StorageUnavailable
 from ai_agents.core.extras import require
 from ai_agents.core.ids import new_id
 from ai_agents.core.private_files import create_private_file, make_private_directory
@@ -29,86 +27,13 @@ if TYPE_CHECKING:
 # Tries to remove a blob that others upload at the same time.
 _REMOVALS = 10
 _CHUNK_BYTES = 256 * 1024
+# How long a bucket is waited for when it is only asked whether it can be used.
+_PROBE_S = 10.0
 _TEXT = ".txt"
 # The suffix of the mark that a deleted blob leaves until the file's row is gone.
 _MARK = ".deleted"
 # An upload takes less time. An older file was left by a process that crashed.
 _LEFT_OVER_S = 6 * 3600
-# No space, no space for this user, no space for this process.
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# How servers with S3's API say so: XMinioStorageFull and XMinioAdminBucketQuotaExceeded (cmd/api-errors.go of
-# https://github.com/minio/minio), QuotaExceeded (src/rgw/rgw_common.cc of https://github.com/ceph/ceph), or HTTP's
-# status. The errors of obstore repeat the server's status and code. Read and seen 2026-11-30.
-_FULL_BUCKET = ("StorageFull", "QuotaExceeded", "507 Insufficient Storage", "No space left on device")
-
-
-class FileView(mmap):
-    """The content of a file, which `zipfile` can read: before Python 3.13 `mmap` lacks this method."""
-
-    def seekable(self) -> bool:
-        """Whether it can be read at any position."""
-        return True
-
-
-# The content of a file, in memory or mapped.
-Data = bytes | FileView
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A complete upload while it is staged. `sha256` is 64 hex digits."""
-
-    path: Path
-    sha256: str
-    size_bytes: int
-
-    def open(self) -> BinaryIO:
-        """Open the file for reading."""
-        return self.path.open("rb")
-
-    @contextmanager
-    def view(self) -> Generator[Data]:
-        """The content, which is not read into memory as a whole."""
-        if not self.size_bytes:
-            yield b""
-            return
-        with self.open() as file, FileView(file.fileno(), 0, access=ACCESS_READ) as view:
-            yield view
-
-
-class IncomingFile:
-    """A file that is being uploaded."""
-
-    def __init__(self, path: Path, file: BinaryIO, *, max_bytes: int) -> None:
-        self._path = path
-        self._file = file
-        self._max_bytes = max_bytes
-        self._hash = hashlib.sha256()
-        self._size_bytes = 0
-
-    def write(self, chunk: bytes | memoryview) -> None:
-        """Append a chunk. Raises `FileTooLarge`, `StorageUnavailable`."""
-        with memoryview(chunk) as view:
-            self._size_bytes += view.nbytes
-            if self._size_bytes > self._max_bytes:
-                raise FileTooLarge(f"The file is larger than {self._max_bytes} bytes.")
-            self._hash.update(view)
-            try:
-                self._file.write(view)
-            except OSError as error:
-                raise _unavailable(error) from error
-
-    async def finish(self) -> StagedFile:
-        """Sync the file to the disk. Raises `StorageUnavailable`."""
-        try:
-            await asyncio.to_thread(self._sync)
-        except OSError as error:
-            raise _unavailable(error) from error
-        return StagedFile(self._path, self._hash.hexdigest(), self._size_bytes)
-
-    def _sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
 
 class BlobStore(ABC):
@@ -132,13 +57,34 @@ class BlobStore(ABC):
             make_private_directory(self._staging)
             file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         except OSError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         try:
             yield IncomingFile(path, file, max_bytes=max_bytes)
         finally:
             with suppress(OSError):  # of what was not written: an upload that counts is synced
                 file.close()
             path.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Raises `StorageUnavailable`, and says why, where files cannot be written into the directory."""
+        probe = self._staging / new_id()
+        try:
+            make_private_directory(self._staging)
+            create_private_file(probe)
+            probe.unlink()
+        except OSError as error:
+            folder = self._staging.parent.absolute()
+            if error.errno in FULL:
+                raise StorageFull(f"The disk of the folder of files {folder} is full.") from error
+            raise StorageUnavailable(f"The folder of files {folder} cannot be used: {error.strerror}.") from error
+
+    async def find_fault(self) -> str | None:
+        """Why files cannot be stored now; None if they can."""
+        try:
+            await asyncio.to_thread(self.check)
+        except StorageUnavailable as error:
+            return str(error)
+        return None
 
     def sweep(self) -> None:
         """Remove staged files that crashed processes have left behind."""
@@ -232,7 +178,7 @@ class BlobStore(ABC):
         try:
             yield
         except self._errors as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     @contextmanager
     def _found(self) -> Generator[None]:
@@ -293,13 +239,36 @@ class DiskStore(BlobStore):
 class ObjectStore(BlobStore):
     """Blobs in a store of `obstore`, for example a bucket."""
 
-    def __init__(self, objects: "obstore.store.ObjectStore", directory: Path | str) -> None:
+    def __init__(
+        self, objects: "obstore.store.ObjectStore", directory: Path | str, *, name: str = "of the files"
+    ) -> None:
+        """`name` is what errors call the store, for example the address of a bucket."""
         from obstore.exceptions import BaseError, NotFoundError
 
         super().__init__(directory)
         self._objects: Any = objects
+        self._name = name
         self._errors = (BaseError, OSError)
         self._missing = (NotFoundError, FileNotFoundError)
+
+    async def find_fault(self) -> str | None:
+        """Why files cannot be stored now; None if they can. Waits for the store for a few seconds."""
+        from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
+
+        if (fault := await super().find_fault()) is not None:
+            return fault
+        try:
+            async with asyncio.timeout(_PROBE_S):
+                await self._objects.head_async(_key("0" * 64))
+        except NotFoundError as error:
+            return f"There is no bucket {self._name}." if "NoSuchBucket" in str(error) else None
+        except (PermissionDeniedError, UnauthenticatedError):
+            return f"The bucket {self._name} refuses the credentials of this process."
+        except TimeoutError:
+            return f"The bucket {self._name} did not answer within {_PROBE_S:.0f} seconds."
+        except (BaseError, OSError):
+            return f"The bucket {self._name} does not answer."
+        return None
 
     async def _write_file(self, key: str, path: Path) -> None:
         await self._objects.put_async(key, path)
@@ -341,15 +310,14 @@ def open_blob_store(directory: Path | str, url: str | None = None) -> BlobStore:
     try:
         objects: Any = from_url(url)
     except Exception as error:
-        raise InvalidRequest("The address of the object storage cannot be used.") from error
-    return ObjectStore(objects, directory)
+        raise InvalidRequest(f"The address of the bucket {_shown(url)} cannot be used.") from error
+    return ObjectStore(objects, directory, name=_shown(url))
 
 
-def _unavailable(error: Exception) -> StorageUnavailable:
-    """What an error of a file system or a bucket means."""
-    if isinstance(error, OSError):
-        return StorageFull() if error.errno in _FULL else StorageUnavailable()
-    return StorageFull() if any(word in str(error) for word in _FULL_BUCKET) else StorageUnavailable()
+def _shown(url: str) -> str:
+    """The address without what may be secret: a user, a query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _key(sha256: str) -> str:

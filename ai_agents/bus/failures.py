@@ -20,7 +20,6 @@ _SAID = (
     (("LOADING", "Redis is loading"), "is still loading its data"),
     (("READONLY",), "is a replica that takes no writes"),
     (("OOM command not allowed",), "has no memory left (maxmemory)"),
-    (("Protocol Error",), "does not speak Redis's protocol: another server listens there, or it expects TLS"),
 )
 
 

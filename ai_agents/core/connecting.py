@@ -32,23 +32,35 @@ def why_not_reached(error: BaseException, what: str, host: str, port: int | None
     """
     place = host if port is None or host.startswith("/") else f"{host}:{port}"
     for found in causes_of(error):
-        match found:
-            case socket.gaierror():
-                return f"The host {host} of {what} is not known: its name has no address."
-            case ssl.SSLCertVerificationError():
-                return f"The certificate of {what} at {place} is not trusted: {found.verify_message}."
-            case ssl.SSLError():
-                return f"TLS with {what} at {place} failed: {found.reason or 'the answer is no TLS'}."
-            case ConnectionRefusedError():
-                return f"{what} does not listen at {place}: the connection was refused."
-            case FileNotFoundError() if host.startswith("/"):
-                return f"{what} does not listen at {place}: there is no such socket."
-            case TimeoutError():
-                return f"{what} at {place} did not answer in time."
-            case ConnectionResetError() | BrokenPipeError():
-                return f"{what} at {place} closed the connection."
-            case OSError() if found.errno in _UNREACHABLE:
-                return f"{what} at {place} cannot be reached from this machine: {found.strerror}."
-            case OSError() if _REFUSED_TEXT in str(found):
-                return f"{what} does not listen at {place}: the connection was refused."
+        said = _of_network(found, place, host) or _of_tls(found, place)
+        if said is not None:
+            return said.replace("{what}", what)
     return None
+
+
+def _of_tls(found: BaseException, place: str) -> str | None:
+    if isinstance(found, ssl.SSLCertVerificationError):
+        return f"The certificate of {{what}} at {place} is not trusted: {found.verify_message}."
+    if isinstance(found, ssl.SSLError):
+        return f"TLS with {{what}} at {place} failed: {found.reason or 'the answer is no TLS'}."
+    return None
+
+
+def _of_network(found: BaseException, place: str, host: str) -> str | None:
+    said: str | None = None
+    match found:
+        case socket.gaierror():
+            said = f"The host {host} of {{what}} is not known: its name has no address."
+        case ConnectionRefusedError():
+            said = f"{{what}} does not listen at {place}: the connection was refused."
+        case FileNotFoundError() if host.startswith("/"):
+            said = f"{{what}} does not listen at {place}: there is no such socket."
+        case TimeoutError():
+            said = f"{{what}} at {place} did not answer in time."
+        case ConnectionResetError() | BrokenPipeError():
+            said = f"{{what}} at {place} closed the connection."
+        case OSError() if found.errno in _UNREACHABLE:
+            said = f"{{what}} at {place} cannot be reached from this machine: {found.strerror}."
+        case OSError() if _REFUSED_TEXT in str(found):
+            said = f"{{what}} does not listen at {place}: the connection was refused."
+    return said

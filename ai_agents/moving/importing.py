@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from ai_agents.attachments.files import Attachments, InspectedFile
 from ai_agents.attachments.kinds import PLAIN_TEXT
-from ai_agents.attachments.storage import IncomingFile
+from ai_agents.attachments.staging import IncomingFile
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, RequestError, StorageUnavailable
 from ai_agents.core.types import JsonObject
 from ai_agents.moving import records, writing

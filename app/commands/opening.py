@@ -12,20 +12,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def read_settings() -> "Settings":
-    """The settings. A mistake in them ends the program with a message that does not repeat the value."""
-    from pydantic import ValidationError
+def read_settings(*, warn: bool = True) -> "Settings":
+    """The settings. Raises `CannotStart` with a line for each that cannot be used.
 
-    from app.settings import PREFIX, Settings
+    `warn` names variables that are read by nothing on standard error; processes that have a log write it there.
+    """
+    from app import configuration
 
-    try:
-        return Settings()
-    except ValidationError as error:
-        for found in error.errors(include_input=False, include_url=False):
-            name = str(found["loc"][0])
-            variable = f"{PREFIX}{name.upper()}" if name in Settings.model_fields else name
-            print(f"{variable}: {found['msg'].removeprefix('Value error, ')}", file=sys.stderr)
-        sys.exit("The settings cannot be used: see above.")
+    settings = configuration.read_settings()
+    for sentence in configuration.unknown_names() if warn else ():
+        print(f"warning: {sentence}", file=sys.stderr)
+    return settings
 
 
 def make_private_files() -> None:
@@ -65,6 +62,9 @@ def with_database(settings: "Settings", use: "Callable[[Database], Coroutine[Any
     async def run() -> "T":
         database = Database(settings.database, pool_size=1)
         try:
+            await database.check()
+            if await database.is_empty():
+                sys.exit("The database has no tables yet: run `ai-agents migrate` first.")
             return await use(database)
         finally:
             await database.close()

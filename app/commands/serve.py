@@ -25,22 +25,29 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     make_private_files()
-    settings = read_settings()
+    settings = read_settings(warn=False)
+
+    from app import configuration, logs
+    from app.listening import listen
+
+    host, port = arguments.host or settings.host, settings.port if arguments.port is None else arguments.port
+    # First of all: a port in use is the commonest reason, and what follows takes a while.
+    sockets = listen(host, port)
+    logs.configure(settings.log_level)
+    configuration.warn_of_unknown_names()
     if not arguments.no_migrate:
         upgrade(settings)
 
-    from app import logs
     from app.descriptors import raise_descriptor_limit
     from app.main import create_app
     from app.server import build_server
 
-    logs.configure(settings.log_level)
     raise_descriptor_limit()
     app = create_app(settings)
-    server = build_server(app, settings, host=arguments.host, port=arguments.port)
+    server = build_server(app, settings, host=host, port=port)
     server.announce = lambda address: _announce(app, settings, address)
     try:
-        server.run()
+        server.run(sockets)
     finally:
         if app.state.refusal is not None:
             sys.exit(app.state.refusal)

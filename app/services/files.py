@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ai_agents.attachments.arriving import ArrivingFile
-from ai_agents.attachments.storage import StagedFile
+from ai_agents.attachments.staging import StagedFile
 from ai_agents.auth.files import attach, require_content, require_on_file
 from ai_agents.core.exceptions import FileNotFound
 from ai_agents.core.rows import File

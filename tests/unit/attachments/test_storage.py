@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
-from ai_agents.attachments.storage import BlobStore, DiskStore, ObjectStore, StagedFile, open_blob_store
+from ai_agents.attachments.staging import StagedFile
+from ai_agents.attachments.storage import BlobStore, DiskStore, ObjectStore, open_blob_store
 from ai_agents.core.exceptions import BlobMissing, FileTooLarge, InvalidRequest, StorageUnavailable
 
 CONTENT = b"some bytes" * 100_000
