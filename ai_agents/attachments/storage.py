@@ -67,13 +67,13 @@ class BlobStore(ABC):
 
     def check(self) -> None:
         """Raises `StorageUnavailable`, and says why, where files cannot be written into the directory."""
-        probe = self._staging / new_id()
+        folder = self._staging.parent.absolute()
         try:
-            make_private_directory(self._staging)
+            make_private_directory(folder)
+            probe = (self._staging if self._staging.exists() else folder) / new_id()
             create_private_file(probe)
             probe.unlink()
         except OSError as error:
-            folder = self._staging.parent.absolute()
             if error.errno in FULL:
                 raise StorageFull(f"The disk of the folder of files {folder} is full.") from error
             raise StorageUnavailable(f"The folder of files {folder} cannot be used: {error.strerror}.") from error
