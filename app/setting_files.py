@@ -42,7 +42,7 @@ def env_file() -> Mapping[str, str]:
 
 def _read_json_or_file(given: str) -> Any:
     if given.lstrip().startswith(("{", "[")):
-        return _parse(given, "the JSON", as_toml=False)
+        return _parse(given, "the text", as_toml=False)
     path = Path(given)
     try:
         text = path.read_text(encoding="utf-8")

@@ -223,8 +223,8 @@ async def test_a_name_that_left_the_file_can_be_made_and_is_everybodys_again(
 
 def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
     for given, told in (
-        (str(tmp_path / "none.json"), "the file cannot be read"),
-        ("[{", "neither JSON nor the path"),
+        (str(tmp_path / "none.json"), "there is no file"),
+        ("[{", "the text is no JSON"),
         (json.dumps([{"name": "openai", "preset": "vllm"}]), "belongs to a built-in provider"),
         (json.dumps([{"name": "a", "preset": "b"}]), "preset: A preset is one of"),
     ):
