@@ -1,0 +1,23 @@
+// What is typed and not sent, and what was sent and not answered for, kept per thread in this browser.
+
+const nameOf = (user, thread) => `ai-agents.draft.${user}.${thread ?? "new"}`;
+
+/** `{text, files, outbox}` of a thread, or of the new chat where there is none yet. */
+export function loadDraft(user, thread) {
+  try {
+    const kept = JSON.parse(localStorage.getItem(nameOf(user, thread)));
+    return { text: "", files: [], outbox: [], ...kept };
+  } catch {
+    return { text: "", files: [], outbox: [] };
+  }
+}
+
+export function saveDraft(user, thread, change) {
+  const next = { ...loadDraft(user, thread), ...change };
+  try {
+    if (next.text || next.files.length || next.outbox.length) localStorage.setItem(nameOf(user, thread), JSON.stringify(next));
+    else localStorage.removeItem(nameOf(user, thread));
+  } catch {
+    // Without room, or where the browser forbids it, drafts last as long as the page.
+  }
+}
