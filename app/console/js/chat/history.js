@@ -1,6 +1,7 @@
 // Pages of a thread's history, put into a conversation.
 
 import { addMessages } from "./merging.js";
+import { resolveOutbox } from "./outbox.js";
 
 const addRuns = (state, runs) => {
   const all = { ...state.runs };
@@ -21,7 +22,7 @@ export function openAtEnd(state, { thread, messages, runs, hasOlder }) {
     const run = next.runs[call.runId];
     if (call.state === "unanswered" && run?.status === "running") calls[call.id] = { ...call, state: "running" };
   }
-  return { ...next, calls, row: Math.max(next.row, beginOf(messages)) };
+  return resolveOutbox({ ...next, calls, row: Math.max(next.row, beginOf(messages)) }, messages);
 }
 
 /** The row before the last thing that a person said here: from there on the stream tells everything again. */

@@ -50,8 +50,8 @@ export class ThreadSession {
     return messageId ? this.opening.then(() => this.show(messageId)) : this.opening;
   }
 
-  async load() {
-    this.set({ loading: "start", problem: null });
+  async load({ quiet = false } = {}) {
+    if (!quiet) this.set({ loading: "start", problem: null });
     try {
       const [thread, page, runs] = await Promise.all([
         api.get(this.path),
@@ -67,8 +67,10 @@ export class ThreadSession {
       this.restoreOutbox();
       this.set({ loading: null });
     } catch (error) {
-      this.opening = null;
-      this.set({ loading: null, problem: toProblem(error) });
+      if (!quiet) {
+        this.opening = null;
+        this.set({ loading: null, problem: toProblem(error) });
+      }
       throw error;
     }
   }
@@ -93,7 +95,7 @@ export class ThreadSession {
     this.set({ connection: connection === "stale" ? "connecting" : connection });
     if (connection !== "stale" || this.reloading) return;
     this.reloading = true;
-    await this.load().then(() => this.stream?.resync(), () => {});
+    await this.load({ quiet: true }).then(() => this.stream?.resync(), () => {});
     this.reloading = false;
   }
 

@@ -1,0 +1,60 @@
+// The line above a conversation: its title, its agent, and what one can do with it.
+
+import { html, useState } from "../../vendor/preact.js";
+import { api, toProblem } from "../api.js";
+import { href, navigate } from "../router.js";
+import { Button } from "../ui/button.js";
+import { confirm, Dialog } from "../ui/dialog.js";
+import { Field, TextInput } from "../ui/fields.js";
+import { useLoad } from "../ui/loading.js";
+import { Menu } from "../ui/menu.js";
+import { Notice } from "../ui/states.js";
+import { toast } from "../ui/toast.js";
+
+function Rename({ thread, title, onClose }) {
+  const [value, setValue] = useState(title ?? "");
+  const [problem, setProblem] = useState(null);
+  const save = async (event) => {
+    event.preventDefault();
+    try {
+      await api.patch(thread.path, { title: value.trim() || null });
+      onClose();
+    } catch (error) {
+      setProblem(toProblem(error));
+    }
+  };
+  return html`<${Dialog} title="Rename the thread" onClose=${onClose}><form class="stack" onSubmit=${save}>
+    <${Field} label="Title"><${TextInput} value=${value} onInput=${setValue} maxlength="255" autofocus /><//>
+    ${problem && html`<${Notice} problem=${problem} />`}
+    <div class="row row-end"><${Button} onClick=${onClose}>Cancel<//><${Button} kind="primary" type="submit">Save<//></div>
+  </form><//>`;
+}
+
+async function remove(thread) {
+  const sure = await confirm({ title: "Delete this thread?", text: "Its messages are gone for everybody, and what runs in it is stopped.", action: "Delete", danger: true });
+  if (!sure) return;
+  try {
+    await api.delete(thread.path);
+    navigate("/");
+  } catch (error) {
+    toast(toProblem(error).message, { kind: "danger" });
+  }
+}
+
+export function ChatHeader({ conversation, thread }) {
+  const [renaming, setRenaming] = useState(false);
+  const { title, agent_id: agentId } = conversation.thread ?? {};
+  const agent = useLoad(() => (agentId ? api.get(`/agents/${agentId}`) : Promise.resolve(null)), [agentId]);
+  return html`<header class="chat-header">
+    <h1 class="truncate" dir="auto">${title ?? "New chat"}</h1>
+    ${agent.data && html`<a class="chat-agent truncate" dir="auto" href=${href(`/agents/${agentId}`)}>${agent.data.name}</a>`}
+    <span class="grow"></span>
+    <${Menu} label="What to do with the thread" size="small" items=${[
+      { label: "Rename", icon: "pencil", onSelect: () => setRenaming(true) },
+      { label: "What the model gets", icon: "layers", href: href(`/threads/${thread.threadId}/context`) },
+      null,
+      { label: "Delete", icon: "trash", danger: true, onSelect: () => remove(thread) },
+    ]} />
+    ${renaming && html`<${Rename} thread=${thread} title=${title} onClose=${() => setRenaming(false)} />`}
+  </header>`;
+}

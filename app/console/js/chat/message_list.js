@@ -1,0 +1,133 @@
+// The conversation as a list that scrolls: it begins at its end, stays there while it grows if one is there, and loads
+// what was before as one goes up.
+
+import { Component, html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { Button } from "../ui/button.js";
+import { Icon } from "../ui/icon.js";
+import { Spinner } from "../ui/states.js";
+import { AnswerTurn, UserTurn } from "./turn.js";
+import { grouped } from "./turns.js";
+
+const NEAR_END_PX = 64;
+const AHEAD = "1200px 0px";
+
+function Gap({ onSeen }) {
+  const place = useSeen(onSeen);
+  return html`<div class="gap" ref=${place}><${Button} size="small" kind="quiet" icon="ellipsis" onClick=${onSeen}>Show what is between<//></div>`;
+}
+
+/** A ref to an element; `onSeen` is called when it comes near the window, and again while it stays there. */
+function useSeen(onSeen) {
+  const place = useRef(null);
+  const act = useRef(onSeen);
+  act.current = onSeen;
+  useEffect(() => {
+    const root = place.current.closest(".messages");
+    const observer = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && act.current(), { root, rootMargin: AHEAD });
+    observer.observe(place.current);
+    return () => observer.disconnect();
+  });
+  return place;
+}
+
+function Older({ loading, onSeen }) {
+  const place = useSeen(onSeen);
+  return html`<div class="older" ref=${place}>${loading && html`<${Spinner} label="Loading what was before" />`}</div>`;
+}
+
+class Group extends Component {
+  shouldComponentUpdate(next) {
+    const { entries } = this.props;
+    const changed = next.entries.length !== entries.length || next.entries.some((entry, index) => entry !== entries[index]);
+    return changed || ["named", "marked", "lastKey", "compacted"].some((name) => next[name] !== this.props[name]);
+  }
+
+  render({ entries, named, marked, lastKey, compacted, thread }) {
+    const isMarked = (entry) => marked && (entry.message?.id === marked || entry.messages?.some((message) => message.id === marked));
+    return entries.map((entry) => {
+      const summary = compacted && entry.key === compacted.before && html`<details key="summary" class="summary"><summary><${Icon} name="layers" size="small" />What is above is summarized for the model<${Icon} name="chevron-down" size="small" /></summary><p dir="auto">${compacted.summary}</p></details>`;
+      let turn;
+      if (entry.kind === "gap") turn = html`<${Gap} key="gap" onSeen=${() => thread.loadGap()} />`;
+      else if (entry.kind === "user") turn = html`<${UserTurn} key=${entry.key} message=${entry.message} named=${named} marked=${isMarked(entry)} thread=${thread} />`;
+      else turn = html`<${AnswerTurn} key=${entry.key} entry=${entry} isLast=${entry.key === lastKey} marked=${isMarked(entry)} thread=${thread} />`;
+      return [summary, turn];
+    });
+  }
+}
+
+/** Where the summary's line stands: before the first entry that is not covered. */
+function compactedBefore(compacted, entries) {
+  if (!compacted) return null;
+  const first = entries.find((entry) => entry.seq > compacted.covers_through_seq);
+  return first && first !== entries[0] ? { ...compacted, before: first.key } : null;
+}
+
+export function MessageList({ entries, conversation, loading, named, marked, lastKey, thread, control, children }) {
+  const box = useRef(null);
+  const inner = useRef(null);
+  const stuck = useRef(!marked);
+  const [away, setAway] = useState(false);
+  const [fresh, setFresh] = useState(false);
+  const before = useRef({});
+  const summary = useRef(null);
+
+  const toEnd = (smooth) => {
+    stuck.current = true;
+    setFresh(false);
+    box.current.scrollTo({ top: box.current.scrollHeight, behavior: smooth ? "smooth" : "auto" });
+  };
+  if (control) control.current = { toEnd };
+
+  const onScroll = () => {
+    const { scrollTop, scrollHeight, clientHeight } = box.current;
+    const distance = scrollHeight - scrollTop - clientHeight;
+    // Growing text moves the end away before it is scrolled to; only going up leaves the end.
+    if (distance < NEAR_END_PX) stuck.current = true;
+    else if (scrollTop < (before.current.top ?? 0)) stuck.current = false;
+    before.current.top = scrollTop;
+    setAway(!stuck.current);
+    if (stuck.current) setFresh(false);
+  };
+
+  useLayoutEffect(() => {
+    const keep = () => stuck.current && (box.current.scrollTop = box.current.scrollHeight);
+    keep();
+    const observer = new ResizeObserver(keep);
+    observer.observe(inner.current);
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
+
+  // What comes at the top must not move what one reads; the browser sees to it, but not at the very top.
+  const first = entries[0]?.key;
+  const last = entries.at(-1);
+  useLayoutEffect(() => {
+    const { key, height } = before.current;
+    if (key && key !== first && box.current.scrollTop < 2 && !stuck.current) box.current.scrollTop += box.current.scrollHeight - height;
+    before.current.key = first;
+    before.current.height = box.current.scrollHeight;
+  }, [first]);
+  useEffect(() => {
+    if (!stuck.current) setFresh(true);
+  }, [last?.key, last?.drafts]);
+  useEffect(() => {
+    if (!marked) return;
+    stuck.current = false;
+    inner.current.querySelector(`[data-message="${CSS.escape(marked)}"]`)?.scrollIntoView({ block: "center" });
+    setAway(true);
+    setFresh(false);
+  }, [marked, Boolean(loading)]);
+
+  const compacted = compactedBefore(conversation.compacted, entries);
+  if (JSON.stringify(compacted) !== JSON.stringify(summary.current)) summary.current = compacted;
+  return html`<div class="messages-frame">
+    <div class="messages" ref=${box} onScroll=${onScroll} tabindex="0" role="region" aria-label="Conversation">
+      <div class="messages-inner" ref=${inner}>
+        ${conversation.hasOlder && html`<${Older} loading=${loading === "older"} onSeen=${() => thread.loadOlder()} />`}
+        ${grouped(entries).map((group) => html`<${Group} key=${group.key} entries=${group.entries} named=${named} marked=${marked} lastKey=${group.entries.some((entry) => entry.key === lastKey) ? lastKey : null} compacted=${summary.current} thread=${thread} />`)}
+        ${children}
+      </div>
+    </div>
+    ${away && html`<div class="to-end"><${Button} size="small" icon="arrow-down" onClick=${() => toEnd(true)}>${fresh ? "New messages" : "To the end"}<//></div>`}
+  </div>`;
+}
