@@ -15,7 +15,13 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_IMPORT = re.compile(r"""^(?:import|export)\b(?!\()[^;]*?["'](\.[^"']+)["'];""", re.MULTILINE)
+_IMPORT = re.compile(r"""^(?:import|export)\b(?!\()(?:[^;]*?\bfrom)?\s*["'](\.[^"']+)["'];""", re.MULTILINE)
+# What is there for those who read the code: lines that are comments, and indentation.
+_COMMENTS = {
+    ".js": re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/[ \t]*)\n", re.MULTILINE | re.DOTALL),
+    ".css": re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.MULTILINE | re.DOTALL),
+}
+_INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 # Shorter texts become no shorter.
 _WORTH_COMPRESSING = 300
 
@@ -43,7 +49,16 @@ class Asset:
 def read_assets() -> dict[str, Asset]:
     """All files that are served, by their paths below the console's folder."""
     files = sorted(path for path in _HERE.rglob("*") if path.suffix in _TYPES)
-    return {str(path.relative_to(_HERE)): Asset(_TYPES[path.suffix], path.read_bytes()) for path in files}
+    return {str(path.relative_to(_HERE)): Asset(_TYPES[path.suffix], _content(path)) for path in files}
+
+
+def _content(path: Path) -> bytes:
+    """What browsers get of a file."""
+    comments = _COMMENTS.get(path.suffix)
+    if comments is None or path.parent.name == "vendor":
+        return path.read_bytes()
+    text = comments.sub("", path.read_text())
+    return _INDENTATION.sub("", text).encode()
 
 
 def version_of(assets: dict[str, Asset]) -> str:

@@ -7,6 +7,8 @@ import { signInByLink, takeToken } from "./sign_in/link.js";
 import { SignIn } from "./sign_in/sign_in_view.js";
 import { useStore } from "./signals.js";
 import { Notice, Spinner } from "./ui/states.js";
+// The chat is what most visits are for, so it comes with the page.
+import "./chat/thread_view.js";
 
 function Page() {
   const { state, problem } = useStore(sessionStore);

@@ -3,32 +3,11 @@
 import { html, useState } from "../../vendor/preact.js";
 import { api, toProblem } from "../api.js";
 import { href, navigate } from "../router.js";
-import { Button } from "../ui/button.js";
-import { confirm, Dialog } from "../ui/dialog.js";
-import { Field, TextInput } from "../ui/fields.js";
+import { confirm } from "../ui/dialog.js";
 import { useLoad } from "../ui/loading.js";
 import { Menu } from "../ui/menu.js";
-import { Notice } from "../ui/states.js";
 import { toast } from "../ui/toast.js";
-
-function Rename({ thread, title, onClose }) {
-  const [value, setValue] = useState(title ?? "");
-  const [problem, setProblem] = useState(null);
-  const save = async (event) => {
-    event.preventDefault();
-    try {
-      await api.patch(thread.path, { title: value.trim() || null });
-      onClose();
-    } catch (error) {
-      setProblem(toProblem(error));
-    }
-  };
-  return html`<${Dialog} title="Rename the thread" onClose=${onClose}><form class="stack" onSubmit=${save}>
-    <${Field} label="Title"><${TextInput} value=${value} onInput=${setValue} maxlength="255" autofocus /><//>
-    ${problem && html`<${Notice} problem=${problem} />`}
-    <div class="row row-end"><${Button} onClick=${onClose}>Cancel<//><${Button} kind="primary" type="submit">Save<//></div>
-  </form><//>`;
-}
+import { Lazy } from "./lazy.js";
 
 async function remove(thread) {
   const sure = await confirm({ title: "Delete this thread?", text: "Its messages are gone for everybody, and what runs in it is stopped.", action: "Delete", danger: true });
@@ -55,6 +34,6 @@ export function ChatHeader({ conversation, thread }) {
       null,
       { label: "Delete", icon: "trash", danger: true, onSelect: () => remove(thread) },
     ]} />
-    ${renaming && html`<${Rename} thread=${thread} title=${title} onClose=${() => setRenaming(false)} />`}
+    ${renaming && html`<${Lazy} load=${() => import("./rename_dialog.js")} thread=${thread} title=${title} onClose=${() => setRenaming(false)} />`}
   </header>`;
 }

@@ -1,46 +1,23 @@
 // Markdown that is shown while it is written. What is finished stands and is never touched again; only the last block is
 // read anew, and only what is new of it reaches the page. Nothing is ever set as HTML.
 
-import { Lexer } from "../../vendor/marked.js";
-import { patch } from "./markdown_patch.js";
-import { blockNodes, listItem } from "./markdown_nodes.js";
+import { blocks } from "./markdown_blocks.js";
 import { calm } from "./markdown_calm.js";
+import { element, textNode } from "./markdown_inline.js";
+import { patch } from "./markdown_patch.js";
 
-const OPTIONS = { gfm: true, breaks: true };
-// A block that is longer without an end, or nested deeper, is no text for people: it is shown as it is.
+// A line that is longer is no text for people: it is shown as it is.
 const MAX_LINE = 20_000;
 // Longer answers are not read once more at their end.
 const MAX_CHECKED = 50_000;
 const LONG_LIST = 2_000;
-const TOO_DEEP = /^(?:[ \t]*(?:[-+*>]|\d{1,9}[.)])){40,}/m;
 
-function plain(text) {
-  return [{ type: "paragraph", raw: text, tokens: [{ type: "text", raw: text, text, plain: true }] }];
+function blocksOf(text) {
+  const long = text.length > MAX_LINE && text.split("\n").some((line) => line.length > MAX_LINE);
+  return long ? [{ type: "block", length: text.length, node: element("p", [textNode(text)], { dir: "auto" }) }] : blocks(text);
 }
 
-function tokensOf(text, links) {
-  if (TOO_DEEP.test(text) || longestLine(text) > MAX_LINE) return plain(text);
-  try {
-    const lexer = new Lexer(OPTIONS);
-    Object.assign(lexer.tokens.links, links);
-    const tokens = lexer.lex(text);
-    Object.assign(links, tokens.links);
-    return tokens;
-  } catch {
-    return plain(text);
-  }
-}
-
-function longestLine(text) {
-  let longest = 0;
-  for (let begin = 0; begin <= text.length; ) {
-    const end = text.indexOf("\n", begin);
-    const stop = end < 0 ? text.length : end;
-    longest = Math.max(longest, stop - begin);
-    begin = stop + 1;
-  }
-  return longest;
-}
+const nodesOf = (tokens) => tokens.filter((token) => token.node).map((token) => token.node);
 
 export class MarkdownView {
   /** Writes into `root`, which is its own. */
@@ -56,7 +33,6 @@ export class MarkdownView {
     this.open = []; // the nodes of the open block
     this.begins = []; // where the blocks begin
     this.list = null; // a long list that is open: {ordered, body, open: the nodes of its last items}
-    this.links = Object.create(null);
     this.done = false;
   }
 
@@ -75,44 +51,43 @@ export class MarkdownView {
     }
   }
 
-  /** Whether the text as a whole has the same blocks, and no reference before its definition. */
+  /** Whether the text as a whole has the same blocks: what came later may have changed how a line is read. */
   isAsWhole() {
-    const links = Object.create(null);
     const begins = [];
     let at = 0;
-    for (const token of tokensOf(this.text, links)) {
-      if (token.type !== "space") begins.push(at);
-      at += token.raw.length;
+    for (const token of blocksOf(this.text)) {
+      if (token.node) begins.push(at);
+      at += token.length;
     }
-    return Object.keys(links).length === 0 && begins.join() === this.begins.join();
+    return begins.join() === this.begins.join();
   }
 
   show(done) {
     const tail = this.text.slice(this.start);
-    let tokens = tokensOf(done ? tail : calm(tail), this.links);
+    let tokens = blocksOf(done ? tail : calm(tail));
     if (this.list) {
       tokens = this.continueList(tokens);
       if (this.list) return;
     }
     let last = tokens.length - 1;
-    while (last > 0 && tokens[last].type === "space") last -= 1;
+    while (last > 0 && !tokens[last].node) last -= 1;
     const finished = tokens.slice(0, Math.max(last, 0));
     if (finished.length) {
-      patch(this.root, this.open, finished.flatMap(blockNodes));
+      patch(this.root, this.open, nodesOf(finished));
       this.open = [];
       this.pass(finished);
     }
     const open = tokens.slice(finished.length);
-    this.open = patch(this.root, this.open, open.flatMap(blockNodes));
-    if (done && open[0] && open[0].type !== "space") this.begins.push(this.start);
-    if (open[0]?.type === "list" && open[0].raw.length > LONG_LIST && !done) this.beginList(open[0]);
+    this.open = patch(this.root, this.open, nodesOf(open));
+    if (done && open[0]?.node) this.begins.push(this.start);
+    if (open[0]?.type === "list" && open[0].length > LONG_LIST && !done) this.beginList(open[0]);
   }
 
-  /** These tokens are finished. */
+  /** These blocks are finished. */
   pass(tokens) {
     for (const token of tokens) {
-      if (token.type !== "space") this.begins.push(this.start);
-      this.start += token.raw.length;
+      if (token.node) this.begins.push(this.start);
+      this.start += token.length;
     }
   }
 
@@ -127,23 +102,21 @@ export class MarkdownView {
 
   finishItems(token) {
     const finished = token.items.slice(0, -1);
-    this.start += lengthOf(finished);
+    this.start += finished.reduce((sum, item) => sum + item.length, 0);
     this.list.open = this.list.open.slice(finished.length);
   }
 
   /** Show what belongs to the long list; returns what comes after it, if it has ended. */
   continueList(tokens) {
     const goesOn = tokens[0]?.type === "list" && tokens[0].ordered === this.list.ordered;
-    this.list.open = patch(this.list.body, this.list.open, goesOn ? tokens[0].items.map(listItem) : []);
+    this.list.open = patch(this.list.body, this.list.open, goesOn ? tokens[0].items.map((item) => item.node) : []);
     const rest = tokens.slice(goesOn ? 1 : 0);
-    if (rest.every((token) => token.type === "space")) {
+    if (rest.every((token) => !token.node)) {
       if (goesOn) this.finishItems(tokens[0]);
       return [];
     }
-    if (goesOn) this.start += tokens[0].raw.length;
+    if (goesOn) this.start += tokens[0].length;
     this.list = null;
     return rest;
   }
 }
-
-const lengthOf = (tokens) => tokens.reduce((sum, token) => sum + token.raw.length, 0);

@@ -107,9 +107,10 @@ export function MessageList({ entries, conversation, loading, named, marked, las
     before.current.key = first;
     before.current.height = box.current.scrollHeight;
   }, [first]);
+  const newest = `${last?.key} ${last?.messages?.length} ${last?.drafts?.at(-1)?.points}`;
   useEffect(() => {
     if (!stuck.current) setFresh(true);
-  }, [last?.key, last?.drafts]);
+  }, [newest]);
   useEffect(() => {
     if (!marked) return;
     stuck.current = false;

@@ -32,7 +32,7 @@ async function loadAgents(wanted) {
 }
 
 async function makeAssistant() {
-  const offered = await api.get("/tools", { limit: 100 }).catch(() => ({ data: [] }));
+  const offered = await api.get("/tools").catch(() => ({ data: [] }));
   const tools = offered.data.map((tool) => tool.name).filter((name) => ["calculator", "current_time"].includes(name));
   return api.post("/agents", { name: "assistant", description: "Answers questions of all kinds.", system_prompt: "You are a helpful assistant. Answer clearly and briefly.", tools }, { key: newKey() });
 }

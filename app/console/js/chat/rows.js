@@ -31,7 +31,8 @@ const ROWS = {
     const started = withRun(state, event.run_id, {
       status: "running",
       attempt: event.attempt,
-      started_at: state.runs[event.run_id]?.started_at ?? event.created_at ?? now(),
+      started_at: state.runs[event.run_id]?.started_at ?? now(),
+      created_at: state.runs[event.run_id]?.created_at ?? now(),
     });
     const gone = new Set(event.superseded ?? []);
     const messages = gone.size
@@ -56,7 +57,7 @@ const ROWS = {
       arguments: event.arguments,
       runId: event.run_id,
       state: "running",
-      startedAt: event.created_at ?? now(),
+      startedAt: state.calls[event.tool_call_id]?.startedAt ?? now(),
     });
   },
 
@@ -73,7 +74,7 @@ const ROWS = {
       result: event.result,
       isError: event.is_error,
       userId: event.user_id ?? null,
-      finishedAt: event.created_at ?? now(),
+      finishedAt: state.calls[event.tool_call_id]?.finishedAt ?? now(),
     });
   },
 

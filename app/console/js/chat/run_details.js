@@ -1,8 +1,7 @@
 // What an answer took: model, tokens, money, time.
 
-import { html, useState } from "../../vendor/preact.js";
+import { html } from "../../vendor/preact.js";
 import { api } from "../api.js";
-import { IconButton } from "../ui/button.js";
 import { CopyButton } from "../ui/copy_button.js";
 import { Dialog } from "../ui/dialog.js";
 import { useLoad } from "../ui/loading.js";
@@ -46,7 +45,7 @@ function rows({ run, agent }, known) {
   ].filter(([, value]) => value);
 }
 
-function Details({ runId, thread }) {
+function Facts({ runId, thread }) {
   const { data, problem, loading } = useLoad(() => load(thread, runId), [runId]);
   if (problem) return html`<${Notice} problem=${problem} />`;
   if (loading || !data) return html`<${Spinner} />`;
@@ -56,8 +55,6 @@ function Details({ runId, thread }) {
   </dl>`;
 }
 
-export function RunDetails({ runId, thread }) {
-  const [open, setOpen] = useState(false);
-  return html`<${IconButton} size="small" icon="info" label="Details of the answer" onClick=${() => setOpen(true)} />
-    ${open && html`<${Dialog} title="Details of the answer" onClose=${() => setOpen(false)}><${Details} runId=${runId} thread=${thread} /><//>`}`;
+export default function RunDetails({ runId, thread, onClose }) {
+  return html`<${Dialog} title="Details of the answer" onClose=${onClose}><${Facts} runId=${runId} thread=${thread} /><//>`;
 }

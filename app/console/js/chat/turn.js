@@ -11,10 +11,10 @@ import { fullTime } from "../ui/time.js";
 import { Feedback } from "./feedback.js";
 import { FileView } from "./files.js";
 import { MarkdownText } from "./markdown_text.js";
-import { RunDetails } from "./run_details.js";
+import { Lazy } from "./lazy.js";
 import { ToolCall } from "./tool_call.js";
 import { isOver } from "./turns.js";
-import { guardrailWords, noticeWords, stopWords } from "./words.js";
+import { guardrailWords, noticeWords, stopWords, URGENT } from "./words.js";
 
 /** Does what fails with a sentence in the corner. */
 async function attempt(action) {
@@ -144,10 +144,16 @@ function Notices({ run }) {
   if (!run || !isOver(run)) return null;
   const words = [
     ...(run.guardrails ?? []).map(guardrailWords),
-    ...(run.notices ?? []).map(noticeWords),
+    ...(run.notices ?? []).filter((notice) => URGENT.has(notice.code)).map(noticeWords),
     ...[run.status === "completed" ? stopWords(run.stop_reason) : null].filter(Boolean),
   ];
   return [...new Set(words)].map((text) => html`<p key=${text} class="turn-note"><${Icon} name="info" size="small" /><span dir="auto">${text}</span></p>`);
+}
+
+function Details({ runId, thread }) {
+  const [open, setOpen] = useState(false);
+  return html`<${IconButton} size="small" icon="info" label="Details of the answer" onClick=${() => setOpen(true)} />
+    ${open && html`<${Lazy} load=${() => import("./run_details.js")} runId=${runId} thread=${thread} onClose=${() => setOpen(false)} />`}`;
 }
 
 /** An answer: all that one run said in one place, with its tools. */
@@ -176,7 +182,7 @@ export class AnswerTurn extends Component {
         ${isLast && run && run.status !== "failed" && html`<${IconButton} size="small" icon="rotate-ccw" label="Answer again" onClick=${() => attempt(() => thread.retry(run.id))} />`}
         ${last && html`<${Feedback} messageId=${last.id} thread=${thread} />`}
         ${last && html`<${IconButton} size="small" icon="git-fork" label="Fork from here" onClick=${() => fork(thread, last.id)} />`}
-        ${entry.runId && html`<${RunDetails} runId=${entry.runId} thread=${thread} />`}
+        ${entry.runId && html`<${Details} runId=${entry.runId} thread=${thread} />`}
       </div>`}
     </article>`;
   }

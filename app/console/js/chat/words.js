@@ -7,7 +7,7 @@ export const count = (value) => (value === null || value === undefined ? "–" :
 /** The time between two times of the API: "0.4 s", "12 s", "3 min 5 s". */
 export function duration(from, to) {
   const seconds = Math.max(0, (new Date(to) - new Date(from)) / 1000);
-  if (!Number.isFinite(seconds)) return "";
+  if (!Number.isFinite(seconds) || seconds < 0.05) return "";
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
@@ -37,6 +37,9 @@ const STOPS = {
 
 /** What to know of a run's end, beyond that it ended; null where there is nothing. */
 export const stopWords = (reason) => STOPS[reason] ?? null;
+
+/** Notices that people want to know of where they read; all others are among the details. */
+export const URGENT = new Set(["tool_missing", "tool_left_out", "credentials_missing", "empty_answer", "budget_low"]);
 
 /** One sentence for each notice of a run. */
 export function noticeWords(notice) {
