@@ -61,8 +61,8 @@ async def test_the_first_visit_becomes_a_conversation_with_a_tool_that_two_tabs_
             say("Six times seven"),
         ],
     )
-    await send(page, "What is 6 × 7?")
-    await expect(page.get_by_text("What is 6 × 7?", exact=True)).to_be_visible()
+    await send(page, "What is 6 times 7?")
+    await expect(page.get_by_text("What is 6 times 7?", exact=True)).to_be_visible()
     await expect(answers(page).get_by_text("forty")).to_be_visible()
 
     other = await visit.tab(page.context, page.url.partition("#")[2])

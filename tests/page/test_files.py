@@ -57,6 +57,20 @@ def test_a_visit_to_the_chat_is_small() -> None:
     assert sum(sizes.values()) <= MAX_VISIT_BYTES, sorted(sizes.items(), key=lambda each: -each[1])[:10]
 
 
+def test_browsers_get_the_lines_without_comments_and_indentation() -> None:
+    assets = read_assets()
+    for path in OWN:
+        if path.suffix == ".html":
+            continue
+        wanted, inside = [], False
+        for line in map(str.lstrip, path.read_text().splitlines()):
+            begins = line.startswith(("/**", "/*" if path.suffix == ".css" else "/**"))
+            if not (inside or begins or (path.suffix == ".js" and line.startswith("//"))):
+                wanted.append(line)
+            inside = (inside or begins) and "*/" not in line
+        assert assets[str(path.relative_to(CONSOLE))].content.decode().splitlines() == wanted, path.name
+
+
 def test_each_module_that_is_imported_is_there() -> None:
     assets = read_assets()
     for name in assets:
@@ -77,7 +91,7 @@ async def test_assets_are_kept_for_ever_under_their_version(site: Site, encoding
         of_another = await client.get("/assets/000000000000/js/main.js")
         outside = await client.get(f"/assets/{version}/%2e%2e/__init__.py")
 
-    assert answer.text == unversioned.text == (CONSOLE / "js" / "main.js").read_text()
+    assert answer.text == unversioned.text == read_assets()["js/main.js"].content.decode()
     assert answer.headers.get("content-encoding", "identity") == encoding
     assert "immutable" in answer.headers["cache-control"]
     assert (again.status_code, again.content) == (304, b"")
