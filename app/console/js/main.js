@@ -4,8 +4,8 @@ import { toProblem } from "./api.js";
 import { sessionStore, startSession } from "./session.js";
 import { Shell } from "./shell.js";
 import { signInByLink, takeToken } from "./sign_in/link.js";
-import { SignIn } from "./sign_in/sign_in_view.js";
 import { useStore } from "./signals.js";
+import { Lazy } from "./ui/lazy.js";
 import { Notice, Spinner } from "./ui/states.js";
 // The chat is what most visits are for, so it comes with the page.
 import "./chat/thread_view.js";
@@ -13,7 +13,7 @@ import "./chat/thread_view.js";
 function Page() {
   const { state, problem } = useStore(sessionStore);
   if (state === "in") return html`<${Shell} />`;
-  if (state === "out") return html`<${SignIn} problem=${problem} />`;
+  if (state === "out") return html`<${Lazy} load=${() => import("./sign_in/sign_in_view.js")} problem=${problem} />`;
   if (state === "away") return html`<main class="sign-in"><${Notice} kind="warning" problem=${problem} /><${Spinner} label="Trying again" /></main>`;
   return html`<${Spinner} />`;
 }

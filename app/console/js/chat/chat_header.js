@@ -7,7 +7,7 @@ import { confirm } from "../ui/dialog.js";
 import { useLoad } from "../ui/loading.js";
 import { Menu } from "../ui/menu.js";
 import { toast } from "../ui/toast.js";
-import { Lazy } from "./lazy.js";
+import { Lazy } from "../ui/lazy.js";
 
 async function remove(thread) {
   const sure = await confirm({ title: "Delete this thread?", text: "Its messages are gone for everybody, and what runs in it is stopped.", action: "Delete", danger: true });

@@ -4,7 +4,7 @@ import { html, useState } from "../../vendor/preact.js";
 import { toProblem } from "../api.js";
 import { IconButton } from "../ui/button.js";
 import { toast } from "../ui/toast.js";
-import { Lazy } from "./lazy.js";
+import { Lazy } from "../ui/lazy.js";
 
 // The API tells nobody but the agent's owners what was said; so this page remembers what was said here.
 const given = new Map();

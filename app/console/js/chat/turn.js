@@ -11,7 +11,7 @@ import { fullTime } from "../ui/time.js";
 import { Feedback } from "./feedback.js";
 import { FileView } from "./files.js";
 import { MarkdownText } from "./markdown_text.js";
-import { Lazy } from "./lazy.js";
+import { Lazy } from "../ui/lazy.js";
 import { ToolCall } from "./tool_call.js";
 import { isOver } from "./turns.js";
 import { guardrailWords, noticeWords, stopWords, URGENT } from "./words.js";

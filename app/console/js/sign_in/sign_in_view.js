@@ -6,7 +6,7 @@ import { Checkbox, Field, TextInput } from "../ui/fields.js";
 import { Notice } from "../ui/states.js";
 
 /** Sign in with an API key or a token. `problem` says why the session before has ended. */
-export function SignIn({ problem: before }) {
+export default function SignIn({ problem: before }) {
   const [secret, setSecret] = useState("");
   const [kept, setKept] = useState(false);
   const [busy, setBusy] = useState(false);

@@ -1,5 +1,5 @@
 import { html, useEffect, useState } from "../../vendor/preact.js";
-import { toast } from "../ui/toast.js";
+import { toast } from "./toast.js";
 
 /** A component that is loaded when it is first shown: `load` imports its module; the rest is for the component. */
 export function Lazy({ load, ...props }) {
