@@ -11,6 +11,7 @@ from tests.page.support.visits import Visits, check_accessible
 async def test_a_person_signs_in_with_a_key_and_out_again_in_every_tab(site: Site, visit: Visits) -> None:
     alice = await site.person()
     page = await visit(None)
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     await check_accessible(page)
 
     await page.get_by_label("API key or token").fill("no-key-of-this-service")
