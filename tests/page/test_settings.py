@@ -1,5 +1,7 @@
 """One's own settings: keys, tokens, credentials of tools, the look, limits; and the tools of admins."""
 
+import re
+
 from playwright.async_api import expect
 
 from tests.page.support.site import Site
@@ -12,29 +14,30 @@ async def test_a_person_manages_keys_tokens_and_the_look(site: Site, visit: Visi
     await page.get_by_role("button", name="New key").click()
     await page.get_by_label("Name").fill("server")
     await page.get_by_role("button", name="Make the key").click()
-    secret = await page.get_by_role("dialog").get_by_text("aia_").inner_text()
+    secret = await page.get_by_label("Key", exact=True).input_value()
     assert (await alice.api.get("/me", headers={"authorization": f"Bearer {secret}"})).status_code == 200
-    await page.get_by_role("button", name="I have it").click()
-    await expect(page.get_by_text(secret)).to_have_count(0)
+    await page.get_by_role("button", name="I have kept it").click()
+    await expect(page.get_by_label("Key", exact=True)).to_have_count(0)
     await check_accessible(page)
     await check_fits(page)
 
     await page.get_by_role("button", name="More for the key server").click()
     await page.get_by_role("menuitem", name="Delete").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await page.get_by_role("button", name="Delete the key").click()
     await expect(page.get_by_text("server", exact=True)).to_have_count(0)
     assert (await alice.api.get("/me", headers={"authorization": f"Bearer {secret}"})).status_code == 401
 
     # The page goes on with the new secret of the key that it is signed in with.
     await page.get_by_role("button", name="More for the key page").click()
     await page.get_by_role("menuitem", name="New secret").click()
+    await page.get_by_label("The present secret ends").select_option("At once")
     await page.get_by_role("button", name="Make a new secret").click()
-    await page.get_by_role("button", name="I have it").click()
+    await page.get_by_role("button", name="I have kept it").click()
     assert (await alice.api.get("/me")).status_code == 401
     await page.get_by_role("button", name="New token").click()
     await page.get_by_role("button", name="Make the token").click()
-    await expect(page.get_by_role("dialog").get_by_text("ait_")).to_be_visible()
-    await page.get_by_role("button", name="I have it").click()
+    await expect(page.get_by_label("Token", exact=True)).to_have_value(re.compile("^ait_"))
+    await page.get_by_role("button", name="I have kept it").click()
 
     await page.get_by_role("button", name="Dark").click()
     assert await page.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -8,6 +8,7 @@ import { Dialog } from "../ui/dialog.js";
 import { Switch } from "../ui/fields.js";
 import { toast } from "../ui/toast.js";
 import { SelectField, TextField } from "./form.js";
+import { goOnWith, isHere } from "./own_key.js";
 import { Failure, useRequest } from "./request.js";
 import { Secret, useKept } from "./secret.js";
 
@@ -87,7 +88,12 @@ export function RotateKey({ item, onClose }) {
   const onLeave = useKept("secret", onClose);
   const submit = (event) => {
     event.preventDefault();
-    request.run(async () => setMade(await api.post(`/keys/${item.id}/rotate`, { grace_s: Number(grace) })));
+    request.run(async () => {
+      const isOurs = isHere(item);
+      const rotated = await api.post(`/keys/${item.id}/rotate`, { grace_s: Number(grace) });
+      if (isOurs) goOnWith(rotated.key);
+      setMade(rotated);
+    });
   };
   if (made) {
     return html`<${Dialog} title="The new secret" onClose=${onLeave}>
@@ -114,7 +120,7 @@ export function DeleteKey({ item, onClose, onChanged }) {
       onClose();
     });
   return html`<${Dialog} title="Delete this key" onClose=${onClose}>
-    <p><strong dir="auto">${nameOf(item)}</strong> stops working at once, everywhere, and so do the keys and tokens that it made for its own user. Webhooks that it made end.</p>
+    <p><strong dir="auto">${nameOf(item)}</strong> stops working at once, everywhere, and so do the keys and tokens that it made for its own user. Webhooks that it made end.${isHere(item) ? " You are signed in with it here: this signs you out." : ""}</p>
     <${Failure} request=${request} shown=${FIELDS} />
     <div class="row row-end"><${Button} onClick=${onClose} autofocus=${true}>Cancel<//><${Button} kind="danger" busy=${request.busy} onClick=${remove}>Delete the key<//></div>
   <//>`;

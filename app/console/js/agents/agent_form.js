@@ -25,6 +25,7 @@ const PARTS = [
   ["output", "Form of answers"],
   ["budget", "Budget"],
   ["metadata", "Metadata"],
+  ["try", "Try it"],
 ];
 
 /** The fields of `form`, with the agent that it is about (`{}`: a new one). `onSaved(agent)` gets what the service stored. */
@@ -71,7 +72,7 @@ export function AgentForm({ form, choices, onSaved }) {
       <form class="agent-form" ref=${place} onSubmit=${save} novalidate aria-label=${isNew ? "New agent" : "Settings of the agent"}
         onKeyDown=${(event) => (event.ctrlKey || event.metaKey) && event.key === "s" && save(event)}>
         ${form.readOnly && html`<${Notice}>You may read this agent, not change it. Its owners can give you more.<//>`}
-        <${Jumps} />
+        <${Jumps} isNew=${isNew} />
         <${BasicsSection} form=${form} />
         <${ModelSection} form=${form} providers=${providers} />
         <${ToolsSection} form=${form} tools=${tools} />
@@ -98,14 +99,14 @@ function create(body, attempt) {
   return api.post("/agents", body, { key: attempt.key });
 }
 
-function Jumps() {
+function Jumps({ isNew }) {
   const jump = (id) => () => {
     document.getElementById(`section-${id}`)?.scrollIntoView({ behavior: "smooth", block: "start" });
     document.getElementById(`title-${id}`)?.focus({ preventScroll: true });
   };
   return html`
     <nav class="jumps" aria-label="Parts of the form">
-      ${PARTS.map(([id, name]) => html`<button key=${id} type="button" class="jump" onClick=${jump(id)}>${name}</button>`)}
+      ${PARTS.filter(([id]) => id !== "try" || !isNew).map(([id, name]) => html`<button key=${id} type="button" class="jump" onClick=${jump(id)}>${name}</button>`)}
     </nav>`;
 }
 

@@ -2,7 +2,7 @@
 import { html, useState } from "../../vendor/preact.js";
 import { api } from "../api.js";
 import { href, navigate, setGuard } from "../router.js";
-import { openSharing } from "../sharing/sharing_dialog.js";
+import { openSharing } from "../sharing/open_sharing.js";
 import { Button } from "../ui/button.js";
 import { confirm } from "../ui/dialog.js";
 import { useLoad } from "../ui/loading.js";

@@ -17,14 +17,23 @@ const TYPES = {
 };
 const KINDS = { email: "E-mail addresses", phone: "Phone numbers", card: "Card numbers", iban: "IBANs", ip: "IP addresses" };
 const STAGES = [
-  { value: "both", label: "What goes in and what comes out" },
-  { value: "input", label: "What goes in: messages, files, results of tools" },
-  { value: "output", label: "What comes out: answers, calls of tools" },
+  { value: "both", label: "What goes in and out" },
+  { value: "input", label: "Only what goes in" },
+  { value: "output", label: "Only what comes out" },
 ];
+const STAGE_HELP = {
+  both: "Messages, files and results of tools, and the model's answers and calls.",
+  input: "Messages, files and results of tools.",
+  output: "The model's answers and its calls of tools.",
+};
 const ACTIONS = [
-  { value: "block", label: "Block: the message or the answer is refused" },
-  { value: "redact", label: "Redact: [redacted] stands in its place" },
+  { value: "block", label: "Block" },
+  { value: "redact", label: "Redact" },
 ];
+const ACTION_HELP = {
+  block: "The message is refused, or the answer ends.",
+  redact: "[redacted] stands in place of what was found.",
+};
 
 export function GuardrailsSection({ form, providers }) {
   const guardrails = form.get("guardrails");
@@ -75,8 +84,8 @@ function GuardrailFields({ form, each, path, providers }) {
       <${LongField} form=${form} path=${`${path}.policy`} label="Policy" rows="4" placeholder="No medical advice. No insults."
         help="What a text must comply with, in plain words. The judge's calls are counted in the usage." />`}
     <div class="field-pair">
-      <${ChoiceField} form=${form} path=${`${path}.stage`} label="Looks at" options=${STAGES} />
-      <${ChoiceField} form=${form} path=${`${path}.action`} label="Then" options=${ACTIONS} />
+      <${ChoiceField} form=${form} path=${`${path}.stage`} label="Looks at" options=${STAGES} help=${STAGE_HELP[each.stage]} />
+      <${ChoiceField} form=${form} path=${`${path}.action`} label="Then" options=${ACTIONS} help=${ACTION_HELP[each.action]} />
     </div>`;
 }
 

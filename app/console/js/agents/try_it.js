@@ -14,9 +14,11 @@ export function TryIt({ agent, unsaved, onSave }) {
   const [busy, setBusy] = useState(false);
   const thread = useRef(null);
   const leaving = useRef(new AbortController());
-  const end = useRef(null);
+  const log = useRef(null);
   useEffect(() => () => leaving.current.abort(), []);
-  useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [turns]);
+  useEffect(() => {
+    log.current.scrollTop = log.current.scrollHeight;
+  }, [turns]);
   const patchLast = (change) => setTurns((all) => [...all.slice(0, -1), { ...all.at(-1), ...change(all.at(-1)) }]);
 
   const ask = async (event) => {
@@ -43,17 +45,16 @@ export function TryIt({ agent, unsaved, onSave }) {
     setTurns([]);
   };
   return html`
-    <aside class="try-it" aria-label="Try it">
+    <aside class="try-it" id="section-try" aria-label="Try it">
       <header class="try-it-head">
-        <h2>Try it</h2>
+        <h2 id="title-try" tabindex="-1">Try it</h2>
         ${turns.length > 0 && html`<${Button} size="small" kind="quiet" onClick=${restart}>Start over<//>`}
       </header>
-      <div class="try-it-turns" tabindex="0" role="log" aria-label="What was said">
+      <div class="try-it-turns" ref=${log} tabindex="0" role="log" aria-label="What was said">
         ${turns.length === 0 && html`<p class="section-help">Send a message to see how version ${agent.version} answers. It is a thread of your own, in your list.</p>`}
         ${turns.map((turn, index) => html`<${Turn} key=${index} turn=${turn} />`)}
-        <span ref=${end}></span>
       </div>
-      ${unsaved && html`<p class="try-it-note">Answers come from version ${agent.version}, without what is not saved. <button type="button" class="link-button" onClick=${onSave}>Save first</button></p>`}
+      ${unsaved && html`<p class="try-it-note">Answers come from version ${agent.version}, without what is not saved. <button type="button" class="text-button" onClick=${onSave}>Save first</button></p>`}
       <form class="try-it-form" onSubmit=${ask}>
         <${TextArea} rows="2" aria-label="Message to try" placeholder=${`Message to ${agent.name}`} value=${text} onInput=${setText}
           onKeyDown=${(event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && ask(event)} />

@@ -1,5 +1,6 @@
 // The versions of an agent: what each one changed, and a way back to it.
 import { html, useState } from "../../vendor/preact.js";
+import { Segments } from "../admin/segments.js";
 import { api } from "../api.js";
 import { Button } from "../ui/button.js";
 import { confirm } from "../ui/dialog.js";
@@ -86,10 +87,10 @@ function Version({ version, before, current, mayEdit, open, onToggle, onRestore 
       ${open && html`
         <div class="version-body">
           ${before && !isCurrent && html`
-            <div class="segmented" role="group" aria-label="Compare">
-              <button type="button" aria-pressed=${against === "before"} onClick=${() => setAgainst("before")}>With version ${before.version}, before it</button>
-              <button type="button" aria-pressed=${against === "now"} onClick=${() => setAgainst("now")}>With version ${current.version}, now</button>
-            </div>`}
+            <${Segments} label="Compare" value=${against} onChange=${setAgainst} options=${[
+              { value: "before", label: `With version ${before.version}, before it` },
+              { value: "now", label: `With version ${current.version}, now` },
+            ]} />`}
           ${other && other !== version
             ? html`<${Differences} before=${against === "before" ? other : version} after=${against === "before" ? version : other} />`
             : html`<${Differences} before=${{}} after=${version} />`}

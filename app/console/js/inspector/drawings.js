@@ -16,9 +16,9 @@ export function TokenBar({ pieces }) {
   }, [pieces, whole]);
   return html`
     <div class="token-figure">
-      <div class="token-bar" ref=${bar} aria-hidden="true">${pieces.map(({ id }) => html`<span key=${id} class=${`token-piece ${id}`}></span>`)}</div>
+      <div class="token-bar" ref=${bar} aria-hidden="true">${pieces.map(({ id }) => html`<span key=${id} class=${`token-piece piece-${id}`}></span>`)}</div>
       <ul class="token-legend" role="list" aria-label="Tokens of the request">
-        ${pieces.map(({ id, name, tokens }) => html`<li key=${id}><span class=${`token-dot ${id}`} aria-hidden="true"></span>${name} <span class="token-count">${count(tokens)}</span></li>`)}
+        ${pieces.map(({ id, name, tokens }) => html`<li key=${id}><span class=${`token-dot piece-${id}`} aria-hidden="true"></span>${name} <span class="token-count">${count(tokens)}</span></li>`)}
       </ul>
     </div>`;
 }

@@ -51,7 +51,7 @@ function Overview({ context }) {
   return html`
     <section class="inspector-overview" aria-label="The request">
       <p class="inspector-lead">
-        With the next message <strong dir="auto">${context.model}</strong> of <strong dir="auto">${context.provider}</strong> would be sent
+        The next message would go to <strong dir="auto">${context.model}</strong> (<span dir="auto">${context.provider}</span>) behind
         ${" "}${how}<strong>${counted(total, "token", "tokens")}</strong>, ${share(total / budget)} of what fits.
         The memory is <strong>${strategyName(context.strategy)}</strong>.
       </p>

@@ -17,7 +17,7 @@ export function ContextMessages({ context, texts }) {
       <h2 id="messages-title">As the model reads it</h2>
       ${hidden && html`<p class="section-help">The system prompt and the tools are for those who may see the agent.</p>`}
       ${context.system && html`
-        <details class="context-block system">
+        <details class="context-block piece-system">
           <summary><span class="context-role">System prompt</span></summary>
           <pre class="context-text" dir="auto">${context.system}</pre>
         </details>`}
@@ -34,7 +34,7 @@ export function ContextMessages({ context, texts }) {
 
 function Tools({ tools }) {
   return html`
-    <details class="context-block tools">
+    <details class="context-block piece-tools">
       <summary><span class="context-role">Tools</span><span class="context-tokens">${count(tools.length)}</span></summary>
       <ul class="context-tools" role="list">
         ${tools.map((tool) => html`<li key=${tool.name}><strong class="mono">${tool.name}</strong> <span dir="auto">${tool.description}</span></li>`)}
@@ -49,7 +49,7 @@ function Sent({ message, summary }) {
   const files = message.parts.filter(({ type }) => type === "file");
   const role = summary ? "Summary of what stood before" : message.seq === null ? "A note of the service" : ROLES[message.role] ?? message.role;
   return html`
-    <li class=${`context-block ${summary ? "summary" : message.role}`}>
+    <li class=${`context-block ${summary ? "piece-summary" : `from-${message.role}`}`}>
       <div class="context-head"><span class="context-role">${role}</span><span class="context-tokens">${counted(message.tokens, "token", "tokens")}</span></div>
       <div class="context-text" dir="auto">${cut ? `${text.slice(0, LONG)} …` : text}</div>
       ${files.map((file) => html`<p key=${file.file_id} class="section-help">${sentAs(file)}</p>`)}

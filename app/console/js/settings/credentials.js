@@ -44,9 +44,9 @@ export function Credentials() {
       ${(problem ?? failure) && html`<${Notice} problem=${problem ?? failure} />`}
       ${!data && !problem && html`<${Spinner} />`}
       ${data?.length === 0 && html`<p class="section-empty">No tool that you may use asks for credentials of yours.</p>`}
-      <ul class="plain-list" role="list">
+      <ul class="setting-list" role="list">
         ${(data ?? []).map(({ tool, descriptions, given }) => html`
-          <li key=${tool} class="plain-row">
+          <li key=${tool} class="setting-row">
             <div class="grow"><strong class="mono">${tool}</strong> ${given ? html`<${Badge} kind="accent">Given<//>` : html`<${Badge} kind="warning">Not given<//>`}
               <p class="section-help clamped" dir="auto">${descriptions.join(", ")}</p></div>
             <${Button} size="small" onClick=${() => setOpen(tool)} aria-label=${`${given ? "Replace" : "Give"} credentials of ${tool}`}>${given ? "Replace" : "Give"}<//>

@@ -16,7 +16,7 @@ export function HeadersEditor({ label, help, rows, onChange, error }) {
       <legend class="field-label">${label}</legend>
       ${help && html`<p class="field-help">${help}</p>`}
       ${rows.map((row, index) => html`
-        <div class="header-row" key=${index}>
+        <div class="header-line" key=${index}>
           <${TextInput} mono aria-label=${`Name of header ${index + 1}`} placeholder="Authorization" value=${row.name} onInput=${(name) => change(index, { name })} autocomplete="off" spellcheck=${false} />
           <${TextInput} mono type="password" aria-label=${`Value of header ${index + 1}`} placeholder="Bearer …" value=${row.value} onInput=${(value) => change(index, { value })} autocomplete="new-password" />
           <${IconButton} icon="x" size="small" label=${`Remove header ${index + 1}`} onClick=${() => onChange(rows.length > 1 ? rows.filter((_, at) => at !== index) : NO_HEADERS)} />

@@ -1,5 +1,6 @@
 // One's own settings: the look, credentials of tools, keys and tokens, and what is left of one's limits.
 import { html, useState } from "../../vendor/preact.js";
+import { Segments } from "../admin/segments.js";
 import { session } from "../session.js";
 import { chooseTheme, chosenTheme } from "../theming.js";
 import { CopyButton } from "../ui/copy_button.js";
@@ -30,9 +31,7 @@ export default function SettingsView() {
       </section>
       <section class="form-section" aria-labelledby="title-look">
         <h2 id="title-look">Look</h2>
-        <div class="segmented" role="group" aria-label="Theme">
-          ${THEMES.map(({ value, label }) => html`<button key=${value} type="button" aria-pressed=${String(theme === value)} onClick=${() => choose(value)}>${label}</button>`)}
-        </div>
+        <${Segments} label="Theme" options=${THEMES} value=${theme} onChange=${choose} />
       </section>
       <${Credentials} />
       <${Keys} />

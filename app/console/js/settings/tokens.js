@@ -1,5 +1,6 @@
 // Tokens: short-lived, for browsers and phones.
 import { html, useState } from "../../vendor/preact.js";
+import { Secret, useKept } from "../admin/secret.js";
 import { api, toProblem } from "../api.js";
 import { session } from "../session.js";
 import { Button } from "../ui/button.js";
@@ -9,7 +10,6 @@ import { useLoad } from "../ui/loading.js";
 import { Notice } from "../ui/states.js";
 import { fullTime } from "../ui/time.js";
 import { toast } from "../ui/toast.js";
-import { SecretOnce } from "./secret_once.js";
 
 const TIMES = [
   { value: "600", label: "10 minutes" },
@@ -49,8 +49,15 @@ export function Tokens() {
         setOpen(false);
         setMade(token);
       }} />`}
-      ${made && html`<${SecretOnce} title="Your new token" secret=${made.token} onClose=${() => setMade(null)}><p class="section-help">It ends ${fullTime(made.expires_at)}.</p><//>`}
+      ${made && html`<${MadeToken} made=${made} onClose=${() => setMade(null)} />`}
     </section>`;
+}
+
+function MadeToken({ made, onClose }) {
+  return html`
+    <${Dialog} title="The new token" onClose=${useKept("token", onClose)}>
+      <${Secret} label="Token" secret=${made.token} text=${`It ends ${fullTime(made.expires_at)}.`} onDone=${onClose} />
+    <//>`;
 }
 
 function NewToken({ onClose, onMade }) {

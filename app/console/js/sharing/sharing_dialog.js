@@ -6,12 +6,8 @@ import { Button, IconButton } from "../ui/button.js";
 import { confirm, Dialog } from "../ui/dialog.js";
 import { Field, Select, TextInput } from "../ui/fields.js";
 import { useLoad } from "../ui/loading.js";
-import { openOverlay } from "../ui/overlay.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { EVERYBODY, nameOf, problemWords, rolesOf, wordsOf } from "./roles.js";
-
-/** Open the dialog: `{resourceType: "agent" | "thread" | "tool" | "provider", resourceId, title, onChange}`. */
-export const openSharing = (about) => openOverlay(SharingDialog, about);
 
 export function SharingDialog({ resourceType, resourceId, title = "", onClose, onChange }) {
   const name = title || (resourceType === "thread" ? "this thread" : resourceId);

@@ -13,9 +13,9 @@ export function ToolDetails({ tool, named = true }) {
         <p class="section-help" dir="auto">${tool.description}</p>
       </div>
       ${names.length > 0 && html`<p class="small">Parameters: ${names.map((name, index) => html`${index > 0 ? ", " : ""}<code>${name}</code>${required.has(name) ? "" : " (optional)"}`)}</p>`}
-      ${tool.offered && html`<details class="more"><summary>What the server says now</summary>
+      ${tool.offered && html`<details class="form-more"><summary>What the server says now</summary>
         <${Differences} before=${shown(tool)} after=${shown(tool.offered)} /></details>`}
-      <details class="more"><summary>Parameters as JSON Schema</summary><pre class="schema" tabindex="0">${JSON.stringify(tool.parameters, null, 2)}</pre></details>
+      <details class="form-more"><summary>Parameters as JSON Schema</summary><pre class="schema" tabindex="0">${JSON.stringify(tool.parameters, null, 2)}</pre></details>
     </div>`;
 }
 

@@ -1,7 +1,7 @@
 // Tools for admins: HTTP tools and MCP servers, their state, and who may use them.
 import { html, useState } from "../../vendor/preact.js";
 import { api, toProblem } from "../api.js";
-import { openSharing } from "../sharing/sharing_dialog.js";
+import { openSharing } from "../sharing/open_sharing.js";
 import { Button } from "../ui/button.js";
 import { confirm } from "../ui/dialog.js";
 import { useLoad } from "../ui/loading.js";
