@@ -38,7 +38,7 @@ async def test_an_agent_is_made_in_a_form_that_explains_what_is_wrong(site: Site
     await page.get_by_role("button", name="Make the agent").click()
     await expect(page.get_by_label("Temperature")).to_be_focused()
     await expect(page.get_by_label("Temperature")).to_have_accessible_description(
-        "0 to 2. Low repeats itself and is exact, high is more varied. Must be at most 2."
+        "0 to 2. Low repeats itself and is exact, high is more varied. Should be at most 2."
     )
     visit.complaints.clear()
 

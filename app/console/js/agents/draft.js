@@ -197,18 +197,8 @@ export function errorsOf(problem) {
   return errors;
 }
 
-const WORDS = [
-  [/^Input should be greater than or equal to (.+)$/, "Must be at least $1."],
-  [/^Input should be less than or equal to (.+)$/, "Must be at most $1."],
-  [/^Input should be greater than (.+)$/, "Must be more than $1."],
-  [/^String should have at least 1 character.*$/, "Must not be empty."],
-  [/^String should have at most (\d+) characters.*$/, "Must have at most $1 characters."],
-  [/^List should have at least 1 item.*$/, "Needs at least one entry."],
-  [/^Field required$/, "Is needed."],
-];
-
+/** The service's words as a sentence: they follow a field's name there. */
 function plain(message) {
-  for (const [pattern, words] of WORDS) if (pattern.test(message)) return message.replace(pattern, words);
   const sentence = message.charAt(0).toUpperCase() + message.slice(1);
   return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
 }
