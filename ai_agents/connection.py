@@ -56,6 +56,7 @@ def connect(
     *,
     redis_url: str | None = None,
     pool_size: int = 10,
+    direct_url: str | None = None,
     job_model: str | None = None,
     max_upstream_connections: int = DEFAULT_MAX_CONNECTIONS,
     max_held_runs: int = DEFAULT_MAX_HELD_RUNS,
@@ -75,7 +76,7 @@ def connect(
     slots = UpstreamSlots(max_upstream_connections, max_held=max_held_runs)
 
     async def open_it() -> DatabaseHandle:
-        conn = await open_handle(url, redis_url=redis_url, pool_size=pool_size, slots=slots)
+        conn = await open_handle(url, redis_url=redis_url, pool_size=pool_size, direct_url=direct_url, slots=slots)
         conn.executor.background = InProcessJobs(conn.database, owner=conn.executor.owner, model=job_model)
         return conn
 

@@ -165,6 +165,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         settings.database,
         redis_url=settings.redis_url,
         pool_size=settings.database_pool_size,
+        direct_url=settings.database_direct_url,
         slots=UpstreamSlots(share_descriptors(settings).upstream, max_held=settings.max_held_runs),
     )
     toolbox = Toolbox(conn.database, default_registry, outbound=outbound, sealer=sealer)

@@ -115,6 +115,11 @@ class DatabaseSettings(BaseSettings):
     database_url: DatabaseUrl | None = Field(
         None, description="`postgresql+asyncpg://…`. Default: SQLite in `var_dir`."
     )
+    database_direct_url: DatabaseUrl | None = Field(
+        None,
+        description="The database itself, where `database_url` leads to a pooler such as PgBouncer: for locks, "
+        "migrations and backups.",
+    )
     database_pool_size: int = Field(10, ge=1, le=500)
     redis_url: RedisUrl | None = None
     files_dir: Path | None = Field(None, description="The folder of uploaded files. Default: a folder in `var_dir`.")
@@ -331,6 +336,11 @@ class Settings(
     def database(self) -> str:
         """The address of the database: `database_url`, or an SQLite file in `var_dir`."""
         return self.database_url or f"sqlite:///{self.var_dir / 'ai-agents.db'}"
+
+    @property
+    def direct_database(self) -> str:
+        """The address of the database itself, past a pooler."""
+        return self.database_direct_url or self.database
 
     @property
     def files(self) -> Path:

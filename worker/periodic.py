@@ -43,7 +43,7 @@ class PeriodicThread:
             runner.run(self._run_tasks())
 
     async def _run_tasks(self) -> None:
-        database = Database(self._settings.database, pool_size=1)
+        database = Database(self._settings.database, pool_size=1, direct_url=self._settings.database_direct_url)
         jobs = CeleryJobs(database, str(self._settings.redis_url), retention=self._settings.retention)
 
         async def record_heartbeat() -> None:

@@ -113,19 +113,20 @@ async def open_handle(
     *,
     redis_url: str | None = None,
     pool_size: int = 10,
+    direct_url: str | None = None,
     timing: Timing = DEFAULT_TIMING,
     slots: UpstreamSlots | None = None,
 ) -> DatabaseHandle:
     """Open a database: `sqlite:///path` or `postgresql://…`; an empty SQLite file gets its tables.
 
     With `redis_url` any number of processes may run agents on the database, else only this one. `slots` limits how many
-    runs this process has under way.
+    runs this process has under way. `direct_url` is the database itself, where `url` leads to a pooler.
     Raises `InvalidRequest` for another kind of database, or an address of Redis that is none; `DatabaseUnavailable`,
     with a sentence that says why, where the database cannot be used. Redis may be away.
     """
     global _latest  # noqa: PLW0603  # documented: the newest handle is the default one
     bus = _bus(redis_url)
-    database = Database(url, pool_size=pool_size)
+    database = Database(url, pool_size=pool_size, direct_url=direct_url)
     try:
         await database.check()
         if database.dialect == "sqlite" and await database.is_empty():

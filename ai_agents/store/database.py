@@ -73,12 +73,14 @@ class Database:
     `on_entries` is called with the connection, the thread and the new entries of its log, in their transaction.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, direct_url: str | None = None) -> None:
+        """`direct_url` is the database itself, where `url` leads to a pooler in transaction mode."""
         self.url = normalize_url(url)
+        self.direct_url = self.url if direct_url is None else normalize_url(direct_url)
         self.after_commit: PublishRows = lambda _rows: None
         self.on_entries: Callable[[Connection, str, Sequence[Any]], None] | None = None
         with explained(self.url):
-            self._backend = _backend(self.url, pool_size)
+            self._backend = _backend(self.url, pool_size, pooled=direct_url is not None)
 
     def __repr__(self) -> str:
         return self.url.set(drivername=self.dialect).render_as_string(hide_password=True)
@@ -249,7 +251,7 @@ def _for_asyncpg(url: URL) -> URL:
     return url.set(drivername="postgresql+asyncpg", query=given)
 
 
-def _backend(url: URL, pool_size: int) -> Backend:
+def _backend(url: URL, pool_size: int, *, pooled: bool) -> Backend:
     if url.get_backend_name() == "sqlite":
         from ai_agents.store.sqlite import SqliteBackend
 
@@ -257,7 +259,7 @@ def _backend(url: URL, pool_size: int) -> Backend:
     require("asyncpg")
     from ai_agents.store.postgres import PostgresBackend
 
-    return PostgresBackend(url, pool_size=pool_size)
+    return PostgresBackend(url, pool_size=pool_size, pooled=pooled)
 
 
 def _create_all(connection: Connection) -> None:

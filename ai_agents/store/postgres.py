@@ -37,12 +37,14 @@ _BAD_VALUE = "22"
 _DISK_FULL = "53100"
 # Statements read or write a few rows by an index, so one that takes this long will not finish.
 _STATEMENT_TIMEOUT_S = 30
+# A prepared statement belongs to one connection of the server, and the next transaction may have another one.
+_NOTHING_PREPARED = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
 
 
 class PostgresBackend:
-    """One pool of connections."""
+    """One pool of connections. `pooled`: they lead to a pooler, which gives each transaction any server connection."""
 
-    def __init__(self, url: URL, *, pool_size: int) -> None:
+    def __init__(self, url: URL, *, pool_size: int, pooled: bool = False) -> None:
         self._engine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -52,7 +54,11 @@ class PostgresBackend:
             json_serializer=json.dumps,
             json_deserializer=json.loads,
             hide_parameters=True,  # they contain users' texts, and errors are logged
-            connect_args={"timeout": 10, "command_timeout": _STATEMENT_TIMEOUT_S},
+            connect_args={
+                "timeout": 10,
+                "command_timeout": _STATEMENT_TIMEOUT_S,
+                **(_NOTHING_PREPARED if pooled else {}),
+            },
         )
         # A statement sees what is committed when it begins, with or without a transaction. So reads have none, which
         # saves two round trips.

@@ -34,8 +34,8 @@ def upgrade(settings: "Settings") -> None:
     """Bring the database to this version's schema. Raises `DatabaseUnavailable`."""
     from ai_agents.store import migrate
 
-    if not migrate.is_current(settings.database):
-        migrate.upgrade(settings.database)
+    if not migrate.is_current(settings.direct_database):
+        migrate.upgrade(settings.direct_database)
 
 
 def require_schema(settings: "Settings") -> None:
@@ -44,12 +44,12 @@ def require_schema(settings: "Settings") -> None:
     from ai_agents.store.migrate import is_current
     from ai_agents.store.sqlite_files import database_file
 
-    url = normalize_url(settings.database)
+    url = normalize_url(settings.direct_database)
     file = database_file(url) if url.get_backend_name() == "sqlite" else None
     if file is not None and not file.exists():
         # Looking at it would make it.
         sys.exit(f"There is no database {file.absolute()}: `ai-agents migrate` makes it, or the settings name another.")
-    if not is_current(settings.database):
+    if not is_current(settings.direct_database):
         sys.exit("The database is not at the schema of this version: run `ai-agents migrate` first.")
 
 
@@ -60,7 +60,7 @@ def with_database(settings: "Settings", use: "Callable[[Database], Coroutine[Any
     from ai_agents.store.database import Database
 
     async def run() -> "T":
-        database = Database(settings.database, pool_size=1)
+        database = Database(settings.direct_database, pool_size=1)
         try:
             await database.check()
             if await database.is_empty():

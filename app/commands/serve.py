@@ -120,7 +120,7 @@ def _wait_for_schema(settings: "Settings") -> None:
 
     while True:
         try:
-            if is_current(settings.database):
+            if is_current(settings.direct_database):
                 return
         except DatabaseUnavailable as error:
             print(error, file=sys.stderr, flush=True)

@@ -38,6 +38,11 @@ def nginx_program() -> Path:
     return _find_or_install(partial(_find_on_path, "nginx"), debian_package="nginx-light", wheel=None)
 
 
+def pgbouncer_program() -> Path:
+    """The path of `pgbouncer`. Raises `RuntimeError` where it cannot be installed."""
+    return _find_or_install(partial(_find_on_path, "pgbouncer"), debian_package="pgbouncer", wheel=None)
+
+
 def _find_on_path(name: str) -> Path | None:
     # Debian's servers are where only root's PATH leads.
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")

@@ -109,4 +109,4 @@ class _AdvisoryLock(SoleProcess):
 
 def sole_process(database: Database) -> SoleProcess:
     """The lock that fits the database."""
-    return _FileLock(database.url) if database.dialect == "sqlite" else _AdvisoryLock(database.url)
+    return _FileLock(database.url) if database.dialect == "sqlite" else _AdvisoryLock(database.direct_url)

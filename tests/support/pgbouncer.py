@@ -1,0 +1,71 @@
+"""A real PgBouncer before a PostgreSQL server, in transaction mode."""
+
+import shutil
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from tests.support.binaries import pgbouncer_program
+from tests.support.postgres import PostgresServer
+from tests.support.processes import free_port, unprivileged_user, wait_until
+
+# Fewer than the service has connections to it, so that transactions take turns on them.
+SERVER_CONNECTIONS = 4
+_SETTINGS = """\
+[databases]
+* = host=127.0.0.1 port={server_port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+auth_type = trust
+auth_file = {directory}/users
+pool_mode = transaction
+default_pool_size = {connections}
+max_client_conn = 1000
+unix_socket_dir =
+logfile = {directory}/log
+"""
+
+
+class PgBouncer:
+    """One pooler on a port of its own."""
+
+    def __init__(self, directory: Path, server: PostgresServer) -> None:
+        self.port = free_port()
+        self._server = server
+        self._directory = directory
+        self._program = pgbouncer_program()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url_of(self, database: str) -> str:
+        """A database's address, through the pooler."""
+        return self._server.url_of(database).replace(f":{self._server.port}/", f":{self.port}/")
+
+    def start(self) -> None:
+        """Start, and return when it listens."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        settings = _SETTINGS.format(
+            server_port=self._server.port, port=self.port, directory=self._directory, connections=SERVER_CONNECTIONS
+        )
+        (self._directory / "pgbouncer.ini").write_text(settings)
+        (self._directory / "users").write_text('"postgres" ""\n')
+        user = unprivileged_user()  # it refuses to run as root
+        if user:
+            shutil.chown(self._directory, user)
+        with (self._directory / "out").open("ab") as output:
+            command = [str(self._program), str(self._directory / "pgbouncer.ini")]
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, user=user)
+        wait_until(self._listens, what="PgBouncer to listen")
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process:
+            self._process.kill()
+            self._process.wait(30)
+            self._process = None
+
+    def _listens(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
