@@ -32,14 +32,13 @@ def test_a_key_is_made_for_one_user_with_a_name(user: str, tmp_path: Path) -> No
     assert not (tmp_path / "var").exists()
 
 
-def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AI_AGENTS_ADMIN_KEY", "sesame")
     monkeypatch.setenv("AI_AGENTS_PORT", "eight")
 
-    assert "settings cannot be used" in refusal_of("migrate")
+    told = refusal_of("migrate")
 
-    told = capsys.readouterr().err
-    assert "AI_AGENTS_ADMIN_KEY: an admin key has at least 8 characters\n" in told
+    assert "AI_AGENTS_ADMIN_KEY: an admin key has at least 8 characters" in told
     assert "AI_AGENTS_PORT: " in told
     assert "sesame" not in told
     assert "eight" not in told
