@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ai_agents.agents import AgentStore, NotRegistered
     from ai_agents.attachments.files import Attachments
     from ai_agents.attachments.storage import DiskStore, ObjectStore
     from ai_agents.auth.approvals import Approvals
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ai_agents.runner.handle import DatabaseHandle
     from ai_agents.runner.preparation import RunLimits
     from ai_agents.runner.runner import AgentRunner
-    from ai_agents.store.agents import AgentStore
     from ai_agents.store.credentials import CredentialStore
     from ai_agents.store.feedback import FeedbackStore
     from ai_agents.store.files import FileStore
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 # The public names by the module that defines them.
 _NAMES = {
+    "agents": "AgentStore NotRegistered",
     "attachments.files": "Attachments",
     "attachments.storage": "DiskStore ObjectStore",
     "auth.approvals": "Approvals",
@@ -58,7 +59,6 @@ _NAMES = {
     "runner.handle": "DatabaseHandle",
     "runner.preparation": "RunLimits",
     "runner.runner": "AgentRunner",
-    "store.agents": "AgentStore",
     "store.credentials": "CredentialStore",
     "store.feedback": "FeedbackStore",
     "store.files": "FileStore",
@@ -78,7 +78,7 @@ __all__ = [
     "DatabaseHandle", "DiskStore",
     "Event", "FeedbackStore", "FileStore", "FunctionTool", "Guardrail", "MemoryStrategy", "MessageStore",
     "ModelCatalogue",
-    "ModelFacts", "ModelPrice", "ObjectStore", "PatternGuardrail", "PermissionDenied", "Provider",
+    "ModelFacts", "ModelPrice", "NotRegistered", "ObjectStore", "PatternGuardrail", "PermissionDenied", "Provider",
     "ProviderNotConfigured", "ProviderPool", "RoleAuth", "RunLimits", "RunStore", "ThreadStore", "Tool", "ToolContext",
     "ToolDefinition", "ToolError",
     "ToolRegistry", "UsageStore", "connect", "get_memory_strategy", "get_provider", "load_tools", "register_guardrail",

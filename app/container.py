@@ -27,7 +27,7 @@ from ai_agents.runner.handle import DatabaseHandle, open_handle
 from ai_agents.runner.preparation import RunLimits
 from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
-from ai_agents.store.agents import AgentStore
+from ai_agents.store.agents import UncheckedAgents
 from ai_agents.store.audit import AuditStore
 from ai_agents.store.credentials import CredentialStore
 from ai_agents.store.feedback import FeedbackStore
@@ -91,7 +91,7 @@ class Container:
         self.admin_key = admin_key
         self.admin_key_id = id_of_environment_key(admin_key)
         self.auth = RoleAuth(conn)
-        self.agents = AgentStore(conn)
+        self.agents = UncheckedAgents(conn)
         self.threads = ThreadStore(conn)
         self.messages = MessageStore(conn)
         self.feedback = FeedbackStore(conn)

@@ -1,7 +1,7 @@
 """The handle on a database, with its channels and the runs of this process."""
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -10,12 +10,15 @@ from ai_agents.bus.base import Bus
 from ai_agents.core.extras import require
 from ai_agents.core.types import CHANGED, REVOKED, LogRow
 from ai_agents.core.upstream import UpstreamSlots
+from ai_agents.providers.base import Provider
+from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner.process.executor import Executor
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, Timing
 from ai_agents.store.database import Database
 from ai_agents.store.opening import explained
 from ai_agents.streams.feed import ActivityFeed
 from ai_agents.streams.reader import StreamReaders
+from ai_agents.tools.registry import ToolSource
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +47,8 @@ class DatabaseHandle:
         self.readers = StreamReaders(database, bus)
         self.readers.rights.poll_s = timing.revocations_every_s
         self.feed = ActivityFeed(database, bus, self.readers.rights)
-        self._closers: dict[object, Callable[[], Awaitable[None]]] = {}
+        self._tools: list[ToolSource] = []
+        self._providers: list[ProviderPool | Provider] = []
         self._is_closed = False
         database.after_commit = self._after_commit
 
@@ -74,9 +78,24 @@ class DatabaseHandle:
         """Make the tables that are missing. Raises `DatabaseUnavailable`."""
         await self.database.create_all()
 
-    def close_too(self, owner: object, close: Callable[[], Awaitable[None]]) -> None:
-        """Let `close` be called when the handle is closed, once for each `owner`."""
-        self._closers[owner] = close
+    def use(self, tools: ToolSource, pool: ProviderPool, provider: Provider | None = None) -> None:
+        """A runner uses these. The handle knows what they know, and closes the providers' connections at the end."""
+        if tools not in self._tools:
+            self._tools.append(tools)
+        for used in (pool, provider):
+            if used is not None and used not in self._providers:
+                self._providers.append(used)
+
+    def provider_names(self) -> set[str]:
+        """The providers that its runners know, beside those that are registered."""
+        known: set[str] = set()
+        for used in self._providers:
+            known.update(used.names() if isinstance(used, ProviderPool) else [used.name])
+        return known
+
+    def tool_sources(self) -> Sequence[ToolSource]:
+        """Where its runners find tools."""
+        return tuple(self._tools)
 
     async def close(self, *, grace_s: float = 10.0) -> None:
         """Let the runs under way end, for `grace_s` seconds at most, and close everything.
@@ -90,10 +109,9 @@ class DatabaseHandle:
         await self.executor.drain(grace_s)
         await self.feed.stop()
         await self.readers.stop()
-        closers, self._closers = self._closers, {}
-        for close in closers.values():
+        for used in self._providers:
             try:
-                await close()
+                await used.aclose()
             except Exception:  # noqa: BLE001  # a provider of others may raise anything, and the rest has to be closed
                 _log.exception("a provider could not be closed")
         await self.bus.close()

@@ -98,9 +98,7 @@ class AgentRunner:
             budgets=conn.executor.budgets,
         )
         conn.bus.listen_revoked(self.contexts.forget)
-        if provider is not None:
-            conn.close_too(provider, provider.aclose)
-        conn.close_too(self.contexts.models.pool, self.contexts.models.pool.aclose)
+        conn.use(tools, self.contexts.models.pool, provider)
         limits = limits or RunLimits()
         attachments = None if blobs is None else Attachments(conn, blobs)
         self._preparer = TurnPreparer(

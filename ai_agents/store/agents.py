@@ -271,8 +271,8 @@ def _add_version(connection: Connection, row: Mapping[str, Any], user_id: str | 
     totals.add(connection, user_id, limits, {"agent_versions": 1})
 
 
-class AgentStore(Store):
-    """Agents as clients read and write them. It does not check rights."""
+class UncheckedAgents(Store):
+    """Agents as clients read and write them. It checks neither rights nor, but for their form, the fields."""
 
     async def create(
         self,

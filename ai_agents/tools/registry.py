@@ -119,8 +119,8 @@ class ToolRegistry:
         for tool in (Calculator(), *tools):
             self.register(tool)
 
-    def register(self, tool: Tool | Callable[..., Any], *, replace: bool = False) -> None:
-        """Register a tool under the name in its definition. A typed function becomes a tool as `@tool` makes it.
+    def register(self, tool: Tool | Callable[..., Any], *, replace: bool = False) -> Tool:
+        """Register a tool under the name in its definition, and return it. A typed function becomes one, as by `@tool`.
 
         It replaces a tool of the same class or function; they are compared by module and name, so that a notebook's
         cell may run twice. Raises `InvalidRequest` for the name of any other tool unless `replace`, for a name that
@@ -140,6 +140,7 @@ class ToolRegistry:
         if known and not replace and _origin(known.tool) != _origin(tool):
             raise InvalidRequest(f"There is another tool named {definition.name}.", loc=("tools",))
         self._tools[definition.name] = prepare_tool(tool, definition)
+        return tool
 
     def unregister(self, name: str) -> None:
         """Remove a tool if it is registered. Raises `InvalidRequest` for the calculator."""

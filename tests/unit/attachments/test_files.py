@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ai_agents.agents import AgentStore
 from ai_agents.attachments.files import Attachments, checked_filename
 from ai_agents.attachments.storage import DiskStore
 from ai_agents.core.exceptions import Conflict, FileNotFound, FileTooLarge, InvalidRequest, UnsupportedFile
-from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.files import get_file
 from ai_agents.store.threads import ThreadStore

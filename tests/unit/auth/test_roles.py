@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
+from ai_agents.agents import AgentStore
 from ai_agents.auth.roles import (
     AgentAction,
     RoleAuth,
@@ -18,7 +19,6 @@ from ai_agents.auth.roles import (
 from ai_agents.core.exceptions import AgentNotFound, PermissionDenied, ThreadNotFound
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import RoleName
-from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.roles import find_thread_roles
 from ai_agents.store.threads import ThreadStore

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ai_agents.store.agents import AgentStore
+from ai_agents.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.threads import ThreadStore
 

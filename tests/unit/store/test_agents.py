@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from ai_agents.agents import AgentStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.core.exceptions import AgentNotFound, InvalidCursor, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import is_id, new_id
 from ai_agents.core.rows import AgentChanges
-from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.threads import ThreadStore

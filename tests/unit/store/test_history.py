@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, update
 
+from ai_agents.agents import AgentStore
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.types import (
     MessageRole,
@@ -18,7 +19,6 @@ from ai_agents.core.types import (
     ToolResultPart,
 )
 from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
-from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.history import History
 from ai_agents.store.messages import insert_message, insert_messages

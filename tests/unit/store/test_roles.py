@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from ai_agents.agents import AgentStore
 from ai_agents.core.exceptions import (
     AgentNotFound,
     InvalidCursor,
@@ -17,7 +18,6 @@ from ai_agents.core.exceptions import (
 )
 from ai_agents.core.ids import is_id, new_id
 from ai_agents.store import roles
-from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.roles import RoleStore, ThreadAccess
 from ai_agents.store.threads import ThreadStore

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, text, update
 
+from ai_agents.agents import AgentStore
 from ai_agents.core.exceptions import InvalidCursor, InvalidRequest
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.scopes import AgentScope
@@ -17,7 +18,6 @@ from ai_agents.core.search_rows import SearchPage
 from ai_agents.core.search_words import fold, parse_query
 from ai_agents.core.types import TextPart
 from ai_agents.store import search, search_candidates, search_index
-from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.message_store import MessageStore
 from ai_agents.store.messages import insert_message, place_message

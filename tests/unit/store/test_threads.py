@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, insert, select
 
+from ai_agents.agents import AgentStore
 from ai_agents.core import json
 from ai_agents.core.exceptions import (
     AgentDeleted,
@@ -32,7 +33,6 @@ from ai_agents.core.types import (
     Usage,
 )
 from ai_agents.store import summaries, thread_log
-from ai_agents.store.agents import AgentStore
 from ai_agents.store.database import Database
 from ai_agents.store.message_store import MessageStore
 from ai_agents.store.messages import insert_message
