@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ai_agents.agents import AgentStore
+from ai_agents.store.agents import UncheckedAgents
 from ai_agents.store.database import Database
 from ai_agents.store.threads import ThreadStore
 
@@ -18,9 +18,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def agents(database: Database) -> AgentStore:
+def agents(database: Database) -> UncheckedAgents:
     """The agents of the database."""
-    return AgentStore(database)
+    return UncheckedAgents(database)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def threads(database: Database) -> ThreadStore:
 
 
 @pytest.fixture
-async def agent_id(agents: AgentStore) -> str:
+async def agent_id(agents: UncheckedAgents) -> str:
     """An agent that every user may use."""
     return str((await agents.create("assistant"))["id"])
 

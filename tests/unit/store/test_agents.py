@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from ai_agents.agents import AgentStore
 from ai_agents.auth.roles import RoleAuth
 from ai_agents.core.exceptions import AgentNotFound, InvalidCursor, InvalidRequest, PreconditionFailed
 from ai_agents.core.ids import is_id, new_id
 from ai_agents.core.rows import AgentChanges
+from ai_agents.store.agents import UncheckedAgents
 from ai_agents.store.database import Database
 from ai_agents.store.roles import RoleStore
 from ai_agents.store.threads import ThreadStore
 
 
-async def test_a_name_is_enough_and_the_rest_is_empty(agents: AgentStore) -> None:
+async def test_a_name_is_enough_and_the_rest_is_empty(agents: UncheckedAgents) -> None:
     agent = await agents.create("assistant")
     assert is_id(agent["id"])
     assert list(agent.items()) == [
@@ -41,7 +41,7 @@ async def test_a_name_is_enough_and_the_rest_is_empty(agents: AgentStore) -> Non
     assert await agents.find(agent["id"]) == agent
 
 
-async def test_every_field_is_kept_as_it_was_given(agents: AgentStore) -> None:
+async def test_every_field_is_kept_as_it_was_given(agents: UncheckedAgents) -> None:
     fields: dict[str, Any] = {
         "description": "helps",
         "system_prompt": "Be brief.",
@@ -60,14 +60,14 @@ async def test_every_field_is_kept_as_it_was_given(agents: AgentStore) -> None:
     assert await agents.get(agent["id"]) == agent
 
 
-async def test_an_agent_without_a_name_or_with_what_is_not_json_is_refused(agents: AgentStore) -> None:
+async def test_an_agent_without_a_name_or_with_what_is_not_json_is_refused(agents: UncheckedAgents) -> None:
     for fields in ({"name": ""}, {"name": "  "}, {"name": "a", "metadata": {"x": 2**70}}):
         with pytest.raises(InvalidRequest):
             await agents.create(**fields)
     assert (await agents.list())["data"] == []
 
 
-async def test_a_change_makes_the_next_version_and_leaves_the_old_one_as_it_was(agents: AgentStore) -> None:
+async def test_a_change_makes_the_next_version_and_leaves_the_old_one_as_it_was(agents: UncheckedAgents) -> None:
     first = await agents.create("a", tools=["calculator"])
     second = await agents.update(first["id"], {"name": "b", "metadata": {"n": 1}})
     assert second == {
@@ -84,7 +84,7 @@ async def test_a_change_makes_the_next_version_and_leaves_the_old_one_as_it_was(
     assert await agents.list_versions(first["id"]) == {"data": [second, first], "next": None}
 
 
-async def test_a_change_that_changes_nothing_makes_no_version(agents: AgentStore) -> None:
+async def test_a_change_that_changes_nothing_makes_no_version(agents: UncheckedAgents) -> None:
     agent = await agents.create("a", metadata={"x": 1, "y": 2})
     changes: tuple[AgentChanges, ...] = ({}, {"name": "a"}, {"metadata": {"y": 2, "x": 1}}, {"description": None})
     for change in changes:
@@ -92,12 +92,12 @@ async def test_a_change_that_changes_nothing_makes_no_version(agents: AgentStore
     assert len((await agents.list_versions(agent["id"]))["data"]) == 1
 
 
-async def test_what_python_takes_for_equal_but_json_does_not_is_a_change(agents: AgentStore) -> None:
+async def test_what_python_takes_for_equal_but_json_does_not_is_a_change(agents: UncheckedAgents) -> None:
     agent = await agents.create("a", metadata={"x": 1})
     assert (await agents.update(agent["id"], {"metadata": {"x": True}}))["version"] == 2
 
 
-async def test_what_an_agent_cannot_become_is_refused(agents: AgentStore) -> None:
+async def test_what_an_agent_cannot_become_is_refused(agents: UncheckedAgents) -> None:
     agent = await agents.create("a")
     changes: tuple[Any, ...] = ({"id": "x"}, {"version": 7}, {"name": ""}, {"name": None})
     for change in changes:
@@ -106,7 +106,7 @@ async def test_what_an_agent_cannot_become_is_refused(agents: AgentStore) -> Non
     assert await agents.get(agent["id"]) == agent
 
 
-async def test_a_change_of_another_version_than_the_expected_is_refused(agents: AgentStore) -> None:
+async def test_a_change_of_another_version_than_the_expected_is_refused(agents: UncheckedAgents) -> None:
     agent = await agents.create("a")
     await agents.update(agent["id"], {"name": "b"}, expected_version=1)
     with pytest.raises(PreconditionFailed):
@@ -114,7 +114,7 @@ async def test_a_change_of_another_version_than_the_expected_is_refused(agents: 
     assert (await agents.get(agent["id"]))["name"] == "b"
 
 
-async def test_changes_at_once_each_make_a_version_and_lose_nothing(agents: AgentStore) -> None:
+async def test_changes_at_once_each_make_a_version_and_lose_nothing(agents: UncheckedAgents) -> None:
     agent = await agents.create("a")
     names = ["description", "system_prompt", "provider", "model"]
     changes: list[Any] = [{name: name} for name in names]
@@ -126,7 +126,7 @@ async def test_changes_at_once_each_make_a_version_and_lose_nothing(agents: Agen
     assert [version["version"] for version in versions] == [5, 4, 3, 2, 1]
 
 
-async def test_of_several_changes_that_expect_one_version_one_succeeds(agents: AgentStore) -> None:
+async def test_of_several_changes_that_expect_one_version_one_succeeds(agents: UncheckedAgents) -> None:
     agent = await agents.create("a")
     changes = (agents.update(agent["id"], {"name": f"n{n}"}, expected_version=1) for n in range(5))
     results = await asyncio.gather(*changes, return_exceptions=True)
@@ -134,7 +134,9 @@ async def test_of_several_changes_that_expect_one_version_one_succeeds(agents: A
     assert (await agents.get(agent["id"]))["version"] == 2
 
 
-async def test_a_deleted_agent_is_gone_but_its_versions_can_be_read(agents: AgentStore, threads: ThreadStore) -> None:
+async def test_a_deleted_agent_is_gone_but_its_versions_can_be_read(
+    agents: UncheckedAgents, threads: ThreadStore
+) -> None:
     agent = await agents.create("a")
     thread = await threads.create(agent["id"])
     await agents.delete(agent["id"])
@@ -153,7 +155,7 @@ async def test_a_deleted_agent_is_gone_but_its_versions_can_be_read(agents: Agen
     assert await threads.get(thread["id"]) == thread
 
 
-async def test_an_agent_that_never_was_is_not_found(agents: AgentStore) -> None:
+async def test_an_agent_that_never_was_is_not_found(agents: UncheckedAgents) -> None:
     for absent in (new_id(), "nonsense", ""):
         for attempt in (
             agents.get(absent),
@@ -166,7 +168,7 @@ async def test_an_agent_that_never_was_is_not_found(agents: AgentStore) -> None:
         assert await agents.find(absent) is None
 
 
-async def test_a_list_has_the_agents_on_which_the_user_has_a_role(agents: AgentStore, database: Database) -> None:
+async def test_a_list_has_the_agents_on_which_the_user_has_a_role(agents: UncheckedAgents, database: Database) -> None:
     mine = await agents.create("mine", owner_id="ann")
     hers = await agents.create("hers", owner_id="bea")
     free = await agents.create("free")
@@ -191,7 +193,7 @@ async def test_a_list_has_the_agents_on_which_the_user_has_a_role(agents: AgentS
 
 
 async def test_a_list_has_agents_in_short_and_less_of_those_one_may_only_talk_to(
-    agents: AgentStore, database: Database
+    agents: UncheckedAgents, database: Database
 ) -> None:
     facts: dict[str, Any] = {"description": "Adds.", "provider": "openai", "model": None, "metadata": {"a": 1}}
     made = await agents.create("sums", system_prompt="Secret.", tools=["calculator"], owner_id="ann", **facts)
@@ -208,12 +210,14 @@ async def test_a_list_has_agents_in_short_and_less_of_those_one_may_only_talk_to
     assert (await agents.list("bea"))["data"] == [whole]
 
 
-async def test_an_agent_without_an_owner_is_for_everybody_to_talk_to(agents: AgentStore, database: Database) -> None:
+async def test_an_agent_without_an_owner_is_for_everybody_to_talk_to(
+    agents: UncheckedAgents, database: Database
+) -> None:
     made = await agents.create("free")
     assert await RoleAuth(database).role_of("eve", "agent", made["id"]) == "user"
 
 
-async def test_pages_follow_one_another_without_gap_or_repetition(agents: AgentStore) -> None:
+async def test_pages_follow_one_another_without_gap_or_repetition(agents: UncheckedAgents) -> None:
     for user_id in (None, "ann"):
         made = [await agents.create(f"a{n}", owner_id="ann" if n % 2 else None) for n in range(7)]
         seen: list[str] = []
@@ -226,7 +230,7 @@ async def test_pages_follow_one_another_without_gap_or_repetition(agents: AgentS
         assert seen[:7] == [agent["id"] for agent in reversed(made)]
 
 
-async def test_versions_come_in_pages(agents: AgentStore) -> None:
+async def test_versions_come_in_pages(agents: UncheckedAgents) -> None:
     agent = await agents.create("a")
     for n in range(4):
         await agents.update(agent["id"], {"name": f"a{n}"})
@@ -237,7 +241,7 @@ async def test_versions_come_in_pages(agents: AgentStore) -> None:
     assert page["next"] is None
 
 
-async def test_an_unknown_cursor_is_refused(agents: AgentStore, agent_id: str) -> None:
+async def test_an_unknown_cursor_is_refused(agents: UncheckedAgents, agent_id: str) -> None:
     for attempt in (
         agents.list(after="nonsense"),
         agents.list("ann", after="nonsense"),
@@ -247,5 +251,5 @@ async def test_an_unknown_cursor_is_refused(agents: AgentStore, agent_id: str) -
             await attempt
 
 
-async def _names(agents: AgentStore, user_id: str | None) -> list[str]:
+async def _names(agents: UncheckedAgents, user_id: str | None) -> list[str]:
     return [agent["name"] for agent in (await agents.list(user_id))["data"]]
