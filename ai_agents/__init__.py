@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         RunInterrupted,
         RunNotFound,
         RunTimeout,
+        RunWaiting,
         SecondProcess,
         StorageFull,
         StorageUnavailable,
@@ -157,9 +158,9 @@ _NAMES = {
         "JobNotFound KeyNotFound LastOwner MessageNotFound NotFound Overloaded PackageMissing PermissionDenied "
         "PreconditionFailed ProviderError ProviderNotConfigured ProviderNotFound ProviderRateLimited ProviderRejected "
         "ProviderTimeout ProviderTruncated QueueFull QuotaExceeded RequestError RoleNotFound RunCancelled RunError "
-        "RunInterrupted RunNotFound RunTimeout SecondProcess StorageFull StorageUnavailable ThreadBusy ThreadNotFound "
-        "TokenNotFound TooManyAtOnce ToolCallNotFound ToolLoopLimit ToolNotFound Unavailable UnknownFinishReason "
-        "UnsupportedAttachment UnsupportedFile WebhookNotFound"
+        "RunInterrupted RunNotFound RunTimeout RunWaiting SecondProcess StorageFull StorageUnavailable ThreadBusy "
+        "ThreadNotFound TokenNotFound TooManyAtOnce ToolCallNotFound ToolLoopLimit ToolNotFound Unavailable "
+        "UnknownFinishReason UnsupportedAttachment UnsupportedFile WebhookNotFound"
     ),
     "core.rows": "Agent File Job Message Page Run RunOverrides Thread",
     "core.types": (
@@ -209,7 +210,8 @@ __all__ = [
     "PreconditionFailed", "Provider", "ProviderError", "ProviderNotConfigured", "ProviderNotFound", "ProviderPool",
     "ProviderRateLimited", "ProviderRejected", "ProviderTimeout", "ProviderTruncated", "QueueFull", "QuotaExceeded",
     "ReasoningPart", "RequestError", "ResponseEnd", "RoleAuth", "RoleNotFound", "Run", "RunCancelled", "RunError",
-    "RunInterrupted", "RunLimits", "RunNotFound", "RunOverrides", "RunResult", "RunStore", "RunTimeout", "Sealer",
+    "RunInterrupted", "RunLimits", "RunNotFound", "RunOverrides", "RunResult", "RunStore", "RunTimeout", "RunWaiting",
+    "Sealer",
     "SecondProcess", "Started", "StorageFull", "StorageUnavailable", "StoredSummary", "TextPart", "Thread",
     "ThreadBusy", "ThreadNotFound", "ThreadStore", "TokenNotFound", "TooManyAtOnce", "Tool", "ToolCallNotFound",
     "ToolCallPart", "ToolContext", "ToolDefinition", "ToolError", "ToolLoopLimit", "ToolNotFound", "ToolRegistry",

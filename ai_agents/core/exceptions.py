@@ -16,7 +16,7 @@ AIAgentsError
 │   ├── GuardrailBlocked · ContextOverflow
 │   └── QueueFull · TooManyAtOnce · QuotaExceeded · BudgetExceeded   may work later without a change
 ├── RunError                        the run ended without an answer
-│   ├── RunCancelled · RunInterrupted · RunTimeout · ToolLoopLimit
+│   ├── RunCancelled · RunInterrupted · RunTimeout · RunWaiting · ToolLoopLimit
 │   └── ProviderError
 │       ├── ProviderRateLimited · ProviderTimeout · ProviderNotConfigured · InvalidOutput
 │       ├── ProviderTruncated
@@ -295,6 +295,17 @@ class RunCancelled(RunError):
     """The run was cancelled before it said anything."""
 
     code = "run_cancelled"
+
+
+class RunWaiting(RunError):
+    """The run waits for a person to approve a tool call, or for results of the client's tools."""
+
+    code = "approval_required"
+
+    def __init__(self, message: str = "", *, thread_id: str, run_id: str) -> None:
+        super().__init__(message)
+        self.thread_id = thread_id
+        self.run_id = run_id
 
 
 class RunInterrupted(RunError):

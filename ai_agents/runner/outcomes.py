@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import Overloaded, RunCancelled, run_error
+from ai_agents.core.exceptions import Overloaded, RunCancelled, RunWaiting, run_error
 from ai_agents.core.rows import Message, Problem, Run
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, ToolCallPart
 from ai_agents.runner.ending import Answered, EndedRun
@@ -53,9 +53,11 @@ class RunResult:
 
 
 def answer_of(result: RunResult) -> Message:
-    """The answer. Raises what the run failed with, and `RunCancelled`."""
+    """The answer. Raises what the run failed with, `RunWaiting` and `RunCancelled`."""
     if (problem := result.failure) is not None:
         raise run_error(problem)
+    if result.run["status"] == "waiting":
+        raise RunWaiting(thread_id=result.run["thread_id"], run_id=result.run["id"])
     if result.message is None:
         raise RunCancelled
     return result.message

@@ -120,7 +120,7 @@ class AgentRunner:
         """Send a message and wait for the answer: the assistant's message. The options are `MessageOptions`.
 
         Raises what `start` raises, and what the run failed with: a `RunError`, `RunCancelled` if it was
-        cancelled before any text.
+        cancelled before any text, `RunWaiting` if it waits for a person (`decide`, then `wait`).
         """
         started = await self.start(thread_id, user_id, content, **options)
         return answer_of(await self.wait_for_answer(started))

@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from ai_agents import AgentRunner, AgentStore, DatabaseHandle, DiskStore, MessageStore, ThreadStore, ToolRegistry
+from ai_agents import AgentRunner, DatabaseHandle, DiskStore, MessageStore, ThreadStore, ToolRegistry
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolDefinition
+from ai_agents.store.agents import UncheckedAgents
 from ai_agents.testing import ScriptedProvider
 from ai_agents.tools.base import Tool
 from tests.unit.runner.conftest import USER
@@ -56,7 +57,8 @@ class Stage:
 
     async def open(self, *guardrails: JsonObject, **agent: Any) -> "Stage":
         """Make the agent and the thread."""
-        created = await AgentStore(self.conn).create(name="a", tools=["say"], guardrails=guardrails, **agent)
+        # Not checked: a guardrail may be registered in another process.
+        created = await UncheckedAgents(self.conn).create(name="a", tools=["say"], guardrails=guardrails, **agent)
         self.thread_id = (await ThreadStore(self.conn).create(agent_id=created["id"], owner_id=USER))["id"]
         return self
 

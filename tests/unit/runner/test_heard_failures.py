@@ -8,10 +8,11 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
-from ai_agents import AgentRunner, Event, sse_response, stream_as_sse
-from ai_agents.core.exceptions import Overloaded, PermissionDenied, ProviderRejected, ThreadNotFound
+from ai_agents import AgentRunner, AgentStore, Approvals, Event, ThreadStore, sse_response, stream_as_sse
+from ai_agents.core.exceptions import Overloaded, PermissionDenied, ProviderRejected, RunWaiting, ThreadNotFound
 from ai_agents.core.ids import new_id
 from ai_agents.streams import sse
+from ai_agents.testing import tool_call
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
 
 REFUSED = ProviderRejected("The key is refused.", provider="scripted")
@@ -170,3 +171,20 @@ async def test_a_failure_before_the_first_event_is_a_status_and_after_it_a_frame
     assert whole.text.startswith(": ok\n\nretry: 1000\nevent: run.started\n")
     assert whole.text.rpartition("event: ")[2].startswith("run.completed\n")
     assert failed.text.rpartition("event: ")[2].startswith("run.failed\n")
+
+
+async def test_a_run_that_waits_for_a_person_is_told_as_such_and_goes_on_when_decided(make_talk: MakeTalk) -> None:
+    approved = [{"name": "calculator", "approval": "always"}]
+    talk = await make_talk([tool_call("calculator", expression="6*7")], "42.")
+    agent_id = (await ThreadStore(talk.conn).get(talk.thread_id))["agent_id"]
+    await AgentStore(talk.conn).update(agent_id, {"tools": approved})
+
+    with pytest.raises(RunWaiting) as waiting:
+        await talk.runner.run(talk.thread_id, USER, "6*7?")
+
+    (call,) = (await Approvals(talk.conn).list(USER))["data"]
+    assert call["run_id"] == waiting.value.run_id
+    await talk.runner.decide(talk.thread_id, waiting.value.run_id, call["tool_call_id"], approved=True)
+    ended = await talk.runner.wait(talk.thread_id, waiting.value.run_id)
+    assert ended.message is not None
+    assert ended.message["content"] == "42."

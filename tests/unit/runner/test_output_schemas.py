@@ -3,8 +3,10 @@
 import orjson
 import pytest
 
+from ai_agents import ThreadStore
 from ai_agents.core.exceptions import InvalidOutput, ProviderError, ProviderTruncated
 from ai_agents.core.types import TextPart
+from ai_agents.store.agents import UncheckedAgents
 from ai_agents.testing import tool_call
 from ai_agents.tools.registry import ToolRegistry
 from tests.fakes.answers import Raw, say
@@ -102,7 +104,10 @@ async def test_a_cut_answer_is_never_kept_in_place_of_one_that_fits(make_talk: M
 
 
 async def test_an_invalid_schema_fails_the_run(make_talk: MakeTalk) -> None:
-    talk = await make_talk("anything", output_schema={"type": "array"})
+    talk = await make_talk("anything")
+    agent_id = (await ThreadStore(talk.conn).get(talk.thread_id))["agent_id"]
+    # As a version before stored it.
+    await UncheckedAgents(talk.conn).update(agent_id, {"output_schema": {"type": "array"}})
 
     started = await talk.runner.start(talk.thread_id, USER, "Hello!")
     outcome = await talk.runner.wait(talk.thread_id, started.run["id"])
