@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from app.commands.agents import AGENTS
 from app.commands.audit import AUDIT
 from app.commands.chat import CHAT
+from app.commands.check import CHECK
 from app.commands.command import (
     INTERRUPTED,
     WRONG_USE,
@@ -28,7 +29,7 @@ from app.commands.secrets import SECRETS
 from app.commands.serve import MIGRATE, SERVE, WORKER
 
 COMMANDS: tuple[Command | Group, ...] = (
-    SERVE, WORKER, MIGRATE, KEYS, PROVIDERS, AGENTS, CHAT, JOBS, AUDIT, EXPORT, IMPORT, SECRETS,
+    SERVE, WORKER, MIGRATE, CHECK, KEYS, PROVIDERS, AGENTS, CHAT, JOBS, AUDIT, EXPORT, IMPORT, SECRETS,
 )  # fmt: skip
 _DESCRIPTION = "Agents on any provider, as a service."
 _FIRST_STEPS = """\
@@ -36,6 +37,7 @@ First steps:
   ai-agents serve                    run the service; it prints its address
   ai-agents chat                     talk to it, in another terminal
   ai-agents keys create --user ada   an API key for a user
+  ai-agents check                    say what is configured, and whether it works
 
 `ai-agents COMMAND --help` says what a command does, with examples."""
 

@@ -27,6 +27,7 @@ T = TypeVar("T")
 _LOCK = 0x61696167
 # How long a process waits for another one that migrates the same SQLite file.
 _SQLITE_BUSY_S = 120
+_CONNECT_S = 10.0
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -50,9 +51,9 @@ def upgrade(url: str, revision: str = "head") -> None:
         raise DatabaseUnavailable(newer_schema(normalize_url(url), current(url))) from error
 
 
-def current(url: str) -> str | None:
+def current(url: str, *, connect_s: float = _CONNECT_S) -> str | None:
     """The database's revision; None if it has no tables of this program. Raises `DatabaseUnavailable`."""
-    return run_on(url, current_revision, alone=False)
+    return run_on(url, current_revision, alone=False, connect_s=connect_s)
 
 
 def is_current(url: str) -> bool:
@@ -77,7 +78,7 @@ def migrations_directory() -> Path:
     return inside if (inside / "env.py").exists() else package.parent / "migrations"
 
 
-def run_on(url: str, work: Callable[[Connection], T], *, alone: bool = True) -> T:
+def run_on(url: str, work: Callable[[Connection], T], *, alone: bool = True, connect_s: float = _CONNECT_S) -> T:
     """The result of work on a new connection. The work commits.
 
     With `alone`, it waits until no other process does such work. Raises `DatabaseUnavailable`.
@@ -88,7 +89,7 @@ def run_on(url: str, work: Callable[[Connection], T], *, alone: bool = True) -> 
             return _on_sqlite(parsed, work, alone=alone)
         # In a new thread, since the caller's may have a running event loop.
         with ThreadPoolExecutor(1, thread_name_prefix="migrate") as thread:
-            return thread.submit(asyncio.run, _on_postgres(parsed, work, alone=alone)).result()
+            return thread.submit(asyncio.run, _on_postgres(parsed, work, alone=alone, connect_s=connect_s)).result()
 
 
 def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
@@ -113,11 +114,11 @@ def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
         engine.dispose()
 
 
-async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
+async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool, connect_s: float) -> T:
     require("asyncpg")
     import asyncpg
 
-    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 10})
+    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": connect_s})
     try:
         async with engine.connect() as connection:
             if alone:

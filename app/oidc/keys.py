@@ -71,6 +71,12 @@ class IssuerKeys:
             )
         raise Unauthorized("This JWT does not name (kid) a key that its issuer publishes.")
 
+    async def find_fault(self) -> str | None:
+        """Why there are no keys of the issuer; None if there are some. Asks unless it was asked a moment ago."""
+        self.ask_soon()
+        await self._wait()
+        return self._failure or (None if self._keys else "it publishes no key that is used here")
+
     async def aclose(self) -> None:
         """Ask no more."""
         if self._asking is not None:

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from functools import partial
-from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ai_agents.context.providers import open_secrets, seal_secrets
-from ai_agents.core.exceptions import Conflict, ProviderError, ProviderNotFound
+from ai_agents.core.exceptions import Conflict, ProviderNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.table_rows import ProviderRow
-from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ModelSettings, TextPart
-from ai_agents.providers.assembly import closeable
-from ai_agents.providers.base import Provider
+from ai_agents.core.types import JsonObject
 from ai_agents.providers.quirks import Quirks
 from ai_agents.providers.registry import ProviderStatus
 from ai_agents.providers.specs import parse_spec
@@ -22,12 +19,11 @@ from ai_agents.store.sealing import SealBroken
 from app.container import Container
 from app.schemas.providers import CreateProvider, UpdateProvider
 from app.services.identity import Principal, act_of, check_version, require_admin
+from app.services.provider_checks import ask_smallest
 from app.services.repeats import SentKey, create_once, for_admins
 
 _ADMINS_ONLY = "Only an admin sees a provider whole, makes, checks, changes and deletes it."
 _CHECK_TIMEOUT_S = 30.0
-# Models that think before they speak need some. The stream is closed at its first piece, which ends the answer.
-_CHECK_TOKENS = 1024
 
 
 async def list_providers(container: Container, user: Principal) -> JsonObject:
@@ -155,26 +151,8 @@ async def check_provider(
     It goes over a connection of its own, and is tried once.
     """
     require_admin(user, _ADMINS_ONLY)
-    pool = container.providers
-    begun = monotonic()
     asked = model or provider.default_model
-    try:
-        instance, is_own = pool.build_for_check(provider.name)
-        try:
-            # Loading a library is no part of the server's time.
-            await instance.prepare()
-            if asked is None:
-                asked = next((listed.id for listed in await instance.list_models()), None)
-            begun = monotonic()
-            await _ask(instance, asked or "")
-        finally:
-            if is_own:
-                await instance.aclose()
-    except ProviderError as error:
-        said = error.upstream
-        status, reason = (said["status"], said["message"] or str(error)) if said else (None, str(error))
-        return _checked(begun, model=asked, status=status, reason=reason)
-    return _checked(begun, model=asked, status=200, reason=None)
+    return await ask_smallest(container.providers, provider.name, asked, timeout_s=_CHECK_TIMEOUT_S)
 
 
 async def list_models(container: Container, provider: ProviderStatus) -> JsonObject:
@@ -182,26 +160,6 @@ async def list_models(container: Container, provider: ProviderStatus) -> JsonObj
     found = await container.model_lists.get(provider.name)
     data = [{"id": each.id, "name": each.name, "context_window": each.context_window} for each in found.models]
     return {"data": data, "next": None, "listed_at": found.listed_at}
-
-
-async def _ask(provider: Provider, model: str) -> None:
-    """Wait for the first piece of an answer. Raises `ProviderError`."""
-    request = ModelRequest(
-        model=model,
-        messages=(ModelMessage("user", (TextPart("Say OK."),)),),
-        settings=ModelSettings(max_tokens=_CHECK_TOKENS, timeout_s=_CHECK_TIMEOUT_S),
-        start_within_s=_CHECK_TIMEOUT_S,
-    )
-    events = closeable(provider.stream(request))
-    try:
-        await anext(events, None)
-    finally:
-        await events.aclose()
-
-
-def _checked(begun: float, *, model: str | None, status: int | None, reason: str | None) -> JsonObject:
-    latency_ms = round((monotonic() - begun) * 1000)
-    return {"ok": reason is None, "status": status, "latency_ms": latency_ms, "model": model, "reason": reason}
 
 
 def _changed(
