@@ -6,12 +6,14 @@ their hashes back. Change a version or an icon's name there, run this, look at w
 
 import hashlib
 import json
+import re
 import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
 
+_MAP = re.compile(r"^(//|/\*)# sourceMappingURL=.*$", re.MULTILINE)
 VENDOR = Path(__file__).parent.parent / "app" / "console" / "vendor"
 
 
@@ -43,8 +45,8 @@ def _content(package: Path, file: dict[str, Any]) -> str:
         if old not in text:
             raise SystemExit(f"{file['from']}: {old!r} is not in it.")
         text = text.replace(old, new)
-    # Browsers would ask for the map, which is not here.
-    lines = [line.rstrip() for line in text.splitlines() if not line.startswith("//# sourceMappingURL=")]
+    # Browsers would ask for the map, which is not here. Lines end at LF alone: a script's texts may have other ends.
+    lines = [line.rstrip(" \t\r") for line in _MAP.sub("", text).split("\n")]
     return "\n".join(lines).rstrip() + "\n"
 
 

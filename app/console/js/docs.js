@@ -1,67 +1,87 @@
-// Lists the operations of /openapi.json by tag. Everything is set as text, nothing as HTML.
-const METHODS = ["get", "post", "put", "patch", "delete"];
+// The operations of the API in Swagger UI, which is vendored: docs/decisions tells why. Requests go to this service alone.
+import { findCredential, onCredentialOfOtherTabs } from "./credential.js";
+import { labelControls, plainNames } from "./docs_access.js";
+import { streaming } from "./docs_streaming.js";
 
-function element(name, text, ...children) {
-  const made = document.createElement(name);
-  if (text) made.textContent = text;
-  made.append(...children);
-  return made;
+// The scheme of openapi.yaml that takes keys, tokens and JWTs.
+const SCHEME = "bearer";
+// A key that is entered here is kept for this tab alone. Signing out in the page forgets it, too.
+const NAME = "ai-agents.docs.credential";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function showTheme() {
+  const chosen = document.documentElement.dataset.theme;
+  document.documentElement.classList.toggle("dark-mode", chosen ? chosen === "dark" : dark.matches);
 }
 
-function resolve(schema, document) {
-  const name = schema?.$ref?.split("/").pop();
-  return name ? { name, ...document.components.schemas[name] } : schema;
+/** Keeps the key that is entered, until it is taken back. */
+function remembering() {
+  return {
+    statePlugins: {
+      auth: {
+        wrapActions: {
+          authorize: (authorize) => (given) => {
+            if (given[SCHEME]) sessionStorage.setItem(NAME, given[SCHEME].value);
+            return authorize(given);
+          },
+          logout: (logout) => (names) => {
+            if (names.includes(SCHEME)) sessionStorage.removeItem(NAME);
+            return logout(names);
+          },
+        },
+      },
+    },
+  };
 }
 
-function fields(schema, document) {
-  const found = resolve(schema, document);
-  if (!found?.properties) return element("p", found?.title ?? found?.type ?? "");
-  const list = element("ul");
-  for (const [name, property] of Object.entries(found.properties)) {
-    const told = resolve(property, document);
-    const kind = told.name ?? told.type ?? (told.anyOf ?? told.oneOf ?? []).map((one) => resolve(one, document))
-      .map((one) => one.name ?? one.type).join(" | ");
-    const needed = (found.required ?? []).includes(name) ? " (required)" : "";
-    list.append(element("li", "", element("code", name), ` ${kind}${needed} ${told.description ?? ""}`));
+/** The document without tickets, which open streams where no header can be set: here one can. */
+async function readDocument() {
+  const document = await (await fetch("/openapi.json")).json();
+  document.components.securitySchemes = { [SCHEME]: document.components.securitySchemes[SCHEME] };
+  for (const path of Object.values(document.paths)) {
+    for (const operation of Object.values(path)) {
+      if (operation.security) operation.security = operation.security.filter((each) => SCHEME in each);
+    }
   }
-  return element("div", "", element("p", found.name ?? found.title ?? ""), list);
-}
-
-function operation(path, method, told, document) {
-  const summary = element("summary", "", element("b", method.toUpperCase(), ), " ", element("code", path), " ");
-  summary.append((told.description ?? told.summary ?? "").split("\n")[0]);
-  const box = element("details", "", summary, element("p", told.description ?? ""));
-  const parameters = element("ul");
-  for (const each of told.parameters ?? []) {
-    parameters.append(element("li", "", element("code", each.name), ` in ${each.in}. ${each.description ?? ""}`));
-  }
-  if (parameters.childElementCount) box.append(element("h3", "Parameters"), parameters);
-  const body = told.requestBody?.content?.["application/json"]?.schema;
-  if (body) box.append(element("h3", "Body"), fields(body, document));
-  const answers = element("ul");
-  for (const [status, answer] of Object.entries(told.responses)) {
-    answers.append(element("li", "", element("b", status), ` ${answer.description}`));
-  }
-  box.append(element("h3", "Answers"), answers);
-  return box;
+  return document;
 }
 
 async function show() {
-  const place = document.getElementById("operations");
-  try {
-    const api = await (await fetch("/openapi.json")).json();
-    place.replaceChildren();
-    for (const tag of api.tags) {
-      place.append(element("h2", tag.name), element("p", tag.description));
-      for (const [path, methods] of Object.entries(api.paths)) {
-        for (const method of METHODS) {
-          if (methods[method]?.tags?.includes(tag.name)) place.append(operation(path, method, methods[method], api));
-        }
-      }
-    }
-  } catch (error) {
-    place.replaceChildren(element("p", `The document cannot be read: ${error.message}`));
-  }
+  const own = sessionStorage.getItem(NAME);
+  const credential = own ?? (await findCredential())?.value;
+  const ui = window.SwaggerUIBundle({
+    spec: await readDocument(),
+    domNode: place,
+    deepLinking: true,
+    displayRequestDuration: true,
+    docExpansion: "list",
+    filter: true,
+    tryItOutEnabled: true,
+    defaultModelsExpandDepth: 0,
+    defaultModelExpandDepth: 2,
+    // Nothing is asked of another host.
+    validatorUrl: null,
+    queryConfigEnabled: false,
+    persistAuthorization: false,
+    plugins: [plainNames, streaming, remembering],
+    onComplete: () => {
+      if (!credential) return;
+      ui.preauthorizeApiKey(SCHEME, credential);
+      // What the page is signed in with stays the page's.
+      if (!own) sessionStorage.removeItem(NAME);
+    },
+  });
+  onCredentialOfOtherTabs((other) => {
+    if (other === null) ui.authActions.logout([SCHEME]);
+  });
 }
 
-show();
+const place = document.getElementById("operations");
+labelControls(place);
+showTheme();
+dark.addEventListener("change", showTheme);
+window.addEventListener("storage", showTheme);
+show().catch((error) => {
+  place.firstElementChild.textContent = `The document cannot be read: ${error.message}`;
+});
