@@ -13,7 +13,8 @@ export function labelControls(place) {
     for (const control of place.querySelectorAll("select, input, textarea")) {
       if (control.labels?.length || control.ariaLabel) continue;
       const row = control.closest("[data-param-name]");
-      control.ariaLabel = row?.dataset.paramName ?? (control.matches("textarea") ? "Body" : "Value");
+      const name = control.matches("textarea") ? "Body" : "Value";
+      control.ariaLabel = row?.dataset.paramName ?? (control.placeholder || name);
     }
     for (const dialog of place.querySelectorAll(".modal-ux:not([role])")) {
       dialog.role = "dialog";
