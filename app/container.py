@@ -155,7 +155,6 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     providers = build_providers(settings)
     check_models(settings, providers)
     blobs = open_blob_store(settings.files, settings.files_url)
-    await asyncio.to_thread(blobs.check)
     outbound = Outbound(
         settings.outbound_allow.split(","),
         max_bytes=settings.outbound_max_bytes,
@@ -172,6 +171,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     opened = AsyncExitStack()
     try:
         container = Container(settings, conn, providers, toolbox, blobs, admin_key=key)
+        await container.attachments.open()
         opened.push_async_callback(container.audit.close)
         opened.push_async_callback(container.stored_providers.aclose)
         if container.jwts is not None:

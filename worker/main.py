@@ -1,16 +1,22 @@
 """The Celery application, and the process that `ai-agents worker` starts."""
 
+import asyncio
 import logging
 import os
 import signal
 import sys
 from threading import Timer
+from typing import TYPE_CHECKING
 
 from celery import Celery
 from celery.signals import worker_shutting_down
 
 # How long jobs may go on after SIGTERM; jobs that are not done by then go back into the queue.
 GRACE_S = 30.0
+
+if TYPE_CHECKING:
+    from ai_agents.attachments.storage import BlobStore
+    from app.settings import Settings
 
 _log = logging.getLogger(__name__)
 celery = Celery("worker", include=["worker.runtime", "worker.periodic"])
@@ -50,12 +56,32 @@ def _check_settings() -> None:
             _log.warning(sentence)
         if normalize_url(settings.database).get_backend_name() == "postgresql":
             require("asyncpg")
-        open_blob_store(settings.files, settings.files_url).check()
+        blobs = open_blob_store(settings.files, settings.files_url)
+        blobs.check()
         check_models(settings, build_providers(settings))
         admin_key(settings)
         encryption_keys(settings)
+        asyncio.run(_claim(settings, blobs))
     except AIAgentsError as error:
         sys.exit(str(error))
+
+
+async def _claim(settings: "Settings", blobs: "BlobStore") -> None:
+    """Raises `StorageUnavailable` where the folder of files is another one than the service's.
+
+    A worker waits for a database that is away; each of its processes then looks at the folder itself.
+    """
+    from ai_agents.core.exceptions import DatabaseUnavailable
+    from ai_agents.store.database import Database
+
+    database = Database(settings.database, pool_size=1)
+    try:
+        await database.check()
+        await blobs.claim(database)
+    except DatabaseUnavailable as error:
+        _log.warning("the database cannot be used yet", extra={"reason": str(error)})
+    finally:
+        await database.close()
 
 
 def run() -> None:

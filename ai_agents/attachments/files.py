@@ -71,6 +71,14 @@ class Attachments:
         self._extractor = Extractor()
         self._looking = FairWork("files")
 
+    async def open(self) -> None:
+        """See that files can be stored, and that the folder of a `DiskStore` is that of the database.
+
+        Raises `StorageUnavailable` with a sentence that says why, `DatabaseUnavailable`.
+        """
+        await asyncio.to_thread(self.blobs.check)
+        await self.blobs.claim(self._db)
+
     async def add(self, user_id: str, filename: str, content: bytes, *, declared: str | None = None) -> File:
         """Add a file for this user. Raises what `inspect` raises, `FileTooLarge`, `StorageUnavailable`."""
         with self.receive() as incoming:

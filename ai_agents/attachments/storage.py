@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ai_agents.attachments import folder
 from ai_agents.attachments.staging import FULL, IncomingFile, StagedFile, unavailable
 from ai_agents.core.exceptions import BlobMissing, InvalidRequest, StorageFull, StorageUnavailable
 from ai_agents.core.extras import require
 from ai_agents.core.ids import new_id
 from ai_agents.core.private_files import create_private_file, make_private_directory
+from ai_agents.store.database import Database
 
 if TYPE_CHECKING:
     import obstore.store
@@ -67,16 +69,20 @@ class BlobStore(ABC):
 
     def check(self) -> None:
         """Raises `StorageUnavailable`, and says why, where files cannot be written into the directory."""
-        folder = self._staging.parent.absolute()
+        directory = self._staging.parent.absolute()
         try:
-            make_private_directory(folder)
-            probe = (self._staging if self._staging.exists() else folder) / new_id()
+            make_private_directory(directory)
+            probe = (self._staging if self._staging.exists() else directory) / new_id()
             create_private_file(probe)
             probe.unlink()
         except OSError as error:
             if error.errno in FULL:
-                raise StorageFull(f"The disk of the folder of files {folder} is full.") from error
-            raise StorageUnavailable(f"The folder of files {folder} cannot be used: {error.strerror}.") from error
+                raise StorageFull(f"The disk of the folder of files {directory} is full.") from error
+            raise StorageUnavailable(f"The folder of files {directory} cannot be used: {error.strerror}.") from error
+
+    @abstractmethod
+    async def claim(self, database: Database) -> None:
+        """See that this is the storage of the database. Raises `StorageUnavailable`, `DatabaseUnavailable`."""
 
     async def find_fault(self) -> str | None:
         """Why files cannot be stored now; None if they can."""
@@ -214,6 +220,10 @@ class DiskStore(BlobStore):
         super().__init__(directory)
         self._directory = Path(directory)
 
+    async def claim(self, database: Database) -> None:
+        """See that the directory is that of the database: see `attachments.folder`."""
+        await folder.claim(self._directory, database)
+
     async def _write_file(self, key: str, path: Path) -> None:
         await asyncio.to_thread(_link, path, self._directory / key)
 
@@ -250,6 +260,9 @@ class ObjectStore(BlobStore):
         self._name = name
         self._errors = (BaseError, OSError)
         self._missing = (NotFoundError, FileNotFoundError)
+
+    async def claim(self, database: Database) -> None:
+        """A bucket has one address, which all processes name."""
 
     async def find_fault(self) -> str | None:
         """Why files cannot be stored now; None if they can. Waits for the store for a few seconds."""

@@ -9,6 +9,7 @@ from ai_agents.store import (
     credential_tables,
     door_tables,
     feedback_tables,
+    folder_tables,
     job_tables,
     models,
     provider_tables,
@@ -31,5 +32,6 @@ TABLE_MODULES = (
     credential_tables,
     door_tables,
     search_tables,
+    folder_tables,
 )
 METADATA: MetaData = models.Base.metadata

@@ -26,7 +26,7 @@ SOME_FAILED, UNUSABLE = 1, 2
 
 async def export_all(database: Database, settings: Settings, arguments: argparse.Namespace) -> int:
     """Write the export. Returns the status of the program."""
-    attachments = None if arguments.without_files else _attachments(database, settings)
+    attachments = None if arguments.without_files else await _attachments(database, settings)
     with _output(arguments.file) as output:
 
         def write(line: str) -> None:
@@ -54,7 +54,7 @@ async def import_all(database: Database, settings: Settings, arguments: argparse
         return _refuse("Say with --user who owns what is imported.")
     if is_export and (arguments.files or arguments.agent):
         return _refuse("--files and --agent are for `import assistants`.")
-    attachments = _attachments(database, settings)
+    attachments = await _attachments(database, settings)
     progress = _ImportProgress()
     try:
         with _input(name) as file:
@@ -88,8 +88,11 @@ def _refuse(message: str) -> int:
     return UNUSABLE
 
 
-def _attachments(database: Database, settings: Settings) -> Attachments:
-    return Attachments(database, open_blob_store(settings.files, settings.files_url), max_bytes=settings.max_file_bytes)
+async def _attachments(database: Database, settings: Settings) -> Attachments:
+    blobs = open_blob_store(settings.files, settings.files_url)
+    attachments = Attachments(database, blobs, max_bytes=settings.max_file_bytes)
+    await attachments.open()
+    return attachments
 
 
 async def _record(database: Database, action: Literal["export", "import"], counts: Mapping[str, int]) -> None:
