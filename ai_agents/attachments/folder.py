@@ -7,6 +7,7 @@ has another folder than the others, or none of the files yet: its users would be
 import asyncio
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ai_agents.core.exceptions import StorageUnavailable
@@ -27,12 +28,15 @@ async def claim(folder: Path, database: Database) -> None:
     file = (await asyncio.to_thread(folder.absolute)) / ID_FILE
     found = await asyncio.to_thread(_read, file)
     kept = await database.read(lambda c: folders.find_folder_id(c, folders.FILES))
+    if found is None and kept is not None:
+        # Another first process may have made it since: it is in the folder before it is in the database.
+        found = await asyncio.to_thread(_read, file)
     if found is not None and found == kept:
         return
     if kept is not None:
         raise _is_another(file, found, kept)
-    ours: str = found or await asyncio.to_thread(_make, file)
-    claimed = await database.write(lambda c: folders.claim_folder(c, folders.FILES, ours))
+    ours = await asyncio.to_thread(_make, file) if found is None else found
+    claimed = await database.write(partial(folders.claim_folder, name=folders.FILES, folder_id=ours))
     if ours != claimed:
         # Another first process has another folder. This one is left as it was found.
         if found is None:

@@ -1,5 +1,6 @@
 """Settings that cannot work are found at the start: a line names the variable and says what it should be."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,25 @@ def test_commands_before_the_first_start_say_what_to_do(capfd: pytest.CaptureFix
         assert isinstance(ended.value.code, str), command
         assert "\n" not in ended.value.code, command
     assert capfd.readouterr().err == ""
+
+
+def test_the_service_and_a_worker_with_another_folder_of_files_end_at_their_start(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from worker.main import _check_settings
+
+    async def start(directory: Path) -> None:
+        async with open_container(settings_for(sqlite_url, directory)):
+            pass
+
+    asyncio.run(start(tmp_path / "one"))
+    with pytest.raises(StorageUnavailable, match="is not that of this database"):
+        asyncio.run(start(tmp_path / "two"))
+
+    settings = {"DATABASE_URL": sqlite_url, "REDIS_URL": "redis://127.0.0.1:1", "VAR_DIR": str(tmp_path / "one")}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"AI_AGENTS_{name}", value)
+    _check_settings()
+    monkeypatch.setenv("AI_AGENTS_VAR_DIR", str(tmp_path / "two"))
+    with pytest.raises(SystemExit, match=f"The folder of files {tmp_path}/two/files is not that of this database"):
+        _check_settings()

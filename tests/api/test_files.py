@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from ai_agents.attachments.extraction import Extractor
+from ai_agents.attachments.folder import ID_FILE
 from ai_agents.core.types import FilePart, ModelRequest
 from ai_agents.providers.base import Capabilities
 from ai_agents.providers.files import ANY_FILES
@@ -128,8 +129,8 @@ async def test_the_same_content_is_kept_once_until_its_last_file_goes(service: S
 
 
 def kept_in(directory: Path) -> list[Path]:
-    """Every file in a folder."""
-    return [path for path in directory.rglob("*") if path.is_file()]
+    """Every file in a folder, but for the folder's id."""
+    return [path for path in directory.rglob("*") if path.is_file() and path.name != ID_FILE]
 
 
 async def test_a_repeated_upload_with_a_key_makes_one_file(service: Service) -> None:
