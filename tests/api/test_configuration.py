@@ -33,6 +33,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "AI_AGENTS_OIDC_AUDIENCE": [("ai-agents", "set together")],
     "AI_AGENTS_OIDC_ADMIN_CLAIM": [("groups=", "like `groups=admins`")],
     "AI_AGENTS_DATABASE_URL": [("mysql://x/y", "use sqlite or postgresql"), ("nonsense", "cannot be read")],
+    "AI_AGENTS_DATABASE_DIRECT_URL": [("mysql://x/y", "use sqlite or postgresql")],
     "AI_AGENTS_DATABASE_POOL_SIZE": [("0", "at least 1"), ("1000", "at most 500")],
     "AI_AGENTS_REDIS_URL": [("http://x", "like redis://host:6379/0")],
     "AI_AGENTS_FILES_URL": [("bucket/prefix", "like s3://bucket/prefix")],
