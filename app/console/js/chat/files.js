@@ -50,7 +50,7 @@ export function FileView({ file }) {
     };
   }, [file.file_id]);
   if (file.deleted) return html`<span class="file file-deleted"><${Icon} name="file" /><span class="truncate" dir="auto">${file.filename}</span> deleted</span>`;
-  return html`<button type="button" class=${`file ${picture ? "file-picture" : ""}`} onClick=${() => download(file)} title=${`Download ${file.filename}`}>
+  return html`<button type="button" class=${`file ${picture ? "file-picture" : ""}`} onClick=${() => download(file)} title=${`Download ${file.filename}`} aria-label=${`Download ${file.filename}`}>
     ${picture ? html`<img src=${picture} alt=${file.filename} />` : html`<${Icon} name=${shown ? "image" : "file-text"} />
       <span class="file-name truncate" dir="auto">${file.filename}</span><span class="muted">${fileSize(file.size_bytes)}</span>`}
   </button>`;

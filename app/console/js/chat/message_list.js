@@ -9,6 +9,9 @@ import { AnswerTurn, UserTurn } from "./turn.js";
 import { grouped } from "./turns.js";
 
 const NEAR_END_PX = 64;
+// Over more windows than that one does not want to travel.
+const FAR = 4;
+const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 const AHEAD = "1200px 0px";
 
 function Gap({ onSeen }) {
@@ -74,7 +77,9 @@ export function MessageList({ entries, conversation, loading, named, marked, las
   const toEnd = (smooth) => {
     stuck.current = true;
     setFresh(false);
-    box.current.scrollTo({ top: box.current.scrollHeight, behavior: smooth ? "smooth" : "auto" });
+    const { scrollTop, scrollHeight, clientHeight } = box.current;
+    const near = scrollHeight - scrollTop < FAR * clientHeight && !CALM.matches;
+    box.current.scrollTo({ top: scrollHeight, behavior: smooth && near ? "smooth" : "auto" });
   };
   if (control) control.current = { toEnd };
 
@@ -111,13 +116,16 @@ export function MessageList({ entries, conversation, loading, named, marked, las
   useEffect(() => {
     if (!stuck.current) setFresh(true);
   }, [newest]);
+  const shown = useRef(null);
   useEffect(() => {
-    if (!marked) return;
+    const place = marked && shown.current !== marked && inner.current.querySelector(`[data-message="${CSS.escape(marked)}"]`);
+    if (!place) return;
+    shown.current = marked;
     stuck.current = false;
-    inner.current.querySelector(`[data-message="${CSS.escape(marked)}"]`)?.scrollIntoView({ block: "center" });
+    place.scrollIntoView({ block: "center" });
     setAway(true);
     setFresh(false);
-  }, [marked, Boolean(loading)]);
+  }, [marked, entries]);
 
   const compacted = compactedBefore(conversation.compacted, entries);
   if (JSON.stringify(compacted) !== JSON.stringify(summary.current)) summary.current = compacted;
