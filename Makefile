@@ -1,12 +1,12 @@
 # Every target installs what it needs: it makes the environment in .venv and keeps it up to date.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi soak fuzz page bench conformance
+.PHONY: help run test lint format openapi soak fuzz page bench conformance release-check
 
 # Compiled bytecode makes starts quick, so this setting of the caller is ignored.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the service in the foreground, on HOST and PORT (127.0.0.1:8000)
 	@exec scripts/run
@@ -41,6 +41,10 @@ page: ## all tests of the page in Chromium, and the pictures of the docs
 bench: ## measure speed and memory
 	@scripts/environment dev
 	@.venv/bin/python -m bench
+
+release-check: ## build wheel, source distribution and image, and run the quick start from an empty environment
+	@scripts/environment dev
+	@.venv/bin/python -m scripts.release_check
 
 CHROMIUM ?= /usr/bin/chromium
 conformance: ## run the examples of clients that the tests do not install (pip and npm fetch them)
