@@ -1,10 +1,14 @@
 // The frame of the page: the sidebar, the view of the present route, toasts and questions.
-import { Component, html, useEffect, useErrorBoundary, useRef, useState } from "../vendor/preact.js";
+import { html, useEffect, useErrorBoundary, useRef, useState } from "../vendor/preact.js";
 import { useRoute } from "./router.js";
+import { connectionStore, startFeed } from "./live/feed.js";
 import { session } from "./session.js";
+import { useStore } from "./signals.js";
 import { Sidebar, Topbar } from "./sidebar.js";
+import { startThreads, threadStore } from "./threads/thread_store.js";
 import { Confirmations } from "./ui/dialog.js";
 import { Overlays } from "./ui/overlay.js";
+import { Icon } from "./ui/icon.js";
 import { Empty, Notice, Spinner } from "./ui/states.js";
 import { Toasts } from "./ui/toast.js";
 import { toProblem } from "./api.js";
@@ -34,11 +38,26 @@ function useView(route) {
   return state.route === route ? state : { view: null, problem: null };
 }
 
-class Nothing extends Component {
-  render() {
-    return html`<${Empty} level=${1} icon="search" title="There is nothing at this address" text="It may be mistyped, or not for you."
-      action=${{ label: "Go to the start", href: "#/" }} />`;
-  }
+function Nothing() {
+  return html`<${Empty} level=${1} icon="search" title="There is nothing at this address" text="It may be mistyped, or not for you."
+    action=${{ label: "Go to the start", href: "#/" }} />`;
+}
+
+/** Said only where the service has not answered for a while: a short break goes by unseen. */
+function Connection() {
+  const away = useStore(connectionStore, (state) => state === "away");
+  const [online, setOnline] = useState(navigator.onLine);
+  useEffect(() => {
+    const change = () => setOnline(navigator.onLine);
+    window.addEventListener("online", change);
+    window.addEventListener("offline", change);
+    return () => {
+      window.removeEventListener("online", change);
+      window.removeEventListener("offline", change);
+    };
+  }, []);
+  const said = !online ? "You are offline. This goes on when you are connected again." : away ? "The service does not answer. Trying again." : "";
+  return html`<div role="status">${said && html`<p class="connection"><${Icon} name="wifi-off" size="small" />${said}</p>`}</div>`;
 }
 
 /** A view that fails leaves the rest of the page as it is. */
@@ -64,9 +83,16 @@ export function Shell() {
   const { route, params, query, path } = useRoute();
   const main = useRef(null);
   const first = useRef(true);
-  const title = route?.title ?? "Not found";
+  const thread = useStore(threadStore, ({ items }) => items.find((each) => path === `/threads/${each.id}`) ?? null);
+  const title = thread?.title || (route?.title ?? "Not found");
   useEffect(() => {
-    document.title = title ? `${title} · AI Agents` : "AI Agents";
+    startFeed();
+    startThreads();
+  }, [session.me.user_id]);
+  useEffect(() => {
+    document.title = `${title} · AI Agents`;
+  }, [title]);
+  useEffect(() => {
     // Screen readers go on at the new view. Not at the start, where nobody has moved.
     if (first.current) first.current = false;
     else if (!main.current.contains(document.activeElement)) main.current.focus({ preventScroll: true });
@@ -85,6 +111,7 @@ export function Shell() {
       <${Sidebar} onClose=${() => close(true)} />
       <main id="main" class="main" tabindex="-1" ref=${main}>
         <${Topbar} title=${title} onOpen=${() => close(false)} />
+        <${Connection} />
         <div class="view"><${Guarded} key=${path}><${View} key=${route?.path} route=${route} params=${params} query=${query} /><//></div>
       </main>
     </div>

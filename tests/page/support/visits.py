@@ -36,6 +36,12 @@ class Visits:
         self._site = site
         self._contexts: list[BrowserContext] = []
 
+    def at(self, site: Site) -> "Visits":
+        """Visits to another service, which end and complain with these."""
+        others = Visits(self._browser, site)
+        others.complaints, others._contexts = self.complaints, self._contexts
+        return others
+
     async def __call__(
         self,
         person: Person | None,
@@ -75,6 +81,7 @@ class Visits:
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("request", self._look)
         await page.goto(link or f"{self._site.url}/#{path}")
+        await page.locator(".boot").wait_for(state="detached")
         return page
 
     def _hear(self, message: ConsoleMessage) -> None:

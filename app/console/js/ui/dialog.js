@@ -1,4 +1,4 @@
-import { html, useEffect, useId, useRef } from "../../vendor/preact.js";
+import { html, useId, useLayoutEffect, useRef } from "../../vendor/preact.js";
 import { createStore, useStore } from "../signals.js";
 import { Button, IconButton } from "./button.js";
 
@@ -9,7 +9,7 @@ import { Button, IconButton } from "./button.js";
 export function Dialog({ title, onClose, wide = false, class: more = "", children }) {
   const box = useRef(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     box.current.showModal();
     box.current.querySelector("[autofocus]")?.focus();

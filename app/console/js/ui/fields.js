@@ -1,4 +1,4 @@
-import { cloneElement, html, toChildArray, useId } from "../../vendor/preact.js";
+import { cloneElement, html, toChildArray, useId, useLayoutEffect, useRef } from "../../vendor/preact.js";
 import { Icon } from "./icon.js";
 
 /**
@@ -38,15 +38,26 @@ export function otherErrors(problem, shown) {
   });
 }
 
+/** A ref for a control that is to have the focus as soon as it is drawn: browsers do so for the page's first one only. */
+function useFocus(wanted) {
+  const control = useRef(null);
+  useLayoutEffect(() => {
+    if (wanted) control.current.focus();
+  }, []);
+  return control;
+}
+
 /** A line of text. `onInput(value)`. */
 export function TextInput({ value, onInput, class: more = "", type = "text", mono = false, ...rest }) {
-  return html`<input class=${`input ${mono ? "input-mono" : ""} ${more}`} type=${type} value=${value ?? ""} dir=${mono ? "ltr" : "auto"}
+  const control = useFocus(rest.autofocus);
+  return html`<input ref=${control} class=${`input ${mono ? "input-mono" : ""} ${more}`} type=${type} value=${value ?? ""} dir=${mono ? "ltr" : "auto"}
     onInput=${(event) => onInput?.(event.currentTarget.value, event)} ...${rest} />`;
 }
 
 /** Lines of text. `onInput(value)`. */
 export function TextArea({ value, onInput, class: more = "", mono = false, rows = 5, ...rest }) {
-  return html`<textarea class=${`input ${mono ? "input-mono" : ""} ${more}`} rows=${rows} value=${value ?? ""} dir=${mono ? "ltr" : "auto"}
+  const control = useFocus(rest.autofocus);
+  return html`<textarea ref=${control} class=${`input ${mono ? "input-mono" : ""} ${more}`} rows=${rows} value=${value ?? ""} dir=${mono ? "ltr" : "auto"}
     onInput=${(event) => onInput?.(event.currentTarget.value, event)} ...${rest}></textarea>`;
 }
 

@@ -1,0 +1,159 @@
+// The list of threads in the sidebar.
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { api, toProblem } from "../api.js";
+import { getRoute, href, navigate, useRoute } from "../router.js";
+import { session } from "../session.js";
+import { useStore } from "../signals.js";
+import { confirm } from "../ui/dialog.js";
+import { Button } from "../ui/button.js";
+import { Menu } from "../ui/menu.js";
+import { Notice, Spinner } from "../ui/states.js";
+import { RelativeTime } from "../ui/time.js";
+import { toast } from "../ui/toast.js";
+import { dropThread, loadMoreThreads, loadThreads, patchThread, threadStore, waitingStore } from "./thread_store.js";
+
+const DAY = 86_400_000;
+const SCOPES = [
+  { value: "mine", label: "My chats" },
+  { value: "shared", label: "With those shared with everyone" },
+  { value: "all", label: "Everyone's chats", admin: true },
+];
+
+/** Threads by when something last happened in them. */
+function groupsOf(threads) {
+  const midnight = new Date().setHours(0, 0, 0, 0);
+  const groups = new Map();
+  for (const thread of threads) {
+    const at = Date.parse(thread.last_activity_at);
+    const name = at >= midnight ? "Today" : at >= midnight - DAY ? "Yesterday" : at >= midnight - 6 * DAY ? "Last seven days" : "Earlier";
+    groups.set(name, [...(groups.get(name) ?? []), thread]);
+  }
+  return [...groups];
+}
+
+export const titleOf = (thread) => thread.title || thread.preview || "New chat";
+
+export function ThreadList() {
+  const { items, next, loading, problem, scope } = useStore(threadStore);
+  const waiting = useStore(waitingStore);
+  const { params, path } = useRoute();
+  const [renamed, setRenamed] = useState(null);
+  const list = useRef(null);
+  const current = path.startsWith("/threads/") ? params.thread_id : null;
+
+  const onKeyDown = (event) => {
+    const links = [...list.current.querySelectorAll("a.thread-link")];
+    const at = links.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: links.length - 1 }[event.key];
+    if (at >= 0 && to !== undefined && links[to]) {
+      event.preventDefault();
+      links[to].focus();
+    } else if (at >= 0 && event.key === "F2") setRenamed(links[at].dataset.id);
+  };
+  const scopes = SCOPES.filter((each) => !each.admin || session.isAdmin).map((each) => ({
+    label: each.label,
+    checked: each.value === scope,
+    onSelect: () => loadThreads(each.value),
+  }));
+
+  return html`<section class="threads" aria-label="Chats">
+    <h2 class=${scope === "mine" ? "visually-hidden" : "threads-title"}>${SCOPES.find((each) => each.value === scope).label}</h2>
+    <${Menu} class="threads-scope" label="Which chats are listed" icon="sliders-horizontal" size="small" items=${scopes} />
+    <div class="threads-scroll" ref=${list} onKeyDown=${onKeyDown}>
+      ${problem && !items.length && html`<${Notice} problem=${problem} action=${{ label: "Try again", onClick: () => loadThreads() }} />`}
+      ${!items.length && loading && html`<${Spinner} label="Loading chats" />`}
+      ${!items.length && !loading && !problem && html`<p class="threads-empty">Chats will be listed here, the newest first.</p>`}
+      ${groupsOf(items).map(([name, threads]) => html`<div key=${name}>
+        <h3 class="threads-group">${name}</h3>
+        <ul role="list">
+          ${threads.map((thread) => html`<${Entry} key=${thread.id} thread=${thread} current=${thread.id === current} waiting=${waiting.has(thread.id)}
+            renaming=${renamed === thread.id} onRename=${() => setRenamed(thread.id)} onRenamed=${() => setRenamed(null)} />`)}
+        </ul>
+      </div>`)}
+      ${next && html`<div class="threads-more"><${Button} kind="quiet" size="small" wide busy=${loading} onClick=${loadMoreThreads}>Show more<//></div>`}
+    </div>
+  </section>`;
+}
+
+function Entry({ thread, current, waiting, renaming, onRename, onRenamed }) {
+  const place = useRef(null);
+  useEffect(() => {
+    if (current) place.current?.scrollIntoView({ block: "nearest" });
+  }, [current]);
+  if (renaming) return html`<li class="thread"><${Rename} thread=${thread} onDone=${onRenamed} /></li>`;
+  const remove = async () => {
+    const sure = await confirm({
+      title: "Delete this chat?",
+      text: html`<span dir="auto">“${titleOf(thread)}”</span> and its messages are deleted for everyone who can see them.`,
+      action: "Delete",
+      danger: true,
+    });
+    if (sure) deleteThread(thread);
+  };
+  return html`<li class=${`thread ${current ? "thread-current" : ""}`} ref=${place}>
+    <a class="thread-link" href=${href(`/threads/${thread.id}`)} data-id=${thread.id} aria-current=${current ? "page" : undefined}>
+      <span class="thread-line">
+        <span class="thread-name truncate grow" dir="auto">${titleOf(thread)}</span>
+        <${State} thread=${thread} waiting=${waiting} />
+      </span>
+      ${thread.title && thread.preview && html`<span class="thread-preview truncate" dir="auto">${thread.preview}</span>`}
+    </a>
+    <${Menu} class="thread-menu" label=${`More for ${titleOf(thread)}`} size="small" items=${[
+      { label: "Rename", icon: "pencil", onSelect: onRename },
+      { label: "Delete", icon: "trash", danger: true, onSelect: remove },
+    ]} />
+  </li>`;
+}
+
+function State({ thread, waiting }) {
+  if (waiting) return html`<span class="thread-state thread-waiting"><span class="visually-hidden">waits for you</span></span>`;
+  if (thread.running) return html`<span class="thread-state thread-running"><span class="visually-hidden">is answering</span></span>`;
+  return html`<${RelativeTime} class="thread-time" at=${thread.last_activity_at} />`;
+}
+
+function Rename({ thread, onDone }) {
+  const box = useRef(null);
+  const done = useRef(false);
+  useLayoutEffect(() => {
+    box.current.focus();
+    box.current.select();
+  }, []);
+  const save = async (title) => {
+    if (done.current) return;
+    done.current = true;
+    onDone();
+    if (!title.trim() || title.trim() === thread.title) return;
+    const before = thread.title;
+    patchThread(thread.id, { title: title.trim() });
+    try {
+      await api.patch(`/threads/${thread.id}`, { title: title.trim() });
+    } catch (error) {
+      patchThread(thread.id, { title: before });
+      toast(`The name was not changed. ${toProblem(error).message}`, { kind: "danger" });
+    }
+  };
+  const onKeyDown = (event) => {
+    if (event.isComposing) return;
+    if (event.key === "Enter") save(box.current.value);
+    else if (event.key === "Escape") {
+      done.current = true;
+      onDone();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  return html`<input ref=${box} class="input thread-rename" aria-label="Name of the chat" dir="auto" maxlength="200"
+    value=${thread.title ?? ""} onKeyDown=${onKeyDown} onBlur=${(event) => save(event.currentTarget.value)} />`;
+}
+
+async function deleteThread(thread) {
+  dropThread(thread.id);
+  if (getRoute().params.thread_id === thread.id) navigate("/");
+  try {
+    await api.delete(`/threads/${thread.id}`);
+    toast("The chat is deleted.");
+  } catch (error) {
+    loadThreads();
+    if (error.status !== 404) toast(`The chat was not deleted. ${toProblem(error).message}`, { kind: "danger" });
+  }
+}
