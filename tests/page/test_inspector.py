@@ -31,3 +31,19 @@ async def test_a_person_sees_what_the_model_is_sent_and_why_the_rest_is_not(site
     await expect(page.get_by_role("row").filter(has_text="Left out")).to_contain_text("0")
     await check_fits(page)
     await check_accessible(page)
+
+
+async def test_beside_the_chat_it_follows_what_is_said(site: Site, visit: Visits) -> None:
+    alice = await site.person()
+    agent = await alice.agent(provider="echo", memory={"strategy": "last_n", "n": 4})
+    thread = await alice.thread(agent["id"], "One", "Two")
+    page = await visit(alice, f"/threads/{thread['id']}", size=(1440, 900))
+    await page.get_by_role("button", name="What the model is sent").click()
+    panel = page.get_by_role("complementary", name="What the model is sent")
+    await expect(panel.get_by_text("All 2 messages of the thread are sent.")).to_be_visible()
+    await page.get_by_role("textbox", name="Message").fill("Three")
+    await page.keyboard.press("Enter")
+    await expect(panel.get_by_text("left out: the memory does not choose it")).to_be_visible()
+    await check_accessible(page)
+    await panel.get_by_role("button", name="Close").click()
+    await expect(panel).to_have_count(0)

@@ -1,6 +1,7 @@
 // A test message beside the form: a conversation with this agent in a thread of its own.
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { api, newKey, send, toProblem } from "../api.js";
+import { MarkdownText } from "../chat/markdown_text.js";
 import { href } from "../router.js";
 import { Button } from "../ui/button.js";
 import { TextArea } from "../ui/fields.js";
@@ -19,7 +20,8 @@ export function TryIt({ agent, unsaved, onSave }) {
   useEffect(() => {
     log.current.scrollTop = log.current.scrollHeight;
   }, [turns]);
-  const patchLast = (change) => setTurns((all) => [...all.slice(0, -1), { ...all.at(-1), ...change(all.at(-1)) }]);
+  // After "Start over" there is no turn that the end of the one before could be told to.
+  const patchLast = (change) => setTurns((all) => (all.length ? [...all.slice(0, -1), { ...all.at(-1), ...change(all.at(-1)) }] : all));
 
   const ask = async (event) => {
     event?.preventDefault();
@@ -27,7 +29,7 @@ export function TryIt({ agent, unsaved, onSave }) {
     if (!content || busy) return;
     setText("");
     setBusy(true);
-    setTurns((all) => [...all, { content, version: agent.version, texts: {}, tools: [], problem: null, waiting: false }]);
+    setTurns((all) => [...all, { content, version: agent.version, texts: {}, tools: [], problem: null, waiting: false, done: false }]);
     try {
       thread.current ??= (await api.post("/threads", { agent_id: agent.id, title: `Trying ${agent.name}`.slice(0, 200) }, { key: newKey() })).id;
       const response = await send("POST", `/threads/${thread.current}/messages`, { body: { content, stream: true, on_busy: "interrupt" }, key: newKey(), signal: leaving.current.signal, headers: { accept: "text/event-stream" } });
@@ -35,6 +37,7 @@ export function TryIt({ agent, unsaved, onSave }) {
     } catch (error) {
       if (error.name !== "AbortError") patchLast(() => ({ problem: toProblem(error) }));
     } finally {
+      patchLast(() => ({ done: true }));
       setBusy(false);
     }
   };
@@ -93,12 +96,12 @@ export function heard(turn, { type, data }) {
 const toProblemOf = ({ title, detail, status, request_id: requestId }) => ({ title, detail, status, requestId, errors: [] });
 
 function Turn({ turn }) {
-  const answer = Object.values(turn.texts).filter(Boolean).join("\n\n");
+  const answers = Object.entries(turn.texts).filter(([, text]) => text);
   return html`
     <div class="try-it-turn">
       <p class="try-it-question" dir="auto">${turn.content}</p>
       ${turn.tools.map((tool) => html`<p key=${tool.id} class="try-it-tool"><span class="mono">${tool.name}</span> ${tool.state}</p>`)}
-      ${answer && html`<p class="try-it-answer" dir="auto">${answer}</p>`}
+      ${answers.map(([id, text]) => html`<${MarkdownText} key=${id} text=${text} done=${turn.done} />`)}
       ${turn.waiting && html`<p class="section-help">A call waits for a person's yes: open the thread to decide.</p>`}
       ${turn.problem && html`<${Notice} problem=${turn.problem} />`}
     </div>`;

@@ -1,5 +1,5 @@
 // The context inspector: what the model would be sent of a thread now, what is left out, and why.
-import { html, useState } from "../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { api } from "../api.js";
 import { Button } from "../ui/button.js";
 import { useLoad } from "../ui/loading.js";
@@ -10,14 +10,28 @@ import { Strip, TokenBar } from "./drawings.js";
 import { piecesOf, timelineOf } from "./timeline.js";
 import { count, counted, noticeWords, REASONS, share, strategyName } from "./words.js";
 
-/** `threadId` names the thread. `first` is what is compared with at first: `{provider, model, strategy}`. */
-export function Inspector({ threadId, first = null }) {
+// Rows of a log come several at once, and a request looks at the whole thread.
+const SETTLED_MS = 500;
+
+/**
+ * `threadId` names the thread. `first` is what is compared with at first: `{provider, model, strategy}`.
+ * When `mark` changes, the thread is looked at again.
+ */
+export function Inspector({ threadId, first = null, mark = null }) {
   const [other, setOther] = useState(first);
   const path = `/threads/${threadId}/context`;
   const own = useLoad(() => api.get(path), [threadId]);
   const compared = useLoad(() => (other ? api.get(path, other) : Promise.resolve(null)), [threadId, JSON.stringify(other)]);
   const texts = useLoad(() => textsOf(threadId), [threadId]);
-  if (own.problem) return html`<${Notice} problem=${own.problem} />`;
+  const seen = useRef(mark);
+  const lookAgain = () => Promise.all([own.reload(), compared.reload(), texts.reload()]);
+  useEffect(() => {
+    if (mark === seen.current) return undefined;
+    seen.current = mark;
+    const timer = setTimeout(lookAgain, SETTLED_MS);
+    return () => clearTimeout(timer);
+  }, [mark]);
+  if (own.problem && !own.data) return html`<${Notice} problem=${own.problem} />`;
   if (!own.data) return html`<${Spinner} />`;
   const context = own.data;
   return html`
@@ -34,7 +48,7 @@ export function Inspector({ threadId, first = null }) {
         ${other && compared.data && html`<${Comparison} own=${context} other=${compared.data} onEnd=${() => setOther(null)} />`}
       </section>
       <${ContextMessages} context=${context} texts=${texts.data ?? {}} />
-      <div class="row"><${Button} size="small" icon="refresh-cw" onClick=${() => { own.reload(); compared.reload(); }}>Look again<//></div>
+      <div class="row"><${Button} size="small" icon="refresh-cw" onClick=${lookAgain}>Look again<//></div>
     </div>`;
 }
 
