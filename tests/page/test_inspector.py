@@ -43,7 +43,11 @@ async def test_beside_the_chat_it_follows_what_is_said(site: Site, visit: Visits
     await expect(panel.get_by_text("All 2 messages of the thread are sent.")).to_be_visible()
     await page.get_by_role("textbox", name="Message").fill("Three")
     await page.keyboard.press("Enter")
-    await expect(panel.get_by_text("left out: the memory does not choose it")).to_be_visible()
+    await expect(panel.get_by_text("All 4 messages of the thread are sent.")).to_be_visible(timeout=15_000)
     await check_accessible(page)
     await panel.get_by_role("button", name="Close").click()
     await expect(panel).to_have_count(0)
+
+    await page.get_by_role("button", name="What to do with the thread").click()
+    await page.get_by_role("menuitem", name="Share").click()
+    await expect(page.get_by_role("dialog").get_by_label(f"Role of {alice.user_id}")).to_have_value("owner")
