@@ -8,7 +8,7 @@ import { html } from "../../vendor/preact.js";
  * readers only. `details(row)`, where given, is what stands below a row, or nothing.
  */
 export function Records({ caption, columns, rows, keyOf, details }) {
-  return html`<table class="records" role="table">
+  return html`<div class="records-box"><table class="records" role="table">
     <caption class="visually-hidden">${caption}</caption>
     <thead role="rowgroup">
       <tr role="row">
@@ -19,7 +19,7 @@ export function Records({ caption, columns, rows, keyOf, details }) {
     <tbody role="rowgroup">
       ${rows.map((row) => html`<${Record} key=${keyOf(row)} row=${row} columns=${columns} details=${details} />`)}
     </tbody>
-  </table>`;
+  </table></div>`;
 }
 
 function Record({ row, columns, details }) {

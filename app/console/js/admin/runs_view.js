@@ -8,9 +8,9 @@ import { Badge, Empty, Notice } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
 import { formatCount, formatDuration, formatMoney } from "../usage/numbers.js";
 import { loadAgentNames } from "../usage/usage_data.js";
+import { useFresh } from "./fresh.js";
 import { More } from "./more.js";
 import { PageHead } from "./page_head.js";
-import { usePoll } from "./poll.js";
 import { Records } from "./records.js";
 import { NOTICES } from "./run_words.js";
 import { Segments } from "./segments.js";
@@ -24,6 +24,9 @@ const STATUSES = [
   { value: "cancelled", label: "Cancelled" },
   { value: "completed", label: "Completed" },
 ];
+// Each step of each run is a hint.
+const SOON_MS = 1000;
+
 const TONES = { failed: "danger", running: "accent", waiting: "warning", queued: "warning" };
 
 export default function RunsView({ query }) {
@@ -31,7 +34,8 @@ export default function RunsView({ query }) {
   const agentId = query.agent_id ?? "";
   const pages = usePages("/runs", { status, agent_id: agentId });
   const { data: names } = useLoad(loadAgentNames, []);
-  usePoll(() => pages.items.length <= 20 && pages.reload());
+  // A list that has been read further stays: it would jump back to its beginning.
+  useFresh(() => pages.items.length <= 20 && !document.hidden && pages.reload(), { soonMs: SOON_MS });
   const go = (change) => navigate(href("/activity", { status, agent_id: agentId, ...change }));
   const agents = [{ value: "", label: "All agents" }, ...[...(names ?? [])].map(([value, label]) => ({ value, label }))];
   return html`<div class="page">

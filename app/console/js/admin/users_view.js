@@ -8,6 +8,7 @@ import { Empty, Notice } from "../ui/states.js";
 import { formatBytes, formatCount } from "../usage/numbers.js";
 import { EraseUser } from "./erase_user.js";
 import { TextField } from "./form.js";
+import { FindField, useFind } from "./find.js";
 import { More } from "./more.js";
 import { PageHead } from "./page_head.js";
 import { Records } from "./records.js";
@@ -26,6 +27,9 @@ export default function UsersView() {
   const pages = usePages("/users", {});
   const [open, setOpen] = useState(null);
   const [isAsking, setAsking] = useState(false);
+  const [wanted, setWanted] = useState("");
+  const find = useFind("/users", wanted, (user) => user.id, pages.items);
+  const rows = find.isAsked ? find.found ?? [] : pages.items;
   const close = () => setOpen(null);
   const actions = {
     label: "Actions",
@@ -40,8 +44,9 @@ export default function UsersView() {
       <${Button} onClick=${() => setAsking(true)}>Another user…<//>
     <//>
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
-    ${pages.items.length > 0 && html`<${Records} caption="Users" columns=${[...COLUMNS, actions]} rows=${pages.items} keyOf=${(user) => user.id} />`}
-    <${More} pages=${pages} />
+    ${(pages.more || pages.items.length > 5) && html`<${FindField} label="Find a user" value=${wanted} onInput=${setWanted} find=${find} />`}
+    ${rows.length > 0 && html`<${Records} caption="Users" columns=${[...COLUMNS, actions]} rows=${rows} keyOf=${(user) => user.id} />`}
+    ${!find.isAsked && html`<${More} pages=${pages} />`}
     ${pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} title="No users yet" text="A user is there once they have a key." />`}
     ${isAsking && html`<${AskForUser} onClose=${() => setAsking(false)} onChosen=${(userId) => { setAsking(false); setOpen({ what: "limits", userId }); }} />`}
     ${open?.what === "limits" && html`<${UserLimits} userId=${open.userId} onClose=${close} />`}
