@@ -131,3 +131,77 @@ async def test_a_provider_is_made_checked_in_its_own_words_and_changed(site: Sit
     await expect(page.get_by_role("dialog", name="Check house")).to_be_visible()
     assert (await site.admin.get("/providers/house"))["quirks"] == {"images": False}
     await site.admin.api.delete("/providers/house")
+
+
+async def test_what_failed_and_what_people_think_is_read_with_its_reasons(site: Site, visit: Visits) -> None:
+    person = await site.person()
+    agent = await person.agent(name="Weather")
+    thread = await person.thread(agent["id"], "Will it rain?", "It will not.")
+    refusal = b'{"error": {"message": "This model was retired.", "type": "invalid_request_error", "code": "gone"}}'
+    site.fake.script("openai", [Raw([refusal], status=404, headers={"content-type": "application/json"})])
+    failed = await person.api.post(f"/threads/{thread['id']}/messages", json={"content": "And tomorrow?"})
+    assert failed.status_code == 502
+    message = (await person.get(f"/threads/{thread['id']}/messages"))["data"][1]
+    path = f"/threads/{thread['id']}/messages/{message['id']}/feedback"
+    rated = await person.api.put(path, json={"rating": -1, "comment": "It did rain."})
+    assert rated.status_code == 200, rated.text
+
+    page = await visit(person, "/activity")
+    await page.get_by_role("group", name="Which runs").get_by_role("button", name="Failed").click()
+    await page.get_by_text("What the provider said").click()
+    await expect(page.get_by_text("This model was retired.")).to_be_visible()
+    await expect(page.get_by_role("link", name="Weather")).to_have_attribute("href", f"#/threads/{thread['id']}")
+
+    await page.goto(f"{site.url}/#/feedback?rating=-1")
+    opinion = page.get_by_role("listitem").filter(has_text="It did rain.")
+    await expect(opinion).to_contain_text("Bad answer")
+    answer = f"#/threads/{thread['id']}?message={message['id']}"
+    await expect(opinion.get_by_role("link", name="Open the answer")).to_have_attribute("href", answer)
+    await page.get_by_role("button", name="Good").click()
+    await expect(page.get_by_text("No feedback is like that")).to_be_visible()
+
+
+async def test_a_webhook_is_made_with_a_secret_changed_and_deleted(site: Site, visit: Visits) -> None:
+    person = await site.person()
+    await person.agent(name="Quiet", provider="echo")
+    page = await visit(person, "/webhooks")
+    await page.get_by_role("button", name="New webhook").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Agent").select_option("Quiet")
+    await dialog.get_by_label("Address").fill("http://127.0.0.1:9/hook")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(dialog.get_by_label("Address")).to_have_attribute("aria-invalid", "true")
+    assert "422" in visit.complaints.pop()
+
+    await dialog.get_by_label("Address").fill("https://93.184.215.14/hook")
+    await dialog.get_by_label("A call waits for a person").check()
+    await dialog.get_by_role("button", name="Make it").click()
+    secret = await dialog.get_by_role("textbox", name="Secret").input_value()
+    assert secret.startswith("whsec_")
+    await dialog.get_by_role("button", name="I have kept it").click()
+
+    await page.get_by_role("button", name="What https://93.184.215.14/hook was told").click()
+    await expect(dialog.get_by_text("It was told nothing yet.")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Actions for https://93.184.215.14/hook").click()
+    await page.get_by_role("menuitem", name="Change").click()
+    await dialog.get_by_label("An answer is there").uncheck()
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_have_count(0)
+    assert [each["events"] for each in (await person.get("/webhooks"))["data"]] == [["run.waiting"]]
+
+    await page.get_by_role("button", name="Actions for https://93.184.215.14/hook").click()
+    await page.get_by_role("menuitem", name="Delete…").click()
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(page.get_by_text("No webhooks yet")).to_be_visible()
+
+
+async def test_a_user_is_found_in_a_list_of_many_pages(site: Site, visit: Visits) -> None:
+    for number in range(25):
+        await site.person(user_id=f"crowd-{number:02}")
+    page = await visit(site.admin, "/admin/users")
+    await expect(page.get_by_role("button", name="Show more")).to_be_visible()
+    await page.get_by_role("searchbox", name="Find a user").fill("CROWD-24")
+    await expect(page.get_by_text("1 fits.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Limits of crowd-24")).to_be_visible()
+    await expect(page.get_by_role("row")).to_have_count(2)

@@ -51,3 +51,37 @@ async def test_usage_is_read_by_day_and_by_agent_with_what_is_left_of_limits(sit
     await page.get_by_label("To, included").fill("2026-02-10")
     await page.get_by_role("button", name="Show").click()
     await expect(page.get_by_text("No model was called in these days")).to_be_visible()
+
+
+async def test_numbers_are_said_as_people_read_them(site: Site, visit: Visits) -> None:
+    page = await visit(None)
+    said = await page.evaluate("""async () => {
+        const numbers = await import("/assets/js/usage/numbers.js");
+        const { leftOf } = await import("/assets/js/approvals/deadline.js");
+        const { ticksFor } = await import("/assets/js/usage/bar_chart.js");
+        const { periodFor } = await import("/assets/js/usage/range.js");
+        return {
+            money: ["12.345", "0.00123", "0"].map(numbers.formatMoney),
+            none: numbers.formatMoney(null) === numbers.NONE,
+            shares: [0, 0.004, 0.42, 1].map(numbers.formatShare),
+            sizes: [1, 20480, 5e9].map(numbers.formatBytes),
+            durations: [0.42, 42, 150, 7300, 200000].map(numbers.formatDuration),
+            left: [-1, 12, 61, 7300].map(leftOf),
+            ticks: [ticksFor(0.37), ticksFor(3, true), ticksFor(0)],
+            unknown: periodFor({ from: "2026-02-31", to: "x", days: "8" }).days,
+            own: periodFor({ from: "2026-01-01", to: "2026-12-31" }).last,
+            long: periodFor({ from: "2025-01-01", to: "2026-12-31" }).days,
+        };
+    }""")
+    assert said == {
+        "money": ["$12.35", "$0.0012", "$0.00"],
+        "none": True,
+        "shares": ["0%", "<1%", "42%", "100%"],
+        "sizes": ["1 byte", "20.5 kB", "5 GB"],
+        "durations": ["420 ms", "42 s", "2 min 30 s", "2 h 1 min", "2 d 7 h"],
+        "left": [None, "15 s", "2 min", "2 h 1 min"],
+        "ticks": [[0, 0.1, 0.2, 0.3, 0.4], [0, 1, 2, 3], [0, 1]],
+        "unknown": 30,
+        "own": "2026-12-31",
+        "long": 30,
+    }
