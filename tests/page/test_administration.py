@@ -1,10 +1,11 @@
 """What admins see and do: users, keys, providers, jobs, the audit log."""
 
+import pytest
 from playwright.async_api import expect
 
 from tests.fakes.answers import Raw
 from tests.page.support.site import Site
-from tests.page.support.visits import PHONE, Visits, check_accessible, check_fits
+from tests.page.support.visits import DESK, PHONE, TABLET, Visits, check_accessible, check_fits
 
 VIEWS = {
     "/admin/users": "Users",
@@ -20,11 +21,18 @@ VIEWS = {
 }
 
 
-async def test_each_view_is_accessible_and_fits_a_phone(site: Site, visit: Visits) -> None:
-    person = await site.person()
-    agent = await person.agent(provider="echo")
+@pytest.mark.parametrize(
+    "size", [PHONE, pytest.param(TABLET, marks=pytest.mark.long), pytest.param(DESK, marks=pytest.mark.long)]
+)
+async def test_each_view_fits_the_screen_and_axe_finds_nothing(
+    site: Site, visit: Visits, size: tuple[int, int]
+) -> None:
+    person = await site.person(
+        user_id=f"https://id.example/realms/main|{size[0]}-of-a-rather-long-subject-of-an-issuer"
+    )
+    agent = await person.agent(provider="echo", name="A name that is rather long for a name of an agent")
     await person.make(f"/threads/{(await person.thread(agent['id']))['id']}/messages", {"content": "Hello"})
-    page = await visit(site.admin, "/admin/users", size=PHONE)
+    page = await visit(site.admin, "/admin/users", size=size)
     for path, title in VIEWS.items():
         await page.goto(f"{site.url}/#{path}")
         await expect(page.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()

@@ -117,9 +117,12 @@ async def check_accessible(page: Page) -> None:
 
 
 async def check_fits(page: Page) -> None:
-    """Nothing is wider than the window."""
-    wide = await page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
-    assert wide <= 0, f"{wide} px beyond the window"
+    """Nothing is wider than the window, nor than the part of it in which the view scrolls."""
+    wide = await page.evaluate(
+        "[document.scrollingElement, ...document.querySelectorAll('.view')]"
+        ".map((box) => box.scrollWidth - box.clientWidth)"
+    )
+    assert max(wide) <= 0, f"{max(wide)} px beyond the window"
 
 
 async def take_picture(page: Page, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { api } from "../api.js";
+import { openSharing } from "../sharing/sharing_dialog.js";
 import { Button } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
 import { useLoad } from "../ui/loading.js";
@@ -63,6 +64,7 @@ function Provider({ provider, onOpen }) {
     <div class="row-actions">
       <${Button} size="small" aria-label=${`Check ${name}`} onClick=${() => onOpen("check")}>Check<//>
       <${Button} size="small" aria-label=${`Models of ${name}`} onClick=${() => onOpen("models")}>Models<//>
+      <${Button} size="small" aria-label=${`Who may use ${name}`} onClick=${() => openSharing({ resourceType: "provider", resourceId: name })}>Sharing<//>
       ${isOurs && html`<${Button} size="small" aria-label=${`Change ${name}`} onClick=${() => onOpen("change")}>Change<//>
         <${Button} size="small" kind="quiet" aria-label=${`Delete ${name}`} onClick=${() => onOpen("delete")}>Delete…<//>`}
     </div>
