@@ -47,8 +47,35 @@ async def test_calls_are_approved_and_refused_in_the_inbox(site: Site, visit: Vi
     messages = await person.get(f"/threads/{sums}/messages")
     assert "Do it in your head." in str(messages["data"])
 
-    # Another browser has decided meanwhile.
-    other = await visit(person, "/approvals")
+
+async def test_the_inbox_moves_as_calls_come_and_go(site: Site, visit: Visits) -> None:
+    person = await site.person()
+    page, other = await visit(person, "/approvals"), await visit(person, "/approvals")
+    await expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    trip = await ask(person, "Trip to Lisbon")
+    for each in (page, other):
+        await expect(each.get_by_role("article")).to_contain_text("Trip to Lisbon")
+        await expect(each.get_by_role("link", name="Approvals 1 waiting")).to_be_visible()
+
+    # Another browser decides.
     await other.get_by_role("button", name="Approve").click()
-    await expect(other.get_by_text("Nothing waits for you")).to_be_visible()
+    await expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    await expect(page.get_by_role("link", name="Approvals", exact=True)).to_be_visible()
     assert await status_of(person, trip) in ("running", "completed")
+
+
+async def test_a_decision_that_comes_too_late_says_so(site: Site, visit: Visits) -> None:
+    person = await site.person()
+    trip = await ask(person, "Trip to Lisbon")
+    page = await visit(person, "/approvals")
+    button = page.get_by_role("button", name="Approve")
+    await expect(button).to_be_visible()
+    # The list is as it was when the decision of another person came.
+    call = (await person.get("/approvals"))["data"][0]
+    path = f"**/threads/{trip}/runs/{call['run_id']}/approvals"
+    decided = {"status": 409, "title": "Conflict", "detail": "It is decided.", "code": "conflict"}
+    await page.route(path, lambda route: route.fulfill(status=409, json=decided))
+    await button.click()
+    await expect(page.get_by_text("calculator was decided already")).to_be_visible()
+    await expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    assert "409" in visit.complaints.pop()
