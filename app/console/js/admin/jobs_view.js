@@ -26,6 +26,10 @@ const STATUSES = [
   { value: "completed", label: "Done" },
   { value: "", label: "All" },
 ];
+// Each look of an admin is in the audit log, so a list in which nothing happens is left alone for longer.
+const MOVING_MS = 5_000;
+const STILL_MS = 60_000;
+
 const TONES = { failed: "danger", running: "accent", queued: "warning", completed: "" };
 const EMPTY = {
   failed: "No job has failed.",
@@ -39,7 +43,8 @@ export default function JobsView({ query }) {
   const status = STATUSES.some(({ value }) => value === query.status) ? query.status : "";
   const pages = usePages("/jobs", { status });
   // A list that has been read further stays as it is: it would jump back to its beginning.
-  usePoll(() => pages.items.length <= 20 && pages.reload());
+  const isMoving = pages.items.some((job) => job.status === "queued" || job.status === "running");
+  usePoll(() => pages.items.length <= 20 && pages.reload(), isMoving ? MOVING_MS : STILL_MS);
   return html`<div class="page">
     <${PageHead} title="Jobs" text="Work in the background: titles, summaries, webhooks, erasing users. A job is tried five times before it has failed.">
       <${Button} icon="refresh-cw" busy=${pages.loading} onClick=${pages.reload}>Look again<//>

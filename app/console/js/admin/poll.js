@@ -2,15 +2,14 @@
 
 import { useEffect, useRef } from "../../vendor/preact.js";
 
-const PAUSE_MS = 10_000;
-
-export function usePoll(look) {
+/** Call `look()` each `pauseMs`. */
+export function usePoll(look, pauseMs) {
   const latest = useRef(look);
   latest.current = look;
   useEffect(() => {
     const timer = setInterval(() => {
       if (!document.hidden) latest.current();
-    }, PAUSE_MS);
+    }, pauseMs);
     return () => clearInterval(timer);
-  }, []);
+  }, [pauseMs]);
 }

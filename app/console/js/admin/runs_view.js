@@ -3,12 +3,12 @@
 import { html } from "../../vendor/preact.js";
 import { href, navigate } from "../router.js";
 import { Select } from "../ui/fields.js";
-import { useLoad, usePages } from "../ui/loading.js";
+import { usePages } from "../ui/loading.js";
 import { Badge, Empty, Notice } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
 import { formatCount, formatDuration, formatMoney } from "../usage/numbers.js";
-import { loadAgentNames } from "../usage/usage_data.js";
 import { useFresh } from "./fresh.js";
+import { agentOptions, useAgentNames } from "./agent_names.js";
 import { More } from "./more.js";
 import { PageHead } from "./page_head.js";
 import { Records } from "./records.js";
@@ -33,16 +33,15 @@ export default function RunsView({ query }) {
   const status = STATUSES.some(({ value }) => value === query.status) ? query.status : "";
   const agentId = query.agent_id ?? "";
   const pages = usePages("/runs", { status, agent_id: agentId });
-  const { data: names } = useLoad(loadAgentNames, []);
+  const names = useAgentNames(pages.items.map((item) => item.agent_id));
   // A list that has been read further stays: it would jump back to its beginning.
   useFresh(() => pages.items.length <= 20 && !document.hidden && pages.reload(), { soonMs: SOON_MS });
   const go = (change) => navigate(href("/activity", { status, agent_id: agentId, ...change }));
-  const agents = [{ value: "", label: "All agents" }, ...[...(names ?? [])].map(([value, label]) => ({ value, label }))];
   return html`<div class="page">
     <${PageHead} title="Activity" text="Each answer of an agent is a run: these are the runs of all threads that you see." />
     <div class="row row-between">
       <${Segments} label="Which runs" options=${STATUSES} value=${status} onChange=${(value) => go({ status: value })} />
-      <${Select} class="filter-select" aria-label="Agent" value=${agentId} options=${agents} onChange=${(value) => go({ agent_id: value })} />
+      <${Select} class="filter-select" aria-label="Agent" value=${agentId} options=${agentOptions(names, agentId)} onChange=${(value) => go({ agent_id: value })} />
     </div>
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
     ${pages.items.length > 0 && html`<${Records} caption="Runs" columns=${columns(names)} rows=${pages.items} keyOf=${(run) => run.id} details=${detailsOf} />`}
@@ -55,7 +54,7 @@ export default function RunsView({ query }) {
 const tookOf = (run) => run.started_at && run.finished_at && (Date.parse(run.finished_at) - Date.parse(run.started_at)) / 1000;
 
 const columns = (names) => [
-  { label: "Agent", cell: (run) => html`<a class="record-name" href=${href(`/threads/${run.thread_id}`)} dir="auto">${names?.get(run.agent_id) ?? "Agent"}</a>
+  { label: "Agent", cell: (run) => html`<a class="record-name" href=${href(`/threads/${run.thread_id}`)} dir="auto">${names.get(run.agent_id) ?? (names.has(run.agent_id) ? "Deleted agent" : "Agent")}</a>
     <div class="small muted" dir="auto">${run.user_id}</div>` },
   { label: "Status", cell: (run) => html`<${Badge} kind=${TONES[run.status]}>${run.status}<//>` },
   { label: "Began", cell: (run) => html`<${RelativeTime} at=${run.started_at ?? run.created_at} />` },

@@ -32,6 +32,7 @@ function Text({ text, isCode }) {
   const [isOpen, setOpen] = useState(false);
   if (text === "") return html`<span class="small muted">empty text</span>`;
   const isLong = text.length > LONG_TEXT;
+  // Without half of a character at the end.
   const shown = isLong && !isOpen ? `${Array.from(text.slice(0, LONG_TEXT)).slice(0, -1).join("")}…` : text;
   return html`<div class=${isCode ? "values-code" : "values-text"} dir=${isCode ? "ltr" : "auto"}>${shown}</div>
     ${isLong && html`<button type="button" class="link-button" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>

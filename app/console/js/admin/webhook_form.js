@@ -49,7 +49,7 @@ export function WebhookForm({ webhook, names, onClose, onSaved }) {
     <//>`;
   }
   const first = session.isAdmin ? { value: "", label: "All agents" } : { value: "", label: "Choose an agent", disabled: true };
-  const agents = [first, ...[...names].map(([value, label]) => ({ value, label }))];
+  const agents = [first, ...[...names].filter(([, name]) => name !== null).map(([value, label]) => ({ value, label }))];
   return html`<${Dialog} title=${isNew ? "New webhook" : "Change the webhook"} onClose=${onClose}>
     <form class="stack" onSubmit=${submit} noValidate>
       <${TextField} label="Address" type="url" mono=${true} help="An https address on the internet. It gets ids, and asks the API for the rest." value=${url} maxLength=${2000}

@@ -4,12 +4,12 @@ import { html, useState } from "../../vendor/preact.js";
 import { api } from "../api.js";
 import { Button } from "../ui/button.js";
 import { confirm } from "../ui/dialog.js";
-import { useLoad, usePages } from "../ui/loading.js";
+import { usePages } from "../ui/loading.js";
 import { Menu } from "../ui/menu.js";
 import { Badge, Empty, Notice } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
 import { toast } from "../ui/toast.js";
-import { loadAgentNames } from "../usage/usage_data.js";
+import { useAgentNames } from "./agent_names.js";
 import { Deliveries } from "./deliveries.js";
 import { More } from "./more.js";
 import { PageHead } from "./page_head.js";
@@ -17,7 +17,7 @@ import { WebhookForm } from "./webhook_form.js";
 
 export default function WebhooksView() {
   const pages = usePages("/webhooks");
-  const { data: names } = useLoad(loadAgentNames, []);
+  const names = useAgentNames(pages.items.map((webhook) => webhook.agent_id));
   const [open, setOpen] = useState(null);
   const close = () => setOpen(null);
   return html`<div class="page page-narrow">
@@ -26,12 +26,12 @@ export default function WebhooksView() {
     <//>
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
     ${pages.items.length > 0 && html`<ul class="cards" role="list">${pages.items.map((webhook) => html`<${Webhook} key=${webhook.id} webhook=${webhook}
-      agent=${webhook.agent_id === null ? null : names?.get(webhook.agent_id) ?? "an agent"} onOpen=${(what) => setOpen({ what, webhook })} onDeleted=${pages.reload} />`)}</ul>`}
+      agent=${webhook.agent_id === null ? null : names.get(webhook.agent_id) ?? "an agent"} onOpen=${(what) => setOpen({ what, webhook })} onDeleted=${pages.reload} />`)}</ul>`}
     ${pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} icon="zap" title="No webhooks yet"
       text="Let an address of yours know when an answer is there, has failed, or waits for a person." />`}
     <${More} pages=${pages} />
-    ${open?.what === "new" && html`<${WebhookForm} names=${names ?? new Map()} onClose=${close} onSaved=${pages.reload} />`}
-    ${open?.what === "change" && html`<${WebhookForm} webhook=${open.webhook} names=${names ?? new Map()} onClose=${close} onSaved=${pages.reload} />`}
+    ${open?.what === "new" && html`<${WebhookForm} names=${names} onClose=${close} onSaved=${pages.reload} />`}
+    ${open?.what === "change" && html`<${WebhookForm} webhook=${open.webhook} names=${names} onClose=${close} onSaved=${pages.reload} />`}
     ${open?.what === "deliveries" && html`<${Deliveries} webhook=${open.webhook} onClose=${close} />`}
   </div>`;
 }

@@ -99,13 +99,3 @@ function identify(row, kind) {
   const id = row[`${kind}_id`];
   return { key: id ?? "", name: id, of: null };
 }
-
-/** Names of agents by their ids, of those that one sees. */
-export async function loadAgentNames() {
-  const names = new Map();
-  for await (const agent of api.all("/agents", { shared: true, limit: 100 })) {
-    names.set(agent.id, agent.name);
-    if (names.size === MOST_GROUPS) break;
-  }
-  return names;
-}

@@ -2,6 +2,7 @@
 
 import { html } from "../../vendor/preact.js";
 import { PageHead } from "../admin/page_head.js";
+import { useAgentNames } from "../admin/agent_names.js";
 import { api } from "../api.js";
 import { href } from "../router.js";
 import { session } from "../session.js";
@@ -12,8 +13,11 @@ import { Days } from "./days.js";
 import { Limits } from "./limits.js";
 import { counted, formatCount, formatMoney, formatShare, formatShort } from "./numbers.js";
 import { RangePicker, periodFor } from "./range.js";
-import { Ranking } from "./ranking.js";
-import { loadAgentNames, loadDays, loadGroups, loadTotal } from "./usage_data.js";
+import { Ranking, ranked } from "./ranking.js";
+import { loadDays, loadGroups, loadTotal } from "./usage_data.js";
+
+// Of the largest; who wants the name of another one follows its link.
+const MOST_NAMED = 50;
 
 const GROUPS = [
   { id: "model", label: "By model", heading: "Model" },
@@ -80,13 +84,11 @@ function Groups({ period }) {
 }
 
 function Group({ period, group }) {
-  const { data, problem, loading, reload } = useLoad(async () => {
-    const [sums, names] = await Promise.all([loadGroups(period, group.id), group.id === "agent" ? loadAgentNames() : new Map()]);
-    return { ...sums, names };
-  }, [period.first, period.last, group.id]);
+  const { data, problem, loading, reload } = useLoad(() => loadGroups(period, group.id), [period.first, period.last, group.id]);
+  const names = useAgentNames(group.id === "agent" && data ? ranked(data.rows).slice(0, MOST_NAMED).map((row) => row.key) : []);
   if (problem) return html`<${Notice} problem=${problem} action=${{ label: "Try again", onClick: reload }} />`;
   if (loading || !data) return html`<${Spinner} label="Adding up" />`;
-  return html`<${Ranking} caption=${`Usage ${group.label.toLowerCase()}`} heading=${group.heading} rows=${data.rows} nameOf=${(row) => nameOf(row, group.id, data.names)} />
+  return html`<${Ranking} caption=${`Usage ${group.label.toLowerCase()}`} heading=${group.heading} rows=${data.rows} nameOf=${(row) => nameOf(row, group.id, names)} />
     ${data.cut && html`<p class="small muted">There are more; the first ${formatCount(data.rows.length)} were compared.</p>`}`;
 }
 
@@ -95,8 +97,10 @@ function nameOf(row, kind, names) {
   if (kind === "model") return { text: row.name, of: row.of, href: null };
   if (kind === "user") return { text: row.name ?? "No user", of: null, href: null };
   const name = names.get(row.key);
-  if (name !== undefined) return { text: name, of: null, href: href(`/agents/${row.key}`) };
-  return { text: row.key === "" ? "No agent" : "Deleted agent", of: row.key.slice(-8), href: null };
+  if (name) return { text: name, of: null, href: href(`/agents/${row.key}`) };
+  if (row.key === "") return { text: "No agent", of: null, href: null };
+  if (names.has(row.key)) return { text: "Deleted agent", of: row.key.slice(-8), href: null };
+  return { text: "Agent", of: row.key.slice(-8), href: href(`/agents/${row.key}`) };
 }
 
 function OwnLimits() {
