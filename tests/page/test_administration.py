@@ -101,9 +101,18 @@ async def test_a_user_gets_limits_and_is_erased_with_a_receipt(site: Site, visit
 
     await page.goto(f"{site.url}/#/admin/jobs")
     await expect(page.get_by_role("row").filter(has_text="Erasing a user")).to_contain_text("done")
-    await page.goto(f"{site.url}/#/admin/audit?action=user.erase")
-    await page.get_by_role("button", name="Details: Asked to erase a user").click()
+    await page.goto(f"{site.url}/#/admin/audit")
+    await page.get_by_role("button", name="Details: Asked to erase a user").first.click()
     await expect(page.get_by_role("row").filter(has_text="job_id")).to_be_visible()
+    looked = page.get_by_role("row").filter(has_text="Looked at users of all users")
+    await expect(looked).to_have_count(0)
+    await page.get_by_label("Also what was only looked at").check()
+    await expect(looked.first).to_be_visible()
+    await page.get_by_text("Filters").click()
+    await page.get_by_label("Action").select_option("Set limits")
+    await page.get_by_role("button", name="Filter").click()
+    await expect(page.get_by_role("row").filter(has_text="Set limits").first).to_be_visible()
+    await expect(looked).to_have_count(0)
 
 
 async def test_a_provider_is_made_checked_in_its_own_words_and_changed(site: Site, visit: Visits) -> None:

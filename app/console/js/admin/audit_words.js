@@ -67,5 +67,8 @@ export function sentenceOf({ action, resource_type: kind, resource_id: id, opera
   return all.startsWith("the ") ? `${what} ${all}` : `${what} ${all} of all users`;
 }
 
+/** Whether something was only looked at, as it may be: most entries are of this kind. */
+export const isLook = ({ action, operation, outcome }) => action === "access" && outcome === "done" && operation !== null && LOOKING.test(operation);
+
 /** The operation in words, where the sentence does not say it. */
 export const operationOf = ({ action, operation }) => (action === "access" && operation !== null ? operation.replaceAll("_", " ") : "");
