@@ -2,7 +2,7 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { api } from "../api.js";
-import { openSharing } from "../sharing/sharing_dialog.js";
+import { openSharing } from "../sharing/open_sharing.js";
 import { Button } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
 import { useLoad } from "../ui/loading.js";
@@ -52,7 +52,7 @@ function Provider({ provider, onOpen }) {
       <${Badge} kind=${provider.configured ? "success" : "warning"}>${provider.configured ? "can be used" : "cannot be used"}<//>
     </div>
     ${provider.reason && html`<p class="provider-reason">${provider.reason}</p>`}
-    <dl class="facts">
+    <dl class="provider-facts">
       <div><dt>API</dt><dd>${provider.preset ? `${provider.type} (${provider.preset})` : provider.type}</dd></div>
       ${provider.base_url && html`<div><dt>Address</dt><dd><code>${provider.base_url}</code></dd></div>`}
       <div><dt>Default model</dt><dd>${provider.default_model ? html`<code>${provider.default_model}</code>` : "none"}</dd></div>

@@ -43,9 +43,9 @@ export function Approval({ approval, onDecided, onPassed }) {
     }
   };
 
-  return html`<article class="approval" ref=${card} aria-labelledby=${heading}>
+  return html`<article class="approval-card" ref=${card} aria-labelledby=${heading}>
     <header class="approval-head">
-      <h2 id=${heading} class="approval-title" tabindex="-1"><span dir="auto">${agent}</span> asks to call <code>${approval.name}</code></h2>
+      <h2 id=${heading} class="approval-card-title" tabindex="-1"><span dir="auto">${agent}</span> asks to call <code>${approval.name}</code></h2>
       <p class="small muted">
         In <a href=${`#/threads/${approval.thread.id}`} dir="auto">${approval.thread.title ?? "a thread without a title"}</a>,
         asked <${RelativeTime} at=${approval.requested_at} />

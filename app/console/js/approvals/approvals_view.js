@@ -32,7 +32,7 @@ export default function ApprovalsView() {
     toast(words);
     // The next call takes the place of the one that went, for the keyboard too.
     requestAnimationFrame(() => {
-      const titles = list.current?.querySelectorAll(".approval-title") ?? [];
+      const titles = list.current?.querySelectorAll(".approval-card-title") ?? [];
       (titles[Math.min(at, titles.length - 1)] ?? document.querySelector("#approvals-title"))?.focus();
     });
   };
