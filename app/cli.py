@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from app.commands.agents import AGENTS
 from app.commands.audit import AUDIT
+from app.commands.backup import BACKUP, RESTORE
 from app.commands.chat import CHAT
 from app.commands.check import CHECK
 from app.commands.command import (
@@ -29,7 +30,7 @@ from app.commands.secrets import SECRETS
 from app.commands.serve import MIGRATE, SERVE, WORKER
 
 COMMANDS: tuple[Command | Group, ...] = (
-    SERVE, WORKER, MIGRATE, CHECK, KEYS, PROVIDERS, AGENTS, CHAT, JOBS, AUDIT, EXPORT, IMPORT, SECRETS,
+    SERVE, WORKER, MIGRATE, CHECK, KEYS, PROVIDERS, AGENTS, CHAT, JOBS, AUDIT, EXPORT, IMPORT, BACKUP, RESTORE, SECRETS,
 )  # fmt: skip
 _DESCRIPTION = "Agents on any provider, as a service."
 _FIRST_STEPS = """\

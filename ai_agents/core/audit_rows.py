@@ -7,9 +7,10 @@ AuditAction = Literal[
     # A route was used: an admin with things of others, or a user without the right to what they see (`denied`).
     "access",
     "agent.delete",
+    # At the command line, as are exports, imports and restores.
+    "backup",
     "credentials.delete",
     "credentials.put",
-    # At the command line.
     "export",
     "file.delete",
     "import",
@@ -21,6 +22,7 @@ AuditAction = Literal[
     "provider.create",
     "provider.delete",
     "response.delete",
+    "restore",
     "retention.remove",
     "role.assign",
     "role.remove",

@@ -1,0 +1,89 @@
+"""`ai-agents backup` and `ai-agents restore`: the database and the files, as one archive."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.commands.command import Command
+from app.commands.opening import make_private_files, read_settings, with_database
+from app.commands.terminal import Progress, note
+
+
+def _add_backup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", type=Path, help="where to; .gz compresses (ai-agents-TIME.tar.gz)")
+    parser.add_argument("--with-keys", action="store_true", help="also the key files, which open sealed secrets")
+
+
+def _back_up(arguments: argparse.Namespace) -> None:
+    from ai_agents.store import audit
+    from app.commands.backups import back_up, keys_left_out
+
+    make_private_files()
+    settings = read_settings()
+    path = arguments.file or Path(f"ai-agents-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz")
+    progress = Progress()
+    try:
+        made = back_up(settings, path, progress.tell, with_keys=arguments.with_keys)
+    finally:
+        progress.close()
+    with_database(
+        settings,
+        lambda d: d.write(lambda c: audit.record(c, audit.Act("backup", None, details={"files": made["files"]}))),
+    )
+    print(f"{path}: the database and {made['files']} files, {made['bytes'] / 1e6:.1f} MB before compression.")
+    if settings.files_url is not None:
+        note("Files are in a bucket, which the backup does not have: keep copies of it, too.")
+    if not arguments.with_keys and (left := keys_left_out(settings)):
+        names = " and ".join(str(file) for file in left)
+        note(f"Not in it: {names}. Keep them in another place: without them, sealed secrets stay sealed.")
+
+
+def _add_restore(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="a file that `ai-agents backup` has made")
+    parser.add_argument("--check", action="store_true", help="only read it to its end and say whether it is whole")
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    import asyncio
+
+    from app.commands.backups import check, restore
+
+    make_private_files()
+    progress = Progress()
+    try:
+        if arguments.check:
+            head, count = check(arguments.file, progress.tell)
+            progress.close()
+            print(
+                f"{arguments.file} is whole: {head['database']}, schema {head['revision']}, version {head['version']}, "
+                f"{count} files, made at {head['created_at']}."
+            )
+            return
+        done = asyncio.run(restore(read_settings(), arguments.file, progress.tell))
+    finally:
+        progress.close()
+    print(f"The database and {done['files']} files are restored. `ai-agents serve` goes on with the runs of then.")
+    if done["missing"]:
+        note(f"{done['missing']} files that the database names are not in the folder of files.")
+
+
+BACKUP = Command(
+    "backup",
+    "Write the database and the files into one archive.",
+    _back_up,
+    _add_backup,
+    place="database",
+    details="The service goes on meanwhile; the archive has the database as it is at one moment, with all files that "
+    "it names. PostgreSQL needs pg_dump, of the server's version or newer.",
+    examples=("ai-agents backup", "ai-agents backup /backups/monday.tar.gz --with-keys"),
+)
+RESTORE = Command(
+    "restore",
+    "Restore a backup into an empty database and an empty folder.",
+    _restore,
+    _add_restore,
+    place="database",
+    details="The archive is read to its end before anything is written. A backup of an older version is brought to "
+    "this one's schema. Runs that were under way go on when the service starts.",
+    examples=("ai-agents restore ai-agents-20261130T120000Z.tar.gz", "ai-agents restore monday.tar.gz --check"),
+)
