@@ -41,6 +41,8 @@ async def test_the_link_that_the_start_prints_signs_in_and_ends(site: Site, visi
     page = await visit(None, link=link[1])
 
     await expect(page.get_by_text("admin", exact=True)).to_be_visible()
+    await expect(page.get_by_text("There is nothing at this address")).to_have_count(0)
+    await expect(page).to_have_title(re.compile("New chat"))
     assert token not in await page.evaluate("JSON.stringify([location.href, localStorage, history.length])")
     answer = await site.admin.api.get("/me", headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 200  # for ten minutes, for another browser of this machine

@@ -1,6 +1,7 @@
 // Signing in by the link that the service prints when it starts: `/#token=…`.
 import { api, Problem } from "../api.js";
 import { getCredential } from "../credential.js";
+import { navigate } from "../router.js";
 import { signIn } from "../session.js";
 
 // The name of the key in such a link: app/page_links.py makes it.
@@ -13,7 +14,7 @@ const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 export function takeToken() {
   const found = /^#token=(.+)$/.exec(location.hash);
   if (!found) return null;
-  history.replaceState(null, "", `${location.pathname}#/`);
+  navigate("/", { replace: true });
   // Elsewhere a stranger's link could sign people in to the stranger's account, who then reads what they write.
   return LOOPBACK.test(location.hostname) ? decodeURIComponent(found[1]) : null;
 }
