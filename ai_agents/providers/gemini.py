@@ -1,5 +1,6 @@
 """Google's Gemini over its own API, which tells more than the OpenAI-compatible one: thoughts and their signatures."""
 
+import os
 from collections.abc import Sequence
 
 from ai_agents.core.exceptions import ProviderNotConfigured
@@ -32,8 +33,10 @@ class GeminiProvider(HTTPProvider):
         return await list_pages(transport, _MODELS, "pageToken", read=gemini_models, next_page=gemini_next_page)
 
     def _build(self) -> ProviderTransport:
-        if not self._api_key:
+        # As the SDKs of the others do. Another server must not see a key that was meant for Google.
+        api_key = self._api_key or (os.environ.get("GEMINI_API_KEY") if self._base_url is None else None)
+        if not api_key:
             sentence = f"{self.name} has no API key: pass api_key or set GEMINI_API_KEY."
             raise ProviderNotConfigured(sentence, provider=self.name)
-        headers = {"x-goog-api-key": self._api_key} | self._headers
+        headers = {"x-goog-api-key": api_key} | self._headers
         return plain_transport(self.name, self._base_url or DEFAULT_BASE_URL, headers)

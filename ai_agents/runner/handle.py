@@ -22,8 +22,8 @@ from ai_agents.tools.registry import ToolSource
 
 _log = logging.getLogger(__name__)
 
-# The newest handle; `queue_title_generation` and `queue_summarization` use its outbox.
-_latest: "DatabaseHandle | None" = None
+# The open handles, the newest last; `queue_title_generation` and `queue_summarization` use its outbox.
+_open: list["DatabaseHandle"] = []
 
 
 class DatabaseHandle:
@@ -102,10 +102,9 @@ class DatabaseHandle:
 
         That is the database, Redis, and the connections of the providers of its runners. It may be called again.
         """
-        global _latest  # noqa: PLW0603  # as in `open_handle`
         self._is_closed = True
-        if _latest is self:
-            _latest = None
+        if self in _open:
+            _open.remove(self)
         await self.executor.drain(grace_s)
         await self.feed.stop()
         await self.readers.stop()
@@ -142,7 +141,6 @@ async def open_handle(
     Raises `InvalidRequest` for another kind of database, or an address of Redis that is none; `DatabaseUnavailable`,
     with a sentence that says why, where the database cannot be used. Redis may be away.
     """
-    global _latest  # noqa: PLW0603  # documented: the newest handle is the default one
     bus = _bus(redis_url)
     database = Database(url, pool_size=pool_size, direct_url=direct_url)
     try:
@@ -155,8 +153,9 @@ async def open_handle(
         await bus.close()
         await database.close()
         raise
-    _latest = DatabaseHandle(database, bus, shared=redis_url is not None, timing=timing, slots=slots)
-    return _latest
+    handle = DatabaseHandle(database, bus, shared=redis_url is not None, timing=timing, slots=slots)
+    _open.append(handle)
+    return handle
 
 
 def _bus(redis_url: str | None) -> Bus:
@@ -169,5 +168,5 @@ def _bus(redis_url: str | None) -> Bus:
 
 
 def latest_connection() -> DatabaseHandle | None:
-    """The newest handle of this process."""
-    return _latest
+    """The newest handle of this process that is open."""
+    return _open[-1] if _open else None

@@ -8,6 +8,7 @@ import pytest
 
 from ai_agents import AgentRunner, AgentStore, ProviderPool, RoleAuth, ThreadStore, connect, get_memory_strategy
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, ProviderNotConfigured
+from ai_agents.runner import handle
 from ai_agents.runner.handle import latest_connection
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers import queue_title_generation
@@ -68,15 +69,19 @@ async def test_a_closed_handle_leaves_no_socket_task_thread_or_file(database_url
     assert "ResourceWarning" not in ended.stderr
 
 
-async def test_a_handle_is_awaited_entered_or_made_by_a_task(sqlite_url: str) -> None:
+async def test_a_handle_is_awaited_entered_or_made_by_a_task(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handle, "_open", [])  # other tests may have left some open
     first = await connect(sqlite_url)
     await first.close()
     await first.close()
-    async with connect(sqlite_url) as second, await asyncio.create_task(connect(sqlite_url)) as third:
+    async with connect(sqlite_url) as second:
+        third = await asyncio.create_task(connect(sqlite_url))
         assert latest_connection() is third
         assert repr(third) == f"<handle on {sqlite_url}>"
         assert repr(AgentStore(second)) == f"<AgentStore on {sqlite_url}>"
-    assert repr(third).startswith("<closed handle")
+        await third.close()
+        assert repr(third).startswith("<closed handle")
+        assert latest_connection() is second
 
     with pytest.raises(InvalidRequest, match="call `connect` first"):
         await queue_title_generation("any")
