@@ -6,7 +6,7 @@ Run it: uvicorn --app-dir examples/library service:app --port 8100. Then, in ano
     curl -N -X POST "localhost:8100/threads/THE_ID/messages?user_id=ada" --data-urlencode "content=Hello!" -G
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
@@ -15,7 +15,7 @@ from ai_agents import AgentRunner, AgentStore, ThreadStore, connect, get_provide
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """One handle and one runner serve the whole process; at the end, runs under way get ten seconds."""
     async with connect("sqlite:///service.db") as conn:
         agents = AgentStore(conn)
