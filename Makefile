@@ -22,9 +22,10 @@ format: ## format the code and fix what can be fixed automatically
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-openapi: ## write openapi.yaml from the code
+openapi: ## write openapi.yaml and the reference of docs/cli.md from the code
 	@scripts/environment dev
 	@.venv/bin/python -m scripts.write_openapi
+	@.venv/bin/python -m scripts.write_commands
 
 soak: ## the fault tests and the matrix of rights over time in full (make test runs a sample of them)
 	@scripts/environment dev

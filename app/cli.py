@@ -45,18 +45,11 @@ First steps:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Ends the program with its exit code, unless that is 0."""
-    parser = build_parser(COMMANDS, description=_DESCRIPTION)
-    parser.epilog = _FIRST_STEPS
-    parsed, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if not hasattr(parsed, "run"):
-        parsed.parser.print_help()
-        # A group alone lacks its command; the program alone is a question.
-        sys.exit(None if parsed.parser is parser else WRONG_USE)
     try:
-        code = parsed.run(parsed)
-        sys.stdout.flush()
+        try:
+            code = _run(arguments)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
@@ -75,6 +68,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(sentence)
     if code is not None:
         sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int | None:
+    """The exit code of the command; None for success."""
+    parser = build_parser(COMMANDS, description=_DESCRIPTION)
+    parser.epilog = _FIRST_STEPS
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if hasattr(parsed, "run"):
+        code: int | None = parsed.run(parsed)
+        return code
+    parsed.parser.print_help()
+    # A group alone lacks its command; the program alone is a question.
+    return None if parsed.parser is parser else WRONG_USE
 
 
 def _sentence_of(error: Exception) -> str | None:

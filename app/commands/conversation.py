@@ -196,7 +196,7 @@ class Conversation:
             self._transcript.note(f"It cannot be stopped: {harmless(problem.detail)}", "red")
 
     async def _decide(self, waiting: Mapping[str, Any]) -> None:
-        """Ask the person about each call that waits. Raises `CommandFailed` where nobody can be asked."""
+        """Ask the person about each call that waits. Raises `CommandFailed` where there is no person to ask."""
         calls = waiting["approvals"]
         if not calls or not is_terminal(sys.stdin):
             what = ", ".join(call_of(each) for each in calls) or "the tools of another client"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Interrupts:
-    """Hears SIGINT for the running task, in the main thread. Elsewhere nobody types, and nothing is heard."""
+    """Hears SIGINT for the running task, in the main thread. Elsewhere nothing is typed, and nothing heard."""
 
     def __init__(self) -> None:
         self._is_main = threading.current_thread() is threading.main_thread()

@@ -70,6 +70,7 @@ async def look_at_all(settings: Settings, *, providers: bool) -> list[Point]:
     looks = [
         _look("settings", ".env and the environment", _names),
         _look("database", database.where, database.find),
+        *_look_at_pooler(settings),
         _look("redis", _without_secrets(settings.redis_url), lambda: _redis(settings)),
         _look("worker", "", lambda: _worker(settings, database), within_s=_LOOK_S + 1),
         _look("folder", str(settings.var_dir.absolute()), lambda: _folder(settings.var_dir)),
@@ -118,7 +119,7 @@ class _DatabasePoints:
         self._database: Database | None = None
         self._found: asyncio.Task[str] | None = None
         try:
-            self.url: URL | None = normalize_url(settings.database)
+            self.url: URL | None = normalize_url(settings.direct_database)
             self.where = f"{self.url.get_backend_name()} {describe_place(self.url)}"
         except InvalidRequest:
             self.url, self.where = None, ""
@@ -135,7 +136,7 @@ class _DatabasePoints:
                 await self.find()
         except (Fault, AIAgentsError, OSError):  # a time-out is an OSError
             return None
-        self._database = self._database or Database(self._settings.database, pool_size=2)
+        self._database = self._database or Database(self._settings.direct_database, pool_size=2)
         return self._database
 
     async def close(self) -> None:
@@ -147,18 +148,35 @@ class _DatabasePoints:
             await self._database.close()
 
     async def _find(self) -> str:
-        url = self.url or normalize_url(self._settings.database)
+        url = self.url or normalize_url(self._settings.direct_database)
         file = database_file(url) if url.get_backend_name() == "sqlite" else None
         if file is not None and not file.exists():
             # Looking at it would make it.
             raise Fault("there is no such file yet: `ai-agents migrate` or `ai-agents serve` makes it")
-        revision = await asyncio.to_thread(migrate.current, self._settings.database, connect_s=_LOOK_S)
+        revision = await asyncio.to_thread(migrate.current, self._settings.direct_database, connect_s=_LOOK_S)
         if revision is None:
             raise Fault("it has no tables yet: `ai-agents migrate` or `ai-agents serve` makes them")
         if revision != SCHEMA_REVISION:
             hint = "a newer version has migrated it" if is_newer(revision) else "run `ai-agents migrate`"
             raise Fault(f"its schema is {revision}, and that of this version {SCHEMA_REVISION}: {hint}")
         return f"schema {revision}"
+
+
+def _look_at_pooler(settings: Settings) -> list[Awaitable[Point]]:
+    """The way to the database that most connections take, where it is not the direct one."""
+    if settings.database_direct_url is None:
+        return []
+
+    async def find() -> str:
+        database = Database(settings.database, pool_size=1, direct_url=settings.direct_database)
+        try:
+            await database.ping()
+        finally:
+            await database.close()
+        return "it leads to the database"
+
+    where = _without_secrets(settings.database)
+    return [_look("pooler", where, find)]
 
 
 async def _redis(settings: Settings) -> str | None:

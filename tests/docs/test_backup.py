@@ -24,7 +24,7 @@ LONG = " ".join(f"word{number}" for number in range(60))
 
 
 def quiet(_text: str) -> None:
-    """How far it is, for nobody."""
+    """How far it is, which is not shown."""
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ async def test_a_backup_has_everything_and_its_runs_come_to_an_end_after_it_is_r
 
     async with open_service(restored) as service:
         admin = await service.admin()
-        # Its lease ends half a minute after the backup; nobody waits for that here.
+        # Its lease ends half a minute after the backup, which is too long to wait for.
         past = update(RunTable).where(RunTable.status == "running").values(lease_expires_at=0)
         await service.container.conn.database.write(lambda c: c.execute(past))
 

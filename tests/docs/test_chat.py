@@ -110,7 +110,7 @@ def test_in_a_pipe_standard_output_gets_the_answer_alone_and_the_exit_code_says_
     code, answer, beside = ask("Hello", "--agent", "nope")
     assert (code, answer) == (1, "")
     assert beside.startswith("There is no agent called 'nope'")
-    # Nobody is there to ask.
+    # There is no person to ask.
     code, answer, beside = ask(CALCULATE, "--agent", "careful")
     assert (code, answer) == (1, "")
     assert 'waits for a decision on calculator(expression="6 * 7"): ai-agents chat --thread ' in beside
