@@ -55,11 +55,13 @@ async def test_the_inbox_moves_as_calls_come_and_go(site: Site, visit: Visits) -
     await expect(page.get_by_text("Nothing waits for you")).to_be_visible()
     trip = await ask(person, "Trip to Lisbon")
     for each in (page, other):
-        await expect(each.get_by_role("article")).to_contain_text("Trip to Lisbon", timeout=15_000)
+        await expect(each.get_by_role("article")).to_contain_text("Trip to Lisbon")
+        await expect(each.get_by_role("link", name="Approvals 1 waiting")).to_be_visible()
 
     # Another browser decides.
     await other.get_by_role("button", name="Approve").click()
-    await expect(page.get_by_text("Nothing waits for you")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    await expect(page.get_by_role("link", name="Approvals", exact=True)).to_be_visible()
     assert await status_of(person, trip) in ("running", "completed")
 
 

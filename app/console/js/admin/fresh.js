@@ -1,10 +1,27 @@
 // Lists that move as things happen.
 
-import { usePoll } from "./poll.js";
+import { useEffect, useRef } from "../../vendor/preact.js";
+import { onFeed } from "../live/feed.js";
 
-const LOOK_AGAIN_MS = 5_000;
-
-/** Call `reload()` now and then, while the page is seen. */
-export function useFresh(reload) {
-  usePoll(reload, LOOK_AGAIN_MS);
+/**
+ * Call `reload()` when a hint of the feed says that the list may have changed: soon, and once for a burst of hints.
+ * `matters(event)` tells whether it may.
+ */
+export function useFresh(reload, { matters = () => true, soonMs }) {
+  const latest = useRef({});
+  latest.current = { reload, matters };
+  useEffect(() => {
+    let timer = 0;
+    const end = onFeed((event) => {
+      if (timer || !latest.current.matters(event)) return;
+      timer = setTimeout(() => {
+        timer = 0;
+        latest.current.reload();
+      }, soonMs);
+    });
+    return () => {
+      end();
+      clearTimeout(timer);
+    };
+  }, [soonMs]);
 }

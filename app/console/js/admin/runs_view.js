@@ -24,6 +24,9 @@ const STATUSES = [
   { value: "cancelled", label: "Cancelled" },
   { value: "completed", label: "Completed" },
 ];
+// Each step of each run is a hint.
+const SOON_MS = 1000;
+
 const TONES = { failed: "danger", running: "accent", waiting: "warning", queued: "warning" };
 
 export default function RunsView({ query }) {
@@ -32,7 +35,7 @@ export default function RunsView({ query }) {
   const pages = usePages("/runs", { status, agent_id: agentId });
   const names = useAgentNames(pages.items.map((item) => item.agent_id));
   // A list that has been read further stays: it would jump back to its beginning.
-  useFresh(() => pages.items.length <= 20 && !document.hidden && pages.reload());
+  useFresh(() => pages.items.length <= 20 && !document.hidden && pages.reload(), { soonMs: SOON_MS });
   const go = (change) => navigate(href("/activity", { status, agent_id: agentId, ...change }));
   return html`<div class="page">
     <${PageHead} title="Activity" text="Each answer of an agent is a run: these are the runs of all threads that you see." />

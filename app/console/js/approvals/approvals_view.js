@@ -9,6 +9,8 @@ import { Empty, Notice } from "../ui/states.js";
 import { toast } from "../ui/toast.js";
 import { Approval } from "./approval.js";
 
+// Hints come in bursts, one for each step of a run.
+const SOON_MS = 300;
 const AT_ONCE = { limit: 100 };
 
 const keyOf = ({ run_id, tool_call_id }) => `${run_id} ${tool_call_id}`;
@@ -18,7 +20,11 @@ export default function ApprovalsView() {
   const [decided, setDecided] = useState(() => new Set());
   const list = useRef(null);
   const shown = pages.items.filter((item) => !decided.has(keyOf(item)));
-  useFresh(pages.reload);
+  const isListed = (id) => pages.items.some((item) => item.thread.id === id);
+  useFresh(pages.reload, {
+    soonMs: SOON_MS,
+    matters: ({ type, thread, thread_id: gone }) => type === "feed.open" || isListed(gone ?? thread?.id) || thread?.waiting === true,
+  });
 
   const onDecided = (approval, words) => {
     const at = shown.indexOf(approval);
