@@ -1,5 +1,7 @@
 """What admins see and do: users, keys, providers, jobs, the audit log."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -147,6 +149,10 @@ async def test_a_provider_is_made_checked_in_its_own_words_and_changed(site: Sit
     await dialog.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("dialog", name="Check house")).to_be_visible()
     assert (await site.admin.get("/providers/house"))["quirks"] == {"images": False}
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Who may use house").click()
+    roles = page.get_by_role("dialog", name="Share house").get_by_role("list", name="Who has a role")
+    await expect(roles.get_by_role("listitem")).to_have_count(1)
     await site.admin.api.delete("/providers/house")
 
 
@@ -222,3 +228,43 @@ async def test_a_user_is_found_in_a_list_of_many_pages(site: Site, visit: Visits
     await expect(page.get_by_text("1 fits.")).to_be_visible()
     await expect(page.get_by_role("button", name="Limits of crowd-24")).to_be_visible()
     await expect(page.get_by_role("row")).to_have_count(2)
+
+
+async def test_a_failed_job_tells_its_reason_and_is_tried_again(site: Site, visit: Visits) -> None:
+    page = await visit(site.admin, "/usage")
+    # A job fails after five attempts, in minutes; so the answers are those of such a job.
+    job = {
+        "id": "01985a3e-0000-7000-8000-000000000001",
+        "thread_id": None,
+        "kind": "summarize",
+        "range_key": "1-20",
+        "status": "failed",
+        "attempts": 5,
+        "error": "house cannot be reached.",
+        "result": None,
+        "created_at": "2026-01-31T12:00:00.000000Z",
+        "finished_at": "2026-01-31T12:05:00.000000Z",
+    }
+    found = {"data": [job], "next": None}
+    await page.route("**/jobs?*", lambda route: route.fulfill(json=found))
+    await page.route(f"**/jobs/{job['id']}/retry", lambda route: route.fulfill(json=job | {"status": "queued"}))
+    await page.goto(f"{site.url}/#/admin/jobs?status=failed")
+    await expect(page.get_by_text("house cannot be reached.")).to_be_visible()
+    found["data"] = []
+    await page.get_by_role("button", name="Try again: Summary of a thread").click()
+    await expect(page.get_by_text("Summary of a thread: queued again.")).to_be_visible()
+    await expect(page.get_by_text("No job has failed.")).to_be_visible()
+
+
+async def test_a_view_that_cannot_be_loaded_says_so_and_is_tried_again(site: Site, visit: Visits) -> None:
+    page = await visit(site.admin, "/feedback")
+    problem = {"status": 503, "title": "Overloaded", "detail": "Too much is going on.", "code": "overloaded"}
+    asked = re.compile(r"/(users|usage|audit|providers)(\?|$)")
+    await page.route(asked, lambda route: route.fulfill(status=503, json=problem))
+    for path in ("/admin/users", "/usage", "/admin/audit", "/admin/providers"):
+        await page.goto(f"{site.url}/#{path}")
+        await expect(page.get_by_role("alert").filter(has_text="Too much is going on.")).to_be_visible()
+    await page.unroute(asked)
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_role("heading", name="echo")).to_be_visible()
+    visit.complaints[:] = [each for each in visit.complaints if "503" not in each]
