@@ -156,6 +156,7 @@ async def test_a_provider_is_made_checked_in_its_own_words_and_changed(site: Sit
     await site.admin.api.delete("/providers/house")
 
 
+@pytest.mark.long
 async def test_what_failed_and_what_people_think_is_read_with_its_reasons(site: Site, visit: Visits) -> None:
     person = await site.person()
     agent = await person.agent(name="Weather")
@@ -184,6 +185,7 @@ async def test_what_failed_and_what_people_think_is_read_with_its_reasons(site: 
     await expect(page.get_by_text("No feedback is like that")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_webhook_is_made_with_a_secret_changed_and_deleted(site: Site, visit: Visits) -> None:
     person = await site.person()
     await person.agent(name="Quiet", provider="echo")
@@ -219,6 +221,7 @@ async def test_a_webhook_is_made_with_a_secret_changed_and_deleted(site: Site, v
     await expect(page.get_by_text("No webhooks yet")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_user_is_found_in_a_list_of_many_pages(site: Site, visit: Visits) -> None:
     for number in range(25):
         await site.person(user_id=f"crowd-{number:02}")
@@ -230,6 +233,7 @@ async def test_a_user_is_found_in_a_list_of_many_pages(site: Site, visit: Visits
     await expect(page.get_by_role("row")).to_have_count(2)
 
 
+@pytest.mark.long
 async def test_a_failed_job_tells_its_reason_and_is_tried_again(site: Site, visit: Visits) -> None:
     page = await visit(site.admin, "/usage")
     # A job fails after five attempts, in minutes; so the answers are those of such a job.
@@ -256,6 +260,7 @@ async def test_a_failed_job_tells_its_reason_and_is_tried_again(site: Site, visi
     await expect(page.get_by_text("No job has failed.")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_view_that_cannot_be_loaded_says_so_and_is_tried_again(site: Site, visit: Visits) -> None:
     page = await visit(site.admin, "/feedback")
     problem = {"status": 503, "title": "Overloaded", "detail": "Too much is going on.", "code": "overloaded"}

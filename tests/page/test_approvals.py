@@ -1,9 +1,10 @@
 """The inbox of calls that wait for a person."""
 
+import pytest
 from playwright.async_api import expect
 
 from tests.page.support.site import Person, Site
-from tests.page.support.visits import Visits, check_accessible
+from tests.page.support.visits import Visits, check_accessible, take_picture
 
 ASKS = [{"name": "calculator", "approval": "always", "expires_in_s": 600}]
 
@@ -36,6 +37,7 @@ async def test_calls_are_approved_and_refused_in_the_inbox(site: Site, visit: Vi
     await expect(first).to_contain_text("Refused by itself in 10 min")
     await expect(first.get_by_role("link", name="Sums")).to_have_attribute("href", f"#/threads/{sums}")
     await check_accessible(page)
+    await take_picture(page, "approvals")
 
     await first.get_by_role("button", name="Refuse…").click()
     await expect(first.get_by_label("Reason")).to_be_focused()
@@ -65,6 +67,7 @@ async def test_the_inbox_moves_as_calls_come_and_go(site: Site, visit: Visits) -
     assert await status_of(person, trip) in ("running", "completed")
 
 
+@pytest.mark.long
 async def test_a_decision_that_comes_too_late_says_so(site: Site, visit: Visits) -> None:
     person = await site.person()
     trip = await ask(person, "Trip to Lisbon")
