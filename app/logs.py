@@ -1,30 +1,45 @@
-"""Logs: one line of JSON per event on stderr, with the request's id, for the service and its libraries."""
+"""Logs of all processes, and of the libraries in them: lines of JSON on stderr, or readable lines on a terminal.
+
+Each line has what its task belongs to: the request, the run with its thread, or the job.
+"""
 
 import logging
+import os
 import sys
 from typing import Any
 
 import orjson
 import structlog
 
+from ai_agents.core.log_context import log_context
+
+
+def _add_work(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Add the run or the job that the task works for. What the line says itself is nearer to the truth."""
+    for name, value in log_context().items():
+        event.setdefault(name, value)
+    return event
+
+
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
+    _add_work,
     structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     structlog.processors.format_exc_info,
 ]
 # The extra fields that the framework logs. Extra fields of libraries are left out.
 _FACTS = {
-    "address", "attempt", "batch", "cause", "channel", "guardrail", "hash", "job_id", "kind", "model", "provider",
+    "address", "attempt", "batch", "cause", "channel", "guardrail", "hash", "job_id", "kind", "model", "ms", "provider",
     "quirks", "reason", "run_id", "said", "server", "status", "thread_id", "tool", "tools",
 }  # fmt: skip
 # HTTP clients that log every request at `info`: a line for each model call, at a twentieth of the cost of a turn. And
-# what logs each migration.
-_VERBOSE = ("httpx", "httpx2", "alembic")
+# what logs each migration, and each job as it comes and goes, for which there are lines of our own.
+_VERBOSE = (
+    "httpx", "httpx2", "alembic", "celery.app.trace", "celery.worker.strategy", "celery.worker.consumer.connection",
+    "multiprocessing",
+)  # fmt: skip
 # Libraries that log headers, and so keys.
 _LEAKING = ("httpcore", "httpcore2")
-
-
 # What the server says of its start and end, which the service says better; and of a start that the service refused,
 # for which the command line has a sentence.
 _SERVER = "uvicorn.error"
@@ -34,18 +49,23 @@ _REFUSED_START = "Application startup failed. Exiting."
 def configure(level: str) -> None:
     """Send all logs of the process through one chain. Levels below `level` cost almost nothing."""
     number = logging.getLevelNamesMapping()[level.upper()]
+    readable = sys.stderr.isatty()
     structlog.configure(
-        processors=[*_SHARED, structlog.processors.JSONRenderer(serializer=_to_bytes)],
+        processors=[*_SHARED, *(_for_people() if readable else _for_programs(_to_bytes))],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        if readable
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    render = structlog.processors.JSONRenderer(serializer=lambda event, **_: _to_bytes(event).decode())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(allow=_FACTS)],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *(_for_people() if readable else _for_programs(lambda event, **_: _to_bytes(event).decode())),
+            ],
         )
     )
     logging.basicConfig(level=number, handlers=[handler], force=True)
@@ -61,6 +81,35 @@ def configure(level: str) -> None:
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:
     return record.getMessage() != _REFUSED_START
+
+
+def _for_programs(serializer: Any) -> list[structlog.types.Processor]:
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.JSONRenderer(serializer=serializer),
+    ]
+
+
+def _for_people() -> list[structlog.types.Processor]:
+    return [
+        _shorten_request,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="time"),
+        structlog.dev.ConsoleRenderer(
+            colors="NO_COLOR" not in os.environ,
+            timestamp_key="time",
+            # The usual one shows the values of variables, and so keys.
+            exception_formatter=structlog.dev.plain_traceback,
+        ),
+    ]
+
+
+def _shorten_request(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Say a request as people read it: `POST /threads/…/messages 201`."""
+    if event.get("event") == "request":
+        event["event"] = f"{event.pop('method')} {event.pop('path')} {event.pop('status')}"
+        for name in ("route", "client", "user_id", "request_id"):
+            event.pop(name, None)
+    return event
 
 
 def _to_bytes(event: Any, **_: Any) -> bytes:

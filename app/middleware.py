@@ -26,6 +26,11 @@ _EXPOSED = ("content-disposition", "etag", "location", "ratelimit", "ratelimit-p
 # How long browsers may keep the answer to a preflight request.
 _PREFLIGHT_S = 7200
 _MAX_ADDRESS = 64
+# Parts of paths that tell what a request is about, as far as they can be ids.
+_LOGGED_IDS = ("thread_id", "run_id")
+_MAX_ID = 64
+_POLLED = ("/livez", "/readyz", "/metrics")
+_FAILED = 400
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 # No browser may guess another type, run or frame an answer, or keep it: many have secrets, and any may be a user's.
 SAFE_HEADERS = (
@@ -43,7 +48,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 class RequestContext:
     """Gives each request an id, checks its headers' size and its host, logs its answer, makes unexpected errors a 500.
 
-    The access log has the path without the query: a query may carry a ticket.
+    The access log has the path and its route, without the query: that may carry a ticket. Polls that are answered well
+    are logged at `debug` alone.
     """
 
     def __init__(
@@ -115,15 +121,26 @@ class RequestContext:
             await answer(scope, receive, send_named)
         finally:
             overload.let_go(scope)
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                ms=round((time.perf_counter() - began) * 1000, 2),
-                user_id=scope.get(USER_ID),
-                client=_client(scope),
-            )
+            _log_answer(scope, status, time.perf_counter() - began)
+
+
+def _log_answer(scope: Scope, status: int, took_s: float) -> None:
+    """Log a request, with its route and with the thread and the run of its path."""
+    route = getattr(scope.get("route"), "path", None)
+    # A balancer or a scraper asks every few seconds. What fails is worth a line.
+    write = log.debug if route in _POLLED and status < _FAILED else log.info
+    ids = scope.get("path_params") or {}
+    write(
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        route=route,
+        status=status,
+        ms=round(took_s * 1000, 2),
+        user_id=scope.get(USER_ID),
+        client=_client(scope),
+        **{name: str(ids[name])[:_MAX_ID] for name in _LOGGED_IDS if name in ids},
+    )
 
 
 def _client(scope: Scope) -> str | None:

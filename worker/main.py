@@ -9,7 +9,7 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 from celery import Celery
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 
 # How long jobs may go on after SIGTERM; jobs that are not done by then go back into the queue.
 GRACE_S = 30.0
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 celery = Celery("worker", include=["worker.runtime", "worker.periodic"])
 celery.config_from_object("worker.configuration")
+
+
+@setup_logging.connect
+def _configure_logs(**_: object) -> None:
+    """Give the worker and each process of its pool the logs of the service, in place of Celery's."""
+    from app.logs import configure
+    from app.settings import Settings
+
+    configure(Settings().log_level)
 
 
 @worker_shutting_down.connect
@@ -77,6 +86,8 @@ async def _claim(settings: "Settings", blobs: "BlobStore") -> None:
     database = Database(settings.database, pool_size=1)
     try:
         await database.check()
+        if await database.is_empty():
+            sys.exit("The database has no tables yet: run `ai-agents migrate` first.")
         await blobs.claim(database)
     except DatabaseUnavailable as error:
         _log.warning("the database cannot be used yet", extra={"reason": str(error)})
@@ -89,7 +100,9 @@ def run() -> None:
 
     Ends the process, with a status other than 0 after an error. Celery's own command line drops that status.
     """
+    _configure_logs()
     _check_settings()
-    worker = celery.Worker(loglevel="INFO", without_gossip=True, without_mingle=True)
+    # The level of what new processes say before they have our logs.
+    worker = celery.Worker(loglevel="WARNING", without_gossip=True, without_mingle=True, quiet=True)
     worker.start()
     sys.exit(worker.exitcode)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.context.contexts import Contexts
@@ -68,7 +69,9 @@ class InProcessJobs:
                 self._waiting.put_nowait(job_id)
         wanted = min(CONCURRENCY, len(self._known))
         while len(self._tasks) < wanted:
-            self._tasks.append(asyncio.create_task(self._carry_out(), name="ai-agents-jobs"))
+            # In a context of its own: it goes on long after the request that woke it.
+            task = asyncio.create_task(self._carry_out(), name="ai-agents-jobs", context=Context())
+            self._tasks.append(task)
 
     def periodic_tasks(self) -> list[PeriodicTask]:
         """Looking for due jobs that this process was not woken for, retention, and tending the index of messages."""

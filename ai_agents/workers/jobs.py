@@ -13,6 +13,7 @@ from random import random
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AIAgentsError, BudgetExceeded, DatabaseUnavailable, ThreadNotFound
+from ai_agents.core.log_context import log_with
 from ai_agents.store import jobs
 from ai_agents.store.jobs import ClaimedJob, JobLost
 from ai_agents.workers import erasure, retention, search, webhooks
@@ -58,6 +59,7 @@ class JobRunner:
         job = await self.context.database.write(lambda c: jobs.claim(c, job_id, owner=self.owner, lease_s=LEASE_S))
         if job is None:
             return False
+        log_with(job_id=job.id, **({} if job.thread_id is None else {"thread_id": job.thread_id}))
         renewing = asyncio.create_task(self._renew(job), name=f"renew-job-{job.id}")
         try:
             await self._attempt(job)
@@ -91,6 +93,7 @@ class JobRunner:
                 effect = await HANDLERS[job.kind](self.context, job)
             keep = job.kind not in _NOT_KEPT
             await self.context.database.write(lambda c: jobs.finish(c, job, effect(c), keep=keep), long=True)
+            _log.info("job done", extra={"kind": job.kind, "attempt": job.attempts})
         except (JobLost, ThreadNotFound, DatabaseUnavailable):
             # The job is gone, or its row cannot be reached: there is nothing to record.
             raise JobLost from None

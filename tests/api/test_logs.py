@@ -1,8 +1,20 @@
-"""What a process of the service writes about failures of providers."""
+"""What a process writes to its log: JSON for programs, lines for people, each with what it belongs to."""
 
+import asyncio
 import json
+import os
+import pty
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+
+import structlog
+
+from ai_agents.core.log_context import log_context
+from ai_agents.core.types import ModelEvent, ModelRequest
+from ai_agents.testing import ScriptedProvider
+from tests.api.service import Service, make_agent, make_thread
+from tests.support.waiting import eventually
 
 PROGRAM = """
 import asyncio
@@ -36,3 +48,78 @@ def test_a_failure_of_a_provider_is_one_line_with_what_the_server_said_and_where
     assert line["address"].startswith("http://127.0.0.1:")
     assert line["said"].startswith("Quota for")
     assert "sk-made-up-key" not in ended.stderr
+
+
+ON_A_TERMINAL = """
+import logging, structlog
+from ai_agents.core.log_context import log_with
+from app.logs import configure
+
+configure("info")
+log_with(run_id="a-run", thread_id="a-thread")
+structlog.get_logger("app").info("request", method="GET", path="/me", route="/me", status=200, ms=1.5, client="x")
+secret = "the-value-of-a-variable"
+try:
+    raise RuntimeError("it broke")
+except RuntimeError:
+    logging.getLogger("ai_agents").exception("a task failed", extra={"attempt": 2})
+"""
+
+
+def test_on_a_terminal_lines_are_for_people_and_show_no_values_of_variables() -> None:
+    leader, follower = pty.openpty()
+    settings = {**os.environ, "NO_COLOR": "1"}
+    subprocess.run([sys.executable, "-c", ON_A_TERMINAL], stderr=follower, env=settings, timeout=60, check=True)
+    os.close(follower)
+    said = b""
+    while len(part := _read(leader)):
+        said += part
+    os.close(leader)
+
+    lines = said.decode().splitlines()
+    assert "GET /me 200" in lines[0]
+    assert lines[0].split()[-3:] == ["ms=1.5", "run_id=a-run", "thread_id=a-thread"]
+    assert any("a task failed" in line and "attempt=2" in line and "run_id=a-run" in line for line in lines)
+    assert any("RuntimeError: it broke" in line for line in lines)
+    assert "the-value-of-a-variable" not in said.decode().replace('secret = "the-value-of-a-variable"', "")
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # the other end is closed
+        return b""
+
+
+async def test_lines_of_a_run_name_it_and_no_foreign_request(small_service: Service) -> None:
+    """The first run of a thread begins in its request; the next, which waited for it, in no request."""
+    service = small_service
+    seen: dict[str, dict[str, str]] = {}
+
+    class Telling(ScriptedProvider):
+        """Notes what a line of the log would have, as each run asks for its answer."""
+
+        async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+            facts = {**structlog.contextvars.get_contextvars(), **log_context()}
+            seen[facts["run_id"]] = facts
+            async for event in super().stream(request):
+                yield event
+
+    go = asyncio.Event()
+    service.container.providers.add(Telling(["One", go], "Two."))
+    alice = await service.user("alice")
+    agent = await make_agent(alice, provider="scripted", model="m")
+    thread = await make_thread(alice, agent["id"])
+    sent = []
+    for text in ("first", "second"):
+        answer = await alice.post(
+            f"/threads/{thread['id']}/messages",
+            json={"content": text, "on_busy": "queue"},
+            headers={"prefer": "respond-async", "x-request-id": text},
+        )
+        sent.append(answer.json()["id"])
+    go.set()
+    await eventually(lambda: len(seen) == 2, what="both runs")
+
+    assert seen[sent[0]] == {"request_id": "first", "run_id": sent[0], "thread_id": thread["id"]}
+    assert seen[sent[1]] == {"run_id": sent[1], "thread_id": thread["id"]}

@@ -1,5 +1,6 @@
 """The command line as an operator uses it: real processes, their output and their signals."""
 
+import json
 import os
 import re
 import resource
@@ -170,14 +171,16 @@ def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
     assert not (tmp_path / "var" / "admin.key").exists()
 
 
-def test_the_log_is_json_and_names_requests(tmp_path: Path) -> None:
-    with serving(tmp_path) as (process, url):
-        httpx.get(f"{url}/livez?ticket=secret-ticket", headers={"x-request-id": "seen-in-the-log"}, trust_env=False)
+def test_the_log_is_json_names_requests_by_their_route_and_leaves_out_polls(tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, url), client_of(url, tmp_path) as client:
+        httpx.get(f"{url}/livez", headers={"x-request-id": "a-poll"}, trust_env=False)
+        client.get("/threads/01985a3e?ticket=secret-ticket", headers={"x-request-id": "seen-in-the-log"})
         assert stop(process) == 0
 
     lines = (tmp_path / "service.log").read_text().splitlines()
-    assert all(line.startswith("{") for line in lines), lines
-    logged = [line for line in lines if "seen-in-the-log" in line]
-    assert len(logged) == 1
-    assert '"path":"/livez"' in logged[0]
+    logged = [line for line in map(json.loads, lines) if line.get("request_id") == "seen-in-the-log"]
+    assert [(line["method"], line["path"], line["route"], line["thread_id"]) for line in logged] == [
+        ("GET", "/threads/01985a3e", "/threads/{thread_id}", "01985a3e")
+    ]
+    assert "a-poll" not in "".join(lines)
     assert "secret-ticket" not in "".join(lines)

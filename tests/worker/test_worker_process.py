@@ -31,9 +31,11 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def start(redis_server: RedisServer, tmp_path: Path) -> Iterator[Start]:
+def start(redis_server: RedisServer, sqlite_url: str, tmp_path: Path) -> Iterator[Start]:
     """Start a worker with one pool process: `start(WORKER)`."""
-    settings = environment(AI_AGENTS_REDIS_URL=redis_server.url, AI_AGENTS_WORKER_CONCURRENCY="1")
+    settings = environment(
+        AI_AGENTS_REDIS_URL=redis_server.url, AI_AGENTS_DATABASE_URL=sqlite_url, AI_AGENTS_WORKER_CONCURRENCY="1"
+    )
     with ExitStack() as started:
 
         def start_command(command: list[str]) -> subprocess.Popen[bytes]:
@@ -68,7 +70,9 @@ def ping(server: RedisServer, token: str) -> dict[str, int]:
     return told
 
 
-def test_jobs_share_one_loop_and_sigterm_ends_all_processes(start: Start, redis_server: RedisServer) -> None:
+def test_jobs_share_one_loop_and_sigterm_ends_all_processes(
+    start: Start, redis_server: RedisServer, tmp_path: Path
+) -> None:
     worker = start(PROBED_WORKER)
     first = ping(redis_server, "first")
     second = ping(redis_server, "second")
@@ -82,6 +86,10 @@ def test_jobs_share_one_loop_and_sigterm_ends_all_processes(start: Start, redis_
         assert worker.wait(20) == 0
         assert connection.llen(QUEUE) == 0
     assert not is_running(first["pid"])
+    lines = (tmp_path / "worker.log").read_text().splitlines()
+    # Celery prints that it stops, too, on its standard output.
+    others = {"", "worker: Warm shutdown (MainProcess)"}
+    assert [line for line in lines if '"level":' not in line and line not in others] == []
 
 
 def test_a_job_queued_before_the_worker_starts_is_done_by_it(start: Start, redis_server: RedisServer) -> None:

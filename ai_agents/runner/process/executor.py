@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -184,7 +185,8 @@ class Executor:
         task = asyncio.create_task(turn.execute(), name=f"run-{run.id}")
         running = self._running[run.id] = _RunningTurn(turn, channel, task, ended)
         self.slots.take()
-        task.add_done_callback(partial(self._on_end, running))
+        # In a context of its own: what begins at the end of a run is not the work of the request that began this one.
+        task.add_done_callback(partial(self._on_end, running), context=Context())
 
     def _on_end(self, running: _RunningTurn, task: asyncio.Task[EndedRun | None]) -> None:
         run_id = running.turn.run.id
