@@ -15,7 +15,7 @@ async def test_a_person_sees_what_the_model_is_sent_and_why_the_rest_is_not(site
     thread = await alice.thread(agent["id"], *said)
     page = await visit(alice, f"/threads/{thread['id']}/context", size=(360, 740))
 
-    await expect(page.get_by_text("left out: the memory does not choose it")).to_be_visible()
+    await expect(page.get_by_text("left out: the memory does not choose them")).to_be_visible()
     await expect(page.get_by_text("Answer 5", exact=True)).to_be_visible()
     left_out = page.get_by_text("messages left out")
     await expect(page.get_by_text("Question 1", exact=True)).not_to_be_visible()

@@ -1,10 +1,12 @@
 """Agents, inspector, settings and tools on a phone, a tablet and a desk: nothing is cut off, and axe finds nothing."""
 
+from dataclasses import replace
+
 import pytest
 from playwright.async_api import expect
 
 from tests.page.support.site import Site
-from tests.page.support.visits import DESK, PHONE, TABLET, Visits, check_accessible, check_fits
+from tests.page.support.visits import DESK, PHONE, TABLET, Visits, check_accessible, check_fits, take_picture
 
 
 @pytest.mark.long
@@ -45,7 +47,51 @@ async def test_views_of_agents_fit_every_screen(site: Site, visit: Visits, size:
         await page.wait_for_load_state("networkidle")
         for more in await page.get_by_text("More settings of the model").all():
             await more.click()
+        # What the form makes of an agent is that agent again.
+        await expect(page.get_by_text("Not saved")).to_have_count(0)
         await check_fits(page)
         await check_accessible(page)
     # The fake provider lists no models.
     visit.complaints[:] = [each for each in visit.complaints if "502" not in each]
+
+
+@pytest.mark.long
+async def test_a_token_for_some_agents_sees_these_and_no_settings_of_its_user(site: Site, visit: Visits) -> None:
+    alice = await site.person()
+    agent = await alice.agent(name="Only this one", provider="echo")
+    await alice.agent(name="Another", provider="echo")
+    token = await alice.make("/tokens", {"agents": [agent["id"]]})
+    page = await visit(replace(alice, key=token["token"]), "/agents")
+    await expect(page.get_by_role("link", name="Only this one", exact=True)).to_be_visible()
+    await expect(page.get_by_text("Another")).to_have_count(0)
+    await expect(page.get_by_role("link", name="New agent")).to_have_count(0)
+    await page.get_by_role("link", name="Only this one", exact=True).click()
+    await expect(page.get_by_text("You may talk to this agent.")).to_be_visible()
+    await page.goto(f"{site.url}/#/settings")
+    await expect(page.get_by_text("a token that is for some agents")).to_be_visible()
+
+
+@pytest.mark.long
+async def test_pictures_of_the_form_and_of_what_a_model_is_sent(site: Site, visit: Visits) -> None:
+    alice = await site.person(user_id="alice")
+    agent = await alice.agent(
+        name="Bookshop",
+        provider="echo",
+        description="Answers customers, calmly and briefly.",
+        system_prompt="You answer customers of a small bookshop.\n\n- Be brief and friendly.\n- Never promise a day.",
+        tools=["calculator"],
+        memory={"strategy": "last_n", "n": 8},
+    )
+    said = [
+        "Hello, my parcel with the two cookbooks has not come. It was due on Monday.",
+        "I am sorry. May I have the number of your order?",
+        "It is 4711.",
+        "Thank you. It left us on Friday, and is on its way.",
+    ]
+    thread = await alice.thread(agent["id"], *said * 4, title="Where is my parcel?")
+    page = await visit(alice, f"/agents/{agent['id']}", size=(1440, 900))
+    await expect(page.get_by_label("System prompt")).to_be_visible()
+    await take_picture(page, "agent")
+    await page.goto(f"{site.url}/#/threads/{thread['id']}/context?strategy=first_last")
+    await expect(page.get_by_role("row").filter(has_text="Messages sent")).to_be_visible()
+    await take_picture(page, "context")

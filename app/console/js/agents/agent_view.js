@@ -18,15 +18,19 @@ import { Versions } from "./versions.js";
 
 const NO_AGENT = {};
 
-async function loadAgent(id, from) {
+async function loadChoices() {
   const [providers, tools] = await Promise.all([api.get("/providers"), api.get("/tools")]);
-  const choices = { providers: providers.data, tools: tools.data };
-  if (id) {
-    const [agent, roles] = await Promise.all([api.get(`/agents/${id}`), ownRoles("agent")]);
-    return { choices, agent, role: roles.get(id) };
+  return { providers: providers.data, tools: tools.data };
+}
+
+async function loadAgent(id, from) {
+  if (!id) {
+    const [choices, model] = await Promise.all([loadChoices(), from && api.get(`/agents/${from}`)]);
+    return { choices, laidOver: model && { ...model, name: `${model.name} (copy)`.slice(0, 200) } };
   }
-  const model = from ? await api.get(`/agents/${from}`) : null;
-  return { choices, agent: null, laidOver: model && { ...model, name: `${model.name} (copy)`.slice(0, 200) } };
+  const [agent, roles] = await Promise.all([api.get(`/agents/${id}`), ownRoles("agent")]);
+  // Who may only talk to it chooses nothing.
+  return { agent, role: roles.get(id), choices: "version" in agent ? await loadChoices() : null };
 }
 
 export default function AgentView({ params, query }) {

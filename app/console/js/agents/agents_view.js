@@ -7,7 +7,7 @@ import { TextInput } from "../ui/fields.js";
 import { useLoad } from "../ui/loading.js";
 import { Badge, Empty, Notice, Spinner } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
-import { accessTo, ownRoles } from "./access.js";
+import { accessTo, isForSomeAgents, ownRoles } from "./access.js";
 
 // So many are looked through on this page; the rest is for the API.
 const MOST_AGENTS = 1000;
@@ -29,7 +29,7 @@ export default function AgentsView() {
     <div class="page">
       <header class="page-head">
         <h1>Agents</h1>
-        <${Button} kind="primary" icon="plus" href=${href("/agents/new")}>New agent<//>
+        ${!isForSomeAgents() && html`<${Button} kind="primary" icon="plus" href=${href("/agents/new")}>New agent<//>`}
       </header>
       ${problem && html`<${Notice} problem=${problem} action=${{ label: "Try again", onClick: reload }} />`}
       ${!data && !problem && html`<${Spinner} />`}

@@ -1,5 +1,5 @@
 // Rules for what goes in and what comes out.
-import { html } from "../../vendor/preact.js";
+import { html, useRef } from "../../vendor/preact.js";
 import { Button, IconButton } from "../ui/button.js";
 import { Checkbox } from "../ui/fields.js";
 import { guardrailDraft, linesOf, PII_KINDS } from "./draft.js";
@@ -38,10 +38,16 @@ const ACTION_HELP = {
 export function GuardrailsSection({ form, providers }) {
   const guardrails = form.get("guardrails");
   const change = (next) => form.set("guardrails", next);
+  const list = useRef(null);
+  const add = (type) => {
+    change([...guardrails, guardrailDraft({ type })]);
+    // Who adds one fills it in next.
+    setTimeout(() => list.current.lastElementChild.querySelector("input, textarea, select")?.focus(), 0);
+  };
   return html`
     <${Section} id="guardrails" title="Guardrails" help="Each rule judges texts in this order. Nothing that a rule forbids leaves the service, not even in a stream.">
       ${guardrails.length === 0 && html`<p class="section-empty">No guardrails: texts pass as they are.</p>`}
-      <ol class="entry-list">
+      <ol class="entry-list" ref=${list}>
         ${guardrails.map((each, index) => html`
           <li key=${each.key} class="entry" aria-label=${`Guardrail ${index + 1}: ${TYPES[each.type]?.name ?? each.type}`}>
             <header class="entry-head">
@@ -56,7 +62,7 @@ export function GuardrailsSection({ form, providers }) {
         <div class="add-row" role="group" aria-label="Add a guardrail">
           <span class="add-row-label">Add</span>
           ${Object.entries(TYPES).map(([type, { name }]) => html`
-            <${Button} key=${type} size="small" icon="plus" onClick=${() => change([...guardrails, guardrailDraft({ type })])}>${name}<//>`)}
+            <${Button} key=${type} size="small" icon="plus" onClick=${() => add(type)}>${name}<//>`)}
         </div>`}
     <//>`;
 }

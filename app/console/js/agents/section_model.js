@@ -42,8 +42,8 @@ export function providerHelp(providers, name) {
 }
 
 /** The ids of the models that a provider lists, and a sentence where it cannot say. */
-export function useModels(providers, name) {
-  const found = name ? providers.find((each) => each.name === name) : providers.find((each) => each.default);
+export function useModels(providers, name, optional) {
+  const found = name || !optional ? providers.find((each) => each.name === name) : providers.find((each) => each.default);
   const { data, problem, loading } = useLoad(
     () => (found?.configured ? api.get(`/providers/${encodeURIComponent(found.name)}/models`) : Promise.resolve(null)),
     [found?.name, found?.configured],
@@ -59,8 +59,8 @@ export function useModels(providers, name) {
 /** A provider and a model, in two fields beside one another, at these paths of the form. */
 export function ModelChoice({ form, providers, providerPath, modelPath, optional }) {
   const name = form.get(providerPath);
-  const { models, note } = useModels(providers, name);
-  const chosen = name ? providers.find((each) => each.name === name) : providers.find((each) => each.default);
+  const { models, note } = useModels(providers, name, optional);
+  const chosen = name || !optional ? providers.find((each) => each.name === name) : providers.find((each) => each.default);
   const options = providerOptions(providers, name);
   return html`
     <div class="field-pair">

@@ -60,14 +60,14 @@ export function Comparison({ own, other, onEnd }) {
   ];
   return html`
     <div class="comparison">
+      <${Strip} timeline=${timelineOf(own)} label="As it is" />
+      <${Strip} timeline=${timelineOf(other)} label="Compared" />
       <div class="table-box">
         <table class="table">
           <thead><tr><td></td><th scope="col">As it is</th><th scope="col">Compared</th></tr></thead>
           <tbody>${rows.map(([name, show]) => html`<tr key=${name}><th scope="row">${name}</th><td dir="auto">${show(own)}</td><td dir="auto"><${Changed} before=${show(own)} after=${show(other)} /></td></tr>`)}</tbody>
         </table>
       </div>
-      <${Strip} timeline=${timelineOf(own)} label="As it is" />
-      <${Strip} timeline=${timelineOf(other)} label="Compared" />
       <${TokenBar} pieces=${piecesOf(other)} />
       <div class="row"><${Button} size="small" kind="quiet" onClick=${onEnd}>End the comparison<//></div>
     </div>`;

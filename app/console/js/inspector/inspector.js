@@ -8,7 +8,7 @@ import { CompareForm, Comparison } from "./compare.js";
 import { ContextMessages } from "./messages.js";
 import { Strip, TokenBar } from "./drawings.js";
 import { piecesOf, timelineOf } from "./timeline.js";
-import { count, counted, noticeWords, REASONS, share, strategyName } from "./words.js";
+import { count, counted, noticeWords, reasonWords, share, strategyName } from "./words.js";
 
 // Rows of a log come several at once, and a request looks at the whole thread.
 const SETTLED_MS = 500;
@@ -84,8 +84,9 @@ export function sentenceOf(context) {
   const reasons = new Map();
   for (const { reason } of out) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   const whole = out.some(({ role }) => role === null);
-  const why = [...reasons].map(([reason, number]) => `${REASONS[reason].replace(/^./, (letter) => letter.toLowerCase())} (${count(number)})`).join("; ");
-  return `${counted(sent, "message is", "messages are")} sent. ${whole ? "More than " : ""}${counted(out.length, "message is", "messages are")} left out: ${why}.`;
+  const why = [...reasons].map(([reason, number]) => `${reasons.size > 1 ? `${count(number)} because ` : ""}${reasonWords(reason, number)}`).join("; ");
+  const left = `${whole ? "more than " : ""}${counted(out.length, "message is", "messages are")} left out`;
+  return `${counted(sent, "message is", "messages are")} sent, ${left}: ${why}.`;
 }
 
 function LastCall({ call }) {

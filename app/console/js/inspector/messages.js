@@ -2,7 +2,7 @@
 import { html, useState } from "../../vendor/preact.js";
 import { Button } from "../ui/button.js";
 import { groupsOf, isSummary, textOf, timelineOf } from "./timeline.js";
-import { count, counted, REASONS, ROLES } from "./words.js";
+import { count, counted, reasonWords, ROLES } from "./words.js";
 
 const LONG = 600;
 const FEW = 40;
@@ -70,7 +70,7 @@ function LeftOut({ group, texts }) {
         <summary>
           <span class="context-role">${earlier ? "All earlier messages" : counted(entries.length, "message", "messages")} left out</span>
           ${tokens > 0 && html`<span class="context-tokens">${counted(tokens, "token", "tokens")}</span>`}
-          <span class="context-reason">${REASONS[reason]}.</span>
+          <span class="context-reason">because ${reasonWords(reason, earlier ? 2 : entries.length)}</span>
         </summary>
         <ul class="left-out-list" role="list">
           ${entries.map((entry) => html`<li key=${entry.seq}><span class="context-role">${ROLES[entry.role] ?? "Earlier"}</span> <span class="truncate" dir="auto">${texts[entry.seq] || `message ${entry.seq}`}</span></li>`)}

@@ -1,13 +1,16 @@
 // What the context's words mean, for people.
 
-export const REASONS = {
-  strategy: "The memory does not choose it",
-  summarized: "The summary covers it",
-  token_budget: "It does not fit the model's window",
-  not_sendable: "It has nothing to send",
-  refused: "A provider refused it, so no model is sent it again",
-  superseded: "A retry has put another answer in its place",
+const REASONS = {
+  strategy: { one: "the memory does not choose it", many: "the memory does not choose them" },
+  summarized: { one: "the summary covers it", many: "the summary covers them" },
+  token_budget: { one: "it does not fit the model's window", many: "they do not fit the model's window" },
+  not_sendable: { one: "it has nothing to send", many: "they have nothing to send" },
+  refused: { one: "a provider refused it, so no model is sent it again", many: "a provider refused them, so no model is sent them again" },
+  superseded: { one: "a retry has put another answer in its place", many: "retries have put other answers in their place" },
 };
+
+/** Why so many messages are left out, as the end of a sentence. */
+export const reasonWords = (reason, number) => REASONS[reason]?.[number === 1 ? "one" : "many"] ?? reason;
 export const STRATEGY_NAMES = { last_n: "Last messages", first_last: "First and last", summarize: "Summary", token_window: "Token window" };
 export const ROLES = { user: "Person", assistant: "Assistant", tool: "Tool", system: "System" };
 

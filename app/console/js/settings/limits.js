@@ -31,7 +31,6 @@ export function Limits() {
       </header>
       ${problem && html`<${Notice} problem=${problem} />`}
       ${!data && !problem && html`<${Spinner} />`}
-      ${data && !limits.length && html`<p class="section-empty">A token for some agents does not see the limits of its user.</p>`}
       <ul class="limit-list" role="list">
         ${limits.map(([name, words]) => html`<${Limit} key=${name} words=${words} of=${data.limits[name]} />`)}
       </ul>

@@ -1,10 +1,11 @@
 // One's own settings: the look, credentials of tools, keys and tokens, and what is left of one's limits.
 import { html, useState } from "../../vendor/preact.js";
+import { isForSomeAgents } from "../agents/access.js";
 import { Segments } from "../admin/segments.js";
 import { session } from "../session.js";
 import { chooseTheme, chosenTheme } from "../theming.js";
 import { CopyButton } from "../ui/copy_button.js";
-import { Badge } from "../ui/states.js";
+import { Badge, Notice } from "../ui/states.js";
 import { Credentials } from "./credentials.js";
 import { Keys } from "./keys.js";
 import { Limits } from "./limits.js";
@@ -33,9 +34,10 @@ export default function SettingsView() {
         <h2 id="title-look">Look</h2>
         <${Segments} label="Theme" options=${THEMES} value=${theme} onChange=${choose} />
       </section>
-      <${Credentials} />
-      <${Keys} />
-      <${Tokens} />
-      <${Limits} />
+      ${isForSomeAgents() ? html`<${Notice}>You are signed in with a token that is for some agents. Keys, credentials and limits are seen with a key.<//>` : html`
+        <${Credentials} />
+        <${Keys} />
+        <${Tokens} />
+        <${Limits} />`}
     </div>`;
 }
