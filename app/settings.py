@@ -97,6 +97,9 @@ class IdentitySettings(BaseSettings):
         None, max_length=200, description="The OpenID Connect issuer whose JWTs are taken. Default: none."
     )
     oidc_audience: str | None = Field(None, description="The audience (`aud`) of those JWTs.")
+    oidc_client_id: str | None = Field(
+        None, min_length=1, description="The page's client at that issuer, a public one: people sign in there."
+    )
     oidc_admin_claim: AdminClaim | None = Field(
         None,
         description="What admins' JWTs have: `groups=admins`, or a claim that is true. Default: none is an admin's.",
@@ -104,6 +107,8 @@ class IdentitySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _names_its_audience(self) -> Self:
+        if self.oidc_client_id is not None and self.oidc_issuer is None:
+            raise ValueError(f"{PREFIX}OIDC_CLIENT_ID is a client of {PREFIX}OIDC_ISSUER, which is not set")
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
             raise ValueError(f"{PREFIX}OIDC_ISSUER and {PREFIX}OIDC_AUDIENCE are set together")
         return self

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.console.assets import Asset, modules_of, read_assets, version_of
+from app.console.signing_in import issuer_of, origins_of, with_issuer
 
 router = APIRouter(include_in_schema=False)
 _ASSETS = read_assets()
@@ -47,8 +48,13 @@ _PAGES = {
 
 @router.get("/")
 async def get_page(request: Request) -> Response:
-    """The page for people."""
-    return await _answer(request, _PAGES["/"])
+    """The page for people. Where it signs in at an issuer, it may ask that issuer, and no other host."""
+    issuer = issuer_of(request.app.state.settings)
+    if issuer is None:
+        return await _answer(request, _PAGES["/"])
+    origins = " ".join(origins_of(issuer, request.app.state.container.jwts))
+    policy = _POLICY.replace("connect-src 'self'", f"connect-src 'self' {origins}")
+    return await _answer(request, with_issuer(_PAGES["/"], issuer), policy=policy)
 
 
 @router.get("/docs")

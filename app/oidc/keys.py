@@ -5,6 +5,7 @@ a key that is not known, for a bounded time, and the issuer is asked at most eve
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,8 @@ _MAX_BYTES = 262_144
 _MAX_KEYS = 100
 _PORTS = {"http": 80, "https": 443}
 _DISCOVERY = "/.well-known/openid-configuration"
+# What stands in a policy of the page: nothing that could end a source there.
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[^\s;,'\"]*)?")
 
 
 class IssuerKeys:
@@ -40,6 +43,8 @@ class IssuerKeys:
         self._issuer = issuer
         self._clock = clock
         self._keys: list[Key] = []
+        # Where it gives tokens, once it has said so.
+        self.token_endpoint: str | None = None
         self._fetched_at = self._asked_at = -_KEPT_S
         self._failure: str | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -110,7 +115,8 @@ class IssuerKeys:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 self._client = self._client or _make_client()
-                read = [read_key(each) for each in await _fetch(self._client, self._issuer)]
+                document, published = await _fetch(self._client, self._issuer)
+                read = [read_key(each) for each in published]
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
             # An error of a time limit has no text.
             self._failure = _why(error, self._issuer)
@@ -119,6 +125,8 @@ class IssuerKeys:
             self._failure = "something unexpected"
             log.exception("the keys of the issuer cannot be read", issuer=self._issuer)
         else:
+            endpoint = document.get("token_endpoint")
+            self.token_endpoint = endpoint if isinstance(endpoint, str) and _ADDRESS.fullmatch(endpoint) else None
             self._keys = [key for key in read if key is not None]
             self._fetched_at, self._failure = self._clock(), None
             if not self._keys:
@@ -146,8 +154,8 @@ def _make_client() -> httpx2.AsyncClient:
     )
 
 
-async def _fetch(client: httpx2.AsyncClient, issuer: str) -> list[Any]:
-    """The keys as the issuer publishes them. Raises `ValueError`, and the errors of httpx2."""
+async def _fetch(client: httpx2.AsyncClient, issuer: str) -> tuple[dict[str, Any], list[Any]]:
+    """The issuer's discovery document, and the keys it publishes. Raises `ValueError`, and the errors of httpx2."""
     found = await _get(client, issuer.removesuffix("/") + _DISCOVERY)
     # OpenID Connect Discovery 1.0, 4.3: exactly the issuer that was asked.
     if found.get("issuer") != issuer:
@@ -158,7 +166,7 @@ async def _fetch(client: httpx2.AsyncClient, issuer: str) -> list[Any]:
     keys = (await _get(client, address)).get("keys")
     if not isinstance(keys, list) or len(keys) > _MAX_KEYS:
         raise ValueError(f"what it publishes is not a set of at most {_MAX_KEYS} keys")
-    return keys
+    return found, keys
 
 
 async def _get(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:

@@ -39,10 +39,10 @@ export function getCredential() {
   return current;
 }
 
-/** Keep a credential and tell the other tabs. */
-export function setCredential(credential) {
+/** Keep a credential and tell the other tabs; `quietly` where it is the same session with a new token. */
+export function setCredential(credential, { quietly = false } = {}) {
   write(credential);
-  channel?.postMessage({ type: "set", credential });
+  channel?.postMessage({ type: quietly ? "renewed" : "set", credential });
 }
 
 /** Forget the credential and all that the page has stored, in each tab. `silent` leaves the other tabs as they are. */
@@ -83,6 +83,7 @@ export async function findCredential() {
 
 channel?.addEventListener("message", ({ data }) => {
   if (data.type === "ask" && current) channel.postMessage({ type: "answer", credential: current });
+  if (data.type === "renewed" && current) write(data.credential);
   if (data.type === "set") {
     if (data.credential.value === current?.value) return;
     write(data.credential);

@@ -22,6 +22,11 @@ async function start() {
   const token = takeToken();
   let problem = null;
   if (token) problem = await signInByLink(token).then(() => null, toProblem);
+  if (document.querySelector('meta[name="ai-agents-oidc"]')) {
+    const oidc = await import("./sign_in/oidc.js");
+    oidc.keepRenewed();
+    if (oidc.isAnswer()) problem = await oidc.finishSignIn().then(() => null, toProblem);
+  }
   if (sessionStore.get().state !== "in") await startSession(problem);
   const place = document.getElementById("page");
   place.replaceChildren();

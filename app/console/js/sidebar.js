@@ -52,6 +52,9 @@ function Managed({ path }) {
   </div>`;
 }
 
+/** An issuer's users have its address before their own name. */
+const nameOf = (userId) => userId.replace(/^https?:\/\/[^|]*\|/, "");
+
 function Account() {
   const { me } = useStore(sessionStore);
   const [theme, setTheme] = useState(chosenTheme);
@@ -64,7 +67,7 @@ function Account() {
     ${first && html`<a class="nav-link" href=${href(first.path)}><${Icon} name="settings" />${session.isAdmin ? "Settings and admin" : "Settings"}</a>`}
     <div class="account">
       <${Icon} name="user" />
-      <span class="grow truncate" dir="auto" title=${me?.user_id}>${me?.user_id}</span>
+      <span class="grow truncate" dir="auto" title=${me?.user_id}>${nameOf(me?.user_id ?? "")}</span>
       <${Menu} label="Your account" icon="ellipsis" size="small" items=${[
         { label: "Light", icon: "sun", checked: theme === "light", onSelect: choose("light") },
         { label: "Dark", icon: "moon", checked: theme === "dark", onSelect: choose("dark") },

@@ -35,10 +35,12 @@ class Visits:
         self._browser = browser
         self._site = site
         self._contexts: list[BrowserContext] = []
+        self._allowed: tuple[str, ...] = (site.url, "data:", "blob:")
 
-    def at(self, site: Site) -> "Visits":
-        """Visits to another service, which end and complain with these."""
+    def at(self, site: Site, *, also: str | None = None) -> "Visits":
+        """Visits to another service, which end and complain with these. Pages may ask the address `also`."""
         others = Visits(self._browser, site)
+        others._allowed += () if also is None else (also,)
         others.complaints, others._contexts = self.complaints, self._contexts
         return others
 
@@ -89,7 +91,7 @@ class Visits:
             self.complaints.append(f"{message.type}: {message.text}")
 
     def _look(self, request: Request) -> None:
-        if not request.url.startswith((self._site.url, "data:", "blob:")):
+        if not request.url.startswith(self._allowed):
             self.complaints.append(f"asked elsewhere: {request.url}")
 
     async def end(self) -> None:
