@@ -21,6 +21,9 @@ _COMMENTS = {
     ".js": re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/[ \t]*)\n", re.MULTILINE | re.DOTALL),
     ".css": re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.MULTILINE | re.DOTALL),
 }
+_AROUND_SIGNS = re.compile(r"\s*([{};])\s*")
+_STYLESHEET = re.compile(r'<link rel="stylesheet" href="/assets/([^"]+)">')
+_SHEET = "css/page.css"
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 # Shorter texts become no shorter.
 _WORTH_COMPRESSING = 300
@@ -49,7 +52,20 @@ class Asset:
 def read_assets() -> dict[str, Asset]:
     """All files that are served, by their paths below the console's folder."""
     files = sorted(path for path in _HERE.rglob("*") if path.suffix in _TYPES)
-    return {str(path.relative_to(_HERE)): Asset(_TYPES[path.suffix], _content(path)) for path in files}
+    assets = {str(path.relative_to(_HERE)): Asset(_TYPES[path.suffix], _content(path)) for path in files}
+    return _with_one_stylesheet(assets)
+
+
+def _with_one_stylesheet(assets: dict[str, Asset]) -> dict[str, Asset]:
+    """The page's stylesheets as one file in its place: one request, and a quarter smaller when it is compressed."""
+    page = assets["index.html"].content.decode()
+    names = _STYLESHEET.findall(page)
+    sheet = b"".join(assets[name].content for name in names)
+    first, *others = [f'<link rel="stylesheet" href="/assets/{name}">\n' for name in names]
+    for link in others:
+        page = page.replace(link, "")
+    page = page.replace(first, f'<link rel="stylesheet" href="/assets/{_SHEET}">\n')
+    return {**assets, "index.html": Asset(_TYPES[".html"], page.encode()), _SHEET: Asset(_TYPES[".css"], sheet)}
 
 
 def _content(path: Path) -> bytes:
@@ -57,8 +73,8 @@ def _content(path: Path) -> bytes:
     comments = _COMMENTS.get(path.suffix)
     if comments is None or path.parent.name == "vendor":
         return path.read_bytes()
-    text = comments.sub("", path.read_text())
-    return _INDENTATION.sub("", text).encode()
+    text = _INDENTATION.sub("", comments.sub("", path.read_text()))
+    return (_AROUND_SIGNS.sub(r"\1", text) if path.suffix == ".css" else text).encode()
 
 
 def version_of(assets: dict[str, Asset]) -> str:

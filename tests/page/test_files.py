@@ -1,6 +1,5 @@
 """The page's files: what is vendored, how large a visit is, and how they are served."""
 
-import gzip
 import hashlib
 import json
 import re
@@ -45,30 +44,14 @@ def test_nothing_inline_stands_in_the_pages() -> None:
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", text), path.name
 
 
-def test_a_visit_to_the_chat_is_small() -> None:
-    assets = read_assets()
-    index = assets["index.html"].content.decode()
-    entries = re.findall(r'"/assets/([^"]+)"', index)
-    names = {"index.html", *entries} | {
-        name for entry in entries if entry.endswith(".js") for name in modules_of(assets, entry)
-    }
-    sizes = {name: len(gzip.compress(assets[name].content, 9)) for name in names}
+async def test_a_visit_to_the_chat_is_small(site: Site) -> None:
+    async with httpx.AsyncClient(base_url=site.url, headers={"accept-encoding": "gzip"}) as client:
+        page = await client.get("/")
+        sizes = {"/": int(page.headers["content-length"])}
+        for address in set(re.findall(r'"(/assets/[^"]+)"', page.text)):
+            sizes[address] = int((await client.get(address)).headers["content-length"])
 
     assert sum(sizes.values()) <= MAX_VISIT_BYTES, sorted(sizes.items(), key=lambda each: -each[1])[:10]
-
-
-def test_browsers_get_the_lines_without_comments_and_indentation() -> None:
-    assets = read_assets()
-    for path in OWN:
-        if path.suffix == ".html":
-            continue
-        wanted, inside = [], False
-        for line in map(str.lstrip, path.read_text().splitlines()):
-            begins = line.startswith(("/**", "/*" if path.suffix == ".css" else "/**"))
-            if not (inside or begins or (path.suffix == ".js" and line.startswith("//"))):
-                wanted.append(line)
-            inside = (inside or begins) and "*/" not in line
-        assert assets[str(path.relative_to(CONSOLE))].content.decode().splitlines() == wanted, path.name
 
 
 def test_each_module_that_is_imported_is_there() -> None:

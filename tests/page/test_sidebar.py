@@ -48,6 +48,7 @@ async def test_a_chat_is_renamed_and_deleted_in_the_list(site: Site, visit: Visi
 
     await page.get_by_role("button", name="More for A name").click()
     await page.get_by_role("menuitem", name="Rename").click()
+    await expect(page.get_by_role("textbox", name="Name of the chat")).to_be_focused()
     await page.keyboard.type("A better name")
     await page.keyboard.press("Enter")
     await expect(chats(page)).to_contain_text(["A better name"])

@@ -14,6 +14,9 @@ export function setRenewal(callback) {
   renewed = callback;
 }
 
+export const renewCredential = async () => renewed?.();
+export const endSession = (problem) => onUnauthorized(problem);
+
 /** What went wrong, as the service tells it. `status` is 0 and `code` `unreachable` where there was no answer. */
 export class Problem extends Error {
   constructor({ status = 0, code = "", title = "", detail = "", errors = [], requestId = null, retryAfterS = null, body = {} }) {
@@ -42,14 +45,14 @@ export function withQuery(path, query = {}) {
   return text ? `${path}?${text}` : path;
 }
 
-const unreachable = () =>
+export const unreachable = () =>
   new Problem({
     code: "unreachable",
     title: navigator.onLine ? "The service does not answer" : "You are offline",
     detail: navigator.onLine ? "It may be starting again. Try once more in a moment." : "This goes on when you are connected again.",
   });
 
-async function problemOf(response) {
+export async function problemOf(response) {
   let body = {};
   try {
     body = await response.json();
@@ -75,7 +78,7 @@ async function problemOf(response) {
  * `signal`, `credential` (instead of the session's).
  */
 export async function send(method, path, { query, body, form, key, etag, headers = {}, signal, credential } = {}) {
-  if (renewed && !credential) await renewed();
+  if (!credential) await renewCredential();
   const used = credential ?? getCredential()?.value;
   const sent = { accept: "application/json", ...headers };
   if (used) sent.authorization = `Bearer ${used}`;
@@ -120,44 +123,13 @@ async function* all(path, query = {}) {
   } while (after);
 }
 
-/** Upload a file; `onProgress(share from 0 to 1)`. XMLHttpRequest, since fetch tells nothing of an upload's progress. */
-async function upload(file, { onProgress, signal, key = newKey() } = {}) {
-  if (renewed) await renewed();
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", "/files");
-    request.setRequestHeader("authorization", `Bearer ${getCredential()?.value}`);
-    request.setRequestHeader("idempotency-key", key);
-    request.upload.addEventListener("progress", (event) => {
-      if (event.lengthComputable) onProgress?.(event.loaded / event.total);
-    });
-    request.addEventListener("error", () => reject(unreachable()));
-    request.addEventListener("abort", () => reject(new DOMException("Aborted", "AbortError")));
-    request.addEventListener("load", async () => {
-      const headers = { "x-request-id": request.getResponseHeader("x-request-id") ?? "" };
-      const after = request.getResponseHeader("retry-after");
-      if (after) headers["retry-after"] = after;
-      const response = new Response(request.responseText, { status: request.status, headers });
-      if (response.ok) resolve(await response.json());
-      else {
-        const problem = await problemOf(response);
-        if (problem.status === 401) onUnauthorized(problem);
-        reject(problem);
-      }
-    });
-    signal?.addEventListener("abort", () => request.abort());
-    const form = new FormData();
-    form.append("file", file);
-    request.send(form);
-  });
-}
-
 export const api = {
   get: (path, query, options = {}) => read("GET", path, { ...options, query }),
   post: (path, body = {}, options = {}) => read("POST", path, { ...options, body }),
   put: (path, body = {}, options = {}) => read("PUT", path, { ...options, body }),
   patch: (path, body = {}, options = {}) => read("PATCH", path, { ...options, body }),
   delete: (path, query, options = {}) => read("DELETE", path, { ...options, query }),
-  upload,
+  /** Upload a file: `upload(file, {onProgress, signal, key})`, see upload.js. */
+  upload: async (file, options) => (await import("./upload.js")).upload(file, options),
   all,
 };

@@ -12,7 +12,7 @@ const administration = (label, icon) => ({ label, icon, group: "Administration" 
 export const ROUTES = [
   { path: "/", title: "New chat", nav: { label: "New chat", icon: "message-square-plus", group: "" }, load: () => import("./chat/new_chat.js") },
   { path: "/threads/:thread_id", title: "Chat", nav: null, load: () => import("./chat/thread_view.js") },
-  { path: "/search", title: "Search", nav: { label: "Search", icon: "search", group: "" }, load: () => import("./threads/search_view.js") },
+  { path: "/search", title: "Search", nav: { label: "Search", icon: "search", group: "" }, load: withStyles("search", () => import("./threads/search_view.js")) },
   { path: "/agents", title: "Agents", nav: { label: "Agents", icon: "bot", group: "" }, load: agents(() => import("./agents/agents_view.js")) },
   { path: "/agents/new", title: "New agent", nav: null, load: agents(admin(() => import("./agents/agent_view.js"))) },
   { path: "/agents/:agent_id", title: "Agent", nav: null, load: agents(admin(() => import("./agents/agent_view.js"))) },

@@ -6,7 +6,6 @@ import { session } from "./session.js";
 import { useStore } from "./signals.js";
 import { Sidebar, Topbar } from "./sidebar.js";
 import { startThreads, threadStore } from "./threads/thread_store.js";
-import { Confirmations } from "./ui/dialog.js";
 import { Overlays } from "./ui/overlay.js";
 import { Icon } from "./ui/icon.js";
 import { Empty, Notice, Spinner } from "./ui/states.js";
@@ -115,5 +114,5 @@ export function Shell() {
         <div class="view"><${Guarded} key=${path}><${View} key=${route?.path} route=${route} params=${params} query=${query} /><//></div>
       </main>
     </div>
-    <${Toasts} /><${Overlays} /><${Confirmations} />`;
+    <${Toasts} /><${Overlays} />`;
 }

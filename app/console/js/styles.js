@@ -25,8 +25,8 @@ function load(name) {
   return asked.get(name);
 }
 
-/** A route's `load`: the module comes with these styles. */
+/** A route's `load`: the module comes with these styles, and with those of controls. */
 export const withStyles = (name, loadModule) => async () => {
-  const [module] = await Promise.all([loadModule(), load(name)]);
+  const [module] = await Promise.all([loadModule(), load("controls"), load(name)]);
   return module;
 };

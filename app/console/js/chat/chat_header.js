@@ -4,7 +4,7 @@ import { html, useState } from "../../vendor/preact.js";
 import { api, toProblem } from "../api.js";
 import { href, navigate } from "../router.js";
 import { IconButton } from "../ui/button.js";
-import { confirm } from "../ui/dialog.js";
+import { confirm } from "../ui/confirm.js";
 import { useLoad } from "../ui/loading.js";
 import { Menu } from "../ui/menu.js";
 import { toast } from "../ui/toast.js";

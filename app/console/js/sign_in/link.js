@@ -11,7 +11,7 @@ const GRACE_S = 600;
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** The token of the address, taken out of it at once: neither the history nor a copied address keeps it. */
-export function takeToken() {
+function takeToken() {
   const found = /^#token=(.+)$/.exec(location.hash);
   if (!found) return null;
   navigate("/", { replace: true });
@@ -19,8 +19,10 @@ export function takeToken() {
   return LOOPBACK.test(location.hostname) ? decodeURIComponent(found[1]) : null;
 }
 
-/** Sign in with the token of a link. Throws a `Problem` where it is spent and nobody is signed in. */
-export async function signInByLink(token) {
+/** Sign in with the token of the address. Throws a `Problem` where it is spent and nobody is signed in. */
+export async function signInByLink() {
+  const token = takeToken();
+  if (!token) return;
   const before = getCredential();
   try {
     await api.get("/me", {}, { credential: token });

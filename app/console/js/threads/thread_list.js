@@ -1,16 +1,14 @@
 // The list of threads in the sidebar.
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
-import { api, toProblem } from "../api.js";
-import { getRoute, href, navigate, useRoute } from "../router.js";
+import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
+import { href, useRoute } from "../router.js";
 import { session } from "../session.js";
 import { useStore } from "../signals.js";
-import { confirm } from "../ui/dialog.js";
 import { Button } from "../ui/button.js";
+import { Lazy } from "../ui/lazy.js";
 import { Menu } from "../ui/menu.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
-import { toast } from "../ui/toast.js";
-import { dropThread, loadMoreThreads, loadThreads, patchThread, threadStore, waitingStore } from "./thread_store.js";
+import { loadMoreThreads, loadThreads, threadStore, titleOf, waitingStore } from "./thread_store.js";
 
 const DAY = 86_400_000;
 const SCOPES = [
@@ -31,7 +29,7 @@ function groupsOf(threads) {
   return [...groups];
 }
 
-export const titleOf = (thread) => thread.title || thread.preview || "New chat";
+const loadRename = () => import("./thread_actions.js");
 
 export function ThreadList() {
   const { items, next, loading, problem, scope } = useStore(threadStore);
@@ -80,16 +78,8 @@ function Entry({ thread, current, waiting, renaming, onRename, onRenamed }) {
   useEffect(() => {
     if (current) place.current?.scrollIntoView({ block: "nearest" });
   }, [current]);
-  if (renaming) return html`<li class="thread"><${Rename} thread=${thread} onDone=${onRenamed} /></li>`;
-  const remove = async () => {
-    const sure = await confirm({
-      title: "Delete this chat?",
-      text: html`<span dir="auto">“${titleOf(thread)}”</span> and its messages are deleted for everyone who can see them.`,
-      action: "Delete",
-      danger: true,
-    });
-    if (sure) deleteThread(thread);
-  };
+  if (renaming) return html`<li class="thread"><${Lazy} load=${loadRename} thread=${thread} onDone=${onRenamed} /></li>`;
+  const remove = async () => (await import("./thread_actions.js")).deleteThread(thread);
   return html`<li class=${`thread ${current ? "thread-current" : ""}`} ref=${place}>
     <a class="thread-link" href=${href(`/threads/${thread.id}`)} data-id=${thread.id} aria-current=${current ? "page" : undefined}>
       <span class="thread-line">
@@ -108,52 +98,5 @@ function Entry({ thread, current, waiting, renaming, onRename, onRenamed }) {
 function State({ thread, waiting }) {
   if (waiting) return html`<span class="thread-state thread-waiting"><span class="visually-hidden">waits for you</span></span>`;
   if (thread.running) return html`<span class="thread-state thread-running"><span class="visually-hidden">is answering</span></span>`;
-  return html`<${RelativeTime} class="thread-time" at=${thread.last_activity_at} />`;
-}
-
-function Rename({ thread, onDone }) {
-  const box = useRef(null);
-  const done = useRef(false);
-  useLayoutEffect(() => {
-    box.current.focus();
-    box.current.select();
-  }, []);
-  const save = async (title) => {
-    if (done.current) return;
-    done.current = true;
-    onDone();
-    if (!title.trim() || title.trim() === thread.title) return;
-    const before = thread.title;
-    patchThread(thread.id, { title: title.trim() });
-    try {
-      await api.patch(`/threads/${thread.id}`, { title: title.trim() });
-    } catch (error) {
-      patchThread(thread.id, { title: before });
-      toast(`The name was not changed. ${toProblem(error).message}`, { kind: "danger" });
-    }
-  };
-  const onKeyDown = (event) => {
-    if (event.isComposing) return;
-    if (event.key === "Enter") save(box.current.value);
-    else if (event.key === "Escape") {
-      done.current = true;
-      onDone();
-    } else return;
-    event.preventDefault();
-    event.stopPropagation();
-  };
-  return html`<input ref=${box} class="input thread-rename" aria-label="Name of the chat" dir="auto" maxlength="200"
-    value=${thread.title ?? ""} onKeyDown=${onKeyDown} onBlur=${(event) => save(event.currentTarget.value)} />`;
-}
-
-async function deleteThread(thread) {
-  dropThread(thread.id);
-  if (getRoute().params.thread_id === thread.id) navigate("/");
-  try {
-    await api.delete(`/threads/${thread.id}`);
-    toast("The chat is deleted.");
-  } catch (error) {
-    loadThreads();
-    if (error.status !== 404) toast(`The chat was not deleted. ${toProblem(error).message}`, { kind: "danger" });
-  }
+  return html`<${RelativeTime} short class="thread-time" at=${thread.last_activity_at} />`;
 }

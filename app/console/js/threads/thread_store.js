@@ -15,6 +15,8 @@ export const threadStore = createStore(EMPTY);
 /** The ids of threads in which a call waits for this person. */
 export const waitingStore = createStore(new Set());
 
+export const titleOf = (thread) => thread.title || thread.preview || "New chat";
+
 let strangers = new Set(); // threads of other people, of which admins hear, too
 let timer = 0;
 let asked = 0; // when the list was last asked for

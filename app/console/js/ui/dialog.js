@@ -1,6 +1,6 @@
 import { html, useId, useLayoutEffect, useRef } from "../../vendor/preact.js";
-import { createStore, useStore } from "../signals.js";
 import { Button, IconButton } from "./button.js";
+import { openOverlay } from "./overlay.js";
 
 /**
  * A modal dialog, as long as it is drawn. Escape, the cross and a click beside it call `onClose`.
@@ -29,32 +29,24 @@ export function Dialog({ title, onClose, wide = false, class: more = "", childre
   </dialog>`;
 }
 
-const asked = createStore(null);
-
 /**
  * Ask before something that cannot be undone: `await confirm({title, text, action: "Delete", danger: true})`.
  * `text` may be a template. Gives true or false.
  */
 export function confirm({ title, text = "", action = "OK", danger = false }) {
-  return new Promise((resolve) => {
-    asked.get()?.resolve(false);
-    asked.set({ title, text, action, danger, resolve });
-  });
+  return new Promise((resolve) => openOverlay(Question, { title, text, action, danger, resolve }));
 }
 
-/** The place of `confirm`'s dialog: once in the page. */
-export function Confirmations() {
-  const question = useStore(asked);
-  if (!question) return null;
+function Question({ title, text, action, danger, resolve, onClose }) {
   const answer = (value) => {
-    asked.set(null);
-    question.resolve(value);
+    onClose();
+    resolve(value);
   };
-  return html`<${Dialog} title=${question.title} onClose=${() => answer(false)}>
-    ${question.text && html`<p>${question.text}</p>`}
+  return html`<${Dialog} title=${title} onClose=${() => answer(false)}>
+    ${text && html`<p>${text}</p>`}
     <div class="row row-end">
-      <${Button} onClick=${() => answer(false)} autofocus=${question.danger}>Cancel<//>
-      <${Button} kind=${question.danger ? "danger" : "primary"} autofocus=${!question.danger} onClick=${() => answer(true)}>${question.action}<//>
+      <${Button} onClick=${() => answer(false)} autofocus=${danger}>Cancel<//>
+      <${Button} kind=${danger ? "danger" : "primary"} autofocus=${!danger} onClick=${() => answer(true)}>${action}<//>
     </div>
   <//>`;
 }

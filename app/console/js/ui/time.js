@@ -28,13 +28,21 @@ export function relativeTime(at, now = Date.now()) {
   return (then.getFullYear() === new Date(now).getFullYear() ? date : dateOfYear).format(then);
 }
 
+/** The same in the fewest letters: "5m". */
+function shortTime(at) {
+  const passed = Date.now() - Date.parse(at);
+  const step = STEPS.find(([, , limit]) => passed < limit);
+  if (passed < MINUTE || !step) return relativeTime(at);
+  return new Intl.NumberFormat(undefined, { style: "unit", unit: step[0], unitDisplay: "narrow" }).format(Math.trunc(passed / step[1]));
+}
+
 /** Date and time in the reader's form. */
 export function fullTime(at) {
   return full.format(new Date(at));
 }
 
-/** A time of the API (RFC 3339) as "5 min ago", the whole of it as tooltip. It stays right as time passes. */
-export function RelativeTime({ at, class: more = "" }) {
+/** A time of the API (RFC 3339) as "5 min ago" (`short`: "5m"), all of it as tooltip. It stays right as time passes. */
+export function RelativeTime({ at, short = false, class: more = "" }) {
   useStore(clock);
   useEffect(() => {
     users += 1;
@@ -45,5 +53,5 @@ export function RelativeTime({ at, class: more = "" }) {
     };
   }, []);
   if (!at) return null;
-  return html`<time class=${more} datetime=${at} title=${fullTime(at)}>${relativeTime(at)}</time>`;
+  return html`<time class=${more} datetime=${at} title=${fullTime(at)}>${short ? shortTime(at) : relativeTime(at)}</time>`;
 }
