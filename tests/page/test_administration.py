@@ -80,7 +80,7 @@ async def test_a_user_gets_limits_and_is_erased_with_a_receipt(site: Site, visit
     page = await visit(site.admin, "/admin/users")
     await page.get_by_role("button", name="Limits of gone/soon").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("Runs at once: which limit").select_option("Own number")
+    await dialog.get_by_label("Runs at once: which limit").select_option("Own limit")
     await dialog.get_by_label("Runs at once: number").fill("many")
     await dialog.get_by_role("button", name="Set limits").click()
     await expect(dialog.get_by_role("alert")).to_have_text("Give a number, 0 or more.")
@@ -133,11 +133,11 @@ async def test_a_provider_is_made_checked_in_its_own_words_and_changed(site: Sit
     await dialog.get_by_label("Name", exact=True).fill("house")
     await dialog.get_by_role("button", name="Make it").click()
     # A new provider is checked at once.
-    await expect(page.get_by_role("dialog", name="Check house").get_by_text("it answers", exact=True)).to_be_visible()
+    await expect(page.get_by_role("dialog", name="Check house").get_by_text("works", exact=True)).to_be_visible()
     refusal = b'{"error": {"message": "The account has no credit left.", "type": "billing", "code": "no_credit"}}'
     site.fake.script("openai", [Raw([refusal], status=402, headers={"content-type": "application/json"})])
     await dialog.get_by_role("button", name="Check again").click()
-    await expect(dialog.get_by_text("it does not answer")).to_be_visible()
+    await expect(dialog.get_by_text("failed", exact=True)).to_be_visible()
     await expect(dialog.get_by_text("status 402")).to_be_visible()
     await expect(dialog.get_by_role("blockquote")).to_contain_text("The account has no credit left.")
     await page.keyboard.press("Escape")
@@ -228,7 +228,7 @@ async def test_a_user_is_found_in_a_list_of_many_pages(site: Site, visit: Visits
     page = await visit(site.admin, "/admin/users")
     await expect(page.get_by_role("button", name="Show more")).to_be_visible()
     await page.get_by_role("searchbox", name="Find a user").fill("CROWD-24")
-    await expect(page.get_by_text("1 fits.")).to_be_visible()
+    await expect(page.get_by_text("1 match.")).to_be_visible()
     await expect(page.get_by_role("button", name="Limits of crowd-24")).to_be_visible()
     await expect(page.get_by_role("row")).to_have_count(2)
 

@@ -34,7 +34,7 @@ async def test_calls_are_approved_and_refused_in_the_inbox(site: Site, visit: Vi
     first = page.get_by_role("article").filter(has_text="Sums")
     await expect(first).to_contain_text("Planner asks to call calculator")
     await expect(first).to_contain_text("6*7")
-    await expect(first).to_contain_text("Refused by itself in 10 min")
+    await expect(first).to_contain_text("Refused automatically in 10 min")
     await expect(first.get_by_role("link", name="Sums")).to_have_attribute("href", f"#/threads/{sums}")
     await check_accessible(page)
     await take_picture(page, "approvals")

@@ -18,7 +18,7 @@ async def test_usage_is_read_by_day_and_by_agent_with_what_is_left_of_limits(sit
     # No price is known of the stand-in, and no one but the service counted its tokens.
     await expect(page.get_by_text("No call has a known price")).to_be_visible()
     await expect(page.get_by_text("Some tokens are estimated")).to_be_visible()
-    await expect(page.get_by_text("of 1,000,000 used, begins anew")).to_be_visible()
+    await expect(page.get_by_text("of 1,000,000 used, resets")).to_be_visible()
     await expect(page.get_by_role("tab", name="By user")).to_have_count(0)
 
     # The chart is one stop of the tab key; arrows go from bar to bar.
@@ -33,7 +33,7 @@ async def test_usage_is_read_by_day_and_by_agent_with_what_is_left_of_limits(sit
     await page.keyboard.press("ArrowLeft")
     await expect(bars.nth(28)).to_be_focused()
 
-    await page.get_by_text("The same as a table").click()
+    await page.get_by_text("Show as a table").click()
     days = page.get_by_role("region", name="Usage by day").get_by_role("row")
     await expect(days).to_have_count(31)
 

@@ -42,7 +42,7 @@ export function AuditFilters({ query, onChange }) {
       <${TextField} label="From" type="date" value=${draft.since} onInput=${set("since")} />
       <${TextField} label="To, included" type="date" value=${draft.until} onInput=${set("until")} />
       <div class="row form-whole"><${Button} type="submit" kind="primary">Filter<//>
-        ${count > 0 && html`<${Button} kind="quiet" onClick=${() => onChange({})}>Take all away<//>`}</div>
+        ${count > 0 && html`<${Button} kind="quiet" onClick=${() => onChange({})}>Clear<//>`}</div>
     </form>
   </details>`;
 }

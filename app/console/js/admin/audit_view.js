@@ -52,8 +52,8 @@ export default function AuditView({ query }) {
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
     ${shown.length > 0 && html`<${Records} caption="Entries of the audit log" columns=${columns} rows=${shown} keyOf=${(entry) => entry.id}
       details=${(entry) => open === entry.id && html`<${Values} values=${factsOf(entry)} />`} />`}
-    ${shown.length === 0 && !pages.loading && !pages.more && !pages.problem && html`<${Empty} icon="scroll-text" title="Nothing fits" text="No entry is like that."
-      action=${{ label: "Take the filters away", href: href("/admin/audit") }} />`}
+    ${shown.length === 0 && !pages.loading && !pages.more && !pages.problem && html`<${Empty} icon="scroll-text" title="Nothing matches" text="No entry is like that."
+      action=${{ label: "Clear the filters", href: href("/admin/audit") }} />`}
     <${More} pages=${{ ...pages, items: shown, loadMore: more }} />
   </div>`;
 }

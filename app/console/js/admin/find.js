@@ -58,6 +58,6 @@ export function FindField({ label, value, onInput, find }) {
 }
 
 function wordsFor({ found, isCut }) {
-  const count = found.length === 0 ? "Nothing fits." : found.length === 1 ? "1 fits." : `${formatCount(found.length)} fit.`;
+  const count = found.length === 0 ? "No match." : found.length === 1 ? "1 match." : `${formatCount(found.length)} matches.`;
   return isCut ? `${count} Only the first ${formatCount(MOST)} were looked at.` : count;
 }

@@ -47,7 +47,7 @@ export default function JobsView({ query }) {
   usePoll(() => pages.items.length <= 20 && pages.reload(), isMoving ? MOVING_MS : STILL_MS);
   return html`<div class="page">
     <${PageHead} title="Jobs" text="Work in the background: titles, summaries, webhooks, erasing users. A job is tried five times before it has failed.">
-      <${Button} icon="refresh-cw" busy=${pages.loading} onClick=${pages.reload}>Look again<//>
+      <${Button} icon="refresh-cw" busy=${pages.loading} onClick=${pages.reload}>Refresh<//>
     <//>
     <${Segments} label="Which jobs" options=${STATUSES} value=${status} onChange=${(value) => navigate(href("/admin/jobs", { status: value }))} />
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
@@ -62,7 +62,7 @@ const columns = (reload) => [
     ${job.thread_id && html`<div class="small"><a href=${href(`/threads/${job.thread_id}`)}>Open the thread</a></div>`}` },
   { label: "Status", cell: (job) => html`<${Badge} kind=${TONES[job.status]}>${job.status === "completed" ? "done" : job.status}<//>` },
   { label: "Attempts", isNumber: true, cell: (job) => job.attempts },
-  { label: "Made", cell: (job) => html`<${RelativeTime} at=${job.created_at} />` },
+  { label: "Created", cell: (job) => html`<${RelativeTime} at=${job.created_at} />` },
   { label: "Took", isNumber: true, cell: (job) => (job.finished_at ? formatDuration((Date.parse(job.finished_at) - Date.parse(job.created_at)) / 1000) : "–") },
   { label: "Actions", isHidden: true, cell: (job) => job.status === "failed" && html`<${Retry} job=${job} onDone=${reload} />` },
 ];

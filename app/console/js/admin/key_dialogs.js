@@ -64,7 +64,7 @@ export function CreateKey({ onClose, onChanged }) {
       <${Secret} label="Key" secret=${made.key} text=${html`This is the key of <strong dir="auto">${made.user_id}</strong>.`} onDone=${onClose} />
     <//>`;
   }
-  return html`<${Dialog} title="New key" onClose=${onClose}>
+  return html`<${Dialog} title="New key" onClose=${request.whenIdle(onClose)}>
     <form class="stack" onSubmit=${submit}>
       <${TextField} label="User" help=${`Whose key it is: any name of your choice. Empty: yours (${session.me.user_id}).`} value=${userId} maxLength=${255}
         error=${request.errors.user_id} autofocus=${true} onInput=${setUserId} />
@@ -75,7 +75,7 @@ export function CreateKey({ onClose, onChanged }) {
       <${Switch} label="Admin" help="May see and change everything of everyone." checked=${isAdmin} onChange=${setAdmin} />
       ${owner === session.me.user_id && html`<p class="small muted">A key for yourself ends with the key that you signed in with.</p>`}
       <${Failure} request=${request} shown=${FIELDS} />
-      <div class="row row-end"><${Button} onClick=${onClose}>Cancel<//>
+      <div class="row row-end"><${Button} onClick=${request.whenIdle(onClose)}>Cancel<//>
         <${Button} type="submit" kind="primary" busy=${request.busy} disabled=${expiry === "own" && day === ""}>Make the key<//></div>
     </form>
   <//>`;
@@ -100,12 +100,12 @@ export function RotateKey({ item, onClose }) {
       <${Secret} label="Key" secret=${made.key} text=${html`This is the new secret of <strong dir="auto">${nameOf(item)}</strong>.`} onDone=${onClose} />
     <//>`;
   }
-  return html`<${Dialog} title="New secret" onClose=${onClose}>
+  return html`<${Dialog} title="New secret" onClose=${request.whenIdle(onClose)}>
     <form class="stack" onSubmit=${submit}>
       <p><strong dir="auto">${nameOf(item)}</strong> gets a new secret. What the key has made stays: other keys, tokens, webhooks.</p>
       <${SelectField} label="The present secret ends" help="Time to put the new one where the key is used." value=${grace} options=${GRACES} onChange=${setGrace} />
       <${Failure} request=${request} shown=${FIELDS} />
-      <div class="row row-end"><${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" busy=${request.busy}>Make a new secret<//></div>
+      <div class="row row-end"><${Button} onClick=${request.whenIdle(onClose)}>Cancel<//><${Button} type="submit" kind="primary" busy=${request.busy}>Make a new secret<//></div>
     </form>
   <//>`;
 }

@@ -46,7 +46,7 @@ export default function KeysView() {
     </div>`,
   };
   return html`<div class="page">
-    <${PageHead} title="Keys" text="An API key names its user. Whoever has the key is that user, so each program and each person should have one of their own.">
+    <${PageHead} title="Keys" text="An API key stands for its user. Give each person and each program a key of their own.">
       <${Button} onClick=${() => setOpen({ what: "tokens" })}>End tokens…<//>
       <${Button} kind="primary" onClick=${() => setOpen({ what: "create" })}>New key<//>
     <//>

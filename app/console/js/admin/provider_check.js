@@ -43,7 +43,7 @@ export function CheckProvider({ provider, onClose }) {
 
 function Found({ found }) {
   return html`<p class="check-line">
-      <${Badge} kind=${found.ok ? "accent" : "danger"}>${found.ok ? "it answers" : "it does not answer"}<//>
+      <${Badge} kind=${found.ok ? "accent" : "danger"}>${found.ok ? "works" : "failed"}<//>
       <span>${formatDuration(found.latency_ms / 1000)}</span>
       ${found.status !== null && html`<span>status ${found.status}</span>`}
       ${found.model !== null && html`<span>model <code>${found.model}</code></span>`}

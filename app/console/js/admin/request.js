@@ -4,7 +4,10 @@ import { html, useState } from "../../vendor/preact.js";
 import { otherErrors } from "../ui/fields.js";
 import { Notice } from "../ui/states.js";
 
-/** `{run(fn), busy, problem, errors}`; `errors` has the problem's sentences by the name of their field. */
+/**
+ * `{run(fn), busy, problem, errors, whenIdle(fn)}`; `errors` has the problem's sentences by the name of their field.
+ * `whenIdle(onClose)` closes a dialog only while nothing is under way: the answer may be a secret that comes this once.
+ */
 export function useRequest() {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(null);
@@ -18,7 +21,8 @@ export function useRequest() {
     }
     setBusy(false);
   };
-  return { run, busy, problem, errors: errorsOf(problem) };
+  const whenIdle = (close) => () => busy || close();
+  return { run, busy, problem, errors: errorsOf(problem), whenIdle };
 }
 
 /** `["body", "quirks", "finish_reasons"]` → "quirks.finish_reasons". */

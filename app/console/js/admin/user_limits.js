@@ -72,12 +72,12 @@ function LimitsForm({ userId, limits, onClose }) {
     ${LIMITS.map(({ name, label, help, of }) => {
       const { mode, text } = draft[name];
       const isDefault = !limits.own.includes(name);
-      const usual = isDefault ? (limits[name] === null ? "As usual (no limit)" : `As usual (${of(limits[name])})`) : "As usual";
+      const usual = isDefault ? (limits[name] === null ? "Default (no limit)" : `Default (${of(limits[name])})`) : "Default";
       return html`<fieldset key=${name} class="limit-field">
         <legend class="field-label">${label}</legend>
         <div class="limit-controls">
           <${Select} aria-label=${`${label}: which limit`} value=${mode} onChange=${(value) => set(name, { mode: value })}
-            options=${[{ value: "default", label: usual }, { value: "none", label: "No limit" }, { value: "own", label: "Own number" }]} />
+            options=${[{ value: "default", label: usual }, { value: "none", label: "No limit" }, { value: "own", label: "Own limit" }]} />
           ${mode === "own" && html`<${TextInput} aria-label=${`${label}: number`} aria-invalid=${errors[name] ? "true" : undefined} aria-describedby=${`limit-${name}`}
             value=${text} inputMode="decimal" placeholder=${name === "files_bytes" ? "Bytes" : ""} onInput=${(value) => set(name, { text: value })} />`}
         </div>

@@ -50,7 +50,7 @@ export function WebhookForm({ webhook, names, onClose, onSaved }) {
   }
   const first = session.isAdmin ? { value: "", label: "All agents" } : { value: "", label: "Choose an agent", disabled: true };
   const agents = [first, ...[...names].filter(([, name]) => name !== null).map(([value, label]) => ({ value, label }))];
-  return html`<${Dialog} title=${isNew ? "New webhook" : "Change the webhook"} onClose=${onClose}>
+  return html`<${Dialog} title=${isNew ? "New webhook" : "Change the webhook"} onClose=${request.whenIdle(onClose)}>
     <form class="stack" onSubmit=${submit} noValidate>
       <${TextField} label="Address" type="url" mono=${true} help="An https address on the internet. It gets ids, and asks the API for the rest." value=${url} maxLength=${2000}
         error=${request.errors.url} autofocus=${true} onInput=${setUrl} />
@@ -61,7 +61,7 @@ export function WebhookForm({ webhook, names, onClose, onSaved }) {
         ${request.errors.events && html`<p class="field-error" role="alert">${request.errors.events}</p>`}
       </fieldset>
       <${Failure} request=${request} shown=${["url", "agent_id", "events"]} />
-      <div class="row row-end"><${Button} onClick=${onClose}>Cancel<//>
+      <div class="row row-end"><${Button} onClick=${request.whenIdle(onClose)}>Cancel<//>
         <${Button} type="submit" kind="primary" busy=${request.busy} disabled=${url.trim() === "" || events.length === 0}>${isNew ? "Make it" : "Save"}<//></div>
     </form>
   <//>`;

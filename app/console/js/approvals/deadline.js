@@ -40,5 +40,5 @@ export function Deadline({ expiresAt, onPassed }) {
   }, [expiresAt]);
   if (expiresAt === null) return html`<span>Waits until a person decides</span>`;
   const left = leftOf(secondsLeft());
-  return html`<time datetime=${expiresAt} title=${formatTime(expiresAt)}>${left === null ? "Its time is over" : `Refused by itself in ${left}`}</time>`;
+  return html`<time datetime=${expiresAt} title=${formatTime(expiresAt)}>${left === null ? "Its time is over" : `Refused automatically in ${left}`}</time>`;
 }

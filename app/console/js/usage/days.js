@@ -69,7 +69,7 @@ export function Days({ rows }) {
       isWhole=${measure.isWhole} onPoint=${setPointed} />
     ${measure.series.length > 1 && html`<${Legend} series=${measure.series} />`}
     <details class="chart-table">
-      <summary>The same as a table</summary>
+      <summary>Show as a table</summary>
       <${DayTable} rows=${rows} heading=${perWeek ? "Week" : "Day"} />
     </details>
   </section>`;

@@ -42,6 +42,6 @@ function Limit({ name, label, of, use }) {
     <svg class=${`limit-bar is-${tone}`} role="img" aria-label=${`${label}: ${of(used)} of ${of(use.limit)} used`} focusable="false">
       <rect class="limit-used" width=${`${part * 100}%`} height="100%" />
     </svg>
-    <div class="small muted">${of(used)} of ${of(use.limit)} used${isOfDay && html`, begins anew <${RelativeTime} at=${use.resets_at} />`}</div>
+    <div class="small muted">${of(used)} of ${of(use.limit)} used${isOfDay && html`, resets <${RelativeTime} at=${use.resets_at} />`}</div>
   </li>`;
 }
