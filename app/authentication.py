@@ -28,7 +28,8 @@ from app.services.identity import Principal, RequestFacts, see_thread
 
 # Where the request's scope has its `Principal`.
 PRINCIPAL = "principal"
-_TICKET = APIKeyQuery(name="ticket", scheme_name="ticket", description="From `POST /tickets`.", auto_error=False)
+_TICKET_HELP = "From `POST /tickets`, for an EventSource, which sends no headers. It opens streams alone."
+_TICKET = APIKeyQuery(name="ticket", scheme_name="ticket", description=_TICKET_HELP, auto_error=False)
 
 
 async def container_of(request: Request) -> Container:
@@ -124,7 +125,10 @@ def _seconds(time: str) -> float:
 class ApiKey(SecurityBase):
     """The user whose API key the request carries. FastAPI documents it as a security scheme."""
 
-    model = HTTPBearer(bearerFormat="API key, token or JWT")
+    model = HTTPBearer(
+        bearerFormat="API key, token or JWT",
+        description="An API key (the admin key, or of `POST /keys`), a token (`POST /tokens`) or a JWT of the issuer.",
+    )
     scheme_name = "bearer"
 
     async def __call__(self, request: Request) -> Principal:

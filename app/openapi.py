@@ -3,6 +3,7 @@
 The service reads bodies and makes problems and streams itself, so that FastAPI does not know their models.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pydantic.json_schema import models_json_schema
 from ai_agents.core.problems import STATUSES
 from app import uploads
 from app.dependencies import JsonBody
+from app.examples import add_examples
 from app.problems import MEDIA_TYPE
 from app.responses import JSON
 from app.schemas.answers import ProblemRead
@@ -114,8 +116,11 @@ _MORE_MODELS: tuple[type[BaseModel], ...] = (
 )
 DESCRIPTION = """Agents on any model provider, in threads that remember, with answers that stream.
 
-Every request except to `/livez`, `/readyz` and the pages carries `Authorization: Bearer <API key>`. Every error is a
-problem (RFC 9457) whose `code` is a stable word. What a user may not see answers like what does not exist."""
+Every request except to `/livez`, `/readyz` and the pages carries `Authorization: Bearer <API key, token or JWT>`. Every
+error is a problem (RFC 9457) whose `code` is a stable word. What a user may not see answers like what does not exist.
+
+To begin with, `POST /agents`, `POST /threads` with the agent's id, and `POST /threads/{thread_id}/messages`. Without a
+provider's key the agent is answered for by `echo`, which repeats what it is told."""
 TAGS = {
     "agents": "A model, its instructions, its tools and its memory.",
     "threads": "Conversations with an agent.",
@@ -135,6 +140,8 @@ TAGS = {
     "catalogue": "The tools that agents may name.",
     "credentials": "Headers of your own for tools that are called with each user's.",
     "health": "The state of the service.",
+    "ag-ui": "For clients of AG-UI, such as CopilotKit: an agent is an agent.",
+    "ai-sdk": "For pages with `useChat` of the AI SDK.",
     "mcp": "For clients of the Model Context Protocol: an agent is a tool.",
     "openai": "For clients of OpenAI's API: an agent is a model.",
 }
@@ -168,6 +175,7 @@ def _complete(document: dict[str, Any], bodies: Mapping[str, type[BaseModel]]) -
                 content = operation["responses"]["500"]["content"]  # in the form of the route's other errors
                 operation["responses"][str(status)] = {"description": "Problem: `storage_full`", "content": content}
             _correct(operation)
+            operation["summary"] = _first_sentence(operation["description"])
             if operation["operationId"] in bodies:
                 schema = {"$ref": REF.format(model=bodies[operation["operationId"]].__name__)}
                 operation.update(request_body(JSON, schema))
@@ -179,7 +187,14 @@ def _complete(document: dict[str, Any], bodies: Mapping[str, type[BaseModel]]) -
     more = (*bodies.values(), *_MORE_MODELS)
     schemas |= models_json_schema([(model, "validation") for model in more], ref_template=REF)[1]["$defs"]
     schemas["ProblemRead"]["properties"]["code"]["enum"] = list(STATUSES)
-    return _named_by_title(document, dict(sorted(schemas.items())))
+    named = _named_by_title(document, dict(sorted(schemas.items())))
+    add_examples(named)
+    return named
+
+
+def _first_sentence(text: str) -> str:
+    """What a list of operations shows of one."""
+    return re.split(r"\.(?:\s|$)|:?\n", text, maxsplit=1)[0].replace("`", "")
 
 
 def _correct(operation: dict[str, Any]) -> None:

@@ -175,7 +175,9 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
             return own + [found for each in value.values() for found in references(each)]
         return [found for each in value for found in references(each)] if isinstance(value, list) else []
 
-    schemas = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    schemas = {
+        f"#/components/{kind}/{name}" for kind in ("schemas", "examples") for name in document["components"][kind]
+    }
     used = set(references(document))
 
     assert used <= schemas

@@ -7,13 +7,14 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.api.live import Live
-from tests.api.service import make_agent
+from tests.api.live import Live, serve
+from tests.api.service import ADMIN_KEY, make_agent, settings_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # Where `make conformance` has installed packages of npm.
@@ -23,6 +24,8 @@ COMMANDS = {
     "httpx_stream.py": (_PYTHON, True),
     "openai_python.py": (_PYTHON, True),
     "openai_responses.py": (_PYTHON, True),
+    "mcp_client.py": (_PYTHON, True),
+    "mcp_server.py": (_PYTHON, True),
     "openai_agents.py": (_PYTHON, find_spec("agents") is not None),
     "langchain_chat.py": (_PYTHON, find_spec("langchain_openai") is not None),
     "fetch_post.mjs": (_NODE, shutil.which("node") is not None),
@@ -42,6 +45,8 @@ EXPECTED = {
         "resumed: echo: Tell me",
         "items: 2",
     ],
+    "mcp_client.py": ["tools: ['assistant']", "streamed: echo: Hello!", "in the same thread: echo: And again."],
+    "mcp_server.py": ["the tool: {'article': 'pen', 'price': 21}", "echo: shop/price answered"],
     "openai_agents.py": ["whole: echo: Hello!", "tool: ", "Rain in Oslo."],
     "openai_typescript.ts": [*_WHOLE_AND_STREAMED, "thread ", "What is my name?"],
     "langchain_chat.py": _WHOLE_AND_STREAMED,
@@ -61,6 +66,13 @@ def test_every_program_is_run() -> None:
     assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} - programs == OTHERS | MODULES
 
 
+@pytest.fixture
+async def small_live(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Live]:
+    """A service that may reach servers of the examples."""
+    async with serve(settings_for(sqlite_url, tmp_path, outbound_allow="127.0.0.1")) as running:
+        yield running
+
+
 async def test_they_say_what_the_service_says(small_live: Live) -> None:
     alice = await small_live.user("alice")
     agent = await make_agent(alice, name="assistant")
@@ -70,6 +82,7 @@ async def test_they_say_what_the_service_says(small_live: Live) -> None:
         **os.environ,
         "AI_AGENTS_URL": url,
         "AI_AGENTS_KEY": key,
+        "AI_AGENTS_ADMIN_KEY": ADMIN_KEY,
         "OPENAI_BASE_URL": f"{url}/v1",
         "OPENAI_API_KEY": key,
         "NODE_PATH": str(NODE / "node_modules"),
