@@ -19,6 +19,8 @@ async function main(): Promise<void> {
   const upload = await client.upload(new Blob(["# Notes\nSeven.\n"]), "notes.md");
   const run = await client.start(thread, "Read this.", { attachments: [upload.id] });
   for await (const event of client.streamRun(thread, run.id)) if (event.type === "message.completed") print("later", event.message);
+  let hits = 0;
+  for await (const hit of client.search("Seven")) hits += hit.snippet.marks.length;
   const again = await client.retry(thread, run.id);
   await client.cancel(thread, again.id);
   const roles: string[] = [];
@@ -27,8 +29,6 @@ async function main(): Promise<void> {
   const { ticket } = await client.createTicket(thread);
   let seen = 0;
   for await (const _ of new Client(url, ticket).streamRun(thread, run.id)) seen += 1;
-  let hits = 0;
-  for await (const hit of client.search("Seven")) hits += hit.snippet.marks.length;
   print("end", { roles, seen, hits });
   await client.deleteThread(thread);
 }

@@ -60,6 +60,7 @@ async function show() {
     tryItOutEnabled: true,
     defaultModelsExpandDepth: 0,
     defaultModelExpandDepth: 2,
+    syntaxHighlight: { theme: "nord" },
     // Nothing is asked of another host.
     validatorUrl: null,
     queryConfigEnabled: false,
