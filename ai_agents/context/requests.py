@@ -193,7 +193,10 @@ class ModelSelector:
 
     def _default_provider(self) -> str:
         if not self._has_default:
-            raise ProviderNotConfigured("The agent names no provider, and the runner has none.")
+            sentence = (
+                'The agent names no provider, and the runner has none: AgentRunner(conn, provider=get_provider("…")).'
+            )
+            raise ProviderNotConfigured(sentence)
         return self._provider.name if self._provider is not None else self._pool.default[0]
 
     def _default_model(self, provider: str) -> str | None:

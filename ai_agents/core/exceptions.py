@@ -97,7 +97,7 @@ class AgentNotFound(NotFound):
 
 
 class ThreadNotFound(NotFound):
-    """There is no such thread."""
+    """There is no such thread, or the user has no role on it."""
 
 
 class MessageNotFound(NotFound):

@@ -1,5 +1,6 @@
 """Providers by name, built in, registered or made, and the pool that shares one instance of each."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -25,7 +26,13 @@ def get_provider(name: str, **options: Any) -> Provider:
     request loads the SDK and connects, and raises `ProviderNotConfigured` where a key is missing.
     Raises `ProviderNotConfigured` for an unknown name, TypeError for an unknown option.
     """
-    return _factory(name)(**options)
+    factory = _factory(name)
+    if name in PROVIDER_TYPES and name not in _registered:
+        known = [each for each in inspect.signature(factory).parameters if each != "name"]
+        for option in options:
+            if option not in known and option != "name":
+                raise TypeError(f"The provider {name} has no option {option}; there are {', '.join(known)}.")
+    return factory(**options)
 
 
 def register_provider(name: str, factory: ProviderFactory) -> None:

@@ -36,8 +36,17 @@ from ai_agents.runner.input_guarding import JudgedMessage
 from ai_agents.runner.outcomes import Outcomes, RunResult, Started, answer_of, stopping
 from ai_agents.runner.parts import check_parts
 from ai_agents.runner.preparation import RunLimits, TurnPreparer
-from ai_agents.runner.sending import Content, MessageOptions, RetryOptions, check_schema, check_sender, content_parts
+from ai_agents.runner.sending import (
+    Content,
+    MessageOptions,
+    RetryOptions,
+    check_options,
+    check_schema,
+    check_sender,
+    content_parts,
+)
 from ai_agents.store import runs
+from ai_agents.store.database import check_ids
 from ai_agents.streams.cursor import cursor_at_start, cursor_in_run, cursor_in_thread
 from ai_agents.streams.feed import Follower
 from ai_agents.streams.reader import StreamReader
@@ -168,9 +177,11 @@ class AgentRunner:
         client that are not allowed and for a user id that is empty or `*`,
         `UnsupportedAttachment` for one that the model cannot be given, `Overloaded` while the process stops or too many
         runs wait,
-        `SecondProcess`, `DatabaseUnavailable`.
+        `SecondProcess`, `DatabaseUnavailable`; TypeError for an option that there is not and an id that is no text.
         """
+        check_options(options, MessageOptions)
         check_sender(user_id)
+        check_ids(thread_id=thread_id)
         await self.open()
         if client_tools := options.get("client_tools"):
             # In a thread: counting what schemas apply may take long.
@@ -208,7 +219,9 @@ class AgentRunner:
         that is not the last one, `IdempotencyKeyReused`, `InvalidRequest` for a user id that is empty or `*`,
         `Overloaded`, `SecondProcess`, `DatabaseUnavailable`.
         """
+        check_options(options, RetryOptions)
         check_sender(user_id)
+        check_ids(thread_id=thread_id, run_id=run_id)
         await self.open()
         request = AdmissionRequest(thread_id, user_id, (), retry_of=run_id, **options)
         return await self._start(request, follow=follow, right=right)

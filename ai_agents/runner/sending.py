@@ -1,7 +1,7 @@
 """How a message is sent: its content, its options, and what is checked before it is admitted."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.json import clean_text
@@ -54,8 +54,20 @@ class RetryOptions(TypedDict, total=False):
     key_id: str | None
 
 
+def check_options(options: Mapping[str, object], known: type) -> None:
+    """Raises TypeError for an option that there is not, `InvalidRequest` for an `on_busy` that there is not."""
+    names = known.__annotations__
+    for name in options:
+        if name not in names:
+            raise TypeError(f"A message has no option {name}; there are {', '.join(names)}.")
+    if (on_busy := options.get("on_busy", "reject")) not in get_args(OnBusy):
+        raise InvalidRequest(f"on_busy is one of {', '.join(get_args(OnBusy))}, not {on_busy!r}.", loc=("on_busy",))
+
+
 def check_sender(user_id: str) -> None:
-    """Raises `InvalidRequest` for a user id that cannot send."""
+    """Raises `InvalidRequest` for a user id that cannot send, TypeError for what is none."""
+    if not isinstance(user_id, str):
+        raise TypeError(f"user_id is a text that you know a person by, not {type(user_id).__name__}.")
     if user_id in ("", EVERYBODY):
         raise InvalidRequest("A message has one user: an empty id and `*` cannot send one.")
 
@@ -70,7 +82,11 @@ def check_schema(schema: JsonObject) -> None:
 
 def content_parts(content: Content, attachments: Sequence[str]) -> tuple[TextPart | FilePart, ...]:
     """The parts of a message, in clean text. Raises `InvalidRequest` where it has neither content nor attachments."""
-    parts = (TextPart(content),) if isinstance(content, str) else tuple(content)
+    given: Any = (TextPart(content),) if isinstance(content, str) else content
+    if not isinstance(given, Sequence) or not all(isinstance(part, TextPart | FilePart) for part in given):
+        sentence = f"The content of a message is a text, or TextParts and FileParts, not {type(content).__name__}."
+        raise InvalidRequest(sentence, loc=("content",))
+    parts: tuple[TextPart | FilePart, ...] = tuple(given)
     parts = tuple(TextPart(clean_text(part.text)) if isinstance(part, TextPart) else part for part in parts)
     if not attachments and not any(isinstance(part, FilePart) or part.text for part in parts):
         raise InvalidRequest("A message needs content.", loc=("content",))

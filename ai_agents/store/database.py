@@ -5,7 +5,8 @@ one transaction from begin to commit.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+import inspect
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL
 
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.core.types import LogRow
 from ai_agents.store.models import SCHEMA_REVISION
@@ -104,7 +105,12 @@ class Database:
         """The result of work that only reads. Raises `DatabaseUnavailable`."""
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # a step returns what its work returns
-        return await self._backend.read(work, long=long)
+        try:
+            return await self._backend.read(work, long=long)
+        except RuntimeError as error:
+            if self._is_closed:
+                raise DatabaseUnavailable(f"The handle on {self!r} is closed.") from error
+            raise
 
     async def write(self, work: Work[T], *, long: bool = False) -> T:
         """The result of work, committed.
@@ -116,7 +122,12 @@ class Database:
         work = self._listened(work)
         if (current := self._current()) is not None:
             return await current(work)  # type: ignore[no-any-return]  # a step returns what its work returns
-        return await self._backend.write(work, self._publish, long=long)
+        try:
+            return await self._backend.write(work, self._publish, long=long)
+        except RuntimeError as error:
+            if self._is_closed:
+                raise DatabaseUnavailable(f"The handle on {self!r} is closed.") from error
+            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
@@ -180,6 +191,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._is_closed = True
         await self._backend.close()
 
 
@@ -207,8 +219,11 @@ def reading(
 ) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
     """The method of a store that does this work, which only reads."""
 
+    ids = _ids_of(work)
+
     @wraps(work)
     async def read(self: Store, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        _check_given(ids, args, kwargs)
         return await self._db.read(lambda c: work(c, *args, **kwargs), long=long)
 
     return read
@@ -219,11 +234,38 @@ def writing(
 ) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
     """The method of a store that does this work and commits it."""
 
+    ids = _ids_of(work)
+
     @wraps(work)
     async def write(self: Store, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        _check_given(ids, args, kwargs)
         return await self._db.write(lambda c: work(c, *args, **kwargs), long=long)
 
     return write
+
+
+def check_ids(**ids: object) -> None:
+    """Raises TypeError for an id that is no text: the row itself, for one, in place of its id."""
+    for name, value in ids.items():
+        if value is not None and not isinstance(value, str):
+            row = name.removesuffix("_id")
+            raise TypeError(f'{name} is a text, as in {row}["id"], not {type(value).__name__}.')
+
+
+def _ids_of(work: Callable[..., Any]) -> tuple[tuple[int, str], ...]:
+    """The parameters that are ids, each with its position after the connection."""
+    _, *names = inspect.signature(work).parameters
+    return tuple((position, name) for position, name in enumerate(names) if name.endswith("_id"))
+
+
+def _check_given(ids: Sequence[tuple[int, str]], args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    for position, name in ids:
+        value = args[position] if position < len(args) else kwargs.get(name)
+        if value is not None and not isinstance(value, str):
+            check_ids(**{name: value})
+    limit = kwargs.get("limit", 1)
+    if not isinstance(limit, int) or limit < 1:
+        raise InvalidRequest(f"The limit of a list is a whole number, at least 1, not {limit!r}.", loc=("limit",))
 
 
 def normalize_url(url: str) -> URL:

@@ -21,7 +21,7 @@ from ai_agents.core.limits import NO_LIMITS, UserLimits
 from ai_agents.core.rows import Thread, ThreadChanges
 from ai_agents.core.types import FilePart, LogRow
 from ai_agents.store import initial_messages, roles, summaries, thread_log, totals
-from ai_agents.store.database import Store, reading, writing
+from ai_agents.store.database import Store, check_ids, reading, writing
 from ai_agents.store.messages import get_message
 from ai_agents.store.models import AgentTable, ThreadTable
 from ai_agents.store.thread_lists import THREADS, list_threads, to_fields, to_public
@@ -291,6 +291,7 @@ class ThreadStore(Store):
         the user messages. One with `expires_at` (RFC 3339 in UTC) is temporary: it goes then, is in no list or search,
         and gets no title or summary. Raises `AgentNotFound`, `InvalidRequest`.
         """
+        check_ids(agent_id=agent_id, owner_id=owner_id)
         return await self._db.write(
             lambda c: create_thread(
                 c,

@@ -70,7 +70,10 @@ async def test_agents_and_threads(client: Client) -> None:
     await client.delete_agent(agent["id"])
     with pytest.raises(ServiceProblem) as gone:
         await client.get_thread(fork["id"])
-    assert (gone.value.code, str(gone.value)) == ("not_found", "There is no such thread.")
+    assert (gone.value.code, str(gone.value)) == (
+        "not_found",
+        "There is no such thread, or the user has no role on it.",
+    )
 
 
 async def test_a_conversation(client: Client) -> None:
