@@ -1,6 +1,7 @@
 """A web service of one's own: FastAPI, a thread for each user who asks, answers as server-sent events.
 
-It needs `pip install fastapi uvicorn`. Run it: uvicorn --app-dir examples/library service:app --port 8100. Then, in another terminal:
+It needs `pip install fastapi uvicorn`. Run it: uvicorn --app-dir examples/library service:app --port 8100.
+Then, in another terminal:
 
     curl -X POST "localhost:8100/threads?user_id=ada"
     curl -N -X POST "localhost:8100/threads/THE_ID/messages?user_id=ada" --data-urlencode "content=Hello!" -G
