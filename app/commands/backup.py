@@ -16,6 +16,7 @@ def _add_backup(parser: argparse.ArgumentParser) -> None:
 
 def _back_up(arguments: argparse.Namespace) -> None:
     from ai_agents.store import audit
+    from ai_agents.store.migrate import is_current
     from app.commands.backups import back_up, keys_left_out
 
     make_private_files()
@@ -26,10 +27,11 @@ def _back_up(arguments: argparse.Namespace) -> None:
         made = back_up(settings, path, progress.tell, with_keys=arguments.with_keys)
     finally:
         progress.close()
-    with_database(
-        settings,
-        lambda d: d.write(lambda c: audit.record(c, audit.Act("backup", None, details={"files": made["files"]}))),
-    )
+    if is_current(settings.direct_database):
+        act = audit.Act("backup", None, details={"files": made["files"]})
+        with_database(settings, lambda d: d.write(lambda c: audit.record(c, act)))
+    else:
+        note("The audit log does not say so: the database is at an older schema.")
     print(f"{path}: the database and {made['files']} files, {made['bytes'] / 1e6:.1f} MB before compression.")
     if settings.files_url is not None:
         note("Files are in a bucket, which the backup does not have: keep copies of it, too.")

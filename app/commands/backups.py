@@ -34,6 +34,8 @@ def back_up(settings: Settings, path: Path, tell: Tell, *, with_keys: bool) -> d
     """Write a backup to a new file. Returns how many files and bytes are in it. Raises `CommandFailed`."""
     if path.exists():
         raise CommandFailed(f"{path} exists already: a backup replaces nothing.")
+    if not path.absolute().parent.is_dir():
+        raise CommandFailed(f"There is no folder {path.absolute().parent} for the backup.")
     database = open_stored(settings.direct_database)
     database.prepare()
     revision = database.revision()

@@ -3,6 +3,7 @@
 import argparse
 import re
 
+_LAST_PORT = 65_535
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FORM = re.compile(r"([0-9]{1,9})([smhd])")
 
@@ -13,6 +14,13 @@ def seconds_of(text: str) -> int:
     if found is None:
         raise argparse.ArgumentTypeError("a time is a number and s, m, h or d, such as 90d")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def port_number(text: str) -> int:
+    """A port; 0 stands for a free one. Raises `ArgumentTypeError`."""
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_LAST_PORT}")
+    return int(text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

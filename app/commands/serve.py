@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.commands.command import Command
 from app.commands.opening import make_private_files, read_settings, upgrade, with_database
+from app.commands.options import port_number
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -19,7 +20,7 @@ _LOOK_AGAIN_S = 2.0
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="the address to listen on (AI_AGENTS_HOST, HOST; 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="the port (AI_AGENTS_PORT, PORT; 8000); 0 takes a free one")
+    parser.add_argument("--port", type=port_number, help="the port (AI_AGENTS_PORT, PORT; 8000); 0 takes a free one")
     parser.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
 
 

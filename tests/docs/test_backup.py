@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from ai_agents.store import migrate
 from ai_agents.store.models import RunTable
 from app.cli import main
 from app.commands import backups, databases
@@ -92,6 +93,53 @@ async def test_a_backup_has_everything_and_its_runs_come_to_an_end_after_it_is_r
         assert (await admin.get("/audit?action=restore")).json()["data"][0]["details"] == {"files": made["files"]}
 
 
+async def test_files_that_come_and_go_while_a_backup_is_made_are_in_it_if_its_database_names_them(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(sqlite_url, tmp_path / "here")
+    restored = settings_for(f"sqlite:///{tmp_path / 'there.db'}", tmp_path / "there")
+    async with open_service(settings) as service:
+        admin, loop = await service.admin(), asyncio.get_running_loop()
+        gone = await upload(service, "gone.md", "deleted after the copy\n")
+        copy_to = databases._Sqlite.copy_to
+        came: list[str] = []
+
+        async def delete() -> None:
+            assert (await admin.delete(f"/files/{gone}")).status_code == 204
+
+        def copy_between(database: databases._Sqlite, path: Path) -> None:
+            came.append(
+                asyncio.run_coroutine_threadsafe(upload(service, "came.md", "before the copy\n"), loop).result()
+            )
+            copy_to(database, path)
+            asyncio.run_coroutine_threadsafe(delete(), loop).result()
+
+        monkeypatch.setattr(databases._Sqlite, "copy_to", copy_between)
+        await asyncio.to_thread(backups.back_up, settings, tmp_path / "backup.tar", quiet, with_keys=False)
+
+    assert (await backups.restore(restored, tmp_path / "backup.tar", quiet))["missing"] == 0
+    async with open_service(restored) as service:
+        admin = await service.admin()
+        assert (await admin.get(f"/files/{came[0]}/content")).text == "before the copy\n"
+        assert (await admin.get(f"/files/{gone}/content")).text == "deleted after the copy\n"
+
+
+def test_a_backup_of_an_older_schema_is_brought_to_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AI_AGENTS_DATABASE_URL", "sqlite:///old.db")
+    migrate.upgrade("sqlite:///old.db", "0030")
+    main(["backup", "old.tar"])
+    assert "The audit log does not say so" in capsys.readouterr().err
+
+    monkeypatch.setenv("AI_AGENTS_DATABASE_URL", "sqlite:///new.db")
+    main(["restore", "old.tar"])
+
+    assert migrate.is_current("sqlite:///new.db")
+    assert not migrate.is_current("sqlite:///old.db")
+
+
 def tar_of(name: str) -> bytes:
     """An archive of another's making."""
     content = io.BytesIO()
@@ -156,6 +204,7 @@ def test_backups_at_the_command_line(
     main(["restore", "two.tar", "--check"])
     assert "two.tar is whole: sqlite, schema " in capsys.readouterr().out
     assert refusal_of("restore", "two.tar").endswith("is not empty: a backup is restored into an empty place.")
+    assert refusal_of("backup", "none/x.tar") == f"There is no folder {tmp_path / 'none'} for the backup."
     assert refusal_of("restore", "none.tar") == "none.tar: No such file or directory."
 
     monkeypatch.setenv("AI_AGENTS_VAR_DIR", "elsewhere")

@@ -126,6 +126,9 @@ def test_what_a_person_can_do_wrong_is_a_sentence(
     assert ended("keys", "create", "--user", "ada", "--expires-in", "soon")[0] == 2
     assert "a time is a number and s, m, h or d, such as 90d" in capsys.readouterr().err
 
+    assert ended("serve", "--port", "99999")[0] == 2
+    assert "a port is a number from 0 to 65535" in capsys.readouterr().err
+
     for url, sentence in {
         "http://127.0.0.1:1": "The service at http://127.0.0.1:1 does not answer: ",
         "localhost:99999": "The address of a service (--url) is like http://127.0.0.1:8000.",
