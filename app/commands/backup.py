@@ -22,11 +22,8 @@ def _back_up(arguments: argparse.Namespace) -> None:
     make_private_files()
     settings = read_settings()
     path = arguments.file or Path(f"ai-agents-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz")
-    progress = Progress()
-    try:
+    with Progress() as progress:
         made = back_up(settings, path, progress.tell, with_keys=arguments.with_keys)
-    finally:
-        progress.close()
     if is_current(settings.direct_database):
         act = audit.Act("backup", None, details={"files": made["files"]})
         with_database(settings, lambda d: d.write(lambda c: audit.record(c, act)))
@@ -51,19 +48,16 @@ def _restore(arguments: argparse.Namespace) -> None:
     from app.commands.backups import check, restore
 
     make_private_files()
-    progress = Progress()
-    try:
-        if arguments.check:
+    if arguments.check:
+        with Progress() as progress:
             head, count = check(arguments.file, progress.tell)
-            progress.close()
-            print(
-                f"{arguments.file} is whole: {head['database']}, schema {head['revision']}, version {head['version']}, "
-                f"{count} files, made at {head['created_at']}."
-            )
-            return
+        print(
+            f"{arguments.file} is whole: {head['database']}, schema {head['revision']}, version {head['version']}, "
+            f"{count} files, made at {head['created_at']}."
+        )
+        return
+    with Progress() as progress:
         done = asyncio.run(restore(read_settings(), arguments.file, progress.tell))
-    finally:
-        progress.close()
     print(f"The database and {done['files']} files are restored. `ai-agents serve` goes on with the runs of then.")
     if done["missing"]:
         note(f"{done['missing']} files that the database names are not in the folder of files.")

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +15,9 @@ from ai_agents.moving.importing import Import
 from ai_agents.moving.outcomes import Outcome, Unusable
 from ai_agents.store import audit
 from ai_agents.store.database import Database
+from app.commands.terminal import Progress
 from app.settings import Settings
 
-_TELL_EVERY_S = 5.0
 # The longest line of an export: an agent or a message is shorter.
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 SOME_FAILED, UNUSABLE = 1, 2
@@ -32,10 +31,15 @@ async def export_all(database: Database, settings: Settings, arguments: argparse
         def write(line: str) -> None:
             output.write(line.encode() + b"\n")
 
-        progress = _Progress()
-        counts = await Export(
-            database, write, attachments=attachments, user_id=arguments.user, tell=progress.tell
-        ).run()
+        with Progress() as progress:
+            export = Export(
+                database,
+                write,
+                attachments=attachments,
+                user_id=arguments.user,
+                tell=lambda counts: progress.tell(_told(counts)),
+            )
+            counts = await export.run()
     await _record(database, "export", counts.of)
     print(f"Exported {_told(counts)}.", file=sys.stderr)
     return 0
@@ -76,6 +80,7 @@ async def import_all(database: Database, settings: Settings, arguments: argparse
     except Unusable as error:
         return _refuse(str(error))
     finally:
+        progress.line.close()
         if progress.counts:
             await _record(database, "import", progress.counts)
     told = ", ".join(f"{count} {result}" for result, count in outcomes.counts.items())
@@ -104,26 +109,13 @@ def _told(counts: Counts) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in counts.of.items()) or "nothing"
 
 
-class _Progress:
-    """Says every few seconds how far an export is."""
-
-    def __init__(self) -> None:
-        self._told_at = time.monotonic()
-
-    def tell(self, counts: Counts) -> None:
-        """How far it is."""
-        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
-            self._told_at = time.monotonic()
-            print(f"{_told(counts)} …", file=sys.stderr)
-
-
 class _ImportProgress:
-    """Prints what became of each thing, and every few seconds how many there were. Counts what was imported."""
+    """Prints what became of each thing, and tells how many there were. Counts what was imported."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.line = Progress()
         self._seen = 0
-        self._told_at = time.monotonic()
 
     def tell(self, outcome: Outcome) -> None:
         """One more thing."""
@@ -131,9 +123,7 @@ class _ImportProgress:
         self._seen += 1
         if outcome.result == "imported":
             self.counts[outcome.kind] = self.counts.get(outcome.kind, 0) + 1
-        if time.monotonic() - self._told_at >= _TELL_EVERY_S:
-            self._told_at = time.monotonic()
-            print(f"{self._seen} things so far …", file=sys.stderr)
+        self.line.tell(f"{self._seen} things")
 
 
 @contextmanager

@@ -42,8 +42,8 @@ def note(text: str, style: Style | None = None) -> None:
 
 
 def print_json(value: Any) -> None:
-    """A value as JSON on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """A value as JSON on standard output; at a terminal, which could obey some characters, in ASCII."""
+    print(json.dumps(value, indent=2, ensure_ascii=is_terminal(sys.stdout)))
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -76,6 +76,12 @@ class Progress:
     def __init__(self) -> None:
         self._next = time.monotonic() + _FIRST_S
         self._shown = False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def tell(self, text: str) -> None:
         """How far it is now. May be called as often as one likes."""
