@@ -15,7 +15,7 @@ from ai_agents.moving.importing import Import
 from ai_agents.moving.outcomes import Outcome, Unusable
 from ai_agents.store import audit
 from ai_agents.store.database import Database
-from app.commands.terminal import Progress
+from app.commands.terminal import Progress, is_terminal
 from app.settings import Settings
 
 # The longest line of an export: an agent or a message is shorter.
@@ -123,7 +123,8 @@ class _ImportProgress:
         self._seen += 1
         if outcome.result == "imported":
             self.counts[outcome.kind] = self.counts.get(outcome.kind, 0) + 1
-        self.line.tell(f"{self._seen} things")
+        if not is_terminal(sys.stdout):  # it shows the things themselves
+            self.line.tell(f"{self._seen} things")
 
 
 @contextmanager
