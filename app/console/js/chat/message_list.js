@@ -14,13 +14,13 @@ const FAR = 4;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 const AHEAD = "1200px 0px";
 
-function Gap({ onSeen }) {
-  const place = useSeen(onSeen);
+function Gap({ id, onSeen }) {
+  const place = useSeen(onSeen, id);
   return html`<div class="gap" ref=${place}><${Button} size="small" kind="quiet" icon="ellipsis" onClick=${onSeen}>Show what is between<//></div>`;
 }
 
-/** A ref to an element; `onSeen` is called when it comes near the window, and again while it stays there. */
-function useSeen(onSeen) {
+/** A ref to an element; `onSeen` is called when it is near the window, and once more where it still is when `again` changes. */
+function useSeen(onSeen, again) {
   const place = useRef(null);
   const act = useRef(onSeen);
   act.current = onSeen;
@@ -29,12 +29,12 @@ function useSeen(onSeen) {
     const observer = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && act.current(), { root, rootMargin: AHEAD });
     observer.observe(place.current);
     return () => observer.disconnect();
-  });
+  }, [again]);
   return place;
 }
 
-function Older({ loading, onSeen }) {
-  const place = useSeen(onSeen);
+function Older({ loading, first, onSeen }) {
+  const place = useSeen(onSeen, `${first} ${loading}`);
   return html`<div class="older" ref=${place}>${loading && html`<${Spinner} label="Loading what was before" />`}</div>`;
 }
 
@@ -47,13 +47,14 @@ class Group extends Component {
 
   render({ entries, named, marked, lastKey, compacted, thread }) {
     const isMarked = (entry) => marked && (entry.message?.id === marked || entry.messages?.some((message) => message.id === marked));
-    return entries.map((entry) => {
+    // One flat list: what stands in a list of its own has no key, and would be made anew when others come before it.
+    return entries.flatMap((entry) => {
       const summary = compacted && entry.key === compacted.before && html`<details key="summary" class="summary"><summary><${Icon} name="layers" size="small" />What is above is summarized for the model<${Icon} name="chevron-down" size="small" /></summary><p dir="auto">${compacted.summary}</p></details>`;
       let turn;
-      if (entry.kind === "gap") turn = html`<${Gap} key="gap" onSeen=${() => thread.loadGap()} />`;
+      if (entry.kind === "gap") turn = html`<${Gap} key="gap" id=${entry.facts[1]} onSeen=${() => thread.loadGap()} />`;
       else if (entry.kind === "user") turn = html`<${UserTurn} key=${entry.key} message=${entry.message} named=${named} marked=${isMarked(entry)} thread=${thread} />`;
       else turn = html`<${AnswerTurn} key=${entry.key} entry=${entry} isLast=${entry.key === lastKey} marked=${isMarked(entry)} thread=${thread} />`;
-      return [summary, turn];
+      return summary ? [summary, turn] : [turn];
     });
   }
 }
@@ -90,12 +91,16 @@ export function MessageList({ entries, conversation, loading, named, marked, las
     if (distance < NEAR_END_PX) stuck.current = true;
     else if (scrollTop < (before.current.top ?? 0)) stuck.current = false;
     before.current.top = scrollTop;
+    before.current.height = scrollHeight;
     setAway(!stuck.current);
     if (stuck.current) setFresh(false);
   };
 
   useLayoutEffect(() => {
-    const keep = () => stuck.current && (box.current.scrollTop = box.current.scrollHeight);
+    const keep = () => {
+      before.current.height = box.current.scrollHeight;
+      if (stuck.current) box.current.scrollTop = box.current.scrollHeight;
+    };
     keep();
     const observer = new ResizeObserver(keep);
     observer.observe(inner.current);
@@ -110,7 +115,6 @@ export function MessageList({ entries, conversation, loading, named, marked, las
     const { key, height } = before.current;
     if (key && key !== first && box.current.scrollTop < 2 && !stuck.current) box.current.scrollTop += box.current.scrollHeight - height;
     before.current.key = first;
-    before.current.height = box.current.scrollHeight;
   }, [first]);
   const newest = `${last?.key} ${last?.messages?.length} ${last?.drafts?.at(-1)?.points}`;
   useEffect(() => {
@@ -132,7 +136,7 @@ export function MessageList({ entries, conversation, loading, named, marked, las
   return html`<div class="messages-frame">
     <div class="messages" ref=${box} onScroll=${onScroll} tabindex="0" role="region" aria-label="Conversation">
       <div class="messages-inner" ref=${inner}>
-        ${conversation.hasOlder && html`<${Older} loading=${loading === "older"} onSeen=${() => thread.loadOlder()} />`}
+        ${conversation.hasOlder && html`<${Older} loading=${loading === "older"} first=${first} onSeen=${() => thread.loadOlder()} />`}
         ${grouped(entries).map((group) => html`<${Group} key=${group.key} entries=${group.entries} named=${named} marked=${marked} lastKey=${group.entries.some((entry) => entry.key === lastKey) ? lastKey : null} compacted=${summary.current} thread=${thread} />`)}
         ${children}
       </div>

@@ -50,7 +50,8 @@ function settledTurns(state) {
   for (const message of state.messages) {
     if (message.id === state.gap) {
       close();
-      entries.push({ kind: "gap", key: "gap", seq: message.seq, facts: [message.id] });
+      const before = entries.at(-1)?.key ?? null;
+      entries.push({ kind: "gap", key: "gap", seq: message.seq, facts: [message.id, before] });
     }
     if (message.role === "user") {
       close();
