@@ -12,7 +12,7 @@ from tests.conftest import fresh_sqlite
 from tests.fakes.answers import say
 from tests.page.support.site import Site, open_site
 from tests.page.support.visits import Visits
-from tests.page.test_chat import answers, send
+from tests.page.test_chat import answers, conversation, send
 from tests.support.shared import SharedDirectory
 
 pytestmark = pytest.mark.long
@@ -115,7 +115,7 @@ async def test_a_thread_of_10000_messages_opens_at_its_end_and_scrolls(
             )
         visit = Visits(chromium, site)
         page = await visit(alice, f"/threads/{thread['id']}")
-        await expect(page.get_by_text("Said 9999.")).to_be_in_viewport(timeout=5_000)
+        await expect(conversation(page).get_by_text("Said 9999.")).to_be_in_viewport(timeout=5_000)
         await _slow_down(page, 4)
         await chromium.start_tracing(page=page, categories=_TRACED)
         moved = await page.evaluate(_SCROLL_UP, 40)
@@ -129,7 +129,7 @@ async def test_a_thread_of_10000_messages_opens_at_its_end_and_scrolls(
         assert moved <= 2
         await _slow_down(page, 1)
         await page.get_by_role("button", name="To the end").click()
-        await expect(page.get_by_text("Said 9999.")).to_be_in_viewport()
+        await expect(conversation(page).get_by_text("Said 9999.")).to_be_in_viewport()
         site.fake.script("openai", [say("Still quick.")])
         await send(page, "One more.")
         await expect(answers(page).get_by_text("Still quick.")).to_be_in_viewport()

@@ -11,7 +11,7 @@ from tests.conftest import fresh_sqlite
 from tests.fakes.answers import Raw, call, say
 from tests.page.support.site import Site, open_site
 from tests.page.support.visits import Visits, check_accessible
-from tests.page.test_chat import answers, send
+from tests.page.test_chat import answers, conversation, send
 from tests.support.shared import SharedDirectory
 
 PNG = bytes.fromhex(
@@ -172,9 +172,9 @@ async def test_people_see_who_writes_and_one_comes_from_a_search_to_a_message(si
         await alice.make("/roles", {**role, "resource_type": kind, "resource_id": resource["id"]})
     found = (await alice.get(f"/threads/{thread['id']}/messages", limit="100"))["data"][60]
     page = await visit(alice, f"/threads/{thread['id']}?message={found['id']}")
-    await expect(page.get_by_text("Question 60", exact=True)).to_be_in_viewport()
+    await expect(conversation(page).get_by_text("Question 60", exact=True)).to_be_in_viewport()
     await page.get_by_role("button", name="To the end").click()
-    await expect(page.get_by_text("Answer 299", exact=True)).to_be_in_viewport()
+    await expect(conversation(page).get_by_text("Answer 299", exact=True)).to_be_in_viewport()
 
     site.fake.script("openai", [say("For both of you.")])
     others = await visit(bob, f"/threads/{thread['id']}")
@@ -183,8 +183,8 @@ async def test_people_see_who_writes_and_one_comes_from_a_search_to_a_message(si
         await expect(answers(each).get_by_text("For both of you.")).to_be_in_viewport()
         await expect(each.get_by_role("article", name=f"Message of {bob.user_id}")).to_contain_text("Bob here.")
     await expect(page.get_by_role("log")).to_contain_text(f"{bob.user_id}: Bob here.")
-    await page.get_by_role("region", name="Conversation").evaluate("each => each.scrollTop = 0")
-    await expect(page.get_by_text("Question 60", exact=True)).to_be_visible()
+    await conversation(page).evaluate("each => each.scrollTop = 0")
+    await expect(conversation(page).get_by_text("Question 60", exact=True)).to_be_visible()
 
 
 async def test_an_answer_goes_on_after_a_reload_and_the_death_of_the_service(
