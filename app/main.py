@@ -16,6 +16,7 @@ from starlette.routing import Match
 
 from ai_agents.bus.base import Bus
 from ai_agents.core.exceptions import AIAgentsError
+from ai_agents.core.observing import observe_with
 from ai_agents.store.keys import keep_environment_key
 from app import console, openapi
 from app.authentication import opens_stream_by_ticket
@@ -24,6 +25,7 @@ from app.doors.listed import DOORS, door_at
 from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
 from app.hosts import TrustedProxies
+from app.metrics import OBSERVER
 from app.middleware import REQUEST_ID, RequestContext, allow_origins
 from app.overload import Overload
 from app.problems import problem_of, problem_of_status, validation_errors
@@ -146,6 +148,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         usage = share_usage(container.conn.bus, app.state.streams, kinds)
         container.audit.start()
         app.state.overload.open(app.state.streams.__len__)
+        observe_with(OBSERVER)
         loading = asyncio.create_task(_prepare(container), name="prepare")
         try:
             yield

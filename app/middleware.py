@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ai_agents.core.exceptions import AIAgentsError
 from ai_agents.core.ids import new_id
 from app.hosts import AnsweredHosts
+from app.metrics import count_request
 from app.overload import Overload
 from app.problems import DOOR, RefusesInItsForm, problem
 
@@ -85,6 +86,7 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 overload.let_go(scope)
                 status = message["status"]
+                count_request(scope, status, time.perf_counter() - began)
                 # A new message, because the given one may be a constant that several answers share.
                 given = message.get("headers", ())
                 message = {**message, "headers": [*given, id_header, *_safe_headers(given)]}

@@ -14,6 +14,7 @@ import structlog
 from starlette.types import Scope
 
 from ai_agents.core.exceptions import Overloaded
+from app.metrics import EVENT_LOOP_LAG
 
 # A timer that is later than this says that a request, which needs ten turns and more, takes seconds.
 LATE_S = 0.5
@@ -114,6 +115,7 @@ class Overload:
         assert self._loop is not None  # noqa: S101  # as above
         now = self._loop.time()
         late_s = now - self._due_at
+        EVENT_LOOP_LAG.observe(max(0.0, late_s))
         worked_s = time.process_time() - self._worked_s
         self._worked_s += worked_s
         self._wait()

@@ -15,6 +15,7 @@ from ai_agents.context.budgets import MOST_OUTPUT_TOKENS, BudgetAccount
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.core.exceptions import AIAgentsError, InvalidOutput, ProviderError, ProviderTimeout, ProviderTruncated
 from ai_agents.core.ids import utc_now
+from ai_agents.core.observing import observer
 from ai_agents.core.tokens import estimate_message, estimate_part, estimate_text
 from ai_agents.core.types import (
     CountingMethod,
@@ -243,7 +244,9 @@ class Meter:
         provider, model = self.tokens.provider, self.tokens.model
         names = [model, answered_by] if isinstance(answered_by, str) and answered_by else [model]
         charge = None if self.account is None else self.account.charge
-        return CallRecord(provider, model, usage, self.catalogue.cost(provider, names, usage), outcome, charge=charge)
+        cost = self.catalogue.cost(provider, names, usage)
+        observer().model_called(provider, model, outcome, usage, cost)
+        return CallRecord(provider, model, usage, cost, outcome, charge=charge)
 
 
 def _checked(usage: Usage) -> Usage:

@@ -60,6 +60,10 @@ class Breakers:
         self._clock = clock
         self._breakers: dict[tuple[str, str], Breaker] = {}
 
+    def count_open(self) -> int:
+        """How many models are skipped now."""
+        return sum(each.is_open for each in self._breakers.values())
+
     def get(self, provider: str, model: str) -> Breaker:
         """The breaker of this model."""
         key = (provider, model)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.log_context import log_context
+from ai_agents.core.observing import observer
 from ai_agents.providers.errors import mask
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ def log_failure(error: ProviderError, *, provider: str, model: str, address: str
         "cause": error.cause or (mask(repr(error.__cause__)) if error.__cause__ else None),
         **log_context(),
     }
+    observer().provider_failed(provider, error.code)
     _log.warning("%s", error, extra=facts)
 
 

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from ai_agents.core.exceptions import ProviderError, ProviderRejected, ProviderTruncated, RequestError
+from ai_agents.core.observing import observer
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
@@ -34,8 +35,11 @@ class BegunStream:
 async def begin_stream(provider: Provider, request: ModelRequest) -> BegunStream:
     """Wait for the first event of a response. Raises what the stream raises, `ProviderTruncated` for an empty one."""
     events = provider.events(request)
+    asked = monotonic()
     try:
-        return BegunStream(await anext(events), events)
+        first = await anext(events)
+        observer().answer_began(provider.name, monotonic() - asked)
+        return BegunStream(first, events)
     except StopAsyncIteration:
         raise ProviderTruncated(provider=provider.name) from None
     except BaseException:

@@ -391,7 +391,7 @@ class TurnPreparer:
         self._limits = limits
         self._attachments = attachments
         self._auto_title = auto_title
-        self._breakers = Breakers()
+        self.breakers = Breakers()
         self._executor = ToolExecutor(timeout_s=limits.tool_time_s, max_result_bytes=limits.tool_result_bytes)
 
     async def prepare(
@@ -423,7 +423,7 @@ class TurnPreparer:
             guards = RunGuards(await self._contexts.prepare_guards(agent["guardrails"], purpose_of(run, agent)))
         return PreparedTurn(
             run,
-            FallbackChain([first, *fallbacks], self._breakers),
+            FallbackChain([first, *fallbacks], self.breakers),
             executor=self._executor,
             attachments=self._attachments,
             guards=guards,

@@ -419,6 +419,11 @@ class AgentRunner:
 
     # The process.
 
+    @property
+    def breakers_open(self) -> int:
+        """How many models are skipped now, since they failed again and again."""
+        return self._preparer.breakers.count_open()
+
     async def open(self) -> None:
         """Begin to execute runs: renew leases, take over abandoned runs. The first `start` does it, too.
 

@@ -50,6 +50,10 @@ class StreamReaders:
     def __iter__(self) -> Iterator["StreamReader"]:
         return iter(tuple(self._open))
 
+    def lag(self) -> int:
+        """How many rows the stream that is furthest behind has not been sent of those that are known here."""
+        return max((reader.lag for reader in self._open), default=0)
+
     def open(self, cursor: Cursor, *, behind: bool = True, right: ReadRight | None = None) -> "StreamReader":
         """A reader from this cursor on.
 
@@ -95,6 +99,11 @@ class StreamReader:
     def run_id(self) -> str | None:
         """The run whose stream this is; None for a thread's."""
         return self._cursor.run_id
+
+    @property
+    def lag(self) -> int:
+        """How many rows that are known here it has not sent."""
+        return max(0, self._channel.newest_seq - self._cursor.seq)
 
     def end(self) -> None:
         """Let the stream end cleanly where it is; its last id resumes it, on any process."""

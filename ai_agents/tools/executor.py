@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 from typing import Any, Protocol
 
+from ai_agents.core.observing import observer
 from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultPart
 from ai_agents.tools.base import NoCredentials, RemoteTool, ToolContext, ToolError
 from ai_agents.tools.registry import RegisteredTool, ToolSet
@@ -70,12 +72,15 @@ class ToolExecutor:
 
         Raises only `CancelledError`.
         """
+        began = monotonic()
         try:
             value, is_error = await self._call(call, context, tools)
         except NoCredentials as error:
             value, is_error = str(error), True
             if handler is not None:
                 handler.note_missing_credentials(error.tool)
+        name = call.name if call.name in tools.tools else None
+        observer().tool_ended(name, monotonic() - began, is_error=is_error)
         return await show_result(call, value, is_error=is_error, max_bytes=self._max_result_bytes, handler=handler)
 
     async def _call(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:

@@ -128,6 +128,10 @@ async def get_readiness(request: Request, container: AppContainer) -> Response:
     responses=failures(*USER, "forbidden"),
 )
 async def get_metrics(request: Request, user: User, container: AppContainer) -> Response:
-    """Jobs, workers, runs, streams and database connections, in the text format of Prometheus. For admins."""
-    text = await operations.render_metrics(container, user, open_streams=len(request.app.state.streams))
-    return PlainTextResponse(text, media_type=_METRICS_TYPE)
+    """Requests, runs, model calls, tools, streams, jobs and connections, in the text format of Prometheus.
+
+    For admins. Each process tells of itself, and of the jobs and workers of all. The table is in docs/operations.md.
+    """
+    state = request.app.state
+    told = await operations.render_metrics(container, user, open_streams=len(state.streams), overload=state.overload)
+    return PlainTextResponse(told, media_type=_METRICS_TYPE)

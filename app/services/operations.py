@@ -11,8 +11,11 @@ from ai_agents.core.types import JobStatus
 from ai_agents.store import audit, processes
 from ai_agents.store.runs import count_held
 from ai_agents.workers.erasure import request_erasure
+from app import metrics
 from app.container import Container
 from app.errors import invalid_query
+from app.metrics import gauge
+from app.overload import Overload
 from app.services.identity import PageArguments, Principal, act_of, check_id, note_admin, require_admin, whose
 from app.services.times import parse_time
 
@@ -96,31 +99,30 @@ def _wake(container: Container, job_ids: Sequence[str]) -> None:
         background.wake(job_ids)
 
 
-async def render_metrics(container: Container, user: Principal, *, open_streams: int) -> str:
-    """Gauges of this process, and of the jobs of all processes. Raises `PermissionDenied`."""
+async def render_metrics(container: Container, user: Principal, *, open_streams: int, overload: Overload) -> bytes:
+    """What this process has counted, how it is now, and the jobs of all processes. Raises `PermissionDenied`."""
     require_admin(user)
-    slots = container.conn.executor.slots
+    conn = container.conn
+    slots = conn.executor.slots
     jobs = await container.jobs.count()
-    workers, held = await container.conn.database.read(lambda c: (processes.count_workers(c), count_held(c)))
-    lines = [
-        "# HELP ai_agents_jobs Background jobs by state; done ones are not counted.",
-        "# TYPE ai_agents_jobs gauge",
-        *(f'ai_agents_jobs{{status="{status}"}} {jobs[status]}' for status in ("queued", "running", "failed")),
-        *_gauge("jobs_oldest_age_seconds", "Age of the oldest job that is not done.", _age_s(jobs)),
-        *_gauge("workers", "Workers that were alive a moment ago.", workers),
-        *_gauge("runs_held", "Runs that wait until a process has room for them.", held),
-        *_gauge("upstream_connections", "Runs of this process, and its model calls beside them.", slots.used),
-        *_gauge("upstream_connections_limit", "How many it may have before new runs wait.", slots.limit),
-        *_gauge("runs_running", "Runs that this process executes.", container.conn.executor.running),
-        *_gauge("streams_open", "Event streams that this process has open.", open_streams),
-        *_gauge("database_connections_in_use", "Of this process's pool.", container.conn.database.checked_out()),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _gauge(name: str, text: str, value: float) -> list[str]:
-    name = f"ai_agents_{name}"
-    return [f"# HELP {name} {text}", f"# TYPE {name} gauge", f"{name} {value:g}"]
+    workers, held = await conn.database.read(lambda c: (processes.count_workers(c), count_held(c)))
+    states = {status: float(jobs[status]) for status in ("queued", "running", "failed")}
+    return metrics.render([
+        gauge("jobs", "Background jobs by state; done ones are not counted.", states),
+        gauge("jobs_oldest_age_seconds", "Age of the oldest job that is not done.", _age_s(jobs)),
+        gauge("workers", "Workers that were alive a moment ago.", workers),
+        gauge("runs_held", "Runs that wait until a process has room for them.", held),
+        gauge("runs_running", "Runs that this process executes.", conn.executor.running),
+        gauge("upstream_connections", "Runs of this process, and its model calls beside them.", slots.used),
+        gauge("upstream_connections_limit", "How many it may have before new runs wait.", slots.limit),
+        gauge("breakers_open", "Models that this process skips, since they failed.", container.runner.breakers_open),
+        gauge("streams_open", "Event streams that this process has open.", open_streams),
+        gauge("stream_lag_rows", "Rows that the stream furthest behind has not been sent.", conn.readers.lag()),
+        gauge("requests_in_hand", "Requests that wait for this process.", overload.in_hand),
+        gauge("requests_refused_share", "The share of new requests that is refused as overload.", overload.share),
+        gauge("database_connections_in_use", "Of this process's pool.", conn.database.checked_out()),
+        gauge("database_connections_limit", "The size of the pool.", container.settings.database_pool_size),
+    ])  # fmt: skip
 
 
 def _age_s(jobs: JobCounts) -> float:

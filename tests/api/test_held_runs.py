@@ -48,7 +48,7 @@ async def test_a_run_that_waits_is_queued_and_the_next_one_is_refused(held: Held
     assert problem["detail"] == "1 runs are under way in this process, and 1 wait."
     assert int(third.headers["retry-after"]) >= 1
     metrics = (await (await held.service.admin()).get("/metrics")).text
-    assert "\nai_agents_runs_held 1\n" in metrics
+    assert "\nai_agents_runs_held 1.0\n" in metrics
     held.gate.set()
     run = second.json()
     async with asyncio.timeout(20):

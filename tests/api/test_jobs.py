@@ -246,8 +246,8 @@ async def test_metrics_count_jobs_and_are_for_admins(service: Service) -> None:
     states = ("queued", "running", "failed")
     assert sum(float(values[f'ai_agents_jobs{{status="{state}"}}']) for state in states) <= 1
     assert float(values["ai_agents_jobs_oldest_age_seconds"]) >= 0
-    assert values["ai_agents_workers"] == "0"
-    assert values["ai_agents_streams_open"] == "0"
+    assert values["ai_agents_workers"] == "0.0"
+    assert values["ai_agents_streams_open"] == "0.0"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -17,6 +18,7 @@ from ai_agents.context.contexts import Contexts
 from ai_agents.core.byte_cache import expire_caches
 from ai_agents.core.event_loop import Unfinished
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, Overloaded, SecondProcess, ThreadNotFound
+from ai_agents.core.observing import observer
 from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import LogRow
 from ai_agents.core.upstream import UpstreamSlots
@@ -61,6 +63,7 @@ class _RunningTurn:
     channel: Channel
     task: asyncio.Task[EndedRun | None]
     ended: asyncio.Future[EndedRun | None]
+    began: float
 
 
 class Executor:
@@ -183,7 +186,7 @@ class Executor:
         )
         ended: asyncio.Future[EndedRun | None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(turn.execute(), name=f"run-{run.id}")
-        running = self._running[run.id] = _RunningTurn(turn, channel, task, ended)
+        running = self._running[run.id] = _RunningTurn(turn, channel, task, ended, monotonic())
         self.slots.take()
         # In a context of its own: what begins at the end of a run is not the work of the request that began this one.
         task.add_done_callback(partial(self._on_end, running), context=Context())
@@ -204,6 +207,7 @@ class Executor:
         running.channel.disown()
         self._bus.release(running.channel)
         if result is not None:
+            observer().run_ended(result.run["status"], monotonic() - running.began)
             self.follow_up(result.follow_up, running.turn.preparer)
         # After the next run of the thread, which takes over the slot, has been counted.
         self.slots.release()
