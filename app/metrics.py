@@ -6,7 +6,7 @@ name and the others are `other`.
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,7 +17,6 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
-from starlette.types import Scope
 
 from ai_agents.core.observing import Observer
 from ai_agents.core.types import Usage
@@ -125,7 +124,7 @@ class MetricsObserver(Observer):
 OBSERVER = MetricsObserver()
 
 
-def count_request(scope: Scope, status: int, answered_s: float) -> None:
+def count_request(scope: Mapping[str, Any], status: int, answered_s: float) -> None:
     """Count a request. `answered_s` is when its answer began; a stream may go on for hours."""
     method = scope["method"] if scope["method"] in _METHODS else OTHER
     route = getattr(scope.get("route"), "path", "none")

@@ -133,5 +133,6 @@ async def get_metrics(request: Request, user: User, container: AppContainer) -> 
     For admins. Each process tells of itself, and of the jobs and workers of all. The table is in docs/operations.md.
     """
     state = request.app.state
-    told = await operations.render_metrics(container, user, open_streams=len(state.streams), overload=state.overload)
+    load = operations.ProcessLoad(len(state.streams), state.overload.in_hand, state.overload.share)
+    told = await operations.render_metrics(container, user, load)
     return PlainTextResponse(told, media_type=_METRICS_TYPE)

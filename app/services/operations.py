@@ -1,6 +1,7 @@
 """Running the service: usage and costs, background jobs, erasing a user, metrics, and whether the database answers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
@@ -15,7 +16,6 @@ from app import metrics
 from app.container import Container
 from app.errors import invalid_query
 from app.metrics import gauge
-from app.overload import Overload
 from app.services.identity import PageArguments, Principal, act_of, check_id, note_admin, require_admin, whose
 from app.services.times import parse_time
 
@@ -99,7 +99,16 @@ def _wake(container: Container, job_ids: Sequence[str]) -> None:
         background.wake(job_ids)
 
 
-async def render_metrics(container: Container, user: Principal, *, open_streams: int, overload: Overload) -> bytes:
+@dataclass(frozen=True, slots=True)
+class ProcessLoad:
+    """What this process has in hand: open streams, requests, and the share of new ones that it refuses."""
+
+    open_streams: int
+    in_hand: int
+    refused_share: float
+
+
+async def render_metrics(container: Container, user: Principal, load: ProcessLoad) -> bytes:
     """What this process has counted, how it is now, and the jobs of all processes. Raises `PermissionDenied`."""
     require_admin(user)
     conn = container.conn
@@ -116,10 +125,10 @@ async def render_metrics(container: Container, user: Principal, *, open_streams:
         gauge("upstream_connections", "Runs of this process, and its model calls beside them.", slots.used),
         gauge("upstream_connections_limit", "How many it may have before new runs wait.", slots.limit),
         gauge("breakers_open", "Models that this process skips, since they failed.", container.runner.breakers_open),
-        gauge("streams_open", "Event streams that this process has open.", open_streams),
+        gauge("streams_open", "Event streams that this process has open.", load.open_streams),
         gauge("stream_lag_rows", "Rows that the stream furthest behind has not been sent.", conn.readers.lag()),
-        gauge("requests_in_hand", "Requests that wait for this process.", overload.in_hand),
-        gauge("requests_refused_share", "The share of new requests that is refused as overload.", overload.share),
+        gauge("requests_in_hand", "Requests that wait for this process.", load.in_hand),
+        gauge("requests_refused_share", "The share of new requests that is refused as overload.", load.refused_share),
         gauge("database_connections_in_use", "Of this process's pool.", conn.database.checked_out()),
         gauge("database_connections_limit", "The size of the pool.", container.settings.database_pool_size),
     ])  # fmt: skip
