@@ -21,6 +21,7 @@ from ai_agents.store.keys import keep_environment_key
 from app import console, openapi
 from app.authentication import opens_stream_by_ticket
 from app.container import Container, open_container
+from app.document import serve_document
 from app.doors.listed import DOORS, door_at
 from app.errors import InvalidFields
 from app.event_streams import OpenStreams, come_back_later
@@ -93,6 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         servers=[{"url": "/", "description": "This service"}],
         separate_input_output_schemas=False,
         lifespan=_lifespan,
+        openapi_url=None,  # `serve_document` answers
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -127,6 +129,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # Not `include_router`, which makes each route anew for every application, and looks for it twice in every request.
     app.router.routes.extend(_ROUTES)
     openapi.describe(app, _ROUTES)
+    serve_document(app)
     return app
 
 

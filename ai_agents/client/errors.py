@@ -60,8 +60,8 @@ class RunWaiting(AIAgentsError):
 
 
 async def problem_in(response: httpx2.Response) -> ServiceProblem | None:
-    """The problem that the response is, None for a success. Reads the response."""
-    if response.status_code < 400:
+    """The problem that the response is, None for a success. Reads the response. The service redirects nothing."""
+    if response.is_success:
         return None
     await response.aread()
     seconds = response.headers.get("retry-after", "")

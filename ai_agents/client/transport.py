@@ -94,6 +94,8 @@ class Transport:
             base_url=url,
             headers={"authorization": f"Bearer {key}", "accept": "application/json"},
             timeout=httpx2.Timeout(_CONNECT_S, read=_ANSWER_S),
+            # As many streams as the service lets the user have.
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
         )
 
     async def close(self) -> None:

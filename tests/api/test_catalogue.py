@@ -46,7 +46,18 @@ async def test_the_pages_are_open_and_load_nothing_from_elsewhere(shared_service
     response = await (await shared_service.anonymous()).get(path)
 
     assert response.status_code == 200
-    assert "https://" not in response.text
-    if path != "/openapi.json":
+    if path != "/openapi.json":  # its examples name addresses
+        assert "https://" not in response.text
         assert "default-src 'none'" in response.headers["content-security-policy"]
         assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_document_is_sent_compressed_to_those_who_take_it_so(shared_service: Service) -> None:
+    anonymous = await shared_service.anonymous()
+    plain = await anonymous.get("/openapi.json", headers={"accept-encoding": "identity"})
+    compressed = await anonymous.get("/openapi.json", headers={"accept-encoding": "gzip"})
+
+    assert plain.json() == compressed.json() == shared_service.app.openapi()
+    assert "content-encoding" not in plain.headers
+    assert (compressed.headers["content-encoding"], compressed.headers["vary"]) == ("gzip", "accept-encoding")
+    assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 5
