@@ -85,9 +85,13 @@ function ExistingAgent({ agent, access, choices, onChanged }) {
   const form = useForm(agent, { readOnly: access.may === "read" });
   const [failure, setFailure] = useState(null);
   useUnsavedGuard(form.changed);
-  const restored = (saved) => {
-    form.start(saved);
-    onChanged(saved);
+  const saved = (next) => {
+    onChanged(next);
+    toast(`Saved as version ${next.version}.`);
+  };
+  const restored = (next) => {
+    form.start(next);
+    onChanged(next);
   };
   const remove = async () => {
     const text = "It takes no more messages: those sent to its threads are refused. The threads and what was said in them stay readable. This cannot be undone.";
@@ -106,7 +110,7 @@ function ExistingAgent({ agent, access, choices, onChanged }) {
     access.may === "own" && { label: "Delete", icon: "trash", danger: true, onSelect: remove },
   ];
   const tabs = [
-    { id: "settings", label: "Settings", content: () => html`<${AgentForm} form=${form} choices=${choices} onSaved=${onChanged} />` },
+    { id: "settings", label: "Settings", content: () => html`<${AgentForm} form=${form} choices=${choices} onSaved=${saved} />` },
     { id: "versions", label: "Versions", content: () => html`<${Versions} agent=${agent} mayEdit=${access.may !== "read"} onRestored=${restored} />` },
   ];
   return html`

@@ -3,6 +3,7 @@
 import { html, useState } from "../../vendor/preact.js";
 import { api, toProblem } from "../api.js";
 import { href, navigate } from "../router.js";
+import { shareThread } from "../sharing/share_thread.js";
 import { IconButton } from "../ui/button.js";
 import { confirm } from "../ui/confirm.js";
 import { useLoad } from "../ui/loading.js";
@@ -11,8 +12,6 @@ import { toast } from "../ui/toast.js";
 import { Lazy } from "../ui/lazy.js";
 
 const loadPanel = () => import("../inspector/inspector_panel.js").then(({ loadPanel: load }) => load());
-
-const share = (id, title) => import("../sharing/open_sharing.js").then(({ openSharing }) => openSharing({ resourceType: "thread", resourceId: id, title: title ?? "" }));
 
 async function remove(thread) {
   const sure = await confirm({ title: "Delete this thread?", text: "Its messages are gone for everybody, and what runs in it is stopped.", action: "Delete", danger: true });
@@ -37,7 +36,7 @@ export function ChatHeader({ conversation, thread }) {
     <${IconButton} class="chat-inspect" icon="layers" size="small" label="What the model is sent" aria-expanded=${String(inspecting)} onClick=${() => setInspecting(!inspecting)} />
     <${Menu} label="What to do with the thread" size="small" items=${[
       { label: "Rename", icon: "pencil", onSelect: () => setRenaming(true) },
-      { label: "Share", icon: "users", onSelect: () => share(thread.threadId, title) },
+      { label: "Share", icon: "users", onSelect: () => shareThread(thread.threadId, title) },
       { label: "What the model is sent", icon: "layers", href: href(`/threads/${thread.threadId}/context`) },
       null,
       { label: "Delete", icon: "trash", danger: true, onSelect: () => remove(thread) },

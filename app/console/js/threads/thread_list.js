@@ -5,6 +5,7 @@ import { session } from "../session.js";
 import { useStore } from "../signals.js";
 import { Button } from "../ui/button.js";
 import { Lazy } from "../ui/lazy.js";
+import { shareThread } from "../sharing/share_thread.js";
 import { Menu } from "../ui/menu.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
@@ -90,6 +91,7 @@ function Entry({ thread, current, waiting, renaming, onRename, onRenamed }) {
     </a>
     <${Menu} class="thread-menu" label=${`More for ${titleOf(thread)}`} size="small" items=${[
       { label: "Rename", icon: "pencil", onSelect: onRename },
+      { label: "Share", icon: "users", onSelect: () => shareThread(thread.id, thread.title) },
       { label: "Delete", icon: "trash", danger: true, onSelect: remove },
     ]} />
   </li>`;
