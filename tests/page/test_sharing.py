@@ -34,5 +34,6 @@ async def test_an_owner_shares_an_agent_and_stays_its_owner(site: Site, visit: V
     await page.get_by_role("button", name="Give up your role").click()
     await page.get_by_role("dialog", name="Give up your role?").get_by_role("button", name="Give it up").click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.get_by_role("heading", name="Agents", level=1)).to_be_visible()
     assert (await bob.api.get(f"/agents/{agent['id']}")).status_code == 404
     visit.complaints.clear()

@@ -28,8 +28,8 @@ const PARTS = [
   ["try", "Try it"],
 ];
 
-/** The fields of `form`, with the agent that it is about (`{}`: a new one). `onSaved(agent)` gets what the service stored. */
-export function AgentForm({ form, choices, onSaved }) {
+/** The fields of `form`, with the agent that it is about (`{}`: a new one). `onSaved(agent)` gets what the service stored. `onSeen(agent)`: it is what others stored. */
+export function AgentForm({ form, choices, onSaved, onSeen }) {
   const { id, version } = form.base;
   const isNew = !id;
   const [problem, setProblem] = useState(null);
@@ -87,6 +87,7 @@ export function AgentForm({ form, choices, onSaved }) {
       ${!isNew && html`<${TryIt} agent=${form.base} unsaved=${form.changed} onSave=${save} />`}
       ${theirs && html`<${Conflict} base=${form.base} theirs=${theirs} mine=${form.body} onClose=${() => setTheirs(null)} onTake=${(kept) => {
         form.start(theirs, kept);
+        onSeen(theirs);
         setTheirs(null);
       }} />`}
     </div>`;

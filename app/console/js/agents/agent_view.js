@@ -17,6 +17,7 @@ import { useForm, useUnsavedGuard } from "./form.js";
 import { Versions } from "./versions.js";
 
 const NO_AGENT = {};
+const share = ({ id, name }) => openSharing({ resourceType: "agent", resourceId: id, title: name, onLeft: () => navigate("/agents") });
 
 async function loadChoices() {
   const [providers, tools] = await Promise.all([api.get("/providers"), api.get("/tools")]);
@@ -77,7 +78,7 @@ function AgentCard({ agent, role }) {
       </header>
       ${agent.description && html`<p dir="auto">${agent.description}</p>`}
       <${Notice}>You may talk to this agent. Its instructions, model and tools are seen by those who have more of a role on it.<//>
-      ${role && html`<div class="row"><${Button} onClick=${() => openSharing({ resourceType: "agent", resourceId: agent.id, title: agent.name })}>Your role<//></div>`}
+      ${role && html`<div class="row"><${Button} onClick=${() => share(agent)}>Your role<//></div>`}
     </div>`;
 }
 
@@ -110,7 +111,7 @@ function ExistingAgent({ agent, access, choices, onChanged }) {
     access.may === "own" && { label: "Delete", icon: "trash", danger: true, onSelect: remove },
   ];
   const tabs = [
-    { id: "settings", label: "Settings", content: () => html`<${AgentForm} form=${form} choices=${choices} onSaved=${saved} />` },
+    { id: "settings", label: "Settings", content: () => html`<${AgentForm} form=${form} choices=${choices} onSaved=${saved} onSeen=${onChanged} />` },
     { id: "versions", label: "Versions", content: () => html`<${Versions} agent=${agent} mayEdit=${access.may !== "read"} onRestored=${restored} />` },
   ];
   return html`
@@ -123,7 +124,7 @@ function ExistingAgent({ agent, access, choices, onChanged }) {
         </div>
         <div class="row">
           <${Button} icon="message-square" href=${href("/", { agent_id: agent.id })}>Chat<//>
-          <${Button} icon="users" onClick=${() => openSharing({ resourceType: "agent", resourceId: agent.id, title: agent.name })}>Share<//>
+          <${Button} icon="users" onClick=${() => share(agent)}>Share<//>
           <${Menu} label="More for this agent" items=${items} />
         </div>
       </header>

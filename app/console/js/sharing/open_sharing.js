@@ -4,7 +4,7 @@ import { openOverlay } from "../ui/overlay.js";
 
 const load = withStyles("agents", () => import("./sharing_dialog.js"));
 
-/** Open the dialog for `{resourceType: "agent" | "thread" | "tool" | "provider", resourceId, title, onChange}`. */
+/** Open the dialog for `{resourceType: "agent" | "thread" | "tool" | "provider", resourceId, title, onChange, onLeft}`. */
 export async function openSharing(about) {
   const { SharingDialog } = await load();
   openOverlay(SharingDialog, about);

@@ -9,11 +9,15 @@ import { useLoad } from "../ui/loading.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { EVERYBODY, nameOf, problemWords, rolesOf, wordsOf } from "./roles.js";
 
-export function SharingDialog({ resourceType, resourceId, title = "", onClose, onChange }) {
+/** `onLeft()` is called when the user has given up the role that they had. */
+export function SharingDialog({ resourceType, resourceId, title = "", onClose, onChange, onLeft }) {
   const name = title || (resourceType === "thread" ? "this thread" : resourceId);
   return html`
     <${Dialog} title=${`Share ${name}`} onClose=${onClose}>
-      <${Sharing} resourceType=${resourceType} resourceId=${resourceId} onChange=${onChange} onLeft=${onClose} />
+      <${Sharing} resourceType=${resourceType} resourceId=${resourceId} onChange=${onChange} onLeft=${() => {
+        onClose();
+        onLeft?.();
+      }} />
     <//>`;
 }
 
