@@ -34,6 +34,8 @@ async def test_each_view_fits_the_screen_and_axe_finds_nothing(
     )
     agent = await person.agent(provider="echo", name="A name that is rather long for a name of an agent")
     await person.make(f"/threads/{(await person.thread(agent['id']))['id']}/messages", {"content": "Hello"})
+    address = {"type": "openai", "base_url": "http://127.0.0.1:9/v1", "quirks": {"tools": False}}
+    await site.admin.make("/providers", {"name": f"a-house-of-models-at-{size[0]}", **address})
     page = await visit(site.admin, "/admin/users", size=size)
     for path, title in VIEWS.items():
         await page.goto(f"{site.url}/#{path}")

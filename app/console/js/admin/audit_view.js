@@ -36,7 +36,7 @@ export default function AuditView({ query }) {
   const go = (chosen) => navigate(href("/admin/audit", { looks: query.looks, ...chosen }));
   const columns = [
     { label: "What happened", cell: (entry) => html`<${Sentence} entry=${entry} />` },
-    { label: "Who", cell: (entry) => html`<${Person} person=${entry.actor} none="the service" />` },
+    { label: "Who", cell: (entry) => html`<${Person} person=${entry.actor} none=${"the\u00a0service"} />` },
     { label: "When", cell: (entry) => html`<${RelativeTime} at=${entry.created_at} />` },
     {
       label: "Details",

@@ -69,7 +69,8 @@ const columns = (reload) => [
 
 /** Why it failed, or what it led to. */
 function detailsOf(job) {
-  if (job.error && job.status !== "completed") return html`<p class="record-reason" dir="auto">${job.error}</p>`;
+  if (job.error && job.status === "failed") return html`<p class="record-reason" dir="auto">${job.error}</p>`;
+  if (job.error && job.status !== "completed") return html`<p class="small muted">The last attempt: <span dir="auto">${job.error}</span></p>`;
   if (job.kind === "erase_user" && job.result) return html`<details class="fold"><summary>Receipt</summary><${Receipt} removed=${job.result.removed ?? {}} /></details>`;
   if (job.result && Object.keys(job.result).length > 0) return html`<details class="fold"><summary>Result</summary><${Values} values=${job.result} /></details>`;
   return null;
