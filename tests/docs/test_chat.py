@@ -1,7 +1,6 @@
 """`ai-agents chat`, by a person at a terminal and by a program in a pipe."""
 
 import io
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 from app.cli import main
 from tests.docs.conftest import environment
 from tests.docs.terminals import at_terminal
-from tests.support.processes import free_port
 
 AI_AGENTS = str(Path(sys.executable).with_name("ai-agents"))
 LONG = " ".join(f"word{number}" for number in range(150))
@@ -50,7 +48,7 @@ def agents(address: str, at_the_service: None, capsys: pytest.CaptureFixture[str
     capsys.readouterr()
 
 
-def test_a_person_sees_answers_as_they_come_decides_on_tools_and_stops_what_is_too_long(
+def test_a_person_sees_answers_as_they_come_decides_on_tools_and_stops_long_ones_and_a_program_gets_the_answer_alone(
     address: str, agents: None, ask: Ask, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.md").write_text("# Notes\nseven\n")
@@ -93,12 +91,8 @@ def test_a_person_sees_answers_as_they_come_decides_on_tools_and_stops_what_is_t
         thread = terminal.wait_for("\n").strip()
         assert terminal.process.wait(20) == 0
 
+    # In a pipe standard output gets the answer alone, and the exit code says whether there is one.
     assert ask("--thread", thread, "And now?")[1].startswith("echo: And now?\n")
-
-
-def test_in_a_pipe_standard_output_gets_the_answer_alone_and_the_exit_code_says_whether_there_is_one(
-    agents: None, ask: Ask
-) -> None:
     code, answer, beside = ask(given="One.\nTwo.\n")
     assert (code, beside) == (0, "")
     assert answer.startswith("echo: One.\nTwo.\n")
@@ -118,34 +112,3 @@ def test_in_a_pipe_standard_output_gets_the_answer_alone_and_the_exit_code_says_
     refusal = "The service refused: This API key or token is not known here, or has expired."
     assert ask("Hello", "--key", "wrong") == (1, "", refusal)
     assert ask("Hello", url="http://127.0.0.1:1")[2].startswith("The service at http://127.0.0.1:1 does not answer: ")
-
-
-def test_an_answer_is_whole_though_the_service_is_killed_and_started_again_in_the_middle_of_it(tmp_path: Path) -> None:
-    port = free_port()
-    serve = [AI_AGENTS, "serve", "--port", str(port)]
-    chat = [AI_AGENTS, "chat", "--url", f"http://127.0.0.1:{port}", LONG]
-
-    def kill(process: "subprocess.Popen[str]") -> None:
-        with process:
-            process.kill()
-
-    def start() -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            serve, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("AI Agents on ")
-        return process
-
-    service = start()
-    try:
-        with at_terminal(chat, cwd=tmp_path, env=environment()) as terminal:
-            terminal.wait_for("word40 ")
-            kill(service)
-            service = start()
-            shown = terminal.wait_for("(This is echo")
-            assert terminal.process.wait(20) == 0
-        # What was only streamed is void; the attempt that counts is shown from its beginning.
-        assert f"echo: {LONG}\n" in shown.rpartition("It begins again: ")[2]
-    finally:
-        kill(service)

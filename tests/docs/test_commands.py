@@ -180,16 +180,12 @@ def test_keys_are_made_listed_rotated_and_deleted(capsys: pytest.CaptureFixture[
     assert acts == ["key.create", "key.rotate", "key.delete"]
 
 
-def test_a_reader_that_has_enough_is_no_failure(tmp_path: Path) -> None:
-    main(["keys", "create", "--user", "ada"])
-    commands = "".join(
-        f"{sys.executable} -m app.cli {command} | true; echo ${{PIPESTATUS[0]}}\n"
-        for command in ("--help", "audit export")
-    )
+def test_a_reader_that_has_enough_is_no_failure() -> None:
+    command = f"{sys.executable} -m app.cli --help | true; echo ${{PIPESTATUS[0]}}"
 
     done = subprocess.run(
-        ["bash", "-c", commands],
+        ["bash", "-c", command],
         env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert (done.stdout, done.stderr) == ("0\n0\n", "")
+    assert (done.stdout, done.stderr) == ("0\n", "")
