@@ -5,15 +5,16 @@ AI_AGENTS_URL=http://127.0.0.1:8000 AI_AGENTS_KEY=<key> python mcp_client.py
 
 import asyncio
 import os
+from typing import Any
 
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 
-async def show(_progress: float, _total: float | None, message: str | None) -> None:
+async def show(progress: float, total: float | None, message: str | None) -> None:
     """Print a piece of the answer, as it is written."""
-    print(message, end="")
+    print(message or "", end="")
 
 
 async def main() -> None:
@@ -27,9 +28,10 @@ async def main() -> None:
             tool = tools[0].name  # that of the newest agent
             print("streamed: ", end="")
             first = await client.call_tool(tool, {"message": "Hello!"}, progress_callback=show)
-            thread_id = (first.structured_content or {})["thread_id"]
-            second = await client.call_tool(tool, {"message": "And again.", "thread_id": thread_id})
-            print("\nin the same thread:", (second.structured_content or {})["text"])
+            said: dict[str, Any] = first.structured_content or {}
+            second = await client.call_tool(tool, {"message": "And again.", "thread_id": said["thread_id"]})
+            said = second.structured_content or {}
+            print("\nin the same thread:", said["text"])
 
 
 asyncio.run(main())
