@@ -38,7 +38,12 @@ export function AgentForm({ form, choices, onSaved, onSeen }) {
   const attempt = useRef({});
   const place = useRef(null);
 
-  const showMistakes = () => setTimeout(() => place.current?.querySelector("[aria-invalid=true]")?.focus(), 0);
+  const showMistakes = () => setTimeout(() => {
+    const first = place.current?.querySelector("[aria-invalid=true]");
+    // In the middle: the bar with the button stands over the lower end of the form.
+    first?.focus({ preventScroll: true });
+    first?.scrollIntoView({ block: "center" });
+  }, 0);
   const save = async (event) => {
     event?.preventDefault();
     if (busy || form.readOnly) return;
@@ -117,14 +122,20 @@ function SaveBar({ form, isNew, busy, problem }) {
   const changed = isNew ? [] : Object.keys(changesOf(form.base, form.body)).map((field) => FIELDS[field]);
   return html`
     <div class="save-bar" role="region" aria-label="Save">
-      ${problem && html`<${Notice} problem=${problem} errors=${[]} />`}
-      ${mistakes.length > 0 && html`<div class="notice notice-danger" role="alert"><ul class="mistakes" role="list">
-        ${mistakes.map(([path, message]) => html`<li key=${path}><strong>${FIELDS[path.split(".")[0]] ?? path}</strong> ${message}</li>`)}
-      </ul></div>`}
+      ${mistakes.length > 0
+        ? html`<${Notice} kind="danger" title="Something in the form is not right yet">
+            ${mistakes.map(([path, message]) => html`<p key=${path}>${nameOf(path)}: ${message}</p>`)}<//>`
+        : problem && html`<${Notice} problem=${problem} />`}
       <div class="save-row">
         <span class="save-words">${isNew ? "" : changed.length ? `Not saved: ${changed.join(", ")}` : "Not saved"}</span>
         ${!isNew && html`<${Button} kind="quiet" disabled=${busy} onClick=${() => form.start(form.base)}>Discard<//>`}
         <${Button} kind="primary" type="submit" busy=${busy}>${isNew ? "Make the agent" : `Save as version ${form.base.version + 1}`}<//>
       </div>
     </div>`;
+}
+
+/** "settings.temperature" → "Settings, temperature". */
+function nameOf(path) {
+  const [field, ...rest] = path.split(".");
+  return [FIELDS[field] ?? field, ...rest.map((step) => (/^\d+$/.test(step) ? String(Number(step) + 1) : step.replaceAll("_", " ")))].join(", ");
 }

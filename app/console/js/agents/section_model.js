@@ -90,7 +90,7 @@ export function ModelSection({ form, providers }) {
         <${ChoiceField} form=${form} path="settings.reasoning" label="Reasoning" options=${REASONING}
           help="How long a model that can reason thinks first." />
       </div>
-      <details class="form-more" open=${open || form.hasError("settings")}>
+      <details class="form-more" open=${open || ADVANCED.some((name) => form.hasError(`settings.${name}`))}>
         <summary>More settings of the model</summary>
         <div class="field-trio">
           <${NumberField} form=${form} path="settings.top_p" label="Top p" placeholder="Model's own" step="0.05" min="0" max="1"

@@ -4,7 +4,7 @@ import { Checkbox } from "../ui/fields.js";
 import { ChoiceField, NumberField, Section } from "./fields.js";
 
 const DEADLINES = [
-  { value: "default", label: "As long as the service says (a day, unless the operator changed it)" },
+  { value: "default", label: "As the service says" },
   { value: "given", label: "So many minutes" },
   { value: "never", label: "For ever" },
 ];
@@ -81,7 +81,7 @@ function ToolRow({ form, name, label, description, tool, covered }) {
             onChange=${(wanted) => form.set(`${path}.approval`, wanted ? "always" : "never")} />
           ${chosen[index].approval === "always" && html`
             <div class="field-pair">
-              <${ChoiceField} form=${form} path=${`${path}.deadline`} label="A call waits" options=${DEADLINES} help="Then it is refused." />
+              <${ChoiceField} form=${form} path=${`${path}.deadline`} label="How long a call waits" options=${DEADLINES} help="Then it is refused. The service says a day, unless its operator changed that." />
               ${chosen[index].deadline === "given" && html`<${NumberField} form=${form} path=${`${path}.minutes`} errorPath=${`${path}.expires_in_s`} label="Minutes" min="1" step="1" placeholder="60" />`}
             </div>`}
         </div>`}
