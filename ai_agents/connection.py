@@ -6,7 +6,7 @@ from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.upstream import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HELD_RUNS, UpstreamSlots
-from ai_agents.runner.handle import DatabaseHandle, open_handle
+from ai_agents.runner.handle import DatabaseHandle, leaving_grace_s, open_handle
 from ai_agents.workers.background import InProcessJobs
 
 
@@ -29,7 +29,7 @@ class Connecting(Coroutine[Any, Any, DatabaseHandle]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._conn is not None:
-            await self._conn.close()
+            await self._conn.close(grace_s=leaving_grace_s(kind))
 
     # The rest of a coroutine, for those who make a task of it.
 

@@ -36,7 +36,7 @@ from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner import runner
-from ai_agents.runner.handle import DatabaseHandle
+from ai_agents.runner.handle import GRACE_S, DatabaseHandle, leaving_grace_s
 from ai_agents.runner.preparation import RunLimits
 from ai_agents.store import credentials, feedback, files, message_store, model_calls, runs, threads
 from ai_agents.store.sealing import Sealer
@@ -187,7 +187,7 @@ class Connection(_Facade[DatabaseHandle]):
 
     create_all = _blocking(DatabaseHandle.create_all)
 
-    def close(self, *, grace_s: float = 10.0) -> None:
+    def close(self, *, grace_s: float = GRACE_S) -> None:
         """Let the runs under way end, for `grace_s` seconds at most, and close everything."""
         _background.open_handles.discard(self.aio)
         run(self.aio.close(grace_s=grace_s))
@@ -198,7 +198,7 @@ class Connection(_Facade[DatabaseHandle]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(grace_s=leaving_grace_s(kind))
 
 
 def _handle(conn: Connection) -> DatabaseHandle:

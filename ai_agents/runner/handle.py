@@ -1,5 +1,6 @@
 """The handle on a database, with its channels and the runs of this process."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +21,8 @@ from ai_agents.streams.feed import ActivityFeed
 from ai_agents.streams.reader import StreamReaders
 from ai_agents.tools.registry import ToolSource
 
+# How long runs that are under way get to end when their handle is closed.
+GRACE_S = 10.0
 _log = logging.getLogger(__name__)
 
 # The open handles, the newest last; `queue_title_generation` and `queue_summarization` use its outbox.
@@ -97,7 +100,7 @@ class DatabaseHandle:
         """Where its runners find tools."""
         return tuple(self._tools)
 
-    async def close(self, *, grace_s: float = 10.0) -> None:
+    async def close(self, *, grace_s: float = GRACE_S) -> None:
         """Let the runs under way end, for `grace_s` seconds at most, and close everything.
 
         That is the database, Redis, and the connections of the providers of its runners. It may be called again.
@@ -122,7 +125,13 @@ class DatabaseHandle:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        await self.close(grace_s=leaving_grace_s(kind))
+
+
+def leaving_grace_s(kind: type[BaseException] | None) -> float:
+    """How long runs get where a block is left by this error: none where the program is interrupted."""
+    is_interrupted = kind is not None and issubclass(kind, asyncio.CancelledError | KeyboardInterrupt)
+    return 0.0 if is_interrupted else GRACE_S
 
 
 async def open_handle(

@@ -1,8 +1,7 @@
-"""The page on the library and the programs in `examples/library`: each snippet is run, each program in a process."""
+"""The page on the library and the programs in `examples/library`: each snippet and each program is run."""
 
 import asyncio
-import subprocess
-import sys
+import inspect
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from fastapi import FastAPI
 
 from ai_agents import DatabaseHandle
 from ai_agents.core.ids import new_id
-from tests.docs.conftest import environment
 from tests.docs.python_examples import run_snippet, snippets_of
 
 ROOT = Path(__file__).parents[2]
@@ -72,24 +70,31 @@ async def test_every_snippet_of_the_page_runs_and_prints_what_it_says(
 
 
 @pytest.mark.parametrize("program", PRINTED)
-def test_each_program_runs_as_it_stands(program: str, tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / program],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+@pytest.mark.usefixtures("own_registries")
+async def test_each_program_runs_as_it_stands(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    names: dict[str, Any] = {"__name__": "program"}
+    with chdir(tmp_path):
+        await run_snippet((EXAMPLES / program).read_text(), names)
+        if inspect.isawaitable(ran := names["main"]()):
+            await ran
 
-    assert (ended.returncode, ended.stderr) == (0, "")
+    printed = capsys.readouterr().out
     for text in PRINTED[program]:
-        assert text in ended.stdout
+        assert text in printed
 
 
-def test_the_tests_among_the_programs_pass_and_every_program_is_told_of() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "test_guide.py"]
-    ended = subprocess.run(
-        command, cwd=EXAMPLES, env=environment(), capture_output=True, text=True, timeout=60, check=False
-    )
+@pytest.mark.usefixtures("own_registries")
+async def test_the_tests_among_the_programs_pass_and_every_program_is_told_of() -> None:
+    names: dict[str, Any] = {}
+    await run_snippet((EXAMPLES / "test_guide.py").read_text(), names)
+    tests = [value for name, value in names.items() if name.startswith("test_")]
+    assert len(tests) == 2
+    for test in tests:
+        await asyncio.to_thread(test)
 
-    assert "2 passed" in ended.stdout, ended.stdout
     told = (EXAMPLES.parent / "README.md").read_text()
     assert all(f"(library/{path.name})" in told for path in EXAMPLES.glob("*.py"))
 

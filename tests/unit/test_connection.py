@@ -3,10 +3,23 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 
 import pytest
 
-from ai_agents import AgentRunner, AgentStore, ProviderPool, RoleAuth, ThreadStore, connect, get_memory_strategy
+from ai_agents import (
+    AgentRunner,
+    AgentStore,
+    ModelEvent,
+    ModelRequest,
+    ProviderPool,
+    ResponseEnd,
+    RoleAuth,
+    ThreadStore,
+    Usage,
+    connect,
+    get_memory_strategy,
+)
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, ProviderNotConfigured
 from ai_agents.runner import handle
 from ai_agents.runner.handle import latest_connection
@@ -15,6 +28,7 @@ from ai_agents.workers import queue_title_generation
 from tests.docs.conftest import environment
 from tests.fakes.answers import say
 from tests.fakes.provider_server import FakeProviderServer
+from tests.support.examples import SOAK
 from tests.support.processes import free_port
 
 # Runs, streams and leaves a stream, then closes; prints what was there before and is there no more, or the other way.
@@ -55,7 +69,13 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_a_closed_handle_leaves_no_socket_task_thread_or_file(database_url: str) -> None:
+async def test_a_closed_handle_leaves_no_socket_task_thread_or_file(postgresql_url: str, sqlite_url: str) -> None:
+    for url in (sqlite_url, postgresql_url) if SOAK else (sqlite_url,):
+        await check_what_is_left(url)
+
+
+async def check_what_is_left(database_url: str) -> None:
+    """Run the program on this database."""
     async with FakeProviderServer() as fake:
         fake.script("anthropic", [say("From one."), say("Again.")])
         fake.script("ollama", [say("From the other."), say("Again.")])
@@ -138,3 +158,27 @@ async def test_an_agents_own_provider_finds_its_key_where_its_sdk_looks(
 
         assert answer["content"] == "From OpenAI."
         assert repr(ProviderPool({"openai": {"api_key": "sk-secret"}})) == "<ProviderPool: echo, ollama, openai>"
+
+
+async def test_a_program_that_is_interrupted_does_not_wait_for_its_runs(sqlite_url: str) -> None:
+    asked = asyncio.Event()
+
+    class Silent(ScriptedProvider):
+        """Never answers."""
+
+        async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+            asked.set()
+            await asyncio.Event().wait()
+            yield ResponseEnd("end", Usage(), "m")
+
+    async def main() -> None:
+        async with connect(sqlite_url) as conn:
+            agent = await AgentStore(conn).create("a")
+            thread = await ThreadStore(conn).create(agent["id"], owner_id="ada")
+            await AgentRunner(conn, provider=Silent()).run(thread["id"], "ada", "Hello!")
+
+    running = asyncio.create_task(main())
+    await asked.wait()
+    running.cancel()  # as asyncio does for Ctrl-C
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 8)
