@@ -305,6 +305,7 @@ class Attachments(_Facade[attachments.Attachments]):
     def __init__(self, conn: Connection, blobs: BlobStore) -> None:
         super().__init__(lambda: attachments.Attachments(_handle(conn), blobs))
 
+    open = _blocking(attachments.Attachments.open)
     add = _blocking(attachments.Attachments.add)
     delete = _blocking(attachments.Attachments.delete)
 

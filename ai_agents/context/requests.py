@@ -238,7 +238,13 @@ class RequestBuilder:
         """The messages that the strategy chooses for this model."""
         size = input_budget(self.models.window(provider, model), model_settings(agent))
         estimate = self.tokens.for_model(provider, model).steadied().message
-        return strategy.fitted(max_tokens=size, estimate=estimate).window(history)
+        window: object = strategy.fitted(max_tokens=size, estimate=estimate).window(history)
+        if not isinstance(window, Window):
+            kind = type(strategy).__name__
+            raise TypeError(
+                f"{kind}.window returns a Window, as in Window(tuple(messages)), not {type(window).__name__}."
+            )
+        return window
 
     def resolve_tools(
         self,

@@ -400,12 +400,12 @@ class Guards:
         assert isinstance(guardrail, Guardrail)  # noqa: S101  # only guardrails for whole texts are asked
         try:
             found = await guardrail.check(text)
+            if isinstance(found, bool):
+                return [] if found else everything
+            return [(max(0, start), min(stop, len(text))) for start, stop in found if start < stop]
         except Exception:  # noqa: BLE001  # a user's guardrail may raise anything, and then nothing is allowed
             _log.exception("a guardrail failed", extra={"guardrail": configured.type})
             return everything
-        if isinstance(found, bool):
-            return [] if found else everything
-        return [(max(0, start), min(stop, len(text))) for start, stop in found if start < stop]
 
 
 def _run(guard: StreamGuard, texts: Sequence[str]) -> JudgedValue:

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from ai_agents.core import json
 from ai_agents.core.byte_cache import ByteCache, give_memory_back
 from ai_agents.core.exceptions import BudgetExceeded, InvalidRequest
+from ai_agents.core.factories import check_factory
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ModelResponse, ModelSettings, TextPart
 from ai_agents.guardrails.base import (
     Action,
@@ -148,8 +149,9 @@ def register_guardrail(name: str, factory: GuardrailFactory) -> None:
     """Register a guardrail type. `factory(**options)` returns a `Guardrail` or a `PatternGuardrail`, or raises
     `InvalidRequest`. The options are the fields of an agent's entry besides `type`, `stage` and `action`.
 
-    Raises `InvalidRequest` for the name of a built-in type.
+    Raises `InvalidRequest` for the name of a built-in type, TypeError for an object in place of its class.
     """
+    check_factory("register_guardrail", factory)
     if not name or name in BUILT_IN_GUARDRAILS:
         raise InvalidRequest(f"The name {name!r} cannot be given to a guardrail.", loc=("guardrails", "type"))
     _factories[name] = factory

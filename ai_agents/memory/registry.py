@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.factories import check_factory
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 
@@ -28,8 +29,9 @@ def register_memory_strategy(name: str, factory: MemoryFactory) -> None:
     """Make `get_memory_strategy(name, **options)` return `factory(**options)`.
 
     The factory raises `InvalidRequest` for options that it does not take. Raises `InvalidRequest` for an empty name or
-    the name of a built-in strategy.
+    the name of a built-in strategy, TypeError for an object in place of its class.
     """
+    check_factory("register_memory_strategy", factory)
     if not name or name in _RANGES:
         raise InvalidRequest(f"The name {name!r} cannot be given to a memory strategy.", loc=("memory", "strategy"))
     _factories[name] = factory

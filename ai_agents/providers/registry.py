@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured
+from ai_agents.core.factories import check_factory
 from ai_agents.providers.base import Capabilities, Provider
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.quirks import Quirks
@@ -36,7 +37,11 @@ def get_provider(name: str, **options: Any) -> Provider:
 
 
 def register_provider(name: str, factory: ProviderFactory) -> None:
-    """Make `get_provider(name, **options)` return `factory(**options)`. It replaces an earlier or built-in provider."""
+    """Make `get_provider(name, **options)` return `factory(**options)`. It replaces an earlier or built-in provider.
+
+    The class is a factory. One object for all goes to `AgentRunner`, or to `ProviderPool.add`. Raises TypeError for it.
+    """
+    check_factory("register_provider", factory)
     _registered[name] = factory
 
 

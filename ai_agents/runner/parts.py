@@ -18,6 +18,9 @@ def check_parts(conn: object, auth: object, provider: object, memory: object, pr
     if provider is not None and not isinstance(provider, Provider):
         name = provider if isinstance(provider, str) and provider in list_providers() else "anthropic"
         raise TypeError(_other("provider", f'get_provider("{name}", model="…")', provider))
+    if isinstance(provider, Provider) and not isinstance(getattr(provider, "name", None), str):
+        kind = type(provider).__name__
+        raise TypeError(f'{kind} has no name, which agents write in `provider`: write `name = "…"` in the class.')
     if memory is not None and not isinstance(memory, MemoryStrategy):
         name = memory if isinstance(memory, str) and memory in list_memory_strategies() else "last_n"
         raise TypeError(_other("memory", f'get_memory_strategy("{name}")', memory))

@@ -9,14 +9,21 @@ from ai_agents import (
     AgentRunner,
     AgentStore,
     AIAgentsError,
+    Guardrail,
+    HistoryReader,
+    MemoryStrategy,
     MessageStore,
     RoleAuth,
     RunStore,
     ThreadStore,
     connect,
     get_provider,
+    register_guardrail,
+    register_memory_strategy,
+    register_provider,
 )
-from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.exceptions import DatabaseUnavailable, GuardrailBlocked
+from ai_agents.testing import ScriptedProvider
 
 
 async def test_each_wrong_argument_is_named(sqlite_url: str) -> None:
@@ -52,6 +59,44 @@ async def test_each_wrong_argument_is_named(sqlite_url: str) -> None:
 
     with pytest.raises(DatabaseUnavailable, match="is closed"):
         await agents.get(agent["id"])
+
+
+class Nameless(ScriptedProvider):
+    """As newcomers forget it."""
+
+    name = None  # type: ignore[assignment]
+
+
+class Lists(MemoryStrategy):
+    """Returns messages in place of a window."""
+
+    def window(self, history: HistoryReader) -> Any:
+        return history.latest(2)
+
+
+class Silent(Guardrail):
+    """Forgets to say anything."""
+
+    async def check(self, text: str) -> Any:
+        return None
+
+
+@pytest.mark.usefixtures("own_registries")
+async def test_each_mistake_in_a_class_of_ones_own_is_named(sqlite_url: str) -> None:
+    for register in (register_provider, register_guardrail, register_memory_strategy):
+        with pytest.raises(TypeError, match="such as the class Lists, not an object"):
+            register("mine", Lists())  # type: ignore[arg-type]
+    register_guardrail("silent", Silent)
+    async with connect(sqlite_url) as conn:
+        with pytest.raises(TypeError, match="Nameless has no name"):
+            AgentRunner(conn, provider=Nameless())
+        agent = await AgentStore(conn).create("a")
+        thread = await ThreadStore(conn).create(agent["id"], owner_id="ada")
+        with pytest.raises(TypeError, match=r"Lists\.window returns a Window, as in .*, not (list|tuple)"):
+            await AgentRunner(conn, provider=get_provider("echo"), memory=Lists()).run(thread["id"], "ada", "Hi")
+        await AgentStore(conn).update(agent["id"], {"guardrails": [{"type": "silent", "stage": "input"}]})
+        with pytest.raises(GuardrailBlocked):
+            await AgentRunner(conn, provider=get_provider("echo")).run(thread["id"], "ada", "Hi")
 
 
 def test_an_option_that_a_provider_does_not_have_is_named() -> None:
