@@ -7,7 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from ai_agents.client import Client, ServiceProblem
+from ai_agents.client import Client, ServiceProblem, ServiceUnreachable
 from ai_agents.core.events import Event
 from app.commands.command import DONE, INTERRUPTED, CommandFailed, sentence_of_os
 from app.commands.finding import find_agent
@@ -19,6 +19,8 @@ from app.commands.transcript import Transcript, call_of
 _AGENT = "assistant"
 # The service may be away for as long as an upgrade takes.
 _PATIENCE_S = 300.0
+# A model may think for longer: then the service is asked whether it is there.
+_SILENCE_S = 3.0
 _ACTIVE = frozenset({"queued", "running", "waiting"})
 _EARLIER = 2
 HELP = """\
@@ -36,20 +38,20 @@ async def converse(address: Address, *, agent: str | None, thread_id: str | None
     Raises `CommandFailed`, and what clients raise.
     """
     # A wrong address or key is told at once; what breaks later is waited for.
-    async with address.connect() as client:
-        await client.get_me()
-    async with address.connect(patience_s=_PATIENCE_S) as client:
-        conversation = Conversation(client, agent=agent, thread_id=thread_id)
+    async with address.connect() as probe, address.connect(patience_s=_PATIENCE_S) as client:
+        await probe.get_me()
+        conversation = Conversation(client, probe, agent=agent, thread_id=thread_id)
         if question is not None:
             return await conversation.answer(question)
         return await conversation.talk()
 
 
 class Conversation:
-    """One thread at a time, which is made with its first message."""
+    """One thread at a time, which is made with its first message. `probe` is a client that does not try again."""
 
-    def __init__(self, client: Client, *, agent: str | None, thread_id: str | None) -> None:
+    def __init__(self, client: Client, probe: Client, *, agent: str | None, thread_id: str | None) -> None:
         self._client = client
+        self._probe = probe
         self._agent = agent
         self._thread_id = thread_id
         self._run_id: str | None = None
@@ -166,10 +168,13 @@ class Conversation:
         self._stopping = None
         self._run_id = None
         self._transcript.begin()
+        heard = asyncio.Event()
+        watching = asyncio.create_task(self._watch(heard))
         try:
             with self._interrupts.heard(self._stop):
                 async with aclosing(events):
                     async for event in events:
+                        heard.set()
                         self._run_id = event.run_id or self._run_id
                         self._transcript.show(event)
                         if event.type == "run.waiting":
@@ -180,7 +185,22 @@ class Conversation:
                 raise
             # It was stopped before it had an answer.
         finally:
+            watching.cancel()
             self._transcript.end_line()
+
+    async def _watch(self, heard: asyncio.Event) -> None:
+        """Tell once where the service is away. The client only waits until it is back."""
+        while True:
+            heard.clear()
+            await asyncio.sleep(_SILENCE_S)
+            if heard.is_set():
+                continue
+            try:
+                await self._probe.request("GET", "/livez")
+            except (ServiceProblem, ServiceUnreachable, ValueError):  # a proxy may answer with a page of its own
+                if not heard.is_set():
+                    self._transcript.note("The service does not answer: this goes on when it is back.", "yellow")
+                    return
 
     def _stop(self) -> bool:
         """Ask the service to stop the run. False where there is none yet."""

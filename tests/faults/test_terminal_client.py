@@ -41,6 +41,7 @@ def see_a_whole_answer(tmp_path: Path) -> None:
         with at_terminal(chat, cwd=tmp_path, env=environment()) as terminal:
             terminal.wait_for("word40 ")
             kill(service)
+            terminal.wait_for("The service does not answer: this goes on when it is back.")
             service = start()
             shown = terminal.wait_for("(This is echo")
             assert terminal.process.wait(20) == 0
