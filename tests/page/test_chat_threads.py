@@ -18,6 +18,11 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c6360f8cfc000000301010018dd8db00000000049454e44ae426082"
 )
+_HIDE = """(hidden) => {
+  for (const [name, value] of [["hidden", hidden], ["visibilityState", hidden ? "hidden" : "visible"]])
+    Object.defineProperty(document, name, { value, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 _DROP = """([name, type, bytes]) => {
   const data = new DataTransfer();
   data.items.add(new File([new Uint8Array(bytes)], name, { type }));
@@ -65,7 +70,7 @@ async def test_a_call_is_approved_or_refused_where_it_waits(site: Site, visit: V
     await send(page, "Six times seven?")
     waiting = page.get_by_role("group", name="Approval of calculator")
     await expect(waiting).to_contain_text('"expression": "6*7"')
-    await expect(waiting).to_contain_text("in 9 min")
+    await expect(waiting).to_contain_text("refused in 9 min")
     await check_accessible(page)
     other = await visit.tab(page.context, f"/threads/{thread['id']}")
     await other.get_by_role("button", name="Approve").click()
@@ -217,6 +222,76 @@ async def test_an_answer_goes_on_after_a_reload_and_the_death_of_the_service(
         await expect(page.get_by_role("article", name="Your message")).to_have_count(1)
         await visit.end()
         assert all("Failed to load resource" in each for each in visit.complaints)
+
+
+@pytest.mark.long
+async def test_a_call_for_another_program_is_shown_and_a_new_message_goes_on_without_it(
+    site: Site, visit: Visits
+) -> None:
+    alice = await site.person()
+    agent = await alice.agent()
+    thread = await alice.thread(agent["id"], title="Doors")
+    page = await visit(alice, f"/threads/{thread['id']}")
+    await expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+    site.fake.script("openai", [call("open_door", {"door": "front"}), say("Then it stays closed.")])
+    tool = {"name": "open_door", "description": "Opens a door.", "parameters": {"type": "object"}}
+    await alice.api.post(
+        f"/threads/{thread['id']}/messages",
+        json={"content": "Open up!", "tools": [tool]},
+        headers={"prefer": "respond-async"},
+    )
+    await expect(answers(page)).to_contain_text("waits for another program")
+    await expect(answers(page)).to_contain_text("Write a message to go on without its answer.")
+    await send(page, "Leave it.")
+    await expect(answers(page).get_by_text("Then it stays closed.")).to_be_visible()
+    await expect(page.get_by_text("waits for another program")).to_have_count(0)
+
+
+@pytest.mark.long
+async def test_a_tab_that_is_not_seen_gives_its_stream_up_and_catches_up(site: Site, visit: Visits) -> None:
+    alice = await site.person()
+    agent = await alice.agent()
+    thread = await alice.thread(agent["id"], title="Hidden")
+    page = await visit(alice, "/agents")
+    await page.clock.install()
+    await page.evaluate("location.hash = '#/threads/" + thread["id"] + "'")
+    site.fake.script("openai", [say("Seen."), say("Said meanwhile.")])
+    await send(page, "Are you there?")
+    await expect(answers(page).get_by_text("Seen.")).to_be_visible()
+
+    await page.evaluate(_HIDE, True)
+    await page.clock.fast_forward(61_000)
+    async with asyncio.timeout(20):
+        while (await alice.get("/me"))["limits"]["streams"]["used"] > 1:  # the one of the list of threads
+            await asyncio.sleep(0.1)
+    await alice.make(f"/threads/{thread['id']}/messages", {"content": "And now?"})
+    await page.evaluate(_HIDE, False)
+    await expect(answers(page).get_by_text("Said meanwhile.")).to_be_visible()
+    await expect(page.get_by_role("article", name="Your message")).to_have_count(2)
+
+
+@pytest.mark.long
+async def test_the_field_breaks_lines_waits_for_input_methods_and_takes_examples(site: Site, visit: Visits) -> None:
+    alice = await site.person()
+    examples = ["What is in season?"]
+    await alice.agent(name="Cook", metadata={"examples": examples})
+    agent = await alice.agent(name="Other", description="Does something else.")
+    page = await visit(alice, f"/?agent_id={agent['id']}")
+    field = page.get_by_role("textbox", name="Message")
+    await expect(page.get_by_role("radio", name="Other")).to_be_checked()
+    await page.get_by_text("Cook", exact=True).click()
+    await page.get_by_role("button", name=examples[0]).click()
+    await expect(field).to_have_value(examples[0])
+    await field.press("Shift+Enter")
+    await field.press_sequentially("And what not?")
+    await field.evaluate(
+        "each => each.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true }))"
+    )
+    await expect(field).to_have_value(f"{examples[0]}\nAnd what not?")
+    site.fake.script("openai", [say("Apples."), say("Seasons")])
+    await field.press("Enter")
+    await expect(answers(page).get_by_text("Apples.")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Seasons")).to_be_visible()
 
 
 HOSTILE = """<script>window.hacked = 1</script> <img src="https://evil.example/a.png" onerror="window.hacked = 1">

@@ -5,7 +5,7 @@ import { html, useEffect, useState } from "../../vendor/preact.js";
 const KEPT = 12;
 const SENTENCE_END = /[.!?。！？؟…](?=\s|$)|\n/g;
 
-/** The text without marks that nobody wants to hear. */
+/** The text without its marks. */
 export function spoken(markdown) {
   return markdown
     .replace(/```[^]*?(?:```|$)/g, " Code. ")

@@ -6,7 +6,7 @@ import { IconButton } from "../ui/button.js";
 import { toast } from "../ui/toast.js";
 import { Lazy } from "../ui/lazy.js";
 
-// The API tells nobody but the agent's owners what was said; so this page remembers what was said here.
+// Only the agent's owners may read what was said, so the page remembers what was said here.
 const given = new Map();
 
 export function Feedback({ messageId, thread }) {

@@ -13,6 +13,9 @@ const UNDERLINE = /^ {0,3}(=+|-+)[ \t]*$/;
 const DELIMITERS = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 const MAX_DEPTH = 12;
 
+// The outermost block finds its direction by its first letters; what is in it goes the same way, with its markers and lines.
+const directed = (depth, attrs = {}) => (depth === 0 ? { dir: "auto", ...attrs } : attrs);
+
 const isBlank = (line) => line.trim() === "";
 const untabbed = (line) => (line.includes("\t") ? line.replace(/^[ \t]+/, (space) => space.replaceAll("\t", "    ")) : line);
 const isTable = (lines, at) => lines[at].includes("|") && at + 1 < lines.length && DELIMITERS.test(lines[at + 1]) && lines[at + 1].includes("-") && cells(lines[at]).length === cells(lines[at + 1]).length;
@@ -59,7 +62,7 @@ function quote(lines, begin, depth) {
   let end = begin + 1;
   while (end < lines.length && (QUOTE.test(lines[end]) || (!isBlank(lines[end]) && !interrupts(lines, end) && !isBlank(lines[end - 1].replace(QUOTE, ""))))) end += 1;
   const inner = lines.slice(begin, end).map((line) => line.replace(QUOTE, ""));
-  return { end, node: element("blockquote", nodesOf(inner, depth + 1), { dir: "auto" }) };
+  return { end, node: element("blockquote", nodesOf(inner, depth + 1), directed(depth)) };
 }
 
 /** Where an item's lines end: at the next marker of its list, or at text that is not indented after an empty line. */
@@ -92,10 +95,10 @@ function item(lines, begin, end, content, depth) {
   // One paragraph is the item's own text; several are paragraphs in it.
   const single = tokens.filter((token) => token.type === "paragraph").length < 2;
   const children = tokens.flatMap((token) => (single && token.type === "paragraph" ? token.node.children : [token.node]));
-  if (!task) return element("li", children, { dir: "auto" });
+  if (!task) return element("li", children);
   const checked = task[1] !== " ";
   const box = element("input", [], { type: "checkbox", disabled: "", "aria-label": checked ? "done" : "open", ...(checked ? { checked: "" } : {}) });
-  return element("li", joined([box, textNode(" "), ...children]), { dir: "auto", class: "task" });
+  return element("li", joined([box, textNode(" "), ...children]), { class: "task" });
 }
 
 function list(lines, begin, first, depth) {
@@ -115,21 +118,21 @@ function list(lines, begin, first, depth) {
   while (end > begin + 1 && isBlank(lines[end - 1])) end -= 1;
   items.at(-1).end = end;
   const number = Number.parseInt(first[2], 10);
-  const attrs = { dir: "auto", ...(ordered && number !== 1 ? { start: String(number) } : {}) };
+  const attrs = directed(depth, ordered && number !== 1 ? { start: String(number) } : {});
   return { type: "list", end, ordered, items, node: element(ordered ? "ol" : "ul", items.map((each) => each.node), attrs) };
 }
 
-function table(lines, begin) {
+function table(lines, begin, depth) {
   const aligns = cells(lines[begin + 1]).map((cell) => (cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "right") : null));
   const row = (line, tag) => {
     const given = cells(line);
-    return element("tr", aligns.map((align, column) => element(tag, inlineNodes(given[column] ?? ""), { dir: "auto", ...(align ? { class: `align-${align}` } : {}), ...(tag === "th" ? { scope: "col" } : {}) })));
+    return element("tr", aligns.map((align, column) => element(tag, inlineNodes(given[column] ?? ""), { ...(align ? { class: `align-${align}` } : {}), ...(tag === "th" ? { scope: "col" } : {}) })));
   };
   let end = begin + 2;
   while (end < lines.length && !isBlank(lines[end]) && (lines[end].includes("|") || !interrupts(lines, end)) && lines[end].includes("|")) end += 1;
   const body = lines.slice(begin + 2, end).map((line) => row(line, "td"));
   const parts = [element("thead", [row(lines[begin], "th")]), element("tbody", body)];
-  return { end, node: element("div", [element("table", parts)], { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" }) };
+  return { end, node: element("div", [element("table", parts, directed(depth))], { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Table" }) };
 }
 
 function indentedCode(lines, begin) {
@@ -140,17 +143,17 @@ function indentedCode(lines, begin) {
 }
 
 // One level for all: answers begin at any, and levels that are left out puzzle screen readers.
-const heading = (depth, text) => element("h2", inlineNodes(text), { dir: "auto", class: `depth-${depth}` });
+const heading = (level, text, depth) => element("h2", inlineNodes(text), directed(depth, { class: `depth-${level}` }));
 
-function paragraph(lines, begin) {
+function paragraph(lines, begin, depth) {
   let end = begin + 1;
   for (; end < lines.length && !isBlank(lines[end]); end += 1) {
     const line = UNDERLINE.exec(lines[end]);
-    if (line) return { end: end + 1, node: heading(line[1][0] === "=" ? 1 : 2, lines.slice(begin, end).join("\n")) };
+    if (line) return { end: end + 1, node: heading(line[1][0] === "=" ? 1 : 2, lines.slice(begin, end).join("\n"), depth) };
     if (interrupts(lines, end)) break;
   }
   const text = lines.slice(begin, end).map((line) => line.trimStart()).join("\n");
-  return { type: "paragraph", end, node: element("p", inlineNodes(text), { dir: "auto" }) };
+  return { type: "paragraph", end, node: element("p", inlineNodes(text), directed(depth)) };
 }
 
 function blockAt(lines, at, depth) {
@@ -161,12 +164,12 @@ function blockAt(lines, at, depth) {
   const begins = FENCE.exec(line);
   if (begins) return fence(lines, at, begins);
   const head = HEADING.exec(line);
-  if (head) return { end: at + 1, node: heading(head[1].length, (head[2] ?? "").replace(/(?:^|[ \t]+)#+[ \t]*$/, "")) };
+  if (head) return { end: at + 1, node: heading(head[1].length, (head[2] ?? "").replace(/(?:^|[ \t]+)#+[ \t]*$/, ""), depth) };
   if (RULE.test(line)) return { end: at + 1, node: element("hr", []) };
   if (QUOTE.test(line)) return quote(lines, at, depth);
   const found = ITEM.exec(line);
   if (found) return list(lines, at, found, depth);
-  return isTable(lines, at) ? table(lines, at) : paragraph(lines, at);
+  return isTable(lines, at) ? table(lines, at, depth) : paragraph(lines, at, depth);
 }
 
 function blocksOf(lines, depth) {

@@ -57,9 +57,9 @@ function Approval({ call, thread }) {
     }
   };
   return html`<div class="approval" role="group" aria-label=${`Approval of ${call.name}`}>
-    <p class="approval-title"><${Icon} name="shield" /> The agent wants to use <strong dir="auto">${call.name}</strong></p>
+    <p class="approval-title"><${Icon} name="shield" /><span>The agent wants to use <strong dir="auto">${call.name}</strong></span></p>
     ${!isEmpty(call.arguments) && html`<pre dir="ltr" tabindex="0" aria-label="Arguments">${pretty(call.arguments)}</pre>`}
-    ${call.expiresAt && html`<p class="muted small">Refused by itself <${RelativeTime} at=${call.expiresAt} />, if nobody decides.</p>`}
+    ${call.expiresAt && html`<p class="muted small">Without a decision it is refused <${RelativeTime} at=${call.expiresAt} />.</p>`}
     ${refusing && html`<input class="input" dir="auto" aria-label="Why it is refused" placeholder="Why? The agent is told (optional)" autofocus
       value=${reason} onInput=${(event) => setReason(event.currentTarget.value)}
       onKeyDown=${(event) => event.key === "Enter" && !event.isComposing && decide(false)} />`}

@@ -7,7 +7,7 @@ import { Button, IconButton } from "../ui/button.js";
 import { CopyButton } from "../ui/copy_button.js";
 import { Icon } from "../ui/icon.js";
 import { toast } from "../ui/toast.js";
-import { fullTime } from "../ui/time.js";
+import { RelativeTime } from "../ui/time.js";
 import { Feedback } from "./feedback.js";
 import { FileView } from "./files.js";
 import { MarkdownText } from "./markdown_text.js";
@@ -53,7 +53,7 @@ export class UserTurn extends Component {
     const text = textOf(message);
     const close = () => this.setState({ editing: false });
     return html`<article class=${`turn turn-user ${marked ? "turn-marked" : ""}`} data-message=${message.id} aria-label=${named ? `Message of ${message.user_id}` : "Your message"}>
-      ${named && html`<p class="turn-name" dir="auto">${message.user_id ?? "somebody"}</p>`}
+      ${named && html`<p class="turn-name" dir="auto">${message.user_id ?? "unknown user"}</p>`}
       ${files.length > 0 && html`<div class="files">${files.map((file) => html`<${FileView} key=${file.file_id} file=${file} />`)}</div>`}
       ${editing
         ? html`<${EditMessage} text=${text} onClose=${close} onSend=${(said) => attempt(() => thread.edit(message, said)).then((id) => id && navigate(href(`/threads/${id}`)))} />`
@@ -63,7 +63,7 @@ export class UserTurn extends Component {
         <${CopyButton} text=${text} label="Copy the message" />
         <${IconButton} size="small" icon="pencil" label="Edit in a new thread" onClick=${() => this.setState({ editing: true })} />
         <${IconButton} size="small" icon="git-fork" label="Fork from here" onClick=${() => fork(thread, message.id)} />
-        <time class="turn-time" datetime=${message.created_at}>${fullTime(message.created_at)}</time>
+        <${RelativeTime} at=${message.created_at} class="turn-time" />
       </div>`}
     </article>`;
   }
