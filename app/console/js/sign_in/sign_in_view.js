@@ -6,6 +6,8 @@ import { Button } from "../ui/button.js";
 import { Checkbox, Field, TextInput } from "../ui/fields.js";
 import { Notice } from "../ui/states.js";
 
+const MARK = new URL("../../icon.svg", import.meta.url).href;
+
 /** Sign in at the service's issuer, if it has one, or with an API key or a token. `problem` says why the session before has ended. */
 export default function SignIn({ problem: before }) {
   const [secret, setSecret] = useState("");
@@ -43,7 +45,8 @@ export default function SignIn({ problem: before }) {
   const unknown = problem?.status === 401 ? `${problem.title}. ${problem.detail}` : "";
   return html`<main class="sign-in">
     <div class="sign-in-head">
-      <h1>Sign in</h1>
+      <img class="sign-in-mark" src=${MARK} alt="" width="40" height="40" />
+      <h1>Sign in to AI Agents</h1>
       <p class="muted">Agents that answer, remember and use tools.</p>
     </div>
     <${Notice} kind="warning" problem=${before} />
