@@ -22,6 +22,11 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="the address to listen on (AI_AGENTS_HOST, HOST; 127.0.0.1)")
     parser.add_argument("--port", type=port_number, help="the port (AI_AGENTS_PORT, PORT; 8000); 0 takes a free one")
     parser.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
+    parser.add_argument(
+        "--page-link",
+        action="store_true",
+        help="on loopback, print a link that signs an admin in to the page; at a terminal that is the default",
+    )
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -46,7 +51,9 @@ def _serve(arguments: argparse.Namespace) -> None:
     raise_descriptor_limit()
     app = create_app(settings)
     server = build_server(app, settings, host=host, port=port)
-    server.announce = lambda address: _announce(app, settings, address)
+    # What is printed elsewhere than at a terminal is kept as a log, which others may read.
+    links = arguments.page_link or sys.stdout.isatty()
+    server.announce = lambda address: _announce(app, settings, address, links=links)
     try:
         server.run(sockets)
     finally:
@@ -54,12 +61,12 @@ def _serve(arguments: argparse.Namespace) -> None:
             sys.exit(app.state.refusal)
 
 
-async def _announce(app: "FastAPI", settings: "Settings", address: str) -> None:
+async def _announce(app: "FastAPI", settings: "Settings", address: str, *, links: bool) -> None:
     """Print the addresses of the service, and where its admin key is."""
     from app.page_links import make_page_link
 
     _tune_garbage_collection()
-    page = await make_page_link(app.state.container, address)
+    page = await make_page_link(app.state.container, address) if links else f"{address}/"
     where = "AI_AGENTS_ADMIN_KEY" if settings.admin_key is not None else str(settings.admin_key_file.absolute())
     pages = f"  page       {page}\n  docs       {address}/docs"
     print(f"AI Agents on {address}\n{pages}\n  admin key  {where}", flush=True)

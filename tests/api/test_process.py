@@ -79,6 +79,8 @@ def test_a_first_start_makes_all_that_it_needs_and_says_where(tmp_path: Path) ->
         assert process.stdout
         said = [process.stdout.readline() for _ in range(3)]
         assert [line.split()[0] for line in said] == ["page", "docs", "admin"]
+        # No secret where the output is kept as a log.
+        assert said[0].split()[1] == f"{url}/"
         assert said[2].split()[-1] == str(tmp_path / "var" / "admin.key")
         with client_of(url, tmp_path) as client:
             assert client.get("/me").json().items() >= {"user_id": "admin", "admin": True}.items()

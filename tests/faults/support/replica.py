@@ -6,7 +6,7 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.faults.support.nursery import Forked, nursery
@@ -26,7 +26,9 @@ _COMPLAINTS = re.compile(
 class Replica:
     """One process on a port of its own, which it keeps when it is started again. `url` is where clients reach it."""
 
-    def __init__(self, directory: Path, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: Path, name: str, environment: Mapping[str, str], *, arguments: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -34,6 +36,7 @@ class Replica:
         self._looked_at = 0
         self._directory = directory
         self._environment = {**_inherited(), **environment}
+        self._arguments = arguments
         self._process: Forked | None = None
 
     async def start(self) -> None:
@@ -51,7 +54,7 @@ class Replica:
     def launch(self) -> None:
         """Start without waiting for anything."""
         self._process = nursery().start(
-            ["serve", "--port", str(self.port)],
+            ["serve", "--port", str(self.port), *self._arguments],
             directory=self._directory,
             environment=self._environment,
             log_path=self.log_path,

@@ -87,7 +87,7 @@ async def open_site(directory: Path, database_url: str, **environment: str) -> A
             "AI_AGENTS_ADMIN_KEY": ADMIN_KEY,
             "AI_AGENTS_VAR_DIR": str(directory),
         }
-        replica = Replica(directory, "site", {**own, **provided, **environment})
+        replica = Replica(directory, "site", {**own, **provided, **environment}, arguments=["--page-link"])
         opened.callback(replica.kill)
         await replica.start()
         yield Site(replica, fake, opened)
