@@ -87,11 +87,11 @@ export default function SearchView({ query }) {
     <p class="visually-hidden" role="status">${found.asked && !loading ? `${found.hits.length + found.titles.length}${found.next ? " or more" : ""} found` : ""}</p>
     <div class="stack" ref=${results} aria-busy=${String(loading)}>
       ${found.titles.length > 0 && html`<section class="stack stack-tight" aria-labelledby="found-titles">
-        <h2 id="found-titles" class="hits-title">Chats</h2>
+        <h2 id="found-titles" class="hits-title">In names</h2>
         <ul role="list" class="hits">${found.titles.map((thread) => html`<li key=${thread.id}><${TitleHit} thread=${thread} /></li>`)}</ul>
       </section>`}
       ${found.hits.length > 0 && html`<section class="stack stack-tight" aria-labelledby="found-messages">
-        <h2 id="found-messages" class="hits-title">Messages</h2>
+        <h2 id="found-messages" class="hits-title">In messages</h2>
         <ul role="list" class="hits">${found.hits.map((hit) => html`<li key=${hit.message.id}><${Hit} ...${hit} /></li>`)}</ul>
       </section>`}
       ${found.incomplete && html`<${Notice} kind="info">Older messages were not searched: these words are in too many of them. More words find more.<//>`}
