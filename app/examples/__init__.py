@@ -78,7 +78,7 @@ def _problem(code: str) -> dict[str, Any]:
     problem["detail"] = problem["detail"] or problem["title"]
     if code == "invalid_request":
         problem |= {
-            "detail": "body.name: Field required",
-            "errors": [{"loc": ["body", "name"], "msg": "Field required"}],
+            "detail": "body.name: is required",
+            "errors": [{"loc": ["body", "name"], "msg": "is required"}],
         }
     return {"summary": f"`{code}`", "value": problem}
