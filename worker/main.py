@@ -83,7 +83,7 @@ async def _claim(settings: "Settings", blobs: "BlobStore") -> None:
     from ai_agents.core.exceptions import DatabaseUnavailable
     from ai_agents.store.database import Database
 
-    database = Database(settings.database, pool_size=1)
+    database = Database(settings.direct_database, pool_size=1)
     try:
         await database.check()
         if await database.is_empty():

@@ -20,6 +20,14 @@ ID_FILE = "folder.id"
 _MOST_BYTES = 36
 
 
+async def find_fault(folder: Path, database: Database) -> str | None:
+    """Why the folder cannot be that of the database; None if it can be. Changes nothing."""
+    file = (await asyncio.to_thread(folder.absolute)) / ID_FILE
+    kept = await database.read(lambda c: folders.find_folder_id(c, folders.FILES))
+    found = await asyncio.to_thread(_read, file)
+    return None if kept is None or found == kept else str(_is_another(file, found, kept))
+
+
 async def claim(folder: Path, database: Database) -> None:
     """See that the folder is that of the database, and make it so where the database has none yet.
 

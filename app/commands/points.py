@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
+from ai_agents.attachments import folder
 from ai_agents.attachments.storage import open_blob_store
 from ai_agents.bus.failures import find_fault
 from ai_agents.context.providers import spec_of
@@ -74,7 +75,7 @@ async def look_at_all(settings: Settings, *, providers: bool) -> list[Point]:
         _look("redis", _without_secrets(settings.redis_url), lambda: _redis(settings)),
         _look("worker", "", lambda: _worker(settings, database), within_s=_LOOK_S + 1),
         _look("folder", str(settings.var_dir.absolute()), lambda: _folder(settings.var_dir)),
-        _look("files", _files_at(settings), lambda: _files(settings)),
+        _look("files", _files_at(settings), lambda: _files(settings, database), within_s=_LOOK_S + 1),
         _look("admin key", admin_at, lambda: _admin_key(settings)),
         _look("encryption key", encryption_at, lambda: _encryption_key(settings, database), within_s=_LOOK_S + 1),
         _look("issuer of JWTs", settings.oidc_issuer or "", lambda: _issuer(settings)),
@@ -170,7 +171,7 @@ def _look_at_pooler(settings: Settings) -> list[Awaitable[Point]]:
     async def find() -> str:
         database = Database(settings.database, pool_size=1, direct_url=settings.direct_database)
         try:
-            await database.ping()
+            await database.check()
         finally:
             await database.close()
         return "it leads to the database"
@@ -199,26 +200,30 @@ async def _worker(settings: Settings, database: _DatabasePoints) -> str | None:
     return "a worker is alive"
 
 
-async def _folder(folder: Path) -> str:
+async def _folder(place: Path) -> str:
     def look() -> str:
-        if not folder.exists():
+        if not place.exists():
             # The service makes it in the nearest folder that there is.
-            nearest = next(each for each in folder.absolute().parents if each.exists())
+            nearest = next(each for each in place.absolute().parents if each.exists())
             if not os.access(nearest, os.W_OK | os.X_OK):
                 raise Fault(f"it does not exist, and this user may not write into {nearest}")
             return "the service makes it when it starts"
-        if not folder.is_dir():
+        if not place.is_dir():
             raise Fault("it is no folder")
-        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
             raise Fault("this user may not read and write in it")
         return "it can be read and written"
 
     return await asyncio.to_thread(look)
 
 
-async def _files(settings: Settings) -> str:
+async def _files(settings: Settings, database: _DatabasePoints) -> str:
     if settings.files_url is None:
-        return await _folder(settings.files)
+        said = await _folder(settings.files)
+        opened = await database.open()
+        if opened is not None and (fault := await folder.find_fault(settings.files, opened)) is not None:
+            raise Fault(fault)
+        return said
     fault = await open_blob_store(settings.files, settings.files_url).find_fault()
     if fault is not None:
         raise Fault(fault)

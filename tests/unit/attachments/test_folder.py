@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ai_agents.attachments.files import Attachments
-from ai_agents.attachments.folder import ID_FILE
+from ai_agents.attachments.folder import ID_FILE, find_fault
 from ai_agents.attachments.storage import DiskStore
 from ai_agents.core.exceptions import StorageUnavailable
 from ai_agents.store.database import Database
@@ -33,6 +33,8 @@ async def test_all_processes_need_the_folder_of_the_first_one(database_url: str,
         f"echo {folder_id} > {other / ID_FILE}"
     )
     assert not (other / ID_FILE).exists()
+    assert await find_fault(other, database) == str(refused.value)  # as `ai-agents check` tells it
+    assert await find_fault(first, database) is None
 
     # A folder that was moved or restored as a whole is the same one; where its id was left out, the sentence helps.
     shutil.copytree(first, tmp_path / "moved")
