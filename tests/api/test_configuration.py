@@ -31,6 +31,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "AI_AGENTS_USERS_SHARE_WITH_ALL": [("maybe", "true or false")],
     "AI_AGENTS_OIDC_ISSUER": [("login.example.com", "like https://login.example"), ("https://x", "set together")],
     "AI_AGENTS_OIDC_AUDIENCE": [("ai-agents", "set together")],
+    "AI_AGENTS_OIDC_CLIENT_ID": [("page", "AI_AGENTS_OIDC_ISSUER, which is not set")],
     "AI_AGENTS_OIDC_ADMIN_CLAIM": [("groups=", "like `groups=admins`")],
     "AI_AGENTS_DATABASE_URL": [("mysql://x/y", "use sqlite or postgresql"), ("nonsense", "cannot be read")],
     "AI_AGENTS_DATABASE_DIRECT_URL": [("mysql://x/y", "use sqlite or postgresql")],
