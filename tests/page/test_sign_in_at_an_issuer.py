@@ -37,6 +37,7 @@ async def test_a_person_signs_in_at_the_issuer_and_stays_as_tokens_are_renewed(
             await page.get_by_role("button", name="Sign in at").click()
             await expect(page.get_by_title(f"{issuer.address}|ann")).to_be_visible()
             assert re.fullmatch(re.escape(site.url) + r"/#/search\?q=hello", page.url)
+            await expect(page).to_have_title(re.compile("Search"))
 
             # The token of this issuer ends within a minute, so it is renewed before it is used again.
             await page.reload()

@@ -4,6 +4,7 @@
 // (OpenID Connect Discovery 1.0). What the service takes is an access token that is a JWT for it, or else the id token.
 import { api, Problem, setRenewal } from "../api.js";
 import { getCredential, setCredential } from "../credential.js";
+import { navigate } from "../router.js";
 import { signIn } from "../session.js";
 
 const STATE = "ai-agents.oidc";
@@ -81,7 +82,8 @@ export async function finishSignIn() {
   const answer = new URLSearchParams(location.search);
   const begun = JSON.parse(sessionStorage.getItem(STATE));
   sessionStorage.removeItem(STATE);
-  history.replaceState(null, "", `${location.pathname}${begun.hash || "#/"}`);
+  history.replaceState(null, "", location.pathname);
+  navigate(begun.hash || "/", { replace: true });
   const settings = oidcSettings();
   if (answer.get("state") !== begun.state || (answer.get("iss") ?? settings.issuer) !== settings.issuer) {
     throw failed("This answer is not to the question of this browser. Try again.");
