@@ -43,7 +43,7 @@ async function json(address, form) {
     throw failed("The issuer cannot be reached from this browser, or does not allow this page (CORS).");
   }
   const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw failed(found.error_description ?? found.error ?? `The issuer answered ${answer.status}.`);
+  if (!answer.ok) throw Object.assign(failed(found.error_description ?? found.error ?? `The issuer answered ${answer.status}.`), { refused: found.error });
   return found;
 }
 
@@ -147,7 +147,9 @@ async function renew() {
     const tokens = await json(endpoints.token_endpoint, form);
     if (!tokens[old.used]) return;
     setCredential({ ...old, ...renewable({ refresh_token: old.refresh, ...tokens }, old.used), value: tokens[old.used] }, { quietly: true });
-  } catch {
-    // The old one may still be good for a moment; when it has ended, the sign-in is shown.
+  } catch (error) {
+    // The old one may still be good for a moment; when it has ended, the sign-in is shown. A refresh token that was
+    // refused is not tried again: its answer may have been lost when the page was left.
+    if (error.refused === "invalid_grant") setCredential({ ...old, refresh: null }, { quietly: true });
   }
 }
