@@ -1,5 +1,6 @@
 """The context inspector: what the model is sent of a thread, and what it would be sent otherwise."""
 
+import pytest
 from playwright.async_api import expect
 
 from tests.page.support.site import Site
@@ -33,6 +34,7 @@ async def test_a_person_sees_what_the_model_is_sent_and_why_the_rest_is_not(site
     await check_accessible(page)
 
 
+@pytest.mark.long
 async def test_beside_the_chat_it_follows_what_is_said(site: Site, visit: Visits) -> None:
     alice = await site.person()
     agent = await alice.agent(provider="echo", memory={"strategy": "last_n", "n": 4})

@@ -51,6 +51,12 @@ async def test_views_of_agents_fit_every_screen(site: Site, visit: Visits, size:
         await expect(page.get_by_text("Not saved")).to_have_count(0)
         await check_fits(page)
         await check_accessible(page)
+    for name in ("New HTTP tool", "Connect an MCP server"):
+        await page.get_by_role("button", name=name).first.click()
+        await expect(page.get_by_role("dialog", name=name)).to_be_visible()
+        await check_fits(page)
+        await check_accessible(page)
+        await page.get_by_role("dialog").get_by_role("button", name="Close").click()
     # The fake provider lists no models.
     visit.complaints[:] = [each for each in visit.complaints if "502" not in each]
 

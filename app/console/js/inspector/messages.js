@@ -62,19 +62,20 @@ const sentAs = ({ filename, sent_as: form }) =>
 
 function LeftOut({ group, texts }) {
   const { entries, reason } = group;
+  const [open, setOpen] = useState(false);
   const earlier = entries.some(({ role }) => role === null);
   const tokens = entries.reduce((sum, each) => sum + (each.tokens ?? 0), 0);
   return html`
     <li class="context-block left-out">
-      <details>
+      <details onToggle=${(event) => setOpen(event.currentTarget.open)}>
         <summary>
           <span class="context-role">${earlier ? "All earlier messages" : counted(entries.length, "message", "messages")} left out</span>
           ${tokens > 0 && html`<span class="context-tokens">${counted(tokens, "token", "tokens")}</span>`}
           <span class="context-reason">because ${reasonWords(reason, earlier ? 2 : entries.length)}</span>
         </summary>
-        <ul class="left-out-list" role="list">
+        ${open && html`<ul class="left-out-list" role="list">
           ${entries.map((entry) => html`<li key=${entry.seq}><span class="context-role">${ROLES[entry.role] ?? "Earlier"}</span> <span class="truncate" dir="auto">${texts[entry.seq] || `message ${entry.seq}`}</span></li>`)}
-        </ul>
+        </ul>`}
       </details>
     </li>`;
 }

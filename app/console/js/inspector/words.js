@@ -17,7 +17,7 @@ export const ROLES = { user: "Person", assistant: "Assistant", tool: "Tool", sys
 export const strategyName = (name) => STRATEGY_NAMES[name] ?? name;
 export const count = (number) => number.toLocaleString("en");
 export const counted = (number, one, many) => `${count(number)} ${number === 1 ? one : many}`;
-export const share = (part) => (part > 0 && part < 0.01 ? "less than 1 %" : `${Math.round(part * 100)} %`);
+export const share = (part) => (!Number.isFinite(part) ? "more than all" : part > 0 && part < 0.01 ? "less than 1 %" : `${Math.round(part * 100)} %`);
 
 /** A notice of a run or of a context, as a sentence. */
 export function noticeWords(notice) {
