@@ -72,3 +72,33 @@ async def test_the_list_is_used_by_keys_alone(site: Site, visit: Visits) -> None
     await expect(page).to_have_title("Chat 2 · AI Agents")
     await page.keyboard.press("Control+Shift+O")
     await expect(page).to_have_title("New chat · AI Agents")
+
+
+async def test_a_tab_that_is_hidden_for_long_lets_one_lead_that_is_seen(site: Site, visit: Visits) -> None:
+    alice = await site.person()
+    agent = await alice.agent(provider="echo")
+    first = await visit(None)
+    asked: list[str] = []
+    first.context.on("request", lambda request: asked.append(request.url) if "/events?" in request.url else None)
+    await first.context.clock.install()
+    await first.get_by_label("API key or token").fill(alice.key)
+    await first.get_by_role("button", name="Sign in").click()
+    await expect(first.get_by_text("Chats will be listed here")).to_be_visible()
+    second = await visit.tab(first.context, "/search")
+    await expect(second.get_by_text("Chats will be listed here")).to_be_visible()
+    assert len(asked) == 1
+
+    await first.evaluate(
+        "Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    async with second.expect_request(lambda request: "/events?" in request.url):
+        await first.clock.fast_forward(61_000)
+    await alice.thread(agent["id"], title="Seen by the second")
+    await expect(second.get_by_role("region", name="Chats").get_by_role("link")).to_contain_text(["Seen by the second"])
+    await first.evaluate(
+        "Object.defineProperty(document, 'visibilityState', { value: 'visible', configurable: true });"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    await expect(first.get_by_role("region", name="Chats").get_by_role("link")).to_contain_text(["Seen by the second"])
+    assert len(asked) == 2
