@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ai_agents.bus.failures import why_not_used
 from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.runner.process.periodic import PeriodicTask
@@ -78,7 +79,8 @@ class CeleryJobs:
             try:
                 await asyncio.to_thread(self._send, job_ids)
             except Exception as error:  # noqa: BLE001  # Celery, kombu and redis-py raise many kinds of errors
-                _log.warning("jobs could not be sent, trying again later: %s", type(error).__name__)
+                reason = why_not_used(error, self._redis_url) or type(error).__name__
+                _log.warning("jobs could not be sent, trying again later", extra={"reason": reason})
                 with suppress(DatabaseUnavailable):  # then a sweep finds them once they have waited long enough
                     await self._database.write(partial(jobs.put_back, job_ids=job_ids))
 

@@ -26,10 +26,10 @@ celery.config_from_object("worker.configuration")
 @setup_logging.connect
 def _configure_logs(**_: object) -> None:
     """Give the worker and each process of its pool the logs of the service, in place of Celery's."""
+    from app.configuration import read_settings
     from app.logs import configure
-    from app.settings import Settings
 
-    configure(Settings().log_level)
+    configure(read_settings().log_level)
 
 
 @worker_shutting_down.connect

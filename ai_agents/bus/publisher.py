@@ -8,6 +8,7 @@ from contextlib import suppress
 from redis.asyncio import Redis
 
 from ai_agents.bus.base import TextInProgress
+from ai_agents.bus.failures import why_not_used
 from ai_agents.bus.shared_channel import MessageWriter, SharedChannel
 
 # The shortest time between two batches. Rows wake readers; text is read by people.
@@ -35,7 +36,8 @@ _log = logging.getLogger(__name__)
 class Publisher:
     """Publishes rows, text and requests. Its callers never wait, and none of its errors reaches them."""
 
-    def __init__(self, client: Redis, writer: MessageWriter, *, control: bytes) -> None:
+    def __init__(self, client: Redis, writer: MessageWriter, *, url: str, control: bytes) -> None:
+        self._url = url
         self._publish_all = client.register_script(_PUBLISH_ALL)
         self._writer = writer
         self._control = control
@@ -171,7 +173,12 @@ class Publisher:
 
     def _fail(self, error: Exception) -> None:
         if not self._failing:
-            _log.warning("publishing failed; other processes see later what happens here", exc_info=error)
+            reason = why_not_used(error, self._url)
+            _log.warning(
+                "publishing failed; other processes see later what happens here",
+                extra={"reason": reason},
+                exc_info=error if reason is None else None,
+            )
         self._failing = self._lost = True
         self._queue.clear()
         self._due.set()

@@ -190,7 +190,7 @@ class RedisBus(Bus):
         self._wants_changes = False
         self._hears_changes = False
         self._writer = MessageWriter(new_id())
-        self._publisher = Publisher(self._client, self._writer, control=self._control)
+        self._publisher = Publisher(self._client, self._writer, url=url, control=self._control)
         self._subscriber = Subscriber(self._client, self, url=url, control=self._control)
         self._tasks: list[asyncio.Task[None]] = []
 
