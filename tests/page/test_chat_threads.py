@@ -293,6 +293,14 @@ async def test_the_field_breaks_lines_waits_for_input_methods_and_takes_examples
     await expect(answers(page).get_by_text("Apples.")).to_be_visible()
     await expect(page.get_by_role("heading", name="Seasons")).to_be_visible()
 
+    await field.fill("Not for others")
+    kept = "Object.keys(localStorage).filter((name) => /draft|agent\\./.test(name)).length"
+    await page.wait_for_function(f"() => {kept} === 2")
+    await page.get_by_role("button", name="Your account").click()
+    await page.get_by_role("menuitem", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert await page.evaluate(kept) == 0
+
 
 HOSTILE = """<script>window.hacked = 1</script> <img src="https://evil.example/a.png" onerror="window.hacked = 1">
 

@@ -1,5 +1,7 @@
 // What is typed and not sent, and what was sent and not answered for, kept per thread in this browser.
 
+import { session } from "../session.js";
+
 const nameOf = (user, thread) => `ai-agents.draft.${user}.${thread ?? "new"}`;
 
 /** `{text, files, outbox}` of a thread, or of the new chat where there is none yet. */
@@ -13,11 +15,19 @@ export function loadDraft(user, thread) {
 }
 
 export function saveDraft(user, thread, change) {
+  if (session.me?.user_id !== user) return; // signed out meanwhile
   const next = { ...loadDraft(user, thread), ...change };
   try {
     if (next.text || next.files.length || next.outbox.length) localStorage.setItem(nameOf(user, thread), JSON.stringify(next));
     else localStorage.removeItem(nameOf(user, thread));
   } catch {
     // Without room, or where the browser forbids it, drafts last as long as the page.
+  }
+}
+
+/** Leave nothing of what was written to the next person at this browser. */
+export function forgetDrafts() {
+  for (const name of Object.keys(localStorage)) {
+    if (/^ai-agents\.(?:draft|last-agent)\./.test(name)) localStorage.removeItem(name);
   }
 }

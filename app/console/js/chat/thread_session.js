@@ -2,11 +2,11 @@
 // thread and back, or from the new chat to its thread, loses nothing.
 
 import { api, newKey, toProblem } from "../api.js";
-import { onSessionEnd, session } from "../session.js";
+import { onSessionEnd, session, sessionStore } from "../session.js";
 import { createStore } from "../signals.js";
 import { ThreadStream } from "../live/thread_streams.js";
 import { applyEvent, newConversation, resumeFrom, withoutDrafts } from "./conversation.js";
-import { loadDraft, saveDraft } from "./drafts.js";
+import { forgetDrafts, loadDraft, saveDraft } from "./drafts.js";
 import { addAround, addOlder, fillGap, openAtEnd } from "./history.js";
 import { notSent, send, sent, takeBack } from "./outbox.js";
 
@@ -276,4 +276,9 @@ export function openThread(threadId) {
   return sessions.get(threadId);
 }
 
-onSessionEnd(() => [...sessions.values()].forEach((open) => open.close()));
+onSessionEnd(() => {
+  for (const open of [...sessions.values()]) open.close();
+  // A person who signs out leaves; a key that has ended is followed by another one.
+  const { state, problem } = sessionStore.get();
+  if (state === "out" && !problem) forgetDrafts();
+});

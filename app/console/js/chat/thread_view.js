@@ -60,7 +60,7 @@ function Conversation({ thread, marked }) {
       <${OutboxList} conversation=${conversation} thread=${thread} />
     <//>
     <div class="chat-foot"><${Composer} user=${thread.me} threadId=${thread.threadId} onSend=${say} running=${Boolean(run)} onStop=${run ? stop : null} control=${composer}
-      placeholder=${run?.status === "waiting" ? "Approve above, or write what to do otherwise" : "Message"} /></div>
+      placeholder=${run?.approvals?.length ? "Approve above, or write what to do otherwise" : "Message"} /></div>
     <${Announcer} thread=${thread} />
   <//>`;
 }
