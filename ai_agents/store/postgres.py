@@ -19,6 +19,7 @@ from ai_agents.core.exceptions import DatabaseBusy, DatabaseFull, DatabaseUnavai
 from ai_agents.core.types import LogRow
 from ai_agents.store.transactions import (
     MOST_WAIT_S,
+    NO_TABLES,
     VALUE_REFUSED,
     JoinWork,
     PublishRows,
@@ -35,6 +36,7 @@ _PASSING = ("08", "40", "53", "57")
 _ROLLED_BACK = "40"
 _BAD_VALUE = "22"
 _DISK_FULL = "53100"
+_NO_TABLE = "42P01"
 # Statements read or write a few rows by an index, so one that takes this long will not finish.
 _STATEMENT_TIMEOUT_S = 30
 # A prepared statement belongs to one connection of the server, and the next transaction may have another one.
@@ -213,6 +215,8 @@ def _translated() -> Generator[None]:
             raise _unavailable(error) from error
         if _sqlstate(error).startswith(_BAD_VALUE):
             raise InvalidRequest(VALUE_REFUSED) from error
+        if _sqlstate(error) == _NO_TABLE:
+            raise DatabaseUnavailable(NO_TABLES) from error
         raise
     except StatementError as error:
         if is_of_the_value(error.orig):

@@ -19,7 +19,7 @@ from ai_agents.core import json
 from ai_agents.core.exceptions import DatabaseFull, DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
 from ai_agents.store.sqlite_failures import UNUSABLE
-from ai_agents.store.transactions import LOG_ROWS, VALUE_REFUSED, Work, fresh_rows, is_of_the_value, join
+from ai_agents.store.transactions import LOG_ROWS, NO_TABLES, VALUE_REFUSED, Work, fresh_rows, is_of_the_value, join
 
 T = TypeVar("T")
 # How long another process's write is waited for before the database counts as unavailable.
@@ -227,6 +227,8 @@ def translated() -> Generator[None]:
         original = error.orig if isinstance(error, OperationalError) else error
         code = getattr(original, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_ERROR:
+            if str(original).startswith("no such table"):
+                raise DatabaseUnavailable(NO_TABLES) from error
             raise
         raise (DatabaseFull if code in _FULL else DatabaseUnavailable) from error
     except (DatabaseError, sqlite3.DatabaseError) as error:

@@ -25,6 +25,11 @@ SHORT_WORK_ROWS = 64
 # Work that had to wait for longer is refused, not begun: its caller has given up, or is about to.
 MOST_WAIT_S = 10.0
 VALUE_REFUSED = "A text or number in it cannot be stored."
+# What a database says that was not made ready.
+NO_TABLES = (
+    "The database has no tables, or not all of this version: `await conn.create_all()` makes them in an empty one, "
+    "`ai-agents migrate` brings an older one up to date."
+)
 
 
 class Backend(Protocol):

@@ -4,7 +4,9 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from ai_agents import (
@@ -21,8 +23,10 @@ from ai_agents import (
     get_memory_strategy,
 )
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest, ProviderNotConfigured
+from ai_agents.core.ids import new_id
 from ai_agents.runner import handle
 from ai_agents.runner.handle import latest_connection
+from ai_agents.store.database import Database
 from ai_agents.testing import ScriptedProvider
 from ai_agents.workers import queue_title_generation
 from tests.docs.conftest import environment
@@ -182,3 +186,22 @@ async def test_a_program_that_is_interrupted_does_not_wait_for_its_runs(sqlite_u
     running.cancel()  # as asyncio does for Ctrl-C
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(running, 8)
+
+
+async def test_a_database_without_tables_says_how_they_are_made(tmp_path: Path, postgresql_url: str) -> None:
+    server = await asyncpg.connect(postgresql_url.replace("+asyncpg", ""))
+    try:
+        name = f"empty_{new_id().replace('-', '')}"
+        await server.execute(f"create database {name}")
+        place, _, options = postgresql_url.partition("?")
+        empty = f"{place.rpartition('/')[0]}/{name}?{options}".rstrip("?")
+        for url in (f"sqlite:///{tmp_path / 'empty.db'}", empty):
+            database = Database(url)
+            with pytest.raises(DatabaseUnavailable, match=r"`await conn\.create_all\(\)` makes them in an empty one"):
+                await AgentStore(database).create("a")
+            await database.create_all()
+            assert (await AgentStore(database).create("a"))["name"] == "a"
+            await database.close()
+        await server.execute(f"drop database {name}")
+    finally:
+        await server.close()
