@@ -62,9 +62,15 @@ async def test_an_agent_is_made_in_a_form_that_explains_what_is_wrong(site: Site
 
 async def test_what_others_saved_meanwhile_is_shown_and_versions_come_back(site: Site, visit: Visits) -> None:
     alice = await site.person()
-    agent = await alice.agent(name="Tutor", provider="echo", system_prompt="Teach.")
+    stop = ["\n\n", "a\\b"]
+    blocked = [{"type": "blocklist", "patterns": ["two\nlines"], "stage": "both", "action": "block"}]
+    agent = await alice.agent(
+        name="Tutor", provider="echo", system_prompt="Teach.", settings={"stop": stop}, guardrails=blocked
+    )
     page = await visit(alice, f"/agents/{agent['id']}")
     await page.get_by_label("Description").fill("Teaches arithmetic.")
+    await page.get_by_label("Temperature").fill("1")
+    await page.get_by_role("button", name="Secrets").click()
     changed = await alice.api.patch(f"/agents/{agent['id']}", json={"system_prompt": "Teach well."})
     assert changed.status_code == 200
 
@@ -74,7 +80,11 @@ async def test_what_others_saved_meanwhile_is_shown_and_versions_come_back(site:
     visit.complaints.clear()
     await dialog.get_by_role("button", name="Keep mine on top of theirs").click()
     await save(page, 3)
-    assert (await alice.get(f"/agents/{agent['id']}"))["system_prompt"] == "Teach well."
+    both = await alice.get(f"/agents/{agent['id']}")
+    assert both["system_prompt"] == "Teach well."
+    # Texts with line breaks come through the form as they are.
+    assert both["settings"] == {"temperature": 1, "stop": stop}
+    assert both["guardrails"] == [*blocked, {"type": "secrets", "stage": "both", "action": "block"}]
 
     # What is not saved is not lost by a click.
     await page.get_by_label("Description").fill("Something else.")

@@ -11,6 +11,7 @@ export const MEMORY_FIELDS = {
   token_window: { max_tokens: 100000 },
 };
 export const PII_KINDS = ["email", "phone", "card", "iban", "ip"];
+const BUILT_IN = new Set(["blocklist", "pii", "secrets", "max_length", "judge"]);
 export const NUMBER_SETTINGS = ["temperature", "top_p", "max_tokens", "timeout_s", "tool_rounds"];
 export const CHOICE_SETTINGS = ["reasoning", "on_cut", "api"];
 
@@ -18,9 +19,13 @@ const typed = (value) => (value === null || value === undefined ? "" : String(va
 const asText = (value) => (value === null || value === undefined ? "" : JSON.stringify(value, null, 2));
 const isEmpty = (value) => value && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0;
 
+// One text a line, so that line breaks in a text, which are common where answers stop, are written as \n.
+const escaped = (text) => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r").replaceAll("\t", "\\t");
+const unescaped = (line) => line.replace(/\\(.)/g, (_, letter) => ({ n: "\n", r: "\r", t: "\t" })[letter] ?? letter);
+
 /** A draft of an agent, or of a new one. */
 export function toDraft(agent = {}) {
-  const settings = { stop: (agent.settings?.stop ?? []).join("\n") };
+  const settings = { stop: (agent.settings?.stop ?? []).map(escaped).join("\n") };
   for (const name of [...NUMBER_SETTINGS, ...CHOICE_SETTINGS]) settings[name] = typed(agent.settings?.[name]);
   return {
     name: agent.name ?? "",
@@ -56,12 +61,14 @@ function memoryDraft(memory) {
 /** An entry of the form for a guardrail. Of one that was registered under a name of its own, the JSON is what one edits. */
 export function guardrailDraft(guardrail) {
   const { type, stage = "both", action = "block", ...rest } = guardrail;
-  const draft = { key: newKey(), type, stage, action, patterns: "", kinds: [...PII_KINDS], characters: "", provider: "", model: "", policy: "", other: "" };
-  if (type === "blocklist") draft.patterns = (rest.patterns ?? []).join("\n");
+  // Patterns that are no lines of text are edited as JSON, too.
+  const asJson = !BUILT_IN.has(type) || (rest.patterns ?? []).some((pattern) => pattern.includes("\n") || !pattern.trim());
+  const draft = { key: newKey(), type, asJson, stage, action, patterns: "", kinds: [...PII_KINDS], characters: "", provider: "", model: "", policy: "", other: "" };
+  if (asJson) draft.other = asText(guardrail);
+  else if (type === "blocklist") draft.patterns = (rest.patterns ?? []).join("\n");
   else if (type === "pii") draft.kinds = rest.kinds ?? [...PII_KINDS];
   else if (type === "max_length") draft.characters = typed(rest.characters);
   else if (type === "judge") Object.assign(draft, { provider: rest.provider ?? "", model: rest.model ?? "", policy: rest.policy ?? "" });
-  else if (type !== "secrets") draft.other = asText(guardrail);
   return draft;
 }
 
@@ -107,7 +114,7 @@ function settingsOf(settings, number) {
     if (value !== null) given[name] = value;
   }
   for (const name of CHOICE_SETTINGS) if (settings[name]) given[name] = settings[name];
-  const stop = settings.stop.split("\n").filter((line) => line !== "");
+  const stop = settings.stop.split("\n").filter((line) => line !== "").map(unescaped);
   if (stop.length) given.stop = stop;
   return given;
 }
@@ -133,13 +140,13 @@ function memoryOf(memory, number, json) {
 
 function guardrailOf(each, index, number, json) {
   const { type, stage, action } = each;
+  if (each.asJson) return json(`guardrails.${index}`, each.other);
   const common = { type, stage, action };
   if (type === "blocklist") return { ...common, patterns: linesOf(each.patterns) };
   if (type === "pii") return { ...common, kinds: PII_KINDS.filter((kind) => each.kinds.includes(kind)) };
   if (type === "max_length") return { ...common, characters: number(`guardrails.${index}.characters`, each.characters, { whole: true }) ?? 0 };
   if (type === "judge") return { ...common, provider: each.provider, model: each.model, policy: each.policy };
-  if (type === "secrets") return common;
-  return json(`guardrails.${index}`, each.other);
+  return common;
 }
 
 /** The patterns of a blocklist: one a line, empty lines do not count. */

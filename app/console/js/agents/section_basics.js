@@ -7,7 +7,7 @@ export function BasicsSection({ form }) {
   return html`
     <${Section} id="basics" title="Basics">
       <${TextField} form=${form} path="name" label="Name" maxlength="200" help="What people pick it by." />
-      <${TextField} form=${form} path="description" label="Description" maxlength="2000" help="What it is good for, in a sentence. Everybody who may talk to it sees this." />
+      <${LongField} form=${form} path="description" rows="2" label="Description" maxlength="2000" help="What it is good for, in a sentence. Everybody who may talk to it sees this." />
       <${LongField} form=${form} path="system_prompt" label="System prompt" rows="8" grows maxlength="100000"
         placeholder="You are …"
         help="What the model is told before each conversation: who it is, how it answers, what it must not do. People who only talk to the agent do not see it." />

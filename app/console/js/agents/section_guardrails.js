@@ -78,7 +78,7 @@ export function EntryTools({ name, index, list, change }) {
 }
 
 function GuardrailFields({ form, each, path, providers }) {
-  if (!(each.type in TYPES)) return html`<${JsonField} form=${form} path=${`${path}.other`} errorPath=${path} label="Type and options" help="As JSON." />`;
+  if (each.asJson) return html`<${JsonField} form=${form} path=${`${path}.other`} errorPath=${path} label="Type and options" help="As JSON." />`;
   return html`
     ${each.type === "blocklist" && html`<${LongField} form=${form} path=${`${path}.patterns`} label="Patterns" rows="4" mono error=${patternErrors(form, each, path)}
       placeholder=${"project falcon\n/case [0-9]{4,6}/"}

@@ -107,7 +107,7 @@ export function ModelSection({ form, providers }) {
             help="Only for providers of the type openai." />`}
         </div>
         <${LongField} form=${form} path="settings.stop" label="Stop at" rows="2" mono
-          help="The answer ends before any of these texts. One a line, up to 16." />
+          help="The answer ends before any of these texts. One a line, up to 16; \\n is a line break, \\\\ a backslash." />
       </details>
     <//>`;
 }
