@@ -4,6 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
+from ai_agents.attachments.folder import ID_FILE
 from ai_agents.core.private_files import make_private, make_private_directory
 from ai_agents.store.database import normalize_url
 from ai_agents.store.sealing import SHORTEST_KEY
@@ -37,7 +38,7 @@ def make_own_files_private(settings: Settings) -> list[Path]:
     """
     database = normalize_url(settings.database)
     sqlite = all_files(database) if database.get_backend_name() == "sqlite" else []
-    keys = [settings.admin_key_file, settings.var_dir / ENCRYPTION_KEY]
+    keys = [settings.admin_key_file, settings.var_dir / ENCRYPTION_KEY, settings.files / ID_FILE]
     return [path for path in (settings.var_dir, settings.files, *keys, *sqlite) if make_private(path)]
 
 
