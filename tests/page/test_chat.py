@@ -91,9 +91,18 @@ async def test_the_first_visit_becomes_a_conversation_with_a_tool_that_two_tabs_
     await page.get_by_role("button", name="Good answer").click()
     await expect(page.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "true")
     await check_accessible(page)
+    await tool.click()  # folded again
+    await conversation(page).evaluate("each => each.scrollTop = each.scrollHeight")
     await take_picture(page, "chat")
     await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     await check_fits(page)
+
+    # Two tabs share one stream of the thread and one of the list; the other tab goes on where the first one is closed.
+    assert (await alice.get("/me"))["limits"]["streams"]["used"] == 2
+    site.fake.script("openai", [say("Still here.")])
+    await page.close()
+    await send(other, "Are you there?")
+    await expect(answers(other).get_by_text("Still here.")).to_be_visible()
 
 
 async def test_a_message_can_be_stopped_steered_queued_and_retried(site: Site, visit: Visits) -> None:
