@@ -273,7 +273,10 @@ def normalize_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except Exception as error:
-        raise InvalidRequest("The database URL cannot be read.") from error
+        raise InvalidRequest(
+            "A database is named by a URL such as sqlite:///agents.db or postgresql://user:password@host/name, and "
+            "this is none."
+        ) from error
     match parsed.get_backend_name():
         case "sqlite":
             return parsed.set(drivername="sqlite")

@@ -205,3 +205,9 @@ async def test_a_database_without_tables_says_how_they_are_made(tmp_path: Path, 
         await server.execute(f"drop database {name}")
     finally:
         await server.close()
+
+
+@pytest.mark.parametrize("no_url", ["agents.db", "", "C:\\agents.db"])
+async def test_a_path_in_the_place_of_a_url_is_told_what_a_url_is(no_url: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"sqlite:///agents\.db"):
+        await connect(no_url)
