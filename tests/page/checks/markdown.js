@@ -15,7 +15,7 @@ async () => {
     return root;
   };
   const PIECES = ["# h\n", "a **b** c", "\n\n", "- x\n", "  - y\n", "1. z\n", "```js\ncode\n```\n", "| a | b |\n|---|--:|\n| 1 | 2 |\n", "> q\n", "text\n", "---\n", "<b>x</b>", "`c`", "[l](http://x.y)", "    ind\n", " ", "- [x] t\n", `- long ${"w ".repeat(300)}\n`, "é😀", "\r\n", "*i* ", "_u_", "~~s~~", "\\*", "&amp;"];
-  for (let turn = 0; turn < 400; turn += 1) {
+  for (let turn = 0; turn < 150; turn += 1) {
     let text = "";
     for (let count = random(turn % 4 ? 12 : 50); count > 0; count -= 1) text += PIECES[random(PIECES.length)];
     const steps = [];
