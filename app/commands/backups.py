@@ -128,7 +128,7 @@ async def restore(settings: Settings, path: Path, tell: Tell) -> dict[str, int]:
     tell("bringing the database up to date")
     if not migrate.is_current(settings.direct_database):
         migrate.upgrade(settings.direct_database)
-    opened = Database(settings.database, pool_size=1)
+    opened = Database(settings.direct_database, pool_size=1)
     try:
         named = await opened.read(_named, long=True)
         await opened.write(lambda c: audit.record(c, audit.Act("restore", None, details={"files": count})))
