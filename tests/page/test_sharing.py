@@ -37,3 +37,22 @@ async def test_an_owner_shares_an_agent_and_stays_its_owner(site: Site, visit: V
     await expect(page.get_by_role("heading", name="Agents", level=1)).to_be_visible()
     assert (await bob.api.get(f"/agents/{agent['id']}")).status_code == 404
     visit.complaints.clear()
+
+
+async def test_a_thread_that_becomes_readable_while_it_is_looked_at_is_shown(site: Site, visit: Visits) -> None:
+    alice, bob = await site.person(), await site.person()
+    agent = await alice.agent(provider="echo")
+    thread = await alice.thread(agent["id"], "Good morning", "**Good** `morning` to you", title="Greetings")
+    page = await visit(bob, f"/threads/{thread['id']}")
+    await expect(page.get_by_role("heading", name="There is no such thread")).to_be_visible()
+    for _ in range(2):
+        role = await alice.make(
+            "/roles",
+            {"user_id": bob.user_id, "role": "viewer", "resource_type": "thread", "resource_id": thread["id"]},
+        )
+        await expect(page.get_by_role("article", name="Answer")).to_contain_text("Good morning to you")
+        await expect(page.get_by_text("no longer yours")).to_have_count(0)
+        await expect(page.get_by_role("region", name="Chats")).to_contain_text("Good morning to you")
+        assert (await alice.api.delete(f"/roles/{role['id']}")).status_code == 204
+        await expect(page.get_by_text("This thread is no longer yours to read.")).to_be_visible()
+    visit.complaints[:] = [each for each in visit.complaints if "404" not in each]

@@ -50,6 +50,13 @@ export class ThreadSession {
     return messageId ? this.opening.then(() => this.show(messageId)) : this.opening;
   }
 
+  /** Where this was refused, or ended, for want of a right: try again. */
+  readAgain() {
+    const { problem, connection } = this.store.get();
+    if (problem && !this.conversation.thread) this.open().catch(() => {});
+    else if (connection === "gone") this.stream?.resync();
+  }
+
   async load({ quiet = false } = {}) {
     if (!quiet) this.set({ loading: "start", problem: null });
     try {

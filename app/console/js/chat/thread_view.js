@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef } from "../../vendor/preact.js";
 import { toProblem } from "../api.js";
+import { connectionStore, onFeed } from "../live/feed.js";
 import { useStore } from "../signals.js";
 import { Empty, Notice, Spinner } from "../ui/states.js";
 import { toast } from "../ui/toast.js";
@@ -27,7 +28,9 @@ function lastAnswer(conversation, entries) {
 }
 
 function Connection({ state }) {
-  if (state === "open") return null;
+  // The frame of the page says that the service is away.
+  const away = useStore(connectionStore, (feed) => feed === "away");
+  if (state === "open" || (away && state !== "gone")) return null;
   if (state === "gone") return html`<p class="connection" role="status"><${Icon} name="wifi-off" size="small" />This thread is no longer yours to read.</p>`;
   return html`<p class="connection connection-late" role="status"><span class="spinner spinner-small" aria-hidden="true"></span>Connecting. What is written meanwhile comes afterwards.</p>`;
 }
@@ -71,5 +74,13 @@ export default function ThreadView({ params, query }) {
     thread.open(query.message).catch(() => {});
     return thread.use();
   }, [thread, query.message]);
+  // A thread that was not this person's to read may become so while it is looked at.
+  useEffect(
+    () =>
+      onFeed((event) => {
+        if (event.type === "thread.activity" && event.thread.id === thread.threadId) thread.readAgain();
+      }),
+    [thread],
+  );
   return html`<div class="view-full"><${Conversation} key=${params.thread_id} thread=${thread} marked=${query.message ?? null} /></div>`;
 }

@@ -7,6 +7,7 @@ import { Button } from "../ui/button.js";
 import { Field, Switch, TextInput } from "../ui/fields.js";
 import { Empty, Notice, Spinner } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
+import { previewOf } from "./thread_store.js";
 
 const TYPING_MS = 250;
 const TITLES = 5;
@@ -105,7 +106,7 @@ export default function SearchView({ query }) {
 function TitleHit({ thread }) {
   return html`<a class="hit" href=${href(`/threads/${thread.id}`)}>
     <span class="hit-head"><span class="hit-name truncate grow" dir="auto">${thread.title}</span><${RelativeTime} class="muted" at=${thread.last_activity_at} /></span>
-    ${thread.preview && html`<span class="muted truncate" dir="auto">${thread.preview}</span>`}
+    ${thread.preview && html`<span class="muted truncate" dir="auto">${previewOf(thread)}</span>`}
   </a>`;
 }
 

@@ -9,7 +9,7 @@ import { shareThread } from "../sharing/share_thread.js";
 import { Menu } from "../ui/menu.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
-import { loadMoreThreads, loadThreads, threadStore, titleOf, waitingStore } from "./thread_store.js";
+import { loadMoreThreads, loadThreads, previewOf, threadStore, titleOf, waitingStore } from "./thread_store.js";
 
 const DAY = 86_400_000;
 const SCOPES = [
@@ -87,7 +87,7 @@ function Entry({ thread, current, waiting, renaming, onRename, onRenamed }) {
         <span class="thread-name truncate grow" dir="auto">${titleOf(thread)}</span>
         <${State} thread=${thread} waiting=${waiting} />
       </span>
-      ${thread.title && thread.preview && html`<span class="thread-preview truncate" dir="auto">${thread.preview}</span>`}
+      ${thread.title && thread.preview && html`<span class="thread-preview truncate" dir="auto">${previewOf(thread)}</span>`}
     </a>
     <${Menu} class="thread-menu" label=${`More for ${titleOf(thread)}`} size="small" items=${[
       { label: "Rename", icon: "pencil", onSelect: onRename },

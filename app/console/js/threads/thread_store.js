@@ -15,7 +15,19 @@ export const threadStore = createStore(EMPTY);
 /** The ids of threads in which a call waits for this person. */
 export const waitingStore = createStore(new Set());
 
-export const titleOf = (thread) => thread.title || thread.preview || "New chat";
+/** The beginning of the last message on one line, without the marks of its markdown. */
+export function previewOf(thread) {
+  return (thread.preview ?? "")
+    .replace(/```[\w+-]*/g, " ")
+    .replace(/^\s*(?:#{1,6}|>|[-*+])\s+/gm, "")
+    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replace(/(\*\*|~~|`)(\S(?:.*?\S)?)(?:\1|$)/g, "$2")
+    .replace(/(?<![\w*])\*([^\s*](?:[^*]*[^\s*])?)\*(?![\w*])/g, "$1")
+    .replace(/\s+/g, " ")
+    .trim();
+}
+
+export const titleOf = (thread) => thread.title || previewOf(thread) || "New chat";
 
 let strangers = new Set(); // threads of other people, of which admins hear, too
 let timer = 0;
