@@ -8,7 +8,7 @@ const post = (path, body) => fetch(url + path, { method: "POST", headers, body: 
 
 const thread = await (await post("/threads", { agent_id: process.argv[2] })).json();
 const response = await post(`/threads/${thread.id}/messages`, { content: "Hello!", stream: true });
-let text = "";
+const texts = new Map(); // of the answer, by message id
 let rest = "";
 for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
   const blocks = (rest + piece).split("\n\n");
@@ -16,8 +16,9 @@ for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
   for (const block of blocks) {
     const data = block.split("\n").find((line) => line.startsWith("data: "));
     const event = data ? JSON.parse(data.slice(6)) : {};
-    if (event.type === "message.delta") text += event.text;
+    if (event.type === "message.delta") texts.set(event.message_id, (texts.get(event.message_id) ?? "") + event.text);
+    for (const id of event.discard ?? []) texts.delete(id); // an attempt that came to nothing
     if (event.type === "run.failed") throw new Error(event.problem.detail);
   }
 }
-console.log("streamed:", text);
+console.log("streamed:", [...texts.values()].join("\n"));

@@ -7,7 +7,8 @@ const STEPS = [
   ["hour", 60 * MINUTE, 24 * 60 * MINUTE],
   ["day", 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE],
 ];
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+// Short words ("min.") end in full stops, and stand in sentences.
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "long" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const dateOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -41,7 +42,7 @@ export function fullTime(at) {
   return full.format(new Date(at));
 }
 
-/** A time of the API (RFC 3339) as "5 min ago" (`short`: "5m"), all of it as tooltip. It stays right as time passes. */
+/** A time of the API (RFC 3339) as "5 minutes ago" (`short`: "5m"), all of it as tooltip. It stays right as time passes. */
 export function RelativeTime({ at, short = false, class: more = "" }) {
   useStore(clock);
   useEffect(() => {
