@@ -133,7 +133,11 @@ class ApiKey(SecurityBase):
 
     async def __call__(self, request: Request) -> Principal:
         """Raises `Unauthorized`, `Overloaded`, `RateLimited`."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        given = request.headers.getlist("authorization")
+        if len(given) > 1:
+            # A proxy that looks at the other one would let pass what is not its user's.
+            raise Unauthorized("The request has more than one header `Authorization`.")
+        scheme, _, token = "".join(given).partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized
         container: Container = request.app.state.container

@@ -205,7 +205,7 @@ async def read_model(request: Request, model: type[Model]) -> Model:
         request.scope[_PARSED] = value
         return found
     except ValidationError as error:
-        raise InvalidFields(body_errors(error)) from None
+        raise InvalidFields(body_errors(error, value)) from None
 
 
 async def read_model_or_nothing(request: Request, model: type[Model]) -> Model:

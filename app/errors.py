@@ -31,7 +31,7 @@ class PayloadTooLarge(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    """Only application/json is read here."""
+    """Only JSON is read here: send `Content-Type: application/json`."""
 
     code = "unsupported_media_type"
 

@@ -225,7 +225,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         detail = "There is nothing at this path."
     elif error.status_code == 405:
         headers["allow"] = ", ".join(sorted(_methods_at(request)))
-        detail = "This path does not take this method."
+        detail = f"This path takes {headers['allow']}."
     return problem_of_status(error.status_code, detail, request_id=request.scope[REQUEST_ID], headers=headers)
 
 

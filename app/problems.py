@@ -122,16 +122,31 @@ def problem_of_status(
     return response
 
 
-def body_errors(error: ValidationError) -> list[JsonObject]:
+def body_errors(error: ValidationError, body: object) -> list[JsonObject]:
     """The first errors that pydantic found in a body, as `{loc, msg}`; of a body with too many, only that it has."""
     if error.error_count() > MAX_DESCRIBED:
         return [{"loc": ["body"], "msg": f"has more than {MAX_DESCRIBED} mistakes"}]
-    return validation_errors(error.errors(include_url=False, include_input=False), at=("body",))
+    details = error.errors(include_url=False, include_input=False)
+    return validation_errors([_placed(each, body) for each in details[:MAX_ERRORS]], at=("body",))
 
 
 def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, ...] = ()) -> list[JsonObject]:
     """The first errors that pydantic found, as `{loc, msg}`. They never repeat the value that was sent."""
     return [{"loc": _loc((*at, *detail["loc"])), "msg": say(detail)} for detail in details[:MAX_ERRORS]]
+
+
+def _placed(detail: ErrorDetails, body: object) -> ErrorDetails:
+    """The same with the place as the client wrote it: pydantic's has the names of a union's members in it, too."""
+    loc: list[str | int] = []
+    value = body
+    for index, part in enumerate(detail["loc"]):
+        is_index = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if is_index or (isinstance(value, dict) and part in value):
+            value = value[part]  # type: ignore[index]  # one of the two that were asked about
+        elif detail["type"] != "missing" or index < len(detail["loc"]) - 1:
+            continue
+        loc.append(part)
+    return {**detail, "loc": tuple(loc)}
 
 
 def _loc(loc: tuple[str | int, ...]) -> list[str | int]:

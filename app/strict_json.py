@@ -31,6 +31,8 @@ def parse_json(raw: bytes, *, max_depth: int) -> Any:
     """
     if len(raw) > _SHORTEST * MAX_VALUES and _has_too_many_values(raw):
         raise _unreadable(f"has more than {MAX_VALUES} values")
+    if not raw:
+        raise _unreadable("is empty; JSON is needed")
     try:
         value = orjson.loads(raw)
         if _SUSPICIOUS.search(raw):
@@ -38,14 +40,18 @@ def parse_json(raw: bytes, *, max_depth: int) -> Any:
             json.loads(raw, parse_int=_integer)
             _refuse_nul(value)
     except ValueError as error:
-        # The message of orjson says what it found and where.
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        reason = _say_where(error) if isinstance(error, json.JSONDecodeError) else str(error)
         raise _unreadable(f"is not JSON that is read here: {reason}") from None
     except RecursionError:
         raise _unreadable(f"is nested deeper than {max_depth} levels") from None
     if raw.count(b"{") + raw.count(b"[") > max_depth and _is_deeper(value, max_depth):
         raise _unreadable(f"is nested deeper than {max_depth} levels")
     return value
+
+
+def _say_where(error: json.JSONDecodeError) -> str:
+    """What the parser found, and where, without the text that is there."""
+    return f"{error.msg}, at line {error.lineno}, column {error.colno}"
 
 
 def _has_too_many_values(raw: bytes) -> bool:

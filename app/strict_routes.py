@@ -43,7 +43,7 @@ class StrictRoute(APIRoute):
             ):
                 raise InvalidFields(
                     [
-                        {"loc": ["query", name[:MAX_NAME]], "msg": "This parameter is not known here."}
+                        {"loc": ["query", name[:MAX_NAME]], "msg": "is not known here"}
                         for name in sorted(unknown)[:MAX_ERRORS]
                     ]
                 )

@@ -54,12 +54,12 @@ _WORDS: Mapping[str, _Say] = {
     "mapping_type": _OBJECT,
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
-    "too_long": lambda c: f"should have at most {_count(c['max_length'], 'item')}",
-    "too_short": lambda c: f"should have at least {_count(c['min_length'], 'item')}",
+    "too_long": lambda c: f"should have at most {_count(c['max_length'], _part_of(c['field_type']))}",
+    "too_short": lambda c: f"should have at least {_count(c['min_length'], _part_of(c['field_type']))}",
     "none_required": lambda _: "should be null",
     "union_tag_not_found": lambda c: f"should be an object with {c['discriminator']}",
     # pydantic's own sentence repeats the value.
-    "union_tag_invalid": lambda c: f"should be one of {c['expected_tags']}",
+    "union_tag_invalid": lambda c: f"should have a {c['discriminator']} that is one of {c['expected_tags']}",
 }
 
 
@@ -71,6 +71,11 @@ def say(detail: ErrorDetails) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _part_of(kind: str) -> str:
+    """What pydantic counts. It says "Value" of a text whose length is looked at after another check."""
+    return "character" if kind == "Value" else "item"
 
 
 def _plain(number: float) -> str:

@@ -102,6 +102,8 @@ PartIn = Annotated[TextPartIn | FilePartIn, Discriminator("type")]
 
 
 def _as_parts(value: Any) -> Any:
+    if not isinstance(value, str | list):
+        raise ValueError("should be a text, or a list of parts")  # noqa: TRY004  # pydantic tells of a ValueError
     return [{"type": "text", "text": value}] if isinstance(value, str) else value
 
 

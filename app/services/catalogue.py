@@ -173,7 +173,7 @@ async def _check_spec(container: Container, made: CreateHttpTool | CreateMcpServ
     try:
         await container.tools.outbound.addresses(host, parts.port or (443 if parts.scheme == "https" else 80))
     except OutboundRefused as error:
-        raise InvalidRequest(str(error), loc=("url",)) from error
+        raise InvalidRequest(f"{error} AI_AGENTS_OUTBOUND_ALLOW makes exceptions.", loc=("url",)) from error
     except (OSError, UnicodeError) as error:
         raise InvalidRequest("This address cannot be reached from here.", loc=("url",)) from error
 

@@ -131,6 +131,16 @@ async def test_a_bad_body_is_told_before_a_missing_right(service: Service) -> No
         check_problem(response, 422, "invalid_request")
 
 
+async def test_a_request_with_two_keys_is_refused(shared_service: Service) -> None:
+    client = await shared_service.anonymous()
+    good = (await shared_service.user("alice")).headers["authorization"]
+
+    for path in ("/threads", f"/threads/{UNKNOWN_ID}/events", "/v1/models"):
+        for other in (good, "Bearer wrong", ""):
+            headers = [("authorization", good), ("authorization", other)]
+            assert (await client.get(path, headers=headers)).status_code == 401
+
+
 async def test_a_deleted_key_is_refused_at_once(service: Service) -> None:
     alice = await service.user("alice")
     key = (await alice.get("/keys")).json()["data"][0]

@@ -152,6 +152,42 @@ async def test_the_place_of_each_mistake_is_named(shared_service: Service) -> No
     assert any(loc[:3] == ("body", "tools", 0) for loc in locs)
 
 
+async def test_a_mistake_is_told_at_the_place_and_in_the_words_of_the_client(shared_service: Service) -> None:
+    alice = await shared_service.user("alice")
+    messages = f"/threads/{(await make_thread(alice))['id']}/messages"
+    told = {}
+    for path, body in (
+        ("/agents", b""),
+        ("/agents", b'{"name":\n "x"'),
+        ("/agents", b'{"name": "x", "memory": "last_n"}'),
+        ("/agents", b'{"name": "x", "memory": {"strategy": "last_n", "n": 0}}'),
+        ("/agents", b'{"name": "x", "guardrails": [{"type": "judge", "provider": "echo", "model": "m"}]}'),
+        (messages, b'{"content": 7}'),
+        (messages, b'{"content": [{"type": "image"}]}'),
+        (messages, b'{"content": [{"type": "text", "text": 7}]}'),
+    ):
+        told[body] = check_problem(await alice.post(path, content=body, headers=JSON), 422, "invalid_request")["detail"]
+    searched = check_problem(await alice.get("/search", params={"q": ""}), 422, "invalid_request")["detail"]
+    unknown = check_problem(await alice.get("/threads", params={"foo": "1"}), 422, "invalid_request")["detail"]
+    wrong_method = check_problem(await alice.put("/agents", json={}), 405, "method_not_allowed")["detail"]
+    no_json = check_problem(await alice.post("/agents", content=b"{}"), 415, "unsupported_media_type")["detail"]
+
+    assert [*told.values(), searched, unknown, wrong_method, no_json] == [
+        "body: is empty; JSON is needed",
+        "body: is not JSON that is read here: unexpected end of data, at line 2, column 5",
+        "body.memory: should be an object",
+        "body.memory.n: should be at least 1",
+        "body.guardrails.0.policy: is required",
+        "body.content: should be a text, or a list of parts",
+        "body.content.0: should have a 'type' that is one of 'text', 'file'",
+        "body.content.0.text: should be a text",
+        "query.q: should have at least 1 character",
+        "query.foo: is not known here",
+        "This path takes GET, POST.",
+        "Only JSON is read here: send `Content-Type: application/json`.",
+    ]
+
+
 async def test_mistakes_without_end_are_not_all_told(shared_service: Service) -> None:
     alice = await shared_service.user("alice")
 
