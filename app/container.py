@@ -52,6 +52,7 @@ from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.stored_webhooks import StoredWebhooks
 from app.audit_notes import AuditNotes
 from app.descriptors import share_descriptors
+from app.errors import CannotStart
 from app.job_queue import CeleryJobs
 from app.key_files import admin_key, encryption_keys, make_own_files_private
 from app.settings import Settings
@@ -171,6 +172,8 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     opened = AsyncExitStack()
     try:
         container = Container(settings, conn, providers, toolbox, blobs, admin_key=key)
+        if await conn.database.is_empty():
+            raise CannotStart("The database has no tables yet: run `ai-agents migrate` first.")
         await container.attachments.open()
         opened.push_async_callback(container.audit.close)
         opened.push_async_callback(container.stored_providers.aclose)

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from app.descriptors import raise_descriptor_limit
+from tests.support.postgres import PostgresServer
 
 COMMAND = [sys.executable, "-m", "app.cli"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,6 +135,20 @@ def test_migrate_prepares_a_database_for_a_service_that_leaves_it_as_it_is(tmp_p
 
     assert (migrated.returncode, again.returncode) == (0, 0), migrated.stderr + again.stderr
     assert (tmp_path / "var" / "ai-agents.db").exists()
+
+
+def test_a_service_that_leaves_an_empty_database_as_it_is_says_what_to_run(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    url = postgres.create_database("without_tables")
+    try:
+        refused = run("serve", "--no-migrate", cwd=tmp_path, AI_AGENTS_DATABASE_URL=url, AI_AGENTS_PORT="0")
+    finally:
+        postgres.drop_database("without_tables")
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == "The database has no tables yet: run `ai-agents migrate` first."
+    assert "Traceback" not in refused.stderr
 
 
 def test_keys_are_made_on_the_command_line_and_chat_streams(tmp_path: Path) -> None:
