@@ -16,7 +16,7 @@ from ai_agents.auth.roles import RoleAuth
 from ai_agents.auth.use import UseRights
 from ai_agents.context.catalogue import ModelCatalogue
 from ai_agents.context.providers import StoredProviders
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.core.upstream import UpstreamSlots
 from ai_agents.core.user_locks import UserLocks
@@ -52,7 +52,6 @@ from ai_agents.workers.jobs import JobRunner
 from ai_agents.workers.stored_webhooks import StoredWebhooks
 from app.audit_notes import AuditNotes
 from app.descriptors import share_descriptors
-from app.errors import CannotStart
 from app.job_queue import CeleryJobs
 from app.key_files import admin_key, encryption_keys, make_own_files_private
 from app.settings import Settings
@@ -173,7 +172,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
     try:
         container = Container(settings, conn, providers, toolbox, blobs, admin_key=key)
         if await conn.database.is_empty():
-            raise CannotStart("The database has no tables yet: run `ai-agents migrate` first.")
+            raise DatabaseUnavailable("The database has no tables yet: run `ai-agents migrate` first.")
         await container.attachments.open()
         opened.push_async_callback(container.audit.close)
         opened.push_async_callback(container.stored_providers.aclose)

@@ -127,7 +127,7 @@ def body_errors(error: ValidationError, body: object) -> list[JsonObject]:
     if error.error_count() > MAX_DESCRIBED:
         return [{"loc": ["body"], "msg": f"has more than {MAX_DESCRIBED} mistakes"}]
     details = error.errors(include_url=False, include_input=False)
-    return validation_errors([_placed(each, body) for each in details[:MAX_ERRORS]], at=("body",))
+    return validation_errors([placed(each, body) for each in details[:MAX_ERRORS]], at=("body",))
 
 
 def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, ...] = ()) -> list[JsonObject]:
@@ -135,7 +135,7 @@ def validation_errors(details: Sequence[ErrorDetails], *, at: tuple[str | int, .
     return [{"loc": _loc((*at, *detail["loc"])), "msg": say(detail)} for detail in details[:MAX_ERRORS]]
 
 
-def _placed(detail: ErrorDetails, body: object) -> ErrorDetails:
+def placed(detail: ErrorDetails, body: object) -> ErrorDetails:
     """The same with the place as the client wrote it: pydantic's has the names of a union's members in it, too."""
     loc: list[str | int] = []
     value = body

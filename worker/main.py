@@ -9,7 +9,9 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 from celery import Celery
-from celery.signals import setup_logging, worker_shutting_down
+from celery.signals import worker_shutting_down
+
+from worker.logs import configure_logs
 
 # How long jobs may go on after SIGTERM; jobs that are not done by then go back into the queue.
 GRACE_S = 30.0
@@ -19,17 +21,8 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 _log = logging.getLogger(__name__)
-celery = Celery("worker", include=["worker.runtime", "worker.periodic"])
+celery = Celery("worker", include=["worker.logs", "worker.runtime", "worker.periodic"])
 celery.config_from_object("worker.configuration")
-
-
-@setup_logging.connect
-def _configure_logs(**_: object) -> None:
-    """Give the worker and each process of its pool the logs of the service, in place of Celery's."""
-    from app.configuration import read_settings
-    from app.logs import configure
-
-    configure(read_settings().log_level)
 
 
 @worker_shutting_down.connect
@@ -100,7 +93,7 @@ def run() -> None:
 
     Ends the process, with a status other than 0 after an error. Celery's own command line drops that status.
     """
-    _configure_logs()
+    configure_logs()
     _check_settings()
     # The level of what new processes say before they have our logs.
     worker = celery.Worker(loglevel="WARNING", without_gossip=True, without_mingle=True, quiet=True)

@@ -19,6 +19,7 @@ _SAID = (
     (("max number of clients reached",), "has no connection left (maxclients)"),
     (("LOADING", "Redis is loading"), "is still loading its data"),
     (("READONLY",), "is a replica that takes no writes"),
+    (("Connection closed by server",), "closed the connection"),
     (("OOM command not allowed",), "has no memory left (maxmemory)"),
 )
 

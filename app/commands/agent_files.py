@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from app.commands.command import CommandFailed
-from app.problems import validation_errors
+from app.problems import placed, validation_errors
 from app.schemas.agents import AgentFields, CreateAgent
 
 # More than any agent has; without it, anchors that refer to anchors could stand for billions.
@@ -144,7 +144,8 @@ def _read(node: yaml.Node, value: Any) -> Document:
     try:
         return Document(CreateAgent.model_validate(given), given, agent_id, node)
     except ValidationError as error:
-        found = validation_errors(error.errors(include_url=False, include_input=False))
+        details = error.errors(include_url=False, include_input=False)
+        found = validation_errors([placed(each, given) for each in details])
         raise _Mistakes([(_line_of(node, each["loc"]), describe(each)) for each in found]) from None
 
 

@@ -97,12 +97,12 @@ async def test_mistakes_in_a_file_are_told_with_their_lines_before_anything_is_c
         return ended.err.replace(f"{file}:", "").splitlines()
 
     assert await refusals(MISTAKES) == [
-        "3: settings.temperature: Input should be less than or equal to 2",
-        "7: memory.last_n.n: Input should be greater than or equal to 1",
-        "12: guardrails.0.pii.kinds.1: Input should be 'email', 'phone', 'card', 'iban' or 'ip'",
-        "13: colour: Extra inputs are not permitted",
+        "3: settings.temperature: should be at most 2",
+        "7: memory.n: should be at least 1",
+        "12: guardrails.0.kinds.1: should be 'email', 'phone', 'card', 'iban' or 'ip'",
+        "13: colour: is not known here",
         "15: an agent is a mapping, such as `name: helper`",
-        "17: name: Field required",
+        "17: name: is required",
         "22: 'twin' is also the agent of line 19",
     ]
     assert await refusals("name: x\nname: y\n") == ["2: name stands twice"]

@@ -226,7 +226,8 @@ def test_commands_before_the_first_start_say_what_to_do(capfd: pytest.CaptureFix
 def test_the_service_and_a_worker_with_another_folder_of_files_end_at_their_start(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from worker.main import _check_settings, _configure_logs
+    from worker.logs import configure_logs
+    from worker.main import _check_settings
 
     async def start(directory: Path) -> None:
         async with open_container(settings_for(sqlite_url, directory)):
@@ -244,6 +245,6 @@ def test_the_service_and_a_worker_with_another_folder_of_files_end_at_their_star
     with pytest.raises(SystemExit, match=f"The folder of files {tmp_path}/two/files is not that of this database"):
         _check_settings()
     monkeypatch.setenv("PORT", "abc")
-    for first in (_configure_logs, _check_settings):
+    for first in (configure_logs, _check_settings):
         with pytest.raises((CannotStart, SystemExit), match="PORT: should be a whole number"):
             first()

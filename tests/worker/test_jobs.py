@@ -24,7 +24,7 @@ from app.container import Container, open_container
 from app.settings import Settings
 from tests.fakes.http_server import HttpServer, reply
 from tests.present import present
-from tests.support.processes import children_of, is_running
+from tests.support.processes import children_of, is_running, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
 from tests.worker.test_worker_process import WORKER, environment
@@ -96,7 +96,9 @@ def results(page: Page[Job]) -> list[object]:
     return [present(job["result"])["written"] for job in page["data"]]
 
 
-async def test_open_streams_get_the_titles_and_summaries_of_a_worker(service: Container, start_worker: Start) -> None:
+async def test_open_streams_get_the_titles_and_summaries_of_a_worker(
+    service: Container, start_worker: Start, tmp_path: Path
+) -> None:
     start_worker()
     thread_id = await new_thread(service, memory={"strategy": "summarize", "recent": 2})
     reader = await service.runner.read_thread(thread_id)
@@ -114,6 +116,10 @@ async def test_open_streams_get_the_titles_and_summaries_of_a_worker(service: Co
     assert "What is 1?" in present(thread["summary"])
     await eventually(lambda: all_done(service, 2))
     assert results(await service.jobs.list()) == [True, True]
+    log = tmp_path / "worker.log"
+    # It is a process of the pool that says so.
+    wait_until(lambda: log.read_text().count('"event":"job done"') == 2, what="the log to have both jobs")
+    assert [line for line in log.read_text().splitlines() if line and not line.startswith(("{", "worker: "))] == []
 
 
 async def test_a_lost_job_is_sent_again(service: Container, start_worker: Start, redis_server: RedisServer) -> None:

@@ -18,10 +18,10 @@ SECRET = "a-secret-password"
 
 @asynccontextmanager
 async def answering(answer: bytes) -> AsyncGenerator[int]:
-    """A server that gives this answer to whatever it is sent; its port."""
+    """A server that gives this answer to whatever it is sent, or closes the connection; its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(4096):
+        while await reader.read(4096) and answer:
             writer.write(answer)
         writer.close()
 
@@ -49,6 +49,7 @@ async def test_a_redis_that_answers_has_no_fault_and_one_without_a_password_take
         (b"-NOAUTH Authentication required.\r\n", "asks for a password, and the address has none."),
         (b"-ERR max number of clients reached\r\n", "has no connection left (maxclients)."),
         (b"-LOADING Redis is loading the dataset in memory\r\n", "is still loading its data."),
+        (b"", "closed the connection."),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer as a Redis"),
     ],
 )
