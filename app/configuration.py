@@ -8,7 +8,7 @@ import structlog
 from pydantic import AliasChoices, ValidationError
 
 from app.errors import CannotStart
-from app.setting_files import ENV_FILE, env_file
+from app.setting_files import ENV_FILE, broken_lines, env_file
 from app.settings import PREFIX, Settings, secrets_directory
 from app.words import say
 
@@ -60,13 +60,17 @@ def variables_of(field: str) -> list[str]:
 
 
 def unknown_names() -> list[str]:
-    """A sentence for each variable of the environment or of `.env` that is read by nothing, but looks as if it were."""
+    """A sentence for each variable of the environment or of `.env` that is read by nothing, but looks as if it were.
+
+    And for each line of `.env` that sets no variable.
+    """
     known = {name for field in Settings.model_fields for name in variables_of(field)}
     here, in_file = _upper(os.environ), _upper(env_file())
     found = dict.fromkeys(_suspects(here, known), "") | {
         name: f" in {ENV_FILE}" for name in _suspects(in_file, known) if name not in here
     }
-    return [_sentence(name, where, known) for name, where in sorted(found.items())]
+    broken = [f"Line {line} of {ENV_FILE} is not read: a line is like NAME=value." for line in broken_lines()]
+    return [_sentence(name, where, known) for name, where in sorted(found.items())] + broken
 
 
 def warn_of_unknown_names() -> None:

@@ -33,7 +33,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "AI_AGENTS_OIDC_AUDIENCE": [("ai-agents", "set together")],
     "AI_AGENTS_OIDC_CLIENT_ID": [("page", "AI_AGENTS_OIDC_ISSUER, which is not set")],
     "AI_AGENTS_OIDC_ADMIN_CLAIM": [("groups=", "like `groups=admins`")],
-    "AI_AGENTS_DATABASE_URL": [("mysql://x/y", "use sqlite or postgresql"), ("nonsense", "cannot be read")],
+    "AI_AGENTS_DATABASE_URL": [("mysql://x/y", "use sqlite or postgresql"), ("nonsense", "is named by a URL such as")],
     "AI_AGENTS_DATABASE_DIRECT_URL": [("mysql://x/y", "use sqlite or postgresql")],
     "AI_AGENTS_DATABASE_POOL_SIZE": [("0", "at least 1"), ("1000", "at most 500")],
     "AI_AGENTS_REDIS_URL": [("http://x", "like redis://host:6379/0")],
@@ -212,6 +212,20 @@ def test_a_port_in_use_and_an_address_of_another_machine_are_one_sentence(
     assert not (tmp_path / "var").exists()
     with pytest.raises(CannotStart, match="this machine has no such address"):
         listen("192.0.2.1", 8000)
+
+
+def test_a_line_of_the_file_that_sets_nothing_is_told_without_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text('# a comment\n\nexport A=1\nAI_AGENTS_ADMIN_KEY: secret-of-yaml\nB="open\n')
+
+    assert unknown_names() == [
+        "Line 4 of .env is not read: a line is like NAME=value.",
+        "Line 5 of .env is not read: a line is like NAME=value.",
+    ]
+    read_settings()
+    assert caplog.text == ""
 
 
 def test_commands_before_the_first_start_say_what_to_do(capfd: pytest.CaptureFixture[str]) -> None:
