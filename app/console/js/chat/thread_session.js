@@ -1,6 +1,7 @@
 // One open thread: its conversation as it is, and what can be done in it. Sessions outlive views, so that going to another
 // thread and back, or from the new chat to its thread, loses nothing.
 
+import { ownRoles } from "../agents/access.js";
 import { api, newKey, toProblem } from "../api.js";
 import { onSessionEnd, session, sessionStore } from "../session.js";
 import { createStore } from "../signals.js";
@@ -9,9 +10,11 @@ import { applyEvent, newConversation, resumeFrom, withoutDrafts } from "./conver
 import { forgetDrafts, loadDraft, saveDraft } from "./drafts.js";
 import { addAround, addOlder, fillGap, openAtEnd } from "./history.js";
 import { notSent, send, sent, takeBack } from "./outbox.js";
+import { hasOthers } from "./turns.js";
 
 const PAGE = 50;
 const KEPT_MS = 30_000;
+const ROLE_MS = 10_000; // a role is looked at so often at most
 const RETRIES_MS = [600, 2_000];
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -20,9 +23,10 @@ export class ThreadSession {
     this.threadId = threadId;
     this.path = `/threads/${threadId}`;
     this.me = session.me.user_id;
-    /** `{conversation, problem, connection, loading}`; loading is start, older, gap or null. */
-    this.store = createStore({ conversation: newConversation(threadId, this.me), problem: null, connection: "connecting", loading: "start" });
+    /** `{conversation, problem, connection, loading, reads}`; loading is start, older, gap or null; `reads`: only a viewer. */
+    this.store = createStore({ conversation: newConversation(threadId, this.me), problem: null, connection: "connecting", loading: "start", reads: false });
     this.users = 0;
+    this.lookedAt = 0;
     this.older = null;
     this.gapNext = null;
     this.runsNext = null;
@@ -55,6 +59,16 @@ export class ThreadSession {
     const { problem, connection } = this.store.get();
     if (problem && !this.conversation.thread) this.open().catch(() => {});
     else if (connection === "gone") this.stream?.resync();
+    else if (this.store.get().reads) this.lookAtRole();
+  }
+
+  /** Learn whether this person has a viewer's role in a thread of others. */
+  async lookAtRole() {
+    if (session.isAdmin || !hasOthers(this.conversation) || Date.now() - this.lookedAt < ROLE_MS) return;
+    this.lookedAt = Date.now();
+    // Where it cannot be learned, sending tells.
+    const roles = await ownRoles("thread").catch(() => new Map());
+    this.set({ reads: roles.get(this.threadId)?.role === "viewer" });
   }
 
   async load({ quiet = false } = {}) {
@@ -73,6 +87,7 @@ export class ThreadSession {
       });
       this.restoreOutbox();
       this.set({ loading: null });
+      this.lookAtRole();
     } catch (error) {
       if (!quiet) {
         this.opening = null;

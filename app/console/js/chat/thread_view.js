@@ -36,7 +36,7 @@ function Connection({ state }) {
 }
 
 function Conversation({ thread, marked }) {
-  const { conversation, connection, loading, problem } = useStore(thread.store);
+  const { conversation, connection, loading, problem, reads } = useStore(thread.store);
   const reader = useRef(null);
   reader.current ??= turnReader();
   const composer = useRef(null);
@@ -62,7 +62,7 @@ function Conversation({ thread, marked }) {
       ${problem && html`<${Notice} problem=${problem} />`}
       <${OutboxList} conversation=${conversation} thread=${thread} />
     <//>
-    <div class="chat-foot"><${Composer} user=${thread.me} threadId=${thread.threadId} onSend=${say} running=${Boolean(run)} onStop=${run ? stop : null} control=${composer}
+    <div class="chat-foot">${reads && html`<p class="chat-role">You may read this thread. To write in it, you need the role Editor.</p>`}<${Composer} user=${thread.me} threadId=${thread.threadId} onSend=${say} running=${Boolean(run)} onStop=${run ? stop : null} control=${composer}
       placeholder=${run?.approvals?.length ? "Approve above, or write what to do otherwise" : "Message"} /></div>
     <${Announcer} thread=${thread} />
   <//>`;
