@@ -69,6 +69,7 @@ async def test_the_first_visit_becomes_a_conversation_with_a_tool_that_two_tabs_
     await send(page, "What is 6 times 7?")
     await expect(page.get_by_role("article", name="Your message")).to_contain_text("What is 6 times 7?")
     await expect(answers(page).get_by_text("forty")).to_be_visible()
+    await expect(page.get_by_role("heading", name="What is 6 times 7?")).to_be_visible()  # before it has a title
 
     other = await visit.tab(page.context, page.url.partition("#")[2])
     await expect(answers(other).get_by_text("forty")).to_be_visible()

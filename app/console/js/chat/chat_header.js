@@ -4,6 +4,7 @@ import { html, useState } from "../../vendor/preact.js";
 import { api, toProblem } from "../api.js";
 import { href, navigate } from "../router.js";
 import { shareThread } from "../sharing/share_thread.js";
+import { titleOf } from "../threads/thread_store.js";
 import { IconButton } from "../ui/button.js";
 import { confirm } from "../ui/confirm.js";
 import { useLoad } from "../ui/loading.js";
@@ -24,13 +25,20 @@ async function remove(thread) {
   }
 }
 
+const PREVIEW = 200; // as many characters of a message as the list knows
+
+/** Until it has a title a thread is called by its first message, as in the list. */
+function nameOf({ thread, messages, hasOlder }) {
+  return titleOf({ title: thread?.title, preview: hasOlder ? "" : messages[0]?.content?.slice(0, PREVIEW) });
+}
+
 export function ChatHeader({ conversation, thread }) {
   const [renaming, setRenaming] = useState(false);
   const [inspecting, setInspecting] = useState(false);
   const { title, agent_id: agentId } = conversation.thread ?? {};
   const agent = useLoad(() => (agentId ? api.get(`/agents/${agentId}`) : Promise.resolve(null)), [agentId]);
   return html`<header class="chat-header">
-    <h1 class="truncate" dir="auto">${title ?? "New chat"}</h1>
+    <h1 class="truncate" dir="auto">${nameOf(conversation)}</h1>
     ${agent.data && html`<a class="chat-agent truncate" dir="auto" href=${href(`/agents/${agentId}`)}>${agent.data.name}</a>`}
     <span class="grow"></span>
     <${IconButton} class="chat-inspect" icon="layers" size="small" label="What the model is sent" aria-expanded=${String(inspecting)} onClick=${() => setInspecting(!inspecting)} />
