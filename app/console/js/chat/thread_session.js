@@ -58,8 +58,11 @@ export class ThreadSession {
   readAgain() {
     const { problem, connection } = this.store.get();
     if (problem && !this.conversation.thread) this.open().catch(() => {});
-    else if (connection === "gone") this.stream?.resync();
-    else if (this.store.get().reads) this.lookAtRole();
+    else if (connection === "gone") {
+      this.stream?.resync();
+      this.lookedAt = 0; // the right that is back may be another one
+      this.lookAtRole();
+    } else if (this.store.get().reads) this.lookAtRole();
   }
 
   /** Learn whether this person has a viewer's role in a thread of others. */
