@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.support.nursery import nursery
 from tests.support.distribution import in_order
 from tests.support.network import LoopbackGuard
 from tests.support.postgres import PostgresServer
@@ -77,6 +78,14 @@ class WorkerNode:
 
     config: pytest.Config
     workerinput: dict[str, str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nursery_ends() -> Iterator[None]:
+    """End this process's nursery after all that it has started: whatever starts processes is torn down before this."""
+    yield
+    if nursery.cache_info().currsize:
+        nursery().close()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults.support.cluster import Cluster, open_cluster
-from tests.faults.support.nursery import nursery
 from tests.support.examples import SOAK
 from tests.support.postgres import PostgresServer
 from tests.support.processes import send_signal
@@ -29,14 +28,6 @@ def rng(request: pytest.FixtureRequest) -> random.Random:
     seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(1_000_000))
     print(f"FAULTS_SEED={seed}")  # noqa: T201  # pytest shows it where the test fails
     return random.Random(seed)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def nursery_ends() -> Iterator[None]:
-    """End this process's nursery after all that it has started."""
-    yield
-    if nursery.cache_info().currsize:
-        nursery().close()
 
 
 @pytest.fixture

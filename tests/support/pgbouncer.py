@@ -52,11 +52,17 @@ class PgBouncer:
         (self._directory / "users").write_text('"postgres" ""\n')
         user = unprivileged_user()  # it refuses to run as root
         if user:
-            shutil.chown(self._directory, user)
+            for path in (self._directory, *self._directory.iterdir()):
+                shutil.chown(path, user)
         with (self._directory / "out").open("ab") as output:
             command = [str(self._program), str(self._directory / "pgbouncer.ini")]
             self._process = subprocess.Popen(command, stdout=output, stderr=output, user=user)
-        wait_until(self._listens, what="PgBouncer to listen")
+        try:
+            wait_until(self._listens, what="PgBouncer to listen")
+        except TimeoutError as error:
+            error.add_note((self._directory / "out").read_text())
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End it at once."""
