@@ -14,7 +14,7 @@ from tests.support.processes import free_port
 
 # Fixtures are found by their names here.
 plain_tracebacks, small_live, http = of_the_api.plain_tracebacks, of_the_api.small_live, of_the_api.http
-nursery_ends, rng = of_the_faults.nursery_ends, of_the_faults.rng
+rng = of_the_faults.rng
 
 # Where `make conformance` has installed packages of npm.
 NODE = Path(os.environ.get("AI_AGENTS_NODE_DIRECTORY", "none"))

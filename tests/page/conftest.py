@@ -18,7 +18,6 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.conftest import fresh_sqlite
-from tests.faults.conftest import nursery_ends  # noqa: F401  # found by its name
 from tests.page.support.site import Site, open_site
 from tests.page.support.visits import PAGE, Visits
 from tests.support.binaries import chromium_program
