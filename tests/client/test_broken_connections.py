@@ -198,7 +198,7 @@ async def test_a_killed_service_goes_on_with_the_answer(sqlite_url: str, tmp_pat
         "AI_AGENTS_ADMIN_KEY": ADMIN_KEY,
         "AI_AGENTS_AUTO_TITLE": "false",
         "AI_AGENTS_ECHO_DELAY_S": "0.02",
-        "FAULTS_LEASE_S": "1",
+        "FAULTS_LEASE_S": "3",
     }
     replica = Replica(tmp_path, "a", environment)
     await replica.start()
