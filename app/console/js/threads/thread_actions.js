@@ -11,6 +11,8 @@ export default function Rename({ thread, onDone }) {
   const box = useRef(null);
   const done = useRef(false);
   useLayoutEffect(() => {
+    // Not as a property: the list is drawn again as things happen, and would take back what has been typed.
+    box.current.value = thread.title ?? "";
     box.current.focus();
     box.current.select();
   }, []);
@@ -39,7 +41,7 @@ export default function Rename({ thread, onDone }) {
     event.stopPropagation();
   };
   return html`<input ref=${box} class="input thread-rename" aria-label="Name of the chat" dir="auto" maxlength="200"
-    value=${thread.title ?? ""} onKeyDown=${onKeyDown} onBlur=${(event) => save(event.currentTarget.value)} />`;
+    onKeyDown=${onKeyDown} onBlur=${(event) => save(event.currentTarget.value)} />`;
 }
 
 /** Ask, and delete the thread. */
