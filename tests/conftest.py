@@ -5,6 +5,7 @@ one that the migrations built. Each process of the run has a Redis of its own, e
 """
 
 import itertools
+import logging
 import os
 import shutil
 import sqlite3
@@ -86,6 +87,16 @@ def nursery_ends() -> Iterator[None]:
     yield
     if nursery.cache_info().currsize:
         nursery().close()
+
+
+@pytest.fixture(autouse=True)
+def process_stays_as_it_is() -> Iterator[None]:
+    """Commands that run in this process change its logging and its mask for files: later tests have what was before."""
+    level, mask = logging.root.level, os.umask(0)
+    os.umask(mask)
+    yield
+    logging.root.setLevel(level)
+    os.umask(mask)
 
 
 @pytest.fixture(scope="session")

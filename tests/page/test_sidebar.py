@@ -52,14 +52,15 @@ async def test_a_chat_is_renamed_and_deleted_in_the_list(site: Site, visit: Visi
     other = await alice.thread(agent["id"], title="Another")
     await expect(page.get_by_role("region", name="Chats")).to_contain_text("Another")
     await page.keyboard.type(" name")
-    await page.keyboard.press("Enter")
+    # The list is quicker than the service.
+    async with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        await page.keyboard.press("Enter")
     await expect(chats(page)).to_contain_text(["Another", "A better name"])
     assert (await alice.get(f"/threads/{thread['id']}"))["title"] == "A better name"
 
     await chats(page).first.focus()
     await page.get_by_role("button", name="More for A better name").click()
     await page.get_by_role("menuitem", name="Delete").click()
-    # The list is quicker than the service.
     async with page.expect_response(lambda answer: answer.request.method == "DELETE"):
         await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(chats(page)).to_have_count(1)

@@ -39,7 +39,7 @@ async function download(file) {
 const isPicture = (file) => ["image/png", "image/jpeg", "image/gif", "image/webp"].includes(file.media_type);
 
 /** A file of a message: `{file_id, filename, media_type, size_bytes, deleted}`. */
-export function FileView({ file }) {
+export default function FileView({ file }) {
   const [picture, setPicture] = useState(null);
   const shown = isPicture(file) && !file.deleted;
   useEffect(() => {

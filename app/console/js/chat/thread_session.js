@@ -1,7 +1,6 @@
 // One open thread: its conversation as it is, and what can be done in it. Sessions outlive views, so that going to another
 // thread and back, or from the new chat to its thread, loses nothing.
 
-import { ownRoles } from "../agents/access.js";
 import { api, newKey, toProblem } from "../api.js";
 import { onSessionEnd, session, sessionStore } from "../session.js";
 import { createStore } from "../signals.js";
@@ -70,7 +69,7 @@ export class ThreadSession {
     if (session.isAdmin || !hasOthers(this.conversation) || Date.now() - this.lookedAt < ROLE_MS) return;
     this.lookedAt = Date.now();
     // Where it cannot be learned, sending tells.
-    const roles = await ownRoles("thread").catch(() => new Map());
+    const roles = await import("../agents/access.js").then(({ ownRoles }) => ownRoles("thread")).catch(() => new Map());
     this.set({ reads: roles.get(this.threadId)?.role === "viewer" });
   }
 

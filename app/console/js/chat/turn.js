@@ -9,12 +9,13 @@ import { Icon } from "../ui/icon.js";
 import { toast } from "../ui/toast.js";
 import { RelativeTime } from "../ui/time.js";
 import { Feedback } from "./feedback.js";
-import { FileView } from "./files.js";
 import { MarkdownText } from "./markdown_text.js";
 import { Lazy } from "../ui/lazy.js";
 import { ToolCall } from "./tool_call.js";
 import { isOver } from "./turns.js";
 import { guardrailWords, noticeWords, stopWords, URGENT } from "./words.js";
+
+const loadFile = () => import("./files.js");
 
 /** Does what fails with a sentence in the corner. */
 async function attempt(action) {
@@ -54,7 +55,7 @@ export class UserTurn extends Component {
     const close = () => this.setState({ editing: false });
     return html`<article class=${`turn turn-user ${marked ? "turn-marked" : ""}`} data-message=${message.id} aria-label=${named ? `Message of ${message.user_id}` : "Your message"}>
       ${named && html`<p class="turn-name" dir="auto">${message.user_id ?? "unknown user"}</p>`}
-      ${files.length > 0 && html`<div class="files">${files.map((file) => html`<${FileView} key=${file.file_id} file=${file} />`)}</div>`}
+      ${files.length > 0 && html`<div class="files">${files.map((file) => html`<${Lazy} key=${file.file_id} load=${loadFile} file=${file} />`)}</div>`}
       ${editing
         ? html`<${EditMessage} text=${text} onClose=${close} onSend=${(said) => attempt(() => thread.edit(message, said)).then((id) => id && navigate(href(`/threads/${id}`)))} />`
         : text && html`<div class="bubble" dir="auto">${text}</div>`}
