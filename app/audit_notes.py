@@ -61,7 +61,7 @@ class AuditNotes:
     def start(self) -> None:
         """Write notes again and again, until `close`."""
         tasks = [PeriodicTask(_FLUSH_EVERY_S, self.flush)]
-        self._task = asyncio.create_task(run_periodic_tasks(tasks, asyncio.Event()), name="audit-notes")
+        self._task = asyncio.create_task(run_periodic_tasks(tasks, asyncio.Event(), self._database), name="audit-notes")
 
     async def close(self) -> None:
         """Write all that is left."""

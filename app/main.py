@@ -195,10 +195,13 @@ def _begin_drain(app: FastAPI) -> asyncio.Task[None]:
 
 
 async def _drain(app: FastAPI) -> None:
+    executor, grace_s = app.state.container.conn.executor, app.state.settings.shutdown_grace_s
+    log.info("stopping", runs=executor.running, grace_s=grace_s)
     try:
-        await app.state.container.runner.drain(app.state.settings.shutdown_grace_s)
+        await app.state.container.runner.drain(grace_s)
     finally:
         app.state.streams.close()
+        log.info("stopped", handed_over=len(executor.handed_over), run_ids=executor.handed_over)
 
 
 async def _on_framework_error(request: Request, error: Exception) -> Response:

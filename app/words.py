@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from ai_agents.core.wording import counted
 from ai_agents.providers.specs import NAME_PATTERN
 
 # By pattern: what a text that does not match it should be. A test finds each pattern of the API here.
@@ -29,8 +30,8 @@ _WORDS: Mapping[str, _Say] = {
     "extra_forbidden": lambda _: "is not known here",
     "string_type": lambda _: "should be a text",
     "string_unicode": lambda _: "should be a text in Unicode",
-    "string_too_short": lambda c: f"should have at least {_count(c['min_length'], 'character')}",
-    "string_too_long": lambda c: f"should have at most {_count(c['max_length'], 'character')}",
+    "string_too_short": lambda c: f"should have at least {counted(c['min_length'], 'character')}",
+    "string_too_long": lambda c: f"should have at most {counted(c['max_length'], 'character')}",
     "string_pattern_mismatch": lambda c: PATTERNS.get(
         c["pattern"], "has characters that are not allowed, or a wrong form"
     ),
@@ -54,8 +55,8 @@ _WORDS: Mapping[str, _Say] = {
     "mapping_type": _OBJECT,
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
-    "too_long": lambda c: f"should have at most {_count(c['max_length'], _part_of(c['field_type']))}",
-    "too_short": lambda c: f"should have at least {_count(c['min_length'], _part_of(c['field_type']))}",
+    "too_long": lambda c: f"should have at most {counted(c['max_length'], _part_of(c['field_type']))}",
+    "too_short": lambda c: f"should have at least {counted(c['min_length'], _part_of(c['field_type']))}",
     "none_required": lambda _: "should be null",
     "union_tag_not_found": lambda c: f"should be an object with {c['discriminator']}",
     # pydantic's own sentence repeats the value.
@@ -67,10 +68,6 @@ def say(detail: ErrorDetails) -> str:
     """What should be there, without the value that is there. It goes on after the name of the field."""
     words = _WORDS.get(detail["type"])
     return detail["msg"].removeprefix("Value error, ") if words is None else words(detail.get("ctx", {}))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _part_of(kind: str) -> str:

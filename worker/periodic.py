@@ -52,7 +52,7 @@ class PeriodicThread:
         tasks = [PeriodicTask(_HEARTBEAT_EVERY_S, record_heartbeat), *jobs.periodic_tasks()]
         run_now = asyncio.Event()
         run_now.set()
-        running = asyncio.create_task(run_periodic_tasks(tasks, run_now))
+        running = asyncio.create_task(run_periodic_tasks(tasks, run_now, database))
         try:
             await self._stopping.wait()
             running.cancel()

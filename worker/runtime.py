@@ -108,6 +108,6 @@ async def _run_job(job_id: str) -> None:
     try:
         container = await current().container()
         await container.job_runner.run_with_others(job_id, others=OTHERS)
-    except DatabaseUnavailable:
+    except DatabaseUnavailable as error:
         # The row is still there, and will be published again.
-        _log.warning("database unavailable, a job is done later", extra={"job_id": job_id})
+        _log.warning("database unavailable, a job is done later", extra={"job_id": job_id, "reason": str(error)})

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, get_args
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import Loc, ReasoningEffort
+from ai_agents.core.wording import there_are
 from ai_agents.guardrails.registry import build_guardrails
 from ai_agents.memory.registry import list_memory_strategies, strategy_from_config
 from ai_agents.tools.schema import OutputValidator
@@ -156,7 +157,7 @@ def _check_name(kind: str, name: object, known: Collection[str], loc: Loc) -> No
     if name not in known:
         near = get_close_matches(str(name), known, n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
-        raise InvalidRequest(f"There is no {kind} {str(name)[:64]!r}; there are: {', '.join(known)}.{meant}", loc=loc)
+        raise InvalidRequest(f"There is no {kind} {str(name)[:64]!r}; {there_are(known)}.{meant}", loc=loc)
 
 
 def _hint(name: str) -> str:

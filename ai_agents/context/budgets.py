@@ -111,10 +111,12 @@ class Budgets:
                     # The first call of a day, or since there is a budget. It may have to add up many calls.
                     opening = partial(budgets.open_day, payer=missing.payer, day=day)
                 await self._database.write(opening, long=True)
-            except DatabaseUnavailable:
+            except DatabaseUnavailable as error:
                 if not waits:
                     raise
-                _log.warning("database unavailable, a model call waits for its budget")
+                _log.warning(
+                    "database unavailable, a model call waits for its budget", extra=self._database.explain(error)
+                )
                 attempt = partial(work)
                 await asyncio.sleep(delay_s)
                 delay_s = min(delay_s * 2, _LONGEST_DELAY_S)

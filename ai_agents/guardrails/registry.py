@@ -16,6 +16,7 @@ from ai_agents.core.byte_cache import ByteCache, give_memory_back
 from ai_agents.core.exceptions import BudgetExceeded, InvalidRequest
 from ai_agents.core.factories import check_factory
 from ai_agents.core.types import JsonObject, ModelMessage, ModelRequest, ModelResponse, ModelSettings, TextPart
+from ai_agents.core.wording import there_are
 from ai_agents.guardrails.base import (
     Action,
     AnyGuardrail,
@@ -289,8 +290,7 @@ def _build(config: Mapping[str, Any]) -> ConfiguredGuardrail:
     name = config.get("type")
     factory = _factories.get(name) if isinstance(name, str) else None
     if factory is None or not isinstance(name, str):
-        known = ", ".join(sorted(_factories))
-        raise InvalidRequest(f"There is no guardrail of this type; there are {known}.", loc=("type",))
+        raise InvalidRequest(f"There is no guardrail of this type; {there_are(sorted(_factories))}.", loc=("type",))
     stage, action = config.get("stage", "both"), config.get("action", "block")
     if stage not in (*get_args(Stage), "both") or action not in get_args(Action):
         raise InvalidRequest("A guardrail's stage is input, output or both, its action block or redact.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.factories import check_factory
+from ai_agents.core.wording import there_are
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.memory.strategies import FirstLast, LastN, Summarize, TokenWindow
 
@@ -49,7 +50,7 @@ def get_memory_strategy(name: str, /, **options: Any) -> MemoryStrategy:
     """
     factory = _factories.get(name)
     if factory is None:
-        sentence = f"There is no memory strategy of this name; there are: {', '.join(list_memory_strategies())}."
+        sentence = f"There is no memory strategy of this name; {there_are(list_memory_strategies())}."
         raise InvalidRequest(sentence, loc=("memory", "strategy"))
     if name in _RANGES:
         _check(name, options)

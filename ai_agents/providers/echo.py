@@ -26,6 +26,7 @@ from ai_agents.providers.assembly import PartWriter
 from ai_agents.providers.base import Capabilities, Provider
 from ai_agents.providers.files import ANY_FILES
 from ai_agents.providers.rendering import result_text, tool_results_of, visible_texts
+from ai_agents.providers.specs import PROVIDER_TYPES
 
 NAME = "echo"
 DEFAULT_MODEL = "echo"
@@ -70,7 +71,12 @@ class EchoProvider(Provider):
         """It would answer in the place of any other model, and look as if it were that one."""
         if model == self.model:
             return None
-        return f"echo, the stand-in, is not the model {model}: name the model's provider, or set that provider's key."
+        named, colon, rest = model.partition(":")
+        if colon and named in PROVIDER_TYPES:
+            advice = f'name them apart: "provider": "{named}", "model": "{rest}".'
+        else:
+            advice = "name the model's provider, or set that provider's key."
+        return f"echo, the stand-in, is not the model {model}: {advice}"
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         model = request.model or DEFAULT_MODEL

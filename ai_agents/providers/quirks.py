@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.types import JsonObject
+from ai_agents.core.wording import there_are
 
 # The words that the values of `finish_reasons` are taken from, on every wire format.
 FinishWord = Literal["stop", "length", "tool_calls", "content_filter", "error"]
@@ -61,7 +62,7 @@ class Quirks:
         known = {each.name for each in fields(cls)}
         for name, value in given.items():
             if name not in known:
-                sentence = f"There is no quirk {name!r}; there are {', '.join(sorted(known))}."
+                sentence = f"There is no quirk {name!r}; {there_are(sorted(known))}."
                 raise InvalidRequest(sentence, loc=("quirks", name))
             if (fault := _find_fault(name, value)) is not None:
                 raise InvalidRequest(f"The quirk {name} is {fault}.", loc=("quirks", name))

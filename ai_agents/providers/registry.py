@@ -8,6 +8,7 @@ from typing import Any
 
 from ai_agents.core.exceptions import InvalidRequest, ProviderNotConfigured
 from ai_agents.core.factories import check_factory
+from ai_agents.core.wording import there_are
 from ai_agents.providers.base import Capabilities, Provider
 from ai_agents.providers.http_provider import HTTPProvider
 from ai_agents.providers.quirks import Quirks
@@ -32,7 +33,7 @@ def get_provider(name: str, **options: Any) -> Provider:
         known = [each for each in inspect.signature(factory).parameters if each != "name"]
         for option in options:
             if option not in known and option != "name":
-                raise TypeError(f"The provider {name} has no option {option}; there are {', '.join(known)}.")
+                raise TypeError(f"The provider {name} has no option {option}; {there_are(known)}.")
     return factory(**options)
 
 
@@ -299,8 +300,8 @@ def _factory(name: str) -> ProviderFactory:
     if name in _registered:
         return _registered[name]
     if name not in PROVIDER_TYPES:
-        known = ", ".join(list_providers())
-        raise ProviderNotConfigured(f"There is no provider of this name; there are {known}.", provider=name)
+        sentence = f"There is no provider of this name; {there_are(list_providers())}."
+        raise ProviderNotConfigured(sentence, provider=name)
     return _class_of(name)
 
 

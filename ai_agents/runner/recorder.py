@@ -72,8 +72,8 @@ class Writes:
         while True:
             try:
                 return await self._database.write(work)
-            except DatabaseUnavailable:
-                self._log_unavailable()
+            except DatabaseUnavailable as error:
+                self._log_unavailable(error)
             await asyncio.sleep(next(delays))
             recorded = await self.once_available(lambda: self._database.read(find_recorded), delays)
             if recorded is not None:
@@ -85,8 +85,8 @@ class Writes:
         while True:
             try:
                 return await read()
-            except DatabaseUnavailable:
-                self._log_unavailable()
+            except DatabaseUnavailable as error:
+                self._log_unavailable(error)
             await asyncio.sleep(next(delays))
 
     async def to_the_end(self, writing: Coroutine[Any, Any, T]) -> T:
@@ -121,8 +121,10 @@ class Writes:
             raise foreign
         return task.result()
 
-    def _log_unavailable(self) -> None:
-        _log.warning("database unavailable, trying again", extra={"run_id": self._run_id})
+    def _log_unavailable(self, error: DatabaseUnavailable) -> None:
+        _log.warning(
+            "database unavailable, trying again", extra={"run_id": self._run_id, **self._database.explain(error)}
+        )
 
 
 def _delays() -> Iterator[float]:

@@ -8,6 +8,7 @@ from ai_agents.core.json import clean_text
 from ai_agents.core.rows import RunOverrides
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolDefinition
+from ai_agents.core.wording import there_are
 from ai_agents.runner.admission_request import OnBusy
 from ai_agents.store.roles import EVERYBODY
 from ai_agents.tools.schema import OutputValidator
@@ -59,7 +60,7 @@ def check_options(options: Mapping[str, object], known: type) -> None:
     names = known.__annotations__
     for name in options:
         if name not in names:
-            raise TypeError(f"A message has no option {name}; there are {', '.join(names)}.")
+            raise TypeError(f"A message has no option {name}; {there_are(names)}.")
     if (on_busy := options.get("on_busy", "reject")) not in get_args(OnBusy):
         raise InvalidRequest(f"on_busy is one of {', '.join(get_args(OnBusy))}, not {on_busy!r}.", loc=("on_busy",))
 

@@ -31,7 +31,7 @@ from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.core.types import LogRow
 from ai_agents.store.models import SCHEMA_REVISION
-from ai_agents.store.opening import check_database, explained
+from ai_agents.store.opening import check_database, describe_place, explained, why_unavailable
 from ai_agents.store.schema import METADATA
 from ai_agents.store.transactions import ON_ENTRIES, Backend, JoinWork, PublishRows, Work
 
@@ -90,6 +90,13 @@ class Database:
     def database(self) -> "Database":
         """Itself, so that stores accept a database as well as a handle."""
         return self
+
+    def explain(self, error: BaseException) -> dict[str, str]:
+        """For the log, where this database did not answer: `database`, which it is, and `reason`, a sentence.
+
+        Both are without its password; clients of the service are not told.
+        """
+        return {"database": describe_place(self.url), "reason": why_unavailable(error, self.url)}
 
     @property
     def dialect(self) -> str:

@@ -45,6 +45,11 @@ def explained(url: URL) -> Generator[None]:
         raise DatabaseUnavailable(said) from error
 
 
+def why_unavailable(error: BaseException, url: URL) -> str:
+    """Why a database did not answer, in a sentence: that of its opening, or, for an unknown cause, of the error."""
+    return _why(error, url) or str(error)
+
+
 def _why(error: BaseException, url: URL) -> str | None:
     if url.get_backend_name() == "sqlite":
         from ai_agents.store.sqlite_failures import why_not_opened

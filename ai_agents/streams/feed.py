@@ -278,8 +278,11 @@ class ActivityFeed:
                 if self._missed or self._poll_in_s <= 0:
                     await self._poll()
                 await self._tell()
-            except DatabaseUnavailable:
-                _log.warning("database unavailable, those who follow their threads are told later")
+            except DatabaseUnavailable as error:
+                _log.warning(
+                    "database unavailable, those who follow their threads are told later",
+                    extra=self._database.explain(error),
+                )
                 await self._pause()
             except Exception:  # noqa: BLE001  # the edge of a task that must not end while there are readers
                 _log.exception("telling what happened in threads failed")

@@ -63,8 +63,8 @@ class LogWatch:
         """Wake the readers of those threads whose logs have grown."""
         try:
             newest = await self.find_newest(thread_ids)
-        except DatabaseUnavailable:
-            _log.warning("database unavailable, streams wait for it")
+        except DatabaseUnavailable as error:
+            _log.warning("database unavailable, streams wait for it", extra=self._database.explain(error))
             return
         for thread_id in thread_ids:
             seq = newest.get(thread_id, _DELETED)

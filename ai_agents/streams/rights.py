@@ -159,8 +159,11 @@ class RightsWatch:
             await asyncio.sleep(self.poll_s)
             try:
                 read_until = await self._read(read_until)
-            except DatabaseUnavailable:
-                _log.warning("database unavailable, rights of open streams are asked for later")
+            except DatabaseUnavailable as error:
+                _log.warning(
+                    "database unavailable, rights of open streams are asked for later",
+                    extra=self._database.explain(error),
+                )
             except Exception:  # noqa: BLE001  # the edge of a task that must not end while streams are open
                 _log.exception("reading what was taken away failed")
 

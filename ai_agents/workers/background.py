@@ -101,8 +101,11 @@ class InProcessJobs:
             try:
                 if self._runner is not None:
                     await self._runner.run(job_id)
-            except DatabaseUnavailable:
-                _log.warning("database unavailable, a job is tried again later", extra={"job_id": job_id})
+            except DatabaseUnavailable as error:
+                _log.warning(
+                    "database unavailable, a job is tried again later",
+                    extra={"job_id": job_id, **self._database.explain(error)},
+                )
             except Exception:  # noqa: BLE001  # the task has to go on for as long as the process does
                 _log.exception("a job could not be carried out", extra={"job_id": job_id})
             finally:

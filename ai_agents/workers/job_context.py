@@ -16,6 +16,7 @@ from ai_agents.context.purposes import CallPurpose
 from ai_agents.core.exceptions import BlobMissing, FileNotFound, StorageUnavailable, ThreadNotFound
 from ai_agents.core.rows import Agent
 from ai_agents.core.types import JsonObject
+from ai_agents.core.wording import counted
 from ai_agents.guardrails.base import Finding
 from ai_agents.guardrails.guards import REDACTED
 from ai_agents.providers.base import Provider
@@ -131,9 +132,10 @@ class FileRemoval:
     def check(self) -> None:
         """Raise `StorageUnavailable` if a file is left, with the reason of the first."""
         if self._left:
+            left = counted(len(self._left), "file")
             raise StorageUnavailable(
-                f"{len(self._left)} files could not be removed, the first is {self._left[0]}: {self._reason} Every "
-                "process needs the same folder of files or the same bucket."
+                f"{left} could not be removed, the first is {self._left[0]}: {self._reason} "
+                "Every process needs the same folder of files or the same bucket."
             )
 
 

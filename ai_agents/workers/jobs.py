@@ -135,5 +135,8 @@ class JobRunner:
                 await self.context.database.write(lambda c: jobs.renew(c, job, lease_s=LEASE_S))
             except JobLost:
                 return
-            except DatabaseUnavailable:
-                _log.warning("database unavailable, a job's claim may run out", extra={"job_id": job.id})
+            except DatabaseUnavailable as error:
+                _log.warning(
+                    "database unavailable, a job's claim may run out",
+                    extra={"job_id": job.id, **self.context.database.explain(error)},
+                )

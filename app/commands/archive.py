@@ -16,9 +16,11 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TypedDict
+from typing import IO, NamedTuple, TypedDict
 
+from ai_agents.attachments.folder import ID_FILE
 from ai_agents.core import json
+from ai_agents.core.wording import counted
 from app.commands.command import CommandFailed
 
 HEAD, END, DATABASE = "backup.json", "end.json", "database"
@@ -131,22 +133,30 @@ def read_head(path: Path) -> Head:
     raise CommandFailed(f"{path} is no backup of `ai-agents backup`, or one of a later version.")
 
 
-def verify(path: Path, tell: Tell) -> int:
-    """Read an archive to its end and return how many files it has. Raises `CommandFailed` where it is not whole."""
-    digest, members, files = hashlib.sha256(), 0, 0
+class Verified(NamedTuple):
+    """What a whole archive has: how many files, and whether it has a folder of files, which has an id at least."""
+
+    files: int
+    has_folder: bool
+
+
+def verify(path: Path, tell: Tell) -> Verified:
+    """Read an archive to its end and return what it has. Raises `CommandFailed` where it is not whole."""
+    digest, members, files, ids = hashlib.sha256(), 0, 0, 0
     with _opened(path) as tar:
         for name, file, size_bytes in _members(tar, path):
             if name == END:
                 end: End = json.loads(file.read(_SMALL_BYTES))
                 if end != End(members=members, digest=digest.hexdigest()):
                     raise CommandFailed(f"{path} was changed or is damaged: it is not what its end says.")
-                return files
+                return Verified(files - ids, files > 0)
             digest.update(f"{name}\0{size_bytes}\0".encode())
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
             members += 1
             files += name.startswith(FILES)
-            tell(f"{members} parts checked")
+            ids += name == f"{FILES}{ID_FILE}"
+            tell(f"{counted(members, 'part')} checked")
     raise CommandFailed(f"{path} is cut: its end is missing.")
 
 

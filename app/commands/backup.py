@@ -4,6 +4,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ai_agents.core.wording import counted
 from app.commands.command import Command
 from app.commands.opening import make_private_files, read_settings, with_database
 from app.commands.terminal import Progress, note
@@ -29,7 +30,9 @@ def _back_up(arguments: argparse.Namespace) -> None:
         with_database(settings, lambda d: d.write(lambda c: audit.record(c, act)))
     else:
         note("The audit log does not say so: the database is at an older schema.")
-    print(f"{path}: the database and {made['files']} files, {made['bytes'] / 1e6:.1f} MB before compression.")
+    print(
+        f"{path}: the database and {counted(made['files'], 'file')}, {made['bytes'] / 1e6:.1f} MB before compression."
+    )
     if settings.files_url is not None:
         note("Files are in a bucket, which the backup does not have: keep copies of it, too.")
     if not arguments.with_keys and (left := keys_left_out(settings)):
@@ -53,14 +56,16 @@ def _restore(arguments: argparse.Namespace) -> None:
             head, count = check(arguments.file, progress.tell)
         print(
             f"{arguments.file} is whole: {head['database']}, schema {head['revision']}, version {head['version']}, "
-            f"{count} files, made at {head['created_at']}."
+            f"{counted(count, 'file')}, made at {head['created_at']}."
         )
         return
     with Progress() as progress:
         done = asyncio.run(restore(read_settings(), arguments.file, progress.tell))
-    print(f"The database and {done['files']} files are restored. `ai-agents serve` goes on with the runs of then.")
+    print(
+        f"Restored: the database and {counted(done['files'], 'file')}. `ai-agents serve` goes on with the runs of then."
+    )
     if done["missing"]:
-        note(f"{done['missing']} files that the database names are not in the folder of files.")
+        note(f"Not in the folder of files, though the database names them: {counted(done['missing'], 'file')}.")
 
 
 BACKUP = Command(

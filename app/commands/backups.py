@@ -10,14 +10,16 @@ from typing import IO
 
 from sqlalchemy import Connection, select
 
+from ai_agents.attachments.folder import ID_FILE
 from ai_agents.core.ids import utc_now
 from ai_agents.core.private_files import create_private_file, make_private_directory
+from ai_agents.core.wording import counted
 from ai_agents.store import audit, migrate
 from ai_agents.store.database import Database
 from ai_agents.store.models import SCHEMA_REVISION, FileTable
 from ai_agents.store.opening import is_newer
 from app.commands import archive
-from app.commands.archive import DATABASE, FILES, FORMAT, HEAD, KEYS, ArchiveWriter, Head, Tell
+from app.commands.archive import DATABASE, FILES, FORMAT, HEAD, KEYS, ArchiveWriter, Head, Tell, Verified
 from app.commands.command import CommandFailed
 from app.commands.databases import StoredDatabase, open_stored
 from app.key_files import ENCRYPTION_KEY
@@ -63,7 +65,7 @@ def back_up(settings: Settings, path: Path, tell: Tell, *, with_keys: bool) -> d
         if with_keys:
             for file in _key_files(settings):
                 writer.add_file(f"{KEYS}{file.name}", file)
-    return {"files": len(files.added), "bytes": writer.size_bytes}
+    return {"files": files.count, "bytes": writer.size_bytes}
 
 
 class _Files:
@@ -75,12 +77,17 @@ class _Files:
         self._writer = writer
         self._tell = tell
 
+    @property
+    def count(self) -> int:
+        """How many were added; the folder's id is none of people's."""
+        return len(self.added - {ID_FILE})
+
     def add_new(self) -> None:
         """Add what was not added yet."""
         for name, path in _files_in(self._folder) if self._folder is not None else ():
             if name not in self.added and self._writer.add_file(f"{FILES}{name}", path):
                 self.added.add(name)
-                self._tell(f"{len(self.added)} files, {self._writer.size_bytes / 1e6:.0f} MB")
+                self._tell(f"{counted(self.count, 'file')}, {self._writer.size_bytes / 1e6:.0f} MB")
 
 
 def _files_in(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -109,7 +116,7 @@ def keys_left_out(settings: Settings) -> list[Path]:
 
 def check(path: Path, tell: Tell) -> tuple[Head, int]:
     """Read a backup to its end: how it begins, and how many files it has. Raises `CommandFailed`."""
-    return archive.read_head(path), archive.verify(path, tell)
+    return archive.read_head(path), archive.verify(path, tell).files
 
 
 async def restore(settings: Settings, path: Path, tell: Tell) -> dict[str, int]:
@@ -117,9 +124,10 @@ async def restore(settings: Settings, path: Path, tell: Tell) -> dict[str, int]:
 
     Returns how many files there are now, and how many the database names that are missing.
     """
-    head, count = check(path, tell)
+    head, found = archive.read_head(path), archive.verify(path, tell)
+    count = found.files
     database = open_stored(settings.direct_database)
-    _require_room(settings, database, head, count)
+    _require_room(settings, database, head, found)
     staged = settings.files / _RESTORING
     try:
         _unpack(settings, path, database, staged, tell)
@@ -138,7 +146,7 @@ async def restore(settings: Settings, path: Path, tell: Tell) -> dict[str, int]:
     return {"files": count, "missing": missing}
 
 
-def _require_room(settings: Settings, database: StoredDatabase, head: Head, count: int) -> None:
+def _require_room(settings: Settings, database: StoredDatabase, head: Head, found: Verified) -> None:
     """Raises `CommandFailed` unless the backup fits here, and nothing is here yet."""
     if head["database"] != database.kind:
         raise CommandFailed(
@@ -150,12 +158,12 @@ def _require_room(settings: Settings, database: StoredDatabase, head: Head, coun
             f"A newer version has made this backup ({head['version']}, schema {head['revision']}): this one knows "
             f"{SCHEMA_REVISION}."
         )
-    if count and settings.files_url:
+    if found.files and settings.files_url:
         raise CommandFailed("This backup has files, and the settings name a bucket: restore it with a folder.")
     database.prepare()
     if not database.is_empty():
         raise CommandFailed(f"The database {database.place} is not empty: a backup is restored into an empty place.")
-    if count and any(_files_in(settings.files)):
+    if found.has_folder and any(_files_in(settings.files)):
         raise CommandFailed(f"The folder of files {settings.files.absolute()} is not empty.")
 
 
@@ -165,7 +173,7 @@ def _unpack(settings: Settings, path: Path, database: StoredDatabase, staged: Pa
     shutil.rmtree(staged, ignore_errors=True)
     make_private_directory(staged)
     for number, (name, content) in enumerate(archive.members_of(path)):
-        tell(f"{number} parts restored")
+        tell(f"{counted(number, 'part')} restored")
         if name.startswith(FILES):
             _write(staged / name.removeprefix(FILES), content)
         elif name == DATABASE:

@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import open_blob_store
+from ai_agents.core.wording import counted
 from ai_agents.moving.assistants_import import AssistantsImport
 from ai_agents.moving.exporting import Counts, Export
 from ai_agents.moving.importing import Import
@@ -21,6 +22,8 @@ from app.settings import Settings
 # The longest line of an export: an agent or a message is shorter.
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 SOME_FAILED, UNUSABLE = 1, 2
+# Of the kinds of records, those whose plural is not with an s.
+_PLURALS = {"summary": "summaries", "feedback": "feedback"}
 
 
 async def export_all(database: Database, settings: Settings, arguments: argparse.Namespace) -> int:
@@ -106,7 +109,13 @@ async def _record(database: Database, action: Literal["export", "import"], count
 
 
 def _told(counts: Counts) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in counts.of.items()) or "nothing"
+    return ", ".join(_of_kind(count, kind) for kind, count in counts.of.items()) or "nothing"
+
+
+def _of_kind(count: int, kind: str) -> str:
+    if kind == "files_without_content":
+        return f"{counted(count, 'file')} without content"
+    return counted(count, kind.replace("_", " "), _PLURALS.get(kind))
 
 
 class _ImportProgress:
@@ -124,7 +133,7 @@ class _ImportProgress:
         if outcome.result == "imported":
             self.counts[outcome.kind] = self.counts.get(outcome.kind, 0) + 1
         if not is_terminal(sys.stdout):  # it shows the things themselves
-            self.line.tell(f"{self._seen} things")
+            self.line.tell(counted(self._seen, "thing"))
 
 
 @contextmanager

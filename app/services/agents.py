@@ -9,6 +9,7 @@ from ai_agents.auth.roles import AgentAction, may_on_agent
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied
 from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page
 from ai_agents.core.types import Loc
+from ai_agents.core.wording import there_are
 from ai_agents.store import agents, audit
 from ai_agents.tools.registry import approvals_by_name
 from ai_agents.tools.schema import OutputValidator
@@ -218,8 +219,7 @@ def _may_change(user: Principal, agent: VisibleAgent) -> bool:
 
 
 def _unknown(kind: str, known: set[str], *loc: str | int) -> InvalidRequest:
-    some = ", ".join(sorted(known)[:_MOST_NAMES])
-    return InvalidRequest(f"There is no {kind} of this name; there are {some}.", loc=loc)
+    return InvalidRequest(f"There is no {kind} of this name; {there_are(sorted(known)[:_MOST_NAMES])}.", loc=loc)
 
 
 def _fields(body: AgentFields) -> dict[str, Any]:

@@ -114,7 +114,7 @@ async def test_mistakes_in_a_file_are_told_with_their_lines_before_anything_is_c
     assert (await refusals("# nothing\n"))[0].endswith(" there is no agent in it")
     # What only the service knows.
     assert await refusals("name: x\ntools:\n  - calculator\n  - nope\n") == [
-        "4: tools.1: There is no tool of this name; there are calculator."
+        "4: tools.1: There is no tool of this name; there is only calculator."
     ]
     assert (await admin.get("/agents")).json()["data"] == []
     (tmp_path / "agents.yaml").write_bytes(b"name: \xff\n")

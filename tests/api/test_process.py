@@ -129,6 +129,22 @@ def test_it_stops_in_time_with_streams_open_and_ends_them_cleanly(tmp_path: Path
     assert all(not line or line.startswith(":") for line in rest)
 
 
+def test_its_log_says_when_it_stops_and_what_it_hands_over(tmp_path: Path) -> None:
+    settings = {"AI_AGENTS_SHUTDOWN_GRACE_S": "0", "AI_AGENTS_ECHO_DELAY_S": "1"}
+    with serving(tmp_path, **settings) as (process, url), client_of(url, tmp_path) as client:
+        agent = client.post("/agents", json={"name": "assistant"}).json()
+        thread = client.post("/threads", json={"agent_id": agent["id"]}).json()
+        asked = {"content": "one two three four five six seven eight nine ten"}
+        path = f"/threads/{thread['id']}/messages"
+        run_id = client.post(path, json=asked, headers={"prefer": "respond-async"}).json()["id"]
+        assert stop(process) == 0
+
+    told = [json.loads(line) for line in (tmp_path / "service.log").read_text().splitlines() if line.startswith("{")]
+    stopping, stopped = (each for each in told if each["event"] in {"stopping", "stopped"})
+    assert (stopping["event"], stopping["runs"], stopping["grace_s"]) == ("stopping", 1, 0)
+    assert (stopped["event"], stopped["handed_over"], stopped["run_ids"]) == ("stopped", 1, [run_id])
+
+
 def test_migrate_prepares_a_database_for_a_service_that_leaves_it_as_it_is(tmp_path: Path) -> None:
     migrated = run("migrate", cwd=tmp_path)
     again = run("migrate", cwd=tmp_path)

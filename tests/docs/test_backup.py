@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from app.cli import main
 from app.commands import backups, databases
 from app.commands.archive import HEAD
 from app.commands.command import CommandFailed
+from app.commands.opening import read_settings
 from tests.api.service import Service, make_agent, make_thread, open_service, settings_for
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually
@@ -67,7 +69,7 @@ async def test_a_backup_has_everything_and_its_runs_come_to_an_end_after_it_is_r
         made = await asyncio.to_thread(backups.back_up, settings, archive, quiet, with_keys=False)
 
         assert (await admin.get(run)).json()["status"] == "running"
-        assert made["files"] >= 2
+        assert made["files"] == 2
         assert archive.stat().st_mode & 0o077 == 0
 
     head, count = backups.check(archive, quiet)
@@ -130,12 +132,20 @@ def test_a_backup_of_an_older_schema_is_brought_to_this_one(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AI_AGENTS_DATABASE_URL", "sqlite:///old.db")
     migrate.upgrade("sqlite:///old.db", "0030")
+    (tmp_path / "var" / "files").mkdir(parents=True)
+    (tmp_path / "var" / "files" / "folder.id").write_text("0190\n")
     main(["backup", "old.tar"])
-    assert "The audit log does not say so" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "The audit log does not say so" in told.err
+    assert "the database and 0 files" in told.out  # the folder's id is no file of people
 
     monkeypatch.setenv("AI_AGENTS_DATABASE_URL", "sqlite:///new.db")
+    with pytest.raises(CommandFailed, match=r"The folder of files .* is not empty"):
+        asyncio.run(backups.restore(read_settings(), Path("old.tar"), quiet))
+    shutil.rmtree(tmp_path / "var" / "files")
     main(["restore", "old.tar"])
 
+    assert (tmp_path / "var" / "files" / "folder.id").read_text() == "0190\n"
     assert migrate.is_current("sqlite:///new.db")
     assert not migrate.is_current("sqlite:///old.db")
 

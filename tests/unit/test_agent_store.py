@@ -48,7 +48,7 @@ class Plain(Tool):
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"settings": {"temprature": 1}},
-        r"There is no setting 'temprature'; there are: temperature, .* Did you mean temp",
+        r"There is no setting 'temprature'; there are temperature, .* Did you mean temp",
     ),
     ({"settings": {"temperature": 3}}, "The setting temperature is a number from 0 to 2, not 3"),
     ({"settings": {"max_tokens": "many"}}, "The setting max_tokens is a whole number from 1 to 10000000, not 'many'"),
@@ -59,7 +59,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         r'is a dict such as {"strategy": "last_n", "n": 20}, not \'last_n\'. The strategies are: fir',
     ),
     ({"memory": get_memory_strategy("last_n")}, "not an object of LastN"),
-    ({"memory": {"strategy": "lastn"}}, "There is no memory strategy of this name; there are: first_last, last_n"),
+    ({"memory": {"strategy": "lastn"}}, "There is no memory strategy of this name; there are first_last, last_n"),
     ({"memory": {"strategy": "last_n", "m": 3}}, "The memory strategy last_n takes: n, step"),
     (
         {"provider": get_provider("echo")},

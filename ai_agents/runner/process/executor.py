@@ -95,6 +95,8 @@ class Executor:
         self.commits = Unfinished()
         self._preparer: TurnPreparer | None = None
         self._drained = False
+        # The runs that `drain` has handed over to other processes.
+        self.handed_over: tuple[str, ...] = ()
         self._periodic: asyncio.Task[None] | None = None
         self._sweep_requested = asyncio.Event()
         self._opening = asyncio.Lock()
@@ -136,7 +138,8 @@ class Executor:
             self._bus.listen_cancel(partial(self.stop, kind="cancel"))
             self._bus.listen_sweep(self.request_sweep)
             self._periodic = asyncio.create_task(
-                run_periodic_tasks(self._periodic_tasks(), self._sweep_requested), name="ai-agents-periodic"
+                run_periodic_tasks(self._periodic_tasks(), self._sweep_requested, self._database),
+                name="ai-agents-periodic",
             )
             self._held.open()
 
@@ -256,7 +259,9 @@ class Executor:
         # Writes under way may still begin runs here.
         await self.commits.wait(min(last_moment_s, end - now()))
         await self._wait_for_runs(deadline - now())
-        for run_id in list(self._running):
+        left = tuple(self._running)
+        self.handed_over += left
+        for run_id in left:
             self.stop(run_id, "hand_over")
         await self._wait_for_runs(end - now())
         with suppress(TimeoutError):

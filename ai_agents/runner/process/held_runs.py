@@ -86,7 +86,7 @@ class HeldRuns:
             self._wanted.clear()
             try:
                 await self.begin_all()
-            except DatabaseUnavailable:
-                _log.warning("database unavailable, trying again later")
+            except DatabaseUnavailable as error:
+                _log.warning("database unavailable, trying again later", extra=self._database.explain(error))
             except Exception:  # noqa: BLE001  # the edge of a task that must not end while the process lives
                 _log.exception("held runs could not be begun")

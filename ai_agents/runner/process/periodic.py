@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.store.database import Database
 
 _log = logging.getLogger(__name__)
 
@@ -20,8 +21,11 @@ class PeriodicTask:
     due_at: float = 0.0
 
 
-async def run_periodic_tasks(periodic_tasks: Sequence[PeriodicTask], hurry: asyncio.Event) -> None:
-    """Run each task when it is due, and all of them when `hurry` is set, until cancelled."""
+async def run_periodic_tasks(periodic_tasks: Sequence[PeriodicTask], hurry: asyncio.Event, database: Database) -> None:
+    """Run each task when it is due, and all of them when `hurry` is set, until cancelled.
+
+    `database` is the one that they use: where it does not answer, the log says which it is, and why.
+    """
     loop = asyncio.get_running_loop()
     for task in periodic_tasks:
         task.due_at = loop.time() + task.every_s
@@ -33,15 +37,15 @@ async def run_periodic_tasks(periodic_tasks: Sequence[PeriodicTask], hurry: asyn
         hurry.clear()
         for task in periodic_tasks:
             if hurried or task.due_at <= loop.time():
-                await _attempt(task)
+                await _attempt(task, database)
                 task.due_at = loop.time() + task.every_s
 
 
-async def _attempt(task: PeriodicTask) -> None:
+async def _attempt(task: PeriodicTask, database: Database) -> None:
     try:
         await task.do()
-    except DatabaseUnavailable:
-        _log.warning("database unavailable, trying again later")
+    except DatabaseUnavailable as error:
+        _log.warning("database unavailable, trying again later", extra=database.explain(error))
     except Exception:  # noqa: BLE001  # the edge of a task that must not end while the process lives
         _log.exception("a task failed")
 

@@ -96,3 +96,12 @@ async def test_a_file_is_named() -> None:
     response = await EchoProvider().complete(request(ModelMessage("user", (file,))))
 
     assert response.text.startswith("echo: [file: plan.pdf (application/pdf)]\n")
+
+
+def test_a_provider_in_front_of_the_model_is_shown_apart_from_it() -> None:
+    echo = EchoProvider()
+    beginning = "echo, the stand-in, is not the model"
+    apart = 'name them apart: "provider": "openai", "model": "gpt-4o".'
+    assert echo.refusal_of("openai:gpt-4o") == f"{beginning} openai:gpt-4o: {apart}"
+    advice = "name the model's provider, or set that provider's key."
+    assert echo.refusal_of("llama3:8b") == f"{beginning} llama3:8b: {advice}"

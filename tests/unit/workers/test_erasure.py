@@ -68,7 +68,7 @@ async def test_a_process_with_another_folder_erases_no_files(make_bench: MakeBen
     failed = await run_job(bench, job["id"], DiskStore(tmp_path / "another"))
 
     assert (failed["status"], failed["result"]) == ("queued", None), "it is tried again, as other jobs are"
-    assert "1 files could not be removed" in str(failed["error"])
+    assert "1 file could not be removed" in str(failed["error"])
     assert "not in the storage of this process" in str(failed["error"])
     assert await filenames(bench.conn) == ["a.txt", "b.txt"]
 

@@ -89,5 +89,7 @@ function Progress({ job, problem, onClose }) {
 export function Receipt({ removed }) {
   const entries = Object.entries(removed).filter(([, count]) => count > 0);
   if (entries.length === 0) return html`<p>There was nothing to remove.</p>`;
-  return html`<ul class="plain-list">${entries.map(([name, count]) => html`<li key=${name}>${counted(count, name.replaceAll("_", " "), name.replaceAll("_", " "))}</li>`)}</ul>`;
+  return html`<ul class="plain-list">${entries.map(([name, count]) => html`<li key=${name}>${ofKind(count, name.replaceAll("_", " "))}</li>`)}</ul>`;
 }
+
+const ofKind = (count, kind) => counted(count, kind.replace(/ies$/, "y").replace(/s$/, ""), kind);
