@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextvars import Context
 from functools import partial
 from importlib.metadata import version
 
@@ -189,7 +190,8 @@ async def _prepare(container: Container) -> None:
 def _begin_drain(app: FastAPI) -> asyncio.Task[None]:
     """Stop taking work, let runs end, then end the streams. Later calls return the same task."""
     if app.state.draining is None:
-        app.state.draining = asyncio.create_task(_drain(app), name="drain")
+        # In a context of its own: a signal may come while a request is served, whose id is not that of the stop.
+        app.state.draining = asyncio.create_task(_drain(app), name="drain", context=Context())
     task: asyncio.Task[None] = app.state.draining
     return task
 

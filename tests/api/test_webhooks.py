@@ -308,7 +308,8 @@ async def test_addresses_that_are_not_public_are_refused_when_made_and_when_sent
         assert [each["last_status"] for each in await deliveries(alice, hook["id"])] == [None]
 
     assert http.connections == 0
-    refused = await alice.post("/webhooks", json={"url": "http://10.0.0.7/hook", "agent_id": agent["id"]})
+    asked = {"url": "http://10.0.0.7/", "events": ["run.failed"], "agent_id": agent["id"]}
+    refused = await alice.post("/webhooks", json=asked)
     assert (refused.status_code, "AI_AGENTS_OUTBOUND_ALLOW makes exceptions." in refused.text) == (422, True)
 
 
