@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from ai_agents.bus.failures import find_fault
 from ai_agents.context.providers import spec_of
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest
 from ai_agents.providers.registry import ProviderPool
+from ai_agents.providers.specs import PROVIDER_TYPES
 from ai_agents.store import migrate, providers
 from ai_agents.store.credential_tables import ToolCredentialsTable
 from ai_agents.store.database import Database, normalize_url
@@ -51,7 +52,7 @@ Find = Callable[[], Awaitable[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What was found at one point. `ok` is None where nothing is configured. `where` has no secrets."""
+    """What was found at one point. `ok` is None where nothing is configured that fails. `where` has no secrets."""
 
     name: str
     ok: bool | None
@@ -301,12 +302,14 @@ async def _look_at_providers(settings: Settings, database: _DatabasePoints, *, a
             check_models(settings, pool)
         except AIAgentsError as error:
             return [Point("default model", False, settings.default_model or "", str(error))]
-        known, stored = await asyncio.gather(
-            _ask_all(pool, _configured(settings, pool) if ask else ()),
+        configured = _configured(settings, pool)
+        known, usual, stored = await asyncio.gather(
+            _ask_all(pool, configured if ask else ()),
+            _ask_usual(pool, configured) if ask else _none(),
             _ask_stored(settings, database, pool, ask=ask),
         )
         # Admins may have made its provider.
-        return [await _look("default model", "", lambda: _default_model(pool)), *known, *stored]
+        return [await _look("default model", "", lambda: _default_model(pool)), *known, *usual, *stored]
 
 
 async def _ask_all(pool: ProviderPool, names: Iterable[str]) -> list[Point]:
@@ -316,6 +319,24 @@ async def _ask_all(pool: ProviderPool, names: Iterable[str]) -> list[Point]:
         where = "" if status is None else status.base_url or ""
         looks.append(_look(f"provider {name}", where, _asking(pool, name), within_s=_MODEL_S + 1))
     return list(await asyncio.gather(*looks))
+
+
+async def _ask_usual(pool: ProviderPool, configured: Collection[str]) -> list[Point]:
+    """The providers that need no setting: their servers may be at the usual address, and it is no fault if not."""
+    usual = {
+        status.name: PROVIDER_TYPES[status.name].settings["base_url"]
+        for status in pool.configured()
+        if status.source == "environment" and status.reason is None and status.base_url is not None
+        if status.name not in configured
+    }
+    return [
+        each if each.ok else Point(each.name, None, each.where, f"{each.said} ({usual[name]} sets another address)")
+        for name, each in zip(usual, await _ask_all(pool, usual), strict=True)
+    ]
+
+
+async def _none() -> list[Point]:
+    return []
 
 
 async def _ask_stored(settings: Settings, database: _DatabasePoints, pool: ProviderPool, *, ask: bool) -> list[Point]:

@@ -110,7 +110,7 @@ class ProviderRead(Read):
 
     name: str
     type: str = Field(description="The API that it has; `python` for one that the program brings itself.")
-    configured: bool = Field(description="Whether it has what it needs, such as a key.")
+    configured: bool = Field(description="Whether it has what it needs, such as a key. Its server may be away still.")
     default: bool = Field(description="Whether agents that name no provider use this one.")
     default_model: str | None
     reason: str | None = Field(description="Why it cannot be used, with the name of the setting that is missing.")

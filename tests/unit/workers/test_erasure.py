@@ -156,7 +156,7 @@ async def test_an_erasure_that_never_reaches_the_files_is_given_up(make_bench: M
         job = await run_job(bench, job["id"], DiskStore(tmp_path / "another"))
 
     assert (job["status"], job["result"]) == ("failed", None)
-    assert "files could not be removed" in str(job["error"])
+    assert "1 file could not be removed" in str(job["error"])
 
     again = await bench.conn.database.write(lambda c: request_erasure(c, "alice"))
     assert again["id"] != job["id"]
@@ -181,7 +181,7 @@ async def test_retention_counts_only_files_that_are_gone(make_bench: MakeBench, 
         assert (job["status"], job["result"]) == ("completed", {"threads": 0, "files": 1})
     else:
         assert (job["status"], job["result"]) == ("queued", None)
-        assert "files could not be removed" in str(job["error"])
+        assert "1 file could not be removed" in str(job["error"])
 
 
 async def delete_used(bench: Bench, store: DiskStore) -> str:
