@@ -29,8 +29,8 @@ _SHARED: list[structlog.types.Processor] = [
 ]
 # The extra fields that the framework logs. Extra fields of libraries are left out.
 _FACTS = {
-    "address", "attempt", "batch", "cause", "channel", "guardrail", "hash", "job_id", "kind", "model", "ms", "provider",
-    "quirks", "reason", "run_id", "said", "server", "status", "thread_id", "tool", "tools",
+    "address", "attempt", "batch", "cause", "channel", "database", "guardrail", "hash", "job_id", "kind", "model", "ms",
+    "provider", "quirks", "reason", "run_id", "said", "server", "status", "thread_id", "tool", "tools",
 }  # fmt: skip
 # HTTP clients that log every request at `info`: a line for each model call, at a twentieth of the cost of a turn. And
 # what logs each migration, and each job as it comes and goes, for which there are lines of our own.

@@ -14,6 +14,7 @@ from ai_agents.core.log_context import log_context
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.testing import ScriptedProvider
 from tests.api.service import Service, make_agent, make_thread
+from tests.support.processes import free_port
 from tests.support.waiting import eventually
 
 PROGRAM = """
@@ -48,6 +49,45 @@ def test_a_failure_of_a_provider_is_one_line_with_what_the_server_said_and_where
     assert line["address"].startswith("http://127.0.0.1:")
     assert line["said"].startswith("Quota for")
     assert "sk-made-up-key" not in ended.stderr
+
+
+WITHOUT_A_DATABASE = """
+import asyncio, sys
+from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
+from ai_agents.store.database import Database
+from app.logs import configure
+
+configure("info")
+
+async def go():
+    database = Database(sys.argv[1])
+    tried = asyncio.Event()
+
+    async def look():
+        tried.set()
+        await database.read(lambda c: None)
+
+    running = asyncio.create_task(run_periodic_tasks([PeriodicTask(0.01, look)], asyncio.Event(), database))
+    await tried.wait()
+    await asyncio.sleep(0.5)
+    running.cancel()
+    await asyncio.wait({running})
+    await database.close()
+
+asyncio.run(go())
+"""
+
+
+def test_where_a_database_does_not_answer_the_log_says_which_one_and_why() -> None:
+    port = free_port()
+    command = [sys.executable, "-c", WITHOUT_A_DATABASE, f"postgresql://ada:a-secret@127.0.0.1:{port}/agents"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    line = json.loads(ended.stderr.splitlines()[0])
+    assert (line["event"], line["level"]) == ("database unavailable, trying again later", "warning")
+    assert line["database"] == f"agents at 127.0.0.1:{port}"
+    assert line["reason"] == f"PostgreSQL does not listen at 127.0.0.1:{port}: the connection was refused."
+    assert "a-secret" not in ended.stderr
 
 
 ON_A_TERMINAL = """

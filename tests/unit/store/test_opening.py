@@ -1,6 +1,5 @@
 """What `connect` and the commands say where a database cannot be opened: the true cause, with its path or host."""
 
-import asyncio
 import os
 import re
 import socket
@@ -16,7 +15,6 @@ from sqlalchemy.engine import make_url
 
 from ai_agents import connect
 from ai_agents.core.exceptions import DatabaseBusy, DatabaseUnavailable, InvalidRequest
-from ai_agents.runner.process.periodic import PeriodicTask, run_periodic_tasks
 from ai_agents.store import migrate
 from ai_agents.store.database import Database
 from ai_agents.store.opening import explained
@@ -190,27 +188,6 @@ async def test_an_address_that_cannot_work_is_no_outage() -> None:
         await connect("postgresql://ada@db.internal/agents?sslrootcert=/ca.pem")
     with pytest.raises(InvalidRequest, match="like redis://host:6379/0"):
         await connect("sqlite://", redis_url="http://localhost:6379")
-
-
-async def test_the_log_of_a_task_says_which_database_does_not_answer_and_why(caplog: pytest.LogCaptureFixture) -> None:
-    port = free_port()
-    database = Database(f"postgresql://ada:{SECRET}@127.0.0.1:{port}/agents")
-
-    async def look() -> None:
-        await database.read(lambda c: c.execute(text("SELECT 1")))
-
-    tasks = [PeriodicTask(0.01, look)]
-    running = asyncio.create_task(run_periodic_tasks(tasks, asyncio.Event(), database))
-    while not caplog.records:
-        await asyncio.sleep(0.01)
-    running.cancel()
-    await asyncio.wait({running})
-    await database.close()
-
-    told = vars(caplog.records[0])
-    assert told["msg"] == "database unavailable, trying again later"
-    assert told["database"] == f"agents at 127.0.0.1:{port}"
-    assert told["reason"] == f"PostgreSQL does not listen at 127.0.0.1:{port}: the connection was refused."
 
 
 def test_a_pool_that_is_busy_is_told_in_its_own_words() -> None:
