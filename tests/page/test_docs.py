@@ -3,6 +3,7 @@
 import gzip
 from typing import Literal
 
+import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, expect
 
@@ -74,6 +75,7 @@ async def test_a_stream_shows_its_events_until_it_is_cleared(site: Site, visit: 
     await check_fits(page)
 
 
+@pytest.mark.long
 async def test_it_can_be_used_by_everybody(visit: Visits) -> None:
     page = await visit(None)
     await opened(page)
