@@ -1,7 +1,7 @@
 """AI Agents: a provider-agnostic agent framework.
 
 - `connect` opens a database; `AgentStore`, `ThreadStore`, `MessageStore`, `RunStore`, `FileStore` read and write it.
-- `AgentRunner` runs agents in threads, for users to whom `RoleAuth` gives roles; a run is a stream of `Event`s.
+- `AgentRunner` runs agents in threads. Its users have roles, which `RoleAuth` gives. A run is a stream of `Event`s.
 - `get_provider` and `get_memory_strategy` give what runs need; `Provider`, `MemoryStrategy`, `Guardrail` and `Tool` are
   what your own derive from, and `register_…` gives them names. `tool` makes a tool of a typed function.
 - Every error is an `AIAgentsError`; `help("ai_agents.core.exceptions")` draws the tree.

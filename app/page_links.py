@@ -22,8 +22,8 @@ async def make_page_link(container: Container, address: str) -> str:
 
     What is printed in a terminal stays there, and may be kept as a log. So the page changes the key's secret when it is
     first opened by the link, and the printed secret ends ten minutes later. Links that were not opened end when the
-    next one is made. Only a browser of this machine can follow the link, and whoever starts the service on this machine
-    can read the admin key anyway. A fragment is sent to no server and logged by none.
+    next one is made. Only a browser of this machine can follow the link. The person who starts the service here can
+    read the admin key anyway. A fragment is sent to no server and logged by none.
     """
     if not _is_loopback(address):
         return f"{address}/"

@@ -1,4 +1,4 @@
-"""Streams of responses on two processes: the same frames under the same numbers, whoever is asked."""
+"""Streams of responses on two processes: both send the same frames under the same numbers."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -15,7 +15,7 @@ async def test_usage_is_read_by_day_and_by_agent_with_what_is_left_of_limits(sit
     await person.make(f"/threads/{thread['id']}/messages", {"content": "Say this."})
     page = await visit(person, "/usage")
 
-    # No price is known of the stand-in, and no one but the service counted its tokens.
+    # The stand-in has no known price, and reports no tokens: the service counted them.
     await expect(page.get_by_text("No call has a known price")).to_be_visible()
     await expect(page.get_by_text("Some tokens are estimated")).to_be_visible()
     await expect(page.get_by_text("of 1,000,000 used, resets")).to_be_visible()

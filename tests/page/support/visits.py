@@ -54,7 +54,7 @@ class Visits:
         locale: str = "en-GB",
         link: str | None = None,
     ) -> Page:
-        """A browser of its own at this route (`/agents`), where the person is signed in. None: no one is.
+        """A browser of its own at this route (`/agents`), signed in for the person, if there is one.
 
         `link` is a whole address instead of the route.
         """
