@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.commands.command import Command, CommandFailed, Group, WrongUse
 from app.commands.options import add_json, add_service
-from app.commands.terminal import Style, note, print_json, print_table, styled
+from app.commands.terminal import Style, note, print_json, print_listed, styled
 
 if TYPE_CHECKING:
     from ai_agents.client import Client
@@ -36,12 +36,12 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     found = _ask(arguments, _all_agents)
-    if arguments.json:
-        print_json(found)
-        return
-    print_table(found, _COLUMNS)
-    if not found:
-        note("There are no agents. `ai-agents agents apply` makes some from a file.")
+    print_listed(
+        found,
+        _COLUMNS,
+        as_json=arguments.json,
+        empty="There are no agents. `ai-agents agents apply` makes some from a file.",
+    )
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from app.commands.command import Command, Group
 from app.commands.opening import read_settings, require_schema, with_database
 from app.commands.options import add_json
-from app.commands.terminal import note, print_json, print_table
+from app.commands.terminal import print_listed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -22,12 +22,7 @@ def _list(arguments: argparse.Namespace) -> None:
     settings = read_settings()
     require_schema(settings)
     found = with_database(settings, _open_jobs)
-    if arguments.json:
-        print_json(found)
-        return
-    print_table(found, _COLUMNS)
-    if not found:
-        note("No job has failed, runs or waits.")
+    print_listed(found, _COLUMNS, as_json=arguments.json, empty="No job has failed, runs or waits.")
 
 
 async def _open_jobs(database: "Database") -> "list[Job]":

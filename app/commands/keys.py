@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.commands.command import Command, Group, WrongUse
 from app.commands.opening import make_private_files, read_settings, require_schema, upgrade, with_database
 from app.commands.options import add_json, seconds_of
-from app.commands.terminal import note, print_json, print_table
+from app.commands.terminal import print_json, print_listed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -78,12 +78,12 @@ def _list(arguments: argparse.Namespace) -> None:
     settings = read_settings()
     require_schema(settings)
     found = with_database(settings, lambda database: _all_keys(database, arguments.user))
-    if arguments.json:
-        print_json(found)
-        return
-    print_table(found, _COLUMNS)
-    if not found:
-        note("There are no keys. `ai-agents keys create --user NAME` makes one.")
+    print_listed(
+        found,
+        _COLUMNS,
+        as_json=arguments.json,
+        empty="There are no keys. `ai-agents keys create --user NAME` makes one.",
+    )
 
 
 async def _all_keys(database: "Database", user_id: str | None) -> "list[Key]":

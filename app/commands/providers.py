@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from app.commands.command import FAILED, Command, Group, WrongUse
 from app.commands.options import add_json, add_service
-from app.commands.terminal import harmless, note, print_json, print_table, styled
+from app.commands.terminal import harmless, note, print_json, print_listed, styled
 
 _COLUMNS = ("name", "type", "configured", "default", "default_model", "reason")
 
@@ -38,10 +38,7 @@ def _path(arguments: argparse.Namespace) -> str:
 
 def _list(arguments: argparse.Namespace) -> None:
     found = _ask(arguments, "GET", "/providers")["data"]
-    if arguments.json:
-        print_json(found)
-    else:
-        print_table(found, _COLUMNS)
+    print_listed(found, _COLUMNS, as_json=arguments.json, empty="There are no providers that you may use.")
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
@@ -70,10 +67,8 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 def _models(arguments: argparse.Namespace) -> None:
     found = _ask(arguments, "GET", f"{_path(arguments)}/models")["data"]
-    if arguments.json:
-        print_json(found)
-    else:
-        print_table(found, ("id", "name", "context_window"))
+    columns = ("id", "name", "context_window")
+    print_listed(found, columns, as_json=arguments.json, empty="The provider lists no models.")
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:

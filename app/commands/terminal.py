@@ -46,6 +46,16 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=is_terminal(sys.stdout)))
 
 
+def print_listed(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """A list as JSON, or as a table for a person, who is told `empty` where there is nothing."""
+    if as_json:
+        print_json(rows)
+        return
+    print_table(rows, columns)
+    if not rows:
+        note(empty)
+
+
 def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Rows under the names of their columns, on standard output. Nothing where there is no row."""
     lines = [[_cell(row.get(column)) for column in columns] for row in rows]
