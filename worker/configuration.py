@@ -37,4 +37,5 @@ worker_enable_remote_control = False  # it would obey whatever can write to Redi
 worker_concurrency = _settings.worker_concurrency
 worker_prefetch_multiplier = 1  # a long job must not keep messages that a free process could take
 worker_max_tasks_per_child = 200
+worker_proc_alive_timeout = 60.0  # Celery's 4 s kill processes that load on a busy machine, each time anew
 worker_pool_start_method = "spawn"  # a fork would inherit locks and sockets of the parent's threads

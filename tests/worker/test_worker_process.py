@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 import redis
 from celery import Celery
 
-from tests.support.processes import children_of, is_running, wait_until
+from tests.support.processes import children_of, command_of, is_running, wait_until
 from tests.support.redis_server import RedisServer
 
 QUEUE = "ai-agents"
+# How long Celery waits by default for a new process of its pool before it kills it.
+CELERYS_PATIENCE_S = 4.0
 
 WORKER = [str(Path(sys.executable).with_name("ai-agents")), "worker"]
 PROBED_WORKER = [sys.executable, "-c", "from tests.worker.probed_worker import main; main()"]
@@ -64,6 +67,11 @@ def answer(server: RedisServer, key: str) -> bytes:
     return value
 
 
+def pool_of(worker: subprocess.Popen[bytes]) -> list[int]:
+    """The processes that a worker does its jobs in."""
+    return [pid for pid in children_of(worker.pid) if b"spawn_main" in command_of(pid)]
+
+
 def ping(server: RedisServer, token: str) -> dict[str, int]:
     queue(server, "tests.ping", token)
     told: dict[str, int] = json.loads(answer(server, f"tests:ping:{token}"))
@@ -97,6 +105,20 @@ def test_a_job_queued_before_the_worker_starts_is_done_by_it(start: Start, redis
     worker = start(PROBED_WORKER)
 
     assert json.loads(answer(redis_server, "tests:ping:early"))["pid"] in children_of(worker.pid)
+
+
+def test_a_process_that_loads_slowly_is_not_killed_for_it(start: Start, redis_server: RedisServer) -> None:
+    worker = start(PROBED_WORKER)
+    first = ping(redis_server, "first")["pid"]
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: pool_of(worker) not in ([], [first]), what="another process in the pool")
+    [loading] = pool_of(worker)
+
+    os.kill(loading, signal.SIGSTOP)
+    time.sleep(CELERYS_PATIENCE_S + 0.5)
+    os.kill(loading, signal.SIGCONT)
+
+    assert ping(redis_server, "slow")["pid"] == loading
 
 
 def test_a_job_that_outlasts_the_grace_time_goes_back_into_the_queue(start: Start, redis_server: RedisServer) -> None:
