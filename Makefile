@@ -27,9 +27,8 @@ openapi: ## write openapi.yaml and the reference of docs/cli.md from the code
 	@.venv/bin/python -m scripts.write_openapi
 	@.venv/bin/python -m scripts.write_commands
 
-soak: ## the fault tests and the matrix of rights over time in full (make test runs a sample of them)
-	@scripts/environment dev
-	@SOAK=1 .venv/bin/python -m pytest tests/faults tests/api/test_rights_over_time.py
+soak: ## the fault tests, the rolling restart and the matrix of rights over time in full (make test runs a sample)
+	@exec scripts/soak
 
 fuzz: ## the property tests with twenty times as many examples, and 10,000 requests of any kind
 	@scripts/environment dev

@@ -11,7 +11,7 @@ from tests.faults.support.cluster import Cluster
 from tests.faults.support.stream import EventSource
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.alone]
 IDLE = amount(sample=200, all_of_it=1000)
 BUSY = amount(sample=30, all_of_it=100)
 STOPPED = amount(sample=100, all_of_it=200)

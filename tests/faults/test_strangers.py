@@ -20,8 +20,9 @@ from tests.faults.conftest import amount
 from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.replica import ROOT, Replica
 from tests.support.examples import SOAK
+from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.alone]
 # Of the process; fewer than the attacks have connections.
 DESCRIPTORS = amount(sample=300, all_of_it=1000)
 SECONDS = amount(sample=1, all_of_it=30)
@@ -41,11 +42,6 @@ async def small(server_directory: Path, sqlite_url: str) -> AsyncIterator[Cluste
     async with open_cluster(server_directory, sqlite_url, None, **settings) as cluster:
         await cluster.start()
         yield cluster
-
-
-def resident_bytes(replica: Replica) -> int:
-    fields = Path(f"/proc/{replica.pid}/status").read_text().split("VmRSS:")[1]
-    return int(fields.split()[0]) * 1024
 
 
 def descriptors(replica: Replica) -> set[int]:
@@ -82,10 +78,10 @@ def slowest(times: list[float]) -> float:
 async def warm_up(cluster: Cluster, thread_id: str) -> None:
     """Chat until the process takes no more memory for that."""
     (replica,) = cluster.replicas
-    grew, memory = True, resident_bytes(replica)
+    grew, memory = True, replica.resident_bytes
     while grew:
         await chat(cluster, thread_id, asyncio.create_task(asyncio.sleep(1)), [])
-        before, memory = memory, resident_bytes(replica)
+        before, memory = memory, replica.resident_bytes
         grew = memory > 1.01 * before
 
 
@@ -111,7 +107,7 @@ async def test_a_user_chats_while_strangers_attack(small: Cluster) -> None:
         await warm_up(small, thread_id)
     alone: list[float] = []
     await chat(small, thread_id, asyncio.create_task(asyncio.sleep(SECONDS)), alone)
-    calm, memory = slowest(alone), resident_bytes(replica)
+    calm, memory = slowest(alone), replica.resident_bytes
     print("calm", len(alone), calm)  # noqa: T201  # for who measures
     files = len(descriptors(replica))
     assert log_of(replica, "fewer connections than the settings ask for")[0]["descriptors"] == DESCRIPTORS
@@ -122,7 +118,7 @@ async def test_a_user_chats_while_strangers_attack(small: Cluster) -> None:
         slow = slowest(times)
         assert slow < max(SLOWEST_S, 4 * calm), (name, len(times), slow, calm)
         refused = attacking.result()
-        print(name, len(times), slow, refused, resident_bytes(replica) / memory)  # noqa: T201  # for who measures
+        print(name, len(times), slow, refused, replica.resident_bytes / memory)  # noqa: T201  # for who measures
         if name in {"headers", "url"}:
             assert set(refused) <= {413}, (name, refused)
             assert refused[413] > 0
@@ -130,8 +126,7 @@ async def test_a_user_chats_while_strangers_attack(small: Cluster) -> None:
         while len(descriptors(replica)) > files + 3:
             await asyncio.sleep(0.1)
     if SOAK:
-        await asyncio.sleep(60)
-        assert resident_bytes(replica) < 1.1 * memory
+        await eventually(lambda: replica.resident_bytes < 1.1 * memory, what="the memory to be back", timeout_s=60)
     lines = log_of(replica, REFUSED)
     assert sum(line.get("payload_too_large", 0) for line in lines) > 0
     assert sum(line.get("overloaded", 0) + line.get("made_room", 0) for line in lines) > 0

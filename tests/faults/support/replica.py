@@ -67,6 +67,12 @@ class Replica:
         return self._process.pid
 
     @property
+    def resident_bytes(self) -> int:
+        """The memory of the process."""
+        fields = Path(f"/proc/{self.pid}/status").read_text().split("VmRSS:")[1]
+        return int(fields.split()[0]) * 1024
+
+    @property
     def is_running(self) -> bool:
         """Whether it is alive."""
         return self._process is not None and self._process.poll() is None and is_running(self.pid)
