@@ -18,6 +18,7 @@ import pytest
 from tests.faults.support.nursery import nursery
 from tests.support.distribution import in_order
 from tests.support.network import LoopbackGuard
+from tests.support.pooled import poolers_in
 from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
 from tests.support.shared import SharedDirectory
@@ -126,6 +127,13 @@ def stays_on_this_machine(loopback_guard: LoopbackGuard) -> Iterator[None]:
 def shared_directory(request: pytest.FixtureRequest) -> SharedDirectory:
     """The directory that the processes of this run share."""
     return request.config.stash[SHARED]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def poolers(shared_directory: SharedDirectory) -> Iterator[None]:
+    """End the poolers that this process has started; without POOLER=1 there are none."""
+    with poolers_in(shared_directory.path / f"poolers-{os.getpid()}"):
+        yield
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from sqlalchemy import (
     Table,
     delete,
     insert,
-    make_url,
     select,
 )
 from sqlalchemy.engine import URL
@@ -30,6 +29,7 @@ from sqlalchemy.engine import URL
 from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.extras import require
 from ai_agents.core.types import LogRow
+from ai_agents.store import postgres_urls
 from ai_agents.store.models import SCHEMA_REVISION
 from ai_agents.store.opening import check_database, describe_place, explained, why_unavailable
 from ai_agents.store.schema import METADATA
@@ -37,12 +37,6 @@ from ai_agents.store.transactions import ON_ENTRIES, Backend, JoinWork, PublishR
 
 T = TypeVar("T")
 P = ParamSpec("P")
-# What the address of a PostgreSQL may say after `?`.
-_OF_ASYNCPG = {"sslmode": "ssl"}
-_PARAMETERS = {
-    "command_timeout", "direct_tls", "host", "passfile", "port", "prepared_statement_cache_size", "ssl",
-    "statement_cache_size", "target_session_attrs", "timeout",
-}  # fmt: skip
 
 
 class HasDatabase(Protocol):
@@ -278,7 +272,7 @@ def _check_given(ids: Sequence[tuple[int, str]], args: Sequence[object], kwargs:
 def normalize_url(url: str) -> URL:
     """The URL with the driver that is used here. Raises `InvalidRequest` for another database."""
     try:
-        parsed = make_url(url)
+        parsed = postgres_urls.parse_url(url)
     except Exception as error:
         raise InvalidRequest(
             "A database is named by a URL such as sqlite:///agents.db or postgresql://user:password@host/name, and "
@@ -288,19 +282,9 @@ def normalize_url(url: str) -> URL:
         case "sqlite":
             return parsed.set(drivername="sqlite")
         case "postgresql" | "postgres":
-            return _for_asyncpg(parsed)
+            return postgres_urls.normalize(parsed)
         case other:
             raise InvalidRequest(f"The database {other!r} is not supported: use sqlite or postgresql.")
-
-
-def _for_asyncpg(url: URL) -> URL:
-    """The address as asyncpg takes it: `sslmode`, as libpq's addresses have it, is its `ssl`."""
-    given = {_OF_ASYNCPG.get(name, name): value for name, value in url.query.items()}
-    unknown = sorted(given.keys() - _PARAMETERS)
-    if unknown:
-        known = ", ".join(sorted(_PARAMETERS - {"host", "port"}))
-        raise InvalidRequest(f"The database URL has an unknown parameter {unknown[0]!r}; known are {known}.")
-    return url.set(drivername="postgresql+asyncpg", query=given)
 
 
 def _backend(url: URL, pool_size: int, *, pooled: bool) -> Backend:

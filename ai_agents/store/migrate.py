@@ -17,6 +17,7 @@ from ai_agents.core.extras import require
 from ai_agents.store.database import normalize_url
 from ai_agents.store.models import SCHEMA_REVISION
 from ai_agents.store.opening import check_server, current_revision, explained, newer_schema
+from ai_agents.store.postgres_urls import connect_arguments
 from ai_agents.store.sqlite_files import make_file
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool
     require("asyncpg")
     import asyncpg
 
-    engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": connect_s})
+    address, arguments = connect_arguments(url, timeout=connect_s)
+    engine = create_async_engine(address, poolclass=NullPool, connect_args=arguments)
     try:
         async with engine.connect() as connection:
             if alone:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.store.models import SCHEMA_REVISION
+from ai_agents.store.postgres_urls import place_of
 
 _UNKNOWN = "The database {place} cannot be used: {error}."
 _NUMBER = re.compile(r"\d+")
@@ -22,10 +23,7 @@ def describe_place(url: URL) -> str:
     """Which database an address means, for people: a path, or name, host and port."""
     if url.get_backend_name() == "sqlite":
         return url.database or ":memory:"
-    from ai_agents.store.postgres_failures import place_of
-
-    host, port = place_of(url)
-    return f"{url.database or url.username} at {host}:{port}"
+    return f"{url.database or url.username} at {place_of(url)}"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ai_agents.core import json
 from ai_agents.core.event_loop import Unfinished
 from ai_agents.core.exceptions import DatabaseBusy, DatabaseFull, DatabaseUnavailable, InvalidRequest
 from ai_agents.core.types import LogRow
+from ai_agents.store.postgres_urls import connect_arguments
 from ai_agents.store.transactions import (
     MOST_WAIT_S,
     NO_TABLES,
@@ -47,8 +48,11 @@ class PostgresBackend:
     """One pool of connections. `pooled`: they lead to a pooler, which gives each transaction any server connection."""
 
     def __init__(self, url: URL, *, pool_size: int, pooled: bool = False) -> None:
+        address, arguments = connect_arguments(
+            url, command_timeout=_STATEMENT_TIMEOUT_S, **(_NOTHING_PREPARED if pooled else {})
+        )
         self._engine = create_async_engine(
-            url,
+            address,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=MOST_WAIT_S,
@@ -56,11 +60,7 @@ class PostgresBackend:
             json_serializer=json.dumps,
             json_deserializer=json.loads,
             hide_parameters=True,  # they contain users' texts, and errors are logged
-            connect_args={
-                "timeout": 10,
-                "command_timeout": _STATEMENT_TIMEOUT_S,
-                **(_NOTHING_PREPARED if pooled else {}),
-            },
+            connect_args=arguments,
         )
         # A statement sees what is committed when it begins, with or without a transaction. So reads have none, which
         # saves two round trips.

@@ -8,10 +8,10 @@ from sqlalchemy.engine import URL
 
 from ai_agents.core.connecting import causes_of, why_not_reached
 from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.store.postgres_urls import hosts_of, place_of
 
 # The oldest version that this program is tried with.
 OLDEST_VERSION = 14
-_PORT = 5432
 # By SQLSTATE. `pg_hba` is 28000 for a server whose pg_hba.conf has no line for this client.
 _SENTENCES = {
     "28P01": "{server} refuses the password of the user {user}, or does not know the user.",
@@ -28,23 +28,17 @@ _SENTENCES = {
 }
 
 
-def place_of(url: URL) -> tuple[str, int]:
-    """Host, or path of a socket, and port of the server."""
-    given = url.query.get("host")
-    host = url.host or (given if isinstance(given, str) else None) or "localhost"
-    return host, url.port or _PORT
-
-
 def why_not_opened(error: BaseException, url: URL) -> str | None:
     """The sentence for this error; None for one that is not known. It has no password."""
-    host, port = place_of(url)
-    where = f"{host}:{port}"
+    where = place_of(url)
     for found in causes_of(error):
         sqlstate = getattr(found, "sqlstate", None)
         if isinstance(sqlstate, str) and (said := _of_sqlstate(sqlstate, str(found), url, where)) is not None:
             return said
         if "rejected SSL upgrade" in str(found):
             return f"PostgreSQL at {where} does not speak TLS, which the database URL asks for."
+    hosts = hosts_of(url)
+    host, port = hosts[0] if len(hosts) == 1 else (where, None)
     return why_not_reached(error, "PostgreSQL", host, port)
 
 
@@ -61,8 +55,7 @@ def check_version(connection: Connection, url: URL) -> None:
     """Raises `DatabaseUnavailable` for a version that is older than this program can use."""
     found = connection.dialect.server_version_info
     if found is not None and int(found[0]) < OLDEST_VERSION:
-        host, port = place_of(url)
         version = ".".join(map(str, found))
         raise DatabaseUnavailable(
-            f"PostgreSQL at {host}:{port} has version {version}; {OLDEST_VERSION} is the oldest that can be used."
+            f"PostgreSQL at {place_of(url)} has version {version}; {OLDEST_VERSION} is the oldest that can be used."
         )

@@ -17,12 +17,26 @@ from ai_agents.core.private_files import create_private_file, make_private_direc
 from ai_agents.store import migrate
 from ai_agents.store.database import normalize_url
 from ai_agents.store.opening import describe_place
-from ai_agents.store.postgres_failures import place_of
+from ai_agents.store.postgres_urls import hosts_of
 from ai_agents.store.sqlite_files import database_file
 from app.commands.command import CommandFailed
 
 _VERSION = re.compile(r"(\d+)(\.\d+)*")
-_SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+# What an address may say, and the variable of PostgreSQL's programs for it.
+_OF_LIBPQ = {
+    "application_name": "PGAPPNAME",
+    "options": "PGOPTIONS",
+    "passfile": "PGPASSFILE",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "sslcert": "PGSSLCERT",
+    "sslcrl": "PGSSLCRL",
+    "sslkey": "PGSSLKEY",
+    "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslrootcert": "PGSSLROOTCERT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
 # Where Debian and Ubuntu keep the programs of each version.
 _DEBIAN = Path("/usr/lib/postgresql")
 
@@ -171,19 +185,19 @@ def _environment(url: URL) -> dict[str, str]:
 
     Source: https://www.postgresql.org/docs/current/libpq-envars.html, read 2026-11-30.
     """
-    host, port = place_of(url)
-    ssl, passfile = url.query.get("ssl"), url.query.get("passfile")
-    given = {
-        "PGHOST": host,
-        "PGPORT": str(port),
+    hosts = hosts_of(url)
+    given: dict[str, str | None] = {
+        "PGHOST": ",".join(host for host, _ in hosts),
+        "PGPORT": ",".join(str(port) for _, port in hosts),
         "PGUSER": url.username,
         "PGPASSWORD": url.password,
         "PGDATABASE": url.database,
-        "PGSSLMODE": ssl if ssl in _SSL_MODES else None,
-        "PGPASSFILE": passfile,
         "PGCONNECT_TIMEOUT": "10",
     }
-    return {name: value for name, value in given.items() if isinstance(value, str) and value}
+    for parameter, variable in _OF_LIBPQ.items():
+        value = url.query.get(parameter)
+        given[variable] = value if isinstance(value, str) else None
+    return {name: value for name, value in given.items() if value}
 
 
 def _program(name: str, server: int) -> str:

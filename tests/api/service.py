@@ -12,6 +12,7 @@ from app.container import Container
 from app.main import create_app
 from app.settings import Settings
 from tests.api.declared import check_answer
+from tests.support.pooled import through_pooler
 
 ADMIN_KEY = "admin-key-of-the-tests"
 JSON = {"content-type": "application/json"}
@@ -61,8 +62,10 @@ class Service:
 
 def settings_for(database_url: str, directory: Path, **changes: Any) -> Settings:
     """Settings for one test. Threads get no automatic titles, which only the tests of titles need."""
+    database_url, direct_url = through_pooler(database_url)
     usual: dict[str, Any] = {
         "database_url": database_url,
+        "database_direct_url": direct_url,
         "var_dir": directory,
         "admin_key": ADMIN_KEY,
         "shutdown_grace_s": 2,

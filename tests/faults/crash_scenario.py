@@ -57,8 +57,9 @@ _LIMIT_S = 30.0
 class Place:
     """Where one crash is tried: a thread of its own, and files that outlive the process."""
 
-    def __init__(self, url: str, thread_id: str, directory: Path) -> None:
+    def __init__(self, url: str, direct_url: str | None, thread_id: str, directory: Path) -> None:
         self.url = url
+        self.direct_url = direct_url
         self.thread_id = thread_id
         self.directory = directory
 
@@ -249,7 +250,7 @@ async def _read(place: Place, runner: AgentRunner, run_id: str, after: str | Non
 
 
 async def _open(place: Place) -> tuple[DatabaseHandle, AgentRunner]:
-    conn = await connect(place.url)
+    conn = await connect(place.url, direct_url=place.direct_url)
     tools = ToolRegistry([Count("count", place, retry_safe=False), Count("count_safely", place, retry_safe=True)])
     runner = AgentRunner(conn, provider=StrictProvider(model="claude-sonnet-5"), tools=tools)
     await runner.open()

@@ -12,6 +12,7 @@ from ai_agents import AgentStore, ThreadStore, connect
 from tests.faults import crash_scenario
 from tests.faults.crash_scenario import EXIT_CODE, USER, Place
 from tests.support.examples import SOAK
+from tests.support.pooled import through_pooler
 
 pytestmark = pytest.mark.soak
 # A server that has imported everything: each process is a fork of it, made in milliseconds.
@@ -33,13 +34,14 @@ def run(target: Callable[..., Any], *arguments: object) -> int:
 
 async def make_place(url: str, directory: Path) -> Place:
     """A thread of its own, and a directory for what is to outlive a process."""
-    conn = await connect(url)
+    url, direct_url = through_pooler(url)
+    conn = await connect(url, direct_url=direct_url)
     try:
         agent = await AgentStore(conn).create(name="assistant", tools=["count", "count_safely"])
         thread = await ThreadStore(conn).create(agent_id=agent["id"], owner_id=USER)
     finally:
         await conn.close()
-    place = Place(url, thread["id"], directory / thread["id"])
+    place = Place(url, direct_url, thread["id"], directory / thread["id"])
     place.directory.mkdir()
     return place
 

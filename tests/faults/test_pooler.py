@@ -22,7 +22,7 @@ THREADS = amount(sample=6, all_of_it=20)
 @pytest.fixture
 async def pooler(server_directory: Path, postgres: PostgresServer) -> AsyncIterator[PgBouncer]:
     """A pooler before the tests' server."""
-    pooler = PgBouncer(server_directory / "pgbouncer", postgres)
+    pooler = PgBouncer(server_directory / "pgbouncer", postgres.port)
     pooler.start()
     yield pooler
     pooler.kill()

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.support.binaries import pgbouncer_program
-from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port, unprivileged_user, wait_until
 
 # Fewer than the service has connections to it, so that transactions take turns on them.
 SERVER_CONNECTIONS = 4
+# In turns: no two transactions of a client in a row have the same one.
 _SETTINGS = """\
 [databases]
 * = host=127.0.0.1 port={server_port}
@@ -23,6 +23,7 @@ auth_file = {directory}/users
 pool_mode = transaction
 default_pool_size = {connections}
 max_client_conn = 1000
+server_round_robin = 1
 unix_socket_dir =
 logfile = {directory}/log
 """
@@ -31,22 +32,23 @@ logfile = {directory}/log
 class PgBouncer:
     """One pooler on a port of its own."""
 
-    def __init__(self, directory: Path, server: PostgresServer) -> None:
+    def __init__(self, directory: Path, server_port: int, *, connections: int = SERVER_CONNECTIONS) -> None:
         self.port = free_port()
-        self._server = server
+        self._server_port = server_port
+        self._connections = connections
         self._directory = directory
         self._program = pgbouncer_program()
         self._process: subprocess.Popen[bytes] | None = None
 
     def url_of(self, database: str) -> str:
         """A database's address, through the pooler."""
-        return self._server.url_of(database).replace(f":{self._server.port}/", f":{self.port}/")
+        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         """Start, and return when it listens."""
         self._directory.mkdir(parents=True, exist_ok=True)
         settings = _SETTINGS.format(
-            server_port=self._server.port, port=self.port, directory=self._directory, connections=SERVER_CONNECTIONS
+            server_port=self._server_port, port=self.port, directory=self._directory, connections=self._connections
         )
         (self._directory / "pgbouncer.ini").write_text(settings)
         (self._directory / "users").write_text('"postgres" ""\n')
@@ -56,7 +58,7 @@ class PgBouncer:
                 shutil.chown(path, user)
         with (self._directory / "out").open("ab") as output:
             command = [str(self._program), str(self._directory / "pgbouncer.ini")]
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, user=user)
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, user=user, cwd=self._directory)
         try:
             wait_until(self._listens, what="PgBouncer to listen")
         except TimeoutError as error:

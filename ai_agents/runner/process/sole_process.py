@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from ai_agents.core.exceptions import DatabaseUnavailable, SecondProcess
 from ai_agents.store.database import Database
+from ai_agents.store.postgres_urls import connect_arguments
 
 # Any number that no other program on the same database server is likely to lock.
 _ADVISORY_LOCK = 0x41_49_41_47
@@ -74,7 +75,10 @@ class _AdvisoryLock(SoleProcess):
     """A session's advisory lock in PostgreSQL, on a connection of its own beside the pool."""
 
     def __init__(self, url: URL) -> None:
-        self._engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        address, arguments = connect_arguments(url)
+        self._engine = create_async_engine(
+            address, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments
+        )
         self._connection: AsyncConnection | None = None
 
     async def acquire(self) -> None:

@@ -13,6 +13,7 @@ from tests.faults.support.model import MODELS, Model
 from tests.faults.support.replica import ADMIN_KEY, Replica
 from tests.faults.support.stream import EventSource, Told, events_of
 from tests.support.examples import SOAK
+from tests.support.pooled import through_pooler
 
 TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled"})
 
@@ -167,8 +168,9 @@ class Cluster:
 
     @property
     def database_url(self) -> str:
-        """The address of their database."""
-        return self.environment["AI_AGENTS_DATABASE_URL"]
+        """The address of their database, past a pooler."""
+        direct = self.environment.get("AI_AGENTS_DATABASE_DIRECT_URL")
+        return direct or self.environment["AI_AGENTS_DATABASE_URL"]
 
     async def settle(self) -> None:
         """End the readers. Raises `AssertionError` for faults in readers and logs since the last call."""
@@ -210,6 +212,10 @@ async def open_cluster(
 
     Leases are shorter than the product's, except where everything is run in full.
     """
+    if "AI_AGENTS_DATABASE_DIRECT_URL" in settings:
+        direct_url = None
+    else:
+        database_url, direct_url = through_pooler(database_url)
     async with (
         Model() as model,
         CounterServer() as counter,
@@ -234,6 +240,8 @@ async def open_cluster(
         }
         if not SOAK:
             environment["FAULTS_LEASE_S"] = "3"
+        if direct_url is not None:
+            environment["AI_AGENTS_DATABASE_DIRECT_URL"] = direct_url
         if redis_url is not None:
             environment["AI_AGENTS_REDIS_URL"] = redis_url
         cluster = Cluster(directory, environment | settings, model, counter, session=session, browser=browser)
