@@ -9,6 +9,17 @@ from itertools import chain
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 # What asyncio raises where a name has several addresses: one error whose text has those of all.
 _REFUSED_TEXT = f"[Errno {errno.ECONNREFUSED}]"
+CLOSED = "closed the connection."
+# By OpenSSL's names of what a server answers to the certificate of a client.
+_ALERTS = (
+    ("CERTIFICATE_REQUIRED", "asks for a certificate of this program, and the address names none"),
+    ("UNKNOWN_CA", "does not trust the certificate of this program"),
+    ("ALERT_CERTIFICATE_EXPIRED", "finds that the certificate of this program has expired"),
+    ("ALERT_BAD_CERTIFICATE", "refuses the certificate of this program"),
+    ("PROTOCOL_VERSION", "has no version of TLS in common with this program"),
+    ("UNSUPPORTED_PROTOCOL", "has no version of TLS in common with this program"),
+    ("WRONG_VERSION_NUMBER", "does not speak TLS, which the address asks for"),
+)
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
@@ -40,8 +51,11 @@ def why_not_reached(error: BaseException, what: str, host: str, port: int | None
 
 def _of_tls(found: BaseException, place: str) -> str | None:
     if isinstance(found, ssl.SSLCertVerificationError):
-        return f"The certificate of {{what}} at {place} is not trusted: {found.verify_message}."
+        return f"The certificate of {{what}} at {place} is not trusted: {found.verify_message.rstrip('.')}."
     if isinstance(found, ssl.SSLError):
+        for words, meaning in _ALERTS:
+            if words in (found.reason or ""):
+                return f"{{what}} at {place} {meaning}."
         return f"TLS with {{what}} at {place} failed: {found.reason or 'the answer is no TLS'}."
     return None
 
@@ -58,7 +72,7 @@ def _of_network(found: BaseException, place: str, host: str) -> str | None:
         case TimeoutError():
             said = f"{{what}} at {place} did not answer in time."
         case ConnectionResetError() | BrokenPipeError():
-            said = f"{{what}} at {place} closed the connection."
+            said = f"{{what}} at {place} {CLOSED}"
         case OSError() if found.errno in _UNREACHABLE:
             said = f"{{what}} at {place} cannot be reached from this machine: {found.strerror}."
         case OSError() if _REFUSED_TEXT in str(found):

@@ -6,14 +6,21 @@ Source of the codes: https://www.postgresql.org/docs/current/errcodes-appendix.h
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from ai_agents.core.connecting import causes_of, why_not_reached
+from ai_agents.core.connecting import CLOSED, causes_of, why_not_reached
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.store.postgres_urls import hosts_of, place_of
 
 # The oldest version that this program is tried with.
 OLDEST_VERSION = 14
+_POOLER = (
+    "behind a pooler in transaction mode: set the address of the database itself, too, as "
+    "AI_AGENTS_DATABASE_DIRECT_URL (direct_url in the library)."
+)
 # By SQLSTATE. `pg_hba` is 28000 for a server whose pg_hba.conf has no line for this client.
 _SENTENCES = {
+    "08P01": "{server} does not understand this program: {said}.",
+    "26000": f"{{server}} is {_POOLER}",
+    "42P05": f"{{server}} is {_POOLER}",
     "28P01": "{server} refuses the password of the user {user}, or does not know the user.",
     "pg_hba": "{server} has no line in its pg_hba.conf that lets the user {user} in from here: {said}.",
     "28000": "{server} does not let the user {user} in: {said}.",
@@ -37,9 +44,17 @@ def why_not_opened(error: BaseException, url: URL) -> str | None:
             return said
         if "rejected SSL upgrade" in str(found):
             return f"PostgreSQL at {where} does not speak TLS, which the database URL asks for."
+        if type(found).__name__ == "TargetServerAttributeNotMatched":
+            return f"None of the servers at {where} takes writes, which target_session_attrs asks for."
+        if type(found).__name__ == "ClientConfigurationError":
+            return f"The database URL cannot be used: {str(found).partition(chr(10))[0].rstrip('.')}."
     hosts = hosts_of(url)
     host, port = hosts[0] if len(hosts) == 1 else (where, None)
-    return why_not_reached(error, "PostgreSQL", host, port)
+    said = why_not_reached(error, "PostgreSQL", host, port)
+    if said is not None and "sslcert" in url.query and said.endswith(CLOSED):
+        # It may close before its reason has arrived.
+        return said.replace(CLOSED, f"{CLOSED[:-1]}: it may not trust the certificate of this program (sslcert).")
+    return said
 
 
 def _of_sqlstate(sqlstate: str, said: str, url: URL, where: str) -> str | None:

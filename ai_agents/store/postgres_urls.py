@@ -52,7 +52,7 @@ _WHY_NOT = {
 # Where systems keep the certificate authorities that they trust: Debian and Alpine, Red Hat, macOS and BSD.
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 _SEVERAL_HOSTS = re.compile(
-    r"(?P<before>postgres[^:/]*://(?:[^/?#]*@)?)(?P<hosts>[^@/?#]*,[^@/?#]*)(?P<after>.*)", re.S
+    r"(?P<before>postgres[^:/]*://(?:[^/?#]*@)?)(?P<hosts>[^@/?#]*,[^@/?#]*)(?P<after>.*)", re.DOTALL
 )
 
 
@@ -181,9 +181,7 @@ def _check(values: Mapping[str, str]) -> None:
             )
     _check_one_of("sslmode", values.get("sslmode", "prefer"), _MODES)
     if values.get("sslrootcert", "system") != "system" and values.get("sslmode") not in _MODES[3:]:
-        raise InvalidRequest(
-            "The database URL: sslrootcert is looked at with sslmode=verify-full (or verify-ca) alone."
-        )
+        raise InvalidRequest("The database URL: sslrootcert needs sslmode=verify-full (or verify-ca, or require).")
     _check_one_of("target_session_attrs", values.get("target_session_attrs", "any"), _SERVERS)
     _check_one_of("sslnegotiation", values.get("sslnegotiation", "postgres"), ("postgres", "direct"))
 
@@ -218,9 +216,9 @@ def _check_files(values: Mapping[str, str]) -> None:
             elif name == "sslcert":
                 context.load_cert_chain(path, values.get("sslkey"), password=lambda: "")
         except ssl.SSLError as error:
-            said = (
-                "its key does not fit, has a password, or is missing" if name == "sslcert" else "it is no certificate"
-            )
+            said = "it is no certificate"
+            if name == "sslcert":
+                said = "it is no certificate, or its key (sslkey) is missing, does not fit or has a password"
             raise InvalidRequest(f"The database URL: the file {path} of {name} cannot be used: {said}.") from error
         except OSError as error:
             raise InvalidRequest(

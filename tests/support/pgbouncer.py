@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,10 +33,21 @@ logfile = {directory}/log
 class PgBouncer:
     """One pooler on a port of its own."""
 
-    def __init__(self, directory: Path, server_port: int, *, connections: int = SERVER_CONNECTIONS) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        server_port: int,
+        *,
+        connections: int = SERVER_CONNECTIONS,
+        users: Sequence[str] = ("postgres",),
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        """`settings` are more lines of its configuration."""
         self.port = free_port()
         self._server_port = server_port
         self._connections = connections
+        self._users = users
+        self._more = settings or {}
         self._directory = directory
         self._program = pgbouncer_program()
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,8 +62,9 @@ class PgBouncer:
         settings = _SETTINGS.format(
             server_port=self._server_port, port=self.port, directory=self._directory, connections=self._connections
         )
+        settings += "".join(f"{name} = {value}\n" for name, value in self._more.items())
         (self._directory / "pgbouncer.ini").write_text(settings)
-        (self._directory / "users").write_text('"postgres" ""\n')
+        (self._directory / "users").write_text("".join(f'"{each}" ""\n' for each in self._users))
         user = unprivileged_user()  # it refuses to run as root
         if user:
             for path in (self._directory, *self._directory.iterdir()):
